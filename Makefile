@@ -1,0 +1,63 @@
+# Every command works from a fresh clone with Python 3.11+, make and git; nothing else is assumed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+# uv is used where it is installed; where it is not, it is put into the project's own environment.
+UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
+SETUP := $(VENV)/.set-up
+MANIFESTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml taps/*/pyproject.toml targets/*/pyproject.toml) sandbox/pyproject.toml
+RUN := $(VENV)/bin/
+
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(SETUP) ## Install everything, once
+
+$(VENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "SignalRoom needs Python 3.11 or newer; $$($(PYTHON) --version) was found. Try: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+
+$(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
+	@echo "Installing what uv.lock pins ..."
+	@$(UV) sync --locked --quiet
+	@touch $@
+
+.PHONY: demo
+demo: $(SETUP) ## The sandbox's vendors into an embedded PostgreSQL, twice, through Meltano
+	@$(RUN)python -m signalroom_sandbox.demo
+
+.PHONY: test
+test: $(SETUP) ## Every test
+	@$(RUN)pytest $(ARGS)
+
+.PHONY: lint
+lint: $(SETUP) ## ruff, mypy and the other static checks
+	@$(RUN)ruff check .
+	@$(RUN)ruff format --check .
+	@$(RUN)mypy
+	@$(UV) lock --check --quiet
+
+.PHONY: bench
+bench: $(SETUP) ## The benchmarks: a table, and bench/results.json
+	@$(RUN)python bench/run.py $(ARGS)
+
+.PHONY: sandbox
+sandbox: $(SETUP) ## The vendor stand-ins in the foreground, with the .env to use them
+	@$(RUN)signalroom-sandbox $(ARGS)
+
+.PHONY: sql
+sql: $(SETUP) ## A query on the embedded database: make sql Q="select 1" (without Q: psql)
+	@$(RUN)signalroom-postgres sql $(if $(Q),"$(Q)")
+
+.PHONY: new-source
+new-source: ## Not there yet
+	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1

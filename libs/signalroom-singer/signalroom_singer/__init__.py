@@ -1,0 +1,1 @@
+"""What SignalRoom's Singer taps share on top of the Singer SDK."""

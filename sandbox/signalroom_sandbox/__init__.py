@@ -1,0 +1,1 @@
+"""Local stand-ins of the vendors that SignalRoom reads, with synthetic data and faults."""

@@ -1,0 +1,1 @@
+"""Singer tap for the Everflow partner-marketing platform, built with the Meltano Singer SDK."""

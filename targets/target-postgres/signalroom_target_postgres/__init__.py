@@ -1,0 +1,1 @@
+"""Singer target for PostgreSQL, with an embedded server when none is configured."""
