@@ -56,7 +56,7 @@ sandbox: $(SETUP) ## The vendor stand-ins in the foreground, with the .env to us
 
 .PHONY: sql
 sql: $(SETUP) ## A query on the embedded database: make sql Q="select 1" (without Q: psql)
-	@$(RUN)signalroom-postgres sql $(if $(Q),"$(Q)")
+	@$(RUN)signalroom-postgres sql $(if $(Q),"$$Q")
 
 .PHONY: new-source
 new-source: ## Not there yet
