@@ -1,1 +1,45 @@
 """What SignalRoom's Singer taps share on top of the Singer SDK."""
+
+from __future__ import annotations
+
+from signalroom_singer.http import ForbiddenRequestError, HTTPStream
+from signalroom_singer.pacing import Pacer
+from signalroom_singer.readahead import ReadAhead
+from signalroom_singer.records import EXTRA, RecordError, RecordShaper
+from signalroom_singer.redaction import protect, redact
+from signalroom_singer.retry import exponential_wait, parse_retry_after
+from signalroom_singer.stream import CLIENT_ID, LOADED_AT, SignalRoomStream
+from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
+from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
+from signalroom_singer.urls import base_url
+from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream, split_days
+from signalroom_singer.writer import BufferedMsgSpecWriter
+
+__all__ = [
+    "CLIENT_ID",
+    "COMMON_SETTINGS",
+    "EXTRA",
+    "HTTP_SETTINGS",
+    "LOADED_AT",
+    "WINDOW_SETTINGS",
+    "BufferedMsgSpecWriter",
+    "DateWindow",
+    "ForbiddenRequestError",
+    "HTTPStream",
+    "Pacer",
+    "ReadAhead",
+    "RecordError",
+    "RecordShaper",
+    "SignalRoomStream",
+    "SignalRoomTap",
+    "WindowedStream",
+    "base_url",
+    "exponential_wait",
+    "parse_retry_after",
+    "protect",
+    "redact",
+    "split_days",
+    "to_date",
+    "to_utc",
+    "utc_isoformat",
+]

@@ -1,0 +1,78 @@
+"""Staying below a vendor's limits before the vendor says no."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Pacer:
+    """One budget of requests, shared by all streams and threads of a tap.
+
+    Rates are sliding windows: at no moment do the requests of the last second (minute,
+    hour) exceed the rate, so a vendor's own counter agrees however it is cut.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_second: float | None = None,
+        per_minute: float | None = None,
+        per_hour: float | None = None,
+        concurrency: int | None = None,
+        within: Pacer | None = None,
+    ) -> None:
+        """Set the limits; ``None`` means none of that kind.
+
+        Args:
+            per_second: Requests in any second.
+            per_minute: Requests in any minute.
+            per_hour: Requests in any hour.
+            concurrency: Requests under way at once.
+            within: A wider budget that these requests count against too.
+        """
+        self._within = within
+        rates = [
+            Rate(int(limit), unit) if limit >= 1 else Rate(1, round(unit / limit))
+            for limit, unit in (
+                (per_second, Duration.SECOND.value),
+                (per_minute, Duration.MINUTE.value),
+                (per_hour, Duration.HOUR.value),
+            )
+            if limit
+        ]
+        # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
+        self._limiter = Limiter(InMemoryBucket(rates), buffer_ms=1) if rates else None
+        self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
+        self._lock = threading.Lock()
+        self._resume_at = 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Hold all requests back for a while, as after a 429: the budget is one for all.
+
+        Args:
+            seconds: From now; a pause never shortens one already set.
+        """
+        with self._lock:
+            self._resume_at = max(self._resume_at, time.monotonic() + seconds)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, and hold one of the concurrent slots while in the block."""
+        with ExitStack() as held:
+            if self._slots:
+                held.enter_context(self._slots)
+            while (pause := self._resume_at - time.monotonic()) > 0:
+                time.sleep(pause)
+            if self._limiter:
+                self._limiter.try_acquire("requests")
+            if self._within:
+                held.enter_context(self._within.turn())
+            yield

@@ -1,0 +1,123 @@
+"""The base of every SignalRoom stream: client tags, types, bookmarks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.streams import Stream
+from typing_extensions import override
+
+from signalroom_singer.records import EXTRA, RecordShaper
+from signalroom_singer.timestamps import utc_isoformat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from singer_sdk.helpers.types import Context, Record
+
+CLIENT_ID = "_client_id"
+LOADED_AT = "_loaded_at"
+
+_TAG_COLUMNS = th.PropertiesList(
+    th.Property(CLIENT_ID, th.StringType, description="Whose row this is: the setting client_id"),
+    th.Property(LOADED_AT, th.DateTimeType, description="When the tap read the row (UTC)"),
+    th.Property(
+        EXTRA,
+        th.ObjectType(additional_properties=True),
+        description="Fields the schema has no column for, and values that do not fit theirs",
+    ),
+).to_dict()["properties"]
+
+
+class SignalRoomStream(Stream):
+    """Mixed into any SDK stream.
+
+    Adds ``_loaded_at`` and ``_extra`` to each row; with the setting ``client_id`` also
+    ``_client_id``, as the first key column.
+    """
+
+    # Records are fitted to their schema by RecordShaper, which also keeps what does not fit.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize as the SDK does, then tag schema and key.
+
+        Args:
+            args: As for the SDK's stream.
+            kwargs: As for the SDK's stream.
+        """
+        super().__init__(*args, **kwargs)
+        self._client_id: str | None = self.config.get("client_id")
+        tags = {
+            name: column
+            for name, column in _TAG_COLUMNS.items()
+            if self._client_id or name != CLIENT_ID
+        }
+        tagged = {**self.schema, "properties": {**self.schema["properties"], **tags}}
+        if isinstance(getattr(type(self), "schema", None), property):
+            self._schema = tagged
+        else:
+            # The stream declares its schema as a class attribute, which shadows the property.
+            self.schema = tagged  # type: ignore[misc]
+        if self._client_id and self.primary_keys:
+            self.primary_keys = (CLIENT_ID, *self.primary_keys)
+
+    @cached_property
+    def _shaper(self) -> RecordShaper:
+        keys = [key for key in self.primary_keys if key != CLIENT_ID]
+        return RecordShaper(self.name, self.schema, keys, self.logger)
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        """Fit a record to the schema and tag it.
+
+        Args:
+            row: As the vendor sent it, or as the subclass made it.
+            context: The stream's partition, if any.
+
+        Returns:
+            The record to emit.
+
+        Raises:
+            RecordError: If a key column is missing or unreadable.
+        """
+        record = self._shaper.shape(row)
+        if self._client_id:
+            record[CLIENT_ID] = self._client_id
+        record[LOADED_AT] = utc_isoformat(datetime.now(UTC))
+        return record
+
+    def save_bookmark(self, value: str, context: Context | None = None) -> None:
+        """Move the bookmark and send it: all records up to it have been emitted.
+
+        Args:
+            value: The new value of the replication key.
+            context: The stream's partition, if any.
+        """
+        state = self.get_context_state(context)
+        state["replication_key"] = self.replication_key
+        state["replication_key_value"] = value
+        self.state_manager.is_flushed = False
+        self._write_state_message()
+
+    @override
+    def generate_child_contexts(
+        self, record: Record, context: Context | None
+    ) -> Iterable[Context | None]:
+        # The SDK copies every record for child streams, also where there are none.
+        return super().generate_child_contexts(record, context) if self.child_streams else ()
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        super().finalize_state_progress_markers(state)
+        if unreadable := self._shaper.unreadable:
+            self.logger.warning(
+                "%d values could not be read as their columns' types and are kept in %s: %s",
+                unreadable.total(),
+                EXTRA,
+                ", ".join(f"{column} ({count})" for column, count in unreadable.most_common()),
+            )

@@ -1,0 +1,109 @@
+"""Every way a vendor writes a moment, read into one: UTC, ISO 8601, microseconds, ``Z``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+# Python reads at most microseconds; vendors written in Go send nanoseconds.
+_TOO_FINE = re.compile(r"(\.\d{6})\d+")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Go and .NET write "no date" as year 1; nothing these vendors track is older than this.
+_FIRST_YEAR = 1900
+# An epoch number is in seconds up to the year 5138, then ms, µs and ns by its size.
+_EPOCH_UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+
+
+def utc_isoformat(moment: datetime) -> str:
+    """Write a moment in the one format all tables use.
+
+    Args:
+        moment: An aware datetime.
+
+    Returns:
+        For example ``2026-01-31T23:59:59.000000Z``; sorts as text in order of time.
+
+    Raises:
+        ValueError: If the datetime is naive: its moment is not known.
+    """
+    if moment.tzinfo is None:
+        msg = f"a datetime without a time zone is no moment: {moment.isoformat()}"
+        raise ValueError(msg)
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def to_utc(value: object) -> str | None:
+    """Read a vendor's timestamp.
+
+    Args:
+        value: Epoch seconds, milliseconds, microseconds or nanoseconds (number or numeric
+            text), ISO 8601 text with any offset and precision (no offset means UTC), or
+            a datetime. ``None``, ``""``, ``0`` and years before 1900 mean "no date".
+
+    Returns:
+        The moment as :func:`utc_isoformat` writes it, or ``None`` for "no date".
+
+    Raises:
+        ValueError: If it is nothing of the kind.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        msg = f"not a timestamp: {value!r}"
+        raise ValueError(msg)  # noqa: TRY004 - one kind of error for whoever keeps bad values
+    if isinstance(value, (int, float, Decimal)):
+        return _from_epoch(Decimal(str(value)))
+    if isinstance(value, datetime):
+        return _written(value if value.tzinfo else value.replace(tzinfo=UTC))
+    text = str(value).strip()
+    if _NUMBER.fullmatch(text):
+        return _from_epoch(Decimal(text))
+    try:
+        parsed = datetime.fromisoformat(_TOO_FINE.sub(r"\1", text))
+    except ValueError:
+        msg = f"not a timestamp: {text[:40]!r}"
+        raise ValueError(msg) from None
+    return _written(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
+
+
+def to_date(value: object) -> str | None:
+    """Read a calendar date: ISO text, the date part of a timestamp, or a date.
+
+    Args:
+        value: ``YYYY-MM-DD``, longer ISO text, a date, or ``None``/``""`` for "no date".
+
+    Returns:
+        ``YYYY-MM-DD``, or ``None``.
+
+    Raises:
+        ValueError: If it is nothing of the kind.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, date):
+        return value.isoformat()[:10]
+    try:
+        return date.fromisoformat(str(value).strip()[:10]).isoformat()
+    except ValueError:
+        msg = f"not a date: {str(value)[:40]!r}"
+        raise ValueError(msg) from None
+
+
+def _from_epoch(number: Decimal) -> str | None:
+    if number == 0:
+        return None
+    for limit, unit in _EPOCH_UNITS:
+        if abs(number) < limit:
+            try:
+                microseconds = int(number * 1_000_000 / unit)
+                return _written(_EPOCH + timedelta(microseconds=microseconds))
+            except (InvalidOperation, OverflowError):
+                break
+    msg = f"not an epoch time: {number}"
+    raise ValueError(msg)
+
+
+def _written(moment: datetime) -> str | None:
+    return None if moment.year < _FIRST_YEAR else utc_isoformat(moment)

@@ -1,0 +1,49 @@
+"""Checking the URLs that people configure."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from singer_sdk.exceptions import ConfigValidationError
+
+
+def base_url(url: str, *, setting: str, allow_http: bool = False) -> str:
+    """Check a configured base URL.
+
+    Args:
+        url: As configured; the scheme may be left out (``https`` is meant).
+        setting: The name of the setting, for messages.
+        allow_http: Accept plain HTTP to any host, where the user asked for it.
+
+    Returns:
+        The URL without a trailing slash.
+
+    Raises:
+        ConfigValidationError: If it is no URL, carries credentials or a query, or would
+            send credentials unencrypted to another machine.
+    """
+    text = url.strip().rstrip("/")
+    if "://" not in text:
+        text = f"https://{text}"
+    parts = urlsplit(text)
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        problem = "is not a web address. Write it as https://host"
+    elif parts.username or parts.password or parts.query or parts.fragment:
+        problem = "must be a plain address: no user, password, query or fragment"
+    elif parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
+        problem = "would send your credentials unencrypted. Write it with https://"
+    else:
+        return text
+    shown = f"{parts.scheme}://{parts.hostname or ''}"
+    msg = f"Setting {setting} ({shown}) {problem}."
+    raise ConfigValidationError(msg, errors=[msg])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
