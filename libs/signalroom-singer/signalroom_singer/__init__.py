@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signalroom_singer.http import ForbiddenRequestError, HTTPStream
+from signalroom_singer.http import ForbiddenRequestError, HTTPStream, RefusedError
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.readahead import ReadAhead
 from signalroom_singer.records import EXTRA, RecordError, RecordShaper
@@ -30,6 +30,7 @@ __all__ = [
     "ReadAhead",
     "RecordError",
     "RecordShaper",
+    "RefusedError",
     "SignalRoomStream",
     "SignalRoomTap",
     "WindowedStream",

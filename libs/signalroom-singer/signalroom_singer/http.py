@@ -45,6 +45,20 @@ class ForbiddenRequestError(Exception):
     """A request outside the tap's allow-list: never sent."""
 
 
+class RefusedError(FatalAPIError):
+    """The vendor refuses a request; asking again would not help."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Say what was refused.
+
+        Args:
+            message: For the user.
+            status: The HTTP status code.
+        """
+        super().__init__(message)
+        self.status = status
+
+
 class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     """A REST stream that paces, retries, checks answers, and explains errors.
 
@@ -120,7 +134,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
             The decoded JSON; fractions are ``Decimal``, so money stays exact.
 
         Raises:
-            FatalAPIError: If the vendor refuses the request.
+            RefusedError: If the vendor refuses the request.
             RetriableAPIError: If it kept failing.
         """
         prepared = self.build_prepared_request(
@@ -191,7 +205,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
             response: Any response.
 
         Raises:
-            FatalAPIError: If the vendor refuses the request.
+            RefusedError: If the vendor refuses the request.
             RetriableAPIError: If trying again may help.
         """
         if response.is_redirect:
@@ -201,8 +215,11 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
                 f"{target.netloc}. Redirects are not followed, they would take your credentials "
                 "along; if the vendor has moved, set the base URL in the tap's settings to it."
             )
-            raise FatalAPIError(msg, response)
-        super().validate_response(response)
+            raise RefusedError(msg, response.status_code)
+        try:
+            super().validate_response(response)
+        except FatalAPIError as refusal:
+            raise RefusedError(str(refusal), response.status_code) from None
         payload = self._decode(response)
         if (error := self.vendor_error(payload)) is not None:
             msg = f"{self._asked(response.request)} answered 200 but no data: {redact(error)}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COMMON_SETTINGS = (
     th.Property(
         "client_id",
-        th.StringType(nullable=False),
+        th.StringType,
         title="Client",
         description=(
             "Whose data this is. Written to `_client_id` of every row, which then is the first "
@@ -36,21 +36,21 @@ COMMON_SETTINGS = (
 HTTP_SETTINGS = (
     th.Property(
         "request_timeout",
-        th.IntegerType(nullable=False, minimum=1),
+        th.IntegerType(minimum=1),
         default=90,
         title="Request timeout",
         description="Seconds to wait for an answer before trying again.",
     ),
     th.Property(
         "max_tries",
-        th.IntegerType(nullable=False, minimum=1),
+        th.IntegerType(minimum=1),
         default=6,
         title="Tries",
         description="How often a request is tried before the run fails.",
     ),
     th.Property(
         "max_retry_wait",
-        th.IntegerType(nullable=False, minimum=0),
+        th.IntegerType(minimum=0),
         default=300,
         title="Longest wait",
         description="The most seconds to wait before a retry, whatever `Retry-After` asks for.",
@@ -81,6 +81,8 @@ class SignalRoomTap(Tap):
 
     @override
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
+        # A setting that is null is one that was not made: its default applies.
+        self._config = {name: value for name, value in self._config.items() if value is not None}
         # The first moment the settings are known: an error about one may quote its value.
         protect(secret_values(type(self).config_jsonschema, dict(self._config)))
         return super()._validate_config(*args, **kwargs)

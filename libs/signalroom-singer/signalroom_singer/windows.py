@@ -25,7 +25,7 @@ _DAY = timedelta(days=1)
 WINDOW_SETTINGS = (
     th.Property(
         "start_date",
-        th.DateType(nullable=False),
+        th.DateType,
         title="Start date",
         description=(
             "The first day to read, `YYYY-MM-DD`. Without it the first run reads as far back as "
@@ -35,14 +35,14 @@ WINDOW_SETTINGS = (
     ),
     th.Property(
         "end_date",
-        th.DateType(nullable=False),
+        th.DateType,
         title="End date",
         description="The last day to read, `YYYY-MM-DD`. Default: yesterday in the report zone.",
         examples=["2026-01-31"],
     ),
     th.Property(
         "include_today",
-        th.BooleanType(nullable=False),
+        th.BooleanType,
         default=False,
         title="Include today",
         description=(

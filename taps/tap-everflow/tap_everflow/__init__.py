@@ -1,1 +1,3 @@
-"""Singer tap for the Everflow partner-marketing platform, built with the Meltano Singer SDK."""
+"""Singer tap for Everflow."""
+
+from __future__ import annotations

@@ -1,0 +1,7 @@
+"""``python -m tap_everflow``."""
+
+from __future__ import annotations
+
+from tap_everflow.tap import TapEverflow
+
+TapEverflow.cli()

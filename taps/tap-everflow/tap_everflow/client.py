@@ -1,0 +1,202 @@
+"""How Everflow's network API behaves: https://developers.everflow.io/user-guide."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.streams.rest import HTTPRequest
+from typing_extensions import override
+
+from signalroom_singer import HTTPStream, Pacer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
+
+    import requests
+    from singer_sdk.authenticators import APIKeyAuthenticator
+    from singer_sdk.exceptions import RetriableAPIError
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_everflow.tap import TapEverflow
+
+REPORTING = "/networks/reporting/"
+#: The hourly quota of reports that Everflow reads from BigQuery refills slowly: patience.
+_QUOTA_WAIT = 300.0
+_QUOTA_TRIES = 15
+#: Credentials inside entities.
+_SECRET_FIELDS = frozenset(
+    {"verification_token", "api_key", "api_keys", "password", "postback_token", "security_token"}
+)
+_PERSONAL_FIELDS = frozenset(
+    {
+        "android_id",
+        "android_id_md5",
+        "android_id_sha1",
+        "conversion_user_ip",
+        "email",
+        "google_ad_id",
+        "google_ad_id_md5",
+        "google_ad_id_sha1",
+        "http_user_agent",
+        "idfa",
+        "idfa_md5",
+        "idfa_sha1",
+        "session_user_ip",
+        "user_ip",
+    }
+)
+
+
+class EverflowStream(HTTPStream[int]):
+    """A stream of Everflow's network API."""
+
+    # Reads only, POST included: Everflow's reports are queries in a body.
+    allowed_requests = frozenset(
+        {
+            ("GET", "/meta/timezones"),
+            ("GET", "/networks/advertisers"),
+            ("GET", "/networks/affiliates"),
+            ("GET", "/networks/campaigns"),
+            ("GET", "/networks/couponcodes"),
+            ("GET", "/networks/creatives"),
+            ("GET", "/networks/domains/tracking"),
+            ("GET", "/networks/offers"),
+            ("GET", "/networks/offerurls"),
+            ("GET", "/networks/reportingadjustments"),
+            ("POST", "/networks/reporting/clicks/stream"),
+            ("POST", "/networks/reporting/conversions"),
+            ("POST", "/networks/reporting/entity/summary"),
+            ("POST", "/networks/reporting/entity/table"),
+        }
+    )
+    error_hints: ClassVar[Mapping[int, str]] = {
+        HTTPStatus.BAD_REQUEST: "Check the settings this request is made of, above all timezone, "
+        "currency_id and the columns of custom_reports",
+        HTTPStatus.UNAUTHORIZED: "Check the setting api_key (TAP_EVERFLOW_API_KEY): it may be "
+        "mistyped, revoked, or of an account on another host (EU accounts: set api_url)",
+        HTTPStatus.FORBIDDEN: "The key must be a network key (not an affiliate's or advertiser's) "
+        "with permission for this; or deselect the stream",
+        HTTPStatus.NOT_FOUND: "Check the setting api_url; or deselect the stream",
+    }
+
+    #: Its reports come from BigQuery, which has a quota of its own.
+    high_cardinality = False
+    _tap: TapEverflow
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize, without columns for what is not to be loaded.
+
+        Args:
+            args: As for the SDK's stream.
+            kwargs: As for the SDK's stream.
+        """
+        super().__init__(*args, **kwargs)
+        self._left_out = _SECRET_FIELDS
+        if not self.config["include_personal_data"]:
+            self._left_out |= _PERSONAL_FIELDS
+        for name in self._left_out & self.schema["properties"].keys():
+            del self.schema["properties"][name]
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return self._tap.api_url
+
+    @property
+    @override
+    def authenticator(self) -> APIKeyAuthenticator:
+        return self._tap.authenticator
+
+    @property
+    def report_zone(self) -> ZoneInfo:
+        """The zone whose days are reported."""
+        return self._tap.report_zone
+
+    @property
+    def timezone_id(self) -> int:
+        """Everflow's number for the report zone."""
+        return self._tap.timezone_id(self.report_zone.key, self)
+
+    @property
+    def filters(self) -> list[dict[str, str]]:
+        """The filters that the settings ask for, in the API's shape: ids as text."""
+        advertiser = self.config.get("advertiser_id")
+        return [report_filter("advertiser", advertiser)] if advertiser is not None else []
+
+    @override
+    def pacer(self, request: requests.PreparedRequest) -> Pacer:
+        if REPORTING not in (request.url or ""):
+            return self._tap.account_pacer
+        return self._tap.bigquery_pacer if self.high_cardinality else self._tap.report_pacer
+
+    @override
+    def retry_wait(self, error: RetriableAPIError, attempt: int) -> float | None:
+        if error.response is not None and b"Big Query usage" in error.response.content:
+            if attempt >= _QUOTA_TRIES:
+                return None
+            return min(_QUOTA_WAIT, float(self.config["max_retry_wait"]))
+        return super().retry_wait(error, attempt)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Ask an endpoint.
+
+        Args:
+            path: Below the versioned base.
+            params: The query.
+
+        Returns:
+            The decoded answer.
+        """
+        return self.fetch(HTTPRequest(url=self.url_base + path, params=dict(params or {})))
+
+    def post(
+        self, path: str, body: Mapping[str, Any], params: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Send a report query.
+
+        Args:
+            path: Below the versioned base.
+            body: The query.
+            params: The paging, which Everflow reads from the URL even of a POST.
+
+        Returns:
+            The decoded answer.
+        """
+        return self.fetch(
+            HTTPRequest(
+                url=self.url_base + path, method="POST", params=dict(params or {}), data=body
+            )
+        )
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        return super().post_process(_without(row, self._left_out), context)
+
+
+def report_filter(resource_type: str, value: object) -> dict[str, str]:
+    """A filter of a report query; Everflow refuses ids that are no text.
+
+    Args:
+        resource_type: What to filter by, such as ``advertiser``.
+        value: The id.
+
+    Returns:
+        The filter, as https://developers.everflow.io/user-guide/api-filters has it.
+    """
+    return {"resource_type": resource_type, "filter_id_value": str(value)}
+
+
+def _without(record: Record, fields: frozenset[str]) -> Record:
+    """Drop fields at any depth."""
+    for name in record.keys() & fields:
+        del record[name]
+    for value in record.values():
+        if value.__class__ is dict:
+            _without(value, fields)
+        elif value.__class__ is list:
+            for item in value:
+                if item.__class__ is dict:
+                    _without(item, fields)
+    return record

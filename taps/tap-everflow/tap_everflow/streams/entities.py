@@ -1,0 +1,302 @@
+"""Entities, listed page by page: https://developers.everflow.io/user-guide/paging."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+from singer_sdk.pagination import PageNumberPaginator
+from typing_extensions import override
+
+from signalroom_singer import RefusedError
+from tap_everflow.client import EverflowStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import requests
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.streams.rest import HTTPRequest, PageContext
+
+_OVERLAP = timedelta(days=1)
+_SAVED = (
+    th.Property("time_created", th.DateTimeType),
+    th.Property("time_saved", th.DateTimeType),
+)
+
+
+class UnexpectedAnswerError(Exception):
+    """An answer has not the shape that the documentation promises."""
+
+
+class EntityPaginator(PageNumberPaginator):
+    """Pages from 1 until all are read, or one is not full."""
+
+    def __init__(self, page_size: int) -> None:
+        """Start at the first page.
+
+        Args:
+            page_size: Rows asked for.
+        """
+        super().__init__(start_value=1)
+        self._page_size = page_size
+
+    @override
+    def has_more(self, response: requests.Response) -> bool:
+        payload = EverflowStream.payload(response)
+        if isinstance(payload, list):
+            return len(payload) >= self._page_size
+        paging = payload.get("paging") or {}
+        # The size asked for may be clamped; the one in the answer is the one that counts.
+        size = paging.get("page_size") or self._page_size
+        return bool(self.current_value * size < paging.get("total_count", 0))
+
+
+class EntityStream(EverflowStream):
+    """All entities of a kind, keyed by their id; what they have no column for is in ``_extra``."""
+
+    #: The key of the list in the answer.
+    records_key: str
+    #: Its path is not documented: an account may not have it.
+    path_unverified: ClassVar[bool] = False
+    #: May be read by time of change, where the user asks for it.
+    incremental: ClassVar[bool] = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize, by time of change if that is asked for and possible.
+
+        Args:
+            args: As for the SDK's stream.
+            kwargs: As for the SDK's stream.
+        """
+        super().__init__(*args, **kwargs)
+        if self.incremental and self.config["incremental_entities"]:
+            self.replication_key = "time_saved"
+        self._seen: set[Any] = set()
+
+    @override
+    def get_new_paginator(self) -> EntityPaginator:
+        return EntityPaginator(self.config["page_size"])
+
+    @override
+    def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
+        request = super().get_http_request(page=page)
+        request.params |= {"page": page.next_page_token, "page_size": self.config["page_size"]}
+        if self.replication_key and (start := self.get_starting_timestamp(page.stream_context)):
+            request.params["filter"] = f"time_saved>{int((start - _OVERLAP).timestamp())}"
+        return request
+
+    @override
+    def request_records(self, context: Context | None) -> Iterator[Record]:
+        self._seen.clear()
+        try:
+            yield from super().request_records(context)
+        except RefusedError as error:
+            if not (self.path_unverified and error.status == HTTPStatus.NOT_FOUND):
+                raise
+            self.logger.warning("This account's API has no %s: nothing to load", self.path)
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[Record]:
+        # A page that only repeats what came before gives nothing, and so ends the paging.
+        for record in self._records(self.payload(response)):
+            key = tuple(record.get(name) for name in self._id_keys)
+            if key not in self._seen:
+                self._seen.add(key)
+                yield record
+
+    @property
+    def _id_keys(self) -> Sequence[str]:
+        return [key for key in self.primary_keys if key != "_client_id"]
+
+    def _records(self, payload: Any) -> list[Record]:
+        """The list in an answer, which some accounts get bare and some in an envelope."""
+        if isinstance(payload, dict):
+            lists = [value for value in payload.values() if isinstance(value, list)]
+            # Not every envelope's key is documented; its one list is what was asked for.
+            payload = payload.get(self.records_key, lists[0] if len(lists) == 1 else payload)
+        if payload is None:
+            return []
+        if not isinstance(payload, list):
+            msg = (
+                f"{self.name}: GET {self.path} answered without a list of {self.records_key}; "
+                f"it has: {', '.join(payload) if isinstance(payload, dict) else type(payload)}"
+            )
+            raise UnexpectedAnswerError(msg)
+        return payload
+
+
+class Affiliates(EntityStream):
+    """Affiliates (partners)."""
+
+    name = "affiliates"
+    path = "/networks/affiliates"
+    records_key = "affiliates"
+    primary_keys = ("network_affiliate_id",)
+    incremental = True
+    schema = th.PropertiesList(
+        th.Property("network_affiliate_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("name", th.StringType),
+        th.Property("account_status", th.StringType),
+        th.Property("account_manager_id", th.IntegerType),
+        th.Property("account_manager_name", th.StringType),
+        th.Property("default_currency_id", th.StringType),
+        th.Property("internal_notes", th.StringType),
+        *_SAVED,
+    ).to_dict()
+
+
+class Advertisers(EntityStream):
+    """Advertisers."""
+
+    name = "advertisers"
+    path = "/networks/advertisers"
+    records_key = "advertisers"
+    primary_keys = ("network_advertiser_id",)
+    schema = th.PropertiesList(
+        th.Property("network_advertiser_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("name", th.StringType),
+        th.Property("account_status", th.StringType),
+        th.Property("default_currency_id", th.StringType),
+        th.Property("reporting_timezone_id", th.IntegerType),
+        th.Property("attribution_method", th.StringType),
+        th.Property("attribution_priority", th.StringType),
+        th.Property("internal_notes", th.StringType),
+        *_SAVED,
+    ).to_dict()
+
+
+class Offers(EntityStream):
+    """Offers, without the payouts and visibility that hang on them."""
+
+    name = "offers"
+    path = "/networks/offers"
+    records_key = "offers"
+    primary_keys = ("network_offer_id",)
+    incremental = True
+    schema = th.PropertiesList(
+        th.Property("network_offer_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("network_advertiser_id", th.IntegerType),
+        th.Property("name", th.StringType),
+        th.Property("offer_status", th.StringType),
+        th.Property("currency_id", th.StringType),
+        th.Property("network_category_id", th.IntegerType),
+        th.Property("visibility", th.StringType),
+        th.Property("destination_url", th.StringType),
+        th.Property("preview_url", th.StringType),
+        th.Property("project_id", th.StringType),
+        th.Property("date_live_until", th.DateType),
+        th.Property("internal_notes", th.StringType),
+        *_SAVED,
+    ).to_dict()
+
+
+class Campaigns(EntityStream):
+    """Smart links."""
+
+    name = "campaigns"
+    path = "/networks/campaigns"
+    records_key = "campaigns"
+    primary_keys = ("network_campaign_id",)
+    schema = th.PropertiesList(
+        th.Property("network_campaign_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("campaign_name", th.StringType),
+        th.Property("campaign_status", th.StringType),
+        *_SAVED,
+    ).to_dict()
+
+
+class Creatives(EntityStream):
+    """Creatives of offers."""
+
+    name = "creatives"
+    path = "/networks/creatives"
+    records_key = "creatives"
+    primary_keys = ("network_offer_creative_id",)
+    schema = th.PropertiesList(
+        th.Property("network_offer_creative_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("network_offer_id", th.IntegerType),
+        th.Property("name", th.StringType),
+        th.Property("creative_type", th.StringType),
+        th.Property("creative_status", th.StringType),
+        *_SAVED,
+    ).to_dict()
+
+
+class CouponCodes(EntityStream):
+    """Coupon codes and whose they are."""
+
+    name = "coupon_codes"
+    path = "/networks/couponcodes"
+    records_key = "coupon_codes"
+    path_unverified = True
+    primary_keys = ("network_coupon_code_id",)
+    schema = th.PropertiesList(
+        th.Property("network_coupon_code_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("network_affiliate_id", th.IntegerType),
+        th.Property("network_offer_id", th.IntegerType),
+        th.Property("coupon_code", th.StringType),
+        th.Property("coupon_status", th.StringType),
+        th.Property("description", th.StringType),
+        th.Property("start_date", th.DateType),
+        th.Property("end_date", th.DateType),
+        th.Property("time_deleted", th.DateTimeType),
+        *_SAVED,
+    ).to_dict()
+
+
+class TrackingDomains(EntityStream):
+    """Tracking domains."""
+
+    name = "tracking_domains"
+    path = "/networks/domains/tracking"
+    records_key = "domains"
+    primary_keys = ("network_tracking_domain_id",)
+    schema = th.PropertiesList(
+        th.Property("network_tracking_domain_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("url", th.StringType),
+        *_SAVED,
+    ).to_dict()
+
+
+class OfferUrls(EntityStream):
+    """Landing pages of offers; a deleted one has ``url_status`` "deleted"."""
+
+    name = "offer_urls"
+    path = "/networks/offerurls"
+    records_key = "offer_urls"
+    primary_keys = ("network_offer_url_id",)
+    schema = th.PropertiesList(
+        th.Property("network_offer_url_id", th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        th.Property("network_offer_id", th.IntegerType),
+        th.Property("name", th.StringType),
+        th.Property("destination_url", th.StringType),
+        th.Property("preview_url", th.StringType),
+        th.Property("url_status", th.StringType),
+        *_SAVED,
+    ).to_dict()
+
+
+class Timezones(EntityStream):
+    """Everflow's time zones; the offset moves with daylight saving."""
+
+    name = "timezones"
+    path = "/meta/timezones"
+    records_key = "timezones"
+    primary_keys = ("timezone_id",)
+    schema = th.PropertiesList(
+        th.Property("timezone_id", th.IntegerType, required=True),
+        th.Property("timezone", th.StringType),
+        th.Property("timezone_name", th.StringType),
+        th.Property("utc_offset", th.StringType),
+    ).to_dict()

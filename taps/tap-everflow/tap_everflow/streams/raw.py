@@ -1,0 +1,379 @@
+"""Single conversions, events, clicks and adjustments."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from signalroom_singer import DateWindow, WindowedStream
+from tap_everflow.client import EverflowStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from singer_sdk.helpers.types import Context, Record
+
+CONVERSIONS = "/networks/reporting/conversions"
+CLICKS = "/networks/reporting/clicks/stream"
+#: Raw rows are asked for by the moment, in the one zone where no hour comes twice.
+UTC_NAME = "UTC"
+#: Everflow drops clicks beyond this, with neither a flag nor another page.
+CLICK_CAP = 10_000
+#: A row lost between two pages stays lost at the same page size, so others are tried.
+_OTHER_PAGE_SIZES = (997, 503)
+
+_TEXTS = (
+    "transaction_id",
+    "status",
+    "event",
+    "order_id",
+    "coupon_code",
+    "currency_id",
+    "payout_type",
+    "revenue_type",
+    "source_id",
+    "sub1",
+    "sub2",
+    "sub3",
+    "sub4",
+    "sub5",
+    "adv1",
+    "adv2",
+    "adv3",
+    "adv4",
+    "adv5",
+    "url",
+    "referer",
+    "notes",
+    "error_message",
+    "country",
+    "region",
+    "city",
+    "isp",
+    "carrier",
+    "platform",
+    "os_version",
+    "device_type",
+    "device_model",
+    "brand",
+    "browser",
+    "language",
+    "app_id",
+    "email",
+    "session_user_ip",
+    "conversion_user_ip",
+    "http_user_agent",
+    "idfa",
+    "idfa_md5",
+    "idfa_sha1",
+    "google_ad_id",
+    "google_ad_id_md5",
+    "google_ad_id_sha1",
+    "android_id",
+    "android_id_md5",
+    "android_id_sha1",
+)
+
+
+class IncompleteDayError(Exception):
+    """Everflow did not give all rows of a day, whichever way it was asked."""
+
+
+class RawStream(WindowedStream, EverflowStream):
+    """Single rows, read a day of the report zone at a time."""
+
+    replication_key = "date"
+    #: The field with the row's moment, in epoch seconds.
+    moment_field: str
+
+    @property
+    @override
+    def concurrency(self) -> int:  # type: ignore[override]
+        return int(self.config["max_concurrency"])
+
+    def _query(self, begin: datetime, end: datetime, **flags: bool) -> dict[str, Any]:
+        return {
+            "from": f"{begin:%Y-%m-%d %H:%M:%S}",
+            "to": f"{end:%Y-%m-%d %H:%M:%S}",
+            "timezone_id": self._tap.timezone_id(UTC_NAME, self),
+            **flags,
+            "query": {"filters": self.filters},
+        }
+
+    def _within(
+        self, rows: Iterable[Record], begin: datetime, end: datetime, day: DateWindow
+    ) -> list[Record]:
+        """The rows of a span, which the answer may overlap by a second, with their ids and day."""
+        span = (begin.timestamp(), end.timestamp())
+        return [
+            self._flattened(row, day)
+            for row in rows
+            if span[0] <= int(row[self.moment_field]) < span[1]
+        ]
+
+    def _flattened(self, row: Record, day: DateWindow) -> Record:
+        """Lift out what joins and filters need; the whole relationship stays as it is."""
+        row["date"] = day.start.isoformat()
+        related = row.get("relationship") or {}
+        for name in ("offer", "advertiser", "affiliate"):
+            row[f"{name}_id"] = (related.get(name) or {}).get(f"network_{name}_id")
+        return row
+
+
+class ConversionStream(RawStream):
+    """Conversions or events: https://developers.everflow.io/docs/network/reporting/raw_conversions.
+
+    They have no date of change, so changes are found by reading past days again.
+    """
+
+    path = CONVERSIONS
+    primary_keys = ("conversion_id",)
+    horizon_days = 365
+    moment_field = "conversion_unix_timestamp"
+    #: What of the two the stream asks for.
+    flags: ClassVar[Mapping[str, bool]]
+    schema = th.PropertiesList(
+        th.Property("conversion_id", th.StringType, required=True),
+        th.Property("date", th.DateType, description="The day in the report zone"),
+        th.Property("converted_at", th.DateTimeType),
+        th.Property("clicked_at", th.DateTimeType),
+        th.Property("offer_id", th.IntegerType),
+        th.Property("advertiser_id", th.IntegerType),
+        th.Property("affiliate_id", th.IntegerType),
+        th.Property("payout", th.NumberType),
+        th.Property("revenue", th.NumberType),
+        th.Property("sale_amount", th.NumberType),
+        th.Property("is_event", th.BooleanType),
+        th.Property("is_scrub", th.BooleanType),
+        th.Property("is_view_through", th.BooleanType),
+        *(th.Property(name, th.StringType) for name in _TEXTS),
+        th.Property("conversion_unix_timestamp", th.IntegerType),
+        th.Property("click_unix_timestamp", th.IntegerType),
+        th.Property("dma", th.IntegerType),
+        th.Property("error_code", th.IntegerType),
+        th.Property("previous_network_offer_id", th.IntegerType),
+        th.Property("network_offer_payout_revenue_id", th.IntegerType),
+        th.Property("relationship", th.ObjectType(additional_properties=True)),
+    ).to_dict()
+
+    @property
+    @override
+    def lookback_days(self) -> int:  # type: ignore[override]
+        return int(self.config["conversions_lookback_days"])
+
+    @override
+    def read_window(self, window: DateWindow, context: Context | None) -> Iterator[list[Record]]:
+        """Read a day's pages until there are as many rows as Everflow says there are.
+
+        Args:
+            window: One day.
+            context: Not used.
+
+        Yields:
+            Pages of conversions, each conversion once.
+
+        Raises:
+            IncompleteDayError: If rows stay missing at every page size.
+        """
+        seen: set[str] = set()
+        duplicates: list[int] = []
+        first = self.config["page_size"]
+        total = None
+        for page_size in (first, *(size for size in _OTHER_PAGE_SIZES if size != first)):
+            received = 0
+            for rows, total in self._pages(window, page_size):  # noqa: B007 - the last one counts
+                received += len(rows)
+                new = {
+                    row["conversion_id"]: row for row in rows if row["conversion_id"] not in seen
+                }
+                seen.update(new)
+                if page := self._within(new.values(), window.begins_at, window.ends_at, window):
+                    yield page
+            if total is None or len(seen) >= total:
+                return
+            if received == total:
+                duplicates.append(len(seen))
+                if duplicates[:-1] == [len(seen)]:
+                    self.logger.warning(
+                        "%s: Everflow repeats %d of %d rows", window, total - len(seen), total
+                    )
+                    return
+            self.logger.warning(
+                "%s: %d of %d rows in pages of %d: reading again in pages of another size",
+                window,
+                len(seen),
+                total,
+                page_size,
+            )
+        msg = (
+            f"{self.name}: {window}: Everflow counts {total} rows and gave {len(seen)}, at every "
+            "page size. The bookmark stays before this day; run again later."
+        )
+        raise IncompleteDayError(msg)
+
+    def _pages(
+        self, window: DateWindow, page_size: int
+    ) -> Iterator[tuple[list[Record], int | None]]:
+        """The pages of a day, with the count of rows that comes with each, if it does."""
+        query = self._query(window.begins_at, window.ends_at, **self.flags)
+        received = 0
+        previous: list[Record] = []
+        for page in range(1, 1 + 10**6):
+            answer = self.post(CONVERSIONS, query, {"page": page, "page_size": page_size})
+            rows: list[Record] = answer.get("conversions") or []
+            paging = answer.get("paging") or {}
+            total = paging.get("total_count")
+            if not rows or _ids(rows) == _ids(previous):
+                yield [], total
+                return
+            received += len(rows)
+            yield rows, total
+            # The size may be clamped. Without a word on it only an empty page ends the day.
+            size = paging.get("page_size")
+            if size and len(rows) < size and (total is None or received >= total):
+                return
+            if total is not None and received == total:
+                return
+            previous = rows
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        row["converted_at"] = row.get("conversion_unix_timestamp")
+        row["clicked_at"] = row.get("click_unix_timestamp")
+        return super().post_process(row, context)
+
+
+class Conversions(ConversionStream):
+    """Base conversions."""
+
+    name = "conversions"
+    flags: ClassVar[Mapping[str, bool]] = {"show_conversions": True, "show_events": False}
+
+
+class Events(ConversionStream):
+    """Events after the base conversion."""
+
+    name = "events"
+    flags: ClassVar[Mapping[str, bool]] = {"show_conversions": False, "show_events": True}
+
+
+class Clicks(RawStream):
+    """Clicks: https://developers.everflow.io/docs/network/reporting/raw_clicks.
+
+    No pages: a span with too many clicks is halved until none is cut.
+    """
+
+    name = "clicks"
+    path = CLICKS
+    selected_by_default = False
+    primary_keys = ("transaction_id",)
+    lookback_days = 1
+    # About three months are kept; older spans are empty rather than refused.
+    horizon_days = 90
+    moment_field = "unix_timestamp"
+    schema = th.PropertiesList(
+        th.Property("transaction_id", th.StringType, required=True),
+        th.Property("date", th.DateType, description="The day in the report zone"),
+        th.Property("clicked_at", th.DateTimeType),
+        th.Property("offer_id", th.IntegerType),
+        th.Property("advertiser_id", th.IntegerType),
+        th.Property("affiliate_id", th.IntegerType),
+        th.Property("is_unique", th.IntegerType),
+        th.Property("has_conversion", th.BooleanType),
+        th.Property("payout", th.NumberType),
+        th.Property("revenue", th.NumberType),
+        th.Property("currency_id", th.StringType),
+        th.Property("payout_type", th.StringType),
+        th.Property("revenue_type", th.StringType),
+        th.Property("source_id", th.StringType),
+        *(th.Property(f"sub{number}", th.StringType) for number in range(1, 6)),
+        th.Property("tracking_url", th.StringType),
+        th.Property("referer", th.StringType),
+        th.Property("error_code", th.IntegerType),
+        th.Property("error_message", th.StringType),
+        th.Property("user_ip", th.StringType),
+        th.Property("unix_timestamp", th.IntegerType),
+        th.Property("relationship", th.ObjectType(additional_properties=True)),
+    ).to_dict()
+
+    @property
+    @override
+    def concurrency(self) -> int:  # type: ignore[override]
+        # An answer may hold 10,000 clicks: three at once keep memory within bounds.
+        return min(3, super().concurrency)
+
+    @override
+    def read_window(self, window: DateWindow, context: Context | None) -> Iterator[list[Record]]:
+        yield from self._read(window.begins_at, window.ends_at, window)
+
+    def _read(self, begin: datetime, end: datetime, day: DateWindow) -> Iterator[list[Record]]:
+        rows: list[Record] = self.post(CLICKS, self._query(begin, end)).get("clicks") or []
+        if len(rows) < CLICK_CAP:
+            yield self._within(rows, begin, end, day)
+            return
+        seconds = int((end - begin).total_seconds())
+        if seconds <= 1:
+            msg = (
+                f"{self.name}: Everflow has {CLICK_CAP} clicks or more in the second {begin} (UTC) "
+                "and gives no more than that: filter by advertiser_id, or deselect clicks."
+            )
+            raise IncompleteDayError(msg)
+        middle = begin + timedelta(seconds=seconds // 2)
+        yield from self._read(begin, middle, day)
+        yield from self._read(middle, end, day)
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        row["clicked_at"] = row.get("unix_timestamp")
+        return super().post_process(row, context)
+
+
+class Adjustments(WindowedStream, EverflowStream):
+    """Corrections by hand: https://developers.everflow.io/api-reference/get-networksreportingadjustments.
+
+    Deleted ones stay, with ``deleted`` true.
+    """
+
+    name = "adjustments"
+    path = "/networks/reportingadjustments"
+    primary_keys = ("network_reporting_adjustment_id",)
+    replication_key = "date_adjustment"
+    window_days = 31
+    lookback_days = 90
+    schema = th.PropertiesList(
+        th.Property("network_reporting_adjustment_id", th.IntegerType, required=True),
+        th.Property("date_adjustment", th.DateType),
+        th.Property("network_affiliate_id", th.IntegerType),
+        th.Property("network_offer_id", th.IntegerType),
+        th.Property("network_employee_id", th.IntegerType),
+        th.Property("network_id", th.IntegerType),
+        th.Property("total_clicks", th.IntegerType),
+        th.Property("unique_clicks", th.IntegerType),
+        th.Property("conversions", th.IntegerType),
+        th.Property("impressions", th.IntegerType),
+        th.Property("payout", th.NumberType),
+        th.Property("revenue", th.NumberType),
+        th.Property("gross_sales", th.NumberType),
+        th.Property("media_buying_cost", th.NumberType),
+        th.Property("notes", th.StringType),
+        th.Property("deleted", th.BooleanType),
+        th.Property("time_created", th.DateTimeType),
+        th.Property("time_saved", th.DateTimeType),
+        th.Property("relationship", th.ObjectType(additional_properties=True)),
+    ).to_dict()
+
+    @override
+    def read_window(self, window: DateWindow, context: Context | None) -> Iterator[list[Record]]:
+        query = {
+            "from": window.start.isoformat(),
+            "to": window.end.isoformat(),
+            "timezone_id": self.timezone_id,
+        }
+        yield self.get(self.path, query).get("adjustments") or []
+
+
+def _ids(rows: list[Record]) -> list[str]:
+    return [row["conversion_id"] for row in rows]
