@@ -44,6 +44,7 @@ lint: $(SETUP) ## ruff, mypy and the other static checks
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
+	@$(RUN)python scripts/settings.py --check
 	@$(UV) lock --check --quiet
 
 .PHONY: bench
@@ -61,3 +62,7 @@ sql: $(SETUP) ## A query on the embedded database: make sql Q="select 1" (withou
 .PHONY: new-source
 new-source: ## Not there yet
 	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1
+
+.PHONY: settings
+settings: $(SETUP) ## meltano.yml, READMEs and .env.example from the taps' config_jsonschema
+	@$(RUN)python scripts/settings.py

@@ -111,6 +111,7 @@ def _forms(value: str) -> Iterator[str]:
     lines = [line for line in value.replace("\\n", "\n").split("\n") if len(line) >= _SHORTEST_LINE]
     for form in (value, *(lines if len(lines) > 1 else ())):
         yield form
+        yield quote(form)
         yield quote(form, safe="")
         yield quote_plus(form)
         yield json.dumps(form)[1:-1]

@@ -23,9 +23,10 @@ def base_url(url: str, *, setting: str, allow_http: bool = False) -> str:
         ConfigValidationError: If it is no URL, carries credentials or a query, or would
             send credentials unencrypted to another machine.
     """
-    text = url.strip().rstrip("/")
+    text = url.strip()
     if "://" not in text:
         text = f"https://{text}"
+    text = text.rstrip("/")
     parts = urlsplit(text)
     if not parts.hostname or parts.scheme not in {"http", "https"}:
         problem = "is not a web address. Write it as https://host"

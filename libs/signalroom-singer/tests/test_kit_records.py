@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+
+import pytest
+from singer_sdk import typing as th
+
+from signalroom_singer import RecordError, RecordShaper
+
+SCHEMA = th.PropertiesList(
+    th.Property("id", th.IntegerType, required=True),
+    th.Property("payout", th.NumberType),
+    th.Property("label", th.StringType),
+    th.Property("active", th.BooleanType),
+    th.Property("day", th.DateType),
+    th.Property("saved", th.DateTimeType),
+    th.Property("tree", th.ObjectType(additional_properties=True)),
+    th.Property("items", th.ArrayType(th.StringType)),
+    th.Property("_extra", th.ObjectType(additional_properties=True)),
+).to_dict()
+
+
+@pytest.fixture
+def shaper():
+    return RecordShaper("things", SCHEMA, ["id"], logging.getLogger("test"))
+
+
+def test_what_fits_is_untouched(shaper):
+    record = {"id": 1, "payout": Decimal("0.1"), "label": "x", "active": True, "tree": {"a": 1}}
+    assert shaper.shape(dict(record)) == record
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    (
+        ("id", 12.0, 12),
+        ("id", "12", 12),
+        ("id", Decimal("12.0"), 12),
+        ("id", True, 1),
+        ("id", 2**60, 2**60),
+        ("payout", "12.350", Decimal("12.350")),
+        ("payout", 0.1, Decimal("0.1")),
+        ("payout", 1e-7, Decimal("1E-7")),
+        ("payout", "", None),
+        ("label", 7, "7"),
+        ("label", "", ""),
+        ("label", {"a": "é"}, '{"a": "é"}'),
+        ("active", 0, False),
+        ("active", "true", True),
+        ("active", "", None),
+        ("day", "2026-01-31T00:00:00Z", "2026-01-31"),
+        ("saved", 1772971200, "2026-03-08T12:00:00.000000Z"),
+        ("saved", 0, None),
+        ("tree", [], None),
+        ("items", "", None),
+    ),
+)
+def test_other_notations_become_the_columns_type(shaper, column, value, expected):
+    shaped = shaper.shape({"id": 1, column: value})
+    assert shaped[column] == expected
+    assert type(shaped[column]) is type(expected)
+    assert "_extra" not in shaped
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    (
+        ("payout", "n/a", "not a number: 'n/a'"),
+        ("payout", "NaN", "not a number: 'NaN'"),
+        ("active", "maybe", "neither true nor false: 'maybe'"),
+        ("day", "31.01.2026", "not a date: '31.01.2026'"),
+        ("saved", "soon", "not a timestamp: 'soon'"),
+        ("tree", "text", "not an object: 'text'"),
+        ("items", {"a": 1}, "not a list"),
+    ),
+)
+def test_what_cannot_be_read_is_kept_counted_and_named(shaper, caplog, column, value, said):
+    for number in (1, 2):
+        shaped = shaper.shape({"id": number, column: value})
+        assert shaped[column] is None
+        assert shaped["_extra"] == {column: value}
+    assert shaper.unreadable == {column: 2}
+    (message,) = caplog.messages
+    assert f"column {column}: {said}" in message
+    assert '{"id": 1}' in message
+
+
+def test_unknown_fields_are_kept(shaper):
+    assert shaper.shape({"id": 1, "new_metric": 5})["_extra"] == {"new_metric": 5}
+
+
+def test_an_extra_of_the_vendors_own_is_kept_too(shaper):
+    shaped = shaper.shape({"id": 1, "_extra": {"a": 1}, "b": 2})
+    assert shaped["_extra"] == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("key", (None, "12a", 1.5))
+def test_a_record_needs_its_key(shaper, key):
+    with pytest.raises(RecordError, match="things: a record without its key column 'id'"):
+        shaper.shape({"id": key})

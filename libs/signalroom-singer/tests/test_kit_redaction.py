@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import requests
+from conftest import SECRET, RowTap, answer, ok, reset
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.logging import StructuredFormatter
+
+from signalroom_singer import protect, redact
+from signalroom_singer.redaction import MASK, redact_exception, secret_values
+
+
+@pytest.fixture
+def log():
+    """A logger of its own with a JSON formatter that prints exceptions, and what it wrote."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(StructuredFormatter())
+    logger = logging.getLogger("elsewhere")
+    logger.addHandler(handler)
+    protect([SECRET])
+    yield logger, written
+    logger.removeHandler(handler)
+
+
+FORMS = [SECRET, quote(SECRET, safe=""), quote(SECRET)]
+
+
+@pytest.mark.parametrize("form", FORMS[:2])
+def test_messages_arguments_and_fields(log, form):
+    logger, written = log
+    logger.error("GET /x?api_key=%s", form, extra={"point": {"tags": [f"k={form}"]}})
+    assert form not in written.getvalue()
+    assert written.getvalue().count(MASK) == 2
+
+
+def test_exceptions_and_their_causes(log):
+    logger, written = log
+    try:
+        try:
+            requests.get(f"http://127.0.0.1:9/x?api_key={SECRET}", timeout=1)
+        except requests.ConnectionError as error:
+            msg = f"while sending {SECRET}"
+            raise RuntimeError(msg) from error
+    except RuntimeError:
+        logger.exception("failed")
+    assert "Max retries exceeded" in written.getvalue()
+    assert not [form for form in FORMS if form in written.getvalue()]
+
+
+def test_exceptions_that_make_their_own_text():
+    class StubbornError(Exception):
+        def __str__(self):
+            return f"key {SECRET}"
+
+    protect([SECRET])
+    shown = redact_exception(StubbornError())
+    assert str(shown) == f"StubbornError: key {MASK}"
+
+
+def test_lines_of_a_key_file_are_secret_each():
+    line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw"
+    protect([f"-----BEGIN PRIVATE KEY-----\n{line}\n-----END PRIVATE KEY-----\n"])
+    assert redact(f"bad line {line}") == f"bad line {MASK}"
+
+
+def test_short_values_are_left_alone():
+    protect(["ab", ""])
+    assert redact("cabin") == "cabin"
+
+
+def test_secrets_are_found_by_the_schema():
+    schema = {
+        "properties": {
+            "api_key": {"secret": True},
+            "url": {},
+            "accounts": {"items": {"properties": {"token": {"secret": True}, "id": {}}}},
+        }
+    }
+    config = {"api_key": "k1", "url": "u", "accounts": [{"token": "t1", "id": 1}, {"token": "t2"}]}
+    assert list(secret_values(schema, config)) == ["k1", "t1", "t2"]
+
+
+def test_an_error_about_the_setting_does_not_quote_it(log):
+    logger, written = log
+    word = 2**40  # a traceback prints this line: the value must not stand in it
+    with pytest.raises(ConfigValidationError) as caught:
+        RowTap(config={"api_key": [f"hunter{word}"]})
+    assert f"hunter{word}" in str(caught.value.errors)
+    logger.error("%s", caught.value.errors, exc_info=caught.value)
+    assert f"hunter{word}" not in written.getvalue()
+    assert "is not of type 'string'" in written.getvalue()
+
+
+FAULTS = {
+    "500 that echoes the key": lambda: answer(500, {"error": f"bad key {SECRET}"}),
+    "401 that echoes the key": lambda: answer(401, {"error": f"bad key {SECRET}"}),
+    "page that echoes the URL": lambda: ok(
+        f"<title>/rows?api_key={quote(SECRET)}</title>".encode()
+    ),
+    "redirect to the URL": lambda: answer(302, headers={"Location": f"/rows?api_key={SECRET}"}),
+    "connection reset": lambda: reset,
+    "cut body": lambda: ok([1], length=99),
+    "cut JSON": lambda: ok(b"[1"),
+    "error with 200": lambda: ok({"error": f"key {SECRET} unknown"}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_no_output_of_a_run_has_the_key(vendor, tmp_path, fault):
+    vendor.answers.extend([fault()] * 10)
+    env = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parent),
+        "LOGLEVEL": "DEBUG",
+        "TAP_ROWS_API_URL": vendor.url,
+        "TAP_ROWS_API_KEY": SECRET,
+        "TAP_ROWS_MAX_TRIES": "2",
+        "TAP_ROWS_MAX_RETRY_WAIT": "0",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", "from conftest import RowTap; RowTap.cli()", "--config=ENV"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert run.returncode != 0
+    assert "days: GET /rows " in run.stderr
+    output = run.stdout + run.stderr
+    assert not [form for form in FORMS if form in output]

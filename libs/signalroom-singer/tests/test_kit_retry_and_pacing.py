@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalroom_singer import Pacer, exponential_wait, parse_retry_after
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    (
+        ("30", 30.0),
+        ("1.5", 1.5),
+        ("0", 0.0),
+        ("-5", 0.0),
+        (" 7 ", 7.0),
+        ("999999999", 999999999.0),
+        ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
+        ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
+        ("", None),
+        (None, None),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+    ),
+)
+def test_retry_after(header, seconds):
+    assert parse_retry_after(header, now=NOW) == seconds
+
+
+@given(st.text())
+def test_retry_after_never_fails(header):
+    seconds = parse_retry_after(header, now=NOW)
+    assert seconds is None or seconds >= 0
+
+
+def test_waits_grow_to_a_cap():
+    assert 0.25 <= exponential_wait(0) <= 0.5
+    assert 4 <= exponential_wait(4) <= 8
+    assert 30 <= exponential_wait(1000) <= 60
+
+
+def test_the_rate_is_used_and_not_exceeded():
+    pacer = Pacer(per_second=50)
+    moments = []
+    lock = threading.Lock()
+
+    def ask():
+        for _ in range(15):
+            with pacer.turn(), lock:
+                moments.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    moments.sort()
+    # 150 turns at 50 a second: the first 50 at once, the rest over two seconds.
+    assert moments[-1] - moments[0] <= 2 / 0.9
+    # Clocks are read a little after the turn is given.
+    slack = 0.02
+    assert all(b - a >= 1 - slack for a, b in zip(moments, moments[50:], strict=False))
+
+
+def test_concurrency_is_shared_with_the_wider_budget():
+    account = Pacer(concurrency=2)
+    reports = Pacer(concurrency=5, within=account)
+    under_way = most = 0
+    lock = threading.Lock()
+    gate = threading.Barrier(2, timeout=5)
+
+    def ask():
+        nonlocal under_way, most
+        with reports.turn():
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            gate.wait()
+            with lock:
+                under_way -= 1
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 2
+
+
+def test_a_pause_holds_everyone_back():
+    pacer = Pacer()
+    pacer.pause(0.2)
+    pacer.pause(0.01)
+    started = time.monotonic()
+    with pacer.turn():
+        assert time.monotonic() - started >= 0.19

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from conftest import answer
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_sdk.exceptions import RetriableAPIError
+
+from signalroom_singer import DateWindow, split_days
+
+NEW_YORK = ZoneInfo("America/New_York")
+BERLIN = ZoneInfo("Europe/Berlin")
+DAY = timedelta(days=1)
+MARCH_1 = date(2026, 3, 1)
+TODAY = date(2026, 3, 20)
+
+
+@pytest.fixture(autouse=True)
+def _noon():
+    with time_machine.travel(datetime(2026, 3, 20, 12, tzinfo=UTC), tick=True):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    (
+        (NEW_YORK, date(2026, 3, 8), 23),
+        (NEW_YORK, date(2026, 11, 1), 25),
+        (BERLIN, date(2026, 3, 29), 23),
+        (BERLIN, date(2026, 10, 25), 25),
+        (NEW_YORK, date(2026, 1, 1), 24),
+    ),
+)
+def test_days_have_as_many_hours_as_the_clock(zone, day, hours):
+    window = DateWindow(day, day, zone)
+    assert window.ends_at - window.begins_at == timedelta(hours=hours)
+    assert window.begins_at.astimezone(zone).date() == day
+
+
+@given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(0, 800), st.integers(1, 400))
+def test_windows_cover_each_day_once(start, length, days):
+    end = start + timedelta(days=length)
+    windows = split_days(start, end, days=days, zone=NEW_YORK)
+    assert windows[0].start == start
+    assert windows[-1].end == end
+    assert all(window.days <= days for window in windows)
+    for before, after in pairwise(windows):
+        assert before.end + DAY == after.start
+        assert before.ends_at == after.begins_at
+
+
+@given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(1, 800))
+def test_halves_are_the_whole(start, length):
+    window = DateWindow(start, start + timedelta(days=length), NEW_YORK)
+    first, second = window.halves()
+    assert (first.start, second.end) == (window.start, window.end)
+    assert first.end + DAY == second.start
+    assert abs(first.days - second.days) <= 1
+
+
+def bookmarked(day):
+    return {"bookmarks": {"days": {"replication_key": "date", "replication_key_value": day}}}
+
+
+@pytest.mark.parametrize(
+    ("state", "config", "first", "last"),
+    (
+        (None, {"start_date": "2026-03-01"}, date(2026, 3, 1), date(2026, 3, 19)),
+        (None, {}, date(2026, 3, 17), date(2026, 3, 19)),
+        (None, {"start_date": "2026-03-01T00:00:00Z"}, date(2026, 3, 1), date(2026, 3, 19)),
+        ("2026-03-10", {}, date(2026, 3, 8), date(2026, 3, 19)),
+        ("2026-03-19", {}, date(2026, 3, 17), date(2026, 3, 19)),
+        ("2026-03-10", {"start_date": "2026-03-01"}, date(2026, 3, 8), date(2026, 3, 19)),
+        ("2026-03-10", {"start_date": "2026-03-15"}, date(2026, 3, 15), date(2026, 3, 19)),
+        (
+            None,
+            {"start_date": "2026-03-01", "end_date": "2026-03-05"},
+            date(2026, 3, 1),
+            date(2026, 3, 5),
+        ),
+        (None, {"start_date": "2026-03-01", "end_date": "2030-01-01"}, date(2026, 3, 1), TODAY),
+        ("2026-03-19", {"include_today": True}, date(2026, 3, 17), TODAY),
+    ),
+)
+def test_what_a_run_reads(make_tap, state, config, first, last):
+    plan = make_tap(state and bookmarked(state), **config).streams["days"].plan(None)
+    assert (plan[0].start, plan[-1].end) == (first, last)
+
+
+def test_nothing_to_read(make_tap, caplog):
+    caplog.set_level("INFO")
+    tap = make_tap(bookmarked("2026-03-10"), end_date="2026-03-01")
+    assert tap.streams["days"].plan(None) == []
+    assert "Nothing to read: everything up to 2026-03-10 is loaded" in caplog.text
+
+
+def test_the_vendors_horizon_clamps_with_a_warning(make_tap, caplog, monkeypatch):
+    stream = make_tap(start_date="2020-01-01").streams["days"]
+    monkeypatch.setattr(type(stream), "horizon_days", 10)
+    assert stream.plan(None)[0].start == date(2026, 3, 10)
+    assert "The vendor keeps 10 days: reading from 2026-03-10, not from 2020-01-01" in caplog.text
+
+
+def test_a_broken_bookmark_says_what_to_do(make_tap):
+    with pytest.raises(ValueError, match=r"'soon' in the state is no day .*meltano state edit"):
+        make_tap(bookmarked("soon")).streams["days"].plan(None)
+
+
+@pytest.fixture
+def run(make_tap, monkeypatch):
+    """Run the stream of days; gives the messages it wrote."""
+
+    def sync(state=None, *, fails=None, **config):
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, write_through=True))
+        tap = make_tap(state, **config)
+        tap.streams["rows"].selected = False
+        try:
+            tap.sync_all()
+        except Exception as error:
+            if not fails or not isinstance(error, fails):
+                raise
+        return [json.loads(line) for line in written.getvalue().splitlines()]
+
+    return sync
+
+
+def bookmarks(messages):
+    return [
+        message["value"]["bookmarks"]["days"]["replication_key_value"]
+        for message in messages
+        if message["type"] == "STATE"
+        and "replication_key_value" in message["value"]["bookmarks"]["days"]
+    ]
+
+
+def days(messages):
+    return [message["record"]["date"] for message in messages if message["type"] == "RECORD"]
+
+
+def test_each_window_is_followed_by_its_bookmark(run):
+    messages = run(start_date="2026-03-15")
+    kinds = [message["type"] for message in messages]
+    assert kinds == ["SCHEMA", *["RECORD", "STATE"] * 5]
+    assert days(messages) == bookmarks(messages)
+    assert bookmarks(messages)[-1] == "2026-03-19"
+
+
+def test_the_bookmark_does_not_go_back_over_the_lookback(run):
+    messages = run(bookmarked("2026-03-18"))
+    assert days(messages) == ["2026-03-16", "2026-03-17", "2026-03-18", "2026-03-19"]
+    assert set(bookmarks(messages)) == {"2026-03-18", "2026-03-19"}
+    assert bookmarks(messages)[-1] == "2026-03-19"
+
+
+def test_the_bookmark_stays_on_complete_days(run):
+    messages = run(start_date="2026-03-18", include_today=True)
+    assert days(messages)[-1] == "2026-03-20"
+    assert bookmarks(messages)[-1] == "2026-03-19"
+
+
+def test_a_run_of_today_alone_bookmarks_nothing(run):
+    messages = run(start_date="2026-03-20", include_today=True)
+    assert days(messages) == ["2026-03-20"]
+    assert bookmarks(messages) == []
+
+
+def test_a_failing_window_leaves_the_bookmark_before_it(run, vendor):
+    asked = threading.Lock()
+
+    def fail_third(handler):
+        with asked:
+            answer(500)(handler)
+
+    vendor.answers.extend([answer(200, []), answer(200, []), fail_third])
+    messages = run(start_date="2026-03-10", max_tries=1, fails=RetriableAPIError)
+    done = bookmarks(messages)
+    # Two windows are read at once, so the failing one is the second, third or fourth.
+    assert done
+    assert done == days(messages)[: len(done)]
+    assert done[-1] < "2026-03-14"
+
+
+def test_state_holds_nothing_but_the_bookmark(run):
+    messages = run(start_date="2026-03-18")
+    assert messages[-1]["value"] == bookmarked("2026-03-19")
+
+
+def test_client_id_leads_the_key(run):
+    messages = run(start_date="2026-03-19", client_id="713")
+    assert messages[0]["key_properties"] == ["_client_id", "date"]
+    assert list(messages[0]["schema"]["properties"]) == [
+        "date",
+        "_client_id",
+        "_loaded_at",
+        "_extra",
+    ]
+    (record,) = [message["record"] for message in messages if message["type"] == "RECORD"]
+    assert record["_client_id"] == "713"
+    assert record["_loaded_at"].startswith("2026-03-20T12:00:0")
+
+
+def test_without_client_id_there_is_no_such_column(run):
+    messages = run(start_date="2026-03-19")
+    assert messages[0]["key_properties"] == ["date"]
+    assert "_client_id" not in messages[0]["schema"]["properties"]

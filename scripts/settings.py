@@ -1,0 +1,180 @@
+"""Write what follows from the taps' settings: meltano.yml, the READMEs' tables, .env.example.
+
+A setting is declared once, in its tap's ``config_jsonschema``. ``make settings`` brings the
+rest up to date; ``python scripts/settings.py --check`` (a test) says what is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from singer_sdk import Tap
+
+ROOT = Path(__file__).parents[1]
+
+#: The environment variables of the pipeline that SignalRoom replaces: they go on working.
+LEGACY_NAMES = {
+    "tap-everflow": {"api_key": "EVERFLOW_API_KEY", "api_url": "EVERFLOW_BASE_URL"},
+}
+
+_BUILT_IN = ("stream_map", "faker", "flattening")
+_KINDS = {
+    "array": "array",
+    "boolean": "boolean",
+    "integer": "integer",
+    "number": "decimal",
+    "object": "object",
+}
+
+
+def taps() -> dict[str, type[Tap]]:
+    """The tap class of each package under ``taps``, by name."""
+    found = {}
+    for folder in sorted((ROOT / "taps").glob("tap-*")):
+        module = importlib.import_module(f"{folder.name.replace('-', '_')}.tap")
+        classes = [
+            item
+            for item in vars(module).values()
+            if isinstance(item, type)
+            and issubclass(item, Tap)
+            and item.__module__ == module.__name__
+        ]
+        (found[folder.name],) = classes
+    return found
+
+
+def schema_of(tap: type[Tap]) -> dict[str, Any]:
+    """A tap's settings, with those that the SDK adds."""
+    schema = tap.config_jsonschema
+    tap.append_builtin_config(schema)
+    return schema
+
+
+def meltano_settings(name: str, tap: type[Tap]) -> list[dict[str, Any]]:
+    """A tap's settings as ``meltano.yml`` has them."""
+    settings = []
+    for key, declared in schema_of(tap)["properties"].items():
+        setting: dict[str, Any] = {"name": key}
+        if kind := _kind(declared):
+            setting["kind"] = kind
+        if declared.get("enum"):
+            setting["options"] = [
+                {"label": value, "value": value} for value in declared["enum"] if value
+            ]
+        if declared.get("secret"):
+            setting["sensitive"] = True
+        if "default" in declared:
+            setting["value"] = declared["default"]
+        if legacy := LEGACY_NAMES.get(name, {}).get(key):
+            setting["env_aliases"] = [legacy]
+        setting["label"] = declared.get("title", key.replace("_", " ").capitalize())
+        setting["description"] = declared["description"]
+        settings.append(setting)
+    return settings
+
+
+def _kind(declared: dict[str, Any]) -> str | None:
+    if declared.get("enum"):
+        return "options"
+    types = declared["type"] if isinstance(declared["type"], list) else [declared["type"]]
+    kind = next(name for name in types if name != "null")
+    if kind == "string":
+        return "date_iso8601" if declared.get("format") in {"date", "date-time"} else None
+    return _KINDS[kind]
+
+
+def readme_table(name: str, tap: type[Tap]) -> str:
+    """A tap's own settings as a Markdown table."""
+    required = schema_of(tap).get("required", [])
+    rows = ["| Setting | Default | What it does |", "|---|---|---|"]
+    for key, declared in schema_of(tap)["properties"].items():
+        if key.startswith(_BUILT_IN):
+            continue
+        default = f"`{_plain(declared['default'])}`" if "default" in declared else ""
+        notes = [declared["description"]]
+        if declared.get("enum"):
+            notes.append("One of " + ", ".join(f"`{value}`" for value in declared["enum"] if value))
+        if legacy := LEGACY_NAMES.get(name, {}).get(key):
+            notes.append(f"`{legacy}` works too")
+        text = ". ".join(note.rstrip(".") for note in notes) + "."
+        rows.append(f"| `{key}` | {'**required**' if key in required else default} | {text} |")
+    rows += ["", "Besides, the SDK's own: `stream_maps`, `stream_map_config`, `faker_config`, and"]
+    rows += ["`flattening_*` ([SDK guide](https://sdk.meltano.com/en/latest/stream_maps.html))."]
+    return "\n".join(rows)
+
+
+def environment_lines(name: str, tap: type[Tap]) -> str:
+    """A tap's settings as the lines of an ``.env``; what has a default is commented out."""
+    required = schema_of(tap).get("required", [])
+    lines = []
+    for key, declared in schema_of(tap)["properties"].items():
+        if key.startswith(_BUILT_IN):
+            continue
+        variable = LEGACY_NAMES.get(name, {}).get(key) or f"{name}_{key}".upper().replace("-", "_")
+        lines.append(f"# {declared['description']}")
+        mark = "" if key in required else "# "
+        lines.append(f"{mark}{variable}={_plain(declared.get('default', ''))}")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def spliced(text: str, marker: str, content: str) -> str:
+    """Replace what stands between the lines with ``<marker>`` and ``end of <marker>``."""
+    pattern = re.compile(
+        rf"(^[^\n]*(?<!end of ){re.escape(marker)}\b[^\n]*\n)"
+        rf".*?(^[^\n]*end of {re.escape(marker)})",
+        re.DOTALL | re.MULTILINE,
+    )
+    if len(pattern.findall(text)) != 1:
+        msg = f"no place marked {marker!r} ... 'end of {marker}'"
+        raise ValueError(msg)
+    return pattern.sub(lambda match: match.group(1) + content + "\n" + match.group(2), text)
+
+
+def generated() -> dict[Path, str]:
+    """All files that follow from the settings, with the text they should have."""
+    files: dict[Path, str] = {}
+
+    def splice(path: Path, marker: str, content: str) -> None:
+        files[path] = spliced(files.get(path) or path.read_text(), marker, content)
+
+    for name, tap in taps().items():
+        block = yaml.safe_dump(
+            {"settings": meltano_settings(name, tap)},
+            sort_keys=False,
+            allow_unicode=True,
+            width=100,
+        )
+        indented = "\n".join(f"    {line}" for line in block.splitlines())
+        splice(ROOT / "meltano.yml", f"settings of {name}", indented)
+        splice(ROOT / ".env.example", f"settings of {name}", environment_lines(name, tap))
+        splice(ROOT / "taps" / name / "README.md", "settings table", readme_table(name, tap))
+    return files
+
+
+def main() -> int:
+    """Write the files, or with ``--check`` name those that are not up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = {path: text for path, text in generated().items() if path.read_text() != text}
+    for path, text in stale.items():
+        if not check:
+            path.write_text(text)
+        sys.stdout.write(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}\n")
+    if check and stale:
+        sys.stdout.write("Run `make settings`.\n")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
