@@ -1,0 +1,107 @@
+"""``signalroom-postgres``: look after the embedded server, and query the database."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from signalroom_target_postgres import query as database
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.errors import EmbeddedPostgresError
+from signalroom_target_postgres.table import as_csv, as_table
+
+_NOT_RUNNING = 3  # as pg_ctl's
+_VERSION = "SELECT 'PostgreSQL ' || current_setting('server_version')"
+# A query that writes the query that counts.
+_TABLES = """
+SELECT string_agg(format('SELECT %L AS "table", count(*) AS "rows" FROM %I.%I',
+           schemaname || '.' || tablename, schemaname, tablename), ' UNION ALL ') || ' ORDER BY 1'
+FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The PostgreSQL that target-postgres loads into when no other is configured.
+
+    Its data is in $SIGNALROOM_PGDATA, or in .meltano/postgres of the project.
+    """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("signalroom_target_postgres").setLevel(logging.INFO)
+
+
+@main.command()
+def start() -> None:
+    """Start the server, and keep it running until `stop`."""
+    with EmbeddedPostgres() as embedded:
+        embedded.keep()
+        click.echo(f"PostgreSQL runs until `signalroom-postgres stop`: {embedded.libpq_url}")
+
+
+@main.command()
+@click.option("--force", is_flag=True, help="Stop it even while others use it.")
+def stop(*, force: bool) -> None:
+    """Stop the server, or let it stop when nobody uses it any more."""
+    if EmbeddedPostgres().stop(force=force):
+        click.echo("PostgreSQL is stopped.")
+    else:
+        click.echo("PostgreSQL is in use; it stops when that ends (--force: now).")
+
+
+@main.command()
+@click.option("--tables", is_flag=True, help="List the tables with their rows, counted.")
+def status(*, tables: bool) -> None:
+    """Show whether the server runs (exit code 3: it does not), and where."""
+    embedded = EmbeddedPostgres()
+    running = embedded.cluster.is_running
+    state = "stopped" if embedded.cluster.exists else "stopped (no database yet)"
+    if running:
+        state = "running, until `signalroom-postgres stop`" if embedded.is_kept else "running"
+    click.echo(f"server          {state}")
+    click.echo(f"data directory  {embedded.home}")
+    other = database.configured_url()
+    if other is not None:
+        where = other.render_as_string(hide_password=True)
+        click.echo(f"not in use      TARGET_POSTGRES_* is set: {where}")
+    if not running:
+        sys.exit(_NOT_RUNNING)
+    with embedded:
+        parameters = embedded.cluster.conninfo()
+        (version,) = database.run_on(parameters, _VERSION)
+        click.echo(f"version         {version.rows[0][0]}")
+        click.echo(f"url             {embedded.libpq_url}")
+        if tables:
+            ((count,),) = next(database.run_on(parameters, _TABLES)).rows
+            for result in database.run_on(parameters, count) if count else ():
+                click.echo(f"\n{as_table(result)}")
+
+
+@main.command()
+@click.option("--sqlalchemy", is_flag=True, help="In SQLAlchemy's form.")
+def url(*, sqlalchemy: bool) -> None:
+    """Print the embedded server's address; it answers while the server runs."""
+    embedded = EmbeddedPostgres()
+    if not embedded.cluster.exists:
+        msg = f"There is no database in {embedded.home} yet: `signalroom-postgres start` makes one."
+        raise EmbeddedPostgresError(msg)
+    click.echo(embedded.sqlalchemy_url if sqlalchemy else embedded.libpq_url)
+    if not embedded.cluster.is_running:
+        click.echo("The server does not run now: `signalroom-postgres start`.", err=True)
+
+
+@main.command()
+@click.argument("query", required=False)
+@click.option("--csv", "csv", is_flag=True, help="Print CSV, not a table.")
+def sql(*, query: str | None, csv: bool) -> None:
+    """Run QUERY where target-postgres loads to; without one, open psql.
+
+    That is the server of the TARGET_POSTGRES_ variables in the environment or in the
+    project's .env, else the embedded one, which then runs while this command does.
+    """
+    if query is None:
+        sys.exit(database.open_psql())
+    for result in database.run(query):
+        if text := as_csv(result) if csv else as_table(result):
+            click.echo(text)

@@ -1,0 +1,156 @@
+"""The database that the target loads into, seen from the command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from dotenv import load_dotenv
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.engine import URL
+
+from signalroom_target_postgres.cluster import Cluster
+from signalroom_target_postgres.connection import explain, is_configured
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.errors import (
+    ConnectionFailedError,
+    ConnectionSettingsError,
+    TargetPostgresError,
+)
+from signalroom_target_postgres.paths import project_root
+from signalroom_target_postgres.table import read_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from signalroom_target_postgres.table import Result
+
+_PREFIX = "TARGET_POSTGRES_"
+
+
+def configured_url() -> URL | None:
+    """Read the target's connection from the environment and the project's ``.env``.
+
+    Returns:
+        Its address; None if none is configured, which means the embedded server.
+
+    Raises:
+        ConnectionSettingsError: If it is half configured.
+    """
+    # Loaded here, as the SDK would let the file win over the environment.
+    load_dotenv(project_root() / ".env", override=False)
+    if not any(name.startswith(_PREFIX) and value for name, value in os.environ.items()):
+        return None
+    # Here, as the SDK takes a second and a half to import: longer than most queries take.
+    from singer_sdk.configuration._dict_config import parse_environment_config  # noqa: PLC0415
+
+    from signalroom_target_postgres.connector import PostgresConnector  # noqa: PLC0415
+    from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
+
+    schema = TargetPostgres.config_jsonschema
+    config: dict[str, Any] = {
+        name: definition["default"]
+        for name, definition in schema["properties"].items()
+        if "default" in definition
+    }
+    try:
+        config |= parse_environment_config(schema, _PREFIX, os.devnull)
+    except ValueError:
+        msg = "A TARGET_POSTGRES_ variable that is to be a number, or JSON, is neither."
+        raise ConnectionSettingsError(msg) from None
+    if not is_configured(config):
+        return None
+    engine_url: URL = PostgresConnector(config)._engine.url  # noqa: SLF001
+    return engine_url
+
+
+@contextmanager
+def database() -> Iterator[dict[str, Any]]:
+    """Use the configured database, or else the embedded one, for a while.
+
+    Yields:
+        The parameters of a libpq connection.
+    """
+    url = configured_url()
+    if url is None:
+        with EmbeddedPostgres() as embedded:
+            yield embedded.cluster.conninfo()
+        return
+    named = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+    parameters = {**named, "dbname": url.database, **url.query}
+    yield {name: value for name, value in parameters.items() if value is not None}
+
+
+def run(query: str) -> Iterator[Result]:
+    """Run statements on the configured database, or else the embedded one.
+
+    Args:
+        query: One or several; several are one transaction, unless they say otherwise.
+
+    Yields:
+        The result of each.
+    """
+    with database() as parameters:
+        yield from run_on(parameters, query)
+
+
+def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:
+    """Run statements on one database.
+
+    Args:
+        parameters: Those of a libpq connection.
+        query: The statements.
+
+    Yields:
+        The result of each.
+
+    Raises:
+        ConnectionFailedError: If the server cannot be reached.
+        TargetPostgresError: If a statement fails.
+    """
+    try:
+        connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise ConnectionFailedError(explain(error, _url(parameters))) from None
+    with connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(query.encode())
+        except psycopg.Error as error:
+            raise TargetPostgresError(str(error).partition("\n")[0]) from None
+        yield read_result(cursor)
+        while cursor.nextset():
+            yield read_result(cursor)
+
+
+def open_psql() -> int:
+    """Open the wheel's psql on the database.
+
+    Returns:
+        Its exit code.
+    """
+    with database() as parameters:
+        # Not among the arguments, which everybody on the machine can see.
+        secrets = {"PGPASSWORD": parameters.pop("password", None)}
+        environment = os.environ | {name: value for name, value in secrets.items() if value}
+        # Ctrl-C is for psql, which ends a query by it; it must not end the server under it.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            command = [str(Cluster.program("psql")), make_conninfo("", **parameters)]
+            return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _url(parameters: dict[str, Any]) -> URL:
+    return URL.create(
+        "postgresql",
+        username=parameters.get("user"),
+        password=parameters.get("password"),
+        host=parameters.get("host"),
+        port=parameters.get("port"),
+        database=parameters.get("dbname"),
+    )
