@@ -45,6 +45,7 @@ PORT = 5432
 
 # A crashed server replays its write-ahead log before it answers: minutes, if it was large.
 _START_SECONDS = 300
+_STOP_SECONDS = 60
 _POLL_SECONDS = 0.05
 _LOG_BYTES = 1_000_000
 # A socket's path has 108 bytes on Linux and 104 on macOS, its end included.
@@ -122,10 +123,14 @@ class Cluster:
         if not self.is_running:
             return
         account = account_for(self.data)
-        result = self._run(account, "pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w")
-        if result.returncode and self.is_running:
-            msg = f"The embedded PostgreSQL in {self.home} does not stop: {_last_line(result)}"
-            raise EmbeddedPostgresError(msg)
+        deadline = time.monotonic() + _STOP_SECONDS
+        # Again and again: one that has just been started has no process id in its file yet.
+        while self.is_running:
+            result = self._run(account, "pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w")
+            if time.monotonic() > deadline:
+                msg = f"The embedded PostgreSQL in {self.home} does not stop: {_last_line(result)}"
+                raise EmbeddedPostgresError(msg)
+            time.sleep(_POLL_SECONDS if result.returncode else 0)
         socket_folder = self._socket_folder()
         if socket_folder != self.data:
             shutil.rmtree(socket_folder, ignore_errors=True)

@@ -17,6 +17,8 @@ from signalroom_target_postgres.errors import ConnectionSettingsError
 if TYPE_CHECKING:
     from pathlib import PurePath
 
+    from singer_sdk.sql import SQLConnector
+
 # The stock target marks none of these as a secret.
 _UNMARKED_SECRETS = ("password", "sqlalchemy_url", "ssl_client_private_key")
 # Not quoted when their type is wrong. The tunnel's own secrets are within its setting.
@@ -44,7 +46,7 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
         parse_env_config: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
         validate_config: bool = True,  # noqa: FBT001, FBT002
     ) -> None:
-        """Make a target; without a connection in its settings, start the embedded server.
+        """Make a target; what it loads into is touched only with the first stream.
 
         Args:
             config: Settings.
@@ -64,24 +66,37 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # Here, as it is the only place between the settings' merging and their use.
         try:
             errors: list[str] = super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
             error.errors = [_unquoted(text) for text in error.errors]
             raise
-        if not is_configured(self.config):
+        self._uses_embedded = not is_configured(self.config)
+        if self._uses_embedded:
+            # The stock target asserts that there is an address; the real one is known when the
+            # server runs.
+            self._config["sqlalchemy_url"] = "postgresql+psycopg:///signalroom"
+        return errors
+
+    @property
+    @override
+    def target_connector(self) -> SQLConnector:
+        """The connector; to the embedded server if it is to be used, started the first time."""
+        # Not in the constructor: what only describes or checks the target needs no server, and
+        # the SDK handles signals only once the constructor is done.
+        if self._uses_embedded and self._target_connector is None:
             # Released when the process ends: by itself, by an exception, or by a signal, which
             # the SDK turns into an exit.
             embedded = EmbeddedPostgres().acquire()
+            self._config["sqlalchemy_url"] = embedded.sqlalchemy_url
             self.logger.info(
                 "No connection is configured: loading into the embedded PostgreSQL in %s (look "
                 "into it with `signalroom-postgres sql`). For a server of your own set "
                 "TARGET_POSTGRES_HOST, _PORT, _USER, _PASSWORD and _DATABASE.",
                 embedded.home,
             )
-            self._config["sqlalchemy_url"] = embedded.sqlalchemy_url
-        return errors
+        connector: SQLConnector = super().target_connector
+        return connector
 
 
 def _unquoted(error: str) -> str:
