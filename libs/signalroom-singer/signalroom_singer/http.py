@@ -79,6 +79,8 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     error_hints: ClassVar[Mapping[int, str]] = {}
 
     allow_redirects = False
+    # A line for each of thousands of requests would bury the rest; they are counted anyway.
+    _LOG_REQUEST_METRICS = False
     _tap: SignalRoomTap
     _unpaced = Pacer()
 

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from singer_sdk import typing as th
 from typing_extensions import override
@@ -16,6 +15,7 @@ from signalroom_singer.stream import SignalRoomStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers.types import Context, Record
 
@@ -133,11 +133,8 @@ class WindowedStream(SignalRoomStream, ABC):
     horizon_days: ClassVar[int | None] = None
     #: Windows read at once.
     concurrency: int = 1
-
-    @property
-    def report_zone(self) -> ZoneInfo:
-        """The zone whose days these are."""
-        return ZoneInfo("UTC")
+    #: The zone whose days these are. Without a default: a wrong day is wrong money.
+    report_zone: ZoneInfo
 
     @abstractmethod
     def read_window(self, window: DateWindow, context: Context | None) -> Iterable[list[Record]]:
@@ -187,7 +184,7 @@ class WindowedStream(SignalRoomStream, ABC):
         windows = split_days(start, end, days=self.window_days, zone=self.report_zone)
         if windows:
             self.logger.info(
-                "Reading %s to %s (%s) in %d windows; bookmark: %s",
+                "Reading %s to %s (%s), %d window(s); bookmark: %s",
                 start,
                 end,
                 self.report_zone.key,

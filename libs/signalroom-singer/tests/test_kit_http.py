@@ -7,7 +7,7 @@ import time
 from decimal import Decimal
 
 import pytest
-from conftest import SECRET, answer, ok, reset
+from kit_vendor import SECRET, answer, ok, reset
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import ForbiddenRequestError, RefusedError

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from conftest import SECRET, RowTap, answer, ok, reset
+from kit_vendor import SECRET, RowTap, answer, ok, reset
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.logging import StructuredFormatter
 
@@ -126,7 +126,7 @@ def test_no_output_of_a_run_has_the_key(vendor, tmp_path, fault):
         "TAP_ROWS_MAX_RETRY_WAIT": "0",
     }
     run = subprocess.run(
-        [sys.executable, "-c", "from conftest import RowTap; RowTap.cli()", "--config=ENV"],
+        [sys.executable, "-c", "from kit_vendor import RowTap; RowTap.cli()", "--config=ENV"],
         env=env,
         capture_output=True,
         text=True,

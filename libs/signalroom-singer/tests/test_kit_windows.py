@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import io
-import json
-import sys
-import threading
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
-from conftest import answer
 from hypothesis import given
 from hypothesis import strategies as st
+from kit_vendor import DayStream, answer, ok
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import DateWindow, split_days
@@ -116,100 +112,84 @@ def test_a_broken_bookmark_says_what_to_do(make_tap):
 
 
 @pytest.fixture
-def run(make_tap, monkeypatch):
+def run(make_tap, sync):
     """Run the stream of days; gives the messages it wrote."""
 
-    def sync(state=None, *, fails=None, **config):
-        written = io.BytesIO()
-        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, write_through=True))
-        tap = make_tap(state, **config)
-        tap.streams["rows"].selected = False
-        try:
-            tap.sync_all()
-        except Exception as error:
-            if not fails or not isinstance(error, fails):
-                raise
-        return [json.loads(line) for line in written.getvalue().splitlines()]
+    def run(state=None, *, fails=(), **config):
+        return sync(make_tap(state, **config), "days", fails=fails)
 
-    return sync
+    return run
 
 
-def bookmarks(messages):
-    return [
-        message["value"]["bookmarks"]["days"]["replication_key_value"]
-        for message in messages
-        if message["type"] == "STATE"
-        and "replication_key_value" in message["value"]["bookmarks"]["days"]
-    ]
-
-
-def days(messages):
-    return [message["record"]["date"] for message in messages if message["type"] == "RECORD"]
+def days(output):
+    return [record["date"] for record in output.records["days"]]
 
 
 def test_each_window_is_followed_by_its_bookmark(run):
-    messages = run(start_date="2026-03-15")
-    kinds = [message["type"] for message in messages]
+    output = run(start_date="2026-03-15")
+    kinds = [message["type"] for message in output.messages]
     assert kinds == ["SCHEMA", *["RECORD", "STATE"] * 5]
-    assert days(messages) == bookmarks(messages)
-    assert bookmarks(messages)[-1] == "2026-03-19"
+    assert days(output) == output.bookmarks("days")
+    assert days(output)[-1] == "2026-03-19"
 
 
 def test_the_bookmark_does_not_go_back_over_the_lookback(run):
-    messages = run(bookmarked("2026-03-18"))
-    assert days(messages) == ["2026-03-16", "2026-03-17", "2026-03-18", "2026-03-19"]
-    assert set(bookmarks(messages)) == {"2026-03-18", "2026-03-19"}
-    assert bookmarks(messages)[-1] == "2026-03-19"
+    output = run(bookmarked("2026-03-18"))
+    assert days(output) == ["2026-03-16", "2026-03-17", "2026-03-18", "2026-03-19"]
+    assert set(output.bookmarks("days")) == {"2026-03-18", "2026-03-19"}
+    assert output.bookmarks("days")[-1] == "2026-03-19"
 
 
 def test_the_bookmark_stays_on_complete_days(run):
-    messages = run(start_date="2026-03-18", include_today=True)
-    assert days(messages)[-1] == "2026-03-20"
-    assert bookmarks(messages)[-1] == "2026-03-19"
+    output = run(start_date="2026-03-18", include_today=True)
+    assert days(output)[-1] == "2026-03-20"
+    assert output.bookmarks("days")[-1] == "2026-03-19"
 
 
 def test_a_run_of_today_alone_bookmarks_nothing(run):
-    messages = run(start_date="2026-03-20", include_today=True)
-    assert days(messages) == ["2026-03-20"]
-    assert bookmarks(messages) == []
+    output = run(start_date="2026-03-20", include_today=True)
+    assert days(output) == ["2026-03-20"]
+    assert output.bookmarks("days") == []
 
 
-def test_a_failing_window_leaves_the_bookmark_before_it(run, vendor):
-    asked = threading.Lock()
+def test_a_failing_window_leaves_the_bookmark_before_it(run, vendor, monkeypatch):
+    monkeypatch.setattr(DayStream, "concurrency", 1)
+    vendor.answers.extend([ok([]), ok([]), answer(500)])
+    output = run(start_date="2026-03-10", max_tries=1, fails=RetriableAPIError)
+    assert output.error
+    assert output.bookmarks("days") == days(output) == ["2026-03-10", "2026-03-11"]
 
-    def fail_third(handler):
-        with asked:
-            answer(500)(handler)
 
-    vendor.answers.extend([answer(200, []), answer(200, []), fail_third])
-    messages = run(start_date="2026-03-10", max_tries=1, fails=RetriableAPIError)
-    done = bookmarks(messages)
-    # Two windows are read at once, so the failing one is the second, third or fourth.
-    assert done
-    assert done == days(messages)[: len(done)]
-    assert done[-1] < "2026-03-14"
+def test_windows_read_ahead_of_a_failing_one_are_not_bookmarked(run, vendor):
+    vendor.answers.extend([ok([]), ok([]), answer(500)])
+    output = run(start_date="2026-03-10", max_tries=1, fails=RetriableAPIError)
+    assert output.error
+    assert output.bookmarks("days") == days(output)
+    assert len(days(output)) < 3
 
 
 def test_state_holds_nothing_but_the_bookmark(run):
-    messages = run(start_date="2026-03-18")
-    assert messages[-1]["value"] == bookmarked("2026-03-19")
+    output = run(start_date="2026-03-18")
+    assert output.state == bookmarked("2026-03-19")
 
 
 def test_client_id_leads_the_key(run):
-    messages = run(start_date="2026-03-19", client_id="713")
-    assert messages[0]["key_properties"] == ["_client_id", "date"]
-    assert list(messages[0]["schema"]["properties"]) == [
+    output = run(start_date="2026-03-19", client_id="713")
+    schema = output.schemas["days"]
+    assert schema["key_properties"] == ["_client_id", "date"]
+    assert list(schema["schema"]["properties"]) == [
         "date",
         "_client_id",
         "_loaded_at",
         "_extra",
     ]
-    (record,) = [message["record"] for message in messages if message["type"] == "RECORD"]
+    (record,) = output.records["days"]
     assert record["_client_id"] == "713"
     assert record["_loaded_at"].startswith("2026-03-20T12:00:0")
 
 
 def test_without_client_id_there_is_no_such_column(run):
-    messages = run(start_date="2026-03-19")
-    assert messages[0]["key_properties"] == ["date"]
-    assert "_client_id" not in messages[0]["schema"]["properties"]
+    output = run(start_date="2026-03-19")
+    schema = output.schemas["days"]
+    assert schema["key_properties"] == ["date"]
+    assert "_client_id" not in schema["schema"]["properties"]

@@ -1,0 +1,143 @@
+"""A vendor whose answers a test scripts, and a tap that reads it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from zoneinfo import ZoneInfo
+
+from singer_sdk import typing as th
+from singer_sdk.authenticators import APIKeyAuthenticator
+from singer_sdk.streams.rest import HTTPRequest
+
+from signalroom_singer import (
+    COMMON_SETTINGS,
+    HTTP_SETTINGS,
+    WINDOW_SETTINGS,
+    HTTPStream,
+    SignalRoomTap,
+    WindowedStream,
+)
+
+
+class Vendor:
+    """Gives the answers that were queued, then ``[]`` for ever."""
+
+    def __init__(self):
+        self.answers = deque()
+        self.requests = []
+        vendor = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                vendor.requests.append(self.path)
+                answer = vendor.answers.popleft() if vendor.answers else ok([])
+                with suppress(BrokenPipeError):
+                    answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_):
+                """A client that hung up is what some tests are about."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/api"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def answer(status, body=b"", *, headers=None, length=None):
+    """An answer; with another ``length`` than the body's the connection is cut there."""
+
+    def send(handler):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        handler.send_response(status)
+        for name, value in ({"Content-Type": "application/json"} | (headers or {})).items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(data) if length is None else length))
+        handler.end_headers()
+        handler.wfile.write(data)
+        handler.close_connection = length is not None
+
+    return send
+
+
+def ok(body, **kwargs):
+    return answer(200, body, **kwargs)
+
+
+def reset(handler):
+    """Hang up without an answer."""
+    handler.close_connection = True
+    handler.connection.close()
+
+
+SECRET = "s3cret/key+with%odd=characters"
+
+
+class RowStream(HTTPStream):
+    name = "rows"
+    path = "/rows"
+    primary_keys = ("id",)
+    allowed_requests = frozenset({("GET", "/rows"), ("GET", "/rows/{}/parts")})
+    error_hints = {401: "Check the setting api_key"}
+    schema = th.PropertiesList(
+        th.Property("id", th.IntegerType, required=True), th.Property("name", th.StringType)
+    ).to_dict()
+
+    @property
+    def url_base(self):
+        return self.config["api_url"]
+
+    @property
+    def authenticator(self):
+        # In the URL, where a key leaks most easily.
+        return APIKeyAuthenticator(key="api_key", value=self.config["api_key"], location="params")
+
+    def get_new_paginator(self):
+        return None
+
+    def get(self, path="/rows"):
+        return self.fetch(HTTPRequest(url=self.url_base + path))
+
+
+class DayStream(WindowedStream, RowStream):
+    name = "days"
+    replication_key = "date"
+    report_zone = ZoneInfo("UTC")
+    primary_keys = ("date",)
+    lookback_days = 3
+    concurrency = 2
+    schema = th.PropertiesList(th.Property("date", th.DateType, required=True)).to_dict()
+
+    def read_window(self, window, context):
+        self.get()
+        yield [{"date": window.start.isoformat()}]
+
+
+class RowTap(SignalRoomTap):
+    name = "tap-rows"
+    stream_types = (RowStream,)
+    config_jsonschema = th.PropertiesList(
+        th.Property("api_url", th.StringType),
+        th.Property("api_key", th.StringType, secret=True),
+        *HTTP_SETTINGS,
+        *WINDOW_SETTINGS,
+        *COMMON_SETTINGS,
+    ).to_dict()
+
+    def discover_streams(self):
+        return [stream(self) for stream in (RowStream, DayStream)]
