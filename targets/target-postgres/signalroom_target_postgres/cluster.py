@@ -120,19 +120,16 @@ class Cluster:
         Raises:
             EmbeddedPostgresError: If it does not stop.
         """
-        if not self.is_running:
-            return
-        account = account_for(self.data)
         deadline = time.monotonic() + _STOP_SECONDS
         # Again and again: one that has just been started has no process id in its file yet.
         while self.is_running:
+            account = account_for(self.data)
             result = self._run(account, "pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w")
             if time.monotonic() > deadline:
                 msg = f"The embedded PostgreSQL in {self.home} does not stop: {_last_line(result)}"
                 raise EmbeddedPostgresError(msg)
             time.sleep(_POLL_SECONDS if result.returncode else 0)
-        socket_folder = self._socket_folder()
-        if socket_folder != self.data:
+        if self.exists and (socket_folder := self._socket_folder()) != self.data:
             shutil.rmtree(socket_folder, ignore_errors=True)
 
     @staticmethod
@@ -211,22 +208,26 @@ class Cluster:
         unfinished.rename(self.data)
 
     def _start(self, account: Account, server_lock: int) -> None:
-        # Nobody holds the lock, so whatever process this file names, it is not our server. Left
-        # there, PostgreSQL refuses to start if the process id has been used again.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.unlink()
         socket_folder = self._socket_folder()
         if socket_folder != self.data:
             _make_private(socket_folder, account)
+        # Nobody holds the lock, so whatever processes these files name, they are not our server.
+        # Left there, PostgreSQL refuses to start if one of the ids is alive again, or is a zombie.
+        socket = socket_folder / f".s.PGSQL.{PORT}"
+        for stale in (self.data / "postmaster.pid", socket, Path(f"{socket}.lock")):
+            stale.unlink(missing_ok=True)
         options = (
             f'-c listen_addresses="" -c port={PORT} -c unix_socket_directories={socket_folder}'
         )
         result = self._run(
             account,
-            *("pg_ctl", "start", "-D", str(self.data), "-l", str(self.log), "-o", options),
+            *("pg_ctl", "start", "-l", self.log.name, "-o", options),
             *("-w", "-t", str(_START_SECONDS)),
             inherited=server_lock,
+            # Not by -D: pg_ctl puts that into a shell's command as it is.
+            data=self.data,
         )
         if result.returncode:
             msg = f"The embedded PostgreSQL in {self.home} does not start. {self._log_tail()}"
@@ -263,7 +264,12 @@ class Cluster:
         return Path(lines[4]) if len(lines) > 4 and lines[4] else None  # noqa: PLR2004
 
     def _run(
-        self, account: Account, program: str, *arguments: str, inherited: int | None = None
+        self,
+        account: Account,
+        program: str,
+        *arguments: str,
+        inherited: int | None = None,
+        data: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         # A file, not a pipe: the server inherits it, and a pipe would never come to its end.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
@@ -275,8 +281,9 @@ class Cluster:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     # Not this process's environment: the server outlives it, and needs no secrets.
-                    env={"PATH": os.defpath, "LC_ALL": "C"},
-                    cwd="/",
+                    env={"PATH": os.defpath, "LC_ALL": "C"}
+                    | ({} if data is None else {"PGDATA": str(data)}),
+                    cwd=data or "/",
                     umask=0o077,
                     pass_fds=() if inherited is None else (inherited,),
                     **account.process_options,

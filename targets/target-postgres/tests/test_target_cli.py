@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from signalroom_target_postgres.cli import main
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+
+EXECUTABLE = Path(sys.executable).parent / "signalroom-postgres"
+
+
+@pytest.fixture(scope="module")
+def home():
+    with tempfile.TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as folder:
+        yield (home := Path(folder) / "pg")
+        EmbeddedPostgres(home).stop(force=True)
+
+
+@pytest.fixture(autouse=True)
+def project(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGNALROOM_PGDATA", str(home))
+    monkeypatch.delenv("MELTANO_PROJECT_ROOT", raising=False)
+    for part in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE", "SQLALCHEMY_URL"):
+        monkeypatch.delenv(f"TARGET_POSTGRES_{part}", raising=False)
+    (tmp_path / "meltano.yml").touch()
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    return tmp_path
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_query_is_a_table():
+    sql = """
+        SELECT n, NULLIF(n, 2) AS gap, repeat('x', n) || E'\ny' AS text
+        FROM generate_series(1, 2) n
+    """
+    assert run("sql", sql).splitlines()[-5:] == [
+        "n |  gap | text",
+        "--+------+------",
+        "1 |    1 | x\\ny",
+        "2 | NULL | xx\\ny",
+        "(2 rows)",
+    ]
+
+
+def test_several_statements_give_several_results():
+    lines = run(
+        "sql", "CREATE TEMP TABLE t (x int); INSERT INTO t VALUES (7); TABLE t"
+    ).splitlines()
+    assert lines[-6:] == ["CREATE TABLE", "INSERT 0 1", "x", "-", "7", "(1 row)"]
+
+
+def test_values_are_shown_as_the_server_writes_them():
+    output = run(
+        "sql", "SELECT 'infinity'::date AS d, 1.50 AS n, '{\"a\": 1}'::jsonb AS j", "--csv"
+    )
+    assert output.endswith('d,n,j\ninfinity,1.50,"{""a"": 1}"\n')
+
+
+def test_no_rows_and_no_columns():
+    assert run("sql", "SELECT 1 AS x WHERE false").endswith("x\n-\n(0 rows)\n")
+    assert run("sql", "SELECT").endswith("SELECT 1\n")
+    assert run("sql", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    (
+        ("SELECT 1/0", "Error: division by zero"),
+        ("selec", 'Error: syntax error at or near "selec"'),
+        ("SELECT * FROM nothing", 'Error: relation "nothing" does not exist'),
+    ),
+)
+def test_an_error_is_one_line(sql, message):
+    assert run("sql", sql, code=1).splitlines()[-1] == message
+
+
+def test_without_a_query_psql_reads_what_is_piped():
+    result = subprocess.run(
+        [EXECUTABLE, "sql"],
+        input="SELECT 6 * 7 AS answer;\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert " answer \n--------\n     42\n(1 row)\n" in result.stdout
+
+
+def test_the_life_of_a_server(home):
+    run("stop")
+    stopped = run("status", code=3)
+    assert "server          stopped" in stopped
+    assert f"data directory  {home}" in stopped
+    assert f"host={home}/data" in run("start")
+    run("sql", "CREATE TABLE public.life AS SELECT generate_series(1, 3)")
+    running = run("status", "--tables")
+    assert "server          running, until `signalroom-postgres stop`" in running
+    assert "version         PostgreSQL 18." in running
+    assert "public.life |    3" in running
+    address = run("url").strip()
+    assert address == f"postgresql://postgres@/signalroom?host={home}/data&port=5432"
+    assert run("url", "--sqlalchemy").startswith("postgresql+psycopg://postgres@/signalroom?")
+    assert run("stop") == "PostgreSQL is stopped.\n"
+    assert run("stop") == "PostgreSQL is stopped.\n"
+    assert "does not run now" in run("url")
+
+
+def test_stopping_one_that_is_in_use_says_so():
+    with EmbeddedPostgres() as embedded:
+        assert "in use" in run("stop")
+        assert embedded.cluster.is_running
+        assert run("stop", "--force") == "PostgreSQL is stopped.\n"
+
+
+def test_before_there_is_a_database(monkeypatch, tmp_path):
+    monkeypatch.setenv("SIGNALROOM_PGDATA", str(tmp_path / "none"))
+    assert "no database yet" in run("status", code=3)
+    assert "`signalroom-postgres start` makes one" in run("url", code=1)
+    assert run("stop") == "PostgreSQL is stopped.\n"
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_configured_server_is_used_instead(home, monkeypatch, project):
+    with EmbeddedPostgres(home) as embedded:
+        url = embedded.libpq_url.replace("/signalroom?", "/postgres?")
+        (project / ".env").write_text(f"TARGET_POSTGRES_SQLALCHEMY_URL='{url}'\n")
+        monkeypatch.setenv("SIGNALROOM_PGDATA", "/nowhere/at/all")
+        assert run("sql", "SELECT current_database()", "--csv").endswith("\npostgres\n")
+        monkeypatch.setenv("TARGET_POSTGRES_SQLALCHEMY_URL", embedded.sqlalchemy_url)
+        assert run("sql", "SELECT current_database()", "--csv").endswith("\nsignalroom\n")
+
+
+def test_a_configured_server_that_does_not_answer(monkeypatch):
+    monkeypatch.setenv(
+        "TARGET_POSTGRES_SQLALCHEMY_URL", "postgresql://u:topsecret@/d?host=/nowhere"
+    )
+    output = run("sql", "SELECT 1", code=1)
+    assert "Error: Cannot connect to PostgreSQL at /nowhere:5432 (database 'd', user 'u')" in output
+    assert "topsecret" not in output
+    assert "postgresql+psycopg://u:***@" in run("status", code=3)

@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from signalroom_target_postgres.account import account_for
+from signalroom_target_postgres.cluster import Cluster
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.errors import EmbeddedPostgresError
+
+NOBODY = 65534
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="switches users")
+needs_open_venv = pytest.mark.skipif(
+    any(not folder.stat().st_mode & stat.S_IXOTH for folder in Cluster.program("psql").parents),
+    reason="the environment is in a folder closed to other users",
+)
+
+# Uses the server until its standard input ends, as another user if one is given.
+USER = """
+import os, sys
+from pathlib import Path
+import psycopg
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+for uid in map(int, sys.argv[2:]):
+    # Once all is imported: the interpreter may be in root's home.
+    os.setgroups([]), os.setgid(uid), os.setuid(uid)
+embedded = EmbeddedPostgres(Path(sys.argv[1])).acquire()
+with psycopg.connect(embedded.libpq_url) as connection:
+    connection.execute("SELECT 1")
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def home():
+    # Not tmp_path: pytest closes its parent to other accounts whenever a session starts.
+    with tempfile.TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as folder:
+        yield (home := Path(folder) / "pg")
+        if home.exists():
+            EmbeddedPostgres(home).stop(force=True)
+
+
+def query(embedded, sql):
+    with psycopg.connect(embedded.libpq_url) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else None
+
+
+def user_process(home, *uid):
+    return subprocess.Popen(
+        [sys.executable, "-c", USER, str(home), *map(str, uid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_ready(process):
+    assert process.stdout.readline() == "ready\n"
+
+
+def leave(process):
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+
+
+def postmaster(embedded):
+    return int((embedded.cluster.data / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def test_it_runs_while_used_and_keeps_the_data(home):
+    with EmbeddedPostgres(home) as embedded:
+        query(embedded, "CREATE TABLE kept AS SELECT 42 AS n")
+        assert query(embedded, "SHOW timezone") == [("UTC",)]
+        assert query(embedded, "SHOW server_encoding") == [("UTF8",)]
+        assert query(embedded, "SHOW fsync") == [("on",)]
+    assert not embedded.cluster.is_running
+    with EmbeddedPostgres(home) as embedded:
+        assert query(embedded, "SELECT n FROM kept") == [(42,)]
+
+
+def test_the_last_of_several_uses_stops_it(home):
+    with EmbeddedPostgres(home) as outer:
+        with EmbeddedPostgres(home) as inner:
+            assert inner.libpq_url == outer.libpq_url
+        assert query(outer, "SELECT 1") == [(1,)]
+    assert not outer.cluster.is_running
+
+
+def test_processes_that_start_at_once_share_one_server(home):
+    processes = [user_process(home) for _ in range(4)]
+    for process in processes:
+        wait_ready(process)
+    cluster = EmbeddedPostgres(home).cluster
+    for process in processes:
+        assert cluster.is_running
+        leave(process)
+    assert not cluster.is_running
+
+
+def test_a_killed_user_does_not_keep_it_running_for_ever(home):
+    process = user_process(home)
+    wait_ready(process)
+    process.kill()
+    process.communicate()
+    embedded = EmbeddedPostgres(home)
+    assert embedded.cluster.is_running
+    with embedded:
+        pass
+    assert not embedded.cluster.is_running
+
+
+def test_what_a_killed_user_left_can_be_stopped(home):
+    process = user_process(home)
+    wait_ready(process)
+    process.kill()
+    process.communicate()
+    embedded = EmbeddedPostgres(home)
+    assert embedded.stop()
+    assert not embedded.cluster.is_running
+
+
+def test_a_killed_server_recovers_what_was_committed(home):
+    with EmbeddedPostgres(home) as embedded:
+        query(embedded, "CREATE TABLE kept AS SELECT 42 AS n")
+        os.kill(postmaster(embedded), signal.SIGKILL)
+        with EmbeddedPostgres(home) as again:
+            assert query(again, "SELECT n FROM kept") == [(42,)]
+
+
+def test_a_stale_process_id_that_lives_again_is_not_mistaken_for_the_server(home):
+    with EmbeddedPostgres(home) as embedded:
+        pass
+    lines = [str(os.getpid()), str(embedded.cluster.data), "1700000000", "5432", "/nowhere", ""]
+    (embedded.cluster.data / "postmaster.pid").write_text("\n".join([*lines, "", "ready   "]))
+    with embedded:
+        assert query(embedded, "SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("name", ("x" * 120, "a b,c:d'e\"f", "größe"))
+def test_any_path_will_do(home, name):
+    with EmbeddedPostgres(home / name) as embedded:
+        assert query(embedded, "SELECT 1") == [(1,)]
+        socket_folder = Path(embedded.cluster.conninfo()["host"])
+        assert socket_folder != embedded.cluster.data
+        assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
+    assert not socket_folder.exists()
+
+
+def test_only_the_account_itself_reaches_the_socket(home):
+    with EmbeddedPostgres(home) as embedded:
+        socket_folder = Path(embedded.cluster.conninfo()["host"])
+        assert socket_folder == embedded.cluster.data
+        assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
+        assert query(embedded, "SHOW listen_addresses") == [("",)]
+
+
+def test_an_interrupted_making_is_begun_anew(home):
+    (home / "data.unfinished").mkdir(parents=True)
+    (home / "data.unfinished" / "PG_VERSION").write_text("18\n")
+    with EmbeddedPostgres(home) as embedded:
+        assert query(embedded, "SELECT 1") == [(1,)]
+
+
+def test_a_kept_server_stays_until_it_is_stopped(home):
+    with EmbeddedPostgres(home) as embedded:
+        embedded.keep()
+    assert embedded.cluster.is_running
+    with EmbeddedPostgres(home):
+        pass
+    assert embedded.cluster.is_running
+    assert embedded.stop()
+    assert not embedded.cluster.is_running
+
+
+def test_stopping_waits_for_those_who_use_it(home):
+    with EmbeddedPostgres(home) as embedded:
+        embedded.keep()
+        assert not EmbeddedPostgres(home).stop()
+        assert query(embedded, "SELECT 1") == [(1,)]
+    assert not embedded.cluster.is_running
+
+
+def test_stopping_by_force_does_not(home):
+    with EmbeddedPostgres(home) as embedded:
+        assert EmbeddedPostgres(home).stop(force=True)
+        assert not embedded.cluster.is_running
+
+
+def test_the_server_does_not_inherit_the_secrets_of_who_started_it(home, monkeypatch):
+    monkeypatch.setenv("EVERFLOW_API_KEY", "topsecret")
+    with EmbeddedPostgres(home) as embedded:
+        environment = Path(f"/proc/{postmaster(embedded)}/environ")
+        if not environment.exists():
+            pytest.skip("needs /proc")
+        assert b"topsecret" not in environment.read_bytes()
+
+
+def test_a_folder_of_something_else_is_left_alone(home):
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "precious.txt").write_text("mine")
+    with pytest.raises(EmbeddedPostgresError, match="it is no PostgreSQL database"):
+        EmbeddedPostgres(home).acquire()
+    assert (home / "data" / "precious.txt").read_text() == "mine"
+
+
+def test_another_major_version_is_named(home):
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "PG_VERSION").write_text("17\n")
+    with pytest.raises(EmbeddedPostgresError, match="made by PostgreSQL 17; this is 18"):
+        EmbeddedPostgres(home).acquire()
+
+
+def test_a_server_that_cannot_start_shows_its_log(home):
+    with EmbeddedPostgres(home) as embedded:
+        pass
+    with (embedded.cluster.data / "postgresql.conf").open("a") as settings:
+        settings.write("work_mem = nonsense\n")
+    with pytest.raises(EmbeddedPostgresError, match="invalid value for parameter"):
+        embedded.acquire()
+    assert not embedded.cluster.is_running
+
+
+def test_a_path_that_cannot_be_made_is_a_clear_error(home):
+    home.write_text("a file")
+    with pytest.raises(EmbeddedPostgresError, match="SIGNALROOM_PGDATA"):
+        EmbeddedPostgres(home).acquire()
+    home.unlink()
+
+
+@needs_root
+def test_root_runs_it_as_the_owner_of_the_data(home):
+    with EmbeddedPostgres(home) as embedded:
+        owner = embedded.cluster.data.stat().st_uid
+        assert owner != 0
+        assert Path(f"/proc/{postmaster(embedded)}").stat().st_uid == owner
+        assert account_for(embedded.cluster.data).uid == owner
+
+
+@needs_root
+def test_closed_folders_are_opened_to_the_account_only(home):
+    closed = home / "closed"
+    closed.mkdir(parents=True, mode=0o700)
+    with EmbeddedPostgres(closed / "pg") as embedded:
+        status = closed.stat()
+        assert stat.S_IMODE(status.st_mode) == 0o710
+        assert status.st_gid == embedded.cluster.data.stat().st_gid
+
+
+@needs_root
+@needs_open_venv
+def test_an_ordinary_user_needs_nothing_of_the_system(home):
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    home.parent.chmod(0o755)
+    process = user_process(home, NOBODY)
+    wait_ready(process)
+    with EmbeddedPostgres(home) as embedded:  # root joins in
+        leave(process)
+        assert Path(f"/proc/{postmaster(embedded)}").stat().st_uid == NOBODY
+    assert not embedded.cluster.is_running
+
+
+@needs_root
+@needs_open_venv
+def test_another_users_database_is_refused_with_advice(home):
+    with EmbeddedPostgres(home):
+        pass
+    home.parent.chmod(0o755)
+    process = user_process(home, NOBODY)
+    _, errors = process.communicate()
+    assert process.returncode == 1
+    assert "belongs to another user" in errors
+    assert "SIGNALROOM_PGDATA" in errors

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+from singer_sdk.exceptions import ConfigValidationError
+
+from signalroom_target_postgres.connection import read_url
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.errors import ConnectionSettingsError
+from signalroom_target_postgres.target import TargetPostgres
+
+EXECUTABLE = Path(sys.executable).parent / "signalroom-target-postgres"
+PASSWORD = "t0p/s3cret@home"
+SCHEMA = {"type": "SCHEMA", "stream": "s", "key_properties": [], "schema": {"properties": {}}}
+
+
+def server(**parts):
+    whole = {"host": "h", "port": 5432, "user": "u", "password": PASSWORD, "database": "d"}
+    return whole | parts
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    (
+        ({"host": "h"}, ("user", "password", "database")),
+        ({"user": "u", "password": PASSWORD}, ("host", "database")),
+        ({"port": 5433}, ("host", "user", "password", "database")),
+        (server(database=""), ("database",)),
+        (server(password=None), ("password",)),
+    ),
+)
+def test_a_half_configured_connection_names_what_is_missing(config, missing):
+    with pytest.raises(ConnectionSettingsError) as caught:
+        TargetPostgres(config=config)
+    text = caught.value.message
+    for part in ("host", "user", "password", "database"):
+        assert (f"`{part}` (TARGET_POSTGRES_{part.upper()})" in text) == (part in missing)
+    assert PASSWORD not in text
+
+
+def test_a_server_without_passwords_is_configured_with_an_empty_one():
+    TargetPostgres(config=server(password=""))
+
+
+@pytest.mark.parametrize(
+    "url",
+    (
+        "nonsense s3cret",
+        "postgresql://u:top@s3cret/x@h:5432/d",
+        "postgresql://u:top@s3cret@h/d",
+        "postgresql://u:s3cret@h:port/d",
+        "mysql://u:s3cret@h/d",
+    ),
+)
+def test_an_unreadable_url_is_not_repeated(url):
+    with pytest.raises(ConnectionSettingsError) as caught:
+        TargetPostgres(config={"sqlalchemy_url": url})
+    assert "postgresql+psycopg://user:password@host:5432/database" in caught.value.message
+    assert "s3cret" not in caught.value.message
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("scheme", ("postgres", "postgresql", "postgresql+psycopg"))
+def test_psycopg_3_is_the_driver_where_none_is_named(scheme):
+    assert read_url(f"{scheme}://u:p@h/d").drivername == "postgresql+psycopg"
+    assert read_url("postgresql+psycopg2://u:p@h/d").drivername == "postgresql+psycopg2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    (
+        ("password", 12345678),
+        ("ssh_tunnel", {"private_key": 12345678}),
+        ("sqlalchemy_url", ["12345678"]),
+    ),
+)
+def test_a_secret_of_the_wrong_type_is_not_repeated(name, value):
+    with pytest.raises(ConfigValidationError) as caught:
+        TargetPostgres(config={name: value})
+    assert name in str(caught.value.errors)
+    assert "12345678" not in str(caught.value.errors)
+
+
+def test_contradictory_settings_are_an_error_in_words():
+    with pytest.raises(ConnectionSettingsError, match="ssl_enable is true but"):
+        TargetPostgres(config=server(ssl_enable=True, ssl_mode="nonsense"))
+
+
+def load(tmp_path, monkeypatch, config):
+    for name in [name for name in os.environ if name.startswith("TARGET_POSTGRES_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    result = subprocess.run(
+        [EXECUTABLE, "--config", str(tmp_path / "config.json")],
+        input=json.dumps(SCHEMA) + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TARGET_POSTGRES_LOGLEVEL": "DEBUG"},
+    )
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    for secret in (PASSWORD, "s3cret"):
+        assert secret not in output
+    assert "Traceback" not in output
+    return output
+
+
+def test_a_host_that_does_not_answer(tmp_path, monkeypatch):
+    with socket.socket() as closed:  # bound, so that nobody else listens there
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        output = load(tmp_path, monkeypatch, server(host="127.0.0.1", port=port))
+    assert f"Cannot connect to PostgreSQL at 127.0.0.1:{port} (database 'd', user 'u')" in output
+    assert "no server listens there: check the host and the port" in output
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    """A server that asks one user for a password."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as folder,
+        EmbeddedPostgres(Path(folder) / "pg") as embedded,
+    ):
+        rules = embedded.cluster.data / "pg_hba.conf"
+        rules.write_text(f"local all guarded scram-sha-256\n{rules.read_text()}")
+        with psycopg.connect(embedded.libpq_url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE guarded LOGIN PASSWORD 'right'")
+            connection.execute("SELECT pg_reload_conf()")
+        yield embedded.cluster.conninfo()["host"]
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    (
+        ("guarded:t0p%2Fs3cret%40home@/signalroom", "the user or the password is wrong"),
+        ("postgres:t0p%2Fs3cret%40home@/nothing", "there is no such database"),
+        ("stranger:t0p%2Fs3cret%40home@/signalroom", "there is no such user"),
+    ),
+)
+def test_a_server_that_does_not_let_us_in(guarded, tmp_path, monkeypatch, address, advice):
+    url = f"postgresql://{address}?host={guarded}"
+    output = load(tmp_path, monkeypatch, {"sqlalchemy_url": url})
+    assert advice in output
+
+
+def test_a_host_that_does_not_exist(tmp_path, monkeypatch):
+    output = load(tmp_path, monkeypatch, server(host="nowhere.invalid"))
+    assert "no such host: check its name" in output

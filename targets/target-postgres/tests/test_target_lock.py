@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from signalroom_target_postgres.target import TargetPostgres
+
+SCRIPT = Path(__file__).parents[1] / "lock.py"
+SECRETS = {
+    "password",
+    "sqlalchemy_url",
+    "ssl_client_private_key",
+    "ssh_tunnel.private_key",
+    "ssh_tunnel.private_key_password",
+}
+
+pytestmark = pytest.mark.skipif(
+    not SCRIPT.exists(), reason="the lock file is in the repository only"
+)
+
+
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(SCRIPT))
+
+
+@pytest.fixture(scope="module")
+def settings(script):
+    definition = json.loads(script["LOCK"].read_text())
+    return {setting["name"]: setting for setting in definition["settings"]}
+
+
+def schema_settings(schema, prefix=""):
+    for name, definition in schema["properties"].items():
+        inner = [key for key in definition.get("properties", {}) if not key.startswith("__")]
+        if inner:
+            yield from schema_settings(definition, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", definition
+
+
+def test_the_lock_is_what_the_script_writes(script):
+    message = "run: python targets/target-postgres/lock.py"
+    assert script["LOCK"].read_text() == script["render"](), message
+
+
+def test_the_lock_has_the_targets_settings(settings):
+    schema = TargetPostgres.config_jsonschema
+    TargetPostgres.append_builtin_config(schema)
+    expected = dict(schema_settings(schema))
+    assert set(settings) == set(expected)
+    for name, definition in expected.items():
+        kind = settings[name]["kind"]
+        if kind == "options":
+            values = [option["value"] for option in settings[name]["options"]]
+            assert values == definition["enum"]
+        else:
+            assert kind in definition.get("type", ["string"])
+        assert settings[name].get("value") == definition.get("default")
+
+
+def test_every_secret_is_sensitive(settings):
+    assert {name for name, setting in settings.items() if setting.get("sensitive")} == SECRETS
+    suspicious = {name for name in settings if "password" in name or "private_key" in name}
+    assert suspicious <= SECRETS
+
+
+def test_meltano_builds_no_environment_for_it(script):
+    definition = json.loads(script["LOCK"].read_text())
+    assert "pip_url" not in definition
+    assert definition["executable"] == "signalroom-target-postgres"
