@@ -1,0 +1,65 @@
+"""All vendors on one server, and the endpoint that controls them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from signalroom_sandbox.control import control_app
+from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
+from signalroom_sandbox.faults import Fault, FaultMiddleware
+from signalroom_sandbox.journal import Journal
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+@dataclass
+class Sandbox:
+    """The vendors, what happens to them, and what they were asked."""
+
+    seed: int = 713
+    scale: float = 1.0
+    latency: float = 0.0
+    faults: list[Fault] = field(default_factory=list)
+    journal: Journal = field(default_factory=Journal)
+    everflow: Everflow = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.everflow = Everflow(seed=self.seed, scale=self.scale)
+        self.everflow.latency = self.latency
+
+    def reset(self) -> None:
+        """Undo everything that was changed from outside."""
+        self.faults.clear()
+        self.journal.entries.clear()
+        self.everflow.reset()
+        self.everflow.latency = self.latency
+
+    def app(self) -> ASGIApp:
+        """The ASGI application."""
+        vendors = Starlette(routes=[Mount("/everflow", self.everflow.app())])
+        faulty = FaultMiddleware(vendors, self.faults)
+        control = Starlette(routes=[Mount("/control", control_app(self))])
+
+        async def either(scope: Scope, receive: Receive, send: Send) -> None:
+            # Not by a router of Starlette's: faults need the server's own ``send``.
+            app = control if scope.get("path", "").startswith("/control") else faulty
+            await app(scope, receive, send)
+
+        return self.journal.wrap(either)
+
+
+def dotenv(url: str) -> dict[str, str]:
+    """The environment with which the taps use a sandbox.
+
+    Args:
+        url: Where it listens.
+    """
+    return {
+        "TAP_EVERFLOW_API_URL": f"{url}/everflow",
+        "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
+    }

@@ -1,0 +1,49 @@
+"""``signalroom-sandbox``: the vendors in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+
+import uvicorn
+
+from signalroom_sandbox.app import Sandbox, dotenv
+from signalroom_sandbox.server import LOOPBACK
+
+PORT = 8642
+
+
+def main() -> int:
+    """Run until interrupted."""
+    parser = argparse.ArgumentParser(prog="signalroom-sandbox", description=__doc__)
+    env = os.environ
+    parser.add_argument("--port", type=int, default=int(env.get("SANDBOX_PORT", PORT)))
+    parser.add_argument("--seed", type=int, default=int(env.get("SANDBOX_SEED", "713")))
+    parser.add_argument("--scale", type=float, default=float(env.get("SANDBOX_SCALE", "1")))
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
+    given = parser.parse_args()
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, given.port))
+    except OSError as error:
+        sys.stderr.write(
+            f"Port {given.port} cannot be used ({error.strerror}): another sandbox may be running. "
+            "Choose another with --port or SANDBOX_PORT.\n"
+        )
+        return 1
+    url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    lines = [
+        "# The sandbox runs. Put these into .env, or use `meltano --environment=sandbox`:",
+        *(f"{name}={value}" for name, value in dotenv(url).items()),
+        f"# Faults, restated days, the requests so far: {url}/control (see sandbox/README.md)",
+        "# Stop it with Ctrl-C.",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+    sandbox = Sandbox(seed=given.seed, scale=given.scale, latency=given.latency)
+    config = uvicorn.Config(sandbox.app(), log_level="warning", access_log=False, lifespan="off")
+    uvicorn.Server(config).run([listener])
+    return 0

@@ -1,0 +1,7 @@
+"""A stand-in of Everflow's network API."""
+
+from __future__ import annotations
+
+from signalroom_sandbox.everflow.api import AFFILIATE_KEY, LIMITED_KEY, NETWORK_KEY, Everflow
+
+__all__ = ["AFFILIATE_KEY", "LIMITED_KEY", "NETWORK_KEY", "Everflow"]

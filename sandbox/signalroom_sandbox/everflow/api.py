@@ -1,0 +1,205 @@
+"""Everflow's network API over a made-up network."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, fields
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from signalroom_sandbox.everflow import entities, raw, reports
+from signalroom_sandbox.everflow.errors import Refusal
+from signalroom_sandbox.everflow.limits import Limits
+from signalroom_sandbox.everflow.switches import Switches
+from signalroom_sandbox.everflow.validation import BIGQUERY_COLUMNS, TIMEZONES, report_query
+from signalroom_sandbox.everflow.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+
+    #: The body and the query, to what is answered.
+    _Answer = Callable[[Any, Mapping[str, str]], Any]
+
+NETWORK_KEY = "sandbox-everflow-network-key"
+AFFILIATE_KEY = "sandbox-everflow-affiliate-key"
+LIMITED_KEY = "sandbox-everflow-limited-key"
+#: What a key without permission for conversions and clicks cannot read.
+_PROTECTED = ("conversions", "clicks")
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass
+class Everflow:
+    """The vendor: its data, limits and behaviours, all of which a test may change."""
+
+    seed: int = 713
+    scale: float = 1.0
+    #: Seconds that each answer takes.
+    latency: float = 0.0
+    world: World = field(init=False)
+    limits: Limits = field(init=False)
+    switches: Switches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Undo what tests changed."""
+        self.world = World(seed=self.seed, scale=self.scale)
+        self.limits = Limits()
+        self.switches = Switches()
+        self.latency = 0.0
+
+    def switch(self, **values: Any) -> None:
+        """Turn behaviours on or off."""
+        known = {item.name for item in fields(Switches)}
+        if unknown := values.keys() - known:
+            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
+            raise ValueError(msg)
+        for name, value in values.items():
+            setattr(self.switches, name, value)
+
+    def app(self) -> Starlette:
+        """The API, below ``/v1``."""
+        routes = [
+            self._route("GET", "/meta/timezones", self._timezones),
+            self._route("GET", "/networks", self._network),
+            self._route("GET", "/networks/info", self._network),
+            self._route("POST", "/networks/reporting/entity/table", self._table),
+            self._route("POST", "/networks/reporting/entity/summary", self._summary),
+            self._route("POST", "/networks/reporting/conversions", self._conversions),
+            self._route("POST", "/networks/reporting/clicks/stream", self._clicks),
+            self._route("GET", "/networks/reportingadjustments", self._adjustments),
+            *(self._route("GET", f"/networks/{path}", self._list(path)) for path in entities.LISTS),
+        ]
+        return Starlette(routes=routes, exception_handlers={404: _refuse, 405: _refuse})
+
+    # Each request
+
+    def _route(
+        self, method: str, path: str, answer: Callable[[Any, Mapping[str, str]], Any]
+    ) -> Route:
+        reporting = path.startswith("/networks/reporting/")
+
+        async def endpoint(request: Request) -> Response:
+            if reporting:
+                try:
+                    self.limits.begin_report()
+                except Refusal as refusal:
+                    return _json({"error": refusal.text}, refusal.status)
+            try:
+                return await self._answer(request, path, answer)
+            finally:
+                if reporting:
+                    self.limits.end_report()
+
+        return Route(f"/v1{path}", endpoint, methods=[method])
+
+    async def _answer(self, request: Request, path: str, answer: _Answer) -> Response:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        headers: dict[str, str] = {}
+        try:
+            headers = self.limits.take()
+            _authenticate(request.headers.get("X-Eflow-API-Key"), path)
+            body = await _body(request) if request.method == "POST" else None
+            params = dict(parse_qsl(request.url.query, keep_blank_values=True))
+            return _json(answer(body, params), headers=headers)
+        except Refusal as refusal:
+            return _json({"error": refusal.text}, refusal.status, headers)
+
+    # The endpoints
+
+    def _timezones(self, _: Any, __: Mapping[str, str]) -> Any:
+        now = self.world.now()
+        listed = []
+        for identifier, name in TIMEZONES.items():
+            local = now.astimezone(ZoneInfo(name))
+            offset = local.strftime("%z")
+            listed.append(
+                {
+                    "timezone_id": identifier,
+                    "timezone": name,
+                    "timezone_name": local.tzname(),
+                    "utc_offset": f"{offset[:3]}:{offset[3:]}",
+                }
+            )
+        return {"timezones": listed}
+
+    def _network(self, _: Any, __: Mapping[str, str]) -> Any:
+        return {
+            "network_id": 1,
+            "name": "Sandbox network",
+            "status": "active",
+            "default_currency_id": "USD",
+            "reporting_timezone_id": 80,
+            "time_created": 1_600_000_000,
+            "time_saved": 1_700_000_000,
+        }
+
+    def _table(self, body: Any, _: Mapping[str, str]) -> Any:
+        query = report_query(body)
+        if set(query.columns) & set(BIGQUERY_COLUMNS):
+            self.limits.take_bigquery()
+        return reports.table(self.world, query, self.switches)
+
+    def _summary(self, body: Any, _: Mapping[str, str]) -> Any:
+        query = report_query(body)
+        if set(query.columns) & set(BIGQUERY_COLUMNS):
+            self.limits.take_bigquery()
+        return reports.summary(self.world, query, self.switches)
+
+    def _conversions(self, body: Any, params: Mapping[str, str]) -> Any:
+        return raw.conversions(self.world, body, params, self.switches)
+
+    def _clicks(self, body: Any, _: Mapping[str, str]) -> Any:
+        return raw.clicks(self.world, body, self.switches)
+
+    def _adjustments(self, _: Any, params: Mapping[str, str]) -> Any:
+        try:
+            start, end = (date.fromisoformat(params[name]) for name in ("from", "to"))
+        except (KeyError, ValueError):
+            raise Refusal(400, "from and to must be formatted as YYYY-MM-DD") from None
+        if params.get("timezone_id") not in {str(identifier) for identifier in TIMEZONES}:
+            raise Refusal(400, "Internal error")
+        return raw.adjustments(self.world, start, end)
+
+    def _list(self, path: str) -> _Answer:
+        return lambda _, params: entities.listed(path, params, self.switches)
+
+
+def _authenticate(key: str | None, path: str) -> None:
+    if key == AFFILIATE_KEY:
+        raise Refusal(403, "Out of realm")
+    if key not in {NETWORK_KEY, LIMITED_KEY}:
+        # Everflow says the same of a wrong key and of none.
+        raise Refusal(401, "No Authentication Method Found")
+    if key == LIMITED_KEY and any(name in path for name in _PROTECTED):
+        raise Refusal(403, "Missing permission")
+
+
+async def _body(request: Request) -> Any:
+    try:
+        return msgspec.json.decode(await request.body())
+    except msgspec.DecodeError:
+        raise Refusal(400, "Invalid JSON body") from None
+
+
+def _json(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    body = _encoder.encode(payload)
+    return Response(body, status, dict(headers or {}), media_type="application/json")
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    return _json({"error": "Method not allowed" if status == 405 else "Not found"}, status)  # noqa: PLR2004

@@ -1,0 +1,39 @@
+"""Lasting behaviours of the API that a test turns on: each was seen, or may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Switches:
+    """Everflow as documented, where all are off."""
+
+    #: A cut table does not say so.
+    flag_missing: bool = False
+    #: Filters have no effect.
+    filter_ignored: bool = False
+    #: A date's id is midnight in the report zone instead of UTC.
+    local_midnight_ids: bool = False
+    #: Columns have no label.
+    label_missing: bool = False
+    #: An empty report is null.
+    table_null: bool = False
+    #: Reports have a metric that nobody knew.
+    new_metric: bool = False
+    #: Entities come as a bare list.
+    bare_lists: bool = False
+    #: The most rows of a page.
+    page_clamp: int = 2000
+    #: The answer says which page size was used.
+    page_size_told: bool = True
+    #: "steady", "absent", "growing" or "shrinking" while pages are read.
+    total_count: str = "steady"
+    #: At this page size the row at each boundary comes twice and another not at all; 0: never.
+    lossy_page_size: int = 0
+    #: Rows that are repeated, and counted twice.
+    repeated_rows: int = 0
+    #: All pages after the first repeat it.
+    repeated_pages: bool = False
+    #: The paths that are not documented do not exist.
+    undocumented_missing: bool = False

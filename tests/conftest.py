@@ -1,0 +1,64 @@
+"""A Meltano project of the test's own, a sandbox, and a database in a shared PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from e2e import BIN, ROOT, clean_env, new_database, new_project
+
+from signalroom_sandbox.server import SandboxServer
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory, worker_id):
+    """One folder for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def postgres(shared_folder):
+    """One server for all workers; it stops when the last has gone."""
+    with EmbeddedPostgres(shared_folder / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres):
+    with new_database(postgres) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def sandbox_server():
+    with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server):
+    sandbox_server.control.reset()
+    yield sandbox_server
+    sandbox_server.control.reset()
+
+
+@pytest.fixture(scope="session")
+def meltano_template(tmp_path_factory):
+    """A project whose system database is there already: making it takes a second."""
+    folder = tmp_path_factory.mktemp("template")
+    for name in ("meltano.yml", "plugins", "clients"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    env = clean_env()
+    subprocess.run(
+        [BIN / "meltano", "state", "list"], cwd=folder, env=env, check=True, capture_output=True
+    )
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, meltano_template, sandbox, database):
+    return new_project(tmp_path / "project", meltano_template, sandbox, database)

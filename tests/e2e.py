@@ -1,0 +1,126 @@
+"""What the end-to-end tests run: a project, its database, its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.rows import dict_row
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+#: The sandbox's; what no output may contain.
+KEY = "sandbox-everflow-network-key"
+
+
+@dataclass
+class Database:
+    """A database of one test."""
+
+    name: str
+    sqlalchemy_url: str
+    libpq_url: str
+
+    def query(self, sql, *parameters):
+        """Rows of a query, as dicts."""
+        with psycopg.connect(self.libpq_url, row_factory=dict_row) as connection:
+            return connection.execute(sql, parameters or None).fetchall()
+
+    def contents(self, table):
+        """All rows, without what says when they were loaded; in an order of their own."""
+        rows = self.query(f"select * from {table}")
+        loaded = {name for name in (rows or [{}])[0] if name.startswith(("_sdc_", "_loaded_at"))}
+        return sorted(
+            repr({name: value for name, value in row.items() if name not in loaded}) for row in rows
+        )
+
+
+@contextmanager
+def new_database(postgres):
+    """A database in the server, dropped in the end."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.libpq_url, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    urls = [
+        url.replace("/signalroom?", f"/{name}?")
+        for url in (postgres.sqlalchemy_url, postgres.libpq_url)
+    ]
+    yield Database(name, *urls)
+    with psycopg.connect(postgres.libpq_url, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@dataclass
+class Project:
+    """A Meltano project: this repository's, in a folder of the test's own."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def start(self, *arguments, **env):
+        """Start Meltano in a process group of its own."""
+        return subprocess.Popen(
+            [BIN / "meltano", *arguments],
+            cwd=self.folder,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def meltano(self, *arguments, code=0, **env):
+        """Run Meltano to its end; gives all it printed."""
+        return finished(self.start(*arguments, **env), code)
+
+    def start_load(self, *streams, flags=(), **env):
+        """Start the tap into the loader; only these streams, if any are named."""
+        if streams:
+            env["TAP_EVERFLOW__SELECT"] = json.dumps([f"{name}.*" for name in streams])
+        return self.start("run", "--force", *flags, "tap-everflow", "target-postgres", **env)
+
+    def load(self, *streams, code=0, **options):
+        """Load to the end; gives all that was printed."""
+        return finished(self.start_load(*streams, **options), code)
+
+    @staticmethod
+    def kill(process):
+        """Kill Meltano, tap and loader at once, without a warning."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def finished(process, code):
+    """Wait for a process; gives all it printed."""
+    with process:
+        output, _ = process.communicate()
+    assert process.returncode == code, output
+    return output
+
+
+def clean_env():
+    """This process's environment, without anything that configures what is tested."""
+    kept = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    return env | {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
+
+
+def new_project(folder, template, sandbox, database):
+    """A project that loads from the sandbox into a database."""
+    shutil.copytree(template, folder)
+    env = clean_env() | {
+        "TAP_EVERFLOW_API_URL": sandbox.everflow_url,
+        "TAP_EVERFLOW_API_KEY": KEY,
+        "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
+    }
+    return Project(folder, env)
