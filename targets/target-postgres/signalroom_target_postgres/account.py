@@ -81,6 +81,20 @@ class Account:
                 raise EmbeddedPostgresError(msg) from None
             logger.info("Let PostgreSQL's account (uid %s) pass through %s", self.uid, folder)
 
+    def let_read(self, *folders: Path) -> None:
+        """Let the account read and run what was installed for root's eyes only.
+
+        Args:
+            folders: What a umask of 077 closed: published programs, nothing of the user's.
+        """
+        if not self.switch:
+            return
+        for path in (path for folder in folders for path in (folder, *folder.rglob("*"))):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            wanted = mode | (0o555 if mode & stat.S_IXUSR else 0o444)
+            if wanted != mode:
+                path.chmod(wanted)
+
 
 def account_for(data: Path) -> Account:
     """Choose who runs the server.

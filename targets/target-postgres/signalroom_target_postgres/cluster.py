@@ -157,7 +157,11 @@ class Cluster:
     def _prepare(self) -> Account:
         account = account_for(self.data)
         account.let_through(self.data)
-        account.let_through(self.program("postgres"))
+        postgres = self.program("postgres")
+        account.let_through(postgres)
+        if not postgres.stat().st_mode & stat.S_IXOTH:
+            package = postgres.parents[2]
+            account.let_read(package, package.with_name(f"{package.name}.libs"))
         if not self.exists:
             self._initialise(account)
         try:
