@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from e2e import BIN, ROOT, clean_env, new_database, new_project
@@ -13,17 +15,14 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory, worker_id):
-    """One folder for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
-
-
-@pytest.fixture(scope="session")
-def postgres(shared_folder):
+def postgres(testrun_uid):
     """One server for all workers; it stops when the last has gone."""
-    with EmbeddedPostgres(shared_folder / "postgres") as server:
+    # Not below pytest's own folders: they are closed to the account a root's server runs under.
+    folder = Path(tempfile.gettempdir()) / f"signalroom-tests-{testrun_uid}"
+    with EmbeddedPostgres(folder) as server:
         yield server
+    if not server.cluster.is_running:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

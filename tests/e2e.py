@@ -97,7 +97,6 @@ class Project:
     def kill(process):
         """Kill Meltano, tap and loader at once, without a warning."""
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def finished(process, code):

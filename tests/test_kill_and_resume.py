@@ -35,12 +35,12 @@ def uninterrupted(postgres, sandbox_server, meltano_template, tmp_path_factory):
 def test_sigkill_at_a_random_point(project, database, uninterrupted, seed):
     seconds, expected = uninterrupted
     delay = random.Random(seed).uniform(0.5, seconds)
-    process = project.start_load(*STREAMS, **SETTINGS)
-    try:
-        process.wait(delay)
-    except TimeoutExpired:
-        project.kill(process)
-    process.communicate()
+    with project.start_load(*STREAMS, **SETTINGS) as process:
+        try:
+            process.communicate(timeout=delay)
+        except TimeoutExpired:
+            project.kill(process)
+            process.communicate()
     project.load(*STREAMS, **SETTINGS)
     for name in STREAMS:
         assert database.contents(f"everflow.{name}") == expected[name], (
