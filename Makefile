@@ -33,7 +33,7 @@ $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 
 .PHONY: demo
 demo: $(SETUP) ## The sandbox's vendors into an embedded PostgreSQL, twice, through Meltano
-	@$(RUN)python -m signalroom_sandbox.demo
+	@$(RUN)python scripts/demo.py
 
 .PHONY: test
 test: $(SETUP) ## Every test

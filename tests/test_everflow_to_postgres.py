@@ -175,7 +175,7 @@ def test_state_can_be_listed_read_and_cleared(project):
 
 
 def test_what_users_call_besides_run(project):
-    listed = project.meltano("config", "list", "tap-everflow")
+    listed = project.meltano("config", "list", "--all", "tap-everflow")
     assert "lookback_days" in listed
     assert "sandbox-everflow" not in listed
     assert "everflow-hourly" in project.meltano("schedule", "list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import click
@@ -10,6 +11,7 @@ import click
 from signalroom_target_postgres import query as database
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import EmbeddedPostgresError
+from signalroom_target_postgres.paths import ENVIRONMENT_VARIABLE, only_sandbox_has_data
 from signalroom_target_postgres.table import as_csv, as_table
 
 _NOT_RUNNING = 3  # as pg_ctl's
@@ -26,8 +28,12 @@ FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
 def main() -> None:
     """The PostgreSQL that target-postgres loads into when no other is configured.
 
-    Its data is in $SIGNALROOM_PGDATA, or in .meltano/postgres of the project.
+    Its data is in $SIGNALROOM_PGDATA, or in .meltano/postgres of the project; for another
+    Meltano environment than dev ($MELTANO_ENVIRONMENT), beside it.
     """
+    if only_sandbox_has_data():
+        os.environ[ENVIRONMENT_VARIABLE] = "sandbox"
+        click.echo("Nothing but the sandbox was loaded yet: this is its database.", err=True)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("signalroom_target_postgres").setLevel(logging.INFO)
 

@@ -14,6 +14,7 @@ from signalroom_target_postgres.connection import explain, read_url
 from signalroom_target_postgres.errors import ConnectionFailedError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Mapping
 
     from sqlalchemy import Engine
@@ -47,6 +48,25 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     """The stock sink, over that connection."""
 
     connector_class = PostgresConnector
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize, without the stock sink's log of each COPY with all its columns.
+
+        Args:
+            args: As for the stock sink.
+            kwargs: As for the stock sink.
+        """
+        super().__init__(*args, **kwargs)
+        self.logger.addFilter(_is_no_statement)
+
+    @override
+    def process_batch(self, context: dict[str, Any]) -> None:
+        super().process_batch(context)
+        self.logger.info("Loaded %d records into %s", len(context["records"]), self.full_table_name)
+
+
+def _is_no_statement(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Inserting with SQL")
 
 
 def _explain_connect_error(context: ExceptionContext) -> None:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 DATA_VARIABLE = "SIGNALROOM_PGDATA"
+ENVIRONMENT_VARIABLE = "MELTANO_ENVIRONMENT"
+_DEFAULT_ENVIRONMENT = "dev"
 
 
 def project_root() -> Path:
@@ -28,8 +30,27 @@ def data_directory() -> Path:
     """Find the folder of the embedded database.
 
     Returns:
-        ``SIGNALROOM_PGDATA``, else ``.meltano/postgres`` in the project.
+        ``SIGNALROOM_PGDATA``, else ``.meltano/postgres`` in the project; other Meltano
+        environments than ``dev`` have theirs beside it, so that a sandbox's rows never get
+        among an account's.
     """
     if configured := os.environ.get(DATA_VARIABLE):
         return Path(configured).expanduser().resolve()
-    return (project_root() / ".meltano" / "postgres").resolve()
+    return data_directory_of(os.environ.get(ENVIRONMENT_VARIABLE) or _DEFAULT_ENVIRONMENT)
+
+
+def data_directory_of(environment: str) -> Path:
+    """Find the folder of a Meltano environment's embedded database.
+
+    Args:
+        environment: Its name.
+    """
+    name = "postgres" if environment == _DEFAULT_ENVIRONMENT else f"postgres-{environment}"
+    return (project_root() / ".meltano" / name).resolve()
+
+
+def only_sandbox_has_data() -> bool:
+    """Whether the sandbox's is the only embedded database there is, as after a first demo."""
+    if os.environ.get(DATA_VARIABLE) or os.environ.get(ENVIRONMENT_VARIABLE):
+        return False
+    return data_directory_of("sandbox").exists() and not data_directory().exists()

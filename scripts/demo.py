@@ -1,0 +1,157 @@
+"""``make demo``: the taps against the sandbox, into the embedded PostgreSQL, twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg import sql
+
+from signalroom_sandbox.server import SandboxServer
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.paths import data_directory_of
+
+ROOT = Path(__file__).parents[1]
+MELTANO = Path(sys.executable).parent / "meltano"
+LOG = ROOT / ".meltano" / "demo.log"
+ZONE = "America/New_York"
+SCHEMAS = {"tap-everflow": "everflow"}
+STATE_ID = "sandbox:{tap}-to-target-postgres"
+#: The first run ends so many days early, so that the second has something new to find.
+HELD_BACK = 3
+
+
+def main() -> int:
+    """Run the demo; gives the exit code."""
+    os.chdir(ROOT)
+    os.environ["MELTANO_ENVIRONMENT"] = "sandbox"
+    yesterday = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
+    with SandboxServer() as sandbox:
+        settings = sandbox.dotenv | {
+            "TAP_EVERFLOW_START_DATE": (yesterday - timedelta(days=89)).isoformat()
+        }
+        _say(f"Everflow's stand-in listens at {sandbox.everflow_url}")
+        _forget()
+        tables = {}
+        for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
+            began = time.monotonic()
+            for tap in SCHEMAS:
+                _say(f"Run {number}: meltano run {tap} target-postgres   (up to {end})")
+                settings["TAP_EVERFLOW_END_DATE"] = end.isoformat()
+                if not _meltano("run", tap, "target-postgres", **settings):
+                    return 1
+            tables[number] = _tables()
+            _say(f"         {time.monotonic() - began:.1f} s")
+            if number == 1:
+                restated = yesterday - timedelta(days=10)
+                sandbox.control.restate(restated, ZONE, percent=90)
+                _say(f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue.")
+        _report(*tables.values())
+        agrees = _compare(sandbox, yesterday - timedelta(days=89), yesterday)
+    sys.stdout.write(
+        "\nLook around:\n"
+        '  make sql Q="select date, sum(conversions), sum(payout) from everflow.daily_stats'
+        ' group by 1 order by 1 desc limit 7"\n'
+        "Your own account: README.md. What Meltano printed: .meltano/demo.log\n"
+    )
+    return 0 if agrees else 1
+
+
+def _forget() -> None:
+    """Begin anew: the database and the state of the sandbox are the demo's own."""
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_text("")
+    EmbeddedPostgres().stop(force=True)
+    shutil.rmtree(data_directory_of("sandbox"), ignore_errors=True)
+    for tap in SCHEMAS:
+        _meltano("state", "clear", "--force", STATE_ID.format(tap=tap))
+
+
+def _meltano(*arguments: str, **settings: str) -> bool:
+    """Run Meltano into the log file; shows the log's end if it fails."""
+    with LOG.open("a") as log:
+        run = subprocess.run(  # noqa: S603 - this project's Meltano
+            [MELTANO, *arguments],
+            env=os.environ | settings | {"NO_COLOR": "1"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if run.returncode:
+        sys.stderr.write("\n".join(LOG.read_text().splitlines()[-30:]) + "\n")
+        _say(f"meltano {' '.join(arguments)} failed; all it printed is in {LOG.relative_to(ROOT)}")
+    return run.returncode == 0
+
+
+def _tables() -> dict[str, tuple[int, datetime]]:
+    """Rows and the time of the last load of each table."""
+    found = {}
+    with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
+        query = (
+            "select schemaname, tablename from pg_tables where schemaname = any(%s) order by 1, 2"
+        )
+        for schema, table in connection.execute(query, (list(SCHEMAS.values()),)).fetchall():
+            count = sql.SQL("select count(*), max(_loaded_at) from {}.{}").format(
+                sql.Identifier(schema), sql.Identifier(table)
+            )
+            found[f"{schema}.{table}"] = connection.execute(count).fetchone()
+    return found
+
+
+def _report(first: dict, second: dict) -> None:
+    """Print what came, and what the second run added."""
+    read_again = _loaded_since(max(loaded for _, loaded in first.values()))
+    sys.stdout.write(
+        f"\n{'table':28} {'run 1: rows':>12} {'run 2: read':>12} {'new rows':>9} {'rows':>8}\n"
+    )
+    sys.stdout.write(f"{'-' * 28} {'-' * 12} {'-' * 12} {'-' * 9} {'-' * 8}\n")
+    for table, (rows, _) in second.items():
+        before = first.get(table, (0, None))[0]
+        sys.stdout.write(
+            f"{table:28} {before:12,} {read_again[table]:12,} {rows - before:9,} {rows:8,}\n"
+        )
+
+
+def _loaded_since(moment: datetime) -> dict[str, int]:
+    with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
+        counts = {}
+        for table in _tables():
+            query = sql.SQL("select count(*) from {}.{} where _loaded_at > %s").format(
+                *(sql.Identifier(part) for part in table.split("."))
+            )
+            counts[table] = connection.execute(query, (moment,)).fetchone()[0]
+        return counts
+
+
+def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
+    """Hold the loaded sums against the sandbox's own."""
+    with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
+        sums = "sum(clicks), sum(conversions), sum(payout), sum(revenue)"
+        loaded = connection.execute(f"select {sums} from everflow.daily_stats").fetchone()
+    totals = sandbox.control.totals(start, end, ZONE)["totals"]
+    names = ("clicks", "conversions", "payout", "revenue")
+    agrees = loaded is not None
+    sys.stdout.write(f"\n{'daily_stats':14} {'loaded':>16} {'at the vendor':>16}\n")
+    for name, value in zip(names, loaded or (), strict=True):
+        same = str(value) == str(totals[name])
+        agrees &= same
+        sys.stdout.write(
+            f"{name:14} {value:>16} {totals[name]:>16} {'' if same else '  DIFFERS'}\n"
+        )
+    return agrees
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
