@@ -133,8 +133,10 @@ def _loaded_since(moment: datetime) -> dict[str, int]:
 def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
     """Hold the loaded sums against the sandbox's own."""
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
-        sums = "sum(clicks), sum(conversions), sum(payout), sum(revenue)"
-        loaded = connection.execute(f"select {sums} from everflow.daily_stats").fetchone()
+        loaded = connection.execute(
+            "select sum(clicks), sum(conversions), sum(payout), sum(revenue)"
+            " from everflow.daily_stats"
+        ).fetchone()
     totals = sandbox.control.totals(start, end, ZONE)["totals"]
     names = ("clicks", "conversions", "payout", "revenue")
     agrees = loaded is not None

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LONGEST = 50_000
@@ -60,12 +62,16 @@ class Journal:
                 entry.body += message.get("body", b"").decode(errors="replace")
                 return message
 
-            send_entry = _Send(send, entry)
+            def answered() -> None:
+                # Once: when the answer begins, after which the asker may already ask again.
+                if not entry.seconds:
+                    entry.seconds = time.monotonic() - entry.at
+                    self._under_way -= 1
+
             try:
-                await app(scope, watched_receive, send_entry)
+                await app(scope, watched_receive, _Send(send, entry, answered))
             finally:
-                self._under_way -= 1
-                entry.seconds = time.monotonic() - entry.at
+                answered()
 
         return watched
 
@@ -83,9 +89,10 @@ class Journal:
 class _Send:
     """Notes the status; knows the connection, as uvicorn's own ``send`` does."""
 
-    def __init__(self, send: Send, entry: Entry) -> None:
+    def __init__(self, send: Send, entry: Entry, answered: Callable[[], None]) -> None:
         self._send = send
         self._entry = entry
+        self._answered = answered
 
     @property
     def __self__(self) -> Any:
@@ -94,4 +101,5 @@ class _Send:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._entry.status = message["status"]
+            self._answered()
         await self._send(message)

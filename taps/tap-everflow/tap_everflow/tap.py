@@ -172,9 +172,12 @@ class TapEverflow(SignalRoomTap):
         th.Property(
             "max_concurrency",
             th.IntegerType(minimum=1, maximum=10),
-            default=10,
+            default=8,
             title="Concurrent reports",
-            description="Everflow allows 10 to all keys of a network together.",
+            description=(
+                "Everflow allows 10 to all keys of a network together, and counts one until its "
+                "answer has left. Eight are enough for the full request rate."
+            ),
         ),
         th.Property(
             "bigquery_requests_per_hour",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,8 +84,10 @@ class EntityStream(EverflowStream):
     def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
         request = super().get_http_request(page=page)
         request.params |= {"page": page.next_page_token, "page_size": self.config["page_size"]}
-        if self.replication_key and (start := self.get_starting_timestamp(page.stream_context)):
-            request.params["filter"] = f"time_saved>{int((start - _OVERLAP).timestamp())}"
+        if self.replication_key and (saved := self.stream_state.get("replication_key_value")):
+            # By the bookmark alone: start_date is about reports, older entities are needed too.
+            since = datetime.fromisoformat(saved) - _OVERLAP
+            request.params["filter"] = f"time_saved>{int(since.timestamp())}"
         return request
 
     @override

@@ -107,12 +107,23 @@ class RawStream(WindowedStream, EverflowStream):
         self, rows: Iterable[Record], begin: datetime, end: datetime, day: DateWindow
     ) -> list[Record]:
         """The rows of a span, which the answer may overlap by a second, with their ids and day."""
-        span = (begin.timestamp(), end.timestamp())
-        return [
+        first, after = begin.timestamp(), end.timestamp()
+        found = [
             self._flattened(row, day)
             for row in rows
-            if span[0] <= int(row[self.moment_field]) < span[1]
+            if first <= int(row.get(self.moment_field) or first) < after
         ]
+        advertiser = self.config.get("advertiser_id")
+        wanted = [row for row in found if advertiser in (None, row["advertiser_id"])]
+        if len(wanted) < len(found):
+            self.logger.warning(
+                "%s: Everflow ignored the filter by advertiser %s; dropped %d of %d rows",
+                day,
+                advertiser,
+                len(found) - len(wanted),
+                len(found),
+            )
+        return wanted
 
     def _flattened(self, row: Record, day: DateWindow) -> Record:
         """Lift out what joins and filters need; the whole relationship stays as it is."""
@@ -178,7 +189,7 @@ class ConversionStream(RawStream):
         Raises:
             IncompleteDayError: If rows stay missing at every page size.
         """
-        seen: set[str] = set()
+        seen: set[str | None] = set()
         duplicates: list[int] = []
         first = self.config["page_size"]
         total = None
@@ -187,7 +198,9 @@ class ConversionStream(RawStream):
             for rows, total in self._pages(window, page_size):  # noqa: B007 - the last one counts
                 received += len(rows)
                 new = {
-                    row["conversion_id"]: row for row in rows if row["conversion_id"] not in seen
+                    row.get("conversion_id"): row
+                    for row in rows
+                    if row["conversion_id"] not in seen
                 }
                 seen.update(new)
                 if page := self._within(new.values(), window.begins_at, window.ends_at, window):
@@ -375,5 +388,5 @@ class Adjustments(WindowedStream, EverflowStream):
         yield self.get(self.path, query).get("adjustments") or []
 
 
-def _ids(rows: list[Record]) -> list[str]:
-    return [row["conversion_id"] for row in rows]
+def _ids(rows: list[Record]) -> list[str | None]:
+    return [row.get("conversion_id") for row in rows]
