@@ -10,10 +10,11 @@ import argparse
 import importlib
 import re
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 from singer_sdk import Tap
 
 ROOT = Path(__file__).parents[1]
@@ -148,17 +149,32 @@ def generated() -> dict[Path, str]:
         files[path] = spliced(files.get(path) or path.read_text(), marker, content)
 
     for name, tap in taps().items():
-        block = yaml.safe_dump(
-            {"settings": meltano_settings(name, tap)},
-            sort_keys=False,
-            allow_unicode=True,
-            width=100,
-        )
-        indented = "\n".join(f"    {line}" for line in block.splitlines())
-        splice(ROOT / "meltano.yml", f"settings of {name}", indented)
         splice(ROOT / ".env.example", f"settings of {name}", environment_lines(name, tap))
         splice(ROOT / "taps" / name / "README.md", "settings table", readme_table(name, tap))
+    files[ROOT / "meltano.yml"] = project_file((ROOT / "meltano.yml").read_text())
     return files
+
+
+def project_file(text: str) -> str:
+    """Bring the settings of all taps in ``meltano.yml`` up to date.
+
+    Args:
+        text: The file; what is not a tap's settings stays, with its comments.
+    """
+    yaml = YAML()
+    yaml.width = 100
+    yaml.preserve_quotes = True
+    project = yaml.load(text)
+    declared = {name: meltano_settings(name, tap) for name, tap in taps().items()}
+    plugins = {plugin["name"]: plugin for plugin in project["plugins"]["extractors"]}
+    if all(plugins[name].get("settings") == settings for name, settings in declared.items()):
+        # Meltano writes this file too, in a style of its own: only what it says counts.
+        return text
+    for name, settings in declared.items():
+        plugins[name]["settings"] = settings
+    written = StringIO()
+    yaml.dump(project, written)
+    return written.getvalue()
 
 
 def main() -> int:
