@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+#: Seconds to wait for threads on leaving; one that waits for its next try is left behind.
+_PATIENCE = 2.0
 
 
 class _Slot(Generic[R]):
@@ -33,7 +37,8 @@ class ReadAhead(Generic[T, R]):
 
     Memory is bounded: while ``buffer`` records wait, only the task in turn reads on.
 
-    Use as a context manager: leaving it stops the threads.
+    Use as a context manager: leaving it stops the threads, and waits a little for what they
+    have under way, so that nothing is asked of a vendor after a run.
     """
 
     def __init__(
@@ -75,6 +80,9 @@ class ReadAhead(Generic[T, R]):
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        deadline = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def __iter__(self) -> Iterator[tuple[T, list[R] | None]]:
         for index, task in enumerate(self._tasks):

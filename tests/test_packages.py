@@ -1,0 +1,68 @@
+"""Each package builds, and a tap with its kit works in an environment of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from e2e import BIN, ROOT, clean_env
+
+PACKAGES = ("signalroom-singer", "signalroom-target-postgres", "tap-everflow")
+
+
+def run(*command, **kwargs):
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, **kwargs
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    for package in PACKAGES:
+        run(BIN / "uv", "build", "--package", package, "--out-dir", folder, cwd=ROOT)
+    return folder
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_has_a_wheel_and_a_source_that_twine_accepts(wheels, package):
+    files = list(wheels.glob(f"{package.replace('-', '_')}-*"))
+    assert sorted(path.suffix for path in files) == [".gz", ".whl"]
+    run(sys.executable, "-m", "twine", "check", "--strict", *files)
+
+
+def test_the_tap_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
+    """With nothing but its wheel, its kit's, and what they ask for."""
+    env = clean_env()
+    run(sys.executable, "-m", "venv", tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    files = [*wheels.glob("tap_everflow-*.whl"), *wheels.glob("signalroom_singer-*.whl")]
+    run(BIN / "uv", "pip", "install", "--python", python, *files, env=env)
+    tap = tmp_path / "venv/bin/tap-everflow"
+    about = json.loads(run(tap, "--about", "--format=json", env=env).stdout)
+    assert about["name"] == "tap-everflow"
+    assert about["version"] != "[could not be detected]"
+    catalog = json.loads(run(tap, "--discover", env=env).stdout)
+    assert len(catalog["streams"]) == 15
+    env |= sandbox.dotenv
+    synced = run(tap, "--config=ENV", env=env, cwd=tmp_path)
+    (tmp_path / "everflow.singer").write_text(synced.stdout)
+    messages = [json.loads(line) for line in synced.stdout.splitlines()]
+    streams = {message["stream"] for message in messages if message["type"] == "RECORD"}
+    assert {"daily_stats", "conversions", "offers"} <= streams
+    assert messages[-1]["type"] == "STATE"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_tag_versions_its_package_alone(tmp_path, package):
+    clone = tmp_path / "clone"
+    run("git", "clone", "--quiet", ROOT, clone)
+    for tag in (f"{package}-v1.2.3", "another-package-v9.9.9"):
+        run("git", "-C", clone, "tag", tag)
+    run(BIN / "uv", "build", "--wheel", "--package", package, "--out-dir", tmp_path, cwd=clone)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"{package.replace('-', '_')}-1.2.3-")
