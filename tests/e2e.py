@@ -66,10 +66,10 @@ class Project:
     folder: Path
     env: dict[str, str]
 
-    def start(self, *arguments, **env):
-        """Start Meltano in a process group of its own."""
+    def start(self, *arguments, program="meltano", **env):
+        """Start Meltano, or another program, in a process group of its own."""
         return subprocess.Popen(
-            [BIN / "meltano", *arguments],
+            [BIN / program, *arguments],
             cwd=self.folder,
             env=self.env | env,
             stdin=subprocess.DEVNULL,
@@ -82,6 +82,10 @@ class Project:
     def meltano(self, *arguments, code=0, **env):
         """Run Meltano to its end; gives all it printed."""
         return finished(self.start(*arguments, **env), code)
+
+    def run(self, program, *arguments, code=0, **env):
+        """Run one of the project's programs to its end; gives all it printed."""
+        return finished(self.start(*arguments, program=program, **env), code)
 
     def start_load(self, *streams, flags=(), **env):
         """Start the tap into the loader; only these streams, if any are named."""
