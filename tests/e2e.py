@@ -103,6 +103,15 @@ class Project:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def run(*command, **options):
+    """Run a command that must succeed; gives its standard output."""
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def finished(process, code):
     """Wait for a process; gives all it printed."""
     with process:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
-from e2e import BIN, ROOT, clean_env
+from e2e import BIN, ROOT, clean_env, run
 
 PACKAGES = ("signalroom-singer", "signalroom-target-postgres", "tap-everflow")
-
-
-def run(*command, **kwargs):
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, **kwargs
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +34,15 @@ def test_the_tap_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
     files = [*wheels.glob("tap_everflow-*.whl"), *wheels.glob("signalroom_singer-*.whl")]
     run(BIN / "uv", "pip", "install", "--python", python, *files, env=env)
     tap = tmp_path / "venv/bin/tap-everflow"
-    about = json.loads(run(tap, "--about", "--format=json", env=env).stdout)
+    about = json.loads(run(tap, "--about", "--format=json", env=env))
     assert about["name"] == "tap-everflow"
     assert about["version"] != "[could not be detected]"
-    catalog = json.loads(run(tap, "--discover", env=env).stdout)
+    catalog = json.loads(run(tap, "--discover", env=env))
     assert len(catalog["streams"]) == 15
     env |= sandbox.dotenv
     synced = run(tap, "--config=ENV", env=env, cwd=tmp_path)
-    (tmp_path / "everflow.singer").write_text(synced.stdout)
-    messages = [json.loads(line) for line in synced.stdout.splitlines()]
+    (tmp_path / "everflow.singer").write_text(synced)
+    messages = [json.loads(line) for line in synced.splitlines()]
     streams = {message["stream"] for message in messages if message["type"] == "RECORD"}
     assert {"daily_stats", "conversions", "offers"} <= streams
     assert messages[-1]["type"] == "STATE"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 import yaml
-from e2e import ROOT, clean_env
+from e2e import ROOT, clean_env, run
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -22,13 +21,7 @@ COMMANDS = [
 
 
 def test_what_follows_from_the_settings_is_up_to_date():
-    check = subprocess.run(
-        [sys.executable, ROOT / "scripts/settings.py", "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert check.returncode == 0, check.stdout + check.stderr
+    assert run(sys.executable, ROOT / "scripts/settings.py", "--check") == ""
 
 
 def test_meltano_deselects_what_the_tap_deselects():
@@ -95,16 +88,11 @@ def test_every_command_of_the_readme_works(project, folder):
 def test_make_in_a_fresh_clone(folder):
     """Sets up, demonstrates, and answers a query; nothing of this environment is used."""
     clone = folder / "clone"
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    env = clean_env() | {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHON": sys.executable}
+    run("git", "clone", "--quiet", ROOT, clone)
+    env = clean_env() | {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
     def make(*arguments):
-        command = ["make", f"PYTHON={sys._base_executable}", *arguments]
-        done = subprocess.run(
-            command, cwd=clone, env=env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run("make", f"PYTHON={sys._base_executable}", *arguments, cwd=clone, env=env)
 
     shown = make("demo")
     assert "everflow.daily_stats" in shown
@@ -113,7 +101,4 @@ def test_make_in_a_fresh_clone(folder):
     assert "CCW" in make(*shlex.split(query)[1:])
     assert "make demo" in make("help")
     # Nothing is left running that nobody asked for.
-    assert (
-        str(clone)
-        not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
-    )
+    assert str(clone) not in run("ps", "axww")

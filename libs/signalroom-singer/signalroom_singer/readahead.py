@@ -47,7 +47,7 @@ class ReadAhead(Generic[T, R]):
         read: Callable[[T], Iterable[list[R]]],
         *,
         workers: int,
-        buffer: int = 10_000,
+        buffer: int = 5_000,
     ) -> None:
         """Prepare; reading starts on entering the context.
 

@@ -193,3 +193,21 @@ def test_without_client_id_there_is_no_such_column(run):
     schema = output.schemas["days"]
     assert schema["key_properties"] == ["date"]
     assert "_client_id" not in schema["schema"]["properties"]
+
+
+def test_deselected_properties_are_left_out(make_tap, vendor, sync):
+    vendor.answers.append(ok([{"id": 1, "name": "a"}]))
+    whole = make_tap()
+    catalog = whole.catalog_dict
+    for entry in catalog["streams"]:
+        for metadata in entry["metadata"]:
+            breadcrumb = tuple(metadata["breadcrumb"])
+            metadata["metadata"]["selected"] = entry["stream"] == "rows" and breadcrumb != (
+                "properties",
+                "name",
+            )
+    output = sync(type(whole)(config=dict(whole.config), catalog=catalog))
+    (record,) = output.records["rows"]
+    assert record["id"] == 1
+    assert "name" not in record
+    assert "name" not in output.schemas["rows"]["schema"]["properties"]
