@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signalroom_singer.errors import TapError
 from signalroom_singer.http import ForbiddenRequestError, HTTPStream, RefusedError
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.readahead import ReadAhead
@@ -33,6 +34,7 @@ __all__ = [
     "RefusedError",
     "SignalRoomStream",
     "SignalRoomTap",
+    "TapError",
     "WindowedStream",
     "base_url",
     "exponential_wait",

@@ -20,6 +20,7 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.streams import RESTStream
 from typing_extensions import TypeVar, override
 
+from signalroom_singer.errors import TapError
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.redaction import redact
 from signalroom_singer.retry import exponential_wait, parse_retry_after
@@ -41,7 +42,7 @@ _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class ForbiddenRequestError(Exception):
+class ForbiddenRequestError(TapError):
     """A request outside the tap's allow-list: never sent."""
 
 

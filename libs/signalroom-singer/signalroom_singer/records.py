@@ -7,6 +7,7 @@ from collections import Counter
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from signalroom_singer.errors import TapError
 from signalroom_singer.timestamps import to_date, to_utc
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _NONE = type(None)
 _SHOWN = 60
 
 
-class RecordError(Exception):
+class RecordError(TapError):
     """A record cannot be loaded: its key is missing or unreadable."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
 import requests
 from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
@@ -12,10 +14,14 @@ from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
+from signalroom_singer.errors import without_traceback
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 #: Settings of every tap.
@@ -60,6 +66,18 @@ HTTP_SETTINGS = (
 _CONNECTIONS = 32
 
 
+@contextmanager
+def _logged(logger: logging.Logger, ctx: click.Context) -> Iterator[None]:
+    """Log an error, and exit as failed."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.ClickException):
+        raise
+    except Exception as error:
+        logger.error("%s", error, exc_info=error)
+        ctx.exit(1)
+
+
 class SignalRoomTap(Tap):
     """A tap that writes fast, keeps secrets out of logs, and shares one HTTP session."""
 
@@ -79,8 +97,25 @@ class SignalRoomTap(Tap):
         session.mount("http://", adapter)
         return session
 
+    # Click runs these before the SDK's handler of errors is in place: without them a traceback
+    # would go to the terminal unseen by any log, and so unredacted.
+
+    @classmethod
+    @override
+    def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
+        with _logged(cls.logger, ctx):
+            super().cb_discover(ctx, param, value)
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        with _logged(cls.logger, ctx):
+            super().cb_test(ctx, param, value)
+
     @override
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
+        if without_traceback not in self.logger.filters:
+            self.logger.addFilter(without_traceback)
         # A setting that is null is one that was not made: its default applies.
         self._config = {name: value for name, value in self._config.items() if value is not None}
         # The first moment the settings are known: an error about one may quote its value.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from signalroom_singer.errors import TapError
 from signalroom_singer.readahead import ReadAhead
 from signalroom_singer.stream import SignalRoomStream
 
@@ -202,7 +203,7 @@ class WindowedStream(SignalRoomStream, ABC):
             context: The stream's partition, if any.
 
         Raises:
-            ValueError: If the state holds something that is no day.
+            TapError: If the state holds something that is no day.
         """
         state = self.get_context_state(context)
         if state.get("replication_key") != self.replication_key:
@@ -215,7 +216,7 @@ class WindowedStream(SignalRoomStream, ABC):
                 f"{self.name}: the bookmark {value!r} in the state is no day (YYYY-MM-DD). "
                 "Mend it with `meltano state edit`, or read everything again with --full-refresh."
             )
-            raise ValueError(msg) from None
+            raise TapError(msg) from None
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:

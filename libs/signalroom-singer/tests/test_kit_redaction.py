@@ -114,8 +114,9 @@ FAULTS = {
 }
 
 
+@pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_no_output_of_a_run_has_the_key(vendor, tmp_path, fault):
+def test_no_output_of_a_run_has_the_key(vendor, tmp_path, fault, flags):
     vendor.answers.extend([fault()] * 10)
     env = os.environ | {
         "PYTHONPATH": str(Path(__file__).parent),
@@ -126,7 +127,13 @@ def test_no_output_of_a_run_has_the_key(vendor, tmp_path, fault):
         "TAP_ROWS_MAX_RETRY_WAIT": "0",
     }
     run = subprocess.run(
-        [sys.executable, "-c", "from kit_vendor import RowTap; RowTap.cli()", "--config=ENV"],
+        [
+            sys.executable,
+            "-c",
+            "from kit_vendor import RowTap; RowTap.cli()",
+            "--config=ENV",
+            *flags,
+        ],
         env=env,
         capture_output=True,
         text=True,
@@ -137,3 +144,29 @@ def test_no_output_of_a_run_has_the_key(vendor, tmp_path, fault):
     assert "days: GET /rows " in run.stderr
     output = run.stdout + run.stderr
     assert not [form for form in FORMS if form in output]
+
+
+def test_what_users_can_mend_is_a_sentence(vendor, tmp_path):
+    vendor.answers.append(answer(401, {"error": "no"}))
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "TAP_ROWS_API_URL": vendor.url}
+    for flags in ([], ["--test"]):
+        vendor.answers.extend([answer(401, {"error": "no"})] * 4)
+        run = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from kit_vendor import RowTap; RowTap.cli()",
+                "--config=ENV",
+                *flags,
+            ],
+            env=env | {"TAP_ROWS_API_KEY": SECRET},
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert run.returncode == 1
+        assert (
+            "days: GET /rows answered 401 Unauthorized: no. Check the setting api_key" in run.stderr
+        )
+        assert "Traceback" not in run.stderr

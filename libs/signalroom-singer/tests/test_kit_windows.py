@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kit_vendor import DayStream, answer, ok
 from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import DateWindow, split_days
+from signalroom_singer import DateWindow, TapError, split_days
 
 NEW_YORK = ZoneInfo("America/New_York")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -107,7 +107,7 @@ def test_the_vendors_horizon_clamps_with_a_warning(make_tap, caplog, monkeypatch
 
 
 def test_a_broken_bookmark_says_what_to_do(make_tap):
-    with pytest.raises(ValueError, match=r"'soon' in the state is no day .*meltano state edit"):
+    with pytest.raises(TapError, match=r"'soon' in the state is no day .*meltano state edit"):
         make_tap(bookmarked("soon")).streams["days"].plan(None)
 
 

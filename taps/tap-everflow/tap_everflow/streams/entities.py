@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from singer_sdk.pagination import PageNumberPaginator
 from typing_extensions import override
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RefusedError, TapError
 from tap_everflow.client import EverflowStream
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SAVED = (
 )
 
 
-class UnexpectedAnswerError(Exception):
+class UnexpectedAnswerError(TapError):
     """An answer has not the shape that the documentation promises."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, WindowedStream
+from signalroom_singer import DateWindow, TapError, WindowedStream
 from tap_everflow.client import EverflowStream
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ _TEXTS = (
 )
 
 
-class IncompleteDayError(Exception):
+class IncompleteDayError(TapError):
     """Everflow did not give all rows of a day, whichever way it was asked."""
 
 

@@ -12,7 +12,7 @@ from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, WindowedStream, utc_isoformat
+from signalroom_singer import DateWindow, TapError, WindowedStream, utc_isoformat
 from tap_everflow.client import EverflowStream, report_filter
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ _SPLITTABLE = ("affiliate", "offer", "advertiser")
 _Totals = dict[str, Decimal]
 
 
-class IncompleteReportError(Exception):
+class IncompleteReportError(TapError):
     """Everflow did not give a whole report, whichever way it was asked for."""
 
 
