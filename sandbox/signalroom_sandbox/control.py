@@ -37,11 +37,11 @@ def control_app(sandbox: Sandbox) -> Starlette:
     def route(method: str, path: str, act: Callable[[dict[str, Any]], Any]) -> Route:
         async def endpoint(request: Request) -> Response:
             arguments: dict[str, Any] = dict(request.query_params)
-            if body := await request.body():
-                arguments |= msgspec.json.decode(body)
             try:
+                if body := await request.body():
+                    arguments |= msgspec.json.decode(body)
                 answer, status = act(arguments), 200
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
                 answer, status = {"error": f"{type(error).__name__}: {error}"}, 400
             return Response(_encoder.encode(answer), status, media_type="application/json")
 

@@ -45,6 +45,12 @@ class Fault:
         if self.fault not in FAULTS:
             msg = f"no such fault: {self.fault}; there are: {', '.join(sorted(FAULTS))}"
             raise ValueError(msg)
+        try:
+            re.compile(self.match)
+        except re.error as error:
+            # Now, not as a strange answer to the next request.
+            msg = f"match is no regular expression: {error}"
+            raise ValueError(msg) from None
 
     def hits(self, path: str) -> bool:
         """Whether it hits this request; counts it if so."""
@@ -135,8 +141,11 @@ async def _redirect(
 
 async def _timeout(_: ASGIApp, __: Scope, receive: Receive, send: Send, params: _Params) -> None:
     await _drain(receive)
-    await asyncio.sleep(params.get("seconds", 5))
-    await _answer(send, 504, b"{}")
+    try:
+        # What comes after the body is that the client gave up: then it is no longer under way.
+        await asyncio.wait_for(receive(), params.get("seconds", 5))
+    except TimeoutError:
+        await _answer(send, 504, b"{}")
 
 
 async def _connection_reset(

@@ -92,16 +92,18 @@ class Everflow:
         reporting = path.startswith("/networks/reporting/")
 
         async def endpoint(request: Request) -> Response:
+            # These, to the end: a test may set others while a report is under way.
+            limits = self.limits
             if reporting:
                 try:
-                    self.limits.begin_report()
+                    limits.begin_report()
                 except Refusal as refusal:
                     return _json({"error": refusal.text}, refusal.status)
             try:
                 return await self._answer(request, path, answer)
             finally:
                 if reporting:
-                    self.limits.end_report()
+                    limits.end_report()
 
         return Route(f"/v1{path}", endpoint, methods=[method])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.everflow.reports import COUNTRIES, label
-from signalroom_sandbox.everflow.validation import Query, conversion_query, moment_query, paging
+from signalroom_sandbox.everflow.reports import COUNTRIES, filters_of, label, passes
+from signalroom_sandbox.everflow.validation import conversion_query, moment_query, paging
 from signalroom_sandbox.everflow.world import HOUR, CellKey, Conversion, World, seeded
 
 if TYPE_CHECKING:
@@ -25,10 +25,12 @@ def conversions(
     """A page of conversions, the newest first."""
     query, base, events = conversion_query(body, world.now())
     page, size = paging(params, switches.page_clamp)
+    filters = () if switches.filter_ignored else filters_of(query)
     found = [
         item
         for item in world.conversions(query.begin, query.end)
-        if (events if item.is_event else base) and _passes(query, switches, world, item)
+        if (events if item.is_event else base)
+        and passes(filters, world, item.affiliate, item.offer)
     ]
     found.sort(key=lambda item: (-item.at, item.conversion_id))
     found += found[: switches.repeated_rows]
@@ -57,15 +59,11 @@ def clicks(world: World, body: Any, switches: Switches) -> dict[str, Any]:
     """Clicks, the newest first; the oldest are dropped without a word."""
     query = moment_query(body, longest=timedelta(days=14))
     oldest = int((world.now() - _KEPT).timestamp())
-    places = {"affiliate": 1, "offer": 2}
+    filters = () if switches.filter_ignored else filters_of(query)
     found = [
         (key, number, at)
         for key, number, at in world.clicks(max(query.begin, oldest), query.end)
-        if switches.filter_ignored
-        or all(
-            str(key[places[name]] if name in places else world.offers[key[2]]) == value
-            for name, value in query.filters
-        )
+        if passes(filters, world, key[1], key[2])
     ]
     found.sort(key=lambda click: -click[2])
     return {"clicks": [_click(world, *click) for click in found[:CLICK_CAP]]}
@@ -104,17 +102,6 @@ def adjustments(world: World, start: date, end: date) -> dict[str, Any]:
             )
         day += timedelta(days=1)
     return {"adjustments": rows}
-
-
-def _passes(query: Query, switches: Switches, world: World, item: Conversion) -> bool:
-    if switches.filter_ignored:
-        return True
-    values = {
-        "affiliate": item.affiliate,
-        "offer": item.offer,
-        "advertiser": world.offers[item.offer],
-    }
-    return all(str(values.get(name)) == value for name, value in query.filters)
 
 
 def _conversion(world: World, item: Conversion) -> dict[str, Any]:

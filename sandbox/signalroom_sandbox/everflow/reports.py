@@ -114,20 +114,27 @@ def _ratio(value: Decimal | int, by: Decimal | int, scale: int = 1) -> Decimal |
 
 
 def _matching(world: World, query: Query, switches: Switches) -> Iterator[tuple[CellKey, Cell]]:
-    filters = () if switches.filter_ignored else query.filters
-    for name, _ in filters:
-        if name not in ENTITY_COLUMNS:
-            raise Refusal(400, f"Cannot filter by {name}")
+    filters = () if switches.filter_ignored else filters_of(query)
     if not filters:
         yield from world.cells(query.begin, query.end)
         return
-    places = {"affiliate": 1, "offer": 2}
     for key, cell in world.cells(query.begin, query.end):
-        if all(
-            str(key[places[name]] if name in places else world.offers[key[2]]) == value
-            for name, value in filters
-        ):
+        if passes(filters, world, key[1], key[2]):
             yield key, cell
+
+
+def filters_of(query: Query) -> tuple[tuple[str, str], ...]:
+    """The filters, refused where they are not by what the network keeps with every row."""
+    for name, _ in query.filters:
+        if name not in ENTITY_COLUMNS:
+            raise Refusal(400, f"Cannot filter by {name}")
+    return query.filters
+
+
+def passes(filters: tuple[tuple[str, str], ...], world: World, affiliate: int, offer: int) -> bool:
+    """Whether all filters let an affiliate's activity on an offer through."""
+    ids = {"affiliate": affiliate, "offer": offer, "advertiser": world.offers[offer]}
+    return all(str(ids[name]) == value for name, value in filters)
 
 
 class _Days:

@@ -119,7 +119,7 @@ def _zone(body: Any) -> ZoneInfo:
     if identifier is None:
         # Seen live: the missing zone is no validation error but this.
         raise Refusal(400, "Internal error")
-    if identifier not in TIMEZONES:
+    if not isinstance(identifier, int) or identifier not in TIMEZONES:
         raise Refusal(400, f"Unknown timezone_id {identifier}")
     return ZoneInfo(TIMEZONES[identifier])
 
@@ -147,7 +147,11 @@ def _moment(body: Any, name: str, zone: ZoneInfo, *, last: bool = False) -> int:
 
 def _filters(body: Any) -> tuple[tuple[str, str], ...]:
     found = []
-    for entry in (body.get("query") or {}).get("filters") or []:
+    query = body.get("query") or {}
+    filters = (query.get("filters") or []) if isinstance(query, dict) else None
+    if not isinstance(filters, list) or not all(isinstance(entry, dict) for entry in filters):
+        raise Refusal(400, "query.filters must be an array of objects")
+    for entry in filters:
         # A filter of another shape is ignored, as {"advertiser_id": 1} was for years.
         if "resource_type" not in entry:
             continue

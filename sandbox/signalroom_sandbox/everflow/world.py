@@ -116,6 +116,7 @@ class World:
     ahead: timedelta = timedelta()
     offers: dict[int, int] = field(default_factory=lambda: dict(OFFERS))
     _days: dict[date, _Day] = field(default_factory=dict)
+    _late: int = 0
 
     def now(self) -> datetime:
         """The network's clock: the machine's, as far ahead as it was set."""
@@ -188,22 +189,29 @@ class World:
             at = begin + number * (end - begin) // count
             day = self._day(_utc_date(at))
             day.conversions.append(
-                self._conversion(source, at, f"late-{at}-{number}", source.choice(list(AFFILIATES)))
+                self._conversion(
+                    # Counted on, so that the same call again adds others.
+                    source,
+                    at,
+                    f"late-{at}-{self._late}",
+                    source.choice(list(AFFILIATES)),
+                )
             )
+            self._late += 1
             day.cells = None
 
-    def delete_affiliate(self, begin: int, end: int, affiliate: int) -> None:
-        """Make an affiliate's activity in a span vanish."""
+    def delete_affiliate(self, begin: int, end: int, affiliate: int | None) -> None:
+        """Make an affiliate's activity in a span vanish; of ``None``, everybody's."""
         for day in self._days_of(begin, end):
             day.conversions = [
                 item
                 for item in day.conversions
-                if not (begin <= item.at < end and item.affiliate == affiliate)
+                if not (begin <= item.at < end and affiliate in {item.affiliate, None})
             ]
             day.clicks = {
                 key: count
                 for key, count in day.clicks.items()
-                if not (begin <= key[0] < end and key[1] == affiliate)
+                if not (begin <= key[0] < end and affiliate in {key[1], None})
             }
             day.cells = None
 
@@ -220,8 +228,7 @@ class World:
             offers: How many.
             clicks: Of each pair.
         """
-        for affiliate in (*AFFILIATES, NO_AFFILIATE):
-            self.delete_affiliate(begin, end, affiliate)
+        self.delete_affiliate(begin, end, None)
         numbers = range(5000, 5000 + offers)
         self.offers |= {number: number for number in numbers}
         day = self._day(_utc_date(begin))
