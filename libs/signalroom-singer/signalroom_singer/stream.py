@@ -16,7 +16,7 @@ from signalroom_singer.records import EXTRA, RecordShaper
 from signalroom_singer.timestamps import utc_isoformat
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from singer_sdk.helpers.types import Context, Record
 
@@ -44,14 +44,19 @@ class SignalRoomStream(Stream):
     # Records are fitted to their schema by RecordShaper, which also keeps what does not fit.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, primary_keys: Sequence[str] | None = None, **kwargs: Any
+    ) -> None:
         """Initialize as the SDK does, then tag schema and key.
 
         Args:
             args: As for the SDK's stream.
+            primary_keys: The key columns, where the class does not declare them.
             kwargs: As for the SDK's stream.
         """
         super().__init__(*args, **kwargs)
+        if primary_keys is not None:
+            self.primary_keys = primary_keys
         self._client_id: str | None = self.config.get("client_id")
         tags = {
             name: column
@@ -67,10 +72,14 @@ class SignalRoomStream(Stream):
         if self._client_id and self.primary_keys:
             self.primary_keys = (CLIENT_ID, *self.primary_keys)
 
+    @property
+    def record_keys(self) -> list[str]:
+        """The key columns that are the record's own: all but the client's tag."""
+        return [key for key in self.primary_keys if key != CLIENT_ID]
+
     @cached_property
     def _shaper(self) -> RecordShaper:
-        keys = [key for key in self.primary_keys if key != CLIENT_ID]
-        return RecordShaper(self.name, self.schema, keys, self.logger)
+        return RecordShaper(self.name, self.schema, self.record_keys, self.logger)
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import HTTPStream, Pacer
+from signalroom_singer import HTTPStream, Pacer, WindowedStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,6 +173,15 @@ class EverflowStream(HTTPStream[int]):
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         return super().post_process(_without(row, self._left_out), context)
+
+
+class EverflowWindows(WindowedStream, EverflowStream):
+    """A stream read in windows, as many at once as the settings allow."""
+
+    @property
+    @override
+    def concurrency(self) -> int:  # type: ignore[override]
+        return int(self.config["max_concurrency"])
 
 
 def report_filter(resource_type: str, value: object) -> dict[str, str]:

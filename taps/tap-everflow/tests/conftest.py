@@ -6,22 +6,7 @@ import pytest
 from everflow_days import days_ago
 
 from signalroom_sandbox.everflow import NETWORK_KEY
-from signalroom_sandbox.server import SandboxServer
 from tap_everflow.tap import TapEverflow
-
-
-@pytest.fixture(scope="session")
-def sandbox_server():
-    with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def sandbox(sandbox_server):
-    """The sandbox as new, with limits that no test meets by accident."""
-    sandbox_server.control.reset()
-    sandbox_server.control.limits(per_second=10_000, burst=10_000)
-    return sandbox_server
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from everflow_days import NEW_YORK, days_ago, keyed
 from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
 from signalroom_singer import DateWindow
-from tap_everflow.streams.reports import DailyStats, IncompleteReportError
+from tap_everflow.reporting import IncompleteReportError
+from tap_everflow.streams.reports import DailyStats
 
 BERLIN = "Europe/Berlin"
 

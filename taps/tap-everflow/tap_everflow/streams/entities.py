@@ -14,7 +14,7 @@ from signalroom_singer import RefusedError, TapError
 from tap_everflow.client import EverflowStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import requests
     from singer_sdk.helpers.types import Context, Record
@@ -104,14 +104,10 @@ class EntityStream(EverflowStream):
     def parse_response(self, response: requests.Response) -> Iterable[Record]:
         # A page that only repeats what came before gives nothing, and so ends the paging.
         for record in self._records(self.payload(response)):
-            key = tuple(record.get(name) for name in self._id_keys)
+            key = tuple(record.get(name) for name in self.record_keys)
             if key not in self._seen:
                 self._seen.add(key)
                 yield record
-
-    @property
-    def _id_keys(self) -> Sequence[str]:
-        return [key for key in self.primary_keys if key != "_client_id"]
 
     def _records(self, payload: Any) -> list[Record]:
         """The list in an answer, which some accounts get bare and some in an envelope."""

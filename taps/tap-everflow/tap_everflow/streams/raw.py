@@ -9,7 +9,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import DateWindow, TapError, WindowedStream
-from tap_everflow.client import EverflowStream
+from tap_everflow.client import EverflowStream, EverflowWindows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -82,17 +82,12 @@ class IncompleteDayError(TapError):
     """Everflow did not give all rows of a day, whichever way it was asked."""
 
 
-class RawStream(WindowedStream, EverflowStream):
+class RawStream(EverflowWindows):
     """Single rows, read a day of the report zone at a time."""
 
     replication_key = "date"
     #: The field with the row's moment, in epoch seconds.
     moment_field: str
-
-    @property
-    @override
-    def concurrency(self) -> int:  # type: ignore[override]
-        return int(self.config["max_concurrency"])
 
     def _query(self, begin: datetime, end: datetime, **flags: bool) -> dict[str, Any]:
         return {
@@ -197,11 +192,8 @@ class ConversionStream(RawStream):
             received = 0
             for rows, total in self._pages(window, page_size):  # noqa: B007 - the last one counts
                 received += len(rows)
-                new = {
-                    row.get("conversion_id"): row
-                    for row in rows
-                    if row["conversion_id"] not in seen
-                }
+                found = {row.get("conversion_id"): row for row in rows}
+                new = {key: row for key, row in found.items() if key not in seen}
                 seen.update(new)
                 if page := self._within(new.values(), window.begins_at, window.ends_at, window):
                     yield page
