@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from signalroom_sandbox.server import SandboxServer
+
 
 @dataclass
 class Output:
@@ -52,6 +54,21 @@ def selecting(tap, streams):
         for metadata in entry["metadata"]:
             metadata["metadata"]["selected"] = entry["stream"] in streams
     return type(tap)(config=dict(tap.config), catalog=catalog, state=tap.state)
+
+
+@pytest.fixture(scope="session")
+def sandbox_server():
+    """One sandbox for all tests of a worker."""
+    with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server):
+    """The sandbox as new, with limits that no test meets by accident."""
+    sandbox_server.control.reset()
+    sandbox_server.control.limits(per_second=10_000, burst=10_000)
+    return sandbox_server
 
 
 @pytest.fixture

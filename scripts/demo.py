@@ -9,6 +9,7 @@ import sys
 import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -17,6 +18,9 @@ from psycopg import sql
 from signalroom_sandbox.server import SandboxServer
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.paths import data_directory_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
@@ -33,10 +37,9 @@ def main() -> int:
     os.chdir(ROOT)
     os.environ["MELTANO_ENVIRONMENT"] = "sandbox"
     yesterday = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
+    start = yesterday - timedelta(days=89)
     with SandboxServer() as sandbox:
-        settings = sandbox.dotenv | {
-            "TAP_EVERFLOW_START_DATE": (yesterday - timedelta(days=89)).isoformat()
-        }
+        settings = sandbox.dotenv | {"TAP_EVERFLOW_START_DATE": start.isoformat()}
         _say(f"Everflow's stand-in listens at {sandbox.everflow_url}")
         _forget()
         tables = {}
@@ -54,7 +57,7 @@ def main() -> int:
                 sandbox.control.restate(restated, ZONE, percent=90)
                 _say(f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue.")
         _report(*tables.values())
-        agrees = _compare(sandbox, yesterday - timedelta(days=89), yesterday)
+        agrees = _compare(sandbox, start, yesterday)
     sys.stdout.write(
         "\nLook around:\n"
         '  make sql Q="select date, sum(conversions), sum(payout) from everflow.daily_stats'
@@ -107,7 +110,7 @@ def _tables() -> dict[str, tuple[int, datetime]]:
 
 def _report(first: dict, second: dict) -> None:
     """Print what came, and what the second run added."""
-    read_again = _loaded_since(max(loaded for _, loaded in first.values()))
+    read_again = _loaded_since(max(loaded for _, loaded in first.values()), second)
     sys.stdout.write(
         f"\n{'table':28} {'run 1: rows':>12} {'run 2: read':>12} {'new rows':>9} {'rows':>8}\n"
     )
@@ -119,10 +122,11 @@ def _report(first: dict, second: dict) -> None:
         )
 
 
-def _loaded_since(moment: datetime) -> dict[str, int]:
+def _loaded_since(moment: datetime, tables: Iterable[str]) -> dict[str, int]:
+    """How many rows of each table were loaded after a moment."""
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
         counts = {}
-        for table in _tables():
+        for table in tables:
             query = sql.SQL("select count(*) from {}.{} where _loaded_at > %s").format(
                 *(sql.Identifier(part) for part in table.split("."))
             )

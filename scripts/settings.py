@@ -57,6 +57,12 @@ def schema_of(tap: type[Tap]) -> dict[str, Any]:
     return schema
 
 
+def own_settings(tap: type[Tap]) -> dict[str, dict[str, Any]]:
+    """A tap's settings by name, without those that the SDK adds."""
+    declared = schema_of(tap)["properties"]
+    return {key: value for key, value in declared.items() if not key.startswith(_BUILT_IN)}
+
+
 def meltano_settings(name: str, tap: type[Tap]) -> list[dict[str, Any]]:
     """A tap's settings as ``meltano.yml`` has them."""
     settings = []
@@ -94,9 +100,7 @@ def readme_table(name: str, tap: type[Tap]) -> str:
     """A tap's own settings as a Markdown table."""
     required = schema_of(tap).get("required", [])
     rows = ["| Setting | Default | What it does |", "|---|---|---|"]
-    for key, declared in schema_of(tap)["properties"].items():
-        if key.startswith(_BUILT_IN):
-            continue
+    for key, declared in own_settings(tap).items():
         default = f"`{_plain(declared['default'])}`" if "default" in declared else ""
         notes = [declared["description"]]
         if declared.get("enum"):
@@ -114,9 +118,7 @@ def environment_lines(name: str, tap: type[Tap]) -> str:
     """A tap's settings as the lines of an ``.env``; what has a default is commented out."""
     required = schema_of(tap).get("required", [])
     lines = []
-    for key, declared in schema_of(tap)["properties"].items():
-        if key.startswith(_BUILT_IN):
-            continue
+    for key, declared in own_settings(tap).items():
         variable = LEGACY_NAMES.get(name, {}).get(key) or f"{name}_{key}".upper().replace("-", "_")
         lines.append(f"# {declared['description']}")
         mark = "" if key in required else "# "

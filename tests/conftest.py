@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
-from e2e import BIN, ROOT, clean_env, new_database, new_project
+from e2e import BIN, ROOT, clean_env, new_database, new_project, run
 
-from signalroom_sandbox.server import SandboxServer
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 
@@ -31,14 +29,9 @@ def database(postgres):
         yield made
 
 
-@pytest.fixture(scope="session")
-def sandbox_server():
-    with SandboxServer() as server:
-        yield server
-
-
 @pytest.fixture
 def sandbox(sandbox_server):
+    """The sandbox as new, with the vendor's own limits."""
     sandbox_server.control.reset()
     yield sandbox_server
     sandbox_server.control.reset()
@@ -51,10 +44,7 @@ def meltano_template(tmp_path_factory):
     for name in ("meltano.yml", "plugins", "clients"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    env = clean_env()
-    subprocess.run(
-        [BIN / "meltano", "state", "list"], cwd=folder, env=env, check=True, capture_output=True
-    )
+    run(BIN / "meltano", "state", "list", cwd=folder, env=clean_env())
     return folder
 
 

@@ -27,18 +27,9 @@ CLICKS = "/networks/reporting/clicks/stream"
 PAIRS = ("affiliate", "advertiser")
 
 
-@pytest.fixture(scope="session")
-def everflow_server():
-    with SandboxServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(everflow_server):
-    """The sandbox as new, with limits that only their own tests meet."""
-    everflow_server.control.reset()
-    everflow_server.control.limits(per_second=10_000, burst=10_000)
-    return everflow_server
+def server(sandbox):
+    return sandbox
 
 
 @pytest.fixture

@@ -19,24 +19,16 @@ from signalroom_sandbox.everflow import NETWORK_KEY
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.faults import FAULTS
-from signalroom_sandbox.server import ControlError, SandboxServer
+from signalroom_sandbox.server import ControlError
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 CUT = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
 COMMAND = (sys.executable, "-m", "signalroom_sandbox")
 
 
-@pytest.fixture(scope="session")
-def faulty_server():
-    with SandboxServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(faulty_server):
-    faulty_server.control.reset()
-    faulty_server.control.limits(per_second=10_000, burst=10_000)
-    return faulty_server
+def server(sandbox):
+    return sandbox
 
 
 @pytest.fixture

@@ -114,59 +114,46 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_no_output_of_a_run_has_the_key(vendor, tmp_path, fault, flags):
-    vendor.answers.extend([fault()] * 10)
+@pytest.fixture
+def run_tap(vendor, tmp_path):
+    """Run the tap's command in a process of its own."""
     env = os.environ | {
         "PYTHONPATH": str(Path(__file__).parent),
-        "LOGLEVEL": "DEBUG",
         "TAP_ROWS_API_URL": vendor.url,
         "TAP_ROWS_API_KEY": SECRET,
-        "TAP_ROWS_MAX_TRIES": "2",
-        "TAP_ROWS_MAX_RETRY_WAIT": "0",
     }
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from kit_vendor import RowTap; RowTap.cli()",
-            "--config=ENV",
-            *flags,
-        ],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    command = [sys.executable, "-c", "from kit_vendor import RowTap; RowTap.cli()", "--config=ENV"]
+
+    def run(*flags, **more):
+        return subprocess.run(
+            [*command, *flags],
+            env=env | more,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_no_output_of_a_run_has_the_key(vendor, run_tap, fault, flags):
+    vendor.answers.extend([fault()] * 10)
+    settings = {"TAP_ROWS_MAX_TRIES": "2", "TAP_ROWS_MAX_RETRY_WAIT": "0"}
+    run = run_tap(*flags, LOGLEVEL="DEBUG", **settings)
     assert run.returncode != 0
     assert "days: GET /rows " in run.stderr
     output = run.stdout + run.stderr
     assert not [form for form in FORMS if form in output]
 
 
-def test_what_users_can_mend_is_a_sentence(vendor, tmp_path):
-    vendor.answers.append(answer(401, {"error": "no"}))
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "TAP_ROWS_API_URL": vendor.url}
-    for flags in ([], ["--test"]):
-        vendor.answers.extend([answer(401, {"error": "no"})] * 4)
-        run = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "from kit_vendor import RowTap; RowTap.cli()",
-                "--config=ENV",
-                *flags,
-            ],
-            env=env | {"TAP_ROWS_API_KEY": SECRET},
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-        )
-        assert run.returncode == 1
-        assert (
-            "days: GET /rows answered 401 Unauthorized: no. Check the setting api_key" in run.stderr
-        )
-        assert "Traceback" not in run.stderr
+@pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))
+def test_what_users_can_mend_is_a_sentence(vendor, run_tap, flags):
+    vendor.answers.extend([answer(401, {"error": "no"})] * 4)
+    run = run_tap(*flags)
+    assert run.returncode == 1
+    said = "days: GET /rows answered 401 Unauthorized: no. Check the setting api_key"
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
