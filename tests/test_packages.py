@@ -45,7 +45,7 @@ def test_the_tap_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
     messages = [json.loads(line) for line in synced.splitlines()]
     streams = {message["stream"] for message in messages if message["type"] == "RECORD"}
     assert {"daily_stats", "conversions", "offers"} <= streams
-    assert messages[-1]["type"] == "STATE"
+    assert "STATE" in {message["type"] for message in messages}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

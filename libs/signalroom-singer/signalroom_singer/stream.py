@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.singerlib import RecordMessage, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 CLIENT_ID = "_client_id"
 LOADED_AT = "_loaded_at"
+_FULL_TABLE = "FULL_TABLE"
+#: In a stream's schema: its rows are all there are once ACTIVATE_VERSION has told that they are
+#: complete, and not before. Other targets pass it over.
+REPLACE_ON_ACTIVATE = "x-replace-on-activate"
 
 _TAG_COLUMNS = th.PropertiesList(
     th.Property(CLIENT_ID, th.StringType, description="Whose row this is: the setting client_id"),
@@ -39,6 +44,10 @@ class SignalRoomStream(Stream):
 
     Adds ``_loaded_at`` and ``_extra`` to each row; with the setting ``client_id`` also
     ``_client_id``, as the first key column.
+
+    A stream that is read whole each time (``FULL_TABLE``) ends with ACTIVATE_VERSION, as the
+    Singer specification has it: what was deleted at the vendor can go from the table. The SDK
+    sends that message before the records, when nobody knows whether they will all come.
     """
 
     # Records are fitted to their schema by RecordShaper, which also keeps what does not fit.
@@ -71,6 +80,42 @@ class SignalRoomStream(Stream):
             self.schema = tagged  # type: ignore[misc]
         if self._client_id and self.primary_keys:
             self.primary_keys = (CLIENT_ID, *self.primary_keys)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a run's rows are all there are: each is read whole, by this stream alone."""
+        is_whole: bool = self.replication_method == _FULL_TABLE
+        return is_whole and self.parent_stream_type is None
+
+    @property
+    @override
+    def emit_activate_version_messages(self) -> bool:
+        # Not before the records; see `_sync_records`.
+        return False
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        tells = self.replaces and self.selected and write_messages
+        if tells:
+            self._stream_version = self._initialized_at // 1000
+        yield from super()._sync_records(context, write_messages=write_messages)
+        if tells and self._stream_version is not None:
+            self._write_activate_version_message(self._stream_version)
+
+    @override
+    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
+        # Here, as the SDK's catalog knows neither of these keywords.
+        for message in super()._generate_schema_messages():
+            schema = deepcopy(message.schema)
+            if self.replaces:
+                schema[REPLACE_ON_ACTIVATE] = True
+            if self._client_id and CLIENT_ID in schema["properties"]:
+                # Which rows are this client's: a target may replace no others.
+                schema["properties"][CLIENT_ID]["const"] = self._client_id
+            message.schema = schema
+            yield message
 
     @property
     def record_keys(self) -> list[str]:
