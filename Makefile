@@ -39,6 +39,10 @@ demo: $(SETUP) ## The sandbox's vendors into an embedded PostgreSQL, twice, thro
 test: $(SETUP) ## Every test
 	@$(RUN)pytest $(ARGS)
 
+.PHONY: chaos
+chaos: $(SETUP) ## The long kill tests of the loader: KILLS=120
+	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py $(ARGS)
+
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy and the other static checks
 	@$(RUN)ruff check .

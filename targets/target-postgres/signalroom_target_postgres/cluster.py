@@ -53,6 +53,9 @@ _SOCKET_BYTES = 100
 # What needs no quoting in the server's options, in libpq's host lists and in SQLAlchemy's.
 _PLAIN_PATH = re.compile(r"[\w/.+-]+", re.ASCII)
 
+# Somebody who was killed had asked for it too, and the server goes on with that.
+_MADE_MEANWHILE = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+
 logger = logging.getLogger(__name__)
 
 
@@ -245,7 +248,7 @@ class Cluster:
             with psycopg.connect(conninfo, autocommit=True) as connection:
                 if not connection.execute(query, (DATABASE,)).fetchone():
                     connection.execute(f"CREATE DATABASE {DATABASE}")
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, *_MADE_MEANWHILE):
             return False
         return True
 

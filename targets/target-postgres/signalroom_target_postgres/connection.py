@@ -47,6 +47,14 @@ _ADVICE = (
 )
 
 
+_PASSING = (
+    r"connection refused|no such file or directory|starting up|shutting down|recovery mode"
+    r"|too many (clients|connections)|remaining connection slots|closed the connection"
+    r"|terminating connection|connection reset|broken pipe|timed out|timeout|connection is lost"
+    r"|connection (was|is) closed|consuming input failed|no route"
+)
+
+
 def is_configured(config: Mapping[str, Any]) -> bool:
     """Tell whether the settings name a server.
 
@@ -109,6 +117,18 @@ def read_url(text: str) -> URL:
         msg = f"`sqlalchemy_url` is not a PostgreSQL address; it looks like {_EXAMPLE}."
         raise ConnectionSettingsError(msg)
     return url
+
+
+def is_passing(reason: str) -> bool:
+    """Tell whether a failed connection may do in a moment, as while a server restarts.
+
+    Args:
+        reason: The driver's words.
+
+    Returns:
+        Whether to try again.
+    """
+    return re.search(_PASSING, reason, re.IGNORECASE) is not None
 
 
 def explain(error: BaseException, url: URL) -> str:

@@ -1,31 +1,70 @@
-"""The stock connector and sink, with errors for people."""
+"""The stock connector, with transactions that outlive the connection."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import logging
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import psycopg
+from psycopg import errors
 from sqlalchemy import event
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import make_url
 from target_postgres.connector import PostgresConnector as StockConnector
-from target_postgres.sinks import PostgresSink as StockSink
 from typing_extensions import override
 
-from signalroom_target_postgres.connection import explain, read_url
-from signalroom_target_postgres.errors import ConnectionFailedError
+from signalroom_target_postgres.connection import explain, is_passing, read_url
+from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
+from signalroom_target_postgres.refusals import explain_refusal
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from psycopg import Connection, Cursor
+    from singer_sdk.sql.connector import JSONSchemaToSQL
     from sqlalchemy import Engine
     from sqlalchemy.engine import ExceptionContext
 
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
 # The system's own limit is above two minutes, in which nothing is said.
 _CONNECT_SECONDS = "30"
+_RECONNECT_SECONDS = 120
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Of what others did at the same time; the next try is likely to pass.
+_COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure)
+_MOST_COLLISIONS = 10
 
 
 class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock target is untyped
     """Handles a connection whose failure is a sentence, without the password."""
+
+    #: What to do before a new connection is tried after one was lost.
+    before_reconnect: Callable[[], None] = staticmethod(lambda: None)
+    _has_connected = False
+    #: Whether to give up waiting for the server.
+    interrupted: Callable[[], bool] = staticmethod(lambda: False)
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """Initialize, leaving signals to the target.
+
+        Args:
+            config: The target's settings.
+        """
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        super().__init__(config)
+        # With a tunnel, the stock connector exits at once when asked to end: what was read and
+        # not loaded yet would have been read in vain.
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
     @override
     def get_sqlalchemy_url(self, config: Mapping[str, Any]) -> str:
@@ -43,35 +82,118 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         event.listen(engine, "handle_error", _explain_connect_error)
         return engine
 
+    @property
+    @override
+    def jsonschema_to_sql(self) -> JSONSchemaToSQL:
+        to_sql = cast("JSONSchemaToSQL", super().jsonschema_to_sql)
+        # A moment has a zone; the stock target's `timestamp` has none.
+        to_sql.register_format_handler("date-time", lambda _: TIMESTAMP(timezone=True))
+        return to_sql
 
-class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyped
-    """The stock sink, over that connection."""
+    def disconnect(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        self._engine.dispose()
 
-    connector_class = PostgresConnector
+    def in_transaction(self, work: Callable[[Cursor[Any]], T]) -> T:
+        """Do something in one transaction; where the connection is lost, again in another.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize, without the stock sink's log of each COPY with all its columns.
+        A transaction whose COMMIT got no answer may have been committed; it is asked about, so
+        that what it did is not done twice.
 
         Args:
-            args: As for the stock sink.
-            kwargs: As for the stock sink.
+            work: What to do. It may be called several times, so it must not keep what belonged
+                to a failed try.
+
+        Returns:
+            What it gave.
+
+        Raises:
+            ConnectionFailedError: If the server does not come back in time.
+            LoadError: If the server refused it.
         """
-        super().__init__(*args, **kwargs)
-        self.logger.addFilter(_is_no_statement)
+        collisions = 0
+        attempt = _Attempt(work)
+        while True:
+            try:
+                with self._connect() as connection:
+                    self._has_connected = True
+                    driver = connection.connection.driver_connection
+                    try:
+                        return attempt.run(driver)
+                    except psycopg.Error as error:
+                        if isinstance(error, _COLLISIONS) and collisions < _MOST_COLLISIONS:
+                            collisions += 1
+                            continue
+                        if not (driver.closed or driver.broken):
+                            raise LoadError(explain_refusal(error)) from error
+                        connection.invalidate()
+            except ConnectionFailedError as error:
+                # At the beginning of a run the settings are to blame.
+                if not (self._has_connected and error.passing):
+                    raise
+            logger.warning("The connection to PostgreSQL was lost; waiting for it to come back")
+            self._reconnect()
+            logger.info("PostgreSQL is back; loading the batch again")
 
-    @override
-    def process_batch(self, context: dict[str, Any]) -> None:
-        super().process_batch(context)
-        self.logger.info("Loaded %d records into %s", len(context["records"]), self.full_table_name)
+    def _reconnect(self) -> None:
+        """Wait for the server to take connections again."""
+        deadline = time.monotonic() + self.config.get("reconnect_seconds", _RECONNECT_SECONDS)
+        pause = _FIRST_PAUSE
+        self.disconnect()
+        while True:
+            try:
+                self.before_reconnect()
+                with self._connect():
+                    return
+            except ConnectionFailedError as error:
+                over = time.monotonic() > deadline or self.interrupted()
+                if over or not error.passing:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _is_no_statement(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith("Inserting with SQL")
+class _Attempt(Generic[T]):
+    """A transaction that may have to be tried again.
+
+    Args:
+        work: What to do in it.
+    """
+
+    def __init__(self, work: Callable[[Cursor[Any]], T]) -> None:
+        self._work = work
+        self._result: T
+        # The number of the transaction whose COMMIT was sent and not answered.
+        self._unanswered: int | None = None
+
+    def run(self, connection: Connection[Any]) -> T:
+        if self._unanswered is not None and _was_committed(connection, self._unanswered):
+            return self._result
+        self._unanswered = None
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL timezone = 'UTC'")
+            self._result = self._work(cursor)
+            row = cursor.execute("SELECT txid_current_if_assigned()").fetchone()
+            self._unanswered = row[0] if row else None
+        return self._result
+
+
+def _was_committed(connection: Connection[Any], transaction: int) -> bool:
+    """Tell what became of a transaction whose end was not heard of."""
+    while True:
+        with connection.transaction():
+            row = connection.execute("SELECT txid_status(%s)", (transaction,)).fetchone()
+        status = row[0] if row else None
+        if status != "in progress":
+            return bool(status == "committed")
+        # The server has yet to notice that its client is gone.
+        time.sleep(_FIRST_PAUSE)
 
 
 def _explain_connect_error(context: ExceptionContext) -> None:
     if context.connection is None and context.engine is not None:
+        error = context.original_exception
         # The driver's error and SQLAlchemy's around it would only repeat it at length.
         raise ConnectionFailedError(
-            explain(context.original_exception, context.engine.url)
+            explain(error, context.engine.url), passing=is_passing(str(error))
         ) from None

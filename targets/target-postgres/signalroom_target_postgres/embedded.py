@@ -99,6 +99,15 @@ class EmbeddedPostgres:
             raise
         return self
 
+    def revive(self) -> None:
+        """Start the server again if it has died while in use.
+
+        Raises:
+            EmbeddedPostgresError: If it does not start.
+        """
+        with self._exclusive():
+            self.cluster.ensure_running()
+
     def release(self) -> None:
         """Use the server no more: it stops if nobody else does and it is not kept."""
         if self._use is None:

@@ -22,4 +22,21 @@ class ConnectionSettingsError(TargetPostgresError):
 
 
 class ConnectionFailedError(TargetPostgresError):
-    """The server cannot be reached, or does not let us in."""
+    """The server cannot be reached, or does not let us in.
+
+    Args:
+        message: What is wrong, and what to do.
+        passing: Whether it may be over in a moment, as while a server starts.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class InputError(TargetPostgresError):
+    """The tap sent something that cannot be loaded."""
+
+
+class LoadError(TargetPostgresError):
+    """The server refused what was to be loaded."""

@@ -2,34 +2,147 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from contextlib import contextmanager
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import IO, TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import ConfigValidationError
+import msgspec
+from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
+from singer_sdk.mapper import SameRecordTransform
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
+from signalroom_target_postgres.ahead import Aside
+from signalroom_target_postgres.batchfiles import BatchFile
 from signalroom_target_postgres.connection import is_configured
-from signalroom_target_postgres.connector import PostgresSink
 from signalroom_target_postgres.embedded import EmbeddedPostgres
-from signalroom_target_postgres.errors import ConnectionSettingsError
+from signalroom_target_postgres.errors import ConnectionSettingsError, InputError
+from signalroom_target_postgres.reader import MessageReader, Terminated
+from signalroom_target_postgres.records import NOTHING, Message
+from signalroom_target_postgres.sink import PostgresSink
+from signalroom_target_postgres.states import StateQueue
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Sequence
     from pathlib import PurePath
+    from types import FrameType
 
-    from singer_sdk.sql import SQLConnector
+    from signalroom_target_postgres.connector import PostgresConnector
 
 # The stock target marks none of these as a secret.
 _UNMARKED_SECRETS = ("password", "sqlalchemy_url", "ssl_client_private_key")
 # Not quoted when their type is wrong. The tunnel's own secrets are within its setting.
 _UNQUOTED = (*_UNMARKED_SECRETS, "ssh_tunnel")
 
+_MEGABYTE = 1_000_000
+_POLL_SECONDS = 0.05
 
-def _with_secrets_marked(schema: dict[str, Any]) -> dict[str, Any]:
-    marked = deepcopy(schema)
+# As the SDK reads records: money is not to be rounded on its way through a map.
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+_SETTINGS = th.PropertiesList(
+    th.Property(
+        "load_method",
+        th.StringType,
+        allowed_values=["upsert", "append-only", "overwrite"],
+        default="upsert",
+        title="Load method",
+        description=(
+            "`upsert`: update the row with the record's key or insert one; append where a stream "
+            "has no key. `append-only`: always insert, into a table without a key. `overwrite`: "
+            "replace the table's rows by the run's, in one transaction when the stream is complete."
+        ),
+    ),
+    th.Property(
+        "on_bad_record",
+        th.StringType,
+        allowed_values=["fail", "quarantine"],
+        default="fail",
+        title="On a bad record",
+        description=(
+            "What to do with a record that does not fit its table. `fail`: load those before it, "
+            "and stop. `quarantine`: put it into `<table>__rejected` with the reason, and go on."
+        ),
+    ),
+    th.Property(
+        "validate_records",
+        th.BooleanType,
+        default=False,
+        title="Validate records",
+        description=(
+            "Validate each record against its JSON schema, as the stock target does by default; "
+            "slow. Types and keys are checked anyway."
+        ),
+    ),
+    th.Property(
+        "max_batch_age_seconds",
+        th.IntegerType(minimum=0),
+        default=60,
+        title="Longest wait",
+        description="Load what was read after so many seconds at the latest, and send its state.",
+    ),
+    th.Property(
+        "batch_size_bytes",
+        th.IntegerType(minimum=_MEGABYTE // 10),
+        default=16 * _MEGABYTE,
+        title="Batch size in bytes",
+        description="Load when so many bytes of rows are held in memory, over all streams.",
+    ),
+    th.Property(
+        "batch_size_rows",
+        th.IntegerType(minimum=1),
+        title="Batch size in rows",
+        description="Load when so many rows of a stream are held. By default only bytes count.",
+    ),
+    th.Property(
+        "reconnect_seconds",
+        th.IntegerType(minimum=0),
+        default=120,
+        title="Wait for the server",
+        description=(
+            "How long to wait for the server to come back where a connection is lost. The batch "
+            "under way is then loaded again."
+        ),
+    ),
+).to_dict()["properties"]
+
+
+def _settings() -> dict[str, Any]:
+    """The stock target's settings with our own, and with secrets marked."""
+    schema: dict[str, Any] = deepcopy(StockTargetPostgres.config_jsonschema)
+    properties = schema["properties"]
+    properties |= _SETTINGS
     for name in _UNMARKED_SECRETS:
-        marked["properties"][name] |= {"secret": True, "writeOnly": True}
-    return marked
+        properties[name] |= {"secret": True, "writeOnly": True}
+    properties["use_copy"] |= {
+        "default": True,
+        "description": "Has no effect: rows are always loaded by COPY.",
+    }
+    properties["sanitize_null_text_characters"] |= {
+        "default": True,
+        "description": (
+            "Replace the character NUL, which PostgreSQL cannot store, by U+FFFD. If not, a "
+            "record with it is a bad record."
+        ),
+    }
+    properties["hard_delete"] |= {
+        "description": (
+            "Whether rows that a version activated by the tap (ACTIVATE_VERSION) does not have are "
+            "deleted, and not only marked in `_sdc_deleted_at`. The new rows appear and the old "
+            "ones go in one transaction when the stream is complete. Ignored without "
+            "`activate_version`."
+        )
+    }
+    return schema
+
+
+class NoSchemaError(InputError, RecordsWithoutSchemaException):
+    """A record came before its stream's schema."""
 
 
 class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock target is untyped
@@ -37,8 +150,9 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
 
     name = "target-postgres"
     package_name = "signalroom-target-postgres"
-    config_jsonschema = _with_secrets_marked(StockTargetPostgres.config_jsonschema)
+    config_jsonschema = _settings()
     default_sink_class = PostgresSink
+    message_reader_class = MessageReader
 
     def __init__(
         self,
@@ -63,6 +177,15 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
         except AssertionError as error:
             # The stock target asserts what its settings need.
             raise ConnectionSettingsError(str(error)) from None
+        self.states = StateQueue()
+        #: The batch under way.
+        self.aside = Aside()
+        self._embedded: EmbeddedPostgres | None = None
+        self._last_state: str | None = None
+        # Sinks of streams whose records need nothing done to them on the way.
+        self._direct: dict[str, PostgresSink] = {}
+        self.message_reader.between = self._between_messages
+        self.message_reader.unreadable = self._reject_unreadable
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -78,25 +201,264 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
             self._config["sqlalchemy_url"] = "postgresql+psycopg:///signalroom"
         return errors
 
+    # The server.
+
     @property
     @override
-    def target_connector(self) -> SQLConnector:
+    def target_connector(self) -> PostgresConnector:
         """The connector; to the embedded server if it is to be used, started the first time."""
         # Not in the constructor: what only describes or checks the target needs no server, and
         # the SDK handles signals only once the constructor is done.
-        if self._uses_embedded and self._target_connector is None:
-            # Released when the process ends: by itself, by an exception, or by a signal, which
-            # the SDK turns into an exit.
-            embedded = EmbeddedPostgres().acquire()
-            self._config["sqlalchemy_url"] = embedded.sqlalchemy_url
-            self.logger.info(
-                "No connection is configured: loading into the embedded PostgreSQL in %s (look "
-                "into it with `signalroom-postgres sql`). For a server of your own set "
-                "TARGET_POSTGRES_HOST, _PORT, _USER, _PASSWORD and _DATABASE.",
-                embedded.home,
-            )
-        connector: SQLConnector = super().target_connector
-        return connector
+        if self._target_connector is None:
+            if self._uses_embedded:
+                self._start_embedded()
+            connector = super().target_connector
+            connector.interrupted = lambda: self.message_reader.terminated
+            if self._embedded is not None:
+                connector.before_reconnect = self._embedded.revive
+        made: PostgresConnector = self._target_connector
+        return made
+
+    def _start_embedded(self) -> None:
+        # Released when the process ends: by itself, by an exception, or by a signal, which
+        # the SDK turns into an exit.
+        self._embedded = EmbeddedPostgres().acquire()
+        self._config["sqlalchemy_url"] = self._embedded.sqlalchemy_url
+        self.logger.info(
+            "No connection is configured: loading into the embedded PostgreSQL in %s (look "
+            "into it with `signalroom-postgres sql`). For a server of your own set "
+            "TARGET_POSTGRES_HOST, _PORT, _USER, _PASSWORD and _DATABASE.",
+            self._embedded.home,
+        )
+
+    # Sinks.
+
+    @override
+    def get_sink(
+        self,
+        stream_name: str,
+        *,
+        record: dict[str, Any] | None = None,
+        schema: dict[str, Any] | None = None,
+        key_properties: Sequence[str] | None = None,
+    ) -> PostgresSink:
+        """Get a stream's sink; a changed schema makes a new one.
+
+        Args:
+            stream_name: The stream.
+            record: Not used.
+            schema: Its schema, where it has just come.
+            key_properties: Its keys.
+
+        Returns:
+            The sink.
+        """
+        earlier = self._sinks_active.get(stream_name)
+        if schema is not None and earlier is not None:
+            # Its rows are older than those to come.
+            self.drain_one(earlier)
+            self.aside.settle()
+        sink: PostgresSink = super().get_sink(
+            stream_name, record=record, schema=schema, key_properties=key_properties
+        )
+        if earlier is not None and sink is not earlier:
+            sink.inherit(earlier)
+        return sink
+
+    @property
+    def batch_size_bytes(self) -> int:
+        """How many bytes of rows are held at most."""
+        return int(self.config["batch_size_bytes"])
+
+    def relieve(self) -> None:
+        """Load the largest batches where all together take too much memory."""
+        sinks = sorted(self._sinks_active.values(), key=lambda sink: sink.size, reverse=True)
+        held = sum(sink.size for sink in sinks)
+        for sink in sinks:
+            if held < self.batch_size_bytes:
+                return
+            held -= sink.size
+            sink.load_aside()
+
+    def _between_messages(self) -> float | None:
+        """Load what has waited too long; give the seconds until the next is due."""
+        if self.aside.is_done:
+            self.aside.settle()
+        longest = self.config["max_batch_age_seconds"]
+        waiting = [sink for sink in self._sinks_active.values() if sink.since is not None]
+        now = time.monotonic()
+        for sink in waiting:
+            if now - sink.since >= longest:
+                sink.load_aside()
+        left = [sink.since + longest - now for sink in waiting if sink.since is not None]
+        if self.aside.is_busy:
+            left.append(_POLL_SECONDS)
+        return max(0, min(left)) if left else None
+
+    # Messages.
+
+    @override
+    def process_lines(self, file_input: IO[str] | None) -> Counter[str]:
+        """Read messages to the end.
+
+        Args:
+            file_input: Where from, if not standard input.
+
+        Returns:
+            How many there were of each type.
+
+        Raises:
+            InputError: If one cannot be loaded; those before it were.
+            SystemExit: If the process was asked to end; what was read was loaded.
+        """
+        with self._saving_what_is_good():
+            try:
+                counts: Counter[str] = super().process_lines(file_input)
+            except Terminated:
+                self.drain_all(is_endofpipe=True)
+                self.aside.settle()
+                self.logger.info("Loaded what had been read, and stopped")
+                sys.exit(0)
+        return counts
+
+    @contextmanager
+    def _saving_what_is_good(self) -> Iterator[None]:
+        """Load the records that were read before one turned out to be bad."""
+        try:
+            try:
+                yield
+            except InputError:
+                for sink in self._sinks_active.values():
+                    self.drain_one(sink)
+                self.aside.settle()
+                raise
+        except BaseException:
+            self._release()
+            raise
+
+    def _release(self) -> None:
+        for sink in self._sinks_active.values():
+            sink.forget()
+        if self._target_connector is not None:
+            self._target_connector.disconnect()
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        if self.message_reader.terminated:
+            sys.exit(1)
+        self.logger.info("Asked to end (signal %d): loading what has been read", signum)
+        # Not from here: a batch may be under way.
+        self.message_reader.terminate()
+
+    @override
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_schema_message(message_dict)
+        stream = message_dict["stream"]
+        self._direct.pop(stream, None)
+        maps = self.mapper.stream_maps[stream]
+        if (
+            len(maps) == 1
+            and type(maps[0]) is SameRecordTransform
+            and not maps[0].flattening_enabled
+        ):
+            sink = self.get_sink(maps[0].stream_alias)
+            if not sink.validate_schema:
+                self._direct[stream] = sink
+
+    @override
+    def _process_record_message(self, message_dict: Message) -> None:
+        message = message_dict
+        if message.record is NOTHING:
+            msg = "A RECORD message without a record came."
+            raise InputError(msg)
+        sink = self._direct.get(message.stream or "")
+        if sink is not None:
+            sink.add(message)
+            if sink.is_full:
+                sink.load_aside()
+            return
+        self._process_mapped(message.stream, _decode(message.record), message)
+
+    def _process_mapped(self, stream: str | None, record: Any, message: Message) -> None:
+        """Take a record by way of stream maps, flattening and validation."""
+        for stream_map in self._maps_of(stream):
+            mapped = stream_map.transform(dict(record))
+            if mapped is not None:
+                sink = self.get_sink(stream_map.stream_alias)
+                sink.add_dict(mapped, message)
+                if sink.is_full:
+                    sink.load_aside()
+
+    def _maps_of(self, stream: str | None) -> Sequence[Any]:
+        if stream not in self.mapper.stream_maps:
+            msg = f"A message of stream {stream!r} came before its schema: the tap is at fault."
+            raise NoSchemaError(msg)
+        maps: Sequence[Any] = self.mapper.stream_maps[stream]
+        return maps
+
+    def _reject_unreadable(self, stream: str, record: bytes) -> None:
+        for stream_map in self._maps_of(stream):
+            reason = "its JSON has a NaN or an infinity, or cannot be read"
+            self.get_sink(stream_map.stream_alias).reject(record, reason)
+
+    @override
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        stream = message_dict.get("stream")
+        storage = (self.config.get("batch_config") or {}).get("storage") or {}
+        files = [
+            BatchFile(url, message_dict["encoding"], storage.get("params"))
+            for url in message_dict["manifest"]
+        ]
+        maps = self._maps_of(stream)
+        if stream in self._direct:
+            self._direct[stream].load_files(files)
+            return
+        # One by one, as maps want dicts.
+        message = Message(type="RECORD", version=message_dict.get("version"))
+        for record in _records(files):
+            self._process_mapped(stream, record, message)
+        for stream_map in maps:
+            self.drain_one(self.get_sink(stream_map.stream_alias))
+        for file in files:
+            file.remove()
+
+    @override
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        for stream_map in self._maps_of(message_dict.get("stream")):
+            self.get_sink(stream_map.stream_alias).activate_version(message_dict["version"])
+
+    @override
+    def _process_state_message(self, message_dict: Message) -> None:
+        if message_dict.value is NOTHING:
+            msg = "A STATE message without a value came."
+            raise InputError(msg)
+        self.states.add(bytes(message_dict.value).decode())
+        for sink in self._sinks_active.values():
+            sink.note_state()
+        self.emit_state()
+
+    def emit_state(self) -> None:
+        """Pass on the latest state whose records are all committed, if there is a new one."""
+        state = self.states.due()
+        if state is not None and state != self._last_state:
+            self._last_state = state
+            sys.stdout.write(f"{state}\n")
+            sys.stdout.flush()
+
+    @override
+    def process_endofpipe(self) -> None:
+        with self._saving_what_is_good():
+            for sink in self._sinks_active.values():
+                self.drain_one(sink)
+                self.aside.settle()
+                sink.finish()
+            super().process_endofpipe()
+        self._release()
+
+
+def _records(files: Sequence[BatchFile]) -> Iterator[dict[str, Any]]:
+    for file in files:
+        yield from file.dicts()
 
 
 def _unquoted(error: str) -> str:

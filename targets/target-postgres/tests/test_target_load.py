@@ -82,7 +82,7 @@ def test_a_stream_is_loaded_and_merged_by_its_key(home, command, tmp_path):
     assert second.returncode == 0, second.stderr
     loaded = rows(home, json.loads((tmp_path / "config.json").read_text())["default_target_schema"])
     assert [(row[0], row[1]) for row in loaded] == [(1, 1.5), (2, 2.5), (3, 3)]
-    assert str(loaded[0][2]) == "2024-05-01 12:00:00"
+    assert str(loaded[0][2]) == "2024-05-01 12:00:00+00:00"
 
 
 def test_about_and_nothing_to_load_need_no_server(tmp_path, monkeypatch):

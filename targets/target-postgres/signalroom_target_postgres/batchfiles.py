@@ -1,0 +1,136 @@
+"""Files of the SDK's BATCH messages."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+import msgspec
+from msgspec import Raw
+from upath import UPath
+
+from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.records import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+_ROWS_AT_ONCE = 4096
+_BYTES_AT_ONCE = 8_000_000
+_LINES_AT_ONCE = 256
+#: Files in such a folder were made for the target alone.
+OURS = "signalroom-batch-"
+
+
+class BatchFile:
+    """A file of rows.
+
+    Args:
+        url: Where it is.
+        encoding: `format` (`parquet` or `jsonl`) and `compression` (none or `gzip`).
+        storage: Options of the file system, as fsspec takes them.
+    """
+
+    def __init__(
+        self, url: str, encoding: Mapping[str, Any], storage: Mapping[str, Any] | None = None
+    ) -> None:
+        self.url = url
+        self._format = encoding.get("format")
+        self._compression = encoding.get("compression")
+        self._storage = storage or {}
+        if self._format not in {"parquet", "jsonl"}:
+            msg = f"Batch files of the format {self._format!r} cannot be loaded (parquet or jsonl)."
+            raise InputError(msg)
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether it holds columns; else it holds records, one a line."""
+        return self._format == "parquet"
+
+    def columns(self) -> Iterator[pa.RecordBatch]:
+        """Read a Parquet file.
+
+        Yields:
+            Its rows, as the file has them.
+
+        Raises:
+            InputError: If it is missing, or no such file.
+        """
+        # Here, as most runs have no such file and it takes its time.
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        with self._open() as file:
+            # Whole row groups ahead are for storage that answers slowly.
+            parquet = pq.ParquetFile(file, pre_buffer=self._local_path is None)
+            groups = [parquet.metadata.row_group(n) for n in range(parquet.num_row_groups)]
+            widest = max((one.total_byte_size // max(one.num_rows, 1) for one in groups), default=0)
+            yield from parquet.iter_batches(
+                min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(widest, 1) or 1)
+            )
+
+    def records(self) -> Iterator[Sequence[Message]]:
+        """Read a file of records.
+
+        Yields:
+            Some of them.
+
+        Raises:
+            InputError: If it is missing, or no such file.
+        """
+        with self._open() as file:
+            unpacked = gzip.GzipFile(fileobj=file) if self._compression == "gzip" else file
+            for some in _some(unpacked):
+                yield [Message(type="RECORD", record=Raw(line)) for line in some]
+
+    def dicts(self) -> Iterator[dict[str, Any]]:
+        """Read either, for stream maps.
+
+        Yields:
+            Records.
+        """
+        if self.is_parquet:
+            for batch in self.columns():
+                yield from batch.to_pylist()
+        else:
+            for messages in self.records():
+                for message in messages:
+                    yield msgspec.json.decode(message.record)
+
+    def remove(self) -> None:
+        """Delete the file if it is local and was made for us, and its folder with the last."""
+        path = self._local_path
+        if path is None or not path.parent.name.startswith(OURS):
+            return
+        path.unlink(missing_ok=True)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+
+    @property
+    def _local_path(self) -> Path | None:
+        address = urlparse(self.url)
+        return Path(unquote(address.path)) if address.scheme in {"", "file"} else None
+
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        try:
+            with UPath(self.url, **self._storage).open("rb") as file:
+                yield file
+        except FileNotFoundError as error:
+            msg = f"The batch file {self.url} is not there. Run the tap again."
+            raise InputError(msg) from error
+        except (OSError, ValueError) as error:
+            msg = f"The batch file {self.url} cannot be read: {error}"
+            raise InputError(msg) from error
+
+
+def _some(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Group lines, without the empty ones."""
+    filled = (line for line in lines if line.strip())
+    while some := list(islice(filled, _LINES_AT_ONCE)):
+        yield some

@@ -1,0 +1,72 @@
+"""Arrow tables as the text that COPY reads; with columns made at once, not values."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_ROWS = 1024
+_NULL = "\\N"
+_SPECIAL = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+_NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def copy_text(
+    table: pa.Table, *, json: Collection[str] = (), replace_nul: bool = True
+) -> Iterator[bytes]:
+    """Write rows in COPY's text format: CSV takes the server a third longer to read.
+
+    Args:
+        table: Rows; their columns may be of any type but nested ones.
+        json: The columns that are JSON, where NUL is an escape.
+        replace_nul: Whether NUL, which PostgreSQL cannot store, becomes U+FFFD.
+
+    Yields:
+        Some lines.
+    """
+    is_json = [name in json for name in table.column_names]
+    for batch in table.to_batches(_ROWS):
+        columns = [
+            _escaped(column, is_json=json, replace_nul=replace_nul)
+            for column, json in zip(batch.columns, is_json, strict=True)
+        ]
+        columns[-1] = _joined([columns[-1], ""], "\n")
+        yield bytes(_characters(_joined(columns, "\t")))
+
+
+def _joined(columns: list[pa.Array | str], separator: str) -> pa.Array:
+    return pc.binary_join_element_wise(
+        *columns, separator, null_handling="replace", null_replacement=_NULL
+    )
+
+
+def _characters(texts: pa.Array) -> memoryview:
+    """All characters of an array's texts, one after the other."""
+    _, offsets, characters = texts.buffers()
+    if characters is None or not texts:
+        return memoryview(b"")
+    ends = memoryview(offsets).cast("i")
+    return memoryview(characters)[ends[texts.offset] : ends[texts.offset + len(texts)]]
+
+
+def _escaped(column: pa.Array, *, is_json: bool, replace_nul: bool) -> pa.Array:
+    """A column as text without the characters that mean something to COPY."""
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.string())
+    # Most columns have none of them, which is seen fastest in all values together.
+    characters = bytes(_characters(column))
+    if replace_nul and b"\0" in characters:
+        column = pc.replace_substring(column, "\0", "\ufffd")
+    if replace_nul and is_json and b"\\u0000" in characters:
+        texts = (text and _NUL_ESCAPE.sub(r"\1\\ufffd", text) for text in column.to_pylist())
+        column = pa.array(texts, pa.string())
+    for character, escape in _SPECIAL:
+        if character.encode() in characters:
+            column = pc.replace_substring(column, character, escape)
+    return column

@@ -1,0 +1,246 @@
+"""Arrow tables into a PostgreSQL table, by COPY."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Raw
+from psycopg import errors, sql
+
+from signalroom_target_postgres.ahead import ahead
+from signalroom_target_postgres.copytext import copy_text
+from signalroom_target_postgres.destination import names
+from signalroom_target_postgres.records import Misfit
+from signalroom_target_postgres.sqltypes import family
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from psycopg import Cursor
+    from psycopg.sql import Composed, Identifier
+
+    from signalroom_target_postgres.columns import Column
+    from signalroom_target_postgres.destination import Destination
+
+_STAGING_NAME = "signalroom_staging"
+_STAGING = sql.Identifier("pg_temp", _STAGING_NAME)
+_ORDINAL = "signalroom ordinal"
+_COLUMN = re.compile(r", column (?P<column>[^:]+)")
+
+
+@dataclass
+class Writer:
+    """Writes batches of a stream's rows, within the caller's transaction.
+
+    Args:
+        destination: The table.
+        columns: Its columns by name, as the stream has them.
+        replace_nul: Whether NUL becomes U+FFFD, which PostgreSQL can store.
+    """
+
+    destination: Destination
+    columns: Mapping[str, Column]
+    replace_nul: bool = True
+    #: Whether no row is expected to be there already, so that COPY can go straight into the table.
+    fresh: bool = False
+    #: Whether to make lines in another thread while others are sent.
+    threaded: bool = True
+    #: Rows the server refused.
+    misfits: list[Misfit] = field(default_factory=list)
+
+    def write(self, cursor: Cursor[Any], rows: pa.Table) -> None:
+        """Insert rows, or update those whose keys are there; the last of a key wins.
+
+        Args:
+            cursor: Within a transaction.
+            rows: Columns of the stream, all or some.
+        """
+        keys = self.destination.keys
+        if not keys:
+            self._copy(cursor, self.destination.identifier, rows)
+            return
+        rows = last_of_each(rows, keys)
+        self.destination.lock(cursor)
+        if self.fresh:
+            before = len(self.misfits)
+            try:
+                with cursor.connection.transaction():
+                    self._copy(cursor, self.destination.identifier, rows)
+            except errors.UniqueViolation:
+                # Someone else's rows, or this stream's own from before.
+                self.fresh = False
+                del self.misfits[before:]
+            else:
+                return
+        self._merge(cursor, rows)
+
+    def clear(self, cursor: Cursor[Any], scope: Mapping[str, Any]) -> None:
+        """Delete the rows that are to be replaced.
+
+        Readers see them until the transaction ends; TRUNCATE would show some an empty table.
+
+        Args:
+            cursor: Within a transaction.
+            scope: What all rows of this stream have in common, as the client's name; rows of
+                others stay.
+        """
+        self.destination.lock(cursor)
+        statement = sql.SQL("DELETE FROM {}{}").format(self.destination.identifier, _where(scope))
+        cursor.execute(statement)
+        self.fresh = True
+
+    def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_STAGING))
+        # With the table's own constraints, so that COPY finds the rows that they forbid.
+        cursor.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE {} (LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS"
+                " INCLUDING GENERATED INCLUDING IDENTITY) ON COMMIT DROP"
+            ).format(sql.Identifier(_STAGING_NAME), self.destination.identifier)
+        )
+        self._copy(cursor, _STAGING, rows)
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(self._upsert(rows.column_names, "{staging}"))
+        except errors.CardinalityViolation:
+            # Keys that the server holds for equal, as the numbers 1 and 1.0: the last one counts.
+            cursor.execute(
+                self._upsert(
+                    rows.column_names,
+                    "(SELECT DISTINCT ON ({keys}) * FROM {staging}"
+                    " ORDER BY {keys}, ctid DESC) AS staged",
+                )
+            )
+        cursor.execute(sql.SQL("DROP TABLE {}").format(_STAGING))
+
+    def _upsert(self, columns: Sequence[str], source: LiteralString) -> Composed:
+        keys = self.destination.keys
+        changes = sql.SQL(", ").join(
+            sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name))
+            for name in columns
+            if name not in keys
+        )
+        action = sql.SQL("DO UPDATE SET {}").format(changes) if set(columns) - set(keys) else None
+        return sql.SQL(
+            "INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}"
+            " ON CONFLICT ({keys}) {action}"
+        ).format(
+            table=self.destination.identifier,
+            columns=names(columns),
+            source=sql.SQL(source).format(staging=_STAGING, keys=names(keys)),
+            keys=names(keys),
+            action=action or sql.SQL("DO NOTHING"),
+        )
+
+    def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
+        """COPY; rows that the server refuses are left out and kept in `misfits`."""
+        try:
+            with cursor.connection.transaction():
+                self._copy_all(cursor, into, rows)
+        except (errors.DataError, errors.NotNullViolation, errors.CheckViolation) as error:
+            if rows.num_rows == 1:
+                self.misfits.append(self._refused(rows, error))
+                return
+            # Halves: the server names a line, but not always the right one.
+            middle = rows.num_rows // 2
+            for half in (rows.slice(0, middle), rows.slice(middle)):
+                self._copy(cursor, into, half)
+
+    def _copy_all(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, names(rows.column_names))
+        text = copy_text(rows, json=self._json, replace_nul=self.replace_nul)
+        with cursor.copy(statement) as copy:
+            for lines in ahead(text) if self.threaded else text:
+                copy.write(lines)
+
+    @cached_property
+    def _json(self) -> set[str]:
+        return {name for name, column in self.columns.items() if family(column.type) == "json"}
+
+    def _refused(self, row: pa.Table, error: errors.Error) -> Misfit:
+        """Describe a refused row; without its values, which the server's messages quote."""
+        values = row.to_pylist()[0]
+        for name, value in values.items():
+            if value is not None and name in self._json:
+                values[name] = Raw(value.encode())
+        record = msgspec.json.encode(values, enc_hook=str)
+        found = _COLUMN.search((error.diag.context or "").partition("\n")[0])
+        column = error.diag.column_name or (found["column"] if found else None)
+        if isinstance(error, errors.NotNullViolation):
+            return Misfit(record, "it is null, which the table does not allow", column)
+        if isinstance(error, errors.CheckViolation):
+            constraint = error.diag.constraint_name
+            return Misfit(record, f"the table's constraint {constraint} forbids it")
+        what = (error.diag.message_primary or "").partition(":")[0]
+        return Misfit(record, f"PostgreSQL refused it: {what}", column)
+
+
+def retire(
+    cursor: Cursor[Any],
+    destination: Destination,
+    version: Mapping[str, int],
+    scope: Mapping[str, Any],
+    *,
+    mark: str | None,
+) -> int:
+    """Delete the rows of earlier versions, or mark them.
+
+    Args:
+        cursor: Within a transaction.
+        destination: The table.
+        version: The column of versions, and the one that counts.
+        scope: What all rows of this stream have in common; rows of others stay.
+        mark: The column that says when a row was deleted; without it rows are deleted.
+
+    Returns:
+        How many rows there were.
+    """
+    destination.lock(cursor)
+    ((column, current),) = version.items()
+    where = _where(
+        scope,
+        sql.SQL("({0} IS NULL OR {0} < {1})").format(sql.Identifier(column), sql.Literal(current)),
+        *([sql.SQL("{} IS NULL").format(sql.Identifier(mark))] if mark else []),
+    )
+    if mark:
+        statement = sql.SQL("UPDATE {} SET {} = now(){}").format(
+            destination.identifier, sql.Identifier(mark), where
+        )
+    else:
+        statement = sql.SQL("DELETE FROM {}{}").format(destination.identifier, where)
+    return cursor.execute(statement).rowcount
+
+
+def _where(scope: Mapping[str, Any], *conditions: Composed) -> Composed:
+    """A condition that all values of a scope, and all others, hold; nothing if there is none."""
+    equal = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))
+        for name, value in scope.items()
+    ]
+    if not equal and not conditions:
+        return sql.Composed([])
+    return sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join([*equal, *conditions]))
+
+
+def last_of_each(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Keep the last row of each key.
+
+    Args:
+        rows: Rows.
+        keys: Columns.
+
+    Returns:
+        The rows, in their order, without those that a later one replaces.
+    """
+    keyed = rows.select([*keys]).append_column(_ORDINAL, pa.array(range(rows.num_rows), pa.int64()))
+    last = keyed.group_by([*keys]).aggregate([(_ORDINAL, "max")])
+    if last.num_rows == rows.num_rows:
+        return rows
+    indices = last.column(f"{_ORDINAL}_max")
+    return rows.take(indices.take(pc.array_sort_indices(indices.combine_chunks())))

@@ -1,0 +1,286 @@
+"""From RECORD messages to Arrow batches; what does not fit is set aside with its reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+from msgspec import Raw
+from msgspec.structs import astuple
+
+from signalroom_target_postgres.columns import Column, TooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(?P<field>.*)`", re.DOTALL)
+_MISFIT = re.compile(r"Expected `(?P<expected>.*)`, got `(?P<got>.*)` - at `\$\.(?P<field>.*)`")
+_ESCAPED = re.compile(r'[\x00-\x1f"\\]')
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_BYTE = re.compile(r" \(byte \d+\)$")
+
+#: What the SDK calls record metadata, but for `_sdc_deleted_at`, which records may bring.
+METADATA = (
+    "_sdc_extracted_at",
+    "_sdc_received_at",
+    "_sdc_batched_at",
+    "_sdc_sequence",
+    "_sdc_table_version",
+    "_sdc_sync_started_at",
+)
+
+
+#: What a message without a record or a state has in its place.
+NOTHING = Raw()
+
+
+class Message(msgspec.Struct, gc=False):
+    """A Singer message; what has another form is read again as a dict.
+
+    Args:
+        type: `RECORD`, `STATE` or another.
+        stream: The stream, where it is about one.
+        record: A record's JSON, not read yet.
+        value: A state's JSON.
+        time_extracted: When the tap read the record.
+        version: The version of the table that a full-table stream writes.
+    """
+
+    type: str
+    stream: str | None = None
+    record: Raw = NOTHING
+    value: Raw = NOTHING
+    time_extracted: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A record that does not fit its table.
+
+    Args:
+        record: Its JSON.
+        reason: What is wrong with it, without its values.
+        column: The column at fault, where it is one.
+    """
+
+    record: bytes
+    reason: str
+    column: str | None = None
+
+
+class RefusalError(ValueError):
+    """Why a column does not take its values."""
+
+    def __init__(self, column: Column, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+
+
+class ColumnTooNarrowError(Exception):
+    """An integer column has to become numeric before the records can be loaded.
+
+    Args:
+        column: Its name.
+    """
+
+    def __init__(self, column: str) -> None:
+        super().__init__(column)
+        self.column = column
+
+
+class RecordReader:
+    """Reads the records of a stream into batches.
+
+    Args:
+        columns: The stream's columns, but for the metadata.
+        metadata: The metadata's columns, where it is wanted.
+        sync_started_at: When the run began, in milliseconds since 1970.
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], metadata: Sequence[Column] = (), sync_started_at: int = 0
+    ) -> None:
+        self.columns = columns
+        #: Fields that records have and the schema does not.
+        self.unknown: set[str] = set()
+        self._metadata = metadata
+        self._sync_started_at = sync_started_at
+        self._decode = self._decoder(strict=True)
+
+    def _decoder(self, *, strict: bool) -> Any:
+        # Names of fields may be anything, of attributes not.
+        names = {f"f{number}": column.name for number, column in enumerate(self.columns)}
+        aliases = {name: alias for alias, name in names.items() if _ESCAPED.search(name)}
+        names |= {alias: alias for alias in aliases.values()}
+        row = msgspec.defstruct(
+            "Row",
+            [
+                _field(attribute, column)
+                for attribute, column in zip(names, self.columns, strict=True)
+            ],
+            rename=names,
+            forbid_unknown_fields=strict,
+            gc=False,
+            kw_only=True,
+        )
+        decode = msgspec.json.Decoder(row).decode
+        if not aliases:
+            return decode
+
+        def decode_renamed(record: Raw) -> Any:
+            # msgspec has no fields with characters that JSON escapes.
+            fields = _decode_fields(record)
+            return decode(
+                msgspec.json.encode({aliases.get(name, name): fields[name] for name in fields})
+            )
+
+        return decode_renamed
+
+    def read(self, messages: Sequence[Message]) -> tuple[list[pa.RecordBatch], list[Misfit]]:
+        """Read records.
+
+        Args:
+            messages: RECORD messages, in their order.
+
+        Returns:
+            Batches of those that fit, in the same order; and the others.
+
+        Raises:
+            ColumnTooNarrowError: If integers need a wider column. Nothing was read.
+        """
+        try:
+            return [self._batch(messages)], []
+        except ValueError as error:
+            if len(messages) == 1:
+                if self._knows_now(error):
+                    return self.read(messages)
+                return [], [self._misfit(messages[0], error)]
+        middle = len(messages) // 2
+        first, first_misfits = self.read(messages[:middle])
+        second, second_misfits = self.read(messages[middle:])
+        return first + second, first_misfits + second_misfits
+
+    def fit(self, batch: pa.RecordBatch) -> tuple[list[pa.RecordBatch], list[Misfit]]:
+        """Make a file's columns the table's.
+
+        Args:
+            batch: Rows as the file has them.
+
+        Returns:
+            Batches of those that fit, in the same order; and the others.
+
+        Raises:
+            ColumnTooNarrowError: If integers need a wider column.
+        """
+        try:
+            return [self._fitted(batch)], []
+        except RefusalError as error:
+            if batch.num_rows == 1:
+                record = msgspec.json.encode(batch.to_pylist()[0], enc_hook=str)
+                return [], [_refused(record, error)]
+        middle = batch.num_rows // 2
+        first, first_misfits = self.fit(batch.slice(0, middle))
+        second, second_misfits = self.fit(batch.slice(middle))
+        return first + second, first_misfits + second_misfits
+
+    def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = []
+        for column in self.columns:
+            if column.name in batch.schema.names:
+                array = batch.column(column.name)
+            else:
+                array = pa.nulls(batch.num_rows)
+            try:
+                arrays.append(column.convert(array))
+            except TooLargeError:
+                raise ColumnTooNarrowError(column.name) from None
+            except (ValueError, pa.ArrowException) as error:
+                raise RefusalError(column, str(error)) from error
+        names = [column.name for column in self.columns]
+        return self._with_metadata(pa.RecordBatch.from_arrays(arrays, names))
+
+    def _batch(self, messages: Sequence[Message]) -> pa.RecordBatch:
+        decode = self._decode
+        rows = zip(*[astuple(decode(message.record)) for message in messages], strict=True)
+        arrays = []
+        for column, values in zip(self.columns, rows, strict=True):
+            try:
+                arrays.append(column.gather(values))
+            except TooLargeError:
+                raise ColumnTooNarrowError(column.name) from None
+            except ValueError as error:
+                raise RefusalError(column, str(error)) from error
+        names = [column.name for column in self.columns]
+        batch = pa.RecordBatch.from_arrays(arrays, names)
+        return self._with_metadata(
+            batch,
+            [message.time_extracted for message in messages],
+            [message.version for message in messages],
+        )
+
+    def _with_metadata(
+        self,
+        batch: pa.RecordBatch,
+        extracted_at: Sequence[str | None] = (),
+        versions: Sequence[int | None] = (),
+    ) -> pa.RecordBatch:
+        """Add the metadata's columns, where it is wanted; of files only what is known."""
+        if not self._metadata:
+            return batch
+        now = datetime.now(UTC)
+        text, count = now.isoformat(), batch.num_rows
+        values: dict[str, Sequence[Any]] = {
+            "_sdc_extracted_at": extracted_at or [text] * count,
+            "_sdc_received_at": [text] * count,
+            "_sdc_batched_at": [text] * count,
+            "_sdc_sequence": [round(now.timestamp() * 1000)] * count,
+            "_sdc_table_version": versions or [None] * count,
+            "_sdc_sync_started_at": [self._sync_started_at] * count,
+        }
+        for column in self._metadata:
+            batch = batch.append_column(column.name, column.gather(values[column.name]))
+        return batch
+
+    def _knows_now(self, error: ValueError) -> bool:
+        """Note fields the schema does not have; from now on they are passed over."""
+        if (found := _UNKNOWN.search(str(error))) is None:
+            return False
+        self.unknown.add(found["field"])
+        self._decode = self._decoder(strict=False)
+        return True
+
+    def _misfit(self, message: Message, error: ValueError) -> Misfit:
+        record = bytes(message.record)
+        if isinstance(error, RefusalError):
+            return _refused(record, error)
+        text = str(error)
+        if found := _MISSING.search(text):
+            return Misfit(record, "it is missing", found["field"])
+        if found := _MISFIT.search(text):
+            expects = {column.name: column.kind.expects for column in self.columns}
+            expected = expects.get(found["field"], found["expected"])
+            return Misfit(record, f"expected {expected}, got {found['got']}", found["field"])
+        return Misfit(record, f"its JSON cannot be read: {_BYTE.sub('', text)}")
+
+
+def _refused(record: bytes, error: RefusalError) -> Misfit:
+    reason = str(error)
+    if not reason.startswith("expected "):
+        # Arrow's and Python's errors quote the value, which may be anybody's data.
+        reason = f"expected {error.column.kind.expects}, got something else"
+    return Misfit(record, reason, error.column.name)
+
+
+def _field(attribute: str, column: Column) -> tuple[Any, ...]:
+    read_as = column.kind.read_as
+    if column.required:
+        return (attribute, read_as)
+    if read_as is Raw:
+        return (attribute, Raw, Raw(b"null"))
+    return (attribute, read_as | None, None)

@@ -1,0 +1,114 @@
+"""Where records go that cannot be loaded: beside their table, with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+from singer_sdk.exceptions import MissingKeyPropertiesError
+
+from signalroom_target_postgres.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psycopg import Cursor
+
+    from signalroom_target_postgres.destination import Destination
+    from signalroom_target_postgres.records import Misfit
+
+SUFFIX = "__rejected"
+# What JSON may have and jsonb may not: NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS {} (
+    record_hash text PRIMARY KEY,
+    reason text NOT NULL,
+    record jsonb NOT NULL,
+    first_rejected_at timestamptz NOT NULL DEFAULT now(),
+    last_rejected_at timestamptz NOT NULL DEFAULT now(),
+    times bigint NOT NULL DEFAULT 1
+)
+"""
+# A record that comes again with each run is still one record.
+_INSERT = """
+INSERT INTO {table} AS old (record_hash, reason, record) VALUES (%s, %s, %s)
+ON CONFLICT (record_hash) DO UPDATE SET
+    reason = EXCLUDED.reason, last_rejected_at = now(), times = old.times + 1
+"""
+
+
+class BadRecordError(InputError, MissingKeyPropertiesError):
+    """A record that does not fit its table."""
+
+
+def keep(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit]) -> None:
+    """Keep records where a person can look at them.
+
+    Args:
+        cursor: Within a transaction, that of the records that did fit.
+        destination: Their table.
+        misfits: The records.
+    """
+    beside = destination.sibling(SUFFIX)
+    beside.lock(cursor)
+    cursor.execute(sql.SQL(_TABLE).format(beside.identifier))
+    cursor.executemany(
+        sql.SQL(_INSERT).format(table=beside.identifier),
+        [
+            (hashlib.sha256(one.record).hexdigest(), describe(one), _storable(one.record))
+            for one in misfits
+        ],
+    )
+
+
+def describe(misfit: Misfit) -> str:
+    """Say what is wrong with a record.
+
+    Args:
+        misfit: The record.
+
+    Returns:
+        A part of a sentence, without the record's values.
+    """
+    return f"column {misfit.column!r}: {misfit.reason}" if misfit.column else misfit.reason
+
+
+def key_of(misfit: Misfit, keys: Sequence[str]) -> str:
+    """Name a record by its key.
+
+    Args:
+        misfit: The record.
+        keys: The key columns.
+
+    Returns:
+        The columns and their values, as far as they can be read.
+    """
+    try:
+        record = json.loads(misfit.record)
+    except ValueError:
+        return "unreadable"
+    return ", ".join(f"{key}={record[key]!r}" for key in keys if key in record) or "without key"
+
+
+def _storable(record: bytes) -> str:
+    """A record as jsonb takes it."""
+    try:
+        value = json.loads(record.decode(errors="replace"), parse_constant=str)
+    except ValueError:
+        value = record.decode(errors="replace")
+    return json.dumps(_scrubbed(value), ensure_ascii=False)
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_scrubbed(inner) for inner in value]
+    if isinstance(value, dict):
+        return {_scrubbed(name): _scrubbed(inner) for name, inner in value.items()}
+    return value

@@ -1,0 +1,201 @@
+"""Records that do not fit: what is said, what is kept, what is loaded nevertheless."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from warehouse import lines, record, schema, state
+
+from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.rejected import BadRecordError
+
+STREAM = schema(
+    {
+        "id": {"type": "integer"},
+        "total": "number",
+        "name": "string",
+        "paid": "boolean",
+        "count": "integer",
+        "at": {"type": ["string", "null"], "format": "date-time"},
+        "day": {"type": ["string", "null"], "format": "date"},
+        "uid": {"type": ["string", "null"], "format": "uuid"},
+        "data": "object",
+        "tags": {"type": ["array", "null"], "items": {"type": "string"}},
+    }
+)
+MISFITS = {
+    "total": ("12 EUR", "expected a number, got another type"),
+    "name": (5, "expected a text, got int"),
+    "paid": ("yes", "expected a boolean, got str"),
+    "count": (1.5, "expected an integer, got a fraction"),
+    "at": ("secret-token", "expected a date and time, got something else"),
+    "day": ("now", "expected a date, got something else"),
+    "uid": ("7d444840", "expected a UUID, got another text"),
+    "tags": ("secret-token", "expected an array, got str"),
+    "id": (None, "expected an integer, got null"),
+}
+
+
+@pytest.mark.parametrize("column", MISFITS)
+def test_the_error_names_stream_key_column_and_what_was_expected(warehouse, column):
+    value, told = MISFITS[column]
+    with pytest.raises(BadRecordError) as error:
+        warehouse.load(STREAM, record(**{"id": 7, column: value}))
+    said = str(error.value)
+    assert f"stream orders (id={None if column == 'id' else 7})" in said
+    assert f"table {warehouse.name}.orders" in said
+    assert f"column {column!r}: {told}" in said
+    assert "on_bad_record" in said
+    assert "secret-token" not in said
+
+
+def test_a_key_that_is_missing(warehouse):
+    with pytest.raises(BadRecordError, match=r"\(without key\).*column 'id': it is missing"):
+        warehouse.load(STREAM, record(name="a"))
+
+
+def test_what_was_read_before_is_loaded_but_no_state_passes_the_bad_record(warehouse):
+    with pytest.raises(BadRecordError):
+        warehouse.load(
+            STREAM,
+            *(record(id=n) for n in range(400)),
+            state(at=400),
+            record(id=400, total="x"),
+            state(at=401),
+            record(id=401),
+            batch_size_rows=100,
+        )
+    assert len(warehouse.rows()) == 401  # 401 itself was read before 400 was found out
+
+
+def test_states_before_the_bad_record_are_passed_on(warehouse, tmp_path):
+    done = subprocess.run(
+        warehouse.command(tmp_path, batch_size_rows=100),
+        input=lines(
+            STREAM,
+            *(record(id=n) for n in range(100)),
+            state(at=100),
+            record(id=100, total="x"),
+            state(at=101),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == '{"at": 100}\n'
+    assert "column 'total': expected a number" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def rejected(warehouse):
+    return warehouse.sql("SELECT reason, record, times FROM orders__rejected ORDER BY reason")
+
+
+def test_quarantine_keeps_bad_records_and_loads_the_others(warehouse, caplog):
+    states = warehouse.load(
+        STREAM,
+        *(record(id=n) for n in range(300)),
+        *(record(**{"id": 300, column: value}) for column, (value, _) in MISFITS.items()),
+        '{"type":"RECORD","stream":"orders","record":{"id":301,"total":NaN}}',
+        r'{"type":"RECORD","stream":"orders","record":{"id":302,"name":"half \ud800"}}',
+        r'{"type":"RECORD","stream":"orders","record":{"id":303,"data":{"a":"\ud800"}}}',
+        record(id=304, day="2024-02-30"),
+        record(id=305, name="fine"),
+        state(at=1),
+        on_bad_record="quarantine",
+    )
+    assert states == [{"at": 1}]
+    assert len(warehouse.rows()) == 301
+    found = rejected(warehouse)
+    reasons = {row["reason"] for row in found}
+    assert {f"column {column!r}: {told}" for column, (_, told) in MISFITS.items()} < reasons
+    assert len(found) == len(MISFITS) + 4
+    assert {"id": 300, "total": "12 EUR"} in [row["record"] for row in found]
+    assert {"id": 302, "name": "half \ufffd"} in [row["record"] for row in found]
+    assert "records of orders in" in caplog.text
+    assert f"{warehouse.name}.orders__rejected" in caplog.text
+
+
+def test_a_bad_record_that_comes_again_is_one_record(warehouse):
+    for _ in range(3):
+        warehouse.load(STREAM, record(id=1, total="x"), on_bad_record="quarantine")
+    (row,) = rejected(warehouse)
+    assert (row["record"], row["times"]) == ({"id": 1, "total": "x"}, 3)
+
+
+def test_rows_that_only_the_server_refuses(warehouse):
+    """Of many rows with line breaks in them: the right ones are set aside."""
+    warehouse.sql(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, name varchar(9) NOT NULL,"
+        " total numeric CHECK (total < 100), data jsonb)"
+    )
+    stream = schema(
+        {"id": {"type": "integer"}, "name": "string", "total": "number", "data": "object"}
+    )
+    good = [record(id=n, name=f"a\nb\n{n}", total=n % 100, data={}) for n in range(500)]
+    bad = [
+        record(id=1000, name="far too long", total=1, data={"a": 1}),
+        record(id=1001, name=None, total=1, data={}),
+        record(id=1002, name="a", total=100, data={}),
+    ]
+    messages = [*good[:100], bad[0], *good[100:200], bad[1], bad[2], *good[200:]]
+    warehouse.load(stream, *messages, on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == list(range(500))
+    found = rejected(warehouse)
+    assert [row["record"]["id"] for row in found] == [1000, 1001, 1002]
+    assert found[0]["record"]["data"] == {"a": 1}
+    assert [row["reason"] for row in found] == [
+        "column 'name': PostgreSQL refused it: value too long for type character varying(9)",
+        "column 'name': it is null, which the table does not allow",
+        "the table's constraint orders_total_check forbids it",
+    ]
+    with pytest.raises(BadRecordError, match=r"id=1000.*; and 2 more"):
+        warehouse.load(stream, *messages)
+    assert len(warehouse.rows()) == 500
+
+
+def test_everything_is_bad(warehouse):
+    messages = [record(id=n, total="x") for n in range(1000)]
+    warehouse.load(STREAM, *messages, on_bad_record="quarantine")
+    assert warehouse.rows() == []
+    assert len(rejected(warehouse)) == 1000
+
+
+def test_full_validation_still_exists(warehouse):
+    stream = schema({"id": {"type": "integer"}, "name": {"type": "string", "pattern": "^a"}})
+    warehouse.load(stream, record(id=1, name="b"))
+    with pytest.raises(BadRecordError, match=r"at \$.name it breaks the schema's `pattern`: \^a"):
+        warehouse.load(stream, record(id=2, name="b"), validate_records=True)
+    warehouse.load(stream, record(id=3, name="ab"), validate_records=True)
+    assert [row["id"] for row in warehouse.rows()] == [1, 3]
+
+
+def test_fields_without_a_column_are_told_once(warehouse, caplog):
+    warehouse.load(STREAM, *(record(id=n, surprise=n, _sdc_batched_at="x") for n in range(600)))
+    assert len(warehouse.rows()) == 600
+    assert caplog.text.count("have the field 'surprise'") == 1
+    assert "_sdc_batched_at" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    (
+        ("{broken", "Line 2 of the input is no Singer message"),
+        ('{"stream":"orders"}', "Line 2 .* missing required field `type`"),
+        ('{"type":"NEWS"}', "Line 2 of the input has the unknown type 'NEWS'"),
+        ('{"type":"RECORD","stream":"other","record":{}}', "'other' came before its schema"),
+        ('{"type":"RECORD","stream":"orders"}', "without a record"),
+        ('{"type":"STATE"}', "STATE message without a value"),
+        ("[1]", "Line 2 of the input is no Singer message"),
+    ),
+)
+def test_input_that_is_not_singers(warehouse, line, told):
+    with pytest.raises(InputError, match=told):
+        warehouse.load(STREAM, line)
+
+
+def test_empty_lines_are_passed_over(warehouse):
+    warehouse.load(STREAM, "", record(id=1), "  ")
+    assert [row["id"] for row in warehouse.rows()] == [1]

@@ -1,0 +1,75 @@
+"""What is written for COPY is what PostgreSQL reads."""
+
+from __future__ import annotations
+
+import psycopg
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from signalroom_target_postgres.copytext import copy_text
+from signalroom_target_postgres.loading import last_of_each
+
+# All that a text may have, the characters that mean something to COPY more often.
+TEXTS = st.none() | st.text(
+    st.sampled_from("\\\n\r\t\"',N.{}\0") | st.characters(exclude_categories=["Cs"]), max_size=8
+)
+
+
+@pytest.fixture(scope="module")
+def connection(server):
+    with psycopg.connect(server.libpq_url, autocommit=True) as opened:
+        opened.execute("CREATE TEMPORARY TABLE texts (a text, b text, n bigint)")
+        opened.execute("CREATE TEMPORARY TABLE alone (a text)")
+        yield opened
+
+
+def loaded(connection, name, table):
+    connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))
+    with connection.cursor() as cursor:
+        with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))) as copy:
+            for lines in copy_text(table):
+                copy.write(lines)
+        return cursor.execute(sql.SQL("TABLE {}").format(sql.Identifier(name))).fetchall()
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(TEXTS, TEXTS, st.none() | st.integers(-(2**63), 2**63 - 1))))
+def test_any_text_comes_back(connection, rows):
+    a, b, n = zip(*rows, strict=True) if rows else ((), (), ())
+    table = pa.table(
+        {"a": pa.array(a, pa.string()), "b": pa.array(b, pa.string()), "n": pa.array(n, pa.int64())}
+    )
+    expected = [
+        tuple(one.replace("\0", "\ufffd") if isinstance(one, str) else one for one in row)
+        for row in rows
+    ]
+    assert loaded(connection, "texts", table) == expected
+    assert loaded(connection, "texts", table.slice(1)) == expected[1:]
+    assert loaded(connection, "alone", table.select(["a"])) == [row[:1] for row in expected]
+
+
+def test_many_rows_in_chunks(connection):
+    table = pa.chunked_array([[str(n)] * 7 for n in range(1000)])
+    rows = loaded(connection, "alone", pa.table({"a": table}))
+    assert [row[0] for row in rows] == [str(n) for n in range(1000) for _ in range(7)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["a", "b"]), st.integers())))
+def test_the_last_of_each_key_stays_in_its_place(rows):
+    first, second, value = zip(*rows, strict=True) if rows else ((), (), ())
+    table = pa.table(
+        {
+            "x": pa.array(first, pa.int64()),
+            "y": pa.array(second, pa.string()),
+            "v": pa.array([str(one) for one in value], pa.string()),
+        }
+    )
+    last = {row[:2]: place for place, row in enumerate(rows)}
+    expected = [rows[place] for place in sorted(last.values())]
+    kept = last_of_each(table, ["x", "y"]).to_pylist()
+    assert [(row["x"], row["y"], int(row["v"])) for row in kept] == expected

@@ -1,0 +1,244 @@
+"""BATCH messages: files into tables, all or nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from upath import UPath
+from warehouse import record, schema, state
+
+from signalroom_target_postgres.batchfiles import OURS
+from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.rejected import BadRecordError
+
+MOMENT = {"type": ["string", "null"], "format": "date-time"}
+PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
+
+
+def batch(*urls, kind="parquet", compression=None, stream="orders"):
+    encoding = {"format": kind, "compression": compression}
+    manifest = [str(url) for url in urls]
+    return {"type": "BATCH", "stream": stream, "encoding": encoding, "manifest": manifest}
+
+
+def parquet(path, **columns):
+    """A Parquet file of small row groups; its URL."""
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), path, row_group_size=100)
+    return path.as_uri()
+
+
+def test_every_type_of_file_column(warehouse, tmp_path):
+    properties = {
+        "id": {"type": "integer"},
+        "text": "string",
+        "number": "number",
+        "float": "number",
+        "decimal": "number",
+        "whole": "integer",
+        "flag": "boolean",
+        "at": MOMENT,
+        "naive": MOMENT,
+        "day": {"type": ["string", "null"], "format": "date"},
+        "json": "object",
+        "struct": "object",
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "dictionary": "string",
+        "large": "string",
+        "anything": "string",
+        "absent": "string",
+    }
+    moment = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    url = parquet(
+        tmp_path / "a.parquet",
+        id=pa.array([1, 2], pa.int32()),
+        text=['a,"b"\n', None],
+        number=["12.50", None],
+        float=[0.1, None],
+        decimal=pa.array([Decimal("1.10"), None], pa.decimal128(20, 2)),
+        whole=pa.array([2.0, None]),
+        flag=[True, None],
+        at=pa.array([moment, None], pa.timestamp("ns", "Europe/Berlin")),
+        naive=["2024-05-01T12:00:00", None],
+        day=pa.array([date(2024, 5, 1), None]),
+        json=['{"a": "\\u0000"}', None],
+        struct=[{"a": [1], "b": moment}, None],
+        tags=[["a", None, 'b"'], None],
+        dictionary=pa.array(["x", None]).dictionary_encode(),
+        large=pa.array(["y\0", None], pa.large_string()),
+        anything=[7, None],
+        surplus=[1, 2],
+    )
+    warehouse.load(schema(properties), batch(url))
+    first, second = warehouse.rows()
+    assert first == {
+        "id": 1,
+        "text": 'a,"b"\n',
+        "number": Decimal("12.50"),
+        "float": Decimal("0.1"),
+        "decimal": Decimal("1.10"),
+        "whole": 2,
+        "flag": True,
+        "at": moment,
+        "naive": moment,
+        "day": date(2024, 5, 1),
+        "json": {"a": "\ufffd"},
+        "struct": {"a": [1], "b": "2024-05-01T12:00:00Z"},
+        "tags": ["a", None, 'b"'],
+        "dictionary": "x",
+        "large": "y\ufffd",
+        "anything": "7",
+        "absent": None,
+    }
+    assert {name: value for name, value in second.items() if value is not None} == {"id": 2}
+
+
+@pytest.mark.parametrize("compression", (None, "gzip"))
+def test_files_of_records(warehouse, tmp_path, compression):
+    path = tmp_path / "a.json"
+    text = "\n".join(json.dumps({"id": n, "name": f"n{n}"}) for n in range(1000)).encode()
+    path.write_bytes(gzip.compress(text) if compression else text)
+    warehouse.load(schema(PROPERTIES), batch(path.as_uri(), kind="jsonl", compression=compression))
+    assert [row["name"] for row in warehouse.rows()] == [f"n{n}" for n in range(1000)]
+
+
+def test_order_among_records_and_files(warehouse, tmp_path):
+    url = parquet(tmp_path / "a.parquet", id=[1, 2, 2], name=["file", "file", "file, later"])
+    states = warehouse.load(
+        schema(PROPERTIES),
+        record(id=1, name="before"),
+        record(id=2, name="before"),
+        batch(url),
+        state(at=1),
+        record(id=1, name="after"),
+        state(at=2),
+    )
+    assert states == [{"at": 1}, {"at": 2}]
+    assert [row["name"] for row in warehouse.rows()] == ["after", "file, later"]
+
+
+def test_metadata_is_filled(warehouse, tmp_path):
+    url = parquet(tmp_path / "a.parquet", id=[1], name=["a"])
+    warehouse.load(schema(PROPERTIES), batch(url), add_record_metadata=True)
+    (row,) = warehouse.rows()
+    filled = {name for name, value in row.items() if value is not None}
+    assert filled == {
+        "id",
+        "name",
+        "_sdc_extracted_at",
+        "_sdc_received_at",
+        "_sdc_batched_at",
+        "_sdc_sequence",
+        "_sdc_sync_started_at",
+    }
+
+
+def test_only_files_made_for_us_are_removed(warehouse, tmp_path):
+    theirs = tmp_path / "exports" / "a.parquet"
+    ours = [tmp_path / f"{OURS}1" / name for name in ("a.parquet", "b.parquet")]
+    kept = tmp_path / f"{OURS}2" / "other"
+    kept.parent.mkdir()
+    kept.touch()
+    ours.append(kept.with_name("c.parquet"))
+    urls = [parquet(path, id=[n], name=["x"]) for n, path in enumerate((theirs, *ours))]
+    warehouse.load(schema(PROPERTIES), batch(*urls))
+    assert len(warehouse.rows()) == 4
+    assert theirs.exists()
+    assert not ours[0].parent.exists()
+    assert [path.name for path in kept.parent.iterdir()] == ["other"]
+
+
+def test_a_bad_row_loads_nothing_of_the_message_and_keeps_the_files(warehouse, tmp_path):
+    path = tmp_path / f"{OURS}1" / "a.parquet"
+    good = parquet(path.with_name("good.parquet"), id=[1, 2], name=["a", "b"])
+    bad = parquet(path, id=[3, None, 4], name=["c", "secret", "d"])
+    with pytest.raises(BadRecordError) as error:
+        warehouse.load(schema(PROPERTIES), batch(good, bad), state(at=1))
+    assert "column 'id': expected an integer, got null" in str(error.value)
+    assert "secret" not in str(error.value)
+    assert warehouse.rows() == []
+    assert path.exists()
+
+
+def test_bad_rows_of_a_file_are_set_aside(warehouse, tmp_path):
+    url = parquet(
+        tmp_path / "a.parquet",
+        id=list(range(1000)),
+        name=["a"] * 1000,
+        total=["x" if n in {5, 500, 999} else str(n) for n in range(1000)],
+    )
+    warehouse.load(schema(PROPERTIES | {"total": "number"}), batch(url), on_bad_record="quarantine")
+    assert len(warehouse.rows()) == 997
+    found = warehouse.sql("SELECT reason, record FROM orders__rejected ORDER BY record -> 'id'")
+    assert [row["record"]["id"] for row in found] == [5, 500, 999]
+    assert {row["reason"] for row in found} == {
+        "column 'total': expected a number, got another text"
+    }
+
+
+def test_texts_of_a_file_in_a_json_column(warehouse, tmp_path):
+    """Where the schema says object, a text is JSON; where it says string, it is a string."""
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, a jsonb, b jsonb)")
+    url = parquet(tmp_path / "a.parquet", id=[1], a=['{"x": 1}'], b=['{"x": 1}'])
+    warehouse.load(schema({"id": {"type": "integer"}, "a": "object", "b": "string"}), batch(url))
+    assert warehouse.rows() == [{"id": 1, "a": {"x": 1}, "b": '{"x": 1}'}]
+
+
+@pytest.mark.parametrize("load_method", ("upsert", "overwrite"))
+def test_a_file_whose_integers_need_a_wider_column(warehouse, tmp_path, load_method):
+    numbers = pa.array([1] * 300 + [2**63 + 1], pa.uint64())
+    url = parquet(tmp_path / "a.parquet", id=[*range(301)], number=numbers)
+    stream = schema({"id": {"type": "integer"}, "number": "integer"}, keys=())
+    warehouse.load(stream, batch(url), state(at=1), load_method=load_method)
+    rows = warehouse.rows()
+    assert len(rows) == 301
+    assert rows[-1]["number"] == 2**63 + 1
+
+
+def test_replacing_by_files(warehouse, tmp_path):
+    warehouse.load(schema(PROPERTIES), record(id=9, name="old"))
+    url = parquet(tmp_path / "a.parquet", id=[1, 2], name=["a", "b"])
+    stream = schema(PROPERTIES)
+    warehouse.load(stream, batch(url), record(id=3, name="c"), state(at=1), load_method="overwrite")
+    assert [row["id"] for row in warehouse.rows()] == [1, 2, 3]
+
+
+def test_files_elsewhere(warehouse):
+    path = UPath("memory://bucket/a.parquet")
+    with path.open("wb") as file:
+        pq.write_table(pa.table({"id": [1], "name": ["a"]}), file)
+    warehouse.load(schema(PROPERTIES), batch(path.as_uri()))
+    assert len(warehouse.rows()) == 1
+
+
+def test_stream_maps_apply_to_files(warehouse, tmp_path):
+    url = parquet(tmp_path / "a.parquet", id=[1, 2], name=["secret", "public"])
+    maps = {"orders": {"name": "md5(name)", "__filter__": "id == 1"}}
+    warehouse.load(schema(PROPERTIES), batch(url), stream_maps=maps)
+    (row,) = warehouse.rows()
+    assert row["id"] == 1
+    assert "secret" not in str(row)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    (
+        (batch("file:///nowhere/a.parquet"), "/nowhere/a.parquet is not there"),
+        (batch("file:///a", kind="avro"), "format 'avro' cannot be loaded"),
+    ),
+)
+def test_files_that_cannot_be_read(warehouse, message, told):
+    with pytest.raises(InputError, match=told):
+        warehouse.load(schema(PROPERTIES), message)
+
+
+def test_a_file_that_is_no_parquet(warehouse, tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"hello")
+    with pytest.raises(InputError, match=r"a\.parquet cannot be read"):
+        warehouse.load(schema(PROPERTIES), batch((tmp_path / "a.parquet").as_uri()))

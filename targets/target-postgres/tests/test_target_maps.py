@@ -1,0 +1,42 @@
+"""Stream maps and flattening, as every SDK target has them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from warehouse import record, schema
+
+
+def test_stream_maps(warehouse):
+    maps = {
+        "orders": {"name": "__NULL__", "total": "total * 2", "__filter__": "id != 2"},
+        "copies": {"__source__": "orders", "id": "id", "__else__": None},
+    }
+    line = '{"type":"RECORD","stream":"orders","record":{"id":1,"name":"a","total":10.05}}'
+    warehouse.load(
+        schema({"id": {"type": "integer"}, "name": "string", "total": "number"}),
+        line,
+        record(id=2, name="b", total=1),
+        stream_maps=maps,
+    )
+    assert warehouse.rows() == [{"id": 1, "total": Decimal("20.10")}]
+    assert [row["id"] for row in warehouse.rows("copies")] == [1, 2]
+
+
+def test_flattening(warehouse):
+    nested = {"type": "object", "properties": {"city": {"type": "string"}}}
+    warehouse.load(
+        schema({"id": {"type": "integer"}, "address": nested}),
+        record(id=1, address={"city": "Bonn"}),
+        flattening_enabled=True,
+        flattening_max_depth=2,
+    )
+    assert warehouse.rows() == [{"id": 1, "address__city": "Bonn"}]
+
+
+def test_a_mapped_number_keeps_every_digit(warehouse):
+    digits = "12345678901234567.891234"
+    line = f'{{"type":"RECORD","stream":"orders","record":{{"id":1,"total":{digits}}}}}'
+    stream = schema({"id": {"type": "integer"}, "total": "number"})
+    warehouse.load(stream, line, stream_maps={"orders": {"id": "id"}})
+    assert warehouse.rows() == [{"id": 1, "total": Decimal(digits)}]

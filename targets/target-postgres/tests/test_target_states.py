@@ -1,0 +1,141 @@
+"""States: passed on as soon as what they cover is committed, and never before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from warehouse import lines, record, schema, state
+
+from signalroom_target_postgres.states import StateQueue
+
+PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("record"), st.sampled_from("abc")),
+            st.tuples(st.just("commit"), st.sampled_from("abc")),
+            st.just(("state", "")),
+        ),
+        max_size=60,
+    )
+)
+def test_a_state_goes_when_all_before_it_is_committed_and_not_before(events):
+    """Against the plain rule, with each state remembered."""
+    queue = StateQueue()
+    uncommitted, states, passed = {}, [], 0
+    for at, (kind, stream) in enumerate(events, 1):
+        if kind == "record":
+            uncommitted.setdefault(stream, at)
+            queue.record(stream)
+        elif kind == "commit":
+            uncommitted.pop(stream, None)
+            queue.committed(stream)
+        else:
+            states.append(at)
+            queue.add(str(at))
+        due = queue.due()
+        oldest = min(uncommitted.values(), default=len(events) + 1)
+        allowed = [one for one in states if one < oldest]
+        expected = allowed[-1] if allowed and allowed[-1] > passed else None
+        assert due == (None if expected is None else str(expected))
+        passed = expected or passed
+        assert len(queue._waiting) <= 4
+
+
+def test_a_state_is_passed_on_as_it_came(warehouse):
+    odd = '{"a": 1e3,  "é": "ü", "big": 123456789012345678901234567890}'
+    assert warehouse.load(f'{{"type":"STATE","value":{odd}}}') == [json.loads(odd)]
+
+
+def test_the_same_state_is_passed_on_once(warehouse):
+    assert warehouse.load(state(at=1), state(at=1), state(at=2)) == [{"at": 1}, {"at": 2}]
+
+
+def test_a_stream_that_waits_holds_back_the_states_after_its_records(warehouse):
+    a, b = (schema(PROPERTIES, stream=name) for name in "ab")
+    states = warehouse.load(
+        a,
+        b,
+        record("a", id=1),
+        state(at=1),
+        *(record("b", id=n) for n in range(10)),
+        state(at=2),
+        record("b", id=10),
+        batch_size_rows=10,
+    )
+    # b's first ten were loaded on the way; a's record only in the end.
+    assert states == [{"at": 2}]
+
+
+@pytest.fixture
+def running(warehouse, tmp_path):
+    """The target as a process whose input stays open."""
+    command = warehouse.command(tmp_path, max_batch_age_seconds=1)
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        yield process
+        process.stdin.close()
+        process.wait()
+
+
+def send(process, *messages):
+    process.stdin.write(lines(*messages))
+    process.stdin.flush()
+
+
+def test_what_was_read_is_loaded_while_the_tap_is_silent(warehouse, running):
+    send(running, schema(PROPERTIES), record(id=1), state(at=1))
+    began = time.monotonic()
+    assert json.loads(running.stdout.readline()) == {"at": 1}
+    assert time.monotonic() - began < 5
+    assert len(warehouse.rows()) == 1
+    send(running, record(id=2), state(at=2))
+    assert json.loads(running.stdout.readline()) == {"at": 2}
+    assert len(warehouse.rows()) == 2
+
+
+def test_a_busy_stream_is_loaded_in_time_too(warehouse, running):
+    send(running, schema(PROPERTIES))
+    until = time.monotonic() + 3
+    number = 0
+    while time.monotonic() < until:
+        number += 1
+        send(running, record(id=number), state(at=number))
+        time.sleep(0.01)  # the tap's pace
+    running.stdin.close()
+    passed = [json.loads(line)["at"] for line in running.stdout]
+    assert passed[-1] == number
+    assert 2 <= len(passed) <= 5
+    assert all(earlier < later for earlier, later in pairwise(passed))
+
+
+def test_sigterm_loads_what_was_read_and_passes_its_state_on(warehouse, tmp_path):
+    with subprocess.Popen(
+        warehouse.command(tmp_path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        send(process, state(at=0))
+        assert json.loads(process.stdout.readline()) == {"at": 0}
+        send(process, schema(PROPERTIES), record(id=1), state(at=1))
+        send(process, state(at=1) | {"unfinished": "x" * 70_000})  # read in two parts
+        process.terminate()
+        output, errors = process.communicate()
+    assert process.returncode == 0
+    assert [json.loads(line) for line in output.splitlines()] in ([{"at": 1}], [])
+    if output:
+        assert len(warehouse.rows()) == 1
+    assert "Asked to end (signal 15)" in errors
+    assert "Traceback" not in errors
