@@ -13,6 +13,7 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import EmbeddedPostgresError
 from signalroom_target_postgres.paths import ENVIRONMENT_VARIABLE, only_sandbox_has_data
 from signalroom_target_postgres.table import as_csv, as_table
+from signalroom_target_postgres.takeover import describe, take_over
 
 _NOT_RUNNING = 3  # as pg_ctl's
 _VERSION = "SELECT 'PostgreSQL ' || current_setting('server_version')"
@@ -111,3 +112,26 @@ def sql(*, query: str | None, csv: bool) -> None:
     for result in database.run(query):
         if text := as_csv(result) if csv else as_table(result):
             click.echo(text)
+
+
+@main.command("take-over")
+@click.argument("table", metavar="SCHEMA.TABLE")
+@click.option("--key", required=True, multiple=True, help="A key column of the stream; repeat it.")
+@click.option("--client-id", help="Whose the rows are: what the tap's setting client_id is.")
+@click.option("--dry-run", is_flag=True, help="Try it, say what it does, and undo it.")
+def take_over_command(
+    *, table: str, key: tuple[str, ...], client_id: str | None, dry_run: bool
+) -> None:
+    """Make a table that dlt made ready for target-postgres.
+
+    It gets the primary key that the target merges rows by; columns besides the key may be NULL;
+    of several rows with one key the newest stays, and the others are moved to TABLE__duplicates.
+    It is where target-postgres loads to (see `sql`). A table that is ready stays as it is.
+    """
+    schema, _, name = table.partition(".")
+    if not schema or not name:
+        msg = f"{table!r} has no schema: give both, as in everflow.daily_stats."
+        raise click.BadParameter(msg, param_hint="SCHEMA.TABLE")
+    with database.database() as parameters, database.connect(parameters) as connection:
+        result = take_over(connection, schema, name, key, client_id=client_id, dry_run=dry_run)
+    click.echo(describe(result, dry_run=dry_run))

@@ -27,6 +27,8 @@ from signalroom_target_postgres.table import read_result
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from psycopg import Connection
+
     from signalroom_target_postgres.table import Result
 
 _PREFIX = "TARGET_POSTGRES_"
@@ -98,6 +100,24 @@ def run(query: str) -> Iterator[Result]:
         yield from run_on(parameters, query)
 
 
+def connect(parameters: dict[str, Any]) -> Connection[Any]:
+    """Connect to a database.
+
+    Args:
+        parameters: Those of a libpq connection.
+
+    Returns:
+        The connection; it commits each statement.
+
+    Raises:
+        ConnectionFailedError: If the server cannot be reached.
+    """
+    try:
+        return psycopg.connect(make_conninfo("", **parameters), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise ConnectionFailedError(explain(error, _url(parameters))) from None
+
+
 def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:
     """Run statements on one database.
 
@@ -109,14 +129,9 @@ def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:
         The result of each.
 
     Raises:
-        ConnectionFailedError: If the server cannot be reached.
-        TargetPostgresError: If a statement fails.
+        TargetPostgresError: If the server cannot be reached, or a statement fails.
     """
-    try:
-        connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True)
-    except psycopg.OperationalError as error:
-        raise ConnectionFailedError(explain(error, _url(parameters))) from None
-    with connection, connection.cursor() as cursor:
+    with connect(parameters) as connection, connection.cursor() as cursor:
         try:
             cursor.execute(query.encode())
         except psycopg.Error as error:
