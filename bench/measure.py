@@ -1,0 +1,92 @@
+"""What the benchmarks share: how long a program took, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+MEMORY = 300  # MB
+QUICK = 20  # times less, for a smoke test
+
+
+@dataclass
+class Job:
+    """One run of the benchmarks."""
+
+    folder: Path
+    quick: bool = False
+
+    def count(self, number: int) -> int:
+        """That many; or the few of a smoke test."""
+        return max(1, number // QUICK) if self.quick else number
+
+
+def timed(command, env=None, stdin=None) -> tuple[float, float]:
+    """Run a command to its end; gives seconds, and the most memory it held in MB."""
+    return piped([command], env, stdin)
+
+
+def piped(commands, env=None, stdin=None) -> tuple[float, float]:
+    """Run commands, each into the next; gives seconds, and the most memory the last held in MB."""
+    with ExitStack() as stack:
+        complaints = stack.enter_context(tempfile.TemporaryFile())
+        source = stack.enter_context(Path(stdin or os.devnull).open("rb"))
+        began = time.monotonic()
+        running = []
+        for command in commands:
+            last = command is commands[-1]
+            process = subprocess.Popen(
+                command,
+                env=os.environ | (env or {}),
+                stdin=source,
+                stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+                stderr=complaints,
+            )
+            # The next one's alone, so that a writer hears when its reader has died.
+            source.close()
+            source = process.stdout
+            running.append(process)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        codes = [process.wait() for process in running]
+        seconds = time.monotonic() - began
+        for command, code in zip(commands, codes, strict=True):
+            if code:
+                complaints.seek(0)
+                said = complaints.read().decode(errors="replace")[-2_000:]
+                sys.exit(f"{said}\n{' '.join(map(str, command))} failed ({code})")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def result(name, ours, peer, peak, *, budget):
+    """A line of the results."""
+    peer_name, peer_seconds = peer
+    return {
+        "name": name,
+        "ours_s": round(ours, 2),
+        "peer": peer_name,
+        "peer_s": round(peer_seconds, 2),
+        "ratio": round(peer_seconds / ours, 2),
+        "peak_mb": round(peak),
+        "budget": budget,
+    }
+
+
+def growth(name, large, small, peak, *, budget=11):
+    """A line that says how much longer more takes: here less is better."""
+    return result(name, large, small, peak, budget=budget) | {"ratio": round(large / small[1], 2)}
+
+
+def within(line) -> bool:
+    """Whether a result is within its budget, of the ratio and of memory."""
+    grows = line["name"].startswith("growth")
+    enough = line["ratio"] <= line["budget"] if grows else line["ratio"] >= line["budget"]
+    return enough and line["peak_mb"] <= MEMORY

@@ -1,0 +1,24 @@
+"""The benchmarks run, and check what they loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from e2e import ROOT, clean_env
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("name", ("load-batch", "pipe"))
+def test_a_benchmark_runs(name):
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench/run.py", "--quick", name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_env(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "plain COPY" in done.stdout or "stock target" in done.stdout

@@ -1,0 +1,117 @@
+"""The loader at work through Meltano: replacing, progress, and the stock loader beside it."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from e2e import finished, new_database
+
+pytestmark = pytest.mark.e2e
+
+YESTERDAY = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
+STATE_ID = "dev:tap-everflow-to-target-postgres"
+
+
+def ids(database):
+    rows = database.query("select _client_id, network_offer_id from everflow.offers order by 1, 2")
+    return [(row["_client_id"], row["network_offer_id"]) for row in rows]
+
+
+def execute(database, statement):
+    """A statement that changes something; returns a row, so that it can be read."""
+    return database.query(f"{statement} returning 1")
+
+
+def test_what_the_vendor_no_longer_has_goes_and_other_clients_rows_stay(project, database):
+    for client in ("acme", "globex"):
+        project.load("offers", TAP_EVERFLOW_CLIENT_ID=client)
+    before = ids(database)
+    assert {client for client, _ in before} == {"acme", "globex"}
+    columns = "_client_id, network_offer_id, name"
+    execute(database, f"insert into everflow.offers ({columns}) values ('acme', -1, 'gone')")
+    execute(database, f"insert into everflow.offers ({columns}) values ('globex', -1, 'theirs')")
+    output = project.load("offers", TAP_EVERFLOW_CLIENT_ID="acme")
+    assert ids(database) == sorted([*before, ("globex", -1)])
+    assert "Replaced the rows of everflow.offers" in output
+
+
+def test_a_tap_that_fails_half_way_leaves_the_old_rows(project, sandbox, database):
+    project.load("offers", TAP_EVERFLOW_CLIENT_ID="acme", TAP_EVERFLOW_PAGE_SIZE="7")
+    before = database.contents("everflow.offers")
+    loaded = database.query("select max(_loaded_at) as at from everflow.offers")
+    sandbox.control.fault("http_403", match="offers", skip=1)
+    project.load("offers", TAP_EVERFLOW_CLIENT_ID="acme", TAP_EVERFLOW_PAGE_SIZE="7", code=1)
+    assert database.contents("everflow.offers") == before
+    assert database.query("select max(_loaded_at) as at from everflow.offers") == loaded
+
+
+def test_the_state_shows_progress_while_a_run_is_going_on(project, sandbox):
+    sandbox.control.latency(0.3)
+    start = (YESTERDAY - timedelta(days=200)).isoformat()
+    process = project.start_load(
+        "daily_stats",
+        TAP_EVERFLOW_START_DATE=start,
+        TAP_EVERFLOW_MAX_CONCURRENCY="1",
+        TARGET_POSTGRES_MAX_BATCH_AGE_SECONDS="1",
+    )
+    seen = set()
+    while process.poll() is None:
+        bookmark = progress(project)
+        if bookmark is not None and process.poll() is None:
+            seen.add(bookmark)
+        time.sleep(0.2)
+    finished(process, 0)
+    assert len(seen - {YESTERDAY.isoformat()}) >= 2
+    assert progress(project) == YESTERDAY.isoformat()
+
+
+def progress(project):
+    """The bookmark, as `meltano state get` tells it; nothing where there is none yet."""
+    told = project.run("meltano", "state", "get", STATE_ID).splitlines()
+    state = next((json.loads(line) for line in told if line.startswith("{")), {})
+    bookmarks = state.get("singer_state", {}).get("bookmarks", {})
+    return bookmarks.get("daily_stats", {}).get("replication_key_value")
+
+
+def test_the_stock_loader_loads_the_same(project, database, postgres):
+    streams = ("daily_stats", "conversions", "offers")
+    since = {"TAP_EVERFLOW_START_DATE": (YESTERDAY - timedelta(days=5)).isoformat()}
+    project.load(*streams, **since)
+    with new_database(postgres) as other:
+        env = since | {
+            "TAP_EVERFLOW__SELECT": json.dumps([f"{name}.*" for name in streams]),
+            "TARGET_POSTGRES_STOCK_SQLALCHEMY_URL": other.sqlalchemy_url,
+        }
+        output = project.meltano("run", "tap-everflow", "target-postgres-stock", **env)
+        assert "ACTIVATE_VERSION" not in output or "ignored" in output
+        for name in streams:
+            ours, theirs = (comparable(one, f"everflow.{name}") for one in (database, other))
+            assert ours == theirs
+            assert ours
+
+
+def comparable(database, table):
+    """The rows without the metadata and what the two write differently on purpose."""
+    query = f"select * from {table}"
+    return sorted(
+        repr(
+            sorted(
+                (name, plain(value))
+                for name, value in row.items()
+                if value is not None and not name.startswith(("_sdc_", "_loaded_at"))
+            )
+        )
+        for row in database.query(query)
+    )
+
+
+def plain(value):
+    """A value whose zone and trailing zeros do not matter."""
+    if isinstance(value, Decimal):
+        return str(value.normalize())
+    return str(value).removesuffix("+00:00")
