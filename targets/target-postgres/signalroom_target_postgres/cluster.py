@@ -103,11 +103,17 @@ class Cluster:
         """
         account = self._prepare()
         deadline = time.monotonic() + _START_SECONDS
+        tries = 0
         while time.monotonic() < deadline:
             server_lock = locks.try_exclusive(self._alive)
             if server_lock is not None:
+                tries += 1
                 try:
                     self._start(account, server_lock)
+                except EmbeddedPostgresError:
+                    # Once more: it may have been killed while it started.
+                    if tries > 1:
+                        raise
                 finally:
                     os.close(server_lock)
             # Alive is not ready: it may be starting, recovering or shutting down.

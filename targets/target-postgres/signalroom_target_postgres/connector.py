@@ -94,15 +94,14 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         """Close the connections; the next use opens new ones."""
         self._engine.dispose()
 
-    def in_transaction(self, work: Callable[[Cursor[Any]], T]) -> T:
+    def in_transaction(self, work: Callable[[Cursor[Any]], T], *, repeatable: bool = True) -> T:
         """Do something in one transaction; where the connection is lost, again in another.
-
-        A transaction whose COMMIT got no answer may have been committed; it is asked about, so
-        that what it did is not done twice.
 
         Args:
             work: What to do. It may be called several times, so it must not keep what belonged
                 to a failed try.
+            repeatable: Whether it may be done once more though it was done. If not, a transaction
+                whose COMMIT got no answer, and which may have been committed, is asked about.
 
         Returns:
             What it gave.
@@ -112,7 +111,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             LoadError: If the server refused it.
         """
         collisions = 0
-        attempt = _Attempt(work)
+        attempt = _Attempt(work, repeatable=repeatable)
         while True:
             try:
                 with self._connect() as connection:
@@ -158,10 +157,12 @@ class _Attempt(Generic[T]):
 
     Args:
         work: What to do in it.
+        repeatable: Whether it may be done once more though it was done.
     """
 
-    def __init__(self, work: Callable[[Cursor[Any]], T]) -> None:
+    def __init__(self, work: Callable[[Cursor[Any]], T], *, repeatable: bool) -> None:
         self._work = work
+        self._repeatable = repeatable
         self._result: T
         # The number of the transaction whose COMMIT was sent and not answered.
         self._unanswered: int | None = None
@@ -173,16 +174,21 @@ class _Attempt(Generic[T]):
         with connection.transaction(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL timezone = 'UTC'")
             self._result = self._work(cursor)
-            row = cursor.execute("SELECT txid_current_if_assigned()").fetchone()
-            self._unanswered = row[0] if row else None
+            if not self._repeatable:
+                row = cursor.execute("SELECT txid_current_if_assigned()").fetchone()
+                self._unanswered = row[0] if row else None
         return self._result
 
 
 def _was_committed(connection: Connection[Any], transaction: int) -> bool:
     """Tell what became of a transaction whose end was not heard of."""
     while True:
-        with connection.transaction():
-            row = connection.execute("SELECT txid_status(%s)", (transaction,)).fetchone()
+        try:
+            with connection.transaction():
+                row = connection.execute("SELECT txid_status(%s)", (transaction,)).fetchone()
+        except errors.InvalidParameterValue:
+            # A number of the future: a crashed server lost the transaction and all trace of it.
+            return False
         status = row[0] if row else None
         if status != "in progress":
             return bool(status == "committed")

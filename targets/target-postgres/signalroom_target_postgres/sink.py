@@ -390,7 +390,9 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 rejected.keep(cursor, self._destination, [*misfits, *writer.misfits])
             return count, writer
 
-        count, writer = self.connector.in_transaction(work)
+        # Where rows have keys, or all are replaced, doing it again gives the same.
+        again = clear or bool(self._destination.keys)
+        count, writer = self.connector.in_transaction(work, repeatable=again)
         self._fresh = writer.fresh
         self._report(count - len(writer.misfits), [*misfits, *writer.misfits])
         if writer.misfits and not quarantine:

@@ -11,14 +11,15 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 from warehouse import Warehouse, activate, lines, record, schema, state
 
-from signalroom_target_postgres.connector import PostgresConnector
+from signalroom_target_postgres.connector import PostgresConnector, _was_committed
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 from signalroom_target_postgres.loading import Writer
@@ -75,6 +76,13 @@ class TestLostConnections:
         warehouse.load(schema(PROPERTIES, keys=()), record(id=1))
         assert lost
         assert len(warehouse.rows()) == 1
+
+    def test_a_transaction_that_a_crash_left_no_trace_of(self, warehouse):
+        with psycopg.connect(warehouse.libpq_url, autocommit=True) as connection:
+            assert not _was_committed(connection, 2**31)
+            with connection.transaction():
+                row = connection.execute("SELECT txid_current()").fetchone()
+            assert _was_committed(connection, row[0])
 
     def test_a_server_that_does_not_come_back(self, warehouse, monkeypatch):
         def gone(self):
@@ -226,8 +234,11 @@ class TestAtOnce:
         assert warehouse.types()["value"] == "text"
 
 
-ROWS = 3000
-STEP = 250  # rows between states
+STEP = 200  # rows between states
+STEPS = 20
+ROWS = STEP * STEPS
+# Large enough that what a pipe holds is a few steps: the target is where the tap is.
+PAD = "x" * 2000
 INPUTS = {
     "load": {},
     "upsert": {},
@@ -235,13 +246,11 @@ INPUTS = {
 }
 
 
-def messages_after(at, name):
-    """What a tap sends from a state on."""
-    yield STREAM
-    for n in range(at, ROWS):
-        yield record(id=n, name=name, data={"n": n, "pad": "x" * 200})
-        if (n + 1) % STEP == 0:
-            yield state(at=n + 1)
+def steps_after(at, name):
+    """What a tap sends from a state on, step by step."""
+    for first in range(at, ROWS, STEP):
+        rows = [record(id=n, name=name, data={"pad": PAD}) for n in range(first, first + STEP)]
+        yield lines(*([STREAM] if first == at else []), *rows, state(at=first + STEP))
 
 
 @pytest.fixture(scope="module")
@@ -253,8 +262,34 @@ def server_of_its_own():
         EmbeddedPostgres(home).stop(force=True)
 
 
-def run_once(command, env, at, name, victim, delay):
-    """Load from a state on, killing something on the way; gives the states passed on."""
+@dataclass
+class Kill:
+    """When something is killed, and what.
+
+    After a step of the tap's and so many seconds; after the last, the input has ended.
+    """
+
+    step: int
+    delay: float
+    victim: str
+
+    def __call__(self, process, home):
+        time.sleep(self.delay)
+        if self.victim == "target":
+            process.kill()
+            return
+        pid_file = home / "data" / "postmaster.pid"
+        while process.poll() is None:
+            # As soon as there is a server; it may be starting.
+            with suppress(FileNotFoundError, ProcessLookupError, IndexError):
+                os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+                return
+            time.sleep(0.005)
+
+
+def run_once(command, home, at, name, kill=None):
+    """Load from a state on; gives the exit code, the states passed on, and what was logged."""
+    env = os.environ | {"SIGNALROOM_PGDATA": str(home)}
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -263,89 +298,75 @@ def run_once(command, env, at, name, victim, delay):
         text=True,
         env=env,
     ) as process:
-        killer = threading.Thread(target=kill_later, args=(process, env, victim, delay))
-        killer.start()
-        output, errors = process.communicate(lines(*messages_after(at, name)))
-        killer.join()
-    assert "Traceback" not in errors, errors
-    return process.returncode, [json.loads(line)["at"] for line in output.splitlines()], errors
+        feed = threading.Thread(target=send, args=(process, home, at, name, kill))
+        feed.start()
+        logged = []
+        log = threading.Thread(target=lambda: logged.extend(process.stderr))
+        log.start()
+        states = [json.loads(line)["at"] for line in process.stdout]
+        feed.join()
+        log.join()
+    assert "Traceback" not in "".join(logged), logged
+    return process.returncode, states, "".join(logged)
 
 
-def kill_later(process, env, victim, delay):
-    time.sleep(delay)
-    if victim == "target":
-        process.kill()
-    elif victim == "server":
-        pid_file = Path(env["SIGNALROOM_PGDATA"]) / "data" / "postmaster.pid"
-        try:
-            os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError, IndexError):
-            return  # not started yet, or stopped already
+def send(process, home, at, name, kill):
+    # Closing reports a broken pipe too.
+    with suppress(BrokenPipeError), process.stdin:
+        for number, step in enumerate(steps_after(at, name)):
+            if kill and kill.step == number:
+                kill(process, home)
+            process.stdin.write(step)
+            process.stdin.flush()
+    if kill and kill.step >= STEPS:
+        kill(process, home)
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
-def test_a_kill_at_any_moment_leaves_table_and_state_consistent(
-    server_of_its_own, tmp_path, monkeypatch, seed
-):
+def test_a_kill_at_any_moment_leaves_table_and_state_consistent(server_of_its_own, tmp_path, seed):
     """Of target or server, while a table is made, updated or replaced; then on from the state."""
+    home, name = server_of_its_own, f"kill_{seed}"
     chance = random.Random(seed)
-    kind = list(INPUTS)[seed % 3]
-    victim = ("target", "server")[seed // 3 % 2]
-    name = f"kill_{seed}"
-    env = {key: value for key, value in os.environ.items() if not key.startswith("TARGET_POSTGRES")}
-    env["SIGNALROOM_PGDATA"] = str(server_of_its_own)
-    config = {
-        "default_target_schema": name,
-        "add_record_metadata": False,
-        "activate_version": False,
-        "batch_size_rows": STEP,
-        **INPUTS[kind],
-    }
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    command = [
-        Warehouse("", "", "").command(tmp_path)[0],
-        "--config",
-        str(tmp_path / "config.json"),
-    ]
-    at = 0
+    kind, victim = list(INPUTS)[seed % 3], ("target", "server")[seed // 3 % 2]
+    # One in six when all has been sent: while the last batch, or all of them, are committed.
+    kill = Kill(chance.randrange(STEPS * 6 // 5), chance.uniform(0, 0.05), victim)
+    warehouse = Warehouse("", "", name, INPUTS[kind] | {"batch_size_rows": STEP})
+    command = warehouse.command(tmp_path, sqlalchemy_url="")
     if kind != "load":
-        code, states, errors = run_once(command, env, 0, "old", None, 0)
-        assert (code, states[-1]) == (0, ROWS), errors
-    # Its start takes about a second, its work another.
-    delay = chance.uniform(0.8, 2.2)
-    code, states, errors = run_once(command, env, 0, "new", victim, delay)
+        code, states, logged = run_once(command, home, 0, "old")
+        assert (code, states[-1]) == (0, ROWS), logged
+    code, states, logged = run_once(command, home, 0, "new", kill)
     at = states[-1] if states else 0
-    told = f"seed {seed}: {kind}, {victim} killed after {delay:.2f} s, exit {code}, state {at}"
-    sys.stdout.write(f"{told}\n")
+    sys.stdout.write(f"seed {seed}: {kind}, {kill}, exit {code}, state {at}\n")
     if victim == "target":
-        assert code in {0, -signal.SIGKILL}, errors
+        assert code == -signal.SIGKILL or (code == 0 and kill.step >= STEPS), logged
     else:
-        assert code == 0, errors
-    with (
-        EmbeddedPostgres(server_of_its_own) as server,
-        psycopg.connect(server.libpq_url) as connection,
-    ):
-        found = counts(connection, name)
+        assert code == 0, logged
+        if 6 <= kill.step < STEPS:
+            assert "The connection to PostgreSQL was lost" in logged
+    with counting(home, name) as counts:
         if kind == "overwrite":
-            assert found in ({"old": ROWS}, {"new": ROWS})
+            assert counts in ({"old": ROWS}, {"new": ROWS})
+            assert counts.get("new", 0) >= at
         elif kind == "upsert":
-            assert found.get("old", 0) + found.get("new", 0) == ROWS
+            assert counts.get("old", 0) + counts.get("new", 0) == ROWS
         # What the state covers is there.
-        assert found.get("new", 0) >= (at if kind != "overwrite" else (ROWS if at else 0))
-    code, states, errors = run_once(command, env, 0 if kind == "overwrite" else at, "new", None, 0)
-    assert code == 0, errors
-    with (
-        EmbeddedPostgres(server_of_its_own) as server,
-        psycopg.connect(server.libpq_url) as connection,
-    ):
-        assert counts(connection, name) == {"new": ROWS}
-        connection.execute(f"DROP SCHEMA {name} CASCADE")
+        assert counts.get("new", 0) >= at
+    code, states, logged = run_once(command, home, 0 if kind == "overwrite" else at, "new")
+    assert code == 0, logged
+    with counting(home, name) as counts:
+        assert counts == {"new": ROWS}
 
 
-def counts(connection, name):
-    if connection.execute(f"SELECT to_regclass('{name}.orders')").fetchone() == (None,):
-        return {}
-    query = f"SELECT name, count(*), count(DISTINCT id) FROM {name}.orders GROUP BY name"
-    rows = connection.execute(query).fetchall()
-    assert all(total == distinct for _, total, distinct in rows)
-    return {row[0]: row[1] for row in rows}
+@contextmanager
+def counting(home, schema_name):
+    """How many rows of each name there are; no id twice."""
+    with EmbeddedPostgres(home) as server, psycopg.connect(server.libpq_url) as connection:
+        table = f"{schema_name}.orders"
+        if connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() == (None,):
+            yield {}
+            return
+        query = f"SELECT name, count(*), count(DISTINCT id) FROM {table} GROUP BY name"
+        rows = connection.execute(query).fetchall()
+        assert all(total == distinct for _, total, distinct in rows)
+        yield {row[0]: row[1] for row in rows}
