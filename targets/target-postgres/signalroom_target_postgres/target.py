@@ -315,6 +315,7 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
             try:
                 counts: Counter[str] = super().process_lines(file_input)
             except Terminated:
+                self.logger.info("Asked to end: loading what has been read")
                 self.drain_all(is_endofpipe=True)
                 self.aside.settle()
                 self.logger.info("Loaded what had been read, and stopped")
@@ -346,8 +347,8 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         if self.message_reader.terminated:
             sys.exit(1)
-        self.logger.info("Asked to end (signal %d): loading what has been read", signum)
-        # Not from here: a batch may be under way.
+        # Not from here: a batch may be under way. Nor is anything logged here: where the signal
+        # comes while a log is written, the second write fails, and the first swallows that.
         self.message_reader.terminate()
 
     @override

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +18,7 @@ from hypothesis import strategies as st
 from warehouse import lines, record, schema, state
 
 from signalroom_target_postgres.states import StateQueue
+from signalroom_target_postgres.target import TargetPostgres
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
 
@@ -137,5 +143,33 @@ def test_sigterm_loads_what_was_read_and_passes_its_state_on(warehouse, tmp_path
     assert [json.loads(line) for line in output.splitlines()] in ([{"at": 1}], [])
     if output:
         assert len(warehouse.rows()) == 1
-    assert "Asked to end (signal 15)" in errors
+    assert "Asked to end" in errors
     assert "Traceback" not in errors
+
+
+def test_a_signal_is_obeyed_while_a_log_is_written(warehouse):
+    """Writing to standard error from within such a write fails, and logging swallows that."""
+    target = TargetPostgres(config=warehouse.config)
+
+    class Interrupted(logging.Handler):
+        writing = False
+
+        def emit(self, one):
+            if self.writing:
+                raise RuntimeError
+            self.writing = True
+            # As logging does with what goes wrong while it writes.
+            with suppress(RuntimeError):
+                target._handle_termination(signal.SIGTERM, None)
+
+    handler, level = Interrupted(), target.logger.level
+    target.logger.addHandler(handler)
+    target.logger.setLevel(logging.INFO)
+    try:
+        target.logger.info("something")
+    finally:
+        target.logger.removeHandler(handler)
+        target.logger.setLevel(level)
+    with Path(os.devnull).open() as empty, pytest.raises(SystemExit) as ended:
+        target.listen(empty)
+    assert ended.value.code == 0
