@@ -282,9 +282,19 @@ class Kill:
         while process.poll() is None:
             # As soon as there is a server; it may be starting.
             with suppress(FileNotFoundError, ProcessLookupError, IndexError):
-                os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+                kill_server(int(pid_file.read_text().split()[0]))
                 return
             time.sleep(0.005)
+
+
+def kill_server(postmaster):
+    """Kill all of it: a session outlives its postmaster for as long as it is kept busy."""
+    listed = Path(f"/proc/{postmaster}/task/{postmaster}/children")
+    sessions = listed.read_text().split() if listed.exists() else []
+    os.kill(postmaster, signal.SIGKILL)
+    for session in sessions:
+        with suppress(ProcessLookupError):
+            os.kill(int(session), signal.SIGKILL)
 
 
 def run_once(command, home, at, name, kill=None):
