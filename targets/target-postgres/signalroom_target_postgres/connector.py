@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 # The system's own limit is above two minutes, in which nothing is said.
 _CONNECT_SECONDS = "30"
-_RECONNECT_SECONDS = 120
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -136,7 +135,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
 
     def _reconnect(self) -> None:
         """Wait for the server to take connections again."""
-        deadline = time.monotonic() + self.config.get("reconnect_seconds", _RECONNECT_SECONDS)
+        deadline = time.monotonic() + self.config["reconnect_seconds"]
         pause = _FIRST_PAUSE
         self.disconnect()
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -162,9 +163,7 @@ class RecordReader:
                     return self.read(messages)
                 return [], [self._misfit(messages[0], error)]
         middle = len(messages) // 2
-        first, first_misfits = self.read(messages[:middle])
-        second, second_misfits = self.read(messages[middle:])
-        return first + second, first_misfits + second_misfits
+        return _together(self.read(messages[:middle]), self.read(messages[middle:]))
 
     def fit(self, batch: pa.RecordBatch) -> tuple[list[pa.RecordBatch], list[Misfit]]:
         """Make a file's columns the table's.
@@ -185,9 +184,7 @@ class RecordReader:
                 record = msgspec.json.encode(batch.to_pylist()[0], enc_hook=str)
                 return [], [_refused(record, error)]
         middle = batch.num_rows // 2
-        first, first_misfits = self.fit(batch.slice(0, middle))
-        second, second_misfits = self.fit(batch.slice(middle))
-        return first + second, first_misfits + second_misfits
+        return _together(self.fit(batch.slice(0, middle)), self.fit(batch.slice(middle)))
 
     def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = []
@@ -267,6 +264,11 @@ class RecordReader:
             expected = expects.get(found["field"], found["expected"])
             return Misfit(record, f"expected {expected}, got {found['got']}", found["field"])
         return Misfit(record, f"its JSON cannot be read: {_BYTE.sub('', text)}")
+
+
+def _together(*parts: tuple[list[pa.RecordBatch], list[Misfit]]) -> tuple[list[Any], list[Misfit]]:
+    batches, misfits = zip(*parts, strict=True)
+    return [*chain(*batches)], [*chain(*misfits)]
 
 
 def _refused(record: bytes, error: RefusalError) -> Misfit:

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
+from signalroom_target_postgres.destination import names as _names
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.sqltypes import type_sql
 
@@ -383,7 +384,7 @@ class _Work:
             " WHERE t.ctid = r.place AND r.rank > 1 RETURNING t.*)"
             " INSERT INTO {archive} ({columns}) SELECT {columns} FROM moved",
             ranks=ranks,
-            columns=_names(names),
+            columns=_names([*names]),
         )
         return moved.rowcount
 
@@ -429,10 +430,6 @@ class _Work:
 
     def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         return self._cursor.execute(query, values).fetchall()
-
-
-def _names(names: Iterable[str]) -> Composable:
-    return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
 def _listed(

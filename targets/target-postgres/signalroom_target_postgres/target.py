@@ -257,13 +257,22 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
         if schema is not None and earlier is not None:
             # Its rows are older than those to come.
             self.drain_one(earlier)
-            self.aside.settle()
         sink: PostgresSink = super().get_sink(
             stream_name, record=record, schema=schema, key_properties=key_properties
         )
         if earlier is not None and sink is not earlier:
             sink.inherit(earlier)
         return sink
+
+    @override
+    def drain_one(self, sink: PostgresSink) -> None:
+        """Load what a sink holds, and wait for what is being loaded.
+
+        Args:
+            sink: The sink.
+        """
+        super().drain_one(sink)
+        self.aside.settle()
 
     @property
     def batch_size_bytes(self) -> int:
@@ -317,7 +326,6 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
             except Terminated:
                 self.logger.info("Asked to end: loading what has been read")
                 self.drain_all(is_endofpipe=True)
-                self.aside.settle()
                 self.logger.info("Loaded what had been read, and stopped")
                 sys.exit(0)
         return counts
@@ -331,7 +339,6 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
             except InputError:
                 for sink in self._sinks_active.values():
                     self.drain_one(sink)
-                self.aside.settle()
                 raise
         except BaseException:
             self._release()
@@ -451,7 +458,6 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
         with self._saving_what_is_good():
             for sink in self._sinks_active.values():
                 self.drain_one(sink)
-                self.aside.settle()
                 sink.finish()
             super().process_endofpipe()
         self._release()

@@ -226,6 +226,16 @@ def test_stream_maps_apply_to_files(warehouse, tmp_path):
     assert "secret" not in str(row)
 
 
+def test_mapped_files_stay_until_their_rows_are_committed(warehouse, tmp_path):
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, name text CHECK (name <> 'bad'))")
+    path = tmp_path / f"{OURS}1" / "a.parquet"
+    url = parquet(path, id=[1, 2], name=["good", "bad"])
+    maps = {"orders": {"name": "name"}}
+    with pytest.raises(BadRecordError):
+        warehouse.load(schema(PROPERTIES), batch(url), stream_maps=maps, batch_size_rows=1)
+    assert path.exists()
+
+
 @pytest.mark.parametrize(
     ("message", "told"),
     (
