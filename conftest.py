@@ -91,7 +91,7 @@ def sync(monkeypatch):
             except fails as caught:
                 error = caught
             finally:
-                tap.http_session.close()
+                tap.close()
             stdout.flush()
         return Output([json.loads(line) for line in written.getvalue().splitlines()], error)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import re
 import sys
 from io import StringIO
@@ -20,11 +21,20 @@ from singer_sdk import Tap
 ROOT = Path(__file__).parents[1]
 
 #: The environment variables of the pipeline that SignalRoom replaces: they go on working.
-LEGACY_NAMES = {
-    "tap-everflow": {"api_key": "EVERFLOW_API_KEY", "api_url": "EVERFLOW_BASE_URL"},
+LEGACY_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "tap-everflow": {"api_key": ("EVERFLOW_API_KEY",), "api_url": ("EVERFLOW_BASE_URL",)},
+    "tap-sticky-s3": {
+        "bucket": ("S3_BUCKET_NAME",),
+        "prefixes": ("S3_PREFIXES",),
+        "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
+        "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+        "aws_session_token": ("AWS_SESSION_TOKEN",),
+        "aws_profile": ("AWS_PROFILE",),
+        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    },
 }
 
-_BUILT_IN = ("stream_map", "faker", "flattening")
+_BUILT_IN = ("stream_map", "faker", "flattening", "batch_config")
 _KINDS = {
     "array": "array",
     "boolean": "boolean",
@@ -79,7 +89,7 @@ def meltano_settings(name: str, tap: type[Tap]) -> list[dict[str, Any]]:
         if "default" in declared:
             setting["value"] = declared["default"]
         if legacy := LEGACY_NAMES.get(name, {}).get(key):
-            setting["env_aliases"] = [legacy]
+            setting["env_aliases"] = [*legacy]
         setting["label"] = declared.get("title", key.replace("_", " ").capitalize())
         setting["description"] = declared["description"]
         settings.append(setting)
@@ -106,7 +116,8 @@ def readme_table(name: str, tap: type[Tap]) -> str:
         if declared.get("enum"):
             notes.append("One of " + ", ".join(f"`{value}`" for value in declared["enum"] if value))
         if legacy := LEGACY_NAMES.get(name, {}).get(key):
-            notes.append(f"`{legacy}` works too")
+            names = " and ".join(f"`{variable}`" for variable in legacy)
+            notes.append(f"{names} work{'s' if len(legacy) == 1 else ''} too")
         text = ". ".join(note.rstrip(".") for note in notes) + "."
         rows.append(f"| `{key}` | {'**required**' if key in required else default} | {text} |")
     rows += ["", "Besides, the SDK's own: `stream_maps`, `stream_map_config`, `faker_config`, and"]
@@ -119,7 +130,8 @@ def environment_lines(name: str, tap: type[Tap]) -> str:
     required = schema_of(tap).get("required", [])
     lines = []
     for key, declared in own_settings(tap).items():
-        variable = LEGACY_NAMES.get(name, {}).get(key) or f"{name}_{key}".upper().replace("-", "_")
+        legacy = LEGACY_NAMES.get(name, {}).get(key)
+        variable = legacy[0] if legacy else f"{name}_{key}".upper().replace("-", "_")
         lines.append(f"# {declared['description']}")
         mark = "" if key in required else "# "
         lines.append(f"{mark}{variable}={_plain(declared.get('default', ''))}")
@@ -127,7 +139,9 @@ def environment_lines(name: str, tap: type[Tap]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, (bool, dict, list)):
+        return json.dumps(value)
+    return str(value)
 
 
 def spliced(text: str, marker: str, content: str) -> str:

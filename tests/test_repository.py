@@ -24,23 +24,26 @@ def test_what_follows_from_the_settings_is_up_to_date():
     assert run(sys.executable, ROOT / "scripts/settings.py", "--check") == ""
 
 
+def extractors():
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    return {plugin["name"]: plugin for plugin in project["plugins"]["extractors"]}
+
+
 def test_meltano_deselects_what_the_tap_deselects():
     from tap_everflow.streams import fixed_streams  # noqa: PLC0415
 
-    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
-    (plugin,) = project["plugins"]["extractors"]
     off = {f"!{stream.name}.*" for stream in fixed_streams if not stream.selected_by_default}
-    assert set(plugin["select"]) == {"*.*"} | off
+    assert set(extractors()["tap-everflow"]["select"]) == {"*.*"} | off
 
 
-def test_meltano_knows_the_capabilities_of_the_tap():
+def test_meltano_knows_the_capabilities_of_the_taps():
     from tap_everflow.tap import TapEverflow  # noqa: PLC0415
+    from tap_sticky_s3.tap import TapStickyS3  # noqa: PLC0415
 
-    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
-    (plugin,) = project["plugins"]["extractors"]
-    # Meltano's word for --test is none of the SDK's; ACTIVATE_VERSION is the loader's business.
-    offered = {str(item) for item in TapEverflow.capabilities} - {"activate-version"}
-    assert set(plugin["capabilities"]) == offered | {"test"}
+    for tap in (TapEverflow, TapStickyS3):
+        # Meltano's word for --test is none of the SDK's; ACTIVATE_VERSION is the loader's business.
+        offered = {str(item) for item in tap.capabilities} - {"activate-version"}
+        assert set(extractors()[tap.name]["capabilities"]) == offered | {"test"}
 
 
 def test_actions_are_pinned():

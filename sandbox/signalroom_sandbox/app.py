@@ -12,6 +12,7 @@ from signalroom_sandbox.control import control_app
 from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
 from signalroom_sandbox.journal import Journal
+from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,10 +28,12 @@ class Sandbox:
     faults: list[Fault] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     everflow: Everflow = field(init=False)
+    s3: StickyS3 = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
         self.everflow.latency = self.latency
+        self.s3 = StickyS3(seed=self.seed, scale=self.scale)
 
     def reset(self) -> None:
         """Undo everything that was changed from outside."""
@@ -38,10 +41,16 @@ class Sandbox:
         self.journal.entries.clear()
         self.everflow.reset()
         self.everflow.latency = self.latency
+        self.s3.reset()
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
-        vendors = Starlette(routes=[Mount("/everflow", self.everflow.app())])
+        others = Starlette(routes=[Mount("/everflow", self.everflow.app())])
+
+        async def vendors(scope: Scope, receive: Receive, send: Send) -> None:
+            app = self.s3 if scope.get("path", "").startswith("/s3") else others
+            await app(scope, receive, send)
+
         faulty = FaultMiddleware(vendors, self.faults)
         control = Starlette(routes=[Mount("/control", control_app(self))])
 
@@ -53,13 +62,18 @@ class Sandbox:
         return self.journal.wrap(either)
 
 
-def dotenv(url: str) -> dict[str, str]:
+def dotenv(url: str, bucket: str) -> dict[str, str]:
     """The environment with which the taps use a sandbox.
 
     Args:
         url: Where it listens.
+        bucket: Its bucket.
     """
     return {
         "TAP_EVERFLOW_API_URL": f"{url}/everflow",
         "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
+        "TAP_STICKY_S3_ENDPOINT_URL": f"{url}/s3",
+        "TAP_STICKY_S3_BUCKET": bucket,
+        "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY": SECRET,
     }

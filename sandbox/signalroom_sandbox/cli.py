@@ -35,15 +35,15 @@ def main() -> int:
         )
         return 1
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    sandbox = Sandbox(seed=given.seed, scale=given.scale, latency=given.latency)
     lines = [
         "# The sandbox runs. Put these into .env, or use `meltano --environment=sandbox`:",
-        *(f"{name}={value}" for name, value in dotenv(url).items()),
+        *(f"{name}={value}" for name, value in dotenv(url, sandbox.s3.bucket).items()),
         f"# Faults, restated days, the requests so far: {url}/control (see sandbox/README.md)",
         "# Stop it with Ctrl-C.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    sandbox = Sandbox(seed=given.seed, scale=given.scale, latency=given.latency)
     config = uvicorn.Config(sandbox.app(), log_level="warning", access_log=False, lifespan="off")
     uvicorn.Server(config).run([listener])
     return 0

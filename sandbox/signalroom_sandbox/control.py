@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import asdict
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
+from signalroom_sandbox.sticky_s3.bucket import Actions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +67,11 @@ def control_app(sandbox: Sandbox) -> Starlette:
             route("GET", "/everflow/totals", control.totals),
             route("GET", "/everflow/conversions", control.conversions),
             route("GET", "/everflow/clicks", control.clicks),
+            *(
+                route("POST", f"/s3/{action}", partial(sandbox.s3.control, action))
+                for action in vars(Actions)
+                if not action.startswith("_")
+            ),
         ]
     )
 

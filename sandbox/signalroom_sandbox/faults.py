@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from signalroom_sandbox.sticky_s3.answers import FAULTS as S3_FAULTS
+
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -28,7 +30,8 @@ class Fault:
     Attributes:
         fault: Its name; see ``FAULTS``.
         vendor: The first part of the path.
-        match: A regular expression that the rest of the path must contain.
+        match: A regular expression that the rest of the path must contain; or, together with
+            method and query, ``GET /path?query``.
         times: How many requests it hits.
         skip: How many matching requests pass first.
         params: What it needs to know.
@@ -52,10 +55,13 @@ class Fault:
             msg = f"match is no regular expression: {error}"
             raise ValueError(msg) from None
 
-    def hits(self, path: str) -> bool:
+    def hits(self, path: str, method: str = "GET", query: str = "") -> bool:
         """Whether it hits this request; counts it if so."""
         vendor, _, rest = path.lstrip("/").partition("/")
-        if self.times <= 0 or self.vendor not in {"", vendor} or not re.search(self.match, rest):
+        if self.times <= 0 or self.vendor not in {"", vendor}:
+            return False
+        whole = f"{method} /{rest}?{query}"
+        if not (re.search(self.match, rest) or re.search(self.match, whole)):
             return False
         if self.skip > 0:
             self.skip -= 1
@@ -81,7 +87,8 @@ class FaultMiddleware:
         """Serve a request, or spoil it."""
         fault = None
         if scope["type"] == "http":
-            fault = next((item for item in self._faults if item.hits(scope["path"])), None)
+            request = scope["path"], scope["method"], scope["query_string"].decode()
+            fault = next((item for item in self._faults if item.hits(*request)), None)
         if fault is None:
             await self._app(scope, receive, send)
         else:
@@ -157,7 +164,7 @@ async def _connection_reset(
 
 
 async def _changed_body(
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, change: str
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, change: str, params: _Params
 ) -> None:
     """Let the vendor answer, and spoil the answer's body."""
     messages: list[Message] = []
@@ -178,15 +185,16 @@ async def _changed_body(
     else:
         headers.append((b"content-length", str(len(body)).encode()))
         await send({**start, "headers": headers})
-        await send(
-            {"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True}
-        )
+        sent = body[: params.get("at", len(body) // 2)]
+        await send({"type": "http.response.body", "body": sent, "more_body": True})
         send.__self__.transport.close()  # type: ignore[attr-defined]
 
 
 def _changing(change: str) -> Any:
-    async def act(app: ASGIApp, scope: Scope, receive: Receive, send: Send, _: _Params) -> None:
-        await _changed_body(app, scope, receive, send, change)
+    async def act(
+        app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: _Params
+    ) -> None:
+        await _changed_body(app, scope, receive, send, change=change, params=params)
 
     return act
 
@@ -217,4 +225,5 @@ FAULTS: dict[str, Any] = {
     "redirect": _redirect,
     "timeout": _timeout,
     "truncated_json": _changing("truncated"),
+    **S3_FAULTS,
 }

@@ -25,6 +25,7 @@ class Entry:
     path: str
     query: str
     concurrent: int
+    range: str = ""
     body: str = ""
     status: int = 0
     seconds: float = 0.0
@@ -54,11 +55,15 @@ class Journal:
                 path=f"/{path}",
                 query=scope["query_string"].decode(),
                 concurrent=self._under_way,
+                range=dict(scope["headers"]).get(b"range", b"").decode(),
             )
             self.entries.append(entry)
 
             async def watched_receive() -> Message:
                 message = await receive()
+                if entry.method == "PUT":
+                    # A file, of megabytes.
+                    return message
                 entry.body += message.get("body", b"").decode(errors="replace")
                 return message
 

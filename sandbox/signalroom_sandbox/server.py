@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ import uvicorn
 from signalroom_sandbox.app import Sandbox, dotenv
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
     from types import TracebackType
     from typing import Self
 
@@ -45,7 +46,9 @@ class SandboxServer:
         )
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
         self.everflow_url = f"{self.url}/everflow"
-        self.dotenv = dotenv(self.url)
+        self.s3_url = f"{self.url}/s3"
+        self.bucket = self._sandbox.s3.bucket
+        self.dotenv = dotenv(self.url, self.bucket)
         self.control = Control(self.url)
 
     def __enter__(self) -> Self:
@@ -83,59 +86,65 @@ class Control:
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/control"
+        self.s3 = ControlS3(self)
 
     def reset(self) -> None:
         """Undo everything; forget the requests."""
-        self._ask("POST", "/reset")
+        self.ask("POST", "/reset")
 
     def advance(self, seconds: float) -> None:
         """Set the vendors' clock ahead."""
-        self._ask("POST", "/clock", {"advance_seconds": seconds})
+        self.ask("POST", "/clock", {"advance_seconds": seconds})
 
     def requests(self) -> Any:
         """The journal: ``count``, ``max_concurrent``, ``refused``, ``requests``."""
-        return self._ask("GET", "/requests")
+        return self.ask("GET", "/requests")
 
     def clear_requests(self) -> None:
         """Forget the requests."""
-        self._ask("DELETE", "/requests")
+        self.ask("DELETE", "/requests")
 
     def fault(
-        self, fault: str, *, match: str = "", times: int = 1, skip: int = 0, **params: Any
+        self,
+        fault: str,
+        *,
+        vendor: str = "everflow",
+        match: str = "",
+        times: int = 1,
+        skip: int = 0,
+        **params: Any,
     ) -> None:
-        """Let a fault happen to Everflow's next requests that match."""
-        given = {"fault": fault, "vendor": "everflow", "match": match, "times": times, "skip": skip}
-        self._ask("POST", "/faults", given | {"params": params})
+        """Let a fault happen to a vendor's next requests that match."""
+        given = {"fault": fault, "vendor": vendor, "match": match, "times": times, "skip": skip}
+        self.ask("POST", "/faults", given | {"params": params})
 
     def clear_faults(self) -> None:
         """Let no more faults happen."""
-        self._ask("DELETE", "/faults")
+        self.ask("DELETE", "/faults")
 
     def latency(self, seconds: float) -> None:
         """Let each answer take so long."""
-        self._ask("POST", "/everflow/latency", {"seconds": seconds})
+        self.ask("POST", "/everflow/latency", {"seconds": seconds})
 
     def limits(self, **limits: Any) -> None:
         """Set limits; what is not given is as documented."""
-        self._ask("POST", "/everflow/limits", limits)
+        self.ask("POST", "/everflow/limits", limits)
 
     def switch(self, **switches: Any) -> None:
         """Turn lasting behaviours on or off."""
-        self._ask("POST", "/everflow/switches", switches)
+        self.ask("POST", "/everflow/switches", switches)
 
     def restate(self, day: date, timezone: str, **changes: int) -> None:
         """Change a day: ``percent``, ``reject``, ``add_conversions``, ``delete_affiliate``."""
         given = {"date": day.isoformat(), "timezone": timezone, **changes}
-        self._ask("POST", "/everflow/restate", given)
+        self.ask("POST", "/everflow/restate", given)
 
     def crowd(
         self, day: date, timezone: str, *, affiliates: int, offers: int, clicks: int = 1
     ) -> None:
         """Replace a day by clicks of each affiliate on each offer."""
         given = {"affiliates": affiliates, "offers": offers, "clicks": clicks}
-        self._ask(
-            "POST", "/everflow/crowd", given | {"date": day.isoformat(), "timezone": timezone}
-        )
+        self.ask("POST", "/everflow/crowd", given | {"date": day.isoformat(), "timezone": timezone})
 
     def totals(self, start: date, end: date, timezone: str) -> Any:
         """What daily stats must say: ``days`` and ``totals``; amounts are text."""
@@ -151,9 +160,10 @@ class Control:
 
     def _asked_span(self, path: str, start: date, end: date, timezone: str) -> Any:
         query = {"from": start.isoformat(), "to": end.isoformat(), "timezone": timezone}
-        return self._ask("GET", f"{path}?{urlencode(query)}")
+        return self.ask("GET", f"{path}?{urlencode(query)}")
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask for anything; gives what is answered."""
         data = None if body is None else msgspec.json.encode(body)
         request = Request(self._url + path, data, method=method)  # noqa: S310 - loopback
         try:
@@ -163,3 +173,66 @@ class Control:
             with error:
                 msg = f"{method} {path}: {error.read().decode()}"
             raise ControlError(msg) from None
+
+
+class ControlS3:
+    """What happens to the bucket.
+
+    Args:
+        control: The control endpoint.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def put(
+        self,
+        key: str,
+        body: bytes | str,
+        *,
+        modified: datetime | None = None,
+        storage_class: str | None = None,
+    ) -> str:
+        """Store an object, dated back perhaps; gives its ETag."""
+        given = {
+            "key": key,
+            "body": base64.b64encode(body.encode() if isinstance(body, str) else body).decode(),
+            "modified": modified.isoformat() if modified else None,
+            "storage_class": storage_class,
+        }
+        return str(self._do("put", **given))
+
+    def export(self, kind: str, day: date, rows: int, *, key: str | None = None) -> str:
+        """Store the export of a day; gives its key."""
+        return str(self._do("export", kind=kind, day=day.isoformat(), rows=rows, key=key))
+
+    def delete(self, key: str) -> None:
+        """Delete an object."""
+        self._do("delete", key=key)
+
+    def touch(self, key: str, modified: datetime) -> None:
+        """Change when an object was stored, as it seems."""
+        self._do("touch", key=key, modified=modified.isoformat())
+
+    def clear(self) -> None:
+        """Delete everything."""
+        self._do("clear")
+
+    def versioning(self, *, on: bool) -> None:
+        """Keep versions."""
+        self._do("versioning", on=on)
+
+    def page_size(self, keys: int) -> None:
+        """List at most so many objects at once."""
+        self._do("page_size", keys=keys)
+
+    def objects(self, prefix: str = "") -> Any:
+        """The objects: ``key``, ``size``, ``etag``."""
+        return self._do("objects", prefix=prefix)
+
+    def totals(self, prefix: str) -> Any:
+        """What queries must say: ``rows``, ``revenue``, ``new_by_state``, ``by_day``."""
+        return self._do("totals", prefix=prefix)
+
+    def _do(self, action: str, **given: Any) -> Any:
+        return self._control.ask("POST", f"/s3/{action}", given)

@@ -20,6 +20,7 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.faults import FAULTS
 from signalroom_sandbox.server import ControlError
+from signalroom_sandbox.sticky_s3.answers import FAULTS as S3_FAULTS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 CUT = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
@@ -80,7 +81,7 @@ RAISED = {
 
 
 def test_all_faults_are_tested():
-    assert sorted([*ANSWERED, *RAISED]) == sorted(FAULTS)
+    assert sorted([*ANSWERED, *RAISED, *S3_FAULTS]) == sorted(FAULTS)
 
 
 @pytest.mark.parametrize("fault", ANSWERED)
@@ -236,9 +237,16 @@ def test_the_command_prints_the_environment():
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(5)]
+            lines = [process.stdout.readline().strip() for _ in range(9)]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
-            assert sorted(told) == ["TAP_EVERFLOW_API_KEY", "TAP_EVERFLOW_API_URL"]
+            assert sorted(told) == [
+                "TAP_EVERFLOW_API_KEY",
+                "TAP_EVERFLOW_API_URL",
+                "TAP_STICKY_S3_AWS_ACCESS_KEY_ID",
+                "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY",
+                "TAP_STICKY_S3_BUCKET",
+                "TAP_STICKY_S3_ENDPOINT_URL",
+            ]
             # The port listens by then, or soon: retries are the client's, nothing sleeps here.
             with requests.Session() as session:
                 retry = requests.adapters.Retry(connect=10, backoff_factor=0.05)

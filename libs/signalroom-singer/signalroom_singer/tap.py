@@ -97,6 +97,11 @@ class SignalRoomTap(Tap):
         session.mount("http://", adapter)
         return session
 
+    def close(self) -> None:
+        """Let go of connections, for programs that go on after the tap."""
+        if "http_session" in vars(self):
+            self.http_session.close()
+
     # Click runs these before the SDK's handler of errors is in place: without them a traceback
     # would go to the terminal unseen by any log, and so unredacted.
 

@@ -1,0 +1,7 @@
+"""Sticky.io's exports on S3, stood in for by moto."""
+
+from __future__ import annotations
+
+from signalroom_sandbox.sticky_s3.bucket import ACCESS_KEY, SECRET, StickyS3
+
+__all__ = ["ACCESS_KEY", "SECRET", "StickyS3"]

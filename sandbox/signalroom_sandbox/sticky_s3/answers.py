@@ -1,0 +1,125 @@
+"""What S3 says when it says no, and the faults that only S3 has."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: In a request's scope: what the object has to become before it is answered.
+SWAP = "signalroom.swap"
+
+
+def refusal(code: str, status: int, text: str, *, more: str = "") -> bytes:
+    """An error as S3 writes it.
+
+    Args:
+        code: S3's name of it.
+        status: Its HTTP status.
+        text: Its sentence.
+        more: Further elements.
+    """
+    _ = status
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{text}</Message>{more}"
+        "<RequestId>0A49CE4060975EAC</RequestId></Error>"
+    ).encode()
+
+
+async def answer(
+    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """Send an answer in XML.
+
+    Args:
+        send: Where to.
+        status: Its HTTP status.
+        body: Its body.
+        headers: Besides those that say what the body is.
+    """
+    told = [(b"content-type", b"application/xml"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*told, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _refused(
+    code: str,
+    status: int,
+    text: str,
+    *,
+    more: str = "",
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> Any:
+    async def act(_: ASGIApp, scope: Scope, receive: Receive, send: Send, __: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        # To HEAD there is no body, and so no code.
+        body = b"" if scope["method"] == "HEAD" else refusal(code, status, text, more=more)
+        await answer(send, status, body, headers)
+
+    return act
+
+
+def _plain(status: int, body: bytes) -> Any:
+    async def act(_: ASGIApp, __: Scope, receive: Receive, send: Send, ___: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await answer(send, status, body)
+
+    return act
+
+
+async def _slow(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: Any) -> None:
+    """Send half of the answer, and the rest after a while."""
+    messages: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, keep)
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    half = len(body) // 2
+    await send(messages[0])
+    await send({"type": "http.response.body", "body": body[:half], "more_body": True})
+    await asyncio.sleep(params.get("seconds", 5))
+    await send({"type": "http.response.body", "body": body[half:]})
+
+
+async def _swap(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: Any) -> None:
+    await app({**scope, SWAP: params["text"]}, receive, send)
+
+
+_ELSEWHERE = "sticky-713-data-repo.s3.eu-west-1.amazonaws.com"
+FAULTS: dict[str, Any] = {
+    "slow_down": _refused("SlowDown", 503, "Please reduce your request rate."),
+    "s3_500": _refused("InternalError", 500, "We encountered an internal error."),
+    "s3_403": _refused("AccessDenied", 403, "Access Denied"),
+    "s3_404": _refused("NoSuchKey", 404, "The specified key does not exist."),
+    "s3_412": _refused("PreconditionFailed", 412, "At least one of the pre-conditions failed"),
+    "invalid_access_key": _refused(
+        "InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist."
+    ),
+    "signature_mismatch": _refused(
+        "SignatureDoesNotMatch", 403, "The request signature we calculated does not match."
+    ),
+    "expired_token": _refused("ExpiredToken", 400, "The provided token has expired."),
+    "permanent_redirect": _refused(
+        "PermanentRedirect",
+        301,
+        "The bucket you are attempting to access must be addressed using the specified endpoint.",
+        more=f"<Endpoint>{_ELSEWHERE}</Endpoint>",
+        headers=((b"x-amz-bucket-region", b"eu-west-1"),),
+    ),
+    "assume_role_denied": _plain(
+        403,
+        b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+        b"<Type>Sender</Type><Code>AccessDenied</Code><Message>User is not authorized to perform: "
+        b"sts:AssumeRole</Message></Error><RequestId>1</RequestId></ErrorResponse>",
+    ),
+    "unparsable_listing": _plain(200, b"<ListBucketResult><Contents><Key>orders-crea"),
+    "slow_body": _slow,
+    "swap": _swap,
+}

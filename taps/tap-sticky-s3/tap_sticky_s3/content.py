@@ -1,0 +1,136 @@
+"""An object's bytes as UTF-8 text, however it was packed and encoded."""
+
+from __future__ import annotations
+
+import codecs
+import zlib
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from signalroom_singer import TapError
+from tap_sticky_s3.dialect import AUTO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_LAYERS = 2  # a .csv.gz that was also sent with Content-Encoding: gzip
+_UNPACKED_AT_ONCE = 1 << 20
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<error")
+_PAGE_BYTES = 512
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_MARK = "\ufeff"
+
+
+class BadFileError(TapError):
+    """A file is not what it should be.
+
+    Args:
+        name: The file.
+        reason: What is wrong with it.
+        line: In which line; the first is 1.
+    """
+
+    def __init__(self, name: str, reason: str, *, line: int | None = None) -> None:
+        super().__init__(f"{name}{f', line {line}' if line else ''}: {reason}")
+        self.reason = reason
+        self.line = line
+
+
+def text_of(
+    chunks: Iterable[bytes], *, name: str, encoding: str = AUTO, complete: bool = True
+) -> Iterator[bytes]:
+    """Unpack and decode.
+
+    Args:
+        chunks: The object's bytes, however they are cut.
+        name: What the file is called in errors.
+        encoding: Python's name of it, or `auto`.
+        complete: Whether the bytes are all that there are; else they may end anywhere.
+
+    Yields:
+        The text in UTF-8, without a byte order mark. That it is valid is for the reader to see,
+        where it was UTF-8 already.
+
+    Raises:
+        BadFileError: If it cannot be unpacked or decoded, or is a web page.
+    """
+    for _ in range(_LAYERS + 1):
+        first, chunks = _peeked(chunks, len(_ZIP))
+        if first.startswith(_ZIP):
+            msg = "it is a ZIP archive. Have it exported as plain CSV or gzip."
+            raise BadFileError(name, msg)
+        if not first.startswith(_GZIP):
+            break
+        chunks = _unpacked(chunks, name, complete=complete)
+    first, chunks = _peeked(chunks, _PAGE_BYTES)
+    if encoding == AUTO:
+        encoding = next((named for mark, named in _MARKS if first.startswith(mark)), "utf-8")
+    if first.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(_PAGES):
+        msg = "it is a web page or an error in XML, not an export. Have it delivered again."
+        raise BadFileError(name, msg)
+    if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
+        return _without_mark(chunks)
+    return _transcoded(chunks, encoding, name, complete=complete)
+
+
+def _peeked(chunks: Iterable[bytes], count: int) -> tuple[bytes, Iterable[bytes]]:
+    """Look at the first bytes; gives them, and all of them again."""
+    remaining, first = iter(chunks), b""
+    while len(first) < count and (more := next(remaining, None)) is not None:
+        first += more
+    return first, chain([first], remaining)
+
+
+def _unpacked(chunks: Iterable[bytes], name: str, *, complete: bool) -> Iterator[bytes]:
+    """Unpack gzip, with all its members: zlib would stop after the first without a word."""
+    member = None
+    for chunk in chunks:
+        packed = chunk
+        while packed:
+            if member is None:
+                packed = packed.lstrip(b"\0")  # padding
+                if not packed:
+                    break
+                member = zlib.decompressobj(wbits=31)
+            try:
+                yield member.decompress(packed, _UNPACKED_AT_ONCE)
+            except zlib.error as error:
+                msg = f"its gzip is damaged ({error}). Have it delivered again."
+                raise BadFileError(name, msg) from None
+            packed = member.unconsumed_tail or member.unused_data
+            if member.eof:
+                member = None
+    if member is not None and complete:
+        msg = "its gzip ends too early: the upload was cut. Have it delivered again."
+        raise BadFileError(name, msg)
+
+
+def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    _, chunks = _peeked(chunks, len(codecs.BOM_UTF8))
+    for number, chunk in enumerate(chunks):
+        yield chunk.removeprefix(codecs.BOM_UTF8) if number == 0 else chunk
+
+
+def _transcoded(
+    chunks: Iterable[bytes], encoding: str, name: str, *, complete: bool
+) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    begun, line = False, 1
+    for chunk in chain(chunks, [None]):
+        try:
+            text = decoder.decode(chunk or b"", final=chunk is None and complete)
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].decode(encoding, errors="ignore").count("\n")
+            msg = f"it is not encoded in {encoding}. Set `encoding`."
+            raise BadFileError(name, msg, line=line) from None
+        if not begun and text:
+            begun, text = True, text.removeprefix(_MARK)
+        line += text.count("\n")
+        yield text.encode()

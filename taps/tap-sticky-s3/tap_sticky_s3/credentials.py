@@ -1,0 +1,70 @@
+"""Who asks: keys, a profile, the machine's own role, or a role that is assumed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import exceptions as boto_errors
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    DeferredRefreshableCredentials,
+)
+
+from tap_sticky_s3.refusals import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def session_of(config: Mapping[str, Any]) -> boto3.Session:
+    """Make a session by the settings.
+
+    Keys win over a profile, and a profile over what boto3 finds by itself (environment, shared
+    files, web identity, ECS, EC2). A role is assumed by these, and again before it expires.
+
+    Args:
+        config: The tap's settings.
+
+    Raises:
+        TapError: If the settings name a profile that is not there, or half of a key.
+    """
+    try:
+        session = boto3.Session(
+            aws_access_key_id=config.get("aws_access_key_id"),
+            aws_secret_access_key=config.get("aws_secret_access_key"),
+            aws_session_token=config.get("aws_session_token"),
+            profile_name=None if config.get("aws_access_key_id") else config.get("aws_profile"),
+            region_name=config.get("region"),
+        )
+    except (boto_errors.BotoCoreError, ValueError) as error:
+        raise explained(error, "use the credentials", config) from error
+    if role := config.get("role_arn"):
+        _assume(session, role, config)
+    return session
+
+
+def _assume(session: boto3.Session, role: str, config: Mapping[str, Any]) -> None:
+    """Let a session act as a role, with credentials that renew themselves: a backfill is long."""
+    core = session._session  # noqa: SLF001 - boto3 has no way of its own to do this
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise explained(boto_errors.NoCredentialsError(), f"assume the role {role}", config)
+    arguments = {
+        "RoleSessionName": config["role_session_name"],
+        "ExternalId": config.get("external_id"),
+    }
+    fetcher = AssumeRoleCredentialFetcher(
+        core.create_client,
+        credentials,
+        role,
+        extra_args={name: value for name, value in arguments.items() if value},
+    )
+
+    def fetch() -> Any:
+        try:
+            return fetcher.fetch_credentials()
+        except (boto_errors.BotoCoreError, boto_errors.ClientError) as error:
+            raise explained(error, f"assume the role {role}", config) from error
+
+    core._credentials = DeferredRefreshableCredentials(fetch, "assume-role")  # noqa: SLF001

@@ -1,0 +1,191 @@
+"""One file: from S3 into a Parquet file with the stream's columns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
+from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
+from tap_sticky_s3.content import BadFileError
+from tap_sticky_s3.refusals import RefusedObjectError
+from tap_sticky_s3.rows import NeedMoreError, RowReader, read_header
+from tap_sticky_s3.selection import name_date
+from tap_sticky_s3.spool import ReadFile, write
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from tap_sticky_s3.client import Bucket, S3Object
+    from tap_sticky_s3.dialect import Dialect
+    from tap_sticky_s3.spool import Spool
+
+_HEADER_BYTES = 64 << 10
+_ROW_ID = "_row_id"
+_MOMENT = pa.timestamp("us", "UTC")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a stream.
+
+    Attributes:
+        known: All that it has.
+        selected: Those that are wanted, in their order.
+        client_id: The client's tag, if there is one.
+    """
+
+    known: frozenset[str]
+    selected: tuple[str, ...]
+    client_id: str | None = None
+
+
+class FileReader:
+    """Reads a table's files; in several threads at once.
+
+    Args:
+        bucket: Where they are.
+        dialect: How they are written.
+        spool: Where they go.
+        config: The tap's settings.
+        logger: Where it is told what happens.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        dialect: Dialect,
+        spool: Spool,
+        config: Mapping[str, Any],
+        logger: logging.Logger,
+    ) -> None:
+        self._bucket = bucket
+        self._dialect = dialect
+        self._spool = spool
+        self._tries: int = config["max_tries"]
+        self._logger = logger
+
+    def header(self, thing: S3Object) -> list[str]:
+        """Read a file's header; of a file that is bad or gone, nothing: it will be told of.
+
+        Args:
+            thing: The file.
+        """
+        size = _HEADER_BYTES
+        while True:
+            try:
+                chunks = self._bucket.read(thing, size)
+                complete = size >= thing.size
+                name = self._name(thing)
+                return read_header(chunks, self._dialect, name=name, complete=complete) or []
+            except NeedMoreError:
+                size *= 8
+            except (BadFileError, RefusedObjectError, ObjectChangedError, ObjectGoneError):
+                return []
+
+    def read(self, thing: S3Object, layout: Layout) -> ReadFile | None:
+        """Read a file, whole.
+
+        Args:
+            thing: The file.
+            layout: The stream's columns.
+
+        Returns:
+            Its rows, or why there are none; nothing if it is gone.
+
+        Raises:
+            TapError: If S3 fails.
+        """
+        for _ in range(self._tries):
+            path = self._spool.new_path()
+            try:
+                return self._read(thing, layout, path)
+            except ObjectChangedError:
+                self._logger.info("%s was overwritten: reading the new version", thing.key)
+                self._spool.drop(path)
+            except (BadFileError, RefusedObjectError) as error:
+                self._spool.drop(path)
+                return ReadFile(thing, error=error)
+            except ObjectGoneError:
+                self._spool.drop(path)
+                return None
+            try:
+                thing = self._bucket.head(thing.key)
+            except ObjectGoneError:
+                return None
+        msg = (
+            f"{self._name(thing)} was overwritten {self._tries} times while it was read. Run "
+            "again when it has come to rest, or set `settle_seconds`."
+        )
+        raise TapError(msg)
+
+    def _name(self, thing: S3Object) -> str:
+        return f"{self._bucket.name}/{thing.key}"
+
+    def _read(self, thing: S3Object, layout: Layout, path: Path) -> ReadFile:
+        name = self._name(thing)
+        constants = {
+            "_file_name": name,
+            "_file_date": name_date(thing.key),
+            "_file_etag": thing.etag,
+            "_file_last_modified": thing.modified,
+            CLIENT_ID: layout.client_id,
+            LOADED_AT: datetime.now(UTC),
+        }
+        constants = {name: constants[name] for name in layout.selected if name in constants}
+        rows = RowReader(self._bucket.read(thing), self._dialect, name=name)
+        write(path, self._shaped(rows, layout, constants), list(constants))
+        return ReadFile(
+            thing,
+            path=path if path.exists() else None,
+            constants=constants,
+            header=rows.header or [],
+            rows=rows.row_count,
+            short=rows.short_rows,
+            long=rows.long_rows,
+            skipped=rows.skipped_rows,
+        )
+
+    def _shaped(
+        self, rows: RowReader, layout: Layout, constants: Mapping[str, Any]
+    ) -> Iterator[pa.RecordBatch]:
+        """Give a file's rows the stream's columns."""
+        for batch in rows:
+            # Only of a file that was overwritten after its header was read.
+            unknown = [
+                name
+                for name in batch.schema.names
+                if name not in layout.known and name not in {_ROW_ID, EXTRA}
+            ]
+            if unknown:
+                batch = _with_extra(batch, unknown)  # noqa: PLW2901 - the same rows
+            arrays = [_column(name, batch, constants) for name in layout.selected]
+            yield pa.RecordBatch.from_arrays(arrays, names=list(layout.selected))
+
+
+def _column(name: str, batch: pa.RecordBatch, constants: Mapping[str, Any]) -> pa.Array:
+    if name in constants:
+        value = constants[name]
+        kind = _MOMENT if isinstance(value, datetime) else pa.string()
+        return pa.repeat(pa.scalar(value, kind), batch.num_rows)
+    if name in batch.schema.names:
+        return batch.column(name)
+    return pa.nulls(batch.num_rows, pa.string())
+
+
+def _with_extra(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Keep columns that the stream does not have in `_extra`."""
+    cells = batch.select(names).to_pylist()
+    extras = batch.column(EXTRA).to_pylist()
+    merged = [
+        json.dumps({**row, **json.loads(extra or "{}")}, ensure_ascii=False)
+        for row, extra in zip(cells, extras, strict=True)
+    ]
+    index = batch.schema.get_field_index(EXTRA)
+    return batch.set_column(index, EXTRA, pa.array(merged, pa.string()))

@@ -1,0 +1,102 @@
+"""What S3 says no to, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore import exceptions as boto_errors
+
+from signalroom_singer import TapError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class RefusedObjectError(TapError):
+    """One object may not be read; the others may."""
+
+
+_ADVICE = {
+    "NoSuchBucket": "There is no such bucket. Check `bucket` (and `endpoint_url`, if set).",
+    "InvalidAccessKeyId": "Check `aws_access_key_id`: S3 does not know it.",
+    "SignatureDoesNotMatch": "Check `aws_secret_access_key`: it does not belong to the key id.",
+    "InvalidToken": "Check `aws_session_token`.",
+    "ExpiredToken": (
+        "The credentials have expired. Set new ones; or `role_arn` or `aws_profile`, whose "
+        "credentials renew themselves."
+    ),
+    "RequestTimeTooSkewed": "Set this machine's clock.",
+    "PermanentRedirect": "The bucket is in another region: set `region`{region}.",
+    "AuthorizationHeaderMalformed": "The bucket is in another region: set `region`{region}.",
+    "IllegalLocationConstraintException": "The bucket is in another region: set `region`{region}.",
+    "301": "The bucket is in another region: set `region`{region}.",
+    "InvalidObjectState": (
+        "It is archived. Restore it, or leave it out by `pattern` or `file_date_from`."
+    ),
+}
+_ARCHIVED = "InvalidObjectState"
+_DENIED = {"AccessDenied", "403", "AllAccessDisabled"}
+_RIGHTS = {
+    "list_objects_v2": "s3:ListBucket on the bucket",
+    "ListObjectsV2": "s3:ListBucket on the bucket",
+    "GetObject": "s3:GetObject on the object (and kms:Decrypt, if a KMS key encrypts it)",
+    "HeadObject": "s3:GetObject on the object",
+    "AssumeRole": "sts:AssumeRole, and the role has to trust it (`external_id`?)",
+}
+_FILE_OPERATIONS = {"GetObject", "HeadObject"}
+
+
+def explained(
+    error: Exception, doing: str, config: Mapping[str, Any], *, tries: int = 0
+) -> TapError:
+    """Make a sentence of an error.
+
+    Args:
+        error: botocore's.
+        doing: What was tried, as it goes on after "Cannot".
+        config: The tap's settings.
+        tries: How often it was tried.
+
+    Returns:
+        The error to raise; a `RefusedObjectError` if it is about one object alone.
+    """
+    if isinstance(error, boto_errors.ClientError):
+        return _of_client_error(error, doing, tries)
+    if isinstance(error, (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError)):
+        advice = (
+            "there are no credentials, or half of them. Set `aws_access_key_id` and "
+            "`aws_secret_access_key`, or `aws_profile`, or run where a role is attached."
+        )
+    elif isinstance(error, boto_errors.ProfileNotFound):
+        advice = f"there is no profile {config.get('aws_profile')!r}: see `aws configure list`."
+    elif isinstance(error, boto_errors.NoRegionError):
+        advice = "the region is not known: set `region`."
+    elif isinstance(error, (boto_errors.ConnectionError, boto_errors.HTTPClientError)):
+        where = config.get("endpoint_url") or "S3"
+        advice = f"{where} does not answer ({type(error).__name__})"
+        advice += f", after {tries} tries." if tries else "."
+        advice += " Check the network" + (
+            " and `endpoint_url`." if config.get("endpoint_url") else "."
+        )
+    else:
+        advice = f"{type(error).__name__}: {error}" + (f", after {tries} tries" if tries else "")
+    return TapError(f"Cannot {doing}: {advice}")
+
+
+def _of_client_error(error: boto_errors.ClientError, doing: str, tries: int) -> TapError:
+    answer = error.response["Error"]
+    code = str(answer.get("Code", ""))
+    operation = error.operation_name
+    headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+    if code in _DENIED:
+        advice = f"Access is denied. It needs {_RIGHTS.get(operation, operation)}."
+    else:
+        region = headers.get("x-amz-bucket-region") or answer.get("Region")
+        advice = _ADVICE.get(code, str(answer.get("Message", ""))).replace(
+            "{region}", f" to {region}" if region else ""
+        )
+    kind = TapError
+    if operation in _FILE_OPERATIONS and (code in _DENIED or code == _ARCHIVED):
+        kind = RefusedObjectError
+    after = f" after {tries} tries" if tries else ""
+    return kind(f"Cannot {doing}{after} ({code}): {advice}")

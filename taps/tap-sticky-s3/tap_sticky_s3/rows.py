@@ -1,0 +1,298 @@
+"""A file's rows: CSV into columns of text.
+
+Two engines have one contract. Arrow's reads blocks whose quotes are all where they belong. Python's
+reads what is left, row by row, and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from signalroom_singer import EXTRA
+from tap_sticky_s3.careful import CELL_BYTES, RECORD_BYTES, Records, line_ends
+from tap_sticky_s3.content import BadFileError, text_of
+from tap_sticky_s3.names import column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tap_sticky_s3.dialect import Dialect
+
+ROW_ID = "_row_id"
+SURPLUS = "_surplus"
+_BLOCK = 4 << 20
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 4096, 4 << 20
+_MARK = "\ufeff".encode()
+
+Engine = Literal["either", "careful"]
+
+
+class NeedMoreError(Exception):
+    """The header does not end in what is there."""
+
+
+def read_header(
+    chunks: Iterable[bytes], dialect: Dialect, *, name: str, complete: bool = True
+) -> list[str] | None:
+    """Read a file's header.
+
+    Args:
+        chunks: The file's bytes; the first of them will do.
+        dialect: How it is written.
+        name: What it is called in errors.
+        complete: Whether these are all its bytes.
+
+    Returns:
+        The header's cells; nothing if the file is empty.
+
+    Raises:
+        NeedMoreError: If the header does not end in these bytes.
+        BadFileError: If the file cannot be read.
+    """
+    text = text_of(chunks, name=name, encoding=dialect.encoding, complete=complete)
+    records = Records(text, dialect, name=name, complete=complete)
+    header = next((cells for cells in records if cells), None)
+    if header is None and not complete:
+        raise NeedMoreError
+    if header is not None:
+        _check(header, name)
+    return header
+
+
+def _check(header: Sequence[str], name: str) -> None:
+    if not any(cell.strip() for cell in header):
+        msg = "its header is empty. Have it delivered again, with the columns' names."
+        raise BadFileError(name, msg, line=1)
+
+
+class RowReader:
+    """Reads a file.
+
+    Iterating gives batches: a text column for each of the header's cells, named as
+    `column_names` has it; then `_row_id`, which counts all rows from 0, also those that are left
+    out; then `_extra`, a JSON object where a row has more cells than there are columns. Lines
+    without any character are no rows.
+
+    Args:
+        chunks: The file's bytes.
+        dialect: How it is written.
+        name: What it is called in errors.
+        block_bytes: How much is read at once.
+        engine: Whether only the careful one may be used.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        dialect: Dialect,
+        *,
+        name: str,
+        block_bytes: int = _BLOCK,
+        engine: Engine = "either",
+    ) -> None:
+        self.header: list[str] | None = None
+        self.row_count = 0
+        self.short_rows = 0
+        self.long_rows = 0
+        self.skipped_rows = 0
+        self._name = name
+        self._dialect = dialect
+        self._block_bytes = block_bytes
+        self._careful = engine == "careful" or not dialect.is_plain
+        self._text = text_of(chunks, name=name, encoding=dialect.encoding)
+        self._lines = 0  # before the block at hand
+        self._quote = (dialect.quotechar or "").encode()
+        self._columns: list[str] = []
+        self._held: list[bytes] = []  # after the block at hand
+        self._nulls = dialect.nulls
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        text: Iterator[bytes] = self._text
+        records = Records(text, self._dialect, name=self._name)
+        self.header = next((cells for cells in records if cells), None)
+        if self.header is None:
+            return
+        _check(self.header, self._name)
+        self._columns = column_names(self.header)
+        self._lines = records.line
+        text = records.rest()
+        if self._careful:
+            yield from self._read_carefully(text)
+            return
+        for block in self._blocks(text):
+            if not self._is_clean(block):
+                # Where its last row ends is not sure either.
+                yield from self._read_carefully(chain([block], self._held, text))
+                return
+            batch = self._read_fast(block)
+            if batch is None:
+                yield from self._read_carefully([block])
+            else:
+                yield batch
+                self._lines += line_ends(block)
+
+    # Blocks.
+
+    def _blocks(self, text: Iterator[bytes]) -> Iterator[bytes]:
+        """Cut the text at ends of rows."""
+        size, wanted = 0, self._block_bytes
+        for chunk in text:
+            self._held.append(chunk)
+            size += len(chunk)
+            if size < wanted:
+                continue
+            joined = b"".join(self._held)
+            end = self._last_end(joined)
+            if end == 0:
+                if size > RECORD_BYTES:
+                    msg = (
+                        f"a row is longer than {RECORD_BYTES >> 20} MiB, or a quote is never "
+                        "closed."
+                    )
+                    raise BadFileError(self._name, msg, line=self._lines + 1)
+                # Longer by half before it is looked at again, or it would take the square.
+                self._held, wanted = [joined], size + size // 2
+                continue
+            self._held, wanted = [joined[end:]], self._block_bytes
+            size = len(joined) - end
+            yield joined[:end]
+        last, self._held = b"".join(self._held), []
+        if last:
+            yield last
+
+    def _last_end(self, block: bytes) -> int:
+        """Where the last whole row ends: after the last line end that is outside of quotes."""
+        # A carriage return at the very end may be half of a line end.
+        end = len(block) - block.endswith(b"\r")
+        inside = block.count(self._quote, 0, end) % 2 if self._quote else 0
+        while True:
+            at = max(block.rfind(b"\n", 0, end), block.rfind(b"\r", 0, end))
+            if at < 0:
+                return 0
+            if self._quote:
+                inside ^= block.count(self._quote, at, end) % 2
+            if not inside:
+                return at + 1
+            end = at
+
+    def _is_clean(self, block: bytes) -> bool:
+        """Whether all quotes are around cells, or doubled within."""
+        if block.startswith(_MARK):
+            return False  # Arrow takes it for the file's
+        if not self._quote or self._quote not in block:
+            return True
+        characters = pa.Array.from_buffers(pa.uint8(), len(block), [None, pa.py_buffer(block)])
+        at = pc.indices_nonzero(pc.equal(characters, self._quote[0])).cast(pa.int64())
+        if len(at) % 2:
+            return False
+        numbers = pa.array(range(0, len(at), 2))
+        before = pc.subtract(at.take(numbers), 1)
+        after = pc.add(at.take(pc.add(numbers, 1)), 1)
+        # The first may be at the beginning, and the last at the end.
+        before = before.filter(pc.greater_equal(before, 0))
+        after = after.filter(pc.less(after, len(block)))
+        neighbours = pa.array(b"\r\n" + self._quote + self._dialect.delimiter.encode(), pa.uint8())
+        return all(
+            pc.all(pc.is_in(characters.take(places), neighbours)).as_py() is not False
+            for places in (before, after)
+        )
+
+    # Engines.
+
+    def _read_fast(self, block: bytes) -> pa.RecordBatch | None:
+        """Read a block by Arrow; nothing if it has rows that are too short or too long."""
+        nulls = [*self._nulls]
+        try:
+            table = arrow_csv.read_csv(
+                pa.BufferReader(block),
+                read_options=arrow_csv.ReadOptions(
+                    column_names=self._columns, block_size=len(block) + 1, use_threads=False
+                ),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self._dialect.delimiter,
+                    quote_char=self._dialect.quotechar or False,
+                    double_quote=True,
+                    newlines_in_values=True,
+                    ignore_empty_lines=True,
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=dict.fromkeys(self._columns, pa.string()),
+                    null_values=nulls,
+                    strings_can_be_null=bool(nulls),
+                    quoted_strings_can_be_null=True,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        if len(block) > CELL_BYTES and any(
+            (pc.max(pc.binary_length(column)).as_py() or 0) > CELL_BYTES for column in table.columns
+        ):
+            return None
+        if table.num_rows == 0:
+            return None
+        (batch,) = table.combine_chunks().to_batches()
+        first, self.row_count = self.row_count, self.row_count + batch.num_rows
+        return self._batch(
+            batch.columns,
+            range(first, self.row_count),
+            pa.nulls(batch.num_rows, pa.string()),
+        )
+
+    def _read_carefully(self, text: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
+        width = len(self._columns)
+        records = Records(text, self._dialect, name=self._name, line=self._lines)
+        rows: list[Sequence[str | None]] = []
+        numbers: list[int] = []
+        extras: list[str | None] = []
+        size = records.read
+        for cells in records:
+            if not cells:
+                continue
+            number, self.row_count = self.row_count, self.row_count + 1
+            if len(cells) != width and not self._accepts(len(cells), records):
+                continue
+            row: list[str | None] = [None if cell in self._nulls else cell for cell in cells]
+            rows.append([*row[:width], *[None] * (width - len(row))])
+            numbers.append(number)
+            extras.append(_surplus(cells[width:]))
+            if len(rows) >= _ROWS_AT_ONCE or records.read - size > _BYTES_AT_ONCE:
+                yield self._batch(list(zip(*rows, strict=True)), numbers, extras)
+                rows, numbers, extras, size = [], [], [], records.read
+        if rows:
+            yield self._batch(list(zip(*rows, strict=True)), numbers, extras)
+        self._lines = records.line
+
+    def _accepts(self, count: int, records: Records) -> bool:
+        """Count a row that is too short or too long; says whether to load it."""
+        width = len(self._columns)
+        if self._dialect.on_bad_row == "error":
+            msg = (
+                f"a row has {count} cells, the header {width}. Have it corrected, or set "
+                "`on_bad_row`."
+            )
+            raise BadFileError(self._name, msg, line=records.began)
+        if count < width:
+            self.short_rows += 1
+        else:
+            self.long_rows += 1
+        if self._dialect.on_bad_row == "skip":
+            self.skipped_rows += 1
+            return False
+        return True
+
+    def _batch(
+        self, columns: Sequence[object], numbers: Sequence[int], extras: Sequence[str | None]
+    ) -> pa.RecordBatch:
+        arrays = [pa.array(column, pa.string()) for column in columns]
+        arrays += [pa.array(numbers, pa.int64()), pa.array(extras, pa.string())]
+        return pa.RecordBatch.from_arrays(arrays, names=[*self._columns, ROW_ID, EXTRA])
+
+
+def _surplus(cells: Sequence[str]) -> str | None:
+    return json.dumps({SURPLUS: cells}, ensure_ascii=False) if cells else None

@@ -1,0 +1,421 @@
+"""The streams: a table of files each, and the files themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
+from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.mapper import SameRecordTransform
+from typing_extensions import override
+
+from signalroom_singer import (
+    CLIENT_ID,
+    EXTRA,
+    LOADED_AT,
+    ReadAhead,
+    SignalRoomStream,
+    TapError,
+    utc_isoformat,
+)
+from tap_sticky_s3.columns import KNOWN
+from tap_sticky_s3.files import FileReader, Layout
+from tap_sticky_s3.ledger import Ledger
+from tap_sticky_s3.names import column_names
+from tap_sticky_s3.selection import Filter, name_date
+from tap_sticky_s3.types import ColumnType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
+
+    from tap_sticky_s3.client import S3Object
+    from tap_sticky_s3.spool import ReadFile
+    from tap_sticky_s3.tap import TapStickyS3
+
+FILE_NAME, ROW_ID = "_file_name", "_row_id"
+_INCREMENTAL = "INCREMENTAL"
+_PARQUET = BaseBatchFileEncoding(format="parquet")
+_HEADERS_AT_DISCOVERY = 5
+# A state names every file: where there are many, one after each of them would cost more than
+# the files do.
+_MANY_FILES, _STATE_SECONDS = 500, 1.0
+
+_METADATA = th.PropertiesList(
+    th.Property(FILE_NAME, th.StringType, description="The bucket, a slash, and the file's key"),
+    th.Property(ROW_ID, th.IntegerType, description="Which row of the file; the first is 0"),
+    th.Property("_file_date", th.StringType, description="The first date in the key, YYYY-MM-DD"),
+    th.Property("_file_etag", th.StringType, description="Which version of the file"),
+    th.Property(
+        "_file_last_modified", th.DateTimeType, description="When that version was stored (UTC)"
+    ),
+).to_dict()["properties"]
+
+
+class StickyStream(SignalRoomStream):
+    """A stream whose progress is not a bookmark but the files that are done."""
+
+    # No state but after a file.
+    STATE_MSG_FREQUENCY = sys.maxsize
+
+    _tap: TapStickyS3
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize as the SDK does."""
+        super().__init__(*args, **kwargs)
+        self.forced_replication_method = _INCREMENTAL
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        # Read whole, all rows of files that are not there any more would have to go.
+        self.forced_replication_method = _INCREMENTAL
+
+    @override
+    def _increment_stream_state(self, latest_record: Record, **_: Any) -> None:
+        """Do nothing: a row more is no progress, a file more is."""
+
+
+class Files(StickyStream):
+    """The files that were read: a row for each version. Written by the tables, as they go."""
+
+    name = "files"
+    primary_keys: ClassVar[tuple[str, ...]] = (FILE_NAME, "_file_etag")
+    schema = th.PropertiesList(
+        th.Property(FILE_NAME, th.StringType, required=True),
+        th.Property("_file_etag", th.StringType, required=True),
+        th.Property("_file_date", th.StringType, description="The first date in the key"),
+        th.Property("_file_last_modified", th.DateTimeType),
+        th.Property("table_name", th.StringType, description="The stream with its rows"),
+        th.Property("bucket", th.StringType),
+        th.Property("key", th.StringType),
+        th.Property("size", th.IntegerType, description="Bytes, as they are stored"),
+        th.Property("status", th.StringType, description="loaded, or bad"),
+        th.Property("error", th.StringType, description="Why it is bad"),
+        th.Property(
+            "row_count",
+            th.IntegerType,
+            description="Rows, also those skipped: `_row_id` is less in all rows of this version",
+        ),
+        th.Property("short_row_count", th.IntegerType, description="Rows with too few cells"),
+        th.Property("long_row_count", th.IntegerType, description="Rows with too many cells"),
+        th.Property("skipped_row_count", th.IntegerType, description="Rows that were left out"),
+        th.Property("header", th.ArrayType(th.StringType), description="As the file has it"),
+        th.Property("header_hash", th.StringType, description="The same for the same header"),
+    ).to_dict()
+
+    _announced = False
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        return ()
+
+    @override
+    def get_batch_config(self, config: Any) -> None:
+        return None
+
+    @override
+    def _write_schema_message(self) -> None:
+        if not self._announced:
+            self._announced = True
+            super()._write_schema_message()
+
+    def note(self, file: ReadFile, table: str, bucket: str) -> None:
+        """Write the row of a file.
+
+        Args:
+            file: The file.
+            table: The stream with its rows.
+            bucket: Where it is.
+        """
+        if not self.selected:
+            return
+        self._write_schema_message()
+        thing, header = file.thing, list(file.header)
+        row = {
+            FILE_NAME: f"{bucket}/{thing.key}",
+            "_file_etag": thing.etag,
+            "_file_date": name_date(thing.key),
+            "_file_last_modified": utc_isoformat(thing.modified),
+            "table_name": table,
+            "bucket": bucket,
+            "key": thing.key,
+            "size": thing.size,
+            "status": "bad" if file.error else "loaded",
+            "error": str(file.error) if file.error else None,
+            "row_count": None if file.error else file.rows,
+            "short_row_count": file.short,
+            "long_row_count": file.long,
+            "skipped_row_count": file.skipped,
+            "header": header,
+            "header_hash": hashlib.sha256(json.dumps(header).encode()).hexdigest(),
+        }
+        if record := self.post_process(row):
+            self._write_record_message(record)
+
+
+class Table(StickyStream):
+    """The rows of all files under a prefix.
+
+    Args:
+        tap: The tap.
+        name: The stream's and the table's name.
+        prefix: What the files' keys begin with.
+        pattern: What the keys have to match.
+    """
+
+    def __init__(self, tap: TapStickyS3, name: str, prefix: str, pattern: str) -> None:
+        self._prefix = prefix
+        self._types = {
+            column: ColumnType(text) for column, text in tap.config["column_types"].items()
+        }
+        columns = {column: self._schema_of(column) for column in KNOWN.get(name, ())}
+        super().__init__(
+            tap,
+            {"type": "object", "properties": {**_METADATA, **columns}},
+            name,
+            primary_keys=(FILE_NAME, ROW_ID),
+        )
+        self._filter = Filter(tap.config, pattern)
+        self._bad: list[TapError] = []
+        self._state_written = 0.0
+
+    def _schema_of(self, column: str) -> dict[str, Any]:
+        if column in self._types:
+            return self._types[column].schema
+        return {"type": ["string", "null"]}
+
+    # What to read.
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.get_context_state(None), self.name)
+
+    @cached_property
+    def _listed(self) -> list[S3Object]:
+        """The table's files; asked for once a run."""
+        found = self._tap.bucket.objects(self._prefix)
+        return [thing for thing in found if self._filter.is_of_table(thing)]
+
+    @cached_property
+    def _due(self) -> list[S3Object]:
+        """The files to read in this run."""
+        if taken := self._ledger.take_over(self._listed):
+            self.logger.info(
+                "The state of an earlier pipeline stands for %d files: they count as loaded", taken
+            )
+        by_time = self.config["reload_on"] == "last_modified"
+        new = [thing for thing in self._listed if not self._ledger.has(thing, by_time=by_time)]
+        due = self._filter.of_this_run(thing for thing in new if self._filter.wants(thing))
+        self.logger.info(
+            "%s/%s: %d files, %d not loaded, reading %d",
+            *(self._tap.bucket.name, self._prefix, len(self._listed), len(new), len(due)),
+        )
+        self._warn_of_repeats(due)
+        return due
+
+    def _warn_of_repeats(self, due: Sequence[S3Object]) -> None:
+        """Tell of days that came twice: their orders are in both files."""
+        keys: dict[str, list[str]] = {}
+        for thing in self._listed:
+            if date := name_date(thing.key):
+                keys.setdefault(date, []).append(thing.key)
+        for date in sorted({date for thing in due if (date := name_date(thing.key))}):
+            if len(keys[date]) > 1:
+                self.logger.warning(
+                    "%d files under %s have the date %s: %s. All are loaded; take the newest "
+                    "`_file_last_modified` of an order where they overlap.",
+                    *(len(keys[date]), self._prefix, date, ", ".join(keys[date])),
+                )
+
+    # The columns.
+
+    def discover(self) -> None:
+        """Learn the columns of the newest files, for a catalog."""
+        newest = sorted(self._listed, key=lambda thing: (thing.modified, thing.key))
+        self._learn(newest[-_HEADERS_AT_DISCOVERY:])
+
+    def _learn(self, things: Sequence[S3Object]) -> None:
+        """Add the columns of files' headers to the schema."""
+        with ThreadPoolExecutor(self.config["max_concurrency"]) as pool:
+            headers = pool.map(self._reader.header, things)
+            names = {name: None for header in headers for name in column_names(header)}
+        new = [name for name in names if name not in self.schema["properties"]]
+        columns = {name: self._schema_of(name) for name in new}
+        if self._input_schema is not None:
+            # What the catalog says of a column holds; what it does not know is new.
+            catalog = self._input_schema["properties"]
+            columns = {**self.schema["properties"], **columns, **catalog}
+            self._input_schema = {**self._input_schema, "properties": columns}
+        else:
+            columns = {**self.schema["properties"], **columns}
+        if new and names:
+            self.logger.info("Columns that are no known ones: %s", ", ".join(new))
+        self._schema = {**self.schema, "properties": columns}
+
+    @override
+    def _write_schema_message(self) -> None:
+        # Before it, so that no column comes as a surprise.
+        self._learn(self._due)
+        self._tap.mapper.register_raw_stream_schema(
+            self.name, get_selected_schema(self.name, self.schema, self.mask), self.primary_keys
+        )
+        self._stream_maps = None
+        super()._write_schema_message()
+
+    @cached_property
+    def _layout(self) -> Layout:
+        columns = self.schema["properties"]
+        keys = self.primary_keys
+        selected = (name for name in columns if self.mask["properties", name] or name in keys)
+        return Layout(frozenset(columns), tuple(selected), self._client_id)
+
+    # The rows.
+
+    @cached_property
+    def _reader(self) -> FileReader:
+        return FileReader(
+            self._tap.bucket, self._tap.dialect, self._tap.spool, self.config, self.logger
+        )
+
+    def _files(self) -> Iterator[ReadFile]:
+        """Read the files, several at once, and give them in their order."""
+        layout = self._layout
+
+        def read(thing: S3Object) -> Iterator[list[ReadFile]]:
+            file = self._reader.read(thing, layout)
+            yield [file] if file else []
+
+        workers = self.config["max_concurrency"]
+        with ReadAhead(self._due, read, workers=workers, buffer=workers) as ahead:
+            for thing, files in ahead:
+                if files == []:
+                    self.logger.warning("%s was deleted since it was listed", thing.key)
+                for file in files or ():
+                    if file.error:
+                        self._refuse(file, file.error)
+                    else:
+                        yield file
+
+    def _refuse(self, file: ReadFile, error: TapError) -> None:
+        """Tell of a file that cannot be loaded, and go on with the others."""
+        self._tap.files.note(file, self.name, self._tap.bucket.name)
+        skips = self.config["on_bad_file"] == "skip"
+        self.logger.warning("%s%s", error, " It is skipped." if skips else "")
+        if not skips:
+            self._bad.append(error)
+
+    def _done(self, file: ReadFile) -> None:
+        """Note a file whose rows have been written: all of it, or nothing."""
+        thing = file.thing
+        before = self._ledger.rows(thing.key)
+        if before is not None and file.rows < before:
+            self.logger.warning(
+                "%s had %d rows and has %d now: the last ones of the earlier version stay in the "
+                "table. The README says how to leave them out.",
+                *(thing.key, before, file.rows),
+            )
+        if file.short or file.long:
+            self.logger.warning(
+                "%s: %d rows have too few cells (null there), %d too many (%s)",
+                *(thing.key, file.short, file.long),
+                "left out" if file.skipped else f"kept in {EXTRA}",
+            )
+        self._tap.files.note(file, self.name, self._tap.bucket.name)
+        self._ledger.add(thing, file.rows)
+        self.state_manager.is_flushed = False
+        now = time.monotonic()
+        if len(self._ledger) < _MANY_FILES or now - self._state_written > _STATE_SECONDS:
+            self._state_written = now
+            self._write_state_message()
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        for file in self._files():
+            for row in file.records():
+                yield row | file.constants
+            if file.path:
+                self._tap.spool.drop(file.path)
+            self._done(file)
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        if extra := row.get(EXTRA):
+            row[EXTRA] = json.loads(extra)
+        for name, kind in self._types.items():
+            if row.get(name) is not None:
+                row[name] = kind.prepared(row[name])
+        # All is text and fits, unless somebody asked for more.
+        return self._shaper.shape(row) if self._has_types else row
+
+    @cached_property
+    def _has_types(self) -> bool:
+        text = {"type": ["string", "null"]}
+        own = self.schema["properties"].keys() - _METADATA.keys() - {CLIENT_ID, LOADED_AT, EXTRA}
+        return any(self.schema["properties"][name] != text for name in own)
+
+    # The same rows as files.
+
+    @override
+    def get_batch_config(self, config: Any) -> BatchConfig | None:
+        """Give the settings of BATCH messages; none where only records will do."""
+        (stream_map, *more) = self.stream_maps
+        as_they_are = type(stream_map) is SameRecordTransform and not more
+        if (
+            not as_they_are
+            or stream_map.flattening_enabled
+            or self._has_types
+            # A test of the connection wants a record.
+            or self.ABORT_AT_RECORD_COUNT is not None
+        ):
+            return None
+        if not self._tap.sends_batches:
+            return None
+        return BatchConfig(_PARQUET, StorageTarget(str(self._tap.spool.root)))
+
+    @override
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        with self.get_batch_counter() as counter:
+            for file in self._files():
+                if file.path:
+                    self._write_batch_message(_PARQUET, [self._tap.spool.send(file.path)])
+                    counter.increment()
+                self._done(file)
+
+    # The end.
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        days = self.config["state_retention_days"]
+        by_time = self.config["reload_on"] == "last_modified"
+        self._ledger.prune(
+            (thing for thing in self._listed if not self._ledger.has(thing, by_time=by_time)),
+            days=days,
+        )
+        self.state_manager.is_flushed = False
+        super().finalize_state_progress_markers(state)
+
+    @override
+    def log_sync_costs(self) -> None:
+        """Fail for the files that could not be read: now, as all others of all streams are done.
+
+        Raises:
+            TapError: If there are such files.
+        """
+        super().log_sync_costs()
+        if self._bad:
+            first, more = self._bad[0], len(self._bad) - 1
+            msg = (
+                f"{first}{f' And {more} more files of {self.name}.' if more else ''} All other "
+                "files are loaded. To go on without such files, set `on_bad_file` to skip."
+            )
+            raise TapError(msg)

@@ -1,0 +1,424 @@
+"""The tap: its settings and its streams."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from typing_extensions import override
+
+from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
+from tap_sticky_s3.client import Bucket
+from tap_sticky_s3.dialect import Dialect
+from tap_sticky_s3.spool import Spool
+from tap_sticky_s3.streams import Files, StickyStream, Table
+from tap_sticky_s3.types import PATTERN
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+_NAME = re.compile(r"[^a-z0-9]+")
+_WAITING = 8  # batch files that the target has not loaded yet
+
+
+class TapStickyS3(SignalRoomTap):
+    """Reads CSV exports on S3, as Sticky.io delivers them, into a table for each prefix."""
+
+    name = "tap-sticky-s3"
+    package_name = "tap-sticky-s3"
+
+    # With BATCH: here it is done so that selection and client tags hold in it.
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        *SignalRoomTap.capabilities,
+        PluginCapabilities.BATCH,
+    ]
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "bucket",
+            th.StringType,
+            required=True,
+            title="Bucket",
+            description="The bucket with the exports.",
+            examples=["sticky-713-data-repo"],
+        ),
+        th.Property(
+            "prefixes",
+            th.StringType,
+            default="orders-create,orders-update,prospects-create",
+            title="Prefixes",
+            description=(
+                "Folders of the bucket, with commas between them. Each is a stream and a table: "
+                "`orders-create` is `orders_create`, with all files below `orders-create/`."
+            ),
+        ),
+        th.Property(
+            "tables",
+            th.ArrayType(
+                th.ObjectType(
+                    th.Property(
+                        "name",
+                        th.StringType(pattern="^[a-z][a-z0-9_]*$"),
+                        required=True,
+                        description="The stream and table name, in snake_case.",
+                    ),
+                    th.Property(
+                        "prefix",
+                        th.StringType,
+                        required=True,
+                        description="What the keys begin with; with a slash at its end, a folder.",
+                    ),
+                    th.Property(
+                        "pattern",
+                        th.StringType,
+                        description="What the keys match; by default the setting `pattern`.",
+                    ),
+                ),
+            ),
+            title="Tables",
+            description="Tables of files, in place of `prefixes`, where names differ from folders.",
+            examples=[[{"name": "refunds", "prefix": "exports/refunds/", "pattern": "\\.txt$"}]],
+        ),
+        th.Property(
+            "pattern",
+            th.StringType,
+            default=r"\.csv(\.gz)?$",
+            title="Pattern",
+            description="A regular expression; files whose keys do not match it are passed over.",
+        ),
+        th.Property(
+            "start_date",
+            th.DateTimeType,
+            title="Stored since",
+            description="Pass over files that were stored before this moment (LastModified).",
+        ),
+        th.Property(
+            "file_date_from",
+            th.DateType,
+            title="First date",
+            description="Pass over files with an earlier date in their key.",
+        ),
+        th.Property(
+            "file_date_to",
+            th.DateType,
+            title="Last date",
+            description="Pass over files with a later date in their key.",
+        ),
+        th.Property(
+            "max_files",
+            th.IntegerType(minimum=1),
+            title="Files a run",
+            description="Read at most so many files of each table in a run; the next reads more.",
+        ),
+        th.Property(
+            "max_files_order",
+            th.StringType(allowed_values=["newest", "oldest"]),
+            default="newest",
+            title="Which files first",
+            description="Which ones, if `max_files` is less than there are.",
+        ),
+        th.Property(
+            "settle_seconds",
+            th.IntegerType(minimum=0),
+            default=0,
+            title="Settling time",
+            description="Leave files that are younger than this to the next run.",
+        ),
+        th.Property(
+            "reload_on",
+            th.StringType(allowed_values=["content", "last_modified"]),
+            default="content",
+            title="Read again",
+            description=(
+                "A file that was loaded is read again when its `content` (ETag or size) differs, "
+                "or already when it was stored again (`last_modified`)."
+            ),
+        ),
+        th.Property(
+            "state_retention_days",
+            th.IntegerType(minimum=14),
+            default=400,
+            title="Days of state",
+            description=(
+                "How long the state names each file. Of older ones it only says that they are "
+                "loaded; one that then comes with an even older LastModified is not found."
+            ),
+        ),
+        th.Property(
+            "delimiter",
+            th.StringType,
+            default=",",
+            title="Delimiter",
+            description="What is between cells; a tab is `\\t`.",
+        ),
+        th.Property(
+            "quotechar",
+            th.StringType,
+            default='"',
+            title="Quote",
+            description="What is around cells that hold a delimiter. Empty: nothing is quoted.",
+        ),
+        th.Property(
+            "doublequote",
+            th.BooleanType,
+            default=True,
+            title="Doubled quotes",
+            description="Whether a quote within quotes is written twice.",
+        ),
+        th.Property(
+            "escapechar",
+            th.StringType,
+            title="Escape",
+            description="A character before those that mean themselves.",
+        ),
+        th.Property(
+            "encoding",
+            th.StringType,
+            default="auto",
+            title="Encoding",
+            description=(
+                "Of the files. `auto`: what their byte order mark says, or UTF-8. Others have "
+                "Python's names, such as `cp1252`."
+            ),
+        ),
+        th.Property(
+            "null_values",
+            th.ArrayType(th.StringType),
+            default=[],
+            title="Null values",
+            description="Cells that become NULL, such as `N/A`. By default each cell is its text.",
+        ),
+        th.Property(
+            "empty_as_null",
+            th.BooleanType,
+            default=False,
+            title="Empty cells as NULL",
+            description="Whether an empty cell is NULL; by default it is an empty text.",
+        ),
+        th.Property(
+            "column_types",
+            th.ObjectType(additional_properties=th.StringType(pattern=PATTERN)),
+            default={},
+            title="Column types",
+            description=(
+                "Types by column: `string` (the default), `integer`, `number`, `boolean`, `date`, "
+                "`date-time`; dates may add their format, as in `date:%m/%d/%Y`. A cell that "
+                "cannot be read so is NULL and kept in `_extra`"
+            ),
+            examples=[{"total_amount": "number", "order_date": "date:%m/%d/%Y"}],
+        ),
+        th.Property(
+            "on_bad_row",
+            th.StringType(allowed_values=["extra", "error", "skip"]),
+            default="extra",
+            title="On a bad row",
+            description=(
+                "A row with too few cells is NULL in the others, the surplus of one with too many "
+                "goes to `_extra` (`extra`); or the file is bad (`error`), or the row is left out "
+                "(`skip`)."
+            ),
+        ),
+        th.Property(
+            "on_bad_file",
+            th.StringType(allowed_values=["error", "skip"]),
+            default="error",
+            title="On a bad file",
+            description=(
+                "A file that cannot be read is not loaded, all others are. Then the run fails "
+                "(`error`), or only warns (`skip`); either way the next run tries it again."
+            ),
+        ),
+        th.Property(
+            "aws_access_key_id",
+            th.StringType,
+            title="AWS access key id",
+            description="Without it, `aws_profile`, or what boto3 finds by itself.",
+        ),
+        th.Property(
+            "aws_secret_access_key",
+            th.StringType,
+            secret=True,
+            title="AWS secret access key",
+            description="Belongs to the access key id.",
+        ),
+        th.Property(
+            "aws_session_token",
+            th.StringType,
+            secret=True,
+            title="AWS session token",
+            description="Belongs to temporary keys.",
+        ),
+        th.Property(
+            "aws_profile",
+            th.StringType,
+            title="AWS profile",
+            description="A profile of the shared AWS files.",
+        ),
+        th.Property(
+            "region",
+            th.StringType,
+            default="us-east-1",
+            title="AWS region",
+            description="Where the bucket is.",
+        ),
+        th.Property(
+            "role_arn",
+            th.StringType,
+            title="Role",
+            description="A role to assume by these credentials; renewed before it expires.",
+            examples=["arn:aws:iam::123456789012:role/exports-reader"],
+        ),
+        th.Property(
+            "external_id",
+            th.StringType(min_length=2),
+            title="External id",
+            description="What the role asks for, if it belongs to someone else.",
+        ),
+        th.Property(
+            "role_session_name",
+            th.StringType(min_length=2),
+            default="tap-sticky-s3",
+            title="Role session name",
+            description="How the role's owner sees this tap in the logs.",
+        ),
+        th.Property(
+            "endpoint_url",
+            th.StringType,
+            title="Endpoint",
+            description="The address of an S3-compatible store, such as MinIO or R2.",
+            examples=["http://127.0.0.1:9000"],
+        ),
+        th.Property(
+            "addressing_style",
+            th.StringType(allowed_values=["path", "virtual", "auto"]),
+            title="Addressing style",
+            description="How the bucket is named in addresses; `path` where `endpoint_url` is set.",
+        ),
+        th.Property(
+            "request_payer",
+            th.BooleanType,
+            default=False,
+            title="Requester pays",
+            description="Whether to pay for requests to a bucket that asks for it.",
+        ),
+        th.Property(
+            "expected_bucket_owner",
+            th.StringType,
+            title="Expected owner",
+            description="An AWS account id; if the bucket is another's, the run fails.",
+        ),
+        th.Property(
+            "max_concurrency",
+            th.IntegerType(minimum=1, maximum=32),
+            default=4,
+            title="Concurrent files",
+            description="Files read at once.",
+        ),
+        *HTTP_SETTINGS,
+        *COMMON_SETTINGS,
+    ).to_dict()
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The bucket."""
+        return Bucket(self.config, self.logger)
+
+    @property
+    def sends_batches(self) -> bool:
+        """Whether BATCH messages are wanted."""
+        return bool(self.config.get("batch_config"))
+
+    @cached_property
+    def spool(self) -> Spool:
+        """Where files wait for the target."""
+        wanted = self.config.get("batch_config") or {}
+        form = (wanted.get("encoding") or {}).get("format", "parquet")
+        storage = wanted.get("storage") or {}
+        if form != "parquet":
+            msg = f"Setting batch_config: the format can be parquet, not {form}."
+            raise ValueError(msg)
+        return Spool(storage.get("root"), storage.get("prefix"), most=_WAITING, logger=self.logger)
+
+    @cached_property
+    def dialect(self) -> Dialect:
+        """How the files are written."""
+        config = self.config
+        return Dialect(
+            delimiter=config["delimiter"].replace("\\t", "\t"),
+            quotechar=config["quotechar"] or None,
+            doublequote=config["doublequote"],
+            escapechar=config.get("escapechar"),
+            encoding=config["encoding"],
+            null_values=tuple(config["null_values"]),
+            empty_as_null=config["empty_as_null"],
+            on_bad_row=config["on_bad_row"],
+        )
+
+    @property
+    def files(self) -> Files:
+        """The stream of the files."""
+        (found,) = (stream for stream in self.streams.values() if isinstance(stream, Files))
+        return found
+
+    def _tables(self) -> list[dict[str, str]]:
+        """The tables that the settings name."""
+        if tables := self.config.get("tables"):
+            return [{"pattern": self.config["pattern"], **table} for table in tables]
+        text = self.config["prefixes"].strip()
+        prefixes = json.loads(text) if text.startswith("[") else text.split(",")
+        folders = [prefix.strip().strip("/") for prefix in prefixes if prefix.strip()]
+        return [
+            {
+                "name": _NAME.sub("_", folder.lower()).strip("_"),
+                "prefix": f"{folder}/",
+                "pattern": self.config["pattern"],
+            }
+            for folder in folders
+        ]
+
+    @override
+    def discover_streams(self) -> list[StickyStream]:
+        tables = self._tables()
+        names = [Files.name, *(table["name"] for table in tables)]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            msg = (
+                f"Settings prefixes and tables: the name {', '.join(sorted(repeated))} is there "
+                "twice (`files` is the stream of the files). Set `tables` with other names."
+            )
+            raise ConfigValidationError(msg, errors=[msg])
+        try:
+            return [Files(self), *(Table(self, **table) for table in tables)]
+        except re.error as error:
+            msg = f"Setting tables: a pattern is no regular expression ({error})."
+            raise ConfigValidationError(msg, errors=[msg]) from None
+
+    @override
+    def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
+        found = super()._validate_config(*args, **kwargs)
+        try:
+            _ = self.dialect, self.spool, re.compile(self.config["pattern"])
+        except (re.error, ValueError) as error:
+            is_pattern = isinstance(error, re.error)
+            msg = f"Setting pattern: no regular expression ({error})" if is_pattern else str(error)
+            raise ConfigValidationError(msg, errors=[msg]) from None
+        return found
+
+    @property
+    @override
+    def catalog_dict(self) -> dict[str, Any]:
+        # Only where a catalog is asked for: a run learns the columns of the files that it reads.
+        for stream in self.streams.values():
+            if isinstance(stream, Table):
+                stream.discover()
+        return super().catalog_dict
+
+    @override
+    def close(self) -> None:
+        super().close()
+        self.bucket.close()
+        self.spool.close()

@@ -1,0 +1,52 @@
+"""What the tests of this package share."""
+
+from __future__ import annotations
+
+import csv
+import io
+from urllib.parse import unquote, urlparse
+
+import pyarrow.parquet as pq
+
+#: A sandbox's; the secret is not looked at.
+BUCKET_SETTINGS = {
+    "aws_access_key_id": "AKIASANDBOXSTICKY713",
+    "aws_secret_access_key": "sandbox-sticky-secret",
+}
+DAY = "orders-create/report_2025-12-{:02}T0600_x.csv"
+
+
+def export(*rows, header=("orders_id", "total_amount", "billing_state"), **options):
+    """A file, as Sticky writes it."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n", **options)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def orders(count, first=1):
+    """Rows of an export, newest first."""
+    return [(str(first + number), "95", "TX") for number in reversed(range(count))]
+
+
+def cells(records, *columns):
+    """Some columns of records, as tuples."""
+    return [tuple(record[column] for column in columns) for record in records]
+
+
+def batch_rows(output, stream):
+    """The rows of a stream's batch files."""
+    return [
+        row
+        for message in output.messages
+        if message["type"] == "BATCH" and message["stream"] == stream
+        for url in message["manifest"]
+        for row in pq.read_table(unquote(urlparse(url).path)).to_pylist()
+    ]
+
+
+def known(state, stream="orders_create"):
+    """The files of a state, with their rows."""
+    files = state["bookmarks"][stream]["files"]
+    return {key: entry["n"] for key, entry in files.items()}

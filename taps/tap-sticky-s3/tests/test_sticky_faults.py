@@ -1,0 +1,248 @@
+"""What S3 and the network do to a tap, and what it makes of it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from sticky_exports import DAY, batch_rows, export, known, orders
+
+from signalroom_singer import TapError
+
+ORDERS = "orders_create"
+LISTING, BODY = "list-type=2", r"GET .*report_2025-12-01"
+#: Requests for the file before the one for all of it: its header, for the catalog and for the run.
+HEADERS = 2
+WIDE = 200_000  # bytes of the file that bodies are cut in, several times what a header takes
+
+
+@pytest.fixture
+def fault(sandbox):
+    """Let a fault happen to S3."""
+
+    def inject(name, match, **options):
+        sandbox.control.fault(name, vendor="s3", match=match, **options)
+
+    return inject
+
+
+@pytest.fixture
+def file(s3):
+    """A file of some size; gives its ids."""
+    rows = [(str(number), "95", "x" * 500) for number in range(WIDE // 500)]
+    s3.put(DAY.format(1), export(*rows))
+    return [row[0] for row in rows]
+
+
+def ids(output):
+    return [row["orders_id"] for row in output.records[ORDERS]]
+
+
+def ranges(sandbox):
+    """The parts of the file that were asked for."""
+    asked = sandbox.control.requests()["requests"]
+    found = [one for one in asked if one["method"] == "GET" and "report_" in one["path"]]
+    return [one.get("range") or "" for one in found]
+
+
+class TestListing:
+    def test_pages(self, s3, make_tap, sync):
+        s3.page_size(2)
+        for day in range(1, 6):
+            s3.put(DAY.format(day), export(*orders(1, day)))
+        s3.put("orders-create/x.part", "")
+        s3.put("orders-create/y.part", "")  # a page without a file of the table
+        assert sorted(ids(sync(make_tap(), ORDERS))) == ["1", "2", "3", "4", "5"]
+
+    def test_a_deleted_version_is_not_there(self, s3, make_tap, sync):
+        s3.versioning(on=True)
+        s3.put(DAY.format(1), export(*orders(1)))
+        s3.delete(DAY.format(1))
+        assert sync(make_tap(), ORDERS).records == {}
+
+    @pytest.mark.parametrize("name", ("slow_down", "s3_500", "connection_reset", "http_503"))
+    def test_trouble_that_passes(self, file, make_tap, sync, fault, name, caplog):
+        fault(name, LISTING, times=3)
+        assert ids(sync(make_tap(), ORDERS)) == file
+        assert "trying again" in caplog.text
+
+    def test_an_answer_that_cannot_be_read(self, file, make_tap, sync, fault):
+        fault("unparsable_listing", LISTING, times=1)
+        assert ids(sync(make_tap(), ORDERS)) == file
+
+    def test_the_second_page_is_forbidden(self, s3, make_tap, sync, fault):
+        s3.page_size(1)
+        for day in (1, 2):
+            s3.put(DAY.format(day), export(*orders(1, day)))
+        fault("s3_403", LISTING, skip=1, times=99)
+        output = sync(make_tap(), fails=TapError)
+        assert "s3:ListBucket" in str(output.error)
+        assert not output.records
+
+    def test_no_such_bucket(self, s3, make_tap, sync):
+        output = sync(make_tap(bucket="no-such-bucket"), fails=TapError)
+        assert re.search("NoSuchBucket.*Check `bucket`", str(output.error))
+
+    @pytest.mark.parametrize(
+        ("name", "match"),
+        (
+            ("invalid_access_key", "`aws_access_key_id`"),
+            ("signature_mismatch", "`aws_secret_access_key`"),
+            ("s3_403", "s3:ListBucket"),
+            ("expired_token", "credentials have expired"),
+            ("permanent_redirect", "set `region`"),
+        ),
+    )
+    def test_what_the_user_has_to_mend(self, file, make_tap, sync, fault, name, match):
+        fault(name, ".", times=99)
+        output = sync(make_tap(), fails=TapError)
+        assert match in str(output.error)
+
+    def test_a_key_nobody_knows(self, file, make_tap, sync):
+        output = sync(make_tap(aws_access_key_id="AKIANOBODY"), fails=TapError)
+        assert "InvalidAccessKeyId" in str(output.error)
+
+    def test_nobody_answers(self, make_tap, sync):
+        tap = make_tap(endpoint_url="http://127.0.0.1:9", max_tries=2)
+        output = sync(tap, fails=TapError)
+        assert "`endpoint_url`" in str(output.error)
+        assert "after 2 tries" in str(output.error)
+
+    def test_a_profile_that_is_not_there(self, make_tap, sync):
+        settings = {"aws_access_key_id": None, "aws_secret_access_key": None}
+        output = sync(make_tap(aws_profile="nobody", **settings), fails=TapError)
+        assert "'nobody'" in str(output.error)
+
+
+class TestBodies:
+    @pytest.mark.parametrize("name", ("slow_down", "s3_500", "connection_reset"))
+    def test_trouble_that_passes(self, file, make_tap, sync, fault, name):
+        fault(name, BODY, times=3)
+        assert ids(sync(make_tap(), ORDERS)) == file
+
+    def test_trouble_that_does_not(self, file, make_tap, sync, fault):
+        fault("slow_down", BODY, skip=HEADERS, times=99)
+        output = sync(make_tap(max_tries=3), ORDERS, fails=TapError)
+        assert "after 3 tries (SlowDown)" in str(output.error)
+        assert not output.records
+        assert output.state is None
+
+    def test_a_cut_body_goes_on_where_it_was_cut(self, file, make_tap, sync, fault, sandbox):
+        fault("cut_body", BODY, skip=HEADERS, times=2)
+        assert ids(sync(make_tap(), ORDERS)) == file
+        *headers, whole, second, third = ranges(sandbox)
+        assert headers == ["bytes=0-65535"] * HEADERS
+        assert whole == ""
+        starts = [int(re.match(r"bytes=(\d+)-", part)[1]) for part in (second, third)]
+        assert 0 < starts[0] < starts[1]
+
+    def test_a_body_that_is_always_cut_at_once(self, file, make_tap, sync, fault):
+        fault("cut_body", BODY, skip=HEADERS, times=99, at=0)
+        output = sync(make_tap(max_tries=3), ORDERS, fails=TapError)
+        assert "after 3 tries" in str(output.error)
+        assert not output.records
+
+    def test_a_body_that_stops_coming(self, file, make_tap, sync, fault):
+        fault("slow_body", BODY, skip=HEADERS, times=1, seconds=3)
+        assert ids(sync(make_tap(request_timeout=1), ORDERS)) == file
+
+    def test_a_cut_gzip(self, s3, make_tap, sync, fault):
+        import gzip  # noqa: PLC0415 - one test's
+
+        rows = orders(2000)
+        s3.put(DAY.format(1), gzip.compress(export(*rows).encode()))
+        fault("cut_body", BODY, skip=HEADERS, times=1)
+        assert ids(sync(make_tap(), ORDERS)) == [row[0] for row in rows]
+
+
+class TestVersions:
+    NEW = export(*orders(3, first=500))
+
+    def test_overwritten_between_list_and_get(self, file, make_tap, sync, fault, batches):
+        fault("swap", BODY, skip=HEADERS, text=self.NEW)
+        output = sync(make_tap(**batches), ORDERS, "files")
+        assert [row["orders_id"] for row in batch_rows(output, ORDERS)] == ["502", "501", "500"]
+        assert known(output.state) == {DAY.format(1): 3}
+        assert [row["row_count"] for row in output.records["files"]] == [3]
+
+    def test_overwritten_between_get_and_resume(self, file, make_tap, sync, fault):
+        fault("cut_body", BODY, skip=HEADERS, times=1)
+        fault("swap", BODY, skip=HEADERS, text=self.NEW)  # the next after the one that is cut
+        output = sync(make_tap(), ORDERS)
+        assert ids(output) == ["502", "501", "500"]
+        assert len({row["_file_etag"] for row in output.records[ORDERS]}) == 1
+
+    def test_a_new_header_came_with_the_new_version(self, file, make_tap, sync, fault):
+        fault("swap", BODY, skip=HEADERS, text="orders_id,surprise\r\n1,x\r\n")
+        (row,) = sync(make_tap(), ORDERS).records[ORDERS]
+        assert row["orders_id"] == "1"
+        assert row["_extra"] == {"surprise": "x"}
+
+    def test_a_store_that_says_412(self, file, make_tap, sync, fault):
+        fault("s3_412", BODY, skip=HEADERS, times=1)
+        assert ids(sync(make_tap(), ORDERS)) == file
+
+    def test_it_never_comes_to_rest(self, file, make_tap, sync, fault):
+        fault("s3_412", BODY, skip=HEADERS, times=99)
+        output = sync(make_tap(max_tries=3), ORDERS, fails=TapError)
+        assert "`settle_seconds`" in str(output.error)
+
+    def test_deleted_since_it_was_listed(self, file, make_tap, sync, fault, caplog):
+        fault("s3_404", BODY, times=99)
+        output = sync(make_tap(), ORDERS)
+        assert output.records == {}
+        assert known(output.state) == {}
+        assert "was deleted since it was listed" in caplog.text
+
+
+class TestOneObjectIsRefused:
+    @pytest.fixture
+    def others(self, s3):
+        s3.put(DAY.format(2), export(*orders(1, 2)))
+
+    def test_forbidden(self, file, others, make_tap, sync, fault):
+        fault("s3_403", BODY, times=99)
+        output = sync(make_tap(), ORDERS, fails=TapError)
+        assert "s3:GetObject" in str(output.error)
+        assert ids(output) == ["2"]
+
+    def test_archived(self, s3, others, make_tap, sync):
+        s3.put(DAY.format(1), export(*orders(1)), storage_class="DEEP_ARCHIVE")
+        output = sync(make_tap(), ORDERS, fails=TapError)
+        assert "Restore it" in str(output.error)
+        assert known(sync(make_tap(on_bad_file="skip"), ORDERS).state) == {DAY.format(2): 1}
+
+
+class TestRoles:
+    ROLE = "arn:aws:iam::123456789012:role/exports-reader"
+
+    @pytest.fixture(autouse=True)
+    def _sts(self, monkeypatch, sandbox):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sandbox.s3_url)
+
+    def test_a_role_is_assumed(self, file, make_tap, sync, sandbox):
+        tap = make_tap(role_arn=self.ROLE, external_id="x1", region="us-east-1")
+        assert ids(sync(tap, ORDERS)) == file
+        asked = sandbox.control.requests()["requests"]
+        assert [one["body"] for one in asked if "AssumeRole" in one["body"]]
+
+    def test_its_credentials_expire_in_the_middle(self, file, make_tap, sync, fault, sandbox):
+        fault("expired_token", BODY, skip=HEADERS, times=1)
+        assert ids(sync(make_tap(role_arn=self.ROLE), ORDERS)) == file
+        asked = sandbox.control.requests()["requests"]
+        # For the catalog, for the run, and once more.
+        assert len([one for one in asked if "AssumeRole" in one["body"]]) == 3
+
+    def test_it_may_not_be_assumed(self, file, make_tap, sync, fault):
+        fault("assume_role_denied", "POST", times=99)
+        output = sync(make_tap(role_arn=self.ROLE), fails=TapError)
+        assert re.search("assume the role .*reader.*sts:AssumeRole", str(output.error))
+
+
+def test_the_clock_of_this_machine_does_not_matter(s3, make_tap, sync):
+    """A file from the future is loaded, and loaded once."""
+    s3.put(DAY.format(1), export(*orders(1)), modified=datetime(2199, 1, 1, tzinfo=UTC))
+    output = sync(make_tap(), ORDERS)
+    assert ids(output) == ["1"]
+    assert sync(make_tap(output.state), ORDERS).records == {}

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from signalroom_singer import TapError
+from tap_sticky_s3.client import S3Object
+from tap_sticky_s3.ledger import Ledger
+from tap_sticky_s3.selection import Filter, name_date
+
+NOON = datetime(2025, 12, 18, 12, tzinfo=UTC)
+SETTINGS = {"settle_seconds": 0, "max_files_order": "newest"}
+
+
+def thing(day, *, key=None, etag="a", size=10, modified=None):
+    key = key or f"orders-create/report_2025-12-{day:02}T0600_x.csv"
+    modified = modified or datetime(2025, 12, day, 6, tzinfo=UTC) + timedelta(days=1)
+    return S3Object(key, etag, size, modified)
+
+
+def ago(days):
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
+
+
+class TestWhatIsLoaded:
+    def test_a_file_that_is_not_known(self):
+        assert not Ledger({}, "orders").has(thing(1))
+
+    def test_a_file_that_is(self):
+        state = {}
+        Ledger(state, "orders").add(thing(1), 5)
+        assert Ledger(state, "orders").has(thing(1))
+        assert Ledger(state, "orders").rows(thing(1).key) == 5
+
+    def test_what_is_written_is_what_the_readme_says(self):
+        state = {}
+        Ledger(state, "orders").add(thing(1), 5)
+        entry = {"e": "a", "m": "2025-12-02T06:00:00Z", "s": 10, "n": 5}
+        assert state == {"files": {thing(1).key: entry}}
+
+    @pytest.mark.parametrize("changed", ({"etag": "b"}, {"size": 11}))
+    def test_another_version_is_another_file(self, changed):
+        ledger = Ledger({}, "orders")
+        ledger.add(thing(1), 5)
+        assert not ledger.has(replace(thing(1), **changed))
+
+    def test_the_same_bytes_stored_again(self):
+        ledger = Ledger({}, "orders")
+        ledger.add(thing(1), 5)
+        again = replace(thing(1), modified=NOON)
+        assert ledger.has(again)
+        assert not ledger.has(again, by_time=True)
+
+    def test_two_files_of_one_second(self):
+        ledger = Ledger({}, "orders")
+        ledger.add(thing(1, key="a.csv", modified=NOON), 5)
+        assert not ledger.has(thing(1, key="b.csv", modified=NOON))
+
+    def test_a_file_that_is_older_than_all_that_are_loaded(self):
+        ledger = Ledger({}, "orders")
+        ledger.add(thing(18), 5)
+        assert not ledger.has(thing(2))
+
+
+class TestMarksOfOtherPipelines:
+    def test_the_date_of_the_dlt_pipeline(self):
+        state = {"last_file_date": "2025-12-10"}
+        ledger = Ledger(state, "orders")
+        files = [thing(day) for day in range(1, 15)]
+        assert ledger.take_over(files) == 9
+        assert [name_date(one.key) for one in files if not ledger.has(one)] == [
+            f"2025-12-{day}" for day in range(10, 15)
+        ]
+        assert list(state) == ["files"]
+
+    def test_files_that_the_mark_does_not_vouch_for(self):
+        ledger = Ledger({"last_file_date": "2025-12-10"}, "orders")
+        late = thing(2, modified=datetime(2025, 12, 14, tzinfo=UTC))
+        nameless = thing(2, key="orders-create/all.csv")
+        assert ledger.take_over([late, nameless]) == 0
+
+    def test_a_high_water_mark_of_last_modified(self):
+        ledger = Ledger({"replication_key_value": "2025-12-10T06:00:00+00:00"}, "orders")
+        files = [thing(day) for day in range(7, 12)]
+        assert ledger.take_over(files) == 2  # the one in the mark's very second is read again
+        assert [ledger.has(one) for one in files] == [True, True, False, False, False]
+
+    def test_a_mark_nobody_can_read(self):
+        assert Ledger({"last_file_date": "yesterday"}, "orders").take_over([thing(1)]) == 0
+
+    def test_an_overwritten_file_is_found_after_the_takeover(self):
+        ledger = Ledger({"last_file_date": "2025-12-10"}, "orders")
+        ledger.take_over([thing(1)])
+        assert not ledger.has(thing(1, etag="b", modified=NOON))
+
+
+@pytest.mark.parametrize(
+    "state",
+    (
+        {"files": ["a.csv"]},
+        {"files": {"a.csv": "etag"}},
+        {"files": {"a.csv": {"s": 3}}},
+        {"files": {"a.csv": {"e": "x", "m": "now"}}},
+        {"floor": "long ago"},
+        {"floor": 12},
+    ),
+)
+def test_a_state_that_cannot_be_read(state):
+    with pytest.raises(TapError, match=r"state of stream orders .*`meltano state clear`"):
+        Ledger(state, "orders")
+
+
+class TestOldFiles:
+    def ledger(self, *days):
+        ledger = Ledger({}, "orders")
+        for day in days:
+            ledger.add(thing(1, key=f"{day}.csv", modified=ago(day)), 1)
+        return ledger
+
+    def test_they_are_forgotten_by_name_and_stay_loaded(self):
+        ledger = self.ledger(500, 401, 399, 1)
+        ledger.prune([], days=400)
+        assert len(ledger) == 2
+        assert ledger.floor is not None
+        assert ledger.has(thing(1, key="500.csv", modified=ago(500)))
+
+    def test_the_floor_never_passes_a_file_that_is_not_loaded(self):
+        ledger = self.ledger(600, 500, 401)
+        left_out = thing(1, key="left-out.csv", modified=ago(550))
+        ledger.prune([left_out], days=400)
+        assert not ledger.has(left_out)
+        assert len(ledger) == 2
+
+    def test_the_floor_stays_where_nothing_is_old(self):
+        ledger = self.ledger(399, 1)
+        ledger.prune([], days=400)
+        assert ledger.floor is None
+
+    def test_the_floor_never_falls(self):
+        ledger = self.ledger(500)
+        ledger.prune([], days=400)
+        floor = ledger.floor
+        ledger.add(thing(1, key="x.csv", modified=ago(700)), 1)
+        ledger.prune([], days=600)
+        assert ledger.floor == floor
+
+    def test_the_state_is_bounded(self):
+        ledger = self.ledger(*range(1, 2000))
+        ledger.prune([], days=400)
+        assert len(ledger) in {399, 400}
+
+
+class TestFilter:
+    def test_of_this_run_takes_the_newest_and_gives_the_oldest_first(self):
+        found = Filter(SETTINGS | {"max_files": 2}, "csv").of_this_run(map(thing, (3, 1, 2)))
+        assert found == [thing(2), thing(3)]
+
+    def test_of_this_run_takes_the_oldest(self):
+        settings = SETTINGS | {"max_files": 2, "max_files_order": "oldest"}
+        assert Filter(settings, "csv").of_this_run(map(thing, (3, 1, 2))) == [thing(1), thing(2)]
+
+    def test_no_file_is_lost_whatever_the_order(self):
+        for order in ("newest", "oldest"):
+            chooser = Filter(SETTINGS | {"max_files": 3, "max_files_order": order}, "csv")
+            ledger, files, runs = Ledger({}, "orders"), [thing(day) for day in range(1, 12)], 0
+            while due := chooser.of_this_run(one for one in files if not ledger.has(one)):
+                runs += 1
+                for one in due:
+                    ledger.add(one, 1)
+            assert runs == 4
+            assert all(map(ledger.has, files))
+
+    def test_dates_of_names(self):
+        chooser = Filter(
+            SETTINGS | {"file_date_from": "2025-12-03", "file_date_to": "2025-12-05"}, "csv"
+        )
+        wanted = [day for day in range(1, 9) if chooser.wants(thing(day))]
+        assert wanted == [3, 4, 5]
+        assert chooser.wants(thing(1, key="no-date.csv"))
+
+    def test_start_date_and_settling(self):
+        assert not Filter(SETTINGS | {"start_date": "2025-12-19"}, "csv").wants(
+            thing(1, modified=NOON)
+        )
+        assert not Filter(SETTINGS | {"settle_seconds": 60}, "csv").wants(thing(1, modified=ago(0)))
+        assert Filter(SETTINGS | {"settle_seconds": 60}, "csv").wants(thing(1, modified=ago(1)))
+
+    @pytest.mark.parametrize(
+        ("key", "matches"),
+        (
+            ("orders-create/2025-12-18/x.csv", True),
+            ("orders-create/x.csv.gz", True),
+            ("orders-create/x.csv.tmp", False),
+            ("orders-create/x.part", False),
+        ),
+    )
+    def test_the_default_pattern(self, key, matches):
+        assert Filter(SETTINGS, r"\.csv(\.gz)?$").is_of_table(thing(1, key=key)) is matches
