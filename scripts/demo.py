@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
 LOG = ROOT / ".meltano" / "demo.log"
 ZONE = "America/New_York"
-SCHEMAS = {"tap-everflow": "everflow"}
+SCHEMAS = {"tap-everflow": "everflow", "tap-sticky-s3": "s3_exports"}
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
@@ -40,7 +40,7 @@ def main() -> int:
     start = yesterday - timedelta(days=89)
     with SandboxServer() as sandbox:
         settings = sandbox.dotenv | {"TAP_EVERFLOW_START_DATE": start.isoformat()}
-        _say(f"Everflow's stand-in listens at {sandbox.everflow_url}")
+        _say(f"The stand-ins of Everflow and S3 listen at {sandbox.url}")
         _forget()
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
@@ -48,6 +48,9 @@ def main() -> int:
             for tap in SCHEMAS:
                 _say(f"Run {number}: meltano run {tap} target-postgres   (up to {end})")
                 settings["TAP_EVERFLOW_END_DATE"] = end.isoformat()
+                # Files are dated by UTC's days: the second run takes whatever there is.
+                last = end if number == 1 else date.max
+                settings["TAP_STICKY_S3_FILE_DATE_TO"] = last.isoformat()
                 if not _meltano("run", tap, "target-postgres", **settings):
                     return 1
             tables[number] = _tables()
@@ -55,7 +58,9 @@ def main() -> int:
             if number == 1:
                 restated = yesterday - timedelta(days=10)
                 sandbox.control.restate(restated, ZONE, percent=90)
-                _say(f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue.")
+                _say(f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue,")
+                sandbox.control.s3.export("orders-create", start, 200)
+                _say(f"and Sticky.io delivers the orders of {start}, late.")
         _report(*tables.values())
         agrees = _compare(sandbox, start, yesterday)
     sys.stdout.write(
@@ -110,7 +115,8 @@ def _tables() -> dict[str, tuple[int, datetime]]:
 
 def _report(first: dict, second: dict) -> None:
     """Print what came, and what the second run added."""
-    read_again = _loaded_since(max(loaded for _, loaded in first.values()), second)
+    last = max(loaded for _, loaded in first.values() if loaded)
+    read_again = _loaded_since(last, second)
     sys.stdout.write(
         f"\n{'table':28} {'run 1: rows':>12} {'run 2: read':>12} {'new rows':>9} {'rows':>8}\n"
     )
@@ -137,20 +143,27 @@ def _loaded_since(moment: datetime, tables: Iterable[str]) -> dict[str, int]:
 def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
     """Hold the loaded sums against the sandbox's own."""
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
-        loaded = connection.execute(
+        stats = connection.execute(
             "select sum(clicks), sum(conversions), sum(payout), sum(revenue)"
             " from everflow.daily_stats"
         ).fetchone()
+        orders = connection.execute(
+            "select count(*), sum(total_amount::numeric) from s3_exports.orders_create"
+        ).fetchone()
     totals = sandbox.control.totals(start, end, ZONE)["totals"]
+    files = sandbox.control.s3.totals("orders-create/")
     names = ("clicks", "conversions", "payout", "revenue")
-    agrees = loaded is not None
-    sys.stdout.write(f"\n{'daily_stats':14} {'loaded':>16} {'at the vendor':>16}\n")
-    for name, value in zip(names, loaded or (), strict=True):
-        same = str(value) == str(totals[name])
+    rows = [
+        *((f"daily_stats {name}", totals[name]) for name in names),
+        ("orders_create rows", files["rows"]),
+        ("orders_create revenue", files["revenue"]),
+    ]
+    agrees = True
+    sys.stdout.write(f"\n{'':24} {'loaded':>16} {'at the vendor':>16}\n")
+    for (name, expected), value in zip(rows, [*(stats or ()), *(orders or ())], strict=True):
+        same = str(value) == str(expected)
         agrees &= same
-        sys.stdout.write(
-            f"{name:14} {value:>16} {totals[name]:>16} {'' if same else '  DIFFERS'}\n"
-        )
+        sys.stdout.write(f"{name:24} {value:>16} {expected:>16} {'' if same else '  DIFFERS'}\n")
     return agrees
 
 

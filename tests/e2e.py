@@ -87,11 +87,12 @@ class Project:
         """Run one of the project's programs to its end; gives all it printed."""
         return finished(self.start(*arguments, program=program, **env), code)
 
-    def start_load(self, *streams, flags=(), **env):
-        """Start the tap into the loader; only these streams, if any are named."""
+    def start_load(self, *streams, tap="tap-everflow", flags=(), **env):
+        """Start a tap into the loader; only these streams, if any are named."""
         if streams:
-            env["TAP_EVERFLOW__SELECT"] = json.dumps([f"{name}.*" for name in streams])
-        return self.start("run", "--force", *flags, "tap-everflow", "target-postgres", **env)
+            variable = f"{tap.upper().replace('-', '_')}__SELECT"
+            env[variable] = json.dumps([f"{name}.*" for name in streams])
+        return self.start("run", "--force", *flags, tap, "target-postgres", **env)
 
     def load(self, *streams, code=0, **options):
         """Load to the end; gives all that was printed."""
@@ -130,9 +131,6 @@ def clean_env():
 def new_project(folder, template, sandbox, database):
     """A project that loads from the sandbox into a database."""
     shutil.copytree(template, folder)
-    env = clean_env() | {
-        "TAP_EVERFLOW_API_URL": sandbox.everflow_url,
-        "TAP_EVERFLOW_API_KEY": KEY,
-        "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
-    }
+    target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url}
+    env = clean_env() | sandbox.dotenv | target
     return Project(folder, env)

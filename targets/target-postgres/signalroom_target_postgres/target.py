@@ -419,6 +419,10 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
         ]
         maps = self._maps_of(stream)
         if stream in self._direct:
+            # Few records of other streams must not hold back the states between many files.
+            for sink in [*self._sinks_active.values()]:
+                if sink is not self._direct[stream] and sink.current_size:
+                    self.drain_one(sink)
             self._direct[stream].load_files(files)
             return
         # One by one, as maps want dicts.

@@ -123,6 +123,17 @@ def test_order_among_records_and_files(warehouse, tmp_path):
     assert [row["name"] for row in warehouse.rows()] == ["after", "file, later"]
 
 
+def test_few_records_of_another_stream_do_not_hold_back_the_states_between_files(
+    warehouse, tmp_path
+):
+    """A tap of many files tells of each in another stream: killed, it must go on, not begin."""
+    messages = [schema(PROPERTIES), schema(PROPERTIES, stream="files")]
+    for number in range(3):
+        url = parquet(tmp_path / f"{number}.parquet", id=[number], name=["x"])
+        messages += [batch(url), record("files", id=number), state(at=number)]
+    assert warehouse.load(*messages) == [{"at": 0}, {"at": 1}, {"at": 2}]
+
+
 def test_metadata_is_filled(warehouse, tmp_path):
     url = parquet(tmp_path / "a.parquet", id=[1], name=["a"])
     warehouse.load(schema(PROPERTIES), batch(url), add_record_metadata=True)

@@ -1,0 +1,177 @@
+"""Files on S3 into PostgreSQL, through Meltano."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from subprocess import TimeoutExpired
+
+import pytest
+from e2e import new_database, new_project
+
+pytestmark = pytest.mark.e2e
+
+TAP = "tap-sticky-s3"
+STATE_ID = f"dev:{TAP}-to-target-postgres"
+ORDERS = "s3_exports.orders_create"
+FIRST = datetime.now(UTC).date() - timedelta(days=60)
+
+# As users of the pipeline before have them.
+REVENUE_BY_STATE = """
+    SELECT billing_state, SUM(total_amount::numeric) AS revenue
+    FROM s3_exports.orders_create
+    WHERE order_status = 'NEW' AND total_amount::numeric > 85
+    GROUP BY billing_state
+"""
+DAILY_REVENUE = """
+    SELECT _file_date, COUNT(*) AS orders, SUM(total_amount::numeric) AS revenue
+    FROM s3_exports.orders_create
+    GROUP BY _file_date
+    ORDER BY _file_date
+"""
+
+
+@pytest.fixture
+def load(project):
+    return partial(project.load, tap=TAP)
+
+
+@pytest.fixture
+def s3(sandbox):
+    return sandbox.control.s3
+
+
+def read(output):
+    """How many files each table's part of a run read."""
+    found = re.findall(r"/(\S+)/: \d+ files, \d+ not loaded, reading (\d+)", output)
+    return {prefix: int(count) for prefix, count in found}
+
+
+def test_the_legacy_queries_agree_with_the_files(load, s3, database):
+    load()
+    totals = s3.totals("orders-create/")
+    by_state = {row["billing_state"]: row["revenue"] for row in database.query(REVENUE_BY_STATE)}
+    assert by_state == totals["new_by_state"]
+    by_day = {row["_file_date"]: row["revenue"] for row in database.query(DAILY_REVENUE)}
+    assert by_day == totals["by_day"]
+    assert len(by_day) == 14
+    (count,) = database.query("select count(*) from s3_exports.orders_update")
+    assert count["count"] == s3.totals("orders-update/")["rows"]
+    assert database.contents("s3_exports.prospects_create") == []
+
+
+def test_each_file_once_and_what_came_since(load, s3, sandbox, database, project):
+    assert read(load()) == {"orders-create": 14, "orders-update": 14, "prospects-create": 0}
+    before = database.contents(ORDERS)
+    assert set(read(load()).values()) == {0}
+    assert database.contents(ORDERS) == before
+
+    late = s3.export("orders-create", FIRST, 50)  # older than all that are loaded
+    first = s3.objects("orders-create/")[1]["key"]
+    s3.put(first, "orders_id,Brand New\r\n1,x\r\n2,y\r\n")
+    assert read(load()) == {"orders-create": 2, "orders-update": 0, "prospects-create": 0}
+    (row,) = database.query(
+        f"select count(*) from {ORDERS} where _file_name = %s", f"{sandbox.bucket}/{late}"
+    )
+    assert row["count"] == 50
+    rows = database.query(
+        "select o._row_id, orders_id, brand_new, billing_state from s3_exports.orders_create o"
+        " join s3_exports.files f using (_file_name, _file_etag)"
+        " where f.key = %s and f.row_count = 2 order by 1",
+        first,
+    )
+    assert [tuple(row.values()) for row in rows] == [(0, "1", "x", None), (1, "2", "y", None)]
+
+    state = json.loads(project.meltano("state", "get", STATE_ID).splitlines()[-1])
+    files = json.dumps(state)
+    assert late in files
+    assert first in files
+
+
+def test_records_and_batches_load_the_same(project, sandbox, postgres, database, tmp_path):
+    project.load(tap=TAP)
+    with new_database(postgres) as other:
+        records = new_project(tmp_path / "records", project.folder, sandbox, other)
+        records.load(tap=TAP, flags=["--full-refresh"], TAP_STICKY_S3_BATCH_CONFIG="{}")
+        for table in ("orders_create", "orders_update"):
+            found = other.contents(f"s3_exports.{table}")
+            assert len(found) > 1000
+            assert found == database.contents(f"s3_exports.{table}")
+
+
+def test_the_variables_of_the_pipeline_before(project, sandbox, database):
+    given = {
+        "S3_BUCKET_NAME": "TAP_STICKY_S3_BUCKET",
+        "AWS_ACCESS_KEY_ID": "TAP_STICKY_S3_AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY": "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY",
+    }
+    env = {legacy: project.env.pop(name) for legacy, name in given.items()}
+    project.load(tap=TAP, **env, AWS_DEFAULT_REGION="us-east-1", S3_PREFIXES="orders-create")
+    assert database.query(f"select count(*) from {ORDERS}")[0]["count"] == 14 * 120
+    tables = database.query("select tablename from pg_tables where schemaname = 's3_exports'")
+    assert {row["tablename"] for row in tables} == {"orders_create", "files"}
+
+
+def test_a_wrong_key_is_said_in_a_sentence(project):
+    env = {"TAP_STICKY_S3_AWS_ACCESS_KEY_ID": "AKIANOBODY"}
+    output = project.meltano("run", TAP, "target-postgres", code=1, **env)
+    assert "Check `aws_access_key_id`: S3 does not know it." in output
+    assert "Traceback" not in output
+
+
+@pytest.fixture(scope="module")
+def backfill(postgres, sandbox_server, meltano_template, tmp_path_factory):
+    """Fills the bucket with 20 files; says how long a run takes, and the table it gives."""
+    sandbox_server.control.reset()
+
+    def fill():
+        s3 = sandbox_server.control.s3
+        s3.clear()
+        for number in range(20):
+            s3.export("orders-create", FIRST + timedelta(days=number), 1000)
+
+    fill()
+    folder = tmp_path_factory.mktemp("uninterrupted") / "project"
+    with new_database(postgres) as database:
+        project = new_project(folder, meltano_template, sandbox_server, database)
+        began = time.monotonic()
+        project.load(tap=TAP)
+        seconds = time.monotonic() - began
+        return fill, seconds, database.contents(ORDERS)
+
+
+@pytest.mark.parametrize("batched", (True, False), ids=("batches", "records"))
+@pytest.mark.parametrize("seed", range(5))
+def test_sigkill_at_a_random_point(project, database, backfill, seed, batched):
+    fill, seconds, expected = backfill
+    fill()
+    assert len(expected) == 20_000
+    env = {} if batched else {"TAP_STICKY_S3_BATCH_CONFIG": "{}"}
+    # Starting takes the first half of such a run, or more.
+    delay = random.Random(f"{seed}{batched}").uniform(seconds * 0.4, seconds)
+    with project.start_load(tap=TAP, **env) as process:
+        try:
+            process.communicate(timeout=delay)
+        except TimeoutExpired:
+            project.kill(process)
+            process.communicate()
+    project.load(tap=TAP, **env)
+    assert database.contents(ORDERS) == expected, f"killed after {delay:.2f} s"
+
+
+def test_a_killed_run_goes_on_with_the_file_at_which_it_stopped(project, backfill, database):
+    fill, _, _ = backfill
+    fill()
+    with project.start_load(tap=TAP) as process:
+        for line in process.stdout:
+            if line.count("Loaded 1000 records"):
+                loaded = database.query("select count(distinct _file_name) from " + ORDERS)
+                if loaded[0]["count"] >= 8:
+                    project.kill(process)
+                    break
+        process.communicate()
+    assert 0 < read(project.load(tap=TAP))["orders-create"] <= 14
