@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import files
 import loader
 from measure import BIN, HERE, QUICK, Job, growth, result, timed, within
 
@@ -117,6 +118,7 @@ BENCHES = {
     "growth": bench_growth,
     "writer": bench_writer,
     **loader.BENCHES,
+    **files.BENCHES,
 }
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _CHUNK = 1 << 20
+#: Headers are small: waiting for them is what takes time.
+HEADERS_AT_ONCE = 8
 _CUT = (
     boto_errors.IncompleteReadError,
     boto_errors.ResponseStreamingError,
@@ -98,7 +100,7 @@ class Bucket:
                 read_timeout=timeout,
                 # Tried again here, where it is told, and where bodies are read too.
                 retries={"total_max_attempts": 1},
-                max_pool_connections=2 * self._config["max_concurrency"],
+                max_pool_connections=HEADERS_AT_ONCE + self._config["max_concurrency"],
                 s3={"addressing_style": style},
                 **(only_if_asked if endpoint else {}),
             ),

@@ -1,4 +1,4 @@
-"""One file: from S3 into a Parquet file with the stream's columns."""
+"""One file: from S3 into a file with the stream's columns."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROW_ID = "_row_id"
 SURPLUS = "_surplus"
-_BLOCK = 4 << 20
+_BLOCK = 1 << 20
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 4096, 4 << 20
 _MARK = "\ufeff".encode()
 

@@ -1,4 +1,4 @@
-"""Files on their way to the target: each S3 object as a Parquet file, once it was read whole."""
+"""Files on their way to the target: each S3 object's rows, once it was read whole."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     import logging
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _OURS = "signalroom-batch-"
 _STALE = 2 * 24 * 3600  # seconds
 _ROWS_AT_ONCE = 4096
+_ARROW = ".arrow"
 _LOOK = 0.02  # seconds
 
 
@@ -37,7 +38,7 @@ class ReadFile:
 
     Attributes:
         thing: Its version.
-        path: Its rows as Parquet; none if it has none.
+        path: Its rows as a file of columns; none if it has none.
         constants: What all its rows have in common, by column.
         header: Its header, as it is written.
         rows: How many rows it has, with those that were skipped.
@@ -65,16 +66,16 @@ class ReadFile:
         """
         if self.path is None:
             return
-        with pq.ParquetFile(self.path, pre_buffer=False) as parquet:
-            names = [name for name in parquet.schema_arrow.names if name not in self.constants]
-            for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=names):
-                yield from batch.to_pylist()
+        for batch in _batches(self.path):
+            names = [name for name in batch.schema.names if name not in self.constants]
+            yield from batch.select(names).to_pylist()
 
 
 class Spool:
-    """Parquet files, each in a folder of its own, which goes with it.
+    """Files of columns, each in a folder of its own, which goes with it.
 
     Args:
+        form: Their format: `arrow` or `parquet`.
         root: Where the folders are made; the system's place for temporary files by default.
         prefix: How the files' names begin.
         most: How many files may wait to be loaded.
@@ -85,10 +86,17 @@ class Spool:
     """
 
     def __init__(
-        self, root: str | None, prefix: str | None, *, most: int, logger: logging.Logger
+        self,
+        form: str,
+        root: str | None,
+        prefix: str | None,
+        *,
+        most: int,
+        logger: logging.Logger,
     ) -> None:
+        self.form = form
         self.root = _local(root)
-        self._name = f"{prefix or ''}rows.parquet"
+        self._name = f"{prefix or ''}rows.{form}"
         self._most = most
         self._logger = logger
         self._cleaned = False
@@ -167,29 +175,43 @@ class Spool:
 
 
 def write(path: Path, batches: Iterator[pa.RecordBatch], constants: Sequence[str]) -> None:
-    """Write rows as Parquet; without any, nothing.
+    """Write rows in the format that the path's suffix names; without any, nothing.
 
     Args:
         path: Where to.
         batches: The rows.
         constants: Columns with one value in all rows.
     """
-    writer: pq.ParquetWriter | None = None
-    try:
+    with ExitStack() as stack:
+        writer: Any = None
         for batch in batches:
             if writer is None:
-                # Speed: the file lives for a second. Only what is the same throughout is packed.
-                writer = pq.ParquetWriter(
-                    path,
-                    batch.schema,
-                    compression="none",
-                    use_dictionary=list(constants),
-                    write_statistics=False,
-                )
-            writer.write_batch(batch)
-    finally:
-        if writer is not None:
-            writer.close()
+                writer = stack.enter_context(_writer(path, batch.schema, constants))
+            # Parquet keeps what comes as batches until there are a million rows.
+            writer.write_table(pa.Table.from_batches([batch]))
+
+
+def _writer(path: Path, schema: pa.Schema, constants: Sequence[str]) -> Any:
+    if path.suffix == _ARROW:
+        return pa.ipc.new_file(str(path), schema)
+    import pyarrow.parquet as pq  # noqa: PLC0415 - for whoever wants it
+
+    # For speed: it lives for a second. Only what is the same throughout is packed.
+    return pq.ParquetWriter(
+        path, schema, compression="none", use_dictionary=[*constants], write_statistics=False
+    )
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    if path.suffix == _ARROW:
+        with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+        return
+    import pyarrow.parquet as pq  # noqa: PLC0415 - for whoever wants it
+
+    with pq.ParquetFile(path, pre_buffer=False) as parquet:
+        yield from parquet.iter_batches(_ROWS_AT_ONCE)
 
 
 def _local(root: str | None) -> Path:

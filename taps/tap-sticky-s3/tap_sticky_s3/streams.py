@@ -25,6 +25,7 @@ from signalroom_singer import (
     TapError,
     utc_isoformat,
 )
+from tap_sticky_s3.client import HEADERS_AT_ONCE
 from tap_sticky_s3.columns import KNOWN
 from tap_sticky_s3.files import FileReader, Layout
 from tap_sticky_s3.ledger import Ledger
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 FILE_NAME, ROW_ID = "_file_name", "_row_id"
 _INCREMENTAL = "INCREMENTAL"
-_PARQUET = BaseBatchFileEncoding(format="parquet")
 _HEADERS_AT_DISCOVERY = 5
 # A state names every file: where there are many, one after each of them would cost more than
 # the files do.
@@ -246,7 +246,7 @@ class Table(StickyStream):
 
     def _learn(self, things: Sequence[S3Object]) -> None:
         """Add the columns of files' headers to the schema."""
-        with ThreadPoolExecutor(self.config["max_concurrency"]) as pool:
+        with ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
             headers = pool.map(self._reader.header, things)
             names = {name: None for header in headers for name in column_names(header)}
         new = [name for name in names if name not in self.schema["properties"]]
@@ -380,14 +380,17 @@ class Table(StickyStream):
             return None
         if not self._tap.sends_batches:
             return None
-        return BatchConfig(_PARQUET, StorageTarget(str(self._tap.spool.root)))
+        return BatchConfig(
+            BaseBatchFileEncoding(self._tap.spool.form), StorageTarget(str(self._tap.spool.root))
+        )
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        spool = self._tap.spool
         with self.get_batch_counter() as counter:
             for file in self._files():
                 if file.path:
-                    self._write_batch_message(_PARQUET, [self._tap.spool.send(file.path)])
+                    self._write_batch_message(batch_config.encoding, [spool.send(file.path)])
                     counter.increment()
                 self._done(file)
 

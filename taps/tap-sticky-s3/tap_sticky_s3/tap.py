@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _NAME = re.compile(r"[^a-z0-9]+")
+_FORMATS = ("arrow", "parquet")
 _WAITING = 8  # batch files that the target has not loaded yet
 
 
@@ -315,9 +316,9 @@ class TapStickyS3(SignalRoomTap):
         th.Property(
             "max_concurrency",
             th.IntegerType(minimum=1, maximum=32),
-            default=4,
+            default=2,
             title="Concurrent files",
-            description="Files read at once.",
+            description="Files read at once; each takes some 50 MB of memory.",
         ),
         *HTTP_SETTINGS,
         *COMMON_SETTINGS,
@@ -337,12 +338,14 @@ class TapStickyS3(SignalRoomTap):
     def spool(self) -> Spool:
         """Where files wait for the target."""
         wanted = self.config.get("batch_config") or {}
-        form = (wanted.get("encoding") or {}).get("format", "parquet")
+        form = (wanted.get("encoding") or {}).get("format", "arrow")
         storage = wanted.get("storage") or {}
-        if form != "parquet":
-            msg = f"Setting batch_config: the format can be parquet, not {form}."
+        if form not in _FORMATS:
+            msg = f"Setting batch_config: the format can be {' or '.join(_FORMATS)}, not {form}."
             raise ValueError(msg)
-        return Spool(storage.get("root"), storage.get("prefix"), most=_WAITING, logger=self.logger)
+        return Spool(
+            form, storage.get("root"), storage.get("prefix"), most=_WAITING, logger=self.logger
+        )
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -396,6 +399,14 @@ class TapStickyS3(SignalRoomTap):
         except re.error as error:
             msg = f"Setting tables: a pattern is no regular expression ({error})."
             raise ConfigValidationError(msg, errors=[msg]) from None
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        super().append_builtin_config(config_jsonschema)
+        # Arrow's own format is none of the SDK's.
+        encoding = config_jsonschema["properties"]["batch_config"]["properties"]["encoding"]
+        encoding["properties"]["format"]["enum"] = [*_FORMATS]
 
     @override
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:

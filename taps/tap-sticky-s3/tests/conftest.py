@@ -36,8 +36,8 @@ def make_tap(sandbox, tmp_path):
         tap.close()
 
 
-@pytest.fixture
-def batches(tmp_path):
+@pytest.fixture(params=["arrow", "parquet"])
+def batches(tmp_path, request):
     """The settings of BATCH messages, with a folder of the test's own."""
     storage = {"root": (tmp_path / "batches").as_uri()}
-    return {"batch_config": {"encoding": {"format": "parquet"}, "storage": storage}}
+    return {"batch_config": {"encoding": {"format": request.param}, "storage": storage}}

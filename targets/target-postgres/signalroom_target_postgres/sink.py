@@ -41,6 +41,8 @@ REPLACE_ON_ACTIVATE = "x-replace-on-activate"
 
 _READ_AT_ONCE = 256
 _READ_BYTES = 1 << 20
+#: Bytes of a file that are sent while the next are read.
+_PORTION = 4 << 20
 
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
@@ -468,7 +470,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             held += batches
             size += sum(batch.nbytes for batch in batches)
             self.record_counter_metric.increment(sum(batch.num_rows for batch in batches))
-            if size >= self._target.batch_size_bytes:
+            if size >= min(self._target.batch_size_bytes, _PORTION):
                 yield from _tables_of(held)
                 held, size = [], 0
         yield from _tables_of(held)
@@ -476,7 +478,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     def _portions(
         self, file: BatchFile
     ) -> Iterator[tuple[Sequence[pa.RecordBatch], Sequence[Misfit]]]:
-        if file.is_parquet:
+        if file.has_columns:
             for batch in file.columns():
                 self._warn_of_unknown(set(batch.schema.names) - set(self._columns))
                 yield self._reader.fit(batch)

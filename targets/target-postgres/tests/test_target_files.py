@@ -34,6 +34,37 @@ def parquet(path, **columns):
     return path.as_uri()
 
 
+def arrow(path, **columns):
+    """An Arrow file of small batches; its URL."""
+    path.parent.mkdir(exist_ok=True)
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=100)
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("rows", (0, 1, 250, 10_000))
+def test_files_of_arrow_columns(warehouse, tmp_path, rows):
+    url = arrow(
+        tmp_path / f"{OURS}x" / "a.arrow",
+        id=pa.array(range(rows), pa.int64()),
+        name=pa.array([f"n{number}" for number in range(rows)], pa.string()),
+    )
+    warehouse.load(schema(PROPERTIES), batch(url, kind="arrow"))
+    assert warehouse.rows() == [{"id": n, "name": f"n{n}"} for n in range(rows)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_arrow_file(warehouse, tmp_path):
+    path = tmp_path / "a.arrow"
+    for content in (b"", b"ARROW1\0\0", b"nonsense" * 10):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"a\.arrow cannot be read"):
+            warehouse.load(schema(PROPERTIES), batch(path.as_uri(), kind="arrow"))
+    with pytest.raises(InputError, match="is not there"):
+        warehouse.load(schema(PROPERTIES), batch((tmp_path / "b").as_uri(), kind="arrow"))
+
+
 def test_every_type_of_file_column(warehouse, tmp_path):
     properties = {
         "id": {"type": "integer"},
