@@ -15,6 +15,10 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 MEMORY = 300  # MB
 QUICK = 20  # times less, for a smoke test
+#: Without what importing the target's package sets for this process, and others would inherit.
+SURROUNDINGS = {
+    name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"
+}
 
 
 @dataclass
@@ -45,7 +49,7 @@ def piped(commands, env=None, stdin=None) -> tuple[float, float]:
             last = command is commands[-1]
             process = subprocess.Popen(
                 command,
-                env=os.environ | (env or {}),
+                env=SURROUNDINGS | (env or {}),
                 stdin=source,
                 stdout=subprocess.DEVNULL if last else subprocess.PIPE,
                 stderr=complaints,

@@ -8,7 +8,7 @@ import sys
 import pytest
 from e2e import BIN, ROOT, clean_env, run
 
-PACKAGES = ("signalroom-singer", "signalroom-target-postgres", "tap-everflow")
+PACKAGES = ("signalroom-singer", "signalroom-target-postgres", "tap-everflow", "tap-sticky-s3")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,22 @@ def test_the_tap_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
     streams = {message["stream"] for message in messages if message["type"] == "RECORD"}
     assert {"daily_stats", "conversions", "offers"} <= streams
     assert "STATE" in {message["type"] for message in messages}
+
+
+def test_the_tap_of_files_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
+    env = clean_env()
+    run(sys.executable, "-m", "venv", tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    files = [*wheels.glob("tap_sticky_s3-*.whl"), *wheels.glob("signalroom_singer-*.whl")]
+    run(BIN / "uv", "pip", "install", "--python", python, *files, env=env)
+    tap = tmp_path / "venv/bin/tap-sticky-s3"
+    about = json.loads(run(tap, "--about", "--format=json", env=env))
+    assert about["name"] == "tap-sticky-s3"
+    synced = run(tap, "--config=ENV", env=env | sandbox.dotenv, cwd=tmp_path)
+    messages = [json.loads(line) for line in synced.splitlines()]
+    streams = [message["stream"] for message in messages if message["type"] == "RECORD"]
+    assert streams.count("orders_create") == 14 * 120
+    assert messages[-1]["type"] == "STATE"
 
 
 @pytest.mark.parametrize("package", PACKAGES)

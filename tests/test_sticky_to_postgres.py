@@ -116,6 +116,17 @@ def test_the_variables_of_the_pipeline_before(project, sandbox, database):
     assert {row["tablename"] for row in tables} == {"orders_create", "files"}
 
 
+def test_the_mark_of_the_pipeline_before(project, s3, database):
+    """As docs/migrating-from-dlt.md has it."""
+    dates = [one["key"].split("report_")[1][:10] for one in s3.objects("orders-create/")]
+    state = {"bookmarks": {"orders_create": {"last_file_date": dates[10]}}}
+    project.meltano("state", "set", "--force", STATE_ID, json.dumps({"singer_state": state}))
+    assert read(project.load(tap=TAP))["orders-create"] == 4
+    assert set(read(project.load(tap=TAP)).values()) == {0}
+    loaded = database.query(f"select distinct _file_date from {ORDERS} order by 1")
+    assert [row["_file_date"] for row in loaded] == dates[10:]
+
+
 def test_a_wrong_key_is_said_in_a_sentence(project):
     env = {"TAP_STICKY_S3_AWS_ACCESS_KEY_ID": "AKIANOBODY"}
     output = project.meltano("run", TAP, "target-postgres", code=1, **env)

@@ -1,0 +1,100 @@
+"""Files on their way to the target."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+import pytest
+from sticky_exports import DAY, batch_rows, export, orders
+
+from tap_sticky_s3.spool import Spool
+
+LOGGER = logging.getLogger("test")
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = Spool("arrow", tmp_path.as_uri(), "acme-", most=2, logger=LOGGER)
+    yield spool
+    spool.close()
+
+
+def written(spool):
+    path = spool.new_path()
+    path.write_bytes(b"rows")
+    return path
+
+
+def taken(path):
+    """As a target does that knows what the folder's name means."""
+    path.unlink()
+    path.parent.rmdir()
+
+
+def test_the_tap_waits_until_the_target_has_loaded_some(spool):
+    paths = [written(spool) for _ in range(3)]
+    for path in paths[:2]:
+        spool.send(path)
+    sent = threading.Event()
+    sender = threading.Thread(target=lambda: (spool.send(paths[2]), sent.set()))
+    sender.start()
+    assert not sent.wait(0.2)
+    taken(paths[0])
+    assert sent.wait(5)
+    sender.join()
+
+
+def test_a_target_that_removes_nothing_is_not_waited_for_for_ever(spool, caplog):
+    spool._patience = 0.1
+    for _ in range(5):
+        spool.send(written(spool))
+    assert caplog.text.count("does not remove the batch files") == 1
+
+
+def test_what_was_not_sent_is_removed(spool, tmp_path):
+    sent, unsent = written(spool), written(spool)
+    assert spool.send(sent) == sent.as_uri()
+    assert sent.name == "acme-rows.arrow"
+    spool.close()
+    assert sent.exists()
+    assert not unsent.parent.exists()
+
+
+def test_what_killed_runs_left_behind_is_removed(spool, tmp_path):
+    old, young, other = (
+        tmp_path / name for name in ("signalroom-batch-a", "signalroom-batch-b", "c")
+    )
+    for folder in (old, young, other):
+        folder.mkdir()
+        (folder / "rows.arrow").write_bytes(b"x")
+        when = time.time() - (60 if folder is young else 10 * 24 * 3600)
+        os.utime(folder, (when, when))
+    spool.new_path()
+    assert not old.exists()
+    assert young.exists()
+    assert other.exists()
+
+
+def test_a_run_of_records_leaves_nothing(s3, make_tap, sync, tmp_path):
+    root = tmp_path / "root"
+    batch = {"encoding": {"format": "arrow"}, "storage": {"root": root.as_uri()}}
+    s3.put(DAY.format(1), export(*orders(3)))
+    output = sync(
+        make_tap(batch_config=batch, column_types={"orders_id": "integer"}), "orders_create"
+    )
+    assert len(output.records["orders_create"]) == 3
+    assert list(root.iterdir()) == []
+
+
+def test_each_file_has_a_folder_that_a_target_may_remove(s3, make_tap, sync, batches, tmp_path):
+    for day in (1, 2):
+        s3.put(DAY.format(day), export(*orders(3)))
+    output = sync(make_tap(**batches), "orders_create")
+    assert len(batch_rows(output, "orders_create")) == 6
+    folders = list((tmp_path / "batches").iterdir())
+    assert len(folders) == 2
+    assert all(folder.name.startswith("signalroom-batch-") for folder in folders)
+    assert all(len(list(folder.iterdir())) == 1 for folder in folders)
