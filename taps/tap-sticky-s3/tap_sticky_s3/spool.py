@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import errno
+import select
 import shutil
 import sys
 import tempfile
@@ -136,6 +138,9 @@ class Spool:
 
         Returns:
             Its address.
+
+        Raises:
+            BrokenPipeError: If the target has ended.
         """
         deadline = time.monotonic() + self._patience
         while self._waiting() >= self._most:
@@ -147,6 +152,9 @@ class Spool:
                 )
                 self._most = sys.maxsize
                 break
+            if _nobody_reads():
+                # A write would tell, but here none is made.
+                raise BrokenPipeError(errno.EPIPE, "The target has ended")
             time.sleep(_LOOK)
         with self._lock:
             self._unsent.discard(path)
@@ -212,6 +220,17 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
 
     with pq.ParquetFile(path, pre_buffer=False) as parquet:
         yield from parquet.iter_batches(_ROWS_AT_ONCE)
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose other end is closed."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (AttributeError, OSError):
+        # No such call on this system, or no file at all.
+        return False
 
 
 def _local(root: str | None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 
@@ -45,6 +46,17 @@ def test_the_tap_waits_until_the_target_has_loaded_some(spool):
     taken(paths[0])
     assert sent.wait(5)
     sender.join()
+
+
+def test_a_target_that_has_died_is_not_waited_for(spool, monkeypatch):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        for _ in range(2):
+            spool.send(written(spool))
+        os.close(reading)
+        with pytest.raises(BrokenPipeError):
+            spool.send(written(spool))
 
 
 def test_a_target_that_removes_nothing_is_not_waited_for_for_ever(spool, caplog):
