@@ -132,5 +132,8 @@ def new_project(folder, template, sandbox, database):
     """A project that loads from the sandbox into a database."""
     shutil.copytree(template, folder)
     target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url}
-    env = clean_env() | sandbox.dotenv | target
+    # What a killed run leaves behind goes with the project.
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    env = clean_env() | sandbox.dotenv | target | {"TMPDIR": str(temporary)}
     return Project(folder, env)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from tap_sticky_s3.content import BadFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tap_sticky_s3.dialect import Dialect
 
@@ -34,6 +35,7 @@ class Records:
         name: What the file is called in errors.
         line: How many lines are before.
         complete: Whether the text is all that there is.
+        columns: What the cells are called in errors.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class Records:
         name: str,
         line: int = 0,
         complete: bool = True,
+        columns: Sequence[str] = (),
     ) -> None:
+        self._columns = columns
+        self._record: list[str] = []  # the lines of the record at hand
         self._text = iter(text)
         self._name = name
         self._complete = complete
         self._dialect = dialect
-        self._header: list[str] = []
         self._lines: list[bytes] = []
         self._held = b""
         self._before = line
@@ -67,6 +71,7 @@ class Records:
     def __iter__(self) -> Iterator[list[str]]:
         while True:
             self.began = self.line + 1
+            self._record.clear()
             try:
                 cells = next(self._reader, None)
             except _EndsInRecordError:
@@ -94,15 +99,16 @@ class Records:
                 raise _EndsInRecordError
             self.read += len(line)
             try:
-                yield line.decode()
+                text = line.decode()
             except UnicodeDecodeError as error:
-                cells = line[: error.start].decode().count(self._dialect.delimiter) + 1
+                self._record.append(line[: error.start].decode())
                 msg = (
-                    f"around cell {cells} there is a byte that is not UTF-8 "
-                    f"(0x{line[error.start]:02x}). Set `encoding`: cp1252 is a common one."
+                    f"{self._where()} has a byte that is not UTF-8 (0x{line[error.start]:02x}). "
+                    "Set `encoding`: cp1252 is a common one."
                 )
-                at = self._before + self._reader.line_num + 1
-                raise BadFileError(self._name, msg, line=at) from None
+                raise BadFileError(self._name, msg, line=self.line + 1) from None
+            self._record.append(text)
+            yield text
 
     def _read_lines(self) -> bool:
         """Read some lines, the last first; says whether there are any."""
@@ -124,13 +130,35 @@ class Records:
 
     def _explained(self, problem: str) -> BadFileError:
         if "field larger" in problem:
-            msg = f"a cell is longer than {CELL_BYTES >> 20} MiB: a quote is probably never closed."
+            what = f"is longer than {CELL_BYTES >> 20} MiB: a quote is probably never closed."
         elif "unexpected end" in problem:
-            msg = "a quote is opened and never closed: the file was cut, or a quote is not doubled."
+            what = "has a quote that is never closed: the file was cut, or a quote is not doubled."
         else:
-            delimiter = self._dialect.delimiter
-            msg = f"after a quoted cell no `{delimiter}` comes: a quote within is not doubled."
-        return BadFileError(self._name, f"{msg} Have it delivered again.", line=self.began)
+            what = f"goes on after its closing quote, without `{self._dialect.delimiter}`: "
+            what += "a quote within is not doubled."
+        msg = f"{self._where()} {what} Have it delivered again."
+        return BadFileError(self._name, msg, line=self.began)
+
+    def _where(self) -> str:
+        """The cell at which reading stopped."""
+        number = _last_cell("".join(self._record), self._dialect)
+        named = f" ({self._columns[number - 1]})" if number <= len(self._columns) else ""
+        return f"cell {number}{named}"
+
+
+def _last_cell(text: str, dialect: Dialect) -> int:
+    """Count cells up to the end, or to one whose quotes are not as they should be."""
+    quote, delimiter = re.escape(dialect.quotechar or ""), re.escape(dialect.delimiter)
+    # Possessive: a cell of megabytes must not be tried in parts.
+    quoted = re.compile(f"{quote}(?:[^{quote}]|{quote}{quote})*+{quote}") if quote else None
+    plain = re.compile(f"[^{delimiter}\r\n]*+")
+    number, at = 1, 0
+    while True:
+        is_quoted = quoted is not None and text[at : at + 1] == dialect.quotechar
+        found = (quoted if quoted is not None and is_quoted else plain).match(text, at)
+        if found is None or text[found.end() : found.end() + 1] != dialect.delimiter:
+            return number
+        number, at = number + 1, found.end() + 1
 
 
 def line_ends(text: bytes) -> int:

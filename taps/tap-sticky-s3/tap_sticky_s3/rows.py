@@ -246,7 +246,9 @@ class RowReader:
 
     def _read_carefully(self, text: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         width = len(self._columns)
-        records = Records(text, self._dialect, name=self._name, line=self._lines)
+        records = Records(
+            text, self._dialect, name=self._name, line=self._lines, columns=self._columns
+        )
         rows: list[Sequence[str | None]] = []
         numbers: list[int] = []
         extras: list[str | None] = []

@@ -188,10 +188,11 @@ class TestWhatIsWrong:
     @pytest.mark.parametrize(
         ("text", "line", "match"),
         (
-            ('a,b\n1,2\n3,"never closed\n5,6\n7,8\n', 3, "opened and never closed"),
-            ('a,b\n1,2\n3,"x"y\n5,6\n', 3, "not doubled"),
-            ('a,b\n1,"2\n2"\n3,"x\n\ny" z\n5,6\n', 4, "not doubled"),
-            ('"a,b\n1,2\n', 1, "never closed"),
+            ('a,b\n1,2\n3,"never closed\n5,6\n7,8\n', 3, "cell 2 (b) has a quote that is never"),
+            ('a,b\n1,2\n3,"x"y\n5,6\n', 3, "cell 2 (b) goes on after its closing quote"),
+            ('a,b\n1,"2\n2"\n"3,,","x\n\ny" z\n5,6\n', 4, "cell 2 (b) goes on"),
+            ('a,b\n1,"2\n2"\n"3"" z\n5,6\n', 4, "cell 1 (a) has a quote that is never closed"),
+            ('"a,b\n1,2\n', 1, "cell 1 has a quote that is never closed"),
         ),
     )
     def test_quotes(self, engine, text, line, match, block):
@@ -201,10 +202,10 @@ class TestWhatIsWrong:
 
     @pytest.mark.parametrize("block", (1, 1 << 22))
     def test_bytes_that_are_not_utf8(self, engine, block):
-        data = b"a,b\r\n1,2\r\n" * 20 + b"3,caf\xe9\r\n"
+        data = b"a,b\r\n1,2\r\n" * 20 + b'"3,,",caf\xe9\r\n'
         error = refusal(data, engine=engine, block=block, piece=5)
         assert error.line == 41
-        assert "cell 2" in str(error)
+        assert "cell 2 (b) has a byte that is not UTF-8 (0xe9)" in str(error)
         assert "`encoding`" in str(error)
         assert "caf" not in str(error)
 
