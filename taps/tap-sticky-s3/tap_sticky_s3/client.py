@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -215,9 +215,9 @@ class Bucket:
                     # Not closed: other threads are reading by it.
                     vars(self).pop("_client", None)
                     continue
-                if status == 412:  # noqa: PLR2004
+                if status == _CHANGED:
                     raise ObjectChangedError(doing) from None
-                if status == 404 and code != "NoSuchBucket" and "Key" in arguments:  # noqa: PLR2004
+                if status == _GONE and code != "NoSuchBucket" and "Key" in arguments:
                     raise ObjectGoneError(doing) from None
                 if not _is_passing(code, status):
                     raise explained(error, doing, self._config) from error
@@ -243,16 +243,6 @@ class Bucket:
         time.sleep(seconds)
 
 
-def changed(thing: S3Object, now: S3Object) -> bool:
-    """Whether a version differs from another in what it holds, as far as one can tell.
-
-    Args:
-        thing: One.
-        now: The other.
-    """
-    return replace(thing, modified=now.modified) != now
-
-
 def _object(key: str, found: Mapping[str, Any], size: int) -> S3Object:
     return S3Object(key, _etag(found), size, found["LastModified"].astimezone(UTC))
 
@@ -262,7 +252,7 @@ def _etag(found: Mapping[str, Any]) -> str:
 
 
 _PASSING = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling"}
-_TOO_MANY, _SERVER = 429, 500
+_GONE, _CHANGED, _TOO_MANY, _SERVER = 404, 412, 429, 500
 
 
 def _is_passing(code: str, status: int) -> bool:

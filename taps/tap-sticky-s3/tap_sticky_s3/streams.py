@@ -258,7 +258,7 @@ class Table(StickyStream):
             self._input_schema = {**self._input_schema, "properties": columns}
         else:
             columns = {**self.schema["properties"], **columns}
-        if new and names:
+        if new:
             self.logger.info("Columns that are no known ones: %s", ", ".join(new))
         self._schema = {**self.schema, "properties": columns}
 

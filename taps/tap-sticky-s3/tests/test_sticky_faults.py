@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from botocore.client import BaseClient
 from sticky_exports import DAY, batch_rows, export, known, orders
 
 from signalroom_singer import TapError
@@ -238,6 +239,52 @@ class TestRoles:
         fault("assume_role_denied", "POST", times=99)
         output = sync(make_tap(role_arn=self.ROLE), fails=TapError)
         assert re.search("assume the role .*reader.*sts:AssumeRole", str(output.error))
+
+
+class TestWhatIsAsked:
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """The arguments of each request."""
+        found = []
+        make = BaseClient._make_api_call
+
+        def call(client, operation, arguments):
+            found.append((operation, arguments))
+            return make(client, operation, arguments)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", call)
+        return found
+
+    def test_who_pays_and_who_owns(self, file, make_tap, sync, asked):
+        tap = make_tap(request_payer=True, expected_bucket_owner="123456789012")
+        assert ids(sync(tap, ORDERS)) == file
+        assert {operation for operation, _ in asked} == {"ListObjectsV2", "GetObject"}
+        for _, arguments in asked:
+            assert arguments["RequestPayer"] == "requester"
+            assert arguments["ExpectedBucketOwner"] == "123456789012"
+
+    def test_nothing_of_it_by_default(self, file, make_tap, sync, asked):
+        sync(make_tap(), ORDERS)
+        assert not any("RequestPayer" in arguments for _, arguments in asked)
+        bodies = [arguments for operation, arguments in asked if operation == "GetObject"]
+        assert all(arguments["IfMatch"] for arguments in bodies)
+
+    @pytest.mark.parametrize(
+        ("settings", "address"),
+        (
+            ({}, "https://a-bucket.s3.amazonaws.com/"),
+            ({"addressing_style": "path"}, "https://s3.amazonaws.com/a-bucket"),
+            ({"endpoint_url": "https://r2.example.com"}, "https://r2.example.com/a-bucket"),
+        ),
+    )
+    def test_where_the_bucket_is(self, make_tap, settings, address):
+        tap = make_tap(bucket="a-bucket", **{"endpoint_url": None} | settings)
+        url = tap.bucket._client.generate_presigned_url("list_objects_v2", {"Bucket": "a-bucket"})
+        assert url.startswith(address)
+
+    def test_in_which_region(self, make_tap):
+        tap = make_tap(endpoint_url=None, region="eu-west-1")
+        assert tap.bucket._client.meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
 
 
 def test_the_clock_of_this_machine_does_not_matter(s3, make_tap, sync):
