@@ -187,20 +187,16 @@ class RowReader:
             return False  # Arrow takes it for the file's
         if not self._quote or self._quote not in block:
             return True
-        characters = pa.Array.from_buffers(pa.uint8(), len(block), [None, pa.py_buffer(block)])
-        at = pc.indices_nonzero(pc.equal(characters, self._quote[0])).cast(pa.int64())
-        if len(at) % 2:
+        # Outside and inside of quotes by turns; nothing is outside where a quote is doubled.
+        first, *parts = block.split(self._quote)
+        if len(parts) % 2:
             return False
-        numbers = pa.array(range(0, len(at), 2))
-        before = pc.subtract(at.take(numbers), 1)
-        after = pc.add(at.take(pc.add(numbers, 1)), 1)
-        # The first may be at the beginning, and the last at the end.
-        before = before.filter(pc.greater_equal(before, 0))
-        after = after.filter(pc.less(after, len(block)))
-        neighbours = pa.array(b"\r\n" + self._quote + self._dialect.delimiter.encode(), pa.uint8())
-        return all(
-            pc.all(pc.is_in(characters.take(places), neighbours)).as_py() is not False
-            for places in (before, after)
+        *outside, last = parts[1::2]
+        ends = {b"", b"\r", b"\n", self._dialect.delimiter.encode()}
+        return (
+            {first[-1:], last[:1]} <= ends
+            and {part[:1] for part in outside} <= ends
+            and {part[-1:] for part in outside} <= ends
         )
 
     # Engines.
