@@ -98,6 +98,15 @@ class Project:
         """Load to the end; gives all that was printed."""
         return finished(self.start_load(*streams, **options), code)
 
+    def kill_load(self, *streams, after, **options):
+        """Start the tap into the loader, and kill them after so many seconds if they still run."""
+        with self.start_load(*streams, **options) as process:
+            try:
+                process.communicate(timeout=after)
+            except subprocess.TimeoutExpired:
+                self.kill(process)
+                process.communicate()
+
     @staticmethod
     def kill(process):
         """Kill Meltano, tap and loader at once, without a warning."""

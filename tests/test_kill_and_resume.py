@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from datetime import datetime, timedelta
-from subprocess import TimeoutExpired
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -35,12 +34,7 @@ def uninterrupted(postgres, sandbox_server, meltano_template, tmp_path_factory):
 def test_sigkill_at_a_random_point(project, database, uninterrupted, seed):
     seconds, expected = uninterrupted
     delay = random.Random(seed).uniform(0.5, seconds)
-    with project.start_load(*STREAMS, **SETTINGS) as process:
-        try:
-            process.communicate(timeout=delay)
-        except TimeoutExpired:
-            project.kill(process)
-            process.communicate()
+    project.kill_load(*STREAMS, after=delay, **SETTINGS)
     project.load(*STREAMS, **SETTINGS)
     for name in STREAMS:
         assert database.contents(f"everflow.{name}") == expected[name], (

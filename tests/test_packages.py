@@ -26,17 +26,25 @@ def test_a_package_has_a_wheel_and_a_source_that_twine_accepts(wheels, package):
     run(sys.executable, "-m", "twine", "check", "--strict", *files)
 
 
-def test_the_tap_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
-    """With nothing but its wheel, its kit's, and what they ask for."""
-    env = clean_env()
-    run(sys.executable, "-m", "venv", tmp_path / "venv")
-    python = tmp_path / "venv/bin/python"
-    files = [*wheels.glob("tap_everflow-*.whl"), *wheels.glob("signalroom_singer-*.whl")]
-    run(BIN / "uv", "pip", "install", "--python", python, *files, env=env)
-    tap = tmp_path / "venv/bin/tap-everflow"
-    about = json.loads(run(tap, "--about", "--format=json", env=env))
-    assert about["name"] == "tap-everflow"
+def installed(name, wheels, folder):
+    """A tap with nothing but its wheel, its kit's, and what they ask for."""
+    run(sys.executable, "-m", "venv", folder / "venv")
+    python = folder / "venv/bin/python"
+    files = [
+        *wheels.glob(f"{name.replace('-', '_')}-*.whl"),
+        *wheels.glob("signalroom_singer-*.whl"),
+    ]
+    run(BIN / "uv", "pip", "install", "--python", python, *files, env=clean_env())
+    tap = folder / "venv/bin" / name
+    about = json.loads(run(tap, "--about", "--format=json", env=clean_env()))
+    assert about["name"] == name
     assert about["version"] != "[could not be detected]"
+    return tap
+
+
+def test_the_tap_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
+    env = clean_env()
+    tap = installed("tap-everflow", wheels, tmp_path)
     catalog = json.loads(run(tap, "--discover", env=env))
     assert len(catalog["streams"]) == 15
     env |= sandbox.dotenv
@@ -49,15 +57,8 @@ def test_the_tap_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
 
 
 def test_the_tap_of_files_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
-    env = clean_env()
-    run(sys.executable, "-m", "venv", tmp_path / "venv")
-    python = tmp_path / "venv/bin/python"
-    files = [*wheels.glob("tap_sticky_s3-*.whl"), *wheels.glob("signalroom_singer-*.whl")]
-    run(BIN / "uv", "pip", "install", "--python", python, *files, env=env)
-    tap = tmp_path / "venv/bin/tap-sticky-s3"
-    about = json.loads(run(tap, "--about", "--format=json", env=env))
-    assert about["name"] == "tap-sticky-s3"
-    synced = run(tap, "--config=ENV", env=env | sandbox.dotenv, cwd=tmp_path)
+    tap = installed("tap-sticky-s3", wheels, tmp_path)
+    synced = run(tap, "--config=ENV", env=clean_env() | sandbox.dotenv, cwd=tmp_path)
     messages = [json.loads(line) for line in synced.splitlines()]
     streams = [message["stream"] for message in messages if message["type"] == "RECORD"]
     assert streams.count("orders_create") == 14 * 120

@@ -8,7 +8,6 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from subprocess import TimeoutExpired
 
 import pytest
 from e2e import new_database, new_project
@@ -164,12 +163,7 @@ def test_sigkill_at_a_random_point(project, database, backfill, seed, batched):
     env = {} if batched else {"TAP_STICKY_S3_BATCH_CONFIG": "{}"}
     # Starting takes the first half of such a run, or more.
     delay = random.Random(f"{seed}{batched}").uniform(seconds * 0.4, seconds)
-    with project.start_load(tap=TAP, **env) as process:
-        try:
-            process.communicate(timeout=delay)
-        except TimeoutExpired:
-            project.kill(process)
-            process.communicate()
+    project.kill_load(tap=TAP, after=delay, **env)
     project.load(tap=TAP, **env)
     assert database.contents(ORDERS) == expected, f"killed after {delay:.2f} s"
 

@@ -28,4 +28,4 @@ def make_tap(vendor):
 
     yield make
     for tap in taps:
-        tap.http_session.close()
+        tap.close()

@@ -28,4 +28,4 @@ def make_tap(sandbox):
 
     yield make
     for tap in taps:
-        tap.http_session.close()
+        tap.close()

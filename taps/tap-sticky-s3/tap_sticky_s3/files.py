@@ -13,7 +13,7 @@ from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
 from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
 from tap_sticky_s3.content import BadFileError
 from tap_sticky_s3.refusals import RefusedObjectError
-from tap_sticky_s3.rows import NeedMoreError, RowReader, read_header
+from tap_sticky_s3.rows import ROW_ID, NeedMoreError, RowReader, read_header
 from tap_sticky_s3.selection import name_date
 from tap_sticky_s3.spool import ReadFile, write
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tap_sticky_s3.spool import Spool
 
 _HEADER_BYTES = 64 << 10
-_ROW_ID = "_row_id"
 _MOMENT = pa.timestamp("us", "UTC")
 
 
@@ -157,35 +156,29 @@ class FileReader:
     ) -> Iterator[pa.RecordBatch]:
         """Give a file's rows the stream's columns."""
         for batch in rows:
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
             # Only of a file that was overwritten after its header was read.
-            unknown = [
-                name
-                for name in batch.schema.names
-                if name not in layout.known and name not in {_ROW_ID, EXTRA}
-            ]
+            unknown = columns.keys() - layout.known - {ROW_ID, EXTRA}
             if unknown:
-                batch = _with_extra(batch, unknown)  # noqa: PLW2901 - the same rows
-            arrays = [_column(name, batch, constants) for name in layout.selected]
+                in_order = [name for name in columns if name in unknown]
+                columns[EXTRA] = _extra_with(batch, in_order)
+            columns |= {name: _repeated(value, batch.num_rows) for name, value in constants.items()}
+            missing = pa.nulls(batch.num_rows, pa.string())
+            arrays = [columns.get(name, missing) for name in layout.selected]
             yield pa.RecordBatch.from_arrays(arrays, names=list(layout.selected))
 
 
-def _column(name: str, batch: pa.RecordBatch, constants: Mapping[str, Any]) -> pa.Array:
-    if name in constants:
-        value = constants[name]
-        kind = _MOMENT if isinstance(value, datetime) else pa.string()
-        return pa.repeat(pa.scalar(value, kind), batch.num_rows)
-    if name in batch.schema.names:
-        return batch.column(name)
-    return pa.nulls(batch.num_rows, pa.string())
+def _repeated(value: str | datetime | None, count: int) -> pa.Array:
+    kind = _MOMENT if isinstance(value, datetime) else pa.string()
+    return pa.repeat(pa.scalar(value, kind), count)
 
 
-def _with_extra(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """Keep columns that the stream does not have in `_extra`."""
+def _extra_with(batch: pa.RecordBatch, names: Sequence[str]) -> pa.Array:
+    """The column `_extra`, with the columns that the stream does not have."""
     cells = batch.select(names).to_pylist()
     extras = batch.column(EXTRA).to_pylist()
     merged = [
         json.dumps({**row, **json.loads(extra or "{}")}, ensure_ascii=False)
         for row, extra in zip(cells, extras, strict=True)
     ]
-    index = batch.schema.get_field_index(EXTRA)
-    return batch.set_column(index, EXTRA, pa.array(merged, pa.string()))
+    return pa.array(merged, pa.string())

@@ -77,7 +77,8 @@ class Ledger:
         """
         entry = self._files.get(thing.key)
         if entry is None:
-            return self.floor is not None and thing.modified <= self.floor
+            floor = self.floor
+            return floor is not None and thing.modified <= floor
         if by_time and entry.get(_MODIFIED) != _written(thing.modified):
             return False
         return bool(entry[_ETAG] == thing.etag and entry.get(_SIZE, thing.size) == thing.size)

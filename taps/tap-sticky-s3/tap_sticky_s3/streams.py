@@ -30,6 +30,7 @@ from tap_sticky_s3.columns import KNOWN
 from tap_sticky_s3.files import FileReader, Layout
 from tap_sticky_s3.ledger import Ledger
 from tap_sticky_s3.names import column_names
+from tap_sticky_s3.rows import ROW_ID
 from tap_sticky_s3.selection import Filter, name_date
 from tap_sticky_s3.types import ColumnType
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from tap_sticky_s3.spool import ReadFile
     from tap_sticky_s3.tap import TapStickyS3
 
-FILE_NAME, ROW_ID = "_file_name", "_row_id"
+FILE_NAME = "_file_name"
 _INCREMENTAL = "INCREMENTAL"
 _HEADERS_AT_DISCOVERY = 5
 # A state names every file: where there are many, one after each of them would cost more than
@@ -213,8 +214,7 @@ class Table(StickyStream):
             self.logger.info(
                 "The state of an earlier pipeline stands for %d files: they count as loaded", taken
             )
-        by_time = self.config["reload_on"] == "last_modified"
-        new = [thing for thing in self._listed if not self._ledger.has(thing, by_time=by_time)]
+        new = self._missing()
         due = self._filter.of_this_run(thing for thing in new if self._filter.wants(thing))
         self.logger.info(
             "%s/%s: %d files, %d not loaded, reading %d",
@@ -222,6 +222,11 @@ class Table(StickyStream):
         )
         self._warn_of_repeats(due)
         return due
+
+    def _missing(self) -> list[S3Object]:
+        """The files that are not loaded."""
+        by_time = self.config["reload_on"] == "last_modified"
+        return [thing for thing in self._listed if not self._ledger.has(thing, by_time=by_time)]
 
     def _warn_of_repeats(self, due: Sequence[S3Object]) -> None:
         """Tell of days that came twice: their orders are in both files."""
@@ -398,12 +403,7 @@ class Table(StickyStream):
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        days = self.config["state_retention_days"]
-        by_time = self.config["reload_on"] == "last_modified"
-        self._ledger.prune(
-            (thing for thing in self._listed if not self._ledger.has(thing, by_time=by_time)),
-            days=days,
-        )
+        self._ledger.prune(self._missing(), days=self.config["state_retention_days"])
         self.state_manager.is_flushed = False
         super().finalize_state_progress_markers(state)
 
