@@ -102,8 +102,9 @@ class Records:
                 text = line.decode()
             except UnicodeDecodeError as error:
                 self._record.append(line[: error.start].decode())
+                where, _ = self._where()
                 msg = (
-                    f"{self._where()} has a byte that is not UTF-8 (0x{line[error.start]:02x}). "
+                    f"{where} has a byte that is not UTF-8 (0x{line[error.start]:02x}). "
                     "Set `encoding`: cp1252 is a common one."
                 )
                 raise BadFileError(self._name, msg, line=self.line + 1) from None
@@ -117,14 +118,14 @@ class Records:
         for chunk in self._text:
             held.append(chunk)
             size += len(chunk)
-            if size > RECORD_BYTES:
-                msg = f"a line is longer than {RECORD_BYTES >> 20} MiB."
-                raise BadFileError(self._name, msg, line=self.line + 1)
             # A carriage return at the end may be half of a line end.
             end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r", 0, -1)) + 1
             if end:
                 held[-1], self._held = chunk[:end], chunk[end:]
                 break
+            if size > RECORD_BYTES:
+                msg = f"a line is longer than {RECORD_BYTES >> 20} MiB."
+                raise BadFileError(self._name, msg, line=self.line + 1)
         self._lines = b"".join(held).splitlines(keepends=True)[::-1]
         return bool(self._lines)
 
@@ -136,28 +137,33 @@ class Records:
         else:
             what = f"goes on after its closing quote, without `{self._dialect.delimiter}`: "
             what += "a quote within is not doubled."
-        msg = f"{self._where()} {what} Have it delivered again."
-        return BadFileError(self._name, msg, line=self.began)
+        where, line = self._where()
+        return BadFileError(self._name, f"{where} {what} Have it delivered again.", line=line)
 
-    def _where(self) -> str:
-        """The cell at which reading stopped."""
-        number = _last_cell("".join(self._record), self._dialect)
+    def _where(self) -> tuple[str, int]:
+        """The cell at which reading stopped, and the line in which it begins."""
+        text = "".join(self._record)
+        number, at = _last_cell(text, self._dialect)
         named = f" ({self._columns[number - 1]})" if number <= len(self._columns) else ""
-        return f"cell {number}{named}"
+        return f"cell {number}{named}", self.began + line_ends(text[:at].encode())
 
 
-def _last_cell(text: str, dialect: Dialect) -> int:
-    """Count cells up to the end, or to one whose quotes are not as they should be."""
+def _last_cell(text: str, dialect: Dialect) -> tuple[int, int]:
+    """Find the last cell, or the first whose quotes are not as they should be: number, place."""
     quote, delimiter = re.escape(dialect.quotechar or ""), re.escape(dialect.delimiter)
+    escape = re.escape(dialect.escapechar or "")
+    escaped = f"|{escape}." if escape else ""
+    doubled = f"|{quote}{quote}" if dialect.doublequote else ""
     # Possessive: a cell of megabytes must not be tried in parts.
-    quoted = re.compile(f"{quote}(?:[^{quote}]|{quote}{quote})*+{quote}") if quote else None
-    plain = re.compile(f"[^{delimiter}\r\n]*+")
+    within = f"(?:[^{quote}{escape}]{escaped}{doubled})*+"
+    quoted = re.compile(f"{quote}{within}{quote}", re.DOTALL) if quote else None
+    plain = re.compile(f"(?:[^{delimiter}{escape}\r\n]{escaped})*+", re.DOTALL)
     number, at = 1, 0
     while True:
         is_quoted = quoted is not None and text[at : at + 1] == dialect.quotechar
         found = (quoted if quoted is not None and is_quoted else plain).match(text, at)
         if found is None or text[found.end() : found.end() + 1] != dialect.delimiter:
-            return number
+            return number, at
         number, at = number + 1, found.end() + 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import zlib
+from io import IncrementalNewlineDecoder
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -75,8 +76,12 @@ def text_of(
     if first.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(_PAGES):
         msg = "it is a web page or an error in XML, not an export. Have it delivered again."
         raise BadFileError(name, msg)
-    if codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}:
+    codec = codecs.lookup(encoding).name
+    if codec in {"utf-8", "utf-8-sig"}:
         return _without_mark(chunks)
+    if not codec.startswith("utf-"):
+        # Whoever tells an encoding may be wrong about some files; no header begins like this.
+        chunks = _without_mark(chunks)
     return _transcoded(chunks, encoding, name, complete=complete)
 
 
@@ -122,15 +127,25 @@ def _transcoded(
     chunks: Iterable[bytes], encoding: str, name: str, *, complete: bool
 ) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)()
+    newlines = IncrementalNewlineDecoder(None, translate=True)
     begun, line = False, 1
     for chunk in chain(chunks, [None]):
+        text, state, is_last = "", decoder.getstate(), chunk is None and complete
         try:
-            text = decoder.decode(chunk or b"", final=chunk is None and complete)
-        except UnicodeDecodeError as error:
-            line += error.object[: error.start].decode(encoding, errors="ignore").count("\n")
+            text = decoder.decode(chunk or b"", final=is_last)
+            encoded = text.encode()
+        except UnicodeError as error:
+            if isinstance(error, UnicodeEncodeError):  # half a character, which UTF-8 has not
+                text = text[: error.start]
+            elif isinstance(error, UnicodeDecodeError):
+                # The error's bytes begin with what was left of the chunk before.
+                decoder.setstate(state)
+                good = len(chunk or b"") - len(error.object) + error.start
+                text = decoder.decode((chunk or b"")[: max(good, 0)])
+            line += newlines.decode(text, final=True).count("\n")
             msg = f"it is not encoded in {encoding}. Set `encoding`."
             raise BadFileError(name, msg, line=line) from None
         if not begun and text:
-            begun, text = True, text.removeprefix(_MARK)
-        line += text.count("\n")
-        yield text.encode()
+            begun, encoded = True, text.removeprefix(_MARK).encode()
+        line += newlines.decode(text).count("\n")
+        yield encoded

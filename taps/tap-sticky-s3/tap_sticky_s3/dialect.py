@@ -58,7 +58,7 @@ class Dialect:
             try:
                 codecs.getincrementaldecoder(self.encoding)
                 "".encode(self.encoding)
-            except LookupError:
+            except (LookupError, ValueError):
                 msg = (
                     f"Setting encoding: Python knows no encoding {self.encoding!r}. Common ones "
                     "are utf-8, cp1252, latin-1 and utf-16."

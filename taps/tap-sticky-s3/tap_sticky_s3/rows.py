@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from signalroom_singer import EXTRA
-from tap_sticky_s3.careful import CELL_BYTES, RECORD_BYTES, Records, line_ends
+from tap_sticky_s3.careful import CELL_BYTES, Records, line_ends
 from tap_sticky_s3.content import BadFileError, text_of
 from tap_sticky_s3.names import column_names
 
@@ -125,8 +125,8 @@ class RowReader:
         if self._careful:
             yield from self._read_carefully(text)
             return
-        for block in self._blocks(text):
-            if not self._is_clean(block):
+        for block, is_whole in self._blocks(text):
+            if not is_whole or not self._is_clean(block):
                 # Where its last row ends is not sure either.
                 yield from self._read_carefully(chain([block], self._held, text))
                 return
@@ -139,8 +139,8 @@ class RowReader:
 
     # Blocks.
 
-    def _blocks(self, text: Iterator[bytes]) -> Iterator[bytes]:
-        """Cut the text at ends of rows."""
+    def _blocks(self, text: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+        """Cut the text at ends of rows; the last block may have none, if the rest is not clean."""
         size, wanted = 0, self._block_bytes
         for chunk in text:
             self._held.append(chunk)
@@ -150,48 +150,50 @@ class RowReader:
             joined = b"".join(self._held)
             end = self._last_end(joined)
             if end == 0:
-                if size > RECORD_BYTES:
-                    msg = (
-                        f"a row is longer than {RECORD_BYTES >> 20} MiB, or a quote is never "
-                        "closed."
-                    )
-                    raise BadFileError(self._name, msg, line=self._lines + 1)
+                # A quote in the middle of a cell hides the ends of all rows: more is no use.
+                if size > CELL_BYTES or not self._is_clean(joined, whole=False):
+                    self._held = []
+                    yield joined, False
+                    return
                 # Longer by half before it is looked at again, or it would take the square.
                 self._held, wanted = [joined], size + size // 2
                 continue
             self._held, wanted = [joined[end:]], self._block_bytes
             size = len(joined) - end
-            yield joined[:end]
+            yield joined[:end], True
         last, self._held = b"".join(self._held), []
         if last:
-            yield last
+            yield last, True
 
     def _last_end(self, block: bytes) -> int:
         """Where the last whole row ends: after the last line end that is outside of quotes."""
         # A carriage return at the very end may be half of a line end.
         end = len(block) - block.endswith(b"\r")
-        inside = block.count(self._quote, 0, end) % 2 if self._quote else 0
+        inside = bool(self._quote) and block.count(self._quote, 0, end) % 2 == 1
+        # From quote to quote, so that no byte is looked at twice: cells may have many line ends.
         while True:
-            at = max(block.rfind(b"\n", 0, end), block.rfind(b"\r", 0, end))
-            if at < 0:
-                return 0
-            if self._quote:
-                inside ^= block.count(self._quote, at, end) % 2
+            quote = block.rfind(self._quote, 0, end) if self._quote else -1
             if not inside:
-                return at + 1
-            end = at
+                begin = quote + 1
+                at = max(block.rfind(b"\n", begin, end), block.rfind(b"\r", begin, end))
+                if at >= 0:
+                    return at + 1
+            if quote < 0:
+                return 0
+            inside, end = not inside, quote
 
-    def _is_clean(self, block: bytes) -> bool:
-        """Whether all quotes are around cells, or doubled within."""
+    def _is_clean(self, block: bytes, *, whole: bool = True) -> bool:
+        """Whether all quotes are around cells, or doubled within; the last cell's may be open."""
         if block.startswith(_MARK):
             return False  # Arrow takes it for the file's
         if not self._quote or self._quote not in block:
             return True
         # Outside and inside of quotes by turns; nothing is outside where a quote is doubled.
         first, *parts = block.split(self._quote)
-        if len(parts) % 2:
+        if len(parts) % 2 and whole:
             return False
-        *outside, last = parts[1::2]
+        outside = parts[1::2]
+        last = b"" if len(parts) % 2 else outside.pop()
         ends = {b"", b"\r", b"\n", self._dialect.delimiter.encode()}
         return (
             {first[-1:], last[:1]} <= ends

@@ -193,6 +193,8 @@ class TestWhatIsWrong:
             ('a,b\n1,"2\n2"\n"3,,","x\n\ny" z\n5,6\n', 4, "cell 2 (b) goes on"),
             ('a,b\n1,"2\n2"\n"3"" z\n5,6\n', 4, "cell 1 (a) has a quote that is never closed"),
             ('"a,b\n1,2\n', 1, "cell 1 has a quote that is never closed"),
+            ('a,b\n1,2\n"x\r\ny","never\nclosed\n', 4, "cell 2 (b) has a quote that is never"),
+            ('a,b\n"x\ry","z"z\n', 3, "cell 2 (b) goes on after its closing quote"),
         ),
     )
     def test_quotes(self, engine, text, line, match, block):
@@ -208,6 +210,40 @@ class TestWhatIsWrong:
         assert "cell 2 (b) has a byte that is not UTF-8 (0xe9)" in str(error)
         assert "`encoding`" in str(error)
         assert "caf" not in str(error)
+
+    @pytest.mark.parametrize(
+        ("dialect", "text"),
+        (
+            (Dialect(escapechar="\\"), 'a,b\n1\\,2,"x"y\n'),
+            (Dialect(escapechar="\\"), 'a,b\n"1\\",2","x"y\n'),
+        ),
+    )
+    def test_the_cell_where_some_are_escaped(self, dialect, text):
+        assert "cell 2 (b) goes on" in str(refusal(text, dialect))
+
+    def test_a_quote_within_a_cell_hides_no_ends_of_rows(self, engine):
+        # Files of more than 64 MiB were refused, and took minutes.
+        data = b'a,b\n5" pipe,1\n' + (b"x" * 9_000 + b",1\n") * 8_000
+        reader = RowReader(pieces(data, 1 << 20), Dialect(), name="x", engine=engine)
+        assert sum(batch.num_rows for batch in reader) == 8_001
+
+    @pytest.mark.parametrize("ending", ("\n", "\r", "\r\n"))
+    def test_a_cell_of_many_lines(self, engine, ending):
+        # It took 16 seconds.
+        note = f"a note{ending}" * 700_000
+        assert cells(f'a,b\n1,"{note}"\n', engine=engine, piece=1 << 20) == [("1", note)]
+
+    def test_a_quote_never_closed_in_a_large_file(self, engine):
+        line = b"x" * 9_000 + b",1\n"
+        data = b"a,b\n" + line * 50 + b'1,"never closed\n' + line * 8_000
+        error = refusal(data, engine=engine, piece=1 << 20)
+        assert error.line == 52
+        assert "cell 2 (b) is longer than 10 MiB" in str(error)
+
+    def test_many_rows_in_one_piece(self, engine):
+        data = b"a,b\n" + (b"x" * 998 + b",1\n") * 70_000
+        reader = RowReader([data], Dialect(), name="x", engine=engine)
+        assert sum(batch.num_rows for batch in reader) == 70_000
 
     def test_a_cell_without_an_end(self, engine):
         data = b'a,b\n1,2\n"' + b"x" * (11 << 20) + b'",1\n'
@@ -264,6 +300,33 @@ class TestPacking:
         assert (error.line, "`encoding`" in str(error)) == (3, True)
         error = refusal(codecs.BOM_UTF16_LE + "a\nb\n".encode("utf-16-le") + b"\x00\xd8")
         assert "utf-16-le" in str(error)
+
+    @pytest.mark.parametrize("piece", (1, 2, 3, 1000))
+    @pytest.mark.parametrize("ending", ("\r", "\n", "\r\n"))
+    @pytest.mark.parametrize(
+        ("encoding", "bad"),
+        (
+            ("ascii", b"\xe9"),
+            ("shift_jis", b"\xff\xff"),
+            ("utf-16", b"\x00\xdc\x00\x00"),
+            ("utf-7", b"+2AA-"),
+        ),
+    )
+    def test_the_line_of_a_wrong_encoding(self, encoding, bad, ending, piece):
+        text = f"a{ending}1{ending}"
+        data = text.encode(encoding) + bad + ending.encode("ascii") * 3
+        assert refusal(data, Dialect(encoding=encoding), piece=piece).line == 3
+
+    @pytest.mark.parametrize("encoding", ("cp1252", "latin-1", "ascii"))
+    def test_a_mark_that_the_told_encoding_has_not(self, encoding):
+        data = codecs.BOM_UTF8 + b"orders_id,b\n1,2\n"
+        reader, _ = read(data, Dialect(encoding=encoding), piece=1)
+        assert reader.header == ["orders_id", "b"]
+
+    @pytest.mark.parametrize("encoding", ("klingon", "hex", "undefined", "a\0b", ""))
+    def test_an_encoding_that_is_none(self, encoding):
+        with pytest.raises(ValueError, match="Python knows no encoding"):
+            Dialect(encoding=encoding)
 
     @pytest.mark.parametrize("piece", (1, 3, 1000))
     def test_gzip(self, piece):
