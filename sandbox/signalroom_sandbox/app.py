@@ -32,23 +32,24 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
-        self.everflow.latency = self.latency
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
+        self.everflow.latency = self.s3.latency = self.latency
 
     def reset(self) -> None:
         """Undo everything that was changed from outside."""
         self.faults.clear()
         self.journal.entries.clear()
         self.everflow.reset()
-        self.everflow.latency = self.latency
         self.s3.reset()
+        self.everflow.latency = self.s3.latency = self.latency
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
         others = Starlette(routes=[Mount("/everflow", self.everflow.app())])
 
         async def vendors(scope: Scope, receive: Receive, send: Send) -> None:
-            app = self.s3 if scope.get("path", "").startswith("/s3") else others
+            first = scope.get("path", "").split("/")[1:2]
+            app = self.s3 if first == ["s3"] else others
             await app(scope, receive, send)
 
         faulty = FaultMiddleware(vendors, self.faults)

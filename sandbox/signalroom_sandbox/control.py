@@ -18,7 +18,8 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
-from signalroom_sandbox.sticky_s3.bucket import Actions
+from signalroom_sandbox.sticky_s3.control import Actions
+from signalroom_sandbox.sticky_s3.control import act as act_on_s3
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ def control_app(sandbox: Sandbox) -> Starlette:
             route("GET", "/everflow/conversions", control.conversions),
             route("GET", "/everflow/clicks", control.clicks),
             *(
-                route("POST", f"/s3/{action}", partial(sandbox.s3.control, action))
+                route("POST", f"/s3/{action}", partial(act_on_s3, sandbox.s3, action))
                 for action in vars(Actions)
                 if not action.startswith("_")
             ),
@@ -84,7 +85,9 @@ class _Control:
         self._sandbox.reset()
 
     def clock(self, given: dict[str, Any]) -> None:
-        self._sandbox.everflow.world.ahead += timedelta(seconds=given["advance_seconds"])
+        further = timedelta(seconds=given["advance_seconds"])
+        self._sandbox.everflow.world.ahead += further
+        self._sandbox.s3.access.ahead += further
 
     def latency(self, given: dict[str, Any]) -> None:
         self._sandbox.everflow.latency = float(given["seconds"])

@@ -185,7 +185,8 @@ async def _changed_body(
     else:
         headers.append((b"content-length", str(len(body)).encode()))
         await send({**start, "headers": headers})
-        sent = body[: params.get("at", len(body) // 2)]
+        at = params.get("at", 0.5)
+        sent = body[: int(at * len(body)) if isinstance(at, float) else at]
         await send({"type": "http.response.body", "body": sent, "more_body": True})
         send.__self__.transport.close()  # type: ignore[attr-defined]
 

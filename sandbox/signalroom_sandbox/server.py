@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import socket
 import threading
 import time
@@ -15,9 +14,10 @@ import msgspec
 import uvicorn
 
 from signalroom_sandbox.app import Sandbox, dotenv
+from signalroom_sandbox.sticky_s3.client import ControlS3
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import date
     from types import TracebackType
     from typing import Self
 
@@ -123,7 +123,7 @@ class Control:
         self.ask("DELETE", "/faults")
 
     def latency(self, seconds: float) -> None:
-        """Let each answer take so long."""
+        """Let each answer of Everflow's take so long."""
         self.ask("POST", "/everflow/latency", {"seconds": seconds})
 
     def limits(self, **limits: Any) -> None:
@@ -173,66 +173,3 @@ class Control:
             with error:
                 msg = f"{method} {path}: {error.read().decode()}"
             raise ControlError(msg) from None
-
-
-class ControlS3:
-    """What happens to the bucket.
-
-    Args:
-        control: The control endpoint.
-    """
-
-    def __init__(self, control: Control) -> None:
-        self._control = control
-
-    def put(
-        self,
-        key: str,
-        body: bytes | str,
-        *,
-        modified: datetime | None = None,
-        storage_class: str | None = None,
-    ) -> str:
-        """Store an object, dated back perhaps; gives its ETag."""
-        given = {
-            "key": key,
-            "body": base64.b64encode(body.encode() if isinstance(body, str) else body).decode(),
-            "modified": modified.isoformat() if modified else None,
-            "storage_class": storage_class,
-        }
-        return str(self._do("put", **given))
-
-    def export(self, kind: str, day: date, rows: int, *, key: str | None = None) -> str:
-        """Store the export of a day; gives its key."""
-        return str(self._do("export", kind=kind, day=day.isoformat(), rows=rows, key=key))
-
-    def delete(self, key: str) -> None:
-        """Delete an object."""
-        self._do("delete", key=key)
-
-    def touch(self, key: str, modified: datetime) -> None:
-        """Change when an object was stored, as it seems."""
-        self._do("touch", key=key, modified=modified.isoformat())
-
-    def clear(self) -> None:
-        """Delete everything."""
-        self._do("clear")
-
-    def versioning(self, *, on: bool) -> None:
-        """Keep versions."""
-        self._do("versioning", on=on)
-
-    def page_size(self, keys: int) -> None:
-        """List at most so many objects at once."""
-        self._do("page_size", keys=keys)
-
-    def objects(self, prefix: str = "") -> Any:
-        """The objects: ``key``, ``size``, ``etag``."""
-        return self._do("objects", prefix=prefix)
-
-    def totals(self, prefix: str) -> Any:
-        """What queries must say: ``rows``, ``revenue``, ``new_by_state``, ``by_day``."""
-        return self._do("totals", prefix=prefix)
-
-    def _do(self, action: str, **given: Any) -> Any:
-        return self._control.ask("POST", f"/s3/{action}", given)

@@ -5,29 +5,37 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import boto3
 import pytest
+from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError, ResponseStreamingError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from signalroom_sandbox.server import ControlError, SandboxServer
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET
 from signalroom_sandbox.sticky_s3.answers import FAULTS
-from signalroom_sandbox.sticky_s3.exports import HEADER, export, key_of
+from signalroom_sandbox.sticky_s3.exports import HEADER, export, key_of, rows_of
 
 DAY = date(2025, 12, 18)
 
 
-def client_of(server, service="s3", key=ACCESS_KEY, **config):
+def client_of(server, service="s3", key=ACCESS_KEY, token=None, **config):
     options = {
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
         "retries": {"total_max_attempts": 1},
         "s3": {"addressing_style": "path"},
     }
-    return boto3.Session(key, SECRET, region_name="us-east-1").client(
+    return boto3.Session(key, SECRET, token, region_name="us-east-1").client(
         service, endpoint_url=server.s3_url, config=Config(**options | config)
     )
 
@@ -64,6 +72,24 @@ def names(client, sandbox):
 
 def code(caught):
     return caught.value.response["Error"]["Code"]
+
+
+def requests_of(sandbox):
+    return sandbox.control.requests()["requests"]
+
+
+KEYS = [
+    "/first.csv",
+    "100%.csv",
+    "a b.csv",
+    "a%20b.csv",
+    "a+b.csv",
+    "a/../b.csv",
+    "a//b.csv",
+    "d/é😀.csv",
+    "folder/",
+    "q?x=1&y#z.csv",
+]
 
 
 class TestExports:
@@ -109,6 +135,20 @@ class TestExports:
         assert any('"' in row["billing_fname"] for row in rows)
         assert any("," in row["billing_city"] for row in rows)
 
+    @pytest.mark.parametrize("kind", ("orders-create", "orders-update"))
+    def test_rows_are_those_of_the_file(self, kind):
+        text = export(kind, DAY, 500, seed=7).decode()
+        read = list(csv.DictReader(io.StringIO(text, newline="")))
+        assert rows_of(kind, DAY, 500, seed=7) == read
+
+    def test_updates_know_more_statuses(self):
+        found = {row["order_status"] for row in rows_of("orders-update", DAY, 200)}
+        assert found == {"NEW", "DECLINED", "VOID", "REFUNDED"}
+
+    def test_a_day_without_orders(self):
+        assert export("orders-create", DAY, 0).decode() == ",".join(HEADER) + "\r\n"
+        assert rows_of("orders-create", DAY, 0) == []
+
     def test_the_same_for_the_same_arguments(self):
         assert self.rows()[0] == self.rows()[0]
         assert self.rows()[0] != self.rows(seed=7)[0]
@@ -125,6 +165,11 @@ class TestBucket:
             assert days == [str(today - timedelta(days=ago)) for ago in range(14, 0, -1)]
         assert names("prospects-create/") == []
         assert s3.totals("orders-create/")["rows"] == 14 * 120
+        for one in s3.objects():
+            stored = datetime.fromisoformat(one["modified"])
+            day = date.fromisoformat(one["key"].split("report_")[1][:10])
+            assert stored.date() == day + timedelta(days=1)
+            assert stored.hour < 12
 
     def test_totals_are_those_of_the_rows(self, s3, get):
         s3.clear()
@@ -133,6 +178,8 @@ class TestBucket:
         totals = s3.totals("orders-create/")
         assert totals["revenue"] == sum(int(row["total_amount"]) for row in rows)
         assert totals["by_day"] == {"2025-12-18": totals["revenue"]}
+        assert totals["rows_by_day"] == {"2025-12-18": totals["rows"]} == {"2025-12-18": 300}
+        assert rows == rows_of("orders-create", DAY, 300)
         assert totals["new_by_state"]["TX"] == sum(
             int(row["total_amount"])
             for row in rows
@@ -143,11 +190,16 @@ class TestBucket:
 
     def test_keys_of_all_kinds(self, s3, names, get):
         s3.clear()
-        keys = ["a b.csv", "a+b.csv", "d/é😀.csv"]
-        for key in keys:
+        for key in KEYS:
             s3.put(key, key)
-        assert sorted(names()) == sorted(keys)
-        assert [get(key).decode() for key in keys] == keys
+        assert names() == sorted(KEYS, key=str.encode)
+        assert [get(key).decode() for key in KEYS] == KEYS
+
+    def test_keys_that_a_client_stores(self, s3, client, sandbox):
+        s3.clear()
+        for key in KEYS:
+            client.put_object(Bucket=sandbox.bucket, Key=key, Body=b"x")
+        assert [one["key"] for one in s3.objects()] == sorted(KEYS)
 
     def test_pages(self, s3, client, sandbox, names):
         s3.clear()
@@ -156,6 +208,11 @@ class TestBucket:
             s3.put(f"{number}.csv", "x")
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=sandbox.bucket)
         assert [len(page["Contents"]) for page in pages] == [2, 2, 1]
+
+    def test_pages_may_be_smaller_still(self, s3, names):
+        s3.page_size(5)
+        assert len(names(MaxKeys=2)) == 2
+        assert len(names()) == 5
 
     def test_versions_by_etag(self, s3, get):
         first = s3.put("x.csv", "one")
@@ -180,6 +237,22 @@ class TestBucket:
         s3.touch("x.csv", moment + timedelta(days=1))
         found = client.head_object(Bucket=sandbox.bucket, Key="x.csv")
         assert found["LastModified"] == moment + timedelta(days=1)
+        s3.touch("x.csv", "2020-05-01T02:00:00+02:00")
+        s3.export("orders-create", DAY, 1, key="y.csv", modified="2020-05-01")
+        midnight = "2020-05-01T00:00:00+00:00"
+        for key in ("x.csv", "y.csv"):
+            assert [one["modified"] for one in s3.objects(key)] == [midnight]
+
+    def test_an_export_of_another_seed(self, s3, get):
+        key = s3.export("orders-update", DAY, 20, seed=7)
+        assert key == key_of("orders-update", DAY, seed=7)
+        assert get(key) == export("orders-update", DAY, 20, seed=7)
+
+    def test_an_encoding_is_told_and_not_undone(self, s3, client, sandbox, get):
+        s3.put("x.csv", b"not gzip", content_encoding="gzip")
+        found = client.head_object(Bucket=sandbox.bucket, Key="x.csv")
+        assert found["ContentEncoding"] == "gzip"
+        assert get() == b"not gzip"
 
     def test_an_archived_object(self, s3, get):
         s3.put("x.csv", "x", storage_class="DEEP_ARCHIVE")
@@ -205,10 +278,58 @@ class TestBucket:
         sandbox.control.reset()
         assert s3.objects() == before
 
+    def test_reset_makes_nothing_that_is_there(self, s3, sandbox, client):
+        def etags():
+            pages = client.list_objects_v2(Bucket=sandbox.bucket)
+            return {one["Key"]: one["LastModified"] for one in pages["Contents"]}
+
+        before = etags()
+        s3.page_size(1)
+        sandbox.control.reset()
+        assert etags() == before
+
+    def test_reset_ends_versions_and_uploads(self, s3, sandbox, client):
+        s3.versioning(on=True)
+        client.create_multipart_upload(Bucket=sandbox.bucket, Key="x.csv")
+        sandbox.control.reset()
+        assert "Status" not in client.get_bucket_versioning(Bucket=sandbox.bucket)
+        assert "Uploads" not in client.list_multipart_uploads(Bucket=sandbox.bucket)
+
+    def test_no_bucket(self, s3, sandbox, names):
+        s3.delete_bucket()
+        s3.delete_bucket()
+        with pytest.raises(ClientError) as caught:
+            names()
+        assert code(caught) == "NoSuchBucket"
+        with pytest.raises(ControlError, match="NoSuchBucket"):
+            s3.put("x.csv", "x")
+        sandbox.control.reset()
+        assert len(names()) == 28
+
     def test_a_large_object(self, s3, get):
         body = bytes(range(256)) * 50_000
         s3.put("x.csv", body)
         assert get() == body
+        assert get(Range="bytes=6000000-") == body[6_000_000:]
+
+    def test_an_object_in_parts(self, client, sandbox, get):
+        where = {"Bucket": sandbox.bucket, "Key": "x.csv"}
+        upload = where | {"UploadId": client.create_multipart_upload(**where)["UploadId"]}
+        bodies = {1: b"1" * (5 << 20), 2: b"2"}
+        parts = [
+            {"PartNumber": n, "ETag": client.upload_part(**upload, PartNumber=n, Body=body)["ETag"]}
+            for n, body in bodies.items()
+        ]
+        done = client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        assert done["ETag"].endswith('-2"')
+        assert get() == b"".join(bodies.values())
+        assert not any(one["body"] for one in requests_of(sandbox) if one["method"] == "PUT")
+
+    def test_answers_take_a_while(self, s3, names):
+        s3.latency(0.2)
+        began = time.monotonic()
+        names()
+        assert time.monotonic() - began >= 0.2
 
     def test_what_a_client_stores_stays_until_reset(self, client, sandbox, s3, get):
         client.put_object(Bucket=sandbox.bucket, Key="x.csv", Body=b"stored")
@@ -222,6 +343,13 @@ class TestBucket:
             other.control.s3.clear()
             assert len(s3.objects()) == 28
             assert other.control.s3.objects() == []
+            other.control.s3.delete_bucket()
+            other.control.reset()
+            assert [one["key"] for one in other.control.s3.objects()] == [
+                one["key"] for one in s3.objects()
+            ]
+            assert other.control.s3.totals("orders-create/")["rows"] == 14 * 12
+            assert s3.totals("orders-create/")["rows"] == 14 * 120
 
     def test_an_action_there_is_not(self, s3, sandbox):
         with pytest.raises(ControlError, match="Not Found"):
@@ -236,15 +364,73 @@ class TestKeys:
         assert code(caught) == "InvalidAccessKeyId"
         client.close()
 
-    def test_those_of_a_role(self, sandbox):
-        sts = client_of(sandbox, "sts")
-        given = sts.assume_role(
-            RoleArn="arn:aws:iam::123456789012:role/reader", RoleSessionName="test"
-        )["Credentials"]
-        client = client_of(sandbox, key=given["AccessKeyId"])
-        assert client.list_objects_v2(Bucket=sandbox.bucket)["KeyCount"] == 28
-        sts.close()
+    def test_none(self, sandbox):
+        client = client_of(sandbox, signature_version=UNSIGNED)
+        with pytest.raises(ClientError) as caught:
+            client.list_objects_v2(Bucket=sandbox.bucket)
+        assert code(caught) == "AccessDenied"
         client.close()
+
+    def test_those_of_a_role(self, sandbox, role, listed):
+        given = role()
+        assert listed(*given) == 28
+        with pytest.raises(ClientError) as caught:
+            listed(given[0])
+        assert code(caught) == "InvalidToken"
+        with pytest.raises(ClientError) as caught:
+            listed("ASIANOBODY", given[1])
+        assert code(caught) == "InvalidAccessKeyId"
+
+    def test_those_of_a_role_expire(self, sandbox, role, listed):
+        given = role(DurationSeconds=900)
+        sandbox.control.advance(890)
+        assert listed(*given) == 28
+        sandbox.control.advance(20)
+        with pytest.raises(ClientError) as caught:
+            listed(*given)
+        assert code(caught) == "ExpiredToken"
+        assert listed(*role(DurationSeconds=900)) == 28
+
+    def test_those_of_a_role_are_forgotten(self, sandbox, role, listed):
+        given = role()
+        sandbox.control.reset()
+        with pytest.raises(ClientError) as caught:
+            listed(*given)
+        assert code(caught) == "InvalidAccessKeyId"
+
+    def test_what_sts_refuses(self, sandbox, role):
+        key, token = role(DurationSeconds=900)
+        sandbox.control.advance(901)
+        refused = {("AKIANOBODY", None): "InvalidClientTokenId", (key, token): "ExpiredToken"}
+        for (one, with_token), expected in refused.items():
+            client = client_of(sandbox, "sts", key=one, token=with_token)
+            with pytest.raises(ClientError) as caught:
+                client.get_caller_identity()
+            assert code(caught) == expected
+            client.close()
+
+    @pytest.fixture
+    def role(self, sandbox):
+        sts = client_of(sandbox, "sts")
+
+        def assume(**options):
+            role = "arn:aws:iam::123456789012:role/reader"
+            answer = sts.assume_role(RoleArn=role, RoleSessionName="test", **options)
+            return answer["Credentials"]["AccessKeyId"], answer["Credentials"]["SessionToken"]
+
+        yield assume
+        sts.close()
+
+    @pytest.fixture
+    def listed(self, sandbox):
+        def ask(key, token=None):
+            client = client_of(sandbox, key=key, token=token)
+            try:
+                return client.list_objects_v2(Bucket=sandbox.bucket)["KeyCount"]
+            finally:
+                client.close()
+
+        return ask
 
 
 REFUSED = {
@@ -258,7 +444,7 @@ REFUSED = {
     "signature_mismatch": "SignatureDoesNotMatch",
     "slow_down": "SlowDown",
 }
-OTHERS = {"assume_role_denied", "slow_body", "swap", "unparsable_listing"}
+OTHERS = {"assume_role_denied", "internal_error_200", "slow_body", "swap", "unparsable_listing"}
 
 
 class TestFaults:
@@ -291,12 +477,53 @@ class TestFaults:
             names()
         assert code(caught) == "500"
 
-    def test_a_body_that_is_cut(self, sandbox, s3, client):
+    def test_a_failure_told_after_200(self, sandbox, s3, names, get):
+        s3.put("x.csv", "x")
+        sandbox.control.fault("internal_error_200", vendor="s3", times=2)
+        with pytest.raises(ClientError) as caught:
+            names()
+        assert code(caught) == "InternalError"
+        # In a file the client sees nothing wrong.
+        assert b"<Code>InternalError</Code>" in get()
+
+    @pytest.mark.parametrize(
+        ("at", "arrives"), ((3, 3), (0.25, 3_000_000), (0.0, 0), (None, 6_000_000))
+    )
+    def test_a_body_that_is_cut(self, sandbox, s3, client, at, arrives):
+        s3.put("x.csv", b"x" * 12_000_000)
+        params = {} if at is None else {"at": at}
+        sandbox.control.fault("cut_body", vendor="s3", match=r"x\.csv", **params)
+        body = client.get_object(Bucket=sandbox.bucket, Key="x.csv")["Body"]
+        with body, pytest.raises(ResponseStreamingError, match=rf"\({arrives} bytes read"):
+            body.read()
+
+    def test_a_range_that_is_cut(self, sandbox, s3, client):
         s3.put("x.csv", "0123456789")
         sandbox.control.fault("cut_body", vendor="s3", match=r"x\.csv", at=3)
-        body = client.get_object(Bucket=sandbox.bucket, Key="x.csv")["Body"]
-        with body, pytest.raises(ResponseStreamingError):
+        found = client.get_object(Bucket=sandbox.bucket, Key="x.csv", Range="bytes=2-8")
+        assert (found["ResponseMetadata"]["HTTPStatusCode"], found["ContentLength"]) == (206, 7)
+        body = found["Body"]
+        with body, pytest.raises(ResponseStreamingError, match=r"\(3 bytes read"):
             body.read()
+
+    def test_a_connection_that_is_reset(self, sandbox, s3, get):
+        s3.put("x.csv", "x")
+        sandbox.control.fault("connection_reset", vendor="s3", match=r"x\.csv")
+        with pytest.raises(ConnectionClosedError):
+            get()
+        assert get() == b"x"
+
+    def test_no_answer(self, sandbox, names):
+        sandbox.control.fault("timeout", vendor="s3", seconds=60)
+        client = client_of(sandbox, read_timeout=0.2)
+        with pytest.raises(ReadTimeoutError):
+            client.list_objects_v2(Bucket=sandbox.bucket)
+        client.close()
+        assert len(names()) == 28
+
+    def test_of_one_vendor_the_other_knows_nothing(self, sandbox, names):
+        sandbox.control.fault("http_500")
+        assert len(names()) == 28
 
     def test_a_body_that_is_slow(self, sandbox, s3):
         s3.put("x.csv", "x" * 100_000)
@@ -312,5 +539,23 @@ class TestFaults:
         sandbox.control.fault("swap", vendor="s3", match=r"x\.csv", skip=1, text="new")
         assert get() == b"old"
         assert get() == b"new"
-        with pytest.raises(ClientError):
+        with pytest.raises(ClientError) as caught:
             get(IfMatch=old)
+        assert code(caught) == "PreconditionFailed"
+
+    def test_an_object_that_is_swapped_after_it_was_listed(self, sandbox, s3, client, get):
+        key = s3.export("orders-create", DAY, 5)
+        sandbox.control.fault("swap", vendor="s3", match="", rows=3, times=2)
+        page = client.list_objects_v2(Bucket=sandbox.bucket, Prefix=key)
+        (listed,) = page["Contents"]
+        with pytest.raises(ClientError) as caught:
+            get(key, IfMatch=listed["ETag"])
+        assert code(caught) == "PreconditionFailed"
+        assert get(key) == export("orders-create", DAY, 3)
+
+    def test_swapping_by_a_look_at_the_head(self, sandbox, s3, client, get):
+        s3.put("x.csv", "old")
+        sandbox.control.fault("swap", vendor="s3", match="HEAD ", text="newer")
+        found = client.head_object(Bucket=sandbox.bucket, Key="x.csv")
+        assert found["ContentLength"] == 5
+        assert get() == b"newer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from signalroom_sandbox.sticky_s3.bucket import ACCESS_KEY, SECRET, StickyS3
+from signalroom_sandbox.sticky_s3.access import ACCESS_KEY, SECRET
+from signalroom_sandbox.sticky_s3.bucket import StickyS3
 
 __all__ = ["ACCESS_KEY", "SECRET", "StickyS3"]

@@ -12,20 +12,32 @@ if TYPE_CHECKING:
 SWAP = "signalroom.swap"
 
 
-def refusal(code: str, status: int, text: str, *, more: str = "") -> bytes:
+def refusal(code: str, text: str, *, more: str = "") -> bytes:
     """An error as S3 writes it.
 
     Args:
         code: S3's name of it.
-        status: Its HTTP status.
         text: Its sentence.
         more: Further elements.
     """
-    _ = status
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{code}</Code><Message>{text}</Message>{more}"
         "<RequestId>0A49CE4060975EAC</RequestId></Error>"
+    ).encode()
+
+
+def refusal_of_sts(code: str, text: str) -> bytes:
+    """An error as STS writes it.
+
+    Args:
+        code: Its name.
+        text: Its sentence.
+    """
+    return (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+        f"<Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error>"
+        "<RequestId>1</RequestId></ErrorResponse>"
     ).encode()
 
 
@@ -57,7 +69,7 @@ def _refused(
         while (await receive()).get("more_body"):
             pass
         # To HEAD there is no body, and so no code.
-        body = b"" if scope["method"] == "HEAD" else refusal(code, status, text, more=more)
+        body = b"" if scope["method"] == "HEAD" else refusal(code, text, more=more)
         await answer(send, status, body, headers)
 
     return act
@@ -89,7 +101,7 @@ async def _slow(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params
 
 
 async def _swap(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: Any) -> None:
-    await app({**scope, SWAP: params["text"]}, receive, send)
+    await app({**scope, SWAP: params}, receive, send)
 
 
 _ELSEWHERE = "sticky-713-data-repo.s3.eu-west-1.amazonaws.com"
@@ -115,9 +127,11 @@ FAULTS: dict[str, Any] = {
     ),
     "assume_role_denied": _plain(
         403,
-        b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
-        b"<Type>Sender</Type><Code>AccessDenied</Code><Message>User is not authorized to perform: "
-        b"sts:AssumeRole</Message></Error><RequestId>1</RequestId></ErrorResponse>",
+        refusal_of_sts("AccessDenied", "User is not authorized to perform: sts:AssumeRole"),
+    ),
+    # S3 has begun to answer, and finds out then.
+    "internal_error_200": _plain(
+        200, refusal("InternalError", "We encountered an internal error.")
     ),
     "unparsable_listing": _plain(200, b"<ListBucketResult><Contents><Key>orders-crea"),
     "slow_body": _slow,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,12 @@ def export(kind: str, day: date, rows: int, *, seed: int = 713) -> bytes:
     return text.getvalue().encode()
 
 
+def rows_of(kind: str, day: date, rows: int, *, seed: int = 713) -> list[dict[str, str]]:
+    """Give the rows of the export of a day, without CSV between; as `export` otherwise."""
+    columns = _columns(kind, day, rows, seed)
+    return [dict(zip(HEADER, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def key_of(kind: str, day: date, *, seed: int = 713) -> str:
     """Name the export of a day.
 
@@ -122,6 +129,12 @@ def key_of(kind: str, day: date, *, seed: int = 713) -> str:
     random = Random(f"{seed}{kind}{day}")  # noqa: S311 - made-up data
     suffix = "".join(random.choices("abcdefghjkmnpqrstuvwxyz23456789", k=6))
     return f"{kind}/report_{day}T{random.randint(0, 23):02}{random.randint(0, 59):02}_{suffix}.csv"
+
+
+def day_of(key: str) -> str:
+    """The first date in a name, or nothing."""
+    found = re.search(r"\d{4}-\d{2}-\d{2}", key)
+    return found[0] if found else ""
 
 
 def delivered(kind: str, day: date, *, seed: int = 713) -> datetime:
