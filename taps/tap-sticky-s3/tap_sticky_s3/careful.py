@@ -58,6 +58,7 @@ class Records:
         self._held = b""
         self._before = line
         self._reader = csv.reader(self._decoded(), **dialect.format())
+        self._form = _form_of_records(dialect)
         #: The line in which the last record began.
         self.began = line + 1
         #: Bytes that were read.
@@ -80,6 +81,8 @@ class Records:
                 raise self._explained(str(error)) from None
             if cells is None:
                 return
+            if self._form and not self._form.fullmatch("".join(self._record)):
+                raise self._explained()
             yield cells
 
     def rest(self) -> Iterator[bytes]:
@@ -129,14 +132,20 @@ class Records:
         self._lines = b"".join(held).splitlines(keepends=True)[::-1]
         return bool(self._lines)
 
-    def _explained(self, problem: str) -> BadFileError:
+    def _explained(self, problem: str = "") -> BadFileError:
+        marked = "doubled" if self._dialect.doublequote else "escaped"
+        escape = self._dialect.escapechar
         if "field larger" in problem:
             what = f"is longer than {CELL_BYTES >> 20} MiB: a quote is probably never closed."
+        elif "unexpected end" in problem and escape and self._record[-1].endswith(escape):
+            what = f"ends in `{escape}`, which must be before a character: the file was cut."
         elif "unexpected end" in problem:
-            what = "has a quote that is never closed: the file was cut, or a quote is not doubled."
+            what = (
+                f"has a quote that is never closed: the file was cut, or a quote is not {marked}."
+            )
         else:
             what = f"goes on after its closing quote, without `{self._dialect.delimiter}`: "
-            what += "a quote within is not doubled."
+            what += f"a quote within is not {marked}."
         where, line = self._where()
         return BadFileError(self._name, f"{where} {what} Have it delivered again.", line=line)
 
@@ -148,20 +157,36 @@ class Records:
         return f"cell {number}{named}", self.began + line_ends(text[:at].encode())
 
 
-def _last_cell(text: str, dialect: Dialect) -> tuple[int, int]:
-    """Find the last cell, or the first whose quotes are not as they should be: number, place."""
+def _form_of_cells(dialect: Dialect) -> str:
+    """A cell as it has to be written, as a regular expression."""
     quote, delimiter = re.escape(dialect.quotechar or ""), re.escape(dialect.delimiter)
     escape = re.escape(dialect.escapechar or "")
     escaped = f"|{escape}." if escape else ""
     doubled = f"|{quote}{quote}" if dialect.doublequote else ""
     # Possessive: a cell of megabytes must not be tried in parts.
-    within = f"(?:[^{quote}{escape}]{escaped}{doubled})*+"
-    quoted = re.compile(f"{quote}{within}{quote}", re.DOTALL) if quote else None
-    plain = re.compile(f"(?:[^{delimiter}{escape}\r\n]{escaped})*+", re.DOTALL)
+    plain = f"(?:[^{delimiter}{escape}\r\n]{escaped})*+"
+    if not quote:
+        return plain
+    return f"(?:{quote}(?:[^{quote}{escape}]{escaped}{doubled})*+{quote}|(?!{quote}){plain})"
+
+
+def _form_of_records(dialect: Dialect) -> re.Pattern[str] | None:
+    """A record as it has to be written, where Python's csv module accepts more than that.
+
+    Without doubled quotes it takes what follows a closing quote for a part of the cell.
+    """
+    if dialect.doublequote or not dialect.quotechar:
+        return None
+    cell = _form_of_cells(dialect)
+    return re.compile(rf"{cell}(?:{re.escape(dialect.delimiter)}{cell})*+[\r\n]*", re.DOTALL)
+
+
+def _last_cell(text: str, dialect: Dialect) -> tuple[int, int]:
+    """Find the last cell, or the first whose quotes are not as they should be: number, place."""
+    cell = re.compile(_form_of_cells(dialect), re.DOTALL)
     number, at = 1, 0
     while True:
-        is_quoted = quoted is not None and text[at : at + 1] == dialect.quotechar
-        found = (quoted if quoted is not None and is_quoted else plain).match(text, at)
+        found = cell.match(text, at)
         if found is None or text[found.end() : found.end() + 1] != dialect.delimiter:
             return number, at
         number, at = number + 1, found.end() + 1

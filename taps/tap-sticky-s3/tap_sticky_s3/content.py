@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _LAYERS = 2  # a .csv.gz that was also sent with Content-Encoding: gzip
 _UNPACKED_AT_ONCE = 1 << 20
-_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<error")
+_PAGES = ("<!doctype", "<html", "<?xml", "<error")
 _PAGE_BYTES = 512
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -71,9 +71,10 @@ def text_of(
             break
         chunks = _unpacked(chunks, name, complete=complete)
     first, chunks = _peeked(chunks, _PAGE_BYTES)
+    marked = next((named for mark, named in _MARKS if first.startswith(mark)), "utf-8")
     if encoding == AUTO:
-        encoding = next((named for mark, named in _MARKS if first.startswith(mark)), "utf-8")
-    if first.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(_PAGES):
+        encoding = marked
+    if first.decode(marked, "ignore").lstrip(f"{_MARK} \t\r\n").lower().startswith(_PAGES):
         msg = "it is a web page or an error in XML, not an export. Have it delivered again."
         raise BadFileError(name, msg)
     codec = codecs.lookup(encoding).name
