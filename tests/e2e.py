@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,18 @@ class Project:
             except subprocess.TimeoutExpired:
                 self.kill(process)
                 process.communicate()
+
+    def saved_bookmarks(self, state_id):
+        """What Meltano has saved so far of the run at hand, or of the last one.
+
+        Read from its database: the command takes longer than many a run.
+        """
+        database = f"file:{self.folder}/.meltano/meltano.db?mode=ro"
+        query = "select payload from runs where job_name = ? order by id desc limit 1"
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            payload = connection.execute(query, [state_id]).fetchone()
+        saved = json.loads(payload[0] or "{}") if payload else {}
+        return saved.get("singer_state", {}).get("bookmarks", {})
 
     @staticmethod
     def kill(process):

@@ -173,10 +173,9 @@ def test_a_killed_run_goes_on_with_the_file_at_which_it_stopped(project, backfil
     fill()
     with project.start_load(tap=TAP) as process:
         for line in process.stdout:
-            if line.count("Loaded 1000 records"):
-                loaded = database.query("select count(distinct _file_name) from " + ORDERS)
-                if loaded[0]["count"] >= 8:
-                    project.kill(process)
-                    break
+            saved = project.saved_bookmarks(STATE_ID) if "Loaded 1000 records" in line else {}
+            if len(saved.get("orders_create", {}).get("files", ())) >= 6:
+                project.kill(process)
+                break
         process.communicate()
     assert 0 < read(project.load(tap=TAP))["orders-create"] <= 14

@@ -320,18 +320,23 @@ class TestStreams:
         s3.put("orders-create-old/report_2025-12-01.csv", export(*orders(1)))
         assert sync(make_tap(), ORDERS).records == {}
 
-    def test_files_below_folders_and_beside_them(self, s3, make_tap, sync):
+    def test_files_below_folders_and_beside_them(self, s3, make_tap, sync, sandbox):
         s3.put("orders-create/2025-12-01/x.csv", export(*orders(1, 1)))
         s3.put("orders-create/x.csv", export(*orders(1, 2)))
         s3.put("orders-create/", "")
         s3.put("orders-create/report.csv.tmp", "half")
         s3.put("orders-create/ü + 1.csv", export(*orders(1, 3)))
+        s3.put("orders-create/100%20 a?b=1&c#d%.csv", export(*orders(1, 4)))
         rows = sync(make_tap(), ORDERS).records[ORDERS]
         assert sorted(cells(rows, "orders_id", "_file_date")) == [
             ("1", "2025-12-01"),
             ("2", None),
             ("3", None),
+            ("4", None),
         ]
+        assert f"{sandbox.bucket}/orders-create/100%20 a?b=1&c#d%.csv" in {
+            row["_file_name"] for row in rows
+        }
 
     @pytest.mark.parametrize(
         "prefixes", ("a-b, c/d/ ", '["a-b", "c/d"]', "/a-b/,,c/d"), ids=("text", "json", "slashes")
