@@ -40,8 +40,8 @@ test: $(SETUP) ## Every test
 	@$(RUN)pytest $(ARGS)
 
 .PHONY: chaos
-chaos: $(SETUP) ## The long kill tests of the loader: KILLS=120
-	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py $(ARGS)
+chaos: $(SETUP) ## The long kill tests of loader and taps: KILLS=120
+	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py tests/test_kill_and_resume.py $(ARGS)
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy and the other static checks
