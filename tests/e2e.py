@@ -190,6 +190,9 @@ def new_pipe(tap, folder, sandbox, database, schema, **env):
     target = {
         "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": schema,
+        # As meltano.yml has it.
+        "TARGET_POSTGRES_ACTIVATE_VERSION": "true",
+        "TARGET_POSTGRES_HARD_DELETE": "true",
         "TMPDIR": str(temporary),
     }
     return Pipe(tap, folder, clean_env() | sandbox.dotenv | target | env)

@@ -48,6 +48,17 @@ CASES = {
         ("daily_stats", "conversions"),
         {"TAP_EVERFLOW_START_DATE": START.isoformat()},
     ),
+    "events": Case(
+        "tap-posthog",
+        "posthog",
+        ("events",),
+        {
+            # Without the latest minutes, which are others in the second run.
+            "TAP_POSTHOG_START_DATE": START.isoformat(),
+            "TAP_POSTHOG_END_DATE": (START + timedelta(days=20)).isoformat(),
+            "TAP_POSTHOG_PAGE_SIZE": "100",
+        },
+    ),
     "files": Case(**FILES, prepare=fill_bucket),
     "files in batches": Case(
         **FILES,

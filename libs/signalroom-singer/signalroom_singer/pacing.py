@@ -49,7 +49,7 @@ class Pacer:
             if limit
         ]
         # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
-        self._limiter = Limiter(InMemoryBucket(rates), buffer_ms=1) if rates else None
+        self._limiter = Limiter(InMemoryBucket(_binding(rates)), buffer_ms=1) if rates else None
         self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
         self._lock = threading.Lock()
         self._resume_at = 0.0
@@ -76,3 +76,20 @@ class Pacer:
             if self._within:
                 held.enter_context(self._within.turn())
             yield
+
+
+def _binding(rates: list[Rate]) -> list[Rate]:
+    """Those that can ever hold a request back; the library refuses the others.
+
+    Args:
+        rates: By rising interval.
+    """
+    kept: list[Rate] = []
+    for rate in rates:
+        # As few in an hour as in a minute: then the minute's says nothing.
+        while kept and kept[-1].limit >= rate.limit:
+            kept.pop()
+        # More in an hour than sixty minutes give: then the hour's says nothing.
+        if not kept or rate.limit / rate.interval < kept[-1].limit / kept[-1].interval:
+            kept.append(rate)
+    return kept

@@ -102,3 +102,30 @@ def test_a_pause_holds_everyone_back():
     started = time.monotonic()
     with pacer.turn():
         assert time.monotonic() - started >= 0.19
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    (
+        # The hour's alone holds back, or the minute's alone.
+        ({"per_minute": 230, "per_hour": 3}, 3600),
+        ({"per_minute": 3, "per_hour": 3}, 3600),
+        ({"per_minute": 3, "per_hour": 1000}, 60),
+        ({"per_second": 1000, "per_minute": 3, "per_hour": 100}, 60),
+    ),
+)
+def test_limits_of_which_some_say_nothing(limits, seconds, monkeypatch):
+    pacer = Pacer(**limits)
+    for _ in range(3):
+        with pacer.turn():
+            pass
+    slept = []
+
+    def sleep(wait):
+        slept.append(wait)
+        raise InterruptedError
+
+    monkeypatch.setattr("pyrate_limiter.limiter.sleep", sleep)
+    with pytest.raises(InterruptedError), pacer.turn():
+        pass
+    assert seconds - 5 < slept[0] <= seconds + 1
