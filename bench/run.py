@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import events
 import files
 import loader
 from measure import BIN, HERE, QUICK, Job, growth, result, timed, within
@@ -34,10 +35,12 @@ def sandbox(*, scale: float = 1, latency: float = 0.0):
     """A sandbox in a process of its own: it must not share the tap's interpreter."""
     command = [BIN / "signalroom-sandbox", "--port=0", f"--scale={scale}", f"--latency={latency}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        lines = (line.strip() for line in process.stdout)
-        env = dict(line.split("=", 1) for line in lines_until(lines, "# Stop") if "=" in line)
-        yield env, Control(env["TAP_EVERFLOW_API_URL"].removesuffix("/everflow"))
-        process.terminate()
+        try:
+            lines = (line.strip() for line in process.stdout)
+            env = dict(line.split("=", 1) for line in lines_until(lines, "# Stop") if "=" in line)
+            yield env, Control(env["TAP_EVERFLOW_API_URL"].removesuffix("/everflow"))
+        finally:
+            process.terminate()
 
 
 def lines_until(lines, mark):
@@ -119,6 +122,7 @@ BENCHES = {
     "writer": bench_writer,
     **loader.BENCHES,
     **files.BENCHES,
+    **events.BENCHES,
 }
 
 

@@ -29,6 +29,8 @@ def main() -> int:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, given.port))
+        # Before it says so: whoever reads it may ask at once.
+        listener.listen()
     except OSError as error:
         sys.stderr.write(
             f"Port {given.port} cannot be used ({error.strerror}): another sandbox may be running. "

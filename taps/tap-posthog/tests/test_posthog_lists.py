@@ -177,6 +177,23 @@ class TestPages:
         posthog.switches(bare_results=True)
         assert len(sync(make_tap(), "feature_flags").records["feature_flags"]) == 230
 
+    def test_a_page_without_rows_though_there_are_some(self, make_tap, sandbox, sync):
+        body = {"count": 20, "next": "https://elsewhere.example.com/", "results": []}
+        empty = {"vendor": "posthog", "match": "cohorts", "status": 200, "headers": {}}
+        sandbox.control.fault("answer", **empty, body=body, times=2)
+        assert len(sync(make_tap(), "cohorts").records["cohorts"]) == 20
+        sandbox.control.fault("answer", **empty, body=body, times=99)
+        output = sync(make_tap(), "cohorts", fails=TapError)
+        assert activated(output) == set()
+
+    def test_no_groups(self, make_tap, sandbox, sync):
+        sandbox.control.fault(
+            "answer", vendor="posthog", match="groups_types", status=200, headers={}, body=[]
+        )
+        output = sync(make_tap(), "groups")
+        assert output.records["groups"] == []
+        assert activated(output) == {"groups"}
+
     def test_few_requests(self, make_tap, sandbox, sync):
         sync(make_tap(), "feature_flags", "cohorts")
         assert len(asked(sandbox, "feature_flags")) == 3

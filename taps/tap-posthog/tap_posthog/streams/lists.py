@@ -72,7 +72,7 @@ class ListStream(PostHogStream):
 
     def _pages(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
         path = self.path.format(project_id=project)
-        offset, last, count = 0, None, None
+        offset, last, count, given = 0, None, None, 0
         while True:
             answer = self.get(path, {**question, "limit": _PAGE, "offset": offset})
             rows = self.results(answer)
@@ -82,7 +82,10 @@ class ListStream(PostHogStream):
                     raise ChangedWhileReadError
                 rows = rows[1:]
             yield from rows
+            given += len(rows)
             if not rows or not _has_more(answer, len(rows)):
+                if told is not None and given < told:
+                    raise ChangedWhileReadError
                 return
             # Of rows that were given, not asked for: the size may be clamped.
             offset += len(rows) - (last is None)
