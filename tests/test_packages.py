@@ -71,6 +71,15 @@ def test_the_tap_of_files_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
     assert messages[-1]["type"] == "STATE"
 
 
+def test_the_tap_of_events_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
+    tap = installed("tap-posthog", wheels, tmp_path)
+    synced = run(tap, "--config=ENV", env=clean_env() | sandbox.dotenv, cwd=tmp_path)
+    messages = [json.loads(line) for line in synced.splitlines()]
+    streams = [message["stream"] for message in messages if message["type"] == "RECORD"]
+    assert streams.count("events") > 5_000
+    assert streams.count("feature_flags") == 230
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_tag_versions_its_package_alone(tmp_path, package):
     clone = tmp_path / "clone"
