@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,11 @@ from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_logger = logging.getLogger(__name__)
+#: Seconds to wait without a word.
+_PATIENCE = 15
 
 
 class Pacer:
@@ -50,6 +56,7 @@ class Pacer:
         ]
         # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
         self._limiter = Limiter(InMemoryBucket(_binding(rates)), buffer_ms=1) if rates else None
+        self._longest = max((rate.interval for rate in rates), default=0) / 1000
         self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
         self._lock = threading.Lock()
         self._resume_at = 0.0
@@ -71,7 +78,11 @@ class Pacer:
                 held.enter_context(self._slots)
             while (pause := self._resume_at - time.monotonic()) > 0:
                 time.sleep(pause)
-            if self._limiter:
+            if self._limiter and not self._limiter.try_acquire("requests", timeout=_PATIENCE):
+                _logger.info(
+                    "Waiting for a turn, so as not to pass the limit of requests: up to %.0f s",
+                    self._longest,
+                )
                 self._limiter.try_acquire("requests")
             if self._within:
                 held.enter_context(self._within.turn())

@@ -125,7 +125,19 @@ def test_limits_of_which_some_say_nothing(limits, seconds, monkeypatch):
         slept.append(wait)
         raise InterruptedError
 
+    monkeypatch.setattr("signalroom_singer.pacing._PATIENCE", -1)
     monkeypatch.setattr("pyrate_limiter.limiter.sleep", sleep)
     with pytest.raises(InterruptedError), pacer.turn():
         pass
     assert seconds - 5 < slept[0] <= seconds + 1
+
+
+def test_a_long_wait_is_told(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("signalroom_singer.pacing._PATIENCE", 0.05)
+    pacer = Pacer(per_second=1)
+    for _ in range(2):
+        with pacer.turn():
+            pass
+    assert "Waiting for a turn" in caplog.text
+    assert "up to 1 s" in caplog.text

@@ -28,7 +28,8 @@ TOO_LARGE = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 512, 524})
 _BUDGET = "api_queries_budget_exceeded"
 QUERY = "/api/projects/{project_id}/query/"
 _POLL_SECONDS, _MOST_POLLS = 1.0, 120
-#: Of PostHog's users, wherever they are named.
+#: Where PostHog's users are named, and what is personal of them.
+_USERS = ("created_by", "last_modified_by", "owner", "updated_by", "verified_by")
 _PERSONAL_FIELDS = frozenset({"email", "first_name", "last_name", "hedgehog_config"})
 _SECRET_FIELDS = frozenset(
     {"api_token", "secret_api_token", "secret_api_token_backup", "live_events_token"}
@@ -234,13 +235,14 @@ class PostHogStream(HTTPStream[Any]):
         Args:
             row: A record, changed in place.
         """
-        dropped = _SECRET_FIELDS
-        for value in row.values():
-            if value.__class__ is dict and not self.config["include_personal_data"]:
-                for name in _PERSONAL_FIELDS & value.keys():
-                    del value[name]
-        for name in dropped & row.keys():
+        for name in _SECRET_FIELDS & row.keys():
             del row[name]
+        if not self.config["include_personal_data"]:
+            for place in _USERS:
+                if (user := row.get(place)).__class__ is dict:
+                    row[place] = {
+                        name: value for name, value in user.items() if name not in _PERSONAL_FIELDS
+                    }
         return row
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
 _PAGE_BYTES = 16 << 20
+#: How large events are is not known before the first page: they may be of a megabyte each.
+_FIRST_PAGE, _GROWTH = 250, 8
 _SMALLEST_PAGE = 100
 
 
@@ -119,7 +121,7 @@ class HogQLSpanStream(HogQLStream, SpanStream):
         """
         # A dry run wants one record.
         most = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"])
-        self._limit = self._limit or most
+        self._limit = self._limit or min(most, _FIRST_PAGE)
         spans, after = [span], None
         while spans:
             here = spans.pop(0)
@@ -207,9 +209,8 @@ class HogQLSpanStream(HogQLStream, SpanStream):
         """Ask for as many rows as make an answer of bearable size."""
         size = sum(len(value) for row in page for value in row.values() if value.__class__ is str)
         fitting = len(page) * _PAGE_BYTES // max(size, 1)
-        if fitting < self._limit:
-            self._limit = max(min(_SMALLEST_PAGE, most), fitting)
-            self._largest_page = 0
+        wanted = min(most, fitting, self._limit * _GROWTH)
+        self._limit = max(min(_SMALLEST_PAGE, most), wanted)
 
 
 def _left(span: Span, after: Place | None) -> Span:
