@@ -8,7 +8,13 @@ import sys
 import pytest
 from e2e import BIN, ROOT, clean_env, run
 
-PACKAGES = ("signalroom-singer", "signalroom-target-postgres", "tap-everflow", "tap-sticky-s3")
+PACKAGES = (
+    "signalroom-singer",
+    "signalroom-target-postgres",
+    "tap-everflow",
+    "tap-redtrack",
+    "tap-sticky-s3",
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from signalroom_sandbox.control import control_app
 from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
 from signalroom_sandbox.journal import Journal
+from signalroom_sandbox.redtrack import API_KEY, RedTrack
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ class Sandbox:
     journal: Journal = field(default_factory=Journal)
     everflow: Everflow = field(init=False)
     s3: StickyS3 = field(init=False)
+    redtrack: RedTrack = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
-        self.everflow.latency = self.s3.latency = self.latency
+        self.redtrack = RedTrack(seed=self.seed, scale=self.scale)
+        self.everflow.latency = self.s3.latency = self.redtrack.latency = self.latency
 
     def reset(self) -> None:
         """Undo everything that was changed from outside."""
@@ -41,11 +44,17 @@ class Sandbox:
         self.journal.entries.clear()
         self.everflow.reset()
         self.s3.reset()
-        self.everflow.latency = self.s3.latency = self.latency
+        self.redtrack.reset()
+        self.everflow.latency = self.s3.latency = self.redtrack.latency = self.latency
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
-        others = Starlette(routes=[Mount("/everflow", self.everflow.app())])
+        others = Starlette(
+            routes=[
+                Mount("/everflow", self.everflow.app()),
+                Mount("/redtrack", self.redtrack.app()),
+            ]
+        )
 
         async def vendors(scope: Scope, receive: Receive, send: Send) -> None:
             first = scope.get("path", "").split("/")[1:2]
@@ -77,4 +86,6 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
         "TAP_STICKY_S3_BUCKET": bucket,
         "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY": SECRET,
+        "TAP_REDTRACK_API_URL": f"{url}/redtrack",
+        "TAP_REDTRACK_API_KEY": API_KEY,
     }

@@ -14,6 +14,7 @@ import msgspec
 import uvicorn
 
 from signalroom_sandbox.app import Sandbox, dotenv
+from signalroom_sandbox.redtrack.control import ControlRedTrack
 from signalroom_sandbox.sticky_s3.client import ControlS3
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class SandboxServer:
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
         self.everflow_url = f"{self.url}/everflow"
         self.s3_url = f"{self.url}/s3"
+        self.redtrack_url = f"{self.url}/redtrack"
         self.bucket = self._sandbox.s3.bucket
         self.dotenv = dotenv(self.url, self.bucket)
         self.control = Control(self.url)
@@ -87,6 +89,7 @@ class Control:
     def __init__(self, url: str) -> None:
         self._url = f"{url}/control"
         self.s3 = ControlS3(self)
+        self.redtrack = ControlRedTrack(self)
 
     def reset(self) -> None:
         """Undo everything; forget the requests."""
