@@ -109,7 +109,8 @@ class RedTrack:
             rows.sort(key=lambda row: str(row.get(query.sortby, "")))
         elif self.switches.shuffled:
             self._shuffle(rows)
-        return self._paged(rows, query.page, query.per, self.switches.report_shape)
+        page = self._page("reports", query.page)
+        return self._paged(rows, page, query.per, self.switches.report_shape)
 
     def _conversions(self, params: Mapping[str, str]) -> Any:
         query = log_query(params, self.switches.account_zone)
@@ -123,7 +124,7 @@ class RedTrack:
     def _logged(self, rows: list[Any], page: int, per: int) -> Any:
         if self.switches.shuffled:
             self._shuffle(rows)
-        return self._paged(rows, page, per, self.switches.log_shape)
+        return self._paged(rows, self._page("logs", page), per, self.switches.log_shape)
 
     def _list(self, kind: str) -> _Answer:
         def answer(params: Mapping[str, str]) -> Any:
@@ -132,7 +133,7 @@ class RedTrack:
             shape = "items" if kind in entities.WRAPPED else self.switches.list_shape
             if self.switches.shuffled:
                 self._shuffle(rows)
-            return self._paged(rows, page, per, shape)
+            return self._paged(rows, self._page("lists", page), per, shape)
 
         return answer
 
@@ -143,8 +144,10 @@ class RedTrack:
     def _shuffle(self, rows: list[Any]) -> None:
         random.Random(self._asked).shuffle(rows)  # noqa: S311 - made-up data
 
+    def _page(self, kind: str, page: int) -> int:
+        return 1 if kind in self.switches.page_ignored else page
+
     def _paged(self, rows: list[Any], page: int, per: int, shape: str) -> Any:
-        page = 1 if self.switches.page_ignored else page
         items = rows[(page - 1) * per : page * per]
         if shape == "array":
             return items

@@ -23,8 +23,8 @@ class Switches:
     list_shape: str = "array"
     #: "right", "absent", "high", "low", or "growing" with each request.
     total: str = "right"
-    #: Every page is the first one.
-    page_ignored: bool = False
+    #: Every page is the first one, of "reports", "logs" or "lists".
+    page_ignored: str = ""
     #: Rows come in another order with each request, unless ``sortby`` says which.
     shuffled: bool = False
     #: ``sortby`` is refused.

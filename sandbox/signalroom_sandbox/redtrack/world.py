@@ -270,7 +270,7 @@ class World:
             day.clicks.append(Clicks(noon, campaign, 0, 1 + number % 7, Decimal("0.0125")))
         chance = random.Random(f"crowd {begin}")  # noqa: S311
         for number in range(conversions):
-            day.conversions.append(self._conversion(chance, day.clicks[0], number))
+            day.conversions.append(self._conversion(chance, day.clicks[-1], number))
 
 
 def click_id(clicks: Clicks, number: int) -> str:

@@ -79,12 +79,7 @@ class Pages:
                 self._seen.update(fresh)
                 if fresh:
                     yield list(fresh.values())
-            found = len(self._seen)
-            clean = self._came == len(self._keys) == found and not self._stuck
-            if clean and found >= (self._total or 0):
-                return
-            if sweep and found == known:
-                self._accept(found)
+            if self._is_all(known, again=sweep > 0):
                 return
         msg = (
             f"{self._what}: the pages showed other rows each of {_SWEEPS} times. Nothing was "
@@ -111,20 +106,38 @@ class Pages:
             if ended and self._came >= (answer.total or 0):
                 return
 
-    def _accept(self, found: int) -> None:
-        """Read to the end twice, with the same rows: that is all, unless pages do not move."""
-        full = found >= self._size or found < (self._total or 0)
-        if self._stuck and full:
+    def _is_all(self, known: int, *, again: bool) -> bool:
+        """Whether the sweep showed everything there is.
+
+        Args:
+            known: Rows that were known before it.
+            again: Whether there was a sweep before it.
+
+        Raises:
+            PagingError: If the pages do not go on, and there are more.
+        """
+        found = len(self._seen)
+        enough = found >= (self._total or 0)
+        moved = self._came > len(self._keys)
+        if not self._stuck and not moved and len(self._keys) == found and enough:
+            return True
+        if not again or found > known:
+            return False
+        if self._stuck and (found >= self._size or not enough):
             msg = (
-                f"{self._what}: RedTrack repeats page 1 in place of page 2: the rest cannot be "
+                f"{self._what}: RedTrack repeats a page in place of the next: the rest cannot be "
                 "read. Nothing was bookmarked. Read fewer rows at once: with the settings "
                 "campaign_ids, source_ids or offer_ids, or a larger page_size."
             )
             raise PagingError(msg)
-        if self._total is not None and found < self._total:
+        if moved and not enough:
+            return False
+        if not enough:
+            # Read to the end twice, in one order, and the same rows.
             self._logger.warning(
                 "%s: RedTrack counts %d rows and gave %d, twice the same",
                 self._what,
                 self._total,
                 found,
             )
+        return True

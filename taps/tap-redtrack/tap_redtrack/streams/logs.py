@@ -13,7 +13,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import to_utc
-from tap_redtrack.paging import Pages
+from tap_redtrack.paging import Pages, PagingError
 from tap_redtrack.sweeping import SweptStream
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from signalroom_singer import DateWindow
     from tap_redtrack.client import Answer
 
+#: RedTrack gives no more at once.
+_LARGEST_PAGE = 10_000
 _PERSONAL = frozenset({"fingerprint", "ip", "postback_ip", "user_agent", "user_id"})
 _TEXTS = (
     *("clickid", "campaign_id", "campaign", "source_id", "source", "offer_id", "offer", "network"),
@@ -102,12 +104,12 @@ class LogStream(SweptStream):
     def ask_window(self, window: DateWindow) -> Answer:
         return self._page(window, 1)
 
-    def _page(self, window: DateWindow, page: int) -> Answer:
+    def _page(self, window: DateWindow, page: int, size: int | None = None) -> Answer:
         query = {
             "date_from": window.start.isoformat(),
             "date_to": window.end.isoformat(),
             "page": page,
-            "per": self.capacity,
+            "per": size or self.capacity,
         }
         return self.ask(self.path, query | self.filters)
 
@@ -128,7 +130,17 @@ class LogStream(SweptStream):
             return pending.pop() if pending else self._page(window, page)
 
         what = f"{self.name}: {window}"
-        yield from Pages(ask, _id, size=self.capacity, what=what, logger=self.logger)
+        seen: set[str] = set()
+        try:
+            for rows in Pages(ask, _id, size=self.capacity, what=what, logger=self.logger):
+                seen.update(map(_id, rows))
+                yield rows
+        except PagingError:
+            # All in one answer does not depend on pages, where they fit into one.
+            answer = self._page(window, 1, _LARGEST_PAGE)
+            if len(answer.rows) >= _LARGEST_PAGE or len(answer.rows) < self._most:
+                raise
+            yield [row for row in answer.rows if _id(row) not in seen]
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
