@@ -15,11 +15,11 @@ class Switches:
     clamp: int = 1000
     #: The most rows of a list of entities.
     list_clamp: int = 1000
-    #: "array" or "items" (``{items, total}``).
+    #: "array", "items" (``{items, total}``), or "null" (``{"items": null, "total": 0}``).
     report_shape: str = "array"
-    #: "items" or "array".
+    #: The same, of conversions and clicks.
     log_shape: str = "items"
-    #: "array", "items", or "null" (``{"items": null, "total": 0}``).
+    #: The same, of entities.
     list_shape: str = "array"
     #: "right", "absent", "high", "low", or "growing" with each request.
     total: str = "right"
