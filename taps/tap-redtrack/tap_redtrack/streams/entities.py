@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import TapError
-from signalroom_singer.redaction import redact
+from signalroom_singer import TapError, redact
 from tap_redtrack.client import RedTrackStream
 from tap_redtrack.paging import Pages
 
