@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -26,7 +28,12 @@ ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
 LOG = ROOT / ".meltano" / "demo.log"
 ZONE = "America/New_York"
-SCHEMAS = {"tap-everflow": "everflow", "tap-posthog": "posthog", "tap-sticky-s3": "s3_exports"}
+SCHEMAS = {
+    "tap-everflow": "everflow",
+    "tap-posthog": "posthog",
+    "tap-redtrack": "redtrack",
+    "tap-sticky-s3": "s3_exports",
+}
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
@@ -42,8 +49,9 @@ def main() -> int:
         settings = sandbox.dotenv | {
             "TAP_EVERFLOW_START_DATE": start.isoformat(),
             "TAP_POSTHOG_START_DATE": (yesterday - timedelta(days=29)).isoformat(),
+            "TAP_REDTRACK_START_DATE": start.isoformat(),
         }
-        _say(f"The stand-ins of Everflow, PostHog and S3 listen at {sandbox.url}")
+        _say(f"The stand-ins of Everflow, PostHog, RedTrack and S3 listen at {sandbox.url}")
         _forget()
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
@@ -52,6 +60,7 @@ def main() -> int:
                 _say(f"Run {number}: meltano run {tap} target-postgres   (up to {end})")
                 settings["TAP_EVERFLOW_END_DATE"] = end.isoformat()
                 settings["TAP_POSTHOG_END_DATE"] = end.isoformat()
+                settings["TAP_REDTRACK_END_DATE"] = end.isoformat()
                 # Files are dated by UTC's days: the second run takes whatever there is.
                 last = end if number == 1 else date.max
                 settings["TAP_STICKY_S3_FILE_DATE_TO"] = last.isoformat()
@@ -64,11 +73,15 @@ def main() -> int:
                 sandbox.control.restate(restated, ZONE, percent=90)
                 _say(f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue,")
                 sandbox.control.s3.export("orders-create", start, 200)
+                costly = yesterday - timedelta(days=5)
+                sandbox.control.redtrack.restate(day=str(costly), timezone=ZONE, cost_percent=120)
+                _say(f"RedTrack corrects the costs of {costly}, by 20 %,")
                 _say(f"Sticky.io delivers the orders of {start}, late,")
                 sandbox.control.posthog.events(events=[{"timestamp": f"{end}T12:00:00Z"}] * 5)
                 _say(f"and five events of {end} come to PostHog.")
         _report(*tables.values())
         agrees = _compare(sandbox, start, yesterday)
+        _show_return()
     sys.stdout.write(
         "\nLook around:\n"
         '  make sql Q="select date, sum(conversions), sum(payout) from everflow.daily_stats'
@@ -157,12 +170,24 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
             "select count(*), sum(total_amount::numeric) from s3_exports.orders_create"
         ).fetchone()
         events = connection.execute("select count(*) from posthog.events").fetchone()
+        spend = connection.execute(
+            "select sum(clicks), sum(conversions), sum(cost) from redtrack.daily_spend"
+        ).fetchone()
     totals = sandbox.control.totals(start, end, ZONE)["totals"]
     files = sandbox.control.s3.totals("orders-create/")
+    days = sandbox.control.redtrack.totals(start=str(start), end=str(end), timezone=ZONE)
+    # Without traffic that came from no source: the tap leaves it out.
+    sources = [day for day in days if day["source_id"]]
+    costs = {
+        "clicks": sum(day["clicks"] for day in sources),
+        "conversions": sum(day["conversions"] for day in sources),
+        "cost": sum(Decimal(day["cost"]) for day in sources),
+    }
     span = {"start": str(end - timedelta(days=29)), "end": str(end + timedelta(days=1))}
     names = ("clicks", "conversions", "payout", "revenue")
     rows = [
         *((f"daily_stats {name}", totals[name]) for name in names),
+        *((f"daily_spend {name}", value) for name, value in costs.items()),
         ("orders_create rows", files["rows"]),
         ("orders_create revenue", files["revenue"]),
         ("events", sandbox.control.posthog.totals(**span)["count"]),
@@ -170,12 +195,24 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
     agrees = True
     sys.stdout.write(f"\n{'':24} {'loaded':>16} {'at the vendor':>16}\n")
     for (name, expected), value in zip(
-        rows, [*(stats or ()), *(orders or ()), *(events or ())], strict=True
+        rows, [*(stats or ()), *(spend or ()), *(orders or ()), *(events or ())], strict=True
     ):
-        same = str(value) == str(expected)
+        same = Decimal(value) == Decimal(expected)
         agrees &= same
         sys.stdout.write(f"{name:24} {value:>16} {expected:>16} {'' if same else '  DIFFERS'}\n")
     return agrees
+
+
+def _show_return() -> None:
+    """Run the README's query of spend, revenue and return."""
+    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
+        answer = connection.execute(query)
+        names = [column.name for column in answer.description or ()]
+        rows = answer.fetchmany(7)
+    sys.stdout.write("\nSpend, revenue, and return on ad spend (the query is in README.md):\n")
+    for row in (names, *rows):
+        sys.stdout.write("".join(f"{'' if cell is None else cell!s:>18}" for cell in row) + "\n")
 
 
 def _say(text: str) -> None:

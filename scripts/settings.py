@@ -28,6 +28,7 @@ LEGACY_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "api_url": ("POSTHOG_HOST",),
         "project_id": ("POSTHOG_PROJECT_ID",),
     },
+    "tap-redtrack": {"api_key": ("REDTRACK_API_KEY",), "api_url": ("REDTRACK_BASE_URL",)},
     "tap-sticky-s3": {
         "bucket": ("S3_BUCKET_NAME",),
         "prefixes": ("S3_PREFIXES",),

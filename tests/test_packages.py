@@ -13,6 +13,7 @@ PACKAGES = (
     "signalroom-target-postgres",
     "tap-everflow",
     "tap-posthog",
+    "tap-redtrack",
     "tap-sticky-s3",
 )
 

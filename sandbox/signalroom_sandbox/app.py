@@ -13,6 +13,7 @@ from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
 from signalroom_sandbox.journal import Journal
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, PostHog
+from signalroom_sandbox.redtrack import API_KEY, RedTrack
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
 
 if TYPE_CHECKING:
@@ -31,15 +32,17 @@ class Sandbox:
     everflow: Everflow = field(init=False)
     s3: StickyS3 = field(init=False)
     posthog: PostHog = field(init=False)
+    redtrack: RedTrack = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
         self.posthog = PostHog(seed=self.seed, scale=self.scale)
+        self.redtrack = RedTrack(seed=self.seed, scale=self.scale)
         self._slow_down()
 
     def _slow_down(self) -> None:
-        for vendor in (self.everflow, self.s3, self.posthog):
+        for vendor in (self.everflow, self.s3, self.posthog, self.redtrack):
             vendor.latency = self.latency
 
     def reset(self) -> None:
@@ -49,6 +52,7 @@ class Sandbox:
         self.everflow.reset()
         self.s3.reset()
         self.posthog.reset()
+        self.redtrack.reset()
         self._slow_down()
 
     def app(self) -> ASGIApp:
@@ -57,6 +61,7 @@ class Sandbox:
             routes=[
                 Mount("/everflow", self.everflow.app()),
                 Mount("/posthog", self.posthog.app()),
+                Mount("/redtrack", self.redtrack.app()),
             ]
         )
 
@@ -93,4 +98,6 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
         "TAP_STICKY_S3_BUCKET": bucket,
         "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY": SECRET,
+        "TAP_REDTRACK_API_URL": f"{url}/redtrack",
+        "TAP_REDTRACK_API_KEY": API_KEY,
     }

@@ -19,6 +19,8 @@ from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
 from signalroom_sandbox.posthog.control import Actions as PostHogActions
+from signalroom_sandbox.redtrack.control import Actions as RedTrackActions
+from signalroom_sandbox.redtrack.control import act as act_on_redtrack
 from signalroom_sandbox.sticky_s3.control import Actions
 from signalroom_sandbox.sticky_s3.control import act as act_on_s3
 
@@ -79,6 +81,15 @@ def control_app(sandbox: Sandbox) -> Starlette:
                 for action in vars(Actions)
                 if not action.startswith("_")
             ),
+            *(
+                route(
+                    "POST",
+                    f"/redtrack/{action}",
+                    partial(act_on_redtrack, sandbox.redtrack, action),
+                )
+                for action in vars(RedTrackActions)
+                if not action.startswith("_")
+            ),
         ]
     )
 
@@ -99,6 +110,7 @@ class _Control:
         self._sandbox.everflow.world.ahead += further
         self._sandbox.s3.access.ahead += further
         self._sandbox.posthog.world.ahead += further
+        self._sandbox.redtrack.world.ahead += further
 
     def latency(self, given: dict[str, Any]) -> None:
         self._sandbox.everflow.latency = float(given["seconds"])

@@ -1,0 +1,171 @@
+"""RedTrack's API over a made-up account."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from signalroom_sandbox.redtrack import entities, logs, reports
+from signalroom_sandbox.redtrack.errors import Refusal
+from signalroom_sandbox.redtrack.limits import Limits
+from signalroom_sandbox.redtrack.query import log_query, paging, report_query
+from signalroom_sandbox.redtrack.switches import Switches
+from signalroom_sandbox.redtrack.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+
+    _Answer = Callable[[Mapping[str, str]], Any]
+
+#: With characters that a URL writes otherwise.
+API_KEY = "sandbox-redtrack-key/+=%7713"
+_DEFAULT_PER = 50
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass
+class RedTrack:
+    """The vendor: its data, limits and behaviours, all of which a test may change."""
+
+    seed: int = 713
+    scale: float = 1.0
+    #: Seconds that each answer takes.
+    latency: float = 0.0
+    world: World = field(init=False)
+    limits: Limits = field(init=False)
+    switches: Switches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Undo what tests changed."""
+        self.world = World(seed=self.seed, scale=self.scale)
+        self.limits = Limits()
+        self.switches = Switches()
+        self._asked = 0
+
+    def switch(self, **values: Any) -> None:
+        """Turn behaviours on or off."""
+        known = {item.name for item in fields(Switches)}
+        if unknown := values.keys() - known:
+            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
+            raise ValueError(msg)
+        for name, value in values.items():
+            setattr(self.switches, name, value)
+
+    def app(self) -> Starlette:
+        """The API; what is not here is 404, and so is every method but GET."""
+        routes = [
+            self._route("/report", self._report),
+            self._route("/conversions", self._conversions),
+            self._route("/tracks", self._clicks),
+            *(self._route(f"/{kind}", self._list(kind)) for kind in entities.KINDS),
+            *(
+                self._route(f"/{name}", self._dictionary(name), keyed=False)
+                for name in entities.DICTIONARIES
+            ),
+        ]
+        return Starlette(routes=routes, exception_handlers={404: _refuse, 405: _refuse})
+
+    def _route(self, path: str, answer: _Answer, *, keyed: bool = True) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            try:
+                params = dict(parse_qsl(request.url.query, keep_blank_values=True))
+                # A key in a header is not looked at.
+                if keyed and params.get("api_key") != API_KEY:
+                    raise Refusal(401, "unauthorized")  # noqa: TRY301 - all refusals are one
+                self.limits.take(path)
+                self._asked += 1
+                return _json(answer(params))
+            except Refusal as refusal:
+                return _json({"error": refusal.text}, refusal.status, refusal.headers)
+
+        return Route(path, endpoint, methods=["GET"])
+
+    # The endpoints
+
+    def _report(self, params: Mapping[str, str]) -> Any:
+        query = report_query(params, self.switches.account_zone, self.switches.clamp)
+        if len(query.group) > 1 and self.switches.many_groups == "refused":
+            raise Refusal(400, "group takes one value")
+        if query.sortby and self.switches.sortby_refused:
+            raise Refusal(400, f"cannot sort by {query.sortby}")
+        rows = reports.rows(self.world, query, self.switches)
+        if query.sortby:
+            rows.sort(key=lambda row: str(row.get(query.sortby, "")))
+        elif self.switches.shuffled:
+            self._shuffle(rows)
+        page = self._page("reports", query.page)
+        return self._paged(rows, page, query.per, self.switches.report_shape)
+
+    def _conversions(self, params: Mapping[str, str]) -> Any:
+        query = log_query(params, self.switches.account_zone)
+        rows = logs.conversions(self.world, query, self.switches)
+        return self._logged(rows, query.page, query.per)
+
+    def _clicks(self, params: Mapping[str, str]) -> Any:
+        query = log_query(params, self.switches.account_zone)
+        return self._logged(logs.clicks(self.world, query), query.page, query.per)
+
+    def _logged(self, rows: list[Any], page: int, per: int) -> Any:
+        if self.switches.shuffled:
+            self._shuffle(rows)
+        return self._paged(rows, self._page("logs", page), per, self.switches.log_shape)
+
+    def _list(self, kind: str) -> _Answer:
+        def answer(params: Mapping[str, str]) -> Any:
+            rows = entities.listed(self.world, kind, self.switches)
+            page, per = paging(params, self.switches.list_clamp, _DEFAULT_PER)
+            shape = "items" if kind in entities.WRAPPED else self.switches.list_shape
+            if self.switches.shuffled:
+                self._shuffle(rows)
+            return self._paged(rows, self._page("lists", page), per, shape)
+
+        return answer
+
+    @staticmethod
+    def _dictionary(name: str) -> _Answer:
+        return lambda _: entities.DICTIONARIES[name]
+
+    def _shuffle(self, rows: list[Any]) -> None:
+        random.Random(self._asked).shuffle(rows)  # noqa: S311 - made-up data
+
+    def _page(self, kind: str, page: int) -> int:
+        return 1 if kind in self.switches.page_ignored else page
+
+    def _paged(self, rows: list[Any], page: int, per: int, shape: str) -> Any:
+        items = rows[(page - 1) * per : page * per]
+        if shape == "array":
+            return items
+        if shape == "null":
+            return {"items": None, "total": 0}
+        total = {
+            "right": len(rows),
+            "high": len(rows) + 7,
+            "low": len(rows) // 2,
+            "growing": len(rows) + self._asked,
+        }.get(self.switches.total)
+        return {"items": items, **({} if total is None else {"total": total})}
+
+
+def _json(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    body = _encoder.encode(payload)
+    return Response(body, status, dict(headers or {}), media_type="application/json")
+
+
+async def _refuse(_: Request, __: Exception) -> Response:
+    return _json({"error": "not found"}, 404)

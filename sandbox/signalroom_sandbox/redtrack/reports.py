@@ -1,0 +1,151 @@
+"""Reports: sums of clicks and conversions by dimensions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from signalroom_sandbox.redtrack.query import ENTITIES
+from signalroom_sandbox.redtrack.world import Clicks, Conversion, object_id, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from signalroom_sandbox.redtrack.query import Query
+    from signalroom_sandbox.redtrack.switches import Switches
+    from signalroom_sandbox.redtrack.world import World
+
+_ZERO = Decimal(0)
+
+
+@dataclass
+class Sums:
+    """What a row of a report is computed from."""
+
+    clicks: int = 0
+    cost: Decimal = _ZERO
+
+    def __post_init__(self) -> None:
+        self.by_type: dict[int, tuple[int, Decimal]] = {}
+        self.by_status: dict[str, int] = defaultdict(int)
+
+    def add(self, item: Clicks | Conversion) -> None:
+        """Count clicks, or a conversion; a declined one pays nothing."""
+        if isinstance(item, Clicks):
+            self.clicks += item.count
+            self.cost += item.cost
+            return
+        count, revenue = self.by_type.get(item.type, (0, _ZERO))
+        pays = item.payout if item.status != "declined" else _ZERO
+        self.by_type[item.type] = (count + 1, revenue + pays)
+        if item.type == 1:
+            self.by_status[item.status] += 1
+
+
+def rows(world: World, query: Query, switches: Switches) -> list[dict[str, Any]]:
+    """All rows of a report, in the order of clicks, as the vendor's own pages show them."""
+    group = query.group if switches.many_groups == "ok" else query.group[:1]
+    found: dict[tuple[Any, ...], Sums] = defaultdict(Sums)
+    for item in _matching(world, query):
+        found[tuple(_value(item, name, query) for name in group)].add(item)
+    made = []
+    for key, sums in found.items():
+        row: dict[str, Any] = {}
+        for name, value in zip(group, key, strict=True):
+            row |= _named(world, name, value)
+        made.append(row | metrics(sums, switches))
+    return sorted(made, key=lambda row: -int(row["clicks"]))
+
+
+def _matching(world: World, query: Query) -> Iterator[Clicks | Conversion]:
+    begin, end = span(query.start, query.end, query.zone)
+    for source in (world.clicks, world.conversions):
+        for item in source(begin, end):
+            if all(_id(item, name) in wanted for name, wanted in query.filters.items()):
+                yield item
+
+
+def _id(item: Clicks | Conversion, name: str) -> str:
+    number = _number(item, name)
+    return "" if number is None else object_id(name, number)
+
+
+def _number(item: Clicks | Conversion, name: str) -> int | None:
+    if name == "campaign":
+        return item.campaign.number
+    if name == "offer":
+        return item.offer
+    number: int | None = getattr(item.campaign, name)
+    return number
+
+
+def _value(item: Clicks | Conversion, name: str, query: Query) -> Any:
+    if name in ENTITIES:
+        return _number(item, name)
+    if name in {"date", "month", "hour_of_day"}:
+        local = datetime.fromtimestamp(item.at, UTC).astimezone(query.zone)
+        return {"date": f"{local:%Y-%m-%d}", "month": f"{local:%Y-%m}", "hour_of_day": local.hour}[
+            name
+        ]
+    # Free text; direct traffic has none.
+    return f"{name}-{item.offer}" if item.campaign.source is not None else ""
+
+
+def _named(world: World, name: str, value: Any) -> dict[str, Any]:
+    if name not in ENTITIES:
+        return {name: value}
+    if value is None:
+        return {name: "", f"{name}_id": "", **({"source_alias": ""} if name == "source" else {})}
+    title = f"Campaign {value}" if name == "campaign" else world.name(name, value)
+    row = {name: title, f"{name}_id": object_id(name, value)}
+    if name == "source":
+        row["source_alias"] = f"src{value}"
+    return row
+
+
+def metrics(sums: Sums, switches: Switches) -> dict[str, Any]:
+    """The metrics of a row: RedTrack's names."""
+    count, revenue = sums.by_type.get(1, (0, _ZERO))
+    all_count = sum(item[0] for item in sums.by_type.values())
+    all_revenue = sum((item[1] for item in sums.by_type.values()), _ZERO)
+    made: dict[str, Any] = {
+        "clicks": sums.clicks,
+        "unique_clicks": sums.clicks - sums.clicks // 9,
+        "lp_views": sums.clicks,
+        "lp_clicks": sums.clicks // 2,
+        "conversions": count,
+        "total_conversions": all_count,
+        "transactions": count,
+        **{name: sums.by_status[name] for name in ("approved", "pending", "declined", "other")},
+        "cost": sums.cost,
+        "revenue": revenue,
+        "total_revenue": all_revenue,
+        "pub_revenue": revenue,
+        "profit": revenue - sums.cost,
+        "roas": _ratio(revenue, sums.cost),
+        "roi": _ratio(revenue - sums.cost, sums.cost),
+        "cpa": _ratio(sums.cost, count),
+        "cpc": _ratio(sums.cost, sums.clicks),
+        "cr": _ratio(Decimal(count), sums.clicks),
+        # So small that it is written with an exponent.
+        "baddevice_rate": Decimal("1E-7"),
+    }
+    for number in range(1, 5):
+        events, earned = sums.by_type.get(number, (0, _ZERO))
+        made |= {
+            f"convtype{number}": events,
+            f"revenuetype{number}": earned,
+            f"type{number}_cpa": _ratio(sums.cost, events),
+        }
+    if switches.new_metrics:
+        made |= {"convtype41": 2, "quality_score": Decimal("0.75")}
+    if switches.metrics == "texts":
+        made = {name: str(value) for name, value in made.items()}
+    return made
+
+
+def _ratio(value: Decimal, by: Decimal | int) -> Decimal:
+    return (value / by).quantize(Decimal("0.0001")) if by else _ZERO

@@ -1,0 +1,41 @@
+"""Lasting behaviours of the API that a test turns on: each was seen, or may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Switches:
+    """RedTrack as documented, where all are as here."""
+
+    #: The zone of the account: logs know no other.
+    account_zone: str = "America/New_York"
+    #: The most rows of a report, whatever ``per`` asks for.
+    clamp: int = 1000
+    #: The most rows of a list of entities.
+    list_clamp: int = 1000
+    #: "array", "items" (``{items, total}``), or "null" (``{"items": null, "total": 0}``).
+    report_shape: str = "array"
+    #: The same, of conversions and clicks.
+    log_shape: str = "items"
+    #: The same, of entities.
+    list_shape: str = "array"
+    #: "right", "absent", "high", "low", or "growing" with each request.
+    total: str = "right"
+    #: Every page is the first one, of "reports", "logs" or "lists".
+    page_ignored: str = ""
+    #: Rows come in another order with each request, unless ``sortby`` says which.
+    shuffled: bool = False
+    #: ``sortby`` is refused.
+    sortby_refused: bool = False
+    #: Several dimensions in ``group``: "ok", "refused", or "first" (the others are ignored).
+    many_groups: str = "ok"
+    #: Metrics are "numbers", or "texts".
+    metrics: str = "numbers"
+    #: Reports have metrics that nobody knew.
+    new_metrics: bool = False
+    #: Every so many conversions one has times that cannot be read; 0: none.
+    unreadable_times: int = 0
+    #: Bytes of a text within the first campaign.
+    campaign_bytes: int = 0

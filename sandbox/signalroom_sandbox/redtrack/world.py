@@ -1,0 +1,286 @@
+"""What happened in a made-up RedTrack account: the truth that every endpoint shows a side of.
+
+Atoms are conversions, and clicks counted by hour, campaign and offer. Reports are sums of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+HOUR = 3600
+DAY = 24 * HOUR
+_CENT = Decimal("0.01")
+#: Traffic sources; the last campaign has none: direct traffic.
+_SOURCES = (
+    "Meta Ads",
+    "Google Ads",
+    "TikTok \N{EN DASH} US",
+    'Native "Premium" | Feed',
+    "Größe & Söhne",
+    "株式会社サンプル",
+    "Push 🚀 Network",
+)
+_OFFERS = ("Keto Trial", "Sleep\nAid", "Night Serum", "Joint O'Flex", "Brain 2.0")
+_NETWORKS = ("Everflow", "Direct", "House")
+_LANDINGS = ("Advertorial A", "Quiz B", "Listicle C")
+_CAMPAIGNS = 12
+#: Hours of UTC at which each campaign has clicks: before and after midnight in New York too.
+_HOURS = (2, 6, 16, 21)
+_STATUSES = ("approved",) * 7 + ("pending", "declined", "other")
+
+
+def object_id(kind: str, number: int) -> str:
+    """A Mongo-like id: 24 hexadecimal digits."""
+    return hashlib.sha256(f"{kind} {number}".encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign with what it always goes through; an empty source is direct traffic."""
+
+    number: int
+    title: str
+    source: int | None
+    landing: int
+    network: int
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return object_id("campaign", self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A conversion; type 1 is the default type, others are events after it."""
+
+    id: str
+    clickid: str
+    at: int
+    clicked_at: int
+    campaign: Campaign
+    offer: int
+    type: int
+    status: str
+    payout: Decimal
+
+    @property
+    def number(self) -> int:
+        """A number that says how it looks."""
+        return int(self.id[:6], 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """Clicks of an hour, a campaign and an offer."""
+
+    at: int
+    campaign: Campaign
+    offer: int
+    count: int
+    cpc: Decimal
+
+    @property
+    def cost(self) -> Decimal:
+        """What they cost together."""
+        return self.cpc * self.count
+
+
+@dataclass
+class _Day:
+    clicks: list[Clicks]
+    conversions: list[Conversion]
+
+
+@dataclass
+class World:
+    """The account. Days are made when first looked at, and then stay.
+
+    Args:
+        seed: Another seed is another account.
+        scale: 1 is about 60 conversions and 900 clicks a day.
+        sources: How many traffic sources.
+    """
+
+    seed: int = 713
+    scale: float = 1.0
+    sources: int = len(_SOURCES)
+    ahead: timedelta = timedelta()
+    campaigns: list[Campaign] = field(default_factory=list)
+    _days: dict[date, _Day] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.people(self.sources)
+
+    def people(self, sources: int) -> None:
+        """Begin anew with so many sources, a campaign each at least, and direct traffic."""
+        self.sources = sources
+        self._days.clear()
+        count = max(_CAMPAIGNS, sources) if sources else 1
+        self.campaigns = [self._campaign(number, number % sources) for number in range(count)]
+        self.campaigns.append(self._campaign(count, None))
+
+    @staticmethod
+    def _campaign(number: int, source: int | None) -> Campaign:
+        title = f"Campaign {number} | \N{GREEK SMALL LETTER ALPHA}"
+        return Campaign(number, title, source, number % len(_LANDINGS), number % len(_NETWORKS))
+
+    def now(self) -> datetime:
+        """The vendor's clock."""
+        return datetime.now(UTC) + self.ahead
+
+    def name(self, kind: str, number: int) -> str:
+        """What something is called."""
+        names = {
+            "source": _SOURCES,
+            "offer": _OFFERS,
+            "network": _NETWORKS,
+            "landing": _LANDINGS,
+        }[kind]
+        return names[number] if number < len(names) else f"{kind.capitalize()} {number}"
+
+    def numbers(self, kind: str) -> range:
+        """The numbers of all things of a kind."""
+        many = {
+            "source": self.sources,
+            "offer": len(_OFFERS),
+            "network": len(_NETWORKS),
+            "landing": len(_LANDINGS),
+        }
+        return range(many[kind])
+
+    def clicks(self, begin: int, end: int) -> Iterator[Clicks]:
+        """Clicks from a moment until another, never of the future."""
+        end = min(end, int(self.now().timestamp()))
+        for day in self._between(begin, end):
+            yield from (item for item in day.clicks if begin <= item.at < end)
+
+    def conversions(self, begin: int, end: int) -> Iterator[Conversion]:
+        """Conversions, likewise."""
+        end = min(end, int(self.now().timestamp()))
+        for day in self._between(begin, end):
+            yield from (item for item in day.conversions if begin <= item.at < end)
+
+    def _between(self, begin: int, end: int) -> Iterator[_Day]:
+        first = datetime.fromtimestamp(begin, UTC).date()
+        last = datetime.fromtimestamp(end - 1, UTC).date()
+        last = min(last, self.now().date())
+        while first <= last:
+            yield self._day(first)
+            first += timedelta(days=1)
+
+    def _day(self, day: date) -> _Day:
+        if day not in self._days:
+            self._days[day] = self._made(day)
+        return self._days[day]
+
+    def _made(self, day: date) -> _Day:
+        chance = random.Random(f"{self.seed} {day}")  # noqa: S311 - made-up data
+        midnight = int(datetime.combine(day, time.min, UTC).timestamp())
+        made = _Day([], [])
+        for campaign in self.campaigns:
+            for hour in _HOURS:
+                at = midnight + hour * HOUR + chance.randrange(HOUR)
+                offer = chance.randrange(len(_OFFERS))
+                count = max(1, round(chance.randrange(5, 35) * self.scale))
+                cpc = Decimal(chance.randrange(1, 200)) * Decimal("0.0125")
+                cpc = cpc if campaign.source is not None else Decimal(0)
+                made.clicks.append(Clicks(at, campaign, offer, count, cpc))
+                for number in range(round(chance.randrange(0, 3) * self.scale)):
+                    made.conversions.append(self._conversion(chance, made.clicks[-1], number))
+        return made
+
+    def _conversion(self, chance: random.Random, clicks: Clicks, number: int) -> Conversion:
+        kind = 1 if chance.random() < 0.75 else 2 + chance.randrange(3)  # noqa: PLR2004
+        name = f"{self.seed} {clicks.at} {clicks.campaign.number} {number}"
+        return Conversion(
+            id=hashlib.sha256(f"conversion {name}".encode()).hexdigest()[:24],
+            clickid=click_id(clicks, number % clicks.count),
+            # In the same hour: hours are whole in every zone that matters here.
+            at=clicks.at + (HOUR - 1 - clicks.at % HOUR) // 2,
+            clicked_at=clicks.at,
+            campaign=clicks.campaign,
+            offer=clicks.offer,
+            type=kind,
+            status=chance.choice(_STATUSES),
+            payout=Decimal(chance.randrange(500, 9000)) * _CENT,
+        )
+
+    # Changes
+
+    def restate(
+        self, begin: int, end: int, *, cost_percent: int = 100, payout_percent: int = 100
+    ) -> None:
+        """Change what clicks cost and conversions pay."""
+        for day in self._between(begin, end):
+            day.clicks = [
+                replace(item, cpc=item.cpc * cost_percent / 100) if begin <= item.at < end else item
+                for item in day.clicks
+            ]
+            day.conversions = [
+                replace(item, payout=(item.payout * payout_percent / 100).quantize(_CENT))
+                if begin <= item.at < end
+                else item
+                for item in day.conversions
+            ]
+
+    def decline(self, begin: int, end: int, count: int) -> list[str]:
+        """Decline so many approved conversions; gives their ids."""
+        declined: list[str] = []
+        for day in self._between(begin, end):
+            for index, item in enumerate(day.conversions):
+                approved = begin <= item.at < end and item.status == "approved"
+                if approved and len(declined) < count:
+                    day.conversions[index] = replace(item, status="declined")
+                    declined.append(item.id)
+        return declined
+
+    def vanish(self, begin: int, end: int, source: int) -> None:
+        """Remove all that a source brought."""
+        for day in self._between(begin, end):
+            day.clicks = [
+                item
+                for item in day.clicks
+                if item.campaign.source != source or not begin <= item.at < end
+            ]
+            day.conversions = [
+                item
+                for item in day.conversions
+                if item.campaign.source != source or not begin <= item.at < end
+            ]
+
+    def crowd(self, begin: int, end: int, campaigns: int, conversions: int = 0) -> None:
+        """Replace a day by clicks of so many new campaigns, each with a source of its own."""
+        for day in self._between(begin, end):
+            day.clicks = [item for item in day.clicks if not begin <= item.at < end]
+            day.conversions = [item for item in day.conversions if not begin <= item.at < end]
+        noon = begin + 12 * HOUR
+        day = self._day(datetime.fromtimestamp(noon, UTC).date())
+        for number in range(campaigns):
+            campaign = self._campaign(10_000 + number, 10_000 + number)
+            day.clicks.append(Clicks(noon, campaign, 0, 1 + number % 7, Decimal("0.0125")))
+        chance = random.Random(f"crowd {begin}")  # noqa: S311
+        for number in range(conversions):
+            day.conversions.append(self._conversion(chance, day.clicks[-1], number))
+
+
+def click_id(clicks: Clicks, number: int) -> str:
+    """The id of one of some clicks."""
+    name = f"click {clicks.at} {clicks.campaign.number} {number}"
+    return hashlib.sha256(name.encode()).hexdigest()[:24]
+
+
+def span(start: date, end: date, zone: ZoneInfo) -> tuple[int, int]:
+    """Whole days of a zone, as epoch seconds: from, and until."""
+    begin = datetime.combine(start, time.min, zone)
+    until = datetime.combine(end + timedelta(days=1), time.min, zone)
+    return int(begin.timestamp()), int(until.timestamp())

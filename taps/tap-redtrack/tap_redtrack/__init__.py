@@ -1,0 +1,3 @@
+"""Singer tap for RedTrack."""
+
+from __future__ import annotations

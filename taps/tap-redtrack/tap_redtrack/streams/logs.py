@@ -1,0 +1,238 @@
+"""Conversions and clicks one by one: ``GET /conversions``, ``GET /tracks``.
+
+Logs know no time zone: their days are the account's. How times are written differs from record to
+record.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from signalroom_singer import to_utc
+from tap_redtrack.paging import Pages, PagingError
+from tap_redtrack.sweeping import SweptStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+    from singer_sdk.helpers.types import Context, Record
+
+    from signalroom_singer import DateWindow
+    from tap_redtrack.client import Answer
+
+#: RedTrack gives no more at once.
+_LARGEST_PAGE = 10_000
+_PERSONAL = frozenset({"fingerprint", "ip", "postback_ip", "user_agent", "user_id"})
+_TEXTS = (
+    *("clickid", "campaign_id", "campaign", "source_id", "source", "offer_id", "offer", "network"),
+    *("landing_id", "landing", "prelanding_id", "prelanding", "program_id", "currency", "country"),
+    *("region", "city", "os", "browser", "device", "device_brand", "device_fullname"),
+    *("connection_type", "isp", "referer", "page", "page_url", "server", "deeplink"),
+    *("rt_source", "rt_medium", "rt_campaign", "rt_campaign_id", "rt_adgroup", "rt_adgroup_id"),
+    *("rt_ad", "rt_ad_id", "rt_placement", "rt_placement_id", "rt_placement_hashed"),
+    *("rt_keyword", "rt_role_1", "rt_role_2"),
+    *(f"sub{number}" for number in range(1, 21)),
+)
+_MORE_TEXTS = (
+    *("type", "event", "status", "attribution_type", "coupon", "order", "ref_id", "external_id"),
+    *("deduplicate_token", *(f"p_sub{number}" for number in range(1, 21))),
+)
+_MONEY = (
+    *("payout", "payout_default", "payout_network", "cost", "cost_default", "cost_source"),
+    *("pub_revenue", "pub_revenue_default", "pub_revenue_source"),
+)
+_FLAGS = (
+    *("uniq", "is_ok", "is_attribution", "is_baddevice", "is_blacklist", "is_datacenter"),
+    *("is_lp_track", "is_prelp_track"),
+)
+
+
+def _times(*names: str) -> list[th.Property[Any]]:
+    return [
+        th.Property(
+            "date", th.DateType, description="The day in the report zone, as reports have it"
+        ),
+        *(th.Property(name, th.DateTimeType, description="UTC") for name in names),
+        *(
+            th.Property(f"{name}_raw", th.StringType, description="As RedTrack wrote it")
+            for name in names
+        ),
+    ]
+
+
+def _properties(kind: Any, names: tuple[str, ...]) -> list[th.Property[Any]]:
+    return [th.Property(name, kind) for name in names]
+
+
+class LogStream(SweptStream):
+    """Records of days of the account's zone, by their id."""
+
+    primary_keys = ("id",)
+    first_days = 7
+    #: The times of a record; the first that says something is the record's day.
+    times: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize, with columns for personal data only where that is asked for.
+
+        Args:
+            args: As for the SDK's stream.
+            kwargs: As for the SDK's stream.
+        """
+        super().__init__(*args, **kwargs)
+        self._left_out = frozenset() if self.config["include_personal_data"] else _PERSONAL
+        for name in self._left_out & self.schema["properties"].keys():
+            del self.schema["properties"][name]
+
+    @property
+    @override
+    def report_zone(self) -> ZoneInfo:  # type: ignore[override]
+        # Windows, yesterday and the bookmark are of these days.
+        return self._tap.account_zone
+
+    @property
+    @override
+    def capacity(self) -> int:
+        return int(self.config["page_size"])
+
+    @override
+    def ask_window(self, window: DateWindow) -> Answer:
+        return self._page(window, 1)
+
+    def _page(self, window: DateWindow, page: int, size: int | None = None) -> Answer:
+        query = {
+            "date_from": window.start.isoformat(),
+            "date_to": window.end.isoformat(),
+            "page": page,
+            "per": size or self.capacity,
+        }
+        return self.ask(self.path, query | self.filters)
+
+    @override
+    def busiest(self, window: DateWindow, answer: Answer) -> float:
+        return max(len(answer.rows), answer.total or 0) / window.days
+
+    @override
+    def whole(self, window: DateWindow, rows: list[Record]) -> Iterator[list[Record]]:
+        # An id that is there twice is one record: the last of them.
+        yield list({_id(row): row for row in rows}.values())
+
+    @override
+    def paged(self, window: DateWindow, first: Answer) -> Iterator[list[Record]]:
+        pending = [first]
+
+        def ask(page: int) -> Answer:
+            return pending.pop() if pending else self._page(window, page)
+
+        what = f"{self.name}: {window}"
+        seen: set[str] = set()
+        try:
+            for rows in Pages(ask, _id, size=self.capacity, what=what, logger=self.logger):
+                seen.update(map(_id, rows))
+                yield rows
+        except PagingError:
+            # All in one answer does not depend on pages, where they fit into one.
+            answer = self._page(window, 1, _LARGEST_PAGE)
+            if len(answer.rows) >= _LARGEST_PAGE or len(answer.rows) < self._most:
+                raise
+            yield [row for row in answer.rows if _id(row) not in seen]
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        for name in self._left_out & row.keys():
+            del row[name]
+        row["date"] = None
+        for name in self.times:
+            row[f"{name}_raw"] = row.get(name)
+            row[name] = moment = self._moment(row.get(name))
+            if row["date"] is None and (known := _read(moment)):
+                row["date"] = known.astimezone(self._tap.report_zone).date().isoformat()
+        return super().post_process(row, context)
+
+    def _moment(self, value: Any) -> Any:
+        """A time in UTC; one that cannot be read as it is, to be kept and counted."""
+        try:
+            naive = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            naive = None
+        if naive and naive.tzinfo is None and naive.year > 1:
+            return to_utc(naive.replace(tzinfo=self._tap.account_zone))
+        try:
+            return to_utc(value)
+        except ValueError:
+            return value
+
+
+class Conversions(LogStream):
+    """Conversions of all types; edited ones are found by reading their days again."""
+
+    name = "conversions"
+    path = "/conversions"
+    replication_key = "created_at"
+    times = ("created_at", "conv_time", "track_time")
+    schema = th.PropertiesList(
+        th.Property("id", th.StringType, required=True),
+        *_times(*times),
+        *_properties(th.StringType, (*_MORE_TEXTS, *_TEXTS, "postback_ip")),
+        *_properties(th.StringType, ("ip", "user_agent", "fingerprint")),
+        *_properties(th.NumberType, _MONEY),
+        *_properties(th.IntegerType, ("default_type", "duplicate_status", "is_transaction")),
+        th.Property(
+            "types",
+            th.ArrayType(th.IntegerType),
+            description="The numbers of its conversion types: those of RedTrack's type1..type40",
+        ),
+    ).to_dict()
+
+    @property
+    @override
+    def lookback_days(self) -> int:  # type: ignore[override]
+        return int(self.config["conversions_lookback_days"])
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        flags = {name for name in row if name[:4] == "type" and name[4:].isdigit()}
+        row["types"] = sorted(int(name[4:]) for name in flags if _is_set(row[name]))
+        for name in flags:
+            del row[name]
+        return super().post_process(row, context)
+
+
+class Clicks(LogStream):
+    """Clicks."""
+
+    name = "clicks"
+    path = "/tracks"
+    selected_by_default = False
+    replication_key = "track_time"
+    times = ("track_time",)
+    first_days = 1
+    # Whose account's yesterday is not over when the report zone's is, is read again.
+    lookback_days = 1
+    schema = th.PropertiesList(
+        th.Property("id", th.StringType, required=True),
+        *_times(*times),
+        *_properties(th.StringType, (*_TEXTS, "ip", "user_agent", "fingerprint", "user_id")),
+        *_properties(th.NumberType, ("cost", "cost_default", "cost_source")),
+        *_properties(th.IntegerType, _FLAGS),
+    ).to_dict()
+
+
+def _id(row: Record) -> str:
+    return str(row.get("id") or "")
+
+
+def _is_set(value: Any) -> bool:
+    return value not in (None, "", 0, "0", False)
+
+
+def _read(moment: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(moment) if moment else None
+    except ValueError:
+        return None

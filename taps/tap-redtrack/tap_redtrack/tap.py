@@ -1,0 +1,208 @@
+"""The tap: its settings and its streams."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from singer_sdk import typing as th
+from singer_sdk.authenticators import APIKeyAuthenticator
+from singer_sdk.exceptions import ConfigValidationError
+from typing_extensions import override
+
+from signalroom_singer import (
+    COMMON_SETTINGS,
+    HTTP_SETTINGS,
+    WINDOW_SETTINGS,
+    Pacer,
+    SignalRoomTap,
+    base_url,
+)
+from tap_redtrack.client import FILTERS
+from tap_redtrack.streams import CustomReport, fixed_streams
+
+if TYPE_CHECKING:
+    from tap_redtrack.client import RedTrackStream
+
+
+class TapRedTrack(SignalRoomTap):
+    """Reads a RedTrack account: reports by day, conversions, clicks and entities."""
+
+    name = "tap-redtrack"
+    package_name = "tap-redtrack"
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "api_key",
+            th.StringType(min_length=1),
+            required=True,
+            secret=True,
+            title="API key",
+            description="The account's key: Tools > Integrations > API access.",
+        ),
+        th.Property(
+            "api_url",
+            th.StringType,
+            default="https://api.redtrack.io",
+            title="API address",
+            description="The host alone: RedTrack's API has no version in its address.",
+        ),
+        th.Property(
+            "timezone",
+            th.StringType,
+            default="America/New_York",
+            title="Report time zone",
+            description=(
+                "The zone whose days are reported, by its IANA name. Changing it makes old days "
+                "and new ones disagree: read everything again afterwards."
+            ),
+        ),
+        th.Property(
+            "account_timezone",
+            th.StringType,
+            title="Account time zone",
+            description=(
+                "The zone of the account, if it is not `timezone`: the days of conversions and "
+                "clicks are its days, and it is meant where RedTrack writes a time without one."
+            ),
+        ),
+        th.Property(
+            "lookback_days",
+            th.IntegerType(minimum=0, maximum=366),
+            default=7,
+            title="Lookback of reports",
+            description=(
+                "Days before the bookmark to read again: costs are corrected afterwards, and "
+                "conversions come late."
+            ),
+        ),
+        th.Property(
+            "conversions_lookback_days",
+            # A day at least: the account's yesterday may not be over when this zone's is.
+            th.IntegerType(minimum=1, maximum=366),
+            default=30,
+            title="Lookback of conversions",
+            description=(
+                "Days before the bookmark to read again. RedTrack does not say when a conversion "
+                "was changed, so a change is only found by reading its day again."
+            ),
+        ),
+        *(
+            th.Property(
+                f"{name}_ids",
+                th.ArrayType(th.StringType),
+                title=f"{name.capitalize()}s",
+                description=f"Read reports, conversions and clicks of these {name}s only, by id.",
+            )
+            for name in FILTERS
+        ),
+        th.Property(
+            "custom_reports",
+            th.ArrayType(
+                th.ObjectType(
+                    th.Property(
+                        "name",
+                        th.StringType(pattern="^[a-z][a-z0-9_]*$"),
+                        required=True,
+                        description="The stream and table name, in snake_case.",
+                    ),
+                    th.Property(
+                        "group",
+                        th.ArrayType(th.StringType),
+                        required=True,
+                        description="RedTrack's dimensions, such as campaign, sub1, country.",
+                    ),
+                ),
+            ),
+            title="Custom reports",
+            description="Reports by day and dimensions of your choice, a stream each.",
+            examples=[[{"name": "by_ad", "group": ["campaign", "rt_ad"]}]],
+        ),
+        th.Property(
+            "include_unattributed",
+            th.BooleanType,
+            default=False,
+            title="Include spend without a source",
+            description=(
+                "Also load rows of `daily_spend` that have no source, under the id `(none)`. The "
+                "other reports always have them."
+            ),
+        ),
+        th.Property(
+            "include_personal_data",
+            th.BooleanType,
+            default=False,
+            title="Include personal data",
+            description="Also load IP addresses, user agents, fingerprints and visitors' ids.",
+        ),
+        th.Property(
+            "requests_per_minute",
+            th.IntegerType(minimum=1),
+            default=18,
+            title="Requests a minute",
+            description="RedTrack allows 20; lower it where something else reads the account.",
+        ),
+        th.Property(
+            "report_window_days",
+            th.IntegerType(minimum=1, maximum=366),
+            default=90,
+            title="Days a request",
+            description=(
+                "The most days asked for at once. As many are as fit into an answer; fewer where "
+                "RedTrack does not answer in time."
+            ),
+        ),
+        th.Property(
+            "page_size",
+            th.IntegerType(minimum=1, maximum=10_000),
+            default=5_000,
+            title="Page size of logs",
+            description="Conversions or clicks asked for at once; more take more memory.",
+        ),
+        *WINDOW_SETTINGS,
+        *HTTP_SETTINGS,
+        *COMMON_SETTINGS,
+    ).to_dict()
+
+    @cached_property
+    def api_url(self) -> str:
+        """The base of all endpoints."""
+        return base_url(self.config["api_url"], setting="api_url")
+
+    @cached_property
+    def authenticator(self) -> APIKeyAuthenticator:
+        """The key, in the query: RedTrack looks for it nowhere else."""
+        return APIKeyAuthenticator(key="api_key", value=self.config["api_key"], location="params")
+
+    @cached_property
+    def report_zone(self) -> ZoneInfo:
+        """The zone whose days are reported."""
+        return _zone("timezone", self.config["timezone"])
+
+    @cached_property
+    def account_zone(self) -> ZoneInfo:
+        """The zone of logs."""
+        name = self.config.get("account_timezone")
+        return _zone("account_timezone", name) if name else self.report_zone
+
+    @cached_property
+    def account_pacer(self) -> Pacer:
+        """All requests, one after another."""
+        return Pacer(per_minute=self.config["requests_per_minute"], concurrency=1)
+
+    @override
+    def discover_streams(self) -> list[RedTrackStream]:
+        custom = self.config.get("custom_reports") or []
+        return [
+            *(stream(self) for stream in fixed_streams),
+            *(CustomReport(self, report["name"], report["group"]) for report in custom),
+        ]
+
+
+def _zone(setting: str, name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        msg = f"Setting {setting}: {name!r} is no IANA time zone, such as America/New_York."
+        raise ConfigValidationError(msg, errors=[msg]) from None

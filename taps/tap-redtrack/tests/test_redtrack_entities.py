@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from signalroom_sandbox.redtrack.entities import SECRET
+from tap_redtrack.streams.entities import without_secrets
+
+LISTS = ("campaigns", "offers", "sources", "networks", "landings", "streams", "domains")
+DICTIONARIES = ("currencies", "countries", "timezones")
+
+
+def test_everything_is_listed_without_secrets(make_tap, sync):
+    output = sync(make_tap(), *LISTS, *DICTIONARIES)
+    counts = {name: len(output.records[name]) for name in (*LISTS, *DICTIONARIES)}
+    assert counts == dict(
+        zip((*LISTS, *DICTIONARIES), (13, 5, 7, 3, 3, 3, 2, 2, 2, 3), strict=True)
+    )
+    assert SECRET not in json.dumps(output.messages)
+    (offer, *_) = output.records["offers"]
+    assert offer["url"].startswith("https://offers.example.com/?oid=0&affid=7")
+    assert offer["payment"]["amount"] == 42.5
+    assert offer["created_at"] == "2024-03-01T09:55:55.759000Z"
+    assert offer["updated_at"] is None
+    assert {row["status"] for row in output.records["sources"]} == {"active"}
+    assert output.records["campaigns"][0]["notes"] == ["first", "second"]
+    assert "stat" not in output.records["campaigns"][0].get("_extra", {})
+    assert {"value": "UTC"}.items() <= output.records["timezones"][2].items()
+
+
+@pytest.mark.parametrize("shape", ("array", "items"))
+@pytest.mark.parametrize(
+    "behaviour",
+    (
+        {"list_clamp": 10},
+        {"page_ignored": "lists"},
+        {"shuffled": True},
+        {"total": "absent"},
+        {"total": "high"},
+    ),
+    ids=str,
+)
+def test_lists_in_every_shape(make_tap, redtrack, sync, shape, behaviour):
+    redtrack.switches(list_shape=shape, **behaviour)
+    rows = sync(make_tap(), "campaigns").records["campaigns"]
+    assert len(rows) == len({row["id"] for row in rows}) == 13
+
+
+def test_a_clamp_of_any_size_is_seen_by_the_total(make_tap, redtrack, sync):
+    redtrack.switches(list_shape="items", list_clamp=4)
+    assert len(sync(make_tap(), "campaigns").records["campaigns"]) == 13
+
+
+def test_a_campaign_of_megabytes(make_tap, redtrack, sync):
+    redtrack.switches(campaign_bytes=5_000_000)
+    rows = sync(make_tap(), "campaigns").records["campaigns"]
+    assert len(rows[0]["streams"][0]["filters"][0]["ids"]) == 5_000_000
+
+
+def test_secrets_are_found_by_their_names_at_any_depth():
+    found = without_secrets(
+        {
+            "google_analytics_key": "1",
+            "tiktok": {"pixel_token": "2", "pixel_id": "kept"},
+            "integrations": [{"type": "kept", "params": {"login": "3"}}],
+            "ssl": {"key": "4", "crt": "5", "days": 90},
+            "postback_url": "https://x.example.com/?a=1&token=6&b=2",
+            "keywords": ["kept"],
+        }
+    )
+    assert found == {
+        "tiktok": {"pixel_id": "kept"},
+        "integrations": [{"type": "kept"}],
+        "ssl": {"days": 90},
+        "postback_url": "https://x.example.com/?a=1&token=<redacted>&b=2",
+        "keywords": ["kept"],
+    }

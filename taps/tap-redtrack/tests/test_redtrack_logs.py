@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from urllib.parse import parse_qs
+
+import pytest
+from redtrack_days import NEW_YORK, days_ago
+
+from signalroom_singer import RefusedError
+from tap_redtrack.paging import PagingError
+
+
+def expected(redtrack, first=5, last=1):
+    rows = redtrack.conversions(
+        start=str(days_ago(first)), end=str(days_ago(last)), timezone=NEW_YORK
+    )
+    return {row["id"]: row for row in rows}
+
+
+def moment(text):
+    return datetime.fromisoformat(text).replace(microsecond=0)
+
+
+def test_conversions_are_all_there_with_every_form_of_time(make_tap, redtrack, sync):
+    rows = sync(make_tap(), "conversions").records["conversions"]
+    wanted = expected(redtrack)
+    assert len(rows) == len(wanted) > 200
+    for row in rows:
+        at = moment(wanted[row["id"]]["at"])
+        if row["created_at"]:
+            assert moment(row["created_at"]) == at
+        else:
+            assert row["created_at_raw"] == ""
+        assert moment(row["conv_time"]) == at
+        assert Decimal(str(row["payout"])) == Decimal(wanted[row["id"]]["payout"])
+        assert str(days_ago(5)) <= row["date"] <= str(days_ago(1))
+    assert {wanted[row["id"]]["way"] for row in rows} == set(range(6))
+    assert {tuple(row["types"]) for row in rows} == {(1,), (2,), (3,), (4,)}
+    assert not [row for row in rows if {"ip", "user_agent", "fingerprint"} & row.keys()]
+
+
+def test_a_time_that_cannot_be_read_is_kept_and_counted(make_tap, redtrack, sync, caplog):
+    redtrack.switches(unreadable_times=10)
+    rows = sync(make_tap(), "conversions").records["conversions"]
+    odd = [row for row in rows if row["created_at_raw"] == "yesterday, about noon"]
+    assert odd
+    assert all(row["created_at"] is None for row in odd)
+    assert all(row["_extra"]["created_at"] == "yesterday, about noon" for row in odd)
+    assert all(row["date"] for row in odd)
+    assert f"{len(odd)} values could not be read" in caplog.text
+
+
+def test_times_without_a_zone_are_the_account_s(make_tap, redtrack, sync):
+    redtrack.switches(account_zone="Europe/Berlin")
+    tap = make_tap(account_timezone="Europe/Berlin")
+    rows = sync(tap, "conversions").records["conversions"]
+    wanted = expected(redtrack, 8, 0)
+    naive = [row for row in rows if len(row["created_at_raw"]) == len("2026-01-01 00:00:00")]
+    assert naive
+    for row in naive:
+        assert moment(row["created_at"]) == moment(wanted[row["id"]]["at"])
+
+
+def test_edited_conversions_are_found(make_tap, redtrack, sync):
+    first = sync(make_tap(start_date=str(days_ago(40))), "conversions")
+    declined = redtrack.decline(day=str(days_ago(20)), timezone=NEW_YORK, count=3)
+    redtrack.restate(day=str(days_ago(25)), timezone=NEW_YORK, payout_percent=150)
+    tap = make_tap(first.state, start_date=str(days_ago(40)))
+    second = sync(tap, "conversions").records["conversions"]
+    merged = {row["id"]: row for row in [*first.records["conversions"], *second]}
+    assert len(declined) == 3
+    assert {merged[identifier]["status"] for identifier in declined} == {"declined"}
+    for identifier, row in expected(redtrack, 40).items():
+        assert Decimal(str(merged[identifier]["payout"])) == Decimal(row["payout"])
+    assert set(merged) == set(expected(redtrack, 40))
+
+
+@pytest.mark.parametrize("shape", ("items", "array"))
+@pytest.mark.parametrize("total", ("right", "absent", "low", "high", "growing"))
+def test_a_crowded_day_is_read_in_pages(make_tap, redtrack, sync, shape, total):
+    redtrack.switches(log_shape=shape, total=total)
+    tap = make_tap(start_date=str(days_ago(2)), page_size=7)
+    rows = sync(tap, "conversions").records["conversions"]
+    assert sorted(row["id"] for row in rows) == sorted(expected(redtrack, 2))
+
+
+def test_pages_in_another_order_each_time(make_tap, redtrack, sync):
+    redtrack.switches(shuffled=True)
+    tap = make_tap(start_date=str(days_ago(1)), page_size=30)
+    ids = [row["id"] for row in sync(tap, "conversions").records["conversions"]]
+    assert sorted(ids) == sorted(expected(redtrack, 1))
+
+
+def test_pages_that_do_not_go_on_are_read_in_one(make_tap, redtrack, sync):
+    redtrack.switches(page_ignored="logs")
+    tap = make_tap(start_date=str(days_ago(1)), page_size=7)
+    ids = [row["id"] for row in sync(tap, "conversions").records["conversions"]]
+    assert sorted(ids) == sorted(expected(redtrack, 1))
+
+
+def test_a_repeated_page_is_an_error_that_helps(make_tap, redtrack, sync):
+    redtrack.switches(page_ignored="logs")
+    redtrack.crowd(day=str(days_ago(1)), timezone=NEW_YORK, campaigns=1, conversions=10_001)
+    tap = make_tap(start_date=str(days_ago(1)), page_size=2000)
+    output = sync(tap, "conversions", fails=PagingError)
+    assert f"conversions: {days_ago(1)}: RedTrack repeats a page" in str(output.error)
+    assert "page_size" in str(output.error)
+    assert not output.bookmarks("conversions")
+
+
+def test_logs_are_asked_without_a_time_zone(make_tap, sync, asked):
+    sync(make_tap(), "conversions")
+    (query,) = map(parse_qs, asked("/conversions"))
+    assert set(query) == {"api_key", "date_from", "date_to", "page", "per"}
+
+
+def test_clicks(make_tap, redtrack, sync):
+    output = sync(make_tap(start_date=str(days_ago(2))), "clicks")
+    rows = output.records["clicks"]
+    wanted = redtrack.clicks(start=str(days_ago(2)), end=str(days_ago(1)), timezone=NEW_YORK)
+    assert len({row["id"] for row in rows}) == len(rows) == wanted
+    assert "user_id" not in rows[0]
+    with_persons = sync(make_tap(include_personal_data=True), "clicks").records["clicks"]
+    assert with_persons[0]["ip"] == "192.0.2.7"
+
+
+def test_a_killed_run_goes_on_where_it_stopped(make_tap, redtrack, sandbox, sync):
+    sandbox.control.fault("http_401", vendor="redtrack", match="conversions", times=99, skip=2)
+    begun = make_tap(start_date=str(days_ago(60)))
+    first = sync(begun, "conversions", fails=RefusedError)
+    assert first.bookmarks("conversions")
+    sandbox.control.clear_faults()
+    tap = make_tap(first.state, conversions_lookback_days=1, start_date=str(days_ago(60)))
+    second = sync(tap, "conversions")
+    ids = {row["id"] for part in (first, second) for row in part.records["conversions"]}
+    assert ids == set(expected(redtrack, 60))

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from math import ceil
+from urllib.parse import parse_qs
+
+import pytest
+from redtrack_days import NEW_YORK, days_ago, keyed, truth
+from singer_sdk.exceptions import RetriableAPIError
+
+from signalroom_singer import Pacer, RefusedError
+from tap_redtrack.client import RedTrackStream
+from tap_redtrack.streams.reports import ReportError, ReportStream
+from tap_redtrack.tap import TapRedTrack
+
+
+def spans(queries):
+    """The days of each query, and how many they are."""
+    return [
+        (query["date_from"][0], query["date_to"][0])
+        for query in map(parse_qs, queries)
+        if query["group"][0] == "date,source"
+    ]
+
+
+def test_daily_spend_agrees_to_the_cent(make_tap, redtrack, sync):
+    output = sync(make_tap(), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert len(output.records["daily_spend"]) == 5 * 7
+    first = output.records["daily_spend"][0]
+    assert first["report_timezone"] == NEW_YORK
+    assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
+
+
+def test_a_year_takes_the_fewest_requests_that_the_clamp_allows(make_tap, redtrack, sync, asked):
+    redtrack.people(sources=30)
+    tap = make_tap(start_date=days_ago(365).isoformat(), requests_per_minute=18)
+    output = sync(tap, "daily_spend")
+    assert len(output.records["daily_spend"]) == 365 * 30
+    # An answer of 1,000 rows may have been cut: 999 rows are 33 whole days.
+    assert len(asked("/report")) == ceil(365 / (999 // 30)) == 12
+    assert keyed(output.records["daily_spend"]) == truth(redtrack, 365)
+    assert output.bookmarks("daily_spend") == sorted(output.bookmarks("daily_spend"))
+    assert len(set(output.bookmarks("daily_spend"))) == 12
+
+
+def test_the_pace_is_the_limit_and_no_slower(make_tap, redtrack, sandbox, sync, monkeypatch):
+    # A minute of two seconds.
+    redtrack.limits(per_window=20, window=2.0, scope="account")
+    monkeypatch.setattr(TapRedTrack, "account_pacer", Pacer(per_second=9, concurrency=1))
+    sync(make_tap(report_window_days=1, start_date=str(days_ago(27))), "daily_spend")
+    seen = sandbox.control.requests()
+    assert seen["refused"] == 0
+    assert seen["max_concurrent"] == 1
+    moments = [request["at"] for request in seen["requests"]]
+    assert len(moments) == 27
+    # The first nine go at once.
+    assert moments[-1] - moments[0] < 27 / 9
+
+
+def test_a_429_is_waited_out(make_tap, redtrack, sandbox, sync, monkeypatch):
+    redtrack.limits(per_window=2, window=0.4)
+    monkeypatch.setattr(RedTrackStream, "rate_window", 0.4)
+    output = sync(make_tap(report_window_days=1, max_retry_wait=300), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    # Once each time: the wait is longer than the window.
+    assert sandbox.control.requests()["refused"] == 2
+
+
+@pytest.mark.parametrize("attempt", (0, 3))
+def test_a_429_outlasts_the_window(make_tap, attempt):
+    stream = make_tap(max_retry_wait=300).streams["daily_spend"]
+    answer = type("Answer", (), {"status_code": 429, "headers": {}, "content": b""})()
+    assert stream.retry_wait(RetriableAPIError("", answer), attempt) > 60
+    answer.headers = {"Retry-After": "90"}
+    assert stream.retry_wait(RetriableAPIError("", answer), attempt) > 90
+    answer.status_code = 503
+    answer.headers = {}
+    assert stream.retry_wait(RetriableAPIError("", answer), attempt) < 60
+
+
+@pytest.mark.parametrize("shape", ("array", "items"))
+@pytest.mark.parametrize("total", ("right", "absent", "low", "high", "growing"))
+def test_either_envelope_with_any_total(make_tap, redtrack, sync, shape, total):
+    redtrack.switches(report_shape=shape, total=total)
+    output = sync(make_tap(), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+
+
+def test_no_rows_are_no_rows(make_tap, redtrack, sync):
+    redtrack.switches(report_shape="null", list_shape="null")
+    output = sync(make_tap(), "daily_spend", "offers")
+    assert not output.records
+    assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
+
+
+@pytest.mark.parametrize("rows", (999, 1000, 1001, 2000))
+@pytest.mark.parametrize("behaviour", ({}, {"shuffled": True}, {"sortby_refused": True}), ids=str)
+def test_a_day_with_more_rows_than_an_answer(make_tap, redtrack, sync, rows, behaviour):
+    redtrack.switches(**behaviour)
+    day = days_ago(3)
+    redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=rows)
+    output = sync(make_tap(), "daily_spend")
+    found = output.records["daily_spend"]
+    assert keyed(found) == truth(redtrack)
+    assert len(found) == len(keyed(found)) == rows + 4 * 7
+
+
+def test_a_sum_that_differs_stops_the_bookmark(make_tap, redtrack, sync, monkeypatch):
+    day = days_ago(3)
+    redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=1500)
+    whole = ReportStream.record_of
+
+    def losing(stream, row, window):
+        # As if RedTrack had shown some rows otherwise than it counted them.
+        record = whole(stream, row, window)
+        return record | {"clicks": 0} if row["clicks"] == 7 else record
+
+    monkeypatch.setattr(ReportStream, "record_of", losing)
+    output = sync(make_tap(), "daily_spend", fails=ReportError)
+    assert "do not add up to RedTrack's own report of the day: clicks" in str(output.error)
+    assert output.bookmarks("daily_spend")[-1] == str(days_ago(4))
+
+
+def test_repeated_pages_lose_nothing_in_silence(make_tap, redtrack, sync):
+    redtrack.switches(page_ignored="reports")
+    day = days_ago(3)
+    redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=1500)
+    output = sync(make_tap(), "daily_spend", fails=ReportError)
+    assert f"daily_spend: {day}: the rows do not add up to RedTrack's own report" in str(
+        output.error
+    )
+    assert output.bookmarks("daily_spend")[-1] == str(days_ago(4))
+
+
+def test_repeated_pages_are_read_by_ids(make_tap, redtrack, sync, asked):
+    redtrack.people(sources=1100)
+    redtrack.switches(page_ignored="reports")
+    output = sync(make_tap(start_date=str(days_ago(1))), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack, 1)
+    assert len(output.records["daily_spend"]) == 1100
+    assert sum("source_id=" in query for query in asked("/report")) == 11
+
+
+def test_a_smaller_clamp_is_noticed(make_tap, redtrack, sync):
+    redtrack.switches(clamp=50)
+    redtrack.people(sources=35)
+    output = sync(make_tap(), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+
+
+@pytest.mark.parametrize("behaviour", ("refused", "first"))
+def test_an_account_without_groups_of_several(make_tap, redtrack, sync, asked, behaviour):
+    redtrack.switches(many_groups=behaviour)
+    output = sync(make_tap(), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert len(asked("/report")) <= 5 + 2
+    assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
+
+
+def test_a_refusal_for_another_reason_is_told(make_tap, sandbox, sync):
+    sandbox.control.fault("http_404", vendor="redtrack", match="report")
+    with pytest.raises(RefusedError, match=r"daily_spend: GET /report answered 404.*api_url"):
+        sync(make_tap(), "daily_spend")
+
+
+def test_restated_costs_are_read_again(make_tap, redtrack, sync):
+    first = sync(make_tap(start_date=str(days_ago(20))), "daily_spend")
+    for number in (3, 7, 12):
+        redtrack.restate(day=str(days_ago(number)), timezone=NEW_YORK, cost_percent=90)
+    second = sync(make_tap(first.state, start_date=str(days_ago(20))), "daily_spend")
+    merged = keyed(first.records["daily_spend"]) | keyed(second.records["daily_spend"])
+    now = truth(redtrack, 20)
+    assert {key[0] for key in now if merged[key] != now[key]} == {str(days_ago(12))}
+    assert min(row["date"] for row in second.records["daily_spend"]) == str(days_ago(7))
+
+
+def test_the_bookmark_follows_the_window_not_the_rows(make_tap, redtrack, sync):
+    for source in range(7):
+        for number in (1, 2):
+            redtrack.vanish(day=str(days_ago(number)), timezone=NEW_YORK, source=source)
+    output = sync(make_tap(), "daily_spend")
+    assert max(row["date"] for row in output.records["daily_spend"]) == str(days_ago(3))
+    assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
+
+
+def test_today_is_read_if_asked_for_and_not_bookmarked(make_tap, sync, asked):
+    output = sync(make_tap(include_today=True), "daily_spend")
+    assert spans(asked("/report"))[-1][1] == str(days_ago(0))
+    assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
+
+
+def test_traffic_without_a_source_is_kept_where_asked_for(make_tap, redtrack, sync):
+    output = sync(make_tap(include_unattributed=True), "daily_spend")
+    rows = output.records["daily_spend"]
+    without = [row for row in rows if row["source_id"] == "(none)"]
+    assert len(without) == 5
+    start, end = str(days_ago(5)), str(days_ago(1))
+    all_rows = redtrack.totals(start=start, end=end, timezone=NEW_YORK)
+    assert sum(row["clicks"] for row in rows) == sum(row["clicks"] for row in all_rows)
+
+
+def test_metrics_of_every_form_are_exact(make_tap, redtrack, sync):
+    plain = sync(make_tap(), "daily_spend").records["daily_spend"]
+    redtrack.switches(metrics="texts", new_metrics=True)
+    texts = sync(make_tap(), "daily_spend").records["daily_spend"]
+    assert keyed(plain) == keyed(texts)
+    row = texts[0]
+    assert row["conversion_types"]["41"] == {"conversions": 2}
+    assert row["_extra"] == {"quality_score": "0.75"}
+    types = row["conversion_types"].values()
+    total = sum(Decimal(str(kind.get("revenue", 0))) for kind in types)
+    assert total == Decimal(str(row["total_revenue"]))
+    assert Decimal(str(row["baddevice_rate"])) == Decimal("1E-7")
+    assert isinstance(row["clicks"], int)
+
+
+def test_custom_reports_have_a_key_for_empty_texts_too(make_tap, sync):
+    custom = [{"name": "by_ad", "group": ["source", "sub1", "hour_of_day", "date"]}]
+    rows = sync(make_tap(custom_reports=custom), "by_ad").records["by_ad"]
+    keys = {(row["date"], row["_dimensions_key"]) for row in rows}
+    assert len(keys) == len(rows) > 100
+    assert {row["sub1"] for row in rows} >= {"", "sub1-0"}
+    assert {row["hour_of_day"] for row in rows} <= {str(hour) for hour in range(24)}
+
+
+def test_the_other_reports_and_their_names(make_tap, sync):
+    streams = ("campaign_daily", "offer_daily", "landing_daily", "network_daily")
+    output = sync(make_tap(), *streams)
+    clicks = {name: sum(row["clicks"] for row in output.records[name]) for name in streams}
+    assert len(set(clicks.values())) == 1
+    assert "Sleep\nAid" in {row["offer_name"] for row in output.records["offer_daily"]}
+
+
+def test_filters_are_sent(make_tap, sync, asked):
+    ids = [row["id"] for row in sync(make_tap(), "sources").records["sources"]][:2]
+    rows = sync(make_tap(source_ids=ids), "daily_spend").records["daily_spend"]
+    assert {row["source_id"] for row in rows} == set(ids)
+
+
+def test_a_change_of_the_clocks_is_a_day_as_any(make_tap, redtrack, sync):
+    # Both changes of a year are within these days.
+    output = sync(
+        make_tap(start_date=str(days_ago(370, "Europe/Berlin")), timezone="Europe/Berlin"),
+        "daily_spend",
+    )
+    assert keyed(output.records["daily_spend"]) == truth(redtrack, 370, 1, "Europe/Berlin")
+
+
+def test_too_much_for_redtrack_is_asked_for_in_parts(make_tap, redtrack, sandbox, sync):
+    sandbox.control.fault("http_503", vendor="redtrack", match="report", times=2)
+    output = sync(make_tap(max_tries=2), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+
+
+def test_the_client_comes_first_in_the_key(make_tap, sync):
+    output = sync(make_tap(client_id="713"), "daily_spend")
+    assert output.schemas["daily_spend"]["key_properties"] == ["_client_id", "date", "source_id"]
+    assert {row["_client_id"] for row in output.records["daily_spend"]} == {"713"}

@@ -1,0 +1,169 @@
+"""RedTrack into PostgreSQL, through Meltano."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import pytest
+from e2e import ROOT, new_database, new_project
+
+from signalroom_sandbox.redtrack import API_KEY
+
+pytestmark = pytest.mark.e2e
+
+ZONE = "America/New_York"
+YESTERDAY = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
+START = YESTERDAY - timedelta(days=39)
+TAP = "tap-redtrack"
+# The sandbox's limit is not the point here.
+SETTINGS = {
+    "TAP_REDTRACK_START_DATE": str(START),
+    "TAP_REDTRACK_REQUESTS_PER_MINUTE": "6000",
+}
+STREAMS = ("daily_spend", "conversions", "campaigns")
+VALUES = ("clicks", "conversions", "cost")
+
+
+@pytest.fixture
+def redtrack(sandbox):
+    sandbox.control.redtrack.limits(per_window=100_000)
+    return sandbox.control.redtrack
+
+
+@pytest.fixture
+def load(project, redtrack):
+    return partial(project.load, tap=TAP, **SETTINGS)
+
+
+def truth(redtrack):
+    """What daily spend must hold, computed apart from the API's answers."""
+    rows = redtrack.totals(start=str(START), end=str(YESTERDAY), timezone=ZONE)
+    return {
+        (row["date"], row["source_id"]): tuple(Decimal(row[name]) for name in VALUES)
+        for row in rows
+        if row["source_id"]
+    }
+
+
+def loaded(database):
+    """What it holds."""
+    rows = database.query("select *, date::text as day from redtrack.daily_spend")
+    return {
+        (row["day"], row["source_id"]): tuple(Decimal(row[name]) for name in VALUES) for row in rows
+    }
+
+
+def test_daily_spend_agrees_to_the_cent_after_restatement(
+    project, load, redtrack, sandbox, database
+):
+    # By the variables of the pipeline before.
+    for name in ("TAP_REDTRACK_API_URL", "TAP_REDTRACK_API_KEY"):
+        del project.env[name]
+    (project.folder / ".env").write_text(
+        f"REDTRACK_API_KEY={API_KEY}\nREDTRACK_BASE_URL={sandbox.redtrack_url}\n"
+    )
+    load(*STREAMS)
+    assert loaded(database) == truth(redtrack)
+    columns = database.query(
+        "select column_name from information_schema.columns where table_schema = 'redtrack'"
+        " and table_name = 'daily_spend' order by ordinal_position limit 7"
+    )
+    assert [column["column_name"] for column in columns] == [
+        *("date", "source_id", "source_name", "source_alias"),
+        *VALUES,
+    ]
+    restated = YESTERDAY - timedelta(days=5)
+    redtrack.restate(day=str(restated), timezone=ZONE, cost_percent=110)
+    declined = redtrack.decline(day=str(restated), timezone=ZONE, count=2)
+    load(*STREAMS)
+    assert loaded(database) == truth(redtrack)
+    found = database.query(
+        "select status from redtrack.conversions where id = any(%s)", list(declined)
+    )
+    assert [row["status"] for row in found] == ["declined"] * 2
+    types = database.query(
+        "select sum((kind.value ->> 'revenue')::numeric) as by_type, sum(distinct total) as total"
+        " from (select conversion_types, sum(total_revenue) over () as total"
+        "       from redtrack.daily_spend) as spend,"
+        " lateral jsonb_each(conversion_types) as kind"
+    )
+    assert types[0]["by_type"] == types[0]["total"]
+
+
+def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
+    load("daily_spend")
+    project.load("daily_stats", TAP_EVERFLOW_START_DATE=str(START))
+    project.load(tap="tap-sticky-s3")
+    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    days = {row["day"]: row for row in database.query(query)}
+    assert set(days) >= {START + timedelta(days=number) for number in range(40)}
+    spend, totals = truth(redtrack), sandbox.control.totals(START, YESTERDAY, ZONE)["days"]
+    for number in range(40):
+        day = START + timedelta(days=number)
+        row = days[day]
+        cost = sum(values[2] for key, values in spend.items() if key[0] == str(day))
+        payout = sum(Decimal(item["payout"]) for item in totals if item["date"] == str(day))
+        # To the cent: half a cent is rounded up there.
+        assert abs(row["ad_spend"] - cost) <= Decimal("0.005")
+        assert abs(row["payout"] - payout) <= Decimal("0.005")
+    new = database.query(
+        "select _file_date::date as day, sum(total_amount::numeric) as revenue"
+        " from s3_exports.orders_create where order_status = 'NEW' group by 1"
+    )
+    assert len(new) == 14
+    for item in new:
+        row = days[item["day"]]
+        assert row["revenue"] == item["revenue"]
+        if row["ad_spend"]:
+            assert abs(row["roas"] - row["revenue"] / row["ad_spend"]) <= Decimal("0.01")
+
+
+def test_a_failing_run_keeps_what_it_had_and_its_key(load, redtrack, sandbox, database):
+    load("daily_spend", "campaigns")
+    before = database.contents("redtrack.campaigns")
+    sandbox.control.fault("echo_key", vendor="redtrack", match="campaigns", times=99, status=401)
+    output = load("daily_spend", "campaigns", code=1)
+    assert "campaigns: GET /campaigns answered 401" in output
+    assert API_KEY not in output
+    assert "sandbox-redtrack-key" not in output
+    assert database.contents("redtrack.campaigns") == before
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(postgres, sandbox_server, meltano_template, tmp_path_factory):
+    """How long a run takes that nothing interrupts, and the tables it gives."""
+    prepare(sandbox_server)
+    folder = tmp_path_factory.mktemp("uninterrupted") / "project"
+    with new_database(postgres) as database:
+        project = new_project(folder, meltano_template, sandbox_server, database)
+        began = time.monotonic()
+        project.load(*STREAMS, tap=TAP, **SETTINGS)
+        tables = {name: database.contents(f"redtrack.{name}") for name in STREAMS}
+        assert all(tables.values())
+        return time.monotonic() - began, tables
+
+
+def prepare(sandbox):
+    """Answers that take a while, so that kills come between them."""
+    sandbox.control.reset()
+    sandbox.control.redtrack.limits(per_window=100_000)
+    sandbox.control.redtrack.latency(seconds=0.1)
+    sandbox.control.redtrack.switches(clamp=50)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_and_run_again_it_is_the_same(sandbox, project, database, uninterrupted, seed):
+    seconds, expected = uninterrupted
+    prepare(sandbox)
+    # Not before the tap asks for the first time.
+    delay = random.Random(seed).uniform(0.4, 0.95) * seconds
+    project.kill_load(*STREAMS, after=delay, tap=TAP, **SETTINGS)
+    project.load(*STREAMS, tap=TAP, **SETTINGS)
+    for name in STREAMS:
+        assert database.contents(f"redtrack.{name}") == expected[name], f"killed at {delay:.2f} s"
