@@ -95,7 +95,9 @@ class HogQLStream(PostHogStream):
             name
             for name in columns
             if name not in needed
-            and re.search(rf"(?<![\w$]){re.escape(self.expressions.get(name, name))}\b", message)
+            and re.search(
+                rf"resolve field: `?{re.escape(self.expressions.get(name, name))}\b", message
+            )
         }
         if unknown:
             self.logger.warning("This PostHog has no columns %s: %s", ", ".join(unknown), message)

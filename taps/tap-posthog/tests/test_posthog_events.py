@@ -378,6 +378,12 @@ class TestTheEndpointBefore:
         posthog.events(events=same)
         assert sorted({*uuids(sync(make_old_tap(), EVENTS))}) == expected(posthog)
 
+    def test_more_than_a_page_in_a_moment_within_a_window(self, make_old_tap, posthog, sync):
+        same = [{"uuid": str(uuid.uuid4()), "timestamp": moment(2)} for _ in range(1_500)]
+        posthog.events(events=[*same, {"timestamp": moment(2, 7)}])
+        posthog.events(events=[{"timestamp": moment(3, 86_399)}])
+        assert sorted({*uuids(sync(make_old_tap(), EVENTS))}) == expected(posthog)
+
     def test_it_is_not_tried_where_it_is_not_wanted(self, make_old_tap, sync):
         output = sync(make_old_tap(events_api="query"), EVENTS, fails=RefusedError)
         assert "answered 404" in str(output.error)

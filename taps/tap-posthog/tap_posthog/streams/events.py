@@ -136,10 +136,8 @@ class Events(HogQLSpanStream):
             if last > begin:
                 begin, offset = last, 0
                 seen = {row["uuid"] for row in rows if row["timestamp"] == rows[-1]["timestamp"]}
-            elif not page and offset == 0:
-                return
             else:
-                # More events share a moment than a page holds.
+                # More events may share a moment than a page holds: until there is none.
                 seen |= {row["uuid"] for row in rows}
                 offset += len(rows)
             if offset > _MOST_OFFSET:
