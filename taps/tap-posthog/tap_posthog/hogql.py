@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from signalroom_singer import RefusedError, TapError, to_utc
 from tap_posthog.client import QUERY, PostHogStream, QueryTooLargeError, named_rows
@@ -20,7 +23,7 @@ from tap_posthog.spans import Span, SpanStream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from singer_sdk.helpers.types import Record
+    from singer_sdk.helpers.types import Context, Record
 
 _PAGE_BYTES = 16 << 20
 #: How large events are is not known before the first page: they may be of a megabyte each.
@@ -51,10 +54,21 @@ class HogQLStream(PostHogStream):
         """The columns to read: those that are selected, and that are HogQL's."""
         added = {"project_id", "_client_id", "_loaded_at", "_extra"} | self._missing
         return [
-            name
-            for name in self.schema["properties"]
-            if name not in added and (name in self.record_keys or self.mask[("properties", name)])
+            name for name in self.schema["properties"] if name not in added and name in self._chosen
         ]
+
+    @cached_property
+    def _chosen(self) -> frozenset[str]:
+        names = [*self.schema["properties"]]
+        return frozenset(
+            name for name in names if name in self.record_keys or self.mask[("properties", name)]
+        )
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        # Before threads read: the SDK's mask changes while it is looked at.
+        _ = self._chosen
+        yield from super().get_records(context)
 
     #: Optional columns that this version of PostHog does not have.
     _missing: frozenset[str] = frozenset()
