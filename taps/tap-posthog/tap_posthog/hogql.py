@@ -14,16 +14,14 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import override
-
-from signalroom_singer import RefusedError, TapError, to_utc
+from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
 from tap_posthog.client import QUERY, PostHogStream, QueryTooLargeError, named_rows
 from tap_posthog.spans import Span, SpanStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.helpers.types import Record
 
 _PAGE_BYTES = 16 << 20
 #: How large events are is not known before the first page: they may be of a megabyte each.
@@ -51,24 +49,17 @@ class HogQLStream(PostHogStream):
     expressions: dict[str, str] = {}  # noqa: RUF012 - a declaration
 
     def columns(self) -> list[str]:
-        """The columns to read: those that are selected, and that are HogQL's."""
-        added = {"project_id", "_client_id", "_loaded_at", "_extra"} | self._missing
-        return [
-            name for name in self.schema["properties"] if name not in added and name in self._chosen
-        ]
+        """The columns to read: those that are selected, and that this PostHog has."""
+        return [name for name in self._chosen if name not in self._missing]
 
     @cached_property
-    def _chosen(self) -> frozenset[str]:
-        names = [*self.schema["properties"]]
-        return frozenset(
-            name for name in names if name in self.record_keys or self.mask[("properties", name)]
+    def _chosen(self) -> tuple[str, ...]:
+        ours = {"project_id", "_client_id", "_loaded_at", "_extra"}
+        return tuple(
+            name
+            for name in [*self.schema["properties"]]
+            if name not in ours and (name in self.record_keys or self.mask[("properties", name)])
         )
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        # Before threads read: the SDK's mask changes while it is looked at.
-        _ = self._chosen
-        yield from super().get_records(context)
 
     #: Optional columns that this version of PostHog does not have.
     _missing: frozenset[str] = frozenset()
@@ -151,12 +142,15 @@ class HogQLSpanStream(HogQLStream, SpanStream):
                         raise
                     here = self._smaller(left, spans, error)
                     continue
+                is_last = self._is_last(len(page))
+                if not is_last:
+                    self._fit(page, most)
                 if page:
                     after = self._checked(page, after)
+                    # From here on its rows are another thread's, which changes them.
                     yield page
-                if self._is_last(len(page)):
+                if is_last:
                     break
-                self._fit(page, most)
 
     def _page(self, span: Span, project: int, after: Place | None) -> list[Record]:
         key = str(self.replication_key)
@@ -164,8 +158,8 @@ class HogQLSpanStream(HogQLStream, SpanStream):
         time = f"`{time}`" if time.startswith("$") else time
         begin = "toDateTime64({begin}, 6, 'UTC')"
         conditions = f"{time} >= {begin} AND {time} < toDateTime64({{end}}, 6, 'UTC')"
-        values = {"begin": _literal(span.begin), "end": _literal(span.end)}
-        if after and after.moment == utc(span.begin):
+        values = {"begin": literal(span.begin), "end": literal(span.end)}
+        if after and after.moment == utc_isoformat(span.begin):
             values["after"] = after.identifier
             conditions += f" AND ({time} > {begin} OR toString({self.id_column}) > {{after}})"
         more, more_values = self.more_conditions(span)
@@ -231,16 +225,11 @@ class HogQLSpanStream(HogQLStream, SpanStream):
 
 def _left(span: Span, after: Place | None) -> Span:
     """What is left of a window after a row."""
-    if after is None or after.moment < utc(span.begin):
+    if after is None or after.moment < utc_isoformat(span.begin):
         return span
     return Span(datetime.fromisoformat(after.moment), span.end)
 
 
-def utc(moment: datetime) -> str:
-    """A moment as records have it."""
-    return to_utc(moment) or ""
-
-
-def _literal(moment: datetime) -> str:
+def literal(moment: datetime) -> str:
     """A moment for ``toDateTime64(..., 6, 'UTC')``: without a zone it would be the project's."""
-    return utc(moment).replace("T", " ").removesuffix("Z")
+    return utc_isoformat(moment).replace("T", " ").removesuffix("Z")

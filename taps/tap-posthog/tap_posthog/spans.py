@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from signalroom_singer import ReadAhead, TapError, utc_isoformat
-from tap_posthog.client import PostHogStream
+from tap_posthog.client import PostHogStream, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -147,7 +147,7 @@ class SpanStream(PostHogStream):
         Yields:
             Records.
         """
-        project = int((context or {})["project_id"])
+        project = project_of(context)
         windows = self.plan(context)
         # One at a time, as queries are; but the next is asked for while this one is handed on.
         with ReadAhead(windows, lambda span: self.read_span(span, project), workers=1) as pages:

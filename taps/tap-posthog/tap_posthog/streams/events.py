@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
 from tap_posthog.client import PROJECT_ID
-from tap_posthog.hogql import HogQLSpanStream
+from tap_posthog.hogql import HogQLSpanStream, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +110,7 @@ class Events(HogQLSpanStream):
             return "", {}
         # Events are kept by timestamp: without a bound PostHog would read them all.
         oldest = span.begin - timedelta(days=self.config["max_event_age_days"])
-        literal = utc_isoformat(oldest).replace("T", " ").removesuffix("Z")
-        return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal}
+        return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal(oldest)}
 
     # The older endpoint: https://posthog.com/docs/api/events
 
@@ -127,11 +126,9 @@ class Events(HogQLSpanStream):
         while True:
             # Strict at both ends: a tick earlier, or what shares the last moment is lost.
             rows = self._page_of_endpoint(project, begin - _TICK, span.end, offset)
-            page = [row for row in rows if row["uuid"] not in seen]
-            if page:
-                yield page
             if not rows:
                 return
+            page = [row for row in rows if row["uuid"] not in seen]
             last = datetime.fromisoformat(str(rows[-1]["timestamp"]))
             if last > begin:
                 begin, offset = last, 0
@@ -140,6 +137,9 @@ class Events(HogQLSpanStream):
                 # More events may share a moment than a page holds: until there is none.
                 seen |= {row["uuid"] for row in rows}
                 offset += len(rows)
+            if page:
+                # From here on its rows are another thread's, which changes them.
+                yield page
             if offset > _MOST_OFFSET:
                 msg = (
                     f"{self.name}: more than {_MOST_OFFSET} events of {utc_isoformat(begin)} "
