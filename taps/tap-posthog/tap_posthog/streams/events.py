@@ -179,10 +179,25 @@ class Events(HogQLSpanStream):
             try:
                 properties = _decoder.decode(properties)
             except (msgspec.DecodeError, UnicodeError):
-                # Kept as it is, in _extra.
+                # Kept as text, in _extra.
+                row["properties"] = self._unreadable(properties)
                 return row
             row["properties"] = properties
         if properties.__class__ is dict and not self.config["include_personal_data"]:
             for name in PERSONAL_PROPERTIES & properties.keys():
                 del properties[name]
         return row
+
+    def _unreadable(self, text: str) -> str:
+        """What may be kept of properties that are no JSON."""
+        if not text or self.config["include_personal_data"]:
+            return text
+        try:
+            # NaN and halves of characters, which Python takes and PostgreSQL does not.
+            properties = json.loads(text)
+        except ValueError:
+            return f"({len(text)} characters left out: no JSON, and personal data may be in them)"
+        if properties.__class__ is dict:
+            for name in PERSONAL_PROPERTIES & properties.keys():
+                del properties[name]
+        return json.dumps(properties)
