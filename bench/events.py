@@ -6,16 +6,12 @@ digest of all uuids.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from contextlib import contextmanager
 from datetime import date, timedelta
 
 from loader import OURS, SCHEMA, new_database
 from measure import BIN, growth, piped, result
-
-from signalroom_sandbox.server import Control
+from vendors import catalog, sandbox
 
 EVENTS, TIED = 1_000_000, 50_000
 FIRST, DAYS = date(2025, 1, 1), 20
@@ -23,26 +19,9 @@ PERMITTED = 240  # queries a minute, by PostHog
 PAGE = 5_000
 
 
-@contextmanager
-def sandbox():
-    """A sandbox in a process of its own: it must not share the tap's interpreter."""
-    command = [BIN / "signalroom-sandbox", "--port=0", "--scale=0.01"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            env = {}
-            for line in process.stdout:
-                if line.startswith("# Stop"):
-                    break
-                name, _, value = line.strip().partition("=")
-                env |= {name: value} if value else {}
-            yield env, Control(env["TAP_POSTHOG_API_URL"].removesuffix("/posthog"))
-        finally:
-            process.terminate()
-
-
 def backfill(job, count: int, **settings: object):
     """Load so many events; gives seconds, MB, and the moments of the queries."""
-    with sandbox() as (env, control), new_database() as database:
+    with sandbox(scale=0.01) as (env, control), new_database() as database:
         control.posthog.make_events(
             begin=FIRST.isoformat(), days=DAYS, count=count, tied=count * TIED // EVENTS
         )
@@ -53,29 +32,14 @@ def backfill(job, count: int, **settings: object):
             "TAP_POSTHOG_PAGE_SIZE": str(PAGE),
         }
         env |= {f"TAP_POSTHOG_{name.upper()}": str(value) for name, value in settings.items()}
-        catalog = job.folder / "events.json"
-        if not catalog.exists():
-            catalog.write_bytes(discovered(env))
-        tap = [BIN / "tap-posthog", "--config=ENV", "--catalog", catalog]
+        chosen = catalog("tap-posthog", "events", job.folder, env)
+        tap = [BIN / "tap-posthog", "--config=ENV", "--catalog", chosen]
         seconds, peak = piped([tap, OURS.command(database, job.folder)], env)
         check(control, database, last)
         seen = control.requests()
     if seen["refused"]:
         sys.exit(f"the sandbox refused {seen['refused']} requests: the tap asked too fast")
     return seconds, peak, [one["at"] for one in seen["requests"] if "query" in one["path"]]
-
-
-def discovered(env: dict[str, str]) -> bytes:
-    """A catalog that selects events alone."""
-    import msgspec  # noqa: PLC0415
-
-    command = [BIN / "tap-posthog", "--config=ENV", "--discover"]
-    found = subprocess.run(command, env=os.environ | env, capture_output=True, check=True)
-    catalog = msgspec.json.decode(found.stdout)
-    for entry in catalog["streams"]:
-        for metadata in entry["metadata"]:
-            metadata["metadata"]["selected"] = entry["stream"] == "events"
-    return msgspec.json.encode(catalog)
 
 
 def check(control, database, last: date) -> None:

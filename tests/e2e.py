@@ -101,12 +101,7 @@ class Project:
 
     def kill_load(self, *streams, after, **options):
         """Start the tap into the loader, and kill them after so many seconds if they still run."""
-        with self.start_load(*streams, **options) as process:
-            try:
-                process.communicate(timeout=after)
-            except subprocess.TimeoutExpired:
-                self.kill(process)
-                process.communicate()
+        killed_after(self.start_load(*streams, **options), after)
 
     def saved_bookmarks(self, state_id):
         """What Meltano has saved so far of the run at hand, or of the last one.
@@ -119,11 +114,6 @@ class Project:
             payload = connection.execute(query, [state_id]).fetchone()
         saved = json.loads(payload[0] or "{}") if payload else {}
         return saved.get("singer_state", {}).get("bookmarks", {})
-
-    @staticmethod
-    def kill(process):
-        """Kill Meltano, tap and loader at once, without a warning."""
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -173,14 +163,7 @@ class Pipe:
             text=True,
             start_new_session=True,
         )
-        if kill_after is None:
-            return finished(process, 0)
-        with process:
-            try:
-                return process.communicate(timeout=kill_after)[0]
-            except subprocess.TimeoutExpired:
-                Project.kill(process)
-                return process.communicate()[0]
+        return finished(process, 0) if kill_after is None else killed_after(process, kill_after)
 
 
 def new_pipe(tap, folder, sandbox, database, schema, **env):
@@ -213,6 +196,21 @@ def finished(process, code):
         output, _ = process.communicate()
     assert process.returncode == code, output
     return output
+
+
+def kill(process):
+    """Kill a process and all that it started at once, without a warning."""
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def killed_after(process, seconds):
+    """Wait for a process, and kill it if it still runs then; gives all it printed."""
+    with process:
+        try:
+            return process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            kill(process)
+            return process.communicate()[0]
 
 
 def clean_env():

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from e2e import new_database, new_project
+from e2e import kill, new_database, new_project
 
 pytestmark = pytest.mark.e2e
 
@@ -139,7 +139,7 @@ def test_a_killed_run_goes_on_with_the_file_at_which_it_stopped(project, s3):
         for line in process.stdout:
             saved = project.saved_bookmarks(STATE_ID) if "Loaded 1000 records" in line else {}
             if len(saved.get("orders_create", {}).get("files", ())) >= 6:
-                project.kill(process)
+                kill(process)
                 break
         process.communicate()
     assert 0 < read(project.load(tap=TAP))["orders-create"] <= 14

@@ -50,6 +50,9 @@ class SignalRoomStream(Stream):
     sends that message before the records, when nobody knows whether they will all come.
     """
 
+    #: A stream that left rows out, and goes on with others, says no: then none may go.
+    is_complete = True
+
     # Records are fitted to their schema by RecordShaper, which also keeps what does not fit.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -101,7 +104,7 @@ class SignalRoomStream(Stream):
         if tells:
             self._stream_version = self._initialized_at // 1000
         yield from super()._sync_records(context, write_messages=write_messages)
-        if tells and self._stream_version is not None:
+        if tells and self.is_complete and self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 
     @override

@@ -110,7 +110,7 @@ class PostHog:
                 key = key_of(request.headers.get("Authorization"), self.keys)
                 if answer != self._own_key:
                     check(key, scope, project)
-                self.limits.take(query="/query/" in path)
+                self.limits.take(path.removeprefix("/api/projects/{project:int}/").split("/")[0])
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 return await answer(request, key, project or 0)

@@ -9,6 +9,13 @@ from dataclasses import dataclass, field
 from signalroom_sandbox.posthog.access import Refusal
 
 _MINUTE, _HOUR = 60, 3600
+#: Resources with limits of their own.
+_CLASSES = {
+    "query": "queries_",
+    "events": "clickhouse_",
+    "insights": "clickhouse_",
+    "session_recordings": "clickhouse_",
+}
 
 
 @dataclass
@@ -18,6 +25,8 @@ class Limits:
     Attributes:
         per_minute: Of lists and the like.
         per_hour: The same.
+        clickhouse_per_minute: Of events, insights and recordings.
+        clickhouse_per_hour: The same.
         queries_per_minute: Of everything below ``/query/``.
         queries_per_hour: The same.
         concurrent_queries: Those under way at once.
@@ -26,6 +35,8 @@ class Limits:
 
     per_minute: int = 480
     per_hour: int = 4800
+    clickhouse_per_minute: int = 240
+    clickhouse_per_hour: int = 1200
     queries_per_minute: int = 240
     queries_per_hour: int = 2400
     concurrent_queries: int = 3
@@ -34,13 +45,18 @@ class Limits:
     _queries: int = field(default=0, init=False)
     _bytes: int = field(default=0, init=False)
 
-    def take(self, *, query: bool) -> None:
-        """Count a request."""
-        now, taken = time.monotonic(), self._taken["query" if query else "other"]
+    def take(self, resource: str) -> None:
+        """Count a request.
+
+        Args:
+            resource: The part of the path after the project's number.
+        """
+        kind = _CLASSES.get(resource, "")
+        now, taken = time.monotonic(), self._taken[kind]
         while taken and taken[0] < now - _HOUR:
             taken.popleft()
-        minute = self.queries_per_minute if query else self.per_minute
-        hour = self.queries_per_hour if query else self.per_hour
+        minute = getattr(self, f"{kind}per_minute")
+        hour = getattr(self, f"{kind}per_hour")
         for limit, span in ((minute, _MINUTE), (hour, _HOUR)):
             within = [at for at in taken if at > now - span]
             if len(within) >= limit:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
 from singer_sdk.exceptions import RetriableAPIError
@@ -14,7 +16,7 @@ from typing_extensions import override
 from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, parse_retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import requests
     from backoff.types import Details
@@ -103,8 +105,9 @@ class PostHogStream(HTTPStream[Any]):
 
     @override
     def pacer(self, request: requests.PreparedRequest) -> Pacer:
-        is_query = "/query/" in (request.url or "") or "/events/" in (request.url or "")
-        return self._tap.query_pacer if is_query else self._tap.pacer
+        _, _, below = urlsplit(request.url or "").path.rpartition("/projects/")
+        _, resource, *_ = f"{below}//".split("/")
+        return self._tap.pacers.get(resource, self._tap.pacer)
 
     @override
     def vendor_error(self, payload: Any) -> str | None:
@@ -183,9 +186,9 @@ class PostHogStream(HTTPStream[Any]):
             if not status or answer.get("results") is not None:
                 found: dict[str, Any] = answer
                 return found
-            if status.get("complete") and isinstance(status.get("results"), dict):
-                results: dict[str, Any] = status["results"]
-                return results
+            if status.get("complete"):
+                results = status.get("results")
+                return results if isinstance(results, dict) else {**answer, "results": results}
             time.sleep(_POLL_SECONDS)
             try:
                 answer = self.get(f"{path}{status['id']}/")
@@ -205,17 +208,27 @@ class PostHogStream(HTTPStream[Any]):
             super()._log_giving_up(details)
 
     @override
-    def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
-    ) -> Generator[dict[str, Any], Any, Any]:
+    def get_records(self, context: Context | None) -> Iterator[Record]:
         try:
-            yield from super()._sync_records(context, write_messages=write_messages)
+            yield from self.read_project(context)
         except RefusedError as error:
             # A dry run is there to tell what is missing.
             if error.status != HTTPStatus.FORBIDDEN or self.ABORT_AT_RECORD_COUNT:
                 raise
-            # Before ACTIVATE_VERSION: the table stays as it was.
-            self._tap.refused(self.name, str(error))
+            # Other projects may be read; the table keeps what it has of this one.
+            self.is_complete = False
+            self._tap.refused(f"{self.name} of project {project_of(context)}", str(error))
+
+    @abstractmethod
+    def read_project(self, context: Context | None) -> Iterable[Record]:
+        """Read the records of one project.
+
+        Args:
+            context: The project.
+
+        Yields:
+            Records.
+        """
 
     @override
     def log_sync_costs(self) -> None:

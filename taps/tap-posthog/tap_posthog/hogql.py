@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import RefusedError, TapError, to_utc
+from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
 from tap_posthog.client import QUERY, PostHogStream, QueryTooLargeError, named_rows
 from tap_posthog.spans import Span, SpanStream
 
@@ -26,6 +27,8 @@ _PAGE_BYTES = 16 << 20
 #: How large events are is not known before the first page: they may be of a megabyte each.
 _FIRST_PAGE, _GROWTH = 250, 8
 _SMALLEST_PAGE = 100
+#: After so many answers, what was too large once is tried again: the day's peak may be over.
+_TRY_MORE_AFTER = 32
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,13 +51,17 @@ class HogQLStream(PostHogStream):
     expressions: dict[str, str] = {}  # noqa: RUF012 - a declaration
 
     def columns(self) -> list[str]:
-        """The columns to read: those that are selected, and that are HogQL's."""
-        added = {"project_id", "_client_id", "_loaded_at", "_extra"} | self._missing
-        return [
+        """The columns to read: those that are selected, and that this PostHog has."""
+        return [name for name in self._chosen if name not in self._missing]
+
+    @cached_property
+    def _chosen(self) -> tuple[str, ...]:
+        ours = {"project_id", "_client_id", "_loaded_at", "_extra"}
+        return tuple(
             name
-            for name in self.schema["properties"]
-            if name not in added and (name in self.record_keys or self.mask[("properties", name)])
-        ]
+            for name in [*self.schema["properties"]]
+            if name not in ours and (name in self.record_keys or self.mask[("properties", name)])
+        )
 
     #: Optional columns that this version of PostHog does not have.
     _missing: frozenset[str] = frozenset()
@@ -95,7 +102,9 @@ class HogQLStream(PostHogStream):
             name
             for name in columns
             if name not in needed
-            and re.search(rf"(?<![\w$]){re.escape(self.expressions.get(name, name))}\b", message)
+            and re.search(
+                rf"resolve field: `?{re.escape(self.expressions.get(name, name))}\b", message
+            )
         }
         if unknown:
             self.logger.warning("This PostHog has no columns %s: %s", ", ".join(unknown), message)
@@ -106,11 +115,17 @@ class HogQLStream(PostHogStream):
 class HogQLSpanStream(HogQLStream, SpanStream):
     """A table of what happened, by time."""
 
-    _largest_page = 0
+    #: How many rows to ask for, and at most; how much time a query spans. Found out by asking.
     _limit = 0
+    _most_rows = 0
+    _length = timedelta()
+    _answers = 0
 
     def read_span(self, span: Span, project: int) -> Iterator[list[Record]]:
         """Read a window, in parts where PostHog finds it too large.
+
+        PostHog cuts pages off at a size that it does not tell, and that may change: only an empty
+        page tells that there is no more.
 
         Args:
             span: What to read.
@@ -120,27 +135,36 @@ class HogQLSpanStream(HogQLStream, SpanStream):
             Pages.
         """
         # A dry run wants one record.
-        most = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"])
-        self._limit = self._limit or min(most, _FIRST_PAGE)
-        spans, after = [span], None
-        while spans:
-            here = spans.pop(0)
-            while True:
-                left = _left(here, after)
-                self._may_split = not left.is_smallest or self._limit > _SMALLEST_PAGE
-                try:
-                    page = self._page(left, project, after)
-                except QueryTooLargeError as error:
-                    if not self._may_split:
-                        raise
-                    here = self._smaller(left, spans, error)
-                    continue
-                if page:
-                    after = self._checked(page, after)
-                    yield page
-                if self._is_last(len(page)):
-                    break
-                self._fit(page, most)
+        self._most_rows = self._most_rows or self.ABORT_AT_RECORD_COUNT or self._largest
+        self._limit = self._limit or min(self._most_rows, _FIRST_PAGE)
+        self._length = self._length or self._widest
+        begin, after = span.begin, None
+        while begin < span.end:
+            part = Span(begin, min(span.end, begin + self._length))
+            self._may_split = not part.is_smallest or self._limit > _SMALLEST_PAGE
+            try:
+                page = self._page(part, project, after)
+            except QueryTooLargeError as error:
+                if not self._may_split:
+                    raise
+                self._ask_for_less(part, error)
+                continue
+            self._ask_for_more(page)
+            if page:
+                after = self._checked(page, after)
+                begin = datetime.fromisoformat(after.moment)
+                # From here on its rows are another thread's, which changes them.
+                yield page
+            else:
+                begin = part.end
+
+    @property
+    def _widest(self) -> timedelta:
+        return timedelta(hours=float(self.config["window_hours"]))
+
+    @property
+    def _largest(self) -> int:
+        return int(self.config["page_size"])
 
     def _page(self, span: Span, project: int, after: Place | None) -> list[Record]:
         key = str(self.replication_key)
@@ -148,8 +172,8 @@ class HogQLSpanStream(HogQLStream, SpanStream):
         time = f"`{time}`" if time.startswith("$") else time
         begin = "toDateTime64({begin}, 6, 'UTC')"
         conditions = f"{time} >= {begin} AND {time} < toDateTime64({{end}}, 6, 'UTC')"
-        values = {"begin": _literal(span.begin), "end": _literal(span.end)}
-        if after and after.moment == utc(span.begin):
+        values = {"begin": literal(span.begin), "end": literal(span.end)}
+        if after and after.moment == utc_isoformat(span.begin):
             values["after"] = after.identifier
             conditions += f" AND ({time} > {begin} OR toString({self.id_column}) > {{after}})"
         more, more_values = self.more_conditions(span)
@@ -167,64 +191,47 @@ class HogQLSpanStream(HogQLStream, SpanStream):
 
     def _checked(self, page: list[Record], after: Place | None) -> Place:
         """The last row's place, if all rows are in order; else some would be lost, or never end."""
-        key = str(self.replication_key)
+        key, reached = str(self.replication_key), after
         for row in page:
             place = Place(str(row[key]), str(row[self.id_column]))
             # The same row may be there twice, until ClickHouse has merged its parts.
-            if after and place < after:
-                msg = (
-                    f"{self.name}: PostHog's rows are not in the order that was asked for, at "
-                    f"{self.id_column} {place.identifier}. Nothing after {after.moment} was "
-                    "loaded; the bookmark is there. Please report this with PostHog's version."
-                )
-                raise TapError(msg)
-            after = place
-        if after is None:
-            msg = "a page without rows has no place"
-            raise ValueError(msg)
-        return after
+            if reached and place < reached:
+                break
+            reached = place
+        else:
+            if reached and reached != after:
+                return reached
+        msg = (
+            f"{self.name}: PostHog's rows are not in the order that was asked for, at "
+            f"{self.id_column} {place.identifier}. Nothing of this page was loaded; the bookmark "
+            "is before it. Please report this with PostHog's version."
+        )
+        raise TapError(msg)
 
-    def _is_last(self, count: int) -> bool:
-        """Whether a page of so many rows is a window's last.
+    # What suits one page suits the next: PostHog would need its time to refuse each of them.
 
-        PostHog cuts pages off at a size that it does not tell. A page that is smaller than another
-        was not cut; else only an empty one tells that there is no more.
-        """
-        if count < min(self._largest_page, self._limit):
-            return True
-        self._largest_page = max(self._largest_page, count)
-        return count == 0
-
-    def _smaller(self, span: Span, spans: list[Span], error: QueryTooLargeError) -> Span:
-        if span.is_smallest:
-            self._limit = max(_SMALLEST_PAGE, self._limit // 4)
+    def _ask_for_less(self, part: Span, error: QueryTooLargeError) -> None:
+        self._answers = 0
+        if part.is_smallest:
+            self._most_rows = self._limit = max(_SMALLEST_PAGE, self._limit // 4)
             self.logger.warning("%s; asking for %d rows at once", error, self._limit)
-            return span
-        first, second = span.halves()
-        spans.insert(0, second)
-        self.logger.warning("%s; reading %s by itself", error, first)
-        return first
+        else:
+            self._length = (part.end - part.begin) / 2
+            self.logger.warning("%s; reading %s at once", error, self._length)
 
-    def _fit(self, page: list[Record], most: int) -> None:
-        """Ask for as many rows as make an answer of bearable size."""
+    def _ask_for_more(self, page: list[Record]) -> None:
+        """As many rows as make an answer of bearable size; as much time as was once too much."""
+        self._answers += 1
+        most = self.ABORT_AT_RECORD_COUNT or self._largest
+        if self._answers % _TRY_MORE_AFTER == 0:
+            self._length = min(self._length * 2, self._widest)
+            self._most_rows = min(self._most_rows * 4, most)
         size = sum(len(value) for row in page for value in row.values() if value.__class__ is str)
-        fitting = len(page) * _PAGE_BYTES // max(size, 1)
-        wanted = min(most, fitting, self._limit * _GROWTH)
+        fitting = len(page) * _PAGE_BYTES // max(size, 1) if page else self._limit
+        wanted = min(self._most_rows, fitting, self._limit * _GROWTH)
         self._limit = max(min(_SMALLEST_PAGE, most), wanted)
 
 
-def _left(span: Span, after: Place | None) -> Span:
-    """What is left of a window after a row."""
-    if after is None or after.moment < utc(span.begin):
-        return span
-    return Span(datetime.fromisoformat(after.moment), span.end)
-
-
-def utc(moment: datetime) -> str:
-    """A moment as records have it."""
-    return to_utc(moment) or ""
-
-
-def _literal(moment: datetime) -> str:
+def literal(moment: datetime) -> str:
     """A moment for ``toDateTime64(..., 6, 'UTC')``: without a zone it would be the project's."""
-    return utc(moment).replace("T", " ").removesuffix("Z")
+    return utc_isoformat(moment).replace("T", " ").removesuffix("Z")

@@ -10,9 +10,12 @@ from singer_sdk.exceptions import ConfigValidationError
 from signalroom_singer import RefusedError, TapError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tap_posthog.client import PostHogStream
 
 _ALL = "all"
+_PAGE = 100
 
 
 class Projects:
@@ -60,7 +63,7 @@ class Projects:
     @staticmethod
     def _visible(stream: PostHogStream) -> dict[int, str]:
         try:
-            projects: list[dict[str, Any]] = stream.get("/api/projects/")["results"]
+            projects = [*_listed(stream)]
         except RefusedError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
@@ -68,3 +71,10 @@ class Projects:
             own = stream.get("/api/personal_api_keys/@current/")
             return {int(number): "" for number in own.get("scoped_teams") or []}
         return {int(project["id"]): str(project.get("name")) for project in projects}
+
+
+def _listed(stream: PostHogStream) -> Iterator[dict[str, Any]]:
+    offset = 0
+    while rows := stream.get("/api/projects/", {"limit": _PAGE, "offset": offset})["results"]:
+        yield from rows
+        offset += len(rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from signalroom_singer import ReadAhead, TapError, utc_isoformat
-from tap_posthog.client import PostHogStream
+from tap_posthog.client import PostHogStream, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,13 +33,8 @@ class Span:
 
     @property
     def is_smallest(self) -> bool:
-        """Whether there is no point in cutting it."""
+        """Whether there is no point in asking for less."""
         return self.end - self.begin <= _SMALLEST
-
-    def halves(self) -> tuple[Span, Span]:
-        """The same in two."""
-        middle = self.begin + (self.end - self.begin) / 2
-        return Span(self.begin, middle), Span(middle, self.end)
 
     def cut(self, length: timedelta) -> list[Span]:
         """In windows of a length."""
@@ -89,6 +84,14 @@ class SpanStream(PostHogStream):
         if last := _day(self.config, "end_date"):
             end = min(end, last + timedelta(days=1))
         bookmark, wanted = self.bookmark(context), _day(self.config, "start_date")
+        if bookmark and bookmark > self.settled():
+            self.logger.warning(
+                "The bookmark %s of project %s is ahead of the clock; reading again from %s, as "
+                "what came before it may not have been read",
+                utc_isoformat(bookmark),
+                (context or {}).get("project_id"),
+                utc_isoformat(self.settled() - self.lookback),
+            )
         if bookmark:
             begin = min(bookmark, self.settled()) - self.lookback
             begin = max(begin, wanted) if wanted else begin
@@ -138,7 +141,7 @@ class SpanStream(PostHogStream):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def read_project(self, context: Context | None) -> Iterator[Record]:
         """Read all windows of the plan, in order, moving the bookmark with each page.
 
         Args:
@@ -147,7 +150,7 @@ class SpanStream(PostHogStream):
         Yields:
             Records.
         """
-        project = int((context or {})["project_id"])
+        project = project_of(context)
         windows = self.plan(context)
         # One at a time, as queries are; but the next is asked for while this one is handed on.
         with ReadAhead(windows, lambda span: self.read_span(span, project), workers=1) as pages:

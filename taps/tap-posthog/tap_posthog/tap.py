@@ -212,6 +212,23 @@ class TapPostHog(SignalRoomTap):
             description="PostHog allows 4,800.",
         ),
         th.Property(
+            "clickhouse_requests_per_minute",
+            th.NumberType(minimum=1),
+            default=230,
+            title="Requests to the event store a minute",
+            description=(
+                "PostHog allows 240 for insights, session recordings and the older way of reading "
+                "events."
+            ),
+        ),
+        th.Property(
+            "clickhouse_requests_per_hour",
+            th.NumberType(minimum=1),
+            default=1150,
+            title="Requests to the event store an hour",
+            description="PostHog allows 1,200.",
+        ),
+        th.Property(
             "max_budget_wait",
             th.IntegerType(minimum=0),
             default=900,
@@ -259,11 +276,11 @@ class TapPostHog(SignalRoomTap):
             raise ConfigValidationError(msg, errors=[msg])
         return BearerTokenAuthenticator(token=key)
 
-    # PostHog counts queries apart from everything else, and lets few run at once.
+    # PostHog has three classes of requests, and lets few queries run at once.
 
     @cached_property
     def pacer(self) -> Pacer:
-        """All requests but queries."""
+        """Whatever is in no other class."""
         return Pacer(
             per_minute=self.config["requests_per_minute"],
             per_hour=self.config["requests_per_hour"],
@@ -279,6 +296,21 @@ class TapPostHog(SignalRoomTap):
         )
 
     @cached_property
+    def pacers(self) -> dict[str, Pacer]:
+        """Resources of a project that have limits of their own."""
+        clickhouse = Pacer(
+            per_minute=self.config["clickhouse_requests_per_minute"],
+            per_hour=self.config["clickhouse_requests_per_hour"],
+            concurrency=1,
+        )
+        return {
+            "query": self.query_pacer,
+            "events": clickhouse,
+            "insights": clickhouse,
+            "session_recordings": clickhouse,
+        }
+
+    @cached_property
     def projects(self) -> Projects:
         """Which projects are read."""
         return Projects(self.config.get("project_id"))
@@ -286,15 +318,15 @@ class TapPostHog(SignalRoomTap):
     #: Whether this instance answers queries; found out by asking.
     has_query_api = True
 
-    def refused(self, stream: str, message: str) -> None:
-        """Note that a stream may not be read; the others go on.
+    def refused(self, what: str, message: str) -> None:
+        """Note that a stream of a project may not be read; the others go on.
 
         Args:
-            stream: Which one.
+            what: Which one.
             message: What PostHog said, and what to do.
         """
         self.logger.warning("%s", message)
-        self._refused.append(stream)
+        self._refused.append(what)
 
     def finished(self, stream: str) -> None:
         """Fail, once the last stream was read, if any was refused.
@@ -308,9 +340,9 @@ class TapPostHog(SignalRoomTap):
         is_last = stream == [*self.streams][-1]
         if is_last and self._refused and self.config["on_missing_scope"] == "error":
             msg = (
-                f"The key may not read {', '.join(sorted({*self._refused}))}: these tables are as "
-                "they were, all other streams were read. Add the scopes named above to the key, "
-                "deselect the streams, or set on_missing_scope to skip."
+                f"The key may not read {', '.join(sorted({*self._refused}))}: what was loaded of "
+                "them before is still there, everything else was read. Add the scopes and projects "
+                "named above to the key, deselect the streams, or set on_missing_scope to skip."
             )
             raise TapError(msg)
 

@@ -34,6 +34,8 @@ def make_tap(sandbox, posthog):
             "max_retry_wait": 0,
             "query_requests_per_minute": 10**6,
             "query_requests_per_hour": 10**6,
+            "clickhouse_requests_per_minute": 10**6,
+            "clickhouse_requests_per_hour": 10**6,
             "requests_per_minute": 10**6,
             "requests_per_hour": 10**6,
         }

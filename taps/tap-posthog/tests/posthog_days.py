@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 UNLIMITED = {
     "per_minute": 10**6,
     "per_hour": 10**6,
+    "clickhouse_per_minute": 10**6,
+    "clickhouse_per_hour": 10**6,
     "queries_per_minute": 10**6,
     "queries_per_hour": 10**6,
 }

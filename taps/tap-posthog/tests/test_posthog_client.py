@@ -13,6 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 from signalroom_sandbox.posthog import (
     LIMITED_KEY,
     PERSONAL_KEY,
+    PROJECT,
     PROJECT_KEY,
     SCOPED_KEY,
     SECOND_PROJECT,
@@ -85,11 +86,22 @@ class TestWho:
         output = sync(tap, "cohorts", "events", "feature_flags", fails=TapError)
         assert output.records["events"]
         assert output.records["feature_flags"]
-        assert "may not read cohorts" in str(output.error)
+        assert "may not read cohorts of project 4711:" in str(output.error)
         assert "cohorts: GET /api/projects/4711/cohorts/ answered 403" in caplog.text
         assert "'cohort:read'" in caplog.text
         activated = {one["stream"] for one in output.messages if one["type"] == "ACTIVATE_VERSION"}
         assert activated == {"feature_flags"}
+
+    @pytest.mark.parametrize("stream", ("events", "cohorts"))
+    def test_one_of_two_projects_is_read(self, make_tap, sync, stream):
+        settings = {"api_key": SCOPED_KEY, "project_id": f"{SECOND_PROJECT},{PROJECT}"}
+        output = sync(make_tap(**settings), stream, fails=TapError)
+        assert f"may not read {stream} of project {SECOND_PROJECT}:" in str(output.error)
+        assert {row["project_id"] for row in output.records[stream]} == {PROJECT}
+        # Else a loader would take the other project's rows away.
+        assert not [one for one in output.messages if one["type"] == "ACTIVATE_VERSION"]
+        again = sync(make_tap(**settings, on_missing_scope="skip"), stream)
+        assert len(again.records[stream]) == len(output.records[stream])
 
     def test_or_it_is_left_out(self, make_tap, sync, caplog):
         tap = make_tap(api_key=LIMITED_KEY, on_missing_scope="skip")
@@ -117,6 +129,11 @@ class TestWho:
         rows = sync(make_tap(project_id="all"), "project").records["project"]
         assert [row["id"] for row in rows] == [4711, 4712]
 
+    def test_more_projects_than_a_page_lists(self, make_tap, posthog):
+        posthog.key(key=PERSONAL_KEY, reads=[*range(1, 231)])
+        tap = make_tap(project_id="all")
+        assert tap.projects.ids(tap.streams["project"]) == [*range(1, 231)]
+
     def test_a_project_that_is_not_there(self, make_tap, sync):
         output = sync(make_tap(project_id="99"), "cohorts", fails=RefusedError)
         assert "Check the settings project_id and api_url" in str(output.error)
@@ -138,6 +155,30 @@ class TestLimits:
         tap = make_tap(query_requests_per_minute=12, page_size=50, end_date=day(3))
         sync(tap, "events")
         assert sandbox.control.requests()["refused"] == 0
+
+    @pytest.mark.parametrize(
+        ("resource", "per_hour"),
+        (
+            ("query/", 2300),
+            ("query/a1b2/", 2300),
+            ("events/", 1150),
+            ("insights/", 1150),
+            ("session_recordings/", 1150),
+            ("cohorts/", 4600),
+            ("", 4600),
+        ),
+    )
+    def test_each_class_has_its_own(self, make_tap, monkeypatch, resource, per_hour):
+        made = {}
+        monkeypatch.setattr(
+            "tap_posthog.tap.Pacer", lambda **limits: made.setdefault(limits["per_hour"], object())
+        )
+        tap = make_tap(
+            query_requests_per_hour=2300, clickhouse_requests_per_hour=1150, requests_per_hour=4600
+        )
+        url = f"{tap.api_url}/api/projects/4711/{resource}"
+        pacer = tap.streams["events"].pacer(requests.Request("GET", url).prepare())
+        assert pacer is made[per_hour]
 
     def test_a_team_on_the_limits_before(self, make_tap):
         tap = make_tap(query_requests_per_minute=230, query_requests_per_hour=115)
@@ -215,7 +256,7 @@ class TestFaults:
     def test_a_page_of_cloudflare(self, make_tap, sandbox, sync, caplog):
         refuse(sandbox, 524, times=1)
         assert sync(make_tap(), "events").records["events"]
-        assert "by itself" in caplog.text
+        assert "at once" in caplog.text
 
     @pytest.mark.parametrize(
         "body",
@@ -223,6 +264,8 @@ class TestFaults:
             {"results": None, "columns": ["uuid"]},
             {"results": [["x"]], "columns": ["uuid"]},
             {"columns": ["uuid"]},
+            {"query_status": {"id": "a1", "complete": True, "results": [["x"]]}},
+            {"query_status": {"id": "a1", "complete": True, "results": None}},
             [],
         ),
     )
@@ -254,6 +297,17 @@ class TestFaults:
         output = sync(make_tap(), "events", fails=TapError)
         assert "not in the order that was asked for" in str(output.error)
         assert output.records["events"] == []
+
+    def test_a_page_that_comes_again_is_noticed(self, make_tap, sandbox, sync):
+        columns = list(make_tap().streams["events"].columns())
+        row = {"uuid": "1-0000", "timestamp": day(3) + "T00:00:00Z"}
+        body = {"columns": columns, "results": [[row.get(name) for name in columns]]}
+        sandbox.control.fault(
+            "answer", vendor="posthog", match="query", status=200, headers={}, body=body, times=9
+        )
+        output = sync(make_tap(), "events", fails=TapError)
+        assert "not in the order that was asked for" in str(output.error)
+        assert len(output.records["events"]) == 1
 
 
 @pytest.mark.parametrize("fault", ("echo_key", "http_401", "redirect", "connection_reset"))

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
 from tap_posthog.client import PROJECT_ID
-from tap_posthog.hogql import HogQLSpanStream
+from tap_posthog.hogql import HogQLSpanStream, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +110,7 @@ class Events(HogQLSpanStream):
             return "", {}
         # Events are kept by timestamp: without a bound PostHog would read them all.
         oldest = span.begin - timedelta(days=self.config["max_event_age_days"])
-        literal = utc_isoformat(oldest).replace("T", " ").removesuffix("Z")
-        return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal}
+        return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal(oldest)}
 
     # The older endpoint: https://posthog.com/docs/api/events
 
@@ -127,21 +126,20 @@ class Events(HogQLSpanStream):
         while True:
             # Strict at both ends: a tick earlier, or what shares the last moment is lost.
             rows = self._page_of_endpoint(project, begin - _TICK, span.end, offset)
-            page = [row for row in rows if row["uuid"] not in seen]
-            if page:
-                yield page
             if not rows:
                 return
+            page = [row for row in rows if row["uuid"] not in seen]
             last = datetime.fromisoformat(str(rows[-1]["timestamp"]))
             if last > begin:
                 begin, offset = last, 0
                 seen = {row["uuid"] for row in rows if row["timestamp"] == rows[-1]["timestamp"]}
-            elif not page and offset == 0:
-                return
             else:
-                # More events share a moment than a page holds.
+                # More events may share a moment than a page holds: until there is none.
                 seen |= {row["uuid"] for row in rows}
                 offset += len(rows)
+            if page:
+                # From here on its rows are another thread's, which changes them.
+                yield page
             if offset > _MOST_OFFSET:
                 msg = (
                     f"{self.name}: more than {_MOST_OFFSET} events of {utc_isoformat(begin)} "
@@ -181,10 +179,25 @@ class Events(HogQLSpanStream):
             try:
                 properties = _decoder.decode(properties)
             except (msgspec.DecodeError, UnicodeError):
-                # Kept as it is, in _extra.
+                # Kept as text, in _extra.
+                row["properties"] = self._unreadable(properties)
                 return row
             row["properties"] = properties
         if properties.__class__ is dict and not self.config["include_personal_data"]:
             for name in PERSONAL_PROPERTIES & properties.keys():
                 del properties[name]
         return row
+
+    def _unreadable(self, text: str) -> str:
+        """What may be kept of properties that are no JSON."""
+        if not text or self.config["include_personal_data"]:
+            return text
+        try:
+            # NaN and halves of characters, which Python takes and PostgreSQL does not.
+            properties = json.loads(text)
+        except ValueError:
+            return f"({len(text)} characters left out: no JSON, and personal data may be in them)"
+        if properties.__class__ is dict:
+            for name in PERSONAL_PROPERTIES & properties.keys():
+                del properties[name]
+        return json.dumps(properties)

@@ -46,7 +46,7 @@ class ListStream(PostHogStream):
         yield from self.passes
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def read_project(self, context: Context | None) -> Iterator[Record]:
         project = project_of(context)
         for question in self.questions(project):
             for record in self._whole(project, question):
@@ -77,19 +77,21 @@ class ListStream(PostHogStream):
             answer = self.get(path, {**question, "limit": _PAGE, "offset": offset})
             rows = self.results(answer)
             told = answer.get("count") if isinstance(answer, dict) else None
+            keys = [self._key(row) for row in rows]
             if last is not None:
-                if not rows or self._key(rows[0]) != last or told != count:
+                # New rows may have pushed it down; what follows it was not read yet.
+                if last not in keys or told != count:
                     raise ChangedWhileReadError
-                rows = rows[1:]
+                rows = rows[keys.index(last) + 1 :]
             yield from rows
             given += len(rows)
-            if not rows or not _has_more(answer, len(rows)):
+            if not rows or not _has_more(answer, len(keys)):
                 if told is not None and given < told:
                     raise ChangedWhileReadError
                 return
             # Of rows that were given, not asked for: the size may be clamped.
-            offset += len(rows) - (last is None)
-            last, count = self._key(rows[-1]), told
+            offset += len(keys) - 1
+            last, count = keys[-1], told
 
     def results(self, answer: Any) -> list[Record]:
         """The rows of an answer.
@@ -116,7 +118,7 @@ def _has_more(answer: Any, count: int) -> bool:
         return bool(answer["next"])
     if isinstance(answer, dict) and "has_next" in answer:
         return bool(answer["has_next"])
-    return isinstance(answer, dict) and count >= _PAGE - 1
+    return isinstance(answer, dict) and count >= _PAGE
 
 
 class FeatureFlags(ListStream):
@@ -471,5 +473,5 @@ class ProjectDetails(PostHogStream):
     ).to_dict()
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def read_project(self, context: Context | None) -> Iterator[Record]:
         yield self.get(self.path.format(project_id=project_of(context)))

@@ -41,7 +41,7 @@ class Persons(HogQLStream):
         return [name for name in super().columns() if wanted or name != "properties"]
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def read_project(self, context: Context | None) -> Iterator[Record]:
         project, after = project_of(context), ""
         limit = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"])
         while page := self.rows(
