@@ -19,6 +19,8 @@ from signalroom_sandbox.everflow import NETWORK_KEY
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.faults import FAULTS
+from signalroom_sandbox.redtrack.limits import Limits as RedTrackLimits
+from signalroom_sandbox.redtrack.switches import Switches as RedTrackSwitches
 from signalroom_sandbox.server import ControlError
 from signalroom_sandbox.sticky_s3.answers import FAULTS as S3_FAULTS
 
@@ -237,11 +239,13 @@ def test_the_command_prints_the_environment():
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(9)]
+            lines = [process.stdout.readline().strip() for _ in range(11)]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
             assert sorted(told) == [
                 "TAP_EVERFLOW_API_KEY",
                 "TAP_EVERFLOW_API_URL",
+                "TAP_REDTRACK_API_KEY",
+                "TAP_REDTRACK_API_URL",
                 "TAP_STICKY_S3_AWS_ACCESS_KEY_ID",
                 "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY",
                 "TAP_STICKY_S3_BUCKET",
@@ -290,7 +294,15 @@ def test_the_readme_names_the_faults():
     assert list(table("Faults")) == sorted(FAULTS)
 
 
-@pytest.mark.parametrize(("title", "kind"), (("Switches", Switches), ("Limits", Limits)))
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    (
+        ("Switches", Switches),
+        ("Limits", Limits),
+        ("RedTrack's switches", RedTrackSwitches),
+        ("RedTrack's limit", RedTrackLimits),
+    ),
+)
 def test_the_readme_names_the_settings_and_their_defaults(title, kind):
     settings = {item.name: repr(item.default) for item in fields(kind) if item.init}
     assert table(title) == settings
