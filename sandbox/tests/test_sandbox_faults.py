@@ -21,6 +21,8 @@ from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.faults import FAULTS
 from signalroom_sandbox.posthog.limits import Limits as PostHogLimits
 from signalroom_sandbox.posthog.switches import Switches as PostHogSwitches
+from signalroom_sandbox.redtrack.limits import Limits as RedTrackLimits
+from signalroom_sandbox.redtrack.switches import Switches as RedTrackSwitches
 from signalroom_sandbox.server import ControlError
 from signalroom_sandbox.sticky_s3.answers import FAULTS as S3_FAULTS
 
@@ -246,7 +248,7 @@ def test_the_command_prints_the_environment():
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(12)]
+            lines = [process.stdout.readline().strip() for _ in range(14)]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
             assert sorted(told) == [
                 "TAP_EVERFLOW_API_KEY",
@@ -254,6 +256,8 @@ def test_the_command_prints_the_environment():
                 "TAP_POSTHOG_API_KEY",
                 "TAP_POSTHOG_API_URL",
                 "TAP_POSTHOG_PROJECT_ID",
+                "TAP_REDTRACK_API_KEY",
+                "TAP_REDTRACK_API_URL",
                 "TAP_STICKY_S3_AWS_ACCESS_KEY_ID",
                 "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY",
                 "TAP_STICKY_S3_BUCKET",
@@ -309,6 +313,8 @@ def test_the_readme_names_the_faults():
         ("Limits", Limits),
         ("Switches of PostHog", PostHogSwitches),
         ("Limits of PostHog", PostHogLimits),
+        ("Switches of RedTrack", RedTrackSwitches),
+        ("Limits of RedTrack", RedTrackLimits),
     ),
 )
 def test_the_readme_names_the_settings_and_their_defaults(title, kind):

@@ -10,7 +10,7 @@ from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import Pacer, RefusedError
 from tap_redtrack.client import RedTrackStream
-from tap_redtrack.streams.reports import ReportError, ReportStream
+from tap_redtrack.reporting import ReportError, ReportStream
 from tap_redtrack.tap import TapRedTrack
 
 
