@@ -40,6 +40,13 @@ def fill_bucket(control):
         control.s3.export("orders-create", START + timedelta(days=number), 400)
 
 
+def slow_redtrack(control):
+    """Answers that take a while, and hold little, so that kills come between them."""
+    control.redtrack.limits(per_window=100_000)
+    control.redtrack.latency(seconds=0.03)
+    control.redtrack.switches(clamp=50)
+
+
 FILES = {"tap": "tap-sticky-s3", "schema": "s3_exports", "streams": ("orders_create",)}
 CASES = {
     "everflow": Case(
@@ -58,6 +65,17 @@ CASES = {
             "TAP_POSTHOG_END_DATE": (START + timedelta(days=20)).isoformat(),
             "TAP_POSTHOG_PAGE_SIZE": "100",
         },
+    ),
+    "spend": Case(
+        "tap-redtrack",
+        "redtrack",
+        ("daily_spend", "conversions", "campaigns"),
+        {
+            "TAP_REDTRACK_START_DATE": START.isoformat(),
+            # The sandbox's limit is not the point here.
+            "TAP_REDTRACK_REQUESTS_PER_MINUTE": "6000",
+        },
+        slow_redtrack,
     ),
     "files": Case(**FILES, prepare=fill_bucket),
     "files in batches": Case(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import re
-import time
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
-from e2e import ROOT, new_database, new_project
+from e2e import ROOT
 
 from signalroom_sandbox.redtrack import API_KEY
 
@@ -133,37 +131,3 @@ def test_a_failing_run_keeps_what_it_had_and_its_key(load, redtrack, sandbox, da
     assert API_KEY not in output
     assert "sandbox-redtrack-key" not in output
     assert database.contents("redtrack.campaigns") == before
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(postgres, sandbox_server, meltano_template, tmp_path_factory):
-    """How long a run takes that nothing interrupts, and the tables it gives."""
-    prepare(sandbox_server)
-    folder = tmp_path_factory.mktemp("uninterrupted") / "project"
-    with new_database(postgres) as database:
-        project = new_project(folder, meltano_template, sandbox_server, database)
-        began = time.monotonic()
-        project.load(*STREAMS, tap=TAP, **SETTINGS)
-        tables = {name: database.contents(f"redtrack.{name}") for name in STREAMS}
-        assert all(tables.values())
-        return time.monotonic() - began, tables
-
-
-def prepare(sandbox):
-    """Answers that take a while, so that kills come between them."""
-    sandbox.control.reset()
-    sandbox.control.redtrack.limits(per_window=100_000)
-    sandbox.control.redtrack.latency(seconds=0.1)
-    sandbox.control.redtrack.switches(clamp=50)
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_and_run_again_it_is_the_same(sandbox, project, database, uninterrupted, seed):
-    seconds, expected = uninterrupted
-    prepare(sandbox)
-    # Not before the tap asks for the first time.
-    delay = random.Random(seed).uniform(0.4, 0.95) * seconds
-    project.kill_load(*STREAMS, after=delay, tap=TAP, **SETTINGS)
-    project.load(*STREAMS, tap=TAP, **SETTINGS)
-    for name in STREAMS:
-        assert database.contents(f"redtrack.{name}") == expected[name], f"killed at {delay:.2f} s"
