@@ -30,29 +30,28 @@ class Sandbox:
     faults: list[Fault] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     everflow: Everflow = field(init=False)
-    s3: StickyS3 = field(init=False)
     posthog: PostHog = field(init=False)
     redtrack: RedTrack = field(init=False)
+    s3: StickyS3 = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
-        self.s3 = StickyS3(seed=self.seed, scale=self.scale)
         self.posthog = PostHog(seed=self.seed, scale=self.scale)
         self.redtrack = RedTrack(seed=self.seed, scale=self.scale)
+        self.s3 = StickyS3(seed=self.seed, scale=self.scale)
+        self._vendors = (self.everflow, self.posthog, self.redtrack, self.s3)
         self._slow_down()
 
     def _slow_down(self) -> None:
-        for vendor in (self.everflow, self.s3, self.posthog, self.redtrack):
+        for vendor in self._vendors:
             vendor.latency = self.latency
 
     def reset(self) -> None:
         """Undo everything that was changed from outside."""
         self.faults.clear()
         self.journal.entries.clear()
-        self.everflow.reset()
-        self.s3.reset()
-        self.posthog.reset()
-        self.redtrack.reset()
+        for vendor in self._vendors:
+            vendor.reset()
         self._slow_down()
 
     def app(self) -> ASGIApp:
@@ -94,10 +93,10 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
         "TAP_POSTHOG_API_URL": f"{url}/posthog",
         "TAP_POSTHOG_API_KEY": PERSONAL_KEY,
         "TAP_POSTHOG_PROJECT_ID": str(PROJECT),
+        "TAP_REDTRACK_API_URL": f"{url}/redtrack",
+        "TAP_REDTRACK_API_KEY": API_KEY,
         "TAP_STICKY_S3_ENDPOINT_URL": f"{url}/s3",
         "TAP_STICKY_S3_BUCKET": bucket,
         "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY": SECRET,
-        "TAP_REDTRACK_API_URL": f"{url}/redtrack",
-        "TAP_REDTRACK_API_KEY": API_KEY,
     }

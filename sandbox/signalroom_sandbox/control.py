@@ -20,7 +20,6 @@ from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
 from signalroom_sandbox.posthog.control import Actions as PostHogActions
 from signalroom_sandbox.redtrack.control import Actions as RedTrackActions
-from signalroom_sandbox.redtrack.control import act as act_on_redtrack
 from signalroom_sandbox.sticky_s3.control import Actions
 from signalroom_sandbox.sticky_s3.control import act as act_on_s3
 
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
     from signalroom_sandbox.app import Sandbox
 
+#: What tests do to vendors: the methods of these.
+_ACTIONS: dict[str, Callable[[Any], Any]] = {"posthog": PostHogActions, "redtrack": RedTrackActions}
 #: Amounts as text: a reader of JSON may make floats of numbers.
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
@@ -72,8 +73,9 @@ def control_app(sandbox: Sandbox) -> Starlette:
             route("GET", "/everflow/conversions", control.conversions),
             route("GET", "/everflow/clicks", control.clicks),
             *(
-                route("POST", f"/posthog/{action}", partial(_act_on_posthog, sandbox, action))
-                for action in vars(PostHogActions)
+                route("POST", f"/{vendor}/{action}", partial(_act, sandbox, vendor, action))
+                for vendor, actions in _ACTIONS.items()
+                for action in vars(actions)
                 if not action.startswith("_")
             ),
             *(
@@ -81,21 +83,12 @@ def control_app(sandbox: Sandbox) -> Starlette:
                 for action in vars(Actions)
                 if not action.startswith("_")
             ),
-            *(
-                route(
-                    "POST",
-                    f"/redtrack/{action}",
-                    partial(act_on_redtrack, sandbox.redtrack, action),
-                )
-                for action in vars(RedTrackActions)
-                if not action.startswith("_")
-            ),
         ]
     )
 
 
-def _act_on_posthog(sandbox: Sandbox, action: str, given: dict[str, Any]) -> Any:
-    return getattr(PostHogActions(sandbox.posthog), action)(**given)
+def _act(sandbox: Sandbox, vendor: str, action: str, given: dict[str, Any]) -> Any:
+    return getattr(_ACTIONS[vendor](getattr(sandbox, vendor)), action)(**given)
 
 
 class _Control:

@@ -14,11 +14,10 @@ import msgspec
 import uvicorn
 
 from signalroom_sandbox.app import Sandbox, dotenv
-from signalroom_sandbox.posthog.client import ControlPostHog
-from signalroom_sandbox.redtrack.control import ControlRedTrack
 from signalroom_sandbox.sticky_s3.client import ControlS3
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date
     from types import TracebackType
     from typing import Self
@@ -82,6 +81,25 @@ class ControlError(Exception):
     """The control endpoint refused."""
 
 
+class ControlVendor:
+    """A vendor's part of it: calls the actions of its ``control`` module by name.
+
+    Args:
+        control: The endpoint.
+        vendor: Whose.
+    """
+
+    def __init__(self, control: Control, vendor: str) -> None:
+        self._control = control
+        self._vendor = vendor
+
+    def __getattr__(self, action: str) -> Callable[..., Any]:
+        def act(**given: Any) -> Any:
+            return self._control.ask("POST", f"/{self._vendor}/{action}", given)
+
+        return act
+
+
 class Control:
     """The control endpoint of a running sandbox.
 
@@ -92,8 +110,8 @@ class Control:
     def __init__(self, url: str) -> None:
         self._url = f"{url}/control"
         self.s3 = ControlS3(self)
-        self.posthog = ControlPostHog(self)
-        self.redtrack = ControlRedTrack(self)
+        self.posthog = ControlVendor(self, "posthog")
+        self.redtrack = ControlVendor(self, "redtrack")
 
     def reset(self) -> None:
         """Undo everything; forget the requests."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,18 +13,6 @@ from signalroom_sandbox.redtrack.world import object_id, span
 
 if TYPE_CHECKING:
     from signalroom_sandbox.redtrack.api import RedTrack
-    from signalroom_sandbox.server import Control
-
-
-def act(vendor: RedTrack, action: str, given: dict[str, Any]) -> Any:
-    """Change the account, or look at it.
-
-    Args:
-        vendor: RedTrack.
-        action: The name of a method of `Actions`.
-        given: Its arguments.
-    """
-    return getattr(Actions(vendor), action)(**given)
 
 
 class Actions:
@@ -38,13 +25,13 @@ class Actions:
     def __init__(self, vendor: RedTrack) -> None:
         self._vendor = vendor
 
-    def limits(self, **limits: Any) -> None:
-        """Set the limit; what is not given is as documented."""
-        self._vendor.limits = Limits(**limits)
-
     def latency(self, seconds: float) -> None:
         """Let each answer take so long."""
         self._vendor.latency = seconds
+
+    def limits(self, **limits: Any) -> None:
+        """Set the limit; what is not given is as documented."""
+        self._vendor.limits = Limits(**limits)
 
     def switches(self, **values: Any) -> None:
         """Turn behaviours on or off; the others stay."""
@@ -107,23 +94,6 @@ class Actions:
     def clicks(self, start: str, end: str, timezone: str) -> int:
         """How many clicks whole days have."""
         return sum(item.count for item in self._vendor.world.clicks(*_span(start, end, timezone)))
-
-
-@dataclass
-class ControlRedTrack:
-    """The part of the control endpoint that is RedTrack's; see `Actions`."""
-
-    control: Control
-
-    def __getattr__(self, action: str) -> Any:
-        """An action, as a function of its named arguments; dates may be given as such."""
-        if action.startswith("_"):
-            raise AttributeError(action)
-
-        def ask(**given: Any) -> Any:
-            return self.control.ask("POST", f"/redtrack/{action}", given)
-
-        return ask
 
 
 def _span(start: str, end: str, timezone: str) -> tuple[int, int]:
