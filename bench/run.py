@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import contacts
 import events
 import files
 import loader
@@ -83,6 +84,7 @@ BENCHES = {
     **loader.BENCHES,
     **files.BENCHES,
     **events.BENCHES,
+    **contacts.BENCHES,
 }
 
 

@@ -30,6 +30,7 @@ LOG = ROOT / ".meltano" / "demo.log"
 ZONE = "America/New_York"
 SCHEMAS = {
     "tap-everflow": "everflow",
+    "tap-mautic": "mautic",
     "tap-posthog": "posthog",
     "tap-redtrack": "redtrack",
     "tap-sticky-s3": "s3_exports",
@@ -51,7 +52,7 @@ def main() -> int:
             "TAP_POSTHOG_START_DATE": (yesterday - timedelta(days=29)).isoformat(),
             "TAP_REDTRACK_START_DATE": start.isoformat(),
         }
-        _say(f"The stand-ins of Everflow, PostHog, RedTrack and S3 listen at {sandbox.url}")
+        _say(f"The stand-ins of Everflow, Mautic, PostHog, RedTrack and S3 listen at {sandbox.url}")
         _forget()
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
@@ -78,7 +79,10 @@ def main() -> int:
                 _say(f"RedTrack corrects the costs of {costly}, by 20 %,")
                 _say(f"Sticky.io delivers the orders of {start}, late,")
                 sandbox.control.posthog.events(events=[{"timestamp": f"{end}T12:00:00Z"}] * 5)
-                _say(f"and five events of {end} come to PostHog.")
+                _say(f"five events of {end} come to PostHog,")
+                sandbox.control.mautic.edit(numbers=[7, 70], firstname="Edited")
+                sandbox.control.mautic.add(count=3)
+                _say("and in Mautic two contacts are edited and three are added.")
         _report(*tables.values())
         agrees = _compare(sandbox, start, yesterday)
         _show_return()
@@ -170,6 +174,10 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
             "select count(*), sum(total_amount::numeric) from s3_exports.orders_create"
         ).fetchone()
         events = connection.execute("select count(*) from posthog.events").fetchone()
+        contacts = connection.execute(
+            "select count(*), sum(points), sum(length(coalesce(firstname, '')))"
+            " from mautic.contacts"
+        ).fetchone()
         spend = connection.execute(
             "select sum(clicks), sum(conversions), sum(cost) from redtrack.daily_spend"
         ).fetchone()
@@ -184,18 +192,24 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
         "cost": sum(Decimal(day["cost"]) for day in sources),
     }
     span = {"start": str(end - timedelta(days=29)), "end": str(end + timedelta(days=1))}
+    people = sandbox.control.mautic.digest()
     names = ("clicks", "conversions", "payout", "revenue")
     rows = [
         *((f"daily_stats {name}", totals[name]) for name in names),
         *((f"daily_spend {name}", value) for name, value in costs.items()),
         ("orders_create rows", files["rows"]),
         ("orders_create revenue", files["revenue"]),
+        ("contacts", people["count"]),
+        ("contacts points", people["points"]),
+        ("contacts letters of names", people["letters"]),
         ("events", sandbox.control.posthog.totals(**span)["count"]),
     ]
     agrees = True
     sys.stdout.write(f"\n{'':24} {'loaded':>16} {'at the vendor':>16}\n")
     for (name, expected), value in zip(
-        rows, [*(stats or ()), *(spend or ()), *(orders or ()), *(events or ())], strict=True
+        rows,
+        [value for found in (stats, spend, orders, contacts, events) for value in found or ()],
+        strict=True,
     ):
         same = Decimal(value) == Decimal(expected)
         agrees &= same

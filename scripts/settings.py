@@ -23,6 +23,11 @@ ROOT = Path(__file__).parents[1]
 #: The environment variables of the pipeline that SignalRoom replaces: they go on working.
 LEGACY_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "tap-everflow": {"api_key": ("EVERFLOW_API_KEY",), "api_url": ("EVERFLOW_BASE_URL",)},
+    "tap-mautic": {
+        "api_url": ("MAUTIC_BASE_URL",),
+        "oauth_client_id": ("MAUTIC_CLIENT_ID",),
+        "oauth_client_secret": ("MAUTIC_CLIENT_SECRET",),
+    },
     "tap-posthog": {
         "api_key": ("POSTHOG_API_KEY",),
         "api_url": ("POSTHOG_HOST",),

@@ -66,6 +66,13 @@ CASES = {
             "TAP_POSTHOG_PAGE_SIZE": "100",
         },
     ),
+    "contacts": Case(
+        "tap-mautic",
+        "mautic",
+        ("contacts", "email_stats", "emails", "lead_lists_leads"),
+        {"TAP_MAUTIC_PAGE_SIZE": "20"},
+        lambda control: control.mautic.latency(seconds=0.01),
+    ),
     "spend": Case(
         "tap-redtrack",
         "redtrack",

@@ -12,6 +12,7 @@ PACKAGES = (
     "signalroom-singer",
     "signalroom-target-postgres",
     "tap-everflow",
+    "tap-mautic",
     "tap-posthog",
     "tap-redtrack",
     "tap-sticky-s3",

@@ -31,10 +31,16 @@ def extractors():
 
 def test_meltano_deselects_what_the_tap_deselects():
     from tap_everflow.streams import fixed_streams as everflow  # noqa: PLC0415
+    from tap_mautic.streams import all_streams as mautic  # noqa: PLC0415
     from tap_posthog.streams import all_streams as posthog  # noqa: PLC0415
     from tap_redtrack.streams import fixed_streams as redtrack  # noqa: PLC0415
 
-    taps = {"tap-everflow": everflow, "tap-posthog": posthog, "tap-redtrack": redtrack}
+    taps = {
+        "tap-everflow": everflow,
+        "tap-mautic": mautic,
+        "tap-posthog": posthog,
+        "tap-redtrack": redtrack,
+    }
     for name, streams in taps.items():
         off = {f"!{stream.name}.*" for stream in streams if not stream.selected_by_default}
         assert set(extractors()[name]["select"]) == {"*.*"} | off
@@ -42,11 +48,12 @@ def test_meltano_deselects_what_the_tap_deselects():
 
 def test_meltano_knows_the_capabilities_of_the_taps():
     from tap_everflow.tap import TapEverflow  # noqa: PLC0415
+    from tap_mautic.tap import TapMautic  # noqa: PLC0415
     from tap_posthog.tap import TapPostHog  # noqa: PLC0415
     from tap_redtrack.tap import TapRedTrack  # noqa: PLC0415
     from tap_sticky_s3.tap import TapStickyS3  # noqa: PLC0415
 
-    for tap in (TapEverflow, TapPostHog, TapRedTrack, TapStickyS3):
+    for tap in (TapEverflow, TapMautic, TapPostHog, TapRedTrack, TapStickyS3):
         # Meltano's word for --test is none of the SDK's; ACTIVATE_VERSION is the loader's business.
         offered = {str(item) for item in tap.capabilities} - {"activate-version"}
         assert set(extractors()[tap.name]["capabilities"]) == offered | {"test"}

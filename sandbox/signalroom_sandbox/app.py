@@ -12,6 +12,7 @@ from signalroom_sandbox.control import control_app
 from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
 from signalroom_sandbox.journal import Journal
+from signalroom_sandbox.mautic import CLIENT_ID, CLIENT_SECRET, Mautic
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, PostHog
 from signalroom_sandbox.redtrack import API_KEY, RedTrack
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
@@ -30,16 +31,18 @@ class Sandbox:
     faults: list[Fault] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     everflow: Everflow = field(init=False)
+    mautic: Mautic = field(init=False)
     posthog: PostHog = field(init=False)
     redtrack: RedTrack = field(init=False)
     s3: StickyS3 = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
+        self.mautic = Mautic(seed=self.seed, scale=self.scale)
         self.posthog = PostHog(seed=self.seed, scale=self.scale)
         self.redtrack = RedTrack(seed=self.seed, scale=self.scale)
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
-        self._vendors = (self.everflow, self.posthog, self.redtrack, self.s3)
+        self._vendors = (self.everflow, self.mautic, self.posthog, self.redtrack, self.s3)
         self._slow_down()
 
     def _slow_down(self) -> None:
@@ -59,6 +62,7 @@ class Sandbox:
         others = Starlette(
             routes=[
                 Mount("/everflow", self.everflow.app()),
+                Mount("/mautic", self.mautic.app()),
                 Mount("/posthog", self.posthog.app()),
                 Mount("/redtrack", self.redtrack.app()),
             ]
@@ -90,6 +94,9 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
     return {
         "TAP_EVERFLOW_API_URL": f"{url}/everflow",
         "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
+        "TAP_MAUTIC_API_URL": f"{url}/mautic",
+        "TAP_MAUTIC_OAUTH_CLIENT_ID": CLIENT_ID,
+        "TAP_MAUTIC_OAUTH_CLIENT_SECRET": CLIENT_SECRET,
         "TAP_POSTHOG_API_URL": f"{url}/posthog",
         "TAP_POSTHOG_API_KEY": PERSONAL_KEY,
         "TAP_POSTHOG_PROJECT_ID": str(PROJECT),

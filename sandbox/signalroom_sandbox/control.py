@@ -18,6 +18,7 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
+from signalroom_sandbox.mautic.control import Actions as MauticActions
 from signalroom_sandbox.posthog.control import Actions as PostHogActions
 from signalroom_sandbox.redtrack.control import Actions as RedTrackActions
 from signalroom_sandbox.sticky_s3.control import Actions
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
     from signalroom_sandbox.app import Sandbox
 
 #: What tests do to vendors: the methods of these.
-_ACTIONS: dict[str, Callable[[Any], Any]] = {"posthog": PostHogActions, "redtrack": RedTrackActions}
+_ACTIONS: dict[str, Callable[[Any], Any]] = {
+    "mautic": MauticActions,
+    "posthog": PostHogActions,
+    "redtrack": RedTrackActions,
+}
 #: Amounts as text: a reader of JSON may make floats of numbers.
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
@@ -102,6 +107,7 @@ class _Control:
         further = timedelta(seconds=given["advance_seconds"])
         self._sandbox.everflow.world.ahead += further
         self._sandbox.s3.access.ahead += further
+        self._sandbox.mautic.world.ahead += further
         self._sandbox.posthog.world.ahead += further
         self._sandbox.redtrack.world.ahead += further
 

@@ -19,6 +19,8 @@ from signalroom_sandbox.everflow import NETWORK_KEY
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.faults import FAULTS
+from signalroom_sandbox.mautic.limits import Limits as MauticLimits
+from signalroom_sandbox.mautic.switches import Switches as MauticSwitches
 from signalroom_sandbox.posthog.limits import Limits as PostHogLimits
 from signalroom_sandbox.posthog.switches import Switches as PostHogSwitches
 from signalroom_sandbox.redtrack.limits import Limits as RedTrackLimits
@@ -248,11 +250,14 @@ def test_the_command_prints_the_environment():
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(14)]
+            lines = [process.stdout.readline().strip() for _ in range(17)]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
             assert sorted(told) == [
                 "TAP_EVERFLOW_API_KEY",
                 "TAP_EVERFLOW_API_URL",
+                "TAP_MAUTIC_API_URL",
+                "TAP_MAUTIC_OAUTH_CLIENT_ID",
+                "TAP_MAUTIC_OAUTH_CLIENT_SECRET",
                 "TAP_POSTHOG_API_KEY",
                 "TAP_POSTHOG_API_URL",
                 "TAP_POSTHOG_PROJECT_ID",
@@ -311,6 +316,8 @@ def test_the_readme_names_the_faults():
     (
         ("Switches", Switches),
         ("Limits", Limits),
+        ("Switches of Mautic", MauticSwitches),
+        ("Limits of Mautic", MauticLimits),
         ("Switches of PostHog", PostHogSwitches),
         ("Limits of PostHog", PostHogLimits),
         ("Switches of RedTrack", RedTrackSwitches),

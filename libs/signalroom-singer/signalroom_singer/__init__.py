@@ -8,6 +8,7 @@ from signalroom_singer.pacing import Pacer
 from signalroom_singer.readahead import ReadAhead
 from signalroom_singer.records import EXTRA, RecordError, RecordShaper
 from signalroom_singer.redaction import protect, redact
+from signalroom_singer.refusals import Refusals
 from signalroom_singer.retry import exponential_wait, parse_retry_after
 from signalroom_singer.stream import CLIENT_ID, LOADED_AT, SignalRoomStream
 from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
@@ -31,6 +32,7 @@ __all__ = [
     "ReadAhead",
     "RecordError",
     "RecordShaper",
+    "Refusals",
     "RefusedError",
     "SignalRoomStream",
     "SignalRoomTap",

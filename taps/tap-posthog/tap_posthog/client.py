@@ -209,15 +209,10 @@ class PostHogStream(HTTPStream[Any]):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        try:
+        # Other projects may be read; the table keeps what it has of this one.
+        what = f"{self.name} of project {project_of(context)}"
+        with self._tap.refusals.noted(self, what):
             yield from self.read_project(context)
-        except RefusedError as error:
-            # A dry run is there to tell what is missing.
-            if error.status != HTTPStatus.FORBIDDEN or self.ABORT_AT_RECORD_COUNT:
-                raise
-            # Other projects may be read; the table keeps what it has of this one.
-            self.is_complete = False
-            self._tap.refused(f"{self.name} of project {project_of(context)}", str(error))
 
     @abstractmethod
     def read_project(self, context: Context | None) -> Iterable[Record]:
@@ -234,7 +229,7 @@ class PostHogStream(HTTPStream[Any]):
     def log_sync_costs(self) -> None:
         # The SDK calls this once all streams are done, and lets taps add nothing to the loop.
         super().log_sync_costs()
-        self._tap.finished(self.name)
+        self._tap.refusals.end(self.name)
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:

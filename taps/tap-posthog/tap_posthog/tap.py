@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from singer_sdk import typing as th
@@ -16,8 +16,8 @@ from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
     Pacer,
+    Refusals,
     SignalRoomTap,
-    TapError,
     base_url,
 )
 from tap_posthog.projects import Projects
@@ -242,16 +242,6 @@ class TapPostHog(SignalRoomTap):
         *COMMON_SETTINGS,
     ).to_dict()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize.
-
-        Args:
-            args: As for the SDK's tap.
-            kwargs: As for the SDK's tap.
-        """
-        self._refused: list[str] = []
-        super().__init__(*args, **kwargs)
-
     @cached_property
     def api_url(self) -> str:
         """The base of all endpoints."""
@@ -311,40 +301,21 @@ class TapPostHog(SignalRoomTap):
         }
 
     @cached_property
+    def refusals(self) -> Refusals:
+        """What the key may not read."""
+        return Refusals(
+            self,
+            setting="on_missing_scope",
+            advice="add the scopes and projects named above to the key",
+        )
+
+    @cached_property
     def projects(self) -> Projects:
         """Which projects are read."""
         return Projects(self.config.get("project_id"))
 
     #: Whether this instance answers queries; found out by asking.
     has_query_api = True
-
-    def refused(self, what: str, message: str) -> None:
-        """Note that a stream of a project may not be read; the others go on.
-
-        Args:
-            what: Which one.
-            message: What PostHog said, and what to do.
-        """
-        self.logger.warning("%s", message)
-        self._refused.append(what)
-
-    def finished(self, stream: str) -> None:
-        """Fail, once the last stream was read, if any was refused.
-
-        Args:
-            stream: The one that has ended.
-
-        Raises:
-            TapError: If the settings do not take that.
-        """
-        is_last = stream == [*self.streams][-1]
-        if is_last and self._refused and self.config["on_missing_scope"] == "error":
-            msg = (
-                f"The key may not read {', '.join(sorted({*self._refused}))}: what was loaded of "
-                "them before is still there, everything else was read. Add the scopes and projects "
-                "named above to the key, deselect the streams, or set on_missing_scope to skip."
-            )
-            raise TapError(msg)
 
     @override
     def discover_streams(self) -> list[PostHogStream]:

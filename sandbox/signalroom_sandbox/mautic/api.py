@@ -1,0 +1,385 @@
+"""Mautic's API, version 1, over a made-up instance."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from signalroom_sandbox.mautic import entities
+from signalroom_sandbox.mautic.access import Access, Refusal, crashed, forbidden, may_see
+from signalroom_sandbox.mautic.limits import Limits, OverLimit
+from signalroom_sandbox.mautic.people import company, contact, iso
+from signalroom_sandbox.mautic.switches import Switches
+from signalroom_sandbox.mautic.tables import TABLES
+from signalroom_sandbox.mautic.where import listed, matches, nested, to_sql
+from signalroom_sandbox.mautic.world import World, field_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    _Query = dict[str, Any]
+    _Answer = Callable[[Request, _Query, str], Any]
+
+_DEFAULT_LIMIT, _DEFAULT_STATS = 30, 100
+#: From these versions on: filters come in the query alone and join those of the list itself; no
+#: limit of calls; values are not escaped.
+_SEVEN = 7
+_FULL_VERSION = {4: "4.4.13", 5: "5.2.1", 6: "6.0.5", 7: "7.1.1"}
+_MOST_EDITED = 3
+
+
+@dataclass
+class Mautic:
+    """The instance: its data, limits and behaviours, all of which a test may change."""
+
+    seed: int = 713
+    scale: float = 1.0
+    #: Seconds that each answer takes.
+    latency: float = 0.0
+    access: Access = field(init=False)
+    limits: Limits = field(init=False)
+    switches: Switches = field(init=False)
+    #: Whether the data was changed from outside.
+    changed: bool = field(default=False, init=False)
+    _world: World | None = field(default=None, init=False)
+    _lists: dict[str, list[dict[str, Any]]] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Undo what tests changed."""
+        self.access = Access()
+        self.limits = Limits()
+        self.switches = Switches()
+        self.latency = 0.0
+        self._asked = 0
+        if self.changed:
+            self._world, self._lists, self.changed = None, None, False
+        elif self._world:
+            self._world.ahead *= 0
+
+    @property
+    def world(self) -> World:
+        """Contacts and tables; made when they are first asked for."""
+        if self._world is None:
+            self._world = World(self.scale, self.switches.version)
+        return self._world
+
+    @property
+    def lists(self) -> dict[str, list[dict[str, Any]]]:
+        """What people made, by list."""
+        if self._lists is None:
+            self._lists = entities.made(self.switches.version)
+        return self._lists
+
+    def switch(self, **values: Any) -> None:
+        """Turn behaviours on or off; another version is another instance."""
+        known = {item.name for item in fields(Switches)}
+        if unknown := values.keys() - known:
+            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
+            raise ValueError(msg)
+        for name, value in values.items():
+            setattr(self.switches, name, value)
+        if "version" in values:
+            self._world, self._lists, self.changed = None, None, True
+
+    def app(self) -> Starlette:
+        """The API, and the endpoint of tokens."""
+        routes = [
+            Route("/oauth/v2/token", self._token, methods=["GET", "POST"]),
+            self._route("/api/contacts", self._contacts),
+            self._route("/api/companies", self._companies),
+            self._route("/api/fields/{kind}", self._fields),
+            self._route("/api/forms/{form:int}/submissions", self._submissions),
+            self._route("/api/stats/{table}", self._stats),
+            self._route("/api/stats", self._stats),
+            *(self._route(f"/api/{name}", self._list(name)) for name in entities.KINDS),
+            *(
+                self._route(f"/api/{name}/{{number:int}}", self._one(name))
+                for name in ("emails", "pages")
+            ),
+        ]
+        return Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
+
+    # What is the same for all
+
+    async def _token(self, request: Request) -> Response:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        body = (await request.body()).decode()
+        # A redirect makes a GET of it, and drops the form.
+        form = dict(parse_qsl(body if request.method == "POST" else request.url.query))
+        try:
+            answer = self.access.grant(form)
+        except Refusal as refusal:
+            return _json(refusal.body, refusal.status)
+        return _json(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+    def _route(self, path: str, answer: _Answer) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            headers: dict[str, str] = {}
+            try:
+                client, token = self.access.caller(request.headers.get("Authorization"))
+                if self.switches.version < _SEVEN:
+                    headers = self.limits.take(token)
+                headers["Mautic-Version"] = _FULL_VERSION[self.switches.version]
+                query = nested(parse_qsl(request.url.query, keep_blank_values=True))
+                return _json(answer(request, query, client), headers=headers)
+            except OverLimit as over:
+                return self._over(over.args[0])
+            except Refusal as refusal:
+                return _json(refusal.body, refusal.status, headers)
+
+        return Route(path, endpoint, methods=["GET"])
+
+    def _over(self, headers: dict[str, str]) -> Response:
+        number = self.limits.per_hour
+        message = f"You exceeded the rate limit of {number} API calls per hour."
+        body = {"errors": [{"code": 429, "message": message, "details": []}]}
+        return Response(msgspec.json.encode(body), 429, headers, media_type="text/html")
+
+    def _total(self, count: int) -> Any:
+        wanted = self.switches.total
+        return {"right": count, "low": count // 2, "high": count + 9}.get(wanted, "abc")
+
+    def _paging(self, query: _Query, default: int) -> tuple[int, int]:
+        try:
+            start, limit = int(query.get("start") or 0), int(query.get("limit") or default)
+            limit = 0 if query.get("limit") == "0" else limit
+        except ValueError:
+            raise crashed() from None
+        if self.switches.memory_rows and limit > self.switches.memory_rows:
+            raise Refusal(self.switches.memory_status, "Allowed memory size exhausted")
+        return start, limit
+
+    def _where(self, query: _Query) -> list[dict[str, Any]]:
+        return [] if self.switches.where_ignored else listed(query.get("where"))
+
+    @property
+    def _escapes(self) -> bool:
+        return self.switches.version < _SEVEN
+
+    # Contacts and companies: SQL, with names as the database has them
+
+    def _contacts(self, _: Request, query: _Query, client: str) -> Any:
+        if not may_see(client, "contacts"):
+            raise forbidden()
+        self._churn()
+        rows, total = self._people("leads", query, "last_active desc")
+        world = self.world
+        numbers = [row["id"] for row in rows] or [0]
+        tags = world.tags(min(numbers), max(numbers))
+        refused: dict[int, list[Any]] = {}
+        for item in world.query(
+            "select * from lead_donotcontact where lead_id between ? and ?",
+            [min(numbers), max(numbers)],
+        ):
+            refused.setdefault(item["lead_id"], []).append(item)
+        shown = [
+            contact(row, world, tags.get(row["id"], []), refused.get(row["id"], []), self.switches)
+            for row in rows
+        ]
+        return self._by_id("contacts", shown, str(self._total(total)))
+
+    def _companies(self, _: Request, query: _Query, client: str) -> Any:
+        if not may_see(client, "companies"):
+            raise forbidden()
+        rows, total = self._people("companies", query, "")
+        shown = [company(row, self.switches) for row in rows]
+        return self._by_id("companies", shown, str(self._total(total)))
+
+    def _by_id(self, key: str, rows: list[Any], total: Any) -> Any:
+        if self.switches.other_containers:
+            return {"total": total, key: rows}
+        return {"total": total, key: {str(row["id"]): row for row in rows}}
+
+    def _people(self, table: str, query: _Query, default: str) -> tuple[list[Any], int]:
+        world = self.world
+        columns = set(world.columns(table))
+        text, values = to_sql(self._where(query), columns, escapes=self._escapes, converts=True)
+        condition = text or "1"
+        start, limit = self._paging(query, _DEFAULT_LIMIT)
+        order = default
+        if by := query.get("orderBy"):
+            names = by.split(",")
+            if not {*names} <= columns:
+                raise crashed()
+            way = "desc" if query.get("orderByDir", "").lower() == "desc" else "asc"
+            order = ", ".join(f'"{name}" {way}' for name in names)
+        ((total,),) = world.query(f"select count(*) from {table} where {condition}", values)
+        pages = f"limit {limit} offset {start}" if limit else ""
+        ordered = f"order by {order}" if order else f"order by (id * 7919 + {self._asked}) % 101"
+        rows = world.query(f"select * from {table} where {condition} {ordered} {pages}", values)
+        return rows, total
+
+    def _churn(self) -> None:
+        """Edit, add and delete contacts while somebody reads."""
+        self._asked += 1
+        if not self.switches.churn:
+            return
+        self.changed = True
+        chance = random.Random(self._asked)  # noqa: S311 - made-up data
+        (ends,) = self.world.query("select min(id) as first, max(id) as last from leads")
+        for number in range(self.switches.churn):
+            one = chance.randint(ends["first"], ends["last"])
+            kind = number % _MOST_EDITED
+            if kind == 0:
+                self.world.edit([one], firstname=f"Edited {self._asked}")
+            elif kind == 1:
+                self.world.delete([one])
+            else:
+                self.world.add(1)
+
+    # Lists of what people made: names of properties
+
+    def _list(self, name: str) -> _Answer:
+        kind = entities.KINDS[name]
+
+        def answer(_: Request, query: _Query, client: str) -> Any:
+            if not may_see(client, name):
+                raise forbidden()
+            rows = [row for row in self.lists[name] if not row.get("deleted")]
+            return self._listed(kind, rows, query)
+
+        return answer
+
+    def _listed(self, kind: entities.Kind, rows: list[dict[str, Any]], query: _Query) -> Any:
+        where = self._where(query)
+        # A filter takes the place of the list's own, before version 7.
+        if not where or self.switches.version >= _SEVEN:
+            rows = [row for row in rows if not any(row[name] for name in kind.parents)]
+        rows = [row for row in rows if matches(where, row, escapes=self._escapes)]
+        total = self._total(len(rows))
+        if by := query.get("orderBy"):
+            if rows and by not in rows[0]:
+                raise crashed()
+            rows = sorted(rows, key=lambda row: str(row[by]) if by != "id" else row["id"])
+            if query.get("orderByDir", "").lower() == "desc":
+                rows.reverse()
+        else:
+            rows = sorted(rows, key=lambda row: str(row.get("name") or row.get("title")))
+        start, limit = self._paging(query, _DEFAULT_LIMIT)
+        if limit:
+            # E-mails are joined with their segments: pages cut the joined rows.
+            joined = [row for row in rows for _ in range(row.get("segments", 1))]
+            page = joined[start : start + limit]
+            rows = [row for number, row in enumerate(page) if row not in page[:number]]
+        shown = [entities.shown(row) for row in rows]
+        if not shown:
+            return {"total": total, kind.key: []}
+        if kind.by_id != self.switches.other_containers:
+            return {"total": total, kind.key: {str(row["id"]): row for row in shown}}
+        return {"total": total, kind.key: shown}
+
+    def _one(self, name: str) -> _Answer:
+        def answer(request: Request, _: _Query, client: str) -> Any:
+            if not may_see(client, name):
+                raise forbidden()
+            for row in self.lists[name]:
+                if row["id"] == request.path_params["number"]:
+                    return {name.removesuffix("s"): entities.shown(row)}
+            raise Refusal(404, "Item was not found.")
+
+        return answer
+
+    def _fields(self, request: Request, query: _Query, client: str) -> Any:
+        if not may_see(client, "fields"):
+            raise forbidden()
+        owner = {"contact": "lead", "company": "company"}[request.path_params["kind"]]
+        rows = field_rows(self.world)
+        if not self._where(query) or self.switches.version >= _SEVEN:
+            rows = [row for row in rows if row["object"] == owner]
+        return self._listed(entities.Kind("fields", by_id=True), rows, query)
+
+    def _submissions(self, request: Request, query: _Query, client: str) -> Any:
+        if not may_see(client, "forms"):
+            raise forbidden()
+        columns = self.world.columns("form_submissions")
+        text, values = to_sql(self._where(query), columns, escapes=self._escapes)
+        start, limit = self._paging(query, _DEFAULT_LIMIT)
+        rows = self.world.query(
+            f"select * from form_submissions where form_id = ? and {text or '1'} order by "
+            f"{'id' if query.get('orderBy') == 'id' else 'date_submitted'} "
+            f"limit {limit} offset {start}",
+            [request.path_params["form"], *values],
+        )
+        shown = [
+            {
+                "id": row["id"],
+                "ipAddress": {"ip": "192.0.2.7"},
+                "form": {"id": row["form_id"], "name": f"Form {row['form_id']}"},
+                "lead": {"id": row["lead_id"]},
+                "trackingId": row["tracking_id"],
+                "dateSubmitted": iso(row["date_submitted"]),
+                "referer": row["referer"],
+                "page": [],
+                "results": {"email": f"lead{row['lead_id']}@example.com"},
+            }
+            for row in rows
+        ]
+        return {"total": str(self._total(len(shown))), "submissions": shown or {}}
+
+    # Tables: text, and errors with a 200
+
+    def _stats(self, request: Request, query: _Query, client: str) -> Any:
+        table = request.path_params.get("table", "")
+        if table not in TABLES or table == self.switches.missing_table:
+            return {
+                "availableTables": sorted(TABLES),
+                "tableColumns": {name: sorted(names.split()) for name, names in TABLES.items()},
+            }
+        hidden = self.switches.audit_hidden and table == "audit_log"
+        if hidden or not may_see(client, table):
+            text = f"You do not have the view permission to load data from the {table} table"
+            return {"errors": [{"message": text, "code": 403}]}
+        try:
+            return self._stats_rows(table, query)
+        except Refusal:
+            message = f"An exception occurred while executing a query on {table}"
+            return {"errors": [{"message": message, "code": 0}]}
+
+    def _stats_rows(self, table: str, query: _Query) -> Any:
+        columns = self.world.columns(table)
+        text, values = to_sql(self._where(query), columns, escapes=True)
+        condition = text or "1"
+        start, limit = self._paging(query, _DEFAULT_STATS)
+        orders = [(item.get("col"), item.get("dir", "asc")) for item in listed(query.get("order"))]
+        if not {name for name, _ in orders} <= {*columns}:
+            raise crashed()
+        order = ", ".join(
+            f'"{name}" {"desc" if way.lower() == "desc" else "asc"}' for name, way in orders
+        )
+        self._asked += 1
+        ((total,),) = self.world.query(f"select count(*) from {table} where {condition}", values)
+        rows = self.world.query(
+            f"select * from {table} where {condition} "
+            f"order by {order or f'(rowid * 7919 + {self._asked}) % 101'} "
+            f"limit {limit} offset {start}",
+            values,
+        )
+        shown = [
+            {name: value if value is None else str(value) for name, value in dict(row).items()}
+            for row in rows
+        ]
+        return {"total": str(self._total(total)), "stats": shown}
+
+
+def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(payload), status, headers, media_type="application/json")
+
+
+async def _unknown(_: Request, __: Exception) -> Response:
+    return _json(Refusal(404, "No route found").body, 404)

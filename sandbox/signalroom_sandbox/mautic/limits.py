@@ -1,0 +1,49 @@
+"""Mautic's limit of calls: an hour that begins with the first of them, for each token."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+class OverLimit(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
+    """One call too many."""
+
+
+@dataclass
+class Limits:
+    """Windows of calls, by token.
+
+    Attributes:
+        per_hour: Calls in a window; 0 means no limit.
+        window: Its seconds.
+    """
+
+    per_hour: int = 0
+    window: float = 3600.0
+    _windows: dict[str, tuple[float, int]] = field(default_factory=dict, init=False)
+
+    def take(self, token: str) -> dict[str, str]:
+        """Count a call; gives the headers that tell of the limit.
+
+        Args:
+            token: Whose.
+
+        Raises:
+            OverLimit: With the headers.
+        """
+        if not self.per_hour:
+            return {}
+        now = time.time()
+        began, count = self._windows.get(token, (now, 0))
+        if now >= began + self.window:
+            began, count = now, 0
+        self._windows[token] = began, count + 1
+        headers = {
+            "X-RateLimit-Limit": str(self.per_hour),
+            "X-RateLimit-Remaining": str(max(0, self.per_hour - count - 1)),
+            "X-RateLimit-Reset": str(int(began + self.window + 1)),
+        }
+        if count >= self.per_hour:
+            raise OverLimit(headers)
+        return headers

@@ -1,0 +1,132 @@
+"""Contacts and companies as lists show them: fields by group, each with its definition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from signalroom_sandbox.mautic.world import COMPANY_FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from sqlite3 import Row
+
+    from signalroom_sandbox.mautic.switches import Switches
+    from signalroom_sandbox.mautic.world import World
+
+_GROUPS = ("core", "social", "personal", "professional")
+_ISO = "{}+00:00"
+
+
+def contact(
+    row: Row, world: World, tags: list[str], refused: list[dict[str, Any]], switches: Switches
+) -> dict[str, Any]:
+    """A contact.
+
+    Args:
+        row: Of the table.
+        world: Whose fields there are.
+        tags: Its tags.
+        refused: What it must not be sent.
+        switches: How the instance behaves.
+    """
+    number = row["id"]
+    stage = row["stage_id"]
+    return {
+        "isPublished": bool(row["is_published"]),
+        "dateAdded": iso(row["date_added"]),
+        "dateModified": iso(row["date_modified"]),
+        "createdBy": row["created_by"],
+        "createdByUser": row["created_by_user"],
+        "modifiedBy": row["modified_by"],
+        "modifiedByUser": row["modified_by_user"],
+        "id": number,
+        "points": row["points"],
+        "color": row["color"],
+        "fields": _fields(row, world.shown(), _GROUPS, switches, points=row["points"]),
+        "lastActive": iso(row["last_active"]),
+        "owner": row["owner_id"]
+        and {
+            "id": row["owner_id"],
+            "username": "admin",
+            "firstName": "Admin",
+            "lastName": "Sample",
+        },
+        "ipAddresses": {
+            "192.0.2.7": {"ipAddress": "192.0.2.7", "id": 7, "ipDetails": {"city": "Sample City"}}
+        }
+        if number % 2
+        else [],
+        "tags": _tags(tags, switches),
+        "utmtags": [{"id": number, "query": None, "utmCampaign": "spring", "utmSource": "example"}]
+        if number % 9 == 0
+        else [],
+        "stage": stage and {"id": stage, "name": f"Stage {stage}", "weight": stage * 10},
+        "dateIdentified": iso(row["date_identified"]),
+        "preferredProfileImage": row["preferred_profile_image"],
+        "doNotContact": [
+            {
+                "id": item["id"],
+                "reason": item["reason"],
+                "comments": item["comments"],
+                "channel": item["channel"],
+                "channelId": item["channel_id"],
+            }
+            for item in refused
+        ],
+        "frequencyRules": [],
+    }
+
+
+def company(row: Row, switches: Switches) -> dict[str, Any]:
+    """A company: nothing but its fields and its score."""
+    shown = [(number, *field) for number, field in enumerate(COMPANY_FIELDS, start=1)]
+    return {
+        "id": row["id"],
+        "score": row["score"],
+        "fields": _fields(row, shown, ("core", "professional", "other"), switches),
+    }
+
+
+def iso(text: str | None) -> str | None:
+    """A database's moment as entities show it."""
+    return text and _ISO.format(text.replace(" ", "T"))
+
+
+def _tags(tags: list[str], switches: Switches) -> Any:
+    items = [{"id": len(tag), "tag": tag, "description": None} for tag in tags]
+    if not items or not switches.tags_by_name:
+        return items
+    return {item["tag"]: item for item in items}
+
+
+def _fields(
+    row: Row,
+    shown: Iterable[tuple[int, str, str, str]],
+    groups: tuple[str, ...],
+    switches: Switches,
+    **more: Any,
+) -> dict[str, Any]:
+    found: dict[str, Any] = {group: {} for group in groups}
+    every: dict[str, Any] = {"id": row["id"], **more}
+    for number, alias, kind, group in shown:
+        value = row[alias]
+        # Numbers are numbers; everything else is what the database has, as text.
+        if kind != "number" and value is not None:
+            value = str(value)
+        found[group][alias] = {
+            "id": str(number),
+            "label": alias,
+            "alias": alias,
+            "type": kind,
+            "group": group,
+            "object": "lead",
+            "is_fixed": "1",
+            "properties": "a:0:{}",
+            "default_value": None,
+            "value": value if value is None else str(value),
+            "normalizedValue": value if value is None else str(value),
+        }
+        every[alias] = value
+    # PHP writes an empty map as a list.
+    answer = {group: fields or [] for group, fields in found.items()}
+    return answer if switches.without_all else {**answer, "all": every}

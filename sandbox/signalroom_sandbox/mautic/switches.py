@@ -1,0 +1,33 @@
+"""Lasting behaviours of an instance that a test turns on: each was seen, or may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Switches:
+    """Mautic 5 as its own source has it, where all are as here."""
+
+    #: 4 to 7.
+    version: int = 5
+    #: Contacts edited, added and deleted with each page of contacts that is read.
+    churn: int = 0
+    #: "right", "low", "high", or "abc".
+    total: str = "right"
+    #: Lists that are objects by id come as lists, and the other way round.
+    other_containers: bool = False
+    #: Tags of contacts come as an object by tag, or as a list.
+    tags_by_name: bool = True
+    #: `fields.all` is missing.
+    without_all: bool = False
+    #: Filters are not looked at.
+    where_ignored: bool = False
+    #: Pages of more rows than this end in an error 500; 0: none.
+    memory_rows: int = 0
+    #: With this status.
+    memory_status: int = 500
+    #: Nobody may read the audit log.
+    audit_hidden: bool = False
+    #: A table that this instance does not have.
+    missing_table: str = ""

@@ -1,0 +1,155 @@
+"""Filters and orders in a query, as PHP reads them and Mautic applies them."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING, Any
+
+from signalroom_sandbox.mautic.access import crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+_NAME = re.compile(r"^(\w+)((?:\[\w*\])+)$")
+_KEY = re.compile(r"\[(\w*)\]")
+_OPERATORS = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+_PATTERNS = {"like": "like", "notLike": "not like"}
+_NULLS = {"isNull": "is null", "isNotNull": "is not null"}
+_SETS = {"in": "in", "notIn": "not in"}
+
+
+def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """A query with brackets as a tree.
+
+    Args:
+        pairs: Names and values, in order.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if not (match := _NAME.match(name)):
+            found[name] = value
+            continue
+        place = found.setdefault(match[1], {})
+        *keys, last = _KEY.findall(match[2])
+        for key in keys:
+            place = place.setdefault(key, {})
+        place[last] = value
+    return found
+
+
+def listed(tree: Any) -> list[dict[str, Any]]:
+    """What a tree has by number, in order."""
+    if not isinstance(tree, dict):
+        return []
+    return [tree[key] for key in sorted(tree, key=lambda key: int(key) if key.isdigit() else 0)]
+
+
+def to_sql(
+    clauses: list[dict[str, Any]],
+    columns: Collection[str],
+    *,
+    escapes: bool,
+    converts: bool = False,
+) -> tuple[str, list[Any]]:
+    """Write filters as SQL.
+
+    Args:
+        clauses: The filters.
+        columns: What the table has.
+        escapes: Whether values are escaped as HTML before they are compared.
+        converts: Whether names in camelCase are understood, at the top.
+
+    Returns:
+        A condition and its values.
+
+    Raises:
+        Refusal: As Mautic's own code would fail.
+    """
+    parts: list[str] = []
+    values: list[Any] = []
+    for clause in clauses:
+        if "expr" not in clause:
+            raise crashed()
+        kind = clause["expr"]
+        if kind in {"orX", "andX"}:
+            inner = [to_sql([one], columns, escapes=escapes) for one in listed(clause.get("val"))]
+            word = " or " if kind == "orX" else " and "
+            parts.append("(" + word.join(text or "1" for text, _ in inner) + ")")
+            values += [value for _, given in inner for value in given]
+            continue
+        if "col" not in clause:
+            raise crashed()
+        column = clause["col"]
+        if converts:
+            column = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower()
+        if column not in columns:
+            raise crashed()
+        value = str(clause.get("val", ""))
+        value = html.escape(value, quote=True) if escapes else value
+        text, given = _one(column, kind, value)
+        if text:
+            parts.append(text)
+            values += given
+    return " and ".join(parts), values
+
+
+def _one(column: str, kind: str, value: str) -> tuple[str, list[str]]:
+    if kind in _OPERATORS:
+        return f'"{column}" {_OPERATORS[kind]} ?', [value]
+    if kind in _PATTERNS:
+        return f'"{column}" {_PATTERNS[kind]} ?', [value]
+    if kind in _NULLS:
+        return f'"{column}" {_NULLS[kind]}', []
+    if kind in _SETS:
+        items = value.split(",")
+        return f'"{column}" {_SETS[kind]} ({", ".join("?" for _ in items)})', items
+    # Any other is passed over, without a word: then nothing is filtered.
+    return "", []
+
+
+def matches(clauses: list[dict[str, Any]], row: dict[str, Any], *, escapes: bool) -> bool:
+    """Whether a row of an entity, by its properties, is what filters want."""
+    for clause in clauses:
+        if "expr" not in clause or (clause["expr"] not in {"orX", "andX"} and "col" not in clause):
+            raise crashed()
+        kind = clause["expr"]
+        if kind in {"orX", "andX"}:
+            choose: Callable[[Iterable[bool]], bool] = any if kind == "orX" else all
+            if not choose(
+                matches([one], row, escapes=escapes) for one in listed(clause.get("val"))
+            ):
+                return False
+            continue
+        if clause["col"] not in row:
+            raise crashed()
+        have, value = row[clause["col"]], str(clause.get("val", ""))
+        value = html.escape(value, quote=True) if escapes else value
+        if not _holds(have, kind, value):
+            return False
+    return True
+
+
+def _holds(have: Any, kind: str, value: str) -> bool:
+    if kind in _NULLS:
+        return (have is None) == (kind == "isNull")
+    if kind in _SETS:
+        return (str(have) in value.split(",")) == (kind == "in")
+    if kind not in _OPERATORS:
+        return True
+    if have is None:
+        return False
+    other: Any = value
+    if isinstance(have, bool):
+        have, other = int(have), int(value or 0)
+    elif isinstance(have, int):
+        other = int(value or 0)
+    answers: dict[str, bool] = {
+        "eq": have == other,
+        "neq": have != other,
+        "lt": have < other,
+        "lte": have <= other,
+        "gt": have > other,
+        "gte": have >= other,
+    }
+    return answers[kind]

@@ -1,0 +1,3 @@
+"""Singer tap for Mautic."""
+
+from __future__ import annotations

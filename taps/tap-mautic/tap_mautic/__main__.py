@@ -1,0 +1,7 @@
+"""``python -m tap_mautic``."""
+
+from __future__ import annotations
+
+from tap_mautic.tap import TapMautic
+
+TapMautic.cli()

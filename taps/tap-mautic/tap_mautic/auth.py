@@ -1,0 +1,181 @@
+"""Signing requests: OAuth2 client credentials, or HTTP Basic.
+
+https://devdocs.mautic.org/en/latest/rest_api/authorization.html
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.auth import AuthBase, HTTPBasicAuth
+from typing_extensions import override
+
+from signalroom_singer import TapError, exponential_wait, protect, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_mautic.tap import TapMautic
+
+TOKEN_PATH = "/oauth/v2/token"  # noqa: S105 - a path
+#: A token is renewed so long before it ends, or at a quarter of its life if that is less.
+_MARGIN = 60.0
+_PASSING = frozenset({429, 500, 502, 503, 504})
+#: By Mautic's word for it; its sentences are in the language of the instance.
+_HINTS = {
+    "invalid_client": "Check the settings oauth_client_id and oauth_client_secret: Mautic > "
+    "Settings > API Credentials shows them",
+    "unauthorized_client": "Create the API credentials anew, as an administrator: those of others, "
+    "and those from before Mautic 4, may not use client credentials",
+    "invalid_request": "Check the setting api_url: a redirect, as from http to https, loses what "
+    "was sent",
+    "api_disabled": "Turn the API on: Mautic > Settings > Configuration > API Settings",
+}
+
+
+class Credentials(AuthBase):
+    """Signs requests."""
+
+    def renew(self, used: str) -> bool:  # noqa: ARG002
+        """Make another signature, after Mautic refused one.
+
+        Args:
+            used: The header that was refused.
+
+        Returns:
+            Whether there is another.
+        """
+        return False
+
+
+class BasicCredentials(Credentials):
+    """User name and password, for instances that have Basic auth turned on."""
+
+    def __init__(self, username: str, password: str) -> None:
+        """Keep them.
+
+        Args:
+            username: Of a user of Mautic's.
+            password: Theirs.
+        """
+        self._sign = HTTPBasicAuth(username, password)
+
+    @override
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        signed: requests.PreparedRequest = self._sign(r)
+        return signed
+
+
+class TokenCredentials(Credentials):
+    """A token for all streams and threads: asked for once, and again shortly before it ends.
+
+    Each one asked for is a row in Mautic's database, and has a rate limit of its own.
+    """
+
+    def __init__(self, tap: TapMautic) -> None:
+        """Prepare.
+
+        Args:
+            tap: Whose settings and connections to use.
+        """
+        self._tap = tap
+        self._lock = threading.Lock()
+        self._header = ""
+        self._ends = 0.0
+
+    @override
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        with self._lock:
+            if time.monotonic() >= self._ends:
+                self._ask()
+            r.headers["Authorization"] = self._header
+        return r
+
+    @override
+    def renew(self, used: str) -> bool:
+        with self._lock:
+            # Another thread may have renewed it meanwhile.
+            if used == self._header:
+                self._ends = 0.0
+        return True
+
+    def _ask(self) -> None:
+        payload = self._answer()
+        try:
+            token, life = str(payload["access_token"]), float(payload.get("expires_in") or 3600)
+        except (KeyError, ValueError):
+            msg = f"{TOKEN_PATH} answered 200 without a token. Check the setting api_url."
+            raise TapError(msg) from None
+        protect([token])
+        self._header = f"Bearer {token}"
+        self._ends = time.monotonic() + life - min(_MARGIN, life / 4)
+        self._tap.logger.info("Signed in to Mautic, for %.0f minutes", life / 60)
+
+    def _answer(self) -> dict[str, Any]:
+        config: Mapping[str, Any] = self._tap.config
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": config["oauth_client_id"].strip(),
+            "client_secret": config["oauth_client_secret"].strip(),
+        }
+        problem = ""
+        for attempt in range(config["max_tries"]):
+            if attempt:
+                wait = min(exponential_wait(attempt - 1), float(config["max_retry_wait"]))
+                self._tap.logger.warning("%s; trying again in %.1f s", problem, wait)
+                time.sleep(wait)
+            try:
+                response = self._tap.http_session.post(
+                    self._tap.api_url + TOKEN_PATH,
+                    data=form,
+                    auth=_unsigned,
+                    allow_redirects=False,
+                    timeout=config["request_timeout"],
+                )
+            except requests.RequestException as error:
+                # Not its text: that has the address, and what was sent.
+                host = urlsplit(self._tap.api_url).netloc
+                problem = (
+                    f"POST {TOKEN_PATH} had no answer from {host} ({type(error).__name__}). Is "
+                    "that where Mautic is (setting api_url), and does it have a valid certificate "
+                    "(ca_bundle)?"
+                )
+                continue
+            payload = _decoded(response)
+            if response.status_code == HTTPStatus.OK and isinstance(payload, dict):
+                return payload
+            problem = _problem(response, payload)
+            if response.status_code not in {*_PASSING, HTTPStatus.OK}:
+                raise TapError(problem)
+        raise TapError(problem)
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """In place of the session's own signature: it would ask for a token."""
+    return request
+
+
+def _decoded(response: requests.Response) -> Any:
+    try:
+        return msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _problem(response: requests.Response, payload: Any) -> str:
+    asked = f"POST {TOKEN_PATH} answered {response.status_code}"
+    if response.is_redirect:
+        target = response.headers.get("Location", "").partition("?")[0].removesuffix(TOKEN_PATH)
+        return f"{asked}, to {target}. If Mautic has moved, set api_url to that address."
+    errors = payload.get("errors") if isinstance(payload, dict) else None
+    if not isinstance(errors, list) or not errors or not isinstance(errors[0], dict):
+        return f"{asked} without JSON. Check the setting api_url: is Mautic there?"
+    kind, said = str(errors[0].get("type")), redact(str(errors[0].get("message")))
+    hint = _HINTS.get(kind, "Check the settings api_url, oauth_client_id and oauth_client_secret")
+    return f"{asked} {kind}: {said[:200]}. {hint}."

@@ -1,0 +1,333 @@
+"""How Mautic's API behaves: https://devdocs.mautic.org/en/latest/rest_api/api_intro.html."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.exceptions import RetriableAPIError
+from singer_sdk.streams.rest import HTTPRequest
+from typing_extensions import override
+
+from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, redact
+from tap_mautic.queries import Is, where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import requests
+    from backoff.types import Details
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_mautic.auth import Credentials
+    from tap_mautic.queries import Condition
+    from tap_mautic.tap import TapMautic
+
+#: Where a page was too much for the server: too slow, or out of memory.
+_TOO_MUCH = frozenset({200, 500, 502, 504})
+_SMALLEST_PAGE = 10
+#: After so many pages, a size that was too much once is tried again.
+_TRY_MORE_AFTER = 20
+_REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+#: In the refusal of an API, or a way of signing in, that is turned off.
+_OFF = re.compile(rb'"type"\s*:\s*"(api_disabled|access_denied)"')
+_RESET, _REMAINING = "X-RateLimit-Reset", "X-RateLimit-Remaining"
+_LISTS = (
+    *("assets", "campaigns", "categories", "companies", "contacts", "emails", "forms", "pages"),
+    *("segments", "stages", "tags", "users"),
+)
+
+
+class MauticStream(HTTPStream[int]):
+    """A stream of Mautic's API, version 1: the second leaves out custom fields."""
+
+    allowed_requests = frozenset(
+        {
+            *(("GET", f"/api/{name}") for name in _LISTS),
+            ("GET", "/api/emails/{}"),
+            ("GET", "/api/fields/company"),
+            ("GET", "/api/fields/contact"),
+            ("GET", "/api/forms/{}/submissions"),
+            ("GET", "/api/pages/{}"),
+            ("GET", "/api/stats/{}"),
+        }
+    )
+    error_hints: ClassVar[Mapping[int, str]] = {
+        HTTPStatus.UNAUTHORIZED: "Check the settings of the credentials. If they are right, the "
+        "web server may drop the Authorization header: see Mautic's documentation of the API",
+        HTTPStatus.FORBIDDEN: "Give the role of the credentials the permission to view this, or "
+        "deselect the stream; or turn on the API (and Basic auth, where it is used): Mautic > "
+        "Settings > Configuration > API Settings",
+        HTTPStatus.NOT_FOUND: "Check the setting api_url, with the path if Mautic is below one",
+        HTTPStatus.TOO_MANY_REQUESTS: "Mautic's own limit of calls an hour is used up. Raise "
+        "max_rate_limit_wait to wait for it, or the limit in Mautic",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Mautic may be in maintenance mode: try again later",
+    }
+    #: Under which an answer has its rows.
+    key: str
+    _tap: TapMautic
+    #: Rows to ask for; found out by asking.
+    _limit = 0
+    _answers = 0
+    #: A page that is too much can be asked for in parts: it is not tried again as it is.
+    _may_shrink = False
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return self._tap.api_url
+
+    @property
+    @override
+    def authenticator(self) -> Credentials:
+        return self._tap.credentials
+
+    @override
+    def pacer(self, request: requests.PreparedRequest) -> Pacer:
+        return self._tap.account_pacer
+
+    # Sending
+
+    @override
+    def _request(
+        self, prepared_request: requests.PreparedRequest, context: Context | None
+    ) -> requests.Response:
+        # Anew with each try: the token may have ended while it waited.
+        self._tap.credentials(prepared_request)
+        used = str(prepared_request.headers["Authorization"])
+        try:
+            response = super()._request(prepared_request, context)
+        except RefusedError as error:
+            # Revoked, or ended early by a clock that goes wrong. Once, then it is something else.
+            is_signature = error.status == HTTPStatus.UNAUTHORIZED
+            if not is_signature or not self._tap.credentials.renew(used):
+                raise
+            self._tap.credentials(prepared_request)
+            response = super()._request(prepared_request, context)
+        self._tap.heard(response)
+        if response.headers.get(_REMAINING) == "0" and (wait := self._until_reset(response)):
+            self._tap.account_pacer.pause(min(wait, float(self.config["max_rate_limit_wait"])))
+        return response
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        if response.status_code == HTTPStatus.FORBIDDEN and _OFF.search(response.content):
+            # Not this stream's permission: none can be read.
+            raise TapError(self.response_error_message(response))
+        super().validate_response(response)
+        payload = self.payload(response)
+        # Tables of statistics tell errors, and that they are none, with a 200.
+        if "availableTables" in payload:
+            msg = (
+                f"{self._asked(response.request)}: this Mautic has no such table. Deselect the "
+                "stream: its version, or a plugin that is missing, may be the reason."
+            )
+            raise RefusedError(msg, HTTPStatus.FORBIDDEN)
+        if not (errors := payload.get("errors")):
+            return
+        first = errors[0] if isinstance(errors, list) else errors
+        first = first if isinstance(first, dict) else {"message": str(first)}
+        said = redact(str(first.get("message")))[:300]
+        code = first.get("code")
+        msg = f"{self._asked(response.request)} answered 200 with error {code}: {said}"
+        if code in _REFUSALS:
+            msg = f"{msg}. {self.error_hints[code]}"
+            raise RefusedError(msg, code)
+        raise RetriableAPIError(msg, response)
+
+    @override
+    def vendor_error(self, payload: Any) -> str | None:
+        if not isinstance(payload, dict):
+            return f"{type(payload).__name__} where an object belongs"
+        return None
+
+    @override
+    def retry_wait(self, error: RetriableAPIError, attempt: int) -> float | None:
+        response = error.response
+        status = None if response is None else response.status_code
+        if response is not None and status == HTTPStatus.TOO_MANY_REQUESTS:
+            wait = self._until_reset(response)
+            if wait is not None:
+                may_wait = wait <= float(self.config["max_rate_limit_wait"])
+                return wait if may_wait and attempt + 1 < self.config["max_tries"] else None
+        # Once more as it is: it may have been a deadlock.
+        if self._may_shrink and attempt and (status is None or status in _TOO_MUCH):
+            return None
+        return super().retry_wait(error, attempt)
+
+    @staticmethod
+    def _until_reset(response: requests.Response) -> float | None:
+        """Seconds until the hour of the limit is over, by the server's clock."""
+        try:
+            reset = float(response.headers[_RESET])
+        except (KeyError, ValueError):
+            return None
+        now = server_time(response)
+        return max(1.0, reset - (now.timestamp() if now else time.time()))
+
+    @override
+    def _log_giving_up(self, details: Details) -> None:
+        # It is not given up, but asked for in parts.
+        if not self._may_shrink:
+            super()._log_giving_up(details)
+
+    # Asking
+
+    def ask(
+        self,
+        path: str,
+        key: str,
+        params: Mapping[str, Any],
+        conditions: Iterable[Condition] = (),
+        *,
+        most: int = 5_000,
+    ) -> list[Record]:
+        """Ask for rows, for fewer where as many are too much for the server.
+
+        Args:
+            path: Below the base.
+            key: Under which the answer has them.
+            params: The query; ``limit`` is added.
+            conditions: What rows must be like.
+            most: How many are wanted at most.
+
+        Returns:
+            Rows; lists and objects by id are the same, and so are their empty forms.
+        """
+        page_size = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"])
+        self._limit = self._limit or page_size
+        while True:
+            query = {**params, **where(conditions), "limit": min(self._limit, most)}
+            self._may_shrink = self._limit > _SMALLEST_PAGE
+            try:
+                payload = self.fetch(HTTPRequest(url=self.url_base + path, params=query))
+            except RetriableAPIError as error:
+                response = error.response
+                if not self._may_shrink or (
+                    response is not None and response.status_code not in _TOO_MUCH
+                ):
+                    raise
+                self._limit = max(_SMALLEST_PAGE, self._limit // 4)
+                self._answers = 0
+                self.logger.warning("%s; asking for %d at once", error, self._limit)
+                continue
+            self._answers += 1
+            if self._answers % _TRY_MORE_AFTER == 0:
+                self._limit = min(page_size, self._limit * 2)
+            return self._rows(payload, key)
+
+    def _rows(self, payload: dict[str, Any], key: str) -> list[Record]:
+        rows = payload.get(key)
+        # PHP writes an empty list and an empty map as either.
+        found = [*rows.values()] if isinstance(rows, dict) else rows
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            msg = (
+                f"{self.name}: Mautic's answer has no {key!r} ({', '.join(sorted(payload)[:5])}). "
+                "Nothing of it was loaded; is another version of its API at api_url?"
+            )
+            raise TapError(msg)
+        return found
+
+    def in_order(self, way: str = "ASC") -> dict[str, str]:
+        """The part of a query that sorts by id.
+
+        Args:
+            way: ``ASC`` or ``DESC``.
+        """
+        return {"orderBy": "id", "orderByDir": way}
+
+    def by_id(
+        self,
+        path: str,
+        key: str,
+        conditions: Sequence[Condition] = (),
+        *,
+        after: int = 0,
+        params: Mapping[str, Any] | None = None,
+    ) -> Iterator[list[Record]]:
+        """Read rows in order of their id: no row that stays is lost, however others change.
+
+        An empty page alone is the end: Mautic cuts pages of e-mails short, and its totals count
+        something else.
+
+        Args:
+            path: Below the base.
+            key: Under which an answer has rows.
+            conditions: What rows must be like.
+            after: The id to begin after.
+            params: The order, where it is another endpoint than the stream's.
+
+        Yields:
+            Pages, in order.
+
+        Raises:
+            TapError: If Mautic does not keep to what was asked.
+        """
+        query = params or self.in_order()
+        while rows := self.ask(path, key, query, (Is("id", "gt", after), *conditions)):
+            rows.sort(key=lambda row: int(row["id"]))
+            if int(rows[0]["id"]) <= after:
+                msg = (
+                    f"{self.name}: Mautic was asked for what follows id {after} and answered with "
+                    f"{rows[0]['id']}: it does not filter. Nothing of it was loaded; please "
+                    "report this with the version of your Mautic."
+                )
+                raise TapError(msg)
+            after = int(rows[-1]["id"])
+            # From here on they may be another thread's, which changes them.
+            yield rows
+
+    # Records
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        with self._tap.refusals.noted(self, self.name):
+            yield from self.read(context)
+
+    def read(self, context: Context | None) -> Iterator[Record]:
+        """Read all records of a run.
+
+        Args:
+            context: The partition, if any.
+
+        Yields:
+            Records, as Mautic sent them.
+        """
+        raise NotImplementedError
+
+    @override
+    def log_sync_costs(self) -> None:
+        # The SDK calls this once all streams are done, and lets taps add nothing to the loop.
+        super().log_sync_costs()
+        self._tap.refusals.end(self.name)
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        return super().post_process(self.cleaned(row), context)
+
+    def cleaned(self, row: Record) -> Record:
+        """Make columns of a record.
+
+        Args:
+            row: As Mautic sent it.
+        """
+        return {snake_case(name): value for name, value in row.items()}
+
+
+@cache
+def snake_case(name: str) -> str:
+    """``dateAdded`` as columns are called: ``date_added``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def server_time(response: requests.Response) -> datetime | None:
+    """When an answer was sent, by the server's clock, if it says so."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None

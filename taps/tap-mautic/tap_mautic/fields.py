@@ -1,0 +1,115 @@
+"""An instance's own fields of contacts and companies, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from singer_sdk.helpers.types import Record
+
+#: What Mautic calls types; all others are text.
+_TYPES: dict[str, Any] = {
+    "boolean": th.BooleanType,
+    "date": th.DateType,
+    "datetime": th.DateTimeType,
+    "multiselect": th.ArrayType(th.StringType),
+    "number": th.NumberType,
+}
+#: What every instance has, for roles that may not see the list of fields.
+_USUAL = (
+    *("title", "firstname", "lastname", "company", "position", "email", "mobile", "phone"),
+    *("address1", "address2", "city", "state", "zipcode", "country"),
+)
+#: MySQL's way of writing no date.
+_NO_DATE = "0000-00-00"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field that people made, or that came with Mautic."""
+
+    alias: str
+    kind: str
+    label: str
+
+
+class Fields:
+    """The fields of a kind of record.
+
+    Args:
+        definitions: As Mautic lists them, or none if it does not.
+        taken: Columns that a record has besides.
+    """
+
+    def __init__(
+        self, definitions: Iterable[Mapping[str, Any]] | None, taken: Iterable[str]
+    ) -> None:
+        found = (
+            [Field(name, "text", name) for name in _USUAL]
+            if definitions is None
+            else [
+                Field(str(item["alias"]), str(item.get("type")), str(item.get("label")))
+                for item in definitions
+            ]
+        )
+        self._taken = frozenset(taken)
+        self._kinds = {field.alias: field.kind for field in found}
+        # Some are columns of the record itself: `points`, `last_active`.
+        self._own = [field for field in found if self._column(field.alias) != ""]
+
+    def properties(self) -> list[th.Property[Any]]:
+        """Their columns, by alias."""
+        return [
+            th.Property(
+                self._column(field.alias),
+                _TYPES.get(field.kind, th.StringType),
+                description=field.label,
+            )
+            for field in self._own
+        ]
+
+    def values(self, row: Record) -> Record:
+        """The values of a record; those of fields that came since go by their alias too.
+
+        Args:
+            row: With ``fields``, as Mautic sent it.
+        """
+        groups = row.get("fields")
+        groups = groups if isinstance(groups, dict) else {}
+        given = groups.get("all")
+        if not isinstance(given, dict):
+            given = {
+                alias: field.get("value")
+                for group in groups.values()
+                if isinstance(group, dict)
+                for alias, field in group.items()
+                if isinstance(field, dict)
+            }
+        return {
+            column: self._read(alias, value)
+            for alias, value in given.items()
+            if (column := self._column(alias))
+        }
+
+    def _column(self, alias: str) -> str:
+        """The column of a field; empty where the record itself has it."""
+        if alias in _SAME:
+            return ""
+        return f"field_{alias}" if alias in self._taken else alias
+
+    def _read(self, alias: str, value: Any) -> Any:
+        kind = self._kinds.get(alias)
+        if kind == "multiselect" and isinstance(value, str):
+            return [item for item in value.split("|") if item]
+        if kind in {"date", "datetime"} and str(value).startswith(_NO_DATE):
+            return None
+        return value
+
+
+#: Fields that are columns of a contact, and that Mautic gives twice.
+_SAME = frozenset({"id", "points", "last_active"})

@@ -1,0 +1,74 @@
+"""Mautic's filters and orders: https://devdocs.mautic.org/en/latest/rest_api/api_intro.html."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """A condition. Mautic passes over operators that it does not know: write them exactly.
+
+    Attributes:
+        column: In snake_case for contacts, companies and tables; in camelCase elsewhere.
+        operator: ``eq``, ``gt``, ``gte``, ``in``, ``isNotNull``.
+        value: What to compare with; texts with commas for ``in``.
+    """
+
+    column: str
+    operator: str
+    value: str | int = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Any of several conditions. What it is made of is always in snake_case."""
+
+    conditions: tuple[Is, ...]
+
+
+Condition = Is | Either
+
+
+def where(conditions: Iterable[Condition]) -> dict[str, str]:
+    """Write conditions, all of which must hold, as a query has them."""
+    return {
+        name: value
+        for number, condition in enumerate(conditions)
+        for name, value in _written(condition, f"where[{number}]")
+    }
+
+
+def order(columns: Sequence[str], way: str = "ASC") -> dict[str, str]:
+    """Write an order, as tables of statistics take it.
+
+    Args:
+        columns: By what.
+        way: ``ASC`` or ``DESC``.
+    """
+    return {
+        f"order[{number}][{name}]": value
+        for number, column in enumerate(columns)
+        for name, value in (("col", column), ("dir", way))
+    }
+
+
+def moment(at: datetime) -> str:
+    """A moment as MySQL has it: in UTC, to the second. Databases differ about other forms."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _written(condition: Condition, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(condition, Either):
+        yield f"{place}[expr]", "orX"
+        for number, one in enumerate(condition.conditions):
+            yield from _written(one, f"{place}[val][{number}]")
+        return
+    yield f"{place}[col]", condition.column
+    yield f"{place}[expr]", condition.operator
+    yield f"{place}[val]", str(condition.value)

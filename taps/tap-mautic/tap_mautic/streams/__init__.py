@@ -1,0 +1,103 @@
+"""The streams of a Mautic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_mautic.streams.contacts import Companies, Contacts
+from tap_mautic.streams.entities import (
+    Assets,
+    CampaignEvents,
+    Campaigns,
+    Categories,
+    CompanyFields,
+    ContactFields,
+    Emails,
+    FormResults,
+    Forms,
+    Pages,
+    Segments,
+    Stages,
+    Tags,
+    Users,
+)
+from tap_mautic.streams.stats import (
+    AssetDownloads,
+    CampaignLeadEventLog,
+    CampaignLeads,
+    ChannelUrlTrackables,
+    CompaniesLeads,
+    ContactDeletions,
+    EmailStatReplies,
+    EmailStats,
+    EmailStatsDevices,
+    FormSubmissions,
+    LeadDevices,
+    LeadDonotcontact,
+    LeadEventLog,
+    LeadListsLeads,
+    LeadPointsChangeLog,
+    LeadStagesChangeLog,
+    LeadUtmtags,
+    PageHits,
+    PageRedirects,
+    PushNotificationStats,
+    SmsMessageStats,
+    VideoHits,
+    WebhookLogs,
+)
+
+if TYPE_CHECKING:
+    from tap_mautic.client import MauticStream
+
+#: Streams whose columns are the same in every instance.
+fixed_streams: tuple[type[MauticStream], ...] = (
+    Emails,
+    EmailStats,
+    Campaigns,
+    CampaignEvents,
+    Segments,
+    Tags,
+    Stages,
+    Forms,
+    FormSubmissions,
+    FormResults,
+    Pages,
+    Assets,
+    Categories,
+    Users,
+    ContactFields,
+    CompanyFields,
+    LeadListsLeads,
+    LeadDonotcontact,
+    ContactDeletions,
+    EmailStatsDevices,
+    EmailStatReplies,
+    PageHits,
+    PageRedirects,
+    ChannelUrlTrackables,
+    AssetDownloads,
+    CampaignLeads,
+    CampaignLeadEventLog,
+    CompaniesLeads,
+    LeadDevices,
+    LeadEventLog,
+    LeadPointsChangeLog,
+    LeadStagesChangeLog,
+    LeadUtmtags,
+    PushNotificationStats,
+    SmsMessageStats,
+    VideoHits,
+    WebhookLogs,
+)
+#: All of them.
+all_streams: tuple[type[MauticStream], ...] = (Contacts, Companies, *fixed_streams)
+
+__all__ = [
+    "Companies",
+    "CompanyFields",
+    "ContactFields",
+    "Contacts",
+    "all_streams",
+    "fixed_streams",
+]

@@ -1,0 +1,224 @@
+"""Contacts and companies: what people are asked, and what an instance's owner made of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from signalroom_singer import RefusedError
+from tap_mautic.client import snake_case
+from tap_mautic.fields import Fields
+from tap_mautic.queries import Either, Is, moment, order
+from tap_mautic.streams.entities import EntityStream
+from tap_mautic.sweeps import SweptStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from singer_sdk.helpers.types import Record
+    from singer_sdk.singerlib import Catalog
+
+    from tap_mautic.queries import Condition
+    from tap_mautic.tap import TapMautic
+
+#: From this version on an edit leaves the date of the last edit as it is
+#: (https://github.com/mautic/mautic/issues/15418).
+_FROZEN_DATES = 6
+#: In place of a condition: contacts that the audit log names.
+_AUDITED = Is("id", "in")
+#: More changed contacts than this are not looked up one by one.
+_MOST_AUDITED = 200_000
+_OBJECT = th.ObjectType(additional_properties=True)
+
+_COLUMNS = (
+    th.Property("id", th.IntegerType, required=True),
+    th.Property(
+        "_updated_at", th.DateTimeType, description="`date_modified`, or else `date_added`"
+    ),
+    th.Property("is_published", th.BooleanType),
+    th.Property("date_added", th.DateTimeType),
+    th.Property("created_by", th.IntegerType),
+    th.Property("created_by_user", th.StringType),
+    th.Property(
+        "date_modified",
+        th.DateTimeType,
+        description="Empty if never edited; from Mautic 6 on it may not move with an edit",
+    ),
+    th.Property("modified_by", th.IntegerType),
+    th.Property("modified_by_user", th.StringType),
+    th.Property("date_identified", th.DateTimeType, description="Empty for anonymous visitors"),
+    th.Property("last_active", th.DateTimeType),
+    th.Property("points", th.IntegerType),
+    th.Property("color", th.StringType),
+    th.Property("preferred_profile_image", th.StringType),
+    th.Property("owner_id", th.IntegerType),
+    th.Property("owner", _OBJECT),
+    th.Property("stage_id", th.IntegerType),
+    th.Property("stage", _OBJECT),
+    th.Property("tags", th.ArrayType(th.StringType)),
+    th.Property(
+        "do_not_contact",
+        th.ArrayType(_OBJECT),
+        description="By channel; reason 1: unsubscribed, 2: bounced, 3: by hand",
+    ),
+    th.Property("utmtags", th.ArrayType(_OBJECT)),
+    th.Property("frequency_rules", _OBJECT),
+    th.Property("ip_addresses", _OBJECT, description="With include_ip_addresses"),
+)
+_NAMES = tuple(column.name for column in _COLUMNS)
+
+
+class Contacts(SweptStream):
+    """Contacts, with a column for each field."""
+
+    name = "contacts"
+    path = "/api/contacts"
+    key = "contacts"
+    primary_keys = ("id",)
+    replication_key = "_updated_at"
+
+    def __init__(self, tap: TapMautic, definitions: Iterable[Mapping[str, Any]] | None) -> None:
+        """Make its schema.
+
+        Args:
+            tap: The tap.
+            definitions: Of the fields, as Mautic lists them, or none if it does not.
+        """
+        self._fields = Fields(definitions, _NAMES)
+        schema = th.PropertiesList(*_COLUMNS, *self._fields.properties()).to_dict()
+        super().__init__(tap, schema=schema)
+        self._choose_method()
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        # The setting decides, also where the catalog is older than it.
+        self._choose_method()
+
+    def _choose_method(self) -> None:
+        if self.config["contacts"] == "all":
+            self.replication_key = None  # type: ignore[assignment]
+            self.forced_replication_method = "FULL_TABLE"
+
+    @property
+    @override
+    def whole_every(self) -> timedelta | None:
+        return self._tap.contacts_whole_every
+
+    @override
+    def steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+        if since is None:
+            return [()]
+        at = moment(since)
+        # Without the second, none that was never edited would be found: its date is null.
+        changed = Either((Is("date_modified", "gte", at), Is("date_added", "gte", at)))
+        if self._tap.version < _FROZEN_DATES:
+            return [(changed,)]
+        self._edited = self._audited(since)
+        if self._edited is None:
+            return [()]
+        self.logger.info(
+            "Mautic %d does not date edits: %d contact(s) by its audit log",
+            self._tap.version,
+            len(self._edited),
+        )
+        return [(changed,), (_AUDITED,)]
+
+    #: Contacts that the audit log names, by id.
+    _edited: list[int] | None = None
+
+    def _audited(self, since: datetime) -> list[int] | None:
+        conditions = (
+            Is("bundle", "eq", "lead"),
+            Is("object", "eq", "lead"),
+            Is("date_added", "gte", moment(since)),
+        )
+        found: set[int] = set()
+        try:
+            for rows in self.by_id(
+                "/api/stats/audit_log", "stats", conditions, params=order(["id"])
+            ):
+                found.update(int(row["object_id"]) for row in rows)
+                if len(found) > _MOST_AUDITED:
+                    self.logger.info("More than %d contacts changed: reading all", _MOST_AUDITED)
+                    return None
+        except RefusedError as error:
+            self.logger.warning(
+                "%s. Mautic %d does not date edits, and its audit log cannot be read: reading all "
+                "contacts, each time",
+                error,
+                self._tap.version,
+            )
+            return None
+        return sorted(found)
+
+    @override
+    def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
+        if self.config["identified_only"]:
+            conditions = (*conditions, Is("date_identified", "isNotNull"))
+        if _AUDITED not in conditions:
+            yield from super().read_step(conditions, after)
+            return
+        ids = [number for number in self._edited or () if number > after]
+        size = int(self.config["page_size"])
+        for start in range(0, len(ids), size):
+            chunk = ids[start : start + size]
+            some = Is("id", "in", ",".join(map(str, chunk)))
+            wanted = [some if one is _AUDITED else one for one in conditions]
+            yield from super().read_step(wanted, chunk[0] - 1)
+
+    @override
+    def cleaned(self, row: Record) -> Record:
+        values = self._fields.values(row)
+        row.pop("fields", None)
+        record = super().cleaned(row)
+        record["_updated_at"] = record.get("date_modified") or record.get("date_added")
+        for name in ("owner", "stage"):
+            if isinstance(item := record.get(name), dict):
+                record[f"{name}_id"] = item.get("id")
+        record["tags"] = [
+            item.get("tag") if isinstance(item, dict) else item for item in _items(record, "tags")
+        ]
+        for name in ("do_not_contact", "utmtags"):
+            record[name] = _items(record, name)
+        if not self.config["include_ip_addresses"]:
+            record.pop("ip_addresses", None)
+        return record | values
+
+
+class Companies(EntityStream):
+    """Companies, with a column for each field; Mautic does not tell when they were edited."""
+
+    name = "companies"
+    path = "/api/companies"
+    key = "companies"
+    _columns = (
+        th.Property("id", th.IntegerType, required=True),
+        th.Property("score", th.IntegerType),
+    )
+
+    def __init__(self, tap: TapMautic, definitions: Iterable[Mapping[str, Any]] | None) -> None:
+        """Make its schema.
+
+        Args:
+            tap: The tap.
+            definitions: Of the fields, as Mautic lists them, or none if it does not.
+        """
+        self._fields = Fields(definitions, ("id", "score"))
+        schema = th.PropertiesList(*self._columns, *self._fields.properties()).to_dict()
+        super().__init__(tap, schema=schema)
+
+    @override
+    def cleaned(self, row: Record) -> Record:
+        values = self._fields.values(row)
+        row.pop("fields", None)
+        return {snake_case(name): value for name, value in row.items()} | values
+
+
+def _items(record: Record, name: str) -> list[Any]:
+    """A list, which may come as an object by some key, or not at all."""
+    items = record.get(name) or []
+    return [*items.values()] if isinstance(items, dict) else items

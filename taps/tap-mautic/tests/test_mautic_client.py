@@ -1,0 +1,248 @@
+"""Signing in, limits, and what goes wrong with servers."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from singer_sdk.exceptions import RetriableAPIError
+
+from signalroom_sandbox.mautic import (
+    CLIENT_SECRET,
+    NO_GRANT_ID,
+    PASSWORD,
+    USERNAME,
+)
+from signalroom_singer import RefusedError, TapError
+
+
+def basic(make_tap, **config):
+    return make_tap(
+        oauth_client_id=None,
+        oauth_client_secret=None,
+        username=USERNAME,
+        password=PASSWORD,
+        **config,
+    )
+
+
+def refuse(sandbox, status, body=None, *, match="api/contacts", headers=None, **more):
+    more = {"times": 1} | more
+    sandbox.control.fault(
+        "answer",
+        vendor="mautic",
+        match=match,
+        status=status,
+        headers=headers or {},
+        body=body,
+        **more,
+    )
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long was waited between tries; nothing is waited."""
+    found = []
+    monkeypatch.setattr("backoff._sync.time.sleep", found.append)
+    monkeypatch.setattr("signalroom_singer.pacing.Pacer.pause", lambda *_: None)
+    return found
+
+
+class TestTokens:
+    def test_one_for_all_streams_and_pages(self, make_tap, mautic, sync):
+        tap = make_tap(page_size=20)
+        sync(tap, "contacts", "emails", "email_stats", "lead_lists_leads")
+        # Choosing streams makes a tap anew: one for each.
+        assert mautic.tokens() == 2
+
+    def test_another_before_it_ends(self, make_tap, mautic, sandbox, sync):
+        mautic.access(token_seconds=1)
+        mautic.latency(seconds=0.05)
+        began = time.monotonic()
+        output = sync(make_tap(page_size=10), "contacts")
+        lasted = time.monotonic() - began
+        assert len(output.records["contacts"]) == 300
+        assert lasted > 1.5
+        # Each is used for three quarters of its second, by every request of that time.
+        assert 2 + lasted / 1.1 - 1 <= mautic.tokens() <= 3 + lasted / 0.7
+        refused = [one for one in sandbox.control.requests()["requests"] if one["status"] == 401]
+        assert refused == []
+
+    def test_another_once_one_is_revoked(self, make_tap, mautic, sync):
+        tap = make_tap(page_size=20)
+        _ = tap.streams
+        stream = tap.streams["contacts"]
+        pages = stream.by_id(stream.path, "contacts")
+        found = [row["id"] for row in next(pages)]
+        mautic.revoke()
+        found += [row["id"] for rows in pages for row in rows]
+        assert found == [*range(1, 301)]
+        assert mautic.tokens() == 2
+
+    def test_a_401_that_stays_is_told(self, make_tap, sandbox, sync):
+        tap = make_tap()
+        body = {"errors": [{"message": "denied", "code": 401, "type": "access_denied"}]}
+        refuse(sandbox, 401, body, times=99)
+        output = sync(tap, "contacts", fails=RefusedError)
+        assert "contacts: GET /api/contacts answered 401" in str(output.error)
+        assert "may drop the Authorization header" in str(output.error)
+
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        (
+            ({"oauth_client_secret": "wrong-secret"}, "invalid_client.*Settings > API Credentials"),
+            ({"oauth_client_id": NO_GRANT_ID}, "unauthorized_client.*as an administrator"),
+        ),
+    )
+    def test_refusals(self, make_tap, settings, said):
+        with pytest.raises(TapError, match=said) as caught:
+            make_tap(**settings)
+        assert "wrong-secret" not in str(caught.value)
+        assert CLIENT_SECRET not in str(caught.value)
+
+    def test_an_api_that_is_off(self, make_tap, mautic):
+        mautic.access(api_enabled=False)
+        with pytest.raises(TapError, match=r"api_disabled.*Turn the API on"):
+            make_tap()
+
+    @pytest.mark.parametrize("fault", ("http_503", "html_200", "connection_reset", "empty_200"))
+    def test_what_passes_is_tried_again(self, make_tap, sandbox, sync, fault):
+        sandbox.control.fault(fault, vendor="mautic", match="oauth", times=2)
+        assert sync(make_tap(), "stages").records["stages"]
+
+    @pytest.mark.parametrize("fault", ("http_503", "html_200", "connection_reset"))
+    def test_what_does_not_pass(self, make_tap, sandbox, fault):
+        sandbox.control.fault(fault, vendor="mautic", match="oauth", times=99)
+        with pytest.raises(TapError, match=r"POST /oauth/v2/token .*api_url"):
+            make_tap(max_tries=2)
+
+    def test_a_redirect_is_told(self, make_tap, sandbox):
+        sandbox.control.fault("redirect", vendor="mautic", match="oauth", times=99)
+        with pytest.raises(TapError, match=r"elsewhere.example.com.*set api_url to that"):
+            make_tap()
+
+    def test_a_user_and_a_password(self, make_tap, mautic, sync):
+        assert sync(basic(make_tap), "stages").records["stages"]
+        assert mautic.tokens() == 0
+        mautic.access(basic_enabled=False)
+        with pytest.raises(TapError, match=r"answered 403.*Basic auth, where it is used"):
+            basic(make_tap)
+
+
+class TestLimits:
+    def test_they_are_waited_for(self, make_tap, mautic, sandbox, sync):
+        mautic.limits(per_hour=8, window=2.0)
+        output = sync(make_tap(max_rate_limit_wait=10), "contacts")
+        assert len(output.records["contacts"]) == 300
+        # It stops at the last call that is left, before Mautic says no.
+        assert sandbox.control.requests()["refused"] == 0
+
+    def test_a_429_is_waited_out(self, make_tap, sandbox, sync, waits):
+        tap = make_tap()
+        body = {"errors": [{"code": 429, "message": "You exceeded the rate limit"}]}
+        refuse(sandbox, 429, body, headers={"X-RateLimit-Reset": str(int(time.time()) + 1800)})
+        assert sync(tap, "contacts").records["contacts"]
+        assert [round(wait, -2) for wait in waits] == [1800]
+
+    def test_or_the_next_run_goes_on(self, make_tap, sandbox, sync, waits):
+        tap = make_tap(max_rate_limit_wait=60)
+        body = {"errors": [{"code": 429, "message": "You exceeded the rate limit"}]}
+        headers = {"X-RateLimit-Reset": str(int(time.time()) + 1800)}
+        refuse(sandbox, 429, body, headers=headers, skip=3, times=99)
+        output = sync(tap, "contacts", fails=RetriableAPIError)
+        assert "Raise max_rate_limit_wait" in str(output.error)
+        assert waits == []
+        assert output.state["bookmarks"]["contacts"]["sweep"]["after"] == 100
+        sandbox.control.clear_faults()
+        rest = sync(make_tap(output.state), "contacts")
+        assert [row["id"] for row in rest.records["contacts"]] == [*range(101, 301)]
+
+
+class TestServers:
+    @pytest.mark.parametrize("stream", ("contacts", "email_stats", "emails"))
+    @pytest.mark.parametrize(
+        "fault",
+        (
+            "http_500",
+            "http_502",
+            "http_503",
+            "connection_reset",
+            "cut_body",
+            "truncated_json",
+            "html_200",
+            "empty_200",
+            "null_200",
+        ),
+    )
+    def test_what_passes_is_tried_again(self, make_tap, sandbox, sync, fault, stream):
+        tap = make_tap()
+        sandbox.control.fault(fault, vendor="mautic", match=stream, skip=1, times=2)
+        rows = sync(tap, stream).records[stream]
+        assert len(rows) == {"contacts": 300, "email_stats": 900, "emails": 46}[stream]
+
+    def test_errors_with_a_200(self, make_tap, sandbox, sync):
+        tap = make_tap()
+        body = {"errors": [{"message": "SQLSTATE[40001]: Deadlock found", "code": 1213}]}
+        refuse(sandbox, 200, body, match="email_stats", times=1)
+        assert len(sync(tap, "email_stats").records["email_stats"]) == 900
+        refuse(sandbox, 200, body, match="email_stats", times=99)
+        output = sync(make_tap(max_tries=2), "email_stats", fails=RetriableAPIError)
+        assert "answered 200 with error 1213" in str(output.error)
+
+    @pytest.mark.parametrize("status", (500, 502, 504))
+    def test_pages_that_are_too_much(self, make_tap, mautic, sync, caplog, status):
+        tap = make_tap(page_size=200)
+        mautic.switches(memory_rows=30, memory_status=status)
+        output = sync(tap, "contacts")
+        assert len(output.records["contacts"]) == 300
+        assert "asking for 50 at once" in caplog.text
+        assert "asking for 12 at once" in caplog.text
+        assert "Gave up" not in caplog.text
+
+    def test_a_server_that_is_slow(self, make_tap, sandbox, sync, caplog):
+        tap = make_tap(page_size=100, request_timeout=1)
+        sandbox.control.fault("timeout", vendor="mautic", match="limit=100", seconds=3, times=2)
+        assert len(sync(tap, "contacts").records["contacts"]) == 300
+        assert "asking for 25 at once" in caplog.text
+
+    @pytest.mark.parametrize("fault", ("http_500", "html_200", "connection_reset"))
+    def test_what_does_not_pass_ends_the_run(self, make_tap, sandbox, sync, fault):
+        tap = make_tap(max_tries=2)
+        sandbox.control.fault(fault, vendor="mautic", match="api/contacts", skip=3, times=99)
+        output = sync(tap, "contacts", fails=RetriableAPIError)
+        assert "contacts: GET /api/contacts" in str(output.error)
+        assert output.state["bookmarks"]["contacts"]["sweep"]["after"] == 100
+
+    @pytest.mark.parametrize("body", ({"contacts": None}, {"total": 5}, {"contacts": [1, 2]}))
+    def test_answers_that_are_none(self, make_tap, sandbox, sync, body):
+        tap = make_tap()
+        refuse(sandbox, 200, body, times=99)
+        output = sync(tap, "contacts", fails=TapError)
+        assert "has no 'contacts'" in str(output.error)
+        assert output.records["contacts"] == []
+
+    def test_certificates(self, make_tap, sandbox, tmp_path, caplog):
+        bundle = tmp_path / "ca.pem"
+        bundle.write_text("")
+        assert make_tap(ca_bundle=str(bundle)).http_session.verify == str(bundle)
+        assert make_tap(verify_tls=False).http_session.verify is False
+        assert "verify_tls is off" in caplog.text
+        assert make_tap().http_session.verify is True
+
+    def test_only_reads(self, make_tap):
+        methods = {method for method, _ in make_tap().streams["contacts"].allowed_requests}
+        assert methods == {"GET"}
+
+
+@pytest.mark.parametrize("fault", ("echo_key", "http_401", "redirect", "connection_reset"))
+def test_no_secret_is_in_any_output(make_tap, mautic, sandbox, sync, caplog, fault):
+    caplog.set_level("DEBUG")
+    tap = make_tap(max_tries=2)
+    sandbox.control.fault(fault, vendor="mautic", match="api/", times=99)
+    output = sync(tap, "contacts", fails=Exception)
+    text = str(output.error) + json.dumps(output.messages, default=str)
+    ours = [one.getMessage() for one in caplog.records if not one.name.startswith("urllib3")]
+    for secret in (CLIENT_SECRET, "sandbox-token-"):
+        assert secret not in text
+        assert not any(secret in message for message in ours)
