@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_mautic.auth import Credentials
-    from tap_mautic.queries import Condition
     from tap_mautic.tap import TapMautic
 
 #: Where a page was too much for the server: too slow, or out of memory.
@@ -183,7 +182,7 @@ class MauticStream(HTTPStream[int]):
         path: str,
         key: str,
         params: Mapping[str, Any],
-        conditions: Iterable[Condition] = (),
+        conditions: Iterable[Is] = (),
         *,
         most: int = 5_000,
     ) -> list[Record]:
@@ -245,7 +244,7 @@ class MauticStream(HTTPStream[int]):
         self,
         path: str,
         key: str,
-        conditions: Sequence[Condition] = (),
+        conditions: Sequence[Is] = (),
         *,
         after: int = 0,
         params: Mapping[str, Any] | None = None,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
+from singer_sdk.singerlib import Metadata, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from singer_sdk.helpers.types import Record
+    from singer_sdk.singerlib import CatalogEntry
 
 #: What Mautic calls types; all others are text.
 _TYPES: dict[str, Any] = {
@@ -25,6 +27,10 @@ _USUAL = (
     *("title", "firstname", "lastname", "company", "position", "email", "mobile", "phone"),
     *("address1", "address2", "city", "state", "zipcode", "country"),
 )
+#: Types whose values are not what the column holds.
+_ODD = frozenset({"date", "datetime", "multiselect"})
+#: Fields that are columns of a contact, and that Mautic gives twice.
+_SAME = frozenset({"id", "points", "last_active"})
 #: MySQL's way of writing no date.
 _NO_DATE = "0000-00-00"
 
@@ -36,6 +42,22 @@ class Field:
     alias: str
     kind: str
     label: str
+
+
+def add_new_columns(schema: Mapping[str, Any], entry: CatalogEntry) -> None:
+    """Bring a catalog up to date: Meltano keeps one until the settings change.
+
+    Args:
+        schema: Of the stream, by the fields that there are now.
+        entry: The stream's, changed in place: columns that it does not know are selected.
+    """
+    known = entry.schema.properties or {}
+    for name, column in schema["properties"].items():
+        if name not in known:
+            known[name] = Schema.from_dict(column)
+            entry.metadata["properties", name] = Metadata(
+                inclusion=Metadata.InclusionType.AVAILABLE
+            )
 
 
 class Fields:
@@ -58,15 +80,18 @@ class Fields:
             ]
         )
         self._taken = frozenset(taken)
-        self._kinds = {field.alias: field.kind for field in found}
-        # Some are columns of the record itself: `points`, `last_active`.
-        self._own = [field for field in found if self._column(field.alias) != ""]
+        self._own = [field for field in found if field.alias not in _SAME]
+        self._columns = {field.alias: self._column(field.alias) for field in self._own}
+        #: Columns whose values have to be looked at.
+        self._odd = [
+            (self._columns[field.alias], field.kind) for field in self._own if field.kind in _ODD
+        ]
 
     def properties(self) -> list[th.Property[Any]]:
         """Their columns, by alias."""
         return [
             th.Property(
-                self._column(field.alias),
+                self._columns[field.alias],
                 _TYPES.get(field.kind, th.StringType),
                 description=field.label,
             )
@@ -90,26 +115,21 @@ class Fields:
                 for alias, field in group.items()
                 if isinstance(field, dict)
             }
-        return {
-            column: self._read(alias, value)
+        columns = self._columns
+        found = {
+            columns[alias] if alias in columns else self._column(alias): value
             for alias, value in given.items()
-            if (column := self._column(alias))
+            if alias not in _SAME
         }
+        for column, kind in self._odd:
+            found[column] = _read(kind, found.get(column))
+        return found
 
     def _column(self, alias: str) -> str:
-        """The column of a field; empty where the record itself has it."""
-        if alias in _SAME:
-            return ""
         return f"field_{alias}" if alias in self._taken else alias
 
-    def _read(self, alias: str, value: Any) -> Any:
-        kind = self._kinds.get(alias)
-        if kind == "multiselect" and isinstance(value, str):
-            return [item for item in value.split("|") if item]
-        if kind in {"date", "datetime"} and str(value).startswith(_NO_DATE):
-            return None
-        return value
 
-
-#: Fields that are columns of a contact, and that Mautic gives twice.
-_SAME = frozenset({"id", "points", "last_active"})
+def _read(kind: str, value: Any) -> Any:
+    if kind == "multiselect":
+        return [item for item in value.split("|") if item] if isinstance(value, str) else value
+    return None if str(value).startswith(_NO_DATE) else value

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Is:
     """A condition. Mautic passes over operators that it does not know: write them exactly.
+
+    There is none for one or the other: how Mautic reads such is not the same everywhere.
 
     Attributes:
         column: In snake_case for contacts, companies and tables; in camelCase elsewhere.
@@ -25,22 +27,16 @@ class Is:
     value: str | int = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
-    """Any of several conditions. What it is made of is always in snake_case."""
-
-    conditions: tuple[Is, ...]
-
-
-Condition = Is | Either
-
-
-def where(conditions: Iterable[Condition]) -> dict[str, str]:
+def where(conditions: Iterable[Is]) -> dict[str, str]:
     """Write conditions, all of which must hold, as a query has them."""
     return {
-        name: value
+        f"where[{number}][{name}]": value
         for number, condition in enumerate(conditions)
-        for name, value in _written(condition, f"where[{number}]")
+        for name, value in (
+            ("col", condition.column),
+            ("expr", condition.operator),
+            ("val", str(condition.value)),
+        )
     }
 
 
@@ -61,14 +57,3 @@ def order(columns: Sequence[str], way: str = "ASC") -> dict[str, str]:
 def moment(at: datetime) -> str:
     """A moment as MySQL has it: in UTC, to the second. Databases differ about other forms."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _written(condition: Condition, place: str) -> Iterator[tuple[str, str]]:
-    if isinstance(condition, Either):
-        yield f"{place}[expr]", "orX"
-        for number, one in enumerate(condition.conditions):
-            yield from _written(one, f"{place}[val][{number}]")
-        return
-    yield f"{place}[col]", condition.column
-    yield f"{place}[expr]", condition.operator
-    yield f"{place}[val]", str(condition.value)

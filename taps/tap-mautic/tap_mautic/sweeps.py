@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_mautic.queries import Condition
 
 _SWEEP, _WHOLE = "sweep", "last_whole"
 
@@ -51,7 +50,7 @@ class SweptStream(MauticStream):
     """
 
     @abstractmethod
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
         """What to read, one after the other: each is read by id.
 
         Args:
@@ -96,7 +95,7 @@ class SweptStream(MauticStream):
             state[_WHOLE] = sweep.began
         self.save_bookmark(sweep.began, context)
 
-    def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
+    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
         """Read a step; may run in a thread.
 
         Args:
@@ -144,7 +143,7 @@ class SweptStream(MauticStream):
         return int(rows[0]["id"]) if rows else 0
 
     @staticmethod
-    def _up_to(last: int) -> Condition:
+    def _up_to(last: int) -> Is:
         return Is("id", "lte", last)
 
     def _save(self, sweep: Sweep, context: Context | None) -> None:

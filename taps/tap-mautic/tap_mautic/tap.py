@@ -309,6 +309,12 @@ class TapMautic(SignalRoomTap):
             *(stream(self) for stream in fixed_streams),
         ]
 
+    @override
+    def setup_mapper(self) -> None:
+        # Streams first: they add fields that are newer than the catalog, and maps are made of it.
+        _ = self.streams
+        super().setup_mapper()
+
     def _definitions(self, fields: ContactFields | CompanyFields) -> list[dict[str, Any]] | None:
         try:
             return [row for row in fields.read(None) if row.get("isPublished", True)]

@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from signalroom_singer import RefusedError
 from tap_mautic.client import snake_case
-from tap_mautic.fields import Fields
-from tap_mautic.queries import Either, Is, moment, order
+from tap_mautic.fields import Fields, add_new_columns
+from tap_mautic.queries import Is, moment, order
 from tap_mautic.streams.entities import EntityStream
 from tap_mautic.sweeps import SweptStream
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_mautic.queries import Condition
     from tap_mautic.tap import TapMautic
 
 #: From this version on an edit leaves the date of the last edit as it is
@@ -94,6 +93,8 @@ class Contacts(SweptStream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
+        if entry := catalog.get_stream(self.name):
+            add_new_columns(self.schema, entry)
         super().apply_catalog(catalog)
         # The setting decides, also where the catalog is older than it.
         self._choose_method()
@@ -109,14 +110,14 @@ class Contacts(SweptStream):
         return self._tap.contacts_whole_every
 
     @override
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
         if since is None:
             return [()]
         at = moment(since)
         # Without the second, none that was never edited would be found: its date is null.
-        changed = Either((Is("date_modified", "gte", at), Is("date_added", "gte", at)))
+        changed = [(Is("date_modified", "gte", at),), (Is("date_added", "gte", at),)]
         if self._tap.version < _FROZEN_DATES:
-            return [(changed,)]
+            return changed
         self._edited = self._audited(since)
         if self._edited is None:
             return [()]
@@ -125,7 +126,7 @@ class Contacts(SweptStream):
             self._tap.version,
             len(self._edited),
         )
-        return [(changed,), (_AUDITED,)]
+        return [*changed, (_AUDITED,)]
 
     #: Contacts that the audit log names, by id.
     _edited: list[int] | None = None
@@ -156,7 +157,7 @@ class Contacts(SweptStream):
         return sorted(found)
 
     @override
-    def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
+    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
         if self.config["identified_only"]:
             conditions = (*conditions, Is("date_identified", "isNotNull"))
         if _AUDITED not in conditions:
@@ -210,6 +211,12 @@ class Companies(EntityStream):
         self._fields = Fields(definitions, ("id", "score"))
         schema = th.PropertiesList(*self._columns, *self._fields.properties()).to_dict()
         super().__init__(tap, schema=schema)
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        if entry := catalog.get_stream(self.name):
+            add_new_columns(self.schema, entry)
+        super().apply_catalog(catalog)
 
     @override
     def cleaned(self, row: Record) -> Record:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_mautic.queries import Condition
 
 _PATH = "/api/stats/{}"
 _KEY = "stats"
@@ -81,7 +80,7 @@ class StatsStream(SweptStream):
     #: Days in which rows change without a date.
     changes_for: ClassVar[int] = 1
     #: What rows must be like.
-    conditions: ClassVar[tuple[Condition, ...]] = ()
+    conditions: ClassVar[tuple[Is, ...]] = ()
     table: ClassVar[str] = ""
 
     @property
@@ -95,7 +94,7 @@ class StatsStream(SweptStream):
         return max(timedelta(days=self.changes_for), super().lookback)
 
     @override
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
         first = since or self._tap.start
         dates = self.dates if since else self.dates[:1]
         if first is None:
@@ -107,7 +106,7 @@ class StatsStream(SweptStream):
         return order(["id"], way)
 
     @override
-    def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
+    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
         yield from super().read_step((*conditions, *self.conditions), after)
 
     @override
@@ -149,7 +148,7 @@ class PairStream(MauticStream):
                 if rows := self._ask((*same, Is(names[depth], "gt", last[depth]))):
                     break
 
-    def _ask(self, conditions: Sequence[Condition]) -> list[Record]:
+    def _ask(self, conditions: Sequence[Is]) -> list[Record]:
         return self.ask(self.path, self.key, order(self.record_keys), conditions)
 
 
@@ -174,7 +173,7 @@ class EmailStats(StatsStream):
     )
 
     @override
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
         found = super().steps(since)
         if since is None or not self.config["email_stats_last_opened"]:
             return found
@@ -250,7 +249,7 @@ class CampaignLeadEventLog(StatsStream):
     )
 
     @override
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
         # Planned ones have no date of having been done: by start_date they would be left out.
         return super().steps(since) if since else [()]
 
