@@ -78,8 +78,17 @@ _VALUES = {
 }
 
 
-def _value(alias: str) -> str:
-    return _VALUES.get(alias, f"'{alias} ' || (n % 13)")
+#: Of a field by its type, where it has no value of its own.
+_OF_TYPE = {
+    "number": "round(n * 0.73, 2)",
+    "boolean": "n % 2",
+    "date": "date('2020-01-01', '+' || (n % 900) || ' days')",
+    "datetime": "datetime(:now, '-' || (n % 900) || ' hours')",
+}
+
+
+def _value(alias: str, kind: str) -> str:
+    return _VALUES.get(alias) or _OF_TYPE.get(kind, f"'{alias} ' || (n % 13)")
 
 
 class World:
@@ -124,13 +133,14 @@ class World:
         self._connection.execute("create table lead_tags (lead_id integer, tag text)")
         self.make_contacts(self.contacts)
         aliases = [alias for alias, _, _ in COMPANY_FIELDS]
+        values = [_value(alias, kind) for alias, kind, _ in COMPANY_FIELDS]
         self._connection.execute(
             "create table companies (id integer primary key, score integer, date_modified text, "
             + ", ".join(f'"{alias}"' for alias in aliases)
             + ")"
         )
         self._connection.execute(
-            f"insert into companies select n, n % 50, null, {', '.join(map(_value, aliases))} "
+            f"insert into companies select n, n % 50, null, {', '.join(values)} "
             f"from ({_numbers(_COMPANIES)})"
         )
 
@@ -160,7 +170,9 @@ class World:
             "date_identified": f"iif(n % 10 = 0, null, {added})",
         }
         aliases = {
-            alias: _value(alias) for alias in self.fields if alias not in {*own, "last_active"}
+            alias: _value(alias, kind)
+            for alias, (kind, _) in self.fields.items()
+            if alias not in {*own, "last_active"}
         }
         columns = ", ".join(f'"{name}"' for name in (*own, *aliases))
         values = ", ".join([*own.values(), *aliases.values()])
@@ -183,7 +195,9 @@ class World:
         self.fields[alias] = kind, group
         self._connection.execute(f'alter table leads add column "{alias}"')
         self._connection.execute(
-            f'update leads set "{alias}" = (select {_value(alias)} from (select leads.id as n))'
+            f'update leads set "{alias}" = '
+            f"(select {_value(alias, kind)} from (select leads.id as n))",
+            {"now": self.now()},
         )
 
     def _make_tables(self, rows: int) -> None:
