@@ -80,7 +80,7 @@ def bench_contacts(job):
     count = job.count(CONTACTS)
     seconds, peak, alone = load(job, count)
     name = f"{count:,} contacts of 60 fields"
-    yield result(name, seconds, ("the pages alone", alone), peak, budget=0.4)
+    yield result(name, seconds, ("the pages alone", alone), peak, budget=0.3)
 
 
 def bench_contacts_growth(job):
