@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.singerlib import RecordMessage, SchemaMessage
+from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
 
 CLIENT_ID = "_client_id"
 LOADED_AT = "_loaded_at"
@@ -49,6 +50,10 @@ class SignalRoomStream(Stream):
     Singer specification has it: what was deleted at the vendor can go from the table. The SDK
     sends that message before the records, when nobody knows whether they will all come.
     """
+
+    #: Whether the vendor's side decides which columns there are: then those that are newer than the
+    #: catalog are selected. Meltano keeps a catalog until the settings change.
+    columns_change = False
 
     #: A stream that left rows out, and goes on with others, says no: then none may go.
     is_complete = True
@@ -95,6 +100,18 @@ class SignalRoomStream(Stream):
     def emit_activate_version_messages(self) -> bool:
         # Not before the records; see `_sync_records`.
         return False
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        if self.columns_change and (entry := catalog.get_stream(self.name)):
+            known = entry.schema.properties or {}
+            for name, column in self.schema["properties"].items():
+                if name not in known:
+                    known[name] = Schema.from_dict(column)
+                    entry.metadata["properties", name] = Metadata(
+                        inclusion=Metadata.InclusionType.AVAILABLE
+                    )
+        super().apply_catalog(catalog)
 
     @override
     def _sync_records(

@@ -118,6 +118,12 @@ class SignalRoomTap(Tap):
             super().cb_test(ctx, param, value)
 
     @override
+    def setup_mapper(self) -> None:
+        # Streams first: they add columns that are newer than the catalog, and maps are made of it.
+        _ = self.streams
+        super().setup_mapper()
+
+    @override
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
         if without_traceback not in self.logger.filters:
             self.logger.addFilter(without_traceback)

@@ -135,7 +135,8 @@ class Mautic:
                 client, token = self.access.caller(request.headers.get("Authorization"))
                 if self.switches.version < _SEVEN:
                     headers = self.limits.take(token)
-                headers["Mautic-Version"] = _FULL_VERSION[self.switches.version]
+                if not self.switches.version_hidden:
+                    headers["Mautic-Version"] = _FULL_VERSION[self.switches.version]
                 query = nested(parse_qsl(request.url.query, keep_blank_values=True))
                 return _json(answer(request, query, client), headers=headers)
             except OverLimit as over:

@@ -11,6 +11,8 @@ class Switches:
 
     #: 4 to 7.
     version: int = 5
+    #: Answers do not tell the version.
+    version_hidden: bool = False
     #: Contacts edited, added and deleted with each page of contacts that is read.
     churn: int = 0
     #: "right", "low", "high", or "abc".

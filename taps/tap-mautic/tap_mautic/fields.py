@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
-from singer_sdk.singerlib import Metadata, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from singer_sdk.helpers.types import Record
-    from singer_sdk.singerlib import CatalogEntry
 
 #: What Mautic calls types; all others are text.
 _TYPES: dict[str, Any] = {
@@ -42,22 +40,6 @@ class Field:
     alias: str
     kind: str
     label: str
-
-
-def add_new_columns(schema: Mapping[str, Any], entry: CatalogEntry) -> None:
-    """Bring a catalog up to date: Meltano keeps one until the settings change.
-
-    Args:
-        schema: Of the stream, by the fields that there are now.
-        entry: The stream's, changed in place: columns that it does not know are selected.
-    """
-    known = entry.schema.properties or {}
-    for name, column in schema["properties"].items():
-        if name not in known:
-            known[name] = Schema.from_dict(column)
-            entry.metadata["properties", name] = Metadata(
-                inclusion=Metadata.InclusionType.AVAILABLE
-            )
 
 
 class Fields:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from tap_mautic.client import MauticStream
 
-#: The oldest that has client credentials, where none is told.
-_OLDEST = 4
+#: Where none is told, as behind some proxies: what holds for it does no harm to older ones.
+_NEWEST = 7
 
 
 class TapMautic(SignalRoomTap):
@@ -278,7 +278,8 @@ class TapMautic(SignalRoomTap):
     # What the instance tells of itself
 
     #: Its version, once it has answered.
-    version = _OLDEST
+    version = _NEWEST
+    _told_version = ""
     #: How far its clock is ahead of this machine's.
     _ahead = timedelta()
 
@@ -288,10 +289,11 @@ class TapMautic(SignalRoomTap):
         Args:
             response: Of any request.
         """
-        major = response.headers.get("Mautic-Version", "").partition(".")[0]
-        if major.isdecimal() and int(major) != self.version:
-            self.version = int(major)
-            self.logger.info("Mautic %s", response.headers["Mautic-Version"])
+        told = response.headers.get("Mautic-Version", "")
+        major = told.partition(".")[0]
+        if told != self._told_version and major.isdecimal():
+            self.version, self._told_version = int(major), told
+            self.logger.info("Mautic %s", told)
         if at := server_time(response):
             self._ahead = at - datetime.now(UTC)
 
@@ -308,12 +310,6 @@ class TapMautic(SignalRoomTap):
             Companies(self, self._definitions(CompanyFields(self))),
             *(stream(self) for stream in fixed_streams),
         ]
-
-    @override
-    def setup_mapper(self) -> None:
-        # Streams first: they add fields that are newer than the catalog, and maps are made of it.
-        _ = self.streams
-        super().setup_mapper()
 
     def _definitions(self, fields: ContactFields | CompanyFields) -> list[dict[str, Any]] | None:
         try:

@@ -188,6 +188,16 @@ class TestChanges:
         assert by_id(second)[5]["firstname"] == "Edited"
         assert "its audit log cannot be read: reading all contacts" in caplog.text
 
+    @pytest.mark.parametrize("version", (5, 6))
+    def test_a_version_that_is_not_told(self, make_tap, mautic, sync, version):
+        mautic.switches(version=version, version_hidden=True)
+        first = sync(make_tap(lookback_hours=0), CONTACTS, "emails")
+        assert len(ids(first, "emails")) == len({*ids(first, "emails")}) == 46
+        mautic.now(ahead_seconds=5)
+        mautic.edit(numbers=[5], firstname="Edited")
+        second = sync(make_tap(first.state, lookback_hours=0), CONTACTS)
+        assert {*ids(second)} == {5}
+
     def test_many_edits_on_six(self, make_tap, mautic, sync):
         mautic.switches(version=6)
         first = sync(make_tap(lookback_hours=0), CONTACTS)

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from signalroom_singer import RefusedError
 from tap_mautic.client import snake_case
-from tap_mautic.fields import Fields, add_new_columns
+from tap_mautic.fields import Fields
 from tap_mautic.queries import Is, moment, order
 from tap_mautic.streams.entities import EntityStream
 from tap_mautic.sweeps import SweptStream
@@ -74,6 +74,7 @@ class Contacts(SweptStream):
     """Contacts, with a column for each field."""
 
     name = "contacts"
+    columns_change = True
     path = "/api/contacts"
     key = "contacts"
     primary_keys = ("id",)
@@ -93,8 +94,6 @@ class Contacts(SweptStream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        if entry := catalog.get_stream(self.name):
-            add_new_columns(self.schema, entry)
         super().apply_catalog(catalog)
         # The setting decides, also where the catalog is older than it.
         self._choose_method()
@@ -194,6 +193,7 @@ class Companies(EntityStream):
     """Companies, with a column for each field; Mautic does not tell when they were edited."""
 
     name = "companies"
+    columns_change = True
     path = "/api/companies"
     key = "companies"
     _columns = (
@@ -211,12 +211,6 @@ class Companies(EntityStream):
         self._fields = Fields(definitions, ("id", "score"))
         schema = th.PropertiesList(*self._columns, *self._fields.properties()).to_dict()
         super().__init__(tap, schema=schema)
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        if entry := catalog.get_stream(self.name):
-            add_new_columns(self.schema, entry)
-        super().apply_catalog(catalog)
 
     @override
     def cleaned(self, row: Record) -> Record:

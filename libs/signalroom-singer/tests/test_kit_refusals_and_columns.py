@@ -1,0 +1,123 @@
+"""What a key may not read stops no other stream; columns newer than the catalog are there."""
+
+from __future__ import annotations
+
+import pytest
+from kit_vendor import RowStream, RowTap, answer
+from singer_sdk import typing as th
+
+from signalroom_singer import Refusals, RefusedError, TapError
+
+
+class Refused(RowStream):
+    name = "refused"
+
+    def get_records(self, context):
+        with self._tap.refusals.noted(self, "refused"):
+            yield from self.get()
+
+    def log_sync_costs(self):
+        super().log_sync_costs()
+        self._tap.refusals.end(self.name)
+
+
+class Later(Refused):
+    name = "then"
+
+    def get_records(self, context):
+        yield {"id": 7}
+
+
+class RefusalsTap(RowTap):
+    config_jsonschema = {
+        **RowTap.config_jsonschema,
+        "properties": {
+            **RowTap.config_jsonschema["properties"],
+            **th.PropertiesList(th.Property("on_refusal", th.StringType)).to_dict()["properties"],
+        },
+    }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.refusals = Refusals(self, setting="on_refusal", advice="ask for permission")
+
+    def discover_streams(self):
+        return [Refused(self), Later(self)]
+
+
+@pytest.fixture
+def make(vendor):
+    def make(kind=RefusalsTap, **config):
+        return kind(config={"api_url": vendor.url, "api_key": "key", "max_retry_wait": 0} | config)
+
+    return make
+
+
+def activated(output):
+    return [one["stream"] for one in output.messages if one["type"] == "ACTIVATE_VERSION"]
+
+
+def test_the_others_are_read_and_the_run_fails_at_its_end(vendor, make, sync, caplog):
+    vendor.answers.append(answer(403, b"{}"))
+    output = sync(make(on_refusal="error"), fails=TapError)
+    assert "The key may not read refused:" in str(output.error)
+    assert "ask for permission; or deselect the streams, or set on_refusal to skip" in str(
+        output.error
+    )
+    assert "refused: GET /rows answered 403" in caplog.text
+    assert [row["id"] for row in output.records["then"]] == [7]
+    # Else a loader would take the old rows away.
+    assert activated(output) == ["then"]
+
+
+def test_or_it_does_not(vendor, make, sync):
+    vendor.answers.append(answer(403, b"{}"))
+    output = sync(make(on_refusal="skip"))
+    assert activated(output) == ["then"]
+
+
+def test_another_refusal_ends_it_at_once(vendor, make, sync):
+    vendor.answers.append(answer(401, b"{}"))
+    output = sync(make(on_refusal="skip"), fails=RefusedError)
+    assert "answered 401" in str(output.error)
+
+
+class Growing(RowStream):
+    name = "growing"
+    columns_change = True
+    more = ()
+
+    def __init__(self, tap):
+        names = [th.Property(name, th.StringType) for name in ("name", *self.more)]
+        key = th.Property("id", th.IntegerType, required=True)
+        self.schema = th.PropertiesList(key, *names).to_dict()
+        super().__init__(tap)
+
+    def get_records(self, context):
+        yield {"id": 1, "name": "a", **dict.fromkeys(self.more, "new")}
+
+
+class GrowingTap(RowTap):
+    def discover_streams(self):
+        return [Growing(self)]
+
+
+@pytest.mark.parametrize("changes", (True, False))
+def test_columns_that_are_newer_than_the_catalog(make, sync, monkeypatch, changes):
+    catalog = make(GrowingTap).catalog_dict
+    for entry in catalog["streams"]:
+        for metadata in entry["metadata"]:
+            if [*metadata["breadcrumb"]] == ["properties", "name"]:
+                metadata["metadata"]["selected"] = False
+    monkeypatch.setattr(Growing, "more", ("added",))
+    monkeypatch.setattr(Growing, "columns_change", changes)
+    tap = GrowingTap(config=dict(make(GrowingTap).config), catalog=catalog)
+    output = sync(tap)
+    tap.close()
+    properties = output.schemas["growing"]["schema"]["properties"]
+    assert ("added" in properties) is changes
+    # What was deselected stays so.
+    assert "name" not in properties
+    assert "name" not in output.records["growing"][0]
+    if changes:
+        assert output.records["growing"][0]["added"] == "new"
