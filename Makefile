@@ -40,8 +40,13 @@ test: $(SETUP) ## Every test
 	@$(RUN)pytest $(ARGS)
 
 .PHONY: chaos
-chaos: $(SETUP) ## The long kill tests of the loader: KILLS=120
-	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py $(ARGS)
+chaos: $(SETUP) ## The long kill tests of loader and taps: KILLS=120
+	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py tests/test_kill_and_resume.py $(ARGS)
+
+.PHONY: clickhouse
+clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB
+	@$(UV) sync --locked --quiet --group clickhouse
+	@$(RUN)pytest -n 0 sandbox/tests/clickhouse/test_clickhouse_agrees.py
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy and the other static checks

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import events
 import files
 import loader
 from measure import BIN, HERE, QUICK, Job, growth, result, timed, within
-
-from signalroom_sandbox.server import Control
+from vendors import catalog, sandbox
 
 PERMITTED = 30  # requests a second, by Everflow
 RECORDS = 100_000
@@ -29,46 +26,12 @@ LATENCY = 0.2
 YESTERDAY = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
 
 
-@contextmanager
-def sandbox(*, scale: float = 1, latency: float = 0.0):
-    """A sandbox in a process of its own: it must not share the tap's interpreter."""
-    command = [BIN / "signalroom-sandbox", "--port=0", f"--scale={scale}", f"--latency={latency}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        lines = (line.strip() for line in process.stdout)
-        env = dict(line.split("=", 1) for line in lines_until(lines, "# Stop") if "=" in line)
-        yield env, Control(env["TAP_EVERFLOW_API_URL"].removesuffix("/everflow"))
-        process.terminate()
-
-
-def lines_until(lines, mark):
-    """Lines up to one that begins with a mark."""
-    for line in lines:
-        if line.startswith(mark):
-            return
-        if not line.startswith("#"):
-            yield line
-
-
-def catalog(stream: str, folder: str) -> Path:
-    """A catalog that selects one stream."""
-    env = os.environ | {"TAP_EVERFLOW_API_KEY": "none-needed"}
-    command = [BIN / "tap-everflow", "--config=ENV", "--discover"]
-    found = subprocess.run(command, env=env, capture_output=True, check=True)
-    catalog = json.loads(found.stdout)
-    for entry in catalog["streams"]:
-        for metadata in entry["metadata"]:
-            metadata["metadata"]["selected"] = entry["stream"] == stream
-    path = Path(folder) / f"{stream}.json"
-    path.write_text(json.dumps(catalog))
-    return path
-
-
 def backfill(days: int, folder: str, *, scale: float = 1, latency: float = 0.0, **settings: int):
     """Read conversions; gives wall seconds, peak MB, and the requests' times."""
     with sandbox(scale=scale, latency=latency) as (env, control):
         env |= {f"TAP_EVERFLOW_{name.upper()}": str(value) for name, value in settings.items()}
         env["TAP_EVERFLOW_START_DATE"] = str(YESTERDAY - timedelta(days=days - 1))
-        chosen = catalog("conversions", folder)
+        chosen = catalog("tap-everflow", "conversions", folder, env)
         command = [BIN / "tap-everflow", "--config=ENV", "--catalog", chosen]
         seconds, peak = timed(command, env)
         seen = control.requests()
@@ -119,6 +82,7 @@ BENCHES = {
     "writer": bench_writer,
     **loader.BENCHES,
     **files.BENCHES,
+    **events.BENCHES,
 }
 
 

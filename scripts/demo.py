@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
 LOG = ROOT / ".meltano" / "demo.log"
 ZONE = "America/New_York"
-SCHEMAS = {"tap-everflow": "everflow", "tap-sticky-s3": "s3_exports"}
+SCHEMAS = {"tap-everflow": "everflow", "tap-posthog": "posthog", "tap-sticky-s3": "s3_exports"}
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
@@ -39,8 +39,11 @@ def main() -> int:
     yesterday = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
     start = yesterday - timedelta(days=89)
     with SandboxServer() as sandbox:
-        settings = sandbox.dotenv | {"TAP_EVERFLOW_START_DATE": start.isoformat()}
-        _say(f"The stand-ins of Everflow and S3 listen at {sandbox.url}")
+        settings = sandbox.dotenv | {
+            "TAP_EVERFLOW_START_DATE": start.isoformat(),
+            "TAP_POSTHOG_START_DATE": (yesterday - timedelta(days=29)).isoformat(),
+        }
+        _say(f"The stand-ins of Everflow, PostHog and S3 listen at {sandbox.url}")
         _forget()
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
@@ -48,6 +51,7 @@ def main() -> int:
             for tap in SCHEMAS:
                 _say(f"Run {number}: meltano run {tap} target-postgres   (up to {end})")
                 settings["TAP_EVERFLOW_END_DATE"] = end.isoformat()
+                settings["TAP_POSTHOG_END_DATE"] = end.isoformat()
                 # Files are dated by UTC's days: the second run takes whatever there is.
                 last = end if number == 1 else date.max
                 settings["TAP_STICKY_S3_FILE_DATE_TO"] = last.isoformat()
@@ -60,7 +64,9 @@ def main() -> int:
                 sandbox.control.restate(restated, ZONE, percent=90)
                 _say(f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue,")
                 sandbox.control.s3.export("orders-create", start, 200)
-                _say(f"and Sticky.io delivers the orders of {start}, late.")
+                _say(f"Sticky.io delivers the orders of {start}, late,")
+                sandbox.control.posthog.events(events=[{"timestamp": f"{end}T12:00:00Z"}] * 5)
+                _say(f"and five events of {end} come to PostHog.")
         _report(*tables.values())
         agrees = _compare(sandbox, start, yesterday)
     sys.stdout.write(
@@ -150,17 +156,22 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
         orders = connection.execute(
             "select count(*), sum(total_amount::numeric) from s3_exports.orders_create"
         ).fetchone()
+        events = connection.execute("select count(*) from posthog.events").fetchone()
     totals = sandbox.control.totals(start, end, ZONE)["totals"]
     files = sandbox.control.s3.totals("orders-create/")
+    span = {"start": str(end - timedelta(days=29)), "end": str(end + timedelta(days=1))}
     names = ("clicks", "conversions", "payout", "revenue")
     rows = [
         *((f"daily_stats {name}", totals[name]) for name in names),
         ("orders_create rows", files["rows"]),
         ("orders_create revenue", files["revenue"]),
+        ("events", sandbox.control.posthog.totals(**span)["count"]),
     ]
     agrees = True
     sys.stdout.write(f"\n{'':24} {'loaded':>16} {'at the vendor':>16}\n")
-    for (name, expected), value in zip(rows, [*(stats or ()), *(orders or ())], strict=True):
+    for (name, expected), value in zip(
+        rows, [*(stats or ()), *(orders or ()), *(events or ())], strict=True
+    ):
         same = str(value) == str(expected)
         agrees &= same
         sys.stdout.write(f"{name:24} {value:>16} {expected:>16} {'' if same else '  DIFFERS'}\n")

@@ -23,6 +23,11 @@ ROOT = Path(__file__).parents[1]
 #: The environment variables of the pipeline that SignalRoom replaces: they go on working.
 LEGACY_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "tap-everflow": {"api_key": ("EVERFLOW_API_KEY",), "api_url": ("EVERFLOW_BASE_URL",)},
+    "tap-posthog": {
+        "api_key": ("POSTHOG_API_KEY",),
+        "api_url": ("POSTHOG_HOST",),
+        "project_id": ("POSTHOG_PROJECT_ID",),
+    },
     "tap-sticky-s3": {
         "bucket": ("S3_BUCKET_NAME",),
         "prefixes": ("S3_PREFIXES",),

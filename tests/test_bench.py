@@ -12,7 +12,7 @@ from e2e import ROOT, clean_env
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("name", ("load-batch", "pipe", "files-growth"))
+@pytest.mark.parametrize("name", ("load-batch", "pipe", "files-growth", "events"))
 def test_a_benchmark_runs(name):
     done = subprocess.run(
         [sys.executable, ROOT / "bench/run.py", "--quick", name],
@@ -22,4 +22,4 @@ def test_a_benchmark_runs(name):
         env=clean_env(),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search("plain COPY|stock target|6 files", done.stdout)
+    assert re.search("plain COPY|stock target|6 files|queries a minute", done.stdout)

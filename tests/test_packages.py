@@ -8,7 +8,13 @@ import sys
 import pytest
 from e2e import BIN, ROOT, clean_env, run
 
-PACKAGES = ("signalroom-singer", "signalroom-target-postgres", "tap-everflow", "tap-sticky-s3")
+PACKAGES = (
+    "signalroom-singer",
+    "signalroom-target-postgres",
+    "tap-everflow",
+    "tap-posthog",
+    "tap-sticky-s3",
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,15 @@ def test_the_tap_of_files_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
     streams = [message["stream"] for message in messages if message["type"] == "RECORD"]
     assert streams.count("orders_create") == 14 * 120
     assert messages[-1]["type"] == "STATE"
+
+
+def test_the_tap_of_events_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
+    tap = installed("tap-posthog", wheels, tmp_path)
+    synced = run(tap, "--config=ENV", env=clean_env() | sandbox.dotenv, cwd=tmp_path)
+    messages = [json.loads(line) for line in synced.splitlines()]
+    streams = [message["stream"] for message in messages if message["type"] == "RECORD"]
+    assert streams.count("events") > 5_000
+    assert streams.count("feature_flags") == 230
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -31,16 +31,19 @@ def extractors():
 
 def test_meltano_deselects_what_the_tap_deselects():
     from tap_everflow.streams import fixed_streams  # noqa: PLC0415
+    from tap_posthog.streams import all_streams  # noqa: PLC0415
 
-    off = {f"!{stream.name}.*" for stream in fixed_streams if not stream.selected_by_default}
-    assert set(extractors()["tap-everflow"]["select"]) == {"*.*"} | off
+    for tap, streams in (("tap-everflow", fixed_streams), ("tap-posthog", all_streams)):
+        off = {f"!{stream.name}.*" for stream in streams if not stream.selected_by_default}
+        assert set(extractors()[tap]["select"]) == {"*.*"} | off
 
 
 def test_meltano_knows_the_capabilities_of_the_taps():
     from tap_everflow.tap import TapEverflow  # noqa: PLC0415
+    from tap_posthog.tap import TapPostHog  # noqa: PLC0415
     from tap_sticky_s3.tap import TapStickyS3  # noqa: PLC0415
 
-    for tap in (TapEverflow, TapStickyS3):
+    for tap in (TapEverflow, TapPostHog, TapStickyS3):
         # Meltano's word for --test is none of the SDK's; ACTIVATE_VERSION is the loader's business.
         offered = {str(item) for item in tap.capabilities} - {"activate-version"}
         assert set(extractors()[tap.name]["capabilities"]) == offered | {"test"}

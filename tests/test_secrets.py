@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from e2e import KEY
 
@@ -32,6 +34,7 @@ THROUGH_MELTANO = ("echo_key", "connection_reset")
 def test_the_key_is_in_no_output(project, sandbox, fault):
     sandbox.control.fault(fault, times=99, match="networks/offers", **FAULTS[fault])
     env = {
+        "TAP_EVERFLOW_START_DATE": datetime.now(UTC).date().isoformat(),
         "TAP_EVERFLOW_MAX_TRIES": "2",
         "TAP_EVERFLOW_MAX_RETRY_WAIT": "0",
         "TAP_EVERFLOW_REQUEST_TIMEOUT": "1",

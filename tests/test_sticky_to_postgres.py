@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from e2e import new_database, new_project
+from e2e import kill, new_database, new_project
 
 pytestmark = pytest.mark.e2e
 
@@ -133,49 +131,15 @@ def test_a_wrong_key_is_said_in_a_sentence(project):
     assert "Traceback" not in output
 
 
-@pytest.fixture(scope="module")
-def backfill(postgres, sandbox_server, meltano_template, tmp_path_factory):
-    """Fills the bucket with 20 files; says how long a run takes, and the table it gives."""
-    sandbox_server.control.reset()
-
-    def fill():
-        s3 = sandbox_server.control.s3
-        s3.clear()
-        for number in range(20):
-            s3.export("orders-create", FIRST + timedelta(days=number), 1000)
-
-    fill()
-    folder = tmp_path_factory.mktemp("uninterrupted") / "project"
-    with new_database(postgres) as database:
-        project = new_project(folder, meltano_template, sandbox_server, database)
-        began = time.monotonic()
-        project.load(tap=TAP)
-        seconds = time.monotonic() - began
-        return fill, seconds, database.contents(ORDERS)
-
-
-@pytest.mark.parametrize("batched", (True, False), ids=("batches", "records"))
-@pytest.mark.parametrize("seed", range(5))
-def test_sigkill_at_a_random_point(project, database, backfill, seed, batched):
-    fill, seconds, expected = backfill
-    fill()
-    assert len(expected) == 20_000
-    env = {} if batched else {"TAP_STICKY_S3_BATCH_CONFIG": "{}"}
-    # Starting takes the first half of such a run, or more.
-    delay = random.Random(f"{seed}{batched}").uniform(seconds * 0.4, seconds)
-    project.kill_load(tap=TAP, after=delay, **env)
-    project.load(tap=TAP, **env)
-    assert database.contents(ORDERS) == expected, f"killed after {delay:.2f} s"
-
-
-def test_a_killed_run_goes_on_with_the_file_at_which_it_stopped(project, backfill, database):
-    fill, _, _ = backfill
-    fill()
+def test_a_killed_run_goes_on_with_the_file_at_which_it_stopped(project, s3):
+    s3.clear()
+    for number in range(20):
+        s3.export("orders-create", FIRST + timedelta(days=number), 1000)
     with project.start_load(tap=TAP) as process:
         for line in process.stdout:
             saved = project.saved_bookmarks(STATE_ID) if "Loaded 1000 records" in line else {}
             if len(saved.get("orders_create", {}).get("files", ())) >= 6:
-                project.kill(process)
+                kill(process)
                 break
         process.communicate()
     assert 0 < read(project.load(tap=TAP))["orders-create"] <= 14

@@ -12,6 +12,7 @@ from signalroom_sandbox.control import control_app
 from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
 from signalroom_sandbox.journal import Journal
+from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, PostHog
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
 
 if TYPE_CHECKING:
@@ -29,11 +30,17 @@ class Sandbox:
     journal: Journal = field(default_factory=Journal)
     everflow: Everflow = field(init=False)
     s3: StickyS3 = field(init=False)
+    posthog: PostHog = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
-        self.everflow.latency = self.s3.latency = self.latency
+        self.posthog = PostHog(seed=self.seed, scale=self.scale)
+        self._slow_down()
+
+    def _slow_down(self) -> None:
+        for vendor in (self.everflow, self.s3, self.posthog):
+            vendor.latency = self.latency
 
     def reset(self) -> None:
         """Undo everything that was changed from outside."""
@@ -41,11 +48,17 @@ class Sandbox:
         self.journal.entries.clear()
         self.everflow.reset()
         self.s3.reset()
-        self.everflow.latency = self.s3.latency = self.latency
+        self.posthog.reset()
+        self._slow_down()
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
-        others = Starlette(routes=[Mount("/everflow", self.everflow.app())])
+        others = Starlette(
+            routes=[
+                Mount("/everflow", self.everflow.app()),
+                Mount("/posthog", self.posthog.app()),
+            ]
+        )
 
         async def vendors(scope: Scope, receive: Receive, send: Send) -> None:
             first = scope.get("path", "").split("/")[1:2]
@@ -73,6 +86,9 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
     return {
         "TAP_EVERFLOW_API_URL": f"{url}/everflow",
         "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
+        "TAP_POSTHOG_API_URL": f"{url}/posthog",
+        "TAP_POSTHOG_API_KEY": PERSONAL_KEY,
+        "TAP_POSTHOG_PROJECT_ID": str(PROJECT),
         "TAP_STICKY_S3_ENDPOINT_URL": f"{url}/s3",
         "TAP_STICKY_S3_BUCKET": bucket,
         "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": ACCESS_KEY,

@@ -24,10 +24,13 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=float(env.get("SANDBOX_SCALE", "1")))
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
     given = parser.parse_args()
-    listener = socket.socket()
+    # Of TCP by name: else asyncio takes no delay off it, and each answer waits 40 ms.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, given.port))
+        # Before it says so: whoever reads it may ask at once.
+        listener.listen()
     except OSError as error:
         sys.stderr.write(
             f"Port {given.port} cannot be used ({error.strerror}): another sandbox may be running. "

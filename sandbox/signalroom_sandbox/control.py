@@ -18,6 +18,7 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
+from signalroom_sandbox.posthog.control import Actions as PostHogActions
 from signalroom_sandbox.sticky_s3.control import Actions
 from signalroom_sandbox.sticky_s3.control import act as act_on_s3
 
@@ -69,12 +70,21 @@ def control_app(sandbox: Sandbox) -> Starlette:
             route("GET", "/everflow/conversions", control.conversions),
             route("GET", "/everflow/clicks", control.clicks),
             *(
+                route("POST", f"/posthog/{action}", partial(_act_on_posthog, sandbox, action))
+                for action in vars(PostHogActions)
+                if not action.startswith("_")
+            ),
+            *(
                 route("POST", f"/s3/{action}", partial(act_on_s3, sandbox.s3, action))
                 for action in vars(Actions)
                 if not action.startswith("_")
             ),
         ]
     )
+
+
+def _act_on_posthog(sandbox: Sandbox, action: str, given: dict[str, Any]) -> Any:
+    return getattr(PostHogActions(sandbox.posthog), action)(**given)
 
 
 class _Control:
@@ -88,6 +98,7 @@ class _Control:
         further = timedelta(seconds=given["advance_seconds"])
         self._sandbox.everflow.world.ahead += further
         self._sandbox.s3.access.ahead += further
+        self._sandbox.posthog.world.ahead += further
 
     def latency(self, given: dict[str, Any]) -> None:
         self._sandbox.everflow.latency = float(given["seconds"])

@@ -128,6 +128,12 @@ def _body(status: int, body: bytes, kind: bytes = b"application/json") -> Any:
     return act
 
 
+async def _as_told(_: ASGIApp, __: Scope, receive: Receive, send: Send, params: _Params) -> None:
+    await _drain(receive)
+    headers = [(name.encode(), str(value).encode()) for name, value in params["headers"].items()]
+    await _answer(send, params["status"], msgspec.json.encode(params["body"]), [*_JSON, *headers])
+
+
 async def _echo_key(
     _: ASGIApp, scope: Scope, receive: Receive, send: Send, params: _Params
 ) -> None:
@@ -207,6 +213,7 @@ async def _drain(receive: Receive) -> None:
 
 #: Every fault by its name.
 FAULTS: dict[str, Any] = {
+    "answer": _as_told,
     "bigquery_429": _status(429, "Big Query usage is above limit"),
     "connection_reset": _connection_reset,
     "cut_body": _changing("cut"),

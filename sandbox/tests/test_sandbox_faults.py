@@ -19,6 +19,8 @@ from signalroom_sandbox.everflow import NETWORK_KEY
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.faults import FAULTS
+from signalroom_sandbox.posthog.limits import Limits as PostHogLimits
+from signalroom_sandbox.posthog.switches import Switches as PostHogSwitches
 from signalroom_sandbox.server import ControlError
 from signalroom_sandbox.sticky_s3.answers import FAULTS as S3_FAULTS
 
@@ -81,7 +83,7 @@ RAISED = {
 
 
 def test_all_faults_are_tested():
-    assert sorted([*ANSWERED, *RAISED, *S3_FAULTS]) == sorted(FAULTS)
+    assert sorted(["answer", *ANSWERED, *RAISED, *S3_FAULTS]) == sorted(FAULTS)
 
 
 @pytest.mark.parametrize("fault", ANSWERED)
@@ -92,6 +94,13 @@ def test_a_fault_that_is_answered(control, get, fault):
     assert response.status_code == status
     assert said in response.text
     assert get().json()["name"] == "Sandbox network"
+
+
+def test_an_answer_as_it_is_told(control, get):
+    control.fault("answer", status=418, headers={"X-Pot": "tea"}, body={"short": "stout"})
+    response = get()
+    assert (response.status_code, response.json()) == (418, {"short": "stout"})
+    assert response.headers["X-Pot"] == "tea"
 
 
 @pytest.mark.parametrize("fault", RAISED)
@@ -237,11 +246,14 @@ def test_the_command_prints_the_environment():
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(9)]
+            lines = [process.stdout.readline().strip() for _ in range(12)]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
             assert sorted(told) == [
                 "TAP_EVERFLOW_API_KEY",
                 "TAP_EVERFLOW_API_URL",
+                "TAP_POSTHOG_API_KEY",
+                "TAP_POSTHOG_API_URL",
+                "TAP_POSTHOG_PROJECT_ID",
                 "TAP_STICKY_S3_AWS_ACCESS_KEY_ID",
                 "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY",
                 "TAP_STICKY_S3_BUCKET",
@@ -290,7 +302,15 @@ def test_the_readme_names_the_faults():
     assert list(table("Faults")) == sorted(FAULTS)
 
 
-@pytest.mark.parametrize(("title", "kind"), (("Switches", Switches), ("Limits", Limits)))
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    (
+        ("Switches", Switches),
+        ("Limits", Limits),
+        ("Switches of PostHog", PostHogSwitches),
+        ("Limits of PostHog", PostHogLimits),
+    ),
+)
 def test_the_readme_names_the_settings_and_their_defaults(title, kind):
     settings = {item.name: repr(item.default) for item in fields(kind) if item.init}
     assert table(title) == settings

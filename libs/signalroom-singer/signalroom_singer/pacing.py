@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,11 @@ from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_logger = logging.getLogger(__name__)
+#: Seconds to wait without a word.
+_PATIENCE = 15
 
 
 class Pacer:
@@ -49,7 +55,8 @@ class Pacer:
             if limit
         ]
         # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
-        self._limiter = Limiter(InMemoryBucket(rates), buffer_ms=1) if rates else None
+        self._limiter = Limiter(InMemoryBucket(_binding(rates)), buffer_ms=1) if rates else None
+        self._longest = max((rate.interval for rate in rates), default=0) / 1000
         self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
         self._lock = threading.Lock()
         self._resume_at = 0.0
@@ -71,8 +78,29 @@ class Pacer:
                 held.enter_context(self._slots)
             while (pause := self._resume_at - time.monotonic()) > 0:
                 time.sleep(pause)
-            if self._limiter:
+            if self._limiter and not self._limiter.try_acquire("requests", timeout=_PATIENCE):
+                _logger.info(
+                    "Waiting for a turn, so as not to pass the limit of requests: up to %.0f s",
+                    self._longest,
+                )
                 self._limiter.try_acquire("requests")
             if self._within:
                 held.enter_context(self._within.turn())
             yield
+
+
+def _binding(rates: list[Rate]) -> list[Rate]:
+    """Those that can ever hold a request back; the library refuses the others.
+
+    Args:
+        rates: By rising interval.
+    """
+    kept: list[Rate] = []
+    for rate in rates:
+        # As few in an hour as in a minute: then the minute's says nothing.
+        while kept and kept[-1].limit >= rate.limit:
+            kept.pop()
+        # More in an hour than sixty minutes give: then the hour's says nothing.
+        if not kept or rate.limit / rate.interval < kept[-1].limit / kept[-1].interval:
+            kept.append(rate)
+    return kept

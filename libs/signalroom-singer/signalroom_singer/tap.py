@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -122,7 +122,20 @@ class SignalRoomTap(Tap):
         if without_traceback not in self.logger.filters:
             self.logger.addFilter(without_traceback)
         # A setting that is null is one that was not made: its default applies.
-        self._config = {name: value for name, value in self._config.items() if value is not None}
+        self._config = {
+            name: self._as_number(name, value)
+            for name, value in self._config.items()
+            if value is not None
+        }
         # The first moment the settings are known: an error about one may quote its value.
         protect(secret_values(type(self).config_jsonschema, dict(self._config)))
         return super()._validate_config(*args, **kwargs)
+
+    @classmethod
+    def _as_number(cls, setting: str, value: Any) -> Any:
+        """A number where the environment has text: the SDK reads whole ones only."""
+        declared = cls.config_jsonschema.get("properties", {}).get(setting, {})
+        if isinstance(value, str) and "number" in declared.get("type", ()):
+            with suppress(ValueError):  # for validation to say
+                return float(value)
+        return value

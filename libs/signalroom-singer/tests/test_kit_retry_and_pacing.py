@@ -102,3 +102,42 @@ def test_a_pause_holds_everyone_back():
     started = time.monotonic()
     with pacer.turn():
         assert time.monotonic() - started >= 0.19
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    (
+        # The hour's alone holds back, or the minute's alone.
+        ({"per_minute": 230, "per_hour": 3}, 3600),
+        ({"per_minute": 3, "per_hour": 3}, 3600),
+        ({"per_minute": 3, "per_hour": 1000}, 60),
+        ({"per_second": 1000, "per_minute": 3, "per_hour": 100}, 60),
+    ),
+)
+def test_limits_of_which_some_say_nothing(limits, seconds, monkeypatch):
+    pacer = Pacer(**limits)
+    for _ in range(3):
+        with pacer.turn():
+            pass
+    slept = []
+
+    def sleep(wait):
+        slept.append(wait)
+        raise InterruptedError
+
+    monkeypatch.setattr("signalroom_singer.pacing._PATIENCE", -1)
+    monkeypatch.setattr("pyrate_limiter.limiter.sleep", sleep)
+    with pytest.raises(InterruptedError), pacer.turn():
+        pass
+    assert seconds - 5 < slept[0] <= seconds + 1
+
+
+def test_a_long_wait_is_told(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("signalroom_singer.pacing._PATIENCE", 0.05)
+    pacer = Pacer(per_second=1)
+    for _ in range(2):
+        with pacer.turn():
+            pass
+    assert "Waiting for a turn" in caplog.text
+    assert "up to 1 s" in caplog.text

@@ -99,7 +99,7 @@ class TestCutReports:
 
     @pytest.mark.parametrize(
         ("affiliates", "offers", "told"),
-        ((100, 100, True), (100, 100, False), (73, 137, True), (200, 60, False)),
+        ((20, 500, True), (20, 500, False), (73, 137, True), (20, 600, False)),
         ids=("10,000 rows", "10,000 rows untold", "10,001 rows", "12,000 rows untold"),
     )
     def test_a_cut_day_is_read_by_affiliate(

@@ -152,6 +152,8 @@ def _kind(types: set[str], type_: str) -> Kind:
         return QUOTED_NUMBER
     if held == "integer" and "string" in types:
         return ANY_TEXT  # an x-sql-datatype; the server reads it
+    if held == "array" and type_.lower().startswith("json"):
+        return JSON_ARRAY
     return _KINDS.get(held, ANY_TEXT)
 
 
@@ -300,27 +302,29 @@ def _hex(value: str | bytes | None) -> str | None:
     return f"\\x{value.hex()}"
 
 
-def _as_array_literals(array: pa.Array) -> pa.Array:
+def _as_array_literals(array: pa.Array, *, json_elements: bool = False) -> pa.Array:
     values = array.to_pylist()
     if _is_text(array.type):
         values = [value if value is None else msgspec.json.decode(value) for value in values]
-    return pa.array([_array_literal(value) for value in values], pa.string())
+    literals = [_array_literal(value, json_elements=json_elements) for value in values]
+    return pa.array(literals, pa.string())
 
 
-def _array_literal(value: object) -> str | None:
+def _array_literal(value: object, *, json_elements: bool) -> str | None:
     """A list in PostgreSQL's own form, ``{"a","b",NULL}``."""
     if value is None:
         return None
     if not isinstance(value, list):
         msg = f"expected an array, got {type(value).__name__}"
         raise ValueError(msg)  # noqa: TRY004 - one kind of error for what does not fit
-    return f"{{{','.join(map(_array_element, value))}}}"
+    return f"{{{','.join(_array_element(one, as_json=json_elements) for one in value)}}}"
 
 
-def _array_element(value: object) -> str:
+def _array_element(value: object, *, as_json: bool) -> str:
     if value is None:
         return "NULL"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    is_plain = isinstance(value, str) and not as_json
+    text = str(value) if is_plain else json.dumps(value, ensure_ascii=False)
     return '"{}"'.format(_ARRAY_SPECIAL.sub(r"\\\g<0>", text))
 
 
@@ -348,6 +352,12 @@ TEXT = Kind("a text", str, _strings, _as_text)
 ANY_TEXT = Kind("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_text)
 JSON_SCALAR = Kind("a value", Raw, _raw_texts, _as_encoded)
 QUOTED_NUMBER = Kind("a number", Raw, _quoted_numbers, _as_numbers)
+JSON_ARRAY = Kind(
+    "an array",
+    Raw,
+    lambda values: _as_array_literals(_raw_texts(values), json_elements=True),
+    lambda array: _as_array_literals(array, json_elements=True),
+)
 _KINDS = {
     "text": ANY_TEXT,
     "other": ANY_TEXT,

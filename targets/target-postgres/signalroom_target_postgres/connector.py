@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from signalroom_target_postgres.connection import explain, is_passing, read_url
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
-from signalroom_target_postgres.refusals import explain_refusal
+from signalroom_target_postgres.refusals import explain_refusal, is_unclear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +40,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Of what others did at the same time; the next try is likely to pass.
 _COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure)
 _MOST_COLLISIONS = 10
+#: So many errors without a word of the server's are taken for a lost connection.
+_MOST_UNCLEAR = 3
 
 
 class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock target is untyped
@@ -109,7 +111,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             ConnectionFailedError: If the server does not come back in time.
             LoadError: If the server refused it.
         """
-        collisions = 0
+        collisions = unclear = 0
         attempt = _Attempt(work, repeatable=repeatable)
         while True:
             try:
@@ -122,7 +124,11 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
                         if isinstance(error, _COLLISIONS) and collisions < _MOST_COLLISIONS:
                             collisions += 1
                             continue
-                        if not (driver.closed or driver.broken):
+                        # A server that dies while it is sent to: the driver knows it a moment
+                        # later, and the error has no code of the server's.
+                        unclear += is_unclear(error)
+                        gone = driver.closed or driver.broken
+                        if not gone and not (is_unclear(error) and unclear <= _MOST_UNCLEAR):
                             raise LoadError(explain_refusal(error)) from error
                         connection.invalidate()
             except ConnectionFailedError as error:

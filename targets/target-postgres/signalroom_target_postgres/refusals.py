@@ -53,6 +53,18 @@ _ADVICE: tuple[tuple[Any, str], ...] = (
 )
 
 
+def is_unclear(error: psycopg.Error) -> bool:
+    """Whether an error is not the server's: it has no code, and is no mistake in what was sent.
+
+    Args:
+        error: The driver's error.
+    """
+    kind = type(error)
+    return error.sqlstate is None and (
+        kind is psycopg.DatabaseError or issubclass(kind, psycopg.OperationalError)
+    )
+
+
 def explain_refusal(error: psycopg.Error) -> str:
     """Say in a sentence why the server refused a statement, and what to do.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -60,14 +61,16 @@ class StateQueue:
         Args:
             state: Its JSON.
         """
-        # Where nothing became uncommitted in between, the earlier state can only go together
-        # with this one, so it need not be kept.
-        if self._waiting and not any(
-            oldest > self._waiting[-1][0] for oldest in self._oldest.values()
-        ):
-            self._waiting.pop()
         self._clock += 1
         self._waiting.append((self._clock, state))
+        # Where nothing is uncommitted between two, the earlier state can only go together with
+        # the later one, so it need not be kept: there are never more than streams, and one.
+        kept = [
+            earlier
+            for earlier, later in pairwise(self._waiting)
+            if any(earlier[0] < oldest < later[0] for oldest in self._oldest.values())
+        ]
+        self._waiting = deque([*kept, self._waiting[-1]])
 
     def due(self) -> str | None:
         """Take the latest state that may be passed on.

@@ -50,6 +50,28 @@ class TestLostConnections:
         assert "The connection to PostgreSQL was lost" in caplog.text
         assert "PostgreSQL is back" in caplog.text
 
+    @pytest.mark.parametrize("kind", (psycopg.OperationalError, psycopg.DatabaseError))
+    def test_a_dying_server_that_the_driver_still_believes_in(self, warehouse, caplog, kind):
+        failed = []
+
+        def fail(*_):
+            if len(failed) < 2:
+                failed.append(True)
+                raise kind(CLOSED)
+
+        with during_copy(fail):
+            warehouse.load(STREAM, *(record(id=n) for n in range(10)))
+        assert len(failed) == 2
+        assert len(warehouse.rows()) == 10
+        assert "The connection to PostgreSQL was lost" in caplog.text
+
+    def test_one_that_goes_on_like_this_is_an_error(self, warehouse):
+        def fail(*_):
+            raise psycopg.OperationalError(CLOSED)
+
+        with during_copy(fail), pytest.raises(LoadError, match="closed the connection"):
+            warehouse.load(STREAM, record(id=1))
+
     def test_a_commit_without_an_answer_is_asked_about(self, warehouse, monkeypatch):
         """Rows without a key would be doubled if it was simply done again."""
         lost = []

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warehouse import lines, record, schema, state
 
@@ -24,6 +24,12 @@ PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
 
 
 @settings(max_examples=300)
+# A stream that is committed again and again while another is not: once this kept each state.
+@example(
+    [("record", "c"), ("state", "")]
+    + [("record", "a"), ("state", ""), ("commit", "a")] * 9
+    + [("record", "b"), ("state", "")]
+)
 @given(
     st.lists(
         st.one_of(

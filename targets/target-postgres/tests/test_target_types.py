@@ -77,6 +77,12 @@ def one(warehouse, **values):
             "text[]",
             ['a"b', "c,d", "", "NULL", None],
         ),
+        (
+            {"type": ["array", "null"], "items": {}},
+            ["a", 'b"', 1, {"c": "d"}, None],
+            "jsonb[]",
+            ["a", 'b"', 1, {"c": "d"}, None],
+        ),
         ({"type": ["array", "null"], "items": {"type": "integer"}}, [1, 2], "bigint[]", [1, 2]),
         (
             {"type": ["array", "null"], "items": {"type": "object"}},

@@ -1,0 +1,115 @@
+"""PostHog's refusals, and who may read what: https://posthog.com/docs/api."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT
+
+PERSONAL_KEY = "phx_sandbox-posthog-personal-key"
+#: Of another person, who may only read events and flags.
+LIMITED_KEY = "phx_sandbox-posthog-limited-key"
+#: Restricted to one project: endpoints that are not below a project refuse it.
+SCOPED_KEY = "phx_sandbox-posthog-scoped-key"
+#: For sending events, not for reading them.
+PROJECT_KEY = "phc_sandbox-posthog-project-key"
+
+_TYPES = {
+    401: "authentication_error",
+    403: "authentication_error",
+    404: "invalid_request",
+    405: "invalid_request",
+    429: "throttled_error",
+    400: "validation_error",
+}
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
+    """An answer with PostHog's body for errors.
+
+    Args:
+        status: HTTP status code.
+        code: PostHog's word for it.
+        detail: PostHog's sentence.
+        retry_after: Seconds, where it tells them.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = {
+            "type": _TYPES.get(status, "server_error"),
+            "code": code,
+            "detail": detail,
+            "attr": None,
+        }
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        if status == 401:  # noqa: PLR2004
+            self.headers["WWW-Authenticate"] = "Bearer"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A personal API key.
+
+    Attributes:
+        scopes: What it may read; ``*`` is everything.
+        projects: Those it is restricted to; none if it is not.
+        reads: Those whose data it can see at all.
+    """
+
+    scopes: tuple[str, ...] = ("*",)
+    projects: tuple[int, ...] = ()
+    reads: tuple[int, ...] = (PROJECT, SECOND_PROJECT)
+
+
+KEYS = {
+    PERSONAL_KEY: Key(),
+    LIMITED_KEY: Key(scopes=("query:read", "feature_flag:write", "project:read")),
+    SCOPED_KEY: Key(projects=(PROJECT,)),
+}
+
+
+def key_of(authorization: str | None, keys: dict[str, Key]) -> Key:
+    """Look a key up.
+
+    Args:
+        authorization: The header.
+        keys: The keys there are.
+
+    Raises:
+        Refusal: There is none.
+    """
+    kind, _, given = (authorization or "").partition(" ")
+    if kind != "Bearer" or not given:
+        raise Refusal(401, "not_authenticated", "Authentication credentials were not provided.")
+    if given not in keys:
+        raise Refusal(
+            401,
+            "authentication_failed",
+            "Personal API key found in request Authorization header is invalid.",
+        )
+    return keys[given]
+
+
+def check(key: Key, scope: str | None, project: int | None) -> None:
+    """Refuse what a key may not read.
+
+    Args:
+        key: Whose request it is.
+        scope: What is read, such as ``query``; none if any key may.
+        project: Of which project; none where it is below none.
+
+    Raises:
+        Refusal: It may not.
+    """
+    if key.projects and project not in key.projects:
+        what = f"project {project}" if project else "endpoints that are not below a project"
+        raise Refusal(403, "permission_denied", f"API key does not have access to {what}.")
+    if project is not None and project not in key.reads:
+        raise Refusal(404, "not_found", "Project not found.")
+    if scope and not {"*", f"{scope}:read", f"{scope}:write"} & {*key.scopes}:
+        detail = f"API key missing required scope '{scope}:read'"
+        raise Refusal(403, "permission_denied", detail)

@@ -1,0 +1,302 @@
+"""PostHog's API over a made-up product: https://posthog.com/docs/api."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from signalroom_sandbox.posthog import lists, rest_events
+from signalroom_sandbox.posthog.access import KEYS, Key, Refusal, check, key_of
+from signalroom_sandbox.posthog.hogql import translate
+from signalroom_sandbox.posthog.limits import Limits
+from signalroom_sandbox.posthog.switches import Switches
+from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT, World
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    _Answer = Callable[[Request, Key, int], Awaitable[Response]]
+
+_TYPES = {"TIMESTAMP": "DateTime64(6, '{zone}')", "VARCHAR": "String", "BIGINT": "Int64"}
+_NO_LIMIT_KINDS = {"force_blocking", "force_async"}
+
+
+@dataclass
+class PostHog:
+    """The vendor: its data, limits and behaviours, all of which a test may change."""
+
+    seed: int = 713
+    scale: float = 1.0
+    #: Seconds that each answer takes.
+    latency: float = 0.0
+    zones: dict[int, str] = field(init=False)
+    keys: dict[str, Key] = field(init=False)
+    limits: Limits = field(init=False)
+    switches: Switches = field(init=False)
+    lists: dict[int, dict[str, list[dict[str, Any]]]] = field(init=False)
+    #: Whether the events were changed from outside.
+    changed: bool = field(default=False, init=False)
+    _world: World | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Undo what tests changed."""
+        self.zones = {PROJECT: "UTC", SECOND_PROJECT: "UTC"}
+        self.keys = dict(KEYS)
+        self.limits = Limits()
+        self.switches = Switches()
+        self.lists = {team: lists.made(team) for team in self.zones}
+        self.latency = 0.0
+        self._cache: dict[str, Any] = {}
+        self._later: dict[str, tuple[int, Any]] = {}
+        if self.changed:
+            self._world, self.changed = None, False
+        elif self._world:
+            self._world.ahead = timedelta()
+
+    @property
+    def world(self) -> World:
+        """The events; made when they are first asked for."""
+        if self._world is None:
+            self._world = World(seed=self.seed, scale=self.scale)
+        return self._world
+
+    def switch(self, **values: Any) -> None:
+        """Turn behaviours on or off."""
+        known = {item.name for item in fields(Switches)}
+        if unknown := values.keys() - known:
+            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
+            raise ValueError(msg)
+        for name, value in values.items():
+            setattr(self.switches, name, value)
+
+    def app(self) -> Starlette:
+        """The API, below ``/api``."""
+        project = "/api/projects/{project:int}"
+        routes = [
+            self._route("/api/projects/", self._projects, scope="project"),
+            self._route("/api/personal_api_keys/@current/", self._own_key, scope=None),
+            self._route(f"{project}/", self._project, scope="project"),
+            self._route(f"{project}/query/", self._query, scope="query", methods=["POST"]),
+            self._route(f"{project}/query/{{query}}/", self._later_result, scope="query"),
+            self._route(f"{project}/events/", self._events, scope="query"),
+            *(
+                self._route(f"{project}/{name}/", self._list(name), scope=scope)
+                for name, scope in lists.SCOPES.items()
+            ),
+            Route("/api/environments/{rest:path}", _moved, methods=["GET", "POST"]),
+        ]
+        return Starlette(routes=routes, exception_handlers={404: _refuse, 405: _refuse})
+
+    def _route(
+        self, path: str, answer: _Answer, *, scope: str | None, methods: list[str] | None = None
+    ) -> Route:
+        async def endpoint(request: Request) -> Response:
+            project = request.path_params.get("project")
+            try:
+                key = key_of(request.headers.get("Authorization"), self.keys)
+                if answer != self._own_key:
+                    check(key, scope, project)
+                self.limits.take(query="/query/" in path)
+                if self.latency:
+                    await asyncio.sleep(self.latency)
+                return await answer(request, key, project or 0)
+            except Refusal as refusal:
+                return _json(refusal.body, refusal.status, refusal.headers)
+
+        return Route(path, endpoint, methods=methods or ["GET"])
+
+    # The endpoints
+
+    async def _projects(self, request: Request, key: Key, _: int) -> Response:
+        rows = [{"id": team, "name": f"Shop {team}"} for team in key.reads]
+        url = str(request.url.replace(query=""))
+        return _json(lists.listed("projects", rows, request.query_params, url))
+
+    async def _own_key(self, _: Request, key: Key, __: int) -> Response:
+        return _json(
+            {
+                "id": "01900000",
+                "label": "SignalRoom",
+                "scopes": [*key.scopes],
+                "scoped_teams": [*key.projects] or None,
+                "scoped_organizations": None,
+            }
+        )
+
+    async def _project(self, _: Request, __: Key, project: int) -> Response:
+        return _json(
+            {
+                "id": project,
+                "uuid": str(uuid.UUID(int=project)),
+                "organization": str(uuid.UUID(int=1)),
+                "name": f"Shop {project}",
+                "timezone": self.zones[project],
+                "created_at": "2025-01-01T00:00:00Z",
+                "updated_at": "2026-01-01T00:00:00Z",
+                "is_demo": False,
+                "group_types": self.lists[project]["groups_types"],
+                "api_token": "phc_sandbox-posthog-project-key",
+                "secret_api_token": "phs_sandbox-posthog-secret",
+                "secret_api_token_backup": None,
+            }
+        )
+
+    async def _events(self, request: Request, _: Key, project: int) -> Response:
+        url = str(request.url.replace(query=""))
+        return _json(rest_events.listed(self.world, project, request.query_params, url))
+
+    def _list(self, name: str) -> _Answer:
+        async def answer(request: Request, _: Key, project: int) -> Response:
+            query = dict(request.query_params)
+            if self.switches.repeated_pages:
+                query.pop("offset", None)
+            url = str(request.url.replace(query=""))
+            if self.switches.foreign_next:
+                url = url.replace(request.url.netloc, "elsewhere.example.com")
+            page = lists.listed(name, self.lists[project][name], query, url)
+            if isinstance(page, dict):
+                if self.switches.empty_last_page and page["results"] and "next" in page:
+                    page["next"] = page["next"] or f"{url}?offset=1000"
+                if self.switches.bare_results:
+                    page = {"results": page["results"]}
+            return _json(page)
+
+        return answer
+
+    # Queries
+
+    async def _query(self, request: Request, _: Key, project: int) -> Response:
+        if self.switches.no_query_api:
+            raise Refusal(404, "not_found", "Endpoint not found.")
+        try:
+            body = msgspec.json.decode(await request.body())
+            query = body["query"]
+            kind, text = query["kind"], query["query"]
+        except (msgspec.DecodeError, KeyError, TypeError):
+            raise Refusal(400, "invalid_input", "The body is no query.") from None
+        if kind != "HogQLQuery":
+            raise Refusal(400, "invalid_input", f"Unsupported query kind: {kind}")
+        refresh = body.get("refresh", "blocking")
+        asked = f"{project} {text} {query.get('values')}"
+        if refresh not in _NO_LIMIT_KINDS and asked in self._cache:
+            return _json({**self._cache[asked], "is_cached": True})
+        limits = self.limits
+        limits.begin_query()
+        read, headers = 0, {}
+        try:
+            answer = await asyncio.to_thread(self._run, project, text, query.get("values") or {})
+            read = len(answer["results"]) * 500
+        finally:
+            headers = limits.end_query(read)
+        self._cache[asked] = answer
+        if self.switches.answered_later > 0:
+            self.switches.answered_later -= 1
+            identifier = str(uuid.uuid4())
+            self._later[identifier] = (self.switches.polls, answer)
+            return _json({"query_status": _status(identifier, complete=False)}, 202, headers)
+        return _json(answer, headers=headers)
+
+    async def _later_result(self, request: Request, _: Key, __: int) -> Response:
+        identifier = request.path_params["query"]
+        polls, answer = self._later.get(identifier, (0, None))
+        if answer is None or (polls <= 0 and self.switches.ends_in == "gone"):
+            raise Refusal(404, "not_found", f"Query {identifier} not found")
+        self._later[identifier] = (polls - 1, answer)
+        if polls > 0:
+            return _json({"query_status": _status(identifier, complete=False)}, 202)
+        if self.switches.ends_in == "error":
+            failed = _status(identifier, complete=True) | {
+                "error": True,
+                "error_message": "Query ran out of memory",
+            }
+            return _json({"query_status": failed}, 400)
+        done = _status(identifier, complete=True) | {"results": answer}
+        return _json({"query_status": done})
+
+    def _run(self, project: int, text: str, values: dict[str, Any]) -> dict[str, Any]:
+        zone = self.zones[project]
+        columns: dict[str, set[str]] = {}
+        for table in ("events", "persons", "sessions"):
+            described = self.world.query(f"select * from {table} limit 0")[0]  # noqa: S608
+            columns[table] = {*described} - {self.switches.missing_column}
+        query = translate(
+            text,
+            values,
+            team=project,
+            zone=zone,
+            now=self.world.now(),
+            columns=columns,
+            row_cap=self.switches.row_cap,
+        )
+        if query.seconds > self.switches.longest_span:
+            detail = "Query has hit the max execution time before completing."
+            raise Refusal(self.switches.slow_status, "error", detail)
+        names, kinds, rows = self.world.query(query.sql)
+        order = [*range(len(names))]
+        if self.switches.shuffled_columns:
+            order.reverse()
+        given = rows if query.is_limited else rows[: query.limit]
+        return {
+            "results": [[_value(row[place], zone) for place in order] for row in given],
+            "columns": [names[place] for place in order],
+            "types": [
+                [names[place], _TYPES.get(kinds[place], "String").format(zone=zone)]
+                for place in order
+            ],
+            "hogql": text,
+            "error": None,
+            "hasMore": None if query.is_limited else len(rows) > query.limit,
+            "limit": None if query.is_limited else query.limit,
+            "is_cached": False,
+            "timings": [],
+        }
+
+
+def _value(value: Any, zone: str) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    local = value.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+    return local.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _status(identifier: str, *, complete: bool) -> dict[str, Any]:
+    return {
+        "id": identifier,
+        "query_async": True,
+        "complete": complete,
+        "error": False,
+        "error_message": None,
+        "results": None,
+    }
+
+
+def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    body = msgspec.json.encode(payload)
+    return Response(body, status, headers or {}, media_type="application/json")
+
+
+async def _moved(request: Request) -> Response:
+    target = request.url.path.replace("/api/environments/", "/api/projects/")
+    return RedirectResponse(target, 308)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    detail = "Endpoint not found." if status == 404 else "Method not allowed."  # noqa: PLR2004
+    code = "not_found" if status == 404 else "method_not_allowed"  # noqa: PLR2004
+    refusal = Refusal(status, code, detail)
+    return _json(refusal.body, status)

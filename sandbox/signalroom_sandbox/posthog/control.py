@@ -1,0 +1,109 @@
+"""What a test does to PostHog, and what it asks of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from signalroom_sandbox.posthog.access import Key
+from signalroom_sandbox.posthog.limits import Limits
+from signalroom_sandbox.posthog.world import PROJECT
+
+if TYPE_CHECKING:
+    from signalroom_sandbox.posthog.api import PostHog
+
+
+class Actions:
+    """What a test does.
+
+    Args:
+        posthog: To whom.
+    """
+
+    def __init__(self, posthog: PostHog) -> None:
+        self._posthog = posthog
+
+    def latency(self, seconds: float) -> None:
+        """Let each answer take so long."""
+        self._posthog.latency = float(seconds)
+
+    def limits(self, **limits: int) -> None:
+        """Set limits; what is not given is as documented."""
+        self._posthog.limits = Limits(**limits)
+
+    def switches(self, **switches: Any) -> None:
+        """Turn lasting behaviours on or off."""
+        self._posthog.switch(**switches)
+
+    def zone(self, name: str, project: int = PROJECT) -> None:
+        """Give a project another time zone."""
+        self._posthog.zones[project] = name
+
+    def key(self, key: str, **changes: Any) -> None:
+        """Change what a key may read, or make one."""
+        known = self._posthog.keys.get(key, Key())
+        given = {name: tuple(value) for name, value in changes.items()}
+        self._posthog.keys[key] = replace(known, **given)
+
+    def revoke(self, key: str) -> None:
+        """Let a key be unknown."""
+        self._posthog.keys.pop(key, None)
+
+    def events(self, events: list[dict[str, Any]], project: int = PROJECT) -> list[str]:
+        """Let events happen; gives their uuids."""
+        self._posthog.changed = True
+        return self._posthog.world.add(project, events)
+
+    def clear_events(self, project: int = PROJECT) -> None:
+        """Let none have happened."""
+        self._posthog.changed = True
+        self._posthog.world.query("delete from events where team_id = ?", [project])
+
+    def make_events(self, begin: str, days: int, count: int, tied: int = 0) -> None:
+        """Let many happen, from a day on, some of them in the same moments."""
+        self._posthog.changed = True
+        moment = datetime.fromisoformat(begin).replace(tzinfo=None)
+        self._posthog.world.make(
+            PROJECT, moment, days=days, count=count, tied=tied, first=100_000_000
+        )
+
+    def change(self, resource: str, identifier: Any, **changes: Any) -> None:
+        """Change a row of a list."""
+        for row in self._rows(resource):
+            if row["id"] == identifier:
+                row.update(changes)
+
+    def delete(self, resource: str, identifier: Any) -> None:
+        """Delete a row of a list."""
+        rows = self._rows(resource)
+        rows[:] = [row for row in rows if row["id"] != identifier]
+
+    def listed(self, resource: str) -> list[dict[str, Any]]:
+        """All rows of a list."""
+        return self._rows(resource)
+
+    def totals(self, start: str, end: str, project: int = PROJECT) -> dict[str, Any]:
+        """What the events must add up to: those from a moment on, before another."""
+        _, _, rows = self._posthog.world.query(
+            """
+            select count(*), count(distinct uuid), md5(string_agg(uuid, ',' order by uuid))
+            from (select distinct uuid from events where team_id = ? and visible_at <= ?
+                and "timestamp" >= ? and "timestamp" < ?)
+            """,
+            [project, self._posthog.world.now(), start, end],
+        )
+        ((count, distinct, digest),) = rows
+        return {"count": count, "distinct": distinct, "digest": digest}
+
+    def uuids(self, start: str, end: str, project: int = PROJECT) -> list[str]:
+        """The events from a moment on, before another, that can be seen by now."""
+        _, _, rows = self._posthog.world.query(
+            'select distinct uuid from events where team_id = ? and visible_at <= ? and "timestamp"'
+            ' >= ? and "timestamp" < ? order by 1',
+            [project, self._posthog.world.now(), start, end],
+        )
+        return [identifier for (identifier,) in rows]
+
+    def _rows(self, resource: str) -> list[dict[str, Any]]:
+        return self._posthog.lists[PROJECT][resource]

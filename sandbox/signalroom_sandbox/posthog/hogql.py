@@ -1,0 +1,189 @@
+"""HogQL, as far as a reader needs it, into DuckDB's SQL: what PostHog refuses is refused.
+
+Parsed, not matched: sqlglot reads ClickHouse's dialect. ClickHouse's meaning is kept where the two
+differ: UUIDs are compared by their second half first, and text that is compared with a moment is
+read in the project's time zone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import sqlglot
+from sqlglot import exp
+
+from signalroom_sandbox.posthog.access import Refusal
+
+_ROWS, _MOST_ROWS = 100, 50_000
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_UUIDS = frozenset({"uuid", "person_id", "id"})
+_MOMENTS = frozenset({"timestamp", "created_at", "$start_timestamp", "$end_timestamp"})
+_INTERNAL = frozenset({"team_id", "visible_at"})
+_FUNCTIONS = frozenset({"tostring", "todatetime64", "touuid"})
+_COMPARISONS = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ)
+_OFFSET = (
+    "OFFSET is not supported on queries made with a personal API key. Page by keyset on "
+    "`timestamp`, or use batch exports."
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query for DuckDB.
+
+    Attributes:
+        sql: Its text.
+        limit: The most rows; one more is read where the query named no limit.
+        is_limited: Whether it named one.
+        seconds: From the first moment it names to the last.
+    """
+
+    sql: str
+    limit: int
+    is_limited: bool
+    seconds: float
+
+
+def translate(
+    text: str,
+    values: dict[str, Any],
+    *,
+    team: int,
+    zone: str,
+    now: datetime,
+    columns: dict[str, set[str]],
+    row_cap: int = _MOST_ROWS,
+) -> Query:
+    """Make DuckDB's SQL of HogQL.
+
+    Args:
+        text: A SELECT on one table.
+        values: What its ``{placeholders}`` stand for.
+        team: Whose rows it sees.
+        zone: The project's time zone.
+        now: What became visible later is not there.
+        columns: The columns of each table.
+        row_cap: More rows are not given, without a word.
+
+    Raises:
+        Refusal: PostHog would refuse it.
+    """
+    tree = _parsed(_PLACEHOLDER.sub(lambda found: _literal(values, found.group(1)), text))
+    if any(tree.find_all(exp.Offset)):
+        raise Refusal(400, "invalid_input", _OFFSET)
+    tables = [*tree.find_all(exp.Table)]
+    if not isinstance(tree, exp.Select) or len(tables) != 1:
+        _refuse("Only a SELECT from one table is understood here")
+    table = tables[0].name
+    if table not in columns:
+        _refuse(f"Unknown table `{table}`")
+    _check_names(tree, columns[table])
+    moments = _translate_values(tree, ZoneInfo(zone))
+    asked = tree.args.get("limit")
+    limit = min(int(asked.expression.this) if asked else _ROWS, row_cap)
+    tree.limit(limit if asked else limit + 1, copy=False)
+    for ordered in tree.find_all(exp.Ordered):
+        # ClickHouse sorts text by its bytes, and so does DuckDB; nulls there are none.
+        ordered.set("nulls_first", None)
+    visible = (
+        f"select * from {table} where team_id = {team} "  # noqa: S608 - numbers and known names
+        f"and visible_at <= timestamp '{now.isoformat(sep=' ')}'"
+    )
+    tables[0].replace(exp.Subquery(this=sqlglot.parse_one(visible, dialect="duckdb"), alias=table))
+    span = (max(moments) - min(moments)).total_seconds() if moments else float("inf")
+    return Query(tree.sql("duckdb"), limit, asked is not None, span)
+
+
+def _parsed(text: str) -> exp.Expr:
+    try:
+        return sqlglot.parse_one(text, dialect="clickhouse")
+    except sqlglot.errors.ParseError as error:
+        _refuse(f"Syntax error: {str(error).splitlines()[0]}")
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise Refusal(400, "invalid_input", detail) from None
+
+
+def _literal(values: dict[str, Any], name: str) -> str:
+    if name not in values:
+        _refuse(f"Placeholder {{{name}}} has no value")
+    value = values[name]
+    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+
+
+def _check_names(tree: exp.Expr, known: set[str]) -> None:
+    aliases = {alias.alias for alias in tree.find_all(exp.Alias)}
+    for column in tree.find_all(exp.Column):
+        if column.name not in (known - _INTERNAL) | aliases:
+            _refuse(f"Unable to resolve field: {column.name}")
+    if any(tree.find_all(exp.Star)):
+        _refuse("* is not understood here: PostHog's columns change")
+    for function in tree.find_all(exp.Anonymous):
+        if function.name.lower() not in _FUNCTIONS:
+            _refuse(f"Unsupported function call '{function.name}(...)'")
+
+
+@dataclass
+class _Moments:
+    """Reads moments as ClickHouse does, and keeps them."""
+
+    zone: ZoneInfo
+    found: list[datetime] = field(default_factory=list)
+
+    def read(self, text: str, zone: ZoneInfo | None = None, precision: int = 6) -> exp.Expr:
+        try:
+            given = datetime.fromisoformat(text)
+        except ValueError:
+            _refuse(f"Cannot parse DateTime from {text!r}")
+        utc = given.replace(tzinfo=zone or self.zone).astimezone(UTC).replace(tzinfo=None)
+        unit = 10 ** (6 - precision)
+        self.found.append(utc.replace(microsecond=utc.microsecond // unit * unit))
+        literal = f"timestamp '{self.found[-1].isoformat(sep=' ')}'"
+        return sqlglot.parse_one(literal, dialect="duckdb")
+
+
+def _translate_values(tree: exp.Expr, zone: ZoneInfo) -> list[datetime]:
+    """Make DuckDB's of functions, UUIDs and moments, in place; gives the moments."""
+    moments = _Moments(zone)
+    for column in [*tree.find_all(exp.Column)]:
+        if column.name in _UUIDS and _is_compared(column):
+            column.replace(_uuid_order(column))
+    for function in [*tree.find_all(exp.Anonymous)]:
+        function.replace(_translated(function, moments))
+    for comparison in [*tree.find_all(*_COMPARISONS)]:
+        column, text = comparison.this, comparison.expression
+        is_text = isinstance(text, exp.Literal) and text.is_string
+        if is_text and isinstance(column, exp.Column) and column.name in _MOMENTS:
+            text.replace(moments.read(text.this))
+    return moments.found
+
+
+def _translated(function: exp.Anonymous, moments: _Moments) -> exp.Expr:
+    first, *rest = function.expressions
+    match function.name.lower():
+        case "todatetime64":
+            zone = ZoneInfo(rest[1].this) if len(rest) > 1 else None
+            return moments.read(first.this, zone, int(rest[0].this))
+        case "touuid":
+            return _uuid_order(first)
+        case _:
+            return exp.Cast(this=first.copy(), to=exp.DataType.build("varchar"))
+
+
+def _is_compared(column: exp.Column) -> bool:
+    """Whether a UUID is compared or sorted by as what it is, and not as text."""
+    parent = column.parent
+    while isinstance(parent, (exp.Paren, exp.Tuple)):
+        parent = parent.parent
+    return isinstance(parent, (*_COMPARISONS, exp.Ordered))
+
+
+def _uuid_order(value: exp.Expr) -> exp.Expr:
+    text = value.sql("duckdb")
+    halves = f"replace(substr({text}, 20), '-', '') || replace(substr({text}, 1, 18), '-', '')"
+    return exp.Paren(this=sqlglot.parse_one(halves, dialect="duckdb"))

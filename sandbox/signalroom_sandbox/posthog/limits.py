@@ -1,0 +1,74 @@
+"""PostHog's limits: requests a minute and an hour by class, queries at once, bytes read."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+from signalroom_sandbox.posthog.access import Refusal
+
+_MINUTE, _HOUR = 60, 3600
+
+
+@dataclass
+class Limits:
+    """Sliding windows of requests, by class; slots of queries; a budget of bytes read.
+
+    Attributes:
+        per_minute: Of lists and the like.
+        per_hour: The same.
+        queries_per_minute: Of everything below ``/query/``.
+        queries_per_hour: The same.
+        concurrent_queries: Those under way at once.
+        budget_bytes: What may be read before the next query is refused; 0 means no limit.
+    """
+
+    per_minute: int = 480
+    per_hour: int = 4800
+    queries_per_minute: int = 240
+    queries_per_hour: int = 2400
+    concurrent_queries: int = 3
+    budget_bytes: int = 0
+    _taken: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque), init=False)
+    _queries: int = field(default=0, init=False)
+    _bytes: int = field(default=0, init=False)
+
+    def take(self, *, query: bool) -> None:
+        """Count a request."""
+        now, taken = time.monotonic(), self._taken["query" if query else "other"]
+        while taken and taken[0] < now - _HOUR:
+            taken.popleft()
+        minute = self.queries_per_minute if query else self.per_minute
+        hour = self.queries_per_hour if query else self.per_hour
+        for limit, span in ((minute, _MINUTE), (hour, _HOUR)):
+            within = [at for at in taken if at > now - span]
+            if len(within) >= limit:
+                wait = int(within[0] + span - now) + 1
+                detail = f"Request was throttled. Expected available in {wait} seconds."
+                raise Refusal(429, "throttled", detail, retry_after=wait)
+        taken.append(now)
+
+    def begin_query(self) -> None:
+        """Take a slot, if the budget is not spent."""
+        if self.budget_bytes and self._bytes >= self.budget_bytes:
+            detail = "The project has read its hourly budget of bytes through API queries."
+            raise Refusal(429, "api_queries_budget_exceeded", detail, retry_after=1800)
+        if self._queries >= self.concurrent_queries:
+            # PostHog has no idea either when a slot will be free: no Retry-After.
+            raise Refusal(429, "throttled", "Too many queries are running at once.")
+        self._queries += 1
+
+    def end_query(self, read: int = 0) -> dict[str, str]:
+        """Give the slot back; gives the headers that tell the cost.
+
+        Args:
+            read: Bytes that were read.
+        """
+        self._queries -= 1
+        self._bytes += read
+        left = max(0, self.budget_bytes - self._bytes) if self.budget_bytes else 20 << 30
+        return {
+            "X-PostHog-Query-Bytes-Read": str(read),
+            "X-PostHog-Query-Budget-Remaining-Bytes": str(left),
+        }

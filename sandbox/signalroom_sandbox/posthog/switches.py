@@ -1,0 +1,37 @@
+"""Lasting behaviours that a test turns on: each was seen at PostHog, or may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Switches:
+    """PostHog's cloud as documented, where all are off."""
+
+    #: More rows than this are cut off without a word.
+    row_cap: int = 50_000
+    #: A query that spans more seconds than this is refused, as too slow.
+    longest_span: float = float("inf")
+    #: With this status: 504, or 512 where PostHog refuses it before it runs.
+    slow_status: int = 504
+    #: So many queries are answered 202, and their results are to be asked for.
+    answered_later: int = 0
+    #: So often such a result is not there yet.
+    polls: int = 2
+    #: What then comes of it: "results", "error", "gone".
+    ends_in: str = "results"
+    #: An instance without the query API.
+    no_query_api: bool = False
+    #: A column that this version does not have.
+    missing_column: str = ""
+    #: Columns of answers come in another order.
+    shuffled_columns: bool = False
+    #: All pages of a list repeat the first.
+    repeated_pages: bool = False
+    #: Lists say that there is more, and give an empty page.
+    empty_last_page: bool = False
+    #: Lists come without an envelope's ``next`` and ``count``.
+    bare_results: bool = False
+    #: ``next`` leads to another host.
+    foreign_next: bool = False

@@ -1,0 +1,228 @@
+"""What happened in a made-up product: events, persons and sessions, in tables of DuckDB."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROJECT, SECOND_PROJECT = 4711, 4712
+_DAYS = 60
+_PER_DAY = {PROJECT: 200, SECOND_PROJECT: 20}
+_PERSONS = 150
+_NAMES = (
+    "$pageview",
+    "$pageleave",
+    "$autocapture",
+    "checkout started",
+    "order placed",
+    "$identify",
+)
+
+_TABLES = """
+    create table events (
+        team_id integer, uuid varchar, event varchar, properties varchar,
+        "timestamp" timestamp, created_at timestamp, distinct_id varchar, person_id varchar,
+        person_mode varchar, elements_chain varchar, "$session_id" varchar, "$window_id" varchar,
+        "$group_0" varchar, "$group_1" varchar, "$group_2" varchar, "$group_3" varchar,
+        "$group_4" varchar, visible_at timestamp
+    );
+    create table persons (
+        team_id integer, id varchar, created_at timestamp, properties varchar,
+        is_identified integer, visible_at timestamp
+    );
+    create table sessions (
+        team_id integer, session_id varchar, distinct_id varchar, "$start_timestamp" timestamp,
+        "$end_timestamp" timestamp, "$entry_current_url" varchar, "$entry_pathname" varchar,
+        "$end_current_url" varchar, "$entry_utm_source" varchar, "$entry_utm_medium" varchar,
+        "$entry_utm_campaign" varchar, "$pageview_count" bigint, "$autocapture_count" bigint,
+        "$session_duration" bigint, "$is_bounce" boolean, "$channel_type" varchar,
+        visible_at timestamp
+    );
+"""
+
+_EVENTS = f"""
+    insert into events
+    with numbers as (
+        select range as n, hash(range, $seed, $team) as h, hash(range, $seed + 1, $team) as h2
+        from range($first, $first + $count)
+    ), made as (
+        select
+            *,
+            $begin::timestamp
+                + to_microseconds(
+                    (case when (n - $first) < $tied then ((n - $first) // 5000) * 86400000000
+                     else (n - $first) * $step + h % $step end)::bigint
+                ) as happened,
+            h2 % {_PERSONS} as person
+        from numbers
+    ), named as (
+        select
+            *,
+            lower(
+                printf('%08x', (h & 4294967295)::bigint) || '-'
+                || printf('%04x', (h2 & 65535)::bigint) || '-4'
+                || printf('%03x', ((h2 >> 16) & 4095)::bigint) || '-8'
+                || printf('%03x', ((h2 >> 28) & 4095)::bigint) || '-'
+                || printf('%04x', ((h >> 32) & 65535)::bigint) || printf('%08x', n::bigint)
+            ) as made_uuid,
+            printf('%08x-0000-4000-8000-%012x', ($seed + person)::bigint, person::bigint) as whose,
+            printf('01900000-0000-7000-8000-%012x', (n // 7)::bigint) as session
+        from made
+    )
+    select
+        $team, made_uuid,
+        {list(_NAMES)}[1 + (h % {len(_NAMES)})::bigint],
+        '{{"$current_url": "https://shop.example.com/p/' || (h2 % 40) || '?utm_source=aff'
+            || (h % 9) || '", "$browser": "'
+            || ['Chrome', 'Safari', 'Firefox'][1 + (h2 % 3)::bigint]
+            || '", "$ip": "203.0.113.' || (h % 250) || '", "$lib": "web", "order_id": ' || n
+            || ', "revenue": ' || (h2 % 20000) / 100.0
+            || ', "$set": {{"email": "buyer' || person || '@example.com"}}, "tags": ["a", "b"]}}',
+        happened, happened + interval 3 second, 'visitor-' || person, whose,
+        'full', '', session, session, '', '', '', '', '', happened + interval 5 second
+    from named
+"""  # noqa: S608 - names and numbers of this module
+
+
+class World:
+    """The projects' data; all moments are UTC without a zone.
+
+    Args:
+        seed: Another seed is another product.
+        scale: How much happens; 1 is 200 events a day in the first project.
+    """
+
+    def __init__(self, *, seed: int, scale: float) -> None:
+        self._seed = seed
+        self.ahead = timedelta()
+        self._lock = threading.Lock()
+        self._database = duckdb.connect(":memory:", config={"threads": 1})
+        self._database.execute(_TABLES)
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        for team, rate in _PER_DAY.items():
+            count = max(1, int(rate * scale))
+            # Two days ahead: they come into being while the clock goes on.
+            self.make(
+                team, midnight - timedelta(days=_DAYS), days=_DAYS + 2, count=count * (_DAYS + 2)
+            )
+            self._persons(team)
+            self._sessions(team)
+
+    def now(self) -> datetime:
+        """The vendor's clock."""
+        return (datetime.now(UTC) + self.ahead).replace(tzinfo=None)
+
+    def make(
+        self, team: int, begin: datetime, *, days: int, count: int, tied: int = 0, first: int = 0
+    ) -> None:
+        """Let events happen.
+
+        Args:
+            team: The project.
+            begin: The first moment.
+            days: Over how many days they are spread.
+            count: How many.
+            tied: How many of them share a timestamp with others: 5,000 each.
+            first: The number of the first; others have other uuids.
+        """
+        step = max(1, days * 86_400_000_000 // count)
+        self._database.execute(
+            _EVENTS,
+            {
+                "seed": self._seed,
+                "team": team,
+                "first": first,
+                "count": count,
+                "tied": tied,
+                "begin": begin,
+                "step": step,
+            },
+        )
+
+    def add(self, team: int, events: Iterable[dict[str, Any]]) -> list[str]:
+        """Let single events happen; gives their uuids.
+
+        Args:
+            team: The project.
+            events: Any columns; what is not given is made up. ``visible_at`` is when a query
+                finds it: at once, if it is not given.
+        """
+        given = []
+        for event in events:
+            at = _moment(event.get("timestamp")) or self.now()
+            created = _moment(event.get("created_at")) or self.now()
+            identifier = event.get("uuid") or str(uuid.uuid4())
+            given.append(
+                (
+                    team,
+                    identifier,
+                    event.get("event", "order placed"),
+                    event.get("properties", "{}"),
+                    at,
+                    created,
+                    event.get("distinct_id", "visitor-1"),
+                    event.get("person_id", str(uuid.UUID(int=1))),
+                    "full",
+                    "",
+                    event.get("session_id", ""),
+                    *[""] * 6,
+                    _moment(event.get("visible_at")) or datetime(1970, 1, 1),  # noqa: DTZ001
+                )
+            )
+        with self._lock:
+            marks = ", ".join("?" * len(given[0])) if given else ""
+            self._database.executemany(f"insert into events values ({marks})", given)  # noqa: S608
+        return [row[1] for row in given]
+
+    def query(self, sql: str, parameters: Any = None) -> tuple[list[str], list[str], list[Any]]:
+        """Run SQL; gives columns, their types, and rows."""
+        with self._lock:
+            found = self._database.execute(sql, parameters)
+            described = found.description or []
+            return (
+                [one[0] for one in described],
+                [str(one[1]) for one in described],
+                found.fetchall(),
+            )
+
+    def _persons(self, team: int) -> None:
+        self._database.execute(
+            """
+            insert into persons select $team,
+                printf('%08x-0000-4000-8000-%012x', ($seed + range)::bigint, range::bigint),
+                current_date::timestamp - interval 70 day + to_hours(range::integer),
+                '{"email": "buyer' || range || '@example.com", "plan": "basic"}',
+                range % 2, timestamp '1970-01-01'
+            from range($count)
+            """,
+            {"team": team, "seed": self._seed, "count": _PERSONS},
+        )
+
+    def _sessions(self, team: int) -> None:
+        self._database.execute(
+            """
+            insert into sessions
+            select team_id, "$session_id", any_value(distinct_id), min("timestamp"),
+                max("timestamp"), 'https://shop.example.com/', '/', 'https://shop.example.com/thanks',
+                'aff1', 'cpc', 'spring',
+                count(*) filter (event = '$pageview'), count(*) filter (event = '$autocapture'),
+                date_diff('second', min("timestamp"), max("timestamp")), count(*) = 1, 'Affiliate',
+                min(visible_at)
+            from events where team_id = $team group by 1, 2
+            """,
+            {"team": team},
+        )
+
+
+def _moment(value: str | None) -> datetime | None:
+    if not value:
+        return None
+    moment = datetime.fromisoformat(value)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -1,0 +1,130 @@
+"""The sandbox's DuckDB against ClickHouse itself: ``make clickhouse`` installs it, some 840 MB.
+
+The same events in both, and the queries that tap-posthog sends. What HogQL adds is not in it: that
+columns are in the project's time zone is done by hand here.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from chdb.session import Session
+
+from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT
+from signalroom_sandbox.posthog.hogql import translate
+from signalroom_sandbox.posthog.world import World
+from tap_posthog.spans import Span
+from tap_posthog.tap import TapPostHog
+
+BEGIN = datetime(2025, 11, 2, tzinfo=UTC)
+COLUMNS = {"events": {"uuid", "timestamp", "event"}}
+FAR = datetime(2100, 1, 1)
+
+
+def events():
+    """Events of few moments, microseconds apart, also in the hour that New York has twice."""
+    random_ = random.Random(713)
+    moments = [
+        BEGIN + timedelta(hours=hour, microseconds=micro)
+        for hour in range(4, 8)
+        for micro in (0, 1, 999_999, 500_000)
+    ]
+    return [
+        (str(uuid.UUID(int=random_.getrandbits(128))), random_.choice(moments))
+        for _ in range(4_000)
+    ]
+
+
+@pytest.fixture(scope="module")
+def both():
+    """Ask both the same; gives two lists of rows."""
+    made = events()
+    world = World(seed=1, scale=0.001)
+    world.add(1, [{"uuid": one, "timestamp": at.isoformat()} for one, at in made])
+    clickhouse = Session()
+    clickhouse.query(
+        "CREATE TABLE stored (uuid UUID, timestamp DateTime64(6, 'UTC'), event String)"
+        " ENGINE = MergeTree ORDER BY tuple()"
+    )
+    rows = ", ".join(f"('{one}', '{at:%Y-%m-%d %H:%M:%S.%f}', 'x')" for one, at in made)
+    clickhouse.query(f"INSERT INTO stored VALUES {rows}")
+
+    def ask(text, zone="UTC", **values):
+        clickhouse.query(
+            "CREATE OR REPLACE VIEW events AS SELECT uuid, event,"
+            f" toTimeZone(timestamp, '{zone}') AS timestamp FROM stored"
+        )
+        query = translate(text, values, team=1, zone=zone, now=FAR, columns=COLUMNS)
+        ours = [
+            [str(value) if isinstance(value, str) else value.isoformat() for value in row]
+            for row in world.query(query.sql)[2]
+        ]
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", f"'{value}'")
+        answer = clickhouse.query(text, "JSONCompactEachRow").data()
+        theirs = [json.loads(line) for line in answer.splitlines()]
+        return ours, theirs
+
+    yield ask
+    clickhouse.close()
+
+
+def identifiers(rows):
+    return [row[0] for row in rows]
+
+
+def test_uuids_sort_the_same(both):
+    for order in ("uuid", "toString(uuid)", "timestamp, toString(uuid)"):
+        ours, theirs = both(f"SELECT uuid FROM events ORDER BY {order} LIMIT 5000")
+        assert len(ours) == 4_000
+        assert ours == theirs
+
+
+def test_uuids_compare_the_same(both):
+    ours, _ = both("SELECT uuid FROM events ORDER BY uuid LIMIT 5000")
+    for (place,) in ours[::500]:
+        for condition in ("uuid > toUUID({last})", "toString(uuid) > {last}"):
+            text = f"SELECT uuid FROM events WHERE {condition} ORDER BY uuid LIMIT 5000"
+            ours, theirs = both(text, last=place)
+            assert ours == theirs
+            assert ours
+
+
+@pytest.mark.parametrize("zone", ("UTC", "America/New_York", "Asia/Kolkata"))
+def test_pages_of_the_tap(both, zone, monkeypatch):
+    """Page by page, as the tap asks: the same pages, and each event once."""
+    tap = TapPostHog(config={"api_key": PERSONAL_KEY, "project_id": str(PROJECT)})
+    stream = tap.streams["events"]
+    monkeypatch.setattr(stream, "columns", lambda: ["uuid", "timestamp"])
+    seen = []
+
+    def query(project, text, values):
+        assert project == PROJECT
+        ours, theirs = both(text, zone, **values)
+        assert identifiers(ours) == identifiers(theirs)
+        seen.extend(identifiers(theirs))
+        # DuckDB's moments are UTC.
+        results = [[row[0], f"{row[1]}+00:00"] for row in ours]
+        return {"columns": ["uuid", "timestamp"], "results": results}
+
+    monkeypatch.setattr(stream, "query", query)
+    stream._limit = 37
+    monkeypatch.setattr(stream, "_fit", lambda *_: None)
+    span = Span(BEGIN, BEGIN + timedelta(days=1))
+    pages = list(stream.read_span(span, PROJECT))
+    assert len(pages) > 100
+    assert sorted(seen) == sorted(one for one, _ in events())
+    tap.close()
+
+
+def test_bare_text_is_in_the_zone_of_the_column(both):
+    text = (
+        "SELECT uuid FROM events WHERE timestamp < '2025-11-02 01:30:00' ORDER BY uuid LIMIT 5000"
+    )
+    for zone in ("UTC", "Asia/Kolkata"):
+        ours, theirs = both(text, zone)
+        assert ours == theirs

@@ -1,0 +1,3 @@
+"""Singer tap for PostHog."""
+
+from __future__ import annotations

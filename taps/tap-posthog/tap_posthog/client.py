@@ -1,0 +1,286 @@
+"""How PostHog's API behaves: https://posthog.com/docs/api."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+from singer_sdk.exceptions import RetriableAPIError
+from singer_sdk.streams.rest import HTTPRequest
+from typing_extensions import override
+
+from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, parse_retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    import requests
+    from backoff.types import Details
+    from singer_sdk.authenticators import BearerTokenAuthenticator
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_posthog.tap import TapPostHog
+
+#: What PostHog answers where a query takes too long or reads too much: a smaller one may do.
+TOO_LARGE = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 512, 524})
+_BUDGET = "api_queries_budget_exceeded"
+QUERY = "/api/projects/{project_id}/query/"
+_POLL_SECONDS, _MOST_POLLS = 1.0, 120
+#: Where PostHog's users are named, and what is personal of them.
+_USERS = ("created_by", "last_modified_by", "owner", "updated_by", "verified_by")
+_PERSONAL_FIELDS = frozenset({"email", "first_name", "last_name", "hedgehog_config"})
+_SECRET_FIELDS = frozenset(
+    {"api_token", "secret_api_token", "secret_api_token_backup", "live_events_token"}
+)
+
+PROJECT_ID = th.Property(
+    "project_id", th.IntegerType, required=True, description="The project it is of"
+)
+
+
+class QueryTooLargeError(TapError):
+    """PostHog could not answer a query in time."""
+
+
+class PostHogStream(HTTPStream[Any]):
+    """A stream of one or more projects."""
+
+    # Reads only; a query is a POST, as its text is long.
+    allowed_requests = frozenset(
+        {
+            ("GET", "/api/personal_api_keys/@current/"),
+            ("GET", "/api/projects/"),
+            ("GET", "/api/projects/{}/"),
+            ("GET", "/api/projects/{}/actions/"),
+            ("GET", "/api/projects/{}/annotations/"),
+            ("GET", "/api/projects/{}/cohorts/"),
+            ("GET", "/api/projects/{}/dashboards/"),
+            ("GET", "/api/projects/{}/event_definitions/"),
+            ("GET", "/api/projects/{}/events/"),
+            ("GET", "/api/projects/{}/experiments/"),
+            ("GET", "/api/projects/{}/feature_flags/"),
+            ("GET", "/api/projects/{}/groups/"),
+            ("GET", "/api/projects/{}/groups_types/"),
+            ("GET", "/api/projects/{}/insights/"),
+            ("GET", "/api/projects/{}/property_definitions/"),
+            ("GET", "/api/projects/{}/query/{}/"),
+            ("GET", "/api/projects/{}/session_recordings/"),
+            ("GET", "/api/projects/{}/surveys/"),
+            ("POST", "/api/projects/{}/query/"),
+        }
+    )
+    error_hints: ClassVar[Mapping[int, str]] = {
+        HTTPStatus.UNAUTHORIZED: "Check the setting api_key (TAP_POSTHOG_API_KEY): it may be "
+        "mistyped or revoked, or of the other region (api_url: https://us.posthog.com or "
+        "https://eu.posthog.com)",
+        HTTPStatus.PAYMENT_REQUIRED: "The organization's quota at PostHog is used up: see its "
+        "billing page",
+        HTTPStatus.FORBIDDEN: "Add the scope to the key (PostHog > Settings > Personal API keys) "
+        "and the project to those it may read; or deselect the stream",
+        HTTPStatus.NOT_FOUND: "Check the settings project_id and api_url: this project may be in "
+        "the other region",
+    }
+    _tap: TapPostHog
+    #: A query that is too large can be asked for in parts: it is not tried again as it is.
+    _may_split = False
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return self._tap.api_url
+
+    @property
+    @override
+    def authenticator(self) -> BearerTokenAuthenticator:
+        return self._tap.authenticator
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, int]] | None:
+        return [{"project_id": number} for number in self._tap.projects.ids(self)]
+
+    @override
+    def pacer(self, request: requests.PreparedRequest) -> Pacer:
+        is_query = "/query/" in (request.url or "") or "/events/" in (request.url or "")
+        return self._tap.query_pacer if is_query else self._tap.pacer
+
+    @override
+    def vendor_error(self, payload: Any) -> str | None:
+        if isinstance(payload, dict) and payload.get("error") and not payload.get("results"):
+            return str(payload["error"])
+        return super().vendor_error(payload)
+
+    @override
+    def retry_wait(self, error: RetriableAPIError, attempt: int) -> float | None:
+        if (response := error.response) is not None:
+            if self._may_split and response.status_code in TOO_LARGE:
+                return None
+            if (wait := budget_wait(response)) is not None:
+                # Trying in seconds would be pointless, the budget refills over an hour.
+                longest = float(self.config["max_budget_wait"])
+                return wait if wait <= longest and attempt < self.config["max_tries"] else None
+        return super().retry_wait(error, attempt)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Ask an endpoint.
+
+        Args:
+            path: Below the base.
+            params: The query.
+
+        Returns:
+            The decoded answer.
+        """
+        return self.fetch(HTTPRequest(url=self.url_base + path, params=dict(params or {})))
+
+    def query(self, project: int, text: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a HogQL query: https://posthog.com/docs/api/queries.
+
+        Args:
+            project: Of which project.
+            text: The query.
+            values: What its ``{placeholders}`` stand for.
+
+        Returns:
+            The answer, with ``columns`` and ``results``.
+
+        Raises:
+            QueryTooLargeError: If PostHog cannot answer it in time.
+            TapError: If the budget of bytes is spent.
+        """
+        path = QUERY.format(project_id=project)
+        body = {
+            "query": {"kind": "HogQLQuery", "query": text, "values": dict(values)},
+            # By default PostHog may answer from a cache, without what came late.
+            "refresh": "force_blocking",
+            "name": f"{self.tap_name} {self.name}",
+        }
+        try:
+            answer = self.fetch(HTTPRequest(url=self.url_base + path, method="POST", data=body))
+            return self._finished(path, answer)
+        except RetriableAPIError as error:
+            if error.response is None:
+                raise
+            if error.response.status_code in TOO_LARGE:
+                raise QueryTooLargeError(str(error)) from None
+            if budget_wait(error.response) is not None:
+                msg = (
+                    f"{error}. All that was read is in the state: the next run goes on from "
+                    "there. To wait instead, set max_budget_wait to more seconds."
+                )
+                raise TapError(msg) from None
+            raise
+
+    def _finished(self, path: str, answer: Any) -> dict[str, Any]:
+        """Wait for a query that PostHog chose to answer later (202)."""
+        for _ in range(_MOST_POLLS):
+            if not isinstance(answer, dict):
+                msg = f"{self.name}: PostHog's answer to a query is none; nothing was loaded"
+                raise TapError(msg)
+            status = answer.get("query_status")
+            if not status or answer.get("results") is not None:
+                found: dict[str, Any] = answer
+                return found
+            if status.get("complete") and isinstance(status.get("results"), dict):
+                results: dict[str, Any] = status["results"]
+                return results
+            time.sleep(_POLL_SECONDS)
+            try:
+                answer = self.get(f"{path}{status['id']}/")
+            except RefusedError as error:
+                # It failed, or its result is not kept any more: a smaller one may do.
+                raise QueryTooLargeError(str(error)) from None
+        msg = (
+            f"{self.name}: PostHog was still working on a query after {_MOST_POLLS} s. Try again "
+            "later, or set window_hours and page_size lower."
+        )
+        raise QueryTooLargeError(msg)
+
+    @override
+    def _log_giving_up(self, details: Details) -> None:
+        # It is not given up, but asked for in parts.
+        if not self._may_split:
+            super()._log_giving_up(details)
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        try:
+            yield from super()._sync_records(context, write_messages=write_messages)
+        except RefusedError as error:
+            # A dry run is there to tell what is missing.
+            if error.status != HTTPStatus.FORBIDDEN or self.ABORT_AT_RECORD_COUNT:
+                raise
+            # Before ACTIVATE_VERSION: the table stays as it was.
+            self._tap.refused(self.name, str(error))
+
+    @override
+    def log_sync_costs(self) -> None:
+        # The SDK calls this once all streams are done, and lets taps add nothing to the loop.
+        super().log_sync_costs()
+        self._tap.finished(self.name)
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        if context:
+            row["project_id"] = context["project_id"]
+        return super().post_process(self.cleaned(row), context)
+
+    def cleaned(self, row: Record) -> Record:
+        """Leave out credentials, and personal data that nobody asked for.
+
+        Args:
+            row: A record, changed in place.
+        """
+        for name in _SECRET_FIELDS & row.keys():
+            del row[name]
+        if not self.config["include_personal_data"]:
+            for place in _USERS:
+                if (user := row.get(place)).__class__ is dict:
+                    row[place] = {
+                        name: value for name, value in user.items() if name not in _PERSONAL_FIELDS
+                    }
+        return row
+
+
+def project_of(context: Context | None) -> int:
+    """The project of a partition."""
+    if context is None:
+        msg = "a stream of PostHog is always read by project"
+        raise ValueError(msg)
+    return int(context["project_id"])
+
+
+def budget_wait(response: requests.Response) -> float | None:
+    """How long PostHog asks to wait for its budget of bytes; none if it is something else."""
+    if response.status_code != HTTPStatus.TOO_MANY_REQUESTS or _BUDGET not in response.text:
+        return None
+    return parse_retry_after(response.headers.get("Retry-After")) or 3600.0
+
+
+def named_rows(answer: Mapping[str, Any], columns: list[str]) -> Iterator[Record]:
+    """Rows by the names of the answer's columns, which may come in any order.
+
+    Args:
+        answer: A query's.
+        columns: Those that must be there.
+
+    Yields:
+        Records.
+
+    Raises:
+        TapError: If one is missing, or a row has another length.
+    """
+    names = [str(name).strip("`") for name in answer.get("columns") or []]
+    results = answer.get("results")
+    if missing := {*columns} - {*names}:
+        msg = f"PostHog's answer has no columns {', '.join(sorted(missing))}: nothing was loaded"
+        raise TapError(msg)
+    if not isinstance(results, list):
+        msg = "PostHog's answer has no results: nothing was loaded"
+        raise TapError(msg)
+    for row in results:
+        yield dict(zip(names, row, strict=True))

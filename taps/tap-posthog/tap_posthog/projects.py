@@ -1,0 +1,70 @@
+"""Which projects are read: https://posthog.com/docs/api/projects."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import ConfigValidationError
+
+from signalroom_singer import RefusedError, TapError
+
+if TYPE_CHECKING:
+    from tap_posthog.client import PostHogStream
+
+_ALL = "all"
+
+
+class Projects:
+    """The projects of the setting ``project_id``, or those that the key can see.
+
+    Args:
+        configured: The setting.
+
+    Raises:
+        ConfigValidationError: If it is something else than numbers.
+    """
+
+    def __init__(self, configured: str | None) -> None:
+        words = [word.strip() for word in str(configured or "").split(",") if word.strip()]
+        self._all = words == [_ALL]
+        if not self._all and not all(word.isdecimal() for word in words):
+            msg = (
+                f"Setting project_id: {configured!r} is no project's number. It is in the address "
+                "of the project's pages: https://us.posthog.com/project/4711."
+            )
+            raise ConfigValidationError(msg, errors=[msg])
+        self._ids = [] if self._all else [*dict.fromkeys(int(word) for word in words)]
+
+    def ids(self, stream: PostHogStream) -> list[int]:
+        """The projects, asked for once.
+
+        Args:
+            stream: Whoever asks; its client is used.
+
+        Raises:
+            TapError: If they have to be told.
+        """
+        if not self._ids:
+            found = self._visible(stream)
+            if not found or (len(found) > 1 and not self._all):
+                listed = ", ".join(f"{number} ({name})" for number, name in found.items())
+                msg = (
+                    f"Set project_id: the key can see {listed or 'no project'}. Several go with "
+                    "commas, `all` takes every one."
+                )
+                raise TapError(msg)
+            self._ids = [*found]
+        return self._ids
+
+    @staticmethod
+    def _visible(stream: PostHogStream) -> dict[int, str]:
+        try:
+            projects: list[dict[str, Any]] = stream.get("/api/projects/")["results"]
+        except RefusedError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            # A key that is restricted to projects cannot list them, but knows them.
+            own = stream.get("/api/personal_api_keys/@current/")
+            return {int(number): "" for number in own.get("scoped_teams") or []}
+        return {int(project["id"]): str(project.get("name")) for project in projects}

@@ -1,0 +1,49 @@
+"""The streams of PostHog's projects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_posthog.streams.events import Events
+from tap_posthog.streams.lists import (
+    Actions,
+    Annotations,
+    Cohorts,
+    Dashboards,
+    EventDefinitions,
+    Experiments,
+    FeatureFlags,
+    Groups,
+    GroupTypes,
+    Insights,
+    ProjectDetails,
+    PropertyDefinitions,
+    SessionRecordings,
+    Surveys,
+)
+from tap_posthog.streams.tables import Persons, Sessions
+
+if TYPE_CHECKING:
+    from tap_posthog.client import PostHogStream
+
+all_streams: tuple[type[PostHogStream], ...] = (
+    Events,
+    FeatureFlags,
+    Experiments,
+    Persons,
+    Sessions,
+    Cohorts,
+    Annotations,
+    Actions,
+    Insights,
+    Dashboards,
+    Surveys,
+    EventDefinitions,
+    PropertyDefinitions,
+    GroupTypes,
+    Groups,
+    SessionRecordings,
+    ProjectDetails,
+)
+
+__all__ = ["all_streams"]

@@ -1,0 +1,188 @@
+"""Events: by queries, or by the endpoint before them where there are none."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError
+from typing_extensions import override
+
+from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
+from tap_posthog.client import PROJECT_ID
+from tap_posthog.hogql import HogQLSpanStream, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_posthog.spans import Span
+
+_TICK = timedelta(microseconds=1)
+#: What the older endpoint gives at once, and how far it counts.
+_CLAMP, _MOST_OFFSET = 1000, 50_000
+#: Properties that tell who or where somebody is.
+PERSONAL_PROPERTIES = frozenset(
+    {
+        "$geoip_accuracy_radius",
+        "$geoip_latitude",
+        "$geoip_longitude",
+        "$geoip_postal_code",
+        "$initial_person_info",
+        "$ip",
+        "$raw_user_agent",
+        "$set",
+        "$set_once",
+        "$user_agent",
+    }
+)
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Events(HogQLSpanStream):
+    """Everything that was captured, with all its properties."""
+
+    name = "events"
+    table = "events"
+    id_column = "uuid"
+    primary_keys = ("uuid",)
+    expressions = {  # noqa: RUF012 - a declaration
+        "session_id": "$session_id",
+        "window_id": "$window_id",
+        **{f"group_{number}": f"$group_{number}" for number in range(5)},
+    }
+    schema = th.PropertiesList(
+        th.Property("uuid", th.StringType, required=True),
+        th.Property("event", th.StringType),
+        th.Property("timestamp", th.DateTimeType, description="When, by the sender's clock"),
+        th.Property("distinct_id", th.StringType, description="Who, as the sender has it"),
+        th.Property("properties", th.ObjectType(additional_properties=True)),
+        th.Property("created_at", th.DateTimeType, description="When PostHog took it in"),
+        th.Property("person_id", th.StringType, description="Changes when persons are merged"),
+        th.Property("person_mode", th.StringType),
+        th.Property("session_id", th.StringType),
+        th.Property("window_id", th.StringType),
+        th.Property("elements_chain", th.StringType),
+        *(th.Property(f"group_{number}", th.StringType) for number in range(5)),
+        PROJECT_ID,
+    ).to_dict()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize, by the time that the settings ask for.
+
+        Args:
+            args: As for the SDK's stream.
+            kwargs: As for the SDK's stream.
+        """
+        super().__init__(*args, **kwargs)
+        self.replication_key = self.config["events_replication_key"]
+        if self.replication_key == "created_at" and self.config["events_api"] == "events":
+            msg = (
+                "Setting events_replication_key: the older endpoint does not tell created_at. "
+                "Set it to timestamp, or events_api to query."
+            )
+            raise ConfigValidationError(msg, errors=[msg])
+
+    @override
+    def read_span(self, span: Span, project: int) -> Iterator[list[Record]]:
+        way = self.config["events_api"]
+        if way == "query" or (way == "auto" and self._tap.has_query_api):
+            try:
+                yield from super().read_span(span, project)
+            except RefusedError as error:
+                if way == "query" or error.status != HTTPStatus.NOT_FOUND:
+                    raise
+                self._tap.has_query_api = False
+                self.logger.warning("%s; reading events by the older endpoint", error)
+            else:
+                return
+        yield from self._read_endpoint(span, project)
+
+    @override
+    def more_conditions(self, span: Span) -> tuple[str, dict[str, str]]:
+        if self.replication_key != "created_at":
+            return "", {}
+        # Events are kept by timestamp: without a bound PostHog would read them all.
+        oldest = span.begin - timedelta(days=self.config["max_event_age_days"])
+        return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal(oldest)}
+
+    # The older endpoint: https://posthog.com/docs/api/events
+
+    def _read_endpoint(self, span: Span, project: int) -> Iterator[list[Record]]:
+        if self.replication_key == "created_at":
+            msg = (
+                f"{self.name}: this PostHog has no query API, and the older endpoint does not tell "
+                "created_at. Set events_replication_key to timestamp."
+            )
+            raise TapError(msg)
+        seen: set[str] = set()  # of the moment that was reached
+        begin, offset = span.begin, 0
+        while True:
+            # Strict at both ends: a tick earlier, or what shares the last moment is lost.
+            rows = self._page_of_endpoint(project, begin - _TICK, span.end, offset)
+            if not rows:
+                return
+            page = [row for row in rows if row["uuid"] not in seen]
+            last = datetime.fromisoformat(str(rows[-1]["timestamp"]))
+            if last > begin:
+                begin, offset = last, 0
+                seen = {row["uuid"] for row in rows if row["timestamp"] == rows[-1]["timestamp"]}
+            else:
+                # More events may share a moment than a page holds: until there is none.
+                seen |= {row["uuid"] for row in rows}
+                offset += len(rows)
+            if page:
+                # From here on its rows are another thread's, which changes them.
+                yield page
+            if offset > _MOST_OFFSET:
+                msg = (
+                    f"{self.name}: more than {_MOST_OFFSET} events of {utc_isoformat(begin)} "
+                    "cannot be read by the older endpoint; nothing after it was loaded."
+                )
+                raise TapError(msg)
+
+    def _page_of_endpoint(
+        self, project: int, after: datetime, before: datetime, offset: int
+    ) -> list[Record]:
+        params = {
+            "after": utc_isoformat(after),
+            "before": utc_isoformat(before),
+            # Any other order is by falling time, and hides what is behind a gap.
+            "orderBy": json.dumps(["timestamp"]),
+            "limit": _CLAMP,
+        }
+        if offset:
+            params["offset"] = offset
+        answer = self.get(f"/api/projects/{project}/events/", params)
+        rows = answer.get("results") if isinstance(answer, dict) else None
+        if not isinstance(rows, list):
+            msg = f"{self.name}: the events endpoint answered without results; nothing was loaded"
+            raise TapError(msg)
+        for row in rows:
+            row["uuid"], row["timestamp"] = row.pop("id"), to_utc(row["timestamp"])
+            for name in ("person", "elements"):
+                row.pop(name, None)
+        return rows
+
+    # Properties
+
+    @override
+    def cleaned(self, row: Record) -> Record:
+        properties = row.get("properties")
+        if properties.__class__ is str:
+            try:
+                properties = _decoder.decode(properties)
+            except (msgspec.DecodeError, UnicodeError):
+                # Kept as it is, in _extra.
+                return row
+            row["properties"] = properties
+        if properties.__class__ is dict and not self.config["include_personal_data"]:
+            for name in PERSONAL_PROPERTIES & properties.keys():
+                del properties[name]
+        return row

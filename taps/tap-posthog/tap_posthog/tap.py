@@ -1,0 +1,321 @@
+"""The tap: its settings and its streams."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from singer_sdk import typing as th
+from singer_sdk.authenticators import BearerTokenAuthenticator
+from singer_sdk.exceptions import ConfigValidationError
+from typing_extensions import override
+
+from signalroom_singer import (
+    COMMON_SETTINGS,
+    HTTP_SETTINGS,
+    Pacer,
+    SignalRoomTap,
+    TapError,
+    base_url,
+)
+from tap_posthog.projects import Projects
+from tap_posthog.streams import all_streams
+
+if TYPE_CHECKING:
+    from tap_posthog.client import PostHogStream
+
+#: Hosts that take events or redirect, and those that answer instead: a redirect would turn a query
+#: into a GET and drop the key.
+_ANSWERING_HOSTS = {
+    "app.posthog.com": "us.posthog.com",
+    "us.i.posthog.com": "us.posthog.com",
+    "eu.i.posthog.com": "eu.posthog.com",
+}
+_PROJECT_KEY, _PROJECT_SECRET = "phc_", "phs_"
+
+
+class TapPostHog(SignalRoomTap):
+    """Reads PostHog: events in bulk, and the flags, experiments and persons around them."""
+
+    name = "tap-posthog"
+    package_name = "tap-posthog"
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "api_key",
+            th.StringType,
+            required=True,
+            secret=True,
+            title="Personal API key",
+            description=(
+                "PostHog > Settings > Personal API keys (`phx_...`), with the scope `query:read` "
+                "and those of the streams you select."
+            ),
+        ),
+        th.Property(
+            "api_url",
+            th.StringType,
+            default="https://us.posthog.com",
+            title="PostHog's address",
+            description=(
+                "EU cloud: https://eu.posthog.com. Self-hosted: its address, with the path if "
+                "there is one."
+            ),
+        ),
+        th.Property(
+            "allow_http",
+            th.BooleanType,
+            default=False,
+            title="Allow plain HTTP",
+            description="Send the key unencrypted to a self-hosted PostHog without TLS.",
+        ),
+        th.Property(
+            "project_id",
+            th.StringType,
+            title="Projects",
+            description=(
+                "The number in the address of the project's pages; several with commas, or `all`. "
+                "Without it, the one project that the key can see."
+            ),
+            examples=["4711", "4711,4712"],
+        ),
+        th.Property(
+            "start_date",
+            th.DateType,
+            title="Start date",
+            description=(
+                "The first day of events to read (UTC), `YYYY-MM-DD`. Without it the first run "
+                "reads 30 days. With a bookmark it only matters where it is later."
+            ),
+            examples=["2026-01-01"],
+        ),
+        th.Property(
+            "end_date",
+            th.DateType,
+            title="End date",
+            description="The last day of events to read (UTC), `YYYY-MM-DD`. Default: up to now.",
+            examples=["2026-01-31"],
+        ),
+        th.Property(
+            "lookback_hours",
+            th.NumberType(minimum=0, maximum=720),
+            default=24,
+            title="Lookback of events",
+            description=(
+                "Hours before the bookmark to read again: events that arrive late are found so. "
+                "Those that arrive later than this are only found with "
+                "`events_replication_key: created_at`."
+            ),
+        ),
+        th.Property(
+            "settle_minutes",
+            th.NumberType(minimum=0),
+            default=5,
+            title="Settling time",
+            description="The latest minutes are left to the next run: they are still coming in.",
+        ),
+        th.Property(
+            "events_replication_key",
+            th.StringType(allowed_values=["timestamp", "created_at"]),
+            default="timestamp",
+            title="Bookmark of events",
+            description=(
+                "`timestamp`, when it happened by the sender's clock; or `created_at`, when it "
+                "came to PostHog, which finds what arrives within `max_event_age_days`."
+            ),
+        ),
+        th.Property(
+            "max_event_age_days",
+            th.IntegerType(minimum=1),
+            default=90,
+            title="Oldest late events",
+            description=(
+                "With `events_replication_key: created_at`: how old an event may be when it "
+                "arrives. It bounds what PostHog has to read."
+            ),
+        ),
+        th.Property(
+            "events_api",
+            th.StringType(allowed_values=["auto", "query", "events"]),
+            default="auto",
+            title="Way of reading events",
+            description=(
+                "`query`, PostHog's query API; `events`, the older endpoint, for instances without "
+                "it; or `auto`, the older one where there is no other."
+            ),
+        ),
+        th.Property(
+            "window_hours",
+            th.NumberType(minimum=1, maximum=720),
+            default=24,
+            title="Window",
+            description=(
+                "Hours of events that a query spans. A window that PostHog finds too slow is "
+                "halved by itself."
+            ),
+        ),
+        th.Property(
+            "page_size",
+            th.IntegerType(minimum=2, maximum=50_000),
+            default=10_000,
+            title="Page size",
+            description="The most events of an answer; fewer where they are large.",
+        ),
+        th.Property(
+            "include_personal_data",
+            th.BooleanType,
+            default=False,
+            title="Include personal data",
+            description=(
+                "Also load IP addresses, precise locations, person properties (`$set`) and names "
+                "and e-mail addresses of users. `distinct_id` is always loaded as it is."
+            ),
+        ),
+        th.Property(
+            "on_missing_scope",
+            th.StringType(allowed_values=["error", "skip"]),
+            default="error",
+            title="On a missing scope",
+            description=(
+                "A stream that the key may not read is left as it was, all others are read. Then "
+                "the run fails (`error`), or only warns (`skip`)."
+            ),
+        ),
+        th.Property(
+            "query_requests_per_minute",
+            th.NumberType(minimum=1),
+            default=230,
+            title="Queries a minute",
+            description="PostHog allows 240, to all keys together.",
+        ),
+        th.Property(
+            "query_requests_per_hour",
+            th.NumberType(minimum=1),
+            default=2300,
+            title="Queries an hour",
+            description="PostHog allows 2,400, and 120 to teams on the limits before: set 115.",
+        ),
+        th.Property(
+            "requests_per_minute",
+            th.NumberType(minimum=1),
+            default=460,
+            title="Other requests a minute",
+            description="PostHog allows 480.",
+        ),
+        th.Property(
+            "requests_per_hour",
+            th.NumberType(minimum=1),
+            default=4600,
+            title="Other requests an hour",
+            description="PostHog allows 4,800.",
+        ),
+        th.Property(
+            "max_budget_wait",
+            th.IntegerType(minimum=0),
+            default=900,
+            title="Longest wait for the read budget",
+            description=(
+                "PostHog limits the bytes that queries read in an hour. If it asks to wait for "
+                "more seconds than this, the run ends, and the next one goes on from its state."
+            ),
+        ),
+        *HTTP_SETTINGS,
+        *COMMON_SETTINGS,
+    ).to_dict()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize.
+
+        Args:
+            args: As for the SDK's tap.
+            kwargs: As for the SDK's tap.
+        """
+        self._refused: list[str] = []
+        super().__init__(*args, **kwargs)
+
+    @cached_property
+    def api_url(self) -> str:
+        """The base of all endpoints."""
+        address = base_url(
+            self.config["api_url"], setting="api_url", allow_http=self.config["allow_http"]
+        )
+        parts = urlsplit(address)
+        host = _ANSWERING_HOSTS.get(parts.netloc.lower(), parts.netloc)
+        path = re.sub(r"/api$", "", parts.path)
+        return urlunsplit((parts.scheme, host, path, "", ""))
+
+    @cached_property
+    def authenticator(self) -> BearerTokenAuthenticator:
+        """The key, in a header."""
+        key = self.config["api_key"].strip()
+        if key.startswith((_PROJECT_KEY, _PROJECT_SECRET)):
+            what = "only sends events" if key.startswith(_PROJECT_KEY) else "cannot list projects"
+            msg = (
+                f"Setting api_key: this is a project's key ({key[:4]}...), which {what}. Make a "
+                "personal API key: PostHog > Settings > Personal API keys."
+            )
+            raise ConfigValidationError(msg, errors=[msg])
+        return BearerTokenAuthenticator(token=key)
+
+    # PostHog counts queries apart from everything else, and lets few run at once.
+
+    @cached_property
+    def pacer(self) -> Pacer:
+        """All requests but queries."""
+        return Pacer(
+            per_minute=self.config["requests_per_minute"],
+            per_hour=self.config["requests_per_hour"],
+        )
+
+    @cached_property
+    def query_pacer(self) -> Pacer:
+        """Queries: one at a time, as PostHog allows three to a whole organization."""
+        return Pacer(
+            per_minute=self.config["query_requests_per_minute"],
+            per_hour=self.config["query_requests_per_hour"],
+            concurrency=1,
+        )
+
+    @cached_property
+    def projects(self) -> Projects:
+        """Which projects are read."""
+        return Projects(self.config.get("project_id"))
+
+    #: Whether this instance answers queries; found out by asking.
+    has_query_api = True
+
+    def refused(self, stream: str, message: str) -> None:
+        """Note that a stream may not be read; the others go on.
+
+        Args:
+            stream: Which one.
+            message: What PostHog said, and what to do.
+        """
+        self.logger.warning("%s", message)
+        self._refused.append(stream)
+
+    def finished(self, stream: str) -> None:
+        """Fail, once the last stream was read, if any was refused.
+
+        Args:
+            stream: The one that has ended.
+
+        Raises:
+            TapError: If the settings do not take that.
+        """
+        is_last = stream == [*self.streams][-1]
+        if is_last and self._refused and self.config["on_missing_scope"] == "error":
+            msg = (
+                f"The key may not read {', '.join(sorted({*self._refused}))}: these tables are as "
+                "they were, all other streams were read. Add the scopes named above to the key, "
+                "deselect the streams, or set on_missing_scope to skip."
+            )
+            raise TapError(msg)
+
+    @override
+    def discover_streams(self) -> list[PostHogStream]:
+        # Now: a key of the wrong kind is a mistake in the settings.
+        _ = self.authenticator, self.api_url
+        return [stream(self) for stream in all_streams]

@@ -1,0 +1,274 @@
+"""Keys, hosts, limits, and what goes wrong between them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import requests
+from posthog_days import day
+from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
+
+from signalroom_sandbox.posthog import (
+    LIMITED_KEY,
+    PERSONAL_KEY,
+    PROJECT_KEY,
+    SCOPED_KEY,
+    SECOND_PROJECT,
+)
+from signalroom_singer import RefusedError, TapError
+
+
+def refuse(sandbox, status, code="error", detail="no", *, match="query", retry_after=None, **more):
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    body = {"type": "server_error", "code": code, "detail": detail, "attr": None}
+    more = {"times": 1} | more
+    sandbox.control.fault(
+        "answer", vendor="posthog", match=match, status=status, headers=headers, body=body, **more
+    )
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long was waited between tries; nothing is waited."""
+    found = []
+    monkeypatch.setattr("backoff._sync.time.sleep", found.append)
+    monkeypatch.setattr("signalroom_singer.pacing.Pacer.pause", lambda *_: None)
+    return found
+
+
+class TestWhere:
+    @pytest.mark.parametrize(
+        ("configured", "used"),
+        (
+            ("https://us.posthog.com", "https://us.posthog.com"),
+            ("https://app.posthog.com", "https://us.posthog.com"),
+            ("app.posthog.com/", "https://us.posthog.com"),
+            ("https://us.i.posthog.com", "https://us.posthog.com"),
+            ("https://eu.i.posthog.com/", "https://eu.posthog.com"),
+            ("https://eu.posthog.com/api", "https://eu.posthog.com"),
+            ("https://posthog.example.com/base/", "https://posthog.example.com/base"),
+            ("http://localhost:8000", "http://localhost:8000"),
+        ),
+    )
+    def test_hosts(self, make_tap, configured, used):
+        assert make_tap(api_url=configured).api_url == used
+
+    def test_plain_http_only_where_it_is_asked_for(self, make_tap):
+        with pytest.raises(ConfigValidationError, match="unencrypted"):
+            make_tap(api_url="http://posthog.example.com")
+        tap = make_tap(api_url="http://posthog.example.com", allow_http=True)
+        assert tap.api_url == "http://posthog.example.com"
+
+    def test_a_redirect_is_not_followed(self, make_tap, sandbox, sync):
+        sandbox.control.fault("redirect", vendor="posthog", match="query")
+        output = sync(make_tap(), "events", fails=RefusedError)
+        assert "elsewhere.example.com" in str(output.error)
+        assert "Redirects are not followed" in str(output.error)
+
+    def test_the_other_region(self, make_tap, sync):
+        output = sync(make_tap(api_key="phx_of-another-region"), "events", fails=RefusedError)
+        assert "answered 401" in str(output.error)
+        assert "https://eu.posthog.com" in str(output.error)
+        assert "phx_of-another-region" not in str(output.error)
+
+
+class TestWho:
+    @pytest.mark.parametrize("key", (PROJECT_KEY, "phs_something"))
+    def test_keys_of_projects_are_refused(self, make_tap, key):
+        with pytest.raises(ConfigValidationError, match="Make a personal API key"):
+            make_tap(api_key=key)
+
+    def test_a_stream_that_the_key_may_not_read(self, make_tap, sync, caplog):
+        tap = make_tap(api_key=LIMITED_KEY)
+        output = sync(tap, "cohorts", "events", "feature_flags", fails=TapError)
+        assert output.records["events"]
+        assert output.records["feature_flags"]
+        assert "may not read cohorts" in str(output.error)
+        assert "cohorts: GET /api/projects/4711/cohorts/ answered 403" in caplog.text
+        assert "'cohort:read'" in caplog.text
+        activated = {one["stream"] for one in output.messages if one["type"] == "ACTIVATE_VERSION"}
+        assert activated == {"feature_flags"}
+
+    def test_or_it_is_left_out(self, make_tap, sync, caplog):
+        tap = make_tap(api_key=LIMITED_KEY, on_missing_scope="skip")
+        output = sync(tap, "cohorts", "feature_flags")
+        assert len(output.records["feature_flags"]) == 230
+        assert "'cohort:read'" in caplog.text
+
+    def test_a_dry_run_tells_at_once(self, make_tap):
+        tap = make_tap(api_key=LIMITED_KEY)
+        with pytest.raises(RefusedError, match="cohort:read"):
+            tap.run_sync_dry_run(dry_run_record_limit=1, streams=[tap.streams["cohorts"]])
+
+    def test_the_only_project_is_found(self, make_tap, posthog, sync):
+        posthog.key(key=PERSONAL_KEY, reads=[SECOND_PROJECT])
+        rows = sync(make_tap(project_id=None), "project").records["project"]
+        assert [row["id"] for row in rows] == [SECOND_PROJECT]
+
+    def test_the_project_of_a_restricted_key_is_found(self, make_tap, sync):
+        tap = make_tap(project_id=None, api_key=SCOPED_KEY)
+        assert len(sync(tap, "cohorts").records["cohorts"]) == 20
+
+    def test_several_have_to_be_chosen_from(self, make_tap, sync):
+        output = sync(make_tap(project_id=None), "cohorts", fails=TapError)
+        assert "4711 (Shop 4711), 4712 (Shop 4712)" in str(output.error)
+        rows = sync(make_tap(project_id="all"), "project").records["project"]
+        assert [row["id"] for row in rows] == [4711, 4712]
+
+    def test_a_project_that_is_not_there(self, make_tap, sync):
+        output = sync(make_tap(project_id="99"), "cohorts", fails=RefusedError)
+        assert "Check the settings project_id and api_url" in str(output.error)
+
+    @pytest.mark.parametrize("project", ("shop", "4711;4712", "-1", "4711,all"))
+    def test_a_project_that_is_no_number(self, make_tap, sync, project):
+        with pytest.raises(ConfigValidationError, match="is no project's number"):
+            sync(make_tap(project_id=project), "cohorts")
+
+    def test_clients_in_the_key(self, make_tap, sync):
+        output = sync(make_tap(client_id="acme"), "events", "cohorts")
+        assert output.schemas["events"]["key_properties"] == ["_client_id", "uuid"]
+        assert output.records["cohorts"][0]["_client_id"] == "acme"
+
+
+class TestLimits:
+    def test_they_are_kept_before_posthog_says_no(self, make_tap, sandbox, posthog, sync):
+        posthog.limits(queries_per_minute=12, queries_per_hour=2400, concurrent_queries=1)
+        tap = make_tap(query_requests_per_minute=12, page_size=50, end_date=day(3))
+        sync(tap, "events")
+        assert sandbox.control.requests()["refused"] == 0
+
+    def test_a_team_on_the_limits_before(self, make_tap):
+        tap = make_tap(query_requests_per_minute=230, query_requests_per_hour=115)
+        assert tap.query_pacer
+
+    @pytest.mark.parametrize("retry_after", ("2", "Wed, 21 Oct 2099 07:28:00 GMT", None))
+    def test_it_waits_as_it_is_told(self, make_tap, sandbox, sync, waits, retry_after):
+        refuse(sandbox, 429, "throttled", retry_after=retry_after, times=3)
+        output = sync(make_tap(max_retry_wait=7), "events")
+        assert output.records["events"]
+        assert len(waits) == 3
+        if retry_after == "2":
+            assert waits == [2, 2, 2]
+        elif retry_after:
+            assert waits == [7, 7, 7]
+        else:
+            assert waits == sorted(waits)
+
+    def test_a_spent_budget_is_waited_for(self, make_tap, sandbox, sync, waits):
+        refuse(sandbox, 429, "api_queries_budget_exceeded", retry_after=600)
+        assert sync(make_tap(), "events").records["events"]
+        assert waits == [600]
+
+    def test_or_the_next_run_goes_on(self, make_tap, sandbox, posthog, sync, waits):
+        refuse(sandbox, 429, "api_queries_budget_exceeded", retry_after=1800, skip=4, times=9)
+        output = sync(make_tap(page_size=50), "events", fails=TapError)
+        assert "the next run goes on from there" in str(output.error)
+        assert "max_budget_wait" in str(output.error)
+        assert waits == []
+        (partition,) = output.state["bookmarks"]["events"]["partitions"]
+        assert partition["replication_key_value"] > day(3)
+
+    def test_a_used_up_quota(self, make_tap, sandbox, sync):
+        refuse(sandbox, 402, "quota_limit_exceeded")
+        output = sync(make_tap(), "events", fails=RefusedError)
+        assert "billing page" in str(output.error)
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        (
+            "http_500",
+            "http_502",
+            "http_503",
+            "connection_reset",
+            "cut_body",
+            "truncated_json",
+            "html_200",
+            "empty_200",
+            "null_200",
+            "error_200",
+        ),
+    )
+    def test_what_passes_is_tried_again(self, make_tap, sandbox, sync, fault):
+        for match in ("query", "cohorts"):
+            sandbox.control.fault(fault, vendor="posthog", match=match, times=2)
+        output = sync(make_tap(), "events", "cohorts")
+        assert len(output.records["events"]) > 500
+        assert len(output.records["cohorts"]) == 20
+
+    def test_an_answer_that_does_not_come(self, make_tap, sandbox, sync):
+        sandbox.control.fault("timeout", vendor="posthog", match="query", seconds=3)
+        began = time.monotonic()
+        assert sync(make_tap(request_timeout=1), "events").records["events"]
+        assert time.monotonic() - began < 6
+
+    @pytest.mark.parametrize("fault", ("http_500", "html_200", "connection_reset"))
+    def test_what_does_not_pass_ends_the_run(self, make_tap, sandbox, sync, fault):
+        sandbox.control.fault(fault, vendor="posthog", match="query", times=99)
+        output = sync(make_tap(max_tries=3), "events", fails=RetriableAPIError)
+        assert "events: POST /api/projects/4711/query/" in str(output.error)
+        assert output.state is None or "events" not in output.state["bookmarks"]
+
+    def test_a_page_of_cloudflare(self, make_tap, sandbox, sync, caplog):
+        refuse(sandbox, 524, times=1)
+        assert sync(make_tap(), "events").records["events"]
+        assert "by itself" in caplog.text
+
+    @pytest.mark.parametrize(
+        "body",
+        (
+            {"results": None, "columns": ["uuid"]},
+            {"results": [["x"]], "columns": ["uuid"]},
+            {"columns": ["uuid"]},
+            [],
+        ),
+    )
+    def test_answers_that_are_none(self, make_tap, sandbox, sync, body):
+        sandbox.control.fault(
+            "answer", vendor="posthog", match="query", status=200, headers={}, body=body
+        )
+        output = sync(make_tap(), "events", fails=TapError)
+        assert "nothing was loaded" in str(output.error)
+        assert output.records["events"] == []
+
+    def test_rows_out_of_order_are_noticed(self, make_tap, sandbox, sync):
+        columns = list(make_tap().streams["events"].columns())
+        rows = [
+            [
+                f"{number}-0000" if name == "uuid" else at if name == "timestamp" else None
+                for name in columns
+            ]
+            for number, at in enumerate(("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"))
+        ]
+        sandbox.control.fault(
+            "answer",
+            vendor="posthog",
+            match="query",
+            status=200,
+            headers={},
+            body={"columns": columns, "results": rows},
+        )
+        output = sync(make_tap(), "events", fails=TapError)
+        assert "not in the order that was asked for" in str(output.error)
+        assert output.records["events"] == []
+
+
+@pytest.mark.parametrize("fault", ("echo_key", "http_401", "redirect", "connection_reset"))
+def test_the_key_is_in_no_output(make_tap, sandbox, sync, caplog, fault):
+    caplog.set_level("DEBUG")
+    sandbox.control.fault(fault, vendor="posthog", times=99)
+    output = sync(make_tap(max_tries=2), "events", fails=(RefusedError, RetriableAPIError))
+    assert output.error
+    assert PERSONAL_KEY not in str(output.error)
+    assert PERSONAL_KEY not in json.dumps(output.messages)
+    ours = [one for one in caplog.records if not one.name.startswith("urllib3")]
+    assert not any(PERSONAL_KEY in one.getMessage() for one in ours)
+
+
+def test_the_sandbox_listens(sandbox):
+    # Not through the tap: what PostHog refuses, it refuses.
+    url = f"{sandbox.posthog_url}/api/environments/4711/query/"
+    assert requests.post(url, timeout=5, allow_redirects=False).status_code == 308
