@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from starlette.routing import Mount
 from signalroom_sandbox.control import control_app
 from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
+from signalroom_sandbox.gsheets import MAPPINGS, Google, service_account
 from signalroom_sandbox.journal import Journal
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, PostHog
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
@@ -31,15 +33,17 @@ class Sandbox:
     everflow: Everflow = field(init=False)
     s3: StickyS3 = field(init=False)
     posthog: PostHog = field(init=False)
+    google: Google = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
         self.posthog = PostHog(seed=self.seed, scale=self.scale)
+        self.google = Google(seed=self.seed, scale=self.scale)
         self._slow_down()
 
     def _slow_down(self) -> None:
-        for vendor in (self.everflow, self.s3, self.posthog):
+        for vendor in (self.everflow, self.s3, self.posthog, self.google):
             vendor.latency = self.latency
 
     def reset(self) -> None:
@@ -49,6 +53,7 @@ class Sandbox:
         self.everflow.reset()
         self.s3.reset()
         self.posthog.reset()
+        self.google.reset()
         self._slow_down()
 
     def app(self) -> ASGIApp:
@@ -57,6 +62,7 @@ class Sandbox:
             routes=[
                 Mount("/everflow", self.everflow.app()),
                 Mount("/posthog", self.posthog.app()),
+                Mount("/gsheets", self.google.app()),
             ]
         )
 
@@ -86,6 +92,10 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
     return {
         "TAP_EVERFLOW_API_URL": f"{url}/everflow",
         "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
+        "TAP_GSHEETS_SHEETS_API_URL": f"{url}/gsheets",
+        "TAP_GSHEETS_DRIVE_API_URL": f"{url}/gsheets",
+        "TAP_GSHEETS_CREDENTIALS_JSON": service_account(f"{url}/gsheets"),
+        "TAP_GSHEETS_SPREADSHEETS": json.dumps([{"spreadsheet": MAPPINGS}]),
         "TAP_POSTHOG_API_URL": f"{url}/posthog",
         "TAP_POSTHOG_API_KEY": PERSONAL_KEY,
         "TAP_POSTHOG_PROJECT_ID": str(PROJECT),

@@ -18,6 +18,7 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
+from signalroom_sandbox.gsheets.control import Actions as GoogleActions
 from signalroom_sandbox.posthog.control import Actions as PostHogActions
 from signalroom_sandbox.sticky_s3.control import Actions
 from signalroom_sandbox.sticky_s3.control import act as act_on_s3
@@ -75,6 +76,11 @@ def control_app(sandbox: Sandbox) -> Starlette:
                 if not action.startswith("_")
             ),
             *(
+                route("POST", f"/gsheets/{action}", partial(_act_on_google, sandbox, action))
+                for action in vars(GoogleActions)
+                if not action.startswith("_")
+            ),
+            *(
                 route("POST", f"/s3/{action}", partial(act_on_s3, sandbox.s3, action))
                 for action in vars(Actions)
                 if not action.startswith("_")
@@ -85,6 +91,10 @@ def control_app(sandbox: Sandbox) -> Starlette:
 
 def _act_on_posthog(sandbox: Sandbox, action: str, given: dict[str, Any]) -> Any:
     return getattr(PostHogActions(sandbox.posthog), action)(**given)
+
+
+def _act_on_google(sandbox: Sandbox, action: str, given: dict[str, Any]) -> Any:
+    return getattr(GoogleActions(sandbox.google), action)(**given)
 
 
 class _Control:

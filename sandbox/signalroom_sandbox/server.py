@@ -14,6 +14,7 @@ import msgspec
 import uvicorn
 
 from signalroom_sandbox.app import Sandbox, dotenv
+from signalroom_sandbox.gsheets.client import ControlGoogle
 from signalroom_sandbox.posthog.client import ControlPostHog
 from signalroom_sandbox.sticky_s3.client import ControlS3
 
@@ -50,6 +51,7 @@ class SandboxServer:
         self.everflow_url = f"{self.url}/everflow"
         self.s3_url = f"{self.url}/s3"
         self.posthog_url = f"{self.url}/posthog"
+        self.gsheets_url = f"{self.url}/gsheets"
         self.bucket = self._sandbox.s3.bucket
         self.dotenv = dotenv(self.url, self.bucket)
         self.control = Control(self.url)
@@ -91,6 +93,7 @@ class Control:
         self._url = f"{url}/control"
         self.s3 = ControlS3(self)
         self.posthog = ControlPostHog(self)
+        self.gsheets = ControlGoogle(self)
 
     def reset(self) -> None:
         """Undo everything; forget the requests."""
