@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
+from signalroom_sandbox.gsheets import MAPPINGS
 from signalroom_sandbox.server import SandboxServer
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.paths import data_directory_of
@@ -26,7 +27,12 @@ ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
 LOG = ROOT / ".meltano" / "demo.log"
 ZONE = "America/New_York"
-SCHEMAS = {"tap-everflow": "everflow", "tap-posthog": "posthog", "tap-sticky-s3": "s3_exports"}
+SCHEMAS = {
+    "tap-everflow": "everflow",
+    "tap-gsheets": "google_sheets",
+    "tap-posthog": "posthog",
+    "tap-sticky-s3": "s3_exports",
+}
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
@@ -43,7 +49,7 @@ def main() -> int:
             "TAP_EVERFLOW_START_DATE": start.isoformat(),
             "TAP_POSTHOG_START_DATE": (yesterday - timedelta(days=29)).isoformat(),
         }
-        _say(f"The stand-ins of Everflow, PostHog and S3 listen at {sandbox.url}")
+        _say(f"The stand-ins of Everflow, Google, PostHog and S3 listen at {sandbox.url}")
         _forget()
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
@@ -66,7 +72,11 @@ def main() -> int:
                 sandbox.control.s3.export("orders-create", start, 200)
                 _say(f"Sticky.io delivers the orders of {start}, late,")
                 sandbox.control.posthog.events(events=[{"timestamp": f"{end}T12:00:00Z"}] * 5)
-                _say(f"and five events of {end} come to PostHog.")
+                _say(f"five events of {end} come to PostHog,")
+                sheet = {"id": MAPPINGS, "gid": 0}
+                cells = sandbox.control.gsheets.cells(**sheet)
+                sandbox.control.gsheets.edit(**sheet, cells=[*cells, ["1999", "Northwind"]])
+                _say("and somebody adds an affiliate to a sheet.")
         _report(*tables.values())
         agrees = _compare(sandbox, start, yesterday)
     sys.stdout.write(

@@ -59,6 +59,11 @@ CASES = {
             "TAP_POSTHOG_PAGE_SIZE": "100",
         },
     ),
+    "sheets": Case(
+        "tap-gsheets",
+        "google_sheets",
+        ("affiliates", "manual_costs"),
+    ),
     "files": Case(**FILES, prepare=fill_bucket),
     "files in batches": Case(
         **FILES,

@@ -37,8 +37,7 @@ SHEETS_SCOPES = {
     for name in ("spreadsheets.readonly", "spreadsheets", "drive.readonly", "drive", "drive.file")
 }
 DRIVE_SCOPES = {
-    _AUTH + name
-    for name in ("drive.metadata.readonly", "drive.readonly", "drive", "drive.file")
+    _AUTH + name for name in ("drive.metadata.readonly", "drive.readonly", "drive", "drive.file")
 }
 #: What an assertion is for, whatever address it is sent to.
 _AUDIENCE = "https://oauth2.googleapis.com/token"

@@ -87,7 +87,8 @@ def test_two_reads_load_all_visible_tabs_and_say_they_are_complete(google, capsy
     messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     rows = [m["record"] for m in messages if m["type"] == "RECORD" and m["stream"] == "offers"]
     assert [row["_row_number"] for row in rows] == [2, 4]
-    assert [m["stream"] for m in messages if m["type"] == "ACTIVATE_VERSION"] == ["co2", "offers"]
+    told = [m["stream"] for m in messages if m["type"] == "ACTIVATE_VERSION"]
+    assert told == ["co2", "gsheets_sheets", "offers"]
     assert len(google.calls) == 2
     assert "a-synthetic-key" not in " ".join(call.request.url for call in google.calls)
 
@@ -103,7 +104,7 @@ def test_a_cleared_tab_stops_the_run_before_any_message(google, capsys):
 def test_a_tab_without_rows_can_be_left_out(google):
     tabs(google, {"title": "Offers"}, {"sheetId": 1, "title": "E"}, {"title": "F"})
     values(google, OFFERS, [["a"]], [])
-    assert list(tap(empty_tab="skip").streams) == ["offers"]
+    assert list(tap(on_bad_tab="warn").streams) == ["gsheets_sheets", "offers"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_a_passing_fault_is_tried_again(google, broken):
     google.get(API, **broken)
     tabs(google, {"title": "Offers"})
     values(google, OFFERS)
-    assert list(tap().streams) == ["offers"]
+    assert list(tap().streams) == ["gsheets_sheets", "offers"]
 
 
 def test_a_refusal_says_what_to_do(google):
