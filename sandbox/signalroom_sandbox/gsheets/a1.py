@@ -84,10 +84,10 @@ def parse(book: Spreadsheet, text: str) -> Area:
     if cells in book.named:
         title, cells = book.named[cells or ""]
         sheet = book.titled(title) or sheet
-    return _area(sheet, cells, text, unparsable)
+    return _area(sheet, cells, unparsable)
 
 
-def _area(sheet: Sheet, cells: str | None, text: str, unparsable: Refusal) -> Area:
+def _area(sheet: Sheet, cells: str | None, unparsable: Refusal) -> Area:
     if cells is None:
         return Area(sheet, 0, 0, sheet.rows, sheet.columns)
     first, colon, last = cells.partition(":")

@@ -131,7 +131,8 @@ class Access:
         elif kind == "refresh_token":
             user, scope = self._refresh(form)
         else:
-            raise TokenRefusal("unsupported_grant_type", f"Invalid grant_type: {kind}")
+            msg = "unsupported_grant_type"
+            raise _refused(msg, f"Invalid grant_type: {kind}")
         token = f"ya29.sandbox-google-{next(self._numbers)}"
         self.tokens[token] = _Token(user, set(scope.split()), time.monotonic() + self.lifetime)
         answer: dict[str, object] = {
@@ -151,33 +152,40 @@ class Access:
                 options={"require": ["iat", "exp", "iss", "aud"]},
             )
         except jwt.InvalidAudienceError:
-            raise TokenRefusal("invalid_grant", "Invalid JWT: Failed audience check.") from None
+            msg = "invalid_grant"
+            raise _refused(msg, "Invalid JWT: Failed audience check.") from None
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
             raise _not_short_lived() from None
         except jwt.InvalidTokenError:
-            raise TokenRefusal("invalid_grant", "Invalid JWT Signature.") from None
+            msg = "invalid_grant"
+            raise _refused(msg, "Invalid JWT Signature.") from None
         if claims["exp"] - claims["iat"] > _HOUR:
             raise _not_short_lived()
         if claims["iss"] != CLIENT_EMAIL or self.revoked:
-            raise TokenRefusal("invalid_grant", "Invalid grant: account not found")
+            msg = "invalid_grant"
+            raise _refused(msg, "Invalid grant: account not found")
         scope = claims.get("scope", "")
         if not scope or not set(scope.split()) <= SHEETS_SCOPES | DRIVE_SCOPES:
             description = "Invalid OAuth scope or ID token audience provided."
-            raise TokenRefusal("invalid_scope", description)
+            msg = "invalid_scope"
+            raise _refused(msg, description)
         user = claims.get("sub", CLIENT_EMAIL)
         if user not in {CLIENT_EMAIL, *self.delegates}:
             description = (
                 "Client is unauthorized to retrieve access tokens using this method, or client "
                 "not authorized for any of the scopes requested."
             )
-            raise TokenRefusal("unauthorized_client", description, 401)
+            msg = "unauthorized_client"
+            raise _refused(msg, description, 401)
         return user, scope
 
     def _refresh(self, form: Mapping[str, str]) -> tuple[str, str]:
         if any(form.get(name) != OAUTH[name] for name in ("client_id", "client_secret")):
-            raise TokenRefusal("invalid_client", "The OAuth client was not found.", 401)
+            msg = "invalid_client"
+            raise _refused(msg, "The OAuth client was not found.", 401)
         if form.get("refresh_token") != OAUTH["refresh_token"] or self.revoked:
-            raise TokenRefusal("invalid_grant", "Token has been expired or revoked.")
+            msg = "invalid_grant"
+            raise _refused(msg, "Token has been expired or revoked.")
         return PERSON, form.get("scope") or f"{_AUTH}spreadsheets.readonly"
 
     def user(self, authorization: str | None, key: str | None, scopes: set[str]) -> str | None:
@@ -226,6 +234,10 @@ class Access:
         if len(taken) >= self.per_user:
             raise quota(self.per_user)
         taken.append(now)
+
+
+def _refused(error: str, description: str, status: int = 400) -> TokenRefusal:
+    return TokenRefusal(error, description, status)
 
 
 def _not_short_lived() -> TokenRefusal:

@@ -48,12 +48,12 @@ class Google:
     def __init__(self, *, seed: int = 713, scale: float = 1.0) -> None:
         self._seed = seed
         self._scale = scale
+        self.access = Access()
         self.reset()
 
     def reset(self) -> None:
         """Be as new; tokens that were given stay good."""
-        tokens = self.access.tokens if hasattr(self, "access") else {}
-        self.access = Access(tokens=tokens)
+        self.access = Access(tokens=self.access.tokens)
         self.latency = 0.0
         self.books: dict[str, Spreadsheet] = {}
         #: What happens between the answer to one kind of request and the next request.

@@ -71,7 +71,7 @@ def grid(area: Area) -> dict[str, Any]:
     """The cells of a range as ``includeGridData`` sends them."""
     rows = []
     for row in area.sheet.cells[area.top : area.bottom]:
-        found = []
+        found: list[dict[str, Any]] = []
         for cell in row[area.left : area.right]:
             if cell is None:
                 found.append({})

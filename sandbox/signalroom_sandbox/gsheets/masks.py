@@ -9,31 +9,33 @@ from signalroom_sandbox.gsheets.refusals import bad_field
 
 _TOKEN = re.compile(r"[A-Za-z0-9_*.]+|[(),/]")
 _Mask = dict[str, Any]
-_GRID_RANGE: _Mask = dict.fromkeys(
-    ("sheetId", "startRowIndex", "endRowIndex", "startColumnIndex", "endColumnIndex"), {}
+
+
+def _leaves(*names: str) -> _Mask:
+    return {name: {} for name in names}
+
+
+_GRID_RANGE: _Mask = _leaves(
+    "sheetId", "startRowIndex", "endRowIndex", "startColumnIndex", "endColumnIndex"
 )
 _ANYTHING: _Mask = {"*": {}}
 #: What can be asked of a spreadsheet, as far as the sandbox knows it.
 SPREADSHEET: _Mask = {
     "spreadsheetId": {},
     "spreadsheetUrl": {},
-    "properties": dict.fromkeys(("title", "locale", "timeZone", "autoRecalc"), {}),
+    "properties": _leaves("title", "locale", "timeZone", "autoRecalc"),
     "namedRanges": {"namedRangeId": {}, "name": {}, "range": _GRID_RANGE},
     "sheets": {
         "properties": {
-            **dict.fromkeys(("sheetId", "title", "index", "sheetType", "hidden"), {}),
-            "gridProperties": dict.fromkeys(("rowCount", "columnCount", "frozenRowCount"), {}),
+            **_leaves("sheetId", "title", "index", "sheetType", "hidden"),
+            "gridProperties": _leaves("rowCount", "columnCount", "frozenRowCount"),
         },
         "merges": _GRID_RANGE,
         "data": {"startRow": {}, "startColumn": {}, "rowData": {"values": _ANYTHING}},
     },
 }
-FILE: _Mask = dict.fromkeys(
-    (
-        *("kind", "id", "name", "mimeType", "modifiedTime", "createdTime", "version"),
-        *("trashed", "driveId"),
-    ),
-    {},
+FILE: _Mask = _leaves(
+    "kind", "id", "name", "mimeType", "modifiedTime", "createdTime", "version", "trashed", "driveId"
 )
 VALUES: _Mask = {
     "spreadsheetId": {},

@@ -192,8 +192,8 @@ class Reader:
 
     def _is_unchanged(self, book: Book, tab: Tab) -> bool:
         before = self._before.get(tab.stream, {})
-        same = digest(book.asked, self._config["render"]) == before.get("asked")
-        return same and before.get("version") == book.file.get("version")
+        now = (digest(book.asked, self._config["render"]), book.file.get("version"))
+        return now == (before.get("asked"), before.get("version"))
 
     def _chosen(self, book: Book, grids: list[dict[str, Any]], one: dict[str, Any]) -> Tab:
         by_gid = one.get("gid") is not None
@@ -226,25 +226,29 @@ class Reader:
         return Tab(properties, one, name, merges)
 
     def _fill(self, book: Book, tab: Tab, block: Block) -> None:
-        accepted = tab.stream in self._config["accept_changes"]
         try:
-            try:
-                table = self._table(book, tab, block)
-            except EmptyTabError as error:
-                if not accepted:
-                    raise
-                table = error.table
-            if tab.keys:
-                check_keys(table, tab.keys)
-            lost = loss(self._before.get(tab.stream, {}), table, self._config["max_shrink_percent"])
-            if lost and not accepted:
-                raise UnreadableTabError(lost)
+            tab.table = self._good(book, tab, block)
         except UnreadableTabError as error:
             tab.problem = f"Tab {tab.title!r} of {book.id}: {error}"
             return
-        if table.errors:
-            self._logger.warning("Tab %r: %d error cells are null.", tab.title, table.errors)
-        tab.table = table
+        if errors := tab.table.errors:
+            self._logger.warning("Tab %r: %d error cells are null.", tab.title, errors)
+
+    def _good(self, book: Book, tab: Tab, block: Block) -> Table:
+        accepted = tab.stream in self._config["accept_changes"]
+        try:
+            table = self._table(book, tab, block)
+        except EmptyTabError as error:
+            if not accepted:
+                raise
+            table = error.table
+        if tab.keys:
+            check_keys(table, tab.keys)
+        before = self._before.get(tab.stream, {})
+        lost = loss(before, table, self._config["max_shrink_percent"])
+        if lost and not accepted:
+            raise UnreadableTabError(lost)
+        return table
 
     def _table(self, book: Book, tab: Tab, block: Block) -> Table:
         for reads in range(1, _READS + 1):

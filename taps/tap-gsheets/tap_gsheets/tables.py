@@ -134,13 +134,30 @@ def read_table(
     if not any(header):
         msg = f"row {layout.top + at} should hold the column names and is blank"
         raise UnreadableTabError(msg)
-    errors = 0
+    rows, used, errors = _rows(values, layout)
+    kept = [
+        index
+        for index in range(max(len(header), max(used, default=-1) + 1))
+        if index in used or (index < len(header) and header[index])
+    ]
+    columns = _names(header, kept, layout)
+    types = _types(columns, declared or {})
+    table = Table(columns, _aligned(rows, kept, columns, types, layout), errors)
+    if not table.rows:
+        msg = f"there are no rows below the header in row {layout.top + at}"
+        raise EmptyTabError(msg, table)
+    return table
+
+
+def _rows(
+    values: list[list[Any]], layout: Layout
+) -> tuple[list[tuple[int, list[Any]]], set[int], int]:
+    """The rows that are not blank, by their place; the columns they fill; the errors in them."""
     rows: list[tuple[int, list[Any]]] = []
     used: set[int] = set()
-    for place, cells in enumerate(values[at:], start=at):
+    errors = 0
+    for place, cells in enumerate(values[layout.header_row :], start=layout.header_row):
         row = [None if value == "" else value for value in cells]
-        if all(value is None for value in row):
-            continue
         for index, value in enumerate(row):
             if value is None:
                 continue
@@ -154,19 +171,9 @@ def read_table(
                     raise UnreadableTabError(msg)
                 row[index] = None
                 errors += 1
-        rows.append((place, row))
-    kept = [
-        index
-        for index in range(max(len(header), max(used, default=-1) + 1))
-        if index in used or (index < len(header) and header[index])
-    ]
-    columns = _names(header, kept, layout)
-    types = _types(columns, declared or {})
-    table = Table(columns, _aligned(rows, kept, columns, types, layout), errors)
-    if not table.rows:
-        msg = f"there are no rows below the header in row {layout.top + at}"
-        raise EmptyTabError(msg, table)
-    return table
+        if any(value != "" for value in cells):
+            rows.append((place, row))
+    return rows, used, errors
 
 
 def filled(values: list[list[Any]], layout: Layout) -> list[list[Any]]:

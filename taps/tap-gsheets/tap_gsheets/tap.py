@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tap_gsheets.reading import Book
     from tap_gsheets.reading import Tab as ReadTab
+    from tap_gsheets.tables import Table
 
 
 class TapGsheets(SignalRoomTap):
@@ -49,7 +50,10 @@ class TapGsheets(SignalRoomTap):
             client = SheetsClient(session, self.config, self.logger, share_with)
             books = Reader(client, self.config, self._before, self.logger).read()
         streams: list[Stream] = [
-            self._stream(book, tab) for book in books for tab in book.tabs if tab.table is not None
+            self._stream(book, tab, tab.table)
+            for book in books
+            for tab in book.tabs
+            if tab.table is not None
         ]
         names = [Sheets.name, *(tab.stream for book in books for tab in book.tabs)]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
@@ -61,12 +65,12 @@ class TapGsheets(SignalRoomTap):
         rows = [_row(book, sheet) for book in books for sheet in book.sheets]
         return [*streams, Sheets(tap=self, rows=rows)]
 
-    def _stream(self, book: Book, tab: ReadTab) -> Stream:
+    def _stream(self, book: Book, tab: ReadTab, table: Table) -> Stream:
         return Tab(
             tap=self,
             name=tab.stream,
             primary_keys=tab.keys or POSITION,
-            table=tab.table,
+            table=table,
             tags=dict(zip(TAGS, (book.id, tab.gid, tab.title), strict=True)),
             declared=book.declared(tab),
             before=self._before.get(tab.stream, {}),
