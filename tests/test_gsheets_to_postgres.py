@@ -7,7 +7,7 @@ import json
 import pytest
 from e2e import new_pipe
 
-from signalroom_sandbox.gsheets import MAPPINGS
+from signalroom_sandbox.gsheets import MAPPINGS, service_account
 
 pytestmark = pytest.mark.e2e
 
@@ -39,6 +39,7 @@ def google(sandbox):
 def pipe(tmp_path, sandbox, database, google):
     settings = {"TAP_GSHEETS_SPREADSHEETS": json.dumps(KEYED), "TAP_GSHEETS_MAX_TRIES": "2"}
     settings["TAP_GSHEETS_MAX_RETRY_WAIT"] = "0"
+    settings["TAP_GSHEETS_CREDENTIALS_JSON"] = service_account(sandbox.gsheets_url)
     return new_pipe(TAP, tmp_path / "pipe", sandbox, database, "google_sheets", **settings)
 
 
@@ -84,7 +85,8 @@ def test_a_mistake_in_a_sheet_empties_no_table(pipe, google, sandbox, database):
 
 
 def test_through_meltano_and_the_variables_of_the_pipeline_before(project, sandbox, database):
-    key = project.env.pop("TAP_GSHEETS_CREDENTIALS_JSON")
+    del project.env["TAP_GSHEETS_API_KEY"]
+    key = service_account(sandbox.gsheets_url)
     project.env["GOOGLE_SHEETS_CREDENTIALS_JSON"] = key
     output = project.load(tap=TAP)
     assert "PRIVATE KEY" not in output

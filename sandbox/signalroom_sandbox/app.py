@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from signalroom_sandbox.control import control_app
 from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
-from signalroom_sandbox.gsheets import MAPPINGS, Google, service_account
+from signalroom_sandbox.gsheets import API_KEY, MAPPINGS, Google
 from signalroom_sandbox.journal import Journal
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, PostHog
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
@@ -94,7 +94,7 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
         "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
         "TAP_GSHEETS_SHEETS_API_URL": f"{url}/gsheets",
         "TAP_GSHEETS_DRIVE_API_URL": f"{url}/gsheets",
-        "TAP_GSHEETS_CREDENTIALS_JSON": service_account(f"{url}/gsheets"),
+        "TAP_GSHEETS_API_KEY": API_KEY,
         "TAP_GSHEETS_SPREADSHEETS": json.dumps([{"spreadsheet": MAPPINGS}]),
         "TAP_POSTHOG_API_URL": f"{url}/posthog",
         "TAP_POSTHOG_API_KEY": PERSONAL_KEY,

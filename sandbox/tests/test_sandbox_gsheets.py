@@ -12,7 +12,14 @@ import requests
 from google.oauth2.service_account import Credentials
 from gspread.http_client import HTTPClient
 
-from signalroom_sandbox.gsheets import API_KEY, CLIENT_EMAIL, MAPPINGS, OAUTH, PUBLIC
+from signalroom_sandbox.gsheets import (
+    API_KEY,
+    CLIENT_EMAIL,
+    MAPPINGS,
+    OAUTH,
+    PUBLIC,
+    service_account,
+)
 
 BOOK = "made"
 SHEETS = "https://www.googleapis.com/auth/spreadsheets.readonly"
@@ -40,7 +47,7 @@ def google(sandbox):
 @pytest.fixture
 def real(sandbox, google):
     """A real client, signed in with the service account's key."""
-    key = json.loads(sandbox.dotenv["TAP_GSHEETS_CREDENTIALS_JSON"])
+    key = json.loads(service_account(sandbox.gsheets_url))
     client = type("Client", (Redirected,), {"url": sandbox.gsheets_url})
     found = gspread.Client(
         Credentials.from_service_account_info(key, scopes=[SHEETS]), http_client=client
@@ -169,7 +176,7 @@ def test_more_reads_than_a_minute_has(ask, google):
 
 
 def signed(sandbox, **changes):
-    key = json.loads(sandbox.dotenv["TAP_GSHEETS_CREDENTIALS_JSON"])
+    key = json.loads(service_account(sandbox.gsheets_url))
     now = int(time.time())
     claims = {
         "iat": now,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from gsheets_zoo import BOOK
 
+from signalroom_sandbox.gsheets import service_account
 from tap_gsheets.tap import TapGsheets
 
 
@@ -22,7 +23,7 @@ def make_tap(sandbox, google):
 
     def make(state=None, **config):
         settings = {
-            "credentials_json": sandbox.dotenv["TAP_GSHEETS_CREDENTIALS_JSON"],
+            "credentials_json": service_account(sandbox.gsheets_url),
             "sheets_api_url": sandbox.gsheets_url,
             "drive_api_url": sandbox.gsheets_url,
             "oauth_token_uri": f"{sandbox.gsheets_url}/token",

@@ -7,7 +7,7 @@ import json
 import pytest
 from gsheets_zoo import BOOK
 
-from signalroom_sandbox.gsheets import API_KEY, OAUTH
+from signalroom_sandbox.gsheets import API_KEY, OAUTH, service_account
 from signalroom_singer import TapError
 
 PERSON = {f"oauth_{name}": value for name, value in OAUTH.items()} | {"credentials_json": None}
@@ -66,7 +66,7 @@ def test_credentials_that_are_none(make_tap, config, says):
 
 
 def test_a_key_that_signs_in_at_an_open_address_is_refused(make_tap, sandbox):
-    key = json.loads(sandbox.dotenv["TAP_GSHEETS_CREDENTIALS_JSON"])
+    key = json.loads(service_account(sandbox.gsheets_url))
     with pytest.raises(Exception, match="unencrypted"):
         make_tap(credentials_json=json.dumps(key | {"token_uri": "http://example.com/token"}))
 
