@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Of fewer rows than these, losing most is no sign of anything.
 _FEW = 10
+#: A column without a header: a stray note beside the table comes and goes.
+_STRAY = re.compile(r"column_[a-z]{1,3}")
 
 
 def digest(*parts: Any) -> str:
@@ -41,7 +44,8 @@ def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | No
     Returns:
         A sentence's end, or nothing.
     """
-    if gone := [name for name in before.get("columns", ()) if name not in table.columns]:
+    had_columns = [name for name in before.get("columns", ()) if not _STRAY.fullmatch(name)]
+    if gone := [name for name in had_columns if name not in table.columns]:
         return (
             f"the column {gone[0]} is gone, which the last good read had; now there are "
             f"{', '.join(table.columns)}"
@@ -60,4 +64,6 @@ def moved(before: Mapping[str, Any], tabs: Mapping[str, str]) -> str:
         tabs: The titles there are by the tabs' numbers.
     """
     title = tabs.get(str(before.get("sheet_id")))
-    return f"it was renamed to {title!r}" if title else "it is gone"
+    if title is None:
+        return "it is gone"
+    return f"it was renamed to {title!r}" if title != before.get("title") else "it is hidden now"

@@ -124,6 +124,8 @@ class Reader:
         self._config = config
         self._before = before
         self._logger = logger
+        #: Streams whose tabs are gone, and are meant to be.
+        self.forgotten: set[str] = set()
 
     def read(self) -> list[Book]:
         """Read everything.
@@ -221,7 +223,9 @@ class Reader:
         name = one.get("stream")
         if not name:
             name = snake_case(properties["title"]) or f"tab_{properties.get('sheetId', 0)}"
-            name = f"{book.asked['prefix']}__{name}" if book.asked.get("prefix") else name
+            name = (
+                snake_case(f"{book.asked['prefix']}__{name}") if book.asked.get("prefix") else name
+            )
         merges = sheet.get("merges", []) if one.get("fill_merged") else []
         return Tab(properties, one, name, merges)
 
@@ -231,20 +235,24 @@ class Reader:
         except UnreadableTabError as error:
             tab.problem = f"Tab {tab.title!r} of {book.id}: {error}"
             return
-        if errors := tab.table.errors:
-            self._logger.warning("Tab %r: %d error cells are null.", tab.title, errors)
+        if tab.table and tab.table.errors:
+            self._logger.warning("Tab %r: %d error cells are null.", tab.title, tab.table.errors)
 
-    def _good(self, book: Book, tab: Tab, block: Block) -> Table:
+    def _good(self, book: Book, tab: Tab, block: Block) -> Table | None:
         accepted = tab.stream in self._config["accept_changes"]
+        before = self._before.get(tab.stream, {})
         try:
             table = self._table(book, tab, block)
         except EmptyTabError as error:
-            if not accepted:
+            if not before and not accepted:
+                # Nobody has written into it yet. It is no mistake, and no reason to empty a table.
+                self._logger.warning("Tab %r of %s: %s. Left out.", tab.title, book.id, error)
+                return None
+            if error.table is None or not (accepted or before.get("row_count") == 0):
                 raise
             table = error.table
         if tab.keys:
             check_keys(table, tab.keys)
-        before = self._before.get(tab.stream, {})
         lost = loss(before, table, self._config["max_shrink_percent"])
         if lost and not accepted:
             raise UnreadableTabError(lost)
@@ -278,14 +286,19 @@ class Reader:
             str(s["properties"].get("sheetId", 0)): s["properties"]["title"] for s in book.sheets
         }
         names = {tab.stream for tab in book.tabs}
-        return [
-            f"Tab {before.get('title')!r} of {book.id}, stream {name}: {moved(before, titles)} or "
-            "hidden"
+        lost = {
+            name: before
             for name, before in self._before.items()
             if before.get("spreadsheet_id") == book.id
             and name not in names
-            and name not in self._config["accept_changes"]
             and before.get("asked") == digest(book.asked, self._config["render"])
+        }
+        accepted = lost.keys() & set(self._config["accept_changes"])
+        self.forgotten |= accepted
+        return [
+            f"Tab {before.get('title')!r} of {book.id}, stream {name}: {moved(before, titles)}"
+            for name, before in lost.items()
+            if name not in accepted
         ]
 
 

@@ -25,14 +25,14 @@ class UnreadableTabError(ValueError):
 
 
 class EmptyTabError(UnreadableTabError):
-    """A tab has a header, and nothing below it."""
+    """A tab holds nothing, or nothing below its header."""
 
-    def __init__(self, message: str, table: Table) -> None:
+    def __init__(self, message: str, table: Table | None = None) -> None:
         """Keep the table.
 
         Args:
             message: For the user.
-            table: Its columns, for whom no rows are all right.
+            table: Its columns, if it has a header: for whom no rows are all right.
         """
         super().__init__(message)
         self.table = table
@@ -120,20 +120,25 @@ def read_table(
         The table.
 
     Raises:
-        EmptyTabError: If there are no rows below a good header.
+        EmptyTabError: If it is empty, or there are no rows below a good header.
         LoadingError: If a formula is still being computed.
         UnreadableTabError: If there is no header, or a value is not of its column's type.
     """
     layout = layout or Layout()
     if not any(cell_text(value) for row in values for value in row):
         msg = "it is empty"
-        raise UnreadableTabError(msg)
+        raise EmptyTabError(msg)
     values = filled(values, layout)
     at = layout.header_row
     header = [cell_text(value) for value in values[at - 1]] if len(values) >= at else []
     if not any(header):
         msg = f"row {layout.top + at} should hold the column names and is blank"
         raise UnreadableTabError(msg)
+    for index, title in enumerate(header):
+        if title == LOADING or title in ERRORS:
+            # A column of another name would be made of it.
+            msg = f"the header in cell {layout.cell(at - 1, index)} is {title}"
+            raise (LoadingError if title == LOADING else UnreadableTabError)(msg)
     rows, used, errors = _rows(values, layout)
     kept = [
         index

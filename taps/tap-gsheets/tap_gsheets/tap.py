@@ -40,7 +40,15 @@ class TapGsheets(SignalRoomTap):
             kwargs: As for the SDK's tap.
         """
         self._before = dict(state.get("bookmarks", {})) if isinstance(state, dict) else {}
+        self._forgotten: set[str] = set()
         super().__init__(*args, state=state, **kwargs)
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        # Or the next run would miss the tab again.
+        kept = state.get("bookmarks", {}).items()
+        bookmarks = {name: mark for name, mark in kept if name not in self._forgotten}
+        super().load_state({**state, "bookmarks": bookmarks})
 
     @override
     def discover_streams(self) -> list[Stream]:
@@ -48,7 +56,9 @@ class TapGsheets(SignalRoomTap):
         session, share_with = open_session(self.config)
         with session:
             client = SheetsClient(session, self.config, self.logger, share_with)
-            books = Reader(client, self.config, self._before, self.logger).read()
+            reader = Reader(client, self.config, self._before, self.logger)
+            books = reader.read()
+        self._forgotten = reader.forgotten
         streams: list[Stream] = [
             self._stream(book, tab, tab.table)
             for book in books

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # https://developers.google.com/sheets/api/reference/rest/v4/DateTimeRenderOption
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's clock has no zone
+_DIGITS = 300
 TYPES: dict[str, type[th.JSONTypeHelper[Any]]] = {
     "string": th.StringType,
     "integer": th.IntegerType,
@@ -73,7 +74,8 @@ def _number(column: Declared, value: Any) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("nan")
-    if isinstance(value, bool) or not number.is_finite():
+    # Nobody counts so far; writing out 1e999999999 would take all memory.
+    if isinstance(value, bool) or not number.is_finite() or abs(number.adjusted()) > _DIGITS:
         msg = "no number"
         raise ValueError(msg)
     return number
@@ -120,8 +122,12 @@ def _date(column: Declared, value: Any) -> str:
 
 def _datetime(column: Declared, value: Any) -> str:
     found = _moment(column, value)
-    local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(column.zone))
-    return utc_isoformat(local.astimezone(UTC))
+    try:
+        local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(column.zone))
+        return utc_isoformat(local.astimezone(UTC))
+    except (KeyError, OverflowError):
+        msg = f"no moment in the sheet's time zone, {column.zone}"
+        raise ValueError(msg) from None
 
 
 _READERS: dict[str, Callable[[Declared, Any], Any]] = {

@@ -147,7 +147,25 @@ def test_what_is_meant_can_be_accepted(make_tap, sync, offers, name):
     state = sync(make_tap()).state
     offers.edit(id=BOOK, gid=0, **MISTAKES[name][0])
     output = sync(make_tap(state, accept_changes=["offers"]))
-    assert (replaced(output) == ["offers"]) == (name not in {"renamed", "hidden"})
+    expected = {"renamed": ["offers_2"], "hidden": []}.get(name, ["offers"])
+    assert replaced(output) == expected
+    # Once is enough.
+    assert replaced(sync(make_tap(output.state))) == []
+
+
+def test_a_note_beside_the_table_comes_and_goes(make_tap, sync, offers):
+    offers.edit(id=BOOK, gid=0, cells=cells([[*ROWS[0], None, "call them!"], *ROWS[1:]]))
+    first = sync(make_tap())
+    assert "column_d" in first.schemas["offers"]["schema"]["properties"]
+    offers.edit(id=BOOK, gid=0, cells=cells(ROWS))
+    assert replaced(sync(make_tap(first.state))) == ["offers"]
+
+
+@pytest.mark.parametrize("title", ("#REF!", "Loading..."))
+def test_a_header_that_failed_is_no_name(make_tap, offers, title):
+    offers.edit(id=BOOK, gid=0, cells=cells(ROWS, ("id", title)))
+    with pytest.raises(TapError, match="the header in cell B1 is"):
+        make_tap()
 
 
 def test_a_deleted_tab_is_told(make_tap, sync, offers):
@@ -250,6 +268,7 @@ def test_a_range_with_types(make_tap, google, area):
         ("integer", 1.5, r"cell C5 \(v\) holds 1.5, which is no whole number"),
         ("number", "1,234", r"holds '1,234', which is no number"),
         ("number", True, "no number"),
+        ("integer", "1e999999999", "no number"),
         ("boolean", "perhaps", "neither true nor false"),
         ("date", "31/12/2025", r"no date written as YYYY-MM-DD \(set format\)"),
     ),

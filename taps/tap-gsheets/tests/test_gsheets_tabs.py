@@ -33,7 +33,7 @@ def values(google, *found):
     google.get(f"{API}/values:batchGet", json={"valueRanges": ranges})
 
 
-def tap(**settings):
+def tap(state=None, **settings):
     return TapGsheets(
         config={
             "api_key": "a-synthetic-key",
@@ -41,7 +41,8 @@ def tap(**settings):
             "max_tries": 2,
             "max_retry_wait": 0,
             **settings,
-        }
+        },
+        state=state,
     )
 
 
@@ -96,9 +97,17 @@ def test_two_reads_load_all_visible_tabs_and_say_they_are_complete(google, capsy
 def test_a_cleared_tab_stops_the_run_before_any_message(google, capsys):
     tabs(google, {"title": "Offers"})
     values(google, [])
+    before = {"bookmarks": {"offers": {"row_count": 1}}}
     with pytest.raises(TapError, match="Offers"):
-        tap().sync_all()
+        tap(before).sync_all()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("found", ([], [["a"]]))
+def test_a_tab_that_nobody_wrote_into_yet_is_left_out(google, found):
+    tabs(google, {"title": "Offers"})
+    values(google, found)
+    assert list(tap().streams) == ["gsheets_sheets"]
 
 
 def test_a_tab_without_rows_can_be_left_out(google):
