@@ -246,11 +246,15 @@ def test_the_command_prints_the_environment():
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(12)]
+            lines = [process.stdout.readline().strip() for _ in range(16)]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
             assert sorted(told) == [
                 "TAP_EVERFLOW_API_KEY",
                 "TAP_EVERFLOW_API_URL",
+                "TAP_GSHEETS_API_KEY",
+                "TAP_GSHEETS_DRIVE_API_URL",
+                "TAP_GSHEETS_SHEETS_API_URL",
+                "TAP_GSHEETS_SPREADSHEETS",
                 "TAP_POSTHOG_API_KEY",
                 "TAP_POSTHOG_API_URL",
                 "TAP_POSTHOG_PROJECT_ID",
