@@ -90,7 +90,7 @@ class Book:
             for one in tab.asked.get("columns") or ()
         }
 
-    def notes(self, tab: Tab, render: str) -> dict[str, Any]:
+    def notes(self, tab: Tab, shape: str) -> dict[str, Any]:
         """What a good read of a tab leaves in its bookmark. No cell's value is in it."""
         return {
             "spreadsheet_id": self.id,
@@ -99,7 +99,8 @@ class Book:
             "columns": list(tab.table.columns) if tab.table else [],
             "row_count": len(tab.table.rows) if tab.table else 0,
             "version": self.file.get("version"),
-            "asked": digest(self.asked, render),
+            "asked": digest(self.asked),
+            "shape": shape,
         }
 
 
@@ -111,6 +112,7 @@ class Reader:
         config: The tap's settings.
         before: The bookmarks of the last good reads, by stream.
         logger: Where to.
+        shape: Tells all apart, besides the cells, that makes rows what they are.
     """
 
     def __init__(
@@ -119,7 +121,9 @@ class Reader:
         config: Mapping[str, Any],
         before: Mapping[str, Any],
         logger: logging.Logger,
+        shape: str,
     ) -> None:
+        self._shape = shape
         self._client = client
         self._config = config
         self._before = before
@@ -194,8 +198,8 @@ class Reader:
 
     def _is_unchanged(self, book: Book, tab: Tab) -> bool:
         before = self._before.get(tab.stream, {})
-        now = (digest(book.asked, self._config["render"]), book.file.get("version"))
-        return now == (before.get("asked"), before.get("version"))
+        now = (self._shape, digest(book.asked), book.file.get("version"))
+        return now == (before.get("shape"), before.get("asked"), before.get("version"))
 
     def _chosen(self, book: Book, grids: list[dict[str, Any]], one: dict[str, Any]) -> Tab:
         by_gid = one.get("gid") is not None
@@ -291,7 +295,7 @@ class Reader:
             for name, before in self._before.items()
             if before.get("spreadsheet_id") == book.id
             and name not in names
-            and before.get("asked") == digest(book.asked, self._config["render"])
+            and before.get("asked") == digest(book.asked)
         }
         accepted = lost.keys() & set(self._config["accept_changes"])
         self.forgotten |= accepted

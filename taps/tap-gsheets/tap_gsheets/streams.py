@@ -75,12 +75,19 @@ class Tab(SignalRoomStream, Stream):
         return digest(shape, maps, self.table.rows)
 
     @property
+    def is_unchanged(self) -> bool:
+        """Whether its table is as the last good read left it."""
+        return self._skips and self._before.get("content_hash") == self.content_hash
+
+    def note(self) -> None:
+        """Note in the state what was read."""
+        self.get_context_state(None).update(self._notes, content_hash=self.content_hash)
+
+    @property
     @override
     def selected(self) -> bool:
         # A stream that starts replaces its table: one without news does not start.
-        if not super().selected:
-            return False
-        return not (self._skips and self._before.get("content_hash") == self.content_hash)
+        return super().selected and not self.is_unchanged
 
     @selected.setter
     def selected(self, value: bool | None) -> None:
@@ -102,8 +109,7 @@ class Tab(SignalRoomStream, Stream):
         yield from super()._sync_records(context, write_messages=write_messages)
         if write_messages:
             # After the rows and the word that they are all: only then was the read a good one.
-            state = self.get_context_state(context)
-            state.update(self._notes, content_hash=self.content_hash)
+            self.note()
             self.state_manager.is_flushed = False
             self._write_state_message()
 

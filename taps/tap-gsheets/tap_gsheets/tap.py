@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from signalroom_singer import SignalRoomTap, TapError
+from tap_gsheets.changes import digest
 from tap_gsheets.client import SheetsClient
 from tap_gsheets.credentials import open_session
 from tap_gsheets.reading import Reader
@@ -49,6 +50,11 @@ class TapGsheets(SignalRoomTap):
         kept = state.get("bookmarks", {}).items()
         bookmarks = {name: mark for name, mark in kept if name not in self._forgotten}
         super().load_state({**state, "bookmarks": bookmarks})
+        # A tab without news does not start, and yet was seen: as of which version, and by which
+        # settings, is what the next run compares with.
+        for stream in self.streams.values():
+            if isinstance(stream, Tab) and stream.is_unchanged:
+                stream.note()
 
     @override
     def discover_streams(self) -> list[Stream]:
@@ -56,7 +62,7 @@ class TapGsheets(SignalRoomTap):
         session, share_with = open_session(self.config)
         with session:
             client = SheetsClient(session, self.config, self.logger, share_with)
-            reader = Reader(client, self.config, self._before, self.logger)
+            reader = Reader(client, self.config, self._before, self.logger, self._shape())
             books = reader.read()
         self._forgotten = reader.forgotten
         streams: list[Stream] = [
@@ -75,6 +81,11 @@ class TapGsheets(SignalRoomTap):
         rows = [_row(book, sheet) for book in books for sheet in book.sheets]
         return [*streams, Sheets(tap=self, rows=rows)]
 
+    def _shape(self) -> str:
+        names = ("render", "error_cells", "client_id", "stream_maps", "stream_map_config")
+        catalog = self._input_catalog.to_dict() if self._input_catalog else None
+        return digest([self.config.get(name) for name in names], catalog)
+
     def _stream(self, book: Book, tab: ReadTab, table: Table) -> Stream:
         return Tab(
             tap=self,
@@ -84,7 +95,7 @@ class TapGsheets(SignalRoomTap):
             tags=dict(zip(TAGS, (book.id, tab.gid, tab.title), strict=True)),
             declared=book.declared(tab),
             before=self._before.get(tab.stream, {}),
-            notes=book.notes(tab, self.config["render"]),
+            notes=book.notes(tab, self._shape()),
             skips=self.config["change_detection"] != "none",
         )
 

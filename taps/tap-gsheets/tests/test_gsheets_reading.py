@@ -96,7 +96,14 @@ def test_drive_saves_the_read_where_it_tells_no_new_version(make_tap, sync, offe
     again = sync(make_tap(state, change_detection="drive"))
     assert (replaced(again), reads()) == ([], 1)
     offers.edit(id=BOOK, gid=0, cells=cells(ROWS[1:]))
-    assert replaced(sync(make_tap(again.state, change_detection="drive"))) == ["offers"]
+    third = sync(make_tap(again.state, change_detection="drive"))
+    assert replaced(third) == ["offers"]
+    # The other tab is known to be of that version too.
+    sandbox.control.clear_requests()
+    assert replaced(sync(make_tap(third.state, change_detection="drive"))) == []
+    assert reads() == 1
+    changed = sync(make_tap(third.state, change_detection="drive", client_id="acme"))
+    assert replaced(changed) == ["offers", "other"]
 
 
 def test_drive_is_blind_to_formulas_and_content_is_not(make_tap, sync, offers):
@@ -166,6 +173,16 @@ def test_a_header_that_failed_is_no_name(make_tap, offers, title):
     offers.edit(id=BOOK, gid=0, cells=cells(ROWS, ("id", title)))
     with pytest.raises(TapError, match="the header in cell B1 is"):
         make_tap()
+
+
+def test_a_deleted_tab_is_told_though_settings_changed_before(make_tap, sync, offers):
+    hidden = [{"spreadsheet": BOOK, "include_hidden": True}]
+    first = sync(make_tap())
+    second = sync(make_tap(first.state, spreadsheets=hidden))
+    assert replaced(second) == []
+    offers.delete_tab(id=BOOK, gid=0)
+    with pytest.raises(TapError, match="it is gone"):
+        make_tap(second.state, spreadsheets=hidden)
 
 
 def test_a_deleted_tab_is_told(make_tap, sync, offers):
