@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
+from signalroom_sandbox.gsheets import MAPPINGS
 from signalroom_sandbox.server import SandboxServer
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.paths import data_directory_of
@@ -30,6 +31,7 @@ LOG = ROOT / ".meltano" / "demo.log"
 ZONE = "America/New_York"
 SCHEMAS = {
     "tap-everflow": "everflow",
+    "tap-gsheets": "google_sheets",
     "tap-mautic": "mautic",
     "tap-posthog": "posthog",
     "tap-redtrack": "redtrack",
@@ -52,7 +54,7 @@ def main() -> int:
             "TAP_POSTHOG_START_DATE": (yesterday - timedelta(days=29)).isoformat(),
             "TAP_REDTRACK_START_DATE": start.isoformat(),
         }
-        _say(f"The stand-ins of Everflow, Mautic, PostHog, RedTrack and S3 listen at {sandbox.url}")
+        _say(f"The stand-ins of the six vendors listen at {sandbox.url}")
         _forget()
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
@@ -82,7 +84,11 @@ def main() -> int:
                 _say(f"five events of {end} come to PostHog,")
                 sandbox.control.mautic.edit(numbers=[7, 70], firstname="Edited")
                 sandbox.control.mautic.add(count=3)
-                _say("and in Mautic two contacts are edited and three are added.")
+                _say("in Mautic two contacts are edited and three are added,")
+                sheet = {"id": MAPPINGS, "gid": 0}
+                cells = sandbox.control.gsheets.cells(**sheet)
+                sandbox.control.gsheets.edit(**sheet, cells=[*cells, ["1999", "Northwind"]])
+                _say("and somebody adds an affiliate to a sheet.")
         _report(*tables.values())
         agrees = _compare(sandbox, start, yesterday)
         _show_return()

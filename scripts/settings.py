@@ -23,6 +23,10 @@ ROOT = Path(__file__).parents[1]
 #: The environment variables of the pipeline that SignalRoom replaces: they go on working.
 LEGACY_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "tap-everflow": {"api_key": ("EVERFLOW_API_KEY",), "api_url": ("EVERFLOW_BASE_URL",)},
+    "tap-gsheets": {
+        "credentials_path": ("GOOGLE_SHEETS_CREDENTIALS_PATH",),
+        "credentials_json": ("GOOGLE_SHEETS_CREDENTIALS_JSON",),
+    },
     "tap-mautic": {
         "api_url": ("MAUTIC_BASE_URL",),
         "oauth_client_id": ("MAUTIC_CLIENT_ID",),

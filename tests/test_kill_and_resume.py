@@ -66,6 +66,7 @@ CASES = {
             "TAP_POSTHOG_PAGE_SIZE": "100",
         },
     ),
+    "sheets": Case("tap-gsheets", "google_sheets", ("affiliates", "manual_costs")),
     "contacts": Case(
         "tap-mautic",
         "mautic",

@@ -12,6 +12,7 @@ PACKAGES = (
     "signalroom-singer",
     "signalroom-target-postgres",
     "tap-everflow",
+    "tap-gsheets",
     "tap-mautic",
     "tap-posthog",
     "tap-redtrack",
@@ -80,6 +81,14 @@ def test_the_tap_of_events_works_from_its_wheel_alone(wheels, tmp_path, sandbox)
     streams = [message["stream"] for message in messages if message["type"] == "RECORD"]
     assert streams.count("events") > 5_000
     assert streams.count("feature_flags") == 230
+
+
+def test_the_tap_of_sheets_works_from_its_wheel_alone(wheels, tmp_path, sandbox):
+    tap = installed("tap-gsheets", wheels, tmp_path)
+    synced = run(tap, "--config=ENV", env=clean_env() | sandbox.dotenv, cwd=tmp_path)
+    messages = [json.loads(line) for line in synced.splitlines()]
+    streams = [message["stream"] for message in messages if message["type"] == "RECORD"]
+    assert streams.count("affiliates") == 40
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -48,12 +48,13 @@ def test_meltano_deselects_what_the_tap_deselects():
 
 def test_meltano_knows_the_capabilities_of_the_taps():
     from tap_everflow.tap import TapEverflow  # noqa: PLC0415
+    from tap_gsheets.tap import TapGsheets  # noqa: PLC0415
     from tap_mautic.tap import TapMautic  # noqa: PLC0415
     from tap_posthog.tap import TapPostHog  # noqa: PLC0415
     from tap_redtrack.tap import TapRedTrack  # noqa: PLC0415
     from tap_sticky_s3.tap import TapStickyS3  # noqa: PLC0415
 
-    for tap in (TapEverflow, TapMautic, TapPostHog, TapRedTrack, TapStickyS3):
+    for tap in (TapEverflow, TapGsheets, TapMautic, TapPostHog, TapRedTrack, TapStickyS3):
         # Meltano's word for --test is none of the SDK's; ACTIVATE_VERSION is the loader's business.
         offered = {str(item) for item in tap.capabilities} - {"activate-version"}
         assert set(extractors()[tap.name]["capabilities"]) == offered | {"test"}

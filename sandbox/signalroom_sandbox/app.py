@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from starlette.routing import Mount
 from signalroom_sandbox.control import control_app
 from signalroom_sandbox.everflow import NETWORK_KEY, Everflow
 from signalroom_sandbox.faults import Fault, FaultMiddleware
+from signalroom_sandbox.gsheets import API_KEY as GOOGLE_KEY
+from signalroom_sandbox.gsheets import MAPPINGS, Google
 from signalroom_sandbox.journal import Journal
 from signalroom_sandbox.mautic import CLIENT_ID, CLIENT_SECRET, Mautic
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, PostHog
@@ -31,6 +34,7 @@ class Sandbox:
     faults: list[Fault] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     everflow: Everflow = field(init=False)
+    gsheets: Google = field(init=False)
     mautic: Mautic = field(init=False)
     posthog: PostHog = field(init=False)
     redtrack: RedTrack = field(init=False)
@@ -38,11 +42,19 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
+        self.gsheets = Google(seed=self.seed, scale=self.scale)
         self.mautic = Mautic(seed=self.seed, scale=self.scale)
         self.posthog = PostHog(seed=self.seed, scale=self.scale)
         self.redtrack = RedTrack(seed=self.seed, scale=self.scale)
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
-        self._vendors = (self.everflow, self.mautic, self.posthog, self.redtrack, self.s3)
+        self._vendors = (
+            self.everflow,
+            self.gsheets,
+            self.mautic,
+            self.posthog,
+            self.redtrack,
+            self.s3,
+        )
         self._slow_down()
 
     def _slow_down(self) -> None:
@@ -62,6 +74,7 @@ class Sandbox:
         others = Starlette(
             routes=[
                 Mount("/everflow", self.everflow.app()),
+                Mount("/gsheets", self.gsheets.app()),
                 Mount("/mautic", self.mautic.app()),
                 Mount("/posthog", self.posthog.app()),
                 Mount("/redtrack", self.redtrack.app()),
@@ -94,6 +107,10 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
     return {
         "TAP_EVERFLOW_API_URL": f"{url}/everflow",
         "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
+        "TAP_GSHEETS_SHEETS_API_URL": f"{url}/gsheets",
+        "TAP_GSHEETS_DRIVE_API_URL": f"{url}/gsheets",
+        "TAP_GSHEETS_API_KEY": GOOGLE_KEY,
+        "TAP_GSHEETS_SPREADSHEETS": json.dumps([{"spreadsheet": MAPPINGS}]),
         "TAP_MAUTIC_API_URL": f"{url}/mautic",
         "TAP_MAUTIC_OAUTH_CLIENT_ID": CLIENT_ID,
         "TAP_MAUTIC_OAUTH_CLIENT_SECRET": CLIENT_SECRET,

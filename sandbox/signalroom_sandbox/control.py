@@ -18,6 +18,7 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
+from signalroom_sandbox.gsheets.control import Actions as GoogleActions
 from signalroom_sandbox.mautic.control import Actions as MauticActions
 from signalroom_sandbox.posthog.control import Actions as PostHogActions
 from signalroom_sandbox.redtrack.control import Actions as RedTrackActions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 #: What tests do to vendors: the methods of these.
 _ACTIONS: dict[str, Callable[[Any], Any]] = {
+    "gsheets": GoogleActions,
     "mautic": MauticActions,
     "posthog": PostHogActions,
     "redtrack": RedTrackActions,

@@ -49,6 +49,7 @@ class SandboxServer:
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
         self.everflow_url = f"{self.url}/everflow"
         self.s3_url = f"{self.url}/s3"
+        self.gsheets_url = f"{self.url}/gsheets"
         self.mautic_url = f"{self.url}/mautic"
         self.posthog_url = f"{self.url}/posthog"
         self.redtrack_url = f"{self.url}/redtrack"
@@ -111,6 +112,7 @@ class Control:
     def __init__(self, url: str) -> None:
         self._url = f"{url}/control"
         self.s3 = ControlS3(self)
+        self.gsheets = ControlVendor(self, "gsheets")
         self.mautic = ControlVendor(self, "mautic")
         self.posthog = ControlVendor(self, "posthog")
         self.redtrack = ControlVendor(self, "redtrack")

@@ -250,11 +250,15 @@ def test_the_command_prints_the_environment():
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(17)]
+            lines = [process.stdout.readline().strip() for _ in range(21)]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
             assert sorted(told) == [
                 "TAP_EVERFLOW_API_KEY",
                 "TAP_EVERFLOW_API_URL",
+                "TAP_GSHEETS_API_KEY",
+                "TAP_GSHEETS_DRIVE_API_URL",
+                "TAP_GSHEETS_SHEETS_API_URL",
+                "TAP_GSHEETS_SPREADSHEETS",
                 "TAP_MAUTIC_API_URL",
                 "TAP_MAUTIC_OAUTH_CLIENT_ID",
                 "TAP_MAUTIC_OAUTH_CLIENT_SECRET",

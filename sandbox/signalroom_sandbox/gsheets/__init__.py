@@ -1,0 +1,18 @@
+"""Google as far as sheets go: tokens, Sheets v4, and a file's metadata in Drive v3."""
+
+from __future__ import annotations
+
+from signalroom_sandbox.gsheets.access import API_KEY, CLIENT_EMAIL, OAUTH, service_account
+from signalroom_sandbox.gsheets.api import Google
+from signalroom_sandbox.gsheets.world import MAPPINGS, PUBLIC, ZOO
+
+__all__ = [
+    "API_KEY",
+    "CLIENT_EMAIL",
+    "MAPPINGS",
+    "OAUTH",
+    "PUBLIC",
+    "ZOO",
+    "Google",
+    "service_account",
+]

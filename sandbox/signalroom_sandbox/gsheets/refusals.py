@@ -1,0 +1,102 @@
+"""Google's refusals: Sheets has one envelope for errors, Drive another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+}
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
+    """An answer with Google's body for errors.
+
+    Args:
+        code: HTTP status code.
+        message: Google's sentence.
+        status: Google's word for it, where it is not the usual one.
+        details: What Sheets adds.
+        reason: What Drive calls it; with it the envelope is Drive's.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        status: str = "",
+        details: list[dict[str, Any]] | None = None,
+        reason: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        error: dict[str, Any] = {"code": code, "message": message}
+        if reason:
+            domain = "usageLimits" if reason.endswith("Exceeded") else "global"
+            error["errors"] = [{"domain": domain, "reason": reason, "message": message}]
+        else:
+            error["status"] = status or _STATUS[code]
+        if details:
+            error["details"] = details
+        self.body: dict[str, Any] = {"error": error}
+
+
+def quota(limit: int) -> Refusal:
+    """More reads than a user has in a minute. There is no Retry-After."""
+    service = "sheets.googleapis.com"
+    return Refusal(
+        429,
+        "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute per "
+        f"user' of service '{service}' for consumer 'project_number:713713713713'.",
+        details=[
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "RATE_LIMIT_EXCEEDED",
+                "domain": "googleapis.com",
+                "metadata": {
+                    "quota_limit": "ReadRequestsPerMinutePerUser",
+                    "quota_limit_value": str(limit),
+                    "quota_metric": f"{service}/read_requests",
+                    "quota_unit": "1/min/{project}/{user}",
+                    "quota_location": "global",
+                    "consumer": "projects/713713713713",
+                    "service": service,
+                },
+            },
+            {
+                "@type": "type.googleapis.com/google.rpc.Help",
+                "links": [
+                    {
+                        "description": "Request a higher quota limit.",
+                        "url": "https://cloud.google.com/docs/quotas/help/request_increase",
+                    }
+                ],
+            },
+        ],
+    )
+
+
+def bad_field(path: str) -> Refusal:
+    """A field mask that names what there is not."""
+    return Refusal(
+        400,
+        "Request contains an invalid argument.",
+        details=[
+            {
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": [
+                    {
+                        "field": path,
+                        "description": f"Error expanding 'fields' parameter. Cannot find matching "
+                        f"fields for path '{path}'.",
+                    }
+                ],
+            }
+        ],
+    )

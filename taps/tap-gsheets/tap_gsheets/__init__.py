@@ -1,0 +1,3 @@
+"""Singer tap for Google Sheets."""
+
+from __future__ import annotations

@@ -1,0 +1,69 @@
+"""What a person's mistake looks like: a tab held against its last good read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_gsheets.tables import Table
+
+#: Of fewer rows than these, losing most is no sign of anything.
+_FEW = 10
+#: A column without a header: a stray note beside the table comes and goes.
+_STRAY = re.compile(r"column_[a-z]{1,3}")
+
+
+def digest(*parts: Any) -> str:
+    """Tell contents apart.
+
+    Args:
+        parts: Anything JSON can hold, and rows of it.
+    """
+    found = hashlib.sha256()
+    for part in parts:
+        for item in part if isinstance(part, list) else (part,):
+            found.update(msgspec.json.encode(item))
+            found.update(b"\n")
+    return found.hexdigest()
+
+
+def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | None:
+    """Say what a tab lost since its last good read.
+
+    Args:
+        before: The stream's bookmark; empty before the first read.
+        table: The tab now.
+        most_percent: The share of rows it may lose.
+
+    Returns:
+        A sentence's end, or nothing.
+    """
+    had_columns = [name for name in before.get("columns", ()) if not _STRAY.fullmatch(name)]
+    if gone := [name for name in had_columns if name not in table.columns]:
+        return (
+            f"the column {gone[0]} is gone, which the last good read had; now there are "
+            f"{', '.join(table.columns)}"
+        )
+    had, has = before.get("row_count", 0), len(table.rows)
+    if had >= _FEW and (had - has) * 100 > had * most_percent:
+        return f"it shrank from {had} rows to {has}"
+    return None
+
+
+def moved(before: Mapping[str, Any], tabs: Mapping[str, str]) -> str:
+    """Say what became of a tab that is not found by its name.
+
+    Args:
+        before: The stream's bookmark.
+        tabs: The titles there are by the tabs' numbers.
+    """
+    title = tabs.get(str(before.get("sheet_id")))
+    if title is None:
+        return "it is gone"
+    return f"it was renamed to {title!r}" if title != before.get("title") else "it is hidden now"

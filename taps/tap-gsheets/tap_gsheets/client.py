@@ -1,0 +1,252 @@
+"""How Google Sheets behaves: two kinds of reads, quotas, errors.
+
+https://developers.google.com/sheets/api/limits
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+from google.auth.exceptions import RefreshError, TransportError
+
+from signalroom_singer import Pacer, TapError, base_url, parse_retry_after, redact
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping, Sequence
+
+METADATA = (
+    "spreadsheetId,properties(title,locale,timeZone),"
+    "sheets(properties(sheetId,title,index,sheetType,hidden,"
+    "gridProperties(rowCount,columnCount)),merges)"
+)
+FILE = "id,name,mimeType,modifiedTime,version,trashed"
+_QUOTA, _FORBIDDEN = 429, 403
+_RETRIED = frozenset((408, _QUOTA, 500, 502, 503, 504))
+# Drive says so with 403: https://developers.google.com/drive/api/guides/handle-errors
+_DRIVE_QUOTA = frozenset(("userRateLimitExceeded", "rateLimitExceeded", "dailyLimitExceeded"))
+# The quota is refilled each minute, and Google does not say when.
+_REFILL = 61
+# Of one answer's grid, and of one request's address.
+_MOST_CELLS = 2_000_000
+_LONGEST_QUERY = 4_000
+_START = re.compile(r"([A-Z]*)([0-9]*)")
+
+
+class RangeError(TapError):
+    """Google knows no such tab or range (any more)."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The cells of a range, and where it begins in its sheet, counted from 0."""
+
+    top: int
+    left: int
+    values: list[list[Any]]
+
+
+def quoted(title: str) -> str:
+    """Name a tab in A1 notation: unquoted, CO2 is a cell and a named range goes first."""
+    return "'" + title.replace("'", "''") + "'"
+
+
+def corner(answered: str) -> tuple[int, int]:
+    """Where a range begins that Google answered, such as ``'a!b'!B5:G45``: row and column."""
+    found = _START.match(answered.rpartition("!")[2])
+    letters, digits = found.groups() if found else ("", "")
+    left = 0
+    for letter in letters:
+        left = left * 26 + ord(letter) - ord("A") + 1
+    return max(0, int(digits or 1) - 1), max(0, left - 1)
+
+
+class SheetsClient:
+    """Reads spreadsheets. Nothing but GET is ever sent."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        config: Mapping[str, Any],
+        logger: logging.Logger,
+        share_with: str | None = None,
+    ) -> None:
+        self._session = session
+        self._sheets = base_url(config["sheets_api_url"], setting="sheets_api_url")
+        self._drive = base_url(config["drive_api_url"], setting="drive_api_url")
+        self._timeout = config["request_timeout"]
+        self._tries = config["max_tries"]
+        self._longest = config["max_retry_wait"]
+        self._render = config["render"]
+        self._pacer = Pacer(per_minute=config["max_reads_per_minute"])
+        self._logger = logger
+        self._share_with = share_with
+
+    def pause(self, seconds: float) -> None:
+        """Wait before the next read."""
+        self._pacer.pause(min(seconds, self._longest))
+
+    def metadata(self, spreadsheet_id: str) -> dict[str, Any]:
+        """Read what tabs there are, with one read.
+
+        Args:
+            spreadsheet_id: The spreadsheet.
+
+        Returns:
+            ``properties`` and ``sheets``, as Google has them.
+
+        Raises:
+            TapError: If Google does not answer with them.
+        """
+        return self._get(
+            spreadsheet_id, self._address(spreadsheet_id), {"fields": METADATA}, "sheets"
+        )
+
+    def file(self, spreadsheet_id: str) -> dict[str, Any]:
+        """Read what Drive knows of a spreadsheet: its version, and whether it is in the bin."""
+        url = f"{self._drive}/drive/v3/files/{quote(spreadsheet_id, safe='')}"
+        query = {"fields": FILE, "supportsAllDrives": "true"}
+        return self._get(spreadsheet_id, url, query, "version")
+
+    def values(
+        self, spreadsheet_id: str, asked: Sequence[tuple[str, str | None, int]]
+    ) -> Iterator[Block]:
+        """Read the cells of some tabs, with one read for as many as fit.
+
+        Args:
+            spreadsheet_id: The spreadsheet.
+            asked: Title and range of each (all of it, if none), and the cells of its grid.
+
+        Yields:
+            The cells of each, in the order asked for.
+
+        Raises:
+            RangeError: If Google knows a tab or a range not.
+            TapError: If Google does not answer with these tabs.
+        """
+        group: list[str] = []
+        cells = 0
+        for title, area, size in asked:
+            one = f"{quoted(title)}!{area}" if area else quoted(title)
+            length = sum(len(quote(name)) + 8 for name in (*group, one))
+            if group and (cells + size > _MOST_CELLS or length > _LONGEST_QUERY):
+                yield from self._batch(spreadsheet_id, group)
+                group, cells = [], 0
+            group.append(one)
+            cells += size
+        if group:
+            yield from self._batch(spreadsheet_id, group)
+
+    def _batch(self, spreadsheet_id: str, ranges: list[str]) -> list[Block]:
+        query = {
+            "ranges": ranges,
+            "majorDimension": "ROWS",
+            "valueRenderOption": "FORMATTED_VALUE"
+            if self._render == "formatted"
+            else "UNFORMATTED_VALUE",
+            "dateTimeRenderOption": "FORMATTED_STRING",
+        }
+        url = f"{self._address(spreadsheet_id)}/values:batchGet"
+        found = self._get(spreadsheet_id, url, query, "valueRanges")["valueRanges"]
+        if len(found) != len(ranges):
+            msg = f"Google sent {len(found)} of {len(ranges)} tabs of {spreadsheet_id}. Run again."
+            raise TapError(msg)
+        # An empty tab has no `values`.
+        return [Block(*corner(answer["range"]), answer.get("values", [])) for answer in found]
+
+    def _address(self, spreadsheet_id: str) -> str:
+        return f"{self._sheets}/v4/spreadsheets/{quote(spreadsheet_id, safe='')}"
+
+    def _get(
+        self, spreadsheet_id: str, url: str, query: Mapping[str, Any], key: str
+    ) -> dict[str, Any]:
+        for tried in range(1, self._tries + 1):
+            wait, problem = min(2.0**tried, self._longest), ""
+            try:
+                with self._pacer.turn():
+                    response = self._session.get(
+                        url, params=query, timeout=self._timeout, allow_redirects=False
+                    )
+                body = _json(response)
+                if response.ok and isinstance(body, dict) and body.get(key) is not None:
+                    return body
+                if response.ok:
+                    problem = f"an answer without {key}"
+                elif _passes(response.status_code, body):
+                    problem = f"HTTP {response.status_code}"
+                    if response.status_code in {_QUOTA, _FORBIDDEN}:
+                        told = parse_retry_after(response.headers.get("Retry-After"))
+                        wait = _REFILL * tried + random.uniform(0, 5) if told is None else told  # noqa: S311
+                        wait = min(wait, self._longest)
+                else:
+                    raise self._refused(spreadsheet_id, response.status_code, body)
+            except RefreshError as error:
+                if not error.retryable:
+                    said = redact(str(error.args[0] if error.args else error))
+                    msg = (
+                        f"Google gave no access token: {said}. Check that the key is not revoked, "
+                        "that it may act for subject, and that this machine's clock is right."
+                    )
+                    raise TapError(msg) from None
+                problem = "no access token yet"
+            except (requests.RequestException, TransportError) as error:
+                problem = type(error).__name__
+            if tried < self._tries:
+                self._logger.warning(
+                    "Spreadsheet %s: %s; trying again in %.0f s", spreadsheet_id, problem, wait
+                )
+                self._pacer.pause(wait)
+        msg = (
+            f"Spreadsheet {spreadsheet_id}: {problem} after {self._tries} tries. Run again later, "
+            "or raise max_tries; if it is HTTP 429, lower max_reads_per_minute."
+        )
+        raise TapError(msg)
+
+    def _refused(self, spreadsheet_id: str, status: int, body: Any) -> TapError:
+        error = body.get("error") if isinstance(body, dict) else None
+        error = error if isinstance(error, dict) else {}
+        said = str(error.get("message") or "no message")
+        kind = TapError
+        if "parse range" in said or "exceeds grid" in said:
+            kind, advice = RangeError, "Check name and range in the setting tabs."
+        elif error.get("status") == "FAILED_PRECONDITION":
+            advice = "It is an uploaded Office file: in Drive, save it as Google Sheets."
+        elif "SERVICE_DISABLED" in str(error) or "has not been used" in said:
+            advice = "Enable that API in the Google Cloud console, and wait some minutes."
+        elif "scopes" in said:
+            advice = "Sign in again with the scope spreadsheets.readonly (and Drive's, if asked)."
+        elif status in {401, 403, 404}:
+            advice = (
+                f"Share the spreadsheet with {self._share_with} as a viewer, and check its id."
+                if self._share_with
+                else "With api_key the spreadsheet must be public to anyone with the link."
+            )
+        else:
+            advice = "Check the spreadsheet's id, and the credentials."
+        return kind(f"Spreadsheet {spreadsheet_id}: HTTP {status}: {redact(said)[:300]} {advice}")
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _passes(status: int, body: Any) -> bool:
+    """Whether asking again can help."""
+    if status in _RETRIED:
+        return True
+    if status != _FORBIDDEN:
+        return False
+    if not isinstance(body, dict):
+        # A page that says sorry, to who asks too much.
+        return True
+    error = body.get("error")
+    reasons = error.get("errors", ()) if isinstance(error, dict) else ()
+    return any(item.get("reason") in _DRIVE_QUOTA for item in reasons)

@@ -1,0 +1,127 @@
+"""Who the tap is for Google: a service account, a person, or an API key for public sheets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from google.auth.transport.requests import AuthorizedSession
+from google.oauth2.credentials import Credentials as PersonCredentials
+from google.oauth2.service_account import Credentials
+
+from signalroom_singer import TapError, base_url, protect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_AUTH = "https://www.googleapis.com/auth/"
+# Nothing that could write.
+SHEETS_SCOPE = f"{_AUTH}spreadsheets.readonly"
+DRIVE_SCOPE = f"{_AUTH}drive.metadata.readonly"
+#: Settings of which one says who asks.
+WAYS = ("credentials_path", "credentials_json", "oauth_refresh_token", "api_key")
+
+
+class _ServiceAccount(Credentials):  # type: ignore[misc, unused-ignore]
+    """A service account that talks to its token endpoint, and to nobody else."""
+
+    # google-auth would ask a third host, in a thread of its own, where this account may be used.
+    # That matters to accounts with regional boundaries alone, and would outlive the session.
+    def _is_regional_access_boundary_lookup_required(self) -> bool:
+        return False
+
+
+def read_key(text: str) -> dict[str, Any]:
+    """Read a service account's key file, also as environment variables carry it.
+
+    Args:
+        text: JSON; base64 of it; or JSON whose key has doubled backslashes.
+
+    Returns:
+        The key file's fields.
+
+    Raises:
+        TapError: If it is no service account's key.
+    """
+    try:
+        if not text.lstrip().startswith("{"):
+            text = base64.b64decode("".join(text.split()), validate=True).decode()
+        key = json.loads(text)
+    except (binascii.Error, ValueError):
+        key = None
+    # google-auth does not look at the type, and fails later without naming it.
+    if not isinstance(key, dict) or key.get("type") != "service_account":
+        msg = (
+            "credentials_json (or the file at credentials_path) is not a service account's key. "
+            "Create one: Google Cloud console > IAM > Service accounts > Keys > JSON."
+        )
+        raise TapError(msg) from None
+    key["private_key"] = str(key.get("private_key", "")).replace("\\n", "\n")
+    protect([key["private_key"], key["private_key"].replace("\n", "\\n")])
+    if key.get("token_uri"):
+        base_url(str(key["token_uri"]), setting="credentials (token_uri)")
+    return key
+
+
+def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | None]:
+    """Open a session that says who asks.
+
+    Args:
+        config: The tap's settings.
+
+    Returns:
+        The session, and the address that sheets have to be shared with.
+
+    Raises:
+        TapError: If the credentials cannot be used.
+    """
+    scopes = [SHEETS_SCOPE]
+    if config.get("change_detection") == "drive":
+        scopes.append(DRIVE_SCOPE)
+    if path := config.get("credentials_path"):
+        try:
+            text = Path(path).expanduser().read_text(encoding="utf-8")
+        except OSError as error:
+            msg = f"credentials_path: {error.strerror}: {path}. Set it to the key's file."
+            raise TapError(msg) from None
+    elif not (text := config.get("credentials_json") or ""):
+        return _without_key(config, scopes)
+    try:
+        credentials = _ServiceAccount.from_service_account_info(  # type: ignore[no-untyped-call]
+            read_key(text), scopes=scopes, subject=config.get("subject")
+        )
+    except ValueError as error:
+        msg = f"The service account's key cannot be used: {error}. Download a new key file."
+        raise TapError(msg) from None
+    session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+    return session, config.get("subject") or credentials.service_account_email
+
+
+def _without_key(
+    config: Mapping[str, Any], scopes: list[str]
+) -> tuple[requests.Session, str | None]:
+    if config.get("oauth_refresh_token"):
+        names = ("oauth_client_id", "oauth_client_secret")
+        if missing := [name for name in names if not config.get(name)]:
+            msg = f"Set {missing[0]}: a refresh token belongs to an OAuth client."
+            raise TapError(msg)
+        person = PersonCredentials(  # type: ignore[no-untyped-call]
+            None,
+            refresh_token=config["oauth_refresh_token"],
+            token_uri=base_url(config["oauth_token_uri"], setting="oauth_token_uri"),
+            client_id=config["oauth_client_id"],
+            client_secret=config["oauth_client_secret"],
+            scopes=scopes,
+        )
+        return AuthorizedSession(person), "the person who signed in"  # type: ignore[no-untyped-call]
+    if not config.get("api_key"):
+        msg = f"Set one of {', '.join(WAYS)}."
+        raise TapError(msg)
+    session = requests.Session()
+    # In a header, as URLs end up in logs.
+    session.headers["X-Goog-Api-Key"] = config["api_key"]
+    return session, None

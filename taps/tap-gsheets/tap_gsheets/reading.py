@@ -1,0 +1,311 @@
+"""Reading all tabs before any stream starts, and finding those that must not be loaded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from signalroom_singer import TapError
+from tap_gsheets.changes import digest, loss, moved
+from tap_gsheets.client import RangeError
+from tap_gsheets.tables import (
+    EmptyTabError,
+    Layout,
+    LoadingError,
+    Table,
+    UnreadableTabError,
+    check_keys,
+    read_table,
+    snake_case,
+)
+from tap_gsheets.types import Declared
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+
+    from tap_gsheets.client import Block, SheetsClient
+
+_IN_URL = re.compile(r"/spreadsheets/d/([\w-]+)")
+_SPREADSHEET = "application/vnd.google-apps.spreadsheet"
+#: How often a tab is read whose formulas are still being computed, and after how many seconds.
+_READS, _MOMENT = 3, 5
+
+
+@dataclass
+class Tab:
+    """A tab that is to be read.
+
+    Attributes:
+        properties: As Google has them.
+        asked: The settings for it.
+        stream: Its stream's name.
+        merges: Its merged cells.
+        table: Its rows, once they were read.
+        problem: Why it has none.
+        unchanged: Whether it was not read, as nothing changed.
+    """
+
+    properties: dict[str, Any]
+    asked: dict[str, Any]
+    stream: str
+    merges: list[dict[str, int]]
+    table: Table | None = None
+    problem: str | None = None
+    unchanged: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+        return str(self.properties["title"])
+
+    @property
+    def gid(self) -> str:
+        """Its number; 0 may be left out, as all that is at its default."""
+        return str(self.properties.get("sheetId", 0))
+
+    @property
+    def keys(self) -> list[str]:
+        """Its natural key, if it has one."""
+        return [snake_case(key) for key in self.asked.get("primary_keys") or ()]
+
+
+@dataclass
+class Book:
+    """A spreadsheet that was read."""
+
+    id: str
+    properties: dict[str, Any]
+    sheets: list[dict[str, Any]]
+    asked: dict[str, Any]
+    file: dict[str, Any] = field(default_factory=dict)
+    tabs: list[Tab] = field(default_factory=list)
+
+    def declared(self, tab: Tab) -> dict[str, Declared]:
+        """The types that were set for a tab's columns."""
+        zone = self.properties.get("timeZone") or "Etc/GMT"
+        return {
+            snake_case(one["name"]): Declared(one["type"], one.get("format") or "", zone)
+            for one in tab.asked.get("columns") or ()
+        }
+
+    def notes(self, tab: Tab, shape: str) -> dict[str, Any]:
+        """What a good read of a tab leaves in its bookmark. No cell's value is in it."""
+        return {
+            "spreadsheet_id": self.id,
+            "sheet_id": tab.gid,
+            "title": tab.title,
+            "columns": list(tab.table.columns) if tab.table else [],
+            "row_count": len(tab.table.rows) if tab.table else 0,
+            "version": self.file.get("version"),
+            "asked": digest(self.asked),
+            "shape": shape,
+        }
+
+
+class Reader:
+    """Reads spreadsheets.
+
+    Args:
+        client: By which.
+        config: The tap's settings.
+        before: The bookmarks of the last good reads, by stream.
+        logger: Where to.
+        shape: Tells all apart, besides the cells, that makes rows what they are.
+    """
+
+    def __init__(
+        self,
+        client: SheetsClient,
+        config: Mapping[str, Any],
+        before: Mapping[str, Any],
+        logger: logging.Logger,
+        shape: str,
+    ) -> None:
+        self._shape = shape
+        self._client = client
+        self._config = config
+        self._before = before
+        self._logger = logger
+        #: Streams whose tabs are gone, and are meant to be.
+        self.forgotten: set[str] = set()
+
+    def read(self) -> list[Book]:
+        """Read everything.
+
+        Returns:
+            The spreadsheets. A tab without a table has a problem, or is unchanged.
+
+        Raises:
+            TapError: If Google does not answer, or with ``on_bad_tab: fail`` if a tab is bad.
+        """
+        books = [self._book(asked) for asked in self._config["spreadsheets"]]
+        problems = [tab.problem for book in books for tab in book.tabs if tab.problem]
+        problems += [problem for book in books for problem in self._lost_streams(book)]
+        for problem in problems:
+            self._logger.warning("%s. Its table stays as it is.", problem)
+        if problems and self._config["on_bad_tab"] == "fail":
+            msg = (
+                f"{problems[0]}. Nothing was loaded. Mend the sheet; or set on_bad_tab to warn to "
+                "load the other tabs; or, if it is meant, name the stream in accept_changes."
+            )
+            raise TapError(msg)
+        return books
+
+    def _book(self, asked: dict[str, Any]) -> Book:
+        found = _IN_URL.search(asked["spreadsheet"])
+        spreadsheet_id = found[1] if found else asked["spreadsheet"].strip()
+        file: dict[str, Any] = {}
+        if self._config["change_detection"] == "drive":
+            # Before the cells: an edit in between is then found by the next run.
+            file = self._client.file(spreadsheet_id)
+            if file.get("mimeType") not in {None, _SPREADSHEET}:
+                msg = f"{spreadsheet_id} is no Google spreadsheet. In Drive, save it as one."
+                raise TapError(msg)
+            if file.get("trashed"):
+                self._logger.warning("Spreadsheet %s is in the bin of Drive.", spreadsheet_id)
+        try:
+            return self._tabs(spreadsheet_id, asked, file)
+        except RangeError as error:
+            self._logger.warning("%s Reading its tabs once more.", error)
+            # A tab may have been renamed between the two reads.
+            return self._tabs(spreadsheet_id, asked, file)
+
+    def _tabs(self, spreadsheet_id: str, asked: dict[str, Any], file: dict[str, Any]) -> Book:
+        answer = self._client.metadata(spreadsheet_id)
+        properties = answer.get("properties", {})
+        book = Book(spreadsheet_id, properties, answer["sheets"], asked, file)
+        # Charts and connected data sources are tabs without a grid.
+        grids = [one for one in book.sheets if one["properties"].get("sheetType", "GRID") == "GRID"]
+        if asked.get("tabs"):
+            for one in asked["tabs"]:
+                book.tabs.append(self._chosen(book, grids, one))
+        else:
+            for sheet in grids:
+                if asked.get("include_hidden") or not sheet["properties"].get("hidden"):
+                    book.tabs.append(self._tab(book, sheet, {}))
+        due = [tab for tab in book.tabs if not tab.problem]
+        if due and file and all(self._is_unchanged(book, tab) for tab in due):
+            for tab in due:
+                tab.unchanged = True
+            self._logger.info("Spreadsheet %s is unchanged, says Drive.", spreadsheet_id)
+            return book
+        sizes = [(tab.title, tab.asked.get("range"), _size(tab.properties)) for tab in due]
+        for tab, block in zip(due, self._client.values(spreadsheet_id, sizes), strict=True):
+            self._fill(book, tab, block)
+        return book
+
+    def _is_unchanged(self, book: Book, tab: Tab) -> bool:
+        before = self._before.get(tab.stream, {})
+        now = (self._shape, digest(book.asked), book.file.get("version"))
+        return now == (before.get("shape"), before.get("asked"), before.get("version"))
+
+    def _chosen(self, book: Book, grids: list[dict[str, Any]], one: dict[str, Any]) -> Tab:
+        by_gid = one.get("gid") is not None
+        for sheet in grids:
+            properties = sheet["properties"]
+            if (
+                properties.get("sheetId", 0) == one["gid"]
+                if by_gid
+                else properties["title"] == one.get("name")
+            ):
+                return self._tab(book, sheet, one)
+        wanted = f"gid {one['gid']}" if by_gid else repr(one.get("name"))
+        tab = self._tab(book, {"properties": {"title": one.get("name") or wanted}}, one)
+        titles = {str(s["properties"].get("sheetId", 0)): s["properties"]["title"] for s in grids}
+        before = self._before.get(tab.stream)
+        became = f" ({moved(before, titles)})" if before else ""
+        tab.problem = (
+            f"Spreadsheet {book.id} has no tab {wanted}{became}; it has "
+            f"{', '.join(map(repr, titles.values()))}: check the setting spreadsheets"
+        )
+        return tab
+
+    def _tab(self, book: Book, sheet: dict[str, Any], one: dict[str, Any]) -> Tab:
+        properties = sheet["properties"]
+        name = one.get("stream")
+        if not name:
+            name = snake_case(properties["title"]) or f"tab_{properties.get('sheetId', 0)}"
+            name = (
+                snake_case(f"{book.asked['prefix']}__{name}") if book.asked.get("prefix") else name
+            )
+        merges = sheet.get("merges", []) if one.get("fill_merged") else []
+        return Tab(properties, one, name, merges)
+
+    def _fill(self, book: Book, tab: Tab, block: Block) -> None:
+        try:
+            tab.table = self._good(book, tab, block)
+        except UnreadableTabError as error:
+            tab.problem = f"Tab {tab.title!r} of {book.id}: {error}"
+            return
+        if tab.table and tab.table.errors:
+            self._logger.warning("Tab %r: %d error cells are null.", tab.title, tab.table.errors)
+
+    def _good(self, book: Book, tab: Tab, block: Block) -> Table | None:
+        accepted = tab.stream in self._config["accept_changes"]
+        before = self._before.get(tab.stream, {})
+        try:
+            table = self._table(book, tab, block)
+        except EmptyTabError as error:
+            if not before and not accepted:
+                # Nobody has written into it yet. It is no mistake, and no reason to empty a table.
+                self._logger.warning("Tab %r of %s: %s. Left out.", tab.title, book.id, error)
+                return None
+            if error.table is None or not (accepted or before.get("row_count") == 0):
+                raise
+            table = error.table
+        if tab.keys:
+            check_keys(table, tab.keys)
+        lost = loss(before, table, self._config["max_shrink_percent"])
+        if lost and not accepted:
+            raise UnreadableTabError(lost)
+        return table
+
+    def _table(self, book: Book, tab: Tab, block: Block) -> Table:
+        for reads in range(1, _READS + 1):
+            layout = Layout(
+                header_row=tab.asked.get("header_row") or 1,
+                top=block.top,
+                left=block.left,
+                errors=self._config["error_cells"],
+                merges=tab.merges,
+            )
+            declared = book.declared(tab)
+            try:
+                return read_table(block.values, layout, declared)
+            except LoadingError:
+                if reads == _READS:
+                    raise
+            self._client.pause(_MOMENT)
+            one = (tab.title, tab.asked.get("range"), 0)
+            (block,) = self._client.values(book.id, [one])
+        raise AssertionError  # the last read returns or raises
+
+    def _lost_streams(self, book: Book) -> list[str]:
+        """Tabs that were loaded last time and are now called otherwise, or gone."""
+        if book.asked.get("tabs"):
+            return []
+        titles = {
+            str(s["properties"].get("sheetId", 0)): s["properties"]["title"] for s in book.sheets
+        }
+        names = {tab.stream for tab in book.tabs}
+        lost = {
+            name: before
+            for name, before in self._before.items()
+            if before.get("spreadsheet_id") == book.id
+            and name not in names
+            and before.get("asked") == digest(book.asked)
+        }
+        accepted = lost.keys() & set(self._config["accept_changes"])
+        self.forgotten |= accepted
+        return [
+            f"Tab {before.get('title')!r} of {book.id}, stream {name}: {moved(before, titles)}"
+            for name, before in lost.items()
+            if name not in accepted
+        ]
+
+
+def _size(properties: dict[str, Any]) -> int:
+    grid = properties.get("gridProperties", {})
+    return int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0))

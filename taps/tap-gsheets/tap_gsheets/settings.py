@@ -1,0 +1,190 @@
+"""The tap's settings."""
+
+from __future__ import annotations
+
+from singer_sdk import typing as th
+
+from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS
+from tap_gsheets.types import TYPES
+
+_COLUMN = th.ObjectType(
+    th.Property("name", th.StringType(nullable=False), required=True),
+    th.Property("type", th.StringType(nullable=False), allowed_values=[*TYPES], required=True),
+    th.Property("format", th.StringType),
+    additional_properties=False,
+)
+_TAB = th.ObjectType(
+    th.Property("name", th.StringType, description="The tab's title."),
+    th.Property(
+        "gid", th.IntegerType, description="The tab's number in its URL; outlives renames."
+    ),
+    th.Property("range", th.StringType, description="`B5:G`, or a named range; all if not set."),
+    th.Property("header_row", th.IntegerType(minimum=1), description="Of the range; 1 if not set."),
+    th.Property("stream", th.StringType, description="The stream's name; the tab's if not set."),
+    th.Property("primary_keys", th.ArrayType(th.StringType), description="Natural key columns."),
+    th.Property("columns", th.ArrayType(_COLUMN), description="Types; all else is text."),
+    th.Property("fill_merged", th.BooleanType, description="Fill the cells that a merge covers."),
+    additional_properties=False,
+)
+_SPREADSHEET = th.ObjectType(
+    th.Property(
+        "spreadsheet", th.StringType(nullable=False), required=True, description="Id or URL."
+    ),
+    th.Property("prefix", th.StringType, description="Put before the streams' names."),
+    th.Property("tabs", th.ArrayType(_TAB), description="All visible ones if not set."),
+    th.Property("include_hidden", th.BooleanType, description="All: the hidden ones too."),
+    additional_properties=False,
+)
+
+SETTINGS = th.PropertiesList(
+    th.Property(
+        "spreadsheets",
+        th.ArrayType(_SPREADSHEET),
+        required=True,
+        title="Spreadsheets",
+        description=(
+            "What to read: a list of `spreadsheet` (id or URL), with `tabs` to choose some (by "
+            "`name` or `gid`; with `range`, `header_row`, `stream`, `primary_keys`, `columns`, "
+            "`fill_merged`), `include_hidden`, and `prefix` for the streams' names"
+        ),
+        examples=['[{"spreadsheet": "<id or URL>"}]'],
+    ),
+    th.Property(
+        "credentials_path",
+        th.StringType,
+        title="Key file",
+        description="A service account's key file. Share the spreadsheets with its `client_email`",
+    ),
+    th.Property(
+        "credentials_json",
+        th.StringType,
+        secret=True,
+        title="Key",
+        description="The key file's content instead: JSON, or base64 of it",
+    ),
+    th.Property(
+        "subject",
+        th.StringType,
+        title="Act for",
+        description="The person the service account acts for, with domain-wide delegation",
+    ),
+    th.Property(
+        "oauth_client_id",
+        th.StringType,
+        title="OAuth client",
+        description="With a refresh token: the OAuth client it belongs to",
+    ),
+    th.Property(
+        "oauth_client_secret",
+        th.StringType,
+        secret=True,
+        title="OAuth client's secret",
+        description="With a refresh token: the OAuth client's secret",
+    ),
+    th.Property(
+        "oauth_refresh_token",
+        th.StringType,
+        secret=True,
+        title="Refresh token",
+        description="Instead of a service account: a person's sign-in",
+    ),
+    th.Property(
+        "api_key",
+        th.StringType,
+        secret=True,
+        title="API key",
+        description="Instead of a sign-in, for spreadsheets that anyone with the link may read",
+    ),
+    th.Property(
+        "render",
+        th.StringType,
+        default="computed",
+        allowed_values=["computed", "formatted"],
+        title="Values",
+        description=(
+            "`computed`: numbers as they are (0.12), dates as shown. `formatted`: everything as "
+            "people see it (12%)"
+        ),
+    ),
+    th.Property(
+        "error_cells",
+        th.StringType,
+        default="null",
+        allowed_values=["null", "keep", "fail"],
+        title="Error cells",
+        description="Cells such as #REF!: null and counted, kept as text, or a bad tab",
+    ),
+    th.Property(
+        "on_bad_tab",
+        th.StringType,
+        default="fail",
+        allowed_values=["fail", "warn"],
+        title="On a bad tab",
+        description=(
+            "A tab that is empty, shrunken, renamed, deleted, without its header or with a broken "
+            "key: `fail` stops before anything is loaded; `warn` loads the other tabs. Its table "
+            "stays as it is either way"
+        ),
+    ),
+    th.Property(
+        "max_shrink_percent",
+        th.IntegerType(minimum=0, maximum=100),
+        default=50,
+        title="Most rows lost",
+        description=(
+            "A tab of ten rows or more that lost more than this share of them since the last good "
+            "read is a bad tab"
+        ),
+    ),
+    th.Property(
+        "accept_changes",
+        th.ArrayType(th.StringType),
+        default=[],
+        title="Accept changes of",
+        description=(
+            "Streams whose lost rows, lost columns or new tab are meant: set it for one run"
+        ),
+    ),
+    th.Property(
+        "change_detection",
+        th.StringType,
+        default="content",
+        allowed_values=["content", "drive", "none"],
+        title="Change detection",
+        description=(
+            "`content`: a tab whose cells are as last time is not loaded again. `drive`: nor is it "
+            "read, if Drive tells no new version of the spreadsheet; Drive does not see new values "
+            "of formulas or forms. `none`: everything is loaded each time"
+        ),
+    ),
+    th.Property(
+        "max_reads_per_minute",
+        th.IntegerType(minimum=1),
+        default=50,
+        title="Reads a minute",
+        description="Google allows 60 to a service account, for all who use it together",
+    ),
+    th.Property(
+        "sheets_api_url",
+        th.StringType(nullable=False),
+        default="https://sheets.googleapis.com",
+        title="Sheets' address",
+        description="Where the Sheets API is; for tests",
+    ),
+    th.Property(
+        "drive_api_url",
+        th.StringType(nullable=False),
+        default="https://www.googleapis.com",
+        title="Drive's address",
+        description="Where the Drive API is; for tests",
+    ),
+    th.Property(
+        "oauth_token_uri",
+        th.StringType(nullable=False),
+        default="https://oauth2.googleapis.com/token",
+        title="Token address",
+        description="Where a refresh token is exchanged; for tests",
+    ),
+    *COMMON_SETTINGS,
+    *HTTP_SETTINGS,
+).to_dict()

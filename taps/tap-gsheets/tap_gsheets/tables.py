@@ -1,0 +1,270 @@
+"""From a tab's cells to a table: headers, blank rows, merged and failed cells, text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_gsheets.types import Declared
+
+#: What a cell shows whose formula failed.
+ERRORS = frozenset(("#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#ERROR!"))
+#: What a cell shows whose formula Google is still working on.
+LOADING = "Loading..."
+_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
+#: PostgreSQL's names have no more bytes.
+_LONGEST = 63
+
+
+class UnreadableTabError(ValueError):
+    """A tab is not a table now; its old rows must stay."""
+
+
+class EmptyTabError(UnreadableTabError):
+    """A tab holds nothing, or nothing below its header."""
+
+    def __init__(self, message: str, table: Table | None = None) -> None:
+        """Keep the table.
+
+        Args:
+            message: For the user.
+            table: Its columns, if it has a header: for whom no rows are all right.
+        """
+        super().__init__(message)
+        self.table = table
+
+
+class LoadingError(UnreadableTabError):
+    """Google still computes a cell; in a moment it will be done."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by their names, rows by their numbers in the sheet, and errors that became null."""
+
+    columns: list[str]
+    rows: list[tuple[int, list[Any]]]
+    errors: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a tab is to be read.
+
+    Attributes:
+        header_row: The row of the range with the columns' names, counted from 1.
+        top: How many rows of the sheet are above the range.
+        left: How many columns of the sheet are left of it.
+        errors: What becomes of failed formulas: ``null``, ``keep`` or ``fail``.
+        merges: Merged cells to fill, as Google tells them.
+    """
+
+    header_row: int = 1
+    top: int = 0
+    left: int = 0
+    errors: str = "null"
+    merges: Sequence[Mapping[str, int]] = ()
+
+    def cell(self, row: int, column: int) -> str:
+        """Name a cell of the range as Google does."""
+        return f"{column_letter(self.left + column)}{self.top + row + 1}"
+
+
+def column_letter(index: int) -> str:
+    """Name a column as Google does: 0 is A, 26 is AA."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def snake_case(text: str) -> str:
+    """Make a name of a title, with no leading underscore: those names are the tap's own."""
+    return _cut(re.sub(r"\W+", "_", _INVISIBLE.sub("", text)).strip("_").lower(), _LONGEST)
+
+
+def _cut(name: str, length: int) -> str:
+    return name.encode()[:length].decode(errors="ignore").rstrip("_")
+
+
+def cell_text(value: Any) -> str | None:
+    """Write a cell as text; a blank cell is None, and 0 and an unticked box are not blank."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
+
+
+def read_table(
+    values: list[list[Any]],
+    layout: Layout | None = None,
+    declared: Mapping[str, Declared] | None = None,
+) -> Table:
+    """Read a tab.
+
+    Args:
+        values: The rows of its range. Google cuts blank cells and rows at their ends.
+        layout: How to read it.
+        declared: The types of some columns; all others are text.
+
+    Returns:
+        The table.
+
+    Raises:
+        EmptyTabError: If it is empty, or there are no rows below a good header.
+        LoadingError: If a formula is still being computed.
+        UnreadableTabError: If there is no header, or a value is not of its column's type.
+    """
+    layout = layout or Layout()
+    if not any(cell_text(value) for row in values for value in row):
+        msg = "it is empty"
+        raise EmptyTabError(msg)
+    values = filled(values, layout)
+    at = layout.header_row
+    header = [cell_text(value) for value in values[at - 1]] if len(values) >= at else []
+    if not any(header):
+        msg = f"row {layout.top + at} should hold the column names and is blank"
+        raise UnreadableTabError(msg)
+    for index, title in enumerate(header):
+        if title == LOADING or title in ERRORS:
+            # A column of another name would be made of it.
+            msg = f"the header in cell {layout.cell(at - 1, index)} is {title}"
+            raise (LoadingError if title == LOADING else UnreadableTabError)(msg)
+    rows, used, errors = _rows(values, layout)
+    kept = [
+        index
+        for index in range(max(len(header), max(used, default=-1) + 1))
+        if index in used or (index < len(header) and header[index])
+    ]
+    columns = _names(header, kept, layout)
+    types = _types(columns, declared or {})
+    table = Table(columns, _aligned(rows, kept, columns, types, layout), errors)
+    if not table.rows:
+        msg = f"there are no rows below the header in row {layout.top + at}"
+        raise EmptyTabError(msg, table)
+    return table
+
+
+def _rows(
+    values: list[list[Any]], layout: Layout
+) -> tuple[list[tuple[int, list[Any]]], set[int], int]:
+    """The rows that are not blank, by their place; the columns they fill; the errors in them."""
+    rows: list[tuple[int, list[Any]]] = []
+    used: set[int] = set()
+    errors = 0
+    for place, cells in enumerate(values[layout.header_row :], start=layout.header_row):
+        row = [None if value == "" else value for value in cells]
+        for index, value in enumerate(row):
+            if value is None:
+                continue
+            used.add(index)
+            if value == LOADING:
+                msg = f"cell {layout.cell(place, index)} is still being computed"
+                raise LoadingError(msg)
+            if value in ERRORS and layout.errors != "keep":
+                if layout.errors == "fail":
+                    msg = f"cell {layout.cell(place, index)} is {value}"
+                    raise UnreadableTabError(msg)
+                row[index] = None
+                errors += 1
+        if any(value != "" for value in cells):
+            rows.append((place, row))
+    return rows, used, errors
+
+
+def filled(values: list[list[Any]], layout: Layout) -> list[list[Any]]:
+    """Write the value of a merged cell into all it covers; Google sends it once."""
+    rows = [list(row) for row in values] if layout.merges else values
+    for merge in layout.merges:
+        # A bound that is missing is at the sheet's edge.
+        top = merge.get("startRowIndex", 0) - layout.top
+        left = merge.get("startColumnIndex", 0) - layout.left
+        if not (0 <= top < len(rows) and 0 <= left < len(rows[top])):
+            continue
+        value = rows[top][left]
+        bottom = min(merge.get("endRowIndex", len(rows) + layout.top) - layout.top, len(rows))
+        widest = max(len(row) for row in rows)
+        right = merge.get("endColumnIndex", widest + layout.left) - layout.left
+        for row in rows[top:bottom]:
+            row.extend([""] * (right - len(row)))
+            row[left:right] = [value if cell == "" else cell for cell in row[left:right]]
+    return rows
+
+
+def _types(columns: list[str], declared: Mapping[str, Declared]) -> dict[str, Declared]:
+    if missing := [name for name in declared if name not in columns]:
+        msg = f"column {missing[0]} of the setting columns is not among {', '.join(columns)}"
+        raise UnreadableTabError(msg)
+    return dict(declared)
+
+
+def _aligned(
+    rows: list[tuple[int, list[Any]]],
+    kept: list[int],
+    columns: list[str],
+    types: dict[str, Declared],
+    layout: Layout,
+) -> list[tuple[int, list[Any]]]:
+    readers = [types[name].read if name in types else cell_text for name in columns]
+    aligned = []
+    for place, row in rows:
+        found = []
+        for index, read, name in zip(kept, readers, columns, strict=True):
+            value = row[index] if index < len(row) else None
+            try:
+                found.append(None if value is None else read(value))
+            except ValueError as error:
+                msg = (
+                    f"cell {layout.cell(place, index)} ({name}) holds {value!r}, which is {error}. "
+                    "Mend the cell, or change the type in the setting columns"
+                )
+                raise UnreadableTabError(msg) from None
+        aligned.append((layout.top + place + 1, found))
+    return aligned
+
+
+def _names(header: list[str | None], kept: list[int], layout: Layout) -> list[str]:
+    names: list[str] = []
+    for index in kept:
+        letter = column_letter(layout.left + index).lower()
+        title = (header[index] or "") if index < len(header) else ""
+        name = snake_case(title) or f"column_{letter}"
+        while name in names:
+            name = f"{_cut(name, _LONGEST - 1 - len(letter))}_{letter}"
+        names.append(name)
+    return names
+
+
+def check_keys(table: Table, keys: list[str]) -> None:
+    """See that a tab's natural key is one.
+
+    Args:
+        table: The tab's table.
+        keys: Its key columns.
+
+    Raises:
+        UnreadableTabError: If a column is missing, or a key is blank or comes twice.
+    """
+    if missing := [key for key in keys if key not in table.columns]:
+        msg = f"key column {missing[0]} is not among {', '.join(table.columns)}"
+        raise UnreadableTabError(msg)
+    places = [table.columns.index(key) for key in keys]
+    seen: dict[tuple[Any, ...], int] = {}
+    for number, row in table.rows:
+        key = tuple(row[place] for place in places)
+        if None in key:
+            msg = f"row {number} has no {keys[key.index(None)]}, which is a key column"
+            raise UnreadableTabError(msg)
+        if key in seen:
+            msg = f"rows {seen[key]} and {number} have the same key ({', '.join(keys)})"
+            raise UnreadableTabError(msg)
+        seen[key] = number

@@ -1,0 +1,54 @@
+"""Keys as files and environment variables carry them."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+import responses
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from signalroom_singer import TapError
+from tap_gsheets.credentials import open_session, read_key
+
+TOKEN_URI = "https://oauth2.googleapis.com/token"
+
+
+@pytest.fixture(scope="module")
+def key():
+    pem = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return {
+        "type": "service_account",
+        "client_email": "tap@synthetic.example.com",
+        "private_key": pem.decode(),
+        "token_uri": TOKEN_URI,
+    }
+
+
+def doubled(key):
+    return json.dumps({**key, "private_key": key["private_key"].replace("\n", "\\n")})
+
+
+@pytest.mark.parametrize(
+    "write", (json.dumps, doubled, lambda key: base64.b64encode(json.dumps(key).encode()).decode())
+)
+@responses.activate
+def test_a_key_signs_in_however_it_is_written(key, write):
+    responses.post(TOKEN_URI, json={"access_token": "synthetic", "expires_in": 3599})
+    answer = responses.get("https://sheets.googleapis.com/v4/spreadsheets/a", json={})
+    session, share_with = open_session({"credentials_json": write(key)})
+    session.get("https://sheets.googleapis.com/v4/spreadsheets/a", timeout=5)
+    assert share_with == "tap@synthetic.example.com"
+    assert answer.calls[0].request.headers["Authorization"] == "Bearer synthetic"
+
+
+@pytest.mark.parametrize("text", ("nonsense", "[]", '{"type": "authorized_user"}', "{"))
+def test_what_is_no_key_is_refused(text):
+    with pytest.raises(TapError, match="not a service account's key"):
+        read_key(text)

@@ -1,0 +1,174 @@
+"""Signing in, quotas, refusals, broken answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from gsheets_zoo import BOOK
+
+from signalroom_sandbox.gsheets import API_KEY, OAUTH, service_account
+from signalroom_singer import TapError
+
+PERSON = {f"oauth_{name}": value for name, value in OAUTH.items()} | {"credentials_json": None}
+
+
+@pytest.fixture
+def offers(google):
+    google.spreadsheet(id=BOOK, tabs=[{"title": "Offers", "cells": [["id"], ["1"]]}])
+    return google
+
+
+def answer(sandbox, match, body):
+    given = {"status": 403, "headers": {}, "body": body}
+    sandbox.control.fault("answer", vendor="gsheets", match=match, **given)
+
+
+def test_a_person_and_an_api_key(make_tap, offers, sandbox):
+    assert "offers" in make_tap(**PERSON).streams
+    offers.file(id=BOOK, public=True)
+    assert "offers" in make_tap(credentials_json=None, api_key=API_KEY).streams
+    assert API_KEY not in json.dumps([r["query"] for r in sandbox.control.requests()["requests"]])
+
+
+def test_delegation(make_tap, offers):
+    assert "offers" in make_tap(subject="person@example.com").streams
+    with pytest.raises(TapError, match="may act for subject"):
+        make_tap(subject="stranger@example.com")
+
+
+@pytest.mark.parametrize("config", ({}, PERSON))
+def test_what_is_revoked_is_told(make_tap, offers, config):
+    offers.access(revoked=True)
+    with pytest.raises(TapError, match=r"no access token: invalid_grant.*is not revoked") as told:
+        make_tap(**config)
+    assert "PRIVATE KEY" not in str(told.value)
+    assert OAUTH["refresh_token"] not in str(told.value)
+
+
+def test_a_token_that_ends_before_its_time(make_tap, offers):
+    offers.then(after="get", action="expire")
+    assert "offers" in make_tap().streams
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    (
+        ({"credentials_json": None}, "Set one of credentials_path"),
+        ({"credentials_json": None, "oauth_refresh_token": "x"}, "Set oauth_client_id"),
+        ({"credentials_path": "/nowhere/key.json"}, "No such file"),
+        ({"credentials_json": '{"type": "service_account"}'}, "cannot be used"),
+    ),
+)
+def test_credentials_that_are_none(make_tap, config, says):
+    with pytest.raises(TapError, match=says):
+        make_tap(**config)
+
+
+def test_a_key_that_signs_in_at_an_open_address_is_refused(make_tap, sandbox):
+    key = json.loads(service_account(sandbox.gsheets_url))
+    with pytest.raises(Exception, match="unencrypted"):
+        make_tap(credentials_json=json.dumps(key | {"token_uri": "http://example.com/token"}))
+
+
+REFUSALS = {
+    "not shared": ({"readers": []}, r"HTTP 403.*Share the spreadsheet with tap@\S+ as a viewer"),
+    "office": ({"mime": "application/vnd.ms-excel"}, "uploaded Office file"),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_says_what_to_do(make_tap, offers, reads, change, says):
+    offers.file(id=BOOK, **change)
+    with pytest.raises(TapError, match=says):
+        make_tap()
+    assert reads() == 1
+
+
+def test_a_spreadsheet_that_there_is_not(make_tap, google):
+    with pytest.raises(TapError, match=r"Spreadsheet nope: HTTP 404.*check its id"):
+        make_tap(spreadsheets=[{"spreadsheet": "nope"}])
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    (
+        (
+            {"message": "Google Sheets API has not been used in project 1 before."},
+            "Enable that API",
+        ),
+        ({"message": "Request had insufficient authentication scopes."}, "with the scope"),
+        ({"message": "The caller does not have permission"}, "Share the spreadsheet"),
+    ),
+)
+def test_other_403s(make_tap, offers, sandbox, body, says):
+    refusal = {"error": {"code": 403, "status": "PERMISSION_DENIED", **body}}
+    answer(sandbox, "v4/", refusal)
+    with pytest.raises(TapError, match=says):
+        make_tap()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    (
+        *("http_429", "http_500", "http_502", "http_503", "html_200", "null_200", "empty_200"),
+        *("error_200", "truncated_json", "connection_reset", "gzip"),
+    ),
+)
+@pytest.mark.parametrize("match", ("fields=", "batchGet"))
+def test_what_passes_is_tried_again(make_tap, offers, sandbox, fault, match):
+    sandbox.control.fault(fault, vendor="gsheets", match=match, times=2)
+    assert make_tap().streams["offers"].table.rows == [(2, ["1"])]
+
+
+def test_the_token_is_asked_for_again(make_tap, offers, sandbox):
+    sandbox.control.fault("http_503", vendor="gsheets", match="token")
+    assert "offers" in make_tap().streams
+
+
+@pytest.mark.parametrize("fault", ("http_429", "html_200", "http_500"))
+def test_what_does_not_pass_is_an_error_and_no_empty_tab(make_tap, offers, sandbox, fault):
+    sandbox.control.fault(fault, vendor="gsheets", match="batchGet", times=99)
+    with pytest.raises(TapError, match=rf"Spreadsheet {BOOK}: .* after 3 tries"):
+        make_tap(max_tries=3)
+
+
+def test_a_quota_is_waited_out_for_more_than_a_minute(make_tap, offers, monkeypatch):
+    waits = []
+    monkeypatch.setattr("tap_gsheets.client.Pacer.pause", lambda _, seconds: waits.append(seconds))
+    offers.access(per_user=0)
+    with pytest.raises(TapError, match="lower max_reads_per_minute"):
+        make_tap(max_tries=3, max_retry_wait=300)
+    assert 61 <= waits[0] <= 66
+    assert 122 <= waits[1] <= 127
+
+
+def test_a_quota_of_drive_is_a_403(make_tap, offers, sandbox):
+    error = {"domain": "usageLimits", "reason": "userRateLimitExceeded", "message": "Slow down"}
+    answer(sandbox, "drive", {"error": {"errors": [error], "code": 403, "message": "Slow down"}})
+    assert "offers" in make_tap(change_detection="drive").streams
+    asked = sandbox.control.requests()["requests"]
+    assert len([one for one in asked if "/drive/" in one["path"]]) == 2
+
+
+def test_no_redirect_is_followed(make_tap, offers, sandbox):
+    sandbox.control.fault("redirect", vendor="gsheets", match="v4/", times=99)
+    with pytest.raises(TapError, match="an answer without sheets"):
+        make_tap(max_tries=2)
+
+
+def test_only_get_is_ever_sent(make_tap, sync, offers, sandbox):
+    sync(make_tap(change_detection="drive"))
+    asked = sandbox.control.requests()["requests"]
+    sent = {(one["method"], one["path"].rpartition("/")[2]) for one in asked}
+    assert {method for method, path in sent if path != "token"} == {"GET"}
+
+
+def test_no_secret_is_written(make_tap, sync, offers, sandbox, caplog):
+    sandbox.control.fault("connection_reset", vendor="gsheets", match="v4/", times=2)
+    output = sync(make_tap(**PERSON))
+    said = caplog.text + json.dumps(output.messages)
+    assert "trying again" in said
+    assert OAUTH["client_secret"] not in said
+    assert OAUTH["refresh_token"] not in said
+    assert "ya29" not in said
