@@ -44,7 +44,7 @@ class Tab:
         merges: Its merged cells.
         table: Its rows, once they were read.
         problem: Why it has none.
-        unchanged: Whether it was not read, as nothing changed.
+        unchanged: Whether it was not read, as nothing changed, or nobody wants it.
     """
 
     properties: dict[str, Any]
@@ -113,6 +113,7 @@ class Reader:
         before: The bookmarks of the last good reads, by stream.
         logger: Where to.
         shape: Tells all apart, besides the cells, that makes rows what they are.
+        deselected: Streams that nobody wants: their tabs are not read, and may be as they are.
     """
 
     def __init__(
@@ -121,8 +122,11 @@ class Reader:
         config: Mapping[str, Any],
         before: Mapping[str, Any],
         logger: logging.Logger,
+        *,
         shape: str,
+        deselected: frozenset[str] = frozenset(),
     ) -> None:
+        self._deselected = deselected
         self._shape = shape
         self._client = client
         self._config = config
@@ -185,7 +189,10 @@ class Reader:
             for sheet in grids:
                 if asked.get("include_hidden") or not sheet["properties"].get("hidden"):
                     book.tabs.append(self._tab(book, sheet, {}))
-        due = [tab for tab in book.tabs if not tab.problem]
+        for tab in book.tabs:
+            if tab.stream in self._deselected:
+                tab.problem, tab.unchanged = None, True
+        due = [tab for tab in book.tabs if not tab.problem and not tab.unchanged]
         if due and file and all(self._is_unchanged(book, tab) for tab in due):
             for tab in due:
                 tab.unchanged = True
@@ -295,6 +302,7 @@ class Reader:
             for name, before in self._before.items()
             if before.get("spreadsheet_id") == book.id
             and name not in names
+            and name not in self._deselected
             and before.get("asked") == digest(book.asked)
         }
         accepted = lost.keys() & set(self._config["accept_changes"])

@@ -62,7 +62,14 @@ class TapGsheets(SignalRoomTap):
         session, share_with = open_session(self.config)
         with session:
             client = SheetsClient(session, self.config, self.logger, share_with)
-            reader = Reader(client, self.config, self._before, self.logger, self._shape())
+            reader = Reader(
+                client,
+                self.config,
+                self._before,
+                self.logger,
+                shape=self._shape(),
+                deselected=self._deselected(),
+            )
             books = reader.read()
         self._forgotten = reader.forgotten
         streams: list[Stream] = [
@@ -80,6 +87,14 @@ class TapGsheets(SignalRoomTap):
             raise TapError(msg)
         rows = [_row(book, sheet) for book in books for sheet in book.sheets]
         return [*streams, Sheets(tap=self, rows=rows)]
+
+    def _deselected(self) -> frozenset[str]:
+        catalog = self._input_catalog
+        return frozenset(
+            entry.tap_stream_id
+            for entry in (catalog.streams if catalog else ())
+            if not entry.metadata.resolve_selection()[()]
+        )
 
     def _shape(self) -> str:
         names = ("render", "error_cells", "client_id", "stream_maps", "stream_map_config")

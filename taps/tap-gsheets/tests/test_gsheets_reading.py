@@ -195,6 +195,24 @@ def test_a_deleted_tab_is_told(make_tap, sync, offers):
         make_tap(state, spreadsheets=named)
 
 
+@pytest.mark.parametrize("change", ({"cells": []}, {"title": "Renamed"}, {"hidden": True}))
+def test_a_tab_that_nobody_wants_is_not_read(make_tap, sync, offers, sandbox, change):
+    catalog = make_tap().catalog_dict
+    for entry in catalog["streams"]:
+        for metadata in entry["metadata"]:
+            if not metadata["breadcrumb"]:
+                metadata["metadata"]["selected"] = entry["stream"] != "offers"
+    first = sync(make_tap())
+    offers.edit(id=BOOK, gid=0, **change)
+    offers.edit(id=BOOK, gid=1, cells=cells(ROWS[:3]))
+    tap = make_tap()
+    sandbox.control.clear_requests()
+    tap = type(tap)(config=dict(tap.config), catalog=catalog, state=first.state)
+    assert replaced(sync(tap)) == ["other"]
+    values = [one for one in sandbox.control.requests()["requests"] if "batchGet" in one["path"]]
+    assert not any("Offers" in one["query"] for one in values)
+
+
 def test_a_gid_outlives_a_rename_and_a_hidden_tab_can_be_named(make_tap, offers):
     offers.edit(id=BOOK, gid=0, title="Renamed", hidden=True)
     tabs = [{"gid": 0, "stream": "offers"}]
