@@ -68,6 +68,10 @@ sandbox: $(SETUP) ## The vendor stand-ins in the foreground, with the .env to us
 sql: $(SETUP) ## A query on the embedded database: make sql Q="select 1" (without Q: psql)
 	@$(RUN)signalroom-postgres sql $(if $(Q),"$$Q")
 
+.PHONY: new-client
+new-client: $(SETUP) ## A client's taps, credentials and schedules: NAME=acme [SOURCES=everflow,redtrack] [SCHEMA=own]
+	@$(RUN)python scripts/new_client.py "$(NAME)" $(if $(SOURCES),--sources=$(SOURCES)) $(if $(SCHEMA),--schema=$(SCHEMA))
+
 .PHONY: new-source
 new-source: ## Not there yet
 	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1

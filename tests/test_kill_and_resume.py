@@ -14,7 +14,7 @@ from e2e import new_database, new_pipe
 
 pytestmark = pytest.mark.e2e
 
-SEEDS = range(int(os.environ.get("SIGNALROOM_KILLS", "4")))
+SEEDS = range(int(os.environ.get("SIGNALROOM_KILLS", "2")))
 START = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=30)
 
 

@@ -1,0 +1,136 @@
+"""Many clients in one project: taps of their own, at once, into one table or each into its own."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from e2e import ROOT, finished, new_database, new_project, run
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.e2e
+
+CLIENTS = [f"client-{number}" for number in range(10)]
+DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
+KEY = "sandbox-everflow-network-key"
+SCRIPT = ROOT / "scripts" / "new_client.py"
+
+
+def make(project, name, *options):
+    """Make a client as the command does; gives what it printed."""
+    folder = ("--folder", project.folder / "clients")
+    return run(sys.executable, SCRIPT, name, *folder, *options, cwd=project.folder)
+
+
+def variables(name, **values):
+    prefix = name.replace("-", "_").upper()
+    return {f"{prefix}_{key.upper()}": value for key, value in values.items()}
+
+
+@pytest.fixture
+def clients(project):
+    """Ten of them, each with a key of its own."""
+    for name in CLIENTS:
+        make(project, name, "--sources=everflow")
+        project.env |= variables(name, everflow_api_key=KEY)
+    return project
+
+
+def test_ten_at_once_are_as_ten_one_after_the_other(
+    clients, database, postgres, tmp_path, meltano_template, sandbox
+):
+    # The vendor's own limit is not the point: ten clients are ten accounts.
+    sandbox.control.limits(per_second=1_000, burst=1_000)
+    select = {
+        f"TAP_EVERFLOW__{name.upper().replace('-', '_')}__SELECT": '["daily_stats.*"]'
+        for name in CLIENTS
+    }
+    at_once = [
+        clients.start("run", f"tap-everflow--{name}", "target-postgres", **DAYS, **select)
+        for name in CLIENTS
+    ]
+    for process in at_once:
+        finished(process, 0)
+    ours = database.contents("everflow.daily_stats")
+    with new_database(postgres) as other:
+        alone = new_project(tmp_path / "alone", meltano_template, sandbox, other)
+        alone.load("daily_stats", **DAYS, TAP_EVERFLOW_CLIENT_ID="client-0")
+        rows = other.query("select * from everflow.daily_stats")
+    counts = database.query(
+        "select _client_id as client, count(*)::int as rows, sum(payout) as payout"
+        " from everflow.daily_stats group by 1 order by 1"
+    )
+    payout = sum(row["payout"] for row in rows)
+    assert [row["client"] for row in counts] == CLIENTS
+    assert {(row["rows"], row["payout"]) for row in counts} == {(len(rows), payout)}
+    assert len(ours) == 10 * len(rows)
+    for name in CLIENTS:
+        saved = clients.saved_bookmarks(f"dev:tap-everflow--{name}-to-target-postgres")
+        assert saved["daily_stats"]["replication_key_value"] == "2026-01-07"
+
+
+def test_a_client_whose_key_is_missing_is_not_read_with_anothers(project, database):
+    make(project, "acme", "--sources=everflow")
+    # The project's own key, and that of the pipeline before.
+    project.env |= {"TAP_EVERFLOW_API_KEY": KEY, "EVERFLOW_API_KEY": KEY}
+    output = project.meltano("run", "tap-everflow--acme", "target-postgres", code=1, **DAYS)
+    assert "ACME_EVERFLOW_API_KEY" in output
+    assert KEY not in output
+    assert database.query("select to_regclass('everflow.daily_stats') as made") == [{"made": None}]
+
+
+def test_a_schema_of_its_own(project, sandbox, database):
+    make(project, "acme", "--sources=redtrack,everflow", "--schema=own")
+    project.env |= variables("acme", redtrack_api_key="no-such-key", everflow_api_key=KEY)
+    project.env["TAP_EVERFLOW__ACME__SELECT"] = '["offers.*"]'
+    project.meltano("run", "tap-everflow--acme", "target-postgres")
+    assert database.query("select distinct _client_id as c from everflow_acme.offers") == [
+        {"c": "acme"}
+    ]
+    jobs = project.meltano("job", "list")
+    assert "everflow--acme" in jobs
+    assert "redtrack-hourly--acme" in project.meltano("schedule", "list")
+
+
+def test_every_source_can_be_a_clients(project):
+    printed = make(project, "acme-co")
+    with (ROOT / "meltano.yml").open() as file:
+        parents = {one["name"]: one for one in YAML().load(file)["plugins"]["extractors"]}
+    with (project.folder / "clients/acme-co.yml").open() as file:
+        made = YAML().load(file)
+    taps = made["plugins"]["extractors"]
+    assert {tap["inherit_from"] for tap in taps} == {*parents}
+    for tap in taps:
+        known = {setting["name"] for setting in parents[tap["inherit_from"]]["settings"]}
+        assert {*tap["config"]} <= known
+        assert tap["config"]["client_id"] == "acme-co"
+    assert "ACME_CO_STICKY_S3_BUCKET=" in printed
+    listed = project.meltano(
+        "config",
+        "list",
+        "tap-posthog--acme-co",
+        **variables("acme-co", posthog_api_key="phx_synthetic", posthog_project_id="7"),
+    )
+    assert "client_id" in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    (
+        (["Acme"], "is no client's name"),
+        (["acme--co"], "is no client's name"),
+        (["../acme"], "is no client's name"),
+        (["acme", "--sources=hubspot"], "There is no source hubspot; there are everflow"),
+    ),
+)
+def test_what_is_refused(tmp_path, arguments, said):
+    with pytest.raises(AssertionError, match=said):
+        run(sys.executable, SCRIPT, *arguments, "--folder", tmp_path, cwd=ROOT)
+
+
+def test_a_client_is_not_written_over(tmp_path):
+    run(sys.executable, SCRIPT, "acme", "--folder", tmp_path, cwd=ROOT)
+    (tmp_path / "acme.yml").write_text("# changed by hand\n")
+    with pytest.raises(AssertionError, match="is there already"):
+        run(sys.executable, SCRIPT, "acme", "--folder", tmp_path, cwd=ROOT)
+    assert (tmp_path / "acme.yml").read_text() == "# changed by hand\n"
