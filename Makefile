@@ -72,6 +72,10 @@ sql: $(SETUP) ## A query on the embedded database: make sql Q="select 1" (withou
 new-client: $(SETUP) ## A client's taps, credentials and schedules: NAME=acme [SOURCES=everflow,redtrack] [SCHEMA=own]
 	@$(RUN)python scripts/new_client.py "$(NAME)" $(if $(SOURCES),--sources=$(SOURCES)) $(if $(SCHEMA),--schema=$(SCHEMA))
 
+.PHONY: backfill
+backfill: $(SETUP) ## Days of a tap again, in slices side by side: TAP=tap-everflow FROM=2025-01-01 TO=2025-12-31 [SLICES=4] [STREAMS=daily_stats]
+	@$(RUN)python scripts/backfill.py "$(TAP)" "$(FROM)" "$(TO)" $(if $(SLICES),--slices=$(SLICES)) $(if $(STREAMS),--streams=$(STREAMS))
+
 .PHONY: new-source
 new-source: ## Not there yet
 	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1

@@ -1,0 +1,103 @@
+"""A range of days in slices side by side, apart from the hourly state."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from datetime import date
+
+import pytest
+from e2e import ROOT
+
+pytestmark = pytest.mark.e2e
+
+TAP = "tap-everflow"
+STATE_ID = f"dev:{TAP}-to-target-postgres"
+SCRIPT = ROOT / "scripts" / "backfill.py"
+_spec = importlib.util.spec_from_file_location("backfill", SCRIPT)
+backfill = importlib.util.module_from_spec(_spec)
+sys.modules["backfill"] = backfill
+_spec.loader.exec_module(backfill)
+
+
+def slices(project, *arguments, code=0, **env):
+    streams = () if any("--streams" in one for one in arguments) else ("--streams=daily_stats",)
+    return project.run("python", SCRIPT, *arguments, *streams, code=code, **env)
+
+
+def totals(database):
+    (row,) = database.query(
+        "select count(*)::int as rows, count(distinct date)::int as days, sum(payout) as payout"
+        " from everflow.daily_stats"
+    )
+    return row
+
+
+def test_slices_are_as_one_run_and_leave_the_state_alone(project, sandbox, database):
+    sandbox.control.limits(per_second=1_000, burst=1_000)
+    days = {"TAP_EVERFLOW_START_DATE": "2026-01-01", "TAP_EVERFLOW_END_DATE": "2026-01-20"}
+    project.load("daily_stats", **days)
+    whole = totals(database)
+    before = project.saved_bookmarks(STATE_ID)
+    for day in range(1, 11):
+        sandbox.control.restate(date(2026, 1, day), "America/New_York", percent=50)
+    printed = slices(project, TAP, "2026-01-01", "2026-01-10", "--slices=3")
+    assert "2026-01-01 to 2026-01-03  loaded" in printed
+    assert "2026-01-07 to 2026-01-10  loaded" in printed
+    assert "3 slices in" in printed
+    after = totals(database)
+    assert (after["rows"], after["days"]) == (whole["rows"], 20)
+    expected = sandbox.control.totals(date(2026, 1, 1), date(2026, 1, 20), "America/New_York")[
+        "totals"
+    ]
+    assert str(after["payout"].normalize()) == str(expected["payout"]).rstrip("0").rstrip(".")
+    assert after["payout"] < whole["payout"]
+    assert project.saved_bookmarks(STATE_ID) == before
+    assert "backfill" not in project.meltano("state", "list")
+
+
+def test_a_slice_that_failed_is_gone_on_with(project, sandbox, database):
+    sandbox.control.limits(per_second=1_000, burst=1_000)
+    # Not read at the first call: the days of the second slice.
+    sandbox.control.fault("http_401", match="entity", skip=1, times=99)
+    arguments = (TAP, "2026-01-01", "2026-01-04", "--slices=2")
+    printed = slices(project, *arguments, code=1)
+    assert "FAILED" in printed
+    assert "Call the same again" in printed
+    assert "answered 401" in printed
+    sandbox.control.clear_faults()
+    assert "2 slices in" in slices(project, *arguments)
+    assert totals(database)["days"] == 4
+
+
+def test_the_days_are_cut_evenly():
+    parts = backfill.slices(date(2026, 1, 1), date(2026, 1, 10), 3)
+    assert [(part.first.day, part.last.day) for part in parts] == [(1, 3), (4, 6), (7, 10)]
+    assert len(backfill.slices(date(2026, 1, 1), date(2026, 1, 2), 5)) == 2
+
+
+def test_limits_are_shared_out(monkeypatch):
+    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
+    env = backfill.environment("tap-redtrack", part, 4, ROOT)
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "4"
+    monkeypatch.setenv("TAP_REDTRACK_REQUESTS_PER_MINUTE", "8")
+    env = backfill.environment("tap-redtrack", part, 4, ROOT)
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "2"
+    assert env["TAP_REDTRACK_START_DATE"] == "2026-01-01"
+    env = backfill.environment("tap-sticky-s3", part, 2, ROOT)
+    assert env["TAP_STICKY_S3_FILE_DATE_TO"] == "2026-01-02"
+
+
+def test_days_that_end_before_they_begin(project):
+    assert "TO comes after FROM" in slices(project, TAP, "2026-01-03", "2026-01-02", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    (
+        (("tap-nowhere", "2026-01-01", "2026-01-02"), "There is no tap-nowhere; there are"),
+        (("tap-gsheets", "2026-01-01", "2026-01-02"), "does not read by days"),
+    ),
+)
+def test_what_cannot_be_done_is_told(project, arguments, said):
+    assert said in slices(project, *arguments, code=1)
