@@ -69,6 +69,8 @@ class MauticStream(HTTPStream[int]):
     }
     #: Under which an answer has its rows.
     key: str
+    #: How many times the setting page_size: rows are not of one size everywhere.
+    page_factor: ClassVar[int] = 1
     _tap: TapMautic
     #: Rows to ask for; found out by asking.
     _limit = 0
@@ -198,7 +200,7 @@ class MauticStream(HTTPStream[int]):
         Returns:
             Rows; lists and objects by id are the same, and so are their empty forms.
         """
-        page_size = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"])
+        page_size = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"]) * self.page_factor
         self._limit = self._limit or page_size
         while True:
             query = {**params, **where(conditions), "limit": min(self._limit, most)}

@@ -182,7 +182,10 @@ class TapMautic(SignalRoomTap):
             th.IntegerType(minimum=1, maximum=5_000),
             default=200,
             title="Page size",
-            description="Rows to ask for at once; fewer where the server does not manage as many.",
+            description=(
+                "Rows to ask for at once; five times as many of statistics, whose rows are small; "
+                "fewer where the server does not manage as many."
+            ),
         ),
         th.Property(
             "requests_per_minute",
