@@ -11,7 +11,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
 from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from signalroom_singer.errors import without_traceback
@@ -73,6 +75,11 @@ def _logged(logger: logging.Logger, ctx: click.Context) -> Iterator[None]:
         yield
     except (click.exceptions.Exit, click.ClickException):
         raise
+    except ConfigValidationError as error:
+        # What is wrong is in its list; its own text may be no more than that something is.
+        for problem in dict.fromkeys([*error.errors, str(error)]):
+            logger.error("%s", problem)
+        ctx.exit(1)
     except Exception as error:
         logger.error("%s", error, exc_info=error)
         ctx.exit(1)
@@ -115,7 +122,12 @@ class SignalRoomTap(Tap):
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         with _logged(cls.logger, ctx):
-            super().cb_test(ctx, param, value)
+            try:
+                super().cb_test(ctx, param, value)
+            except click.exceptions.Exit as end:
+                if end.exit_code == 0 and value != CliTestOptionValue.Schema.value:
+                    cls.logger.info("Every stream can be read: a record of each, or it has none")
+                raise
 
     @override
     def setup_mapper(self) -> None:

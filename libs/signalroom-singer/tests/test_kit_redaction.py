@@ -150,6 +150,23 @@ def test_no_output_of_a_run_has_the_key(vendor, run_tap, fault, flags):
 
 
 @pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))
+def test_a_setting_that_is_wrong_is_named(run_tap, flags):
+    run = run_tap(*flags, TAP_ROWS_MAX_TRIES="0")
+    assert run.returncode == 1
+    assert "0 is less than the minimum of 1" in run.stderr
+    assert "max_tries" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_dry_run_says_that_all_is_well(vendor, run_tap):
+    vendor.answers.extend([ok([{"id": 1}, {"id": 2}])] * 2)
+    run = run_tap("--test")
+    assert run.returncode == 0
+    assert "Every stream can be read" in run.stderr
+    assert "ERROR" not in run.stderr
+
+
+@pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))
 def test_what_users_can_mend_is_a_sentence(vendor, run_tap, flags):
     vendor.answers.extend([answer(401, {"error": "no"})] * 4)
     run = run_tap(*flags)

@@ -87,6 +87,16 @@ def test_answers_of_forms_go_on_after_the_last(make_tap, mautic, sync):
     assert [row["id"] for row in second.records["form_results"]] == [9001]
 
 
+def test_answers_that_a_role_may_not_see_or_that_are_none(make_tap, mautic, sync):
+    tap = make_tap(oauth_client_id=LIMITED_ID)
+    output = sync(tap, "form_results", "tags", fails=TapError)
+    assert "may not read form_results" in str(output.error)
+    assert len(output.records["tags"]) == 35
+    for number in mautic.ids(resource="forms"):
+        mautic.change(resource="forms", identifier=number, deleted=True)
+    assert sync(make_tap(), "form_results").records["form_results"] == []
+
+
 def test_html_is_left_out(make_tap, sync):
     output = sync(make_tap(), "emails", "pages", "forms")
     assert "<html>" not in json.dumps(output.messages, default=str)

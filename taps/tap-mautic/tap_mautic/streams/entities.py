@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -227,12 +228,21 @@ class FormResults(EntityStream):
     @property
     @override
     def partitions(self) -> list[dict[str, int]] | None:
-        forms = self.by_id(Forms.path, Forms.key)
-        return [{"form_id": int(row["id"])} for rows in forms for row in rows]
+        return [{"form_id": number} for number in self._forms]
+
+    @cached_property
+    def _forms(self) -> list[int]:
+        found: list[int] = []
+        with self._tap.refusals.noted(self, self.name):
+            for rows in self.by_id(Forms.path, Forms.key):
+                found += [int(row["id"]) for row in rows]
+        return found
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
-        form = (context or {})["form_id"]
+        if context is None:
+            return  # there are no forms
+        form = context["form_id"]
         last = self.get_context_state(context).get("replication_key_value") or 0
         for rows in self.by_id(self.path.format(form_id=form), self.key, after=int(last)):
             # A page at a time: the rows are changed when they are handed on.
