@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from abc import abstractmethod
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -290,7 +291,8 @@ class MauticStream(HTTPStream[int]):
         with self._tap.refusals.noted(self, self.name):
             yield from self.read(context)
 
-    def read(self, context: Context | None) -> Iterator[Record]:
+    @abstractmethod
+    def read(self, context: Context | None) -> Iterable[Record]:
         """Read all records of a run.
 
         Args:
@@ -299,7 +301,6 @@ class MauticStream(HTTPStream[int]):
         Yields:
             Records, as Mautic sent them.
         """
-        raise NotImplementedError
 
     @override
     def log_sync_costs(self) -> None:

@@ -1,164 +1,23 @@
 """Tables of statistics, as Mautic has them in its database.
 
-https://devdocs.mautic.org/en/latest/rest_api/stats.html; all values come as text, in UTC.
+https://devdocs.mautic.org/en/latest/rest_api/stats.html
 """
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_mautic.client import MauticStream
-from tap_mautic.queries import Is, moment, order
-from tap_mautic.sweeps import SweptStream
+from tap_mautic.queries import Is, moment
+from tap_mautic.tables import PairStream, StatsStream, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from singer_sdk.helpers.types import Context, Record
-
-
-_PATH = "/api/stats/{}"
-_KEY = "stats"
-#: These rows are small: so many times as many as of contacts.
-_FACTOR = 5
-#: Columns of these tables that say where somebody was, and with what.
-_PERSONAL = frozenset(
-    {
-        *("ip_address", "remote_host", "user_agent", "device_fingerprint", "tokens"),
-        *("client_info", "open_details", "click_details"),
-    }
-)
-_TEXT_IDS = frozenset({"tracking_id", "message_id"})
-_FLAGS = re.compile(
-    r"is_\w+|manually_\w+|viewed_in_browser|system_triggered|non_action_path_taken|preferred_\w+"
-)
-_MOMENTS = re.compile(r"date_\w+|\w+_date|last_(opened|clicked|exited|sent)")
-_WHOLES = re.compile(
-    r"id|\w+_id|\w*_count|\w*hits|\w+_by|delta|rotation|reason|code|status_code|duration|"
-    r"time_watched|object_id"
-)
-
-
-def _type(column: str) -> Any:
-    if column in _TEXT_IDS:
-        return th.StringType
-    if _FLAGS.fullmatch(column):
-        return th.BooleanType
-    if _MOMENTS.fullmatch(column):
-        return th.DateTimeType
-    if _WHOLES.fullmatch(column):
-        return th.IntegerType
-    return th.NumberType if column == "runtime" else th.StringType
-
-
-def _columns(names: str, *, texts: str = "") -> dict[str, Any]:
-    """A schema of columns by their names: the first ones are the key."""
-    key, _, rest = names.partition(";")
-    return th.PropertiesList(
-        *(
-            th.Property(
-                name,
-                th.StringType if name in texts.split() else _type(name),
-                required=name in key.split(),
-            )
-            for name in f"{key} {rest}".split()
-        )
-    ).to_dict()
-
-
-class StatsStream(SweptStream):
-    """A table that grows, and whose rows may change for a while."""
-
-    primary_keys = ("id",)
-    key = _KEY
-    page_factor = _FACTOR
-    #: Columns by which new and changed rows are found: each is looked through by itself.
-    dates: ClassVar[tuple[str, ...]]
-    #: Days in which rows change without a date.
-    changes_for: ClassVar[int] = 1
-    #: What rows must be like.
-    conditions: ClassVar[tuple[Is, ...]] = ()
-    table: ClassVar[str] = ""
-
-    @property
-    def path(self) -> str:  # type: ignore[override]
-        """Below the base."""
-        return _PATH.format(self.table or self.name)
-
-    @property
-    @override
-    def lookback(self) -> timedelta:
-        return max(timedelta(days=self.changes_for), super().lookback)
-
-    @override
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
-        first = since or self._tap.start
-        dates = self.dates if since else self.dates[:1]
-        if first is None:
-            return [()]
-        return [(Is(name, "gte", moment(first)),) for name in dates]
-
-    @override
-    def in_order(self, way: str = "ASC") -> dict[str, str]:
-        return order(["id"], way)
-
-    @override
-    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
-        yield from super().read_step((*conditions, *self.conditions), after)
-
-    @override
-    def cleaned(self, row: Record) -> Record:
-        return _without_personal(row) if not self.config["include_ip_addresses"] else row
-
-
-class PairStream(MauticStream):
-    """A table without an id, whole each time: rows that end there are gone."""
-
-    key = _KEY
-    page_factor = _FACTOR
-    # Whole tables, which may have a row for each contact and each segment.
-    selected_by_default = False
-
-    @property
-    def path(self) -> str:  # type: ignore[override]
-        """Below the base."""
-        return _PATH.format(self.name)
-
-    @override
-    def read(self, context: Context | None) -> Iterator[Record]:
-        for rows in self._in_order():
-            yield from rows
-
-    def _in_order(self) -> Iterator[list[Record]]:
-        """Read rows in order of their key, whatever comes and goes.
-
-        After a page: what shares all but the last column of the key with its last row, then all
-        but the last two, and so on. Each is a plain condition: how Mautic nests them is not sure.
-        """
-        names = self.record_keys
-        rows = self._ask(())
-        while rows:
-            last = [str(rows[-1][name]) for name in names]
-            yield rows
-            for depth in reversed(range(len(names))):
-                same = (
-                    Is(name, "eq", value) for name, value in zip(names[:depth], last, strict=False)
-                )
-                if rows := self._ask((*same, Is(names[depth], "gt", last[depth]))):
-                    break
-
-    def _ask(self, conditions: Sequence[Is]) -> list[Record]:
-        return self.ask(self.path, self.key, order(self.record_keys), conditions)
-
-
-def _without_personal(row: Record) -> Record:
-    return {name: value for name, value in row.items() if name not in _PERSONAL}
+    from singer_sdk.helpers.types import Record
 
 
 class EmailStats(StatsStream):
@@ -171,7 +30,7 @@ class EmailStats(StatsStream):
     dates = ("date_sent", "date_read")
     replication_key = "date_sent"
     changes_for = 14
-    schema = _columns(
+    schema = columns(
         "id; email_id lead_id list_id ip_id email_address date_sent is_read is_failed"
         " viewed_in_browser date_read tracking_hash retry_count source source_id open_count"
         " last_opened open_details"
@@ -193,7 +52,7 @@ class EmailStatsDevices(StatsStream):
     selected_by_default = False
     dates = ("date_opened",)
     replication_key = "date_opened"
-    schema = _columns("id; stat_id device_id date_opened ip_id")
+    schema = columns("id; stat_id device_id date_opened ip_id")
 
 
 class EmailStatReplies(PairStream):
@@ -201,7 +60,7 @@ class EmailStatReplies(PairStream):
 
     name = "email_stat_replies"
     primary_keys = ("stat_id", "id")
-    schema = _columns("stat_id id; date_replied message_id", texts="id")
+    schema = columns("stat_id id; date_replied message_id", texts="id")
 
 
 class PageHits(StatsStream):
@@ -211,7 +70,7 @@ class PageHits(StatsStream):
     selected_by_default = False
     dates = ("date_hit", "date_left")
     replication_key = "date_hit"
-    schema = _columns(
+    schema = columns(
         "id; date_hit date_left page_id redirect_id email_id lead_id ip_id device_id country region"
         " city isp organization code referer url url_title user_agent remote_host page_language"
         " browser_languages tracking_id source source_id query"
@@ -224,7 +83,7 @@ class FormSubmissions(StatsStream):
     name = "form_submissions"
     dates = ("date_submitted",)
     replication_key = "date_submitted"
-    schema = _columns("id; form_id lead_id page_id ip_id tracking_id date_submitted referer")
+    schema = columns("id; form_id lead_id page_id ip_id tracking_id date_submitted referer")
 
 
 class AssetDownloads(StatsStream):
@@ -234,7 +93,7 @@ class AssetDownloads(StatsStream):
     selected_by_default = False
     dates = ("date_download",)
     replication_key = "date_download"
-    schema = _columns(
+    schema = columns(
         "id; asset_id lead_id email_id ip_id date_download code referer tracking_id source"
         " source_id"
     )
@@ -248,7 +107,7 @@ class CampaignLeadEventLog(StatsStream):
     dates = ("date_triggered", "trigger_date")
     replication_key = "date_triggered"
     changes_for = 7
-    schema = _columns(
+    schema = columns(
         "id; event_id lead_id campaign_id rotation ip_id date_triggered is_scheduled trigger_date"
         " system_triggered metadata channel channel_id non_action_path_taken"
     )
@@ -266,7 +125,7 @@ class LeadEventLog(StatsStream):
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
-    schema = _columns(
+    schema = columns(
         "id; lead_id user_id user_name bundle object action object_id date_added properties"
     )
 
@@ -278,7 +137,7 @@ class LeadPointsChangeLog(StatsStream):
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
-    schema = _columns("id; lead_id ip_id type event_name action_name delta date_added")
+    schema = columns("id; lead_id ip_id type event_name action_name delta date_added")
 
 
 class LeadStagesChangeLog(StatsStream):
@@ -288,7 +147,7 @@ class LeadStagesChangeLog(StatsStream):
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
-    schema = _columns("id; lead_id stage_id event_name action_name date_added")
+    schema = columns("id; lead_id stage_id event_name action_name date_added")
 
 
 class LeadUtmtags(StatsStream):
@@ -298,7 +157,7 @@ class LeadUtmtags(StatsStream):
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
-    schema = _columns(
+    schema = columns(
         "id; lead_id date_added utm_campaign utm_content utm_medium utm_source utm_term query"
         " referer remote_host url user_agent"
     )
@@ -311,7 +170,7 @@ class LeadDevices(StatsStream):
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
-    schema = _columns(
+    schema = columns(
         "id; lead_id date_added device device_brand device_model device_os_name"
         " device_os_platform device_os_shortname device_os_version device_fingerprint client_info"
         " tracking_id",
@@ -327,7 +186,7 @@ class SmsMessageStats(StatsStream):
     dates = ("date_sent",)
     replication_key = "date_sent"
     changes_for = 7
-    schema = _columns(
+    schema = columns(
         "id; sms_id lead_id list_id ip_id date_sent is_failed tracking_hash source source_id"
         " tokens details"
     )
@@ -341,7 +200,7 @@ class PushNotificationStats(StatsStream):
     dates = ("date_sent", "date_read", "date_clicked")
     replication_key = "date_sent"
     changes_for = 7
-    schema = _columns(
+    schema = columns(
         "id; notification_id lead_id list_id ip_id date_sent date_read is_clicked date_clicked"
         " click_count last_clicked click_details tracking_hash retry_count source source_id tokens"
     )
@@ -354,7 +213,7 @@ class VideoHits(StatsStream):
     selected_by_default = False
     dates = ("date_hit", "date_left")
     replication_key = "date_hit"
-    schema = _columns(
+    schema = columns(
         "id; lead_id ip_id date_hit date_left country region city isp organization code referer"
         " url user_agent remote_host guid page_language browser_languages channel channel_id"
         " time_watched duration query"
@@ -368,7 +227,7 @@ class WebhookLogs(StatsStream):
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
-    schema = _columns("id; webhook_id status_code date_added note runtime")
+    schema = columns("id; webhook_id status_code date_added note runtime")
 
 
 class ContactDeletions(StatsStream):
@@ -387,7 +246,7 @@ class ContactDeletions(StatsStream):
         Is("object", "eq", "lead"),
         Is("action", "in", "delete,merge"),
     )
-    schema = _columns("id; contact_id action merged_into_id date_added user_id user_name")
+    schema = columns("id; contact_id action merged_into_id date_added user_id user_name")
 
     @override
     def cleaned(self, row: Record) -> Record:
@@ -406,7 +265,7 @@ class LeadDonotcontact(StatsStream):
 
     name = "lead_donotcontact"
     dates = ()
-    schema = _columns("id; lead_id date_added reason channel channel_id comments")
+    schema = columns("id; lead_id date_added reason channel channel_id comments")
 
 
 class PageRedirects(StatsStream):
@@ -415,7 +274,7 @@ class PageRedirects(StatsStream):
     name = "page_redirects"
     selected_by_default = False
     dates = ()
-    schema = _columns(
+    schema = columns(
         "id; redirect_id url hits unique_hits is_published date_added created_by created_by_user"
         " date_modified modified_by modified_by_user",
         texts="redirect_id",
@@ -427,7 +286,7 @@ class CampaignLeads(PairStream):
 
     name = "campaign_leads"
     primary_keys = ("campaign_id", "lead_id")
-    schema = _columns(
+    schema = columns(
         "campaign_id lead_id; date_added date_last_exited manually_added manually_removed rotation"
     )
 
@@ -437,7 +296,7 @@ class LeadListsLeads(PairStream):
 
     name = "lead_lists_leads"
     primary_keys = ("leadlist_id", "lead_id")
-    schema = _columns("leadlist_id lead_id; date_added manually_added manually_removed")
+    schema = columns("leadlist_id lead_id; date_added manually_added manually_removed")
 
 
 class CompaniesLeads(PairStream):
@@ -445,7 +304,7 @@ class CompaniesLeads(PairStream):
 
     name = "companies_leads"
     primary_keys = ("company_id", "lead_id")
-    schema = _columns("company_id lead_id; date_added is_primary manually_added manually_removed")
+    schema = columns("company_id lead_id; date_added is_primary manually_added manually_removed")
 
 
 class ChannelUrlTrackables(PairStream):
@@ -453,4 +312,4 @@ class ChannelUrlTrackables(PairStream):
 
     name = "channel_url_trackables"
     primary_keys = ("redirect_id", "channel_id", "channel")
-    schema = _columns("redirect_id channel_id channel; hits unique_hits")
+    schema = columns("redirect_id channel_id channel; hits unique_hits")

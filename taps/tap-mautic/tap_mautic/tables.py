@@ -1,0 +1,161 @@
+"""How tables of statistics are read: by id and date, or by the columns of their key.
+
+https://devdocs.mautic.org/en/latest/rest_api/stats.html; all values come as text, in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from tap_mautic.client import MauticStream
+from tap_mautic.queries import Is, moment, order
+from tap_mautic.sweeps import SweptStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from singer_sdk.helpers.types import Context, Record
+
+
+_PATH = "/api/stats/{}"
+_KEY = "stats"
+#: These rows are small: so many times as many as of contacts.
+_FACTOR = 5
+#: Columns of these tables that say where somebody was, and with what.
+_PERSONAL = frozenset(
+    {
+        *("ip_address", "remote_host", "user_agent", "device_fingerprint", "tokens"),
+        *("client_info", "open_details", "click_details"),
+    }
+)
+_TEXT_IDS = frozenset({"tracking_id", "message_id"})
+_FLAGS = re.compile(
+    r"is_\w+|manually_\w+|viewed_in_browser|system_triggered|non_action_path_taken|preferred_\w+"
+)
+_MOMENTS = re.compile(r"date_\w+|\w+_date|last_(opened|clicked|exited|sent)")
+_WHOLES = re.compile(
+    r"id|\w+_id|\w*_count|\w*hits|\w+_by|delta|rotation|reason|code|status_code|duration|"
+    r"time_watched|object_id"
+)
+
+
+def _type(column: str) -> Any:
+    if column in _TEXT_IDS:
+        return th.StringType
+    if _FLAGS.fullmatch(column):
+        return th.BooleanType
+    if _MOMENTS.fullmatch(column):
+        return th.DateTimeType
+    if _WHOLES.fullmatch(column):
+        return th.IntegerType
+    return th.NumberType if column == "runtime" else th.StringType
+
+
+def columns(names: str, *, texts: str = "") -> dict[str, Any]:
+    """A schema of columns by their names: the first ones are the key."""
+    key, _, rest = names.partition(";")
+    return th.PropertiesList(
+        *(
+            th.Property(
+                name,
+                th.StringType if name in texts.split() else _type(name),
+                required=name in key.split(),
+            )
+            for name in f"{key} {rest}".split()
+        )
+    ).to_dict()
+
+
+class StatsStream(SweptStream):
+    """A table that grows, and whose rows may change for a while."""
+
+    primary_keys = ("id",)
+    key = _KEY
+    page_factor = _FACTOR
+    #: Columns by which new and changed rows are found: each is looked through by itself.
+    dates: ClassVar[tuple[str, ...]]
+    #: Days in which rows change without a date.
+    changes_for: ClassVar[int] = 1
+    #: What rows must be like.
+    conditions: ClassVar[tuple[Is, ...]] = ()
+    table: ClassVar[str] = ""
+
+    @property
+    def path(self) -> str:  # type: ignore[override]
+        """Below the base."""
+        return _PATH.format(self.table or self.name)
+
+    @property
+    @override
+    def lookback(self) -> timedelta:
+        return max(timedelta(days=self.changes_for), super().lookback)
+
+    @override
+    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
+        first = since or self._tap.start
+        dates = self.dates if since else self.dates[:1]
+        if first is None:
+            return [()]
+        return [(Is(name, "gte", moment(first)),) for name in dates]
+
+    @override
+    def in_order(self, way: str = "ASC") -> dict[str, str]:
+        return order(["id"], way)
+
+    @override
+    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
+        yield from super().read_step((*conditions, *self.conditions), after)
+
+    @override
+    def cleaned(self, row: Record) -> Record:
+        return _without_personal(row) if not self.config["include_ip_addresses"] else row
+
+
+class PairStream(MauticStream):
+    """A table without an id, whole each time: rows that end there are gone."""
+
+    key = _KEY
+    page_factor = _FACTOR
+    # Whole tables, which may have a row for each contact and each segment.
+    selected_by_default = False
+
+    @property
+    def path(self) -> str:  # type: ignore[override]
+        """Below the base."""
+        return _PATH.format(self.name)
+
+    @override
+    def read(self, context: Context | None) -> Iterator[Record]:
+        for rows in self._in_order():
+            yield from rows
+
+    def _in_order(self) -> Iterator[list[Record]]:
+        """Read rows in order of their key, whatever comes and goes.
+
+        After a page: what shares all but the last column of the key with its last row, then all
+        but the last two, and so on. Each is a plain condition: how Mautic nests them is not sure.
+        """
+        names = self.record_keys
+        rows = self._ask(())
+        while rows:
+            last = [str(rows[-1][name]) for name in names]
+            yield rows
+            for depth in reversed(range(len(names))):
+                same = (
+                    Is(name, "eq", value) for name, value in zip(names[:depth], last, strict=False)
+                )
+                if rows := self._ask((*same, Is(names[depth], "gt", last[depth]))):
+                    break
+
+    def _ask(self, conditions: Sequence[Is]) -> list[Record]:
+        return self.ask(self.path, self.key, order(self.record_keys), conditions)
+
+
+def _without_personal(row: Record) -> Record:
+    return {name: value for name, value in row.items() if name not in _PERSONAL}
