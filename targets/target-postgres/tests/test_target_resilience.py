@@ -29,7 +29,7 @@ STREAM = schema(PROPERTIES)
 CLOSED = "server closed the connection unexpectedly"
 NO_SPACE = "could not extend file: No space left on device"
 #: The nightly run has more of them: `make chaos`.
-KILLS = int(os.environ.get("SIGNALROOM_KILLS", "15"))
+KILLS = int(os.environ.get("SIGNALROOM_KILLS", "8"))
 
 
 class TestLostConnections:
