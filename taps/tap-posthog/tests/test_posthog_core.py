@@ -41,6 +41,7 @@ class EveryStream(TapPostHog):
 
 # A record has _extra, or an optional field, only where there is something to put into it.
 @pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records")
+@pytest.mark.filterwarnings("ignore:No records were available to test")
 class TestTapPostHog(
     get_tap_test_class(
         EveryStream,
