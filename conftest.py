@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 import sys
+import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from signalroom_sandbox.server import SandboxServer
 
@@ -96,3 +104,77 @@ def sync(monkeypatch):
         return Output([json.loads(line) for line in written.getvalue().splitlines()], error)
 
     return run
+
+
+@pytest.fixture
+def https_server(tmp_path, monkeypatch):
+    """Serve one answer over TLS with a certificate that nobody else signed.
+
+    ``https_server({...})`` gives its address and the certificate's path.
+    """
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    servers = []
+
+    def serve(answer):
+        certificate = self_signed(tmp_path)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(answer))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        servers.append((server, thread))
+        return f"https://localhost:{server.server_port}", certificate
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def self_signed(folder):
+    """A certificate of localhost with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "localhost.pem"
+    path.write_bytes(
+        certificate.public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+def _answering(answer):
+    body = json.dumps(answer).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - as the server looks for it
+
+        def log_message(self, *_):
+            """Nothing: it would stand between the tests' own lines."""
+
+    return Handler

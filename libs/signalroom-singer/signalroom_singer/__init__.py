@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.given import (
+    configured_day,
+    configured_midnight,
+    stored_moment,
+    unreadable_state,
+)
 from signalroom_singer.http import ForbiddenRequestError, HTTPStream, RefusedError
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.readahead import ReadAhead
@@ -39,12 +45,16 @@ __all__ = [
     "TapError",
     "WindowedStream",
     "base_url",
+    "configured_day",
+    "configured_midnight",
     "exponential_wait",
     "parse_retry_after",
     "protect",
     "redact",
     "split_days",
+    "stored_moment",
     "to_date",
     "to_utc",
+    "unreadable_state",
     "utc_isoformat",
 ]

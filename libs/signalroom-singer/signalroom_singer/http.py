@@ -258,6 +258,13 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         payload = self.payload(response)
         yield from payload if isinstance(payload, list) else [payload]
 
+    @override
+    def log_sync_costs(self) -> None:
+        # The SDK calls this once a stream is done, and lets taps add nothing to its loop.
+        super().log_sync_costs()
+        if self._tap.refusals:
+            self._tap.refusals.end(self.name)
+
     # Trying again
 
     @override

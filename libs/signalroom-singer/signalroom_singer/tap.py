@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+    from signalroom_singer.refusals import Refusals
+
 #: Settings of every tap.
 COMMON_SETTINGS = (
     th.Property(
@@ -85,6 +87,32 @@ def _logged(logger: logging.Logger, ctx: click.Context) -> Iterator[None]:
         ctx.exit(1)
 
 
+class _Session(requests.Session):
+    """Trusts the certificates that the settings name, or else those that the environment names.
+
+    Requests does not look at the environment for prepared requests, which the SDK sends; and for
+    all others it puts the environment before the session's own.
+    """
+
+    @override
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        merged = self.merge_environment_settings(
+            request.url or "",
+            kwargs.get("proxies") or {},
+            kwargs.get("stream"),
+            kwargs.get("verify"),
+            kwargs.get("cert"),
+        )
+        return super().send(request, **{**kwargs, **merged})
+
+    @override
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
 class SignalRoomTap(Tap):
     """A tap that writes fast, keeps secrets out of logs, and shares one HTTP session."""
 
@@ -98,11 +126,16 @@ class SignalRoomTap(Tap):
     @cached_property
     def http_session(self) -> requests.Session:
         """The connections of all streams and threads: one TLS handshake serves many requests."""
-        session = requests.Session()
+        session = _Session()
         adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
+
+    @property
+    def refusals(self) -> Refusals | None:
+        """What the vendor does not let the key read, where the tap goes on with the rest."""
+        return None
 
     def close(self) -> None:
         """Let go of connections, for programs that go on after the tap."""

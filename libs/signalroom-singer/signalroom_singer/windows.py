@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.given import configured_day
 from signalroom_singer.readahead import ReadAhead
 from signalroom_singer.stream import SignalRoomStream
 
@@ -164,9 +165,9 @@ class WindowedStream(SignalRoomStream, ABC):
         """
         today = self.today()
         last = today if self.config.get("include_today") else today - _DAY
-        end = min(_configured_day(self.config, "end_date") or last, today)
+        end = min(configured_day(self.config, "end_date") or last, today)
         bookmark = self.bookmark(context)
-        wanted = _configured_day(self.config, "start_date")
+        wanted = configured_day(self.config, "start_date")
         if bookmark:
             start = bookmark + _DAY - timedelta(days=self.lookback_days)
             start = max(start, wanted) if wanted else start
@@ -257,9 +258,3 @@ class WindowedStream(SignalRoomStream, ABC):
     def _write_starting_replication_value(self, context: Context | None) -> None:
         # plan() decides where to start; the SDK's marker would only stay behind in the state.
         pass
-
-
-def _configured_day(config: Any, setting: str) -> date | None:
-    value = config.get(setting)
-    # Settings that come as timestamps (Meltano's date_iso8601 kind) mean their day.
-    return date.fromisoformat(str(value)[:10]) if value else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import pytest
 from kit_vendor import RowStream, RowTap, answer
 from singer_sdk import typing as th
@@ -15,10 +17,6 @@ class Refused(RowStream):
     def get_records(self, context):
         with self._tap.refusals.noted(self, "refused"):
             yield from self.get()
-
-    def log_sync_costs(self):
-        super().log_sync_costs()
-        self._tap.refusals.end(self.name)
 
 
 class Later(Refused):
@@ -37,9 +35,9 @@ class RefusalsTap(RowTap):
         },
     }
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.refusals = Refusals(self, setting="on_refusal", advice="ask for permission")
+    @cached_property
+    def refusals(self):
+        return Refusals(self, setting="on_refusal", advice="ask for permission")
 
     def discover_streams(self):
         return [Refused(self), Later(self)]

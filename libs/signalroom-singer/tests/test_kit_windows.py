@@ -9,7 +9,7 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 from kit_vendor import DayStream, answer, ok
-from singer_sdk.exceptions import RetriableAPIError
+from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
 from signalroom_singer import DateWindow, TapError, split_days
 
@@ -213,3 +213,10 @@ def test_deselected_properties_are_left_out(make_tap, vendor, sync):
     assert record["id"] == 1
     assert "name" not in record
     assert "name" not in output.schemas["rows"]["schema"]["properties"]
+
+
+@pytest.mark.parametrize("setting", ("start_date", "end_date"))
+@pytest.mark.parametrize("value", ("yesterday", "2026-02-30", "26-1-1"))
+def test_a_day_that_is_none_is_named(make_tap, sync, setting, value):
+    output = sync(make_tap(**{setting: value}), "days", fails=ConfigValidationError)
+    assert f"Setting {setting}: {value!r} is no day" in str(output.error)

@@ -37,6 +37,10 @@ _REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 #: In the refusal of an API, or a way of signing in, that is turned off.
 _OFF = re.compile(rb'"type"\s*:\s*"(api_disabled|access_denied)"')
 _RESET, _REMAINING = "X-RateLimit-Reset", "X-RateLimit-Remaining"
+#: In the state of a stream that is read whole: how many rows it had.
+_ROWS = "rows"
+#: Losing as many is no sign of anything, as long as some are left.
+_FEW = 10
 _LISTS = (
     *("assets", "campaigns", "categories", "companies", "contacts", "emails", "forms", "pages"),
     *("segments", "stages", "tags", "users"),
@@ -72,6 +76,8 @@ class MauticStream(HTTPStream[int]):
     key: str
     #: How many times the setting page_size: rows are not of one size everywhere.
     page_factor: ClassVar[int] = 1
+    #: Whether a role that may not view others' is shown fewer rows, or none, and no error.
+    shows_own_only: ClassVar[bool] = False
     _tap: TapMautic
     #: Rows to ask for; found out by asking.
     _limit = 0
@@ -112,8 +118,10 @@ class MauticStream(HTTPStream[int]):
             self._tap.credentials(prepared_request)
             response = super()._request(prepared_request, context)
         self._tap.heard(response)
-        if response.headers.get(_REMAINING) == "0" and (wait := self._until_reset(response)):
-            self._tap.account_pacer.pause(min(wait, float(self.config["max_rate_limit_wait"])))
+        wait = self._until_reset(response) if response.headers.get(_REMAINING) == "0" else None
+        # Beyond the longest wait the next one is refused, and says so, now rather than later.
+        if wait is not None and wait <= float(self.config["max_rate_limit_wait"]):
+            self._tap.account_pacer.pause(wait)
         return response
 
     @override
@@ -274,22 +282,60 @@ class MauticStream(HTTPStream[int]):
         while rows := self.ask(path, key, query, (Is("id", "gt", after), *conditions)):
             rows.sort(key=lambda row: int(row["id"]))
             if int(rows[0]["id"]) <= after:
-                msg = (
-                    f"{self.name}: Mautic was asked for what follows id {after} and answered with "
-                    f"{rows[0]['id']}: it does not filter. Nothing of it was loaded; please "
-                    "report this with the version of your Mautic."
-                )
-                raise TapError(msg)
+                raise self.unfiltered({"id": after}, rows[0])
             after = int(rows[-1]["id"])
             # From here on they may be another thread's, which changes them.
             yield rows
+
+    def unfiltered(self, after: Mapping[str, Any], row: Record) -> TapError:
+        """The error for an answer with rows that were not asked for.
+
+        Args:
+            after: The key that the rows asked for follow.
+            row: That came.
+        """
+        asked, came = (", ".join(f"{name} {of[name]}" for name in after) for of in (after, row))
+        msg = (
+            f"{self.name}: Mautic was asked for what follows {asked} and answered with {came}: it "
+            "does not filter. Nothing of it was loaded; please report this with the version of "
+            "your Mautic."
+        )
+        return TapError(msg)
+
+    def check_shrunk(self, had: int, has: int) -> None:
+        """Refuse a list of which most is gone: that is what a narrowed role looks like.
+
+        Args:
+            had: Its rows at the last run, or anything like that.
+            has: Its rows now.
+
+        Raises:
+            RefusedError: If so, and the settings do not say that it is meant.
+        """
+        is_left = 2 * has >= had or (has and had - has <= _FEW)
+        if is_left or not self.shows_own_only or self.name in self.config["accept_changes"]:
+            return
+        msg = (
+            f"{self.name}: Mautic shows {has} rows, where it showed {had} before. Its table was "
+            "left as it was. Mautic shows a role that may not view others' rows its own ones, "
+            "without an error: check the role of the credentials. If the rows were deleted, name "
+            "the stream in accept_changes for one run"
+        )
+        raise RefusedError(msg, HTTPStatus.FORBIDDEN)
 
     # Records
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         with self._tap.refusals.noted(self, self.name):
-            yield from self.read(context)
+            count = 0
+            for row in self.read(context):
+                count += 1
+                yield row
+            if self.replaces:
+                state = self.get_context_state(context)
+                self.check_shrunk(int(state.get(_ROWS) or 0), count)
+                state[_ROWS] = count
 
     @abstractmethod
     def read(self, context: Context | None) -> Iterable[Record]:
@@ -301,12 +347,6 @@ class MauticStream(HTTPStream[int]):
         Yields:
             Records, as Mautic sent them.
         """
-
-    @override
-    def log_sync_costs(self) -> None:
-        # The SDK calls this once all streams are done, and lets taps add nothing to the loop.
-        super().log_sync_costs()
-        self._tap.refusals.end(self.name)
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:

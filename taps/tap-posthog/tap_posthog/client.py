@@ -226,12 +226,6 @@ class PostHogStream(HTTPStream[Any]):
         """
 
     @override
-    def log_sync_costs(self) -> None:
-        # The SDK calls this once all streams are done, and lets taps add nothing to the loop.
-        super().log_sync_costs()
-        self._tap.refusals.end(self.name)
-
-    @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         if context:
             row["project_id"] = context["project_id"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from signalroom_singer import ReadAhead, TapError, utc_isoformat
+from signalroom_singer import ReadAhead, configured_midnight, stored_moment, utc_isoformat
 from tap_posthog.client import PostHogStream, project_of
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ class SpanStream(PostHogStream):
             Windows in order; none if there is nothing to read.
         """
         end = self.settled()
-        if last := _day(self.config, "end_date"):
+        if last := configured_midnight(self.config, "end_date"):
             end = min(end, last + timedelta(days=1))
-        bookmark, wanted = self.bookmark(context), _day(self.config, "start_date")
+        bookmark, wanted = self.bookmark(context), configured_midnight(self.config, "start_date")
         if bookmark and bookmark > self.settled():
             self.logger.warning(
                 "The bookmark %s of project %s is ahead of the clock; reading again from %s, as "
@@ -126,19 +126,7 @@ class SpanStream(PostHogStream):
         state = self.get_context_state(context)
         if state.get("replication_key") != self.replication_key:
             return None
-        value = state.get("replication_key_value")
-        if not value:
-            return None
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            msg = (
-                f"{self.name}: the bookmark {value!r} in the state is no moment "
-                "(2026-01-31T12:00:00Z). Mend it with `meltano state edit`, or read everything "
-                "again with --full-refresh."
-            )
-            raise TapError(msg) from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return stored_moment(state.get("replication_key_value"), stream=self.name)
 
     @override
     def read_project(self, context: Context | None) -> Iterator[Record]:
@@ -178,10 +166,3 @@ class SpanStream(PostHogStream):
     def _write_starting_replication_value(self, context: Context | None) -> None:
         # plan() decides where to start; the SDK's marker would only stay behind in the state.
         pass
-
-
-def _day(config: Any, setting: str) -> datetime | None:
-    value = config.get(setting)
-    if not value:
-        return None
-    return datetime.combine(datetime.fromisoformat(str(value)[:10]), time.min, UTC)

@@ -1,0 +1,80 @@
+"""Days in the settings and moments in the state: what people may have written by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import ConfigValidationError
+
+from signalroom_singer.errors import TapError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def configured_day(config: Mapping[str, Any], setting: str) -> date | None:
+    """Read a day from the settings.
+
+    Args:
+        config: The settings.
+        setting: Which; a timestamp, as Meltano makes of a date, means its day.
+
+    Raises:
+        ConfigValidationError: If it is none.
+    """
+    value = config.get(setting)
+    if not value:
+        return None
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        msg = f"Setting {setting}: {str(value)[:40]!r} is no day; write it as 2026-01-31."
+        raise ConfigValidationError(msg, errors=[msg]) from None
+
+
+def configured_midnight(config: Mapping[str, Any], setting: str) -> datetime | None:
+    """Read a day from the settings, as the moment when it begins (UTC).
+
+    Args:
+        config: The settings.
+        setting: Which.
+
+    Raises:
+        ConfigValidationError: If it is none.
+    """
+    day = configured_day(config, setting)
+    return datetime.combine(day, time.min, UTC) if day else None
+
+
+def stored_moment(value: object, *, stream: str) -> datetime | None:
+    """Read a moment from the state.
+
+    Args:
+        value: As it stands there; without a zone it is UTC.
+        stream: Whose state.
+
+    Raises:
+        TapError: If it is none.
+    """
+    if not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise unreadable_state(value, stream=stream) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def unreadable_state(value: object, *, stream: str) -> TapError:
+    """The error for a state that is not as the stream writes it.
+
+    Args:
+        value: As it stands there.
+        stream: Whose state.
+    """
+    msg = (
+        f"{stream}: {value!r} in the state is no moment (2026-01-31T12:00:00Z). Mend it "
+        "with `meltano state edit`, or read everything again with --full-refresh."
+    )
+    return TapError(msg)
