@@ -169,6 +169,11 @@ class Mautic:
     def _where(self, query: _Query) -> list[dict[str, Any]]:
         return [] if self.switches.where_ignored else listed(query.get("where"))
 
+    def _shows_none(self, query: _Query) -> bool:
+        # A filter takes the place of the list's own, before version 7.
+        is_replaced = self._where(query) and self.switches.version < _SEVEN
+        return self.switches.own_only and not is_replaced
+
     @property
     def _escapes(self) -> bool:
         return self.switches.version < _SEVEN
@@ -212,6 +217,8 @@ class Mautic:
         columns = set(world.columns(table))
         text, values = to_sql(self._where(query), columns, escapes=self._escapes, converts=True)
         condition = text or "1"
+        if self._shows_none(query):
+            condition = f"0 and ({condition})"
         start, limit = self._paging(query, _DEFAULT_LIMIT)
         order = default
         if by := query.get("orderBy"):
@@ -262,6 +269,8 @@ class Mautic:
         # A filter takes the place of the list's own, before version 7.
         if not where or self.switches.version >= _SEVEN:
             rows = [row for row in rows if not any(row[name] for name in kind.parents)]
+        if self._shows_none(query):
+            rows = []
         rows = [row for row in rows if matches(where, row, escapes=self._escapes)]
         total = self._total(len(rows))
         if by := query.get("orderBy"):

@@ -29,6 +29,8 @@ class Switches:
     memory_rows: int = 0
     #: With this status.
     memory_status: int = 500
+    #: The role may not view others' rows, and has none of its own.
+    own_only: bool = False
     #: Nobody may read the audit log.
     audit_hidden: bool = False
     #: A table that this instance does not have.

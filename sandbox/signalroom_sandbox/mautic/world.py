@@ -250,7 +250,7 @@ class World:
             count: How many.
             audited: Whether the audit log tells of it.
         """
-        last = self.query("select max(id) as last from leads")[0]["last"]
+        last = self.query("select coalesce(max(id), 0) as last from leads")[0]["last"]
         self.make_contacts(count)
         made = [*range(last + 1, last + count + 1)]
         modified = self.now() if self.version >= _FROZEN else None

@@ -108,10 +108,12 @@ class TokenCredentials(Credentials):
     def _ask(self) -> None:
         payload = self._answer()
         try:
-            token, life = str(payload["access_token"]), float(payload.get("expires_in") or 3600)
-        except (KeyError, ValueError):
+            token, life = payload["access_token"], float(payload.get("expires_in") or 3600)
+        except (KeyError, TypeError, ValueError):
+            token, life = None, 0.0
+        if not token or not isinstance(token, str):
             msg = f"{TOKEN_PATH} answered 200 without a token. Check the setting api_url."
-            raise TapError(msg) from None
+            raise TapError(msg)
         protect([token])
         self._header = f"Bearer {token}"
         self._ends = time.monotonic() + life - min(_MARGIN, life / 4)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from signalroom_singer import ReadAhead, TapError, utc_isoformat
+from signalroom_singer import ReadAhead, stored_moment, unreadable_state, utc_isoformat
 from tap_mautic.client import MauticStream
 from tap_mautic.queries import Is
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 
-_SWEEP, _WHOLE = "sweep", "last_whole"
+_SWEEP, _WHOLE, _LAST = "sweep", "last_whole", "last_id"
 
 
 @dataclass
@@ -30,13 +30,17 @@ class Sweep:
         since: The moment from which changes are read; empty if everything is.
         began: When it began: what changes later is the next one's.
         until: The last id that there was then: else new rows would keep it from ending.
-        step: Which of its steps.
+        known: The last id of the sweep before, if only changes are read.
+        steps: How many steps it has.
+        step: Which of them.
         after: The last id that was read in it.
     """
 
     since: str
     began: str
     until: int
+    known: int | None = None
+    steps: int = 0
     step: int = 0
     after: int = 0
 
@@ -47,11 +51,14 @@ class SweptStream(MauticStream):
     Rows come in order of their id, not of their time, so the bookmark moves once a sweep is
     through, to the moment when it began. The state also has the sweep that is under way, so that
     a killed run goes on after the last page that it gave.
+
+    What an earlier sweep knew is looked for by its dates. What is new is found by its id, as its
+    dates may be older than any lookback: imports bring them along.
     """
 
     @abstractmethod
     def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
-        """What to read, one after the other: each is read by id.
+        """What to read of old rows, one after the other: each is read by id.
 
         Args:
             since: The moment from which changes are wanted, or none for everything.
@@ -74,11 +81,10 @@ class SweptStream(MauticStream):
                 yield from page
             return
         sweep = self._sweep(context)
-        since = datetime.fromisoformat(sweep.since) if sweep.since else None
-        steps = self.steps(since)
+        steps = self._planned(sweep)
         while sweep.step < len(steps):
-            wanted = (*steps[sweep.step], self._up_to(sweep.until))
-            with ReadAhead([wanted], lambda step: self.read_step(step, sweep.after), workers=1) as (
+            wanted = [steps[sweep.step]]
+            with ReadAhead(wanted, lambda step: self.read_step(step, sweep.after), workers=1) as (
                 pages
             ):
                 for _, rows in pages:
@@ -91,9 +97,21 @@ class SweptStream(MauticStream):
             self._save(sweep, context)
         state = self.get_context_state(context)
         state.pop(_SWEEP, None)
-        if since is None:
+        state[_LAST] = sweep.until
+        if not sweep.since:
             state[_WHOLE] = sweep.began
         self.save_bookmark(sweep.began, context)
+
+    def _planned(self, sweep: Sweep) -> list[Sequence[Is]]:
+        """The steps of a sweep; one that was begun by others begins anew."""
+        since = datetime.fromisoformat(sweep.since) if sweep.since else None
+        known = sweep.until if sweep.known is None else min(sweep.known, sweep.until)
+        steps: list[Sequence[Is]] = [(*step, self._up_to(known)) for step in self.steps(since)]
+        if known < sweep.until:
+            steps.append((Is("id", "gt", known), self._up_to(sweep.until)))
+        if len(steps) != sweep.steps:
+            sweep.steps, sweep.step, sweep.after = len(steps), 0, 0
+        return steps
 
     def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
         """Read a step; may run in a thread.
@@ -115,14 +133,14 @@ class SweptStream(MauticStream):
         if found := state.get(_SWEEP):
             try:
                 sweep = Sweep(**found)
-                self._moment(sweep.since or sweep.began)
             except TypeError:
-                raise self._unreadable(found) from None
+                raise unreadable_state(found, stream=self.name) from None
+            stored_moment(sweep.since or sweep.began, stream=self.name)
             self.logger.info("Going on after id %d, where a run was stopped", sweep.after)
             return sweep
         began = self._tap.server_now()
-        bookmark = self._moment(state.get("replication_key_value"))
-        whole = self._moment(state.get(_WHOLE))
+        bookmark = stored_moment(state.get("replication_key_value"), stream=self.name)
+        whole = stored_moment(state.get(_WHOLE), stream=self.name)
         if bookmark and bookmark > began:
             self.logger.warning(
                 "The bookmark %s is ahead of the clock; reading again from %s",
@@ -130,13 +148,16 @@ class SweptStream(MauticStream):
                 utc_isoformat(began - self.lookback),
             )
             bookmark = began
+        newest, known = self._newest(), state.get(_LAST)
+        if known and not newest:
+            self.check_shrunk(int(known), 0)
         is_due = self.whole_every and whole and began - whole >= self.whole_every
         since = None if is_due or not bookmark else bookmark - self.lookback
         self.logger.info(
             "Reading %s", f"what has changed since {utc_isoformat(since)}" if since else "all"
         )
         since_text = utc_isoformat(since) if since else ""
-        return Sweep(since_text, utc_isoformat(began), self._newest())
+        return Sweep(since_text, utc_isoformat(began), newest, known if since else None)
 
     def _newest(self) -> int:
         rows = self.ask(self.path, self.key, self.in_order("DESC"), most=1)
@@ -152,22 +173,6 @@ class SweptStream(MauticStream):
         state.setdefault("replication_key", self.replication_key)
         self.state_manager.is_flushed = False
         self._write_state_message()
-
-    def _moment(self, value: Any) -> datetime | None:
-        if not value:
-            return None
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            raise self._unreadable(value) from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-    def _unreadable(self, value: Any) -> TapError:
-        msg = (
-            f"{self.name}: {value!r} in the state is no moment (2026-01-31T12:00:00Z). Mend it "
-            "with `meltano state edit`, or read everything again with --full-refresh."
-        )
-        return TapError(msg)
 
     @override
     def _increment_stream_state(

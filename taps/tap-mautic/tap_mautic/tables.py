@@ -152,6 +152,11 @@ class PairStream(MauticStream):
                 )
                 if rows := self._ask((*same, Is(names[depth], "gt", last[depth]))):
                     break
+            # Else it would begin anew, and never end.
+            for row in rows:
+                key = [str(row[name]) for name in names]
+                if key == last or key[:depth] != last[:depth]:
+                    raise self.unfiltered(dict(zip(names, last, strict=True)), row)
 
     def _ask(self, conditions: Sequence[Is]) -> list[Record]:
         return self.ask(self.path, self.key, order(self.record_keys), conditions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +22,7 @@ from signalroom_singer import (
     RefusedError,
     SignalRoomTap,
     base_url,
+    configured_midnight,
 )
 from tap_mautic.auth import BasicCredentials, Credentials, TokenCredentials
 from tap_mautic.client import server_time
@@ -178,6 +179,15 @@ class TapMautic(SignalRoomTap):
             ),
         ),
         th.Property(
+            "accept_changes",
+            th.ArrayType(th.StringType),
+            default=[],
+            title="Accept changes of",
+            description=(
+                "Streams of which most rows are gone, and that is meant: set it for one run."
+            ),
+        ),
+        th.Property(
             "page_size",
             th.IntegerType(minimum=1, maximum=5_000),
             default=200,
@@ -267,10 +277,10 @@ class TapMautic(SignalRoomTap):
     @cached_property
     def start(self) -> datetime | None:
         """The first moment of statistics."""
-        day = self.config.get("start_date")
-        if not day:
-            return None
-        return datetime.combine(datetime.fromisoformat(str(day)[:10]), time.min, UTC)
+        start = configured_midnight(self.config, "start_date")
+        if start and start > datetime.now(UTC):
+            self._refuse(f"start_date: {start:%Y-%m-%d} is yet to come")
+        return start
 
     @property
     def contacts_whole_every(self) -> timedelta | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import certifi
 import pytest
 from singer_sdk.exceptions import RetriableAPIError
 
@@ -15,6 +17,7 @@ from signalroom_sandbox.mautic import (
     USERNAME,
 )
 from signalroom_singer import RefusedError, TapError
+from tap_mautic.tap import TapMautic
 
 
 def basic(make_tap, **config):
@@ -80,6 +83,23 @@ class TestTokens:
         assert found == [*range(1, 301)]
         assert mautic.tokens() == 2
 
+    def test_threads_share_them(self, make_tap, mautic):
+        tap = make_tap()
+        streams = [tap.streams[name] for name in ("contacts", "emails", "email_stats", "stages")]
+        mautic.revoke()
+        with ThreadPoolExecutor(16) as threads:
+            counts = threads.map(
+                lambda stream: sum(map(len, stream.by_id(stream.path, stream.key))), streams * 4
+            )
+            assert all(counts)
+        assert mautic.tokens() == 2
+
+    @pytest.mark.parametrize("token", (None, "", 7, {"of": "another kind"}))
+    def test_an_answer_without_one(self, make_tap, sandbox, token):
+        refuse(sandbox, 200, {"access_token": token, "expires_in": 60}, match="oauth", times=9)
+        with pytest.raises(TapError, match=r"200 without a token. Check the setting api_url"):
+            make_tap()
+
     def test_a_401_that_stays_is_told(self, make_tap, sandbox, sync):
         tap = make_tap()
         body = {"errors": [{"message": "denied", "code": 401, "type": "access_denied"}]}
@@ -137,6 +157,13 @@ class TestLimits:
         assert len(output.records["contacts"]) == 300
         # It stops at the last call that is left, before Mautic says no.
         assert sandbox.control.requests()["refused"] == 0
+
+    def test_or_not_where_that_is_too_long(self, make_tap, mautic, sync):
+        mautic.limits(per_hour=8, window=60.0)
+        began = time.monotonic()
+        output = sync(make_tap(max_rate_limit_wait=5), "contacts", fails=RetriableAPIError)
+        assert time.monotonic() - began < 4
+        assert "Raise max_rate_limit_wait" in str(output.error)
 
     def test_a_429_is_waited_out(self, make_tap, sandbox, sync, waits):
         tap = make_tap()
@@ -229,6 +256,28 @@ class TestServers:
         assert make_tap(verify_tls=False).http_session.verify is False
         assert "verify_tls is off" in caplog.text
         assert make_tap().http_session.verify is True
+
+    @pytest.mark.parametrize("environment", ("", "other", "own"))
+    @pytest.mark.parametrize("setting", ("", "ca_bundle", "verify_tls"))
+    def test_certificates_that_are_signed_by_their_owner(
+        self, https_server, monkeypatch, environment, setting, caplog
+    ):
+        url, certificate = https_server({"access_token": "t", "expires_in": 60, "fields": []})
+        bundle = {"": None, "other": certifi.where(), "own": str(certificate)}[environment]
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        if bundle:
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+        chosen = {"ca_bundle": str(certificate)} if setting == "ca_bundle" else {}
+        if setting == "verify_tls":
+            chosen = {"verify_tls": False}
+        keys = {"oauth_client_id": "1_x", "oauth_client_secret": "a-secret"}
+        config = {"api_url": url, "max_tries": 1, **keys, **chosen}
+        if setting or environment == "own":
+            TapMautic(config=config).close()
+        else:
+            with pytest.raises(TapError, match=r"valid certificate \(ca_bundle\)"):
+                TapMautic(config=config)
 
     def test_only_reads(self, make_tap):
         methods = {method for method, _ in make_tap().streams["contacts"].allowed_requests}

@@ -238,6 +238,65 @@ class TestChanges:
         assert len(ids(second)) == 299
         assert "ACTIVATE_VERSION" in {message["type"] for message in second.messages}
 
+    @pytest.mark.parametrize("mode", ("changes", "all"))
+    def test_a_role_that_shows_none_any_more(self, make_tap, mautic, sync, mode):
+        mautic.switches(version=7)
+        first = sync(make_tap(contacts=mode), CONTACTS, "segments", "stages")
+        mautic.switches(own_only=True)
+        second = sync(
+            make_tap(first.state, contacts=mode), CONTACTS, "segments", "stages", fails=TapError
+        )
+        assert "may not read contacts, segments, stages" in str(second.error)
+        assert "ACTIVATE_VERSION" not in {message["type"] for message in second.messages}
+        for name in (CONTACTS, "segments", "stages"):
+            assert second.state["bookmarks"][name] == first.state["bookmarks"][name]
+        meant = make_tap(second.state, contacts=mode, accept_changes=[CONTACTS, "segments"])
+        third = sync(meant, CONTACTS, "segments")
+        assert ids(third) == ids(third, "segments") == []
+
+    @pytest.mark.parametrize(("left", "fails"), ((149, TapError), (150, False)))
+    def test_contacts_of_which_most_are_gone(self, make_tap, mautic, sync, left, fails):
+        first = sync(make_tap(contacts="all"), CONTACTS)
+        mautic.delete(numbers=[*range(left + 1, 301)])
+        second = sync(make_tap(first.state, contacts="all"), CONTACTS, fails=fails)
+        activated = "ACTIVATE_VERSION" in {message["type"] for message in second.messages}
+        assert activated is not bool(fails)
+        if fails:
+            assert "may not read contacts" in str(second.error)
+        kept = sync(make_tap(second.state, contacts="all", accept_changes=[CONTACTS]), CONTACTS)
+        assert len(ids(kept)) == left
+
+    def test_imports_bring_old_dates(self, make_tap, mautic, sync):
+        first = sync(make_tap(), CONTACTS)
+        old = "2020-01-01 00:00:00"
+        made = mautic.add(count=70, audited=False)
+        for one in made:
+            mautic.set(table="leads", where={"id": one}, date_added=old, date_modified=old)
+        assert ids(sync(make_tap(first.state, page_size=20), CONTACTS)) == made
+
+    def test_an_instance_that_had_none(self, make_tap, mautic, sync):
+        mautic.delete(numbers=mautic.ids(resource="leads"))
+        first = sync(make_tap(), CONTACTS)
+        made = mautic.add(count=1, audited=False)
+        mautic.set(table="leads", where={"id": made[0]}, date_added="2020-01-01 00:00:00")
+        assert ids(sync(make_tap(first.state), CONTACTS)) == made
+
+    def test_a_state_of_an_earlier_release(self, make_tap, mautic, sync):
+        state = sync(make_tap(), CONTACTS).state
+        del state["bookmarks"][CONTACTS]["last_id"]
+        made = mautic.add(count=2)
+        assert ids(sync(make_tap(state), CONTACTS)) == made
+
+    def test_addresses_of_requests_stay_short(self, make_tap, mautic, sync, asked):
+        mautic.switches(version=6)
+        mautic.make_contacts(count=1000)
+        first = sync(make_tap(lookback_hours=0, page_size=5000), CONTACTS)
+        mautic.now(ahead_seconds=5)
+        mautic.edit(numbers=[*range(1, 1001)], firstname="Edited")
+        second = sync(make_tap(first.state, lookback_hours=0, page_size=1000), CONTACTS)
+        assert ids(second) == [*range(1, 1001)]
+        assert max(len(str(query)) for query in asked("/api/contacts")) < 4000
+
     def test_deleted_and_merged_ones_are_told(self, make_tap, mautic, sync):
         first = sync(make_tap(), "contact_deletions")
         assert ids(first, "contact_deletions") == []
@@ -287,6 +346,25 @@ class TestStopped:
         last = sync(make_tap(rest.state), CONTACTS)
         assert by_id(stopped, rest, last)[5]["firstname"] == "Edited"
         assert 5 in ids(last)
+
+    @pytest.mark.parametrize("begun_by", ("all", "log"))
+    def test_edits_are_found_another_way_meanwhile(self, make_tap, mautic, sync, begun_by):
+        mautic.switches(version=6, audit_hidden=begun_by == "all")
+        first = sync(make_tap(lookback_hours=0), CONTACTS)
+        mautic.now(ahead_seconds=5)
+        edited = [*range(1, 300, 2)]
+        mautic.edit(numbers=edited, firstname="Edited")
+        made = mautic.add(count=30)
+        whole = sync(make_tap(first.state, lookback_hours=0, page_size=20), CONTACTS)
+        stops = [n for n, one in enumerate(whole.messages) if one["type"] == "STATE"]
+        mautic.switches(audit_hidden=begun_by == "log")
+        for stop in stops[:-1]:
+            before = [
+                one["record"]["id"] for one in whole.messages[:stop] if one["type"] == "RECORD"
+            ]
+            state = whole.messages[stop]["value"]
+            rest = sync(make_tap(state, lookback_hours=0, page_size=50), CONTACTS)
+            assert {*edited, *made} <= {*before, *ids(rest)}
 
     @pytest.mark.parametrize("value", ("yesterday", {"since": 1}, {"since": "x", "began": "y"}))
     def test_a_state_that_is_none(self, make_tap, sync, value):

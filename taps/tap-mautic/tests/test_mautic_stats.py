@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_singer import TapError
 
@@ -130,6 +131,19 @@ class TestTables:
         assert {one["stream"] for one in output.messages if one["type"] == "ACTIVATE_VERSION"} == {
             stream
         }
+
+    @pytest.mark.parametrize("stream", PAIRS)
+    def test_a_server_that_does_not_filter(self, make_tap, mautic, stream):
+        tap = make_tap(page_size=7)
+        _ = tap.streams
+        mautic.switches(where_ignored=True)
+        with pytest.raises(TapError, match=rf"{stream}: .* it does not filter"):
+            list(tap.streams[stream].get_records(None))
+
+    @pytest.mark.parametrize("day", ("yesterday", "2026-13-45", "2999-01-01"))
+    def test_a_start_that_is_none(self, make_tap, day):
+        with pytest.raises(ConfigValidationError, match="start_date"):
+            make_tap(start_date=day)
 
     def test_who_subscribes_again_is_not_there(self, make_tap, mautic, sync):
         stream = "lead_donotcontact"

@@ -40,6 +40,7 @@ class EntityStream(MauticStream):
     """A list, whole each time: counters move without a date, and deleted ones are not there."""
 
     primary_keys = ("id",)
+    shows_own_only = True
     #: Where a row has those that belong to it, and that lists may leave out.
     children: ClassVar[tuple[str, ...]] = ()
 
