@@ -77,8 +77,8 @@ backfill: $(SETUP) ## Days of a tap again, in slices side by side: TAP=tap-everf
 	@$(RUN)python scripts/backfill.py "$(TAP)" "$(FROM)" "$(TO)" $(if $(SLICES),--slices=$(SLICES)) $(if $(STREAMS),--streams=$(STREAMS))
 
 .PHONY: new-source
-new-source: ## Not there yet
-	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1
+new-source: $(SETUP) ## A new tap with a vendor to test it by, wired everywhere: NAME=acme-crm [LABEL="Acme CRM"]
+	@$(RUN)python scripts/new_source.py "$(NAME)" $(if $(LABEL),--label="$(LABEL)")
 
 .PHONY: settings
 settings: $(SETUP) ## meltano.yml, READMEs and .env.example from the taps' config_jsonschema

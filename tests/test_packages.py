@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 
 import pytest
-from e2e import BIN, ROOT, clean_env, run
+from e2e import BIN, ROOT, clean_env, clone_of_the_tree, run
 
-PACKAGES = (
-    "signalroom-singer",
-    "signalroom-target-postgres",
-    "tap-everflow",
-    "tap-gsheets",
-    "tap-mautic",
-    "tap-posthog",
-    "tap-redtrack",
-    "tap-sticky-s3",
+PACKAGES = sorted(
+    tomllib.loads(manifest.read_text())["project"]["name"]
+    for folder in ("libs", "taps", "targets")
+    for manifest in (ROOT / folder).glob("*/pyproject.toml")
 )
 
 
@@ -93,8 +89,7 @@ def test_the_tap_of_sheets_works_from_its_wheel_alone(wheels, tmp_path, sandbox)
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_tag_versions_its_package_alone(tmp_path, package):
-    clone = tmp_path / "clone"
-    run("git", "clone", "--quiet", ROOT, clone)
+    clone = clone_of_the_tree(tmp_path / "clone")
     for tag in (f"{package}-v1.2.3", "another-package-v9.9.9"):
         run("git", "-C", clone, "tag", tag)
     run(BIN / "uv", "build", "--wheel", "--package", package, "--out-dir", tmp_path, cwd=clone)
