@@ -195,19 +195,21 @@ def make(source: Source) -> list[Path]:
         files |= {path: text.encode() for path, text in texts.items()}
         for path, content in files.items():
             change.write(path, content)
-        change.keep(ROOT / "uv.lock")
+        for path in (ROOT / "uv.lock", *(ROOT / "taps").glob("*/README.md")):
+            change.keep(path)
         new = [path for path in files if path not in texts and path.suffix == ".py"]
         # Where a name stands in an order, and where its line breaks, depends on the name.
         _run("ruff", "check", "--quiet", "--select=I001", "--fix", *new)
         _run("ruff", "format", "--quiet", *new)
+        _say("Locking and installing it ...")
+        _run("uv", "lock", "--quiet")
         try:
-            _say("Locking and installing it ...")
-            _run("uv", "lock", "--quiet")
             # Inexact: what somebody installed besides is not this command's business.
             _run("uv", "sync", "--locked", "--inexact", "--quiet")
             _run("python", ROOT / "scripts" / "settings.py")
         except BaseException:
-            _run("uv", "pip", "uninstall", "--quiet", "--python", sys.executable, source.tap)
+            # Whether it came as far as being installed or not.
+            _started("uv", "pip", "uninstall", "--quiet", "--python", sys.executable, source.tap)
             raise
     return [*files, ROOT / "uv.lock"]
 
@@ -227,10 +229,18 @@ def render(source: Source, folder: Path) -> Path:
 
 
 def _run(program: str, *arguments: str | Path) -> None:
+    done = _started(program, *arguments)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        msg = f"{program} {arguments[0]} failed:\n{said}"
+        raise NewSourceError(msg)
+
+
+def _started(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"UV_PROJECT_ENVIRONMENT": sys.prefix}
     # Of another environment that is active: uv would warn, or take it.
     environment.pop("VIRTUAL_ENV", None)
-    done = subprocess.run(  # noqa: S603 - programs of this environment
+    return subprocess.run(  # noqa: S603 - programs of this environment
         [BIN / program, *arguments],
         cwd=ROOT,
         env=environment,
@@ -238,10 +248,6 @@ def _run(program: str, *arguments: str | Path) -> None:
         text=True,
         check=False,
     )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        msg = f"{program} {arguments[0]} failed:\n{said}"
-        raise NewSourceError(msg)
 
 
 def _say(text: str) -> None:

@@ -94,9 +94,9 @@ def manifest(text: str, tap: str) -> str:
         raise NoPlaceError(msg) from None
     for array, value, kin in arrays:
         _insert(array, value, kin)
-    workspace = tomlkit.inline_table()
-    workspace["workspace"] = True
-    sources[tap] = workspace
+    later = {one: sources.pop(one) for one in [*sources] if one > tap}
+    sources.update(tomlkit.parse(f"{tap} = {{ workspace = true }}\n"))
+    sources.update(later)
     return tomlkit.dumps(document)
 
 
