@@ -80,6 +80,10 @@ backfill: $(SETUP) ## Days of a tap again, in slices side by side: TAP=tap-everf
 new-source: $(SETUP) ## A new tap with a vendor to test it by, wired everywhere: NAME=acme-crm [LABEL="Acme CRM"]
 	@$(RUN)python scripts/new_source.py "$(NAME)" $(if $(LABEL),--label="$(LABEL)")
 
+.PHONY: new-source-proof
+new-source-proof: $(SETUP) ## A new source in a clone: all its commands, its lint, and the tests that know every tap
+	@$(RUN)pytest -n 0 tests/proofs/test_new_source_whole.py
+
 .PHONY: settings
 settings: $(SETUP) ## meltano.yml, READMEs and .env.example from the taps' config_jsonschema
 	@$(RUN)python scripts/settings.py

@@ -168,11 +168,12 @@ class Change:
             self.undo()
 
 
-def make(source: Source) -> list[Path]:
+def make(source: Source, *, sync: bool = True) -> list[Path]:
     """Make a source.
 
     Args:
         source: Which; checked.
+        sync: Whether to install it.
 
     Returns:
         The files that are new or changed, without those that follow from the settings.
@@ -205,11 +206,15 @@ def make(source: Source) -> list[Path]:
         _run("uv", "lock", "--quiet")
         try:
             # Inexact: what somebody installed besides is not this command's business.
-            _run("uv", "sync", "--locked", "--inexact", "--quiet")
+            if sync:
+                _run("uv", "sync", "--locked", "--inexact", "--quiet")
             _run("python", ROOT / "scripts" / "settings.py")
         except BaseException:
-            # Whether it came as far as being installed or not.
-            _started("uv", "pip", "uninstall", "--quiet", "--python", sys.executable, source.tap)
+            if sync:
+                # Whether it came as far as being installed or not.
+                _started(
+                    "uv", "pip", "uninstall", "--quiet", "--python", sys.executable, source.tap
+                )
             raise
     return [*files, ROOT / "uv.lock"]
 
@@ -221,7 +226,8 @@ def render(source: Source, folder: Path) -> Path:
         source: Of what.
         folder: Where to.
     """
-    data: dict[str, Any] = {"name": source.name, "minute": minute(ROOT / "meltano.yml")}
+    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
+    data: dict[str, Any] = {"name": source.name, "minute": minute(text)}
     if source.label:
         data["label"] = source.label
     run_copy(str(TEMPLATE), folder, data=data, defaults=True, quiet=True)
@@ -260,6 +266,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="as in acme-crm")
     parser.add_argument("--label", default="", help="how the vendor writes it, as in 'Acme CRM'")
+    parser.add_argument(
+        "--no-sync", action="store_true", help="install nothing: it is on PYTHONPATH already"
+    )
     asked = parser.parse_args()
     source = Source(asked.name, asked.label)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -269,7 +278,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     try:
-        files = make(source)
+        files = make(source, sync=not asked.no_sync)
     except (NewSourceError, OSError) as error:
         sys.stderr.write(
             f"{error}\n\n{source.tap} was not made; the repository is as it was before. Mend what "

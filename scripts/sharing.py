@@ -12,7 +12,6 @@ import tomlkit
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tomlkit.items import Array
@@ -52,13 +51,13 @@ def shared(root: Path, tap: str, module: str, snippets: Path) -> dict[Path, str]
     return {root / name: content for name, content in texts.items()}
 
 
-def minute(path: Path) -> int:
+def minute(text: str) -> int:
     """The minute of an hour that is farthest from those in which other sources are loaded.
 
     Args:
-        path: Of ``meltano.yml``.
+        text: Of ``meltano.yml``.
     """
-    schedules = YAML(typ="safe").load(path)["schedules"]
+    schedules = YAML(typ="safe").load(text)["schedules"]
     starts = [one["interval"].split()[0] for one in schedules]
     taken = [int(start) for start in starts if start.isdecimal()]
 
@@ -118,38 +117,39 @@ def project(text: str, snippet: str) -> str:
         snippet: The items, by what they are.
     """
     items = dict(re.findall(r"^(\w+):\n((?:[ -].*\n)+)", snippet, re.MULTILINE))
-    for kind in ("environment", "extractor", "job", "schedule"):
-        loaded = YAML().load(text)
-        try:
-            sequence: Any = {
-                "environment": lambda loaded: _sandboxed(loaded)["config"]["plugins"]["extractors"],
-                "extractor": lambda loaded: loaded["plugins"]["extractors"],
-                "job": lambda loaded: loaded["jobs"],
-                "schedule": lambda loaded: loaded["schedules"],
-            }[kind](loaded)
-        except (KeyError, StopIteration):
-            msg = f"meltano.yml has no list of {kind}s, which a new source has to be in."
-            raise NoPlaceError(msg) from None
-        text = _put_in(text, sequence, items[kind])
-    return text
+    loaded = YAML().load(text)
+    try:
+        (sandboxed,) = [one for one in loaded["environments"] if one["name"] == "sandbox"]
+        lists = {
+            "environment": sandboxed["config"]["plugins"]["extractors"],
+            "extractor": loaded["plugins"]["extractors"],
+            "job": loaded["jobs"],
+            "schedule": loaded["schedules"],
+        }
+    except (KeyError, ValueError):
+        msg = (
+            "meltano.yml lacks an environment named sandbox, plugins, jobs or schedules, where a "
+            "new source belongs. Put it back."
+        )
+        raise NoPlaceError(msg) from None
+    lines = text.splitlines(keepends=True)
+    # From the end, so that the lines before stay where they were read.
+    for kind, sequence in sorted(lists.items(), key=lambda pair: -pair[1].lc.line):
+        _put_in(lines, sequence, items[kind])
+    return "".join(lines)
 
 
-def _sandboxed(loaded: Any) -> Any:
-    return next(one for one in loaded["environments"] if one["name"] == "sandbox")
-
-
-def _put_in(text: str, sequence: Sequence[Any], item: str) -> str:
+def _put_in(lines: list[str], sequence: Any, item: str) -> None:
     """Put an item into a list of items with names, in their order.
 
     Args:
-        text: Of the file.
+        lines: Of the file.
         sequence: The list, as ruamel.yaml read it: it knows the lines.
         item: The new one, as lines.
     """
-    lines = text.splitlines(keepends=True)
-    name = re.match(r"- name: (\S+)", item)[1]  # type: ignore[index]
+    name = YAML(typ="safe").load(item)[0]["name"]
     later = [one for one in sequence if one["name"] > name]
-    indent = " " * (sequence.lc.col)  # type: ignore[attr-defined]
+    indent = " " * sequence.lc.col
     if later:
         at = later[0].lc.line
     else:
@@ -158,7 +158,6 @@ def _put_in(text: str, sequence: Sequence[Any], item: str) -> str:
         while at < len(lines) and lines[at].startswith(f"{indent} "):
             at += 1
     lines[at:at] = [indent + line for line in item.splitlines(keepends=True)]
-    return "".join(lines)
 
 
 def environment(text: str, tap: str, snippet: str) -> str:
