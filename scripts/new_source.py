@@ -107,7 +107,7 @@ class Source:
             ROOT / "sandbox" / "tests" / f"test_sandbox_{self.module}.py",
             ROOT / "tests" / f"test_{self.module}_to_postgres.py",
         )
-        if found := [place for place in places if place.exists()]:
+        if found := [place for place in places if _is_there(place)]:
             there = f"{found[0].relative_to(ROOT)} is there already"
         elif self.tap in {plugin["name"] for plugin in plugins}:
             there = f"meltano.yml has a plugin {self.tap} already"
@@ -118,6 +118,12 @@ class Source:
         else:
             return None
         return f"{there}. Choose another name; or, to make it anew, remove it first."
+
+
+def _is_there(place: Path) -> bool:
+    """Whether a file is there, or a folder with more than Python's caches in it."""
+    files = [place, *place.rglob("*")]
+    return any(file.is_file() and "__pycache__" not in file.parts for file in files)
 
 
 @dataclass

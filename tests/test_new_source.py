@@ -105,6 +105,11 @@ def test_a_new_source_has_tests_and_lint_that_pass_and_loads(clone, env, databas
         "TMPDIR": str(tmp_path),
     }
     with sandboxed(clone, env) as variables:
+        # As in the environment named sandbox, but for the port.
+        assert (
+            f"api_key: {variables['TAP_ACME_CRM_API_KEY']}\n" in (clone / "meltano.yml").read_text()
+        )
+        assert variables["TAP_ACME_CRM_API_URL"].endswith(f"/{MODULE}")
         Project(clone, env | variables).load(tap=TAP)
     for table, count in {"accounts": 23, "orders": 3 * 4}.items():
         assert len(database.contents(f"{MODULE}.{table}")) == count

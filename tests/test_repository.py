@@ -59,9 +59,7 @@ def test_each_tap_has_a_job_a_schedule_and_a_place_in_the_sandboxes_environment(
     for name in taps():
         source = name.removeprefix("tap-")
         assert jobs[source] == [f"{name} target-postgres"]
-    assert [one["job"] for one in project["schedules"]] == [*jobs]
-    minutes = [one["interval"] for one in project["schedules"]]
-    assert len(set(minutes)) == len(minutes)
+    assert {one["job"] for one in project["schedules"]} >= {*jobs}
 
 
 def test_actions_are_pinned():
