@@ -80,6 +80,10 @@ backfill: $(SETUP) ## Days of a tap again, in slices side by side: TAP=tap-everf
 new-source: ## Not there yet
 	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1
 
+.PHONY: release
+release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
+	@$(RUN)python scripts/release.py "$(PACKAGE)" "$(VERSION)"
+
 .PHONY: settings
 settings: $(SETUP) ## meltano.yml, READMEs and .env.example from the taps' config_jsonschema
 	@$(RUN)python scripts/settings.py
