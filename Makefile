@@ -54,6 +54,7 @@ lint: $(SETUP) ## ruff, mypy and the other static checks
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
 	@$(RUN)python scripts/settings.py --check
+	@$(RUN)python scripts/hub.py --check
 	@$(UV) lock --check --quiet
 
 .PHONY: bench
@@ -85,5 +86,6 @@ release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACK
 	@$(RUN)python scripts/release.py "$(PACKAGE)" "$(VERSION)"
 
 .PHONY: settings
-settings: $(SETUP) ## meltano.yml, READMEs and .env.example from the taps' config_jsonschema
+settings: $(SETUP) ## meltano.yml, READMEs, .env.example and hub/ from the taps' config_jsonschema
 	@$(RUN)python scripts/settings.py
+	@$(RUN)python scripts/hub.py

@@ -38,6 +38,11 @@ MAINTAINER = {
     "url": "https://github.com/signalroom",
 }
 LOADER = "target-postgres"
+_LOADER_STEPS = (
+    "Without a connection, rows go into a PostgreSQL that comes with the loader, in "
+    "`.meltano/postgres`. For one of yours set `host`, `user`, `password` and `database`, or "
+    "`sqlalchemy_url`."
+)
 _LOCK = ROOT / "plugins/loaders/target-postgres--meltanolabs.lock"
 
 
@@ -67,6 +72,7 @@ _MATURITY = {
     "5 - Production/Stable": "active",
     "7 - Inactive": "inactive",
 }
+_PYTHON = re.compile(r"Python :: (3\.\d+)")
 #: Keywords that say nothing among the Hub's plugins.
 _ALL_ARE = {"elt", "meltano", "singer", "singer sdk"}
 
@@ -104,25 +110,32 @@ def extractor(tap: type[Tap], project: dict[str, Any]) -> dict[str, Any]:
         "description": tap.__doc__,
         "executable": tap.name,
         "label": project["label"],
-        "next_steps": (
-            f"`meltano invoke {tap.name} --test` reads one record of each stream, and so tells "
-            "whether credentials and permissions are right."
-        ),
+        "next_steps": _next_steps(tap.name, project),
         "select": project.get("select", ["*.*"]),
         "settings": sorted(_settings(schema["properties"]), key=lambda one: one["name"]),
         "settings_group_validation": sorted(
             sorted(group)
             for group in project.get("settings_group_validation", [schema["required"]])
         ),
-        "supported_python_versions": _pythons(tap.get_supported_python_versions()),
     }
+
+
+def _next_steps(name: str, project: dict[str, Any]) -> str:
+    steps = (
+        f"`meltano invoke {name} --test` reads one record of each stream, and so tells whether "
+        "credentials and permissions are right."
+    )
+    if not project.get("use_cached_catalog", True):
+        # The Hub's schema has no word for it.
+        steps += (
+            " Streams come and go with what is read: with `meltano config set "
+            f"{name} _use_cached_catalog false`, Meltano asks for them in each run."
+        )
+    return steps
 
 
 def loader() -> dict[str, Any]:
     """What the Hub is told of the loader: what this project's own lock file says of it."""
-    # Here and not above: who only wants a tap's needs no PostgreSQL driver.
-    from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
-
     lock = json.loads(_LOCK.read_text())
     settings = {one["name"]: one for one in lock["settings"]}
     # As the Hub's other variants have it: each tap's tables in a schema of its own.
@@ -134,7 +147,7 @@ def loader() -> dict[str, Any]:
         | {
             "capabilities": sorted(lock["capabilities"]),
             "settings": [settings[name] for name in sorted(settings)],
-            "supported_python_versions": _pythons(TargetPostgres.get_supported_python_versions()),
+            "next_steps": _LOADER_STEPS,
         }
     )
 
@@ -143,11 +156,8 @@ def _definition(kind: str, name: str, folder: Path) -> dict[str, Any]:
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     listing = LISTINGS.get(name, Listing())
     short = name.partition("-")[2]
-    status = next(
-        _MATURITY[value]
-        for key, _, value in (line.partition(" :: ") for line in project["classifiers"])
-        if key == "Development Status"
-    )
+    classifiers = [line.partition(" :: ")[::2] for line in project["classifiers"]]
+    status = next(_MATURITY[value] for key, value in classifiers if key == "Development Status")
     keywords = {word.lower() for word in project["keywords"]} - _ALL_ARE
     repository = project["urls"]["Repository"]
     return {
@@ -164,6 +174,9 @@ def _definition(kind: str, name: str, folder: Path) -> dict[str, Any]:
         "quality": "unknown",
         "repo": repository,
         "settings_preamble": f"How they work together: [README]({repository}#readme).",
+        "supported_python_versions": [
+            found[1] for _, value in classifiers if (found := _PYTHON.fullmatch(value))
+        ],
         "variant": VARIANT,
     }
 
@@ -177,10 +190,6 @@ def _settings(properties: dict[str, Any], prefix: str = "") -> Iterator[dict[str
             yield from _settings(inner, f"{name}.")
             continue
         yield {"kind": "string"} | meltano_setting(name, declared, ())
-
-
-def _pythons(versions: list[str] | None) -> list[str]:
-    return [version for version in versions or [] if re.fullmatch(r"3\.\d+", version)]
 
 
 def written(definition: dict[str, Any]) -> str:
@@ -204,8 +213,9 @@ def contribute(clone: Path) -> list[str]:
     Raises:
         HubError: If it is no clone of the Hub, or its schemas reject a definition.
     """
+    schemas = _schemas(clone / "schemas")
     found = definitions()
-    if problems := [*_rejected(clone / "schemas", found)]:
+    if problems := [*_rejected(schemas, found)]:
         msg = "\n".join(
             ["The Hub's schemas reject what scripts/hub.py writes. Nothing was added:", *problems]
         )
@@ -224,21 +234,26 @@ def contribute(clone: Path) -> list[str]:
     return [f"Put a logo, square and on nothing, at static{logo}" for logo in missing]
 
 
-def _rejected(schemas: Path, found: dict[str, dict[str, Any]]) -> Iterator[str]:
-    files = [*schemas.glob("common/*.json"), *schemas.glob("plugin_definitions/*.json")]
+def _schemas(folder: Path) -> dict[str, dict[str, Any]]:
+    files = [*folder.glob("common/*.json"), *folder.glob("plugin_definitions/*.json")]
     if not files:
         msg = (
-            f"{schemas} has no schemas: give the folder of a clone of the Hub "
+            f"{folder} has no schemas: give the folder of a clone of the Hub "
             "(git clone https://github.com/meltano/hub)."
         )
         raise HubError(msg)
-    contents = {path.name: json.loads(path.read_text()) for path in files}
+    return {path.name: json.loads(path.read_text()) for path in files}
+
+
+def _rejected(
+    schemas: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]
+) -> Iterator[str]:
     registry = Registry[Any]().with_resources(
         (one["$id"], Resource.from_contents(one, default_specification=DRAFT7))
-        for one in contents.values()
+        for one in schemas.values()
     )
     for path, definition in found.items():
-        schema = contents[f"{path.partition('/')[0]}.schema.json"]
+        schema = schemas[f"{path.partition('/')[0]}.schema.json"]
         for error in Draft7Validator(schema, registry=registry).iter_errors(definition):
             yield f"- {path}: {error.json_path}: {error.message}"
 
