@@ -77,6 +77,14 @@ def test_twine_accepts_every_wheel_and_source(dist):
 
 
 @pytest.mark.parametrize("package", FOLDERS)
+def test_its_readme_can_be_read_on_pypi(package):
+    """There it stands alone: what it links to has a whole address, or is in it."""
+    text = (FOLDERS[package] / "README.md").read_text()
+    links = re.findall(r"\]\(([^)\s]+)", text)
+    assert [link for link in links if not link.startswith(("https://", "http://", "#"))] == []
+
+
+@pytest.mark.parametrize("package", FOLDERS)
 def test_a_tag_versions_its_package_alone(dist, package):
     """All tags are of one commit: each wheel and source has its own's."""
     name = package.replace("-", "_")

@@ -137,6 +137,16 @@ def test_a_tap_asks_for_the_kit_that_it_was_tested_with(with_kit):
     assert changed == ["taps/tap-redtrack/CHANGELOG.md", "taps/tap-redtrack/pyproject.toml"]
 
 
+def test_the_guide_shows_what_is_said(repository):
+    """What a maintainer reads there is what the command prints."""
+    guide = (ROOT / "docs/publishing.md").read_text()
+    repository.write("README.md", "Words.\n")
+    assert f"```\n{repository.release('tap-redtrack', '0.1.0', code=1)}```" in guide
+    (repository.folder / "README.md").unlink()
+    repository.release(KIT, "0.1.0")
+    assert f"```\n{repository.release('tap-redtrack', '0.1.0')}```" in guide
+
+
 def test_the_loader_and_the_sandbox_need_no_kit(repository):
     repository.release("signalroom-target-postgres", "1.0.0")
     repository.release("signalroom-sandbox", "1.0.0rc1")
