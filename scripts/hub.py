@@ -86,9 +86,12 @@ def definitions() -> dict[str, dict[str, Any]]:
     with (ROOT / "meltano.yml").open(encoding="utf-8") as file:
         extractors = YAML(typ="safe").load(file)["plugins"]["extractors"]
     project = {plugin["name"]: plugin for plugin in extractors}
-    found = {
-        _path("extractors", name): extractor(tap, project[name]) for name, tap in taps().items()
-    }
+    found = {}
+    for name, tap in taps().items():
+        if name not in project:
+            msg = f"{name} is not in meltano.yml: put it under plugins, extractors, and try again."
+            raise HubError(msg)
+        found[_path("extractors", name)] = extractor(tap, project[name])
     return found | {_path("loaders", LOADER): loader()}
 
 
@@ -157,16 +160,23 @@ def _definition(kind: str, name: str, folder: Path) -> dict[str, Any]:
     listing = LISTINGS.get(name, Listing())
     short = name.partition("-")[2]
     classifiers = [line.partition(" :: ")[::2] for line in project["classifiers"]]
-    status = next(_MATURITY[value] for key, value in classifiers if key == "Development Status")
+    said = (_MATURITY.get(value) for key, value in classifiers if key == "Development Status")
     keywords = {word.lower() for word in project["keywords"]} - _ALL_ARE
-    repository = project["urls"]["Repository"]
+    try:
+        repository = project["urls"]["Repository"]
+    except KeyError:
+        msg = (
+            f"{folder.relative_to(ROOT)}/pyproject.toml does not say where the package is: add "
+            "Repository under [project.urls], as the other packages have it."
+        )
+        raise HubError(msg) from None
     return {
         "domain_url": listing.domain_url,
         "keywords": ["meltano_sdk", *sorted(keywords)],
         # How Meltano reads what the SDK logs as JSON.
         "log_parser": "singer-sdk",
         "logo_url": f"/assets/logos/{kind}/{listing.logo or f'{short}.png'}",
-        "maintenance_status": status,
+        "maintenance_status": next(said, None) or "unknown",
         "name": name,
         "namespace": name.replace("-", "_"),
         "pip_url": project["name"],
@@ -304,15 +314,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, metavar="CLONE", help="a clone of meltano/hub")
     parser.add_argument("--folder", type=Path, default=ROOT / "hub", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
-    if asked.into:
-        try:
+    try:
+        if asked.into:
             left = contribute(asked.into)
-        except HubError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-        sys.stdout.write("\n".join([f"Added to {asked.into}; `git diff` there.", *left, ""]))
-        return 0
-    stale = refresh(asked.folder, check=asked.check)
+            sys.stdout.write("\n".join([f"Added to {asked.into}; `git diff` there.", *left, ""]))
+            return 0
+        stale = refresh(asked.folder, check=asked.check)
+    except HubError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     for path in stale:
         sys.stdout.write(f"{'stale' if asked.check else 'written'}: {path}\n")
     if asked.check and stale:
