@@ -58,6 +58,7 @@ lint: $(SETUP) ## ruff, mypy and the other static checks
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
 	@$(RUN)python scripts/settings.py --check
+	@$(RUN)python scripts/hub.py --check
 	@$(UV) lock --check --quiet
 
 .PHONY: bench
@@ -112,6 +113,11 @@ airflow-proof: $(AIRFLOW) ## Airflow loads five clients from the sandbox while a
 new-source: ## Not there yet
 	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1
 
+.PHONY: release
+release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
+	@$(RUN)python scripts/release.py "$(PACKAGE)" "$(VERSION)"
+
 .PHONY: settings
-settings: $(SETUP) ## meltano.yml, READMEs and .env.example from the taps' config_jsonschema
+settings: $(SETUP) ## meltano.yml, READMEs, .env.example and hub/ from the taps' config_jsonschema
 	@$(RUN)python scripts/settings.py
+	@$(RUN)python scripts/hub.py
