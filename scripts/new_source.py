@@ -141,13 +141,12 @@ class Change:
             content: What.
         """
         self.keep(path)
-        missing = [folder for folder in path.parents if not folder.exists()]
-        self._folders += missing
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
     def keep(self, path: Path) -> None:
-        """Remember a file that something else is about to change."""
+        """Remember a file, or that there is none, before something else changes it."""
+        self._folders += [folder for folder in path.parents if not folder.exists()]
         self._before.setdefault(path, path.read_bytes() if path.exists() else None)
 
     def undo(self) -> None:
@@ -202,7 +201,8 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
         files |= {path: text.encode() for path, text in texts.items()}
         for path, content in files.items():
             change.write(path, content)
-        for path in (ROOT / "uv.lock", *(ROOT / "taps").glob("*/README.md")):
+        listed = ROOT / "hub" / "extractors" / source.tap / "signalroom.yml"
+        for path in (ROOT / "uv.lock", listed, *(ROOT / "taps").glob("*/README.md")):
             change.keep(path)
         new = [path for path in files if path not in texts and path.suffix == ".py"]
         # Where a name stands in an order, and where its line breaks, depends on the name.
@@ -215,6 +215,7 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
             if sync:
                 _run("uv", "sync", "--locked", "--inexact", "--quiet")
             _run("python", ROOT / "scripts" / "settings.py")
+            _run("python", ROOT / "scripts" / "hub.py")
         except BaseException:
             if sync:
                 # Whether it came as far as being installed or not.
@@ -222,7 +223,7 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
                     "uv", "pip", "uninstall", "--quiet", "--python", sys.executable, source.tap
                 )
             raise
-    return [*files, ROOT / "uv.lock"]
+    return [*files, ROOT / "uv.lock", listed]
 
 
 def render(source: Source, folder: Path) -> Path:

@@ -5,6 +5,7 @@ All that stands in them stays as it is: lines are put in, in the order of names.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def shared(root: Path, tap: str, module: str, snippets: Path) -> dict[Path, str]
         "sandbox/README.md": endpoints(
             text("sandbox/README.md"), module, given["sandbox-readme.md"]
         ),
+        "orchestrate/pools.json": pools(text("orchestrate/pools.json"), tap),
     }
     return {root / name: content for name, content in texts.items()}
 
@@ -158,6 +160,20 @@ def _put_in(lines: list[str], sequence: Any, item: str) -> None:
         while at < len(lines) and lines[at].startswith(f"{indent} "):
             at += 1
     lines[at:at] = [indent + line for line in item.splitlines(keepends=True)]
+
+
+def pools(text: str, tap: str) -> str:
+    """Airflow's pools, with one for a tap more.
+
+    Args:
+        text: As they are, one a line.
+        tap: The new package.
+    """
+    description = f"Runs of {tap} at once"
+    pool = {"slots": 4, "description": description, "include_deferred": False}
+    found = json.loads(text) | {tap.removeprefix("tap-"): pool}
+    lines = (f"  {json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def environment(text: str, tap: str, snippet: str) -> str:

@@ -6,6 +6,7 @@ It runs in this environment, by PYTHONPATH: `make new-source-proof` installs it 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def test_a_new_source_has_tests_and_lint_that_pass_and_loads(clone, env, databas
     run(BIN / "ruff", "check", ".", cwd=clone)
     run(BIN / "ruff", "format", "--check", ".", cwd=clone)
     run(BIN / "uv", "lock", "--check", cwd=clone)
+    assert (clone / f"hub/extractors/{TAP}/signalroom.yml").exists()
 
     # What installing it makes.
     executable = tmp_path / "bin" / TAP
@@ -171,11 +173,14 @@ def test_the_command_says_what_is_wrong_in_a_sentence():
 def test_all_that_is_shared_stays_and_is_in_order(tmp_path, name):
     rendered = new_source.render(new_source.Source(name), tmp_path)
     texts = sharing.shared(ROOT, f"tap-{name}", name, rendered / "shared")
-    assert len(texts) == 4
+    assert len(texts) == 5
     for path, text in texts.items():
         lines = iter(text.splitlines())
         # The one line that is a list in itself.
         kept = [line for line in path.read_text().splitlines() if line[:12] != "pythonpath ="]
+        if path.suffix == ".json":
+            assert json.loads(text).items() > json.loads(path.read_text()).items()
+            kept = kept[:-2]  # JSON has no comma behind the last
         assert all(line in lines for line in kept), path
     manifest = tomllib.loads(texts[ROOT / "pyproject.toml"])
     for packages in (

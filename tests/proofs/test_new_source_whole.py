@@ -19,6 +19,9 @@ TESTS = (
     "sandbox/tests",
     "tests/test_packages.py",
     "tests/test_clients.py",
+    "tests/test_hub.py",
+    "tests/test_release.py",
+    "tests/test_status.py",
     "tests/test_repository.py",
     # It makes a clone itself, in which nothing new is.
     "--deselect=tests/test_repository.py::test_make_in_a_fresh_clone",
