@@ -5,7 +5,6 @@ It runs in this environment, by PYTHONPATH: `make new-source-proof` installs it 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,29 +12,14 @@ import sys
 import tomllib
 from contextlib import contextmanager
 
+import new_source
 import pytest
+import sharing
 import yaml
 from e2e import BIN, ROOT, Project, clean_env, clone_of_the_tree, run
 
 NAME, TAP, MODULE = "acme-crm", "tap-acme-crm", "acme_crm"
 PACKAGES = ("libs/signalroom-singer", "targets/target-postgres", "sandbox", f"taps/{TAP}")
-
-
-def script(name):
-    """One of the scripts, as a module; they find each other beside them."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(ROOT / "scripts"))
-    return module
-
-
-sharing = script("sharing")
-new_source = script("new_source")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import runpy
 import shlex
 import sys
 import tempfile
@@ -13,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from e2e import ROOT, clean_env, run
+from settings import taps
 
-taps = runpy.run_path(str(ROOT / "scripts/settings.py"))["taps"]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     line
