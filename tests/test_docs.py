@@ -1,0 +1,396 @@
+"""What the documentation says is there: pages, links, names, and what errors say."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parents[1]
+SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+INCLUDED = SITE["extra"]["included"]
+ALL = sorted(
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    if (ROOT / name).exists()
+)
+#: Those whose every name is checked; the packages' READMEs also quote their vendors.
+DOCS = [path for path in ALL if path.parent == ROOT or path.is_relative_to(ROOT / "docs")]
+VENDORS = sorted((ROOT / "docs/vendors").glob("*.md"))
+
+
+def named(path):
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def tokens(path):
+    return MarkdownIt("commonmark").enable("table").parse(path.read_text())
+
+
+@cache
+def inline(path):
+    return [child for token in tokens(path) for child in token.children or ()]
+
+
+@cache
+def fences(path):
+    """Language and text of each block of code."""
+    return [(token.info, token.content) for token in tokens(path) if token.type == "fence"]
+
+
+@cache
+def code(path):
+    """All code of a page: blocks, and words within sentences."""
+    spans = [child.content for child in inline(path) if child.type == "code_inline"]
+    return [*spans, *(text for _, text in fences(path))]
+
+
+@cache
+def anchors(path):
+    """What links to a page may end with, as GitHub and the site make it of the headings."""
+    found = []
+    parsed = tokens(path)
+    for opening, heading in pairwise(parsed):
+        if opening.type == "heading_open":
+            text = "".join(
+                child.content for child in heading.children if child.type in {"text", "code_inline"}
+            )
+            kept = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+            found.append(kept if kept not in found else f"{kept}-{found.count(kept)}")
+    return found
+
+
+def links(path):
+    for child in inline(path):
+        target = child.attrs.get("href") if child.type == "link_open" else child.attrs.get("src")
+        if target and not re.match(r"[a-z]+:", target):
+            yield unquote(target)
+
+
+# Pages and links
+
+
+@pytest.mark.parametrize("path", ALL, ids=named)
+def test_links_lead_somewhere(path):
+    for link in links(path):
+        target, _, anchor = link.partition("#")
+        found = (path.parent / target).resolve() if target else path
+        assert found.is_relative_to(ROOT), f"{link} leads out of the repository"
+        assert found.exists(), f"{link} leads nowhere"
+        if anchor:
+            page = found / "README.md" if found.is_dir() else found
+            assert anchor in anchors(page), f"{link}: {named(page)} has no such heading"
+
+
+def pages_of(navigation):
+    for entry in navigation:
+        for value in entry.values():
+            if isinstance(value, str):
+                yield value
+            else:
+                yield from pages_of(value)
+
+
+def test_every_page_is_in_the_navigation():
+    listed = list(pages_of(SITE["nav"]))
+    assert len(listed) == len({*listed}), "a page is twice in nav of mkdocs.yml"
+    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    for page in sorted((there | INCLUDED.keys()) - {*listed}):
+        source = ROOT / INCLUDED.get(page, f"docs/{page}")
+        title = re.search(r"^# (.+)$", source.read_text(), re.MULTILINE)[1]
+        pytest.fail(f"add this line to nav in mkdocs.yml: `  - {title}: {page}`")
+    for page in listed:
+        assert page in there | INCLUDED.keys(), f"nav in mkdocs.yml names {page}, which is no page"
+    for page, source in INCLUDED.items():
+        assert (ROOT / source).is_file(), f"{page}: there is no {source}"
+
+
+@pytest.mark.parametrize("folder", ("taps", "targets", "libs"))
+def test_every_package_has_its_page(folder):
+    for readme in (ROOT / folder).glob("*/README.md"):
+        assert named(readme) in INCLUDED.values(), f"add {named(readme)} to `included`, mkdocs.yml"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_links_of_the_repository_lead_to_pages_of_the_site():
+    links_on = script("docs_site").site_links
+    extra = SITE["extra"]
+    readme = "[a](../../taps/tap-gsheets/README.md#what-to-read) [b](../clients.md) [c](#here)"
+    assert links_on(readme, "vendors/gsheets.md", extra) == (
+        "[a](../reference/tap-gsheets.md#what-to-read) [b](../clients.md) [c](#here)"
+    )
+    guide = "[g](../../docs/migrating-from-dlt.md) [f](lock.py) [w](https://example.com)\n"
+    block = "```markdown\n[g](../../docs/clients.md)\n```\n"
+    assert links_on(guide + block, "reference/target-postgres.md", extra) == (
+        "[g](../migrating-from-dlt.md) "
+        f"[f]({extra['repository']}/blob/main/targets/target-postgres/lock.py) "
+        f"[w](https://example.com)\n{block}"
+    )
+
+
+def test_a_page_that_loads_from_elsewhere_is_noticed():
+    loaded = script("docs_site")._LOADED
+    for bad in (
+        '<script src="https://cdn.example.com/a.js"></script>',
+        "<img alt=x src=//example.com/a.png>",
+        '<link href="https://fonts.example.com/css" rel="stylesheet">',
+    ):
+        assert loaded.search(bad)
+    for good in (
+        '<script src="assets/a.js"></script>',
+        '<a href="https://example.com">x</a>',
+        '<link rel="stylesheet" href="assets/a.css">',
+    ):
+        assert not loaded.search(good)
+
+
+# Blocks
+
+
+@pytest.mark.parametrize("path", ALL, ids=named)
+def test_blocks_of_json_and_yaml_parse(path):
+    for language, text in fences(path):
+        if language in {"json", "jsonc"}:
+            json.loads(text)
+        elif language in {"yaml", "yml"}:
+            assert yaml.safe_load(text) is not None
+
+
+def test_the_policy_for_s3_reads_the_default_folders_and_nothing_else(settings):
+    page = ROOT / "docs/vendors/sticky-s3.md"
+    policy = json.loads(next(text for language, text in fences(page) if language == "json"))
+    default = settings["tap-sticky-s3"]["prefixes"]["default"].split(",")
+    listing, reading = policy["Statement"]
+    bucket = listing["Resource"]
+    assert (listing["Action"], reading["Action"]) == ("s3:ListBucket", "s3:GetObject")
+    assert listing["Condition"]["StringLike"]["s3:prefix"] == [f"{name}/*" for name in default]
+    assert reading["Resource"] == [f"{bucket}/{name}/*" for name in default]
+
+
+def test_the_scopes_for_posthog_are_those_of_the_default_streams():
+    readme = (ROOT / "taps/tap-posthog/README.md").read_text()
+    wanted = {}
+    for row in re.findall(r"^\| (.+) \|$", readme, re.MULTILINE):
+        cells = [re.findall(r"`([^`]+)`", cell) for cell in row.split(" | ")]
+        if row.endswith("| on"):
+            streams, scopes = cells[0], cells[3]
+            wanted |= dict(zip(streams, scopes, strict=True))
+    page = (ROOT / "docs/vendors/posthog.md").read_text()
+    rows = re.findall(r"^\| `(\w+:read)` \| `(\w+)` \|$", page, re.MULTILINE)
+    assert {stream: scope for scope, stream in rows} == wanted
+
+
+# Names
+
+
+@pytest.fixture(scope="module")
+def settings():
+    declared = script("settings")
+    return {name: declared.schema_of(tap)["properties"] for name, tap in declared.taps().items()}
+
+
+@pytest.fixture(scope="module")
+def streams():
+    """The streams of each tap that are there without an account."""
+    from tap_everflow.streams import fixed_streams as everflow  # noqa: PLC0415
+    from tap_gsheets.streams import Sheets  # noqa: PLC0415
+    from tap_mautic.streams import all_streams as mautic  # noqa: PLC0415
+    from tap_posthog.streams import all_streams as posthog  # noqa: PLC0415
+    from tap_redtrack.streams import fixed_streams as redtrack  # noqa: PLC0415
+
+    return {
+        "everflow": {stream.name for stream in everflow},
+        "google_sheets": {Sheets.name},
+        "mautic": {stream.name for stream in mautic},
+        "posthog": {stream.name for stream in posthog},
+        "redtrack": {stream.name for stream in redtrack},
+        "s3_exports": {"orders_create", "orders_update", "prospects_create", "files"},
+    }
+
+
+@cache
+def text_of(*patterns):
+    paths = [path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()]
+    return "\n".join(path.read_text() for path in paths if ".venv" not in path.parts)
+
+
+@cache
+def words_of(*patterns):
+    return {*re.findall(r"\w+", text_of(*patterns))}
+
+
+VARIABLE = re.compile(
+    r"\b(?:TAP|TARGET|EVERFLOW|GOOGLE|MAUTIC|POSTHOG|REDTRACK|AWS|S3|MELTANO|SIGNALROOM|SANDBOX"
+    r"|ACME)_[A-Z0-9_]+\b"
+)
+
+
+@pytest.fixture(scope="module")
+def variables(settings):
+    names = {*re.findall(r"^#? ?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)}
+    for tap, declared in settings.items():
+        prefix = tap.upper().replace("-", "_")
+        names |= {f"{prefix}_{setting.upper()}" for setting in declared}
+        names.add(f"{prefix}__SELECT")
+    loader = json.loads((ROOT / "plugins/loaders/target-postgres--meltanolabs.lock").read_text())
+    names |= {
+        f"TARGET_POSTGRES_{setting['name'].upper().replace('.', '_')}"
+        for setting in loader["settings"]
+    }
+    # Of the pipeline before, and named as gone.
+    names.add("REDTRACK_REPORT_PATH")
+    # A client of that name, as `make new-client NAME=acme` makes it.
+    names |= {f"ACME_{name}" for name in names}
+    names |= {"AWS_DEFAULT_REGION"}
+    core = Path(importlib.util.find_spec("meltano.core").origin).parent
+    meltanos = yaml.safe_load((core / "bundle/settings.yml").read_text())["settings"]
+    names |= {f"MELTANO_{entry['name'].upper().replace('.', '_')}" for entry in meltanos}
+    # State backends tell their settings in code.
+    for source in (core / "state_store").rglob("*.py"):
+        found = re.findall(r"\"(state_backend\.[\w.]+)\"", source.read_text())
+        names |= {f"MELTANO_{name.upper().replace('.', '_')}" for name in found}
+    own = words_of("meltano.yml", "scripts/*.py", "*/signalroom_*/**/*.py", "*/*/signalroom_*/*.py")
+    return names | {name for name in own if VARIABLE.fullmatch(name)}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=named)
+def test_variables_exist(path, variables):
+    for text in code(path):
+        for name in VARIABLE.findall(text):
+            assert name in variables, f"no setting has the variable {name}"
+
+
+@pytest.mark.parametrize("path", ALL, ids=named)
+def test_make_targets_exist(path):
+    targets = {*re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)}
+    for text in code(path):
+        for target in re.findall(r"(?:^|\s)make\s+([a-z][a-z-]*)", text):
+            assert target in targets, f"the Makefile has no {target}"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=named)
+def test_streams_and_tables_exist(path, streams):
+    known = set().union(*streams.values())
+    for text in code(path):
+        for schema, table in re.findall(rf"(?<![\w./-])({'|'.join(streams)})\.(\w+)", text):
+            is_migration = table.startswith("_dlt") or table.endswith(("__duplicates", "_dlt"))
+            domain = table in {"com", "io"}
+            assert domain or is_migration or table in streams[schema], f"no table {schema}.{table}"
+        for stream in re.findall(r"[\"!](\w+)\.[\w*]+\"", text):
+            assert stream in known, f"{text}: no stream {stream}"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=named)
+def test_plugins_and_schedules_exist(path):
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    plugins = {plugin["name"] for kind in project["plugins"].values() for plugin in kind}
+    schedules = {schedule["name"] for schedule in project["schedules"]}
+    for text in code(path):
+        for command in re.findall(r"meltano (?:run|invoke) ([^\n]*)", text):
+            for name in re.findall(r"\b((?:tap|target)-[a-z0-9-]+)", command):
+                assert name.partition("--")[0] in plugins, f"meltano.yml has no {name}"
+        for name in re.findall(r"schedule run (\S+)", text):
+            assert name.partition("--")[0] in schedules, f"meltano.yml has no schedule {name}"
+
+
+def sources(path):
+    tap = f"taps/tap-{path.stem}/tap_{path.stem.replace('-', '_')}"
+    return f"{tap}/**/*.py", "libs/signalroom-singer/signalroom_singer/*.py"
+
+
+@pytest.mark.parametrize("path", VENDORS, ids=named)
+def test_settings_and_streams_of_a_vendors_page_exist(path):
+    known = words_of(*sources(path)) | {"client_email"}  # Google's word
+    for text in code(path):
+        if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", text):
+            assert text in known, f"{text} is no setting, stream or column of the tap"
+
+
+@cache
+def said(*patterns):
+    """All texts of a program; what it fills in is left open."""
+    found = []
+    for path in (path for pattern in patterns for path in ROOT.glob(pattern)):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = [getattr(part, "value", None) for part in node.values]
+                found.append("".join(part if isinstance(part, str) else "\0" for part in parts))
+    return "\n".join(found)
+
+
+def unsaid(piece, texts):
+    """What is left of a text after all that a program says, one saying after the other."""
+    short = 0
+    while piece := piece.strip(" .:()'"):
+        length = max(size for size in range(len(piece) + 1) if piece[:size] in texts)
+        # Words that happen to be somewhere are no saying; one may be filled in, such as `phc_`.
+        short += length < _SAYING
+        if length < len(piece) and (length < _FILLED_IN or short > 1):
+            return piece
+        piece = piece[length:]
+    return ""
+
+
+_SAYING, _FILLED_IN = 12, 4
+
+
+def errors(path):
+    """The first column of the table that says what errors mean."""
+    _, _, rest = path.read_text().partition("\n## When it is refused\n")
+    section = rest.partition("\n## ")[0]
+    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", VENDORS, ids=named)
+def test_errors_of_a_vendors_page_are_what_is_said(path):
+    """By the tap, or by the vendor as the sandbox has it; ``...`` stands for anything."""
+    vendor = path.stem.replace("-", "_")
+    texts = said(*sources(path), f"sandbox/signalroom_sandbox/{vendor}/*.py")
+    quoted = errors(path)
+    assert len(quoted) > 4
+    for message in quoted:
+        # The status and its name are HTTP's.
+        for piece in re.split(r"\.\.\.|(?<=answered )\d{3}(?: [A-Z][a-z]+)*:?", message):
+            assert unsaid(piece, texts) == "", f"nobody says: {message}"
+
+
+def test_an_error_that_nobody_says_is_noticed():
+    texts = "Check the setting \0: it may be mistyped\nphc_\napi_key"
+    assert unsaid("Check the setting api_key: it may be mistyped.", texts) == ""
+    assert unsaid("Check the setting api_key: it may be stolen", texts) == "it may be stolen"
+    assert unsaid("Check your setting", texts) != ""
+
+
+@pytest.mark.parametrize("path", VENDORS, ids=named)
+def test_a_vendors_page_has_all_its_parts(path):
+    headings = " ".join(anchors(path))
+    for part in ("put-it-into-env", "check-it", "when-it-is-refused"):
+        assert part in headings
+    name = f"tap-{path.stem}"
+    assert f"uv run meltano invoke {name} --test\n" in code(path)
+    assert f"uv run meltano run {name} target-postgres\n" in code(path)
