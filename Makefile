@@ -59,8 +59,7 @@ lint: $(SETUP) ## ruff, mypy and the other static checks
 .PHONY: docs
 docs: $(SETUP) ## The documentation as a site, in .site (ARGS=serve: served while you write)
 	@$(UV) sync --locked --quiet --group docs
-	@NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs $(or $(ARGS),build --quiet)
-	@echo "The site is in .site: open .site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs $(or $(ARGS),build)
 
 .PHONY: bench
 bench: $(SETUP) ## The benchmarks: a table, and bench/results.json

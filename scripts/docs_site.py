@@ -30,6 +30,29 @@ _LOADED = re.compile(
 )
 
 
+def on_config(config: MkDocsConfig) -> None:
+    """Add the taps to what is shown.
+
+    Args:
+        config: The site's; changed in place.
+    """
+    add_taps(config.nav or [], config.extra["included"])
+
+
+def add_taps(nav: list[dict[str, Any]], included: dict[str, str]) -> None:
+    """Put the READMEs of all taps at the head of the reference.
+
+    Args:
+        nav: As in ``mkdocs.yml``; added to.
+        included: Which file of the repository a page is; added to.
+    """
+    names = sorted(readme.parent.name for readme in ROOT.glob("taps/*/README.md"))
+    pages = {name: f"reference/{name}.md" for name in names}
+    included |= {page: f"taps/{name}/README.md" for name, page in pages.items()}
+    reference = next(part["Reference"] for part in nav if "Reference" in part)
+    reference[:0] = [{name: page} for name, page in pages.items()]
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are files of other folders.
 
