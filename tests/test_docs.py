@@ -1,96 +1,28 @@
-"""What the documentation says is there: pages, links, names, and what errors say."""
+"""What the documentation says is there: pages, links and names."""
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import re
-import subprocess
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 import yaml
-from markdown_it import MarkdownIt
-
-ROOT = Path(__file__).parents[1]
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
-INCLUDED = SITE["extra"]["included"]
-script("docs_site").add_taps(SITE["nav"], INCLUDED)
-ALL = sorted(
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    if (ROOT / name).exists()
+from pages import (
+    ALL,
+    DOCS,
+    INCLUDED,
+    ROOT,
+    SITE,
+    anchors,
+    code,
+    fences,
+    links,
+    named,
+    script,
+    words_of,
 )
-#: Those whose every name is checked; the packages' READMEs also quote their vendors.
-DOCS = [path for path in ALL if path.parent == ROOT or path.is_relative_to(ROOT / "docs")]
-VENDORS = sorted((ROOT / "docs/vendors").glob("*.md"))
-
-
-def named(path):
-    return str(path.relative_to(ROOT))
-
-
-@cache
-def tokens(path):
-    return MarkdownIt("commonmark").enable("table").parse(path.read_text())
-
-
-@cache
-def inline(path):
-    return [child for token in tokens(path) for child in token.children or ()]
-
-
-@cache
-def fences(path):
-    return [(token.info, token.content) for token in tokens(path) if token.type == "fence"]
-
-
-@cache
-def code(path):
-    spans = [child.content for child in inline(path) if child.type == "code_inline"]
-    return [*spans, *(text for _, text in fences(path))]
-
-
-@cache
-def anchors(path):
-    """What GitHub and the site make of the headings."""
-    found = []
-    parsed = tokens(path)
-    for opening, heading in pairwise(parsed):
-        if opening.type == "heading_open":
-            text = "".join(
-                child.content for child in heading.children if child.type in {"text", "code_inline"}
-            )
-            kept = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-            found.append(kept if kept not in found else f"{kept}-{found.count(kept)}")
-    return found
-
-
-def links(path):
-    for child in inline(path):
-        target = child.attrs.get("href") if child.type == "link_open" else child.attrs.get("src")
-        if target and not re.match(r"[a-z]+:", target):
-            yield unquote(target)
-
 
 # Pages and links
 
@@ -180,30 +112,6 @@ def test_blocks_of_json_and_yaml_parse(path):
             assert yaml.safe_load(text) is not None
 
 
-def test_the_policy_for_s3_reads_the_default_folders_and_nothing_else(settings):
-    page = ROOT / "docs/vendors/sticky-s3.md"
-    policy = json.loads(next(text for language, text in fences(page) if language == "json"))
-    default = settings["tap-sticky-s3"]["prefixes"]["default"].split(",")
-    listing, reading = policy["Statement"]
-    bucket = listing["Resource"]
-    assert (listing["Action"], reading["Action"]) == ("s3:ListBucket", "s3:GetObject")
-    assert listing["Condition"]["StringLike"]["s3:prefix"] == [f"{name}/*" for name in default]
-    assert reading["Resource"] == [f"{bucket}/{name}/*" for name in default]
-
-
-def test_the_scopes_for_posthog_are_those_of_the_default_streams():
-    readme = (ROOT / "taps/tap-posthog/README.md").read_text()
-    wanted = {}
-    for row in re.findall(r"^\| (.+) \|$", readme, re.MULTILINE):
-        cells = [re.findall(r"`([^`]+)`", cell) for cell in row.split(" | ")]
-        if row.endswith("| on"):
-            streams, scopes = cells[0], cells[3]
-            wanted |= dict(zip(streams, scopes, strict=True))
-    page = (ROOT / "docs/vendors/posthog.md").read_text()
-    rows = re.findall(r"^\| `(\w+:read)` \| `(\w+)` \|$", page, re.MULTILINE)
-    assert {stream: scope for scope, stream in rows} == wanted
-
-
 # Names
 
 
@@ -230,17 +138,6 @@ def streams():
         "redtrack": {stream.name for stream in redtrack},
         "s3_exports": {"orders_create", "orders_update", "prospects_create", "files"},
     }
-
-
-@cache
-def text_of(*patterns):
-    paths = [path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()]
-    return "\n".join(path.read_text() for path in paths if ".venv" not in path.parts)
-
-
-@cache
-def words_of(*patterns):
-    return {*re.findall(r"\w+", text_of(*patterns))}
 
 
 VARIABLE = re.compile(
@@ -318,83 +215,3 @@ def test_plugins_and_schedules_exist(path):
                 assert plugin in plugins or "acme" in plugin, f"meltano.yml has no {name}"
         for name in re.findall(r"schedule run (\S+)", text):
             assert name.partition("--")[0] in schedules, f"meltano.yml has no schedule {name}"
-
-
-def sources(path):
-    tap = f"taps/tap-{path.stem}/tap_{path.stem.replace('-', '_')}"
-    return f"{tap}/**/*.py", "libs/signalroom-singer/signalroom_singer/*.py"
-
-
-@pytest.mark.parametrize("path", VENDORS, ids=named)
-def test_settings_and_streams_of_a_vendors_page_exist(path):
-    known = words_of(*sources(path)) | {"client_email"}  # Google's word
-    for text in code(path):
-        if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", text):
-            assert text in known, f"{text} is no setting, stream or column of the tap"
-
-
-@cache
-def said(*patterns):
-    """All texts of a program; what it fills in is left open."""
-    found = []
-    for path in (path for pattern in patterns for path in ROOT.glob(pattern)):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-            elif isinstance(node, ast.JoinedStr):
-                parts = [getattr(part, "value", None) for part in node.values]
-                found.append("".join(part if isinstance(part, str) else "\0" for part in parts))
-    return "\n".join(found)
-
-
-def unsaid(piece, texts):
-    """What is left of a text after all that a program says, one saying after the other."""
-    short = 0
-    while piece := piece.strip(" .:()'"):
-        length = max(size for size in range(len(piece) + 1) if piece[:size] in texts)
-        # Words that happen to be somewhere are no saying; one may be filled in, such as `phc_`.
-        short += length < _SAYING
-        if length < len(piece) and (length < _FILLED_IN or short > 1):
-            return piece
-        piece = piece[length:]
-    return ""
-
-
-_SAYING, _FILLED_IN = 12, 4
-
-
-def errors(path):
-    """The first column of the table that says what errors mean."""
-    _, _, rest = path.read_text().partition("\n## When it is refused\n")
-    section = rest.partition("\n## ")[0]
-    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
-
-
-@pytest.mark.parametrize("path", VENDORS, ids=named)
-def test_errors_of_a_vendors_page_are_what_is_said(path):
-    """By the tap, or by the vendor as the sandbox has it; ``...`` stands for anything."""
-    vendor = path.stem.replace("-", "_")
-    texts = said(*sources(path), f"sandbox/signalroom_sandbox/{vendor}/*.py")
-    quoted = errors(path)
-    assert len(quoted) > 4
-    for message in quoted:
-        # The status and its name are HTTP's.
-        for piece in re.split(r"\.\.\.|(?<=answered )\d{3}(?: [A-Z][a-z]+)*:?", message):
-            assert unsaid(piece, texts) == "", f"nobody says: {message}"
-
-
-def test_an_error_that_nobody_says_is_noticed():
-    texts = "Check the setting \0: it may be mistyped\nphc_\napi_key"
-    assert unsaid("Check the setting api_key: it may be mistyped.", texts) == ""
-    assert unsaid("Check the setting api_key: it may be stolen", texts) == "it may be stolen"
-    assert unsaid("Check your setting", texts) != ""
-
-
-@pytest.mark.parametrize("path", VENDORS, ids=named)
-def test_a_vendors_page_has_all_its_parts(path):
-    headings = " ".join(anchors(path))
-    for part in ("put-it-into-env", "check-it", "when-it-is-refused"):
-        assert part in headings
-    name = f"tap-{path.stem}"
-    assert f"uv run meltano invoke {name} --test\n" in code(path)
-    assert f"uv run meltano run {name} target-postgres\n" in code(path)
