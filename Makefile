@@ -48,12 +48,17 @@ clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is in
 	@$(UV) sync --locked --quiet --group clickhouse
 	@$(RUN)pytest -n 0 sandbox/tests/clickhouse/test_clickhouse_agrees.py
 
+.PHONY: browser-test
+browser-test: $(SETUP) ## The status page in headless Chromium, which must be on the PATH
+	@$(RUN)pytest -n 0 tests/browser/test_status_page.py $(ARGS)
+
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy and the other static checks
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
 	@$(RUN)python scripts/settings.py --check
+	@$(RUN)python scripts/hub.py --check
 	@$(UV) lock --check --quiet
 
 .PHONY: docs
@@ -81,10 +86,43 @@ new-client: $(SETUP) ## A client's taps, credentials and schedules: NAME=acme [S
 backfill: $(SETUP) ## Days of a tap again, in slices side by side: TAP=tap-everflow FROM=2025-01-01 TO=2025-12-31 [SLICES=4] [STREAMS=daily_stats]
 	@$(RUN)python scripts/backfill.py "$(TAP)" "$(FROM)" "$(TO)" $(if $(SLICES),--slices=$(SLICES)) $(if $(STREAMS),--streams=$(STREAMS))
 
+.PHONY: status
+status: $(SETUP) ## What each pipeline did: runs, rows, bookmarks, lag. ARGS="--watch", "--json", "--html status.html"
+	@$(RUN)python scripts/status.py $(ARGS)
+
+AIRFLOW := orchestrate/.venv/.set-up
+
+$(AIRFLOW): orchestrate/pyproject.toml orchestrate/uv.lock | $(SETUP)
+	@echo "Installing Airflow, as orchestrate/uv.lock pins it ..."
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --project orchestrate --locked --quiet
+	@touch $@
+
+.PHONY: airflow
+airflow: $(AIRFLOW) ## Airflow on this machine, with two workers, for this project's schedules
+	@PYTHONPATH=orchestrate $(RUN)python orchestrate/local.py
+
+.PHONY: airflow-schedules
+airflow-schedules: $(SETUP) ## The list of schedules that Airflow's DAGs are made from
+	@$(RUN)meltano schedule list --format=json > orchestrate/schedules.json.new
+	@mv orchestrate/schedules.json.new orchestrate/schedules.json
+
+.PHONY: airflow-test
+airflow-test: $(AIRFLOW) ## The tests of orchestrate/, in Airflow's own environment
+	@cd orchestrate && .venv/bin/python -m pytest $(ARGS)
+
+.PHONY: airflow-proof
+airflow-proof: $(AIRFLOW) ## Airflow loads five clients from the sandbox while a worker dies: 8 minutes
+	@PYTHONPATH=scripts:orchestrate $(RUN)python orchestrate/prove.py $(ARGS)
+
 .PHONY: new-source
 new-source: ## Not there yet
 	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1
 
+.PHONY: release
+release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
+	@$(RUN)python scripts/release.py "$(PACKAGE)" "$(VERSION)"
+
 .PHONY: settings
-settings: $(SETUP) ## meltano.yml, READMEs and .env.example from the taps' config_jsonschema
+settings: $(SETUP) ## meltano.yml, READMEs, .env.example and hub/ from the taps' config_jsonschema
 	@$(RUN)python scripts/settings.py
+	@$(RUN)python scripts/hub.py

@@ -11,21 +11,29 @@ The vendor's limits are shared out: with four slices each asks a quarter as ofte
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dotenv import dotenv_values
 from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MELTANO = Path(sys.executable).parent / "meltano"
 #: The settings of a tap that say the first and the last day.
 _DAYS = (("start_date", "end_date"), ("file_date_from", "file_date_to"))
 _SHARED_OUT = ("requests_per_", "reads_per_", "max_concurrency")
+_DATABASE = "MELTANO_DATABASE_URI"
 
 
 class BackfillError(Exception):
@@ -53,85 +61,117 @@ def slices(first: date, last: date, count: int) -> list[Slice]:
     return [Slice(begin, end - timedelta(days=1)) for begin, end in pairwise(ends)]
 
 
-def settings_of(tap: str, folder: Path) -> dict[str, object]:
-    """The settings of a tap, or of the one that it inherits from, with their defaults.
+@dataclass(frozen=True)
+class Tap:
+    """What is known of a tap before its runs.
+
+    Attributes:
+        name: The plugin's.
+        settings: By name, with their defaults.
+        environ: What its runs would see: the environment, and ``.env``.
+        folder: The project's.
+    """
+
+    name: str
+    settings: dict[str, object]
+    environ: dict[str, str]
+    folder: Path
+
+    @property
+    def prefix(self) -> str:
+        """Of its variables."""
+        return self.name.replace("--", "__").replace("-", "_").upper()
+
+    def variable(self, setting: str) -> str:
+        """The variable of a setting."""
+        return f"{self.prefix}_{setting.upper()}"
+
+
+def read_tap(name: str, folder: Path) -> Tap:
+    """Read what the project says of a tap, or of the one that it inherits from.
 
     Args:
-        tap: Its name.
+        name: The tap's.
         folder: The project's.
 
     Raises:
         BackfillError: If there is no such tap.
     """
     yaml = YAML(typ="safe")
-    found = {}
-    for path in (folder / "meltano.yml", *sorted((folder / "clients").glob("*.yml"))):
+    project = yaml.load(folder / "meltano.yml")
+    found = {one["name"]: one for one in project["plugins"]["extractors"]}
+    for path in sorted((folder / "clients").glob("*.yml")):
         plugins = (yaml.load(path) or {}).get("plugins", {})
         found |= {one["name"]: one for one in plugins.get("extractors", ())}
-    one = found.get(tap)
+    one = found.get(name)
     if one is None:
-        msg = f"There is no {tap}; there are {', '.join(sorted(found))}."
+        msg = f"There is no {name}; there are {', '.join(sorted(found))}."
         raise BackfillError(msg)
-    declared = found[one.get("inherit_from", tap)]["settings"]
-    return {setting["name"]: setting.get("value") for setting in declared}
+    declared = found[one.get("inherit_from", name)]["settings"]
+    settings = {setting["name"]: setting.get("value") for setting in declared}
+    given = {key: value for key, value in dotenv_values(folder / ".env").items() if value}
+    # The state is where it always is, though slices have folders of their own.
+    database = project.get("database_uri") or f"sqlite:///{folder / '.meltano' / 'meltano.db'}"
+    environ = {_DATABASE: database} | given | os.environ
+    return Tap(name, settings | (one.get("config") or {}), environ, folder)
 
 
-def environment(tap: str, part: Slice, count: int, folder: Path) -> dict[str, str]:
+def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) -> dict[str, str]:
     """What a slice's run is told besides.
 
     Args:
-        tap: Its name.
+        tap: Which one.
         part: The slice.
         count: How many run at once.
-        folder: The project's.
+        streams: Only these, if any are named.
 
     Raises:
         BackfillError: If the tap does not read by days.
     """
-    settings = settings_of(tap, folder)
-    days = next((pair for pair in _DAYS if {*pair} <= {*settings}), None)
+    days = next((pair for pair in _DAYS if {*pair} <= {*tap.settings}), None)
     if days is None:
-        msg = f"{tap} does not read by days: run it with --full-refresh instead."
+        msg = f"{tap.name} does not read by days: run it with --full-refresh instead."
         raise BackfillError(msg)
-    prefix = tap.replace("--", "__").replace("-", "_").upper()
     env = {
-        f"{prefix}_{days[0].upper()}": part.first.isoformat(),
-        f"{prefix}_{days[1].upper()}": part.last.isoformat(),
-        "MELTANO_SYS_DIR_ROOT": str(folder / ".meltano" / "backfill" / tap / part.suffix),
+        tap.variable(days[0]): part.first.isoformat(),
+        tap.variable(days[1]): part.last.isoformat(),
+        "MELTANO_SYS_DIR_ROOT": str(tap.folder / ".meltano" / "backfill" / tap.name / part.suffix),
+        _DATABASE: tap.environ[_DATABASE],
     }
-    # The state is where it always is.
-    database = f"sqlite:///{folder / '.meltano' / 'meltano.db'}"
-    env["MELTANO_DATABASE_URI"] = os.environ.get("MELTANO_DATABASE_URI", database)
-    for name, value in settings.items():
-        given = os.environ.get(f"{prefix}_{name.upper()}", value)
+    for name, value in tap.settings.items():
+        given = tap.environ.get(tap.variable(name), value)
         if name.startswith(_SHARED_OUT) and given is not None:
-            env[f"{prefix}_{name.upper()}"] = str(max(1, int(float(str(given))) // count))
+            env[tap.variable(name)] = str(max(1, int(float(str(given))) // count))
+    if streams:
+        env[f"{tap.prefix}__SELECT"] = json.dumps([f"{name}.*" for name in streams])
     return env
 
 
-def run(tap: str, parts: list[Slice], streams: list[str], folder: Path) -> list[Slice]:
+def run(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -> list[Slice]:
     """Load slices, all at once; gives those that failed.
 
     Args:
         tap: Which one.
         parts: Which.
+        count: How many share the vendor's limits; those that others run too.
         streams: Only these, if any are named.
-        folder: The project's.
     """
-    prefix = tap.replace("--", "__").replace("-", "_").upper()
-    select = {f"{prefix}__SELECT": str([f"{name}.*" for name in streams]).replace("'", '"')}
     running = {}
     for part in parts:
-        env = environment(tap, part, len(parts), folder)
+        env = environment(tap, part, count, streams)
         log = Path(env["MELTANO_SYS_DIR_ROOT"]) / "run.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as file:
+        # One alone is watched: by a person, or by an orchestrator that shows what it prints.
+        with log.open("w") if len(parts) > 1 else nullcontext() as file:
             running[part] = (
                 log,
                 subprocess.Popen(  # noqa: S603 - this project's Meltano
-                    [MELTANO, "run", f"--state-id-suffix={part.suffix}", tap, "target-postgres"],
-                    cwd=folder,
-                    env=os.environ | env | (select if streams else {}),
+                    [
+                        *(MELTANO, "run", f"--state-id-suffix={part.suffix}"),
+                        *(tap.name, "target-postgres"),
+                    ],
+                    cwd=tap.folder,
+                    env=os.environ | env,
                     stdout=file,
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
@@ -140,9 +180,11 @@ def run(tap: str, parts: list[Slice], streams: list[str], folder: Path) -> list[
     failed = []
     for part, (log, process) in running.items():
         code = process.wait()
-        _say(f"{part.first} to {part.last}  {'loaded' if code == 0 else f'FAILED: see {log}'}")
+        where = f"FAILED: see {log}" if len(parts) > 1 else "FAILED"
+        _say(f"{part.first} to {part.last}  {'loaded' if code == 0 else where}")
         if code:
             failed.append(part)
+        if code and len(parts) > 1:
             lines = log.read_text().splitlines()
             errors = [line for line in lines if "[error" in line] or lines[-5:]
             _say("    " + "\n    ".join(errors))
@@ -158,15 +200,30 @@ def main() -> int:
     parser.add_argument("--slices", type=int, default=4)
     parser.add_argument("--streams", default="", help="with commas; all that are selected if none")
     parser.add_argument("--folder", type=Path, default=Path.cwd())
+    # One step of it, for an orchestrator that does each by itself.
+    step = parser.add_mutually_exclusive_group()
+    step.add_argument("--plan", action="store_true", help="print the slices' numbers as JSON")
+    step.add_argument("--only", type=int, metavar="NUMBER", help="load this slice")
+    step.add_argument("--finish", action="store_true", help="remove the slices' states")
     asked = parser.parse_args()
-    folder = asked.folder.resolve()
     streams = [name.strip() for name in asked.streams.split(",") if name.strip()]
     if asked.last < asked.first or asked.slices < 1:
         parser.error("TO comes after FROM, and there is at least one slice.")
     parts = slices(asked.first, asked.last, asked.slices)
+    if asked.only is not None and not 0 <= asked.only < len(parts):
+        parser.error(f"There are slices 0 to {len(parts) - 1}.")
     began = time.monotonic()
     try:
-        load(asked.tap, parts, streams, folder)
+        tap = read_tap(asked.tap, asked.folder.resolve())
+        if asked.plan:
+            environment(tap, parts[0], len(parts))
+            _say(json.dumps([*range(len(parts))]))
+            return 0
+        if not asked.finish:
+            load(tap, parts if asked.only is None else [parts[asked.only]], len(parts), streams)
+        if asked.only is not None:
+            return 0
+        finish(tap, parts)
     except BackfillError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -174,41 +231,53 @@ def main() -> int:
     return 0
 
 
-def load(tap: str, parts: list[Slice], streams: list[str], folder: Path) -> None:
-    """Load slices, and remove their states once all are through.
+def load(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -> None:
+    """Load slices.
 
     Args:
         tap: Which one.
         parts: Which.
+        count: How many there are in all.
         streams: Only these, if any are named.
-        folder: The project's.
 
     Raises:
         BackfillError: If one failed.
     """
     # Meltano makes its database when it first runs, which several at once would do twice.
-    _meltano(folder, "state", "list")
-    if failed := run(tap, parts, streams, folder):
+    _meltano(tap, "state", "list")
+    if failed := run(tap, parts, count, streams):
         msg = (
             f"{len(failed)} of {len(parts)} slices failed. Call the same again: those that were "
             "loaded are left out, the others go on where they stopped."
         )
         raise BackfillError(msg)
-    environment_name = os.environ.get("MELTANO_ENVIRONMENT", "dev")
+
+
+def finish(tap: Tap, parts: Sequence[Slice]) -> None:
+    """Remove the states of slices that are all through.
+
+    Args:
+        tap: Which one.
+        parts: Its slices.
+    """
+    name = tap.environ.get("MELTANO_ENVIRONMENT", "dev")
     for part in parts:
-        state_id = f"{environment_name}:{tap}-to-target-postgres:{part.suffix}"
-        _meltano(folder, "state", "clear", "--force", state_id)
+        state_id = f"{name}:{tap.name}-to-target-postgres:{part.suffix}"
+        _meltano(tap, "state", "clear", "--force", state_id)
 
 
-def _meltano(folder: Path, *arguments: str) -> None:
-    subprocess.run(  # noqa: S603 - this project's Meltano
+def _meltano(tap: Tap, *arguments: str) -> None:
+    done = subprocess.run(  # noqa: S603 - this project's Meltano
         [MELTANO, *arguments],
-        cwd=folder,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        cwd=tap.folder,
+        check=False,
+        capture_output=True,
         stdin=subprocess.DEVNULL,
+        text=True,
     )
+    if done.returncode:
+        msg = f"`meltano {' '.join(arguments)}` failed:\n{done.stderr or done.stdout}"
+        raise BackfillError(msg)
 
 
 def _say(text: str) -> None:

@@ -13,10 +13,13 @@ import re
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from singer_sdk import Tap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
 
@@ -92,31 +95,45 @@ def own_settings(tap: type[Tap]) -> dict[str, dict[str, Any]]:
 
 def meltano_settings(name: str, tap: type[Tap]) -> list[dict[str, Any]]:
     """A tap's settings as ``meltano.yml`` has them."""
-    settings = []
-    for key, declared in schema_of(tap)["properties"].items():
-        setting: dict[str, Any] = {"name": key}
-        if kind := _kind(declared):
-            setting["kind"] = kind
-        if declared.get("enum"):
-            setting["options"] = [
-                {"label": value, "value": value} for value in declared["enum"] if value
-            ]
-        if declared.get("secret"):
-            setting["sensitive"] = True
-        if "default" in declared:
-            setting["value"] = declared["default"]
-        if legacy := LEGACY_NAMES.get(name, {}).get(key):
-            setting["env_aliases"] = [*legacy]
-        setting["label"] = declared.get("title", key.replace("_", " ").capitalize())
-        setting["description"] = declared["description"]
-        settings.append(setting)
-    return settings
+    legacy = LEGACY_NAMES.get(name, {})
+    return [
+        meltano_setting(key, declared, legacy.get(key, ()))
+        for key, declared in schema_of(tap)["properties"].items()
+    ]
+
+
+def meltano_setting(key: str, declared: dict[str, Any], legacy: Sequence[str]) -> dict[str, Any]:
+    """A setting as Meltano declares it.
+
+    Args:
+        key: Its name.
+        declared: Its JSON schema.
+        legacy: Environment variables that give it too.
+    """
+    setting: dict[str, Any] = {"name": key}
+    if kind := _kind(declared):
+        setting["kind"] = kind
+    if declared.get("enum"):
+        setting["options"] = [
+            {"label": value, "value": value} for value in declared["enum"] if value
+        ]
+    if declared.get("secret"):
+        setting["sensitive"] = True
+    if "default" in declared:
+        setting["value"] = declared["default"]
+    if legacy:
+        setting["env_aliases"] = [*legacy]
+    setting["label"] = declared.get("title", key.replace("_", " ").capitalize())
+    setting["description"] = declared["description"]
+    return setting
 
 
 def _kind(declared: dict[str, Any]) -> str | None:
     if declared.get("enum"):
         return "options"
-    types = declared["type"] if isinstance(declared["type"], list) else [declared["type"]]
+    # One of several, such as the SDK's seed of Faker, is text to Meltano.
+    given = declared.get("type", "string")
+    types = given if isinstance(given, list) else [given]
     kind = next(name for name in types if name != "null")
     if kind == "string":
         return "date_iso8601" if declared.get("format") in {"date", "date-time"} else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from datetime import date
 
@@ -78,14 +79,43 @@ def test_the_days_are_cut_evenly():
 
 def test_limits_are_shared_out(monkeypatch):
     part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
-    env = backfill.environment("tap-redtrack", part, 4, ROOT)
+    env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
     assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "4"
     monkeypatch.setenv("TAP_REDTRACK_REQUESTS_PER_MINUTE", "8")
-    env = backfill.environment("tap-redtrack", part, 4, ROOT)
+    env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
     assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "2"
     assert env["TAP_REDTRACK_START_DATE"] == "2026-01-01"
-    env = backfill.environment("tap-sticky-s3", part, 2, ROOT)
+    env = backfill.environment(backfill.read_tap("tap-sticky-s3", ROOT), part, 2)
     assert env["TAP_STICKY_S3_FILE_DATE_TO"] == "2026-01-02"
+
+
+def test_what_stands_in_the_env_file_alone_holds(tmp_path, monkeypatch):
+    monkeypatch.delenv("MELTANO_DATABASE_URI", raising=False)
+    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
+    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    assert env["MELTANO_DATABASE_URI"] == f"sqlite:///{tmp_path}/.meltano/meltano.db"
+    (tmp_path / ".env").write_text(
+        "MELTANO_DATABASE_URI=postgresql+psycopg://db.example.com/meltano\n"
+        "TAP_REDTRACK_REQUESTS_PER_MINUTE=12\n"
+    )
+    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    assert env["MELTANO_DATABASE_URI"] == "postgresql+psycopg://db.example.com/meltano"
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "3"
+
+
+def test_step_by_step_as_an_orchestrator_does(project, sandbox, database):
+    sandbox.control.limits(per_second=1_000, burst=1_000)
+    arguments = (TAP, "2026-01-01", "2026-01-04", "--slices=2")
+    assert slices(project, *arguments, "--plan") == "[0, 1]\n"
+    assert "2026-01-03 to 2026-01-04  loaded" in slices(project, *arguments, "--only=1")
+    assert totals(database)["days"] == 2
+    slices(project, *arguments, "--only=0")
+    assert totals(database)["days"] == 4
+    assert "backfill" in project.meltano("state", "list")
+    slices(project, *arguments, "--finish")
+    assert "backfill" not in project.meltano("state", "list")
+    assert "There are slices 0 to 1" in slices(project, *arguments, "--only=2", code=2)
 
 
 def test_days_that_end_before_they_begin(project):

@@ -6,6 +6,7 @@ import argparse
 import os
 import socket
 import sys
+from importlib import metadata
 
 import uvicorn
 
@@ -23,6 +24,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(env.get("SANDBOX_SEED", "713")))
     parser.add_argument("--scale", type=float, default=float(env.get("SANDBOX_SCALE", "1")))
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
+    version = f"%(prog)s {metadata.version('signalroom-sandbox')}"
+    parser.add_argument("--version", action="version", version=version)
     given = parser.parse_args()
     # Of TCP by name: else asyncio takes no delay off it, and each answer waits 40 ms.
     listener = socket.socket(proto=socket.IPPROTO_TCP)

@@ -75,6 +75,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._state_since_record = False
         self._announced: int | None = None
         self._spool: Spool | None = None
+        self._replaced = False
         self._warned: set[str] = set()
 
     # The table.
@@ -517,7 +518,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             self._complete(self._announced)
 
     def _discard(self) -> None:
-        if self._spool is None:
+        if self._spool is None or (self._replaced and not self._spool.rows):
             return
         self.logger.warning(
             "The tap did not say that %s is complete: its %d new records are not loaded, and %s "
@@ -552,6 +553,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._load(lambda: spool.read(at_once), clear=True, whole=True)
         self.logger.info("Replaced the rows of %s by %d new ones", self._destination, spool.rows)
         spool.close()
+        self._replaced = True
         self.since = None
         self._committed()
 

@@ -154,7 +154,7 @@ class TestOverwrite:
 
 
 class TestActivateVersion:
-    def test_told_after_the_records(self, filled):
+    def test_told_after_the_records(self, filled, caplog):
         filled.load(
             COMPLETE_LATER,
             versioned(2, id=2, name="new"),
@@ -164,6 +164,19 @@ class TestActivateVersion:
             **REPLACE,
         )
         assert contents(filled) == [(2, "new"), (3, "new")]
+        assert "did not say" not in caplog.text
+
+    def test_records_that_come_after_it_are_told(self, filled, caplog):
+        filled.load(
+            COMPLETE_LATER,
+            versioned(2, id=2, name="new"),
+            activate(2),
+            versioned(3, id=3, name="newer"),
+            state(at=1),
+            **REPLACE,
+        )
+        assert contents(filled) == [(2, "new")]
+        assert "did not say that orders is complete: its 1 new records" in caplog.text
 
     def test_not_told(self, filled, caplog):
         states = filled.load(COMPLETE_LATER, versioned(2, id=2, name="new"), state(at=1), **REPLACE)

@@ -1,0 +1,323 @@
+"""All of Airflow on this machine: ``make airflow``, and what ``make airflow-proof`` runs on.
+
+Two Celery workers, scheduler, API server, DAG processor and triggerer; the metadata in an embedded
+PostgreSQL, the broker is a Redis that comes as a package. Workers share no folder but the project's
+files: Meltano's state is in PostgreSQL too, and each worker has a working folder of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import psutil
+import psycopg
+
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+HERE = Path(__file__).parent
+PROGRAMS = HERE / ".venv" / "bin"
+_STARTS_WITHIN = 120
+_STOPS_WITHIN = 20
+
+
+class LocalAirflowError(Exception):
+    """Airflow did not start; the message says which log to read."""
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class LocalAirflow:
+    """A whole Airflow, from start to stop.
+
+    Args:
+        home: The folder for its files.
+        project: The Meltano project.
+        programs: Where the project's Meltano is.
+        env: What its tasks see besides: credentials.
+        port: Of its web page.
+        loads_here: Whether tasks load into the same embedded PostgreSQL.
+        settings: Airflow's own, by variable.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        project: Path,
+        programs: Path,
+        env: Mapping[str, str],
+        *,
+        port: int = 8080,
+        loads_here: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = home
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._project = project
+        self._programs = programs
+        self._given = dict(env)
+        self._loads_here = loads_here
+        self._settings = dict(settings or {})
+        self._token = ""
+        self._stack = ExitStack()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    # Starting and stopping
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for name in reversed([*self.processes]):
+            self.kill(name, signal.SIGTERM)
+        self._stack.close()
+
+    def _start(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.postgres = self._stack.enter_context(EmbeddedPostgres(self.home / "postgres"))
+        redis = free_port()
+        self.env = self._environment(redis)
+        self._write_schedules()
+        folder = self.home / "redis"
+        folder.mkdir(exist_ok=True)
+        self._spawn(
+            "redis",
+            *("redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""),
+            *("--dir", str(folder)),
+        )
+        self._run("airflow", "db", "migrate")
+        self._run("airflow", "pools", "import", str(HERE / "pools.json"))
+        self._spawn("api-server", "airflow", "api-server", "--port", str(self._port))
+        self._wait_for_page()
+        for name in ("scheduler", "dag-processor", "triggerer"):
+            self._spawn(name, "airflow", name)
+        for name in ("worker-1", "worker-2"):
+            self.start_worker(name)
+
+    def start_worker(self, name: str, slots: int = 2) -> None:
+        """Start a worker, with a working folder of its own for Meltano.
+
+        Args:
+            name: As it is called on the web page.
+            slots: How many tasks it runs at once.
+        """
+        folder = self.home / name
+        folder.mkdir(exist_ok=True)
+        self._spawn(
+            name,
+            *("airflow", "celery", "worker", "--concurrency", str(slots)),
+            *("--celery-hostname", f"{name}@%h"),
+            MELTANO_SYS_DIR_ROOT=str(folder / "meltano"),
+            AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=str(free_port()),
+        )
+
+    def kill(self, name: str, how: int = signal.SIGKILL) -> None:
+        """End a process with all that it started, as when its machine ends.
+
+        Args:
+            name: Which one.
+            how: ``SIGKILL``, or ``SIGTERM`` for a good end.
+        """
+        process = self.processes.pop(name)
+        try:
+            main = psutil.Process(process.pid)
+            family = [main, *main.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        if how == signal.SIGKILL:
+            # Stopped first, so that none sees another one go, and does something about it.
+            for one in family:
+                _signal(one, signal.SIGSTOP)
+        for one in family if how == signal.SIGKILL else (main,):
+            _signal(one, how)
+        _, left = psutil.wait_procs(family, timeout=_STOPS_WITHIN)
+        for one in left:
+            _signal(one, signal.SIGKILL)
+        process.wait()
+
+    def _environment(self, redis: int) -> dict[str, str]:
+        for name in ("airflow", "meltano"):
+            with psycopg.connect(self.postgres.libpq_url, autocommit=True) as connection:
+                query = "select 1 from pg_database where datname = %s"
+                if not connection.execute(query, [name]).fetchone():
+                    connection.execute(f"create database {name}")
+        address = self.postgres.libpq_url.replace("/signalroom?", "/{}?")
+        airflow = address.format("airflow").replace("postgresql://", "postgresql+psycopg2://")
+        meltano = address.format("meltano").replace("postgresql://", "postgresql+psycopg://")
+        kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
+        defaults = {
+            "AIRFLOW_HOME": str(self.home / "airflow"),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{redis}/0",
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{airflow}",
+            "AIRFLOW__CORE__AUTH_MANAGER": (
+                "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+            ),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(HERE / "dags"),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            # Nobody but this machine reaches it.
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow,
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "MELTANO_DATABASE_URI": meltano,
+            "PYTHONPATH": str(HERE),
+            "SIGNALROOM_PROGRAMS": str(self._programs),
+            "SIGNALROOM_PROJECT": str(self._project),
+            "SIGNALROOM_SCHEDULES": str(self.home / "schedules.json"),
+        }
+        if self._loads_here:
+            defaults["TARGET_POSTGRES_SQLALCHEMY_URL"] = self.postgres.sqlalchemy_url
+        return kept | defaults | self._given | self._settings
+
+    def _write_schedules(self) -> None:
+        """As ``make airflow-schedules`` does; it also makes Meltano's tables, before any run."""
+        listed = subprocess.run(  # noqa: S603 - the project's Meltano
+            [self._programs / "meltano", "schedule", "list", "--format=json"],
+            cwd=self._project,
+            env=self.env,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if listed.returncode:
+            msg = f"`meltano schedule list` failed:\n{listed.stderr}"
+            raise LocalAirflowError(msg)
+        (self.home / "schedules.json").write_text(listed.stdout, encoding="utf-8")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        log = self._log(arguments[0])
+        with log.open("ab") as file:
+            done = subprocess.run(  # noqa: S603 - Airflow
+                [PROGRAMS / program, *arguments],
+                env=self.env,
+                check=False,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        if done.returncode:
+            msg = f"`{program} {' '.join(arguments)}` failed: see {log}"
+            raise LocalAirflowError(msg)
+
+    def _spawn(self, name: str, program: str, *arguments: str, **env: str) -> None:
+        with self._log(name).open("ab") as file:
+            self.processes[name] = subprocess.Popen(  # noqa: S603 - Airflow, or its broker
+                [PROGRAMS / program, *arguments],
+                env=self.env | env,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def _log(self, name: str) -> Path:
+        folder = self.home / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.log"
+
+    def _wait_for_page(self) -> None:
+        until = time.monotonic() + _STARTS_WITHIN
+        while True:
+            try:
+                self.ask("/auth/token", method="GET", signed=False)
+            except URLError:
+                ended = self.processes["api-server"].poll() is not None
+                if ended or time.monotonic() > until:
+                    msg = f"Airflow's API server did not start: see {self._log('api-server')}"
+                    raise LocalAirflowError(msg) from None
+                time.sleep(0.5)
+            else:
+                return
+
+    # Asking
+
+    def ask(
+        self, path: str, body: Any = None, *, method: str | None = None, signed: bool = True
+    ) -> Any:
+        """Ask Airflow's API.
+
+        Args:
+            path: With its version, as in ``/api/v2/dags``.
+            body: What to send, if anything.
+            method: By default GET, or POST with a body.
+            signed: With the token of this machine's only user.
+        """
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if signed:
+            if not self._token:
+                self._token = self.ask("/auth/token", signed=False)["access_token"]
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.url + path, data, headers, method=method)  # noqa: S310 - this machine
+        with urlopen(request, timeout=30) as response:  # noqa: S310
+            return json.load(response)
+
+
+def _signal(process: psutil.Process, how: int) -> None:
+    try:
+        process.send_signal(how)
+    except psutil.NoSuchProcess:
+        return
+
+
+def main() -> int:
+    """Run it for the project at hand, until it is interrupted."""
+    root = HERE.parent
+    home = root / ".meltano" / "airflow"
+    programs = Path(sys.executable).parent
+    # SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with LocalAirflow(home, root, programs, {}) as airflow:
+            sys.stdout.write(f"Airflow is at {airflow.url}; its logs are in {home / 'logs'}\n")
+            sys.stdout.write("DAGs are paused until you turn them on there. Ctrl-C ends it.\n")
+            sys.stdout.flush()
+            signal.pause()
+    except KeyboardInterrupt:
+        sys.stdout.write("\nStopped.\n")
+    except LocalAirflowError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

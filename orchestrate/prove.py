@@ -1,0 +1,303 @@
+"""Airflow loads all taps for five clients while a worker dies: ``make airflow-proof``.
+
+The stand-ins of the vendors, an embedded PostgreSQL, and the whole of Airflow run on this machine.
+In the end each client's tables must be, row by row, those of a client that Meltano alone loaded,
+one tap after the other, without Airflow and without a death.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from local import LocalAirflow, free_port
+from new_client import OWN
+from signalroom_sandbox.gsheets import service_account
+from signalroom_sandbox.server import SandboxServer
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = Path(sys.executable).parent
+CLIENTS = ("acme", "birch", "cedar", "dune", "ember")
+#: Loaded by Meltano alone, for comparison.
+ALONE = "alone"
+#: What differs from run to run: when a row was loaded.
+_OF_THE_RUN = "_loaded_at|_sdc_.*|_client_id"
+_DAYS = 14
+
+
+@dataclass
+class Proof:
+    """What happens, and what was seen.
+
+    Attributes:
+        airflow: Started.
+        began: When.
+        killed: Tasks that ran on the worker that died.
+    """
+
+    airflow: LocalAirflow
+    began: float = field(default_factory=time.monotonic)
+    killed: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """Print a line, with the seconds since the beginning."""
+        sys.stdout.write(f"{time.monotonic() - self.began:6.0f} s  {text}\n")
+        sys.stdout.flush()
+
+    def dags(self) -> list[str]:
+        """The DAGs of the clients, once Airflow has read them all."""
+        expected = len(CLIENTS) * len(OWN)
+        while True:
+            listed = self.airflow.ask("/api/v2/dags?limit=500")["dags"]
+            names = sorted(one["dag_id"] for one in listed if _client(one["dag_id"]) in CLIENTS)
+            if len(names) == expected:
+                return names
+            time.sleep(1)
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """All tasks of all runs."""
+        path = "/api/v2/dags/~/dagRuns/~/taskInstances?limit=1000"
+        found: list[dict[str, Any]] = self.airflow.ask(path)["task_instances"]
+        return found
+
+    def trigger(self, name: str) -> None:
+        """Turn a DAG on for one run, now and not by its schedule."""
+        self.airflow.ask(f"/api/v2/dags/{name}", {"is_paused": False}, method="PATCH")
+        self.airflow.ask(f"/api/v2/dags/{name}/dagRuns", {"logical_date": None})
+
+    def kill_a_worker(self) -> None:
+        """End a worker in the middle, together with the runs of Meltano on it."""
+        while True:
+            tasks = self.tasks()
+            done = sum(task["state"] == "success" for task in tasks)
+            if done >= len(CLIENTS) and (loading := self._loading(tasks, "worker-1")):
+                break
+            time.sleep(0.5)
+        self.airflow.kill("worker-1")
+        self.killed = loading
+        self.say(f"worker-1 was killed (SIGKILL) while it loaded {', '.join(loading)}")
+
+    def _loading(self, tasks: list[dict[str, Any]], worker: str) -> list[str]:
+        """Tasks that run on a worker, and whose loader runs."""
+        running = {task["pid"]: task["task_id"] for task in tasks if task["state"] == "running"}
+        found = []
+        for process in _family(self.airflow.processes[worker].pid):
+            commands = [_command(one) for one in _family(process.pid)]
+            loads = any("/signalroom-target-postgres" in part for one in commands for part in one)
+            if process.pid in running and loads:
+                found.append(running[process.pid])
+        return found
+
+    def wait(self) -> bool:
+        """Wait for the end of all runs; gives whether all went well."""
+        told: Counter[str] = Counter()
+        while True:
+            states = Counter(task["state"] or "waiting" for task in self.tasks())
+            if states != told:
+                self.say(", ".join(f"{count} {state}" for state, count in sorted(states.items())))
+                told = states
+            if not states.keys() - {"success", "failed", "upstream_failed"}:
+                return states.keys() == {"success"}
+            time.sleep(2)
+
+    def log_of(self, task: dict[str, Any]) -> str:
+        """The log of a task's last try, as the web page shows it."""
+        path = (
+            f"/api/v2/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/"
+            f"{task['task_id']}/logs/{task['try_number']}?full_content=true"
+        )
+        content = self.airflow.ask(path)["content"]
+        return "\n".join(
+            str(line.get("event", "")) if isinstance(line, dict) else str(line) for line in content
+        )
+
+
+def main() -> int:
+    """Run it; gives the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the folder with all logs")
+    parser.add_argument("--look", action="store_true", help="wait in the end, to look at the page")
+    asked = parser.parse_args()
+    # SIGTERM ends it as Ctrl-C does: nothing that was started stays behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="signalroom-airflow-"))
+    try:
+        with SandboxServer() as sandbox:
+            ok = _prove(folder, sandbox, look=asked.look)
+    finally:
+        if asked.keep:
+            sys.stdout.write(f"All logs are in {folder}\n")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0 if ok else 1
+
+
+def _prove(folder: Path, sandbox: SandboxServer, *, look: bool) -> bool:
+    # Each client is an account of its own: their limits are not the point.
+    sandbox.control.limits(per_second=1_000, burst=1_000)
+    project = _project(folder)
+    env = _variables(sandbox)
+    airflow = LocalAirflow(
+        folder / "home",
+        project,
+        PROGRAMS,
+        env,
+        port=free_port(),
+        loads_here=True,
+        settings={
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+            "SIGNALROOM_RETRY_SECONDS": "40",
+        },
+    )
+    with airflow:
+        proof = Proof(airflow)
+        names = proof.dags()
+        proof.say(f"{airflow.url} has {len(names)} DAGs of {len(CLIENTS)} clients, 2 workers")
+        for name in names:
+            proof.trigger(name)
+        proof.kill_a_worker()
+        ok = proof.wait()
+        tries: dict[str, int] = {}
+        for task in proof.tasks():
+            tries[task["task_id"]] = max(tries.get(task["task_id"], 0), task["try_number"])
+        for task_id in proof.killed:
+            proof.say(f"{task_id} was tried {tries[task_id]} times")
+        ok &= all(tries[task_id] > 1 for task_id in proof.killed)
+        shown = next(task for task in proof.tasks() if task["task_id"] not in proof.killed)
+        ok &= "Run completed" in proof.log_of(shown)
+        proof.say(f"The log of {shown['task_id']}, as the web page has it:")
+        lines = [line for line in proof.log_of(shown).splitlines() if "target-postgres" in line]
+        sys.stdout.write("\n".join(line[:120] for line in lines[-4:]) + "\n")
+        proof.say("Now the same by Meltano alone, one tap after the other")
+        for source in OWN:
+            _alone(project, airflow.env, source)
+        ok &= _compare(airflow)
+        if look:
+            input(f"{airflow.url} - Enter ends it. ")
+    return ok
+
+
+def _project(folder: Path) -> Path:
+    """The project's files, with five clients; nothing of the machine's."""
+    project = folder / "project"
+    project.mkdir()
+    shutil.copy(ROOT / "meltano.yml", project)
+    for name in ("plugins", "scripts"):
+        shutil.copytree(ROOT / name, project / name)
+    for client in (*CLIENTS, ALONE):
+        subprocess.run(  # noqa: S603 - this project's
+            [
+                *(sys.executable, ROOT / "scripts" / "new_client.py", client),
+                *("--folder", project / "clients"),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    return project
+
+
+def _variables(sandbox: SandboxServer) -> dict[str, str]:
+    """The credentials of each client, as its file asks for them."""
+    # Days that are over: what happens at the vendors meanwhile is no difference.
+    today = datetime.now(UTC).date()
+    days = {"START": today - timedelta(days=_DAYS), "END": today - timedelta(days=2)}
+    given = sandbox.dotenv | {
+        "MELTANO_ENVIRONMENT": "sandbox",
+        "TAP_GSHEETS_CREDENTIALS_JSON": service_account(sandbox.gsheets_url),
+        **{
+            f"TAP_{source}_{end}_DATE": day.isoformat()
+            for source in ("EVERFLOW", "POSTHOG", "REDTRACK")
+            for end, day in days.items()
+        },
+    }
+    # Each signs in with a service account of its own.
+    del given["TAP_GSHEETS_API_KEY"]
+    for client in (*CLIENTS, ALONE):
+        for source, settings in OWN.items():
+            for setting in settings:
+                name = f"{source}_{setting}".replace("-", "_").upper()
+                given[f"{client.upper()}_{name}"] = given[f"TAP_{name}"]
+    return given
+
+
+def _alone(project: Path, env: dict[str, str], source: str) -> None:
+    subprocess.run(  # noqa: S603 - this project's Meltano
+        [PROGRAMS / "meltano", "run", f"tap-{source}--{ALONE}", "target-postgres"],
+        cwd=project,
+        env=env,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _compare(airflow: LocalAirflow) -> bool:
+    """Hold each client's rows of each table against those that Meltano alone loaded."""
+    agrees = True
+    with psycopg.connect(airflow.postgres.libpq_url) as connection:
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.columns"
+            " where column_name = '_client_id' order by 1, 2"
+        ).fetchall()
+        sys.stdout.write(f"\n{'table':36}{'rows a client':>14}   {'clients that agree':>18}\n")
+        for schema, table in tables:
+            columns = connection.execute(
+                "select column_name from information_schema.columns where table_schema = %s"
+                " and table_name = %s and column_name !~ %s order by 1",
+                (schema, table, f"^({_OF_THE_RUN})$"),
+            ).fetchall()
+            row = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
+            query = sql.SQL(
+                "select _client_id, count(*), md5(string_agg(line, '' order by line)) from"
+                " (select _client_id, md5(row({row})::text) as line from {table}) as lines"
+                " group by 1"
+            ).format(row=row, table=sql.Identifier(schema, table))
+            found = {client: rest for client, *rest in connection.execute(query)}
+            same = [one for one in CLIENTS if found.get(one) == found.get(ALONE)]
+            agrees &= len(same) == len(CLIENTS)
+            count = found.get(ALONE, [0])[0]
+            told = f"{len(same)} of {len(CLIENTS)}"
+            sys.stdout.write(f"{f'{schema}.{table}':36}{count:>14,}   {told:>18}\n")
+    sys.stdout.write("All tables are right.\n" if agrees else "TABLES DIFFER\n")
+    return agrees and bool(tables)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        found: list[str] = process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+    return found
+
+
+def _client(name: str) -> str:
+    return name.rpartition("--")[2]
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTHONPATH", None)
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""SignalRoom's schedules on Apache Airflow."""

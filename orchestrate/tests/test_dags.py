@@ -1,0 +1,125 @@
+"""A DAG for each schedule, a task for each tap and client, and days once more in slices."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG
+
+from signalroom_orchestrate import schedules
+
+HERE = Path(__file__).parents[1]
+POOLS = json.loads((HERE / "pools.json").read_text())
+
+
+def dags_of(name):
+    """The DAGs of a file, read anew."""
+    spec = importlib.util.spec_from_file_location(name, HERE / "dags" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {one.dag_id: one for one in vars(module).values() if isinstance(one, DAG)}
+
+
+def run(dag, **params):
+    """Run a DAG in this process."""
+    # Airflow 3.3 cannot store one where the scheduler is not there.
+    dag.deadline = None
+    return dag.test(run_conf=params).state
+
+
+class TestSchedules:
+    def test_one_for_each(self, project):
+        dags = dags_of("signalroom_schedules")
+        assert {*dags} == {"everflow-hourly--acme", "both"}
+        dag = dags["everflow-hourly--acme"]
+        assert dag.schedule == "6 * * * *"
+        assert (dag.max_active_runs, dag.catchup) == (1, False)
+        assert dag.tags == {"acme", "everflow"}
+        assert dag.deadline[0].interval == timedelta(hours=2)
+        (task,) = dag.tasks
+        assert task.task_id == "tap-everflow--acme"
+        assert task.pool == "everflow"
+        assert task.retries == 5
+        assert task.retry_exponential_backoff == 2.0
+        assert task.on_failure_callback
+
+    def test_tasks_of_a_job_follow_each_other(self, project):
+        dag = dags_of("signalroom_schedules")["both"]
+        assert dag.schedule is None
+        assert [task.task_id for task in dag.tasks] == ["tap-sticky-s3", "tap-redtrack"]
+        assert dag.task_dict["tap-redtrack"].upstream_task_ids == {"tap-sticky-s3"}
+
+    def test_each_runs_meltano_in_the_project(self, project):
+        assert run(dags_of("signalroom_schedules")["both"]) == "success"
+        meltano = ["meltano", "--log-format=uncolored", "run"]
+        assert project.calls() == [
+            [*meltano, "tap-sticky-s3", "target-postgres", str(project.path)],
+            [*meltano, "tap-redtrack", "target-postgres", str(project.path)],
+        ]
+
+    def test_a_tap_that_fails_stops_those_after_it(self, project):
+        project.fail()
+        assert run(dags_of("signalroom_schedules")["both"]) == "failed"
+        assert {call[3] for call in project.calls()} == {"tap-sticky-s3"}
+
+    def test_each_source_has_a_pool(self, project):
+        taps = {path.name.removeprefix("tap-") for path in (HERE.parent / "taps").glob("tap-*")}
+        assert {*POOLS} == taps
+        used = {task.pool for dag in dags_of("signalroom_schedules").values() for task in dag.tasks}
+        assert used <= taps
+
+    def test_reading_them_starts_no_program(self, project):
+        dags_of("signalroom_schedules")
+        dags_of("signalroom_backfill")
+        assert project.calls() == []
+
+    def test_no_list_is_told(self, project):
+        project.schedules.unlink()
+        with pytest.raises(schedules.ScheduleError, match=r"with `make airflow-schedules`"):
+            dags_of("signalroom_schedules")
+
+    @pytest.mark.parametrize("text", ("", "[]", "{}", '{"schedules": 7}', "Traceback"))
+    def test_nor_is_something_else(self, project, text):
+        project.schedules.write_text(text)
+        with pytest.raises(schedules.ScheduleError, match=r"Write it anew"):
+            dags_of("signalroom_schedules")
+
+
+class TestBackfill:
+    PARAMS = {
+        "tap": "tap-everflow--acme",
+        "first_day": "2026-01-01",
+        "last_day": "2026-01-31",
+        "slices": 3,
+        "streams": "daily_stats,offers",
+    }
+
+    def test_slices_are_tasks(self, project):
+        dag = dags_of("signalroom_backfill")["signalroom-backfill"]
+        assert run(dag, **self.PARAMS) == "success"
+        same = [
+            *("python", "scripts/backfill.py", "tap-everflow--acme", "2026-01-01", "2026-01-31"),
+            *("--slices=3", "--streams=daily_stats,offers"),
+        ]
+        plan, *loads, finish = project.calls()
+        assert plan == [*same, "--plan", str(project.path)]
+        assert sorted(loads) == [[*same, f"--only={n}", str(project.path)] for n in range(3)]
+        assert finish == [*same, "--finish", str(project.path)]
+
+    @pytest.mark.parametrize(
+        "params",
+        (
+            {"tap": "tap-x; rm -rf /"},
+            {"first_day": "yesterday"},
+            {"slices": 0},
+            {"streams": "a b"},
+        ),
+    )
+    def test_what_is_none_is_refused(self, project, params):
+        dag = dags_of("signalroom_backfill")["signalroom-backfill"]
+        with pytest.raises(ValueError, match="Invalid input for param"):
+            run(dag, **self.PARAMS | params)

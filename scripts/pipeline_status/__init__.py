@@ -1,0 +1,1 @@
+"""What the pipelines of this project did, and whether any has fallen behind."""

@@ -1,0 +1,121 @@
+"""``make status``: a table, JSON, or a page; the exit code is for whatever watches it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+
+from pipeline_status import warehouse
+from pipeline_status.model import utc_now
+from pipeline_status.page import page
+from pipeline_status.project import ProjectError, find, loader_settings, pipelines
+from pipeline_status.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meltano.core.project import Project
+
+    from pipeline_status.model import Pipeline
+
+_STALE, _UNKNOWN = 1, 2
+_EVERY = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        1 if a pipeline is stale, 2 if that cannot be told, else 0.
+    """
+    parser = argparse.ArgumentParser(
+        prog="status", description="What the pipelines did. Exit code 1: something is stale."
+    )
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="for programs")
+    shape.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
+    shape.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+    parser.add_argument("--tap", help="only these: a part of their names, as in acme")
+    parser.add_argument("--no-rows", action="store_true", help="do not count rows: faster")
+    parser.add_argument("--days", type=int, default=14, help="of rows to count (14)")
+    parser.add_argument("--seconds", type=int, default=20, help="for each table at most (20)")
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="the project's")
+    asked = parser.parse_args(arguments)
+    try:
+        project = find(asked.folder.resolve())
+        found, problem = _look(project, asked)
+    except ProjectError as error:
+        sys.stderr.write(f"{error}\n")
+        return _UNKNOWN
+    now = utc_now()
+    if asked.json:
+        told = {
+            "at": now.isoformat(),
+            "problem": problem or None,
+            "pipelines": [one.as_dict(now) for one in found],
+        }
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+    elif asked.html:
+        asked.html.write_text(page(found, now, days=asked.days, problem=problem), encoding="utf-8")
+        sys.stdout.write(f"{asked.html} has {len(found)} pipelines.\n")
+    elif asked.watch:
+        _watch(project, asked)
+    else:
+        _print(found, problem)
+    if any(one.condition(now).is_stale for one in found):
+        return _STALE
+    return _UNKNOWN if problem else 0
+
+
+def _look(project: Project, asked: argparse.Namespace) -> tuple[list[Pipeline], str]:
+    found = [one for one in pipelines(project) if not asked.tap or asked.tap in one.tap]
+    if not found:
+        msg = f"No scheduled tap has {asked.tap!r} in its name."
+        raise ProjectError(msg)
+    problem = ""
+    if not asked.no_rows:
+        settings = loader_settings(project)
+        problem = warehouse.look_up(
+            found, settings, utc_now(), days=asked.days, seconds=asked.seconds
+        )
+    return found, problem
+
+
+def _print(found: list[Pipeline], problem: str) -> None:
+    now = utc_now()
+    # Where it goes into a file, no line is cut to the width of a terminal that is not there.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table(found, now))
+    stale = [one for one in found if one.condition(now).is_stale]
+    for one in found:
+        if one.problem:
+            console.print(f"{one.tap}: {one.problem}", highlight=False)
+    if problem:
+        console.print(f"Rows were not counted: {problem}", highlight=False, soft_wrap=True)
+    if stale:
+        console.print(
+            f"\n{len(stale)} of {len(found)} pipelines are stale. Run one to see why: "
+            f"meltano run {stale[0].tap} target-postgres",
+            highlight=False,
+        )
+
+
+def _watch(project: Project, asked: argparse.Namespace) -> None:
+    try:
+        with Live(console=Console(), auto_refresh=False) as live:
+            while True:
+                found, problem = _look(project, asked)
+                live.update(Group(table(found, utc_now()), problem), refresh=True)
+                time.sleep(_EVERY)
+    except KeyboardInterrupt:
+        return

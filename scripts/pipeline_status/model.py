@@ -1,0 +1,179 @@
+"""A pipeline as somebody on call looks at it: when it ran, how far it is, whether that is fine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from cronsim import CronSim
+
+#: A run that goes on for longer is no excuse any more.
+_LONGEST_RUN = timedelta(days=1)
+
+
+class Outcome(StrEnum):
+    """How a run ended, or that it has not."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    RUNNING = "running"
+    #: Its machine or its process ended without a word.
+    DIED = "died"
+
+
+class Condition(StrEnum):
+    """What is to be thought of a pipeline now."""
+
+    OK = "ok"
+    RUNNING = "running"
+    #: The last run failed; the one before is not too long ago.
+    FAILED = "failed"
+    #: A whole interval of its schedule passed without a good run.
+    LATE = "late"
+    #: It has a schedule, and no run was good yet.
+    NEVER = "never"
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether somebody should do something."""
+        return self in {Condition.LATE, Condition.NEVER}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a pipeline.
+
+    Attributes:
+        started_at: UTC.
+        ended_at: UTC; none as long as it runs, or if it died.
+        outcome: How it ended.
+    """
+
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: Outcome
+
+
+@dataclass
+class Rows:
+    """What a pipeline's tables hold.
+
+    Attributes:
+        by_day: Rows by the day when they were last loaded (UTC).
+        last_run: Rows that the last run loaded, so far.
+        rejected: Rows beside the tables that could not be loaded.
+    """
+
+    by_day: dict[date, int] = field(default_factory=dict)
+    last_run: int = 0
+    rejected: int = 0
+
+
+@dataclass
+class Pipeline:
+    """A tap into the loader, on a schedule.
+
+    Attributes:
+        tap: The plugin's name, which has the client's.
+        state_id: Meltano's.
+        schedule: Its name.
+        cron: Five fields; none if it runs only when somebody starts it.
+        client_id: Whose rows, if they are told apart.
+        load_schema: Where its tables are.
+        last: The last run, if there was any.
+        last_success: The last good one.
+        bookmarks: How far each stream is, as it is in the state.
+        rows: What its tables hold; none if that was not looked up.
+        problem: Why that could not be looked up.
+    """
+
+    tap: str
+    state_id: str
+    schedule: str
+    cron: str | None
+    client_id: str | None = None
+    load_schema: str | None = None
+    last: Run | None = None
+    last_success: Run | None = None
+    bookmarks: dict[str, str] = field(default_factory=dict)
+    rows: Rows | None = None
+    problem: str = ""
+
+    def condition(self, now: datetime) -> Condition:
+        """Judge it.
+
+        Args:
+            now: The time, in UTC.
+        """
+        runs = self.last is not None and self.last.outcome is Outcome.RUNNING
+        if self.last and runs and now - self.last.started_at < _LONGEST_RUN:
+            return Condition.RUNNING
+        if self.cron is not None:
+            if self.last_success is None:
+                return Condition.NEVER
+            # The last time that it was due may be a moment ago: it is given an interval.
+            *_, before = islice(CronSim(self.cron, now, reverse=True), 2)
+            if self.last_success.started_at < before:
+                return Condition.LATE
+        if self.last and self.last.outcome in {Outcome.FAILED, Outcome.DIED}:
+            return Condition.FAILED
+        return Condition.OK
+
+    def lag(self, now: datetime) -> timedelta | None:
+        """How long ago the last good run began: what came later is not loaded."""
+        return now - self.last_success.started_at if self.last_success else None
+
+    @property
+    def bookmark(self) -> str:
+        """The stream that is furthest behind, of those that go by time."""
+        moments = [value for value in self.bookmarks.values() if _is_time(value)]
+        return min(moments, default="")
+
+    def as_dict(self, now: datetime) -> dict[str, Any]:
+        """All of it, for JSON."""
+        lag = self.lag(now)
+        return {
+            "tap": self.tap,
+            "client_id": self.client_id,
+            "schedule": self.schedule,
+            "cron": self.cron,
+            "state_id": self.state_id,
+            "condition": self.condition(now),
+            "stale": self.condition(now).is_stale,
+            "last_run": _run(self.last),
+            "last_success": _run(self.last_success),
+            "lag_seconds": None if lag is None else round(lag.total_seconds()),
+            "bookmark": self.bookmark or None,
+            "bookmarks": self.bookmarks,
+            "rows_last_run": self.rows and self.rows.last_run,
+            "rows_by_day": self.rows
+            and {day.isoformat(): count for day, count in sorted(self.rows.by_day.items())},
+            "rows_rejected": self.rows and self.rows.rejected,
+            "problem": self.problem or None,
+        }
+
+
+def _run(run: Run | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    return {
+        "started_at": run.started_at.isoformat(),
+        "ended_at": run.ended_at and run.ended_at.isoformat(),
+        "outcome": run.outcome,
+    }
+
+
+def _is_time(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return not value.isdecimal()
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
