@@ -27,16 +27,18 @@ def script(name):
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 INCLUDED = SITE["extra"]["included"]
 script("docs_site").add_taps(SITE["nav"], INCLUDED)
-ALL = sorted(
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    if (ROOT / name).exists()
+ALL = sorted(  # a set: in a merge git names a file several times
+    {
+        ROOT / name
+        for name in subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        if (ROOT / name).exists()
+    }
 )
 #: Those whose every name is checked; the packages' READMEs also quote their vendors.
 DOCS = [path for path in ALL if path.parent == ROOT or path.is_relative_to(ROOT / "docs")]
