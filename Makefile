@@ -61,6 +61,11 @@ lint: $(SETUP) ## ruff, mypy and the other static checks
 	@$(RUN)python scripts/hub.py --check
 	@$(UV) lock --check --quiet
 
+.PHONY: docs
+docs: $(SETUP) ## The documentation as a site, in .site (ARGS=serve: served while you write)
+	@$(UV) sync --locked --quiet --group docs
+	@NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs $(or $(ARGS),build)
+
 .PHONY: bench
 bench: $(SETUP) ## The benchmarks: a table, and bench/results.json
 	@$(RUN)python bench/run.py $(ARGS)

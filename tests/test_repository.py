@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from e2e import ROOT, clean_env, run
+from e2e import BIN, ROOT, clean_env, run
 from settings import taps
 
 README = (ROOT / "README.md").read_text()
@@ -99,7 +100,34 @@ def test_every_command_of_the_readme_works(project, folder):
             }
         project.run(program, *arguments, **env)
         tried.add(" ".join(arguments[:2]))
-    assert tried >= {"invoke tap-everflow", "run tap-everflow", "state get", "schedule run", "stop"}
+    assert tried >= {"invoke tap-everflow", "run tap-everflow", "schedule run", "stop"}
+
+
+@pytest.mark.e2e
+def test_states_are_as_the_readme_shows_them(project):
+    (block,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    shown = [part.partition("\n") for part in block.split("$ uv run meltano ")[1:]]
+    assert {command.split()[1] for command, _, _ in shown} == {
+        *("list", "get", "set", "clear", "export", "import")
+    }
+    bookmark = {"replication_key": "date", "replication_key_value": "2026-01-22"}
+    states = {
+        f"dev:tap-{tap}-to-target-postgres": {
+            "completed": {"singer_state": {"bookmarks": {stream: bookmark}}},
+            "partial": {},
+        }
+        for tap, stream in (("everflow", "daily_stats"), ("redtrack", "daily_spend"))
+    }
+    (project.folder / "loaded.json").write_text(json.dumps(states))
+    project.meltano("state", "import", "loaded.json")
+    for command, _, output in shown:
+        line, _, target = command.partition(" > ")
+        meltano = (BIN / "meltano", *shlex.split(line))
+        printed = run(*meltano, cwd=project.folder, env=project.env).strip()
+        if target:
+            (project.folder / target).write_text(printed)
+            printed = ""
+        assert printed == output.strip(), command
 
 
 @pytest.mark.e2e

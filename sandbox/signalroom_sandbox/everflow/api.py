@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -20,6 +20,7 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.everflow.validation import BIGQUERY_COLUMNS, TIMEZONES, report_query
 from signalroom_sandbox.everflow.world import World
+from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,12 +63,7 @@ class Everflow:
 
     def switch(self, **values: Any) -> None:
         """Turn behaviours on or off."""
-        known = {item.name for item in fields(Switches)}
-        if unknown := values.keys() - known:
-            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
-            raise ValueError(msg)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
+        turn(self.switches, values)
 
     def app(self) -> Starlette:
         """The API, below ``/v1``."""

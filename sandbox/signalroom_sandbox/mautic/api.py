@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -21,6 +21,7 @@ from signalroom_sandbox.mautic.switches import Switches
 from signalroom_sandbox.mautic.tables import TABLES
 from signalroom_sandbox.mautic.where import listed, matches, nested, to_sql
 from signalroom_sandbox.mautic.world import World, field_rows
+from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,12 +86,7 @@ class Mautic:
 
     def switch(self, **values: Any) -> None:
         """Turn behaviours on or off; another version is another instance."""
-        known = {item.name for item in fields(Switches)}
-        if unknown := values.keys() - known:
-            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
-            raise ValueError(msg)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
+        turn(self.switches, values)
         if "version" in values:
             self._world, self._lists, self.changed = None, None, True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from signalroom_sandbox.posthog.hogql import translate
 from signalroom_sandbox.posthog.limits import Limits
 from signalroom_sandbox.posthog.switches import Switches
 from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT, World
+from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,12 +77,7 @@ class PostHog:
 
     def switch(self, **values: Any) -> None:
         """Turn behaviours on or off."""
-        known = {item.name for item in fields(Switches)}
-        if unknown := values.keys() - known:
-            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
-            raise ValueError(msg)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
+        turn(self.switches, values)
 
     def app(self) -> Starlette:
         """The API, below ``/api``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +19,7 @@ from signalroom_sandbox.redtrack.limits import Limits
 from signalroom_sandbox.redtrack.query import log_query, paging, report_query
 from signalroom_sandbox.redtrack.switches import Switches
 from signalroom_sandbox.redtrack.world import World
+from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,12 +59,7 @@ class RedTrack:
 
     def switch(self, **values: Any) -> None:
         """Turn behaviours on or off."""
-        known = {item.name for item in fields(Switches)}
-        if unknown := values.keys() - known:
-            msg = f"no such switch: {', '.join(unknown)}; there are: {', '.join(sorted(known))}"
-            raise ValueError(msg)
-        for name, value in values.items():
-            setattr(self.switches, name, value)
+        turn(self.switches, values)
 
     def app(self) -> Starlette:
         """The API; what is not here is 404, and so is every method but GET."""
