@@ -115,8 +115,12 @@ airflow-proof: $(AIRFLOW) ## Airflow loads five clients from the sandbox while a
 	@PYTHONPATH=scripts:orchestrate $(RUN)python orchestrate/prove.py $(ARGS)
 
 .PHONY: new-source
-new-source: ## Not there yet
-	@echo "make new-source does not exist yet. Until it does, copy taps/tap-everflow and follow CONTRIBUTING.md." >&2; exit 1
+new-source: $(SETUP) ## A new tap with a vendor to test it by, wired everywhere: NAME=acme-crm [LABEL="Acme CRM"]
+	@$(RUN)python scripts/new_source.py "$(NAME)" $(if $(LABEL),--label="$(LABEL)")
+
+.PHONY: new-source-proof
+new-source-proof: $(SETUP) ## A new source in a clone: all its commands, its lint, and the tests that know every tap
+	@$(RUN)pytest -n 0 tests/proofs/test_new_source_whole.py
 
 .PHONY: release
 release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import sql
+from ruamel.yaml import YAML
 
 from signalroom_sandbox.gsheets import MAPPINGS
 from signalroom_sandbox.server import SandboxServer
@@ -29,13 +30,10 @@ ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
 LOG = ROOT / ".meltano" / "demo.log"
 ZONE = "America/New_York"
-SCHEMAS = {
-    "tap-everflow": "everflow",
-    "tap-gsheets": "google_sheets",
-    "tap-mautic": "mautic",
-    "tap-posthog": "posthog",
-    "tap-redtrack": "redtrack",
-    "tap-sticky-s3": "s3_exports",
+#: Where each tap loads to, in the order of meltano.yml.
+SCHEMAS: dict[str, str] = {
+    plugin["name"]: plugin["load_schema"]
+    for plugin in YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]["extractors"]
 }
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.

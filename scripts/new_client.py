@@ -26,6 +26,21 @@ OWN: dict[str, tuple[str, ...]] = {
     "redtrack": ("api_key",),
     "sticky-s3": ("bucket", "aws_access_key_id", "aws_secret_access_key"),
 }
+
+
+def _more() -> dict[str, tuple[str, ...]]:
+    """The sources that `make new-source` made: each client has what they cannot do without."""
+    with (ROOT / "meltano.yml").open(encoding="utf-8") as file:
+        plugins = YAML(typ="safe").load(file)["plugins"]["extractors"]
+    sources = {plugin["name"].removeprefix("tap-"): plugin for plugin in plugins}
+    return {
+        name: tuple(plugin["settings_group_validation"][0])
+        for name, plugin in sources.items()
+        if name not in OWN
+    }
+
+
+OWN |= _more()
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _HOUR = 60
 

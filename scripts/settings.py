@@ -67,7 +67,9 @@ _KINDS = {
 def taps() -> dict[str, type[Tap]]:
     """The tap class of each package under ``taps``, by name."""
     found = {}
-    for folder in sorted((ROOT / "taps").glob("tap-*")):
+    # Not each folder: of a tap that another branch has, Python's caches stay behind.
+    for manifest in sorted((ROOT / "taps").glob("tap-*/pyproject.toml")):
+        folder = manifest.parent
         module = importlib.import_module(f"{folder.name.replace('-', '_')}.tap")
         classes = [
             item

@@ -190,6 +190,23 @@ def run(*command, **options):
     return done.stdout
 
 
+def clone_of_the_tree(folder):
+    """A clone of this repository, with what is not committed yet as a commit of its own."""
+    run("git", "clone", "--quiet", ROOT, folder)
+    differing = ("git", "-C", ROOT, "diff", "--name-only", "-z", "HEAD")
+    new = ("git", "-C", ROOT, "ls-files", "-z", "--others", "--exclude-standard")
+    for name in filter(None, (run(*differing) + run(*new)).split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, folder / name)
+        else:
+            (folder / name).unlink()
+    author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
+    run("git", "-C", folder, "add", "--all")
+    run("git", "-C", folder, *author, "commit", "--quiet", "--allow-empty", "--message=The tree")
+    return folder
+
+
 def finished(process, code):
     """Wait for a process; gives all it printed."""
     with process:

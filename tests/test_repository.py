@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from e2e import BIN, ROOT, clean_env, run
+from settings import taps
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -31,34 +33,33 @@ def extractors():
 
 
 def test_meltano_deselects_what_the_tap_deselects():
-    from tap_everflow.streams import fixed_streams as everflow  # noqa: PLC0415
-    from tap_mautic.streams import all_streams as mautic  # noqa: PLC0415
-    from tap_posthog.streams import all_streams as posthog  # noqa: PLC0415
-    from tap_redtrack.streams import fixed_streams as redtrack  # noqa: PLC0415
-
-    taps = {
-        "tap-everflow": everflow,
-        "tap-mautic": mautic,
-        "tap-posthog": posthog,
-        "tap-redtrack": redtrack,
-    }
-    for name, streams in taps.items():
+    # Of the others the streams are known only once their settings are.
+    for name in taps().keys() - {"tap-gsheets", "tap-sticky-s3"}:
+        module = importlib.import_module(f"{name.replace('-', '_')}.streams")
+        streams = getattr(module, "all_streams", None) or module.fixed_streams
         off = {f"!{stream.name}.*" for stream in streams if not stream.selected_by_default}
         assert set(extractors()[name]["select"]) == {"*.*"} | off
 
 
-def test_meltano_knows_the_capabilities_of_the_taps():
-    from tap_everflow.tap import TapEverflow  # noqa: PLC0415
-    from tap_gsheets.tap import TapGsheets  # noqa: PLC0415
-    from tap_mautic.tap import TapMautic  # noqa: PLC0415
-    from tap_posthog.tap import TapPostHog  # noqa: PLC0415
-    from tap_redtrack.tap import TapRedTrack  # noqa: PLC0415
-    from tap_sticky_s3.tap import TapStickyS3  # noqa: PLC0415
-
-    for tap in (TapEverflow, TapGsheets, TapMautic, TapPostHog, TapRedTrack, TapStickyS3):
+def test_meltano_knows_every_tap_and_its_capabilities():
+    assert extractors().keys() == taps().keys()
+    for name, tap in taps().items():
+        assert tap.name == name
         # Meltano's word for --test is none of the SDK's; ACTIVATE_VERSION is the loader's business.
         offered = {str(item) for item in tap.capabilities} - {"activate-version"}
-        assert set(extractors()[tap.name]["capabilities"]) == offered | {"test"}
+        assert set(extractors()[name]["capabilities"]) == offered | {"test"}
+
+
+def test_each_tap_has_a_job_a_schedule_and_a_place_in_the_sandboxes_environment():
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
+    (sandboxed,) = [one for one in project["environments"] if one["name"] == "sandbox"]
+    placed = {one["name"] for one in sandboxed["config"]["plugins"]["extractors"]}
+    assert placed == taps().keys()
+    for name in taps():
+        source = name.removeprefix("tap-")
+        assert jobs[source] == [f"{name} target-postgres"]
+    assert {one["job"] for one in project["schedules"]} >= {*jobs}
 
 
 def test_actions_are_pinned():

@@ -16,6 +16,7 @@ from signalroom_sandbox.gsheets import API_KEY as GOOGLE_KEY
 from signalroom_sandbox.gsheets import MAPPINGS, Google
 from signalroom_sandbox.journal import Journal
 from signalroom_sandbox.mautic import CLIENT_ID, CLIENT_SECRET, Mautic
+from signalroom_sandbox.plugs import Resettable, Vendor, plugs
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, PostHog
 from signalroom_sandbox.redtrack import API_KEY, RedTrack
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET, StickyS3
@@ -39,6 +40,8 @@ class Sandbox:
     posthog: PostHog = field(init=False)
     redtrack: RedTrack = field(init=False)
     s3: StickyS3 = field(init=False)
+    #: Those that plug themselves in, by name.
+    plugged: dict[str, Vendor] = field(init=False)
 
     def __post_init__(self) -> None:
         self.everflow = Everflow(seed=self.seed, scale=self.scale)
@@ -47,13 +50,17 @@ class Sandbox:
         self.posthog = PostHog(seed=self.seed, scale=self.scale)
         self.redtrack = RedTrack(seed=self.seed, scale=self.scale)
         self.s3 = StickyS3(seed=self.seed, scale=self.scale)
-        self._vendors = (
+        self.plugged = {
+            name: plug.vendor(seed=self.seed, scale=self.scale) for name, plug in plugs().items()
+        }
+        self._vendors: tuple[Resettable, ...] = (
             self.everflow,
             self.gsheets,
             self.mautic,
             self.posthog,
             self.redtrack,
             self.s3,
+            *self.plugged.values(),
         )
         self._slow_down()
 
@@ -78,6 +85,7 @@ class Sandbox:
                 Mount("/mautic", self.mautic.app()),
                 Mount("/posthog", self.posthog.app()),
                 Mount("/redtrack", self.redtrack.app()),
+                *(Mount(f"/{name}", vendor.app()) for name, vendor in self.plugged.items()),
             ]
         )
 
@@ -104,6 +112,9 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
         url: Where it listens.
         bucket: Its bucket.
     """
+    plugged: dict[str, str] = {}
+    for plug in plugs().values():
+        plugged |= plug.variables(url)
     return {
         "TAP_EVERFLOW_API_URL": f"{url}/everflow",
         "TAP_EVERFLOW_API_KEY": NETWORK_KEY,
@@ -123,4 +134,5 @@ def dotenv(url: str, bucket: str) -> dict[str, str]:
         "TAP_STICKY_S3_BUCKET": bucket,
         "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY": SECRET,
+        **plugged,
     }

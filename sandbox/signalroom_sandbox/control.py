@@ -20,6 +20,7 @@ from signalroom_sandbox.everflow.world import Cell, span
 from signalroom_sandbox.faults import Fault
 from signalroom_sandbox.gsheets.control import Actions as GoogleActions
 from signalroom_sandbox.mautic.control import Actions as MauticActions
+from signalroom_sandbox.plugs import plugs
 from signalroom_sandbox.posthog.control import Actions as PostHogActions
 from signalroom_sandbox.redtrack.control import Actions as RedTrackActions
 from signalroom_sandbox.sticky_s3.control import Actions
@@ -90,12 +91,22 @@ def control_app(sandbox: Sandbox) -> Starlette:
                 for action in vars(Actions)
                 if not action.startswith("_")
             ),
+            *(
+                route("POST", f"/{name}/{action}", partial(_act_on_plugged, sandbox, name, action))
+                for name, plug in plugs().items()
+                for action in vars(plug.actions)
+                if not action.startswith("_")
+            ),
         ]
     )
 
 
 def _act(sandbox: Sandbox, vendor: str, action: str, given: dict[str, Any]) -> Any:
     return getattr(_ACTIONS[vendor](getattr(sandbox, vendor)), action)(**given)
+
+
+def _act_on_plugged(sandbox: Sandbox, name: str, action: str, given: dict[str, Any]) -> Any:
+    return getattr(plugs()[name].actions(sandbox.plugged[name]), action)(**given)
 
 
 class _Control:
@@ -112,6 +123,8 @@ class _Control:
         self._sandbox.mautic.world.ahead += further
         self._sandbox.posthog.world.ahead += further
         self._sandbox.redtrack.world.ahead += further
+        for vendor in self._sandbox.plugged.values():
+            vendor.advance(further)
 
     def latency(self, given: dict[str, Any]) -> None:
         self._sandbox.everflow.latency = float(given["seconds"])

@@ -117,6 +117,14 @@ class Control:
         self.posthog = ControlVendor(self, "posthog")
         self.redtrack = ControlVendor(self, "redtrack")
 
+    def vendor(self, name: str) -> ControlVendor:
+        """The part of a vendor that plugs itself in.
+
+        Args:
+            name: The first part of its paths, as in ``acme_crm``.
+        """
+        return ControlVendor(self, name)
+
     def reset(self) -> None:
         """Undo everything; forget the requests."""
         self.ask("POST", "/reset")
