@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 
 import pytest
+from click.testing import CliRunner
 from kit_vendor import RowStream, RowTap, answer
 from singer_sdk import typing as th
 
@@ -49,6 +51,27 @@ def make(vendor):
         return kind(config={"api_url": vendor.url, "api_key": "key", "max_retry_wait": 0} | config)
 
     return make
+
+
+class Off(Refused):
+    name = "off"
+    selected_by_default = False
+
+
+class SomeAreOffTap(RowTap):
+    def discover_streams(self):
+        return [Later(self), Off(self)]
+
+
+def test_a_dry_run_leaves_out_what_is_off_by_default(vendor, tmp_path, caplog):
+    caplog.set_level("INFO")
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"api_url": vendor.url, "api_key": "key"}))
+    run = CliRunner().invoke(SomeAreOffTap.cli, ["--config", str(config), "--test"])
+    assert run.exit_code == 0, run.output
+    assert vendor.requests == []
+    assert "Every stream can be read" in caplog.text
+    assert "Not tried, as they are off by default: off" in caplog.text
 
 
 def activated(output):

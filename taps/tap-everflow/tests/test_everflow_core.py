@@ -21,7 +21,8 @@ _config = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
+# Not by module: where tests go to whichever worker is free, a module may come twice.
+@pytest.fixture(scope="session", autouse=True)
 def _serve():
     with _server:
         _server.control.limits(per_second=10_000, burst=10_000)

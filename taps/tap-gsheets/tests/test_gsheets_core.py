@@ -22,7 +22,8 @@ _config = {
 _server.control.gsheets.access(per_user=10**6)
 
 
-@pytest.fixture(scope="module", autouse=True)
+# Not by module: where tests go to whichever worker is free, a module may come twice.
+@pytest.fixture(scope="session", autouse=True)
 def _serve():
     yield
     _server.__exit__(None, None, None)

@@ -22,7 +22,8 @@ _config = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
+# Not by module: where tests go to whichever worker is free, a module may come twice.
+@pytest.fixture(scope="session", autouse=True)
 def _serve():
     with _server:
         _server.control.posthog.limits(**UNLIMITED)
