@@ -19,6 +19,8 @@ TESTS = (
     "sandbox/tests",
     "tests/test_packages.py",
     "tests/test_clients.py",
+    "tests/test_docs.py",
+    "tests/test_docs_vendors.py",
     "tests/test_hub.py",
     "tests/test_release.py",
     "tests/test_status.py",
