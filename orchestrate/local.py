@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -114,7 +115,7 @@ class LocalAirflow:
         folder.mkdir(exist_ok=True)
         self._spawn(
             "redis",
-            *("redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""),
+            *(self._redis_server(), "--port", str(redis), "--bind", "127.0.0.1", "--save", ""),
             *("--dir", str(folder)),
         )
         self._run("airflow", "db", "migrate")
@@ -206,6 +207,15 @@ class LocalAirflow:
         if self._loads_here:
             defaults["TARGET_POSTGRES_SQLALCHEMY_URL"] = self.postgres.sqlalchemy_url
         return kept | defaults | self._given | self._settings
+
+    @staticmethod
+    def _redis_server() -> str:
+        """The machine's, or the package's."""
+        found = shutil.which("redis-server") or shutil.which("redis-server", path=str(PROGRAMS))
+        if found is None:
+            msg = "There is no redis-server. Call `make airflow`, which installs one."
+            raise LocalAirflowError(msg)
+        return found
 
     def _write_schedules(self) -> None:
         """As ``make airflow-schedules`` does; it also makes Meltano's tables, before any run."""
