@@ -34,6 +34,8 @@ MELTANO = Path(sys.executable).parent / "meltano"
 _DAYS = (("start_date", "end_date"), ("file_date_from", "file_date_to"))
 _SHARED_OUT = ("requests_per_", "reads_per_", "max_concurrency")
 _DATABASE = "MELTANO_DATABASE_URI"
+#: Where Meltano writes; in a container the project's folder is not to be written to.
+_ROOT = "MELTANO_SYS_DIR_ROOT"
 
 
 class BackfillError(Exception):
@@ -111,8 +113,9 @@ def read_tap(name: str, folder: Path) -> Tap:
     settings = {setting["name"]: setting.get("value") for setting in declared}
     given = {key: value for key, value in dotenv_values(folder / ".env").items() if value}
     # The state is where it always is, though slices have folders of their own.
-    database = project.get("database_uri") or f"sqlite:///{folder / '.meltano' / 'meltano.db'}"
-    environ = {_DATABASE: database} | given | os.environ
+    root = given.get(_ROOT) or os.environ.get(_ROOT) or str(folder / ".meltano")
+    database = project.get("database_uri") or f"sqlite:///{Path(root) / 'meltano.db'}"
+    environ = {_DATABASE: database, _ROOT: root} | given | os.environ
     return Tap(name, settings | (one.get("config") or {}), environ, folder)
 
 
@@ -135,7 +138,7 @@ def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) 
     env = {
         tap.variable(days[0]): part.first.isoformat(),
         tap.variable(days[1]): part.last.isoformat(),
-        "MELTANO_SYS_DIR_ROOT": str(tap.folder / ".meltano" / "backfill" / tap.name / part.suffix),
+        _ROOT: str(Path(tap.environ[_ROOT]) / "backfill" / tap.name / part.suffix),
         _DATABASE: tap.environ[_DATABASE],
     }
     for name, value in tap.settings.items():
@@ -159,7 +162,7 @@ def run(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) ->
     running = {}
     for part in parts:
         env = environment(tap, part, count, streams)
-        log = Path(env["MELTANO_SYS_DIR_ROOT"]) / "run.log"
+        log = Path(env[_ROOT]) / "run.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         # One alone is watched: by a person, or by an orchestrator that shows what it prints.
         with log.open("w") if len(parts) > 1 else nullcontext() as file:

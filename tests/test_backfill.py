@@ -91,10 +91,16 @@ def test_limits_are_shared_out(monkeypatch):
 
 def test_what_stands_in_the_env_file_alone_holds(tmp_path, monkeypatch):
     monkeypatch.delenv("MELTANO_DATABASE_URI", raising=False)
+    monkeypatch.delenv("MELTANO_SYS_DIR_ROOT", raising=False)
     shutil.copy(ROOT / "meltano.yml", tmp_path)
     part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
     env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
     assert env["MELTANO_DATABASE_URI"] == f"sqlite:///{tmp_path}/.meltano/meltano.db"
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setenv("MELTANO_SYS_DIR_ROOT", str(elsewhere))
+    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    assert env["MELTANO_DATABASE_URI"] == f"sqlite:///{elsewhere}/meltano.db"
+    assert env["MELTANO_SYS_DIR_ROOT"].startswith(f"{elsewhere}/backfill/tap-redtrack/")
     (tmp_path / ".env").write_text(
         "MELTANO_DATABASE_URI=postgresql+psycopg://db.example.com/meltano\n"
         "TAP_REDTRACK_REQUESTS_PER_MINUTE=12\n"
