@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,8 @@ class World:
         self.fields = {alias: (kind, group) for alias, kind, group in FIELDS}
         self.hidden: set[str] = set()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+        # An instance that another takes the place of is let go of, and never closed by anybody.
+        weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         self._make_people()
         self._make_tables(max(50, int(_STATS * scale)))
