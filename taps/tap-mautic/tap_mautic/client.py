@@ -302,12 +302,13 @@ class MauticStream(HTTPStream[int]):
         )
         return TapError(msg)
 
-    def check_shrunk(self, had: int, has: int) -> None:
+    def check_shrunk(self, had: int, has: int, told: str = "") -> None:
         """Refuse a list of which most is gone: that is what a narrowed role looks like.
 
         Args:
-            had: Its rows at the last run, or anything like that.
+            had: Its rows at the last run.
             has: Its rows now.
+            told: How to say it, where it is not known how many there were.
 
         Raises:
             RefusedError: If so, and the settings do not say that it is meant.
@@ -315,11 +316,12 @@ class MauticStream(HTTPStream[int]):
         is_left = 2 * has >= had or (has and had - has <= _FEW)
         if is_left or not self.shows_own_only or self.name in self.config["accept_changes"]:
             return
+        told = told or f"{has} rows, where it showed {had}"
         msg = (
-            f"{self.name}: Mautic shows {has} rows, where it showed {had} before. Its table was "
-            "left as it was. Mautic shows a role that may not view others' rows its own ones, "
-            "without an error: check the role of the credentials. If the rows were deleted, name "
-            "the stream in accept_changes for one run"
+            f"{self.name}: Mautic shows {told} before. Its table was left as it was. Mautic shows "
+            "a role that may not view others' rows its own ones, without an error: check the role "
+            "of the credentials. If the rows were deleted, name the stream in accept_changes for "
+            "one run"
         )
         raise RefusedError(msg, HTTPStatus.FORBIDDEN)
 

@@ -150,7 +150,7 @@ class SweptStream(MauticStream):
             bookmark = began
         newest, known = self._newest(), state.get(_LAST)
         if known and not newest:
-            self.check_shrunk(int(known), 0)
+            self.check_shrunk(1, 0, "no rows, where it showed some")
         is_due = self.whole_every and whole and began - whole >= self.whole_every
         since = None if is_due or not bookmark else bookmark - self.lookback
         self.logger.info(

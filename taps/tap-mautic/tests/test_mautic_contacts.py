@@ -239,7 +239,7 @@ class TestChanges:
         assert "ACTIVATE_VERSION" in {message["type"] for message in second.messages}
 
     @pytest.mark.parametrize("mode", ("changes", "all"))
-    def test_a_role_that_shows_none_any_more(self, make_tap, mautic, sync, mode):
+    def test_a_role_that_shows_none_any_more(self, make_tap, mautic, sync, mode, caplog):
         mautic.switches(version=7)
         first = sync(make_tap(contacts=mode), CONTACTS, "segments", "stages")
         mautic.switches(own_only=True)
@@ -247,6 +247,10 @@ class TestChanges:
             make_tap(first.state, contacts=mode), CONTACTS, "segments", "stages", fails=TapError
         )
         assert "may not read contacts, segments, stages" in str(second.error)
+        before = (
+            "no rows, where it showed some" if mode == "changes" else "0 rows, where it showed 300"
+        )
+        assert f"contacts: Mautic shows {before} before" in caplog.text
         assert "ACTIVATE_VERSION" not in {message["type"] for message in second.messages}
         for name in (CONTACTS, "segments", "stages"):
             assert second.state["bookmarks"][name] == first.state["bookmarks"][name]
