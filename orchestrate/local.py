@@ -169,14 +169,15 @@ class LocalAirflow:
         process.wait()
 
     def _environment(self, redis: int) -> dict[str, str]:
-        for name in ("airflow", "meltano"):
-            with psycopg.connect(self.postgres.libpq_url, autocommit=True) as connection:
+        with psycopg.connect(self.postgres.libpq_url, autocommit=True) as connection:
+            for name in ("airflow", "meltano"):
                 query = "select 1 from pg_database where datname = %s"
                 if not connection.execute(query, [name]).fetchone():
                     connection.execute(f"create database {name}")
-        address = self.postgres.libpq_url.replace("/signalroom?", "/{}?")
-        airflow = address.format("airflow").replace("postgresql://", "postgresql+psycopg2://")
-        meltano = address.format("meltano").replace("postgresql://", "postgresql+psycopg://")
+        address = self.postgres.sqlalchemy_url
+        meltano = address.replace("/signalroom?", "/meltano?")
+        # Airflow has psycopg 2.
+        airflow = address.replace("/signalroom?", "/airflow?").replace("+psycopg:", "+psycopg2:")
         kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
         defaults = {
             "AIRFLOW_HOME": str(self.home / "airflow"),
@@ -197,7 +198,6 @@ class LocalAirflow:
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow,
-            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "MELTANO_DATABASE_URI": meltano,
             "PYTHONPATH": str(HERE),
             "SIGNALROOM_PROGRAMS": str(self._programs),

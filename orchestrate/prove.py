@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 
 from local import LocalAirflow, free_port
-from new_client import OWN
+from new_client import OWN, variable
 from signalroom_sandbox.gsheets import service_account
 from signalroom_sandbox.server import SandboxServer
 
@@ -232,8 +232,7 @@ def _variables(sandbox: SandboxServer) -> dict[str, str]:
     for client in (*CLIENTS, ALONE):
         for source, settings in OWN.items():
             for setting in settings:
-                name = f"{source}_{setting}".replace("-", "_").upper()
-                given[f"{client.upper()}_{name}"] = given[f"TAP_{name}"]
+                given[variable(client, source, setting)] = given[variable("tap", source, setting)]
     return given
 
 

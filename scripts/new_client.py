@@ -56,7 +56,7 @@ def variables(name: str, sources: list[str]) -> list[str]:
         name: The client's.
         sources: What is read for it.
     """
-    return [_variable(name, source, setting) for source in sources for setting in OWN[source]]
+    return [variable(name, source, setting) for source in sources for setting in OWN[source]]
 
 
 def written(name: str, sources: list[str], *, own_schema: bool, number: int = 0) -> str:
@@ -78,7 +78,7 @@ def written(name: str, sources: list[str], *, own_schema: bool, number: int = 0)
     for source in sources:
         schema = parents[f"tap-{source}"]["load_schema"]
         config = {"client_id": name}
-        config |= {setting: f"${_variable(name, source, setting)}" for setting in OWN[source]}
+        config |= {setting: f"${variable(name, source, setting)}" for setting in OWN[source]}
         own = {"load_schema": f"{schema}_{name.replace('-', '_')}"} if own_schema else {}
         child = f"tap-{source}--{name}"
         taps.append({"name": child, "inherit_from": f"tap-{source}", **own, "config": config})
@@ -149,7 +149,14 @@ def main() -> int:
     return 0
 
 
-def _variable(name: str, source: str, setting: str) -> str:
+def variable(name: str, source: str, setting: str) -> str:
+    """The environment variable of a client's setting, or with ``tap`` of the tap's own.
+
+    Args:
+        name: The client's.
+        source: As in ``sticky-s3``.
+        setting: Of its tap.
+    """
     return f"{name}_{source}_{setting}".replace("-", "_").upper()
 
 

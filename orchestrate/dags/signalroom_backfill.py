@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from signalroom_orchestrate import alerts, place
+from signalroom_orchestrate import place, retries
 
 # JSON schema looks for a pattern anywhere in a text: these are all of it.
 _DAY = r"^\d{4}-\d{2}-\d{2}$"
@@ -41,13 +40,7 @@ with DAG(
             "", type="string", pattern=r"^[\w,]*$", title="Streams, with commas; all if empty"
         ),
     },
-    default_args={
-        "retries": 5,
-        "retry_delay": place.retry_delay(),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=30),
-        "on_failure_callback": alerts.failed,
-    },
+    default_args=retries.defaults(),
 ) as dag:
     _here = {"cwd": str(place.project()), "append_env": True}
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, SyncCallback, chain
 
-from signalroom_orchestrate import alerts, place, schedules
+from signalroom_orchestrate import alerts, place, retries, schedules
 
 for schedule in schedules.read(place.schedules()):
     sources = {pipeline.source for pipeline in schedule.pipelines}
@@ -29,15 +29,7 @@ for schedule in schedules.read(place.schedules()):
             interval=place.late_after(),
             callback=SyncCallback(alerts.late),
         ),
-        default_args={
-            # Meltano takes a run whose machine died for a running one for five minutes.
-            "retries": 5,
-            "retry_delay": place.retry_delay(),
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=30),
-            "execution_timeout": timedelta(hours=12),
-            "on_failure_callback": alerts.failed,
-        },
+        default_args=retries.defaults() | {"execution_timeout": timedelta(hours=12)},
     ) as dag:
         chain(
             *(
