@@ -113,9 +113,9 @@ def read_tap(name: str, folder: Path) -> Tap:
     settings = {setting["name"]: setting.get("value") for setting in declared}
     given = {key: value for key, value in dotenv_values(folder / ".env").items() if value}
     # The state is where it always is, though slices have folders of their own.
-    root = given.get(_ROOT) or os.environ.get(_ROOT) or str(folder / ".meltano")
-    database = project.get("database_uri") or f"sqlite:///{Path(root) / 'meltano.db'}"
-    environ = {_DATABASE: database, _ROOT: root} | given | os.environ
+    environ = {_ROOT: str(folder / ".meltano")} | given | os.environ
+    database = project.get("database_uri") or f"sqlite:///{Path(environ[_ROOT]) / 'meltano.db'}"
+    environ.setdefault(_DATABASE, database)
     return Tap(name, settings | (one.get("config") or {}), environ, folder)
 
 
