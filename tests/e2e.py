@@ -190,9 +190,9 @@ def run(*command, **options):
     return done.stdout
 
 
-def clone_of_the_tree(folder):
+def clone_of_the_tree(folder, *options):
     """A clone of this repository, with what is not committed yet as a commit of its own."""
-    run("git", "clone", "--quiet", ROOT, folder)
+    run("git", "clone", "--quiet", *options, ROOT, folder)
     differing = ("git", "-C", ROOT, "diff", "--name-only", "-z", "HEAD")
     new = ("git", "-C", ROOT, "ls-files", "-z", "--others", "--exclude-standard")
     for name in filter(None, (run(*differing) + run(*new)).split("\0")):

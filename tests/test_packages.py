@@ -14,14 +14,11 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from e2e import BIN, ROOT, clean_env, run
+from e2e import BIN, ROOT, clean_env, clone_of_the_tree, run
+from release import packages
 
 KIT = "signalroom-singer"
-FOLDERS = {
-    tomllib.loads(path.read_text())["project"]["name"]: path.parent
-    for pattern in ("libs/*", "taps/*", "targets/*", "sandbox")
-    for path in sorted(ROOT.glob(f"{pattern}/pyproject.toml"))
-}
+FOLDERS = {name: package.folder for name, package in packages().items()}
 TAPS = [name for name, folder in FOLDERS.items() if folder.parent.name == "taps"]
 #: Other than any that is released, and other than each other.
 VERSIONS = {name: f"1000.2.{number}" for number, name in enumerate(FOLDERS)}
@@ -29,16 +26,7 @@ VERSIONS = {name: f"1000.2.{number}" for number, name in enumerate(FOLDERS)}
 
 def sources(folder):
     """This repository as it is here, committed or not, with a tag for each package's version."""
-    run("git", "clone", "--quiet", "--no-tags", ROOT, folder)
-    listed = run("git", "ls-files", "-z", "-mo", "--exclude-standard", "--deduplicate", cwd=ROOT)
-    for name in filter(None, listed.split("\0")):
-        (folder / name).unlink(missing_ok=True)
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    run("git", "add", "--all", cwd=folder)
-    person = ("-c", "user.name=A Maintainer", "-c", "user.email=maintainer@example.com")
-    run("git", *person, "commit", "--quiet", "--allow-empty", "--message=As it is", cwd=folder)
+    clone_of_the_tree(folder, "--no-tags")
     for name, version in VERSIONS.items():
         run("git", "tag", f"{name}-v{version}", cwd=folder)
     return folder

@@ -27,7 +27,7 @@ from signalroom_sandbox.sticky_s3.control import Actions
 from signalroom_sandbox.sticky_s3.control import act as act_on_s3
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
 
     from starlette.requests import Request
@@ -62,6 +62,12 @@ def control_app(sandbox: Sandbox) -> Starlette:
 
         return Route(path, endpoint, methods=[method])
 
+    def acting(vendors: dict[str, tuple[Any, Any]]) -> Iterator[Route]:
+        for name, (actions, vendor) in vendors.items():
+            for action in vars(actions):
+                if not action.startswith("_"):
+                    yield route("POST", f"/{name}/{action}", partial(_act, actions, vendor, action))
+
     return Starlette(
         routes=[
             route("GET", "/health", lambda _: {"ok": True}),
@@ -80,33 +86,19 @@ def control_app(sandbox: Sandbox) -> Starlette:
             route("GET", "/everflow/totals", control.totals),
             route("GET", "/everflow/conversions", control.conversions),
             route("GET", "/everflow/clicks", control.clicks),
-            *(
-                route("POST", f"/{vendor}/{action}", partial(_act, sandbox, vendor, action))
-                for vendor, actions in _ACTIONS.items()
-                for action in vars(actions)
-                if not action.startswith("_")
-            ),
+            *acting({name: (_ACTIONS[name], getattr(sandbox, name)) for name in _ACTIONS}),
             *(
                 route("POST", f"/s3/{action}", partial(act_on_s3, sandbox.s3, action))
                 for action in vars(Actions)
                 if not action.startswith("_")
             ),
-            *(
-                route("POST", f"/{name}/{action}", partial(_act_on_plugged, sandbox, name, action))
-                for name, plug in plugs().items()
-                for action in vars(plug.actions)
-                if not action.startswith("_")
-            ),
+            *acting({name: (plugs()[name].actions, sandbox.plugged[name]) for name in plugs()}),
         ]
     )
 
 
-def _act(sandbox: Sandbox, vendor: str, action: str, given: dict[str, Any]) -> Any:
-    return getattr(_ACTIONS[vendor](getattr(sandbox, vendor)), action)(**given)
-
-
-def _act_on_plugged(sandbox: Sandbox, name: str, action: str, given: dict[str, Any]) -> Any:
-    return getattr(plugs()[name].actions(sandbox.plugged[name]), action)(**given)
+def _act(actions: Any, vendor: Any, action: str, given: dict[str, Any]) -> Any:
+    return getattr(actions(vendor), action)(**given)
 
 
 class _Control:

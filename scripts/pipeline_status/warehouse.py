@@ -10,6 +10,7 @@ from psycopg import errors, sql
 
 from pipeline_status.model import Rows
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
+from signalroom_target_postgres.rejected import SUFFIX
 from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from pipeline_status.model import Pipeline
 
-_REJECTED = "__rejected"
 _TABLES = """
 select table_name, bool_or(column_name = '_client_id')
 from information_schema.columns where table_schema = %s
@@ -91,7 +91,7 @@ def _count(cursor: Cursor[Any], *, pipeline: Pipeline, since: datetime, seconds:
         for day, count, latest in found:
             rows.by_day[day] = rows.by_day.get(day, 0) + count
             rows.last_run += latest
-    like = "%" + _REJECTED.replace("_", r"\_")
+    like = "%" + SUFFIX.replace("_", r"\_")
     for (table,) in cursor.execute(_REJECTED_TABLES, (schema, like)).fetchall():
         query = sql.SQL(
             "select count(*) from {} where record->>'_client_id' is not distinct from {}"

@@ -260,7 +260,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
 
     @override
     def log_sync_costs(self) -> None:
-        # The SDK calls this once a stream is done, and lets taps add nothing to its loop.
+        # The SDK calls this once all streams are done, and lets taps add nothing to its loop.
         super().log_sync_costs()
         if self._tap.refusals:
             self._tap.refusals.end(self.name)

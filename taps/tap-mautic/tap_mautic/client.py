@@ -334,7 +334,7 @@ class MauticStream(HTTPStream[int]):
             for row in self.read(context):
                 count += 1
                 yield row
-            if self.replaces:
+            if self.replaces and self.shows_own_only:
                 state = self.get_context_state(context)
                 self.check_shrunk(int(state.get(_ROWS) or 0), count)
                 state[_ROWS] = count
