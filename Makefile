@@ -40,8 +40,9 @@ test: $(SETUP) ## Every test
 	@$(RUN)pytest $(ARGS)
 
 .PHONY: chaos
-chaos: $(SETUP) ## The long kill tests of loader and taps: KILLS=120
-	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py tests/test_kill_and_resume.py $(ARGS)
+chaos: $(SETUP) ## Over 1,000 runs that are killed, cut off or lied to, into docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
+	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py
+	@SIGNALROOM_CHAOS=$(or $(SEEDS),4) SIGNALROOM_CHAOS_SEED=$(or $(FIRST),0) $(RUN)pytest tests/test_chaos.py $(ARGS)
 
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB

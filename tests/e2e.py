@@ -99,10 +99,6 @@ class Project:
         """Load to the end; gives all that was printed."""
         return finished(self.start_load(*streams, **options), code)
 
-    def kill_load(self, *streams, after, **options):
-        """Start the tap into the loader, and kill them after so many seconds if they still run."""
-        killed_after(self.start_load(*streams, **options), after)
-
     def saved_bookmarks(self, state_id):
         """What Meltano has saved so far of the run at hand, or of the last one.
 
@@ -143,8 +139,8 @@ class Pipe:
         lines = states.read_text().splitlines(keepends=True) if states.exists() else []
         return next((line for line in reversed(lines) if line.endswith("\n")), None)
 
-    def load(self, *, kill_after=None, **env):
-        """Load to the end, or until it is killed after so many seconds; gives what it printed."""
+    def load(self, **env):
+        """Load to the end; gives what it printed."""
         files = {"--catalog": self.folder / "catalog.json", "--state": self.folder / "state.json"}
         if self.state:
             files["--state"].write_text(self.state)
@@ -163,7 +159,7 @@ class Pipe:
             text=True,
             start_new_session=True,
         )
-        return finished(process, 0) if kill_after is None else killed_after(process, kill_after)
+        return finished(process, 0)
 
 
 def new_pipe(tap, folder, sandbox, database, schema, **env):
@@ -218,16 +214,6 @@ def finished(process, code):
 def kill(process):
     """Kill a process and all that it started at once, without a warning."""
     os.killpg(process.pid, signal.SIGKILL)
-
-
-def killed_after(process, seconds):
-    """Wait for a process, and kill it if it still runs then; gives all it printed."""
-    with process:
-        try:
-            return process.communicate(timeout=seconds)[0]
-        except subprocess.TimeoutExpired:
-            kill(process)
-            return process.communicate()[0]
 
 
 def clean_env():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
@@ -12,6 +13,10 @@ class TapError(Exception):
 
 
 _FOR_USERS = (TapError, FatalAPIError, RetriableAPIError, ConfigValidationError)
+
+
+#: No space, none of the user's share, or a file as large as files may be.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
@@ -26,6 +31,13 @@ def without_traceback(record: logging.LogRecord) -> bool:
         True: nothing is filtered out.
     """
     error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, OSError) and error.errno in _FULL:
+        record.msg = (
+            "This machine's disk is full (%s). What was sent before counts. Free some space, or "
+            "set TMPDIR to a folder that has more, and run again."
+        )
+        record.args = (error,)
+        error = TapError()
     debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
     if isinstance(error, _FOR_USERS) and not debugging:
         record.exc_info = None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -15,6 +16,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.logging import StructuredFormatter
 
 from signalroom_singer import protect, redact
+from signalroom_singer.errors import without_traceback
 from signalroom_singer.redaction import MASK, redact_exception, secret_values
 
 
@@ -174,3 +176,15 @@ def test_what_users_can_mend_is_a_sentence(vendor, run_tap, flags):
     said = "days: GET /rows answered 401 Unauthorized: no. Check the setting api_key"
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("number", (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+def test_a_full_disk_is_told_without_a_traceback(log, number):
+    logger, written = log
+    logger.addFilter(without_traceback)
+    error = OSError(number, os.strerror(number))
+    logger.error("%s", error.args[0], exc_info=error)
+    logger.removeFilter(without_traceback)
+    assert f"This machine's disk is full ([Errno {number}] " in written.getvalue()
+    assert "set TMPDIR" in written.getvalue()
+    assert "Traceback" not in written.getvalue()

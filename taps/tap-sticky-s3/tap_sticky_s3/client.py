@@ -203,8 +203,7 @@ class Bucket:
         renewed = False
         while True:
             try:
-                ask: Callable[..., Any] = getattr(self._client, operation)
-                return ask(**arguments)
+                return self._answer(operation, arguments)
             except boto_errors.ClientError as error:
                 code = error.response["Error"].get("Code", "")
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -231,6 +230,19 @@ class Bucket:
             failed += 1
             self._wait(failed, doing, problem)
 
+    def _answer(self, operation: str, arguments: Mapping[str, Any]) -> Any:
+        """One answer; a proxy's page or an error with status 200 is none."""
+        ask: Callable[..., Any] = getattr(self._client, operation)
+        found = ask(**arguments)
+        told = _TOLD[operation] & found.keys()
+        # Of a listing, stores other than AWS's leave some out.
+        if not told or (told != _TOLD[operation] and operation != "list_objects_v2"):
+            if "Body" in found:
+                found["Body"].close()
+            msg = f"the answer has no {' and no '.join(sorted(_TOLD[operation] - told))}"
+            raise ResponseParserError(msg)
+        return found
+
     def _wait(self, failed: int, doing: str, error: Exception) -> None:
         """Wait before the next try, or give up."""
         if failed >= self._tries:
@@ -251,6 +263,12 @@ def _etag(found: Mapping[str, Any]) -> str:
     return str(found["ETag"]).strip('"')
 
 
+#: What each answer says, even if there is nothing to read.
+_TOLD = {
+    "get_object": {"ETag", "ContentLength"},
+    "head_object": {"ETag", "ContentLength", "LastModified"},
+    "list_objects_v2": {"Name", "IsTruncated", "KeyCount"},
+}
 _PASSING = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling"}
 _GONE, _CHANGED, _TOO_MANY, _SERVER = 404, 412, 429, 500
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as boto_errors
+from botocore.parsers import ResponseParserError
 
 from signalroom_singer import TapError
 
@@ -75,12 +76,19 @@ def explained(
         where = config.get("endpoint_url") or "S3"
         advice = f"{where} does not answer ({type(error).__name__})"
         advice += f", after {tries} tries." if tries else "."
-        advice += " Check the network" + (
-            " and `endpoint_url`." if config.get("endpoint_url") else "."
-        )
+        advice += _check(config)
+    elif isinstance(error, ResponseParserError):
+        where = config.get("endpoint_url") or "S3"
+        advice = f"what {where} answers is not what S3 answers"
+        advice += f", after {tries} tries: a proxy's page perhaps, or an outage."
+        advice += _check(config)
     else:
         advice = f"{type(error).__name__}: {error}" + (f", after {tries} tries" if tries else "")
     return TapError(f"Cannot {doing}: {advice}")
+
+
+def _check(config: Mapping[str, Any]) -> str:
+    return " Check the network" + (" and `endpoint_url`." if config.get("endpoint_url") else ".")
 
 
 def _of_client_error(error: boto_errors.ClientError, doing: str, tries: int) -> TapError:

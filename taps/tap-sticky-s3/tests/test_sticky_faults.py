@@ -47,6 +47,25 @@ def ranges(sandbox):
     return [one.get("range") or "" for one in found]
 
 
+@pytest.mark.parametrize("fault_name", ("empty_200", "html_200", "internal_error_200"))
+@pytest.mark.parametrize("asked", (LISTING, BODY))
+class TestAnswersThatAreNone:
+    """A proxy's page, an error or nothing at all, with status 200."""
+
+    def test_one_is_asked_for_again(self, file, fault, make_tap, sync, fault_name, asked):
+        tap = make_tap()
+        fault(fault_name, asked, times=1)
+        assert ids(sync(tap, ORDERS)) == file
+
+    def test_it_is_no_empty_bucket_and_no_empty_file(
+        self, file, fault, make_tap, sync, fault_name, asked
+    ):
+        fault(fault_name, asked, times=99)
+        says = r"Cannot (list|read) sticky-713-data-repo/orders-create/.* after \d+ tries"
+        with pytest.raises(TapError, match=says):
+            sync(make_tap(), ORDERS)
+
+
 class TestListing:
     def test_pages(self, s3, make_tap, sync):
         s3.page_size(2)

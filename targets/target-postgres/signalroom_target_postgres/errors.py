@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
+
+#: No space, none of the user's share, or a file as large as files may be.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class TargetPostgresError(click.ClickException):
@@ -40,3 +45,27 @@ class InputError(TargetPostgresError):
 
 class LoadError(TargetPostgresError):
     """The server refused what was to be loaded."""
+
+
+class DiskFullError(TargetPostgresError):
+    """This machine's disk has no space for what is kept until a stream is complete.
+
+    Args:
+        error: What the system said.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"This machine's disk is full ({error.strerror or error}). What was loaded before "
+            "stays, and tables that were to be replaced stay as they were. Free some space, or "
+            "set TMPDIR to a folder that has more, and run again."
+        )
+
+    @staticmethod
+    def tells_of(error: OSError) -> bool:
+        """Whether this is why something could not be written.
+
+        Args:
+            error: What the system said.
+        """
+        return error.errno in _FULL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -84,8 +85,13 @@ class Spool:
                 yield pa.Table.from_batches(held)
 
     def close(self) -> None:
-        """Forget the rows."""
-        self.rewind((0, 0))
+        """Forget the rows; a full disk is no error any more."""
+        self._writer = None
+        for file in self._files:
+            with suppress(OSError):
+                file.close()
+        self._files.clear()
+        self.rows = 0
 
     def _finish(self) -> None:
         if self._writer is not None:

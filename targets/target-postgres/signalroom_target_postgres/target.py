@@ -20,7 +20,7 @@ from signalroom_target_postgres.ahead import Aside
 from signalroom_target_postgres.batchfiles import BatchFile
 from signalroom_target_postgres.connection import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
-from signalroom_target_postgres.errors import ConnectionSettingsError, InputError
+from signalroom_target_postgres.errors import ConnectionSettingsError, DiskFullError, InputError
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import NOTHING, Message
 from signalroom_target_postgres.sink import PostgresSink
@@ -340,8 +340,10 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
                 for sink in self._sinks_active.values():
                     self.drain_one(sink)
                 raise
-        except BaseException:
+        except BaseException as error:
             self._release()
+            if isinstance(error, OSError) and DiskFullError.tells_of(error):
+                raise DiskFullError(error) from None
             raise
 
     def _release(self) -> None:

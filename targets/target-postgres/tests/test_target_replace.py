@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 
 import psycopg
 import pytest
-from warehouse import activate, record, schema, state
+from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.rejected import BadRecordError
 
@@ -113,6 +114,24 @@ class TestOverwrite:
         assert (
             "did not say that orders is complete: its 1 new records are not loaded" in caplog.text
         )
+
+    def test_a_full_disk_leaves_the_old_rows(self, filled, tmp_path):
+        """The new ones wait on this machine's disk until all are there."""
+        rows = [record(id=n, name="new") for n in range(1000)]
+        command = filled.command(tmp_path, **self.SETTINGS)
+        done = subprocess.run(
+            # Of 1,024 bytes.
+            ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *command],
+            input=lines(STREAM, *rows, state(at=1)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "This machine's disk is full (File too large)" in done.stderr
+        assert "set TMPDIR" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert contents(filled) == [(1, "old"), (2, "old")]
 
     def test_a_bad_record_leaves_the_old_rows(self, filled):
         with pytest.raises(BadRecordError):

@@ -1,0 +1,274 @@
+"""The six sources of the matrix: what is read of each, and how a vendor changes its mind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from signalroom_sandbox.gsheets import service_account
+from signalroom_sandbox.posthog import PERSONAL_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ZONE = "America/New_York"
+YESTERDAY = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
+START = YESTERDAY - timedelta(days=19)
+BOOK = "synthetic-offers"
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A tap, and the vendor that it reads.
+
+    Attributes:
+        tap: Its name.
+        vendor: The first part of the sandbox's paths.
+        schema: Where its tables are.
+        streams: What is read.
+        settings: Of the tap, by variable.
+        prepare: Makes the vendor have what is read.
+        restate: Changes what was read before, and adds to it.
+        expire: Lets what the tap signed in with be worth nothing; gives what makes it valid.
+        own_settings: Those that only a running sandbox knows.
+        dated: Whether the vendor's rows are dated from when it was made, as it is for each case.
+    """
+
+    tap: str
+    vendor: str
+    schema: str
+    streams: tuple[str, ...]
+    prepare: Callable
+    restate: Callable
+    expire: Callable
+    settings: dict[str, str] = field(default_factory=dict)
+    own_settings: Callable = lambda _: {}
+    dated: bool = False
+
+    def variables(self, sandbox):
+        """The tap's settings: those of every case, and its own."""
+        quick = {"MAX_TRIES": "3", "MAX_RETRY_WAIT": "0", "REQUEST_TIMEOUT": "2"}
+        given = quick | self.settings | self.own_settings(sandbox)
+        prefix = self.tap.upper().replace("-", "_")
+        return {f"{prefix}_{name}": value for name, value in given.items()}
+
+
+def day(chance, back=6):
+    """A day that every lookback reaches."""
+    return YESTERDAY - timedelta(days=chance.randrange(back))
+
+
+def unknown_key(control, vendor):
+    """The key is revoked, until somebody makes it valid again."""
+    control.fault("http_401", vendor=vendor, times=10**6)
+    return control.clear_faults
+
+
+# Everflow
+
+
+def prepare_everflow(control):
+    control.limits(per_second=10_000, burst=10_000)
+
+
+def restate_everflow(control, chance):
+    control.restate(day(chance), ZONE, percent=chance.randrange(50, 150))
+    control.restate(day(chance), ZONE, add_conversions=chance.randrange(1, 30))
+    control.restate(day(chance), ZONE, reject=chance.randrange(1, 5))
+
+
+# Google Sheets
+
+
+def cells(rows, cost=1):
+    return [["Offer ID", "Name", "Cost"], *([n, f"offer {n}", n * cost] for n in range(rows))]
+
+
+def prepare_gsheets(control):
+    control.gsheets.access(per_user=10**6)
+    tabs = [
+        {"gid": number, "title": f"Tab {number}", "cells": cells(400 + number)}
+        for number in range(8)
+    ]
+    control.gsheets.spreadsheet(id=BOOK, tabs=tabs)
+
+
+def restate_gsheets(control, chance):
+    for _ in range(3):
+        changed = cells(chance.randrange(300, 600), cost=chance.randrange(2, 9))
+        control.gsheets.edit(id=BOOK, gid=chance.randrange(8), cells=changed)
+
+
+def expire_gsheets(control):
+    control.gsheets.expire()
+    return lambda: None
+
+
+# Mautic
+
+
+def prepare_mautic(control):
+    control.mautic.make_contacts(count=600)
+
+
+def restate_mautic(control, chance):
+    mautic = control.mautic
+    known = sorted(mautic.ids(resource="leads"))
+    chosen = chance.sample(known[:300], 12)
+    mautic.edit(numbers=chosen[:6], firstname=f"Edited {chance.random()}")
+    mautic.delete(numbers=chosen[6:8])
+    mautic.merge(loser=chosen[8], winner=chosen[9])
+    mautic.add(count=chance.randrange(1, 20))
+    opened = {"is_read": 1, "open_count": 1, "date_read": mautic.now()}
+    mautic.set(table="email_stats", where={"id": 1 + chance.randrange(900)}, **opened)
+    mautic.change(resource="emails", identifier=1, subject=f"Changed {chance.random()}")
+
+
+def expire_mautic(control):
+    control.mautic.revoke()
+    return lambda: None
+
+
+# PostHog
+
+
+def prepare_posthog(control):
+    # None of the last minutes: what is read would be another by the next run.
+    control.posthog.clear_events()
+    first = datetime.now(UTC) - timedelta(days=20)
+    control.posthog.make_events(begin=first.date().isoformat(), days=19, count=4000, tied=200)
+
+
+def restate_posthog(control, chance):
+    # Late: of the last hours, which a lookback of a day reaches.
+    happened = datetime.now(UTC) - timedelta(minutes=chance.randrange(30, 20 * 60))
+    late = [
+        {"timestamp": (happened + timedelta(seconds=n)).isoformat(), "event": f"late {n}"}
+        for n in range(chance.randrange(1, 40))
+    ]
+    control.posthog.events(events=late)
+    (flag, other, *_) = control.posthog.listed(resource="feature_flags")
+    control.posthog.change(
+        resource="feature_flags", identifier=flag["id"], name=f"Changed {chance.random()}"
+    )
+    control.posthog.delete(resource="feature_flags", identifier=other["id"])
+
+
+def expire_posthog(control):
+    control.posthog.revoke(key=PERSONAL_KEY)
+    return lambda: control.posthog.key(key=PERSONAL_KEY)
+
+
+# RedTrack
+
+
+def prepare_redtrack(control):
+    control.redtrack.limits(per_window=100_000)
+    control.redtrack.switches(clamp=50)
+
+
+def restate_redtrack(control, chance):
+    changed = {"cost_percent": chance.randrange(50, 150), "payout_percent": chance.randrange(200)}
+    control.redtrack.restate(day=str(day(chance)), timezone=ZONE, **changed)
+    control.redtrack.decline(day=str(day(chance)), timezone=ZONE, count=chance.randrange(1, 5))
+
+
+# Sticky.io
+
+
+def prepare_s3(control):
+    control.s3.clear()
+    for number in range(20):
+        control.s3.export("orders-create", START + timedelta(days=number), 400)
+    control.s3.export("orders-update", YESTERDAY, 200)
+
+
+def restate_s3(control, chance):
+    # Overwritten with as many other rows or more: the rows of a longer version stay, as the tap's
+    # README says. And one that comes late.
+    seed = chance.randrange(10**6)
+    for _ in range(2):
+        overwritten = chance.choice(control.s3.objects("orders-create/"))["key"]
+        when = START + timedelta(days=chance.randrange(20))
+        control.s3.export("orders-create", when, 450, key=overwritten, seed=seed)
+    control.s3.export("orders-update", day(chance), 50)
+
+
+def expire_s3(control):
+    control.fault("expired_token", vendor="s3", times=10**6)
+    return control.clear_faults
+
+
+STICKY = {
+    "tap": "tap-sticky-s3",
+    "vendor": "s3",
+    "schema": "s3_exports",
+    "streams": ("orders_create", "orders_update"),
+    "prepare": prepare_s3,
+    "restate": restate_s3,
+    "expire": expire_s3,
+}
+BATCHES = {"BATCH_CONFIG": json.dumps({"encoding": {"format": "arrow"}, "storage": {}})}
+
+SOURCES = {
+    "everflow": Source(
+        tap="tap-everflow",
+        vendor="everflow",
+        schema="everflow",
+        streams=("daily_stats", "conversions", "offers", "affiliates"),
+        settings={"START_DATE": str(START)},
+        prepare=prepare_everflow,
+        restate=restate_everflow,
+        expire=lambda control: unknown_key(control, "everflow"),
+    ),
+    "gsheets": Source(
+        tap="tap-gsheets",
+        vendor="gsheets",
+        schema="google_sheets",
+        streams=(*(f"tab_{number}" for number in range(8)), "gsheets_sheets"),
+        settings={
+            "SPREADSHEETS": json.dumps([{"spreadsheet": BOOK}]),
+            "MAX_SHRINK_PERCENT": "90",
+        },
+        prepare=prepare_gsheets,
+        restate=restate_gsheets,
+        expire=expire_gsheets,
+        own_settings=lambda sandbox: {"CREDENTIALS_JSON": service_account(sandbox.gsheets_url)},
+    ),
+    "mautic": Source(
+        tap="tap-mautic",
+        vendor="mautic",
+        schema="mautic",
+        streams=("contacts", "contact_deletions", "email_stats", "emails", "lead_lists_leads"),
+        settings={"PAGE_SIZE": "30"},
+        dated=True,
+        prepare=prepare_mautic,
+        restate=restate_mautic,
+        expire=expire_mautic,
+    ),
+    "posthog": Source(
+        tap="tap-posthog",
+        vendor="posthog",
+        schema="posthog",
+        streams=("events", "feature_flags", "cohorts"),
+        settings={"START_DATE": str(START), "PAGE_SIZE": "100"},
+        prepare=prepare_posthog,
+        restate=restate_posthog,
+        expire=expire_posthog,
+    ),
+    "redtrack": Source(
+        tap="tap-redtrack",
+        vendor="redtrack",
+        schema="redtrack",
+        streams=("daily_spend", "conversions", "campaigns"),
+        settings={"START_DATE": str(START), "REQUESTS_PER_MINUTE": "60000"},
+        prepare=prepare_redtrack,
+        restate=restate_redtrack,
+        expire=lambda control: unknown_key(control, "redtrack"),
+    ),
+    "sticky-s3": Source(**STICKY),
+    "sticky-s3, in batches": Source(**STICKY, settings=BATCHES),
+}

@@ -1,0 +1,98 @@
+"""Taps and loader that start at once: forks of a process that has them imported.
+
+A run of a few seconds spends most of them importing. This takes that away and nothing else: each
+program is a process with an environment, a folder, pipes and signals of its own.
+
+    python zygote.py FD
+
+FD is a socket. Each message on it starts a program, and brings four descriptors: where to tell
+its process id and its exit code, and its standard input, output and error.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+
+import time_machine
+
+from signalroom_target_postgres.target import TargetPostgres
+from tap_everflow.tap import TapEverflow
+from tap_gsheets.tap import TapGsheets
+from tap_mautic.tap import TapMautic
+from tap_posthog.tap import TapPostHog
+from tap_redtrack.tap import TapRedTrack
+from tap_sticky_s3.tap import TapStickyS3
+
+TAPS = (TapEverflow, TapGsheets, TapMautic, TapPostHog, TapRedTrack, TapStickyS3)
+PROGRAMS = {tap.name: tap for tap in TAPS} | {TargetPostgres.package_name: TargetPostgres}
+_MESSAGE_BYTES = 1 << 17
+
+
+def serve(requests):
+    """Start what is asked for, until nobody asks any more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        message, descriptors, *_ = socket.recv_fds(requests, _MESSAGE_BYTES, 4)
+        if not message:
+            return
+        if os.fork() == 0:
+            requests.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            watch(json.loads(message), *descriptors)
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def watch(asked, told, *standard):
+    """Be the program, or the one who tells what becomes of it."""
+    program = os.fork()
+    if program == 0:
+        os.close(told)
+        become(asked, standard)
+        return
+    for descriptor in standard:
+        os.close(descriptor)
+    os.write(told, f"{program}\n".encode())
+    _, status = os.waitpid(program, 0)
+    os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def become(asked, standard):
+    """Be the program: what a shell and Python's start would have done, and its entry point."""
+    for number, descriptor in enumerate(standard):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    tempfile.tempdir = None
+    if asked["file_bytes"] is not None:
+        # Beyond it a write fails, as on a full disk.
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_bytes"], most))
+    if asked["clock"]:
+        timer = threading.Timer(asked["clock"]["after"], shift, (asked["clock"]["seconds"],))
+        timer.daemon = True
+        timer.start()
+    sys.argv = [asked["program"], *asked["arguments"]]
+    PROGRAMS[asked["program"]].cli()
+
+
+def shift(seconds):
+    """Let this process's clock be wrong from now on."""
+    now = dt.datetime.now(dt.UTC)
+    time_machine.travel(now + dt.timedelta(seconds=seconds), tick=True).start()
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
