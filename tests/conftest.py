@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from chaos.plan import SEEDS
 from chaos.report import Report
+from chaos.runs import Zygote
 from e2e import BIN, ROOT, clean_env, new_database, new_project, run
 
 from signalroom_target_postgres.embedded import EmbeddedPostgres
@@ -18,6 +19,13 @@ def pytest_configure(config):
     # In the process that hears of all tests, where `make chaos` was asked for.
     if SEEDS and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Report())
+
+
+@pytest.fixture(scope="session")
+def zygote():
+    """Starts taps and loader at once."""
+    with Zygote() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from random import Random
 
 import pytest
 from chaos import plan, stage
-from chaos.runs import Zygote
 from chaos.sources import SOURCES
 from chaos.troubles import TROUBLES
 from e2e import new_database
@@ -35,9 +34,8 @@ def server():
 
 
 @pytest.fixture(scope="session")
-def make_pipe(sandbox_server):
-    with Zygote() as zygote:
-        yield stage.pipes(zygote, sandbox_server, {})
+def make_pipe(zygote, sandbox_server):
+    return stage.pipes(zygote, sandbox_server, {})
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,16 @@ class Zygote:
             os.close(descriptor)
         return Program(asked["program"], ours)
 
+    def run(self, program, *arguments, folder, env):
+        """Run a program to its end; gives its exit code, and what it printed and logged."""
+        heard, said = os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        asked = {"program": program, "arguments": arguments, "folder": str(folder), "env": env}
+        started = self.start([nothing, said, os.dup(said)], **asked)
+        with os.fdopen(heard, errors="replace") as lines:
+            printed = lines.read()
+        return started.wait(), printed
+
 
 class Program:
     """A program that runs."""

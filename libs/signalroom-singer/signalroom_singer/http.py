@@ -313,7 +313,11 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         if isinstance(error, requests.Timeout):
             what = f"had no answer from {host} in {self.config['request_timeout']} s"
         elif isinstance(error, requests.exceptions.SSLError):
-            what = f"could not make a trusted connection to {host} ({_root(error)})"
+            what = (
+                f"could not make a trusted connection to {host} ({_root(error)}). If its "
+                "certificate is of an authority of your own, set the environment variable "
+                "REQUESTS_CA_BUNDLE to that authority's file"
+            )
         elif isinstance(error, requests.exceptions.ConnectionError):
             what = f"could not reach {host} ({_root(error)})"
         else:

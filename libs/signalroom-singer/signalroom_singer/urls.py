@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from singer_sdk.exceptions import ConfigValidationError
 
 
-def base_url(url: str, *, setting: str, allow_http: bool = False) -> str:
+def base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:
     """Check a configured base URL.
 
     Args:
         url: As configured; the scheme may be left out (``https`` is meant).
         setting: The name of the setting, for messages.
-        allow_http: Accept plain HTTP to any host, where the user asked for it.
+        allow_http: Accept plain HTTP to any host; none where the tap has no such setting.
 
     Returns:
         The URL without a trailing slash.
@@ -34,6 +34,8 @@ def base_url(url: str, *, setting: str, allow_http: bool = False) -> str:
         problem = "must be a plain address: no user, password, query or fragment"
     elif parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
         problem = "would send your credentials unencrypted. Write it with https://"
+        if allow_http is not None:
+            problem += "; or set allow_http, where all machines between are your own"
     else:
         return text
     shown = f"{parts.scheme}://{parts.hostname or ''}"

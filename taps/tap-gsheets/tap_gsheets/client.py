@@ -195,7 +195,7 @@ class SheetsClient:
                     raise TapError(msg) from None
                 problem = "no access token yet"
             except (requests.RequestException, TransportError) as error:
-                problem = type(error).__name__
+                problem = _unanswered(error)
             if tried < self._tries:
                 self._logger.warning(
                     "Spreadsheet %s: %s; trying again in %.0f s", spreadsheet_id, problem, wait
@@ -229,6 +229,16 @@ class SheetsClient:
         else:
             advice = "Check the spreadsheet's id, and the credentials."
         return kind(f"Spreadsheet {spreadsheet_id}: HTTP {status}: {redact(said)[:300]} {advice}")
+
+
+def _unanswered(error: Exception) -> str:
+    if "CERTIFICATE" in str(error):
+        msg = (
+            "Google's address has no certificate that this machine trusts. If a proxy of your own "
+            "is between, set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
+        )
+        raise TapError(msg) from None
+    return type(error).__name__
 
 
 def _json(response: requests.Response) -> Any:

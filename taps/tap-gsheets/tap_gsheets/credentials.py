@@ -7,11 +7,13 @@ import binascii
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.credentials import Credentials as PersonCredentials
 from google.oauth2.service_account import Credentials
+from typing_extensions import override
 
 from signalroom_singer import TapError, base_url, protect
 
@@ -33,6 +35,45 @@ class _ServiceAccount(Credentials):  # type: ignore[misc, unused-ignore]
     # That matters to accounts with regional boundaries alone, and would outlive the session.
     def _is_regional_access_boundary_lookup_required(self) -> bool:
         return False
+
+
+class RedirectedError(TapError):
+    """Google's address leads elsewhere.
+
+    Args:
+        host: That was asked.
+        target: The address that it names.
+    """
+
+    def __init__(self, host: str, target: str) -> None:
+        to = urlsplit(target)
+        super().__init__(
+            f"{host} redirected to {to.scheme}://{to.netloc}. Redirects are not followed, they "
+            "would take your credentials along. Check the addresses in the settings (and token_uri "
+            "in the key's file), and what proxy is between."
+        )
+
+
+class _Straight(requests.Session):
+    """Goes where it is sent: assertions, tokens and keys are for that address alone."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        if target := super().get_redirect_target(resp):
+            raise RedirectedError(urlsplit(resp.url).netloc, target)
+
+
+class _Session(_Straight, AuthorizedSession):  # type: ignore[misc, unused-ignore]
+    """Signs requests with tokens that it fetches by a session of their own."""
+
+    def __init__(self, credentials: Any) -> None:
+        self._tokens = _Straight()
+        super().__init__(credentials, auth_request=Request(self._tokens))  # type: ignore[no-untyped-call]
+
+    @override
+    def close(self) -> None:
+        self._tokens.close()
+        super().close()  # type: ignore[no-untyped-call]
 
 
 def read_key(text: str) -> dict[str, Any]:
@@ -97,8 +138,7 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
     except ValueError as error:
         msg = f"The service account's key cannot be used: {error}. Download a new key file."
         raise TapError(msg) from None
-    session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
-    return session, config.get("subject") or credentials.service_account_email
+    return _Session(credentials), config.get("subject") or credentials.service_account_email
 
 
 def _without_key(
@@ -117,11 +157,11 @@ def _without_key(
             client_secret=config["oauth_client_secret"],
             scopes=scopes,
         )
-        return AuthorizedSession(person), "the person who signed in"  # type: ignore[no-untyped-call]
+        return _Session(person), "the person who signed in"
     if not config.get("api_key"):
         msg = f"Set one of {', '.join(WAYS)}."
         raise TapError(msg)
-    session = requests.Session()
+    session = _Straight()
     # In a header, as URLs end up in logs.
     session.headers["X-Goog-Api-Key"] = config["api_key"]
     return session, None

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import exponential_wait
+from signalroom_singer import TapError, base_url, exponential_wait
 from tap_sticky_s3.credentials import session_of
 from tap_sticky_s3.refusals import explained
 
@@ -72,6 +73,9 @@ class Bucket:
         self._logger = logger
         self._tries: int = config["max_tries"]
         self._longest_wait: float = config["max_retry_wait"]
+        self._endpoint = config.get("endpoint_url") and base_url(
+            config["endpoint_url"], setting="endpoint_url", allow_http=config["allow_http"]
+        )
         self._extra = {
             name: value
             for name, value in (
@@ -83,7 +87,7 @@ class Bucket:
 
     @cached_property
     def _client(self) -> Any:
-        endpoint = self._config.get("endpoint_url")
+        endpoint = self._endpoint
         style = self._config.get("addressing_style") or ("path" if endpoint else "auto")
         only_if_asked = {
             # Newer checksums are more than R2, MinIO and others understand.
@@ -92,7 +96,7 @@ class Bucket:
         }
         timeout = self._config["request_timeout"]
         session = session_of(self._config)
-        return session.client(
+        client = session.client(
             "s3",
             endpoint_url=endpoint,
             config=Config(
@@ -105,6 +109,8 @@ class Bucket:
                 **(only_if_asked if endpoint else {}),
             ),
         )
+        client.meta.events.register("response-received.s3", _refuse_redirect)
+        return client
 
     def close(self) -> None:
         """Close the connections."""
@@ -255,6 +261,26 @@ class Bucket:
         time.sleep(seconds)
 
 
+def _refuse_redirect(
+    response_dict: Mapping[str, Any] | None = None,
+    parsed_response: Mapping[str, Any] | None = None,
+    **_: object,
+) -> None:
+    """Stop at what leads elsewhere, other than S3 itself to the region that a bucket is in.
+
+    botocore would ask the same address for that region, is led elsewhere again, and so on.
+    """
+    headers = response_dict["headers"] if response_dict else {}
+    code = ((parsed_response or {}).get("Error") or {}).get("Code", "")
+    if "location" in headers and not code.endswith("Redirect") and _REGION not in headers:
+        target = urlsplit(headers["location"])
+        msg = (
+            f"S3 was asked, and the request was redirected to {target.scheme}://{target.netloc}: "
+            "that is no S3. Check `endpoint_url`, and what proxy is between."
+        )
+        raise TapError(msg)
+
+
 def _object(key: str, found: Mapping[str, Any], size: int) -> S3Object:
     return S3Object(key, _etag(found), size, found["LastModified"].astimezone(UTC))
 
@@ -263,6 +289,7 @@ def _etag(found: Mapping[str, Any]) -> str:
     return str(found["ETag"]).strip('"')
 
 
+_REGION = "x-amz-bucket-region"
 #: What each answer says, even if there is nothing to read.
 _TOLD = {
     "get_object": {"ETag", "ContentLength"},

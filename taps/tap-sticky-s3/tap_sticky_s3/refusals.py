@@ -72,6 +72,12 @@ def explained(
         advice = f"there is no profile {config.get('aws_profile')!r}: see `aws configure list`."
     elif isinstance(error, boto_errors.NoRegionError):
         advice = "the region is not known: set `region`."
+    elif isinstance(error, boto_errors.SSLError):
+        where = config.get("endpoint_url") or "S3"
+        advice = (
+            f"{where} has no certificate that this machine trusts. If it is of an authority of "
+            "your own, set the environment variable AWS_CA_BUNDLE to that authority's file."
+        )
     elif isinstance(error, (boto_errors.ConnectionError, boto_errors.HTTPClientError)):
         where = config.get("endpoint_url") or "S3"
         advice = f"{where} does not answer ({type(error).__name__})"

@@ -292,7 +292,14 @@ class TapStickyS3(SignalRoomTap):
             th.StringType,
             title="Endpoint",
             description="The address of an S3-compatible store, such as MinIO or R2.",
-            examples=["http://127.0.0.1:9000"],
+            examples=["https://minio.example.com"],
+        ),
+        th.Property(
+            "allow_http",
+            th.BooleanType,
+            default=False,
+            title="Allow plain HTTP",
+            description="Read files unencrypted from a store of your own without TLS.",
         ),
         th.Property(
             "addressing_style",

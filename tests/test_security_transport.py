@@ -1,0 +1,167 @@
+"""Credentials go to the vendor alone: over TLS that is checked, and never on to another host."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from chaos.sources import SOURCES
+from chaos.zygote import TAPS
+from e2e import clean_env
+
+from signalroom_sandbox.gsheets import service_account
+from signalroom_singer import base_url
+
+pytestmark = pytest.mark.e2e
+
+BY_NAME = {tap.name: tap for tap in TAPS}
+#: The settings that are addresses, of all taps.
+ADDRESSES = [
+    (tap.name, name)
+    for tap in TAPS
+    for name in tap.config_jsonschema["properties"]
+    if re.search("url|uri", name)
+]
+#: What lets a tap trust a certificate that is not in the system's store.
+OWN_CERTIFICATE = {"tap-sticky-s3": "AWS_CA_BUNDLE"}
+ELSEWHERE = (
+    "http://example.com",
+    "http://127.0.0.1.example.com",
+    "http://localhost.example.com",
+    "http://10.0.0.1:9000",
+    "http://169.254.169.254",
+    "http://0.0.0.0",
+)
+NO_ADDRESSES = (
+    "http://localhost@example.com",
+    "http://127.0.0.1\\@example.com",
+    "ftp://127.0.0.1",
+    "file:///etc/passwd",
+    "http://",
+)
+
+
+@pytest.fixture
+def settings(sandbox, tmp_path):
+    """The environment of a tap that reads the sandbox, with no patience; some settings others."""
+
+    def of(tap, **changes):
+        prefix = tap.upper().replace("-", "_")
+        given = {"MAX_TRIES": "1", "MAX_RETRY_WAIT": "0", "START_DATE": "2025-01-01"}
+        if tap == "tap-gsheets":
+            given["CREDENTIALS_JSON"] = service_account(sandbox.gsheets_url)
+        given |= {name.upper(): value for name, value in changes.items()}
+        named = {f"{prefix}_{name}": value for name, value in given.items()}
+        return clean_env() | sandbox.dotenv | named | {"TMPDIR": str(tmp_path)}
+
+    return of
+
+
+@pytest.fixture
+def run(zygote, tmp_path):
+    """Run a tap; gives its exit code, and what it printed and logged."""
+
+    def to_its_end(tap, env):
+        return zygote.run(tap, "--config=ENV", folder=tmp_path, env=env)
+
+    return to_its_end
+
+
+@contextmanager
+def stranger():
+    """A server to which nobody should come; gives its address, and what it was asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.path, dict(self.headers)))
+            self.send_response(200)
+            self.end_headers()
+
+        do_POST = do_HEAD = do_GET  # noqa: N815 - as the server looks for it
+
+        def log_message(self, *_):
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    # By another name than the sandbox's.
+    yield f"http://localhost:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def addresses_of(tap, url):
+    return {name: url for owner, name in ADDRESSES if owner == tap}
+
+
+def test_all_taps_are_here():
+    assert {tap for tap, _ in ADDRESSES} == {source.tap for source in SOURCES.values()}
+
+
+@pytest.mark.parametrize(("tap", "setting"), ADDRESSES)
+def test_plain_http_is_for_this_machine_alone(run, settings, tap, setting):
+    if tap == "tap-gsheets" and setting == "oauth_token_uri":
+        signing_in = {"oauth_client_id": "a", "oauth_client_secret": "b", "credentials_json": ""}
+    else:
+        signing_in = {}
+    env = settings(tap, **signing_in, oauth_refresh_token="c", **{setting: ELSEWHERE[0]})
+    code, said = run(tap, env)
+    assert code != 0
+    assert f"Setting {setting} (http://example.com) would send your credentials unencrypted" in said
+
+
+@pytest.mark.parametrize("url", (*ELSEWHERE, *NO_ADDRESSES))
+def test_what_is_no_loopback_address_is_not_taken_for_one(url):
+    with pytest.raises(Exception, match="unencrypted" if url in ELSEWHERE else "Setting api_url"):
+        base_url(url, setting="api_url")
+
+
+@pytest.mark.parametrize("tap", BY_NAME)
+@pytest.mark.parametrize("trusted", (False, True))
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    run, settings, https_server, tap, trusted
+):
+    url, certificate = https_server({})
+    env = settings(tap, **addresses_of(tap, url))
+    if tap == "tap-gsheets":
+        key = json.loads(env["TAP_GSHEETS_CREDENTIALS_JSON"]) | {"token_uri": f"{url}/token"}
+        env["TAP_GSHEETS_CREDENTIALS_JSON"] = json.dumps(key)
+    if trusted:
+        env[OWN_CERTIFICATE.get(tap, "REQUESTS_CA_BUNDLE")] = str(certificate)
+    code, said = run(tap, env | {"NO_PROXY": "localhost"})
+    # It answers, but not as the vendor does.
+    assert code != 0
+    assert ("certificate" in said) is not trusted
+    if not trusted:
+        assert re.search(r"_CA_BUNDLE|ca_bundle", said), said[-2000:]
+
+
+@pytest.mark.parametrize("tap", BY_NAME)
+def test_no_redirect_is_followed(run, settings, sandbox, tap):
+    vendor = next(source.vendor for source in SOURCES.values() if source.tap == tap)
+    with stranger() as (elsewhere, asked):
+        sandbox.control.fault("redirect", vendor=vendor, times=99, location=elsewhere)
+        code, said = run(tap, settings(tap))
+    assert code != 0
+    assert asked == []
+    assert re.search(r"(redirected|answered 302,) to http://localhost:\d+", said), said[-2000:]
+
+
+@pytest.mark.parametrize("tap", ("tap-gsheets", "tap-mautic"))
+def test_no_redirect_is_followed_once_it_has_signed_in(run, settings, sandbox, tap):
+    vendor = next(source.vendor for source in SOURCES.values() if source.tap == tap)
+    with stranger() as (elsewhere, asked):
+        sandbox.control.fault(
+            "redirect", vendor=vendor, match="^(?!.*token)", times=99, location=elsewhere
+        )
+        code, said = run(tap, settings(tap))
+    assert code != 0
+    assert asked == []
+    assert re.search(r"(redirected|answered 302,) to http://localhost:\d+", said), said[-2000:]
