@@ -13,14 +13,13 @@ from tap_mautic.streams.entities import (
     CompanyFields,
     ContactFields,
     Emails,
-    FormResults,
-    Forms,
     Pages,
     Segments,
     Stages,
     Tags,
     Users,
 )
+from tap_mautic.streams.forms import FormResults, Forms
 from tap_mautic.streams.stats import (
     AssetDownloads,
     CampaignLeadEventLog,

@@ -8,9 +8,9 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import RefusedError
+from tap_mautic.entities import EntityStream
 from tap_mautic.fields import Fields
 from tap_mautic.queries import Is, moment, order
-from tap_mautic.streams.entities import EntityStream
 from tap_mautic.sweeps import SweptStream
 
 if TYPE_CHECKING:

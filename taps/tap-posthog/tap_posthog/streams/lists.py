@@ -2,123 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import TapError
 from tap_posthog.client import PROJECT_ID, PostHogStream, project_of
+from tap_posthog.listing import ChangedWhileReadError, ListStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from singer_sdk.helpers.types import Context, Record
 
-_PAGE = 100
-_ATTEMPTS = 4
-
 _OBJECT = th.ObjectType(additional_properties=True)
 # One jsonb, not an array of them: what is in it may be anything.
 _LIST = th.CustomType({"type": ["array", "null"]})
 _CREATED = (th.Property("created_at", th.DateTimeType), th.Property("created_by", _OBJECT))
-
-
-class ChangedWhileReadError(Exception):
-    """Rows moved between two pages: some may be missing."""
-
-
-class ListStream(PostHogStream):
-    """A list, whole each time: what is deleted at PostHog only shows by not being there.
-
-    Pages overlap by a row, so that a list that changes between two pages is seen to, and read
-    again. ``next`` is not followed: behind a proxy it leads elsewhere.
-    """
-
-    #: What is asked, one after the other.
-    passes: ClassVar[tuple[Mapping[str, str], ...]] = ({},)
-    # Nothing is kept of any project.
-    state_partitioning_keys = ()
-
-    def questions(self, project: int) -> Iterator[Mapping[str, str]]:  # noqa: ARG002
-        """What to ask, one after the other; each answer is a list of its own."""
-        yield from self.passes
-
-    @override
-    def read_project(self, context: Context | None) -> Iterator[Record]:
-        project = project_of(context)
-        for question in self.questions(project):
-            for record in self._whole(project, question):
-                yield {**record, **self.added(question)}
-
-    def added(self, question: Mapping[str, str]) -> Record:  # noqa: ARG002
-        """What a record does not tell of itself."""
-        return {}
-
-    def _whole(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
-        for attempt in range(_ATTEMPTS):
-            try:
-                yield from self._pages(project, question)
-            except ChangedWhileReadError:
-                self.logger.info("The list changed while it was read (%d): again", attempt + 1)
-            else:
-                return
-        msg = (
-            f"{self.name}: the list was another each of the {_ATTEMPTS} times that it was read, so "
-            "rows could be missing; the table is as it was. Run it again when nobody changes it."
-        )
-        raise TapError(msg)
-
-    def _pages(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
-        path = self.path.format(project_id=project)
-        offset, last, count, given = 0, None, None, 0
-        while True:
-            answer = self.get(path, {**question, "limit": _PAGE, "offset": offset})
-            rows = self.results(answer)
-            told = answer.get("count") if isinstance(answer, dict) else None
-            keys = [self._key(row) for row in rows]
-            if last is not None:
-                # New rows may have pushed it down; what follows it was not read yet.
-                if last not in keys or told != count:
-                    raise ChangedWhileReadError
-                rows = rows[keys.index(last) + 1 :]
-            yield from rows
-            given += len(rows)
-            if not rows or not _has_more(answer, len(keys)):
-                if told is not None and given < told:
-                    raise ChangedWhileReadError
-                return
-            # Of rows that were given, not asked for: the size may be clamped.
-            offset += len(keys) - 1
-            last, count = keys[-1], told
-
-    def results(self, answer: Any) -> list[Record]:
-        """The rows of an answer.
-
-        Args:
-            answer: In an envelope, or bare.
-
-        Raises:
-            TapError: If there are none in it.
-        """
-        rows = answer.get("results") if isinstance(answer, dict) else answer
-        if not isinstance(rows, list):
-            msg = f"{self.name}: PostHog answered without results; nothing was loaded"
-            raise TapError(msg)
-        return rows
-
-    def _key(self, row: Record) -> tuple[Any, ...]:
-        return tuple(row.get(name) for name in self.record_keys)
-
-
-def _has_more(answer: Any, count: int) -> bool:
-    """Whether there may be more pages; where PostHog does not say, a full one may be followed."""
-    if isinstance(answer, dict) and "next" in answer:
-        return bool(answer["next"])
-    if isinstance(answer, dict) and "has_next" in answer:
-        return bool(answer["has_next"])
-    return isinstance(answer, dict) and count >= _PAGE
 
 
 class FeatureFlags(ListStream):
