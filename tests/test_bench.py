@@ -25,3 +25,15 @@ def test_a_benchmark_runs(name):
     assert re.search(
         "plain COPY|stock target|6 files|queries a minute|the pages alone", done.stdout
     )
+
+
+def test_the_large_one_runs_small():
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench/large.py", "--quick", "events"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_env(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5,000 events" in done.stdout
