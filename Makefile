@@ -86,6 +86,10 @@ bench: $(SETUP) ## The benchmarks: a table, and bench/results.json
 bench-large: $(SETUP) ## 10 million rows through S3, 5 million events through PostHog: 25 minutes, 34 GB (ARGS=--share=10)
 	@$(RUN)python bench/large.py $(ARGS)
 
+.PHONY: bench-clients
+bench-clients: $(SETUP) ## 50 clients x 6 taps for two hours of schedules, with shared state (ARGS=--quick: 3 clients)
+	@$(RUN)python bench/clients.py $(ARGS)
+
 .PHONY: sandbox
 sandbox: $(SETUP) ## The vendor stand-ins in the foreground, with the .env to use them
 	@$(RUN)signalroom-sandbox $(ARGS)

@@ -12,11 +12,10 @@ writes.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -24,13 +23,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import psutil
-from files import PREFIX, store
 from files import check as check_rows
+from files import store
 from loader import OURS, SCHEMA, new_database
 from measure import BIN, HERE, MEMORY, piped_each
 from vendors import catalog, sandbox
-
-from signalroom_sandbox.sticky_s3.exports import export, key_of
 
 GROWTH, BUDGET = 10, 11
 QUICK = 1_000  # times less, for a smoke test
@@ -39,8 +36,6 @@ FILES, ROWS = 500, 20_000
 #: The same of small files, of which each is an entry in the state.
 MANY, FEW_ROWS = 10_000, 100
 EVENTS, EVENTS_A_DAY, TIED = 5_000_000, 50_000, 0.05
-#: Files with contents of their own; the others repeat them, under names of their own.
-CONTENTS = 10
 FIRST = date(2024, 1, 1)
 #: What a row or an event needs on disk: at the vendor, in tables on the way, and in the table.
 ROW_BYTES, EVENT_BYTES = 3_500, 3_000
@@ -110,27 +105,14 @@ class Job:
         return max(1, number // self.share)
 
 
-def sums_of(body: bytes) -> list[int]:
-    """What the check of the rows says of one file: rows, revenue, and lengths of texts."""
-    rows = [*csv.DictReader(io.StringIO(body.decode(), newline=""))]
-    return [
-        len(rows),
-        sum(int(row["total_amount"]) for row in rows),
-        sum(len(row["Click ID"]) + len(row["decline_reason"]) for row in rows),
-    ]
-
-
 def load_files(job: Job, files: int, rows: int) -> Load:
     """Load so many files of so many rows."""
-    bodies = [export(PREFIX, FIRST + timedelta(days=one), rows) for one in range(CONTENTS)]
-    sums = [sums_of(body) for body in bodies]
-    expected = [0, 0, 0]
     with store() as bucket, new_database() as database:
-        for number in range(files):
-            key = f"{key_of(PREFIX, FIRST + timedelta(days=number % 1_000))[:-4]}-{number:05}.csv"
-            which = number % CONTENTS
-            bucket.client.put_object(Bucket=bucket.name, Key=key, Body=bodies[which])
-            expected = [one + more for one, more in zip(expected, sums[which], strict=True)]
+        command = [sys.executable, HERE / "fill.py", bucket.endpoint, bucket.name]
+        filled = subprocess.run(
+            [*command, str(files), str(rows)], stdout=subprocess.PIPE, check=True
+        )
+        expected = json.loads(filled.stdout)
         seconds, peaks, vendor = load(bucket.tap(job.folder), database, job)
         check_rows(database, dict(zip(("count", "revenue", "clicks"), expected, strict=True)))
         distinct = f"SELECT count(DISTINCT _file_name) FROM {SCHEMA}.orders_create"
