@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from decimal import Decimal
+from importlib.metadata import version
 
 import pytest
+import yaml
 from e2e import ROOT, clean_env, run
 
 import compat_postgres
 import compat_pythons
-from compat_targets import differences, same
+from compat_targets import OTHERS, differences, same
 
 
 @pytest.mark.parametrize(
@@ -91,3 +94,21 @@ def test_what_cannot_be_tried_is_told_and_is_no_success(
     told = capsys.readouterr().out
     assert "NOT TRIED" in told
     assert advice in told
+
+
+def test_the_page_ci_and_the_commands_name_the_same_versions():
+    page = (ROOT / "docs/compatibility.md").read_text()
+    with (ROOT / ".github/workflows/ci.yml").open() as file:
+        matrix = yaml.safe_load(file)["jobs"]["test"]["strategy"]["matrix"]["python"]
+    pythons, servers, targets = (
+        re.findall(r"^\| `?([\w.-]+)`? ?([\d.]*) \|", part, re.MULTILINE)[1:]
+        for part in page.split("\n## ")[1:]
+    )
+    assert [name for name, _ in pythons] == [*compat_pythons.SUPPORTED] == matrix
+    tried = [pinned.rpartition(".0-")[0] for pinned in compat_postgres.PINNED.values()]
+    assert [name for name, _ in servers] == tried
+    for name, named in targets:
+        commands = " ".join(part for other in OTHERS.values() for part in other.command)
+        stock = name == "meltanolabs-target-postgres"
+        assert version(name) == named if stock else re.search(f"{name}(@|==){named}", commands)
+    assert len(targets) == len(OTHERS)
