@@ -44,6 +44,18 @@ chaos: $(SETUP) ## Over 1,000 runs that are killed, cut off or lied to, into doc
 	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py
 	@SIGNALROOM_CHAOS=$(or $(SEEDS),4) SIGNALROOM_CHAOS_SEED=$(or $(FIRST),0) $(RUN)pytest tests/test_chaos.py $(ARGS)
 
+.PHONY: compat
+compat: $(SETUP) ## The tests on Python 3.11 to 3.13, those that are installed: ARGS="--versions 3.13 -- libs"
+	@$(RUN)python scripts/compat_pythons.py $(ARGS)
+
+.PHONY: compat-postgres
+compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18, those that can be had: ARGS="--versions 14 15"
+	@$(RUN)python scripts/compat_postgres.py $(ARGS)
+
+.PHONY: compat-targets
+compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock target: the same rows
+	@$(RUN)python scripts/compat_targets.py $(ARGS)
+
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB
 	@$(UV) sync --locked --quiet --group clickhouse
@@ -70,6 +82,14 @@ docs: $(SETUP) ## The documentation as a site, in .site (ARGS=serve: served whil
 .PHONY: bench
 bench: $(SETUP) ## The benchmarks: a table, and bench/results.json
 	@$(RUN)python bench/run.py $(ARGS)
+
+.PHONY: bench-large
+bench-large: $(SETUP) ## 10 million rows through S3, 5 million events through PostHog: 25 minutes, 34 GB (ARGS=--share=10)
+	@$(RUN)python bench/large.py $(ARGS)
+
+.PHONY: bench-clients
+bench-clients: $(SETUP) ## 50 clients x 6 taps for two hours of schedules, with shared state (ARGS=--quick: 3 clients)
+	@$(RUN)python bench/clients.py $(ARGS)
 
 .PHONY: sandbox
 sandbox: $(SETUP) ## The vendor stand-ins in the foreground, with the .env to use them

@@ -91,16 +91,19 @@ def store():
     ) as process:
         host, port = process.stdout.readline().split()
         endpoint = f"http://{host}:{port}"
-        config = Config(s3={"addressing_style": "path"})
-        client = boto3.client(
-            "s3", endpoint_url=endpoint, region_name="us-east-1", config=config, **KEYS
-        )
+        client = client_of(endpoint)
         client.create_bucket(Bucket="exports")
         try:
             yield Store(endpoint, "exports", client)
         finally:
             client.close()
             process.kill()
+
+
+def client_of(endpoint: str):
+    """A client of the server."""
+    config = Config(s3={"addressing_style": "path"})
+    return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=config, **KEYS)
 
 
 @cache

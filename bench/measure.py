@@ -40,6 +40,12 @@ def timed(command, env=None, stdin=None) -> tuple[float, float]:
 
 def piped(commands, env=None, stdin=None) -> tuple[float, float]:
     """Run commands, each into the next; gives seconds, and the most memory one held in MB."""
+    seconds, peaks = piped_each(commands, env, stdin)
+    return seconds, max(peaks)
+
+
+def piped_each(commands, env=None, stdin=None) -> tuple[float, list[float]]:
+    """The same; gives seconds, and the most memory that each held in MB."""
     with ExitStack() as stack:
         complaints = stack.enter_context(tempfile.TemporaryFile())
         source = stack.enter_context(Path(stdin or os.devnull).open("rb"))
@@ -58,19 +64,19 @@ def piped(commands, env=None, stdin=None) -> tuple[float, float]:
             source.close()
             source = process.stdout
             running.append(process)
-        codes, peak = [], 0
+        codes, peaks = [], []
         for process in reversed(running):
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             codes.insert(0, process.returncode)
-            peak = max(peak, usage.ru_maxrss)
+            peaks.insert(0, usage.ru_maxrss / 1024)
         seconds = time.monotonic() - began
         for command, code in zip(commands, codes, strict=True):
             if code:
                 complaints.seek(0)
                 said = complaints.read().decode(errors="replace")[-2_000:]
                 sys.exit(f"{said}\n{' '.join(map(str, command))} failed ({code})")
-    return seconds, peak / 1024
+    return seconds, peaks
 
 
 def result(name, ours, peer, peak, *, budget):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from signalroom_sandbox.posthog import (
     SCOPED_KEY,
     SECOND_PROJECT,
 )
+from signalroom_sandbox.posthog.world import World
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
 YESTERDAY = TODAY - timedelta(days=1)
@@ -184,6 +186,14 @@ class TestQueries:
         assert (stale["results"], stale["is_cached"]) == ([], True)
         assert len(rows(query(text))) == 1
 
+    def test_the_cache_is_of_the_last_answers_alone(self, query, posthog):
+        posthog.make_events(begin="2025-01-01T00:00:00", days=1, count=50_000)
+        text = "SELECT uuid FROM events WHERE timestamp < '2025-02-01' LIMIT {limit}"
+        for limit in (50_000, 49_999, 49_998):
+            query(text, limit=limit)
+        cached = [query(text, refresh="blocking", limit=limit) for limit in (49_998, 50_000)]
+        assert [answer.json()["is_cached"] for answer in cached] == [True, False]
+
     def test_what_is_not_visible_yet(self, query, posthog, sandbox):
         soon = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
         posthog.events(events=[{"timestamp": "2025-01-01T03:00:00Z", "visible_at": soon}])
@@ -333,6 +343,35 @@ class TestControl:
         found = rows(query(text, a=str(YESTERDAY), b=str(TODAY)))
         assert total["count"] == total["distinct"] == len(found)
         assert posthog.uuids(start=str(YESTERDAY), end=str(TODAY)) == sorted(u for (u,) in found)
+
+    def test_sums_are_of_the_events_that_are_read(self, posthog, query):
+        posthog.make_events(begin="2025-01-01T00:00:00", days=2, count=1_000)
+        read = rows(
+            query(
+                "SELECT uuid, timestamp, properties FROM events WHERE"
+                " timestamp < '2025-01-02' LIMIT 5000"
+            )
+        )
+        moments = [datetime.fromisoformat(moment) for _, moment, _ in read]
+        properties = [json.loads(text) for _, _, text in read]
+        assert posthog.sums(start="2025-01-01", end="2025-01-02") == [
+            500,
+            sum(int(one[:8], 16) for one, _, _ in read),
+            sum(int(one[-8:], 16) for one, _, _ in read),
+            sum(
+                (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+                for at in moments
+            ),
+            sum(one["order_id"] for one in properties),
+            sum(round(one["revenue"] * 100) for one in properties),
+        ]
+
+    def test_a_million_events_need_little_memory(self):
+        world = World(seed=1, scale=0.01)
+        world.make(PROJECT, datetime(2025, 1, 1), days=20, count=1_000_000)
+        assert world.query("select count(*) from events")[2][0][0] > 1_000_000
+        held = world.query("select sum(memory_usage_bytes) from duckdb_memory()")[2][0][0]
+        assert held < 64 << 20
 
     def test_tied_events(self, posthog, query):
         posthog.make_events(begin="2025-01-01", days=20, count=12_000, tied=10_000)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     _Answer = Callable[[Request, Key, int], Awaitable[Response]]
 
 _TYPES = {"TIMESTAMP": "DateTime64(6, '{zone}')", "VARCHAR": "String", "BIGINT": "Int64"}
+#: So many rows of the last answers are kept: asked again, they are the same.
+_CACHED_ROWS = 100_000
 _NO_LIMIT_KINDS = {"force_blocking", "force_async"}
 
 
@@ -198,13 +200,21 @@ class PostHog:
             read = len(answer["results"]) * 500
         finally:
             headers = limits.end_query(read)
-        self._cache[asked] = answer
+        self._remember(asked, answer)
         if self.switches.answered_later > 0:
             self.switches.answered_later -= 1
             identifier = str(uuid.uuid4())
             self._later[identifier] = (self.switches.polls, answer)
             return _json({"query_status": _status(identifier, complete=False)}, 202, headers)
         return _json(answer, headers=headers)
+
+    def _remember(self, asked: str, answer: dict[str, Any]) -> None:
+        """Keep an answer, and of those before only as many as are no burden."""
+        self._cache.pop(asked, None)
+        self._cache[asked] = answer
+        rows = sum(len(one["results"]) for one in self._cache.values())
+        while rows > _CACHED_ROWS and len(self._cache) > 1:
+            rows -= len(self._cache.pop(next(iter(self._cache)))["results"])
 
     async def _later_result(self, request: Request, _: Key, __: int) -> Response:
         identifier = request.path_params["query"]

@@ -58,7 +58,7 @@ class Actions:
     def clear_events(self, project: int = PROJECT) -> None:
         """Let none have happened."""
         self._posthog.changed = True
-        self._posthog.world.query("delete from events where team_id = ?", [project])
+        self._posthog.world.clear(project)
 
     def make_events(self, begin: str, days: int, count: int, tied: int = 0) -> None:
         """Let many happen, from a day on, some of them in the same moments."""
@@ -95,6 +95,25 @@ class Actions:
         )
         ((count, distinct, digest),) = rows
         return {"count": count, "distinct": distinct, "digest": digest}
+
+    def sums(self, start: str, end: str, project: int = PROJECT) -> list[int]:
+        """What a table of all events from a moment on, before another, must come to.
+
+        Count, then sums: of the first and the last eight digits of the uuids, of the moments'
+        microseconds, and of the properties' order ids and cents. In little memory, however many
+        they are.
+        """
+        _, _, rows = self._posthog.world.query(
+            """
+            select count(*), sum(('0x' || uuid[:8])::bigint), sum(('0x' || uuid[-8:])::bigint),
+                sum(epoch_us("timestamp")), sum((properties->>'order_id')::bigint),
+                sum(round((properties->>'revenue')::double * 100)::bigint)
+            from events where team_id = ? and visible_at <= ? and "timestamp" >= ?
+                and "timestamp" < ?
+            """,
+            [project, self._posthog.world.now(), start, end],
+        )
+        return [int(value or 0) for value in rows[0]]
 
     def uuids(self, start: str, end: str, project: int = PROJECT) -> list[str]:
         """The events from a moment on, before another, that can be seen by now."""

@@ -26,13 +26,14 @@ _NAMES = (
 )
 
 _TABLES = """
-    create table events (
+    create table single_events (
         team_id integer, uuid varchar, event varchar, properties varchar,
         "timestamp" timestamp, created_at timestamp, distinct_id varchar, person_id varchar,
         person_mode varchar, elements_chain varchar, "$session_id" varchar, "$window_id" varchar,
         "$group_0" varchar, "$group_1" varchar, "$group_2" varchar, "$group_3" varchar,
         "$group_4" varchar, visible_at timestamp
     );
+    create table made_events (team_id integer, n bigint, happened timestamp);
     create table persons (
         team_id integer, id varchar, created_at timestamp, properties varchar,
         is_identified integer, visible_at timestamp
@@ -47,44 +48,50 @@ _TABLES = """
     );
 """
 
+# Of those that are made by the million, only what is searched by is stored.
+_MAKE = """
+    insert into made_events
+    select $team, range, $begin::timestamp + to_microseconds(
+        (case when (range - $first) < $tied then ((range - $first) // 5000) * 86400000000
+         else (range - $first) * $step + hash(range, $seed, $team) % $step end)::bigint
+    ) from range($first, $first + $count)
+"""
+
 _EVENTS = f"""
-    insert into events
-    with numbers as (
-        select range as n, hash(range, $seed, $team) as h, hash(range, $seed + 1, $team) as h2
-        from range($first, $first + $count)
-    ), made as (
-        select
-            *,
-            $begin::timestamp
-                + to_microseconds(
-                    (case when (n - $first) < $tied then ((n - $first) // 5000) * 86400000000
-                     else (n - $first) * $step + h % $step end)::bigint
-                ) as happened,
-            h2 % {_PERSONS} as person
-        from numbers
+    create view events as
+    with made as (
+        select *, hash(n, {{seed}}, team_id) as h, hash(n, {{seed}} + 1, team_id) as h2
+        from made_events
     ), named as (
         select
             *,
+            h2 % {_PERSONS} as person,
             lower(
                 printf('%08x', (h & 4294967295)::bigint) || '-'
                 || printf('%04x', (h2 & 65535)::bigint) || '-4'
                 || printf('%03x', ((h2 >> 16) & 4095)::bigint) || '-8'
                 || printf('%03x', ((h2 >> 28) & 4095)::bigint) || '-'
-                || printf('%04x', ((h >> 32) & 65535)::bigint) || printf('%08x', n::bigint)
+                || printf('%04x', ((h >> 32) & 65535)::bigint) || printf('%08x', n)
             ) as made_uuid,
-            printf('%08x-0000-4000-8000-%012x', ($seed + person)::bigint, person::bigint) as whose,
-            printf('01900000-0000-7000-8000-%012x', (n // 7)::bigint) as session
+            printf(
+                '%08x-0000-4000-8000-%012x',
+                ({{seed}} + h2 % {_PERSONS})::bigint, (h2 % {_PERSONS})::bigint
+            ) as whose,
+            printf('01900000-0000-7000-8000-%012x', n // 7) as session
         from made
     )
+    select * from single_events
+    union all
     select
-        $team, made_uuid,
+        team_id, made_uuid,
         {list(_NAMES)}[1 + (h % {len(_NAMES)})::bigint],
-        '{{"$current_url": "https://shop.example.com/p/' || (h2 % 40) || '?utm_source=aff'
+        '{{{{"$current_url": "https://shop.example.com/p/' || (h2 % 40) || '?utm_source=aff'
             || (h % 9) || '", "$browser": "'
             || ['Chrome', 'Safari', 'Firefox'][1 + (h2 % 3)::bigint]
             || '", "$ip": "203.0.113.' || (h % 250) || '", "$lib": "web", "order_id": ' || n
             || ', "revenue": ' || (h2 % 20000) / 100.0
-            || ', "$set": {{"email": "buyer' || person || '@example.com"}}, "tags": ["a", "b"]}}',
+            || ', "$set": {{{{"email": "buyer' || person
+            || '@example.com"}}}}, "tags": ["a", "b"]}}}}',
         happened, happened + interval 3 second, 'visitor-' || person, whose,
         'full', '', session, session, '', '', '', '', '', happened + interval 5 second
     from named
@@ -105,6 +112,7 @@ class World:
         self._lock = threading.Lock()
         self._database = duckdb.connect(":memory:", config={"threads": 1})
         self._database.execute(_TABLES)
+        self._database.execute(_EVENTS.format(seed=seed))
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         for team, rate in _PER_DAY.items():
             count = max(1, int(rate * scale))
@@ -134,7 +142,7 @@ class World:
         """
         step = max(1, days * 86_400_000_000 // count)
         self._database.execute(
-            _EVENTS,
+            _MAKE,
             {
                 "seed": self._seed,
                 "team": team,
@@ -178,8 +186,17 @@ class World:
             )
         with self._lock:
             marks = ", ".join("?" * len(given[0])) if given else ""
-            self._database.executemany(f"insert into events values ({marks})", given)  # noqa: S608
+            self._database.executemany(f"insert into single_events values ({marks})", given)  # noqa: S608
         return [row[1] for row in given]
+
+    def clear(self, team: int) -> None:
+        """Let no events have happened.
+
+        Args:
+            team: The project.
+        """
+        for table in ("single_events", "made_events"):
+            self.query(f"delete from {table} where team_id = ?", [team])  # noqa: S608
 
     def query(self, sql: str, parameters: Any = None) -> tuple[list[str], list[str], list[Any]]:
         """Run SQL; gives columns, their types, and rows."""

@@ -42,6 +42,15 @@ VERSION = "18"
 USER = "postgres"
 DATABASE = "signalroom"
 PORT = 5432
+_SETTINGS = {
+    # Whatever the machine's zone: a timestamp without one means UTC here.
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # Nothing replicates from here; COPY into a new table then skips the log.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "log_checkpoints": "off",
+}
 
 # A crashed server replays its write-ahead log before it answers: minutes, if it was large.
 _START_SECONDS = 300
@@ -65,6 +74,14 @@ class Cluster:
     Args:
         home: The folder that is its own; made if missing, its parents too.
     """
+
+    #: PostgreSQL's major version.
+    version = VERSION
+    #: How a database is made. Text sorts by code point, alike on every machine.
+    initdb_options: tuple[str, ...] = (
+        *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        *(f"--set={name}={value}" for name, value in _SETTINGS.items()),
+    )
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -181,10 +198,11 @@ class Cluster:
                 "SIGNALROOM_PGDATA to another folder."
             )
             raise EmbeddedPostgresError(msg) from None
-        if version != VERSION:
+        if version != self.version:
             msg = (
-                f"The database in {self.home} was made by PostgreSQL {version}; this is {VERSION}. "
-                f"Move that folder away to start anew, or set SIGNALROOM_PGDATA to another."
+                f"The database in {self.home} was made by PostgreSQL {version}; this is "
+                f"{self.version}. Move that folder away to start anew, or set SIGNALROOM_PGDATA to "
+                "another."
             )
             raise EmbeddedPostgresError(msg)
         return account
@@ -196,24 +214,13 @@ class Cluster:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         account.own(unfinished)
-        settings = {
-            # Whatever the machine's zone: a timestamp without one means UTC here.
-            "timezone": "UTC",
-            "log_timezone": "UTC",
-            # Nothing replicates from here; COPY into a new table then skips the log.
-            "wal_level": "minimal",
-            "max_wal_senders": "0",
-            "log_checkpoints": "off",
-        }
         result = self._run(
             account,
             "initdb",
             *("-D", str(unfinished), "-U", USER, "--encoding=UTF8", "--no-instructions"),
-            # Text sorts by code point, alike on every machine.
-            *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *self.initdb_options,
             # Whoever reaches the socket's folder is its owner or root; see _socket_folder.
             *("--auth-local=trust", "--auth-host=reject"),
-            *(f"--set={name}={value}" for name, value in settings.items()),
         )
         if result.returncode:
             msg = f"An embedded PostgreSQL cannot be made in {self.home}: {_last_line(result)}"

