@@ -56,6 +56,10 @@ compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18, those th
 compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock target: the same rows
 	@$(RUN)python scripts/compat_targets.py $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(SETUP) ## Vendors' answers, spoiled in more ways than in make test: RUNS=500 of each tap
+	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_answers.py $(ARGS)
+
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB
 	@$(UV) sync --locked --quiet --group clickhouse

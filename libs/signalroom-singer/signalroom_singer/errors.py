@@ -4,15 +4,60 @@ from __future__ import annotations
 
 import errno
 import logging
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
+
+from signalroom_singer.redaction import redact
 
 
 class TapError(Exception):
     """A run cannot go on; the message says why and what to do."""
 
 
-_FOR_USERS = (TapError, FatalAPIError, RetriableAPIError, ConfigValidationError)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class UnexpectedAnswerError(TapError):
+    """A vendor's answer is not of the shape that it is documented to have."""
+
+
+#: What comes of taking one thing for another.
+_MISTAKEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
+
+
+@contextmanager
+def expecting(place: str) -> Iterator[None]:
+    """Say whose answer it was, where one is not of the shape that the code relies on.
+
+    What is known to vary is looked at where it is read. This is for all that never did.
+
+    Args:
+        place: What is read: a stream, or what a tap has to know before.
+
+    Raises:
+        UnexpectedAnswerError: In place of an error that only a programmer understands; that one
+            is shown at the level DEBUG.
+    """
+    try:
+        yield
+    except _MISTAKEN as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        msg = (
+            f"{place}: an answer is not as documented ({type(error).__name__}: "
+            f"{redact(str(error))[:150]}; {Path(where.filename).name}, line {where.lineno}). What "
+            "was sent before counts. Run it again; if that does not help, look at the answers with "
+            "LOGLEVEL=DEBUG, and report it with this line."
+        )
+        raise UnexpectedAnswerError(msg) from error
+
+
+#: What its text is enough of.
+FOR_USERS = (TapError, FatalAPIError, RetriableAPIError, ConfigValidationError)
 
 
 #: No space, none of the user's share, or a file as large as files may be.
@@ -39,6 +84,6 @@ def without_traceback(record: logging.LogRecord) -> bool:
         record.args = (error,)
         error = TapError()
     debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
-    if isinstance(error, _FOR_USERS) and not debugging:
+    if isinstance(error, FOR_USERS) and not debugging:
         record.exc_info = None
     return True

@@ -233,12 +233,12 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         body = response.content.removeprefix(b"\xef\xbb\xbf")
         try:
             return _decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         try:
             # Some vendors leave raw control characters in their texts, which JSON forbids.
             return json.loads(body, strict=False, parse_float=Decimal)
-        except ValueError:
+        except (ValueError, RecursionError):
             msg = (
                 f"{self._asked(response.request)} answered {response.status_code} with "
                 f"{_described(response, body)} where JSON belongs"
@@ -349,7 +349,7 @@ def _described(response: requests.Response, body: bytes) -> str:
 def _vendor_message(response: requests.Response) -> str:
     try:
         payload = _decoder.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = response.content.strip()
         return _described(response, text) if text[:1] == b"<" else text.decode(errors="replace")
     if isinstance(payload, dict):

@@ -14,6 +14,7 @@ from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
+from signalroom_singer.errors import expecting
 from signalroom_singer.records import EXTRA, RecordShaper
 from signalroom_singer.timestamps import utc_isoformat
 
@@ -129,7 +130,8 @@ class SignalRoomStream(Stream):
         tells = self.replaces and self.selected and write_messages
         if tells:
             self._stream_version = self._initialized_at // 1000
-        yield from super()._sync_records(context, write_messages=write_messages)
+        with expecting(self.name):
+            yield from super()._sync_records(context, write_messages=write_messages)
         if tells and self.is_complete and self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 

@@ -16,7 +16,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from signalroom_singer.errors import without_traceback
+from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
 
+    from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from signalroom_singer.refusals import Refusals
@@ -122,6 +123,13 @@ class SignalRoomTap(Tap):
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         capability for capability in Tap.capabilities if capability is not PluginCapabilities.BATCH
     ]
+
+    @property
+    @override
+    def streams(self) -> dict[str, Stream]:
+        # Some ask the vendor which there are.
+        with expecting(self.name):
+            return super().streams
 
     @cached_property
     def http_session(self) -> requests.Session:

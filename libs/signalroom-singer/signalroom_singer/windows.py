@@ -198,7 +198,7 @@ class WindowedStream(SignalRoomStream, ABC):
         return windows
 
     def bookmark(self, context: Context | None) -> date | None:
-        """The last day of which everything was read, if any was.
+        """The last day of which everything was read, if any was; never one that is not over.
 
         Args:
             context: The stream's partition, if any.
@@ -211,7 +211,9 @@ class WindowedStream(SignalRoomStream, ABC):
             return None
         value = state.get("replication_key_value")
         try:
-            return date.fromisoformat(str(value)[:10]) if value else None
+            # A clock that was ahead may have moved it further: then too much would count as read.
+            last = self.today() - _DAY
+            return min(date.fromisoformat(str(value)[:10]), last) if value else None
         except ValueError:
             msg = (
                 f"{self.name}: the bookmark {value!r} in the state is no day (YYYY-MM-DD). "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import HTTPStream, Pacer, WindowedStream
+from signalroom_singer import HTTPStream, Pacer, TapError, WindowedStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,8 @@ _PERSONAL_FIELDS = frozenset(
         "user_ip",
     }
 )
+#: What an answer without rows may have.
+_BESIDE_ROWS = {"incomplete_results", "paging", "performance", "summary"}
 
 
 class EverflowStream(HTTPStream[int]):
@@ -169,6 +171,28 @@ class EverflowStream(HTTPStream[int]):
                 url=self.url_base + path, method="POST", params=dict(params or {}), data=body
             )
         )
+
+    def rows_of(self, answer: Any, key: str) -> list[Record]:
+        """The rows in an answer; null, or an answer without anything, is none.
+
+        Args:
+            answer: Decoded.
+            key: Where they are.
+
+        Raises:
+            TapError: If it has other things, and no rows: then it is no answer to what was asked.
+        """
+        rows = answer.get(key, None if answer.keys() <= _BESIDE_ROWS else answer)
+        if rows is None:
+            return []
+        if not isinstance(rows, list):
+            has = ", ".join(sorted(map(str, answer)))[:200]
+            msg = (
+                f"{self.name}: Everflow answered without a list of {key}; it has: {has}. Nothing "
+                "of it was loaded. Run it again; check api_url if it stays."
+            )
+            raise TapError(msg)
+        return rows
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:

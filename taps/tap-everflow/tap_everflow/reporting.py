@@ -131,7 +131,7 @@ class ReportStream(EverflowWindows):
     ) -> tuple[list[dict[str, Any]], bool]:
         """One table, and whether it was cut."""
         answer = self.post(TABLE, self._query(window, columns, filters))
-        rows: list[dict[str, Any]] = answer.get("table") or []
+        rows = self.rows_of(answer, "table")
         cut = bool(answer.get("incomplete_results")) or len(rows) >= ROW_CAP
         matching = [row for row in rows if _matches(row, filters)]
         if len(matching) < len(rows):

@@ -168,10 +168,7 @@ class SheetsClient:
         for tried in range(1, self._tries + 1):
             wait, problem = min(2.0**tried, self._longest), ""
             try:
-                with self._pacer.turn():
-                    response = self._session.get(
-                        url, params=query, timeout=self._timeout, allow_redirects=False
-                    )
+                response = self._send(url, query)
                 body = _json(response)
                 if response.ok and isinstance(body, dict) and body.get(key) is not None:
                     return body
@@ -207,6 +204,17 @@ class SheetsClient:
         )
         raise TapError(msg)
 
+    def _send(self, url: str, query: Mapping[str, Any]) -> requests.Response:
+        with self._pacer.turn():
+            try:
+                return self._session.get(
+                    url, params=query, timeout=self._timeout, allow_redirects=False
+                )
+            except (TypeError, AttributeError, LookupError) as error:
+                # google-auth relies on what a token endpoint answers.
+                msg = "no token in what the token endpoint answered"
+                raise TransportError(msg) from error  # type: ignore[no-untyped-call]
+
     def _refused(self, spreadsheet_id: str, status: int, body: Any) -> TapError:
         error = body.get("error") if isinstance(body, dict) else None
         error = error if isinstance(error, dict) else {}
@@ -238,13 +246,13 @@ def _unanswered(error: Exception) -> str:
             "is between, set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
         )
         raise TapError(msg) from None
-    return type(error).__name__
+    return f"no answer ({type(error).__name__})"
 
 
 def _json(response: requests.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

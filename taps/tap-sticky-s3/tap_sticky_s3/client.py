@@ -220,7 +220,7 @@ class Bucket:
                     # Not closed: other threads are reading by it.
                     vars(self).pop("_client", None)
                     continue
-                if status == _CHANGED:
+                if status == _CHANGED and "IfMatch" in arguments:
                     raise ObjectChangedError(doing) from None
                 if status == _GONE and code != "NoSuchBucket" and "Key" in arguments:
                     raise ObjectGoneError(doing) from None
@@ -301,7 +301,7 @@ _GONE, _CHANGED, _TOO_MANY, _SERVER = 404, 412, 429, 500
 
 
 def _is_passing(code: str, status: int) -> bool:
-    return code in _PASSING or status == _TOO_MANY or status >= _SERVER
+    return code in _PASSING or status in {_CHANGED, _TOO_MANY} or status >= _SERVER
 
 
 def _named(error: Exception) -> str:

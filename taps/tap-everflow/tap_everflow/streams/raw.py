@@ -228,7 +228,7 @@ class ConversionStream(RawStream):
         previous: list[Record] = []
         for page in range(1, 1 + 10**6):
             answer = self.post(CONVERSIONS, query, {"page": page, "page_size": page_size})
-            rows: list[Record] = answer.get("conversions") or []
+            rows = self.rows_of(answer, "conversions")
             paging = answer.get("paging") or {}
             total = paging.get("total_count")
             if not rows or _ids(rows) == _ids(previous):
@@ -315,7 +315,7 @@ class Clicks(RawStream):
         yield from self._read(window.begins_at, window.ends_at, window)
 
     def _read(self, begin: datetime, end: datetime, day: DateWindow) -> Iterator[list[Record]]:
-        rows: list[Record] = self.post(CLICKS, self._query(begin, end)).get("clicks") or []
+        rows = self.rows_of(self.post(CLICKS, self._query(begin, end)), "clicks")
         if len(rows) < CLICK_CAP:
             yield self._within(rows, begin, end, day)
             return
@@ -377,7 +377,7 @@ class Adjustments(WindowedStream, EverflowStream):
             "to": window.end.isoformat(),
             "timezone_id": self.timezone_id,
         }
-        yield self.get(self.path, query).get("adjustments") or []
+        yield self.rows_of(self.get(self.path, query), "adjustments")
 
 
 def _ids(rows: list[Record]) -> list[str | None]:

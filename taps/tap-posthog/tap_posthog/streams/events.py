@@ -18,13 +18,15 @@ from tap_posthog.client import PROJECT_ID
 from tap_posthog.hogql import HogQLSpanStream, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from singer_sdk.helpers.types import Record
 
     from tap_posthog.spans import Span
 
 _TICK = timedelta(microseconds=1)
+#: How often a query has to be 404 for there to be no query API.
+_LOOKS = 3
 #: What the older endpoint gives at once, and how far it counts.
 _CLAMP, _MOST_OFFSET = 1000, 50_000
 #: Properties that tell who or where somebody is.
@@ -81,6 +83,7 @@ class Events(HogQLSpanStream):
             kwargs: As for the SDK's stream.
         """
         super().__init__(*args, **kwargs)
+        self._has_answered = False
         self.replication_key = self.config["events_replication_key"]
         if self.replication_key == "created_at" and self.config["events_api"] == "events":
             msg = (
@@ -92,17 +95,33 @@ class Events(HogQLSpanStream):
     @override
     def read_span(self, span: Span, project: int) -> Iterator[list[Record]]:
         way = self.config["events_api"]
-        if way == "query" or (way == "auto" and self._tap.has_query_api):
+        if way == "query":
+            yield from super().read_span(span, project)
+        elif (
+            way == "events"
+            or not self._tap.has_query_api
+            or not (yield from self._was_queried(span, project))
+        ):
+            yield from self._read_endpoint(span, project)
+
+    def _was_queried(self, span: Span, project: int) -> Generator[list[Record], None, bool]:
+        """Read by query, if there is such a thing; gives whether there is."""
+        for look in range(1, _LOOKS + 1):
             try:
-                yield from super().read_span(span, project)
+                for page in super().read_span(span, project):
+                    self._has_answered = True
+                    yield page
             except RefusedError as error:
-                if way == "query" or error.status != HTTPStatus.NOT_FOUND:
+                # Any proxy says 404 once, and the older endpoint tells less of each event.
+                if error.status != HTTPStatus.NOT_FOUND or self._has_answered:
                     raise
-                self._tap.has_query_api = False
-                self.logger.warning("%s; reading events by the older endpoint", error)
+                if look == _LOOKS:
+                    self._tap.has_query_api = False
+                    self.logger.warning("%s; reading events by the older endpoint", error)
             else:
-                return
-        yield from self._read_endpoint(span, project)
+                self._has_answered = True
+                return True
+        return False
 
     @override
     def more_conditions(self, span: Span) -> tuple[str, dict[str, str]]:
