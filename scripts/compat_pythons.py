@@ -12,11 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-HERE = ROOT / ".meltano" / "compat"
+from compat_tries import HERE, ROOT, Tried, in_turn, tests
+
 SUPPORTED = ("3.11", "3.12", "3.13")
 UV = shutil.which("uv") or str(ROOT / ".venv" / "bin" / "uv")
 
@@ -49,23 +48,15 @@ def main() -> int:
     parser.add_argument("--versions", nargs="+", choices=SUPPORTED, default=list(SUPPORTED))
     parser.add_argument("options", nargs="*", help="for pytest, after --; all tests without any")
     asked = parser.parse_args()
-    lines: list[tuple[str, str, str, str]] = []
-    failed, tried = False, 0
-    for version in asked.versions:
+
+    def attempt(version: str) -> Tried | str:
         python = python_of(version)
         if python is None:
-            lines.append((version, "NOT TRIED", "", f"install it: uv python install {version}"))
-            continue
-        tried += 1
-        began = time.monotonic()
-        code, said = _test(version, python, asked.options)
-        failed |= code != 0
-        result = said if code == 0 else f"FAILED: {said}"
-        lines.append((version, result, f"{time.monotonic() - began:.0f} s", str(python)))
-    sys.stdout.write(f"\n{'Python':8}{'tests':36}{'time':8}interpreter\n")
-    for line in lines:
-        sys.stdout.write("{:8}{:36}{:8}{}\n".format(*line))
-    return int(failed or not tried)
+            return f"install it: uv python install {version}"
+        return Tried(version, *_test(version, python, asked.options), python)
+
+    heads = ("Python", "tests", "time", "interpreter")
+    return in_turn(asked.versions, attempt, "{:8}{:36}{:8}{}", heads)
 
 
 def _test(version: str, python: Path, options: list[str]) -> tuple[int, str]:
@@ -78,19 +69,8 @@ def _test(version: str, python: Path, options: list[str]) -> tuple[int, str]:
     env.pop("VIRTUAL_ENV", None)
     sync = [UV, "sync", "--locked", "--quiet", "--python", str(python)]
     subprocess.run(sync, cwd=ROOT, env=env, check=True)  # noqa: S603 - uv
-    with subprocess.Popen(  # noqa: S603 - pytest
-        [folder / "bin" / "python", "-m", "pytest", "--quiet", *options],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        last = ""
-        for line in process.stdout or ():
-            sys.stdout.write(line)
-            last = line.strip() or last
-    return process.returncode, re.sub(r" in [\d.]+s.*|=", "", last).strip()
+    command = [folder / "bin" / "python", "-m", "pytest", "--quiet", *options]
+    return tests(command, env)
 
 
 if __name__ == "__main__":

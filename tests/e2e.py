@@ -139,14 +139,19 @@ class Pipe:
         lines = states.read_text().splitlines(keepends=True) if states.exists() else []
         return next((line for line in reversed(lines) if line.endswith("\n")), None)
 
-    def load(self, **env):
-        """Load to the end; gives what it printed."""
+    @property
+    def options(self):
+        """The tap's options: settings, and catalog and state as far as there are any."""
         files = {"--catalog": self.folder / "catalog.json", "--state": self.folder / "state.json"}
         if self.state:
             files["--state"].write_text(self.state)
-        options = " ".join(f"{name} {path}" for name, path in files.items() if path.exists())
+        given = [f"{name}={path}" for name, path in files.items() if path.exists()]
+        return ["--config=ENV", *given]
+
+    def load(self, **env):
+        """Load to the end; gives what it printed."""
         command = (
-            f"set -o pipefail; {self.tap} --config=ENV {options}"
+            f"set -o pipefail; {self.tap} {' '.join(self.options)}"
             f" | signalroom-target-postgres --config=ENV >> {self.folder / 'states.jsonl'}"
         )
         process = subprocess.Popen(

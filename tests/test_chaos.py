@@ -82,9 +82,9 @@ def test_in_the_end_all_is_as_if_nothing_had_happened(
                     chosen, sandbox_server, server, make_pipe, folder
                 ).tables
         finally:
-            # Shown if it fails.
+            # Shown if it fails; and noted then too, as the report is of all cases.
             sys.stdout.write(case.told())
-    record_property("chaos", [source, trouble, seed, case.runs])
+            record_property("chaos", [source, trouble, seed, case.runs])
     if differing := list(differences(found, expected)):
         pytest.fail("\n".join(["The tables differ.", *differing]), pytrace=False)
     if "Traceback" in case.told():

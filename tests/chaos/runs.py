@@ -10,13 +10,12 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from e2e import BIN, clean_env, run
+from e2e import Pipe, clean_env
 
 LOADER = "signalroom-target-postgres"
-_START_SECONDS = 30
 #: Longer than any run takes that is not stuck.
 _END_SECONDS = 120
 
@@ -45,7 +44,7 @@ class Zygote:
         told.close()
         for descriptor in standard:
             os.close(descriptor)
-        return Program(asked["program"], ours)
+        return Program(ours)
 
     def run(self, program, *arguments, folder, env):
         """Run a program to its end; gives its exit code, and what it printed and logged."""
@@ -61,8 +60,7 @@ class Zygote:
 class Program:
     """A program that runs."""
 
-    def __init__(self, name, told):
-        self.name = name
+    def __init__(self, told):
         self._told = told.makefile()
         told.settimeout(_END_SECONDS)
         told.close()
@@ -110,66 +108,37 @@ class Run:
 
 
 @dataclass
-class Pipe:
-    """A pipeline of a case's own: its folder, its settings, and the state it got to."""
+class Pipeline:
+    """A pipe whose programs are forks of the zygote's."""
 
     zygote: Zygote
-    tap: str
-    folder: Path
-    env: dict[str, str]
-    streams: tuple[str, ...]
-    #: What was said by each run.
-    logs: list[str] = field(default_factory=list)
+    pipe: Pipe
 
-    def __post_init__(self):
-        (self.folder / "tmp").mkdir(parents=True)
-        self.env["TMPDIR"] = str(self.folder / "tmp")
-
-    @property
-    def _states(self):
-        return self.folder / "states.jsonl"
-
-    def _options(self):
-        """Catalog and state, as Meltano gives them."""
-        catalog, state = self.folder / "catalog.json", self.folder / "state.json"
-        if self._states.exists():
-            whole = [line for line in self._states.read_text().splitlines(True) if line[-1] == "\n"]
-            if whole:
-                state.write_text(whole[-1])
-        options = [f"--catalog={catalog}"] if catalog.exists() else []
-        return options + ([f"--state={state}"] if state.exists() else [])
-
-    def choose(self):
-        """Ask the tap for its catalog, and select the streams in it."""
-        given = run(BIN / self.tap, "--config=ENV", "--discover", env=self.env)
-        catalog = json.loads(given)
-        for entry in catalog["streams"]:
-            for metadata in entry["metadata"]:
-                if not metadata["breadcrumb"]:
-                    metadata["metadata"]["selected"] = entry["stream"] in self.streams
-        return json.dumps(catalog)
-
-    def start(self, *, env=None, clock=None, tap_bytes=None, loader_bytes=None):
+    def start(self, *, clock=None, tap_bytes=None, loader_bytes=None):
         """Start both.
 
         Args:
-            env: Settings of this run alone.
             clock: By how many seconds the clock is wrong, ``after`` so many.
             tap_bytes: How large the tap's files can get.
             loader_bytes: How large the loader's files can get.
         """
+        pipe = self.pipe
         records, sent = os.pipe()
         heard, error = os.pipe()
         said = []
         listener = threading.Thread(target=listen, args=(heard, said))
         listener.start()
-        common = {"folder": str(self.folder), "env": self.env | (env or {}), "clock": clock}
-        standard = [os.open(os.devnull, os.O_RDONLY), sent, os.dup(error)]
-        options = ["--config=ENV", *self._options()]
+        common = {"folder": str(pipe.folder), "env": pipe.env, "clock": clock}
         tap = self.zygote.start(
-            standard, program=self.tap, arguments=options, file_bytes=tap_bytes, **common
+            [os.open(os.devnull, os.O_RDONLY), sent, os.dup(error)],
+            program=pipe.tap,
+            arguments=pipe.options,
+            file_bytes=tap_bytes,
+            **common,
         )
-        states = os.open(self._states, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        states = os.open(
+            pipe.folder / "states.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+        )
         loader = self.zygote.start(
             [records, states, error],
             program=LOADER,
@@ -178,15 +147,3 @@ class Pipe:
             **common,
         )
         return Run(tap, loader, said, listener)
-
-    def load(self, **options):
-        """Load to the end, which must be a good one."""
-        going = self.start(**options)
-        codes = going.wait()
-        self.logs.append(going.said)
-        assert codes == (0, 0), self.told()
-        return going.said
-
-    def told(self):
-        """All that was logged by all runs."""
-        return "\n----- the next run -----\n".join(self.logs)

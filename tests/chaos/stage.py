@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from chaos.runs import Pipe
+from chaos.runs import Pipeline
 from chaos.sources import YESTERDAY
-from e2e import Database, clean_env, new_database, new_project
+from e2e import Database, new_database, new_pipe, new_project
 from psycopg import sql
 
 if TYPE_CHECKING:
@@ -202,21 +202,17 @@ def pipes(zygote, sandbox, catalogs):
     """Makes pipelines; what the taps' catalogs are is asked once."""
 
     def make(source, folder, database):
-        target = {
-            "TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url,
-            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": source.schema,
-            # As meltano.yml has it.
-            "TARGET_POSTGRES_ACTIVATE_VERSION": "true",
-            "TARGET_POSTGRES_HARD_DELETE": "true",
-            # States come through more often, so that there is more to resume from.
-            "TARGET_POSTGRES_BATCH_SIZE_ROWS": "500",
-        }
-        env = clean_env() | sandbox.dotenv | target | source.variables(sandbox)
-        pipe = Pipe(zygote, source.tap, folder, env, source.streams)
-        if source not in catalogs:
-            catalogs[source] = pipe.choose()
-        (folder / "catalog.json").write_text(catalogs[source])
-        return pipe
+        variables = source.variables(sandbox)
+        # States come through more often, so that there is more to resume from.
+        variables["TARGET_POSTGRES_BATCH_SIZE_ROWS"] = "500"
+        pipe = new_pipe(source.tap, folder, sandbox, database, source.schema, **variables)
+        catalog = folder / "catalog.json"
+        if source in catalogs:
+            catalog.write_text(catalogs[source])
+        else:
+            pipe.choose(*source.streams)
+            catalogs[source] = catalog.read_text()
+        return Pipeline(zygote, pipe)
 
     return make
 

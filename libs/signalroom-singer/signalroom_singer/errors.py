@@ -13,13 +13,12 @@ from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, Retriabl
 
 from signalroom_singer.redaction import redact
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class TapError(Exception):
     """A run cannot go on; the message says why and what to do."""
-
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class UnexpectedAnswerError(TapError):
@@ -76,14 +75,14 @@ def without_traceback(record: logging.LogRecord) -> bool:
         True: nothing is filtered out.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, OSError) and error.errno in _FULL:
+    full = isinstance(error, OSError) and error.errno in _FULL
+    if full:
         record.msg = (
             "This machine's disk is full (%s). What was sent before counts. Free some space, or "
             "set TMPDIR to a folder that has more, and run again."
         )
         record.args = (error,)
-        error = TapError()
     debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
-    if isinstance(error, FOR_USERS) and not debugging:
+    if (full or isinstance(error, FOR_USERS)) and not debugging:
         record.exc_info = None
     return True
