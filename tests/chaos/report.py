@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from chaos.plan import FIRST, SEEDS, possible
+from chaos.plan import FIRST, SEEDS, cases, possible
 from chaos.sources import SOURCES
 from chaos.troubles import TROUBLES
 
@@ -46,10 +46,10 @@ class Report:
         else:
             self._failed.append(f"{source}: {trouble} #{seed}")
 
-    def pytest_sessionfinish(self, session):
-        """Write the page, if this was all of it."""
+    def pytest_sessionfinish(self):
+        """Write the page, if this was all of it, and no choice by `-k`."""
         tried = sum(map(Counter.total, self._passed.values())) + len(self._failed)
-        if tried and tried == session.testscollected:
+        if tried == len(cases()):
             before, _, rest = PAGE.read_text().partition(BEGIN)
             _, _, after = rest.partition(END)
             PAGE.write_text(f"{before}{BEGIN}\n{self._text(tried)}\n{END}{after}")
