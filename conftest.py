@@ -19,6 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from signalroom_sandbox.server import SandboxServer
+from signalroom_singer.redaction import secret_values
+
+#: Fails the test whose output has a secret, wherever the test is; `pytester` tests it.
+pytest_plugins = ["leaks", "pytester"]
 
 
 @dataclass
@@ -80,7 +84,7 @@ def sandbox(sandbox_server):
 
 
 @pytest.fixture
-def sync(monkeypatch):
+def sync(monkeypatch, leaks):
     """Run a tap in this process: ``sync(tap, "stream", ...)`` gives what it wrote.
 
     Streams that are not named are deselected; without names the tap's own selection holds.
@@ -101,6 +105,8 @@ def sync(monkeypatch):
             finally:
                 tap.close()
             stdout.flush()
+        leaks.learn(secret_values(type(tap).config_jsonschema, dict(tap.config)))
+        leaks.look(written.getvalue(), "messages of the tap")
         return Output([json.loads(line) for line in written.getvalue().splitlines()], error)
 
     return run
