@@ -15,7 +15,7 @@ LEAKING = {
     "a process's, printed through": "run([sys.executable, '-c', f'print({SECRET!r})'])",
     "of a variable": (
         "run([sys.executable, '-c', 'import os; print(os.environ[\"MY_API_KEY\"])'],"
-        " capture_output=True, env={'MY_API_KEY': 'nobody-knows-this'})"
+        " capture_output=True, env={'MY_API_KEY': 'nobody-knows-that'})"
     ),
     "of a URL": (
         "run([sys.executable, '-c', 'import os; print(os.environ[\"A_URL\"][14:])'],"
@@ -30,6 +30,7 @@ LEAKING = {
 QUIET = {
     "settings": "(tmp_path / 'config.json').write_text(SECRET)",
     "given": "run([sys.executable, '-c', ''], env={'MY_API_KEY': SECRET})",
+    "removed": "print('key=<redacted>')",
     "nothing": "print('a key that is not told')",
 }
 TEST = """
@@ -38,9 +39,11 @@ import sys
 from base64 import b64encode
 from subprocess import run
 from urllib.parse import quote
-SECRET = "sandbox-redtrack-key/+=%7713"
+SECRET = "nobody-knows/+=%7713"
 {before}
-def test_it(tmp_path{fixture}):
+def test_it(tmp_path, leaks{fixture}):
+    # None that a tap was given in this process before: the kit removes those from the log.
+    leaks.learn([SECRET])
     {code}
 """
 
