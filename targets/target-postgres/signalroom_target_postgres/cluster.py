@@ -273,7 +273,7 @@ class Cluster:
         # The inode too: a folder removed and made again is another database.
         identity = f"{self.data}-{self.data.stat().st_ino}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-        return Path(f"/tmp/signalroom-{digest}")  # noqa: S108 - TMPDIR may be long, and differ
+        return Path(f"/tmp/signalroom-{digest}")  # nosec B108 # noqa: S108 - TMPDIR may be long, and differ
 
     def _running_socket_folder(self) -> Path | None:
         """Where the running server has its socket: line 5 of its file."""
