@@ -29,6 +29,8 @@ $(VENV)/bin/uv:
 $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 	@echo "Installing what uv.lock pins ..."
 	@$(UV) sync --locked --quiet
+	@# Meltano hands settings to plugins in files below, which everybody could read otherwise.
+	@mkdir -p .meltano && chmod go-rwx .meltano
 	@touch $@
 
 .PHONY: demo

@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import shlex
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -89,9 +90,10 @@ def test_every_command_of_the_readme_works(project, folder):
         settings, _, command = line.rpartition("uv run ")
         env = dict(word.split("=", 1) for word in shlex.split(settings)) if _ else {}
         program, *arguments = shlex.split(command)
-        if program == "cp":
-            # What it makes is for the user to fill in.
-            assert (project.folder / arguments[0]).exists()
+        if program == "install":
+            # What it makes is for the user to fill in, and for nobody else to read.
+            run(program, *arguments[:-1], folder / arguments[-1], cwd=project.folder)
+            assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
             continue
         if program == "signalroom-postgres":
             env |= {
@@ -141,6 +143,8 @@ def test_make_in_a_fresh_clone(folder):
         return run("make", f"PYTHON={sys._base_executable}", *arguments, cwd=clone, env=env)
 
     shown = make("demo")
+    # Nobody else reads what Meltano hands to plugins; an embedded server's account passes through.
+    assert not (clone / ".meltano").stat().st_mode & 0o066
     assert "everflow.daily_stats" in shown
     assert "DIFFERS" not in shown
     query = next(line for line in COMMANDS if line.startswith("make sql "))

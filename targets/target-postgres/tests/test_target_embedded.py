@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -163,6 +165,39 @@ def test_only_the_account_itself_reaches_the_socket(home):
         assert socket_folder == embedded.cluster.data
         assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
         assert query(embedded, "SHOW listen_addresses") == [("",)]
+
+
+@needs_root
+def test_another_user_reaches_neither_socket_nor_files(home):
+    with EmbeddedPostgres(home) as embedded:
+        socket_folder = Path(embedded.cluster.conninfo()["host"])
+        address = str(socket_folder / f".s.PGSQL.{embedded.cluster.conninfo()['port']}")
+
+        def connect():
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(address)
+
+        def read():
+            (embedded.cluster.data / "pg_hba.conf").read_text()
+
+        assert errno_as(0, connect) == 0
+        assert errno_as(NOBODY, connect) == errno.EACCES
+        assert errno_as(NOBODY, read) == errno.EACCES
+
+
+def errno_as(uid, action):
+    """What an action ends with in a process of another user; 0 if it is done."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
+            action()
+        except OSError as error:
+            os._exit(error.errno)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_an_interrupted_making_is_begun_anew(home):
