@@ -6,26 +6,17 @@ import json
 import re
 import threading
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from chaos.sources import SOURCES
-from chaos.zygote import TAPS
-from e2e import clean_env
+from strangers import ADDRESSES, NAMES, addresses_of, environment
 
-from signalroom_sandbox.gsheets import service_account
 from signalroom_singer import base_url
 
 pytestmark = pytest.mark.e2e
 
-BY_NAME = {tap.name: tap for tap in TAPS}
-#: The settings that are addresses, of all taps.
-ADDRESSES = [
-    (tap.name, name)
-    for tap in TAPS
-    for name in tap.config_jsonschema["properties"]
-    if re.search("url|uri", name)
-]
 #: What lets a tap trust a certificate that is not in the system's store.
 OWN_CERTIFICATE = {"tap-sticky-s3": "AWS_CA_BUNDLE"}
 ELSEWHERE = (
@@ -47,18 +38,7 @@ NO_ADDRESSES = (
 
 @pytest.fixture
 def settings(sandbox, tmp_path):
-    """The environment of a tap that reads the sandbox, with no patience; some settings others."""
-
-    def of(tap, **changes):
-        prefix = tap.upper().replace("-", "_")
-        given = {"MAX_TRIES": "1", "MAX_RETRY_WAIT": "0", "START_DATE": "2025-01-01"}
-        if tap == "tap-gsheets":
-            given["CREDENTIALS_JSON"] = service_account(sandbox.gsheets_url)
-        given |= {name.upper(): value for name, value in changes.items()}
-        named = {f"{prefix}_{name}": value for name, value in given.items()}
-        return clean_env() | sandbox.dotenv | named | {"TMPDIR": str(tmp_path)}
-
-    return of
+    return partial(environment, sandbox=sandbox, folder=tmp_path)
 
 
 @pytest.fixture
@@ -97,10 +77,6 @@ def stranger():
     server.server_close()
 
 
-def addresses_of(tap, url):
-    return {name: url for owner, name in ADDRESSES if owner == tap}
-
-
 def test_all_taps_are_here():
     assert {tap for tap, _ in ADDRESSES} == {source.tap for source in SOURCES.values()}
 
@@ -123,7 +99,7 @@ def test_what_is_no_loopback_address_is_not_taken_for_one(url):
         base_url(url, setting="api_url")
 
 
-@pytest.mark.parametrize("tap", BY_NAME)
+@pytest.mark.parametrize("tap", NAMES)
 @pytest.mark.parametrize("trusted", (False, True))
 def test_a_certificate_that_nobody_vouches_for_is_refused(
     run, settings, https_server, tap, trusted
@@ -149,7 +125,7 @@ SIGNING_IN = ("tap-gsheets", "tap-mautic")
 
 @pytest.mark.parametrize(
     ("tap", "which"),
-    (*((tap, ALL) for tap in BY_NAME), *((tap, BUT_TOKENS) for tap in SIGNING_IN)),
+    (*((tap, ALL) for tap in NAMES), *((tap, BUT_TOKENS) for tap in SIGNING_IN)),
 )
 def test_no_redirect_is_followed(run, settings, sandbox, tap, which):
     vendor = next(source.vendor for source in SOURCES.values() if source.tap == tap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
 from signalroom_singer.errors import TapError
 from signalroom_singer.given import (
     configured_day,
@@ -30,6 +31,8 @@ __all__ = [
     "HTTP_SETTINGS",
     "LOADED_AT",
     "WINDOW_SETTINGS",
+    "AnswerTooLargeError",
+    "BoundedAdapter",
     "BufferedMsgSpecWriter",
     "DateWindow",
     "ForbiddenRequestError",

@@ -20,6 +20,7 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.streams import RESTStream
 from typing_extensions import TypeVar, override
 
+from signalroom_singer.answers import LARGEST_ANSWER, AnswerTooLargeError
 from signalroom_singer.errors import TapError
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.redaction import redact
@@ -312,6 +313,11 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         host = urlsplit(request.url or "").netloc
         if isinstance(error, requests.Timeout):
             what = f"had no answer from {host} in {self.config['request_timeout']} s"
+        elif isinstance(error, AnswerTooLargeError):
+            what = (
+                f"had an answer from {host} of more than {LARGEST_ANSWER >> 20} MiB, which was not "
+                "read to its end. Check that the base URL is the vendor's, and what is between"
+            )
         elif isinstance(error, requests.exceptions.SSLError):
             what = (
                 f"could not make a trusted connection to {host} ({_root(error)}). If its "

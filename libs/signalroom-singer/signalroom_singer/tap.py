@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 import requests
-from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
@@ -16,6 +15,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
+from signalroom_singer.answers import BoundedAdapter
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.writer import BufferedMsgSpecWriter
@@ -135,7 +135,7 @@ class SignalRoomTap(Tap):
     def http_session(self) -> requests.Session:
         """The connections of all streams and threads: one TLS handshake serves many requests."""
         session = _Session()
-        adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
+        adapter = BoundedAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

@@ -14,7 +14,14 @@ from urllib.parse import quote
 import requests
 from google.auth.exceptions import RefreshError, TransportError
 
-from signalroom_singer import Pacer, TapError, base_url, parse_retry_after, redact
+from signalroom_singer import (
+    AnswerTooLargeError,
+    Pacer,
+    TapError,
+    base_url,
+    parse_retry_after,
+    redact,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -246,6 +253,8 @@ def _unanswered(error: Exception) -> str:
             "is between, set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
         )
         raise TapError(msg) from None
+    if isinstance(error, AnswerTooLargeError):
+        return str(error)
     return f"no answer ({type(error).__name__})"
 
 

@@ -15,7 +15,7 @@ from google.oauth2.credentials import Credentials as PersonCredentials
 from google.oauth2.service_account import Credentials
 from typing_extensions import override
 
-from signalroom_singer import TapError, base_url, protect
+from signalroom_singer import BoundedAdapter, TapError, base_url, protect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,11 @@ class RedirectedError(TapError):
 class _Straight(requests.Session):
     """Goes where it is sent: assertions, tokens and keys are for that address alone."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.mount("https://", BoundedAdapter())
+        self.mount("http://", BoundedAdapter())
+
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         if target := super().get_redirect_target(resp):
@@ -68,7 +73,7 @@ class _Session(_Straight, AuthorizedSession):  # type: ignore[misc, unused-ignor
 
     def __init__(self, credentials: Any) -> None:
         self._tokens = _Straight()
-        super().__init__(credentials, auth_request=Request(self._tokens))  # type: ignore[no-untyped-call]
+        super().__init__(credentials, auth_request=Request(self._tokens))
 
     @override
     def close(self) -> None:

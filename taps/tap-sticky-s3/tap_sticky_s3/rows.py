@@ -29,6 +29,8 @@ SURPLUS = "_surplus"
 _BLOCK = 1 << 20
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 4096, 4 << 20
 _MARK = "\ufeff".encode()
+#: PostgreSQL's tables have 1,600 at most; other warehouses' have some thousands.
+_MOST_COLUMNS = 10_000
 
 Engine = Literal["either", "careful"]
 
@@ -68,6 +70,12 @@ def read_header(
 def _check(header: Sequence[str], name: str) -> None:
     if not any(cell.strip() for cell in header):
         msg = "its header is empty. Have it delivered again, with the columns' names."
+        raise BadFileError(name, msg, line=1)
+    if len(header) > _MOST_COLUMNS:
+        msg = (
+            f"its header has {len(header)} columns, more than the {_MOST_COLUMNS} that a table can "
+            "have. Check `delimiter`, and have it delivered again."
+        )
         raise BadFileError(name, msg, line=1)
 
 

@@ -1,0 +1,113 @@
+"""What is small when it is sent and large when it is unpacked ends in an error, not in memory."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from e2e import BIN
+from strangers import NAMES, addresses_of, environment
+
+pytestmark = pytest.mark.e2e
+
+MIB = 1 << 20
+#: What a tap needs anyway, and twice what it reads of an answer at most.
+MOST = (256 + 2 * 512) * MIB
+#: Files are read bit by bit: what the largest cell takes, of lines as short as they can be.
+OF_FILES = 768 * MIB
+
+
+def gzip_of(part, times):
+    """Gzip of a text that is repeated: a member for each."""
+    return gzip.compress(part, 1) * times
+
+
+@contextmanager
+def answering(body, **headers):
+    """A server with one answer to everything; gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            try:
+                self.wfile.write(body)
+            except OSError:
+                self.close_connection = True  # it was not read to its end
+
+        do_POST = do_HEAD = do_GET  # noqa: N815 - as the server looks for it
+
+        def log_message(self, *_):
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def measured(sandbox, tmp_path):
+    """Run a tap; gives its exit code, what it logged, and the most memory it had, in bytes."""
+
+    def run(tap, **changes):
+        env = environment(tap, sandbox=sandbox, folder=tmp_path, **changes)
+        log = tmp_path / "tap.log"
+        with (
+            log.open("w") as stderr,
+            subprocess.Popen(
+                [BIN / tap, "--config=ENV"], env=env, stdout=subprocess.DEVNULL, stderr=stderr
+            ) as process,
+        ):
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, log.read_text(), usage.ru_maxrss * 1024
+
+    return run
+
+
+#: Of 4 GiB: gzip's own, and JSON that means nothing before its end.
+BLANKS = gzip_of(b" " * 64 * MIB, 64)
+
+
+@pytest.mark.parametrize("tap", [name for name in NAMES if name != "tap-sticky-s3"])
+def test_an_answer_that_unpacks_to_gigabytes(measured, tap):
+    assert len(BLANKS) < 32 * MIB
+    with answering(BLANKS, content_encoding="gzip", content_type="application/json") as url:
+        signing_in = {"api_key": "a", "credentials_json": ""} if tap == "tap-gsheets" else {}
+        code, said, memory = measured(tap, **addresses_of(tap, url), **signing_in)
+    assert code == 1
+    assert "more than 512 MiB" in said or "AnswerTooLargeError" in said, said[-2000:]
+    assert memory < MOST
+
+
+#: Of 2 GiB: a cell and a header without end, a quote that is never closed; and many columns.
+FILES = {
+    "a cell": (gzip_of(b"a,b\n1," + b"x" * 64 * MIB, 32), "a line is longer than 64 MiB"),
+    "a header": (gzip_of(b"a" * 64 * MIB, 32), "a line is longer than 64 MiB"),
+    "a quote": (gzip_of(b'a,b\n1,"' + b"x\n" * 32 * MIB, 32), "(b) is longer than 10 MiB"),
+    "columns": (gzip_of(b"a," * 300_000 + b"a\n", 1), "its header has 300001 columns"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_unpacks_to_gigabytes(measured, sandbox, kind):
+    content, complaint = FILES[kind]
+    sandbox.control.s3.clear()
+    sandbox.control.s3.put("orders-create/report_2026-03-01T0600_x.csv.gz", content)
+    code, said, memory = measured("tap-sticky-s3", start_date="")
+    assert code == 1
+    assert "orders-create/report_2026-03-01T0600_x.csv.gz" in said
+    assert complaint in said
+    assert memory < OF_FILES
