@@ -106,17 +106,22 @@ class LocalAirflow:
         self._stack.close()
 
     def _start(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.postgres = self._stack.enter_context(EmbeddedPostgres(self.home / "postgres"))
-        redis = free_port()
-        self.env = self._environment(redis)
+        redis, password = free_port(), secrets.token_hex(32)
+        self.env = self._environment(f"redis://:{password}@127.0.0.1:{redis}/0")
         self._write_schedules()
         folder = self.home / "redis"
         folder.mkdir(exist_ok=True)
+        # Who may write to the broker has the workers run tasks: not all users of this machine.
+        # In a file, as everybody sees a process's arguments.
+        config = folder / "redis.conf"
+        config.touch(mode=0o600)
+        config.write_text(f"requirepass {password}\n", encoding="utf-8")
         self._spawn(
             "redis",
-            *(self._redis_server(), "--port", str(redis), "--bind", "127.0.0.1", "--save", ""),
-            *("--dir", str(folder)),
+            *(self._redis_server(), str(config), "--port", str(redis), "--bind", "127.0.0.1"),
+            *("--save", "", "--dir", str(folder)),
         )
         self._run("airflow", "db", "migrate")
         self._run("airflow", "pools", "import", str(HERE / "pools.json"))
@@ -168,7 +173,7 @@ class LocalAirflow:
             _signal(one, signal.SIGKILL)
         process.wait()
 
-    def _environment(self, redis: int) -> dict[str, str]:
+    def _environment(self, broker: str) -> dict[str, str]:
         with psycopg.connect(self.postgres.libpq_url, autocommit=True) as connection:
             for name in ("airflow", "meltano"):
                 query = "select 1 from pg_database where datname = %s"
@@ -185,7 +190,7 @@ class LocalAirflow:
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{redis}/0",
+            "AIRFLOW__CELERY__BROKER_URL": broker,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{airflow}",
             "AIRFLOW__CORE__AUTH_MANAGER": (
                 "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"

@@ -49,6 +49,15 @@ def test_the_kustomization_names_all_but_the_secret():
     assert {name for name in used if ":" not in name} == own
 
 
+def test_nobody_comes_in_from_outside():
+    services = [one["spec"] for one in DOCUMENTS if one["kind"] == "Service"]
+    assert services
+    assert all(spec.get("type", "ClusterIP") == "ClusterIP" for spec in services)
+    assert not {"externalIPs", "externalName"} & {name for spec in services for name in spec}
+    assert not {one["kind"] for one in DOCUMENTS} & {"Ingress", "Gateway", "HTTPRoute"}
+    assert not any("hostNetwork" in pod or "hostPort" in repr(pod) for pod in PODS.values())
+
+
 @pytest.mark.parametrize("name", PODS)
 def test_pods_need_no_disk_and_no_rights(name):
     pod = PODS[name]
