@@ -162,14 +162,18 @@ def readme_table(name: str, tap: type[Tap]) -> str:
 
 
 def environment_lines(name: str, tap: type[Tap]) -> str:
-    """A tap's settings as the lines of an ``.env``; what has a default is commented out."""
+    """A tap's settings as the lines of an ``.env``; what has a default is commented out.
+
+    So is what is JSON: Meltano ends in a traceback where such a variable is empty.
+    """
     required = schema_of(tap).get("required", [])
     lines = []
     for key, declared in own_settings(tap).items():
         legacy = LEGACY_NAMES.get(name, {}).get(key)
         variable = legacy[0] if legacy else f"{name}_{key}".upper().replace("-", "_")
         lines.append(f"# {declared['description']}")
-        mark = "" if key in required else "# "
+        is_text = "string" in declared["type"]
+        mark = "" if key in required and is_text else "# "
         lines.append(f"{mark}{variable}={_plain(declared.get('default', ''))}")
     return "\n".join(lines)
 

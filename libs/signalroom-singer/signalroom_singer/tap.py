@@ -11,6 +11,7 @@ import requests
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
@@ -18,6 +19,7 @@ from typing_extensions import override
 from signalroom_singer.answers import BoundedAdapter
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.redaction import protect, secret_values
+from signalroom_singer.settings import explained, explaining_files, from_environment
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
@@ -150,6 +152,21 @@ class SignalRoomTap(Tap):
         if "http_session" in vars(self):
             self.http_session.close()
 
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        (option,) = [param for param in command.params if param.name == "config"]
+        option.callback = explaining_files(option.callback or (lambda *given: given[-1]))
+        return command
+
+    @classproperty
+    @override
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        return from_environment(schema, cls._env_var_prefix)
+
     # Click runs these before the SDK's handler of errors is in place: without them a traceback
     # would go to the terminal unseen by any log, and so unredacted.
 
@@ -192,15 +209,22 @@ class SignalRoomTap(Tap):
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
         if without_traceback not in self.logger.filters:
             self.logger.addFilter(without_traceback)
-        # A setting that is null is one that was not made: its default applies.
+        # A setting that is null is one that was not made: its default applies. So is one that is
+        # needed and empty, as a line of .env that nobody filled in has it.
+        schema = type(self).config_jsonschema
+        needed = schema.get("required", ())
         self._config = {
             name: self._as_number(name, value)
             for name, value in self._config.items()
-            if value is not None
+            if value is not None and not (value == "" and name in needed)
         }
         # The first moment the settings are known: an error about one may quote its value.
-        protect(secret_values(type(self).config_jsonschema, dict(self._config)))
-        return super()._validate_config(*args, **kwargs)
+        protect(secret_values(schema, dict(self._config)))
+        try:
+            return super()._validate_config(*args, **kwargs)
+        except ConfigValidationError as error:
+            error.errors = explained(error.errors, schema, self._env_var_prefix)
+            raise
 
     @classmethod
     def _as_number(cls, setting: str, value: Any) -> Any:

@@ -1,8 +1,11 @@
-"""Settings as they come from an environment: as text."""
+"""Settings as they come from an environment, as text; and what is said of those that are none."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from click.testing import CliRunner
 from kit_vendor import RowTap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
@@ -27,3 +30,74 @@ def test_what_is_none_is_refused(given):
     with pytest.raises(ConfigValidationError) as caught:
         PacedTap(config={"rate": given})
     assert "rate" in str(caught.value.errors)
+
+
+class AskingTap(PacedTap):
+    name = "tap-asking"
+    config_jsonschema = th.PropertiesList(
+        th.Property("api_key", th.StringType, required=True, secret=True, title="API key"),
+        th.Property("tries", th.IntegerType),
+        th.Property(
+            "books",
+            th.ArrayType(
+                th.ObjectType(
+                    th.Property("id", th.StringType, required=True), additional_properties=False
+                )
+            ),
+        ),
+    ).to_dict()
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch, caplog):
+    """Run the tap; gives what it said, and that it failed without a traceback."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, **env):
+        result = CliRunner(env=env).invoke(AskingTap.cli, arguments)
+        assert result.exit_code in {1, 2}
+        assert isinstance(result.exception, SystemExit)
+        return result.output + caplog.text
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    (
+        (None, "settings.json: No such file or directory. Name the file with the settings"),
+        ("api_key: x", "settings.json: is no JSON: Expecting value: line 1 column 1"),
+        ("[1]", "settings.json: is no JSON object"),
+        (b"\xff\xfe", "settings.json: is no JSON: "),
+    ),
+)
+def test_a_file_that_holds_no_settings(said, tmp_path, content, complaint):
+    if content is not None:
+        text = content.encode() if isinstance(content, str) else content
+        (tmp_path / "settings.json").write_bytes(text)
+    assert complaint in said("--config=settings.json")
+
+
+def test_a_folder_is_no_file(said, tmp_path):
+    assert "Is a directory. Name the file" in said(f"--config={tmp_path}")
+
+
+@pytest.mark.parametrize("flags", ((), ("--test",)))
+@pytest.mark.parametrize(
+    ("env", "complaint"),
+    (
+        ({}, "Setting api_key is missing (API key). Set it in the file that --config names, or"),
+        ({"TAP_ASKING_API_KEY": ""}, "in the environment as TAP_ASKING_API_KEY."),
+        ({"TAP_ASKING_TRIES": "abc"}, "tries: 'abc' (in TAP_ASKING_TRIES) is not a whole number."),
+        ({"TAP_ASKING_BOOKS": "abc"}, "books: 'abc' (in TAP_ASKING_BOOKS) is not a JSON list."),
+        ({"TAP_ASKING_BOOKS": '["a"]'}, "Setting books[0]: 'a' is not of type 'object'."),
+        ({"TAP_ASKING_BOOKS": "[{}]"}, "Setting books[0]: `id` is missing in it."),
+    ),
+)
+def test_a_setting_that_cannot_be_used(said, env, complaint, flags):
+    assert complaint in said("--config=ENV", *flags, **env)
+
+
+def test_what_files_say_is_checked_as_well(said, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"api_key": "k", "tries": "x"}))
+    assert "Setting tries: 'x' is not of type 'integer'." in said("--config=settings.json")

@@ -1,0 +1,124 @@
+"""Settings that cannot be used, said so that whoever made them knows which, and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_MISSING = re.compile(r"'(\w+)' is a required property(?: in config\[(.*)\])?")
+_WRONG = re.compile(r"(.*) in config\[(.*)\]", re.DOTALL)
+_KINDS = {"integer": "a whole number", "array": "a JSON list", "object": "a JSON object"}
+
+
+def explaining_files(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an option of configuration files say what is wrong with one.
+
+    Args:
+        read: The option's callback, which ends in a traceback there.
+
+    Returns:
+        One that ends in a sentence.
+    """
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Iterable[Any]) -> Any:
+        for path in value or ():
+            if str(path) != "ENV" and (problem := _problem(Path(path))):
+                msg = f"{path}: {problem}"
+                raise click.BadParameter(msg, ctx, param)
+        return read(ctx, param, value)
+
+    return callback
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        return f"{error.strerror}. Name the file with the settings, or ENV for the environment."
+    except ValueError as error:
+        return f"is no JSON: {error}."
+    return None if isinstance(found, dict) else 'is no JSON object, such as {"setting": "value"}.'
+
+
+def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Read settings from the environment, as the SDK does.
+
+    Args:
+        schema: The settings' JSON schema.
+        prefix: Of the variables.
+
+    Returns:
+        Those that are set.
+
+    Raises:
+        ConfigValidationError: If one is not what its type asks for.
+    """
+    try:
+        return parse_environment_config(dict(schema), prefix)
+    except ValueError:
+        bad = [*_unreadable(schema.get("properties", {}), prefix)]
+        raise ConfigValidationError(bad[0], errors=bad) from None
+
+
+def _unreadable(properties: Mapping[str, Any], prefix: str) -> Iterable[str]:
+    for name, declared in properties.items():
+        variable = f"{prefix}{name.upper()}"
+        try:
+            parse_environment_config({"properties": {name: declared}}, prefix)
+        except ValueError:
+            types = declared.get("type", ())
+            kinds = [
+                _KINDS[one]
+                for one in ([types] if isinstance(types, str) else types)
+                if one in _KINDS
+            ]
+            given = "what is given" if declared.get("secret") else repr(os.environ[variable])
+            yield f"Setting {name}: {given} (in {variable}) is not {' or '.join(kinds)}."
+
+
+def explained(problems: Iterable[str], schema: Mapping[str, Any], prefix: str) -> list[str]:
+    """Say of each problem with the settings which one it is about.
+
+    Args:
+        problems: As the SDK's validation has them.
+        schema: The settings' JSON schema.
+        prefix: Of the variables.
+
+    Returns:
+        The same, for somebody who has not read the schema.
+    """
+    return [_explained(problem, schema.get("properties", {}), prefix) for problem in problems]
+
+
+def _explained(problem: str, properties: Mapping[str, Any], prefix: str) -> str:
+    if missing := _MISSING.fullmatch(problem):
+        name, inside = missing.groups()
+        if inside:
+            return f"Setting {_dotted(inside)}: `{name}` is missing in it."
+        title = properties.get(name, {}).get("title")
+        return (
+            f"Setting {name} is missing{f' ({title})' if title else ''}. Set it in the file that "
+            f"--config names, or in the environment as {prefix}{name.upper()}."
+        )
+    if wrong := _WRONG.fullmatch(problem):
+        text, path = wrong.groups()
+        text = text.replace(", 'null'", "")
+        return f"Setting {_dotted(path)}: {text}."
+    return problem
+
+
+def _dotted(path: str) -> str:
+    """``'a'][0]['b'`` as ``a[0].b``."""
+    parts = [part.strip("'") for part in path.split("][")]
+    first, *rest = parts
+    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in rest)
