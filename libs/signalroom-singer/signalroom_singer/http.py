@@ -249,7 +249,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     @override
     def response_error_message(self, response: requests.Response) -> str:
         status = response.status_code
-        said = redact(_vendor_message(response))[:_MESSAGE_LENGTH]
+        said = redact(_vendor_message(response))[:_MESSAGE_LENGTH].rstrip(".")
         hint = self.error_hints.get(status, "")
         text = f"{self._asked(response.request)} answered {status} {response.reason or ''}".strip()
         return ". ".join(part for part in (f"{text}: {said}" if said else text, hint) if part)

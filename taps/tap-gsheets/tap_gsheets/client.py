@@ -233,6 +233,10 @@ class SheetsClient:
             advice = "It is an uploaded Office file: in Drive, save it as Google Sheets."
         elif "SERVICE_DISABLED" in str(error) or "has not been used" in said:
             advice = "Enable that API in the Google Cloud console, and wait some minutes."
+        elif "API key" in said:
+            advice = (
+                "Check the setting api_key: Google Cloud console > APIs & Services > Credentials."
+            )
         elif "scopes" in said:
             advice = "Sign in again with the scope spreadsheets.readonly (and Drive's, if asked)."
         elif status in {401, 403, 404}:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tap_gsheets.client import Block, SheetsClient
 
 _IN_URL = re.compile(r"/spreadsheets/d/([\w-]+)")
+_ID = re.compile(r"([\w-]+)")
 _SPREADSHEET = "application/vnd.google-apps.spreadsheet"
 #: How often a tab is read whose formulas are still being computed, and after how many seconds.
 _READS, _MOMENT = 3, 5
@@ -145,6 +146,8 @@ class Reader:
             TapError: If Google does not answer, or with ``on_bad_tab: fail`` if a tab is bad.
         """
         books = [self._book(asked) for asked in self._config["spreadsheets"]]
+        if not books:
+            self._logger.warning("Setting spreadsheets names none: nothing is read")
         problems = [tab.problem for book in books for tab in book.tabs if tab.problem]
         problems += [problem for book in books for problem in self._lost_streams(book)]
         for problem in problems:
@@ -158,8 +161,15 @@ class Reader:
         return books
 
     def _book(self, asked: dict[str, Any]) -> Book:
-        found = _IN_URL.search(asked["spreadsheet"])
-        spreadsheet_id = found[1] if found else asked["spreadsheet"].strip()
+        given = asked["spreadsheet"].strip()
+        found = _IN_URL.search(given) or _ID.fullmatch(given)
+        if not found:
+            msg = (
+                f"Setting spreadsheets: {given!r} is no spreadsheet's address or id. Copy the "
+                "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
+            )
+            raise TapError(msg)
+        spreadsheet_id = found[1]
         file: dict[str, Any] = {}
         if self._config["change_detection"] == "drive":
             # Before the cells: an edit in between is then found by the next run.

@@ -58,11 +58,24 @@ def test_a_token_that_ends_before_its_time(make_tap, offers):
         ({"credentials_json": None, "oauth_refresh_token": "x"}, "Set oauth_client_id"),
         ({"credentials_path": "/nowhere/key.json"}, "No such file"),
         ({"credentials_json": '{"type": "service_account"}'}, "cannot be used"),
+        ({"credentials_json": None, "api_key": "wrong"}, "Check the setting api_key"),
     ),
 )
 def test_credentials_that_are_none(make_tap, config, says):
     with pytest.raises(TapError, match=says):
         make_tap(**config)
+
+
+@pytest.mark.parametrize("given", ("https://example.com/book", "My Book", "a/b", "", "?"))
+def test_what_is_no_spreadsheets_address_is_asked_for_nowhere(make_tap, sandbox, given):
+    with pytest.raises(TapError, match="is no spreadsheet's address or id"):
+        make_tap(spreadsheets=[{"spreadsheet": given}])
+    assert sandbox.control.requests()["requests"] == []
+
+
+def test_no_spreadsheet_at_all_is_told(make_tap, caplog):
+    assert [*make_tap(spreadsheets=[]).streams] == ["gsheets_sheets"]
+    assert "Setting spreadsheets names none: nothing is read" in caplog.text
 
 
 def test_a_key_that_signs_in_at_an_open_address_is_refused(make_tap, sandbox):

@@ -70,6 +70,11 @@ def explained(
         )
     elif isinstance(error, boto_errors.ProfileNotFound):
         advice = f"there is no profile {config.get('aws_profile')!r}: see `aws configure list`."
+    elif isinstance(error, boto_errors.ParamValidationError) and "bucket name" in str(error):
+        advice = (
+            f"{config.get('bucket')!r} is no bucket's name. Set `bucket` to the name alone, "
+            "without s3:// or folders; those are `prefixes`."
+        )
     elif isinstance(error, boto_errors.NoRegionError):
         advice = "the region is not known: set `region`."
     elif isinstance(error, boto_errors.SSLError):

@@ -220,6 +220,11 @@ class Table(StickyStream):
             "%s/%s: %d files, %d not loaded, reading %d",
             *(self._tap.bucket.name, self._prefix, len(self._listed), len(new), len(due)),
         )
+        if not self._listed:
+            self.logger.warning(
+                "%s/%s has no files of this table. If it should, check `prefixes` and `tables`",
+                *(self._tap.bucket.name, self._prefix),
+            )
         self._warn_of_repeats(due)
         return due
 

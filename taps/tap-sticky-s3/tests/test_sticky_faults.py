@@ -100,6 +100,18 @@ class TestListing:
         assert "s3:ListBucket" in str(output.error)
         assert not output.records
 
+    @pytest.mark.parametrize("given", ("s3://a-bucket/folder", "a bucket", "a/b"))
+    def test_no_name_of_a_bucket(self, make_tap, sync, given):
+        with pytest.raises(TapError) as told:
+            sync(make_tap(bucket=given))
+        assert f"{given!r} is no bucket's name. Set `bucket` to the name alone" in str(told.value)
+
+    def test_a_folder_without_files_is_told(self, s3, make_tap, sync, caplog):
+        s3.put(DAY.format(1), "a,b\r\n1,2\r\n")
+        sync(make_tap(prefixes="orders-create,order-create"))
+        assert "/order-create/ has no files of this table. If it should, check" in caplog.text
+        assert "/orders-create/ has no files" not in caplog.text
+
     def test_no_such_bucket(self, s3, make_tap, sync):
         output = sync(make_tap(bucket="no-such-bucket"), fails=TapError)
         assert re.search("NoSuchBucket.*Check `bucket`", str(output.error))
