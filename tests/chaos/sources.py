@@ -195,7 +195,7 @@ def restate_s3(control, chance):
         overwritten = chance.choice(control.s3.objects("orders-create/"))["key"]
         when = START + timedelta(days=chance.randrange(20))
         control.s3.export("orders-create", when, 450, key=overwritten, seed=seed)
-    control.s3.export("orders-update", day(chance), 50)
+    control.s3.export("orders-update", day(chance), 250)
 
 
 def expire_s3(control):

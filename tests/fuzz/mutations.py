@@ -71,7 +71,9 @@ class Mutation:
         try:
             document = json.loads(body)
         except ValueError:
-            return body
+            # S3's XML, and files.
+            whole = self.kind == "set" and not self.path
+            return json.dumps(self.value).encode() if whole else body
         if self.kind == "raw":
             mark = "\u0001here\u0001"
             told = json.dumps(changed(document, self.path, "set", mark)).encode()

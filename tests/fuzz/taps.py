@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from unittest import mock
+from urllib.parse import urlsplit
 
 import requests
 from botocore.httpsession import URLLib3Session
 from chaos.zygote import TAPS
+from urllib3.response import HTTPResponse
 
 FEW_DAYS = {
     "start_date": str(datetime.now(UTC).date() - timedelta(days=4)),
@@ -72,48 +77,71 @@ def catalog_of(name, sandbox):
         tap.close()
 
 
+@dataclass
+class Spoiled:
+    """What came of a mutation.
+
+    Attributes:
+        path: Of the request that was answered otherwise; none if there were too few requests, or
+            the answer stayed as it was.
+        requests: How many there were.
+    """
+
+    path: str | None = None
+    requests: int = 0
+
+
 @contextmanager
 def spoiled(mutation):
-    """Let one answer of a run be another."""
-    asked = []
+    """Let one answer of a run be another; gives what came of it."""
+    found, lock = Spoiled(), threading.Lock()
 
-    def turn():
-        asked.append(True)
-        return mutation is not None and len(asked) - 1 == mutation.request
+    def instead(body, url):
+        with lock:
+            number, found.requests = found.requests, found.requests + 1
+        if mutation is None or number != mutation.request:
+            return body
+        other = mutation.of(body)
+        if other != body:
+            found.path = urlsplit(url).path
+        return other
 
     send, fetch = requests.adapters.HTTPAdapter.send, URLLib3Session.send
 
-    def over_requests(adapter, *arguments, **options):
-        response = send(adapter, *arguments, **options)
-        if turn():
-            # As it goes on the wire, no encoding of it is left.
-            response._content = mutation.of(response.content)
+    def over_requests(adapter, request, *arguments, **options):
+        response = send(adapter, request, *arguments, **options)
+        # As it goes on the wire, no encoding of it is left.
+        response._content = instead(response.content, request.url)
         return response
 
     def over_botocore(session, request):
         answer = fetch(session, request)
-        if turn() and not request.stream_output:
-            answer._content = mutation.of(answer.content)
+        if request.stream_output:
+            body = instead(answer.raw.read(), request.url)
+            answer.headers["Content-Length"] = str(len(body))
+            answer.raw = HTTPResponse(BytesIO(body), preload_content=False)
+        else:
+            answer._content = instead(answer.content, request.url)
         return answer
 
     with (
         mock.patch.object(requests.adapters.HTTPAdapter, "send", over_requests),
         mock.patch.object(URLLib3Session, "send", over_botocore),
     ):
-        yield
+        yield found
 
 
 def read(name, sandbox, catalog, stream, mutation):
-    """Run a tap for one stream; gives the records it wrote, and its error."""
+    """Run a tap for one stream; gives the records it wrote, its error, and what was spoiled."""
     chosen = json.loads(json.dumps(catalog))
     for entry in chosen["streams"]:
         for metadata in entry["metadata"]:
             if not metadata["breadcrumb"]:
                 metadata["metadata"]["selected"] = entry["stream"] == stream
-    written = io.BytesIO()
+    written = BytesIO()
     stdout = io.TextIOWrapper(written, write_through=True)
     tap, error = None, None
-    with spoiled(mutation), mock.patch.object(sys, "stdout", stdout):
+    with spoiled(mutation) as found, mock.patch.object(sys, "stdout", stdout):
         try:
             tap = BY_NAME[name](config=settings_of(name, sandbox), catalog=chosen)
             tap.sync_all()
@@ -124,4 +152,4 @@ def read(name, sandbox, catalog, stream, mutation):
                 tap.close()
     stdout.flush()
     messages = [json.loads(line) for line in written.getvalue().splitlines()]
-    return [one["record"] for one in messages if one["type"] == "RECORD"], error
+    return [one["record"] for one in messages if one["type"] == "RECORD"], error, found

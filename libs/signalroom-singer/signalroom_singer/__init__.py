@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
-from signalroom_singer.errors import TapError
+from signalroom_singer.errors import TapError, expecting
 from signalroom_singer.given import (
     configured_day,
     configured_midnight,
@@ -50,6 +50,7 @@ __all__ = [
     "base_url",
     "configured_day",
     "configured_midnight",
+    "expecting",
     "exponential_wait",
     "parse_retry_after",
     "protect",

@@ -14,7 +14,7 @@ from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, Retriabl
 from signalroom_singer.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class TapError(Exception):
@@ -30,13 +30,14 @@ _MISTAKEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError
 
 
 @contextmanager
-def expecting(place: str) -> Iterator[None]:
+def expecting(place: Callable[[], str]) -> Iterator[None]:
     """Say whose answer it was, where one is not of the shape that the code relies on.
 
     What is known to vary is looked at where it is read. This is for all that never did.
 
     Args:
-        place: What is read: a stream, or what a tap has to know before.
+        place: Gives what is read: a stream and what it asked last, or what a tap has to know
+            before.
 
     Raises:
         UnexpectedAnswerError: In place of an error that only a programmer understands; that one
@@ -47,10 +48,10 @@ def expecting(place: str) -> Iterator[None]:
     except _MISTAKEN as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         msg = (
-            f"{place}: an answer is not as documented ({type(error).__name__}: "
-            f"{redact(str(error))[:150]}; {Path(where.filename).name}, line {where.lineno}). What "
-            "was sent before counts. Run it again; if that does not help, look at the answers with "
-            "LOGLEVEL=DEBUG, and report it with this line."
+            f"{place()}: an answer is not as documented, or the tap takes it for something else "
+            f"({type(error).__name__}: {redact(str(error))[:150]}; {Path(where.filename).name}, "
+            f"line {where.lineno}). What was sent before counts. Run it again; if that does not "
+            "help, report it with this line; LOGLEVEL=DEBUG shows more."
         )
         raise UnexpectedAnswerError(msg) from error
 

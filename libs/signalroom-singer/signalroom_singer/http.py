@@ -174,6 +174,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         self, prepared_request: requests.PreparedRequest, context: Context | None
     ) -> requests.Response:
         self._check_allowed(prepared_request)
+        self.last_asked = self._asked(prepared_request)
         pacer = self.pacer(prepared_request)
         with pacer.turn():
             try:

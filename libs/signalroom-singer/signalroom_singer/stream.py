@@ -57,6 +57,9 @@ class SignalRoomStream(Stream):
     #: catalog are selected. Meltano keeps a catalog until the settings change.
     columns_change = False
 
+    #: The stream and what it asked last, for errors; where it asks side by side, one of those.
+    last_asked = ""
+
     #: A stream that left rows out, and goes on with others, says no: then none may go.
     is_complete = True
 
@@ -130,7 +133,7 @@ class SignalRoomStream(Stream):
         tells = self.replaces and self.selected and write_messages
         if tells:
             self._stream_version = self._initialized_at // 1000
-        with expecting(self.name):
+        with expecting(lambda: self.last_asked or self.name):
             yield from super()._sync_records(context, write_messages=write_messages)
         if tells and self.is_complete and self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)

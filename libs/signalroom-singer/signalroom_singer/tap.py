@@ -130,7 +130,7 @@ class SignalRoomTap(Tap):
     @override
     def streams(self) -> dict[str, Stream]:
         # Some ask the vendor which there are.
-        with expecting(self.name):
+        with expecting(lambda: self.name):
             return super().streams
 
     @cached_property

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from signalroom_singer import RefusedError
+from tap_everflow.client import EverflowStream
 
 COUNTS = {
     "advertisers": 9,
@@ -41,6 +42,51 @@ def test_a_clamped_page_size_loses_nothing(make_tap, sandbox, sync):
     output = sync(make_tap(), "affiliates", "creatives")
     assert len(output.records["affiliates"]) == COUNTS["affiliates"]
     assert len(output.records["creatives"]) == COUNTS["creatives"]
+
+
+@pytest.fixture
+def telling(monkeypatch):
+    """Let answers tell something else of their pages: ``telling(change)`` gets what they tell."""
+    decode = EverflowStream._decode
+
+    def with_pages(change):
+        def changed(stream, response):
+            payload = decode(stream, response)
+            payload["paging"] = change(payload["paging"])
+            return payload
+
+        monkeypatch.setattr(EverflowStream, "_decode", changed)
+
+    return with_pages
+
+
+@pytest.mark.parametrize(
+    "change",
+    (
+        lambda paging: None,
+        lambda paging: {},
+        lambda paging: paging | {"total_count": 0},
+        lambda paging: paging | {"total_count": 7},
+        lambda paging: [paging],
+    ),
+)
+def test_a_full_page_is_followed_whatever_is_told_of_it(make_tap, sync, telling, change):
+    telling(change)
+    output = sync(make_tap(page_size=5), "affiliates")
+    assert len(output.records["affiliates"]) == COUNTS["affiliates"]
+
+
+def test_fewer_than_there_are_replace_nothing(make_tap, sync, telling, caplog):
+    telling(lambda paging: paging | {"total_count": 40})
+    output = sync(make_tap(), "affiliates", "offers")
+    assert "GET /networks/affiliates says that there are 40 and gave 37" in caplog.text
+    ended = {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
+    assert "affiliates" not in ended
+    telling(lambda paging: paging)
+    output = sync(make_tap(), "affiliates")
+    assert {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"} == {
+        "affiliates"
+    }
 
 
 def test_credentials_of_entities_are_stripped(make_tap, sync):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import TapError
+from signalroom_singer import TapError, expecting
 from tap_gsheets.changes import digest, loss, moved
 from tap_gsheets.client import RangeError
 from tap_gsheets.tables import (
@@ -169,7 +169,10 @@ class Reader:
                 "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
             )
             raise TapError(msg)
-        spreadsheet_id = found[1]
+        with expecting(lambda: f"Spreadsheet {found[1]}"):
+            return self._read(found[1], asked)
+
+    def _read(self, spreadsheet_id: str, asked: dict[str, Any]) -> Book:
         file: dict[str, Any] = {}
         if self._config["change_detection"] == "drive":
             # Before the cells: an edit in between is then found by the next run.

@@ -128,7 +128,7 @@ class RedTrackStream(HTTPStream[int]):
         """
         payload = self.fetch(HTTPRequest(url=self.url_base + path, params=dict(params or {})))
         total = payload.get("total") if isinstance(payload, dict) else None
-        return Answer(_rows(payload) or [], total if isinstance(total, int) else None)
+        return Answer(_rows(payload) or [], total if type(total) is int else None)
 
 
 def _rows(payload: Any) -> list[Any] | None:

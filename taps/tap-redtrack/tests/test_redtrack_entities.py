@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from signalroom_sandbox.redtrack.entities import SECRET
+from signalroom_singer import TapError
+from tap_redtrack.client import RedTrackStream
 from tap_redtrack.streams.entities import without_secrets
 
 LISTS = ("campaigns", "offers", "sources", "networks", "landings", "streams", "domains")
@@ -76,3 +79,19 @@ def test_secrets_are_found_by_their_names_at_any_depth():
         "postback_url": "https://x.example.com/?a=1&token=<redacted>&b=2",
         "keywords": ["kept"],
     }
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    (
+        ([[1]], r"GET /timezones has \[1\] in its list, which is neither a text nor an object"),
+        (["UTC", 7], "GET /timezones has 7 in its list"),
+        ([None], "GET /timezones has null in its list"),
+        ({"items": ["UTC"], "total": 3}, "GET /timezones lists 1 of 3. Nothing was replaced"),
+    ),
+)
+def test_a_list_of_something_else_replaces_nothing(make_tap, sync, monkeypatch, answer, complaint):
+    monkeypatch.setattr(RedTrackStream, "fetch", lambda *_: answer)
+    output = sync(make_tap(), "timezones", fails=TapError)
+    assert re.search(complaint, str(output.error))
+    assert not [one for one in output.messages if one["type"] == "ACTIVATE_VERSION"]

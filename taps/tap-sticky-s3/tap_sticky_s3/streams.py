@@ -23,6 +23,7 @@ from signalroom_singer import (
     ReadAhead,
     SignalRoomStream,
     TapError,
+    expecting,
     utc_isoformat,
 )
 from tap_sticky_s3.client import HEADERS_AT_ONCE
@@ -302,7 +303,8 @@ class Table(StickyStream):
         layout = self._layout
 
         def read(thing: S3Object) -> Iterator[list[ReadFile]]:
-            file = self._reader.read(thing, layout)
+            with expecting(lambda: f"{self.name}: {self._tap.bucket.name}/{thing.key}"):
+                file = self._reader.read(thing, layout)
             yield [file] if file else []
 
         workers = self.config["max_concurrency"]
@@ -397,7 +399,9 @@ class Table(StickyStream):
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         spool = self._tap.spool
-        with self.get_batch_counter() as counter:
+        # The SDK comes here past `_sync_records`.
+        place = expecting(lambda: self.last_asked or self.name)
+        with place, self.get_batch_counter() as counter:
             for file in self._files():
                 if file.path:
                     self._write_batch_message(batch_config.encoding, [spool.send(file.path)])

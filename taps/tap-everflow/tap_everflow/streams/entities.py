@@ -27,8 +27,14 @@ _SAVED = (
 )
 
 
-class UnexpectedAnswerError(TapError):
+class NoListError(TapError):
     """An answer has not the shape that the documentation promises."""
+
+
+def _paging(payload: Any) -> dict[str, Any]:
+    """What an answer says of its pages: nothing, if it is a bare list."""
+    found = payload.get("paging") if isinstance(payload, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 class EntityPaginator(PageNumberPaginator):
@@ -46,12 +52,13 @@ class EntityPaginator(PageNumberPaginator):
     @override
     def has_more(self, response: requests.Response) -> bool:
         payload = EverflowStream.payload(response)
-        if isinstance(payload, list):
-            return len(payload) >= self._page_size
-        paging = payload.get("paging") or {}
+        paging = _paging(payload)
         # The size asked for may be clamped; the one in the answer is the one that counts.
         size = paging.get("page_size") or self._page_size
-        return bool(self.current_value * size < paging.get("total_count", 0))
+        lists = [payload] if isinstance(payload, list) else payload.values()
+        rows = max((len(one) for one in lists if isinstance(one, list)), default=0)
+        # A full page may be followed by another one, whatever the count says, or if there is none.
+        return bool(rows >= size or self.current_value * size < (paging.get("total_count") or 0))
 
 
 class EntityStream(EverflowStream):
@@ -75,6 +82,7 @@ class EntityStream(EverflowStream):
         if self.incremental and self.config["incremental_entities"]:
             self.replication_key = "time_saved"
         self._seen: set[Any] = set()
+        self._told = 0
 
     @override
     def get_new_paginator(self) -> EntityPaginator:
@@ -95,6 +103,12 @@ class EntityStream(EverflowStream):
         self._seen.clear()
         try:
             yield from super().request_records(context)
+            if len(self._seen) < self._told:
+                self.is_complete = False
+                self.logger.warning(
+                    "GET %s says that there are %d and gave %d: none that is loaded is removed",
+                    *(self.path, self._told, len(self._seen)),
+                )
         except RefusedError as error:
             if not (self.path_unverified and error.status == HTTPStatus.NOT_FOUND):
                 raise
@@ -102,8 +116,10 @@ class EntityStream(EverflowStream):
 
     @override
     def parse_response(self, response: requests.Response) -> Iterable[Record]:
+        payload = self.payload(response)
+        self._told = _paging(payload).get("total_count") or 0
         # A page that only repeats what came before gives nothing, and so ends the paging.
-        for record in self._records(self.payload(response)):
+        for record in self._records(payload):
             key = tuple(record.get(name) for name in self.record_keys)
             if key not in self._seen:
                 self._seen.add(key)
@@ -122,7 +138,7 @@ class EntityStream(EverflowStream):
                 f"{self.name}: GET {self.path} answered without a list of {self.records_key}; "
                 f"it has: {', '.join(payload) if isinstance(payload, dict) else type(payload)}"
             )
-            raise UnexpectedAnswerError(msg)
+            raise NoListError(msg)
         return payload
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -186,8 +187,25 @@ class DictionaryStream(RedTrackStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        for item in self.ask(self.path).rows:
-            yield item if isinstance(item, dict) else {self.column: item}
+        answer = self.ask(self.path)
+        if answer.total is not None and len(answer.rows) < answer.total:
+            msg = (
+                f"{self.name}: GET {self.path} lists {len(answer.rows)} of {answer.total}. Nothing "
+                "was replaced; run it again, and report it if that does not help."
+            )
+            raise TapError(msg)
+        for item in answer.rows:
+            if isinstance(item, str):
+                yield {self.column: item}
+            elif isinstance(item, dict):
+                yield item
+            else:
+                msg = (
+                    f"{self.name}: GET {self.path} has {json.dumps(item)[:50]} in its list, which "
+                    "is neither a text nor an object. Run it again; if that does not help, report "
+                    "it."
+                )
+                raise TapError(msg)
 
 
 class Currencies(DictionaryStream):
