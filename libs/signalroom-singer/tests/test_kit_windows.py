@@ -75,6 +75,9 @@ def bookmarked(day):
         (None, {"start_date": "2026-03-01T00:00:00Z"}, date(2026, 3, 1), date(2026, 3, 19)),
         ("2026-03-10", {}, date(2026, 3, 8), date(2026, 3, 19)),
         ("2026-03-19", {}, date(2026, 3, 17), date(2026, 3, 19)),
+        # Of a clock that was ahead, which is right again.
+        ("2026-03-25", {}, date(2026, 3, 17), date(2026, 3, 19)),
+        ("2031-01-01", {"include_today": True}, date(2026, 3, 17), TODAY),
         ("2026-03-10", {"start_date": "2026-03-01"}, date(2026, 3, 8), date(2026, 3, 19)),
         ("2026-03-10", {"start_date": "2026-03-15"}, date(2026, 3, 15), date(2026, 3, 19)),
         (

@@ -182,11 +182,14 @@ class EverflowStream(HTTPStream[int]):
         Raises:
             TapError: If it has other things, and no rows: then it is no answer to what was asked.
         """
-        rows = answer.get(key, None if answer.keys() <= _BESIDE_ROWS else answer)
-        if rows is None:
-            return []
-        if not isinstance(rows, list):
-            has = ", ".join(sorted(map(str, answer)))[:200]
+        rows = answer
+        if isinstance(answer, dict):
+            rows = answer.get(key, None if answer.keys() <= _BESIDE_ROWS else answer)
+            if rows is None:
+                return []
+        if not isinstance(rows, list) or rows is answer:
+            names = sorted(answer) if isinstance(answer, dict) else [type(answer).__name__]
+            has = ", ".join(names)[:200]
             msg = (
                 f"{self.name}: Everflow answered without a list of {key}; it has: {has}. Nothing "
                 "of it was loaded. Run it again; check api_url if it stays."

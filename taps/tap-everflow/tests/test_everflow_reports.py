@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import time_machine
 from everflow_days import NEW_YORK, days_ago, keyed
 from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
-from signalroom_singer import DateWindow
+from signalroom_singer import DateWindow, TapError
 from tap_everflow.reporting import IncompleteReportError
 from tap_everflow.streams.reports import DailyStats
 
@@ -33,6 +34,28 @@ def test_daily_stats_agree_with_the_vendor(make_tap, sandbox, sync):
     assert keyed(rows) == keyed(truth(sandbox, days_ago(5)))
     assert all(row["total_click"] == row["clicks"] for row in rows)
     assert all(row["cv"] == row["conversions"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    "body", ({"surprise": [1]}, {"table": "x", "conversions": {}, "clicks": 7}, [], [[1]], "x")
+)
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    (
+        ("daily_stats", "entity/table"),
+        ("conversions", "reporting/conversions"),
+        ("clicks", "reporting/clicks"),
+        ("adjustments", "adjustments"),
+    ),
+)
+def test_an_answer_to_something_else_is_no_empty_day(make_tap, sandbox, sync, stream, path, body):
+    sandbox.control.fault(
+        "answer", vendor="everflow", match=path, times=99, status=200, headers={}, body=body
+    )
+    output = sync(make_tap(), stream, fails=TapError)
+    assert re.search(f"{stream}: Everflow answered without a list of", str(output.error))
+    assert not output.records[stream]
+    assert not output.bookmarks(stream)
 
 
 @pytest.mark.parametrize("local", (False, True), ids=("UTC midnights", "local midnights"))

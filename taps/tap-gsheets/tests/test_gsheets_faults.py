@@ -46,6 +46,15 @@ def test_what_is_revoked_is_told(make_tap, offers, config):
     assert OAUTH["refresh_token"] not in str(told.value)
 
 
+@pytest.mark.parametrize("body", ({}, [], None, "x", [[1]], {"expires_in": "soon"}))
+def test_a_token_endpoint_that_answers_something_else(make_tap, offers, sandbox, body):
+    sandbox.control.fault(
+        "answer", vendor="gsheets", match="token", times=99, status=200, headers={}, body=body
+    )
+    with pytest.raises(TapError, match=r"gave no access token|no answer \(TransportError\) after"):
+        make_tap(max_tries=2)
+
+
 def test_a_token_that_ends_before_its_time(make_tap, offers):
     offers.then(after="get", action="expire")
     assert "offers" in make_tap().streams

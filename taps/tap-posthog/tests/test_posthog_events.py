@@ -426,6 +426,33 @@ class TestContents:
         assert "Unable to resolve field: uuid" in str(output.error)
 
 
+class TestQueriesThatAreNotFound:
+    """A proxy says 404 once in a while; the older endpoint tells less."""
+
+    def read(self, sandbox, sync, tap, **fault):
+        sandbox.control.fault("http_404", vendor="posthog", match="/query", **fault)
+        output = sync(tap, EVENTS, fails=RefusedError)
+        paths = [one["path"] for one in sandbox.control.requests()["requests"]]
+        return output, [path for path in paths if path.rstrip("/").endswith("/events")]
+
+    @pytest.mark.parametrize("times", (1, 2))
+    def test_they_are_asked_again(self, make_tap, posthog, sandbox, sync, times):
+        output, before = self.read(sandbox, sync, make_tap(), times=times)
+        assert (output.error, before) == (None, [])
+        assert uuids(output) == expected(posthog)
+
+    def test_after_three_there_is_none(self, make_tap, posthog, sandbox, sync, caplog):
+        output, before = self.read(sandbox, sync, make_tap(), times=99)
+        assert sorted({*uuids(output)}) == expected(posthog)
+        assert before
+        assert "reading events by the older endpoint" in caplog.text
+
+    def test_who_has_answered_has_them(self, make_tap, sandbox, sync):
+        output, before = self.read(sandbox, sync, make_tap(), times=99, skip=1)
+        assert "404" in str(output.error)
+        assert before == []
+
+
 class TestTheEndpointBefore:
     @pytest.fixture
     def make_old_tap(self, make_tap, posthog):

@@ -215,6 +215,11 @@ class TestVersions:
         fault("s3_412", BODY, skip=HEADERS, times=1)
         assert ids(sync(make_tap(), ORDERS)) == file
 
+    @pytest.mark.parametrize("skip", range(3))
+    def test_a_412_of_what_had_no_condition(self, file, make_tap, sync, sandbox, skip):
+        sandbox.control.fault("s3_412", vendor="s3", times=1, skip=skip)
+        assert ids(sync(make_tap(), ORDERS)) == file
+
     def test_it_never_comes_to_rest(self, file, make_tap, sync, fault):
         fault("s3_412", BODY, skip=HEADERS, times=99)
         output = sync(make_tap(max_tries=3), ORDERS, fails=TapError)
