@@ -42,7 +42,7 @@ with DAG(
     },
     default_args=retries.defaults(),
 ) as dag:
-    _here = {"cwd": str(place.project()), "append_env": True}
+    _here = {"cwd": str(place.project()), "env": place.environment(), "append_env": True}
 
     @task.bash(**_here, output_processor=json.loads, retries=0)
     def plan() -> str:

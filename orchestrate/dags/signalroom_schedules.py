@@ -42,7 +42,7 @@ for schedule in schedules.read(place.schedules()):
                         ]
                     ),
                     cwd=str(place.project()),
-                    env=schedule.env,
+                    env=place.environment() | schedule.env,
                     append_env=True,
                     pool=pipeline.source,
                 )

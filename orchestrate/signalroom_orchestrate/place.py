@@ -17,6 +17,11 @@ def programs() -> Path:
     return Path(os.environ.get("SIGNALROOM_PROGRAMS") or project() / ".venv" / "bin")
 
 
+def environment() -> dict[str, str]:
+    """What Meltano needs besides: it looks for the taps on ``PATH``, not where it is itself."""
+    return {"PATH": os.pathsep.join([str(programs()), os.environ.get("PATH", os.defpath)])}
+
+
 def schedules() -> Path:
     """What ``meltano schedule list --format=json`` wrote: ``SIGNALROOM_SCHEDULES``."""
     return Path(
