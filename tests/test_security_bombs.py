@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import os
+import re
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from e2e import BIN
+from chaos.zygote import TAPS
 from strangers import NAMES, addresses_of, environment
 
 pytestmark = pytest.mark.e2e
@@ -57,22 +58,35 @@ def answering(body, **headers):
     server.server_close()
 
 
+#: The kernel's own count of a child's memory has that of the process that forked it.
+_TAP = """
+import atexit, pathlib, sys
+from {module} import {name}
+tell = lambda: pathlib.Path(sys.argv[1]).write_bytes(pathlib.Path("/proc/self/status").read_bytes())
+atexit.register(tell)
+{name}.cli(["--config=ENV"])
+"""
+
+
 @pytest.fixture
 def measured(sandbox, tmp_path):
     """Run a tap; gives its exit code, what it logged, and the most memory it had, in bytes."""
 
     def run(tap, **changes):
         env = environment(tap, sandbox=sandbox, folder=tmp_path, **changes)
-        log = tmp_path / "tap.log"
-        with (
-            log.open("w") as stderr,
-            subprocess.Popen(
-                [BIN / tap, "--config=ENV"], env=env, stdout=subprocess.DEVNULL, stderr=stderr
-            ) as process,
-        ):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        return process.returncode, log.read_text(), usage.ru_maxrss * 1024
+        (kind,) = [one for one in TAPS if one.name == tap]
+        code = _TAP.format(module=kind.__module__, name=kind.__name__)
+        status = tmp_path / "status"
+        done = subprocess.run(
+            [sys.executable, "-c", code, status],
+            check=False,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())
+        return done.returncode, done.stderr, int(peak) * 1024
 
     return run
 
