@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from chaos.zygote import TAPS
 from e2e import clean_env
@@ -33,3 +36,25 @@ def environment(tap, *, sandbox, folder, **changes):
     given |= {name.upper(): value for name, value in changes.items()}
     named = {f"{prefix}_{name}": value for name, value in given.items()}
     return clean_env() | sandbox.dotenv | named | {"TMPDIR": str(folder)}
+
+
+@contextmanager
+def serving(answer):
+    """A server that has ``answer(handler)`` answer everything; gives its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer(self)
+
+        do_POST = do_HEAD = do_GET  # noqa: N815 - as the server looks for it
+
+        def log_message(self, *_):
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()

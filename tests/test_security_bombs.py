@@ -6,13 +6,11 @@ import gzip
 import re
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from chaos.zygote import TAPS
-from strangers import NAMES, addresses_of, environment
+from strangers import NAMES, addresses_of, environment, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -32,30 +30,19 @@ def gzip_of(part, times):
 def answering(body, **headers):
     """A server with one answer to everything; gives its address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200)
-            for name, value in headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            try:
-                self.wfile.write(body)
-            except OSError:
-                self.close_connection = True  # it was not read to its end
+    def answer(handler):
+        handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        handler.send_response(200)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        try:
+            handler.wfile.write(body)
+        except OSError:
+            handler.close_connection = True  # it was not read to its end
 
-        do_POST = do_HEAD = do_GET  # noqa: N815 - as the server looks for it
-
-        def log_message(self, *_):
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 #: The kernel's own count of a child's memory has that of the process that forked it.
@@ -91,14 +78,12 @@ def measured(sandbox, tmp_path):
     return run
 
 
-#: Of 4 GiB: gzip's own, and JSON that means nothing before its end.
-BLANKS = gzip_of(b" " * 64 * MIB, 64)
-
-
 @pytest.mark.parametrize("tap", [name for name in NAMES if name != "tap-sticky-s3"])
 def test_an_answer_that_unpacks_to_gigabytes(measured, tap):
-    assert len(BLANKS) < 32 * MIB
-    with answering(BLANKS, content_encoding="gzip", content_type="application/json") as url:
+    # Of 4 GiB: JSON that means nothing before its end.
+    blanks = gzip_of(b" " * 64 * MIB, 64)
+    assert len(blanks) < 32 * MIB
+    with answering(blanks, content_encoding="gzip", content_type="application/json") as url:
         signing_in = {"api_key": "a", "credentials_json": ""} if tap == "tap-gsheets" else {}
         code, said, memory = measured(tap, **addresses_of(tap, url), **signing_in)
     assert code == 1
@@ -107,17 +92,19 @@ def test_an_answer_that_unpacks_to_gigabytes(measured, tap):
 
 
 #: Of 2 GiB: a cell and a header without end, a quote that is never closed; and many columns.
+#: As what is repeated begins, what of it is repeated in each part, how often, and how many parts.
 FILES = {
-    "a cell": (gzip_of(b"a,b\n1," + b"x" * 64 * MIB, 32), "a line is longer than 64 MiB"),
-    "a header": (gzip_of(b"a" * 64 * MIB, 32), "a line is longer than 64 MiB"),
-    "a quote": (gzip_of(b'a,b\n1,"' + b"x\n" * 32 * MIB, 32), "(b) is longer than 10 MiB"),
-    "columns": (gzip_of(b"a," * 300_000 + b"a\n", 1), "its header has 300001 columns"),
+    "a cell": (b"a,b\n1,", b"x", 64 * MIB, 32, "a line is longer than 64 MiB"),
+    "a header": (b"", b"a", 64 * MIB, 32, "a line is longer than 64 MiB"),
+    "a quote": (b'a,b\n1,"', b"x\n", 32 * MIB, 32, "(b) is longer than 10 MiB"),
+    "columns": (b"a", b",a", 300_000, 1, "its header has 300001 columns"),
 }
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_that_unpacks_to_gigabytes(measured, sandbox, kind):
-    content, complaint = FILES[kind]
+    begin, repeated, times, parts, complaint = FILES[kind]
+    content = gzip_of(begin + repeated * times, parts)
     sandbox.control.s3.clear()
     sandbox.control.s3.put("orders-create/report_2026-03-01T0600_x.csv.gz", content)
     code, said, memory = measured("tap-sticky-s3", start_date="")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from chaos.sources import SOURCES
-from strangers import ADDRESSES, NAMES, addresses_of, environment
+from strangers import ADDRESSES, NAMES, addresses_of, environment, serving
 
 from signalroom_singer import base_url
 
@@ -56,25 +54,14 @@ def stranger():
     """A server to which nobody should come; gives its address, and what it was asked."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append((self.path, dict(self.headers)))
-            self.send_response(200)
-            self.end_headers()
+    def answer(handler):
+        asked.append((handler.path, dict(handler.headers)))
+        handler.send_response(200)
+        handler.end_headers()
 
-        do_POST = do_HEAD = do_GET  # noqa: N815 - as the server looks for it
-
-        def log_message(self, *_):
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    # By another name than the sandbox's.
-    yield f"http://localhost:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(answer) as port:
+        # By another name than the sandbox's.
+        yield f"http://localhost:{port}", asked
 
 
 def test_all_taps_are_here():

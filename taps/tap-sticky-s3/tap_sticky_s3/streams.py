@@ -400,8 +400,7 @@ class Table(StickyStream):
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         spool = self._tap.spool
         # The SDK comes here past `_sync_records`.
-        place = expecting(lambda: self.last_asked or self.name)
-        with place, self.get_batch_counter() as counter:
+        with expecting(lambda: self.name), self.get_batch_counter() as counter:
             for file in self._files():
                 if file.path:
                     self._write_batch_message(batch_config.encoding, [spool.send(file.path)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +75,6 @@ def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _is_readable(name: str, declared: Mapping[str, Any], prefix: str) -> bool:
-    if f"{prefix}{name.upper()}" not in os.environ:
-        return True
     try:
         parse_environment_config({"properties": {name: declared}}, prefix)
     except ValueError:
