@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from chaos.plan import SEEDS
 from chaos.report import Report
-from chaos.runs import Zygote
 from e2e import BIN, ROOT, clean_env, new_database, new_project, run
+from forks.programs import Zygote
 
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
@@ -23,8 +23,8 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def zygote():
-    """Starts taps and loader at once."""
-    with Zygote() as started:
+    """Starts Meltano, taps and loader at once."""
+    with Zygote(clean_env()) as started:
         yield started
 
 
@@ -65,5 +65,7 @@ def meltano_template(tmp_path_factory):
 
 
 @pytest.fixture
-def project(tmp_path, meltano_template, sandbox, database):
-    return new_project(tmp_path / "project", meltano_template, sandbox, database)
+def project(tmp_path, meltano_template, sandbox, database, zygote):
+    """A project whose programs start at once."""
+    folder = tmp_path / "project"
+    return new_project(folder, meltano_template, sandbox, database, programs=zygote.bin)

@@ -62,22 +62,30 @@ def new_database(postgres):
 
 @dataclass
 class Project:
-    """A Meltano project: this repository's, in a folder of the test's own."""
+    """A Meltano project: this repository's, in a folder of the test's own.
+
+    Attributes:
+        folder: Where.
+        env: Of its programs.
+        programs: Where Meltano, taps and loader are.
+    """
 
     folder: Path
     env: dict[str, str]
+    programs: Path = BIN
 
     def start(self, *arguments, program="meltano", **env):
         """Start Meltano, or another program, in a process group of its own."""
+        place = self.programs if (self.programs / program).exists() else BIN
         return subprocess.Popen(
-            [BIN / program, *arguments],
+            [place / program, *arguments],
             cwd=self.folder,
             env=self.env | env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
+            process_group=0,
         )
 
     def meltano(self, *arguments, code=0, **env):
@@ -228,12 +236,13 @@ def clean_env():
     return env | {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
 
 
-def new_project(folder, template, sandbox, database):
-    """A project that loads from the sandbox into a database."""
+def new_project(folder, template, sandbox, database, programs=BIN):
+    """A project that loads from the sandbox into a database, by programs of this folder."""
     shutil.copytree(template, folder)
     target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url}
     # What a killed run leaves behind goes with the project.
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
     env = clean_env() | sandbox.dotenv | target | {"TMPDIR": str(temporary)}
-    return Project(folder, env)
+    env["PATH"] = f"{programs}:{env['PATH']}"
+    return Project(folder, env, programs)

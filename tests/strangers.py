@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from chaos.zygote import TAPS
+from forks.zygote import TAPS
 from e2e import clean_env
 
 from signalroom_sandbox.gsheets import service_account

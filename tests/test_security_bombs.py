@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from chaos.zygote import TAPS
+from forks.zygote import TAPS
 from strangers import NAMES, addresses_of, environment, serving
 
 pytestmark = pytest.mark.e2e

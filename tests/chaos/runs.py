@@ -2,82 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from e2e import Pipe, clean_env
+from e2e import Pipe
+from forks.programs import Program, Zygote
 
 LOADER = "signalroom-target-postgres"
-#: Longer than any run takes that is not stuck.
-_END_SECONDS = 120
-
-
-class Zygote:
-    """Starts programs; see `zygote`."""
-
-    def __init__(self):
-        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = [sys.executable, Path(__file__).with_name("zygote.py"), str(theirs.fileno())]
-        self._process = subprocess.Popen(program, pass_fds=[theirs.fileno()], env=clean_env())
-        theirs.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._requests.close()
-        self._process.wait()
-
-    def start(self, standard, **asked):
-        """Start a program; its input, output and error are closed here."""
-        ours, told = socket.socketpair()
-        message = json.dumps({"clock": None, "file_bytes": None} | asked).encode()
-        socket.send_fds(self._requests, [message], [told.fileno(), *standard])
-        told.close()
-        for descriptor in standard:
-            os.close(descriptor)
-        return Program(ours)
-
-    def run(self, program, *arguments, folder, env):
-        """Run a program to its end; gives its exit code, and what it printed and logged."""
-        heard, said = os.pipe()
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        asked = {"program": program, "arguments": arguments, "folder": str(folder), "env": env}
-        started = self.start([nothing, said, os.dup(said)], **asked)
-        with os.fdopen(heard, errors="replace") as lines:
-            printed = lines.read()
-        return started.wait(), printed
-
-
-class Program:
-    """A program that runs."""
-
-    def __init__(self, told):
-        self._told = told.makefile()
-        told.settimeout(_END_SECONDS)
-        told.close()
-        self.pid = int(self._told.readline())
-
-    def kill(self):
-        """End it at once, without a warning."""
-        self.signal(signal.SIGKILL)
-
-    def signal(self, number):
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-
-    def wait(self):
-        """Wait for its end; gives its exit code, negative for a signal."""
-        with self._told:
-            return int(self._told.readline())
 
 
 def listen(heard, said):

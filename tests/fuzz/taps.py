@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 from botocore.httpsession import URLLib3Session
-from chaos.zygote import TAPS
+from forks.zygote import TAPS
 from urllib3.response import HTTPResponse
 
 FEW_DAYS = {

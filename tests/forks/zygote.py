@@ -1,27 +1,32 @@
-"""Taps and loader that start at once: forks of a process that has them imported.
+"""Meltano, taps and loader that start at once: forks of a process that has them imported.
 
 A run of a few seconds spends most of them importing. This takes that away and nothing else: each
 program is a process with an environment, a folder, pipes and signals of its own.
 
     python zygote.py FD
 
-FD is a socket. Each message on it starts a program, and brings four descriptors: where to tell
-its process id and its exit code, and its standard input, output and error.
+FD is a socket that listens. Each connection brings a message that says what to start, and four
+descriptors: where to tell its process id and its exit code, and its standard input, output and
+error.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import json
 import os
+import random
 import resource
 import signal
 import socket
 import sys
 import tempfile
 import threading
+import time
 
 import time_machine
+from meltano.cli import main as meltano
 
 from signalroom_target_postgres.target import TargetPostgres
 from tap_everflow.tap import TapEverflow
@@ -32,19 +37,29 @@ from tap_redtrack.tap import TapRedTrack
 from tap_sticky_s3.tap import TapStickyS3
 
 TAPS = (TapEverflow, TapGsheets, TapMautic, TapPostHog, TapRedTrack, TapStickyS3)
-PROGRAMS = {tap.name: tap for tap in TAPS} | {TargetPostgres.package_name: TargetPostgres}
+PROGRAMS = {
+    "meltano": meltano,
+    TargetPostgres.package_name: TargetPostgres.cli,
+    **{tap.name: tap.cli for tap in TAPS},
+}
 _MESSAGE_BYTES = 1 << 17
 
 
-def serve(requests):
-    """Start what is asked for, until nobody asks any more."""
+def serve(listener):
+    """Start what is asked for, until the listener is shut."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.freeze()
     while True:
-        message, descriptors, *_ = socket.recv_fds(requests, _MESSAGE_BYTES, 4)
-        if not message:
+        try:
+            asking, _ = listener.accept()
+        except OSError:
             return
+        with asking:
+            message, descriptors, *_ = socket.recv_fds(asking, _MESSAGE_BYTES, 4)
+        if not message:
+            continue
         if os.fork() == 0:
-            requests.close()
+            listener.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             watch(json.loads(message), *descriptors)
             return
@@ -56,15 +71,29 @@ def watch(asked, told, *standard):
     """Be the program, or the one who tells what becomes of it."""
     program = os.fork()
     if program == 0:
-        os.close(told)
+        if asked["group"]:
+            # It ends with who asked for it, as if it were that process.
+            threading.Thread(target=die_with, args=(told,), daemon=True).start()
+            os.setpgid(0, asked["group"])
+        else:
+            os.close(told)
         become(asked, standard)
         return
     for descriptor in standard:
         os.close(descriptor)
     os.write(told, f"{program}\n".encode())
     _, status = os.waitpid(program, 0)
-    os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    try:
+        os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    except BrokenPipeError:  # who asked is gone
+        os._exit(1)
     os._exit(0)
+
+
+def die_with(told):
+    """End this process at once when nobody is there any more who started it."""
+    if not os.read(told, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def become(asked, standard):
@@ -75,6 +104,8 @@ def become(asked, standard):
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["env"])
+    time.tzset()
+    random.seed()
     tempfile.tempdir = None
     if asked["file_bytes"] is not None:
         # Beyond it a write fails, as on a full disk.
@@ -85,7 +116,7 @@ def become(asked, standard):
         timer.daemon = True
         timer.start()
     sys.argv = [asked["program"], *asked["arguments"]]
-    PROGRAMS[asked["program"]].cli()
+    sys.exit(PROGRAMS[asked["program"]]())
 
 
 def shift(seconds):
