@@ -69,16 +69,7 @@ class Project:
 
     def start(self, *arguments, program="meltano", **env):
         """Start Meltano, or another program, in a process group of its own."""
-        return subprocess.Popen(
-            [BIN / program, *arguments],
-            cwd=self.folder,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return started([BIN / program, *arguments], self.folder, self.env | env)
 
     def meltano(self, *arguments, code=0, **env):
         """Run Meltano to its end; gives all it printed."""
@@ -154,17 +145,7 @@ class Pipe:
             f"set -o pipefail; {self.tap} {' '.join(self.options)}"
             f" | signalroom-target-postgres --config=ENV >> {self.folder / 'states.jsonl'}"
         )
-        process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return finished(process, 0)
+        return finished(started(["bash", "-c", command], self.folder, self.env | env), 0)
 
 
 def new_pipe(tap, folder, sandbox, database, schema, **env):
@@ -206,6 +187,20 @@ def clone_of_the_tree(folder, *options):
     run("git", "-C", folder, "add", "--all")
     run("git", "-C", folder, *author, "commit", "--quiet", "--allow-empty", "--message=The tree")
     return folder
+
+
+def started(command, folder, env):
+    """Start a program in a process group of its own."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def finished(process, code):
