@@ -30,7 +30,6 @@ from statistics import median
 
 import psycopg
 from measure import BIN, HERE
-from psycopg import sql
 
 from signalroom_sandbox.gsheets import MAPPINGS, service_account
 from signalroom_sandbox.server import SandboxServer
@@ -38,15 +37,14 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT / "scripts"))
-from new_client import OWN, variable  # noqa: E402 - a script
+from client_rows import digests  # noqa: E402 - a script
+from new_client import OWN, variable  # noqa: E402
 
 HOUR, ZONE = 3_600, "America/New_York"
 CLIENTS, ACCOUNTS, TICKS, AT_ONCE, POOL = 50, 5, 2, 4, 4
 OVERLAP = 20  # every so-manieth run is started twice at once
 TODAY = datetime.now(UTC).date()
 FIRST, SETTLED = TODAY - timedelta(days=9), TODAY - timedelta(days=3)
-#: What differs from run to run: when a row was loaded, and whose it is.
-OF_THE_RUN = "^(_loaded_at|_sdc_.*|_client_id)$"
 POSTHOG_LIMITS = ("per_minute", "per_hour", "queries_per_minute", "queries_per_hour")
 #: Where each vendor is; credentials are the client's by `make new-client`.
 ADDRESSES = {
@@ -188,34 +186,11 @@ class Watch:
         self._thread.join()
 
 
-def digests(url: str) -> dict[tuple[str, str], dict[str, tuple]]:
-    """Of each table, each client's rows: how many, and a digest of all that is in them."""
-    found = {}
-    with psycopg.connect(url) as connection:
-        tables = connection.execute(
-            "SELECT table_schema, table_name FROM information_schema.columns"
-            " WHERE column_name = '_client_id' ORDER BY 1, 2"
-        ).fetchall()
-        for schema, table in tables:
-            columns = connection.execute(
-                "SELECT column_name FROM information_schema.columns WHERE table_schema = %s"
-                " AND table_name = %s AND column_name !~ %s ORDER BY 1",
-                (schema, table, OF_THE_RUN),
-            ).fetchall()
-            row = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
-            query = sql.SQL(
-                "SELECT _client_id, count(*), md5(string_agg(line, '' ORDER BY line)) FROM"
-                " (SELECT _client_id, md5(row({row})::text) AS line FROM {table}) AS lines"
-                " GROUP BY 1"
-            ).format(row=row, table=sql.Identifier(schema, table))
-            rows = connection.execute(query).fetchall()
-            found[schema, table] = {client: rest for client, *rest in rows}
-    return found
-
-
 def compare(agency: Agency, warehouse: str, alone: str) -> list[str]:
     """What is wrong in the warehouse, a line each; an account's own is under `account-N`."""
-    wrong, ours, expected = [], digests(warehouse), digests(alone)
+    wrong = []
+    with psycopg.connect(warehouse) as shared, psycopg.connect(alone) as own:
+        ours, expected = digests(shared), digests(own)
     if ours.keys() != expected.keys():
         wrong.append(f"tables differ: {sorted(ours.keys() ^ expected.keys())}")
     for table in sorted(ours.keys() & expected.keys()):

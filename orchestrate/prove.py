@@ -23,8 +23,8 @@ from typing import Any
 
 import psutil
 import psycopg
-from psycopg import sql
 
+from client_rows import digests
 from local import LocalAirflow, free_port
 from new_client import OWN, variable
 from signalroom_sandbox.gsheets import service_account
@@ -35,8 +35,6 @@ PROGRAMS = Path(sys.executable).parent
 CLIENTS = ("acme", "birch", "cedar", "dune", "ember")
 #: Loaded by Meltano alone, for comparison.
 ALONE = "alone"
-#: What differs from run to run: when a row was loaded.
-_OF_THE_RUN = "_loaded_at|_sdc_.*|_client_id"
 _DAYS = 14
 
 
@@ -251,29 +249,14 @@ def _compare(airflow: LocalAirflow) -> bool:
     """Hold each client's rows of each table against those that Meltano alone loaded."""
     agrees = True
     with psycopg.connect(airflow.postgres.libpq_url) as connection:
-        tables = connection.execute(
-            "select table_schema, table_name from information_schema.columns"
-            " where column_name = '_client_id' order by 1, 2"
-        ).fetchall()
-        sys.stdout.write(f"\n{'table':36}{'rows a client':>14}   {'clients that agree':>18}\n")
-        for schema, table in tables:
-            columns = connection.execute(
-                "select column_name from information_schema.columns where table_schema = %s"
-                " and table_name = %s and column_name !~ %s order by 1",
-                (schema, table, f"^({_OF_THE_RUN})$"),
-            ).fetchall()
-            row = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
-            query = sql.SQL(
-                "select _client_id, count(*), md5(string_agg(line, '' order by line)) from"
-                " (select _client_id, md5(row({row})::text) as line from {table}) as lines"
-                " group by 1"
-            ).format(row=row, table=sql.Identifier(schema, table))
-            found = {client: rest for client, *rest in connection.execute(query)}
-            same = [one for one in CLIENTS if found.get(one) == found.get(ALONE)]
-            agrees &= len(same) == len(CLIENTS)
-            count = found.get(ALONE, [0])[0]
-            told = f"{len(same)} of {len(CLIENTS)}"
-            sys.stdout.write(f"{f'{schema}.{table}':36}{count:>14,}   {told:>18}\n")
+        tables = digests(connection)
+    sys.stdout.write(f"\n{'table':36}{'rows a client':>14}   {'clients that agree':>18}\n")
+    for (schema, table), found in tables.items():
+        same = [one for one in CLIENTS if found.get(one) == found.get(ALONE)]
+        agrees &= len(same) == len(CLIENTS)
+        count = found.get(ALONE, [0])[0]
+        told = f"{len(same)} of {len(CLIENTS)}"
+        sys.stdout.write(f"{f'{schema}.{table}':36}{count:>14,}   {told:>18}\n")
     sys.stdout.write("All tables are right.\n" if agrees else "TABLES DIFFER\n")
     return agrees and bool(tables)
 

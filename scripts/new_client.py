@@ -28,7 +28,7 @@ OWN: dict[str, tuple[str, ...]] = {
 }
 
 
-def _more() -> dict[str, tuple[str, ...]]:
+def _scaffolded() -> dict[str, tuple[str, ...]]:
     """The sources that `make new-source` made: each client has what they cannot do without."""
     with (ROOT / "meltano.yml").open(encoding="utf-8") as file:
         plugins = YAML(typ="safe").load(file)["plugins"]["extractors"]
@@ -40,7 +40,7 @@ def _more() -> dict[str, tuple[str, ...]]:
     }
 
 
-OWN |= _more()
+OWN |= _scaffolded()
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _HOUR = 60
 

@@ -62,31 +62,14 @@ def new_database(postgres):
 
 @dataclass
 class Project:
-    """A Meltano project: this repository's, in a folder of the test's own.
-
-    Attributes:
-        folder: Where.
-        env: Of its programs.
-        programs: Where Meltano, taps and loader are.
-    """
+    """A Meltano project: this repository's, in a folder of the test's own."""
 
     folder: Path
     env: dict[str, str]
-    programs: Path = BIN
 
     def start(self, *arguments, program="meltano", **env):
         """Start Meltano, or another program, in a process group of its own."""
-        place = self.programs if (self.programs / program).exists() else BIN
-        return subprocess.Popen(
-            [place / program, *arguments],
-            cwd=self.folder,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
-        )
+        return started([program, *arguments], self.folder, self.env | env)
 
     def meltano(self, *arguments, code=0, **env):
         """Run Meltano to its end; gives all it printed."""
@@ -133,7 +116,7 @@ class Pipe:
 
     def choose(self, *streams):
         """Have only these streams read from now on."""
-        catalog = json.loads(run(BIN / self.tap, "--config=ENV", "--discover", env=self.env))
+        catalog = json.loads(run(self.tap, "--config=ENV", "--discover", env=self.env))
         for entry in catalog["streams"]:
             for metadata in entry["metadata"]:
                 if not metadata["breadcrumb"]:
@@ -162,21 +145,14 @@ class Pipe:
             f"set -o pipefail; {self.tap} {' '.join(self.options)}"
             f" | signalroom-target-postgres --config=ENV >> {self.folder / 'states.jsonl'}"
         )
-        process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return finished(process, 0)
+        return finished(started(["bash", "-c", command], self.folder, self.env | env), 0)
 
 
-def new_pipe(tap, folder, sandbox, database, schema, **env):
-    """A tap that reads the sandbox, piped into the loader of a database."""
+def new_pipe(tap, folder, sandbox, database, schema, programs=BIN, **env):
+    """A tap that reads the sandbox, piped into the loader of a database.
+
+    `programs` is where both are looked for first: a zygote's start at once.
+    """
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
     target = {
@@ -187,7 +163,7 @@ def new_pipe(tap, folder, sandbox, database, schema, **env):
         "TARGET_POSTGRES_HARD_DELETE": "true",
         "TMPDIR": str(temporary),
     }
-    return Pipe(tap, folder, clean_env() | sandbox.dotenv | target | env)
+    return Pipe(tap, folder, clean_env(programs) | sandbox.dotenv | target | env)
 
 
 def run(*command, **options):
@@ -216,6 +192,21 @@ def clone_of_the_tree(folder, *options):
     return folder
 
 
+def started(command, folder, env):
+    """Start a program in a process group of its own."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Not a session, which a fork of the zygote could not join the groups of.
+        process_group=0,
+    )
+
+
 def finished(process, code):
     """Wait for a process; gives all it printed."""
     with process:
@@ -229,20 +220,19 @@ def kill(process):
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def clean_env():
+def clean_env(programs=BIN):
     """This process's environment, without anything that configures what is tested."""
     kept = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
     env = {name: os.environ[name] for name in kept if name in os.environ}
-    return env | {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
+    return env | {"PATH": f"{programs}:{BIN}:/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
 
 
 def new_project(folder, template, sandbox, database, programs=BIN):
-    """A project that loads from the sandbox into a database, by programs of this folder."""
+    """A project that loads from the sandbox into a database; `programs` as in `new_pipe`."""
     shutil.copytree(template, folder)
     target = {"TARGET_POSTGRES_SQLALCHEMY_URL": database.sqlalchemy_url}
     # What a killed run leaves behind goes with the project.
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
-    env = clean_env() | sandbox.dotenv | target | {"TMPDIR": str(temporary)}
-    env["PATH"] = f"{programs}:{env['PATH']}"
-    return Project(folder, env, programs)
+    env = clean_env(programs) | sandbox.dotenv | target | {"TMPDIR": str(temporary)}
+    return Project(folder, env)

@@ -7,8 +7,8 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from forks.zygote import TAPS
 from e2e import clean_env
+from forks.zygote import TAPS
 
 from signalroom_sandbox.gsheets import service_account
 

@@ -37,7 +37,7 @@ def clients(project):
 
 
 def test_ten_at_once_are_as_ten_one_after_the_other(
-    clients, database, postgres, tmp_path, meltano_template, sandbox
+    clients, database, postgres, tmp_path, meltano_template, sandbox, zygote
 ):
     # The vendor's own limit is not the point: ten clients are ten accounts.
     sandbox.control.limits(per_second=1_000, burst=1_000)
@@ -53,7 +53,7 @@ def test_ten_at_once_are_as_ten_one_after_the_other(
         finished(process, 0)
     ours = database.contents("everflow.daily_stats")
     with new_database(postgres) as other:
-        alone = new_project(tmp_path / "alone", meltano_template, sandbox, other)
+        alone = new_project(tmp_path / "alone", meltano_template, sandbox, other, zygote.bin)
         alone.load("daily_stats", **DAYS, TAP_EVERFLOW_CLIENT_ID="client-0")
         rows = other.query("select * from everflow.daily_stats")
     counts = database.query(

@@ -36,11 +36,13 @@ def google(sandbox):
 
 
 @pytest.fixture
-def pipe(tmp_path, sandbox, database, google):
+def pipe(tmp_path, sandbox, database, google, zygote):
     settings = {"TAP_GSHEETS_SPREADSHEETS": json.dumps(KEYED), "TAP_GSHEETS_MAX_TRIES": "2"}
     settings["TAP_GSHEETS_MAX_RETRY_WAIT"] = "0"
     settings["TAP_GSHEETS_CREDENTIALS_JSON"] = service_account(sandbox.gsheets_url)
-    return new_pipe(TAP, tmp_path / "pipe", sandbox, database, "google_sheets", **settings)
+    return new_pipe(
+        TAP, tmp_path / "pipe", sandbox, database, "google_sheets", zygote.bin, **settings
+    )
 
 
 def names(database):

@@ -24,8 +24,10 @@ def mautic(sandbox):
 
 
 @pytest.fixture
-def pipe(tmp_path, sandbox, database):
-    return new_pipe(TAP, tmp_path / "pipe", sandbox, database, "mautic", TAP_MAUTIC_PAGE_SIZE="50")
+def pipe(tmp_path, sandbox, database, zygote):
+    return new_pipe(
+        TAP, tmp_path / "pipe", sandbox, database, "mautic", zygote.bin, TAP_MAUTIC_PAGE_SIZE="50"
+    )
 
 
 def test_contacts_and_what_changed(project, mautic, sandbox, database):

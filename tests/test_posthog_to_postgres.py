@@ -29,8 +29,8 @@ def expected(sandbox):
 
 
 @pytest.fixture
-def pipe(tmp_path, sandbox, database):
-    return new_pipe(TAP, tmp_path / "pipe", sandbox, database, "posthog", **SETTINGS)
+def pipe(tmp_path, sandbox, database, zygote):
+    return new_pipe(TAP, tmp_path / "pipe", sandbox, database, "posthog", zygote.bin, **SETTINGS)
 
 
 def test_events_and_what_came_late(project, sandbox, database):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from e2e import BIN, ROOT, clean_env, run
+from e2e import ROOT, clean_env, run
 from settings import taps
 
 README = (ROOT / "README.md").read_text()
@@ -124,7 +124,7 @@ def test_states_are_as_the_readme_shows_them(project):
     project.meltano("state", "import", "loaded.json")
     for command, _, output in shown:
         line, _, target = command.partition(" > ")
-        meltano = (BIN / "meltano", *shlex.split(line))
+        meltano = ("meltano", *shlex.split(line))
         printed = run(*meltano, cwd=project.folder, env=project.env).strip()
         if target:
             (project.folder / target).write_text(printed)

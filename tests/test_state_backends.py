@@ -31,11 +31,11 @@ def shared(request, postgres, sandbox):
 
 
 @pytest.fixture
-def machine(tmp_path, meltano_template, sandbox, database, shared):
+def machine(tmp_path, meltano_template, sandbox, database, shared, zygote):
     """A new project directory, which has nothing but what is shared."""
 
     def new(name):
-        project = new_project(tmp_path / name, meltano_template, sandbox, database)
+        project = new_project(tmp_path / name, meltano_template, sandbox, database, zygote.bin)
         project.env |= shared
         return project
 

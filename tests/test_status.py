@@ -15,6 +15,7 @@ from pipeline_status.command import main
 from pipeline_status.model import Condition, Outcome, Pipeline, Rows, Run
 from pipeline_status.page import bars, page
 from pipeline_status.table import short
+from pipeline_status.warehouse import look_up
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
@@ -106,6 +107,45 @@ class TestPage:
         assert "http" not in text.replace("http-equiv", "")
         assert "src=" not in text
         assert "1 of 1 stale" in text
+
+
+def test_each_pipelines_rows_and_those_of_its_last_run(database):
+    with psycopg.connect(database.libpq_url) as connection:
+        connection.execute("create schema s")
+        connection.execute(
+            "create table s.shared as select client as _client_id, %s - make_interval(mins => n)"
+            " as _loaded_at from unnest(array['acme', 'bolt', null]) as client,"
+            " generate_series(1, 60) as n",
+            [NOW],
+        )
+        connection.execute("create table s.own as select %s as _loaded_at", [NOW])
+        connection.execute(
+            "create table s.shared__rejected as select jsonb_build_object('_client_id', client)"
+            " as record from unnest(array['acme', 'acme', null]) as client"
+        )
+    found = [
+        pipeline(last, client_id=client, load_schema=schema)
+        for last, client, schema in (
+            (run(10), "acme", "s"),
+            (run(20), "bolt", "s"),
+            (run(30), None, "s"),
+            # By another schedule.
+            (run(40), "acme", "s"),
+            (None, "carl", "s"),
+            (run(10), "acme", "elsewhere"),
+        )
+    ]
+    settings = {"sqlalchemy_url": database.sqlalchemy_url}
+    assert look_up(found, settings, NOW, days=2, seconds=20) == ""
+    today, other = NOW.date(), Rows()
+    assert [one.rows for one in found] == [
+        Rows({today: 61}, last_run=11, rejected=2),
+        Rows({today: 61}, last_run=21, rejected=0),
+        Rows({today: 61}, last_run=31, rejected=1),
+        Rows({today: 61}, last_run=41, rejected=2),
+        Rows({today: 1}, last_run=1, rejected=0),
+        other,
+    ]
 
 
 @pytest.fixture

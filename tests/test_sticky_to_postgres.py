@@ -89,10 +89,10 @@ def test_each_file_once_and_what_came_since(load, s3, sandbox, database, project
     assert first in files
 
 
-def test_records_and_batches_load_the_same(project, sandbox, postgres, database, tmp_path):
+def test_records_and_batches_load_the_same(project, sandbox, postgres, database, tmp_path, zygote):
     project.load(tap=TAP)
     with new_database(postgres) as other:
-        records = new_project(tmp_path / "records", project.folder, sandbox, other)
+        records = new_project(tmp_path / "records", project.folder, sandbox, other, zygote.bin)
         records.load(tap=TAP, flags=["--full-refresh"], TAP_STICKY_S3_BATCH_CONFIG="{}")
         for table in ("orders_create", "orders_update"):
             found = other.contents(f"s3_exports.{table}")

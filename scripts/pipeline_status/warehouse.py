@@ -14,7 +14,7 @@ from signalroom_target_postgres.rejected import SUFFIX
 from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import Cursor
@@ -29,10 +29,13 @@ group by 1 having bool_or(column_name = '_loaded_at')
 _REJECTED_TABLES = """
 select table_name from information_schema.tables where table_schema = %s and table_name like %s
 """
+# Which runs had begun when a row was loaded is told by a place among their beginnings.
 _COUNT = """
-select (_loaded_at at time zone 'UTC')::date, count(*), count(*) filter (where _loaded_at >= %s)
-from {table} where _loaded_at >= %s {own} group by 1
+select {client}, (_loaded_at at time zone 'UTC')::date, width_bucket(_loaded_at, %s::timestamptz[]),
+    count(*)
+from {table} where _loaded_at >= %s {own} group by 1, 2, 3
 """
+_REJECTED = "select record->>'_client_id', count(*) from {} group by 1"
 
 
 def look_up(
@@ -58,8 +61,8 @@ def look_up(
     connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
     since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     try:
-        for pipeline in pipelines:
-            count = partial(_count, pipeline=pipeline, since=since, seconds=seconds)
+        for together in _by_schema(pipelines):
+            count = partial(_count, pipelines=together, since=since, seconds=seconds)
             connector.in_transaction(count)
     except (ConnectionFailedError, LoadError) as error:
         return str(error)
@@ -68,33 +71,55 @@ def look_up(
     return ""
 
 
-def _count(cursor: Cursor[Any], *, pipeline: Pipeline, since: datetime, seconds: int) -> None:
+def _by_schema(pipelines: Iterable[Pipeline]) -> Iterable[list[Pipeline]]:
+    found: dict[str | None, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        found.setdefault(pipeline.load_schema, []).append(pipeline)
+    return found.values()
+
+
+def _count(
+    cursor: Cursor[Any], *, pipelines: Sequence[Pipeline], since: datetime, seconds: int
+) -> None:
+    """Count the rows of all pipelines of a schema, each table once."""
     cursor.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(f"{seconds}s")))
-    schema = pipeline.load_schema or ""
-    rows = Rows()
-    started = pipeline.last.started_at if pipeline.last else since
+    schema = pipelines[0].load_schema or ""
+    began = [one.last.started_at if one.last else since for one in pipelines]
+    begins = sorted({*began})
+    counted = [
+        (one, begins.index(start), Rows()) for one, start in zip(pipelines, began, strict=True)
+    ]
+    # Of few clients, the rows are found by the table's key.
+    names = [one.client_id for one in pipelines if one.client_id is not None]
+    nobody = sql.SQL(" or _client_id is null" if len(names) < len(pipelines) else "")
+    own = sql.SQL("and (_client_id = any({}){})").format(names, nobody)
     for table, is_shared in cursor.execute(_TABLES, (schema,)).fetchall():
         # Rows of all clients, or of one that has no name, are in one table.
-        own = sql.SQL("and _client_id is not distinct from {}").format(pipeline.client_id)
         query = sql.SQL(_COUNT).format(
-            table=sql.Identifier(schema, table), own=own if is_shared else sql.SQL("")
+            client=sql.SQL("_client_id" if is_shared else "null"),
+            table=sql.Identifier(schema, table),
+            own=own if is_shared else sql.SQL(""),
         )
         try:
             with cursor.connection.transaction():
-                found = cursor.execute(query, (started, since)).fetchall()
+                found = cursor.execute(query, (begins, since)).fetchall()
         except errors.QueryCanceled:
-            pipeline.problem = (
-                f"{table} takes more than {seconds} s to count: give it more with --seconds, or "
-                "leave rows out with --no-rows"
-            )
+            for one in pipelines:
+                one.problem = (
+                    f"{table} takes more than {seconds} s to count: give it more with --seconds, "
+                    "or leave rows out with --no-rows"
+                )
             continue
-        for day, count, latest in found:
-            rows.by_day[day] = rows.by_day.get(day, 0) + count
-            rows.last_run += latest
+        for client, day, begun, count in found:
+            for one, place, rows in counted:
+                if not is_shared or client == one.client_id:
+                    rows.by_day[day] = rows.by_day.get(day, 0) + count
+                    rows.last_run += count if begun > place else 0
     like = "%" + SUFFIX.replace("_", r"\_")
     for (table,) in cursor.execute(_REJECTED_TABLES, (schema, like)).fetchall():
-        query = sql.SQL(
-            "select count(*) from {} where record->>'_client_id' is not distinct from {}"
-        ).format(sql.Identifier(schema, table), pipeline.client_id)
-        rows.rejected += sum(count for (count,) in cursor.execute(query).fetchall())
-    pipeline.rows = rows
+        query = sql.SQL(_REJECTED).format(sql.Identifier(schema, table))
+        rejected = dict(cursor.execute(query).fetchall())
+        for one, _, rows in counted:
+            rows.rejected += rejected.get(one.client_id, 0)
+    for one, _, rows in counted:
+        one.rows = rows

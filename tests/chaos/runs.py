@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from e2e import Pipe
-from forks.programs import Program, Zygote
+if TYPE_CHECKING:
+    from e2e import Pipe
+    from forks.programs import Program, Zygote
 
 LOADER = "signalroom-target-postgres"
 

@@ -4,6 +4,8 @@ Whoever started this meets the program as if it were this process: its pipes, si
 group and exit code. It ends with this one, also where that is killed.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -12,21 +14,22 @@ import sys
 
 PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
-folder, name = os.path.split(os.path.abspath(__file__))
+# Without pathlib: importing it takes longer than all else here.
+folder, name = os.path.split(os.path.abspath(__file__))  # noqa: PTH100
 # Not before it is known whom to pass them on to.
 signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
 ours, theirs = socket.socketpair()
 message = {
     "program": name,
     "arguments": sys.argv[1:],
-    "folder": os.getcwd(),
+    "folder": os.getcwd(),  # noqa: PTH109
     "env": dict(os.environ),
     "group": os.getpgrp(),
     "clock": None,
     "file_bytes": None,
 }
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as zygote:
-    zygote.connect(os.path.join(folder, "zygote"))
+    zygote.connect(f"{folder}/zygote")
     socket.send_fds(zygote, [json.dumps(message).encode()], [theirs.fileno(), 0, 1, 2])
 theirs.close()
 # The program's alone from here on: who reads what it writes waits for its end, not for this one's.

@@ -17,7 +17,7 @@ from signalroom_singer.records import EXTRA, RecordError, RecordShaper
 from signalroom_singer.redaction import protect, redact
 from signalroom_singer.refusals import Refusals
 from signalroom_singer.retry import exponential_wait, parse_retry_after
-from signalroom_singer.stream import CLIENT_ID, LOADED_AT, SignalRoomStream
+from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
 from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
 from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
 from signalroom_singer.urls import base_url
@@ -37,6 +37,7 @@ __all__ = [
     "DateWindow",
     "ForbiddenRequestError",
     "HTTPStream",
+    "OwnBookmarkStream",
     "Pacer",
     "ReadAhead",
     "RecordError",

@@ -230,3 +230,19 @@ class SignalRoomStream(Stream):
                 EXTRA,
                 ", ".join(f"{column} ({count})" for column, count in unreadable.most_common()),
             )
+
+
+class OwnBookmarkStream(SignalRoomStream):
+    """A stream whose bookmark moves by `save_bookmark` alone."""
+
+    @override
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        # The bookmark follows what was read, not what a record says of itself.
+        pass
+
+    @override
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        # The stream decides where to start; the SDK's marker would only stay behind in the state.
+        pass

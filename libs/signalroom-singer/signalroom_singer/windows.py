@@ -13,7 +13,7 @@ from typing_extensions import override
 from signalroom_singer.errors import TapError
 from signalroom_singer.given import configured_day
 from signalroom_singer.readahead import ReadAhead
-from signalroom_singer.stream import SignalRoomStream
+from signalroom_singer.stream import OwnBookmarkStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,7 +117,7 @@ def split_days(start: date, end: date, *, days: int, zone: ZoneInfo) -> list[Dat
     return windows
 
 
-class WindowedStream(SignalRoomStream, ABC):
+class WindowedStream(OwnBookmarkStream, ABC):
     """A stream read in windows of days of the report's time zone.
 
     The bookmark is the last day of which everything was read: it moves after each window,
@@ -248,15 +248,3 @@ class WindowedStream(SignalRoomStream, ABC):
         bookmark = self.bookmark(context)
         if window.start <= reached and (bookmark is None or reached > bookmark):
             self.save_bookmark(reached.isoformat(), context)
-
-    @override
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
-        # The bookmark follows the windows that were read, not the records seen.
-        pass
-
-    @override
-    def _write_starting_replication_value(self, context: Context | None) -> None:
-        # plan() decides where to start; the SDK's marker would only stay behind in the state.
-        pass

@@ -214,9 +214,7 @@ class SheetsClient:
     def _send(self, url: str, query: Mapping[str, Any]) -> requests.Response:
         with self._pacer.turn():
             try:
-                return self._session.get(
-                    url, params=query, timeout=self._timeout, allow_redirects=False
-                )
+                return self._session.get(url, params=query, timeout=self._timeout)
             except (TypeError, AttributeError, LookupError) as error:
                 # google-auth relies on what a token endpoint answers.
                 msg = "no token in what the token endpoint answered"

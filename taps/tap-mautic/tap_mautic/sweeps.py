@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from signalroom_singer import ReadAhead, stored_moment, unreadable_state, utc_isoformat
+from signalroom_singer import (
+    OwnBookmarkStream,
+    ReadAhead,
+    stored_moment,
+    unreadable_state,
+    utc_isoformat,
+)
 from tap_mautic.client import MauticStream
 from tap_mautic.queries import Is
 
@@ -45,7 +51,7 @@ class Sweep:
     after: int = 0
 
 
-class SweptStream(MauticStream):
+class SweptStream(OwnBookmarkStream, MauticStream):
     """A table that is read by id.
 
     Rows come in order of their id, not of their time, so the bookmark moves once a sweep is
@@ -175,18 +181,6 @@ class SweptStream(MauticStream):
         self._write_state_message()
 
     @override
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
-        # The bookmark follows what was read, not what a record says of itself.
-        pass
-
-    @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         # A record may be dated in the future.
         return None
-
-    @override
-    def _write_starting_replication_value(self, context: Context | None) -> None:
-        # The sweep decides where to start; the SDK's marker would only stay behind in the state.
-        pass

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from signalroom_singer import ReadAhead, configured_midnight, stored_moment, utc_isoformat
+from signalroom_singer import (
+    OwnBookmarkStream,
+    ReadAhead,
+    configured_midnight,
+    stored_moment,
+    utc_isoformat,
+)
 from tap_posthog.client import PostHogStream, project_of
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ class Span:
         return found
 
 
-class SpanStream(PostHogStream):
+class SpanStream(OwnBookmarkStream, PostHogStream):
     """A stream read in order of its replication key, within windows of time.
 
     The bookmark is a moment before which everything was read. It moves with each page, never past
@@ -154,15 +160,3 @@ class SpanStream(PostHogStream):
         bookmark = self.bookmark(context)
         if bookmark is None or moment > bookmark or bookmark > self.settled():
             self.save_bookmark(utc_isoformat(moment), context)
-
-    @override
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
-        # The bookmark follows what was read, not what a record says of itself.
-        pass
-
-    @override
-    def _write_starting_replication_value(self, context: Context | None) -> None:
-        # plan() decides where to start; the SDK's marker would only stay behind in the state.
-        pass

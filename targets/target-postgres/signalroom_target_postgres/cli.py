@@ -11,9 +11,10 @@ import click
 from signalroom_target_postgres import query as database
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import EmbeddedPostgresError
+from signalroom_target_postgres.outcome import describe
 from signalroom_target_postgres.paths import ENVIRONMENT_VARIABLE, only_sandbox_has_data
 from signalroom_target_postgres.table import as_csv, as_table
-from signalroom_target_postgres.takeover import describe, take_over
+from signalroom_target_postgres.takeover import take_over
 
 _NOT_RUNNING = 3  # as pg_ctl's
 _VERSION = "SELECT 'PostgreSQL ' || current_setting('server_version')"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_NAME_BYTES = 63  # PostgreSQL cuts longer names, and two may become one
+#: PostgreSQL cuts longer names, and two may become one.
+NAME_BYTES = 63
 
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod)
@@ -153,9 +154,9 @@ class Destination:
 
     def _check_names(self, columns: Mapping[str, str]) -> None:
         for name in (self.schema or "", self.name, *columns):
-            if len(name.encode()) > _NAME_BYTES:
+            if len(name.encode()) > NAME_BYTES:
                 msg = (
-                    f"The name {name!r} is too long for PostgreSQL, which has {_NAME_BYTES} bytes "
+                    f"The name {name!r} is too long for PostgreSQL, which has {NAME_BYTES} bytes "
                     f"for one (table {self}). Rename it, by the tap's setting stream_maps."
                 )
                 raise LoadError(msg)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from copy import deepcopy
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.mapper import SameRecordTransform
@@ -25,6 +23,7 @@ from signalroom_target_postgres.errors import ConnectionSettingsError, DiskFullE
 from signalroom_target_postgres.given import checking, from_environment
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import NOTHING, Message
+from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
 
@@ -38,111 +37,10 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.connector import PostgresConnector
 
-# The stock target marks none of these as a secret.
-_UNMARKED_SECRETS = ("password", "sqlalchemy_url", "ssl_client_private_key")
-# Not quoted when their type is wrong. The tunnel's own secrets are within its setting.
-_UNQUOTED = (*_UNMARKED_SECRETS, "ssh_tunnel")
-
-_MEGABYTE = 1_000_000
 _POLL_SECONDS = 0.05
 
 # As the SDK reads records: money is not to be rounded on its way through a map.
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-
-_SETTINGS = th.PropertiesList(
-    th.Property(
-        "load_method",
-        th.StringType,
-        allowed_values=["upsert", "append-only", "overwrite"],
-        default="upsert",
-        title="Load method",
-        description=(
-            "`upsert`: update the row with the record's key or insert one; append where a stream "
-            "has no key. `append-only`: always insert, into a table without a key. `overwrite`: "
-            "replace the table's rows by the run's, in one transaction when the stream is complete."
-        ),
-    ),
-    th.Property(
-        "on_bad_record",
-        th.StringType,
-        allowed_values=["fail", "quarantine"],
-        default="fail",
-        title="On a bad record",
-        description=(
-            "What to do with a record that does not fit its table. `fail`: load those before it, "
-            "and stop. `quarantine`: put it into `<table>__rejected` with the reason, and go on."
-        ),
-    ),
-    th.Property(
-        "validate_records",
-        th.BooleanType,
-        default=False,
-        title="Validate records",
-        description=(
-            "Validate each record against its JSON schema, as the stock target does by default; "
-            "slow. Types and keys are checked anyway."
-        ),
-    ),
-    th.Property(
-        "max_batch_age_seconds",
-        th.IntegerType(minimum=0),
-        default=60,
-        title="Longest wait",
-        description="Load what was read after so many seconds at the latest, and send its state.",
-    ),
-    th.Property(
-        "batch_size_bytes",
-        th.IntegerType(minimum=_MEGABYTE // 10),
-        default=16 * _MEGABYTE,
-        title="Batch size in bytes",
-        description="Load when so many bytes of rows are held in memory, over all streams.",
-    ),
-    th.Property(
-        "batch_size_rows",
-        th.IntegerType(minimum=1),
-        title="Batch size in rows",
-        description="Load when so many rows of a stream are held. By default only bytes count.",
-    ),
-    th.Property(
-        "reconnect_seconds",
-        th.IntegerType(minimum=0),
-        default=120,
-        title="Wait for the server",
-        description=(
-            "How long to wait for the server to come back where a connection is lost. The batch "
-            "under way is then loaded again."
-        ),
-    ),
-).to_dict()["properties"]
-
-
-def _settings() -> dict[str, Any]:
-    """The stock target's settings with our own, and with secrets marked."""
-    schema: dict[str, Any] = deepcopy(StockTargetPostgres.config_jsonschema)
-    properties = schema["properties"]
-    properties |= _SETTINGS
-    for name in _UNMARKED_SECRETS:
-        properties[name] |= {"secret": True, "writeOnly": True}
-    properties["use_copy"] |= {
-        "default": True,
-        "description": "Has no effect: rows are always loaded by COPY.",
-    }
-    properties["sanitize_null_text_characters"] |= {
-        "default": True,
-        "description": (
-            "Replace the character NUL, which PostgreSQL cannot store, by U+FFFD. If not, a "
-            "record with it is a bad record."
-        ),
-    }
-    properties["hard_delete"] |= {
-        "description": (
-            "Whether rows that a version activated by the tap (ACTIVATE_VERSION) does not have are "
-            "deleted, and not only marked in `_sdc_deleted_at`. The new rows appear and the old "
-            "ones go in one transaction when the stream is complete. Ignored without "
-            "`activate_version`."
-        )
-    }
-    return schema
 
 
 class NoSchemaError(InputError, RecordsWithoutSchemaException):
@@ -154,7 +52,7 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
 
     name = "target-postgres"
     package_name = "signalroom-target-postgres"
-    config_jsonschema = _settings()
+    config_jsonschema = declared()
     default_sink_class = PostgresSink
     message_reader_class = MessageReader
 
@@ -211,7 +109,7 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
         try:
             errors: list[str] = super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
-            error.errors = [_unquoted(text) for text in error.errors]
+            error.errors = [unquoted(text) for text in error.errors]
             raise
         self._uses_embedded = not is_configured(self.config)
         if self._uses_embedded:
@@ -491,11 +389,3 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
 def _records(files: Sequence[BatchFile]) -> Iterator[dict[str, Any]]:
     for file in files:
         yield from file.dicts()
-
-
-def _unquoted(error: str) -> str:
-    """A validation error, without the value of a secret setting."""
-    for name in _UNQUOTED:
-        if f"config['{name}']" in error:
-            return f"The value of `{name}` has the wrong type (is it a text in quotes?)"
-    return error

@@ -15,7 +15,8 @@ from signalroom_target_postgres import takeover
 from signalroom_target_postgres.cli import main
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.takeover import describe, take_over
+from signalroom_target_postgres.outcome import TakeOver, describe
+from signalroom_target_postgres.takeover import take_over
 
 EXECUTABLE = Path(sys.executable).parent / "signalroom-target-postgres"
 KEY = ("date", "affiliate_id")
@@ -118,7 +119,7 @@ def test_queries_answer_as_before(connection, schema):
     before = [rows(connection, query) for query in queries]
     result = take_over(connection, schema, "daily_stats", KEY)
     assert [rows(connection, query) for query in queries] == before
-    assert result == takeover.TakeOver(
+    assert result == TakeOver(
         table=f"{schema}.daily_stats",
         key=KEY,
         rows=3,

@@ -1,0 +1,81 @@
+"""The rows of a BATCH message's files, as their table has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from signalroom_target_postgres.waiting import tables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from signalroom_target_postgres.batchfiles import BatchFile
+    from signalroom_target_postgres.records import Misfit
+    from signalroom_target_postgres.streamtable import StreamTable
+
+#: Bytes of a file that are sent while the next are read.
+_PORTION = 4 << 20
+
+
+class FileRows:
+    """Reads files, again and again if need be.
+
+    Args:
+        files: Of one message.
+        table: What its rows are for.
+        at_once: How many bytes of them at a time at most.
+    """
+
+    def __init__(self, files: Sequence[BatchFile], table: StreamTable, at_once: int) -> None:
+        #: Rows that did not fit when the files were read the last time.
+        self.misfits: list[Misfit] = []
+        self._files = files
+        self._table = table
+        self._at_once = min(at_once, _PORTION)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Read the files.
+
+        Yields:
+            Rows that fit.
+
+        Raises:
+            BadRecordError: If one does not, and such are not to be set aside.
+            ColumnTooNarrowError: If integers need a wider column.
+            InputError: If a file cannot be read.
+        """
+        self.misfits.clear()
+        for file in self._files:
+            yield from self._of(file)
+
+    def _of(self, file: BatchFile) -> Iterator[pa.Table]:
+        """Read a file in portions of the size of a batch."""
+        held: list[pa.RecordBatch] = []
+        size = 0
+        for batches, misfits in self._portions(file):
+            self.misfits += misfits
+            if misfits and not self._table.sets_aside:
+                self._table.fail(misfits)
+            held += batches
+            size += sum(batch.nbytes for batch in batches)
+            self._table.sink.record_counter_metric.increment(
+                sum(batch.num_rows for batch in batches)
+            )
+            if size >= self._at_once:
+                yield from tables_of(held)
+                held, size = [], 0
+        yield from tables_of(held)
+
+    def _portions(
+        self, file: BatchFile
+    ) -> Iterator[tuple[Sequence[pa.RecordBatch], Sequence[Misfit]]]:
+        table = self._table
+        if file.has_columns:
+            for batch in file.columns():
+                table.warn_of_unknown(set(batch.schema.names) - set(table.columns))
+                yield table.reader.fit(batch)
+        else:
+            for messages in file.records():
+                yield table.reader.read(messages)

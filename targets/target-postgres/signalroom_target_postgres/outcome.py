@@ -1,0 +1,94 @@
+"""What became of a table that was taken over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """What became of a table.
+
+    Args:
+        table: Its name, with the schema's.
+        key: The columns of its primary key, in order.
+        rows: How many rows it has now.
+        key_added: Whether the primary key is new.
+        example: The key of one row, as text.
+        duplicates: How many older rows of the same key were moved.
+        duplicates_table: Where to.
+        nullable: The columns that had to have a value, and need none any more.
+        client_column_added: Whether ``_client_id`` is new.
+        client_rows: How many rows had no client and have one now.
+        uniques: Other unique indexes than dlt's own, which stay, and may be in the way.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    rows: int
+    key_added: bool = False
+    example: tuple[str, ...] = ()
+    duplicates: int = 0
+    duplicates_table: str = ""
+    nullable: tuple[str, ...] = ()
+    client_column_added: bool = False
+    client_rows: int = 0
+    uniques: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return self.key_added or self.client_column_added or bool(self.nullable)
+
+
+def describe(result: TakeOver, *, dry_run: bool = False) -> str:
+    """Say what became of a table.
+
+    Args:
+        result: What `take_over` returned.
+        dry_run: Whether all of it was undone.
+
+    Returns:
+        Lines for a person.
+    """
+    done = f"{result.table} is taken over."
+    if not result.changed:
+        done = f"{result.table} was taken over before: nothing to change."
+    elif dry_run:
+        done = f"{result.table} can be taken over. This is what would be done:"
+    lines = [done, _line("rows", f"{result.rows:,}")]
+    added = " (new primary key)" if result.key_added else " (primary key)"
+    lines.append(_line("key", ", ".join(result.key) + added))
+    if result.example:
+        pairs = zip(result.key, result.example, strict=True)
+        shown = ", ".join(f"{column} = {value}" for column, value in pairs)
+        lines.append(_line("for example", f"{shown}; the stream's must look the same"))
+    if result.client_rows or result.client_column_added:
+        lines.append(_line("client", f"{counted(result.client_rows)} had none and got it"))
+    if result.key_added:
+        moved = "none"
+        if result.duplicates:
+            moved = f"{counted(result.duplicates)} older than another of the same key, moved to "
+            moved += result.duplicates_table
+        lines.append(_line("duplicates", moved))
+    if result.nullable:
+        lines.append(_line("may be NULL", ", ".join(result.nullable)))
+    if result.uniques:
+        stay = ", ".join(result.uniques)
+        lines.append(_line("look at", f"unique, and still so: {stay}; drop what new rows repeat"))
+    if dry_run:
+        lines.append("This was a dry run: nothing was changed.")
+    return "\n".join(lines)
+
+
+def counted(rows: int) -> str:
+    """Say how many rows.
+
+    Args:
+        rows: The number.
+    """
+    return f"{rows:,} row{'' if rows == 1 else 's'}"
+
+
+def _line(title: str, text: str) -> str:
+    return f"{title:<14}{text}"

@@ -1,0 +1,272 @@
+"""A stream's table: what its rows are made into, and how they get there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from signalroom_target_postgres import rejected
+from signalroom_target_postgres.columns import column
+from signalroom_target_postgres.loading import Writer, retire
+from signalroom_target_postgres.records import METADATA, RecordReader
+from signalroom_target_postgres.sqltypes import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+    from psycopg import Cursor
+    from singer_sdk.sql import SQLSink
+
+    from signalroom_target_postgres.columns import Column
+    from signalroom_target_postgres.connector import PostgresConnector
+    from signalroom_target_postgres.destination import Destination
+    from signalroom_target_postgres.records import Misfit
+
+
+class StreamTable:
+    """The table, with what makes columns of the stream's records.
+
+    Args:
+        sink: What the SDK knows of the stream.
+        destination: The table.
+    """
+
+    #: The stream's columns by name.
+    columns: Mapping[str, Column]
+    #: Makes them of records and of files.
+    reader: RecordReader
+
+    def __init__(self, sink: SQLSink[PostgresConnector], destination: Destination) -> None:
+        self.sink = sink
+        self.destination = destination
+        #: Whether a record did not fit and was not set aside: no state may pass over it.
+        self.failed = False
+        # Whether it was empty, so that no row is expected to be there; not known at first.
+        self._fresh: bool | None = None
+        self._warned: set[str] = set()
+        to_sql_type = sink.connector.to_sql_type
+        wanted = {name: type_name(to_sql_type(schema)) for name, schema in self._properties.items()}
+        sink.connector.in_transaction(lambda cursor: destination.prepare(cursor, wanted))
+        self._read_by_types()
+
+    @property
+    def _properties(self) -> dict[str, Any]:
+        properties: dict[str, Any] = self.sink.schema["properties"]
+        return properties
+
+    @property
+    def _scope(self) -> dict[str, Any]:
+        """What all rows of the stream have in common; rows of other clients are not its own."""
+        return {
+            name: schema["const"] for name, schema in self._properties.items() if "const" in schema
+        }
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether records that do not fit go beside the table, and the run goes on."""
+        return self.sink.config.get("on_bad_record") == "quarantine"
+
+    def inherit(self, earlier: StreamTable) -> None:
+        """Go on for a table whose stream's schema has changed.
+
+        Args:
+            earlier: It.
+        """
+        self.failed = earlier.failed
+        self._fresh = earlier._fresh
+
+    # Columns.
+
+    def prepare(self) -> None:
+        """Make the table, or adapt it.
+
+        Raises:
+            LoadError: If it cannot be what the stream needs.
+        """
+        connector = self.sink.connector
+        wanted = {
+            name: type_name(connector.to_sql_type(schema))
+            for name, schema in self._properties.items()
+        }
+        connector.in_transaction(lambda cursor: self.destination.prepare(cursor, wanted))
+        self._read_by_types()
+
+    def _read_by_types(self) -> None:
+        sink = self.sink
+        required = set(sink.schema.get("required", ()))
+        columns = [
+            column(
+                name,
+                schema,
+                self.destination.types[name],
+                required=name in required,
+                key=name in sink.key_properties,
+            )
+            for name, schema in self._properties.items()
+        ]
+        with_metadata = sink.include_sdc_metadata_properties
+        self.columns = {one.name: one for one in columns}
+        self.reader = RecordReader(
+            [one for one in columns if not (with_metadata and one.name in METADATA)],
+            [self.columns[name] for name in METADATA] if with_metadata else (),
+            sink.sync_started_at,
+        )
+
+    def widen(self, name: str) -> None:
+        """Make an integer column numeric.
+
+        Args:
+            name: The column.
+        """
+        self.sink.connector.in_transaction(
+            lambda cursor: self.destination.widen(cursor, name, "numeric")
+        )
+        self._read_by_types()
+
+    def warn_of_unknown(self, fields: set[str]) -> None:
+        """Tell once of fields that are not loaded.
+
+        Args:
+            fields: Those that the schema does not have.
+        """
+        for name in fields - self._warned:
+            self._warned.add(name)
+            if not name.startswith("_sdc_"):
+                self.sink.logger.warning(
+                    "Records of %s have the field %r, which its schema does not have: it (and "
+                    "others like it) is not loaded",
+                    self.sink.stream_name,
+                    name,
+                )
+
+    # Records that do not fit.
+
+    def fail(self, misfits: Sequence[Misfit]) -> NoReturn:
+        """Have no state pass over records that do not fit.
+
+        Args:
+            misfits: They.
+
+        Raises:
+            BadRecordError: Always.
+        """
+        # What was read and fits is loaded.
+        self.failed = True
+        sink = self.sink
+        first, more = misfits[0], len(misfits) - 1
+        beside = self.destination.sibling(rejected.SUFFIX)
+        msg = (
+            f"A record of stream {sink.stream_name} ({rejected.key_of(first, sink.key_properties)})"
+            f" does not fit its table {self.destination}: {rejected.describe(first)}"
+            f"{f'; and {more} more' if more else ''}. Correct it at its source or in the tap; or "
+            f"set `on_bad_record` to quarantine: such records then go to {beside}, and the run "
+            f"goes on."
+        )
+        raise rejected.BadRecordError(msg)
+
+    def set_aside(self, misfits: Sequence[Misfit]) -> None:
+        """Put records beside the table.
+
+        Args:
+            misfits: They.
+        """
+        self.sink.connector.in_transaction(
+            lambda cursor: rejected.keep(cursor, self.destination, misfits)
+        )
+        self._report(0, misfits)
+
+    # Rows.
+
+    def load(
+        self,
+        tables: Callable[[], Iterator[pa.Table]],
+        misfits: Sequence[Misfit] = (),
+        *,
+        clear: bool = False,
+        whole: bool = False,
+        aside: bool = False,
+    ) -> None:
+        """Load rows in one transaction.
+
+        Args:
+            tables: Gives the rows, each time it is called.
+            misfits: Records to set aside with them.
+            clear: Whether to delete the table's rows before.
+            whole: Whether none is to be loaded if one does not fit.
+            aside: Whether this is a thread beside the main one already.
+
+        Raises:
+            BadRecordError: If a row does not fit.
+        """
+
+        def work(cursor: Cursor[Any]) -> tuple[int, Writer]:
+            if self._fresh is None:
+                self._fresh = not self.destination.has_rows(cursor)
+            writer = Writer(
+                self.destination,
+                self.columns,
+                replace_nul=self.sink.connector.sanitize_null_text_characters,
+                fresh=self._fresh,
+                threaded=not aside,
+            )
+            if clear:
+                writer.clear(cursor, self._scope)
+            count = 0
+            for table in tables():
+                writer.write(cursor, table)
+                count += table.num_rows
+            if whole and writer.misfits and not self.sets_aside:
+                self.fail(writer.misfits)
+            if self.sets_aside and (misfits or writer.misfits):
+                rejected.keep(cursor, self.destination, [*misfits, *writer.misfits])
+            return count, writer
+
+        # Where rows have keys, or all are replaced, doing it again gives the same.
+        again = clear or bool(self.destination.keys)
+        count, writer = self.sink.connector.in_transaction(work, repeatable=again)
+        self._fresh = writer.fresh
+        self._report(count - len(writer.misfits), [*misfits, *writer.misfits])
+        if writer.misfits and not self.sets_aside:
+            self.fail(writer.misfits)
+
+    def _report(self, count: int, misfits: Sequence[Misfit]) -> None:
+        sink = self.sink
+        if count:
+            sink.logger.info("Loaded %d records into %s", count, self.destination)
+        if misfits and self.sets_aside:
+            sink.logger.warning(
+                "Set aside %d records of %s in %s; the first (%s): %s",
+                len(misfits),
+                sink.stream_name,
+                self.destination.sibling(rejected.SUFFIX),
+                rejected.key_of(misfits[0], sink.key_properties),
+                rejected.describe(misfits[0]),
+            )
+
+    def retire(self, version: int) -> None:
+        """Delete the rows of earlier versions, or mark them as deleted.
+
+        Args:
+            version: The one that counts.
+        """
+        sink = self.sink
+        if sink.version_column_name not in self.destination.types:
+            sink.logger.warning(
+                "ACTIVATE_VERSION of %s cannot be obeyed without add_record_metadata: deleted "
+                "rows stay",
+                sink.stream_name,
+            )
+            return
+        mark = None if sink.config.get("hard_delete") else sink.soft_delete_column_name
+        count = sink.connector.in_transaction(
+            lambda cursor: retire(
+                cursor,
+                self.destination,
+                {sink.version_column_name: version},
+                self._scope,
+                mark=mark,
+            )
+        )
+        if count:
+            what = "Marked as deleted" if mark else "Deleted"
+            sink.logger.info("%s %d rows of %s", what, count, self.destination)
