@@ -47,30 +47,25 @@ def test_a_half_configured_connection_names_what_is_missing(config, missing):
     assert PASSWORD not in text
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    (
-        (None, "cannot be read (No such file or directory)"),
-        ("host: h", "is no JSON (Expecting value: line 1 column 1 (char 0))"),
-        ("[1]", "is no JSON object"),
-    ),
-)
-def test_a_file_that_holds_no_settings(tmp_path, content, complaint):
+@pytest.mark.parametrize("content", (None, "", "host: h", "[1]"))
+def test_a_file_that_holds_no_settings(tmp_path, content):
     path = tmp_path / "settings.json"
     if content is not None:
         path.write_text(content)
     result = CliRunner().invoke(TargetPostgres.cli, [f"--config={path}"])
-    assert result.exit_code == 1
-    assert f"Error: --config {path} {complaint}. Name a file of settings" in result.output
+    assert result.exit_code == 2
+    assert f"Error: Invalid value for '--config': {path}: " in result.output
+    assert "Name a file with the settings as a JSON object, or ENV" in result.output
 
 
-def test_texts_where_numbers_belong_name_their_variables(monkeypatch):
+def test_texts_where_numbers_belong_name_their_variables(monkeypatch, caplog):
     for name, value in (("PORT", "abc"), ("SSH_TUNNEL", PASSWORD), ("HOST", "h")):
         monkeypatch.setenv(f"TARGET_POSTGRES_{name}", value)
     result = CliRunner().invoke(TargetPostgres.cli, ["--config=ENV"])
     assert result.exit_code == 1
-    assert "Error: TARGET_POSTGRES_PORT, TARGET_POSTGRES_SSH_TUNNEL: a number" in result.output
-    assert PASSWORD not in result.output
+    assert "Setting port: 'abc' (in TARGET_POSTGRES_PORT) is not a whole number." in caplog.text
+    assert "ssh_tunnel: what is given (in TARGET_POSTGRES_SSH_TUNNEL) is not a" in caplog.text
+    assert PASSWORD not in result.output + caplog.text
 
 
 def test_a_server_without_passwords_is_configured_with_an_empty_one():
