@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from pipeline_status import warehouse
-from pipeline_status.model import utc_now
+from pipeline_status.model import Condition, utc_now
 from pipeline_status.page import page
 from pipeline_status.project import ProjectError, find, loader_settings, pipelines
 from pipeline_status.table import table
@@ -103,11 +103,13 @@ def _print(found: list[Pipeline], problem: str) -> None:
     if problem:
         console.print(f"Rows were not counted: {problem}", highlight=False, soft_wrap=True)
     if stale:
-        console.print(
-            f"\n{len(stale)} of {len(found)} pipelines are stale. Run one to see why: "
-            f"meltano run {stale[0].tap} target-postgres",
-            highlight=False,
+        what = (
+            "None has run yet. Run one"
+            if all(one.condition(now) is Condition.NEVER for one in found)
+            else f"{len(stale)} of {len(found)} pipelines are stale. Run one to see why"
         )
+        command = f"uv run meltano run {stale[0].tap} target-postgres"
+        console.print(f"\n{what}: {command}", highlight=False)
 
 
 def _watch(project: Project, asked: argparse.Namespace) -> None:

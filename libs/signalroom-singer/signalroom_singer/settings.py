@@ -77,8 +77,9 @@ def _explained(problem: str, properties: Mapping[str, Any], prefix: str) -> str:
             return f"Setting {_dotted(inside)}: `{name}` is missing in it."
         title = properties.get(name, {}).get("title")
         return (
-            f"Setting {name} is missing{f' ({title})' if title else ''}. Set it in the file that "
-            f"--config names, or in the environment as {prefix}{name.upper()}."
+            f"Setting {name} is missing{f' ({title})' if title else ''}. Set "
+            f"{prefix}{name.upper()} in the environment (with Meltano: in .env), or {name} in the "
+            "file that --config names."
         )
     if wrong := _WRONG.fullmatch(problem):
         text, path = wrong.groups()

@@ -130,8 +130,8 @@ def test_files_are_read_once_and_without_their_byte_order_mark(tmp_path):
 @pytest.mark.parametrize(
     ("env", "complaint"),
     (
-        ({}, "Setting api_key is missing (API key). Set it in the file that --config names, or"),
-        ({"TAP_ASKING_API_KEY": ""}, "in the environment as TAP_ASKING_API_KEY."),
+        ({}, "Setting api_key is missing (API key). Set TAP_ASKING_API_KEY in the environment"),
+        ({"TAP_ASKING_API_KEY": ""}, "or api_key in the file that --config names."),
         ({"TAP_ASKING_TRIES": "abc"}, "tries: 'abc' (in TAP_ASKING_TRIES) is not a whole number."),
         (
             {"TAP_ASKING_TUNNEL": "abc"},

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_target_postgres.connection import read_url
+from signalroom_target_postgres.connection import explain, read_url
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionSettingsError
 from signalroom_target_postgres.target import TargetPostgres
@@ -114,6 +114,22 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(name, value):
 def test_contradictory_settings_are_an_error_in_words():
     with pytest.raises(ConnectionSettingsError, match="ssl_enable is true but"):
         TargetPostgres(config=server(ssl_enable=True, ssl_mode="nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    (
+        ('FATAL: permission denied for database "d"', "GRANT CONNECT ON DATABASE"),
+        ('invalid port number: "99999"', "check the port"),
+        ("received invalid response to SSL negotiation: H", "no PostgreSQL: check the host and"),
+        ("something else", "check the connection's settings"),
+    ),
+)
+def test_what_to_do_where_there_is_no_connection(reason, advice):
+    url = read_url("postgresql://u:s3cret@h/d")
+    said = explain(psycopg.OperationalError(f"{reason}, s3cret"), url)
+    assert f"{advice}" in said
+    assert "s3cret" not in said
 
 
 def load(tmp_path, monkeypatch, config):
