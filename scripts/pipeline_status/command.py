@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from pipeline_status import warehouse
-from pipeline_status.model import Condition, utc_now
+from pipeline_status.model import utc_now
 from pipeline_status.page import page
 from pipeline_status.project import ProjectError, find, loader_settings, pipelines
 from pipeline_status.table import table
@@ -105,7 +105,7 @@ def _print(found: list[Pipeline], problem: str) -> None:
     if stale:
         what = (
             "None has run yet. Run one"
-            if all(one.condition(now) is Condition.NEVER for one in found)
+            if all(one.last is None for one in found)
             else f"{len(stale)} of {len(found)} pipelines are stale. Run one to see why"
         )
         command = f"uv run meltano run {stale[0].tap} target-postgres"

@@ -62,7 +62,10 @@ def test_lasting_faults_end_after_max_tries(vendor, make_tap, caplog, fault):
         (TRANSIENT["cut JSON"], "9 bytes that do not parse .* the body may have been cut"),
         (TRANSIENT["nothing"], "an empty body where JSON belongs"),
         (TRANSIENT["an error with 200"], "answered 200 but no data: no data today"),
-        (TRANSIENT["connection reset"], r"could not reach 127\.0\.0\.1:\d+ \(\w+\)"),
+        (
+            TRANSIENT["connection reset"],
+            r"could not reach 127\.0\.0\.1:\d+ \(\w+; check the network",
+        ),
     ),
 )
 def test_errors_say_what_came(vendor, make_tap, fault, said):
