@@ -20,15 +20,22 @@ help: ## This list
 .PHONY: setup
 setup: $(SETUP) ## Install everything, once
 
+# What is half made, as on a disk that is full, is made anew the next time.
+.DELETE_ON_ERROR:
+
+FAILED = { echo "Set-up failed; the lines above say why. It needs a folder that can be written to, 1 GB of disk, and PyPI or a mirror of it. Mend that, and run the same again: it goes on from here." >&2; exit 1; }
+
 $(VENV)/bin/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "SignalRoom needs Python 3.11 or newer; $$($(PYTHON) --version) was found. Try: make PYTHON=python3.12 demo" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@command -v "$(PYTHON)" >/dev/null \
+	  || { echo "SignalRoom needs Python 3.11 or newer; there is no $(PYTHON). Install one, or name yours: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "SignalRoom needs Python 3.11 or newer; $$("$(PYTHON)" --version 2>&1) was found. Try: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || $(FAILED)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall "uv>=0.9" || $(FAILED)
 
 $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 	@echo "Installing what uv.lock pins ..."
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet || $(FAILED)
 	@# Meltano hands settings to plugins in files below, which everybody could read otherwise.
 	@mkdir -p .meltano && chmod go-rwx .meltano
 	@touch $@

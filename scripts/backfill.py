@@ -198,8 +198,8 @@ def main() -> int:
     """Run the command; gives the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tap")
-    parser.add_argument("first", type=date.fromisoformat, metavar="FROM")
-    parser.add_argument("last", type=date.fromisoformat, metavar="TO")
+    parser.add_argument("first", type=_day, metavar="FROM")
+    parser.add_argument("last", type=_day, metavar="TO")
     parser.add_argument("--slices", type=int, default=4)
     parser.add_argument("--streams", default="", help="with commas; all that are selected if none")
     parser.add_argument("--folder", type=Path, default=Path.cwd())
@@ -232,6 +232,17 @@ def main() -> int:
         return 1
     _say(f"{len(parts)} slices in {time.monotonic() - began:.0f} s; the hourly state is as it was.")
     return 0
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        msg = (
+            f"{text!r} is no day, as 2025-01-31 is. Say which tap and which days: make backfill "
+            "TAP=tap-everflow FROM=2025-01-01 TO=2025-12-31"
+        )
+        raise argparse.ArgumentTypeError(msg) from None
 
 
 def load(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -> None:

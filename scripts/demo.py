@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +26,7 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.paths import data_directory_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
@@ -44,6 +46,30 @@ def main() -> int:
     """Run the demo; gives the exit code."""
     os.chdir(ROOT)
     os.environ["MELTANO_ENVIRONMENT"] = "sandbox"
+    try:
+        with _alone():
+            return _demonstrate()
+    except KeyboardInterrupt:
+        _say("\nInterrupted, and stopped what it had started. `make demo` begins anew.")
+        return 130
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Refuse a second demo of this folder: it would empty the first one's database."""
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(
+                "A demo of this folder runs already, and there is one database for both: wait for "
+                "it, or end it with Ctrl-C where it runs. A second clone can have one of its own."
+            )
+        yield
+
+
+def _demonstrate() -> int:
     yesterday = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
     start = yesterday - timedelta(days=89)
     with SandboxServer() as sandbox:
@@ -101,12 +127,14 @@ def main() -> int:
 
 def _forget() -> None:
     """Begin anew: the database and the state of the sandbox are the demo's own."""
-    LOG.parent.mkdir(exist_ok=True)
     LOG.write_text("")
     EmbeddedPostgres().stop(force=True)
     shutil.rmtree(data_directory_of("sandbox"), ignore_errors=True)
+    command = [MELTANO, "state", "list"]
+    kept = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     for tap in SCHEMAS:
-        _meltano("state", "clear", "--force", STATE_ID.format(tap=tap))
+        if (state := STATE_ID.format(tap=tap)) in kept.stdout.split():
+            _meltano("state", "clear", "--force", state)
 
 
 def _meltano(*arguments: str, **settings: str) -> bool:

@@ -128,6 +128,14 @@ def test_days_that_end_before_they_begin(project):
     assert "TO comes after FROM" in slices(project, TAP, "2026-01-03", "2026-01-02", code=2)
 
 
+def test_what_is_no_day(monkeypatch, capsys):
+    # As make gives them where they are not named.
+    monkeypatch.setattr(sys, "argv", ["backfill.py", "", "", ""])
+    with pytest.raises(SystemExit):
+        backfill.main()
+    assert "'' is no day, as 2025-01-31 is. Say which tap" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     (

@@ -204,7 +204,7 @@ def test_a_tap_works_from_its_wheel_alone(installed, tap, sandbox):
 def test_the_loader_works_from_its_wheel_alone(installed):
     package = "signalroom-target-postgres"
     environment = installed(package)
-    assert environment.modules() == {package}
+    assert environment.modules() == {package, KIT}
     about = answers(environment, package, package)
     # Meltano's schema does not have all words of the SDK's.
     about["capabilities"] = {*about["capabilities"]} - {"target-schema", "validate-records"}

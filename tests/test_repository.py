@@ -147,6 +147,11 @@ def test_make_in_a_fresh_clone(folder):
     assert not (clone / ".meltano").stat().st_mode & 0o066
     assert "everflow.daily_stats" in shown
     assert "DIFFERS" not in shown
+    # The numbers are of the day; what they are of is as the README promises.
+    (promise,) = re.findall(r"```\n(table .*?)```", README, re.DOTALL)
+    named = [line.split("  ")[0] for line in promise.splitlines() if line[:1].strip()]
+    assert [name for name in named if name not in shown] == []
+    assert len(named) > 10
     # As the README has it for cron, with the shell that cron takes.
     (line,) = re.findall(r"`5 \* \* \* \* cd /path/to/project && (.*) schedule run", README)
     run("sh", "-c", f"{line} invoke tap-everflow --version", cwd=clone, env=env)

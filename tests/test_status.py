@@ -172,7 +172,7 @@ class TestProject:
         code, text = status("--tap=everflow")
         assert code == 1
         assert "never" in text
-        assert "meltano run tap-everflow target-postgres" in text
+        assert "None has run yet. Run one: uv run meltano run tap-everflow target-" in text
         project.load("daily_stats", **DAYS)
         code, text = status("--tap=everflow", "--json")
         assert code == 0

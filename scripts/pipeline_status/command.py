@@ -103,11 +103,13 @@ def _print(found: list[Pipeline], problem: str) -> None:
     if problem:
         console.print(f"Rows were not counted: {problem}", highlight=False, soft_wrap=True)
     if stale:
-        console.print(
-            f"\n{len(stale)} of {len(found)} pipelines are stale. Run one to see why: "
-            f"meltano run {stale[0].tap} target-postgres",
-            highlight=False,
+        what = (
+            "None has run yet. Run one"
+            if all(one.last is None for one in found)
+            else f"{len(stale)} of {len(found)} pipelines are stale. Run one to see why"
         )
+        command = f"uv run meltano run {stale[0].tap} target-postgres"
+        console.print(f"\n{what}: {command}", highlight=False)
 
 
 def _watch(project: Project, asked: argparse.Namespace) -> None:

@@ -326,7 +326,10 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
                 "REQUESTS_CA_BUNDLE to that authority's file"
             )
         elif isinstance(error, requests.exceptions.ConnectionError):
-            what = f"could not reach {host} ({_root(error)})"
+            what = (
+                f"could not reach {host} ({_root(error)}; check the network, a proxy on the way, "
+                "and the address)"
+            )
         else:
             what = f"had a broken answer from {host} ({_root(error)})"
         return redact(f"{self._asked(request)} {what}")

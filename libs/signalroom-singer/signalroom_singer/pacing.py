@@ -8,11 +8,10 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pyrate_limiter import Rate
 
 _logger = logging.getLogger(__name__)
 #: Seconds to wait without a word.
@@ -44,6 +43,9 @@ class Pacer:
             concurrency: Requests under way at once.
             within: A wider budget that these requests count against too.
         """
+        # Here, as the loader imports this package, and paces nothing: half of what that takes.
+        from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate  # noqa: PLC0415
+
         self._within = within
         rates = [
             Rate(int(limit), unit) if limit >= 1 else Rate(1, round(unit / limit))

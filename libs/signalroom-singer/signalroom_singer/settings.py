@@ -5,49 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 _MISSING = re.compile(r"'(\w+)' is a required property(?: in config\[(.*)\])?")
 _WRONG = re.compile(r"(.*) in config\[(.*)\]", re.DOTALL)
 _KINDS = {"integer": "a whole number", "array": "a JSON list", "object": "a JSON object"}
-
-
-def explaining_files(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Have an option of configuration files say what is wrong with one.
-
-    Args:
-        read: The option's callback, which ends in a traceback there.
-
-    Returns:
-        One that ends in a sentence.
-    """
-
-    def callback(ctx: click.Context, param: click.Parameter, value: Iterable[Any]) -> Any:
-        for path in value or ():
-            if str(path) != "ENV" and (problem := _problem(Path(path))):
-                msg = f"{path}: {problem}"
-                raise click.BadParameter(msg, ctx, param)
-        return read(ctx, param, value)
-
-    return callback
-
-
-def _problem(path: Path) -> str | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        return f"{error.strerror}. Name the file with the settings, or ENV for the environment."
-    except ValueError as error:
-        return f"is no JSON: {error}."
-    return None if isinstance(found, dict) else 'is no JSON object, such as {"setting": "value"}.'
 
 
 def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -82,7 +50,9 @@ def _unreadable(properties: Mapping[str, Any], prefix: str) -> Iterable[str]:
                 for one in ([types] if isinstance(types, str) else types)
                 if one in _KINDS
             ]
-            given = "what is given" if declared.get("secret") else repr(os.environ[variable])
+            # A list or an object may have a secret within.
+            hides = '"secret": true' in json.dumps(declared)
+            given = "what is given" if hides else repr(os.environ[variable])
             yield f"Setting {name}: {given} (in {variable}) is not {' or '.join(kinds)}."
 
 
@@ -107,8 +77,9 @@ def _explained(problem: str, properties: Mapping[str, Any], prefix: str) -> str:
             return f"Setting {_dotted(inside)}: `{name}` is missing in it."
         title = properties.get(name, {}).get("title")
         return (
-            f"Setting {name} is missing{f' ({title})' if title else ''}. Set it in the file that "
-            f"--config names, or in the environment as {prefix}{name.upper()}."
+            f"Setting {name} is missing{f' ({title})' if title else ''}. Set "
+            f"{prefix}{name.upper()} in the environment (with Meltano: in .env), or {name} in the "
+            "file that --config names."
         )
     if wrong := _WRONG.fullmatch(problem):
         text, path = wrong.groups()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +15,7 @@ from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer.errors import expecting
+from signalroom_singer.errors import FOR_USERS, expecting
 from signalroom_singer.records import EXTRA, RecordShaper
 from signalroom_singer.timestamps import utc_isoformat
 
@@ -97,9 +98,9 @@ class SignalRoomStream(Stream):
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # A dry run ends each stream after a record, which the SDK logs as an error. Those that
-        # are some are logged by whoever they come to.
-        ends = self.ABORT_AT_RECORD_COUNT is not None and message.startswith("An unhandled error")
-        if not ends:
+        # are some are logged by whoever they come to: what says itself what to do is said once.
+        told = self.ABORT_AT_RECORD_COUNT is not None or isinstance(sys.exception(), FOR_USERS)
+        if not (told and message.startswith("An unhandled error")):
             super().log(message, *args, level=level, **kwargs)
 
     @property

@@ -11,15 +11,15 @@ import requests
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from signalroom_singer.answers import BoundedAdapter
+from signalroom_singer.commandline import ExplainedCommand
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.redaction import protect, secret_values
-from signalroom_singer.settings import explained, explaining_files, from_environment
+from signalroom_singer.settings import explained
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class _Session(requests.Session):
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
-class SignalRoomTap(Tap):
+class SignalRoomTap(ExplainedCommand, Tap):
     """A tap that writes fast, keeps secrets out of logs, and shares one HTTP session."""
 
     message_writer_class = BufferedMsgSpecWriter
@@ -151,21 +151,6 @@ class SignalRoomTap(Tap):
         """Let go of connections, for programs that go on after the tap."""
         if "http_session" in vars(self):
             self.http_session.close()
-
-    @classmethod
-    @override
-    def get_singer_command(cls) -> click.Command:
-        command = super().get_singer_command()
-        (option,) = [param for param in command.params if param.name == "config"]
-        option.callback = explaining_files(option.callback or (lambda *given: given[-1]))
-        return command
-
-    @classproperty
-    @override
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        schema = cls.config_jsonschema
-        cls.append_builtin_config(schema)
-        return from_environment(schema, cls._env_var_prefix)
 
     # Click runs these before the SDK's handler of errors is in place: without them a traceback
     # would go to the terminal unseen by any log, and so unredacted.

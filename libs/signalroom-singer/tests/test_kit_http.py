@@ -10,7 +10,7 @@ import pytest
 from kit_vendor import SECRET, answer, ok, reset
 from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import ForbiddenRequestError, RefusedError
+from signalroom_singer import ForbiddenRequestError, RefusedError, TapError
 
 ROWS = [{"id": 1, "name": "a"}]
 
@@ -62,7 +62,10 @@ def test_lasting_faults_end_after_max_tries(vendor, make_tap, caplog, fault):
         (TRANSIENT["cut JSON"], "9 bytes that do not parse .* the body may have been cut"),
         (TRANSIENT["nothing"], "an empty body where JSON belongs"),
         (TRANSIENT["an error with 200"], "answered 200 but no data: no data today"),
-        (TRANSIENT["connection reset"], r"could not reach 127\.0\.0\.1:\d+ \(\w+\)"),
+        (
+            TRANSIENT["connection reset"],
+            r"could not reach 127\.0\.0\.1:\d+ \(\w+; check the network",
+        ),
     ),
 )
 def test_errors_say_what_came(vendor, make_tap, fault, said):
@@ -152,3 +155,14 @@ def test_raw_control_characters_byte_order_marks_and_gzip_are_read(vendor, strea
 def test_a_tap_shares_its_connections(make_tap):
     tap = make_tap()
     assert tap.streams["rows"].requests_session is tap.streams["days"].requests_session
+
+
+@pytest.mark.parametrize("error", (TapError("401: check the key"), OSError("a programmer's")))
+def test_only_what_does_not_say_what_to_do_is_called_unhandled(stream, caplog, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(stream, "get_records", fail)
+    with pytest.raises(type(error)):
+        stream.sync()
+    assert ("unhandled" in caplog.text) is isinstance(error, OSError)

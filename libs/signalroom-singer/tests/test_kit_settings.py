@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner
@@ -37,6 +39,7 @@ class AskingTap(PacedTap):
     config_jsonschema = th.PropertiesList(
         th.Property("api_key", th.StringType, required=True, secret=True, title="API key"),
         th.Property("tries", th.IntegerType),
+        th.Property("tunnel", th.ObjectType(th.Property("key", th.StringType, secret=True))),
         th.Property(
             "books",
             th.ArrayType(
@@ -63,32 +66,77 @@ def said(tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("option", "remedy"),
     (
-        (None, "settings.json: No such file or directory. Name the file with the settings"),
-        ("api_key: x", "settings.json: is no JSON: Expecting value: line 1 column 1"),
-        ("[1]", "settings.json: is no JSON object"),
-        (b"\xff\xfe", "settings.json: is no JSON: "),
+        ("config", "Name a file with the settings as a JSON object, or ENV for the environment."),
+        ("state", "Name a file with the last STATE of a run, or leave --state out"),
+        ("catalog", "Write one with --discover, or leave --catalog out"),
     ),
 )
-def test_a_file_that_holds_no_settings(said, tmp_path, content, complaint):
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    (
+        (None, "No such file or directory"),
+        (b"", "is empty"),
+        (b"api_key: x", "is no JSON (Expecting value: line 1 column 1 (char 0))"),
+        (b"[1]", "is no JSON object"),
+        (b"null", "is no JSON object"),
+        (b"\xff\xfe", "is no text ('utf-8' codec can't decode byte 0xff in position 0: "),
+    ),
+)
+def test_a_file_that_holds_something_else(said, tmp_path, option, remedy, content, complaint):
     if content is not None:
-        text = content.encode() if isinstance(content, str) else content
-        (tmp_path / "settings.json").write_bytes(text)
-    assert complaint in said("--config=settings.json")
+        (tmp_path / "given.json").write_bytes(content)
+    output = said(f"--{option}=given.json", TAP_ASKING_API_KEY="k")
+    assert f"Invalid value for '--{option}': given.json: {complaint}" in output
+    assert remedy in output
 
 
-def test_a_folder_is_no_file(said, tmp_path):
-    assert "Is a directory. Name the file" in said(f"--config={tmp_path}")
+@pytest.mark.parametrize("option", ("config", "state", "catalog"))
+def test_a_folder_is_no_file(said, tmp_path, option):
+    assert f"{tmp_path}: Is a directory. " in said(f"--{option}={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("option", "content"),
+    (
+        ("state", '{"bookmarks": ["books"]}'),
+        ("state", '{"bookmarks": {"books": 3}}'),
+        ("catalog", "{}"),
+        ("catalog", '{"streams": {}}'),
+        ("catalog", '{"streams": [{}]}'),
+        ("catalog", '{"streams": [1]}'),
+    ),
+)
+def test_json_that_no_tap_wrote(said, tmp_path, option, content):
+    (tmp_path / "given.json").write_text(content)
+    assert "as a tap writes them" in (output := said(f"--{option}=given.json")) or (
+        "as --discover writes it" in output
+    )
+
+
+def test_files_are_read_once_and_without_their_byte_order_mark(tmp_path):
+    files = {"config": {"api_key": "k"}, "state": {"bookmarks": {}}, "catalog": {"streams": []}}
+    for name, content in files.items():
+        os.mkfifo(tmp_path / name)
+        text = "\ufeff" + json.dumps(content)
+        Thread(target=(tmp_path / name).write_text, args=(text,), daemon=True).start()
+    given = [f"--{name}={tmp_path / name}" for name in files]
+    result = CliRunner().invoke(AskingTap.cli, given)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("flags", ((), ("--test",)))
 @pytest.mark.parametrize(
     ("env", "complaint"),
     (
-        ({}, "Setting api_key is missing (API key). Set it in the file that --config names, or"),
-        ({"TAP_ASKING_API_KEY": ""}, "in the environment as TAP_ASKING_API_KEY."),
+        ({}, "Setting api_key is missing (API key). Set TAP_ASKING_API_KEY in the environment"),
+        ({"TAP_ASKING_API_KEY": ""}, "or api_key in the file that --config names."),
         ({"TAP_ASKING_TRIES": "abc"}, "tries: 'abc' (in TAP_ASKING_TRIES) is not a whole number."),
+        (
+            {"TAP_ASKING_TUNNEL": "abc"},
+            "tunnel: what is given (in TAP_ASKING_TUNNEL) is not",
+        ),
         ({"TAP_ASKING_BOOKS": "abc"}, "books: 'abc' (in TAP_ASKING_BOOKS) is not a JSON list."),
         ({"TAP_ASKING_BOOKS": '["a"]'}, "Setting books[0]: 'a' is not of type 'object'."),
         ({"TAP_ASKING_BOOKS": "[{}]"}, "Setting books[0]: `id` is missing in it."),

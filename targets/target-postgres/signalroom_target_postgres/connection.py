@@ -26,9 +26,16 @@ _DRIVER = "postgresql+psycopg"
 _EXAMPLE = f"{_DRIVER}://user:password@host:5432/database"
 
 _ADVICE = (
-    (r"password authentication failed|no password supplied", "the user or the password is wrong"),
+    (
+        r"password authentication failed|no password supplied",
+        "the user or the password is wrong: check both",
+    ),
     (r"database .* does not exist", "there is no such database: create it, or name another"),
-    (r"role .* does not exist", "there is no such user"),
+    (r"role .* does not exist", "there is no such user: create it, or name another"),
+    (
+        r"permission denied for database",
+        "the user may not use it: let its owner GRANT CONNECT ON DATABASE",
+    ),
     (r"no pg_hba\.conf entry", "the server does not let this user in from here (pg_hba.conf)"),
     (
         r"connection refused|no such file or directory",
@@ -43,6 +50,11 @@ _ADVICE = (
         "no answer: check the host, and the firewalls on the way",
     ),
     (r"too many (clients|connections)|remaining connection slots", "the server is full"),
+    (r"invalid port number", "check the port"),
+    (
+        r"response to SSL negotiation|expected authentication request",
+        "what listens there is no PostgreSQL: check the host and the port",
+    ),
     (r"ssl|certificate", "TLS failed: check the ssl_* settings"),
 )
 

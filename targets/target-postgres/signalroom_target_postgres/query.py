@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.table import Result
 
 _PREFIX = "TARGET_POSTGRES_"
+_LOADED = """
+SELECT schemaname || '.' || tablename FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
+"""
 
 
 def configured_url() -> URL | None:
@@ -135,10 +139,21 @@ def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:
         try:
             cursor.execute(query.encode())
         except psycopg.Error as error:
-            raise TargetPostgresError(str(error).partition("\n")[0]) from None
+            message = str(error).partition("\n")[0]
+            if isinstance(error, psycopg.errors.UndefinedTable):
+                message += f". {_what_there_is(connection)}"
+            raise TargetPostgresError(message) from None
         yield read_result(cursor)
         while cursor.nextset():
             yield read_result(cursor)
+
+
+def _what_there_is(connection: Connection[Any]) -> str:
+    connection.rollback()
+    tables = connection.execute(_LOADED).fetchall()
+    if not tables:
+        return "Nothing was loaded into this database yet: `make demo`, or `meltano run`, does so."
+    return f"There are {', '.join(name for (name,) in tables)}."
 
 
 def open_psql() -> int:

@@ -10,17 +10,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
-from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.mapper import SameRecordTransform
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
+from signalroom_singer.commandline import ExplainedCommand
 from signalroom_target_postgres.ahead import Aside
 from signalroom_target_postgres.batchfiles import BatchFile
 from signalroom_target_postgres.connection import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionSettingsError, DiskFullError, InputError
-from signalroom_target_postgres.given import checking, from_environment
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import NOTHING, Message
 from signalroom_target_postgres.settings import declared, unquoted
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import PurePath
     from types import FrameType
-
-    import click
 
     from signalroom_target_postgres.connector import PostgresConnector
 
@@ -47,7 +44,7 @@ class NoSchemaError(InputError, RecordsWithoutSchemaException):
     """A record came before its stream's schema."""
 
 
-class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock target is untyped
+class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[misc] # it is untyped
     """Loads Singer streams into PostgreSQL: yours, or one that comes with the target."""
 
     name = "target-postgres"
@@ -88,21 +85,6 @@ class TargetPostgres(StockTargetPostgres):  # type: ignore[misc] # the stock tar
         self._direct: dict[str, PostgresSink] = {}
         self.message_reader.between = self._between_messages
         self.message_reader.unreadable = self._reject_unreadable
-
-    @classmethod
-    @override
-    def get_singer_command(cls) -> click.Command:
-        command: click.Command = super().get_singer_command()
-        (option,) = [param for param in command.params if param.name == "config"]
-        option.callback = checking(option.callback or (lambda *given: given[-1]))
-        return command
-
-    @classproperty
-    @override
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        schema = cls.config_jsonschema
-        cls.append_builtin_config(schema)
-        return from_environment(schema, cls._env_var_prefix)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

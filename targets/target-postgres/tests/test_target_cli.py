@@ -78,11 +78,20 @@ def test_no_rows_and_no_columns():
     (
         ("SELECT 1/0", "Error: division by zero"),
         ("selec", 'Error: syntax error at or near "selec"'),
-        ("SELECT * FROM nothing", 'Error: relation "nothing" does not exist'),
     ),
 )
 def test_an_error_is_one_line(sql, message):
     assert run("sql", sql, code=1).splitlines()[-1] == message
+
+
+def test_a_table_that_is_not_there_is_told_with_those_that_are():
+    query = "SELECT * FROM nothing"
+    output = run("sql", query, code=1)
+    assert 'Error: relation "nothing" does not exist. Nothing was loaded into this' in output
+    run("sql", "CREATE TABLE something (x int)")
+    assert output != (output := run("sql", query, code=1))
+    assert "There are public.something." in output
+    run("sql", "DROP TABLE something")
 
 
 def test_without_a_query_psql_reads_what_is_piped():

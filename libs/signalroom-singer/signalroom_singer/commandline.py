@@ -1,0 +1,115 @@
+"""The files and variables that a command names; those that cannot be used end in a sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.plugin_base import PluginBase
+from singer_sdk.singerlib import Catalog
+from typing_extensions import override
+
+from signalroom_singer.settings import from_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class ExplainedCommand(PluginBase):
+    """A tap or a target that says which file or variable is none, and what to do.
+
+    The SDK's own end in a traceback there. It goes before the SDK's class among the bases.
+    """
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        for option in command.params:
+            if option.name == "config":
+                option.callback = _settings(option.callback or (lambda *given: given[-1]))
+            elif option.name in _CHECKS:
+                option.type, option.callback = click.STRING, _document
+        return command
+
+    @classproperty
+    @override
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        return from_environment(schema, cls._env_var_prefix)
+
+
+def _settings(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Give an option of settings files, which the SDK reads, a reader of our own."""
+
+    def callback(ctx: click.Context, param: click.Parameter, paths: Iterable[str]) -> Any:
+        given = read(ctx, param, [path for path in paths if path == "ENV"])
+        # Each once: it may be a pipe.
+        for path in paths:
+            if path != "ENV":
+                _, settings = _object(path, ctx, param)
+                given.config |= settings
+        return given
+
+    return callback
+
+
+def _document(ctx: click.Context, param: click.Parameter, path: str | None) -> io.StringIO | None:
+    return None if path is None else io.StringIO(_object(path, ctx, param)[0])
+
+
+def _object(path: str, ctx: click.Context, param: click.Parameter) -> tuple[str, dict[str, Any]]:
+    """A file's text, and the object that it is."""
+    found: Any = None
+    text = problem = ""
+    try:
+        with click.open_file(path, encoding="utf-8-sig") as file:
+            text = file.read()
+        found = json.loads(text)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    except ValueError as error:
+        problem = f"is no JSON ({error})" if text.strip() else "is empty"
+        if isinstance(error, UnicodeDecodeError):
+            problem = f"is no text ({error})"
+    else:
+        check = _CHECKS.get(param.name or "")
+        if not isinstance(found, dict):
+            problem = "is no JSON object"
+        elif check:
+            problem = check(found)
+    if problem:
+        msg = f"{path}: {problem}. {_REMEDIES[param.name or '']}"
+        raise click.BadParameter(msg, ctx, param)
+    return text, found
+
+
+def _problem_of_catalog(catalog: dict[str, Any]) -> str:
+    try:
+        # With none, a run would read nothing and say that all is well.
+        fits = isinstance(catalog["streams"], list) and Catalog.from_dict(catalog) is not None
+    except (LookupError, TypeError, AttributeError, ValueError):
+        fits = False
+    return "" if fits else "has no list `streams` as --discover writes it"
+
+
+def _problem_of_state(state: dict[str, Any]) -> str:
+    bookmarks = state.get("bookmarks", {})
+    fits = isinstance(bookmarks, dict) and all(isinstance(one, dict) for one in bookmarks.values())
+    return "" if fits else "has no `bookmarks` as a tap writes them, an object for each stream"
+
+
+_CHECKS = {"catalog": _problem_of_catalog, "state": _problem_of_state}
+_REMEDIES = {
+    "config": "Name a file with the settings as a JSON object, or ENV for the environment.",
+    "catalog": (
+        "Write one with --discover, or leave --catalog out to read what is selected by default."
+    ),
+    "state": (
+        "Name a file with the last STATE of a run, or leave --state out to read from the beginning."
+    ),
+}

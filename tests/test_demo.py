@@ -1,0 +1,31 @@
+"""``make demo`` where it cannot go on; `test_repository.py` runs it whole."""
+
+from __future__ import annotations
+
+import demo
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "LOG", tmp_path / ".meltano" / "demo.log")
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_second_one_beside_the_first_is_refused(monkeypatch):
+    monkeypatch.setattr(demo, "_demonstrate", demo.main)
+    with pytest.raises(SystemExit) as caught:
+        demo.main()
+    assert "A demo of this folder runs already" in str(caught.value.code)
+
+
+def test_an_interrupted_one_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "_demonstrate", interrupted)
+    assert demo.main() == 130
+    assert "`make demo` begins anew" in capsys.readouterr().out
+    monkeypatch.setattr(demo, "_demonstrate", lambda: 0)
+    assert demo.main() == 0
