@@ -44,10 +44,6 @@ class StreamTable:
         # Whether it was empty, so that no row is expected to be there; not known at first.
         self._fresh: bool | None = None
         self._warned: set[str] = set()
-        to_sql_type = sink.connector.to_sql_type
-        wanted = {name: type_name(to_sql_type(schema)) for name, schema in self._properties.items()}
-        sink.connector.in_transaction(lambda cursor: destination.prepare(cursor, wanted))
-        self._read_by_types()
 
     @property
     def _properties(self) -> dict[str, Any]:
