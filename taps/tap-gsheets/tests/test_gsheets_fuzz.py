@@ -130,7 +130,12 @@ def test_any_cell_is_of_its_columns_type_or_told(grid, layout, declared, is_key)
         assert row[0] is None or type(row[0]) is kinds[declared.kind]
 
 
-KEY = {"type": "service_account", "private_key": "x", "client_email": "a@b", "token_uri": "https://x"}
+KEY = {
+    "type": "service_account",
+    "private_key": "x",
+    "client_email": "a@b",
+    "token_uri": "https://x",
+}
 
 
 @profile(100)

@@ -124,7 +124,8 @@ def test_each_line_is_handed_on_as_it_was_or_told(lines):
     reader.between = lambda: None
     reader.unreadable = lambda stream, line: told.append(("RECORD", stream))
     callbacks = dict.fromkeys(
-        ("SCHEMA", "RECORD", "STATE", "BATCH", "ACTIVATE_VERSION"), lambda one: told.append(seen(one))
+        ("SCHEMA", "RECORD", "STATE", "BATCH", "ACTIVATE_VERSION"),
+        lambda one: told.append(seen(one)),
     )
     read = [line for line in b"\n".join(lines).split(b"\n") if line.strip()]
     try:
