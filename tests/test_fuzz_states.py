@@ -12,6 +12,7 @@ from fuzz.taps import BY_NAME, read, state_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signalroom_singer import TapError, check_bookmarks
 from signalroom_singer.errors import FOR_USERS, UnexpectedAnswerError
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
@@ -65,6 +66,11 @@ def test_a_state_that_is_nonsense_is_no_crash(sandbox_server, asked, name):
         else:
             path = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=4))
             state["bookmarks"][stream] = changed(mark, tuple(path), "set", value)
+        try:
+            check_bookmarks(state)
+        except TapError as error:
+            assert "The state" in str(error)
+            return
         _, error, _ = read(name, sandbox_server, catalog, stream, state=state)
         if error is None:
             return

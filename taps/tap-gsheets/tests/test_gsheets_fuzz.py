@@ -143,7 +143,7 @@ KEY = {
     st.one_of(
         st.text(max_size=20),
         st.binary(max_size=20).map(lambda raw: base64.b64encode(raw).decode()),
-        st.sampled_from(STRANGE).map(lambda one: json.dumps(one)),
+        st.sampled_from(STRANGE).map(json.dumps),
         st.tuples(st.sampled_from(sorted(KEY)), st.sampled_from(STRANGE)).map(
             lambda pair: json.dumps(KEY | {pair[0]: pair[1]})
         ),

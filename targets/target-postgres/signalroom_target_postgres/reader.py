@@ -145,7 +145,7 @@ class MessageReader(GenericSingerReader[bytes]):
                 if message.value is not NOTHING:
                     bytes(message.value).decode()
                     return message
-                raise NoShapeError(message.type, "it has no `value`")
+                raise NoShapeError(message.type, "it has no `value`")  # noqa: TRY301
             found = self.deserialize_json(line)
             check(found)
         except (UnicodeDecodeError, RecursionError) as error:

@@ -129,7 +129,7 @@ def test_each_line_is_handed_on_as_it_was_or_told(lines):
     )
     read = [line for line in b"\n".join(lines).split(b"\n") if line.strip()]
     try:
-        counts = reader.process_lines(io.BytesIO(b"\n".join(lines)), callbacks)
+        reader.process_lines(io.BytesIO(b"\n".join(lines)), callbacks)
     except InputError as error:
         number = int(error.message.split()[1].rstrip(":"))
         assert error.message.startswith("Line ")

@@ -1,4 +1,4 @@
-"""Values of every type that a column can have arrive as they were sent, line by line or in files."""
+"""Values of every type arrive as they were sent, line by line or in files."""
 
 from __future__ import annotations
 
