@@ -92,9 +92,9 @@ class EntityStream(EverflowStream):
     def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
         request = super().get_http_request(page=page)
         request.params |= {"page": page.next_page_token, "page_size": self.config["page_size"]}
-        if self.replication_key and (saved := self.stream_state.get("replication_key_value")):
+        saved = self.replication_key and self.stream_state.get("replication_key_value")
+        if since := stored_moment(saved, stream=self.name):
             # By the bookmark alone: start_date is about reports, older entities are needed too.
-            since = stored_moment(saved, stream=self.name)
             request.params["filter"] = f"time_saved>{int((since - _OVERLAP).timestamp())}"
         return request
 
