@@ -89,6 +89,9 @@ def stored(value):
         return [stored(one) for one in value]
     if isinstance(value, dict):
         return {stored(name): stored(one) for name, one in value.items()}
+    if isinstance(value, float):
+        # Within JSON all numbers are decimal: large ones come back as integers.
+        return pytest.approx(value, rel=1e-15)
     return value
 
 
