@@ -66,8 +66,8 @@ compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock
 	@$(RUN)python scripts/compat_targets.py $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(SETUP) ## Vendors' answers, spoiled in more ways than in make test: RUNS=500 of each tap
-	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_answers.py $(ARGS)
+fuzz: $(SETUP) ## Answers, lines, files, cells and states, spoiled in more ways than in make test: RUNS=500 of each tap
+	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
 
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB

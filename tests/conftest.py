@@ -11,6 +11,7 @@ from chaos.plan import SEEDS
 from chaos.report import Report
 from e2e import BIN, ROOT, clean_env, new_database, new_project, run
 from forks.programs import Zygote
+from fuzz.taps import catalog_of, patient, read
 
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
@@ -69,3 +70,21 @@ def project(tmp_path, meltano_template, sandbox, database, zygote):
     """A project whose programs start at once."""
     folder = tmp_path / "project"
     return new_project(folder, meltano_template, sandbox, database, programs=zygote.bin)
+
+
+@pytest.fixture(scope="session")
+def asked(sandbox_server):
+    """What a tap offers, and what it writes for each of its streams; asked once."""
+    catalogs, messages = {}, {}
+
+    def of(name, stream=None):
+        patient(sandbox_server)
+        if name not in catalogs:
+            catalogs[name] = catalog_of(name, sandbox_server)
+        if stream and (name, stream) not in messages:
+            found, error, _ = read(name, sandbox_server, catalogs[name], stream)
+            assert error is None
+            messages[name, stream] = found
+        return catalogs[name], messages.get((name, stream))
+
+    return of

@@ -5,59 +5,22 @@ Never a crash, and never fewer rows in silence.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections import Counter
 
 import pytest
 from fuzz.mutations import Mutation, mutations
-from fuzz.taps import BY_NAME, catalog_of, patient, read
-from hypothesis import HealthCheck, assume, given, settings
+from fuzz.profiles import EXAMPLES, TIMEOUT, profile
+from fuzz.taps import BY_NAME, read, records_of
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from signalroom_singer.errors import FOR_USERS, UnexpectedAnswerError
 
-FAST = 12
-#: How many runs of each tap are spoiled; `make fuzz` has more, and other ones each time.
-EXAMPLES = int(os.environ.get("SIGNALROOM_FUZZ", FAST))
-profile = settings(
-    max_examples=EXAMPLES,
-    derandomize=EXAMPLES == FAST,
-    print_blob=True,
-    deadline=None,
-    database=None,
-    # Fixtures of the whole session, and draws that run a tap.
-    suppress_health_check=list(HealthCheck),
-)
-pytestmark = pytest.mark.timeout(0 if EXAMPLES > FAST else 300)
-
-
-@pytest.fixture(scope="session")
-def asked(sandbox_server):
-    """What a tap offers, and what each of its streams gives; asked once."""
-    catalogs, records = {}, {}
-
-    def of(name, stream=None):
-        patient(sandbox_server)
-        if name not in catalogs:
-            catalogs[name] = catalog_of(name, sandbox_server)
-        if stream and (name, stream) not in records:
-            found, error, _ = read(name, sandbox_server, catalogs[name], stream, None)
-            assert error is None
-            records[name, stream] = comparable(found)
-        return catalogs[name], records.get((name, stream))
-
-    return of
-
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 #: Answers to nothing that any tap asks.
 OTHER = st.sampled_from(("x", 7, {"surprise": [1]}, {"message": "Hello", "id": 1}, [[1]], [7]))
-
-
-def comparable(records):
-    kept = [{name: row[name] for name in row if name != "_loaded_at"} for row in records]
-    return sorted(json.dumps(row, sort_keys=True) for row in kept)
 
 
 def some_stream(data, catalog):
@@ -91,7 +54,7 @@ def test_an_answer_that_was_spoiled_is_no_crash(sandbox_server, asked, name):
     catalog, _ = asked(name)
     tally = Tally(name)
 
-    @profile
+    @profile()
     @given(data=st.data())
     def spoil(data):
         stream, mutation = some_stream(data, catalog), data.draw(mutations())
@@ -113,17 +76,17 @@ def test_an_answer_to_another_question_is_no_empty_one(sandbox_server, asked, na
     catalog, _ = asked(name)
     tally = Tally(name)
 
-    @profile
+    @profile()
     @given(data=st.data())
     def spoil(data):
         stream = some_stream(data, catalog)
-        _, expected = asked(name, stream)
+        expected = records_of(asked(name, stream)[1])
         mutation = Mutation(data.draw(st.integers(0, 3)), "set", (), data.draw(OTHER))
-        records, error, found = read(name, sandbox_server, catalog, stream, mutation)
+        messages, error, found = read(name, sandbox_server, catalog, stream, mutation)
         assume(found.path)
         tally.counts["runs"] += 1
         if error is None:
-            assert comparable(records) == expected
+            assert records_of(messages) == expected
 
     spoil()
     tally.check()

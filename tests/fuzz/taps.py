@@ -131,8 +131,8 @@ def spoiled(mutation):
         yield found
 
 
-def read(name, sandbox, catalog, stream, mutation):
-    """Run a tap for one stream; gives the records it wrote, its error, and what was spoiled."""
+def read(name, sandbox, catalog, stream, mutation=None, state=None):
+    """Run a tap for one stream; gives the messages it wrote, its error, and what was spoiled."""
     chosen = json.loads(json.dumps(catalog))
     for entry in chosen["streams"]:
         for metadata in entry["metadata"]:
@@ -143,7 +143,7 @@ def read(name, sandbox, catalog, stream, mutation):
     tap, error = None, None
     with spoiled(mutation) as found, mock.patch.object(sys, "stdout", stdout):
         try:
-            tap = BY_NAME[name](config=settings_of(name, sandbox), catalog=chosen)
+            tap = BY_NAME[name](config=settings_of(name, sandbox), catalog=chosen, state=state)
             tap.sync_all()
         except Exception as caught:  # noqa: BLE001 - which it is, is what is tested
             error = caught
@@ -151,5 +151,17 @@ def read(name, sandbox, catalog, stream, mutation):
             if tap is not None:
                 tap.close()
     stdout.flush()
-    messages = [json.loads(line) for line in written.getvalue().splitlines()]
-    return [one["record"] for one in messages if one["type"] == "RECORD"], error, found
+    return [json.loads(line) for line in written.getvalue().splitlines()], error, found
+
+
+def records_of(messages):
+    """The records among them, without the time when each was read."""
+    records = [one["record"] for one in messages if one["type"] == "RECORD"]
+    kept = [{name: row[name] for name in row if name != "_loaded_at"} for row in records]
+    return sorted(json.dumps(row, sort_keys=True) for row in kept)
+
+
+def state_of(messages):
+    """The last state among them."""
+    states = [one["value"] for one in messages if one["type"] == "STATE"]
+    return states[-1] if states else {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
 from signalroom_singer.errors import TapError, expecting
 from signalroom_singer.given import (
+    check_bookmarks,
     configured_day,
     configured_midnight,
+    spoiled_state,
     stored_moment,
     unreadable_state,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "TapError",
     "WindowedStream",
     "base_url",
+    "check_bookmarks",
     "configured_day",
     "configured_midnight",
     "expecting",
@@ -57,6 +60,7 @@ __all__ = [
     "protect",
     "redact",
     "split_days",
+    "spoiled_state",
     "stored_moment",
     "to_date",
     "to_utc",

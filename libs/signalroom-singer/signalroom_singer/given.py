@@ -66,6 +66,45 @@ def stored_moment(value: object, *, stream: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def check_bookmarks(state: Mapping[str, Any]) -> None:
+    """See that each stream, and each of its partitions, has a state of its own.
+
+    Args:
+        state: A tap's, as it was given.
+
+    Raises:
+        TapError: If one has not.
+    """
+    bookmarks = state.get("bookmarks", {})
+    if not isinstance(bookmarks, dict):
+        raise spoiled_state(bookmarks, field="bookmarks")
+    for stream, found in bookmarks.items():
+        if not isinstance(found, dict):
+            raise spoiled_state(found, stream=stream)
+        partitions = found.get("partitions", [])
+        if not isinstance(partitions, list) or not all(
+            isinstance(one, dict) and isinstance(one.get("context"), dict) for one in partitions
+        ):
+            raise spoiled_state(partitions, stream=stream, field="partitions")
+
+
+def spoiled_state(value: object, *, stream: str = "", field: str = "") -> TapError:
+    """The error for a state, or a part of one, that no tap writes.
+
+    Args:
+        value: What stands there.
+        stream: Whose state, if it is one's.
+        field: Where in it.
+    """
+    of = f" of stream {stream}" if stream else ""
+    msg = (
+        f"The state{of}{f' ({field})' if field else ''} cannot be used: {str(value)[:100]!r} is no "
+        "such thing. Mend it with `meltano state edit`, or read everything again with "
+        "--full-refresh."
+    )
+    return TapError(msg)
+
+
 def unreadable_state(value: object, *, stream: str) -> TapError:
     """The error for a state that is not as the stream writes it.
 
@@ -74,7 +113,7 @@ def unreadable_state(value: object, *, stream: str) -> TapError:
         stream: Whose state.
     """
     msg = (
-        f"{stream}: {value!r} in the state is no moment (2026-01-31T12:00:00Z). Mend it "
+        f"{stream}: {str(value)[:100]!r} in the state is no moment (2026-01-31T12:00:00Z). Mend it "
         "with `meltano state edit`, or read everything again with --full-refresh."
     )
     return TapError(msg)

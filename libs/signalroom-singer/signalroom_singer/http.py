@@ -141,13 +141,21 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
             RefusedError: If the vendor refuses the request.
             RetriableAPIError: If it kept failing.
         """
-        prepared = self.build_prepared_request(
-            method=request.method,
-            url=request.url,
-            params=request.encode_params(),
-            headers=request.headers,
-            json=request.data,
-        )
+        try:
+            prepared = self.build_prepared_request(
+                method=request.method,
+                url=request.url,
+                params=request.encode_params(),
+                headers=request.headers,
+                json=request.data,
+            )
+        except requests.exceptions.InvalidJSONError:
+            # Python reads NaN where JSON belongs, and does not write it.
+            msg = (
+                f"{self.name}: {request.method} {self._path(request.url)} would ask for a number "
+                "that is none: an answer before it has NaN or an infinity. Run it again."
+            )
+            raise TapError(msg) from None
         return self.payload(self._send_with_retries(prepared, context))
 
     @staticmethod

@@ -18,6 +18,7 @@ from typing_extensions import override
 from signalroom_singer.answers import BoundedAdapter
 from signalroom_singer.commandline import ExplainedCommand
 from signalroom_singer.errors import expecting, without_traceback
+from signalroom_singer.given import check_bookmarks
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.settings import explained
 from signalroom_singer.writer import BufferedMsgSpecWriter
@@ -183,6 +184,11 @@ class SignalRoomTap(ExplainedCommand, Tap):
             if off:
                 cls.logger.info("Not tried, as they are off by default: %s", ", ".join(off))
             ctx.exit()
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        check_bookmarks(state)
+        super().load_state(state)
 
     @override
     def setup_mapper(self) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from signalroom_singer import spoiled_state
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +33,23 @@ def digest(*parts: Any) -> str:
             found.update(msgspec.json.encode(item))
             found.update(b"\n")
     return found.hexdigest()
+
+
+def check_read(stream: str, before: Mapping[str, Any]) -> None:
+    """See that a stream's state can be compared with.
+
+    Args:
+        stream: Its name.
+        before: Its bookmark.
+
+    Raises:
+        TapError: If it cannot.
+    """
+    columns, count = before.get("columns", []), before.get("row_count", 0)
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise spoiled_state(columns, stream=stream, field="columns")
+    if not isinstance(count, int):
+        raise spoiled_state(count, stream=stream, field="row_count")
 
 
 def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | None:

@@ -97,7 +97,7 @@ def read_key(text: str) -> dict[str, Any]:
         if not text.lstrip().startswith("{"):
             text = base64.b64decode("".join(text.split()), validate=True).decode()
         key = json.loads(text)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         key = None
     # google-auth does not look at the type, and fails later without naming it.
     if not isinstance(key, dict) or key.get("type") != "service_account":
@@ -131,8 +131,10 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
     if path := config.get("credentials_path"):
         try:
             text = Path(path).expanduser().read_text(encoding="utf-8")
-        except OSError as error:
-            msg = f"credentials_path: {error.strerror}: {path}. Set it to the key's file."
+        except (OSError, ValueError, RuntimeError) as error:
+            # No file; no text, or no path; and nobody's home.
+            why = error.strerror if isinstance(error, OSError) else "it holds no text, or is none"
+            msg = f"credentials_path: {why}: {path}. Set it to the key's file."
             raise TapError(msg) from None
     elif not (text := config.get("credentials_json") or ""):
         return _without_key(config, scopes)

@@ -176,7 +176,7 @@ def _rows(
                     raise UnreadableTabError(msg)
                 row[index] = None
                 errors += 1
-        if any(value != "" for value in cells):
+        if any(value not in {"", None} for value in cells):
             rows.append((place, row))
     return rows, used, errors
 

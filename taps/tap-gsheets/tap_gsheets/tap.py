@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import SignalRoomTap, TapError
-from tap_gsheets.changes import digest
+from signalroom_singer import SignalRoomTap, TapError, check_bookmarks
+from tap_gsheets.changes import check_read, digest
 from tap_gsheets.client import SheetsClient
 from tap_gsheets.credentials import open_session
 from tap_gsheets.reading import Reader
@@ -40,7 +40,12 @@ class TapGsheets(SignalRoomTap):
             state: The last run's.
             kwargs: As for the SDK's tap.
         """
-        self._before = dict(state.get("bookmarks", {})) if isinstance(state, dict) else {}
+        self._before: dict[str, Any] = {}
+        if isinstance(state, dict):
+            check_bookmarks(state)
+            for stream, before in state.get("bookmarks", {}).items():
+                check_read(stream, before)
+                self._before[stream] = before
         self._forgotten: set[str] = set()
         super().__init__(*args, state=state, **kwargs)
 

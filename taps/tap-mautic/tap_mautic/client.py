@@ -15,7 +15,7 @@ from singer_sdk.exceptions import RetriableAPIError
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, redact
+from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, redact, spoiled_state
 from tap_mautic.queries import Is, where
 
 if TYPE_CHECKING:
@@ -336,7 +336,10 @@ class MauticStream(HTTPStream[int]):
                 yield row
             if self.replaces and self.shows_own_only:
                 state = self.get_context_state(context)
-                self.check_shrunk(int(state.get(_ROWS) or 0), count)
+                before = state.get(_ROWS) or 0
+                if not isinstance(before, int):
+                    raise spoiled_state(before, stream=self.name, field=_ROWS)
+                self.check_shrunk(before, count)
                 state[_ROWS] = count
 
     @abstractmethod

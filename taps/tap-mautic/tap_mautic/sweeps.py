@@ -12,8 +12,8 @@ from typing_extensions import override
 from signalroom_singer import (
     OwnBookmarkStream,
     ReadAhead,
+    spoiled_state,
     stored_moment,
-    unreadable_state,
     utc_isoformat,
 )
 from tap_mautic.client import MauticStream
@@ -49,6 +49,19 @@ class Sweep:
     steps: int = 0
     step: int = 0
     after: int = 0
+
+    def check(self) -> None:
+        """See that it was read as it was written.
+
+        Raises:
+            TypeError: If it was not.
+            ValueError: If it was not.
+        """
+        for moment in (self.began, *([self.since] if self.since else [])):
+            datetime.fromisoformat(moment)
+        for number in (self.until, self.known or 0, self.steps, self.step, self.after):
+            if not isinstance(number, int):
+                raise TypeError
 
 
 class SweptStream(OwnBookmarkStream, MauticStream):
@@ -133,15 +146,15 @@ class SweptStream(OwnBookmarkStream, MauticStream):
 
     def _sweep(self, context: Context | None) -> Sweep:
         state = self.get_context_state(context)
-        if state.get("replication_key") not in {None, self.replication_key}:
+        if state.get("replication_key", self.replication_key) != self.replication_key:
             # Of other settings: nothing in it holds.
             state.clear()
         if found := state.get(_SWEEP):
             try:
                 sweep = Sweep(**found)
-            except TypeError:
-                raise unreadable_state(found, stream=self.name) from None
-            stored_moment(sweep.since or sweep.began, stream=self.name)
+                sweep.check()
+            except (TypeError, ValueError):
+                raise spoiled_state(found, stream=self.name, field=_SWEEP) from None
             self.logger.info("Going on after id %d, where a run was stopped", sweep.after)
             return sweep
         began = self._tap.server_now()
@@ -155,6 +168,8 @@ class SweptStream(OwnBookmarkStream, MauticStream):
             )
             bookmark = began
         newest, known = self._newest(), state.get(_LAST)
+        if not isinstance(known, int | None):
+            raise spoiled_state(known, stream=self.name, field=_LAST)
         if known and not newest:
             self.check_shrunk(1, 0, "no rows, where it showed some")
         is_due = self.whole_every and whole and began - whole >= self.whole_every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import zlib
+from contextlib import suppress
 from io import IncrementalNewlineDecoder
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -142,7 +143,8 @@ def _transcoded(
                 # The error's bytes begin with what was left of the chunk before.
                 decoder.setstate(state)
                 good = len(chunk or b"") - len(error.object) + error.start
-                text = decoder.decode((chunk or b"")[: max(good, 0)])
+                with suppress(UnicodeError):  # punycode: each error is in all that there was
+                    text = decoder.decode((chunk or b"")[: max(good, 0)])
             line += newlines.decode(text, final=True).count("\n")
             msg = f"it is not encoded in {encoding}. Set `encoding`."
             raise BadFileError(name, msg, line=line) from None

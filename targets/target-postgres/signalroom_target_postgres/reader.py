@@ -17,7 +17,8 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from typing_extensions import override
 
 from signalroom_target_postgres.errors import InputError
-from signalroom_target_postgres.records import Message
+from signalroom_target_postgres.records import NOTHING, Message
+from signalroom_target_postgres.shapes import NoShapeError, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,10 @@ _READ_BYTES = 1 << 20
 _FEW_BYTES = 1 << 15
 _BREATH = 0.002  # seconds
 _LINES_BETWEEN_PAUSES = 1000
+
+
+#: Why bytes are no JSON.
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class Terminated(BaseException):
@@ -82,7 +87,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         try:
             return msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except _NO_JSON as error:
             msg = f"The input is no Singer message: {error}"
             raise InputError(msg) from None
 
@@ -111,12 +116,11 @@ class MessageReader(GenericSingerReader[bytes]):
         for number, line in enumerate(self._lines(file_input or self.default_input), 1):
             try:
                 message = self._decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (*_NO_JSON, RecursionError) as error:
                 if not line.strip():
                     continue
                 if not self._told_unreadable(line):
-                    msg = f"Line {number} of the input is no Singer message: {error}"
-                    raise InputError(msg) from None
+                    raise _no_message(number, error) from None
                 counts["RECORD"] += 1
                 continue
             kind = message.type
@@ -124,20 +128,51 @@ class MessageReader(GenericSingerReader[bytes]):
             if callback is None:
                 msg = f"Line {number} of the input has the unknown type {kind!r}."
                 raise InputError(msg)
-            callback(message if kind in {"RECORD", "STATE"} else self.deserialize_json(line))
+            if kind == "RECORD" and message.record is not NOTHING and message.stream is not None:
+                callback(message)
+            else:
+                callback(self._checked(message, line, number))
             counts[kind] += 1
             if self.terminated:
                 raise Terminated
         return counts
 
+    def _checked(self, message: Message, line: bytes, number: int) -> Message | dict[str, Any]:
+        """See that a message has what is read of it; gives it as its callback takes it."""
+        try:
+            if message.type == "STATE":
+                # Passed on as it came: Meltano would have to read it.
+                if message.value is not NOTHING:
+                    bytes(message.value).decode()
+                    return message
+                raise NoShapeError(message.type, "it has no `value`")  # noqa: TRY301
+            found = self.deserialize_json(line)
+            check(found)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise _no_message(number, error) from None
+        except NoShapeError as error:
+            of = f" of stream {message.stream!r}" if message.stream else ""
+            msg = (
+                f"Line {number} of the input is no {error.kind} message{of} that can be used: "
+                f"{error.reason}. The tap is at fault."
+            )
+            raise InputError(msg) from None
+        except InputError as error:
+            msg = f"Line {number}: {error.message}"
+            raise InputError(msg) from None
+        return found
+
     def _told_unreadable(self, line: bytes) -> bool:
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         if not isinstance(message, dict) or message.get("type") != "RECORD":
             return False
-        self.unreadable(str(message.get("stream")), json.dumps(message.get("record")).encode())
+        stream, record = message.get("stream"), message.get("record")
+        if not isinstance(stream, str) or not isinstance(record, dict):
+            return False
+        self.unreadable(stream, json.dumps(record).encode())
         return True
 
     def _lines(self, source: IO[Any]) -> Iterator[bytes]:
@@ -181,6 +216,11 @@ class MessageReader(GenericSingerReader[bytes]):
                     return data
             finally:
                 self._waiting = False
+
+
+def _no_message(number: int, error: Exception) -> InputError:
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return InputError(f"Line {number} of the input is no Singer message: {why}")
 
 
 def _enlarge_pipe(descriptor: int) -> None:

@@ -241,7 +241,11 @@ class RecordReader:
             "_sdc_sync_started_at": [self._sync_started_at] * count,
         }
         for column in self._metadata:
-            batch = batch.append_column(column.name, column.gather(values[column.name]))
+            try:
+                array = column.gather(values[column.name])
+            except ValueError as error:
+                raise RefusalError(column, str(error)) from error
+            batch = batch.append_column(column.name, array)
         return batch
 
     def _knows_now(self, error: ValueError) -> bool:

@@ -90,8 +90,10 @@ def key_of(misfit: Misfit, keys: Sequence[str]) -> str:
     """
     try:
         record = json.loads(misfit.record)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "unreadable"
+    if not isinstance(record, dict):
+        return "without key"
     return ", ".join(f"{key}={record[key]!r}" for key in keys if key in record) or "without key"
 
 
@@ -99,7 +101,7 @@ def _storable(record: bytes) -> str:
     """A record as jsonb takes it."""
     try:
         value = json.loads(record.decode(errors="replace"), parse_constant=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = record.decode(errors="replace")
     return json.dumps(_scrubbed(value), ensure_ascii=False)
 

@@ -9,7 +9,11 @@ from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    MappingError,
+    RecordsWithoutSchemaException,
+)
 from singer_sdk.mapper import SameRecordTransform
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
@@ -21,7 +25,7 @@ from signalroom_target_postgres.connection import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionSettingsError, DiskFullError, InputError
 from signalroom_target_postgres.reader import MessageReader, Terminated
-from signalroom_target_postgres.records import NOTHING, Message
+from signalroom_target_postgres.records import Message
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
@@ -277,21 +281,31 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     @override
     def _process_record_message(self, message_dict: Message) -> None:
         message = message_dict
-        if message.record is NOTHING:
-            msg = "A RECORD message without a record came."
-            raise InputError(msg)
         sink = self._direct.get(message.stream or "")
         if sink is not None:
             sink.add(message)
             if sink.is_full:
                 sink.load_aside()
             return
-        self._process_mapped(message.stream, _decode(message.record), message)
+        try:
+            record = _decode(message.record)
+        except (msgspec.DecodeError, RecursionError) as error:
+            record, reason = None, str(error)
+        else:
+            reason = "it is no object"
+        if isinstance(record, dict):
+            self._process_mapped(message.stream, record, message)
+        else:
+            self._reject_unreadable(str(message.stream), bytes(message.record), reason)
 
-    def _process_mapped(self, stream: str | None, record: Any, message: Message) -> None:
+    def _process_mapped(self, stream: str | None, record: dict[str, Any], message: Message) -> None:
         """Take a record by way of stream maps, flattening and validation."""
         for stream_map in self._maps_of(stream):
-            mapped = stream_map.transform(dict(record))
+            try:
+                mapped = stream_map.transform(dict(record))
+            except MappingError as error:
+                msg = f"The stream map of {stream} cannot be applied to a record: {error}"
+                raise InputError(msg) from None
             if mapped is not None:
                 sink = self.get_sink(stream_map.stream_alias)
                 sink.add_dict(mapped, message)
@@ -305,9 +319,13 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         maps: Sequence[Any] = self.mapper.stream_maps[stream]
         return maps
 
-    def _reject_unreadable(self, stream: str, record: bytes) -> None:
+    def _reject_unreadable(
+        self,
+        stream: str,
+        record: bytes,
+        reason: str = "its JSON has a NaN or an infinity, or cannot be read",
+    ) -> None:
         for stream_map in self._maps_of(stream):
-            reason = "its JSON has a NaN or an infinity, or cannot be read"
             self.get_sink(stream_map.stream_alias).reject(record, reason)
 
     @override
@@ -342,9 +360,6 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     @override
     def _process_state_message(self, message_dict: Message) -> None:
-        if message_dict.value is NOTHING:
-            msg = "A STATE message without a value came."
-            raise InputError(msg)
         self.states.add(bytes(message_dict.value).decode())
         for sink in self._sinks_active.values():
             sink.note_state()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from singer_sdk.pagination import PageNumberPaginator
 from typing_extensions import override
 
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import RefusedError, TapError, stored_moment
 from tap_everflow.client import EverflowStream
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ class EntityStream(EverflowStream):
     def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
         request = super().get_http_request(page=page)
         request.params |= {"page": page.next_page_token, "page_size": self.config["page_size"]}
-        if self.replication_key and (saved := self.stream_state.get("replication_key_value")):
+        saved = self.replication_key and self.stream_state.get("replication_key_value")
+        if since := stored_moment(saved, stream=self.name):
             # By the bookmark alone: start_date is about reports, older entities are needed too.
-            since = datetime.fromisoformat(saved) - _OVERLAP
-            request.params["filter"] = f"time_saved>{int(since.timestamp())}"
+            request.params["filter"] = f"time_saved>{int((since - _OVERLAP).timestamp())}"
         return request
 
     @override

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from signalroom_singer import spoiled_state
 from tap_mautic.entities import (
     LIVE,
     OBJECT,
@@ -79,6 +80,8 @@ class FormResults(EntityStream):
             return  # there are no forms
         form = context["form_id"]
         last = self.get_context_state(context).get("replication_key_value") or 0
+        if not str(last).isdecimal():
+            raise spoiled_state(last, stream=self.name, field=f"form {form}")
         for rows in self.by_id(self.path.format(form_id=form), self.key, after=int(last)):
             # A page at a time: the rows are changed when they are handed on.
             last = int(rows[-1]["id"])
