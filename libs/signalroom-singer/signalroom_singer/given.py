@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +80,21 @@ def check_bookmarks(state: Mapping[str, Any]) -> None:
     if not isinstance(bookmarks, dict):
         raise spoiled_state(bookmarks, field="bookmarks")
     for stream, found in bookmarks.items():
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or not _is_text(found):
             raise spoiled_state(found, stream=stream)
         partitions = found.get("partitions", [])
         if not isinstance(partitions, list) or not all(
             isinstance(one, dict) and isinstance(one.get("context"), dict) for one in partitions
         ):
             raise spoiled_state(partitions, stream=stream, field="partitions")
+
+
+def _is_text(found: Mapping[str, Any]) -> bool:
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a character: nobody could write the state again
+        return False
+    return True
 
 
 def spoiled_state(value: object, *, stream: str = "", field: str = "") -> TapError:

@@ -37,7 +37,6 @@ class _Property(msgspec.Struct, rename="camel"):
     items: Any = None
     minimum: float | None = None
     maximum: float | None = None
-    max_length: int | None = None
     sql_datatype: str | None = msgspec.field(default=None, name="x-sql-datatype")
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.connector import PostgresConnector
 
+#: What comes of a map's expressions.
+_UNMAPPED = (MappingError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _POLL_SECONDS = 0.05
 
 # As the SDK reads records: money is not to be rounded on its way through a map.
@@ -303,8 +305,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         for stream_map in self._maps_of(stream):
             try:
                 mapped = stream_map.transform(dict(record))
-            except MappingError as error:
-                msg = f"The stream map of {stream} cannot be applied to a record: {error}"
+            except _UNMAPPED as error:
+                msg = f"The stream map of {stream} cannot be applied to a record: {error!r}"
                 raise InputError(msg) from None
             if mapped is not None:
                 sink = self.get_sink(stream_map.stream_alias)

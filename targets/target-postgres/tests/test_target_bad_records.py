@@ -186,8 +186,11 @@ def test_fields_without_a_column_are_told_once(warehouse, caplog):
         ('{"stream":"orders"}', "Line 2 .* missing required field `type`"),
         ('{"type":"NEWS"}', "Line 2 of the input has the unknown type 'NEWS'"),
         ('{"type":"RECORD","stream":"other","record":{}}', "'other' came before its schema"),
-        ('{"type":"RECORD","stream":"orders"}', "without a record"),
-        ('{"type":"STATE"}', "STATE message without a value"),
+        (
+            '{"type":"RECORD","stream":"orders"}',
+            "Line 2 .*RECORD.* 'orders' .*field `record`",
+        ),
+        ('{"type":"STATE"}', "Line 2 .* STATE message .* no `value`"),
         ("[1]", "Line 2 of the input is no Singer message"),
     ),
 )

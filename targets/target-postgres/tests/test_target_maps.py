@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from warehouse import record, schema
+
+from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.rejected import BadRecordError
 
 
 def test_stream_maps(warehouse):
@@ -40,3 +44,22 @@ def test_a_mapped_number_keeps_every_digit(warehouse):
     stream = schema({"id": {"type": "integer"}, "total": "number"})
     warehouse.load(stream, line, stream_maps={"orders": {"id": "id"}})
     assert warehouse.rows() == [{"id": 1, "total": Decimal(digits)}]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    (("[1]", "it is no object"), ("7", "it is no object"), (f'{{"id":{"9" * 5000}}}', "nteger")),
+    ids=("list", "number", "digits"),
+)
+def test_a_record_that_no_map_can_read_is_a_bad_one(warehouse, text, told):
+    line = f'{{"type":"RECORD","stream":"orders","record":{text}}}'
+    stream = schema({"id": {"type": "integer"}})
+    with pytest.raises(BadRecordError, match=f"stream orders .*{told}"):
+        warehouse.load(stream, record(id=1), line, stream_maps={"orders": {"id": "id"}})
+    assert warehouse.rows() == [{"id": 1}]
+
+
+def test_a_map_that_cannot_be_applied_names_its_stream(warehouse):
+    stream = schema({"id": {"type": "integer"}})
+    with pytest.raises(InputError, match="stream map of orders cannot be applied"):
+        warehouse.load(stream, record(id=1), stream_maps={"orders": {"id": "id / 0"}})
