@@ -97,11 +97,19 @@ def changed(node: Any, path: tuple[int, ...], kind: str, value: Any) -> Any:
     return [*node[:name], *middle.get(kind, [value]), *node[name + 1 :]]
 
 
-def mutations() -> st.SearchStrategy[Mutation]:
-    """Any of them."""
+def mutations(*, files: bool = False) -> st.SearchStrategy[Mutation]:
+    """Any of them; of files and listings only those that need no JSON."""
     request = st.sampled_from((0, 0, 0, 1, 1, 2, 3, 5))
-    path = st.lists(st.integers(0, 30), max_size=6).map(tuple)
     share = st.floats(0, 1)
+    if files:
+        request = st.sampled_from((0, 0, 1, 2))
+        return st.one_of(
+            st.builds(Mutation, request, st.just("set"), st.just(()), st.sampled_from(STRANGE)),
+            st.builds(
+                Mutation, request, st.just("bytes"), st.just(()), st.binary(max_size=8), share
+            ),
+        )
+    path = st.lists(st.integers(0, 30), max_size=6).map(tuple)
     return st.one_of(
         st.builds(Mutation, request, st.just("set"), path, st.sampled_from(STRANGE)),
         st.builds(Mutation, request, st.just("set"), path, st.sampled_from(STRANGE)),

@@ -9,12 +9,14 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from io import BytesIO
 from unittest import mock
 from urllib.parse import urlsplit
 
 import requests
 from botocore.httpsession import URLLib3Session
+from botocore.loaders import JSONFileLoader
 from forks.zygote import TAPS
 from urllib3.response import HTTPResponse
 
@@ -91,6 +93,10 @@ class Spoiled:
     requests: int = 0
 
 
+#: What botocore has on disk: each client reads a megabyte of it.
+_load_once = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+
+
 @contextmanager
 def spoiled(mutation):
     """Let one answer of a run be another; gives what came of it."""
@@ -125,6 +131,7 @@ def spoiled(mutation):
         return answer
 
     with (
+        mock.patch.object(JSONFileLoader, "load_file", lambda _, path: _load_once(path)),
         mock.patch.object(requests.adapters.HTTPAdapter, "send", over_requests),
         mock.patch.object(URLLib3Session, "send", over_botocore),
     ):

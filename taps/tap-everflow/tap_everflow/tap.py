@@ -18,6 +18,7 @@ from signalroom_singer import (
     WINDOW_SETTINGS,
     Pacer,
     SignalRoomTap,
+    TapError,
     base_url,
 )
 from tap_everflow.streams import CustomReport, fixed_streams
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tap_everflow.client import EverflowStream
 
 API_VERSION = "/v1"
+
+_TIMEZONES = "/meta/timezones"
 
 
 class TapEverflow(SignalRoomTap):
@@ -247,16 +250,25 @@ class TapEverflow(SignalRoomTap):
 
         Raises:
             ConfigValidationError: If Everflow does not know the zone.
+            TapError: If it answers with something else.
         """
         with self._timezones_lock:
             if self._timezone_ids is None:
-                listed = stream.get("/meta/timezones")["timezones"]
-                self._timezone_ids = {row["timezone"]: row["timezone_id"] for row in listed}
+                listed = stream.rows_of(stream.get(_TIMEZONES), "timezones")
+                try:
+                    ids = {str(row["timezone"]): int(row["timezone_id"]) for row in listed}
+                except (TypeError, LookupError, ValueError):
+                    msg = f"{stream.name}: GET {_TIMEZONES} has a time zone without name or number"
+                    raise TapError(msg) from None
+                if not ids:
+                    msg = f"{stream.name}: GET {_TIMEZONES} answered without time zones"
+                    raise TapError(msg)
+                self._timezone_ids = ids
         try:
             return self._timezone_ids[zone]
         except KeyError:
             msg = (
-                f"Setting timezone: Everflow has no time zone {zone!r}. It has, among others: "
+                f"Setting timezone: Everflow has no time zone {zone!r} in {_TIMEZONES}. It has: "
                 f"{', '.join(sorted(self._timezone_ids)[:20])}."
             )
             raise ConfigValidationError(msg, errors=[msg]) from None

@@ -5,7 +5,7 @@ from everflow_days import NEW_YORK, days_ago, keyed
 from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
 from signalroom_sandbox.everflow import AFFILIATE_KEY, LIMITED_KEY
-from signalroom_singer import RefusedError
+from signalroom_singer import RefusedError, TapError
 
 PASSING = (
     ("http_500", {}),
@@ -110,3 +110,22 @@ def test_fewer_at_once_where_asked_for(make_tap, sandbox, sync):
     sandbox.control.latency(0.05)
     sync(make_tap(max_concurrency=2, start_date=days_ago(10).isoformat()), "conversions")
     assert sandbox.control.requests()["max_concurrent"] == 2
+
+
+@pytest.mark.parametrize(
+    ("zones", "told"),
+    (
+        ([], "answered without time zones"),
+        ([[1]], "a time zone without name or number"),
+        ([{"timezone": "UTC"}], "a time zone without name or number"),
+        ("soon", "without a list of timezones"),
+    ),
+)
+def test_time_zones_that_are_none_are_not_the_settings_mistake(
+    sandbox, make_tap, sync, zones, told
+):
+    body = {"timezones": zones}
+    sandbox.control.fault("answer", match="meta/timezones", times=9, status=200, body=body)
+    error = sync(make_tap(), "daily_stats", fails=TapError).error
+    assert told in str(error)
+    assert "daily_stats" in str(error)

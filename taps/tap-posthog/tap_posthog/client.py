@@ -263,12 +263,13 @@ def budget_wait(response: requests.Response) -> float | None:
     return parse_retry_after(response.headers.get("Retry-After")) or 3600.0
 
 
-def named_rows(answer: Mapping[str, Any], columns: list[str]) -> Iterator[Record]:
+def named_rows(answer: Mapping[str, Any], columns: list[str], *, stream: str) -> Iterator[Record]:
     """Rows by the names of the answer's columns, which may come in any order.
 
     Args:
         answer: A query's.
         columns: Those that must be there.
+        stream: Whose.
 
     Yields:
         Records.
@@ -279,10 +280,11 @@ def named_rows(answer: Mapping[str, Any], columns: list[str]) -> Iterator[Record
     names = [str(name).strip("`") for name in answer.get("columns") or []]
     results = answer.get("results")
     if missing := {*columns} - {*names}:
-        msg = f"PostHog's answer has no columns {', '.join(sorted(missing))}: nothing was loaded"
+        told = ", ".join(sorted(missing))
+        msg = f"{stream}: POST .../query/ answered without the columns {told}: nothing was loaded"
         raise TapError(msg)
     if not isinstance(results, list):
-        msg = "PostHog's answer has no results: nothing was loaded"
+        msg = f"{stream}: POST .../query/ answered without results: nothing was loaded"
         raise TapError(msg)
     for row in results:
         yield dict(zip(names, row, strict=True))

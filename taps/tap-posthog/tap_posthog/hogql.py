@@ -87,7 +87,7 @@ class HogQLStream(PostHogStream):
         text = f"{chosen} WHERE {conditions} ORDER BY {order} LIMIT {limit}"
         columns = self.columns()
         try:
-            return [*named_rows(self.query(project, text, values), columns)]
+            return [*named_rows(self.query(project, text, values), columns, stream=self.name)]
         except RefusedError as error:
             if error.status != HTTPStatus.BAD_REQUEST or not self._leave_out(columns, str(error)):
                 raise
