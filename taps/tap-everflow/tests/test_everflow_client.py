@@ -124,8 +124,8 @@ def test_fewer_at_once_where_asked_for(make_tap, sandbox, sync):
 def test_time_zones_that_are_none_are_not_the_settings_mistake(
     sandbox, make_tap, sync, zones, told
 ):
-    body = {"timezones": zones}
-    sandbox.control.fault("answer", match="meta/timezones", times=9, status=200, body=body)
+    answer = {"status": 200, "headers": {}, "body": {"timezones": zones}}
+    sandbox.control.fault("answer", match="meta/timezones", times=9, **answer)
     error = sync(make_tap(), "daily_stats", fails=TapError).error
     assert told in str(error)
     assert "daily_stats" in str(error)
