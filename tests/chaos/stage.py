@@ -237,7 +237,7 @@ def uninterrupted(source, sandbox, server, make_pipe, folder):
         run = pipe.start()
         codes = run.wait()
         seconds = time.monotonic() - began
-        assert codes == (0, 0), "the uninterrupted run failed"
+        assert codes == (0, 0), f"the uninterrupted run failed:\n{run.said}"
         (full,) = database.query(size)
         found = tables(database, source)
     requests = sandbox.control.requests()["count"]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import json
+import logging
 import os
 import random
 import resource
@@ -39,8 +40,8 @@ from tap_sticky_s3.tap import TapStickyS3
 TAPS = (TapEverflow, TapGsheets, TapMautic, TapPostHog, TapRedTrack, TapStickyS3)
 PROGRAMS = {
     "meltano": meltano,
-    TargetPostgres.package_name: TargetPostgres.cli,
-    **{tap.name: tap.cli for tap in TAPS},
+    # Not their commands yet: making one sets up logging.
+    **{plugin.package_name: plugin for plugin in (TargetPostgres, *TAPS)},
 }
 _MESSAGE_BYTES = 1 << 17
 
@@ -115,8 +116,13 @@ def become(asked, standard):
         timer = threading.Timer(asked["clock"]["after"], shift, (asked["clock"]["seconds"],))
         timer.daemon = True
         timer.start()
+    program = PROGRAMS[asked["program"]]
     sys.argv = [asked["program"], *asked["arguments"]]
-    sys.exit(PROGRAMS[asked["program"]]())
+    if program is meltano:
+        sys.exit(meltano())
+    # Meltano's, by its import.
+    logging.getLogger().handlers.clear()
+    program.cli()
 
 
 def shift(seconds):
