@@ -69,6 +69,12 @@ compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock
 fuzz: $(SETUP) ## Answers, lines, files, cells and states, spoiled in more ways than in make test: RUNS=500 of each tap
 	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
 
+.PHONY: fuzz-guided
+fuzz-guided: $(SETUP) ## Parsers' tests on bytes that Atheris finds by coverage (Linux): FOR=60 seconds each [PARSERS="lines files"]
+	@$(UV) sync --locked --quiet --group guided
+	@for parser in $(or $(PARSERS),$$($(RUN)python tests/fuzz/guided.py --list)); do \
+	  $(RUN)python tests/fuzz/guided.py $$parser -max_total_time=$(or $(FOR),60) $(ARGS) || exit 1; done
+
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB
 	@$(UV) sync --locked --quiet --group clickhouse

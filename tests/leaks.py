@@ -75,7 +75,7 @@ class Leaks:
             return
         if isinstance(text, bytes):
             text = text.decode(errors="replace")
-        for hit in set(_pattern(frozenset(self.secrets)).findall(text)):
+        for hit in [form for form in _forms_of(frozenset(self.secrets)) if form in text]:
             at = text.index(hit)
             line = text[max(0, at - 80) : at] + "<here>" + text[at + len(hit) :][:40]
             self.seen.append(f"{where}: {hit[:4]}... in {line!r}")
@@ -147,8 +147,9 @@ def _of_environment(env):
 
 
 @cache
-def _pattern(secrets):
-    return re.compile("|".join(sorted({re.escape(f) for s in secrets for f in _forms(s)})))
+def _forms_of(secrets):
+    # One after the other, which is faster than a pattern of all of them.
+    return sorted({form for secret in secrets for form in _forms(secret)})
 
 
 def _forms(secret):

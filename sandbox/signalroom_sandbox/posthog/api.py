@@ -235,17 +235,14 @@ class PostHog:
 
     def _run(self, project: int, text: str, values: dict[str, Any]) -> dict[str, Any]:
         zone = self.zones[project]
-        columns: dict[str, set[str]] = {}
-        for table in ("events", "persons", "sessions"):
-            described = self.world.query(f"select * from {table} limit 0")[0]  # noqa: S608
-            columns[table] = {*described} - {self.switches.missing_column}
+        missing = {self.switches.missing_column}
         query = translate(
             text,
             values,
             team=project,
             zone=zone,
             now=self.world.now(),
-            columns=columns,
+            columns={table: names - missing for table, names in self.world.columns.items()},
             row_cap=self.switches.row_cap,
         )
         if query.seconds > self.switches.longest_span:

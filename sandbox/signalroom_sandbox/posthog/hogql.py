@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import sqlglot
 from sqlglot import exp
 
 from signalroom_sandbox.posthog.access import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Set as AbstractSet
 
 _ROWS, _MOST_ROWS = 100, 50_000
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -55,7 +58,7 @@ def translate(
     team: int,
     zone: str,
     now: datetime,
-    columns: dict[str, set[str]],
+    columns: Mapping[str, AbstractSet[str]],
     row_cap: int = _MOST_ROWS,
 ) -> Query:
     """Make DuckDB's SQL of HogQL.
@@ -116,7 +119,7 @@ def _literal(values: dict[str, Any], name: str) -> str:
     return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
 
 
-def _check_names(tree: exp.Expr, known: set[str]) -> None:
+def _check_names(tree: exp.Expr, known: AbstractSet[str]) -> None:
     aliases = {alias.alias for alias in tree.find_all(exp.Alias)}
     for column in tree.find_all(exp.Column):
         if column.name not in (known - _INTERNAL) | aliases:

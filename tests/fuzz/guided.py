@@ -1,0 +1,83 @@
+"""Fuzzing led by coverage: Atheris looks for bytes that reach lines that none reached before.
+
+Hypothesis draws what a test is given from bytes; here Atheris chooses them, by the lines that those
+before reached. Only tests that need no fixture can be led so: those of parsers. What fails is shown
+as in any test, and its bytes are kept, which repeats it: `guided.py PARSER .fuzz/PARSER-crash-...`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".fuzz"
+
+
+@dataclass(frozen=True)
+class Parser:
+    """What is led.
+
+    Attributes:
+        package: Whose lines count.
+        tests: The folder of the test.
+        module: The file of the test, without its ending.
+        test: Its name.
+    """
+
+    package: str
+    tests: str
+    module: str
+    test: str
+
+
+LOADER = ("signalroom_target_postgres", "targets/target-postgres/tests")
+SHEETS = ("tap_gsheets", "taps/tap-gsheets/tests")
+STICKY = ("tap_sticky_s3", "taps/tap-sticky-s3/tests")
+
+PARSERS = {
+    "lines": Parser(
+        *LOADER, "test_target_fuzz_lines", "test_each_line_is_handed_on_as_it_was_or_told"
+    ),
+    "files": Parser(*STICKY, "test_sticky_fuzz", "test_any_bytes_are_rows_or_told"),
+    "headers": Parser(*STICKY, "test_sticky_fuzz", "test_any_beginning_is_a_header_or_told"),
+    "dialects": Parser(*STICKY, "test_sticky_rows", "test_both_engines_agree_on_any_text"),
+    "grids": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_grid_is_a_table_or_told"),
+    "cells": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_cell_is_of_its_columns_type_or_told"),
+    "keys": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_key_is_told"),
+}
+
+
+def led(parser: Parser) -> Callable[[bytes], object]:
+    """A parser's test, on what is drawn from given bytes."""
+    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / parser.tests)]
+    return getattr(importlib.import_module(parser.module), parser.test).hypothesis.fuzz_one_input
+
+
+def main(name: str, *options: str) -> None:
+    """Lead one parser's test.
+
+    Args:
+        name: Of ``PARSERS``.
+        options: libFuzzer's: ``-max_total_time=60``, or a file of bytes to repeat.
+    """
+    import atheris  # noqa: PLC0415 - not installed for those who only look at PARSERS
+
+    with atheris.instrument_imports(include=[PARSERS[name].package]):
+        test = led(PARSERS[name])
+    KEPT.mkdir(exist_ok=True)
+    atheris.Setup([sys.argv[0], f"-artifact_prefix={KEPT}/{name}-", *options], test)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--list"]:
+        sys.stdout.writelines(f"{name}\n" for name in PARSERS)
+    else:
+        main(*sys.argv[1:])
