@@ -19,7 +19,8 @@ from sqlglot import exp
 from signalroom_sandbox.posthog.access import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set as AbstractSet
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
 _ROWS, _MOST_ROWS = 100, 50_000
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
