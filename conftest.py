@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from e2e import clean_env
+from forks.programs import Zygote
 
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer.redaction import secret_values
@@ -110,6 +112,13 @@ def sync(monkeypatch, leaks):
         return Output([json.loads(line) for line in written.getvalue().splitlines()], error)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def zygote():
+    """Starts Meltano, taps and loader at once."""
+    with Zygote(clean_env()) as started:
+        yield started
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 MEMORY = 300  # MB
-QUICK = 20  # times less, for a smoke test
+QUICK = 100  # times less, for a smoke test
 #: Without what importing the target's package sets for this process, and others would inherit.
 SURROUNDINGS = {
     name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"

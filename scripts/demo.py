@@ -37,6 +37,10 @@ SCHEMAS: dict[str, str] = {
     plugin["name"]: plugin["load_schema"]
     for plugin in YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]["extractors"]
 }
+#: Each is its tap into target-postgres.
+JOBS = [tap.removeprefix("tap-") for tap in SCHEMAS]
+#: How Meltano logs that it is through with a job: its seconds, and its place.
+THROUGH = re.compile(r"Block run completed .*seconds=(\S+) .*set_number=(\d+) success=True")
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
@@ -83,18 +87,18 @@ def _demonstrate() -> int:
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
             began = time.monotonic()
-            for tap in SCHEMAS:
-                _say(f"Run {number}: meltano run {tap} target-postgres   (up to {end})")
-                settings["TAP_EVERFLOW_END_DATE"] = end.isoformat()
-                settings["TAP_POSTHOG_END_DATE"] = end.isoformat()
-                settings["TAP_REDTRACK_END_DATE"] = end.isoformat()
-                # Files are dated by UTC's days: the second run takes whatever there is.
-                last = end if number == 1 else date.max
-                settings["TAP_STICKY_S3_FILE_DATE_TO"] = last.isoformat()
-                if not _meltano("run", tap, "target-postgres", **settings):
-                    return 1
+            settings["TAP_EVERFLOW_END_DATE"] = end.isoformat()
+            settings["TAP_POSTHOG_END_DATE"] = end.isoformat()
+            settings["TAP_REDTRACK_END_DATE"] = end.isoformat()
+            # Files are dated by UTC's days: the second run takes whatever there is.
+            last = end if number == 1 else date.max
+            settings["TAP_STICKY_S3_FILE_DATE_TO"] = last.isoformat()
+            # One after the other by one Meltano, which takes a second or two to start.
+            _say(f"Run {number}: meltano run {' '.join(JOBS)}   (up to {end})")
+            if not _meltano("run", *JOBS, **settings):
+                return 1
             tables[number] = _tables()
-            _say(f"         {time.monotonic() - began:.1f} s")
+            _say(f"         {'':10} {time.monotonic() - began:5.1f} s in all")
             if number == 1:
                 restated = yesterday - timedelta(days=10)
                 sandbox.control.restate(restated, ZONE, percent=90)
@@ -132,21 +136,30 @@ def _forget() -> None:
     shutil.rmtree(data_directory_of("sandbox"), ignore_errors=True)
     command = [MELTANO, "state", "list"]
     kept = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    known = kept.stdout.split()
     for tap in SCHEMAS:
-        if (state := STATE_ID.format(tap=tap)) in kept.stdout.split():
+        if (state := STATE_ID.format(tap=tap)) in known:
             _meltano("state", "clear", "--force", state)
 
 
 def _meltano(*arguments: str, **settings: str) -> bool:
-    """Run Meltano into the log file; shows the log's end if it fails."""
-    with LOG.open("a") as log:
-        run = subprocess.run(  # noqa: S603 - this project's Meltano
+    """Run Meltano into the log file; tells what it got through, and the log's end if it fails."""
+    with (
+        LOG.open("a") as log,
+        subprocess.Popen(  # noqa: S603 - this project's Meltano
             [MELTANO, *arguments],
             env=os.environ | settings | {"NO_COLOR": "1"},
-            stdout=log,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            check=False,
-        )
+            text=True,
+            errors="replace",
+        ) as run,
+    ):
+        for line in run.stdout or ():
+            log.write(line)
+            if found := THROUGH.search(line):
+                seconds, place = found.groups()
+                _say(f"         {arguments[1 + int(place)]:10} {float(seconds):5.1f} s")
     if run.returncode:
         sys.stderr.write("\n".join(LOG.read_text().splitlines()[-30:]) + "\n")
         _say(f"meltano {' '.join(arguments)} failed; all it printed is in {LOG.relative_to(ROOT)}")

@@ -10,7 +10,6 @@ import pytest
 from chaos.plan import SEEDS
 from chaos.report import Report
 from e2e import BIN, ROOT, clean_env, new_database, new_project, run
-from forks.programs import Zygote
 from fuzz.taps import catalog_of, patient, read
 
 from signalroom_target_postgres.embedded import EmbeddedPostgres
@@ -20,13 +19,6 @@ def pytest_configure(config):
     # In the process that hears of all tests, where `make chaos` was asked for.
     if SEEDS and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Report())
-
-
-@pytest.fixture(scope="session")
-def zygote():
-    """Starts Meltano, taps and loader at once."""
-    with Zygote(clean_env()) as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,8 @@ def test_make_in_a_fresh_clone(folder):
     # Nobody else reads what Meltano hands to plugins; an embedded server's account passes through.
     assert not (clone / ".meltano").stat().st_mode & 0o066
     assert "everflow.daily_stats" in shown
+    for job in ("everflow", "sticky-s3"):
+        assert len(re.findall(rf"^ +{job} +\d+\.\d s$", shown, re.MULTILINE)) == 2
     assert "DIFFERS" not in shown
     # The numbers are of the day; what they are of is as the README promises.
     (promise,) = re.findall(r"```\n(table .*?)```", README, re.DOTALL)

@@ -222,20 +222,20 @@ class TestProject:
         (project.folder / "clients").mkdir(exist_ok=True)
         (project.folder / "clients" / "acme.yml").write_text(
             "plugins: {extractors: [{name: tap-everflow--acme, inherit_from: tap-everflow,"
-            " config: {client_id: acme}}]}\n"
+            " config: {client_id: 12}}]}\n"
             "jobs: [{name: acme, tasks: [tap-everflow--acme target-postgres]}]\n"
             "schedules: [{name: acme-hourly, interval: '@hourly', job: acme}]\n"
         )
         with psycopg.connect(database.libpq_url) as connection:
             connection.execute("create schema everflow")
             connection.execute(
-                "create table everflow.daily_stats as select case when n % 3 = 0 then 'acme' end"
+                "create table everflow.daily_stats as select case when n % 3 = 0 then '12' end"
                 " as _client_id, now() - make_interval(days => n) as _loaded_at, n"
                 " from generate_series(0, 29) as n"
             )
             connection.execute(
                 "create table everflow.daily_stats__rejected as select jsonb_build_object("
-                "'_client_id', 'acme') as record from generate_series(1, 7)"
+                "'_client_id', '12') as record from generate_series(1, 7)"
             )
         told = json.loads(status("--tap=everflow", "--json", "--days=10")[1])["pipelines"]
         found = {

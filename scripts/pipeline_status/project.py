@@ -109,12 +109,14 @@ def _scheduled(project: Project) -> Iterator[Pipeline]:
             tap, loader = (task.split() if isinstance(task, str) else task)[:2]
             plugin = project.plugins.find_plugin(tap, plugin_type=PluginType.EXTRACTORS)
             settings = PluginSettingsService(project, plugin)
+            client = settings.get("client_id")
             yield Pipeline(
                 tap=tap,
                 state_id=f"{prefix}{tap}-to-{loader}",
                 schedule=schedule.name,
                 cron=cron,
-                client_id=settings.get("client_id"),
+                # YAML has a client that is named 12 as a number, its rows have it as text.
+                client_id=None if client is None else str(client),
                 load_schema=settings.get("_load_schema"),
             )
 

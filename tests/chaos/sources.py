@@ -18,6 +18,7 @@ ZONE = "America/New_York"
 YESTERDAY = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
 START = YESTERDAY - timedelta(days=19)
 BOOK = "synthetic-offers"
+# Few rows, but many pages, windows and files: what strikes has as many places for it.
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +144,7 @@ def prepare_posthog(control):
     # None of the last minutes: what is read would be another by the next run.
     control.posthog.clear_events()
     first = datetime.now(UTC) - timedelta(days=20)
-    control.posthog.make_events(begin=first.date().isoformat(), days=19, count=4000, tied=200)
+    control.posthog.make_events(begin=first.date().isoformat(), days=19, count=1300, tied=60)
 
 
 def restate_posthog(control, chance):
@@ -186,8 +187,8 @@ def restate_redtrack(control, chance):
 def prepare_s3(control):
     control.s3.clear()
     for number in range(20):
-        control.s3.export("orders-create", START + timedelta(days=number), 400)
-    control.s3.export("orders-update", YESTERDAY, 200)
+        control.s3.export("orders-create", START + timedelta(days=number), 130)
+    control.s3.export("orders-update", YESTERDAY, 65)
 
 
 def restate_s3(control, chance):
@@ -197,8 +198,8 @@ def restate_s3(control, chance):
     for _ in range(2):
         overwritten = chance.choice(control.s3.objects("orders-create/"))["key"]
         when = START + timedelta(days=chance.randrange(20))
-        control.s3.export("orders-create", when, 450, key=overwritten, seed=seed)
-    control.s3.export("orders-update", day(chance), 250)
+        control.s3.export("orders-create", when, 150, key=overwritten, seed=seed)
+    control.s3.export("orders-update", day(chance), 80)
 
 
 def expire_s3(control):
@@ -259,7 +260,7 @@ SOURCES = {
         vendor="posthog",
         schema="posthog",
         streams=("events", "feature_flags", "cohorts"),
-        settings={"START_DATE": str(START), "PAGE_SIZE": "100"},
+        settings={"START_DATE": str(START), "PAGE_SIZE": "50"},
         prepare=prepare_posthog,
         restate=restate_posthog,
         expire=expire_posthog,

@@ -204,7 +204,7 @@ def pipes(zygote, sandbox, catalogs):
     def make(source, folder, database):
         variables = source.variables(sandbox)
         # States come through more often, so that there is more to resume from.
-        variables["TARGET_POSTGRES_BATCH_SIZE_ROWS"] = "500"
+        variables["TARGET_POSTGRES_BATCH_SIZE_ROWS"] = "160"
         pipe = new_pipe(source.tap, folder, sandbox, database, source.schema, **variables)
         catalog = folder / "catalog.json"
         if source in catalogs:

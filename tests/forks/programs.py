@@ -24,12 +24,18 @@ class Zygote:
     """Starts programs; see `zygote`.
 
     Attributes:
-        bin: A folder with each program by its name.
+        bin: A folder with each program by its name. And with a Python that has all that this one
+            has: a script that starts what is beside its Python starts these.
     """
 
     def __init__(self, env):
         # A socket's path has 107 characters at most.
-        self.bin = Path(tempfile.mkdtemp(prefix="sr-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="sr-"))
+        self.bin = self._folder / "bin"
+        self.bin.mkdir()
+        shutil.copy(Path(sys.prefix) / "pyvenv.cfg", self._folder)
+        (self._folder / "lib").symlink_to(Path(sys.prefix) / "lib")
+        (self.bin / "python").symlink_to(Path(sys.executable).resolve())
         launcher = (HERE / "launcher.py").read_text()
         for name in PROGRAMS:
             made = self.bin / name
@@ -48,7 +54,7 @@ class Zygote:
     def __exit__(self, *_):
         self._process.terminate()
         self._process.wait()
-        shutil.rmtree(self.bin)
+        shutil.rmtree(self._folder)
 
     def start(self, standard, **asked):
         """Start a program; its input, output and error are closed here."""

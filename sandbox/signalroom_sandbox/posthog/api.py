@@ -47,10 +47,10 @@ class PostHog:
     keys: dict[str, Key] = field(init=False)
     limits: Limits = field(init=False)
     switches: Switches = field(init=False)
-    lists: dict[int, dict[str, list[dict[str, Any]]]] = field(init=False)
     #: Whether the events were changed from outside.
     changed: bool = field(default=False, init=False)
     _world: World | None = field(default=None, init=False)
+    _lists: dict[int, dict[str, list[dict[str, Any]]]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.reset()
@@ -61,7 +61,7 @@ class PostHog:
         self.keys = dict(KEYS)
         self.limits = Limits()
         self.switches = Switches()
-        self.lists = {team: lists.made(team) for team in self.zones}
+        self._lists = None
         self.latency = 0.0
         self._cache: dict[str, Any] = {}
         self._later: dict[str, tuple[int, Any]] = {}
@@ -76,6 +76,13 @@ class PostHog:
         if self._world is None:
             self._world = World(seed=self.seed, scale=self.scale)
         return self._world
+
+    @property
+    def lists(self) -> dict[int, dict[str, list[dict[str, Any]]]]:
+        """What each project lists, by resource; made in the same way."""
+        if self._lists is None:
+            self._lists = {team: lists.made(team) for team in self.zones}
+        return self._lists
 
     def switch(self, **values: Any) -> None:
         """Turn behaviours on or off."""

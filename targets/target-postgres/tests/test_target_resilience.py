@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -193,7 +194,12 @@ class TestRefusals:
 class TestAtOnce:
     """Several loaders, one database."""
 
-    def run(self, warehouse, tmp_path, inputs, **settings):
+    @pytest.fixture
+    def run(self, warehouse, tmp_path, zygote):
+        """Run as many loaders as there are inputs, all at once."""
+        return partial(self.run_all, warehouse, tmp_path, programs=zygote.bin)
+
+    def run_all(self, warehouse, tmp_path, inputs, **settings):
         loaders = [
             subprocess.Popen(
                 warehouse.command(tmp_path, batch_size_rows=100, **settings),
@@ -213,7 +219,7 @@ class TestAtOnce:
             thread.join()
         assert [loader.returncode for loader in loaders] == [0] * len(loaders)
 
-    def test_four_loaders_of_one_table(self, warehouse, tmp_path):
+    def test_four_loaders_of_one_table(self, warehouse, run):
         """The same rows in other orders, and rows of their own; the table is new to all."""
 
         def messages(loader):
@@ -222,12 +228,12 @@ class TestAtOnce:
             own = [record(id=10_000 * (loader + 1) + n, name=str(loader)) for n in range(500)]
             return [STREAM, *shared, *own]
 
-        self.run(warehouse, tmp_path, [messages(loader) for loader in range(4)])
+        run([messages(loader) for loader in range(4)])
         found = warehouse.sql("SELECT name, count(*) FROM orders GROUP BY 1 ORDER BY 1")
         counts = {row["name"]: row["count"] for row in found}
         assert counts == {"shared": 1000, "0": 500, "1": 500, "2": 500, "3": 500}
 
-    def test_four_loaders_that_widen_add_and_replace(self, warehouse, tmp_path):
+    def test_four_loaders_that_widen_add_and_replace(self, warehouse, run):
         def stream(loader):
             one = schema(
                 {
@@ -248,7 +254,7 @@ class TestAtOnce:
         settings = {"activate_version": True, "hard_delete": True, "add_record_metadata": True}
         for count in (300, 200):
             inputs = [messages(loader, count) for loader in range(4)]
-            self.run(warehouse, tmp_path, inputs, **settings)
+            run(inputs, **settings)
             found = warehouse.sql("SELECT _client_id, count(*) AS rows FROM orders GROUP BY 1")
             assert sorted((row["_client_id"], row["rows"]) for row in found) == [
                 (str(loader), count) for loader in range(4)
@@ -356,7 +362,9 @@ def send(process, home, at, name, kill):
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
-def test_a_kill_at_any_moment_leaves_table_and_state_consistent(server_of_its_own, tmp_path, seed):
+def test_a_kill_at_any_moment_leaves_table_and_state_consistent(
+    server_of_its_own, zygote, tmp_path, seed
+):
     """Of target or server, while a table is made, updated or replaced; then on from the state."""
     home, name = server_of_its_own, f"kill_{seed}"
     chance = random.Random(seed)
@@ -366,7 +374,7 @@ def test_a_kill_at_any_moment_leaves_table_and_state_consistent(server_of_its_ow
     step = chance.randrange(1 if victim == "server" else 0, STEPS * 6 // 5)
     kill = Kill(step, chance.uniform(0, 0.05), victim)
     warehouse = Warehouse("", "", name, INPUTS[kind] | {"batch_size_rows": STEP})
-    command = warehouse.command(tmp_path, sqlalchemy_url="")
+    command = warehouse.command(tmp_path, zygote.bin, sqlalchemy_url="")
     if kind != "load":
         code, states, logged = run_once(command, home, 0, "old")
         assert (code, states[-1]) == (0, ROWS), logged

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from signalroom_target_postgres.target import TargetPostgres
 
-EXECUTABLE = Path(sys.executable).parent / "signalroom-target-postgres"
+BIN = Path(sys.executable).parent
 
 
 def lines(*messages: Any) -> str:
@@ -82,11 +82,14 @@ class Warehouse:
             target.listen(io.StringIO(lines(*messages)))
         return [json.loads(line) for line in output.getvalue().splitlines()]
 
-    def command(self, folder: Path, **settings) -> list[str]:
-        """The executable with the settings, for tests that need a process."""
+    def command(self, folder: Path, programs: Path = BIN, **settings) -> list[str]:
+        """The executable with the settings, for tests that need a process.
+
+        `programs` is where it is: a zygote's starts at once.
+        """
         path = folder / f"config-{uuid.uuid4().hex}.json"
         path.write_text(json.dumps(self.config | settings))
-        return [str(EXECUTABLE), "--config", str(path)]
+        return [str(programs / "signalroom-target-postgres"), "--config", str(path)]
 
     def sql(self, query: str, *parameters) -> list[dict[str, Any]]:
         """Run a statement; `{}` stands for the schema."""
