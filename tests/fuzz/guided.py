@@ -3,11 +3,13 @@
 Hypothesis draws what a test is given from bytes; here Atheris chooses them, by the lines that those
 before reached. Only tests that need no fixture can be led so: those of parsers. What fails is shown
 as in any test, and its bytes are kept, which repeats it: `guided.py PARSER .fuzz/PARSER-crash-...`.
+So are those that reached something new, in `.fuzz/PARSER`, where the next time goes on.
 """
 
 from __future__ import annotations
 
 import importlib
+import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".fuzz"
+_SEEDS, _BYTES = 100, 4096
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,17 @@ def main(name: str, *options: str) -> None:
 
     with atheris.instrument_imports(include=[PARSERS[name].package]):
         test = led(PARSERS[name])
-    KEPT.mkdir(exist_ok=True)
-    atheris.Setup([sys.argv[0], f"-artifact_prefix={KEPT}/{name}-", *options], test)
+    found = KEPT / name
+    if not found.exists():
+        # Nothing is drawn from a few bytes: it begins with as many as an example takes.
+        found.mkdir(parents=True)
+        chance = random.Random(name)
+        for number in range(_SEEDS):
+            (found / f"seed-{number}").write_bytes(chance.randbytes(chance.randrange(_BYTES)))
+    kept = ["-len_control=0", f"-max_len={_BYTES}", f"-artifact_prefix={KEPT}/{name}-"]
+    # What was found goes with what finds more, the next time too; not where bytes are repeated.
+    folders = [] if any(not option.startswith("-") for option in options) else [str(found)]
+    atheris.Setup([sys.argv[0], *kept, *options, *folders], test)
     atheris.Fuzz()
 
 
