@@ -39,8 +39,8 @@ SCHEMAS: dict[str, str] = {
 }
 #: Each is its tap into target-postgres.
 JOBS = [tap.removeprefix("tap-") for tap in SCHEMAS]
-#: How Meltano logs that it is through with a job: its seconds, and its place.
-THROUGH = re.compile(r"Block run completed .*seconds=(\S+) .*set_number=(\d+) success=True")
+#: How Meltano logs that it is through with a job.
+THROUGH = re.compile(r"\[info +\] meltano +Block run completed")
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
@@ -155,11 +155,12 @@ def _meltano(*arguments: str, **settings: str) -> bool:
             errors="replace",
         ) as run,
     ):
+        began, jobs = time.monotonic(), iter(arguments[1:])
         for line in run.stdout or ():
             log.write(line)
-            if found := THROUGH.search(line):
-                seconds, place = found.groups()
-                _say(f"         {arguments[1 + int(place)]:10} {float(seconds):5.1f} s")
+            if THROUGH.search(line):
+                _say(f"         {next(jobs):10} {time.monotonic() - began:5.1f} s")
+                began = time.monotonic()
     if run.returncode:
         sys.stderr.write("\n".join(LOG.read_text().splitlines()[-30:]) + "\n")
         _say(f"meltano {' '.join(arguments)} failed; all it printed is in {LOG.relative_to(ROOT)}")
