@@ -202,7 +202,10 @@ def _was_committed(connection: Connection[Any], transaction: int) -> bool:
 
 
 def _explain_connect_error(context: ExceptionContext) -> None:
-    if context.connection is None and context.engine is not None:
+    # SQLAlchemy asks a new connection what the server is like before it hands it on: one that is
+    # lost then is one that could not be opened.
+    opening = context.connection is None or context.is_disconnect
+    if opening and context.engine is not None:
         error = context.original_exception
         # The driver's error and SQLAlchemy's around it would only repeat it at length.
         raise ConnectionFailedError(

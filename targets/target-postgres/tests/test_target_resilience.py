@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from warehouse import Warehouse, activate, lines, record, schema, state
 
 from signalroom_target_postgres.connector import PostgresConnector, _was_committed
@@ -106,6 +107,19 @@ class TestLostConnections:
             with connection.transaction():
                 row = connection.execute("SELECT txid_current()").fetchone()
             assert _was_committed(connection, row[0])
+
+    def test_one_that_is_lost_as_soon_as_it_is_opened(self, warehouse, monkeypatch):
+        """While SQLAlchemy asks the server for its settings."""
+        real = PGDialect._set_backslash_escapes
+
+        def lost(dialect, connection):
+            pid = connection.connection.driver_connection.info.backend_pid
+            warehouse.sql("SELECT pg_terminate_backend(%s)", pid)
+            real(dialect, connection)
+
+        monkeypatch.setattr(PGDialect, "_set_backslash_escapes", lost)
+        with pytest.raises(ConnectionFailedError, match="Cannot connect to PostgreSQL"):
+            warehouse.load(STREAM, record(id=1))
 
     def test_a_server_that_does_not_come_back(self, warehouse, monkeypatch):
         def gone(self):
