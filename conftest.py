@@ -17,8 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from e2e import clean_env
-from forks.programs import Zygote
 
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer.redaction import secret_values
@@ -117,6 +115,10 @@ def sync(monkeypatch, leaks):
 @pytest.fixture(scope="session")
 def zygote():
     """Starts Meltano, taps and loader at once."""
+    # They import Meltano and all taps, which the tests of one package need not wait for.
+    from e2e import clean_env  # noqa: PLC0415
+    from forks.programs import Zygote  # noqa: PLC0415
+
     with Zygote(clean_env()) as started:
         yield started
 

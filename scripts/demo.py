@@ -145,7 +145,8 @@ def _forget() -> None:
 def _meltano(*arguments: str, **settings: str) -> bool:
     """Run Meltano into the log file; tells what it got through, and the log's end if it fails."""
     with (
-        LOG.open("a") as log,
+        # Line by line, for who watches it.
+        LOG.open("a", buffering=1) as log,
         subprocess.Popen(  # noqa: S603 - this project's Meltano
             [MELTANO, *arguments],
             env=os.environ | settings | {"NO_COLOR": "1"},
@@ -156,11 +157,16 @@ def _meltano(*arguments: str, **settings: str) -> bool:
         ) as run,
     ):
         began, jobs = time.monotonic(), iter(arguments[1:])
-        for line in run.stdout or ():
-            log.write(line)
-            if THROUGH.search(line):
-                _say(f"         {next(jobs):10} {time.monotonic() - began:5.1f} s")
-                began = time.monotonic()
+        try:
+            for line in run.stdout or ():
+                log.write(line)
+                if THROUGH.search(line):
+                    _say(f"         {next(jobs):10} {time.monotonic() - began:5.1f} s")
+                    began = time.monotonic()
+        except BaseException:
+            # Interrupted: nothing goes on that nobody waits for.
+            run.kill()
+            raise
     if run.returncode:
         sys.stderr.write("\n".join(LOG.read_text().splitlines()[-30:]) + "\n")
         _say(f"meltano {' '.join(arguments)} failed; all it printed is in {LOG.relative_to(ROOT)}")

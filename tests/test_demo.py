@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import demo
 import pytest
 
@@ -29,3 +31,24 @@ def test_an_interrupted_one_says_how_to_go_on(monkeypatch, capsys):
     assert "`make demo` begins anew" in capsys.readouterr().out
     monkeypatch.setattr(demo, "_demonstrate", lambda: 0)
     assert demo.main() == 0
+
+
+def test_an_interrupted_one_leaves_no_run_behind(tmp_path, monkeypatch):
+    """Also where the interrupt came to it alone, and not to all that runs in a terminal."""
+    meltano = tmp_path / "meltano"
+    meltano.write_text(
+        "#!/bin/sh\necho $$ > pid\n"
+        "echo '2026-01-31T12:00:00Z [info     ] meltano      Block run completed'\nexec sleep 60\n"
+    )
+    meltano.chmod(0o755)
+    monkeypatch.setattr(demo, "MELTANO", meltano)
+
+    def interrupted(text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "_say", interrupted)
+    demo.LOG.parent.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        demo._meltano("run", "everflow")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -59,7 +59,6 @@ PARSERS = {
 
 def led(parser: Parser) -> Callable[[bytes], object]:
     """A parser's test, on what is drawn from given bytes."""
-    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / parser.tests)]
     return getattr(importlib.import_module(parser.module), parser.test).hypothesis.fuzz_one_input
 
 
@@ -72,8 +71,11 @@ def main(name: str, *options: str) -> None:
     """
     import atheris  # noqa: PLC0415 - not installed for those who only look at PARSERS
 
-    with atheris.instrument_imports(include=[PARSERS[name].package]):
-        test = led(PARSERS[name])
+    parser = PARSERS[name]
+    # As pytest has them.
+    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / parser.tests)]
+    with atheris.instrument_imports(include=[parser.package]):
+        test = led(parser)
     found = KEPT / name
     if not found.exists():
         # Nothing is drawn from a few bytes: it begins with as many as an example takes.
