@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from singer_sdk.cli import plugin_cli
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.singerlib import Catalog
@@ -17,12 +21,38 @@ from signalroom_singer.settings import from_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_LOG_CONFIG = "SINGER_SDK_LOG_CONFIG"
+_LOG_CONFIG_SECONDS = 2.0
+_POLL_SECONDS = 0.02
+
 
 class ExplainedCommand(PluginBase):
     """A tap or a target that says which file or variable is none, and what to do.
 
     The SDK's own end in a traceback there. It goes before the SDK's class among the bases.
     """
+
+    @plugin_cli
+    def cli(cls) -> click.Command:  # noqa: N805
+        """The command; a file of log settings that is none does not keep it from running.
+
+        Meltano writes one such file for each plugin, with every run. Pipelines that start at the
+        same minute share the loader's: what one reads, another may just have emptied to write
+        the same again.
+        """
+        until = time.monotonic() + _LOG_CONFIG_SECONDS
+        while _LOG_CONFIG in os.environ:
+            try:
+                return super().cli
+            except Exception as error:  # noqa: BLE001 - a file may hold anything
+                # Each attempt adds one.
+                logging.getLogger().handlers.clear()
+                if time.monotonic() > until:
+                    path = os.environ.pop(_LOG_CONFIG)
+                    problem = f"{type(error).__name__}: {error}"
+                    cls.logger.warning("%s has no log settings (%s): not used.", path, problem)
+                time.sleep(_POLL_SECONDS)
+        return super().cli
 
     @classmethod
     @override

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from threading import Thread
+import subprocess
+import sys
+from threading import Thread, Timer
 
 import pytest
 from click.testing import CliRunner
@@ -149,3 +151,55 @@ def test_a_setting_that_cannot_be_used(said, env, complaint, flags):
 def test_what_files_say_is_checked_as_well(said, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps({"api_key": "k", "tries": "x"}))
     assert "Setting tries: 'x' is not of type 'integer'." in said("--config=settings.json")
+
+
+TALKING_TAP = """
+from singer_sdk import Tap
+from signalroom_singer.commandline import ExplainedCommand
+
+class TalkingTap(ExplainedCommand, Tap):
+    name = "tap-talking"
+    config_jsonschema = {"properties": {}}
+
+    def discover_streams(self):
+        self.logger.warning("looking")
+        return []
+
+TalkingTap.cli()
+"""
+LOG_CONFIG = json.dumps(
+    {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"plain": {"format": "as told: %(message)s"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+        "root": {"handlers": ["console"]},
+    }
+)
+
+
+def talk(log_config):
+    environment = os.environ | {"SINGER_SDK_LOG_CONFIG": str(log_config)}
+    command = [sys.executable, "-c", TALKING_TAP, "--discover"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"streams": []}
+    return done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("first", ("", LOG_CONFIG[:40], LOG_CONFIG), ids=("empty", "half", "whole"))
+def test_log_settings_that_are_being_written_are_waited_for(tmp_path, first):
+    """Meltano's runs of the same minute share the loader's, and each writes them anew."""
+    (path := tmp_path / "logging.json").write_text(first)
+    (writing := Timer(1, path.write_text, [LOG_CONFIG])).start()
+    said = talk(path)
+    writing.join()
+    assert said.count("as told: looking") == 1
+    assert not [line for line in said if "Traceback" in line or "not used" in line]
+
+
+@pytest.mark.parametrize("text", ("", "[1]", "version: 2", "{", "\x00"))
+def test_log_settings_that_are_none_are_not_used(tmp_path, text):
+    (path := tmp_path / "logging.json").write_text(text)
+    said = talk(path)
+    assert [line for line in said if f"{path} has no log settings (" in line]
+    assert len([line for line in said if "looking" in line]) == 1
