@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import ssl
@@ -23,6 +24,16 @@ from signalroom_singer.redaction import secret_values
 
 #: Fails the test whose output has a secret, wherever the test is; `pytester` tests it.
 pytest_plugins = ["leaks", "pytester"]
+
+
+def pytest_collection_finish():
+    """Let garbage be looked for in what tests make: not again and again in all that is imported.
+
+    The tests of tap-everflow take a quarter less.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @dataclass
@@ -59,13 +70,19 @@ class Output:
         return [value for value in found if value]
 
 
-def selecting(tap, streams):
-    """The same tap with a catalog, as Meltano makes it, that selects these streams alone."""
-    catalog = tap.catalog_dict
-    for entry in catalog["streams"]:
-        for metadata in entry["metadata"]:
-            metadata["metadata"]["selected"] = entry["stream"] in streams
-    return type(tap)(config=dict(tap.config), catalog=catalog, state=tap.state)
+def select(tap, streams):
+    """Select these streams alone, as a catalog does; asking the vendor nothing again."""
+    off_by_default = any(not tap.streams[name].selected for name in streams)
+    for stream in tap.streams.values():
+        for metadata in stream.metadata.values():
+            metadata.selected = stream.name in streams
+        stream.selected = stream.name in streams  # what follows from them is known already
+    if off_by_default:
+        # Maps are made once, of what is selected then.
+        tap._catalog = None  # noqa: SLF001
+        tap.setup_mapper()
+        for stream in tap.streams.values():
+            stream._stream_maps = None  # noqa: SLF001
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +111,7 @@ def sync(monkeypatch, leaks):
         written = io.BytesIO()
         stdout = io.TextIOWrapper(written)
         if streams:
-            tap = selecting(tap, streams)
+            select(tap, streams)
         error = None
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stdout)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
+import importlib
 import json
 import logging
 import os
@@ -43,12 +44,23 @@ PROGRAMS = {
     # Not their commands yet: making one sets up logging.
     **{plugin.package_name: plugin for plugin in (TargetPostgres, *TAPS)},
 }
+#: What they import while they run, each of them anew.
+LATER = (
+    "alembic.command",
+    "anyio._backends._asyncio",
+    "anyio._core._fileio",
+    "pyarrow.acero",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+)
 _MESSAGE_BYTES = 1 << 17
 
 
 def serve(listener):
     """Start what is asked for, until the listener is shut."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for module in LATER:
+        importlib.import_module(module)
     gc.freeze()
     while True:
         try:

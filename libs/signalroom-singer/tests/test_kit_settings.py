@@ -197,7 +197,7 @@ def test_log_settings_that_are_being_written_are_waited_for(tmp_path, first):
     assert not [line for line in said if "Traceback" in line or "not used" in line]
 
 
-@pytest.mark.parametrize("text", ("", "[1]", "version: 2", "{", "\x00"))
+@pytest.mark.parametrize("text", ("", "[1]"))
 def test_log_settings_that_are_none_are_not_used(tmp_path, text):
     (path := tmp_path / "logging.json").write_text(text)
     said = talk(path)
