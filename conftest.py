@@ -36,6 +36,11 @@ def pytest_collection_finish():
     gc.set_threshold(20_000, 20, 50)
 
 
+def pytest_sessionfinish():
+    """Let all of it go at the end: extension modules call what stays a leak."""
+    gc.unfreeze()
+
+
 @dataclass
 class Output:
     """What a tap wrote, message by message."""
