@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dotenv import load_dotenv
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +22,10 @@ _KINDS = {"integer": "a whole number", "array": "a JSON list", "object": "a JSON
 
 
 def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Read settings from the environment, as the SDK does.
+    """Read settings from the environment, and what it lacks from ``.env`` of the working folder.
+
+    A variable that is set counts, also where it is empty. Empty means not set where a setting
+    cannot be an empty text, as a number or a list.
 
     Args:
         schema: The settings' JSON schema.
@@ -29,20 +35,51 @@ def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         Those that are set.
 
     Raises:
-        ConfigValidationError: If one is not what its type asks for.
+        ConfigValidationError: If one is not what its type asks for, or ``.env`` cannot be read.
     """
+    _load_dotenv()
+    properties = {
+        name: declared
+        for name, declared in schema.get("properties", {}).items()
+        if os.environ.get(_variable(prefix, name)) != "" or _may_be_empty(declared)
+    }
     try:
-        return parse_environment_config(dict(schema), prefix)
+        return _parsed(properties, prefix)
     except ValueError:
-        bad = [*_unreadable(schema.get("properties", {}), prefix)]
+        bad = [*_unreadable(properties, prefix)]
         raise ConfigValidationError(bad[0], errors=bad) from None
+
+
+def _load_dotenv() -> None:
+    path = Path.cwd() / ".env"
+    try:
+        load_dotenv(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
+        msg = f"Cannot read {path}: {reason}. Fix or remove it, or run in another folder."
+        raise ConfigValidationError(msg, errors=[msg]) from None
+
+
+def _parsed(properties: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    # The path keeps the SDK from looking for a `.env` itself: it would take one from a folder
+    # above the installed package, and let that overrule the environment.
+    # https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/configuration/_dict_config.py
+    return parse_environment_config({"properties": dict(properties)}, prefix, os.devnull)
+
+
+def _variable(prefix: str, name: str) -> str:
+    return f"{prefix}{name.upper().replace('-', '_')}"
+
+
+def _may_be_empty(declared: Mapping[str, Any]) -> bool:
+    return bool(DEFAULT_JSONSCHEMA_VALIDATOR(declared).is_valid(""))
 
 
 def _unreadable(properties: Mapping[str, Any], prefix: str) -> Iterable[str]:
     for name, declared in properties.items():
-        variable = f"{prefix}{name.upper()}"
+        variable = _variable(prefix, name)
         try:
-            parse_environment_config({"properties": {name: declared}}, prefix)
+            _parsed({name: declared}, prefix)
         except ValueError:
             types = declared.get("type", ())
             kinds = [

@@ -12,7 +12,11 @@ from signalroom_target_postgres import query as database
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import EmbeddedPostgresError
 from signalroom_target_postgres.outcome import describe
-from signalroom_target_postgres.paths import ENVIRONMENT_VARIABLE, only_sandbox_has_data
+from signalroom_target_postgres.paths import (
+    ENVIRONMENT_VARIABLE,
+    only_sandbox_has_data,
+    unread_dotenv,
+)
 from signalroom_target_postgres.table import as_csv, as_table
 from signalroom_target_postgres.takeover import take_over
 
@@ -36,6 +40,10 @@ def main() -> None:
     if only_sandbox_has_data():
         os.environ[ENVIRONMENT_VARIABLE] = "sandbox"
         click.echo("Nothing but the sandbox was loaded yet: this is its database.", err=True)
+    if (unread := unread_dotenv()) is not None:
+        click.echo(
+            f"Not read: {unread}. Only .env of the working folder is: run it there.", err=True
+        )
     logging.basicConfig(format="%(message)s")
     logging.getLogger("signalroom_target_postgres").setLevel(logging.INFO)
 
@@ -105,8 +113,8 @@ def url(*, sqlalchemy: bool) -> None:
 def sql(*, query: str | None, csv: bool) -> None:
     """Run QUERY where target-postgres loads to; without one, open psql.
 
-    That is the server of the TARGET_POSTGRES_ variables in the environment or in the
-    project's .env, else the embedded one, which then runs while this command does.
+    That is the server of the TARGET_POSTGRES_ variables in the environment, or in .env of the
+    working folder, else the embedded one, which then runs while this command does.
     """
     if query is None:
         sys.exit(database.open_psql())

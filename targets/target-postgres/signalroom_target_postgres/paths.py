@@ -54,3 +54,9 @@ def only_sandbox_has_data() -> bool:
     if os.environ.get(DATA_VARIABLE) or os.environ.get(ENVIRONMENT_VARIABLE):
         return False
     return data_directory_of("sandbox").exists() and not data_directory().exists()
+
+
+def unread_dotenv() -> Path | None:
+    """Find the project's ``.env``, where this folder is another and has none of its own."""
+    here, path = Path.cwd() / ".env", project_root() / ".env"
+    return path if path.is_file() and not here.exists() else None

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,7 +22,6 @@ from signalroom_target_postgres.errors import (
     ConnectionSettingsError,
     TargetPostgresError,
 )
-from signalroom_target_postgres.paths import project_root
 from signalroom_target_postgres.table import read_result
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
 
 
 def configured_url() -> URL | None:
-    """Read the target's connection from the environment and the project's ``.env``.
+    """Read the target's connection, as it does: the environment, then ``.env`` of this folder.
 
     Returns:
         Its address; None if none is configured, which means the embedded server.
@@ -47,12 +47,18 @@ def configured_url() -> URL | None:
     Raises:
         ConnectionSettingsError: If it is half configured.
     """
-    # Loaded here, as the SDK would let the file win over the environment.
-    load_dotenv(project_root() / ".env", override=False)
+    # As the target itself reads it below; here to know whether anything is configured at all.
+    path = Path.cwd() / ".env"
+    try:
+        load_dotenv(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
+        msg = f"Cannot read {path}: {reason}. Fix or remove it, or run in another folder."
+        raise ConnectionSettingsError(msg) from None
     if not any(name.startswith(_PREFIX) and value for name, value in os.environ.items()):
         return None
     # Here, as the SDK takes a second and a half to import: longer than most queries take.
-    from singer_sdk.configuration._dict_config import parse_environment_config  # noqa: PLC0415
+    from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415
 
     from signalroom_target_postgres.connector import PostgresConnector  # noqa: PLC0415
     from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
@@ -64,10 +70,9 @@ def configured_url() -> URL | None:
         if "default" in definition
     }
     try:
-        config |= parse_environment_config(schema, _PREFIX, os.devnull)
-    except ValueError:
-        msg = "A TARGET_POSTGRES_ variable that is to be a number, or JSON, is neither."
-        raise ConnectionSettingsError(msg) from None
+        config |= TargetPostgres._env_var_config  # noqa: SLF001
+    except ConfigValidationError as error:
+        raise ConnectionSettingsError(error.errors[0]) from None
     if not is_configured(config):
         return None
     engine_url: URL = PostgresConnector(config)._engine.url  # noqa: SLF001

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from warehouse import lines, record
+from warehouse import schema as orders
 
+from signalroom_target_postgres import target
 from signalroom_target_postgres.cli import main
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
@@ -142,11 +147,75 @@ def test_before_there_is_a_database(monkeypatch, tmp_path):
 def test_a_configured_server_is_used_instead(home, monkeypatch, project):
     with EmbeddedPostgres(home) as embedded:
         url = embedded.libpq_url.replace("/signalroom?", "/postgres?")
-        (project / ".env").write_text(f"TARGET_POSTGRES_SQLALCHEMY_URL='{url}'\n")
+        (project / "sub" / ".env").write_text(f"TARGET_POSTGRES_SQLALCHEMY_URL='{url}'\n")
         monkeypatch.setenv("SIGNALROOM_PGDATA", "/nowhere/at/all")
         assert run("sql", "SELECT current_database()", "--csv").endswith("\npostgres\n")
         monkeypatch.setenv("TARGET_POSTGRES_SQLALCHEMY_URL", embedded.sqlalchemy_url)
         assert run("sql", "SELECT current_database()", "--csv").endswith("\nsignalroom\n")
+
+
+#: Databases by what names them: the embedded server's own, where nothing does.
+EMBEDDED, IN_FILE, IN_ENVIRONMENT = "signalroom", "postgres", "template1"
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "database"),
+    (
+        ({}, {}, EMBEDDED),
+        ({"SQLALCHEMY_URL": IN_FILE}, {}, IN_FILE),
+        ({}, {"SQLALCHEMY_URL": IN_ENVIRONMENT}, IN_ENVIRONMENT),
+        ({"SQLALCHEMY_URL": IN_FILE}, {"SQLALCHEMY_URL": IN_ENVIRONMENT}, IN_ENVIRONMENT),
+        ({"SQLALCHEMY_URL": IN_FILE}, {"SQLALCHEMY_URL": ""}, EMBEDDED),
+        ({"SQLALCHEMY_URL": IN_FILE, "PORT": "", "SSL_ENABLE": ""}, {}, IN_FILE),
+        ({"PORT": "", "HOST": ""}, {}, EMBEDDED),
+    ),
+)
+def test_it_looks_where_the_loader_loads_to(home, monkeypatch, project, file, variables, database):
+    with EmbeddedPostgres(home) as embedded:
+
+        def value(of):
+            return of and embedded.sqlalchemy_url.replace("/signalroom?", f"/{of}?")
+
+        content = [f"TARGET_POSTGRES_{name}='{value(of)}'\n" for name, of in file.items()]
+        (project / "sub" / ".env").write_text("".join(content))
+        # Of another folder: nobody asked for it.
+        (project / ".env").write_text("TARGET_POSTGRES_SQLALCHEMY_URL=postgresql://u:p@nowhere/d")
+        for name, of in variables.items():
+            monkeypatch.setenv(f"TARGET_POSTGRES_{name}", value(of))
+        before = dict(os.environ)
+        schema = f"t_{uuid.uuid4().hex[:12]}"
+        monkeypatch.setenv("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", schema)
+        # The same, but given back when the test ends, and not when this process does.
+        monkeypatch.setattr(target, "EmbeddedPostgres", lambda: embedded)
+        messages = lines(orders({"id": "integer"}), record(id=7))
+        loaded = CliRunner().invoke(target.TargetPostgres.cli, ["--config=ENV"], input=messages)
+        assert loaded.exit_code == 0, loaded.output
+        # What the loader took from `.env` is not to help.
+        os.environ.clear()
+        os.environ.update(before)
+        found = f"SELECT current_database() AS place, id FROM {schema}.orders"
+        assert run("sql", found, "--csv").endswith(f"place,id\n{database},7\n")
+        run("sql", f"DROP SCHEMA {schema} CASCADE")
+
+
+def test_a_project_s_dotenv_that_is_not_read_is_named(home, project):
+    (project / ".env").write_text("TARGET_POSTGRES_HOST=nowhere")
+    assert f"Not read: {project / '.env'}" in run("sql", "SELECT 1")
+    (project / "sub" / ".env").touch()
+    assert "Not read" not in run("sql", "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    (
+        (b"TARGET_POSTGRES_HOST=\xff", "it is not a text file in UTF-8"),
+        (b"TARGET_POSTGRES_HOST=h\nTARGET_POSTGRES_PORT=five", "Setting port: 'five' (in TARGET_"),
+        (b"TARGET_POSTGRES_HOST=h", "The connection is half configured"),
+    ),
+)
+def test_a_dotenv_that_cannot_be_used_is_an_error(project, content, message):
+    (project / "sub" / ".env").write_bytes(content)
+    assert message in run("sql", "SELECT 1", code=1)
 
 
 def test_a_configured_server_that_does_not_answer(monkeypatch):
