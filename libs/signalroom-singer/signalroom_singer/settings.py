@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MISSING = re.compile(r"'(\w+)' is a required property(?: in config\[(.*)\])?")
 _WRONG = re.compile(r"(.*) in config\[(.*)\]", re.DOTALL)
+_SNAKE_CASE = "does not match '^[a-z][a-z0-9_]*$'"
 _KINDS = {"integer": "a whole number", "array": "a JSON list", "object": "a JSON object"}
 
 
@@ -120,7 +121,11 @@ def _explained(problem: str, properties: Mapping[str, Any], prefix: str) -> str:
         )
     if wrong := _WRONG.fullmatch(problem):
         text, path = wrong.groups()
-        text = text.replace(", 'null'", "")
+        text = text.replace(", 'null'", "").replace(
+            _SNAKE_CASE,
+            "is not a name in snake_case: use lowercase letters, digits and underscores, "
+            "beginning with a letter",
+        )
         return f"Setting {_dotted(path)}: {text}."
     return problem
 

@@ -20,7 +20,11 @@ _TAB = th.ObjectType(
     ),
     th.Property("range", th.StringType, description="`B5:G`, or a named range; all if not set."),
     th.Property("header_row", th.IntegerType(minimum=1), description="Of the range; 1 if not set."),
-    th.Property("stream", th.StringType, description="The stream's name; the tab's if not set."),
+    th.Property(
+        "stream",
+        th.StringType(pattern="^[a-z][a-z0-9_]*$"),
+        description="The stream and table name, in snake_case; the tab's if not set.",
+    ),
     th.Property("primary_keys", th.ArrayType(th.StringType), description="Natural key columns."),
     th.Property("columns", th.ArrayType(_COLUMN), description="Types; all else is text."),
     th.Property("fill_merged", th.BooleanType, description="Fill the cells that a merge covers."),

@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 from gsheets_zoo import BOOK, ZOO, day, money
+from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_singer import TapError
 
@@ -218,6 +219,17 @@ def test_a_gid_outlives_a_rename_and_a_hidden_tab_can_be_named(make_tap, offers)
     tabs = [{"gid": 0, "stream": "offers"}]
     url = f"https://docs.google.com/spreadsheets/d/{BOOK}/edit#gid=0"
     assert "offers" in make_tap(spreadsheets=[{"spreadsheet": url, "tabs": tabs}]).streams
+
+
+@pytest.mark.parametrize("name", ("acme-map", "Acme", "acme map", "1st", "_map", "karte_ü", ""))
+def test_a_streams_name_is_in_snake_case(make_tap, name):
+    tabs = [{"gid": 0, "stream": name}]
+    with pytest.raises(ConfigValidationError) as caught:
+        make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": tabs}])
+    (said,) = caught.value.errors
+    assert said.startswith(
+        f"Setting spreadsheets[0].tabs[0].stream: {name!r} is not a name in snake"
+    )
 
 
 def test_a_tab_renamed_between_the_two_reads(make_tap, offers, reads):

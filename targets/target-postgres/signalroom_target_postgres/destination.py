@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import errors, sql
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.naming import NAME_BYTES, TableName, with_suffix
 from signalroom_target_postgres.sqltypes import conversion, type_sql, widened
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from psycopg.sql import Composable
 
 logger = logging.getLogger(__name__)
-
-#: PostgreSQL cuts longer names, and two may become one.
-NAME_BYTES = 63
 
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod)
@@ -53,11 +51,13 @@ class Destination:
         name: Its name.
         keys: The columns that tell rows apart, in the order of the primary key; none if rows
             are only appended.
+        stream: The stream that is loaded into it, for messages.
     """
 
     schema: str | None
     name: str
     keys: Sequence[str] = ()
+    stream: str = ""
     #: The columns' types by name, as the server's `format_type` names them.
     types: dict[str, str] = field(default_factory=dict)
 
@@ -78,7 +78,7 @@ class Destination:
         Returns:
             That table, without keys.
         """
-        return Destination(self.schema, f"{self.name}{suffix}")
+        return Destination(self.schema, with_suffix(self.name, suffix))
 
     def lock(self, cursor: Cursor[Any]) -> None:
         """Let no other loader change the table or its rows until this transaction ends.
@@ -93,23 +93,38 @@ class Destination:
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"signalroom {self}",)
         )
 
-    def prepare(self, cursor: Cursor[Any], wanted: Mapping[str, str]) -> None:
+    def prepare(
+        self,
+        cursor: Cursor[Any],
+        wanted: Mapping[str, str],
+        earlier: TableName | None = None,
+        owner: str | None = None,
+    ) -> bool:
         """Make the table if missing; else add columns, widen types, and set the key.
 
         Args:
             cursor: Within a transaction.
             wanted: The types of the stream's columns.
+            earlier: The table that the stream may have had before, under another name.
+            owner: The stream of this run whose table that is now.
+
+        Returns:
+            Whether it was missing.
 
         Raises:
             LoadError: If the table cannot be what the stream needs.
         """
         self._check_names(wanted)
         self.lock(cursor)
-        if (oid := self._oid(cursor)) is None:
+        oid = self._oid(cursor)
+        if oid is None:
+            if earlier is not None:
+                self._check_earlier(cursor, wanted, Destination(*earlier), owner)
             self._create(cursor, wanted)
         else:
             self._adapt(cursor, oid, wanted)
         self.types = self._types(cursor)
+        return oid is None
 
     def widen(self, cursor: Cursor[Any], column: str, to: str) -> None:
         """Give a column a type that holds more.
@@ -166,6 +181,43 @@ class Destination:
         if missing := [key for key in self.keys if key not in columns]:
             msg = f"The keys {missing} of {self} are not among the stream's columns."
             raise LoadError(msg)
+
+    def _check_earlier(
+        self,
+        cursor: Cursor[Any],
+        wanted: Mapping[str, str],
+        earlier: Destination,
+        owner: str | None,
+    ) -> None:
+        """Start no second table for a stream that may have one under another name."""
+        columns = earlier._types(cursor).keys()
+        if not (set(self.keys) <= columns if self.keys else wanted.keys() & columns):
+            return
+        if owner is not None:
+            logger.warning(
+                "Stream %s starts with a new table, %s: %s is the table of stream %s. Earlier "
+                "versions loaded both into it; for rows from before run a full refresh of %s",
+                *(self.stream, self, earlier, owner, self.stream),
+            )
+            return
+        rename, old = [], earlier
+        if self.schema and self.schema != earlier.schema:
+            move = sql.SQL("ALTER TABLE {} SET SCHEMA {}")
+            rename.append(move.format(earlier.identifier, sql.Identifier(self.schema)))
+            old = Destination(self.schema, earlier.name)
+        if self.name != earlier.name:
+            change = sql.SQL("ALTER TABLE {} RENAME TO {}")
+            rename.append(change.format(old.identifier, sql.Identifier(self.name)))
+        create = sql.SQL("CREATE TABLE {} ()").format(self.identifier)
+        msg = (
+            f"The table of stream {self.stream!r} is {self}, which does not exist; {earlier} does, "
+            "and may be its table from a version that named tables by the last part of the "
+            "stream's name. If it is, rename it: "
+            f"{sql.SQL('; ').join(rename).as_string(cursor)}; or set `table_naming` to last-part "
+            "to keep such names. If it is not, create an empty table: "
+            f"{create.as_string(cursor)}. Nothing of the stream was loaded."
+        )
+        raise LoadError(msg)
 
     def _oid(self, cursor: Cursor[Any]) -> int | None:
         found: int | None = _value(

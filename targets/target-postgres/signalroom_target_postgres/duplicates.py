@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from signalroom_target_postgres.destination import NAME_BYTES, names
+from signalroom_target_postgres.destination import names
 from signalroom_target_postgres.errors import TargetPostgresError
+from signalroom_target_postgres.naming import with_suffix
 from signalroom_target_postgres.sqltypes import type_sql
 
 if TYPE_CHECKING:
@@ -33,10 +34,8 @@ class Archive:
     """
 
     def __init__(self, statements: Statements, schema: str, table: str) -> None:
-        # PostgreSQL cuts names at 63 bytes: the suffix itself, and this would be the table.
-        head = table.encode()[: NAME_BYTES - len(_SUFFIX)].decode(errors="ignore")
         self._schema = schema
-        self._table = head + _SUFFIX
+        self._table = with_suffix(table, _SUFFIX)
         self._sql = statements.having(archive=sql.Identifier(schema, self._table))
 
     def __str__(self) -> str:

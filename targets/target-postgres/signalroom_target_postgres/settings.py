@@ -40,6 +40,18 @@ _SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "table_naming",
+        th.StringType,
+        allowed_values=["stream", "last-part"],
+        default="stream",
+        title="Table names",
+        description=(
+            "`stream`: a table has the whole name of its stream, with underscores for hyphens and "
+            "other signs. `last-part`: only what follows the last hyphen, as in the stock target, "
+            "for tables that have such names already."
+        ),
+    ),
+    th.Property(
         "validate_records",
         th.BooleanType,
         default=False,

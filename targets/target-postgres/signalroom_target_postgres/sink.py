@@ -45,6 +45,17 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self.since: float | None = None
         self._waiting = Waiting()
 
+    @property
+    @override
+    def schema_name(self) -> str | None:
+        schema: str | None = self._target.naming.of(self.stream_name).schema
+        return schema
+
+    @property
+    @override
+    def table_name(self) -> str:
+        return str(self._target.naming.of(self.stream_name).table)
+
     @override
     def setup(self) -> None:
         """Make or adapt the table.
@@ -56,8 +67,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             self.config.get("load_method") == "append-only" or not self.key_properties
         )
         keys = () if self.append_only else self.key_properties
-        self._table = StreamTable(self, Destination(self.schema_name, self.table_name, keys))
-        self._table.prepare()
+        naming = self._target.naming
+        destination = Destination(self.schema_name, self.table_name, keys, stream=self.stream_name)
+        self._table = StreamTable(self, destination)
+        self._table.prepare(naming)
         self._versions = Versions(
             self._table, flush=lambda: self.process_batch({}), committed=self._committed
         )

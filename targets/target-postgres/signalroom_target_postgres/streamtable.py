@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.columns import Column
     from signalroom_target_postgres.connector import PostgresConnector
     from signalroom_target_postgres.destination import Destination
+    from signalroom_target_postgres.naming import TableNaming
     from signalroom_target_postgres.records import Misfit
 
 
@@ -73,8 +74,11 @@ class StreamTable:
 
     # Columns.
 
-    def prepare(self) -> None:
+    def prepare(self, naming: TableNaming) -> None:
         """Make the table, or adapt it.
+
+        Args:
+            naming: Knows the table that the stream may have had before.
 
         Raises:
             LoadError: If it cannot be what the stream needs.
@@ -84,7 +88,13 @@ class StreamTable:
             name: type_name(connector.to_sql_type(schema))
             for name, schema in self._properties.items()
         }
-        connector.in_transaction(lambda cursor: self.destination.prepare(cursor, wanted))
+        stream = self.sink.stream_name
+        earlier = naming.earlier(stream)
+        owner = naming.owner(earlier) if earlier else None
+        if connector.in_transaction(
+            lambda cursor: self.destination.prepare(cursor, wanted, earlier, owner)
+        ):
+            naming.note_made(naming.of(stream))
         self._read_by_types()
 
     def _read_by_types(self) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -24,8 +25,10 @@ from signalroom_target_postgres.batchfiles import BatchFile
 from signalroom_target_postgres.connection import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionSettingsError, DiskFullError, InputError
+from signalroom_target_postgres.naming import TableNaming
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import Message
+from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
@@ -87,6 +90,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self.aside = Aside()
         self._embedded: EmbeddedPostgres | None = None
         self._last_state: str | None = None
+        # The stream whose schema is being read, by the name that the tap gave it.
+        self._source = ""
         # Sinks of streams whose records need nothing done to them on the way.
         self._direct: dict[str, PostgresSink] = {}
         self.message_reader.between = self._between_messages
@@ -138,6 +143,26 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     # Sinks.
 
+    @cached_property
+    def naming(self) -> TableNaming:
+        """Which stream goes into which table."""
+        return TableNaming(
+            self.config.get("default_target_schema"),
+            by_last_part=self.config.get("table_naming") == "last-part",
+            session_schema=self._session_schema,
+        )
+
+    @cached_property
+    def _session_schema_name(self) -> str:
+        connector = self.target_connector
+        row = connector.in_transaction(
+            lambda cursor: cursor.execute("SELECT current_schema()").fetchone()
+        )
+        return str((row and row[0]) or "public")
+
+    def _session_schema(self) -> str:
+        return self._session_schema_name
+
     @override
     def get_sink(
         self,
@@ -157,7 +182,13 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
         Returns:
             The sink.
+
+        Raises:
+            InputError: If another stream of the run loads into its table.
         """
+        if schema is not None:
+            quarantines = self.config.get("on_bad_record") == "quarantine"
+            self.naming.claim(stream_name, self._source, suffixes=[REJECTED] * quarantines)
         earlier = self._sinks_active.get(stream_name)
         if schema is not None and earlier is not None:
             # Its rows are older than those to come.
@@ -267,6 +298,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     @override
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._source = message_dict["stream"]
         super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
         self._direct.pop(stream, None)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import pytest
 from warehouse import activate, record, schema, state
+
+from signalroom_target_postgres.errors import InputError, LoadError
+from signalroom_target_postgres.naming import normalized
 
 HOSTILE = {
     "ends an identifier": 'x"; DROP TABLE canary;',
@@ -26,6 +30,7 @@ HOSTILE = {
 }
 LOADS = {
     "upsert": {},
+    "named by the last part": {"table_naming": "last-part"},
     "append": {"load_method": "append-only"},
     "overwrite": {"load_method": "overwrite"},
     "replaced": {"activate_version": True, "add_record_metadata": True},
@@ -56,18 +61,161 @@ def test_a_streams_and_its_columns_names(warehouse, kind, load):
     for types in ({"id": "integer"}, {"id": "number", f"{name}2": "number"}):
         described = schema({name: "string"} | types, keys, stream=name)
         warehouse.load(described, *sent, activate(7, stream=name), state(at=2), **LOADS[load])
-    assert tables(warehouse) == {"canary", name}
-    loaded = [{"id": row["id"], name: row[name]} for row in warehouse.rows(_quotable(name))]
+    table = name if "table_naming" in LOADS[load] else re.sub(r"\W", "_", name)
+    assert tables(warehouse) == {"canary", table}
+    loaded = [{"id": row["id"], name: row[name]} for row in warehouse.rows(_quotable(table))]
     assert sorted(loaded, key=repr) == sorted(rows * (1 + (load == "append")), key=repr)
-    assert f"{name}2" in warehouse.types(_quotable(name))
+    assert f"{name}2" in warehouse.types(_quotable(table))
 
 
-@pytest.mark.usefixtures("canary")
-def test_a_streams_name_chooses_no_other_schema(warehouse):
-    """The SDK takes what stands before a dash for one; the one that is set comes first."""
-    warehouse.load(schema({"id": "integer"}, stream="public-orders"))
-    assert tables(warehouse) == {"canary", "orders"}
-    assert warehouse.sql("SELECT to_regclass('public.orders') AS public") == [{"public": None}]
+@pytest.mark.parametrize(
+    ("stream", "table"),
+    (
+        ("eu-orders", "eu_orders"),
+        ("a-b-c-orders", "a_b_c_orders"),
+        ("-orders-", "_orders_"),
+        ("--", "__"),
+        ("eu.orders", "eu_orders"),
+        ("Orders", "Orders"),
+        ("2024", "2024"),
+        ("commandes d'été", "commandes_d_été"),
+        ("हिन्दी", "हिन्दी"),
+    ),
+)
+def test_a_table_has_its_streams_whole_name(warehouse, stream, table):
+    described = schema({"id": "integer"}, stream=stream)
+    for number in (1, 2):
+        warehouse.load(described, record(stream, id=number))
+    assert tables(warehouse) == {table}
+    assert warehouse.rows(table) == [{"id": 1}, {"id": 2}]
+
+
+def test_streams_with_the_same_last_part_have_a_table_each(warehouse):
+    streams = ("eu-orders", "us-orders", "orders", "b-us-orders")
+    for _ in range(2):
+        warehouse.load(
+            *(schema({"id": "integer"}, stream=name) for name in streams),
+            *(record(name, id=number) for number, name in enumerate(streams)),
+        )
+    for number, name in enumerate(streams):
+        assert warehouse.rows(name.replace("-", "_")) == [{"id": number}]
+    assert len(tables(warehouse)) == len(streams)
+
+
+@pytest.mark.parametrize(
+    ("streams", "settings"),
+    (
+        (("eu-orders", "eu_orders"), {}),
+        (("eu.orders", "eu orders"), {}),
+        (("eu-orders", "us-orders"), {"table_naming": "last-part"}),
+        (("eu", "us"), {"stream_maps": {name: {"__alias__": "all"} for name in ("eu", "us")}}),
+        (("eu", "us"), {"stream_maps": {"us": {"__alias__": "eu"}}}),
+        (
+            ("us", "eu"),
+            {"stream_maps": {"copy-1": {"__source__": "us"}, "eu": {"__alias__": "copy_1"}}},
+        ),
+        (("eu-x", "eu"), {"stream_maps": {"eu_x": {"__source__": "eu"}}}),
+        (("orders", "orders__rejected"), {"on_bad_record": "quarantine"}),
+        (("orders__rejected", "orders"), {"on_bad_record": "quarantine"}),
+    ),
+)
+def test_two_streams_of_one_table_are_refused(warehouse, streams, settings):
+    first, second = streams
+    described = [schema({"id": "integer"}, stream=name) for name in streams]
+    with pytest.raises(InputError, match=r"table .*stream_maps") as caught:
+        warehouse.load(
+            described[0], record(first, id=1), described[1], record(second, id=2), **settings
+        )
+    assert repr(first) in caught.value.message
+    assert repr(second) in caught.value.message
+    found = [row for table in tables(warehouse) for row in warehouse.rows(table)]
+    assert {"id": 2} not in found
+
+
+@pytest.mark.parametrize("settings", ({}, {"on_bad_record": "quarantine"}))
+def test_a_streams_own_schema_may_come_again(warehouse, settings):
+    described = [schema({"id": kind}, stream="eu-orders") for kind in ("integer", "number")]
+    maps = {"copy": {"__source__": "eu-orders"}}
+    warehouse.load(*described, record("eu-orders", id=1), *described, stream_maps=maps, **settings)
+    assert tables(warehouse) == {"eu_orders", "copy"}
+
+
+class TestTablesOfAnEarlierVersion:
+    """They have the last part of their stream's name, as those of the stock target."""
+
+    STREAM = schema({"id": "integer", "value": "string"}, stream="eu-orders")
+
+    @pytest.fixture(autouse=True)
+    def earlier(self, warehouse):
+        warehouse.load(
+            self.STREAM, record("eu-orders", id=1, value="old"), table_naming="last-part"
+        )
+        assert tables(warehouse) == {"orders"}
+
+    @pytest.mark.parametrize("keys", (("id",), ()))
+    def test_no_second_table_is_started(self, warehouse, keys):
+        with pytest.raises(LoadError, match=r"'eu-orders' is .*table_naming.* last-part") as caught:
+            warehouse.load(self.STREAM | {"key_properties": keys}, record("eu-orders", id=2))
+        assert tables(warehouse) == {"orders"}
+        (rename,) = re.findall(r"ALTER TABLE \S+ RENAME TO \S+(?=;)", caught.value.message)
+        warehouse.sql(rename)
+        warehouse.load(self.STREAM, record("eu-orders", id=2))
+        assert [row["id"] for row in warehouse.rows("eu_orders")] == [1, 2]
+
+    def test_it_is_kept_by_a_setting(self, warehouse):
+        warehouse.load(self.STREAM, record("eu-orders", id=2), table_naming="last-part")
+        assert [row["id"] for row in warehouse.rows()] == [1, 2]
+
+    def test_a_table_that_is_anothers(self, warehouse):
+        with pytest.raises(LoadError) as caught:
+            warehouse.load(self.STREAM, record("eu-orders", id=2))
+        (create,) = re.findall(r"CREATE TABLE \S+ \(\)", caught.value.message)
+        warehouse.sql(create)
+        warehouse.load(self.STREAM, record("eu-orders", id=2))
+        assert warehouse.rows("eu_orders") == [{"id": 2, "value": None}]
+        assert warehouse.key("eu_orders") == ["id"]
+
+    def test_a_table_of_another_key_is_anothers(self, warehouse):
+        described = schema({"day": "string"}, keys=["day"], stream="eu-orders")
+        warehouse.load(described, record("eu-orders", day="x"))
+        assert warehouse.rows("eu_orders") == [{"day": "x"}]
+
+    def test_a_table_that_a_stream_of_the_run_has(self, warehouse, caplog):
+        warehouse.load(
+            schema({"id": "integer"}), record(id=3), self.STREAM, record("eu-orders", id=2)
+        )
+        assert [row["id"] for row in warehouse.rows()] == [1, 3]
+        assert warehouse.rows("eu_orders") == [{"id": 2, "value": None}]
+        assert "Stream eu-orders starts with a new table" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stream", "table"),
+    (
+        ("{}-orders", "orders"),
+        ("{}-eu-orders", "eu_orders"),
+        ("orders", "orders"),
+        ("-orders", "_orders"),
+        ("orders-", "orders_"),
+    ),
+)
+def test_without_a_schema_that_is_set_the_streams_name_has_it(warehouse, stream, table):
+    name = stream.format(warehouse.name)
+    path = f"{warehouse.sqlalchemy_url}&options=-csearch_path%3D{warehouse.name}"
+    warehouse.load(
+        schema({"id": "integer"}, stream=name),
+        record(name, id=1),
+        default_target_schema="",
+        sqlalchemy_url=path,
+    )
+    assert warehouse.rows(table) == [{"id": 1}]
+    same = (table, f"{warehouse.name}-{table}")
+    with pytest.raises(InputError, match="both load into the table"):
+        warehouse.load(
+            *(schema({"id": "integer"}, stream=one) for one in same),
+            default_target_schema="",
+            sqlalchemy_url=path,
+        )
 
 
 @pytest.mark.usefixtures("canary")
@@ -116,3 +264,40 @@ def test_what_a_schema_declares(warehouse, declared):
 def _quotable(name):
     """As the warehouse's queries have it between quotes."""
     return name.replace('"', '""')
+
+
+@pytest.mark.parametrize(
+    "stream",
+    (
+        "o" * 53,
+        "o" * 54,
+        "o" * 63,
+        f"{'ü' * 31}o",
+        "字" * 21,
+        f"x{'😀' * 15}",
+    ),
+)
+def test_the_table_of_rejected_records_of_a_long_name(warehouse, stream, caplog):
+    others = [f"{stream[:-1]}{letter}" for letter in "ab"]
+    for name in (stream, *others):
+        described = schema({"id": "integer"}, stream=name)
+        for _ in range(2):
+            warehouse.load(
+                described, record(name, id="x"), record(name, id=1), on_bad_record="quarantine"
+            )
+    made = tables(warehouse) - {normalized(name) for name in (stream, *others)}
+    assert len(made) == 3
+    for table in made:
+        assert table.endswith("__rejected")
+        assert len(table.encode()) <= 63
+        assert f"in {warehouse.name}.{table};" in caplog.text
+        assert [row["times"] for row in warehouse.rows(table)] == [2]
+
+
+@pytest.mark.parametrize("name", ("o" * 64, "ü" * 32, f"eu-{'o' * 61}"))
+def test_a_name_that_is_too_long_is_refused(warehouse, name):
+    with pytest.raises(LoadError, match=r"too long for PostgreSQL.*63 bytes.*stream_maps"):
+        warehouse.load(schema({"id": "integer"}, stream=name))
+    with pytest.raises(LoadError, match=r"too long for PostgreSQL.*63 bytes.*stream_maps"):
+        warehouse.load(schema({"id": "integer", name: "integer"}))
+    assert tables(warehouse) == set()
