@@ -60,12 +60,19 @@ class Column:
         type: The column's type in the database.
         kind: How its values are read.
         required: Whether a record must have a value.
+        field: What records and files call it; as the column, if not given.
     """
 
     name: str
     type: str
     kind: Kind
     required: bool = False
+    field: str = ""
+
+    @property
+    def source(self) -> str:
+        """What records and files call it."""
+        return self.field or self.name
 
     def gather(self, values: Sequence[Any]) -> pa.Array:
         """Make an array of what msgspec read.
@@ -107,7 +114,13 @@ class Column:
 
 
 def column(
-    name: str, schema: dict[str, Any], type_: str, *, required: bool = False, key: bool = False
+    name: str,
+    schema: dict[str, Any],
+    type_: str,
+    *,
+    required: bool = False,
+    key: bool = False,
+    field: str = "",
 ) -> Column:
     """Say how a stream's field becomes a column's values.
 
@@ -117,13 +130,14 @@ def column(
         type_: The column's type in the database; at least as wide as the schema wants.
         required: Whether the schema says that a record must have it.
         key: Whether it is one of the keys, which cannot be null.
+        field: The field's name, where it is not the column's.
 
     Returns:
         The column.
     """
     types = json_types(schema)
     nullable = not types or "null" in types or not required
-    return Column(name, type_, _kind(types - {"null"}, type_), required=key or not nullable)
+    return Column(name, type_, _kind(types - {"null"}, type_), key or not nullable, field)
 
 
 def json_types(schema: dict[str, Any]) -> set[str]:

@@ -74,7 +74,7 @@ class FileRows:
         table = self._table
         if file.has_columns:
             for batch in file.columns():
-                table.warn_of_unknown(set(batch.schema.names) - set(table.columns))
+                table.warn_of_unknown(set(batch.schema.names) - table.fields)
                 yield table.reader.fit(batch)
         else:
             for messages in file.records():

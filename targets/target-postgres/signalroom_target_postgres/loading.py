@@ -169,7 +169,8 @@ class Writer:
         for name, value in values.items():
             if value is not None and name in self._json:
                 values[name] = Raw(value.encode())
-        record = msgspec.json.encode(values, enc_hook=str)
+        named = {self.columns[name].source: value for name, value in values.items()}
+        record = msgspec.json.encode(named, enc_hook=str)
         found = _COLUMN.search((error.diag.context or "").partition("\n")[0])
         column = error.diag.column_name or (found["column"] if found else None)
         if isinstance(error, errors.NotNullViolation):

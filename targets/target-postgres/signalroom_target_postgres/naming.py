@@ -57,6 +57,8 @@ class TableNaming:
         self._default_schema = default_schema or None
         self._by_last_part = by_last_part
         self._session_schema = session_schema
+        #: Streams and fields whose column has another name, and was warned of.
+        self.renamed_fields: set[tuple[str, str]] = set()
         # Which stream loads into a table: where it comes from, and its name after stream maps.
         self._owners: dict[TableName, tuple[str, str]] = {}
         self._helpers: dict[TableName, str] = {}

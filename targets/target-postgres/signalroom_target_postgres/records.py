@@ -116,7 +116,7 @@ class RecordReader:
 
     def _decoder(self, *, strict: bool) -> Any:
         # Names of fields may be anything, of attributes not.
-        names = {f"f{number}": column.name for number, column in enumerate(self.columns)}
+        names = {f"f{number}": column.source for number, column in enumerate(self.columns)}
         aliases = {name: alias for alias, name in names.items() if _ESCAPED.search(name)}
         names |= {alias: alias for alias in aliases.values()}
         row = msgspec.defstruct(
@@ -189,8 +189,8 @@ class RecordReader:
     def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = []
         for column in self.columns:
-            if column.name in batch.schema.names:
-                array = batch.column(column.name)
+            if column.source in batch.schema.names:
+                array = batch.column(column.source)
             else:
                 array = pa.nulls(batch.num_rows)
             try:
@@ -264,7 +264,7 @@ class RecordReader:
         if found := _MISSING.search(text):
             return Misfit(record, "it is missing", found["field"])
         if found := _MISFIT.search(text):
-            expects = {column.name: column.kind.expects for column in self.columns}
+            expects = {column.source: column.kind.expects for column in self.columns}
             expected = expects.get(found["field"], found["expected"])
             return Misfit(record, f"expected {expected}, got {found['got']}", found["field"])
         return Misfit(record, f"its JSON cannot be read: {_BYTE.sub('', text)}")
@@ -280,7 +280,7 @@ def _refused(record: bytes, error: RefusalError) -> Misfit:
     if not reason.startswith("expected "):
         # Arrow's and Python's errors quote the value, which may be anybody's data.
         reason = f"expected {error.column.kind.expects}, got something else"
-    return Misfit(record, reason, error.column.name)
+    return Misfit(record, reason, error.column.source)
 
 
 def _field(attribute: str, column: Column) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from signalroom_target_postgres import rejected
 from signalroom_target_postgres.columns import column
 from signalroom_target_postgres.loading import Writer, retire
+from signalroom_target_postgres.naming import columns_of
 from signalroom_target_postgres.records import METADATA, RecordReader
 from signalroom_target_postgres.sqltypes import type_name
 
@@ -34,12 +35,17 @@ class StreamTable:
 
     #: The stream's columns by name.
     columns: Mapping[str, Column]
+    #: The names that records and files have for them.
+    fields: set[str]
     #: Makes them of records and of files.
     reader: RecordReader
 
     def __init__(self, sink: SQLSink[PostgresConnector], destination: Destination) -> None:
         self.sink = sink
         self.destination = destination
+        # Each field's column.
+        self._names = columns_of(self._properties)
+        destination.keys = [self._names.get(key, key) for key in destination.keys]
         #: Whether a record did not fit and was not set aside: no state may pass over it.
         self.failed = False
         # Whether it was empty, so that no row is expected to be there; not known at first.
@@ -55,7 +61,9 @@ class StreamTable:
     def _scope(self) -> dict[str, Any]:
         """What all rows of the stream have in common; rows of other clients are not its own."""
         return {
-            name: schema["const"] for name, schema in self._properties.items() if "const" in schema
+            self._names[field]: schema["const"]
+            for field, schema in self._properties.items()
+            if "const" in schema
         }
 
     @property
@@ -85,9 +93,10 @@ class StreamTable:
         """
         connector = self.sink.connector
         wanted = {
-            name: type_name(connector.to_sql_type(schema))
-            for name, schema in self._properties.items()
+            self._names[field]: type_name(connector.to_sql_type(schema))
+            for field, schema in self._properties.items()
         }
+        self._warn_of_renamed(naming)
         stream = self.sink.stream_name
         earlier = naming.earlier(stream)
         owner = naming.owner(earlier) if earlier else None
@@ -102,16 +111,18 @@ class StreamTable:
         required = set(sink.schema.get("required", ()))
         columns = [
             column(
-                name,
+                self._names[field],
                 schema,
-                self.destination.types[name],
-                required=name in required,
-                key=name in sink.key_properties,
+                self.destination.types[self._names[field]],
+                required=field in required,
+                key=field in sink.key_properties,
+                field=field,
             )
-            for name, schema in self._properties.items()
+            for field, schema in self._properties.items()
         ]
         with_metadata = sink.include_sdc_metadata_properties
         self.columns = {one.name: one for one in columns}
+        self.fields = {one.source for one in columns}
         self.reader = RecordReader(
             [one for one in columns if not (with_metadata and one.name in METADATA)],
             [self.columns[name] for name in METADATA] if with_metadata else (),
@@ -128,6 +139,18 @@ class StreamTable:
             lambda cursor: self.destination.widen(cursor, name, "numeric")
         )
         self._read_by_types()
+
+    def _warn_of_renamed(self, naming: TableNaming) -> None:
+        """Warn once a run of fields whose column has another name."""
+        stream = self.sink.stream_name
+        for field, name in self._names.items():
+            if field != name and (stream, field) not in naming.renamed_fields:
+                naming.renamed_fields.add((stream, field))
+                self.sink.logger.warning(
+                    "The field %s of stream %s is loaded into the column %s, as %s is a system "
+                    "column of PostgreSQL",
+                    *(field, stream, name, field),
+                )
 
     def warn_of_unknown(self, fields: set[str]) -> None:
         """Tell once of fields that are not loaded.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from warehouse import activate, record, schema, state
+from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import InputError, LoadError
 from signalroom_target_postgres.naming import normalized
@@ -301,3 +303,116 @@ def test_a_name_that_is_too_long_is_refused(warehouse, name):
     with pytest.raises(LoadError, match=r"too long for PostgreSQL.*63 bytes.*stream_maps"):
         warehouse.load(schema({"id": "integer", name: "integer"}))
     assert tables(warehouse) == set()
+
+
+SYSTEM_COLUMNS = ("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_a_field_named_as_a_system_column(warehouse, caplog, load):
+    field = "ctid"
+    described = schema({"id": "integer", field: "string"})
+    for value in ("a", "b"):
+        warehouse.load(
+            described,
+            schema({"id": "number", field: "string"}),
+            {"type": "RECORD", "stream": "orders", "record": {"id": 1, field: value}, "version": 7},
+            activate(7),
+            state(at=1),
+            **LOADS[load],
+        )
+    rows = [(row["id"], row[f"{field}_"]) for row in warehouse.rows(order="2")]
+    assert rows == ([(1, "a"), (1, "b")] if load == "append" else [(1, "b")])
+    said = (
+        "The field ctid of stream orders is loaded into the column ctid_, as ctid is a system "
+        "column of PostgreSQL"
+    )
+    assert [one for one in caplog.messages if "system column" in one] == [said] * 2
+
+
+@pytest.mark.parametrize("field", SYSTEM_COLUMNS)
+def test_a_key_named_as_a_system_column(warehouse, field):
+    described = schema({field: "string", "value": "integer"}, keys=[field])
+    for value in (1, 2):
+        warehouse.load(described, record(**{field: "k", "value": value}))
+    assert warehouse.rows() == [{f"{field}_": "k", "value": 2}]
+    assert warehouse.key() == [f"{field}_"]
+
+
+def test_names_that_only_look_like_a_system_columns(warehouse, caplog):
+    row = {"id": 1, "CTID": "a", "Ctid": "b", "oid": "c", "ctid_": "d", "xmin_": "e"}
+    types = dict.fromkeys(row, "string") | {"id": "integer"}
+    warehouse.load(schema(types), record(**row))
+    assert warehouse.rows() == [row]
+    assert "system column" not in caplog.text
+    warehouse.load(
+        schema(types | {"ctid": "string"}, stream="both"), record("both", **row, ctid="f")
+    )
+    assert warehouse.rows("both") == [row | {"ctid__": "f"}]
+
+
+@pytest.mark.parametrize("mapped", ({"value": "value"}, {"ctid": "'mapped'"}))
+def test_a_system_column_by_way_of_a_map(warehouse, mapped):
+    described = schema({"id": "integer", "ctid": "string", "value": "string"}, keys=["id", "ctid"])
+    warehouse.load(described, record(id=1, ctid="c", value="v"), stream_maps={"orders": mapped})
+    assert warehouse.rows() == [{"id": 1, "ctid_": mapped.get("ctid", "'c'")[1:-1], "value": "v"}]
+
+
+@pytest.mark.parametrize("validate", (False, True))
+def test_a_bad_record_with_a_system_column_is_kept_as_it_came(warehouse, validate):
+    described = schema({"id": "integer", "ctid": "integer", "due": "string"}, keys=["ctid"])
+    warehouse.load(described)
+    warehouse.sql("ALTER TABLE orders ADD CHECK (due <> 'never')")
+    warehouse.load(
+        described,
+        record(ctid="x", id=1),
+        record(ctid=2, id=2, due="never"),
+        record(ctid=3, id=3),
+        on_bad_record="quarantine",
+        validate_records=validate,
+    )
+    assert [row["ctid_"] for row in warehouse.rows()] == [3]
+    kept = [row["record"] for row in warehouse.rows("orders__rejected")]
+    assert sorted(record["ctid"] for record in kept if record["id"] == 2) == [2]
+    assert len(kept) == 2
+
+
+def test_a_system_column_that_pins_a_replaced_streams_rows(warehouse):
+    for account, number in (("a", 1), ("b", 2), ("a", 3)):
+        described = schema({"ctid": {"const": account, "type": "string"}, "id": "integer"})
+        warehouse.load(
+            described,
+            record(ctid=account, id=number),
+            activate(number),
+            load_method="overwrite",
+            activate_version=True,
+            add_record_metadata=True,
+        )
+    rows = [(row["ctid_"], row["id"]) for row in warehouse.rows(order="2")]
+    assert rows == [("b", 2), ("a", 3)]
+
+
+@pytest.mark.parametrize("form", ("arrow", "parquet", "jsonl"))
+def test_a_system_column_in_a_file(warehouse, tmp_path, form):
+    table = pa.table({"id": [1, 2], "ctid": ["a", "b"], "xmin": [7, None]})
+    path = tmp_path / f"rows.{form}"
+    if form == "arrow":
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    elif form == "parquet":
+        pq.write_table(table, path)
+    else:
+        path.write_text(lines(*table.to_pylist()))
+    message = {
+        "type": "BATCH",
+        "stream": "orders",
+        "encoding": {"format": form, "compression": "none"},
+        "manifest": [f"file://{path}"],
+    }
+    described = schema({"id": "integer", "ctid": "string", "xmin": "integer"})
+    for _ in range(2):
+        warehouse.load(described, message)
+    assert warehouse.rows() == [
+        {"id": 1, "ctid_": "a", "xmin_": 7},
+        {"id": 2, "ctid_": "b", "xmin_": None},
+    ]
