@@ -9,6 +9,7 @@ import sys
 import click
 
 from signalroom_target_postgres import query as database
+from signalroom_target_postgres.connection_errors import shown
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import EmbeddedPostgresError
 from signalroom_target_postgres.outcome import describe
@@ -79,8 +80,7 @@ def status(*, tables: bool) -> None:
     click.echo(f"data directory  {embedded.home}")
     other = database.configured_url()
     if other is not None:
-        where = other.render_as_string(hide_password=True)
-        click.echo(f"not in use      TARGET_POSTGRES_* is set: {where}")
+        click.echo(f"not in use      TARGET_POSTGRES_* is set: {shown(other)}")
     if not running:
         sys.exit(_NOT_RUNNING)
     with embedded:

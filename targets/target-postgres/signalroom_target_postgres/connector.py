@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import psycopg
+from paramiko import SSHException  # type: ignore[import-untyped]
 from psycopg import errors
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import TIMESTAMP
@@ -16,7 +17,8 @@ from sqlalchemy.engine import make_url
 from target_postgres.connector import PostgresConnector as StockConnector
 from typing_extensions import override
 
-from signalroom_target_postgres.connection import explain, is_passing, read_url
+from signalroom_target_postgres.connection import driver_options, url_of
+from signalroom_target_postgres.connection_errors import explain, is_passing
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 from signalroom_target_postgres.refusals import explain_refusal, is_unclear
 
@@ -32,8 +34,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# The system's own limit is above two minutes, in which nothing is said.
-_CONNECT_SECONDS = "30"
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -60,7 +60,25 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             config: The target's settings.
         """
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-        super().__init__(config)
+        try:
+            super().__init__(config)
+        except (SSHException, OSError, KeyError, ValueError) as error:
+            tunnel = config.get("ssh_tunnel") or {}
+            if not tunnel.get("enable"):
+                raise
+            said = str(error) or type(error).__name__
+            msg = (
+                f"Cannot open the SSH tunnel by {tunnel.get('host')}:{tunnel.get('port')}: check "
+                f"`ssh_tunnel.host`, `port`, `username`, `private_key` and `private_key_password` "
+                f"({said})."
+            )
+            raise ConnectionFailedError(msg) from None
+        if self.ssh_tunnel is not None:
+            # TLS is with the server at the far end: its certificate has that one's name.
+            url = make_url(self.sqlalchemy_url)
+            near = {"hostaddr": str(url.host)}
+            url = url.set(host=self.ssh_tunnel.remote_bind_host).update_query_dict(near)
+            self._sqlalchemy_url = url.render_as_string(hide_password=False)
         # With a tunnel, the stock connector exits at once when asked to end: what was read and
         # not loaded yet would have been read in vain.
         if threading.current_thread() is threading.main_thread():
@@ -69,17 +87,14 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
 
     @override
     def get_sqlalchemy_url(self, config: Mapping[str, Any]) -> str:
-        if config.get("sqlalchemy_url"):
-            url = read_url(config["sqlalchemy_url"])
-        else:
-            url = make_url(super().get_sqlalchemy_url(config))
-        if "connect_timeout" not in url.query:
-            url = url.update_query_dict({"connect_timeout": _CONNECT_SECONDS})
-        return url.render_as_string(hide_password=False)
+        return url_of(config).render_as_string(hide_password=False)
 
     @override
     def create_engine(self) -> Engine:
         engine = cast("Engine", super().create_engine())
+        options = driver_options(engine.url)
+        # SQLAlchemy passes on a URL's parameters as texts; psycopg wants numbers and truth values.
+        event.listen(engine, "do_connect", lambda *parts: parts[-1].update(options))
         event.listen(engine, "handle_error", _explain_connect_error)
         return engine
 

@@ -15,7 +15,8 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL
 
 from signalroom_target_postgres.cluster import Cluster
-from signalroom_target_postgres.connection import explain, is_configured
+from signalroom_target_postgres.connection import is_configured, libpq_parameters
+from signalroom_target_postgres.connection_errors import SECRETS, explain
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import (
     ConnectionFailedError,
@@ -23,6 +24,7 @@ from signalroom_target_postgres.errors import (
     TargetPostgresError,
 )
 from signalroom_target_postgres.table import read_result
+from signalroom_target_postgres.tls import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,9 +93,7 @@ def database() -> Iterator[dict[str, Any]]:
         with EmbeddedPostgres() as embedded:
             yield embedded.cluster.conninfo()
         return
-    named = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
-    parameters = {**named, "dbname": url.database, **url.query}
-    yield {name: value for name, value in parameters.items() if value is not None}
+    yield libpq_parameters(url)
 
 
 def run(query: str) -> Iterator[Result]:
@@ -122,7 +122,9 @@ def connect(parameters: dict[str, Any]) -> Connection[Any]:
         ConnectionFailedError: If the server cannot be reached.
     """
     try:
-        return psycopg.connect(make_conninfo("", **parameters), autocommit=True)
+        conninfo = make_conninfo("", **parameters)
+        # Nothing is prepared: behind a pooler, the next transaction may be in another session.
+        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise ConnectionFailedError(explain(error, _url(parameters))) from None
 
@@ -188,4 +190,5 @@ def _url(parameters: dict[str, Any]) -> URL:
         host=parameters.get("host"),
         port=parameters.get("port"),
         database=parameters.get("dbname"),
+        query={name: parameters[name] for name in (*SETTINGS, *SECRETS) if name in parameters},
     )

@@ -8,8 +8,15 @@ from typing import Any
 from singer_sdk import typing as th
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 
+from signalroom_target_postgres import tls
+
 # The stock target marks none of these as a secret.
-_UNMARKED_SECRETS = ("password", "sqlalchemy_url", "ssl_client_private_key")
+_UNMARKED_SECRETS = (
+    "password",
+    "sqlalchemy_url",
+    "ssl_client_private_key",
+    "ssl_client_private_key_password",
+)
 # Not quoted when their type is wrong. The tunnel's own secrets are within its setting.
 _UNQUOTED = (*_UNMARKED_SECRETS, "ssh_tunnel")
 
@@ -91,7 +98,53 @@ _SETTINGS = th.PropertiesList(
             "under way is then loaded again."
         ),
     ),
+    th.Property(
+        "ssl_client_private_key_password",
+        th.StringType,
+        title="SSL Client Private Key Password",
+        description="The passphrase of `ssl_client_private_key`, where it has one.",
+    ),
 ).to_dict()["properties"]
+
+_PATH_OR_TEXT = (
+    "A path, or the PEM text itself, which is kept in memory where the system can do that, and "
+    "never written into the project. Ignored where `sqlalchemy_url` is set."
+)
+_TLS: dict[str, dict[str, Any]] = {
+    "ssl_enable": {
+        "description": (
+            "Whether `ssl_mode` and `ssl_certificate_authority` count. If not, libpq decides: it "
+            "encrypts where the server can, and does not check whose server it is. Ignored where "
+            "`sqlalchemy_url` is set: sslmode there."
+        )
+    },
+    "ssl_mode": {
+        "default": tls.DEFAULT_MODE,
+        "description": (
+            f"libpq's sslmode: {', '.join(tls.MODES[:-1])} or {tls.MODES[-1]}. `require` encrypts; "
+            "`verify-ca` also checks who signed the server's certificate, and `verify-full` also "
+            "its host. Ignored where `sqlalchemy_url` is set."
+        ),
+    },
+    "ssl_certificate_authority": {
+        "default": tls.DEFAULT_ROOT,
+        "description": (
+            "Who may have signed the server's certificate; `system` for the certificate "
+            f"authorities of this machine. {_PATH_OR_TEXT}"
+        ),
+    },
+    "ssl_client_certificate": {
+        "default": tls.DEFAULT_CERTIFICATE,
+        "description": f"The certificate that shows the server who the user is. {_PATH_OR_TEXT}",
+    },
+    "ssl_client_private_key": {
+        "default": tls.DEFAULT_KEY,
+        "description": f"The key of `ssl_client_certificate`. {_PATH_OR_TEXT}",
+    },
+    "ssl_storage_directory": {
+        "description": "No effect: certificates given as text are not written into the project."
+    },
+}
 
 
 def declared() -> dict[str, Any]:
@@ -103,6 +156,8 @@ def declared() -> dict[str, Any]:
     schema: dict[str, Any] = deepcopy(StockTargetPostgres.config_jsonschema)
     properties = schema["properties"]
     properties |= _SETTINGS
+    for name, changes in _TLS.items():
+        properties[name] |= changes
     for name in _UNMARKED_SECRETS:
         properties[name] |= {"secret": True, "writeOnly": True}
     properties["use_copy"] |= {

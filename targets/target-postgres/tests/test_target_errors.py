@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_target_postgres.connection import explain, read_url
+from signalroom_target_postgres.connection import is_configured, read_url, url_of
+from signalroom_target_postgres.connection_errors import explain, is_passing, shown
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionSettingsError
 from signalroom_target_postgres.target import TargetPostgres
@@ -90,10 +91,11 @@ def test_an_unreadable_url_is_not_repeated(url):
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("scheme", ("postgres", "postgresql", "postgresql+psycopg"))
-def test_psycopg_3_is_the_driver_where_none_is_named(scheme):
+@pytest.mark.parametrize(
+    "scheme", ("postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2")
+)
+def test_psycopg_3_is_the_driver_whatever_is_named(scheme):
     assert read_url(f"{scheme}://u:p@h/d").drivername == "postgresql+psycopg"
-    assert read_url("postgresql+psycopg2://u:p@h/d").drivername == "postgresql+psycopg2"
 
 
 @pytest.mark.parametrize(
@@ -112,8 +114,89 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(name, value):
 
 
 def test_contradictory_settings_are_an_error_in_words():
-    with pytest.raises(ConnectionSettingsError, match="ssl_enable is true but"):
+    with pytest.raises(ConnectionSettingsError, match="`ssl_mode` must be one of disable, allow,"):
         TargetPostgres(config=server(ssl_enable=True, ssl_mode="nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "advice"),
+    (
+        ("host", f"postgres://u:{PASSWORD}@h/d", "`host` holds a whole connection string. Set"),
+        ("host", f" 'postgresql+psycopg2://u:{PASSWORD}@h/d'", "Set `sqlalchemy_url`"),
+        ("host", f"jdbc:postgresql://h/d?password={PASSWORD}", "Set `sqlalchemy_url`"),
+        ("host", f"host=h user=u password={PASSWORD}", "Set `sqlalchemy_url`"),
+        ("user", f"postgres://u:{PASSWORD}@h/d", "`user` holds a whole connection string"),
+        ("database", f"postgres://u:{PASSWORD}@h/d", "leave only the database in `database`"),
+        ("password", f"postgres://u:{PASSWORD}@h/d", "`password` holds a whole connection string"),
+        ("host", "https://h.example.com/", "`host` holds a web address: remove the scheme"),
+        ("host", "h:5433", "`host` holds a port too: move it to `port` (TARGET_POSTGRES_PORT)"),
+        ("host", "h/", "`host` holds a slash"),
+        ("host", "h/d", "move the name of the database to `database`"),
+        ("host", f"u:{PASSWORD}@h", "move what is before the @ to `user`"),
+        ("host", '"h"', "`host` holds quotes, spaces"),
+        ("host", "h h", "`host` holds quotes, spaces"),
+        ("host", "[::1]", "leave them out of an IPv6 address"),
+        ("database", "d?sslmode=require", "leave only the database's name. TLS is set by `ssl_"),
+        ("database", "http://h/d", "leave only the database's name"),
+    ),
+)
+def test_what_is_pasted_into_the_wrong_setting_is_named_and_not_repeated(setting, value, advice):
+    with pytest.raises(ConnectionSettingsError) as caught:
+        TargetPostgres(config=server(password="p") | {setting: value})
+    assert advice in caught.value.message
+    assert PASSWORD not in caught.value.message
+
+
+def test_a_url_in_host_alone_is_not_told_to_be_half_a_connection():
+    with pytest.raises(ConnectionSettingsError, match="`host` holds a whole connection string"):
+        is_configured({"host": "postgresql://u:p@h/d"})
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    (
+        (" h.example.com\n", "h.example.com"),
+        ("::1", "::1"),
+        ("/var/run/postgresql", "/var/run/postgresql"),
+        ("h1,h2", "h1,h2"),
+    ),
+)
+def test_hosts_that_libpq_takes_reach_it(host, expected):
+    url = url_of(server(host=host))
+    again = read_url(url.render_as_string(hide_password=False))
+    assert (again.host or again.query["host"]) == expected
+    assert (again.password, again.port, again.database) == (PASSWORD, 5432, "d")
+
+
+def test_parameters_that_nobody_knows_are_named():
+    url = "postgresql://u:s3cret@h/d?sslmode=require&pgbouncer=true&row_factory=s3cret"
+    with pytest.raises(ConnectionSettingsError) as caught:
+        TargetPostgres(config={"sqlalchemy_url": url})
+    assert "nor psycopg knows: pgbouncer, row_factory. Remove them" in caught.value.message
+    assert "s3cret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("parameter", "advice"),
+    (
+        (
+            "prepare_threshold=soon",
+            "`prepare_threshold` in `sqlalchemy_url` must be a whole number",
+        ),
+        ("autocommit=maybe", "`autocommit` in `sqlalchemy_url` must be true or false"),
+    ),
+)
+def test_parameters_of_the_driver_that_it_cannot_take(parameter, advice):
+    with pytest.raises(ConnectionSettingsError, match=advice):
+        TargetPostgres(config={"sqlalchemy_url": f"postgresql://u:p@h/d?{parameter}"})
+
+
+def test_an_address_is_shown_without_its_secrets():
+    url = read_url("postgresql://u:s3cret@h/d?sslpassword=s3cret&sslmode=require")
+    assert "s3cret" not in shown(url)
+    assert "sslmode=require" in shown(url)
+    said = explain(psycopg.OperationalError("connection refused (s3cret)"), url)
+    assert "s3cret" not in said
 
 
 @pytest.mark.parametrize(
@@ -122,6 +205,21 @@ def test_contradictory_settings_are_an_error_in_words():
         ('FATAL: permission denied for database "d"', "GRANT CONNECT ON DATABASE"),
         ('invalid port number: "99999"', "check the port"),
         ("received invalid response to SSL negotiation: H", "no PostgreSQL: check the host and"),
+        ("canceling statement due to statement timeout", "Raise statement_timeout and lock_time"),
+        ("canceling statement due to lock timeout", "Raise statement_timeout and lock_timeout"),
+        ("connection timeout expired", "no answer: check the host, and the firewalls"),
+        ("FATAL: pgbouncer cannot connect to server", "the pooler answers, and the PostgreSQL"),
+        ("FATAL: unsupported startup parameter: options", "Remove `options` from `sqlalchemy_url`"),
+        ("FATAL: Tenant or user not found", "Supabase's wants postgres.<project>"),
+        ("FATAL: no more connections allowed (max_client_conn)", "no connection to spare"),
+        (
+            'FATAL: no pg_hba.conf entry for host "h", user "u", database "d", no encryption',
+            "Set `ssl_enable` to true",
+        ),
+        (
+            "no pg_hba.conf entry for h, SSL encryption: no pg_hba.conf entry, no encryption",
+            "does not let this user in from here",
+        ),
         ("something else", "check the connection's settings"),
     ),
 )
@@ -130,6 +228,20 @@ def test_what_to_do_where_there_is_no_connection(reason, advice):
     said = explain(psycopg.OperationalError(f"{reason}, s3cret"), url)
     assert f"{advice}" in said
     assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(
+    ("reason", "passing"),
+    (
+        ("canceling statement due to statement timeout", False),
+        ("connection timeout expired", True),
+        ("FATAL: pgbouncer cannot connect to server", True),
+        ("FATAL: transaction blocks not allowed in statement pooling mode", False),
+        ('root certificate file "x" does not exist', False),
+    ),
+)
+def test_only_what_may_pass_is_waited_for(reason, passing):
+    assert is_passing(reason) is passing
 
 
 def load(tmp_path, monkeypatch, config):

@@ -13,6 +13,7 @@ SECRETS = {
     "password",
     "sqlalchemy_url",
     "ssl_client_private_key",
+    "ssl_client_private_key_password",
     "ssh_tunnel.private_key",
     "ssh_tunnel.private_key_password",
 }
