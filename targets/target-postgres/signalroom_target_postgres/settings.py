@@ -59,6 +59,16 @@ _SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "add_comments",
+        th.BooleanType,
+        default=True,
+        title="Add comments",
+        description=(
+            "Comment on tables and columns with the descriptions in the streams' schemas (COMMENT "
+            "ON). Comments that somebody else wrote stay as they are."
+        ),
+    ),
+    th.Property(
         "validate_records",
         th.BooleanType,
         default=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from signalroom_target_postgres import rejected
+from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import column
 from signalroom_target_postgres.loading import Writer, retire
 from signalroom_target_postgres.naming import columns_of
@@ -67,6 +67,15 @@ class StreamTable:
         }
 
     @property
+    def _descriptions(self) -> dict[str, str | None]:
+        """What the schema says of the table and its columns."""
+        described = {comments.TABLE: self.sink.schema} | {
+            self._names[field]: schema for field, schema in self._properties.items()
+        }
+        texts = {name: schema.get("description") for name, schema in described.items()}
+        return {name: text if isinstance(text, str) else None for name, text in texts.items()}
+
+    @property
     def sets_aside(self) -> bool:
         """Whether records that do not fit go beside the table, and the run goes on."""
         return self.sink.config.get("on_bad_record") == "quarantine"
@@ -100,9 +109,14 @@ class StreamTable:
         stream = self.sink.stream_name
         earlier = naming.earlier(stream)
         owner = naming.owner(earlier) if earlier else None
-        if connector.in_transaction(
-            lambda cursor: self.destination.prepare(cursor, wanted, earlier, owner)
-        ):
+
+        def work(cursor: Cursor[Any]) -> bool:
+            is_new = self.destination.prepare(cursor, wanted, earlier, owner)
+            if self.sink.config.get("add_comments"):
+                comments.describe(cursor, self.destination, self._descriptions)
+            return is_new
+
+        if connector.in_transaction(work):
             naming.note_made(naming.of(stream))
         self._read_by_types()
 
