@@ -7,10 +7,9 @@ becomes an Arrow array, and how a column of a Parquet file does. Values that do 
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,20 +17,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Raw
 
+from signalroom_target_postgres import literals, moments
+from signalroom_target_postgres.arrowjson import (
+    NOT_FINITE,
+    UUID_BYTES,
+    is_binary,
+    json_texts,
+    plain,
+    uuid_texts,
+    values as json_values,
+)
+from signalroom_target_postgres.moments import is_text
 from signalroom_target_postgres.sqltypes import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-_MOMENT = pa.timestamp("us", "UTC")
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _UUID = r"^\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?$"
 _NULL = Raw(b"null")
-_ARRAY_SPECIAL = re.compile(r'["\\]')
 
 
 class TooLargeError(ValueError):
     """Integers that need more than 64 bits."""
+
+
+class InexactError(ValueError):
+    """Integers that were written as floats, and have lost digits by being read as such."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +96,24 @@ class Column:
             The array.
 
         Raises:
+            InexactError: If the values are to be read again by `gather_exactly`.
             ValueError: If a value does not fit.
         """
         return self._checked(self.kind.gather(values))
+
+    def gather_exactly(self, values: Sequence[Decimal | float | None]) -> pa.Array:
+        """Make an array of integers, some of which were written as floats.
+
+        Args:
+            values: One a record, no floats among them.
+
+        Returns:
+            The array.
+
+        Raises:
+            ValueError: If a value does not fit.
+        """
+        return self._checked(_whole_numbers(values))
 
     def convert(self, array: pa.Array) -> pa.Array:
         """Make an array of a file's column.
@@ -100,8 +127,7 @@ class Column:
         Raises:
             ValueError: If a value does not fit.
         """
-        if pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
+        array = plain(array)
         if pa.types.is_null(array.type):
             array = array.cast(pa.string())
         return self._checked(self.kind.convert(array))
@@ -137,7 +163,8 @@ def column(
     """
     types = json_types(schema)
     nullable = not types or "null" in types or not required
-    return Column(name, type_, _kind(types - {"null"}, type_), key or not nullable, field)
+    kind = _kind(types - {"null"}, type_, key=key)
+    return Column(name, type_, kind, key or not nullable, field)
 
 
 def json_types(schema: dict[str, Any]) -> set[str]:
@@ -156,7 +183,7 @@ def json_types(schema: dict[str, Any]) -> set[str]:
     return found
 
 
-def _kind(types: set[str], type_: str) -> Kind:
+def _kind(types: set[str], type_: str, *, key: bool) -> Kind:
     held = family(type_)
     if held == "text" and types == {"string"}:
         return TEXT
@@ -166,8 +193,13 @@ def _kind(types: set[str], type_: str) -> Kind:
         return QUOTED_NUMBER
     if held == "integer" and "string" in types:
         return ANY_TEXT  # an x-sql-datatype; the server reads it
-    if held == "array" and type_.lower().startswith("json"):
-        return JSON_ARRAY
+    if held == "array":
+        return _array(type_.removesuffix("[]"))
+    if held == "timestamp":
+        return _timely("a date and time", partial(moments.moments, exact=key))
+    if held == "time":
+        read = moments.clocks_with_zone if type_.endswith("with time zone") else moments.clocks
+        return _timely("a time", partial(read, exact=key))
     return _KINDS.get(held, ANY_TEXT)
 
 
@@ -194,105 +226,96 @@ def _plain_text(value: Raw) -> str | None:
 
 def _integers(values: Sequence[float | None]) -> pa.Array:
     if float in set(map(type, values)):
-        values = [*map(_whole, values)]  # Arrow would cut the fraction off
+        raise InexactError
     try:
         return pa.array(values, pa.int64(), size=len(values))
     except (OverflowError, pa.ArrowInvalid):
         raise TooLargeError from None
 
 
-def _whole(value: float | None) -> int | None:
-    if value is None or int(value) == value:
-        return value if value is None else int(value)
-    msg = "expected an integer, got a fraction"
-    raise ValueError(msg)
+def _whole_numbers(values: Iterable[Decimal | float | None]) -> pa.Array:
+    return _integers(
+        [literals.whole(value) if isinstance(value, Decimal) else value for value in values]
+    )
 
 
 # Columns of files, and of texts.
 
 
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
-
-
 def _as_text(array: pa.Array) -> pa.Array:
-    if pa.types.is_nested(array.type):
-        return _as_json(array)
+    """Texts, and what JSON has as a text: a number would be refused in a record too."""
+    type_ = array.type
+    if not (is_text(type_) or is_binary(type_) or pa.types.is_temporal(type_)):
+        msg = f"expected a text, got {type_}"
+        raise ValueError(msg)
+    return _as_any_text(array)
+
+
+def _as_any_text(array: pa.Array) -> pa.Array:
+    type_ = array.type
+    if pa.types.is_nested(type_):
+        return json_texts(array)
+    if pa.types.is_temporal(type_):
+        return _strings(json_values(array))
+    _check_finite(array)
     return array.cast(pa.string())
 
 
 def _as_json(array: pa.Array) -> pa.Array:
     # What is an object or an array to the schema comes as JSON where it comes as a text.
-    return array.cast(pa.string()) if _is_text(array.type) else _as_encoded(array)
+    type_ = array.type
+    return array.cast(pa.string()) if is_text(type_) or is_binary(type_) else json_texts(array)
 
 
 def _as_encoded(array: pa.Array) -> pa.Array:
-    encoded = [
-        None if value is None else msgspec.json.encode(value, enc_hook=str).decode()
-        for value in array.to_pylist()
-    ]
-    return pa.array(encoded, pa.string())
+    return json_texts(array.cast(pa.string()) if is_binary(array.type) else array)
 
 
 def _as_integers(array: pa.Array) -> pa.Array:
-    if pa.types.is_boolean(array.type):
-        msg = "expected an integer, got bool"
+    type_ = array.type
+    if is_text(type_):
+        array = _matching(array.cast(pa.string()), "^-?[0-9]+$", "an integer")
+    elif pa.types.is_decimal(type_):
+        if pc.all(pc.equal(pc.trunc(array), array)).as_py() is False:
+            msg = "expected an integer, got a fraction"
+            raise ValueError(msg)
+    elif pa.types.is_floating(type_):
+        return _as_whole_numbers(array)
+    elif not pa.types.is_integer(type_):
+        msg = f"expected an integer, got {type_}"
         raise ValueError(msg)
     try:
         return array.cast(pa.int64())
     except pa.ArrowInvalid:
-        if pa.types.is_uint64(array.type) or pa.types.is_decimal(array.type):
-            raise TooLargeError from None
-        raise
+        raise TooLargeError from None
+
+
+def _as_whole_numbers(array: pa.Array) -> pa.Array:
+    _check_finite(array)
+    try:
+        return array.cast(pa.int64())
+    except pa.ArrowInvalid:
+        values = array.to_pylist()
+        return _whole_numbers([None if one is None else Decimal(one) for one in values])
 
 
 def _as_numbers(array: pa.Array) -> pa.Array:
-    if _is_text(array.type):
+    type_ = array.type
+    if is_text(type_):
         return _matching(array.cast(pa.string()), f"^{_NUMBER}$", "a number")
     if not (
-        pa.types.is_integer(array.type)
-        or pa.types.is_floating(array.type)
-        or pa.types.is_decimal(array.type)
+        pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
     ):
-        msg = f"expected a number, got {array.type}"
+        msg = f"expected a number, got {type_}"
         raise ValueError(msg)
+    _check_finite(array)
     return array
 
 
-def _as_moments(array: pa.Array) -> pa.Array:
-    if not _is_text(array.type):
-        return array.cast(_MOMENT)
-    try:
-        return array.cast(_MOMENT)
-    except pa.ArrowInvalid:
-        # Some have no zone, or a form that Arrow does not read.
-        return pa.array([_moment(text) for text in array.to_pylist()], _MOMENT)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def _as_dates(array: pa.Array) -> pa.Array:
-    try:
-        return array.cast(pa.date32())
-    except pa.ArrowInvalid:
-        if not _is_text(array.type):
-            raise
-        texts = array.to_pylist()
-        return pa.array([text and date.fromisoformat(text) for text in texts], pa.date32())
-
-
-def _as_times(array: pa.Array) -> pa.Array:
-    # As text: a `time with time zone` keeps its zone.
-    texts = array.cast(pa.string())
-    for text in texts.to_pylist():
-        if text is not None:
-            time.fromisoformat(text)
-    return texts
+def _check_finite(array: pa.Array) -> None:
+    """JSON has no NaN: a record with one is a bad one."""
+    if pa.types.is_floating(array.type) and pc.all(pc.is_finite(array)).as_py() is False:
+        raise ValueError(NOT_FINITE)
 
 
 def _as_booleans(array: pa.Array) -> pa.Array:
@@ -302,7 +325,17 @@ def _as_booleans(array: pa.Array) -> pa.Array:
     return array
 
 
+def _as_uuids(array: pa.Array) -> pa.Array:
+    type_ = array.type
+    if pa.types.is_fixed_size_binary(type_) and type_.byte_width == UUID_BYTES:
+        return uuid_texts(array)
+    return _matching(_as_text(array), _UUID, "a UUID")
+
+
 def _as_hex(array: pa.Array) -> pa.Array:
+    if not (is_text(array.type) or is_binary(array.type)):
+        msg = f"expected hexadecimal digits, got {array.type}"
+        raise ValueError(msg)
     return pa.array([_hex(value) for value in array.to_pylist()], pa.string())
 
 
@@ -314,32 +347,6 @@ def _hex(value: str | bytes | None) -> str | None:
         digits = value.removeprefix("\\x").removeprefix("0x")
         value = bytes.fromhex(f"0{digits}" if len(digits) % 2 else digits)
     return f"\\x{value.hex()}"
-
-
-def _as_array_literals(array: pa.Array, *, json_elements: bool = False) -> pa.Array:
-    values = array.to_pylist()
-    if _is_text(array.type):
-        values = [value if value is None else msgspec.json.decode(value) for value in values]
-    literals = [_array_literal(value, json_elements=json_elements) for value in values]
-    return pa.array(literals, pa.string())
-
-
-def _array_literal(value: object, *, json_elements: bool) -> str | None:
-    """A list in PostgreSQL's own form, ``{"a","b",NULL}``."""
-    if value is None:
-        return None
-    if not isinstance(value, list):
-        msg = f"expected an array, got {type(value).__name__}"
-        raise ValueError(msg)  # noqa: TRY004 - one kind of error for what does not fit
-    return f"{{{','.join(_array_element(one, as_json=json_elements) for one in value)}}}"
-
-
-def _array_element(value: object, *, as_json: bool) -> str:
-    if value is None:
-        return "NULL"
-    is_plain = isinstance(value, str) and not as_json
-    text = str(value) if is_plain else json.dumps(value, ensure_ascii=False)
-    return '"{}"'.format(_ARRAY_SPECIAL.sub(r"\\\g<0>", text))
 
 
 def _matching(array: pa.Array, pattern: str, expected: str) -> pa.Array:
@@ -362,39 +369,46 @@ def _quoted_numbers(values: Sequence[Raw]) -> pa.Array:
     return _as_numbers(pc.utf8_trim(_raw_texts(values), '"'))
 
 
+def _timely(expects: str, read: Callable[[pa.Array], pa.Array]) -> Kind:
+    return Kind(expects, str, lambda values: read(_strings(values)), read)
+
+
+_ELEMENTS: dict[str, Callable[[bytes], str]] = {
+    "integer": literals.integer_element,
+    "number": literals.number_element,
+    "boolean": literals.boolean_element,
+    "json": literals.json_element,
+}
+
+
+def _array(element_type: str) -> Kind:
+    element = _ELEMENTS.get(family(element_type), literals.text_element)
+
+    def written(values: Iterable[Raw | str | None]) -> pa.Array:
+        return pa.array([literals.array_literal(one, element) for one in values], pa.string())
+
+    return Kind(
+        "an array",
+        Raw,
+        lambda values: written(None if one == _NULL else one for one in values),
+        lambda array: written(_as_json(array).to_pylist()),
+    )
+
+
 TEXT = Kind("a text", str, _strings, _as_text)
-ANY_TEXT = Kind("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_text)
+ANY_TEXT = Kind("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_any_text)
 JSON_SCALAR = Kind("a value", Raw, _raw_texts, _as_encoded)
 QUOTED_NUMBER = Kind("a number", Raw, _quoted_numbers, _as_numbers)
-JSON_ARRAY = Kind(
-    "an array",
-    Raw,
-    lambda values: _as_array_literals(_raw_texts(values), json_elements=True),
-    lambda array: _as_array_literals(array, json_elements=True),
-)
 _KINDS = {
     "text": ANY_TEXT,
     "other": ANY_TEXT,
     "integer": Kind("an integer", int | float, _integers, _as_integers),
     "number": Kind("a number", Raw, _numbers, _as_numbers),
     "boolean": Kind("a boolean", bool, lambda values: pa.array(values, pa.bool_()), _as_booleans),
-    "timestamp": Kind(
-        "a date and time", str, lambda values: _as_moments(_strings(values)), _as_moments
-    ),
-    "date": Kind("a date", str, lambda values: _as_dates(_strings(values)), _as_dates),
-    "time": Kind("a time", str, lambda values: _as_times(_strings(values)), _as_times),
+    "date": _timely("a date", moments.dates),
     "uuid": Kind(
-        "a UUID",
-        str,
-        lambda values: _matching(_strings(values), _UUID, "a UUID"),
-        lambda array: _matching(_as_text(array), _UUID, "a UUID"),
+        "a UUID", str, lambda values: _matching(_strings(values), _UUID, "a UUID"), _as_uuids
     ),
     "json": Kind("JSON", Raw, _raw_texts, _as_json),
     "bytes": Kind("hexadecimal digits", str, lambda values: _as_hex(_strings(values)), _as_hex),
-    "array": Kind(
-        "an array",
-        Raw,
-        lambda values: _as_array_literals(_raw_texts(values)),
-        _as_array_literals,
-    ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ import pyarrow as pa
 from msgspec import Raw
 from msgspec.structs import astuple
 
-from signalroom_target_postgres.columns import Column, TooLargeError
+from signalroom_target_postgres.arrowjson import record_json
+from signalroom_target_postgres.columns import Column, InexactError, TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
 _UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<field>.*)`", re.DOTALL)
 _MISFIT = re.compile(r"Expected `(?P<expected>.*)`, got `(?P<got>.*)` - at `\$\.(?P<field>.*)`")
+_TOO_LARGE = re.compile(r"out of range - at `\$\.(?P<field>.*)`")
 _ESCAPED = re.compile(r'[\x00-\x1f"\\]')
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_number = msgspec.json.Decoder(Decimal | None).decode
+#: What comes of values that do not fit their column.
+_UNFIT = (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException)
 _BYTE = re.compile(r" \(byte \d+\)$")
 
 #: What the SDK calls record metadata, but for `_sdc_deleted_at`, which records may bring.
@@ -181,8 +187,7 @@ class RecordReader:
             return [self._fitted(batch)], []
         except RefusalError as error:
             if batch.num_rows == 1:
-                record = msgspec.json.encode(batch.to_pylist()[0], enc_hook=str)
-                return [], [_refused(record, error)]
+                return [], [_refused(record_json(batch), error)]
         middle = batch.num_rows // 2
         return _together(self.fit(batch.slice(0, middle)), self.fit(batch.slice(middle)))
 
@@ -197,7 +202,7 @@ class RecordReader:
                 arrays.append(column.convert(array))
             except TooLargeError:
                 raise ColumnTooNarrowError(column.name) from None
-            except (ValueError, pa.ArrowException) as error:
+            except _UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
         return self._with_metadata(pa.RecordBatch.from_arrays(arrays, names))
@@ -208,10 +213,10 @@ class RecordReader:
         arrays = []
         for column, values in zip(self.columns, rows, strict=True):
             try:
-                arrays.append(column.gather(values))
+                arrays.append(self._gathered(column, values, messages))
             except TooLargeError:
                 raise ColumnTooNarrowError(column.name) from None
-            except ValueError as error:
+            except _UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
         batch = pa.RecordBatch.from_arrays(arrays, names)
@@ -220,6 +225,20 @@ class RecordReader:
             [message.time_extracted for message in messages],
             [message.version for message in messages],
         )
+
+    def _gathered(
+        self, column: Column, values: Sequence[Any], messages: Sequence[Message]
+    ) -> pa.Array:
+        try:
+            return column.gather(values)
+        except InexactError:
+            exact: list[Decimal | float | None] = [
+                _decode_number(_decode_fields(message.record)[column.source])
+                if isinstance(value, float)
+                else value
+                for value, message in zip(values, messages, strict=True)
+            ]
+            return column.gather_exactly(exact)
 
     def _with_metadata(
         self,
@@ -243,7 +262,7 @@ class RecordReader:
         for column in self._metadata:
             try:
                 array = column.gather(values[column.name])
-            except ValueError as error:
+            except _UNFIT as error:
                 raise RefusalError(column, str(error)) from error
             batch = batch.append_column(column.name, array)
         return batch
@@ -267,6 +286,8 @@ class RecordReader:
             expects = {column.source: column.kind.expects for column in self.columns}
             expected = expects.get(found["field"], found["expected"])
             return Misfit(record, f"expected {expected}, got {found['got']}", found["field"])
+        if found := _TOO_LARGE.search(text):
+            return Misfit(record, "expected a number, got one out of range", found["field"])
         return Misfit(record, f"its JSON cannot be read: {_BYTE.sub('', text)}")
 
 

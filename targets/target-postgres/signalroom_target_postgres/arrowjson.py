@@ -1,0 +1,203 @@
+"""Values of Arrow columns of any type as JSON has them, whatever a file may hold."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from signalroom_target_postgres.moments import is_text, iso_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Makes JSON of `values`.
+encode = msgspec.json.Encoder(decimal_format="number").encode
+_UNITS = {"s": 0, "ms": -3, "us": -6, "ns": -9}
+#: A UUID without its own type is as many bytes.
+UUID_BYTES = 16
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """Undo what only says how values are kept: dictionaries, runs, views and extension types.
+
+    Args:
+        array: A column.
+
+    Returns:
+        The same values in one of Arrow's basic types; UUIDs as texts.
+    """
+    type_ = array.type
+    if isinstance(type_, pa.BaseExtensionType):
+        if type_.extension_name == "arrow.uuid":
+            return uuid_texts(array.storage)
+        if type_.extension_name == "arrow.bool8":
+            return array.storage.cast(pa.bool_())
+        return plain(array.storage)
+    if pa.types.is_dictionary(type_):
+        return plain(array.dictionary_decode())
+    if pa.types.is_run_end_encoded(type_):
+        return plain(pc.run_end_decode(array))
+    if pa.types.is_string_view(type_):
+        return array.cast(pa.string())
+    if pa.types.is_binary_view(type_):
+        return array.cast(pa.binary())
+    if pa.types.is_float16(type_):
+        return array.cast(pa.float32())
+    return array
+
+
+def is_binary(type_: pa.DataType) -> bool:
+    """Whether values of a type are bytes.
+
+    Args:
+        type_: The type.
+    """
+    return bool(
+        pa.types.is_binary(type_)
+        or pa.types.is_large_binary(type_)
+        or pa.types.is_fixed_size_binary(type_)
+    )
+
+
+def uuid_texts(array: pa.Array) -> pa.Array:
+    """Write UUIDs.
+
+    Args:
+        array: Their 16 bytes.
+
+    Returns:
+        Texts.
+    """
+    return pa.array(
+        [None if one is None else str(uuid.UUID(bytes=one)) for one in array.to_pylist()],
+        pa.string(),
+    )
+
+
+def json_texts(array: pa.Array) -> pa.Array:
+    """Write a column's values as JSON.
+
+    Args:
+        array: The column.
+
+    Returns:
+        Texts; null stays null.
+
+    Raises:
+        ValueError: If JSON has no such value.
+    """
+    texts = [None if value is None else encode(value).decode() for value in values(array)]
+    return pa.array(texts, pa.string())
+
+
+def values(array: pa.Array) -> list[Any]:
+    """Give a column's values as Python's, as JSON has them: moments as texts, maps as objects.
+
+    Args:
+        array: The column.
+
+    Returns:
+        What msgspec encodes; bytes as they are.
+
+    Raises:
+        ValueError: If JSON has no such value, as NaN, or a key that is no text.
+    """
+    array = plain(array)
+    type_ = array.type
+    if pa.types.is_struct(type_):
+        found = _objects(array)
+    elif pa.types.is_map(type_):
+        pairs = pa.list_(pa.struct([("key", type_.key_type), ("value", type_.item_type)]))
+        found = [_object(one) for one in values(array.cast(pairs))]
+    elif pa.types.is_nested(type_) and not pa.types.is_union(type_):
+        found = _lists(array)
+    else:
+        found = _scalars(array)
+    return found
+
+
+def record_json(row: pa.RecordBatch | pa.Table) -> bytes:
+    """Write a row as JSON, whatever is in it: it is written as it was refused.
+
+    Args:
+        row: A row.
+
+    Returns:
+        An object; values that JSON does not have as texts.
+    """
+    record = {}
+    for name, column in zip(row.schema.names, row.columns, strict=True):
+        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        try:
+            (value,) = values(array)
+            record[name] = msgspec.Raw(encode(value))
+        except (ValueError, TypeError, ArithmeticError, NotImplementedError, RecursionError):
+            record[name] = msgspec.Raw(encode(array.to_string(indent=0).strip("[\n]")))
+    return encode(record)
+
+
+def _objects(array: pa.Array) -> list[Any]:
+    names = [field.name for field in array.type]
+    children = [values(child) for child in array.flatten()]
+    rows: Iterator[tuple[Any, ...]] = zip(*children, strict=True) if names else iter([])
+    return [
+        dict(zip(names, next(rows, ()), strict=True)) if is_there else _skipped(rows)
+        for is_there in array.is_valid().to_pylist()
+    ]
+
+
+def _skipped(rows: Iterator[Any]) -> None:
+    next(rows, None)
+
+
+def _lists(array: pa.Array) -> list[Any]:
+    elements = iter(values(array.flatten()))
+    return [
+        None if length is None else [*islice(elements, length)]
+        for length in pc.list_value_length(array).to_pylist()
+    ]
+
+
+def _object(pairs: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    if pairs is None:
+        return None
+    found = {}
+    for pair in pairs:
+        key = pair["key"]
+        found[key if isinstance(key, str) else encode(key).decode()] = pair["value"]
+    if len(found) != len(pairs):
+        msg = "expected an object, got a map with a key twice"
+        raise ValueError(msg)
+    return found
+
+
+def _scalars(array: pa.Array) -> list[Any]:
+    type_ = array.type
+    if pa.types.is_floating(type_):
+        if pc.all(pc.is_finite(array)).as_py() is False:
+            raise ValueError(NOT_FINITE)
+    elif pa.types.is_temporal(type_):
+        if pa.types.is_duration(type_):
+            return [*map(_duration(type_.unit), array.cast(pa.int64()).to_pylist())]
+        if pa.types.is_interval(type_):
+            msg = f"expected JSON, got {type_}"
+            raise ValueError(msg)
+        array = iso_texts(array)
+    found: list[Any] = array.to_pylist()
+    return found
+
+
+NOT_FINITE = "expected a number, got NaN or an infinity"
+
+
+def _duration(unit: str) -> Any:
+    def text(count: int | None) -> str | None:
+        return None if count is None else f"PT{Decimal(count).scaleb(_UNITS[unit]):f}S"
+
+    return text
