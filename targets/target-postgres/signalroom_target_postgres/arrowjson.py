@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Raw
 
-from signalroom_target_postgres.moments import is_text, iso_texts
+from signalroom_target_postgres.moments import iso_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Sequence
 
 #: Makes JSON of `values`.
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -34,35 +35,12 @@ def plain(array: pa.Array) -> pa.Array:
     """
     type_ = array.type
     if isinstance(type_, pa.BaseExtensionType):
-        if type_.extension_name == "arrow.uuid":
-            return uuid_texts(array.storage)
-        if type_.extension_name == "arrow.bool8":
-            return array.storage.cast(pa.bool_())
-        return plain(array.storage)
-    if pa.types.is_dictionary(type_):
-        return plain(array.dictionary_decode())
-    if pa.types.is_run_end_encoded(type_):
-        return plain(pc.run_end_decode(array))
-    if pa.types.is_string_view(type_):
-        return array.cast(pa.string())
-    if pa.types.is_binary_view(type_):
-        return array.cast(pa.binary())
-    if pa.types.is_float16(type_):
-        return array.cast(pa.float32())
+        of_storage = _EXTENSIONS.get(type_.extension_name, plain)
+        return of_storage(array.storage)
+    for is_one, of_basic_type in _OTHERS:
+        if is_one(type_):
+            return of_basic_type(array)
     return array
-
-
-def is_binary(type_: pa.DataType) -> bool:
-    """Whether values of a type are bytes.
-
-    Args:
-        type_: The type.
-    """
-    return bool(
-        pa.types.is_binary(type_)
-        or pa.types.is_large_binary(type_)
-        or pa.types.is_fixed_size_binary(type_)
-    )
 
 
 def uuid_texts(array: pa.Array) -> pa.Array:
@@ -77,6 +55,32 @@ def uuid_texts(array: pa.Array) -> pa.Array:
     return pa.array(
         [None if one is None else str(uuid.UUID(bytes=one)) for one in array.to_pylist()],
         pa.string(),
+    )
+
+
+_EXTENSIONS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "arrow.uuid": uuid_texts,
+    "arrow.bool8": lambda array: array.cast(pa.bool_()),
+}
+_OTHERS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]]] = (
+    (pa.types.is_dictionary, lambda array: plain(array.dictionary_decode())),
+    (pa.types.is_run_end_encoded, lambda array: plain(pc.run_end_decode(array))),
+    (pa.types.is_string_view, lambda array: array.cast(pa.string())),
+    (pa.types.is_binary_view, lambda array: array.cast(pa.binary())),
+    (pa.types.is_float16, lambda array: array.cast(pa.float32())),
+)
+
+
+def is_binary(type_: pa.DataType) -> bool:
+    """Whether values of a type are bytes.
+
+    Args:
+        type_: The type.
+    """
+    return bool(
+        pa.types.is_binary(type_)
+        or pa.types.is_large_binary(type_)
+        or pa.types.is_fixed_size_binary(type_)
     )
 
 
@@ -122,11 +126,12 @@ def values(array: pa.Array) -> list[Any]:
     return found
 
 
-def record_json(row: pa.RecordBatch | pa.Table) -> bytes:
+def record_json(row: pa.RecordBatch | pa.Table, json: Collection[str] = ()) -> bytes:
     """Write a row as JSON, whatever is in it: it is written as it was refused.
 
     Args:
         row: A row.
+        json: The columns that are JSON already.
 
     Returns:
         An object; values that JSON does not have as texts.
@@ -136,24 +141,21 @@ def record_json(row: pa.RecordBatch | pa.Table) -> bytes:
         array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         try:
             (value,) = values(array)
-            record[name] = msgspec.Raw(encode(value))
-        except (ValueError, TypeError, ArithmeticError, NotImplementedError, RecursionError):
-            record[name] = msgspec.Raw(encode(array.to_string(indent=0).strip("[\n]")))
+            encoded = value.encode() if name in json and value is not None else encode(value)
+        except (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException):
+            encoded = encode(array.to_string(indent=0).strip("[\n]"))
+        record[name] = Raw(encoded)
     return encode(record)
 
 
 def _objects(array: pa.Array) -> list[Any]:
     names = [field.name for field in array.type]
     children = [values(child) for child in array.flatten()]
-    rows: Iterator[tuple[Any, ...]] = zip(*children, strict=True) if names else iter([])
+    rows = zip(*children, strict=True) if names else repeat(())
     return [
-        dict(zip(names, next(rows, ()), strict=True)) if is_there else _skipped(rows)
-        for is_there in array.is_valid().to_pylist()
+        dict(zip(names, row, strict=True)) if is_there else None
+        for is_there, row in zip(array.is_valid().to_pylist(), rows, strict=False)
     ]
-
-
-def _skipped(rows: Iterator[Any]) -> None:
-    next(rows, None)
 
 
 def _lists(array: pa.Array) -> list[Any]:

@@ -25,6 +25,8 @@ from signalroom_target_postgres.arrowjson import (
     json_texts,
     plain,
     uuid_texts,
+)
+from signalroom_target_postgres.arrowjson import (
     values as json_values,
 )
 from signalroom_target_postgres.moments import is_text
@@ -185,22 +187,23 @@ def json_types(schema: dict[str, Any]) -> set[str]:
 
 def _kind(types: set[str], type_: str, *, key: bool) -> Kind:
     held = family(type_)
+    kind = _KINDS.get(held, ANY_TEXT)
     if held == "text" and types == {"string"}:
-        return TEXT
-    if held == "json" and types and not types & {"array", "object"}:
-        return JSON_SCALAR
-    if held == "number" and "string" in types:
-        return QUOTED_NUMBER
-    if held == "integer" and "string" in types:
-        return ANY_TEXT  # an x-sql-datatype; the server reads it
-    if held == "array":
-        return _array(type_.removesuffix("[]"))
-    if held == "timestamp":
-        return _timely("a date and time", partial(moments.moments, exact=key))
-    if held == "time":
+        kind = TEXT
+    elif held == "json" and types and not types & {"array", "object"}:
+        kind = JSON_SCALAR
+    elif held == "number" and "string" in types:
+        kind = QUOTED_NUMBER
+    elif held == "integer" and "string" in types:
+        kind = ANY_TEXT  # an x-sql-datatype; the server reads it
+    elif held == "array":
+        kind = _array(type_.removesuffix("[]"))
+    elif held == "timestamp":
+        kind = _timely("a date and time", partial(moments.moments, exact=key))
+    elif held == "time":
         read = moments.clocks_with_zone if type_.endswith("with time zone") else moments.clocks
-        return _timely("a time", partial(read, exact=key))
-    return _KINDS.get(held, ANY_TEXT)
+        kind = _timely("a time", partial(read, exact=key))
+    return kind
 
 
 # Values that msgspec reads.

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _SPECIAL = re.compile(r'["\\]')
 _GOT = re.compile(r", got `(?P<got>.*?)`")
 #: PostgreSQL's numeric has no more digits before the point.
-_DIGITS = 131_072
+MOST_DIGITS = 131_072
 _read_elements = msgspec.json.Decoder(list[Raw]).decode
 
 
-def array_literal(text: str | None, element: Callable[[bytes], str]) -> str | None:
+def array_literal(text: Raw | str | None, element: Callable[[bytes], str]) -> str | None:
     """Write an array.
 
     Args:
@@ -143,7 +143,7 @@ def whole(value: Decimal) -> int:
     Raises:
         ValueError: If it has a fraction, or more digits than PostgreSQL's numeric.
     """
-    if value.adjusted() >= _DIGITS:
+    if value.adjusted() >= MOST_DIGITS:
         msg = "expected an integer, got one out of range"
         raise ValueError(msg)
     if value.is_zero() or value.as_tuple().exponent >= 0:  # type: ignore[operator] # no NaN is JSON

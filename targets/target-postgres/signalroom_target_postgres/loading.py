@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, LiteralString
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import Raw
 from psycopg import errors, sql
 
 from signalroom_target_postgres.ahead import ahead
+from signalroom_target_postgres.arrowjson import record_json
 from signalroom_target_postgres.copytext import copy_text
 from signalroom_target_postgres.destination import names
 from signalroom_target_postgres.records import Misfit
@@ -165,12 +164,9 @@ class Writer:
 
     def _refused(self, row: pa.Table, error: errors.Error) -> Misfit:
         """Describe a refused row; without its values, which the server's messages quote."""
-        values = row.to_pylist()[0]
-        for name, value in values.items():
-            if value is not None and name in self._json:
-                values[name] = Raw(value.encode())
-        named = {self.columns[name].source: value for name, value in values.items()}
-        record = msgspec.json.encode(named, enc_hook=str)
+        fields = [self.columns[name].source for name in row.column_names]
+        json = {self.columns[name].source for name in self._json}
+        record = record_json(row.rename_columns(fields), json)
         found = _COLUMN.search((error.diag.context or "").partition("\n")[0])
         column = error.diag.column_name or (found["column"] if found else None)
         if isinstance(error, errors.NotNullViolation):

@@ -9,12 +9,10 @@ off: rounded up, the last moment of a day would be the next day's.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
-
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
 
 MOMENT = pa.timestamp("us", "UTC")
 _CLOCK = pa.time64("us")
@@ -38,7 +36,8 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, as all that is counted f
 # it is BC; and past the year 32767 Arrow (26) writes another year.
 _FIRST = (datetime(1, 1, 1) - _EPOCH) // _MICROSECOND  # noqa: DTZ001
 _LAST = (datetime(9999, 12, 31) - _EPOCH + timedelta(days=2)) // _MICROSECOND - 1  # noqa: DTZ001
-_FIRST_DAY, _LAST_DAY = date(1, 1, 1), date(9999, 12, 31)
+_FIRST_DAY = (date(1, 1, 1) - _EPOCH.date()).days
+_LAST_DAY = (date(9999, 12, 31) - _EPOCH.date()).days
 _DAY_MICROSECONDS = 24 * 60 * 60 * 1_000_000
 
 
@@ -49,7 +48,9 @@ def is_text(type_: pa.DataType) -> bool:
         type_: The type.
     """
     return bool(
-        pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+        pa.types.is_string(type_)
+        or pa.types.is_large_string(type_)
+        or pa.types.is_string_view(type_)
     )
 
 
@@ -103,8 +104,7 @@ def dates(array: pa.Array) -> pa.Array:
     else:
         msg = f"expected a date, got {type_}"
         raise ValueError(msg)
-    days = [(one - date(1970, 1, 1)).days for one in (_FIRST_DAY, _LAST_DAY)]
-    return _within(found, pa.int32(), *days, "a date")
+    return _within(found, pa.int32(), _FIRST_DAY, _LAST_DAY, "a date")
 
 
 def clocks(array: pa.Array, *, exact: bool = False) -> pa.Array:

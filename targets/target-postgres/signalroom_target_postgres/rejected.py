@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Raw
 from psycopg import sql
 from singer_sdk.exceptions import MissingKeyPropertiesError
 
+from signalroom_target_postgres.arrowjson import encode
 from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.literals import MOST_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +27,11 @@ if TYPE_CHECKING:
 SUFFIX = "__rejected"
 # What JSON may have and jsonb may not: NUL, and halves of surrogate pairs.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+# What is nested deeper is kept as a text: neither Python nor PostgreSQL takes any depth.
+_DEEPEST = 200
+# More digits behind the point PostgreSQL's numeric does not have.
+_MOST_PLACES = 16_383
+_PLAIN_DIGITS = 1_000
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -98,19 +107,32 @@ def key_of(misfit: Misfit, keys: Sequence[str]) -> str:
 
 
 def _storable(record: bytes) -> str:
-    """A record as jsonb takes it."""
+    """A record as jsonb takes it, with the digits of its numbers."""
+    text = record.decode(errors="replace")
     try:
-        value = json.loads(record.decode(errors="replace"), parse_constant=str)
+        value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=str)
+        return encode(_scrubbed(value)).decode()
     except (ValueError, RecursionError):
-        value = record.decode(errors="replace")
-    return json.dumps(_scrubbed(value), ensure_ascii=False)
+        return encode(_scrubbed(text)).decode()
 
 
-def _scrubbed(value: Any) -> Any:
+def _number(digits: str) -> Raw | str:
+    """A number as it was written; a text where it is more than jsonb's numbers can be."""
+    if len(digits) > _PLAIN_DIGITS or "e" in digits.lower():
+        number = Decimal(digits)
+        exponent = number.as_tuple().exponent
+        if number.adjusted() >= MOST_DIGITS or -int(exponent) > _MOST_PLACES:
+            return digits
+    return Raw(digits.encode())
+
+
+def _scrubbed(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise RecursionError
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_scrubbed(inner) for inner in value]
+        return [_scrubbed(inner, depth + 1) for inner in value]
     if isinstance(value, dict):
-        return {_scrubbed(name): _scrubbed(inner) for name, inner in value.items()}
+        return {_scrubbed(name): _scrubbed(inner, depth + 1) for name, inner in value.items()}
     return value
