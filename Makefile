@@ -175,6 +175,10 @@ new-source: $(SETUP) ## A new tap with a vendor to test it by, wired everywhere:
 new-source-proof: $(SETUP) ## A new source in a clone: all its commands, its lint, and the tests that know every tap
 	@$(RUN)pytest -n 0 tests/proofs/test_new_source_whole.py
 
+.PHONY: migration-proof
+migration-proof: $(SETUP) ## The guide from dlt, word by word, on tables made by dlt 1.4 and 1.31, which come from PyPI
+	@$(RUN)pytest -n 0 tests/proofs/test_migration_whole.py $(ARGS)
+
 .PHONY: release
 release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
 	@$(RUN)python scripts/release.py "$(PACKAGE)" "$(VERSION)"

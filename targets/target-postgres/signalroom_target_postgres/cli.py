@@ -10,6 +10,7 @@ import click
 
 from signalroom_target_postgres import query as database
 from signalroom_target_postgres.connection_errors import shown
+from signalroom_target_postgres.dltview import describe_view, make_view
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import EmbeddedPostgresError
 from signalroom_target_postgres.outcome import describe
@@ -126,10 +127,13 @@ def sql(*, query: str | None, csv: bool) -> None:
 @main.command("take-over")
 @click.argument("table", metavar="SCHEMA.TABLE")
 @click.option("--key", required=True, multiple=True, help="A key column of the stream; repeat it.")
-@click.option("--client-id", help="Whose the rows are: what the tap's setting client_id is.")
+@click.option("--client-id", help="The client of the rows: the tap's setting client_id.")
+@click.option(
+    "--no-client-id", is_flag=True, help="New rows have no client, although rows in there have one."
+)
 @click.option("--dry-run", is_flag=True, help="Try it, say what it does, and undo it.")
 def take_over_command(
-    *, table: str, key: tuple[str, ...], client_id: str | None, dry_run: bool
+    *, table: str, key: tuple[str, ...], client_id: str | None, no_client_id: bool, dry_run: bool
 ) -> None:
     """Make a table that dlt made ready for target-postgres.
 
@@ -137,10 +141,47 @@ def take_over_command(
     of several rows with one key the newest stays, and the others are moved to TABLE__duplicates.
     It is where target-postgres loads to (see `sql`). A table that is ready stays as it is.
     """
+    schema, name = _parts(table)
+    if client_id is not None and no_client_id:
+        msg = "--client-id and --no-client-id exclude each other: give one of them."
+        raise click.UsageError(msg)
+    with database.database() as parameters, database.connect(parameters) as connection:
+        result = take_over(
+            connection,
+            schema,
+            name,
+            key,
+            client_id=client_id,
+            without_client=no_client_id,
+            dry_run=dry_run,
+        )
+    click.echo(describe(result, dry_run=dry_run))
+
+
+@main.command("dlt-view")
+@click.argument("table", metavar="SCHEMA.TABLE")
+@click.option("--dry-run", is_flag=True, help="Print the statement, and change nothing.")
+def dlt_view_command(*, table: str, dry_run: bool) -> None:
+    """Make a view of a table with the columns that dlt made of nested data.
+
+    The new pipeline has such data as JSON, or under another name: TABLE_dlt has it in the columns
+    that queries for dlt's table use. Run this after the first load of a table that was taken over,
+    and again when columns or keys were added.
+    """
+    schema, name = _parts(table)
+    with database.database() as parameters, database.connect(parameters) as connection:
+        result = make_view(connection, schema, name, dry_run=dry_run)
+    click.echo(result.statement + ";" if dry_run else describe_view(result))
+
+
+def _parts(table: str) -> tuple[str, str]:
+    """Split a table's name.
+
+    Raises:
+        click.BadParameter: If it has no schema.
+    """
     schema, _, name = table.partition(".")
     if not schema or not name:
         msg = f"{table!r} has no schema: give both, as in everflow.daily_stats."
         raise click.BadParameter(msg, param_hint="SCHEMA.TABLE")
-    with database.database() as parameters, database.connect(parameters) as connection:
-        result = take_over(connection, schema, name, key, client_id=client_id, dry_run=dry_run)
-    click.echo(describe(result, dry_run=dry_run))
+    return schema, name

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class TakeOver:
         nullable: The columns that had to have a value, and need none any more.
         client_column_added: Whether ``_client_id`` is new.
         client_rows: How many rows had no client and have one now.
+        clients: How many rows each client has; None stands for rows without one.
+        nested: Columns of nested data: the stream has it elsewhere.
+        optional: Columns that the stream fills only with a setting of its tap, and the setting.
+        empty: Columns that are NULL in all rows that came since dlt's last load.
+        children: Child tables, into which nothing is loaded any more.
         uniques: Other unique indexes than dlt's own, which stay, and may be in the way.
     """
 
@@ -33,6 +42,11 @@ class TakeOver:
     nullable: tuple[str, ...] = ()
     client_column_added: bool = False
     client_rows: int = 0
+    clients: dict[str | None, int] = field(default_factory=dict)
+    nested: tuple[str, ...] = ()
+    optional: dict[str, str] = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
     uniques: tuple[str, ...] = ()
 
     @property
@@ -56,29 +70,60 @@ def describe(result: TakeOver, *, dry_run: bool = False) -> str:
         done = f"{result.table} was taken over before: nothing to change."
     elif dry_run:
         done = f"{result.table} can be taken over. This is what would be done:"
-    lines = [done, _line("rows", f"{result.rows:,}")]
-    added = " (new primary key)" if result.key_added else " (primary key)"
-    lines.append(_line("key", ", ".join(result.key) + added))
-    if result.example:
-        pairs = zip(result.key, result.example, strict=True)
-        shown = ", ".join(f"{column} = {value}" for column, value in pairs)
-        lines.append(_line("for example", f"{shown}; the stream's must look the same"))
-    if result.client_rows or result.client_column_added:
-        lines.append(_line("client", f"{counted(result.client_rows)} had none and got it"))
-    if result.key_added:
-        moved = "none"
-        if result.duplicates:
-            moved = f"{counted(result.duplicates)} older than another of the same key, moved to "
-            moved += result.duplicates_table
-        lines.append(_line("duplicates", moved))
-    if result.nullable:
-        lines.append(_line("may be NULL", ", ".join(result.nullable)))
+    lines = [done, *_changes(result), *_not_filled(result)]
     if result.uniques:
         stay = ", ".join(result.uniques)
         lines.append(_line("look at", f"unique, and still so: {stay}; drop what new rows repeat"))
     if dry_run:
         lines.append("This was a dry run: nothing was changed.")
     return "\n".join(lines)
+
+
+def _changes(result: TakeOver) -> Iterator[str]:
+    yield _line("rows", f"{result.rows:,}")
+    added = " (new primary key)" if result.key_added else " (primary key)"
+    yield _line("key", ", ".join(result.key) + added)
+    if result.example:
+        pairs = zip(result.key, result.example, strict=True)
+        shown = ", ".join(f"{column} = {value}" for column, value in pairs)
+        yield _line("for example", f"{shown}; the stream's must look the same")
+    if result.client_rows or result.client_column_added:
+        yield _line("client", f"{counted(result.client_rows)} had none and got it")
+    if result.clients:
+        rows = ", ".join(
+            f"{'none' if client is None else client} ({counted(count)})"
+            for client, count in result.clients.items()
+        )
+        keyed = "_client_id" in result.key
+        rule = "the tap's `client_id` must be the same" if keyed else "new rows have none"
+        yield _line("clients", f"{rows}; {rule}")
+    if result.key_added:
+        moved = "none"
+        if result.duplicates:
+            moved = f"{counted(result.duplicates)} older than another of the same key, moved to "
+            moved += result.duplicates_table
+        yield _line("duplicates", moved)
+    if result.nullable:
+        yield _line("may be NULL", ", ".join(result.nullable))
+
+
+def _not_filled(result: TakeOver) -> Iterator[str]:
+    if result.nested:
+        text = f"{', '.join(result.nested)}: new rows have NULL there. After the first load, "
+        text += f"`signalroom-postgres dlt-view {result.table}` makes a view with their values"
+        yield _line("not filled", text)
+    for column, setting in result.optional.items():
+        text = f"{column}: set the tap's `{setting}` to true before the first load, or the values "
+        text += "there become NULL"
+        yield _line("not filled", text)
+    named = {*result.nested, *result.optional}
+    if empty := [column for column in result.empty if column not in named]:
+        text = f"{', '.join(empty)}: NULL in all rows that came since dlt's last load"
+        yield _line("not filled", text)
+    if result.children:
+        text = f"{', '.join(result.children)}: child tables, which stay as they are; new rows "
+        text += f"have their lists in columns of {result.table}"
+        yield _line("not filled", text)
 
 
 def counted(rows: int) -> str:

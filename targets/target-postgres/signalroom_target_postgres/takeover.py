@@ -15,10 +15,14 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
+from signalroom_target_postgres.clients import CLIENT_ID, check_clients, find_clients
 from signalroom_target_postgres.destination import names as _names
 from signalroom_target_postgres.duplicates import Archive
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.outcome import TakeOver, counted
+from signalroom_target_postgres.flattened import child_tables, nested_columns, optional_columns
+from signalroom_target_postgres.newrows import without_new_values
+from signalroom_target_postgres.outcome import TakeOver
+from signalroom_target_postgres.primarykey import check_nulls, find_uniques, has_key
 from signalroom_target_postgres.statements import Statements, listed
 
 if TYPE_CHECKING:
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
     from psycopg.sql import Composable
 
-CLIENT_ID = "_client_id"
 _DLT_ID = "_dlt_id"
 # Whoever waits for the table keeps everybody who comes later waiting too, readers included.
 _LOCK_TIMEOUT = "30s"
@@ -43,17 +46,6 @@ SELECT attname, format_type(atttypid, atttypmod),
        attnotnull AND attidentity = '' AND attgenerated = ''
 FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
-# Those on expressions have a column 0, which has no name.
-_UNIQUE = """
-SELECT i.indexrelid::regclass::text, c.conname, i.indisprimary,
-       array_agg(a.attname::text ORDER BY k.place)
-FROM pg_index i
-CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
-LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
-WHERE i.indrelid = %s AND i.indisunique AND k.place <= i.indnkeyatts
-GROUP BY i.indexrelid, c.conname, i.indisprimary ORDER BY 1
-"""
 
 
 def take_over(
@@ -63,6 +55,7 @@ def take_over(
     key: Sequence[str],
     *,
     client_id: str | None = None,
+    without_client: bool = False,
     dry_run: bool = False,
 ) -> TakeOver:
     """Make a table that dlt made ready for this target, in one transaction.
@@ -78,6 +71,7 @@ def take_over(
         key: The stream's key columns, without ``_client_id`` if `client_id` is given.
         client_id: Whose the rows are that have no ``_client_id``; it becomes the first column of
             the key, as the tap's setting `client_id` makes it.
+        without_client: Whether new rows are to have no client although old ones have one.
         dry_run: Whether to undo everything at the end.
 
     Returns:
@@ -101,7 +95,8 @@ def take_over(
             connection.transaction(force_rollback=dry_run),
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            return _Work(cursor, schema, table, wanted, client_id).do()
+            work = _Work(cursor, schema, table, wanted, client_id)
+            return work.do(without_client=without_client, dry_run=dry_run)
     except psycopg.errors.LockNotAvailable:
         msg = (
             f"{name} is in use for more than {_LOCK_TIMEOUT}: let the pipelines and queries on it "
@@ -148,8 +143,12 @@ class _Work:
         )
         self._archive = Archive(self._sql, schema, table)
 
-    def do(self) -> TakeOver:
+    def do(self, *, without_client: bool, dry_run: bool) -> TakeOver:
         """Take the table over.
+
+        Args:
+            without_client: Whether new rows are to have no client although old ones have one.
+            dry_run: Whether all is undone at the end.
 
         Returns:
             What was done.
@@ -158,8 +157,13 @@ class _Work:
         columns = self._sql.rows(_COLUMNS, oid)
         names = [name for name, _, _ in columns]
         self._check_columns(names)
-        uniques = self._sql.rows(_UNIQUE, oid)
-        key_added = not self._has_key(uniques)
+        clients = find_clients(self._sql) if CLIENT_ID in names else {}
+        if not without_client:
+            check_clients(
+                self._sql, self._name, self._key, clients, self._client_id, dry_run=dry_run
+            )
+        uniques = find_uniques(self._sql, oid)
+        key_added = not has_key(self._sql, self._name, self._key, uniques)
         client_column_added = self._client_id is not None and CLIENT_ID not in names
         if client_column_added:
             # Writes no row: PostgreSQL remembers what those that are there have.
@@ -174,7 +178,7 @@ class _Work:
             )
         duplicates = filled = 0
         if key_added:
-            self._check_nulls()
+            check_nulls(self._sql, self._name, self._own_key)
             duplicates = self._archive.take(
                 self._partition(), {name: type_ for name, type_, _ in columns}
             )
@@ -196,6 +200,11 @@ class _Work:
             nullable=tuple(nullable),
             client_column_added=client_column_added,
             client_rows=rows if client_column_added else filled,
+            clients=find_clients(self._sql) if clients or client_column_added else {},
+            nested=tuple(nested_columns(self._schema, self._table, names)),
+            optional=optional_columns(self._schema, self._table, names),
+            empty=without_new_values(self._sql, names),
+            children=tuple(child_tables(self._sql, self._schema, self._table)),
             uniques=tuple(
                 index
                 for index, _, primary, parts in uniques
@@ -240,40 +249,6 @@ class _Work:
             msg = (
                 f"{self._name} has no column {', '.join(missing)}: give the key columns as they "
                 f"are named there. It has: {', '.join(names)}."
-            )
-            raise TargetPostgresError(msg)
-
-    def _has_key(self, uniques: Sequence[tuple[Any, ...]]) -> bool:
-        for _, constraint, primary, parts in uniques:
-            if not primary:
-                continue
-            if set(parts) == set(self._key):
-                return True
-            drop = self._sql.shown(
-                "ALTER TABLE {table} DROP CONSTRAINT {name}", name=sql.Identifier(constraint)
-            )
-            msg = (
-                f"{self._name} has another primary key, ({', '.join(parts)}), than "
-                f"({', '.join(self._key)}): give that one if it is the stream's, or else remove "
-                f"it first: {drop}"
-            )
-            raise TargetPostgresError(msg)
-        return False
-
-    def _check_nulls(self) -> None:
-        if not (key := self._own_key):
-            return
-        counts = listed("count(*) FILTER (WHERE {} IS NULL)", key)
-        (found,) = self._sql.do("SELECT {counts} FROM {table}", counts=counts)
-        empty = {column: count for column, count in zip(key, found, strict=True) if count}
-        if empty:
-            where = listed("{} IS NULL", list(empty), " OR ")
-            shown = self._sql.shown("SELECT * FROM {table} WHERE {where}", where=where)
-            nulls = ", ".join(f"{column} in {counted(count)}" for column, count in empty.items())
-            msg = (
-                f"{self._name} has NULL in its key ({nulls}), so that nothing tells these rows "
-                f"from new ones: give them a value or delete them, and run this again; {shown} "
-                "shows them. Nothing was changed."
             )
             raise TargetPostgresError(msg)
 

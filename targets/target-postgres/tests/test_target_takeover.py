@@ -126,6 +126,7 @@ def test_queries_answer_as_before(connection, schema):
         key_added=True,
         example=("2024-05-01", "1"),
         nullable=("affiliate_label", "_dlt_load_id", "_dlt_id"),
+        children=("daily_stats__tags",),
     )
     assert rows(connection, "SELECT to_regclass('daily_stats__duplicates')") == [(None,)]
 
@@ -404,11 +405,16 @@ def test_the_command_says_what_it_did(command, connection, schema, appended):
             "must look the same"
         ),
         "client        3 rows had none and got it",
+        "clients       acme (3 rows); the tap's `client_id` must be the same",
         (
             "duplicates    4 rows older than another of the same key, moved to "
             "legacy.daily_stats__duplicates"
         ),
         "may be NULL   affiliate_label, _dlt_load_id, _dlt_id",
+        (
+            "not filled    daily_stats__tags: child tables, which stay as they are; new rows have "
+            "their lists in columns of legacy.daily_stats"
+        ),
         "This was a dry run: nothing was changed.",
     ]
     done = command(table, *OPTIONS, "--client-id", "acme")

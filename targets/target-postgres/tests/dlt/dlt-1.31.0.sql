@@ -1,0 +1,321 @@
+CREATE SCHEMA everflow;
+CREATE SCHEMA mautic;
+CREATE SCHEMA posthog;
+CREATE SCHEMA redtrack;
+CREATE SCHEMA s3_exports;
+CREATE TABLE everflow._dlt_loads (
+    load_id character varying(64) NOT NULL,
+    schema_name character varying,
+    status bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_version_hash character varying
+);
+CREATE TABLE everflow._dlt_version (
+    version bigint NOT NULL,
+    engine_version bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_name character varying NOT NULL,
+    version_hash character varying NOT NULL,
+    schema character varying NOT NULL
+);
+CREATE TABLE everflow.daily_stats (
+    date character varying NOT NULL,
+    affiliate_id bigint NOT NULL,
+    advertiser_id bigint NOT NULL,
+    affiliate_label character varying,
+    advertiser_label character varying,
+    clicks bigint,
+    conversions bigint,
+    revenue double precision,
+    payout double precision,
+    profit double precision,
+    _client_id character varying,
+    _loaded_at timestamp with time zone,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE mautic._dlt_loads (
+    load_id character varying(64) NOT NULL,
+    schema_name character varying,
+    status bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_version_hash character varying
+);
+CREATE TABLE mautic._dlt_version (
+    version bigint NOT NULL,
+    engine_version bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_name character varying NOT NULL,
+    version_hash character varying NOT NULL,
+    schema character varying NOT NULL
+);
+CREATE TABLE mautic.campaigns (
+    id bigint NOT NULL,
+    name character varying,
+    events___100__id bigint,
+    events___100__properties__email bigint,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE mautic.contacts (
+    id bigint NOT NULL,
+    is_published boolean,
+    date_added timestamp with time zone,
+    points bigint,
+    ip_addresses___192_0_2_7__ip_address character varying,
+    ip_addresses___192_0_2_7__id bigint,
+    owner__id bigint,
+    owner__first_name character varying,
+    fields__all__id bigint,
+    fields__all__email character varying,
+    fields__all__city character varying,
+    fields__all__lifetime_value double precision,
+    fields__core__lifetime_value__id character varying,
+    fields__core__lifetime_value__label character varying,
+    fields__core__lifetime_value__alias character varying,
+    fields__core__lifetime_value__type character varying,
+    fields__core__lifetime_value__value character varying,
+    fields__core__lifetime_value__normalized_value character varying,
+    fields__core__city__id character varying,
+    fields__core__city__label character varying,
+    fields__core__city__alias character varying,
+    fields__core__city__type character varying,
+    fields__core__city__value character varying,
+    fields__core__city__normalized_value character varying,
+    fields__core__email__id character varying,
+    fields__core__email__label character varying,
+    fields__core__email__alias character varying,
+    fields__core__email__type character varying,
+    fields__core__email__value character varying,
+    fields__core__email__normalized_value character varying,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL,
+    fields__all__is_member character varying,
+    fields__all__last_order timestamp with time zone,
+    fields__core__last_order__id character varying,
+    fields__core__last_order__label character varying,
+    fields__core__last_order__alias character varying,
+    fields__core__last_order__type character varying,
+    fields__core__last_order__value timestamp with time zone,
+    fields__core__last_order__normalized_value timestamp with time zone,
+    fields__core__is_member__id character varying,
+    fields__core__is_member__label character varying,
+    fields__core__is_member__alias character varying,
+    fields__core__is_member__type character varying,
+    fields__core__is_member__value character varying,
+    fields__core__is_member__normalized_value character varying
+);
+CREATE TABLE mautic.contacts__tags (
+    id bigint,
+    tag character varying,
+    _dlt_root_id character varying NOT NULL,
+    _dlt_parent_id character varying NOT NULL,
+    _dlt_list_idx bigint NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE mautic.contacts__utmtags (
+    id bigint,
+    utm_campaign character varying,
+    _dlt_root_id character varying NOT NULL,
+    _dlt_parent_id character varying NOT NULL,
+    _dlt_list_idx bigint NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE mautic.emails (
+    id bigint NOT NULL,
+    name character varying,
+    custom_html character varying,
+    lists___1__id bigint,
+    lists___1__name character varying,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE posthog._dlt_loads (
+    load_id character varying(64) NOT NULL,
+    schema_name character varying,
+    status bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_version_hash character varying
+);
+CREATE TABLE posthog._dlt_version (
+    version bigint NOT NULL,
+    engine_version bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_name character varying NOT NULL,
+    version_hash character varying NOT NULL,
+    schema character varying NOT NULL
+);
+CREATE TABLE posthog.events (
+    uuid character varying NOT NULL,
+    id character varying,
+    distinct_id character varying,
+    event character varying,
+    "timestamp" timestamp with time zone,
+    elements_chain character varying,
+    properties___browser character varying,
+    properties___ip character varying,
+    properties__plan_name character varying,
+    properties__order_id bigint,
+    properties__paid boolean,
+    properties__price double precision,
+    properties__ordered_at timestamp with time zone,
+    properties___set__email character varying,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL,
+    properties__order_id__v_text character varying,
+    properties__price__v_text character varying
+);
+CREATE TABLE posthog.events__properties__items (
+    value character varying,
+    _dlt_parent_id character varying NOT NULL,
+    _dlt_list_idx bigint NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE posthog.experiments (
+    id bigint NOT NULL,
+    name character varying,
+    feature_flag__id bigint,
+    feature_flag__key character varying,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE posthog.feature_flags (
+    id bigint,
+    key character varying,
+    name character varying,
+    active boolean,
+    created_at timestamp with time zone,
+    created_by__id bigint,
+    created_by__email character varying,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE posthog.feature_flags__filters__groups (
+    rollout_percentage bigint,
+    _dlt_parent_id character varying NOT NULL,
+    _dlt_list_idx bigint NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE posthog.feature_flags__tags (
+    value character varying,
+    _dlt_parent_id character varying NOT NULL,
+    _dlt_list_idx bigint NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE redtrack._dlt_loads (
+    load_id character varying(64) NOT NULL,
+    schema_name character varying,
+    status bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_version_hash character varying
+);
+CREATE TABLE redtrack._dlt_version (
+    version bigint NOT NULL,
+    engine_version bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_name character varying NOT NULL,
+    version_hash character varying NOT NULL,
+    schema character varying NOT NULL
+);
+CREATE TABLE redtrack.daily_spend (
+    date character varying NOT NULL,
+    source_id character varying NOT NULL,
+    source_name character varying,
+    source_alias character varying,
+    clicks bigint,
+    conversions bigint,
+    cost double precision,
+    _client_id character varying,
+    _loaded_at timestamp with time zone,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+CREATE TABLE s3_exports._dlt_loads (
+    load_id character varying(64) NOT NULL,
+    schema_name character varying,
+    status bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_version_hash character varying
+);
+CREATE TABLE s3_exports._dlt_version (
+    version bigint NOT NULL,
+    engine_version bigint NOT NULL,
+    inserted_at timestamp with time zone NOT NULL,
+    schema_name character varying NOT NULL,
+    version_hash character varying NOT NULL,
+    schema character varying NOT NULL
+);
+CREATE TABLE s3_exports.orders_create (
+    orders_id character varying,
+    click_id character varying,
+    order_total character varying,
+    _file_name character varying NOT NULL,
+    _row_id bigint NOT NULL,
+    _file_date character varying,
+    _client_id character varying,
+    _loaded_at timestamp with time zone,
+    _dlt_load_id character varying NOT NULL,
+    _dlt_id character varying NOT NULL
+);
+INSERT INTO everflow._dlt_loads VALUES ('1795952563.0744276', 'everflow', 0, '2026-11-29 11:42:43.80163+00', '7rWJpBK6wHf3n89PKjxZmv+gvhenNuMzhjFtKfMQtsY=');
+INSERT INTO everflow._dlt_version VALUES (2, 11, '2026-11-29 11:42:43.588922+00', 'everflow', '7rWJpBK6wHf3n89PKjxZmv+gvhenNuMzhjFtKfMQtsY=', '{"version":2,"version_hash":"7rWJpBK6wHf3n89PKjxZmv+gvhenNuMzhjFtKfMQtsY=","engine_version":11,"name":"everflow","tables":{"_dlt_version":{"name":"_dlt_version","columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the schema, incremented on each schema change"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt schema engine that created this schema"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this schema version was stored"},"schema_name":{"name":"schema_name","data_type":"text","nullable":false,"description":"Name of the schema"},"version_hash":{"name":"version_hash","data_type":"text","nullable":false,"description":"Unique hash of the schema content, used to detect changes"},"schema":{"name":"schema","data_type":"text","nullable":false,"description":"JSON representation of the complete schema definition"}},"write_disposition":"skip","resource":"_dlt_version","description":"Created by DLT. Tracks schema updates"},"_dlt_loads":{"name":"_dlt_loads","columns":{"load_id":{"name":"load_id","data_type":"text","nullable":false,"precision":64,"description":"Unique identifier of the load operation"},"schema_name":{"name":"schema_name","data_type":"text","nullable":true,"description":"Name of the schema associated with this load"},"status":{"name":"status","data_type":"bigint","nullable":false,"description":"Status of the load operation (0 = success)"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when the load was completed"},"schema_version_hash":{"name":"schema_version_hash","data_type":"text","nullable":true,"description":"Hash of the schema version used during this load"}},"write_disposition":"skip","resource":"_dlt_loads","description":"Created by DLT. Tracks completed loads"},"daily_stats":{"columns":{"date":{"name":"date","nullable":false,"primary_key":true,"data_type":"text"},"affiliate_id":{"name":"affiliate_id","nullable":false,"primary_key":true,"data_type":"bigint"},"advertiser_id":{"name":"advertiser_id","nullable":false,"primary_key":true,"data_type":"bigint"},"affiliate_label":{"name":"affiliate_label","data_type":"text","nullable":true},"advertiser_label":{"name":"advertiser_label","data_type":"text","nullable":true},"clicks":{"name":"clicks","data_type":"bigint","nullable":true},"conversions":{"name":"conversions","data_type":"bigint","nullable":true},"revenue":{"name":"revenue","data_type":"double","nullable":true},"payout":{"name":"payout","data_type":"double","nullable":true},"profit":{"name":"profit","data_type":"double","nullable":true},"_client_id":{"name":"_client_id","data_type":"text","nullable":true},"_loaded_at":{"name":"_loaded_at","data_type":"timestamp","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"merge","name":"daily_stats","resource":"daily_stats","x-normalizer":{"seen-data":true}},"_dlt_pipeline_state":{"columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the pipeline state"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt state engine"},"pipeline_name":{"name":"pipeline_name","data_type":"text","nullable":false,"description":"Name of the pipeline this state belongs to"},"state":{"name":"state","data_type":"text","nullable":false,"description":"Compressed JSON representation of the pipeline state"},"created_at":{"name":"created_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this state was created"},"version_hash":{"name":"version_hash","data_type":"text","nullable":true,"description":"Hash of the state content, used to detect changes"},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false,"precision":64,"description":"Load identifier linking this row to its load operation"},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"append","file_format":"preferred","name":"_dlt_pipeline_state","resource":"_dlt_pipeline_state","x-normalizer":{"seen-data":true}}},"settings":{"detections":["iso_timestamp"],"default_hints":{"not_null":["_dlt_id","_dlt_root_id","_dlt_parent_id","_dlt_list_idx","_dlt_load_id"],"parent_key":["_dlt_parent_id"],"root_key":["_dlt_root_id"],"unique":["_dlt_id"],"row_key":["_dlt_id"]}},"normalizers":{"names":"snake_case","json":{"module":"dlt.common.normalizers.json.relational","config":{"propagation":{"tables":{"daily_stats":{"_dlt_id":"_dlt_root_id"}}}}}},"previous_hashes":["nrl6A8uj+yAytvu3e4ovUiGKKppEuxUPqdDJBMoPBPY=","T/QV/VM6z9xlIpRh1+GzASpsFoSZZMg4KJftG8JXMf4="]}');
+INSERT INTO everflow.daily_stats VALUES ('2025-12-01', 7, 1, 'Partner', 'CCW', 90, 7, 100.5, 40.25, 60.25, '713', '2025-12-21 06:00:00+00', '1795952563.0744276', 'WoJrXe2eDECpZQ');
+INSERT INTO everflow.daily_stats VALUES ('2025-12-02', 7, 1, 'Partner', 'CCW', 90, 7, 100.5, 40.25, 60.25, '713', '2025-12-21 06:00:00+00', '1795952563.0744276', 'jaLh4SsaSF5Dlw');
+INSERT INTO everflow.daily_stats VALUES ('2025-12-03', 7, 1, 'Partner', 'CCW', 90, 7, 100.5, 40.25, 60.25, '713', '2025-12-21 06:00:00+00', '1795952563.0744276', 'WLYhaG6AJBJT/g');
+INSERT INTO mautic._dlt_loads VALUES ('1795952566.9546723', 'mautic', 0, '2026-11-29 11:42:47.909679+00', 'pBwtticowbztiFWyUb3sEQiA/JPd4944N8IAdQfE0SE=');
+INSERT INTO mautic._dlt_version VALUES (2, 11, '2026-11-29 11:42:47.535716+00', 'mautic', 'pBwtticowbztiFWyUb3sEQiA/JPd4944N8IAdQfE0SE=', '{"version":2,"version_hash":"pBwtticowbztiFWyUb3sEQiA/JPd4944N8IAdQfE0SE=","engine_version":11,"name":"mautic","tables":{"_dlt_version":{"name":"_dlt_version","columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the schema, incremented on each schema change"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt schema engine that created this schema"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this schema version was stored"},"schema_name":{"name":"schema_name","data_type":"text","nullable":false,"description":"Name of the schema"},"version_hash":{"name":"version_hash","data_type":"text","nullable":false,"description":"Unique hash of the schema content, used to detect changes"},"schema":{"name":"schema","data_type":"text","nullable":false,"description":"JSON representation of the complete schema definition"}},"write_disposition":"skip","resource":"_dlt_version","description":"Created by DLT. Tracks schema updates"},"_dlt_loads":{"name":"_dlt_loads","columns":{"load_id":{"name":"load_id","data_type":"text","nullable":false,"precision":64,"description":"Unique identifier of the load operation"},"schema_name":{"name":"schema_name","data_type":"text","nullable":true,"description":"Name of the schema associated with this load"},"status":{"name":"status","data_type":"bigint","nullable":false,"description":"Status of the load operation (0 = success)"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when the load was completed"},"schema_version_hash":{"name":"schema_version_hash","data_type":"text","nullable":true,"description":"Hash of the schema version used during this load"}},"write_disposition":"skip","resource":"_dlt_loads","description":"Created by DLT. Tracks completed loads"},"contacts":{"columns":{"id":{"name":"id","nullable":false,"primary_key":true,"data_type":"bigint"},"is_published":{"name":"is_published","data_type":"bool","nullable":true},"date_added":{"name":"date_added","data_type":"timestamp","nullable":true},"points":{"name":"points","data_type":"bigint","nullable":true},"ip_addresses___192_0_2_7__ip_address":{"name":"ip_addresses___192_0_2_7__ip_address","data_type":"text","nullable":true},"ip_addresses___192_0_2_7__id":{"name":"ip_addresses___192_0_2_7__id","data_type":"bigint","nullable":true},"owner__id":{"name":"owner__id","data_type":"bigint","nullable":true},"owner__first_name":{"name":"owner__first_name","data_type":"text","nullable":true},"fields__all__id":{"name":"fields__all__id","data_type":"bigint","nullable":true},"fields__all__email":{"name":"fields__all__email","data_type":"text","nullable":true},"fields__all__city":{"name":"fields__all__city","data_type":"text","nullable":true},"fields__all__lifetime_value":{"name":"fields__all__lifetime_value","data_type":"double","nullable":true},"fields__core__lifetime_value__id":{"name":"fields__core__lifetime_value__id","data_type":"text","nullable":true},"fields__core__lifetime_value__label":{"name":"fields__core__lifetime_value__label","data_type":"text","nullable":true},"fields__core__lifetime_value__alias":{"name":"fields__core__lifetime_value__alias","data_type":"text","nullable":true},"fields__core__lifetime_value__type":{"name":"fields__core__lifetime_value__type","data_type":"text","nullable":true},"fields__core__lifetime_value__value":{"name":"fields__core__lifetime_value__value","data_type":"text","nullable":true},"fields__core__lifetime_value__normalized_value":{"name":"fields__core__lifetime_value__normalized_value","data_type":"text","nullable":true},"fields__core__city__id":{"name":"fields__core__city__id","data_type":"text","nullable":true},"fields__core__city__label":{"name":"fields__core__city__label","data_type":"text","nullable":true},"fields__core__city__alias":{"name":"fields__core__city__alias","data_type":"text","nullable":true},"fields__core__city__type":{"name":"fields__core__city__type","data_type":"text","nullable":true},"fields__core__city__value":{"name":"fields__core__city__value","data_type":"text","nullable":true},"fields__core__city__normalized_value":{"name":"fields__core__city__normalized_value","data_type":"text","nullable":true},"fields__core__email__id":{"name":"fields__core__email__id","data_type":"text","nullable":true},"fields__core__email__label":{"name":"fields__core__email__label","data_type":"text","nullable":true},"fields__core__email__alias":{"name":"fields__core__email__alias","data_type":"text","nullable":true},"fields__core__email__type":{"name":"fields__core__email__type","data_type":"text","nullable":true},"fields__core__email__value":{"name":"fields__core__email__value","data_type":"text","nullable":true},"fields__core__email__normalized_value":{"name":"fields__core__email__normalized_value","data_type":"text","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true},"fields__all__is_member":{"name":"fields__all__is_member","data_type":"text","nullable":true},"fields__all__last_order":{"name":"fields__all__last_order","data_type":"timestamp","nullable":true},"fields__core__last_order__id":{"name":"fields__core__last_order__id","data_type":"text","nullable":true},"fields__core__last_order__label":{"name":"fields__core__last_order__label","data_type":"text","nullable":true},"fields__core__last_order__alias":{"name":"fields__core__last_order__alias","data_type":"text","nullable":true},"fields__core__last_order__type":{"name":"fields__core__last_order__type","data_type":"text","nullable":true},"fields__core__last_order__value":{"name":"fields__core__last_order__value","data_type":"timestamp","nullable":true},"fields__core__last_order__normalized_value":{"name":"fields__core__last_order__normalized_value","data_type":"timestamp","nullable":true},"fields__core__is_member__id":{"name":"fields__core__is_member__id","data_type":"text","nullable":true},"fields__core__is_member__label":{"name":"fields__core__is_member__label","data_type":"text","nullable":true},"fields__core__is_member__alias":{"name":"fields__core__is_member__alias","data_type":"text","nullable":true},"fields__core__is_member__type":{"name":"fields__core__is_member__type","data_type":"text","nullable":true},"fields__core__is_member__value":{"name":"fields__core__is_member__value","data_type":"text","nullable":true},"fields__core__is_member__normalized_value":{"name":"fields__core__is_member__normalized_value","data_type":"text","nullable":true}},"write_disposition":"merge","name":"contacts","resource":"contacts","x-normalizer":{"seen-data":true}},"emails":{"columns":{"id":{"name":"id","nullable":false,"primary_key":true,"data_type":"bigint"},"name":{"name":"name","data_type":"text","nullable":true},"custom_html":{"name":"custom_html","data_type":"text","nullable":true},"lists___1__id":{"name":"lists___1__id","data_type":"bigint","nullable":true},"lists___1__name":{"name":"lists___1__name","data_type":"text","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"merge","name":"emails","resource":"emails","x-normalizer":{"seen-data":true}},"campaigns":{"columns":{"id":{"name":"id","nullable":false,"primary_key":true,"data_type":"bigint"},"name":{"name":"name","data_type":"text","nullable":true},"events___100__id":{"name":"events___100__id","data_type":"bigint","nullable":true},"events___100__properties__email":{"name":"events___100__properties__email","data_type":"bigint","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"merge","name":"campaigns","resource":"campaigns","x-normalizer":{"seen-data":true}},"_dlt_pipeline_state":{"columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the pipeline state"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt state engine"},"pipeline_name":{"name":"pipeline_name","data_type":"text","nullable":false,"description":"Name of the pipeline this state belongs to"},"state":{"name":"state","data_type":"text","nullable":false,"description":"Compressed JSON representation of the pipeline state"},"created_at":{"name":"created_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this state was created"},"version_hash":{"name":"version_hash","data_type":"text","nullable":true,"description":"Hash of the state content, used to detect changes"},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false,"precision":64,"description":"Load identifier linking this row to its load operation"},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"append","file_format":"preferred","name":"_dlt_pipeline_state","resource":"_dlt_pipeline_state","x-normalizer":{"seen-data":true}},"contacts__tags":{"name":"contacts__tags","columns":{"id":{"name":"id","data_type":"bigint","nullable":true},"tag":{"name":"tag","data_type":"text","nullable":true},"_dlt_root_id":{"name":"_dlt_root_id","data_type":"text","nullable":false,"root_key":true},"_dlt_parent_id":{"name":"_dlt_parent_id","data_type":"text","nullable":false,"parent_key":true},"_dlt_list_idx":{"name":"_dlt_list_idx","data_type":"bigint","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"parent":"contacts","x-normalizer":{"seen-data":true}},"contacts__utmtags":{"name":"contacts__utmtags","columns":{"id":{"name":"id","data_type":"bigint","nullable":true},"utm_campaign":{"name":"utm_campaign","data_type":"text","nullable":true},"_dlt_root_id":{"name":"_dlt_root_id","data_type":"text","nullable":false,"root_key":true},"_dlt_parent_id":{"name":"_dlt_parent_id","data_type":"text","nullable":false,"parent_key":true},"_dlt_list_idx":{"name":"_dlt_list_idx","data_type":"bigint","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"parent":"contacts","x-normalizer":{"seen-data":true}}},"settings":{"detections":["iso_timestamp"],"default_hints":{"not_null":["_dlt_id","_dlt_root_id","_dlt_parent_id","_dlt_list_idx","_dlt_load_id"],"parent_key":["_dlt_parent_id"],"root_key":["_dlt_root_id"],"unique":["_dlt_id"],"row_key":["_dlt_id"]}},"normalizers":{"names":"snake_case","json":{"module":"dlt.common.normalizers.json.relational","config":{"propagation":{"tables":{"contacts":{"_dlt_id":"_dlt_root_id"},"emails":{"_dlt_id":"_dlt_root_id"},"campaigns":{"_dlt_id":"_dlt_root_id"}}}}}},"previous_hashes":["ZVaK73QIiYigiaEkkszmsD+1nDwx3wwQNrjXZa8a4+c=","haeJVEYvP+e8qwn4SRW+dLyzJya/n1ZNE3KRrmrVe3w="]}');
+INSERT INTO mautic.campaigns VALUES (1, 'Spring', 100, 1, '1795952566.9546723', 'CKDOBqA3rUx5ug');
+INSERT INTO mautic.contacts VALUES (2, true, '2025-11-01 10:00:00+00', 3, '192.0.2.7', 7, 1, 'Admin', 2, 'two@example.com', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '1', 'Email', 'email', 'text', 'two@example.com', 'two@example.com', '1795952566.9546723', 'DQ6A21ARdQZN6Q', '1', '2025-11-01 10:00:00+00', '1', 'Last_Order', 'last_order', 'text', '2025-11-01 10:00:00+00', '2025-11-01 10:00:00+00', '1', 'Is_Member', 'is_member', 'text', '1', '1');
+INSERT INTO mautic.contacts VALUES (1, true, '2025-11-01 10:00:00+00', 3, '192.0.2.7', 7, 1, 'Admin', 1, 'one@example.com', 'Sample City', 12.5, '1', 'Lifetime_Value', 'lifetime_value', 'text', '12.5', '12.5', '1', 'City', 'city', 'text', 'Sample City', 'Sample City', '1', 'Email', 'email', 'text', 'one@example.com', 'one@example.com', '1795952566.9546723', 'Ha9KirVXt0NMCg', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO mautic.contacts__tags VALUES (1, 'vip', 'Ha9KirVXt0NMCg', 'Ha9KirVXt0NMCg', 0, 'k75YbM+PhMW5Jw');
+INSERT INTO mautic.contacts__tags VALUES (1, 'vip', 'DQ6A21ARdQZN6Q', 'DQ6A21ARdQZN6Q', 0, 'UoCOHH3Ej1qxLw');
+INSERT INTO mautic.contacts__utmtags VALUES (4, 'spring', 'Ha9KirVXt0NMCg', 'Ha9KirVXt0NMCg', 0, 'RxoQ0RKtz/B2wg');
+INSERT INTO mautic.contacts__utmtags VALUES (4, 'spring', 'DQ6A21ARdQZN6Q', 'DQ6A21ARdQZN6Q', 0, 'rfEV/cO2Rwsf+Q');
+INSERT INTO mautic.emails VALUES (1, 'Welcome', '<p>', 1, 'All', '1795952566.9546723', 'ucet6ARXeOqBQw');
+INSERT INTO posthog._dlt_loads VALUES ('1795952565.69832', 'posthog', 0, '2026-11-29 11:42:46.689839+00', 'o1WpBnwMai0LZKbX+kG1jxaZCjrVXlhoEzDgkexVUQY=');
+INSERT INTO posthog._dlt_version VALUES (2, 11, '2026-11-29 11:42:46.362839+00', 'posthog', 'o1WpBnwMai0LZKbX+kG1jxaZCjrVXlhoEzDgkexVUQY=', '{"version":2,"version_hash":"o1WpBnwMai0LZKbX+kG1jxaZCjrVXlhoEzDgkexVUQY=","engine_version":11,"name":"posthog","tables":{"_dlt_version":{"name":"_dlt_version","columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the schema, incremented on each schema change"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt schema engine that created this schema"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this schema version was stored"},"schema_name":{"name":"schema_name","data_type":"text","nullable":false,"description":"Name of the schema"},"version_hash":{"name":"version_hash","data_type":"text","nullable":false,"description":"Unique hash of the schema content, used to detect changes"},"schema":{"name":"schema","data_type":"text","nullable":false,"description":"JSON representation of the complete schema definition"}},"write_disposition":"skip","resource":"_dlt_version","description":"Created by DLT. Tracks schema updates"},"_dlt_loads":{"name":"_dlt_loads","columns":{"load_id":{"name":"load_id","data_type":"text","nullable":false,"precision":64,"description":"Unique identifier of the load operation"},"schema_name":{"name":"schema_name","data_type":"text","nullable":true,"description":"Name of the schema associated with this load"},"status":{"name":"status","data_type":"bigint","nullable":false,"description":"Status of the load operation (0 = success)"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when the load was completed"},"schema_version_hash":{"name":"schema_version_hash","data_type":"text","nullable":true,"description":"Hash of the schema version used during this load"}},"write_disposition":"skip","resource":"_dlt_loads","description":"Created by DLT. Tracks completed loads"},"events":{"columns":{"uuid":{"name":"uuid","nullable":false,"primary_key":true,"data_type":"text"},"id":{"name":"id","data_type":"text","nullable":true},"distinct_id":{"name":"distinct_id","data_type":"text","nullable":true},"event":{"name":"event","data_type":"text","nullable":true},"timestamp":{"name":"timestamp","data_type":"timestamp","nullable":true},"elements_chain":{"name":"elements_chain","data_type":"text","nullable":true},"properties___browser":{"name":"properties___browser","data_type":"text","nullable":true},"properties___ip":{"name":"properties___ip","data_type":"text","nullable":true},"properties__plan_name":{"name":"properties__plan_name","data_type":"text","nullable":true},"properties__order_id":{"name":"properties__order_id","data_type":"bigint","nullable":true},"properties__paid":{"name":"properties__paid","data_type":"bool","nullable":true},"properties__price":{"name":"properties__price","data_type":"double","nullable":true},"properties__ordered_at":{"name":"properties__ordered_at","data_type":"timestamp","nullable":true},"properties___set__email":{"name":"properties___set__email","data_type":"text","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true},"properties__order_id__v_text":{"name":"properties__order_id__v_text","data_type":"text","nullable":true,"variant":true,"description":"Variant of column properties__order_id__v_text generated by dlt"},"properties__price__v_text":{"name":"properties__price__v_text","data_type":"text","nullable":true,"variant":true,"description":"Variant of column properties__price__v_text generated by dlt"}},"write_disposition":"append","name":"events","resource":"events","x-normalizer":{"seen-data":true}},"feature_flags":{"columns":{"id":{"name":"id","data_type":"bigint","nullable":true},"key":{"name":"key","data_type":"text","nullable":true},"name":{"name":"name","data_type":"text","nullable":true},"active":{"name":"active","data_type":"bool","nullable":true},"created_at":{"name":"created_at","data_type":"timestamp","nullable":true},"created_by__id":{"name":"created_by__id","data_type":"bigint","nullable":true},"created_by__email":{"name":"created_by__email","data_type":"text","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"replace","name":"feature_flags","resource":"feature_flags","x-normalizer":{"seen-data":true}},"experiments":{"columns":{"id":{"name":"id","nullable":false,"primary_key":true,"data_type":"bigint"},"name":{"name":"name","data_type":"text","nullable":true},"feature_flag__id":{"name":"feature_flag__id","data_type":"bigint","nullable":true},"feature_flag__key":{"name":"feature_flag__key","data_type":"text","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"merge","name":"experiments","resource":"experiments","x-normalizer":{"seen-data":true}},"_dlt_pipeline_state":{"columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the pipeline state"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt state engine"},"pipeline_name":{"name":"pipeline_name","data_type":"text","nullable":false,"description":"Name of the pipeline this state belongs to"},"state":{"name":"state","data_type":"text","nullable":false,"description":"Compressed JSON representation of the pipeline state"},"created_at":{"name":"created_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this state was created"},"version_hash":{"name":"version_hash","data_type":"text","nullable":true,"description":"Hash of the state content, used to detect changes"},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false,"precision":64,"description":"Load identifier linking this row to its load operation"},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"append","file_format":"preferred","name":"_dlt_pipeline_state","resource":"_dlt_pipeline_state","x-normalizer":{"seen-data":true}},"feature_flags__tags":{"name":"feature_flags__tags","columns":{"value":{"name":"value","data_type":"text","nullable":true},"_dlt_parent_id":{"name":"_dlt_parent_id","data_type":"text","nullable":false,"parent_key":true},"_dlt_list_idx":{"name":"_dlt_list_idx","data_type":"bigint","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"parent":"feature_flags","x-normalizer":{"seen-data":true}},"feature_flags__filters__groups":{"name":"feature_flags__filters__groups","columns":{"rollout_percentage":{"name":"rollout_percentage","data_type":"bigint","nullable":true},"_dlt_parent_id":{"name":"_dlt_parent_id","data_type":"text","nullable":false,"parent_key":true},"_dlt_list_idx":{"name":"_dlt_list_idx","data_type":"bigint","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"parent":"feature_flags","x-normalizer":{"seen-data":true}},"events__properties__items":{"name":"events__properties__items","columns":{"value":{"name":"value","data_type":"text","nullable":true},"_dlt_parent_id":{"name":"_dlt_parent_id","data_type":"text","nullable":false,"parent_key":true},"_dlt_list_idx":{"name":"_dlt_list_idx","data_type":"bigint","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"parent":"events","x-normalizer":{"seen-data":true}}},"settings":{"detections":["iso_timestamp"],"default_hints":{"not_null":["_dlt_id","_dlt_root_id","_dlt_parent_id","_dlt_list_idx","_dlt_load_id"],"parent_key":["_dlt_parent_id"],"root_key":["_dlt_root_id"],"unique":["_dlt_id"],"row_key":["_dlt_id"]}},"normalizers":{"names":"snake_case","json":{"module":"dlt.common.normalizers.json.relational","config":{"propagation":{"tables":{"experiments":{"_dlt_id":"_dlt_root_id"}}}}}},"previous_hashes":["8yGuwnG5EY2tMpJa/oaDEugBuCa5S2H8a6EbhqsXb9c=","h0t9TBowYH10z/hxc8t75WyxcTFpdnxhavHRC0ygVTI="]}');
+INSERT INTO posthog.events VALUES ('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000001', 'visitor', 'checkout', '2025-12-01 08:30:00+00', '', 'Firefox', '192.0.2.1', 'pro', 17, true, 9.5, '2025-12-01 08:00:00+00', 'visitor@example.com', '1795952565.69832', 'g0ozpoGCMJR7uQ', NULL, NULL);
+INSERT INTO posthog.events VALUES ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000002', 'visitor', 'checkout', '2025-12-02 08:30:00+00', '', 'Safari', NULL, NULL, NULL, false, NULL, NULL, NULL, '1795952565.69832', 'GZEJ0ImMdq3g3w', 'A-17', 'free');
+INSERT INTO posthog.events__properties__items VALUES ('a', 'g0ozpoGCMJR7uQ', 0, 'BwFFfMyVs+RIpA');
+INSERT INTO posthog.events__properties__items VALUES ('b', 'g0ozpoGCMJR7uQ', 1, '4YSBjy7MyhzEWQ');
+INSERT INTO posthog.experiments VALUES (2, 'Price', 5, 'new-page', '1795952565.69832', '6+cfT1X8/1Qw9w');
+INSERT INTO posthog.feature_flags VALUES (5, 'new-page', 'New page', true, '2025-05-01 08:00:00+00', 1, 'flag@example.com', '1795952565.69832', 'nmDWXRyUunO2/w');
+INSERT INTO posthog.feature_flags__filters__groups VALUES (50, 'nmDWXRyUunO2/w', 0, 'CuYerATHsKLK/Q');
+INSERT INTO posthog.feature_flags__tags VALUES ('web', 'nmDWXRyUunO2/w', 0, 'BJGeGqQroG0ifA');
+INSERT INTO redtrack._dlt_loads VALUES ('1795952564.0502498', 'redtrack', 0, '2026-11-29 11:42:44.765445+00', 'iteYpXd3ntXI/Rfgpc2NmzykaPxXx8cOnhhN3cfJrJw=');
+INSERT INTO redtrack._dlt_version VALUES (2, 11, '2026-11-29 11:42:44.553381+00', 'redtrack', 'iteYpXd3ntXI/Rfgpc2NmzykaPxXx8cOnhhN3cfJrJw=', '{"version":2,"version_hash":"iteYpXd3ntXI/Rfgpc2NmzykaPxXx8cOnhhN3cfJrJw=","engine_version":11,"name":"redtrack","tables":{"_dlt_version":{"name":"_dlt_version","columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the schema, incremented on each schema change"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt schema engine that created this schema"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this schema version was stored"},"schema_name":{"name":"schema_name","data_type":"text","nullable":false,"description":"Name of the schema"},"version_hash":{"name":"version_hash","data_type":"text","nullable":false,"description":"Unique hash of the schema content, used to detect changes"},"schema":{"name":"schema","data_type":"text","nullable":false,"description":"JSON representation of the complete schema definition"}},"write_disposition":"skip","resource":"_dlt_version","description":"Created by DLT. Tracks schema updates"},"_dlt_loads":{"name":"_dlt_loads","columns":{"load_id":{"name":"load_id","data_type":"text","nullable":false,"precision":64,"description":"Unique identifier of the load operation"},"schema_name":{"name":"schema_name","data_type":"text","nullable":true,"description":"Name of the schema associated with this load"},"status":{"name":"status","data_type":"bigint","nullable":false,"description":"Status of the load operation (0 = success)"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when the load was completed"},"schema_version_hash":{"name":"schema_version_hash","data_type":"text","nullable":true,"description":"Hash of the schema version used during this load"}},"write_disposition":"skip","resource":"_dlt_loads","description":"Created by DLT. Tracks completed loads"},"daily_spend":{"columns":{"date":{"name":"date","nullable":false,"primary_key":true,"data_type":"text"},"source_id":{"name":"source_id","nullable":false,"primary_key":true,"data_type":"text"},"source_name":{"name":"source_name","data_type":"text","nullable":true},"source_alias":{"name":"source_alias","data_type":"text","nullable":true},"clicks":{"name":"clicks","data_type":"bigint","nullable":true},"conversions":{"name":"conversions","data_type":"bigint","nullable":true},"cost":{"name":"cost","data_type":"double","nullable":true},"_client_id":{"name":"_client_id","data_type":"text","nullable":true},"_loaded_at":{"name":"_loaded_at","data_type":"timestamp","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"merge","name":"daily_spend","resource":"daily_spend","x-normalizer":{"seen-data":true}},"_dlt_pipeline_state":{"columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the pipeline state"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt state engine"},"pipeline_name":{"name":"pipeline_name","data_type":"text","nullable":false,"description":"Name of the pipeline this state belongs to"},"state":{"name":"state","data_type":"text","nullable":false,"description":"Compressed JSON representation of the pipeline state"},"created_at":{"name":"created_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this state was created"},"version_hash":{"name":"version_hash","data_type":"text","nullable":true,"description":"Hash of the state content, used to detect changes"},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false,"precision":64,"description":"Load identifier linking this row to its load operation"},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"append","file_format":"preferred","name":"_dlt_pipeline_state","resource":"_dlt_pipeline_state","x-normalizer":{"seen-data":true}}},"settings":{"detections":["iso_timestamp"],"default_hints":{"not_null":["_dlt_id","_dlt_root_id","_dlt_parent_id","_dlt_list_idx","_dlt_load_id"],"parent_key":["_dlt_parent_id"],"root_key":["_dlt_root_id"],"unique":["_dlt_id"],"row_key":["_dlt_id"]}},"normalizers":{"names":"snake_case","json":{"module":"dlt.common.normalizers.json.relational","config":{"propagation":{"tables":{"daily_spend":{"_dlt_id":"_dlt_root_id"}}}}}},"previous_hashes":["c8afRgCc03aXsz/vckyBvFKdxufy3b5Hu0l9Nwr+BmE=","EbXv1wBngylAhO8UoPJJpVEWZL9O5avL/57qyM/6BUc="]}');
+INSERT INTO redtrack.daily_spend VALUES ('2025-12-01', 'google', 'Google', '', 12, 1, 3.5, '713', '2025-12-21 06:00:00+00', '1795952564.0502498', 'AUOIwKvprBqEkw');
+INSERT INTO redtrack.daily_spend VALUES ('2025-12-01', 'tiktok', 'Tiktok', '', 12, 1, 3.5, '713', '2025-12-21 06:00:00+00', '1795952564.0502498', 'ZiuCW2s4kMIBwA');
+INSERT INTO s3_exports._dlt_loads VALUES ('1795952565.0304272', 's3_exports', 0, '2026-11-29 11:42:45.469517+00', 'P0P2+K/IKlB8TNkWhxmnq4WuvY+PYdi++4rUtIY1A90=');
+INSERT INTO s3_exports._dlt_version VALUES (2, 11, '2026-11-29 11:42:45.383902+00', 's3_exports', 'P0P2+K/IKlB8TNkWhxmnq4WuvY+PYdi++4rUtIY1A90=', '{"version":2,"version_hash":"P0P2+K/IKlB8TNkWhxmnq4WuvY+PYdi++4rUtIY1A90=","engine_version":11,"name":"s3_exports","tables":{"_dlt_version":{"name":"_dlt_version","columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the schema, incremented on each schema change"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt schema engine that created this schema"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this schema version was stored"},"schema_name":{"name":"schema_name","data_type":"text","nullable":false,"description":"Name of the schema"},"version_hash":{"name":"version_hash","data_type":"text","nullable":false,"description":"Unique hash of the schema content, used to detect changes"},"schema":{"name":"schema","data_type":"text","nullable":false,"description":"JSON representation of the complete schema definition"}},"write_disposition":"skip","resource":"_dlt_version","description":"Created by DLT. Tracks schema updates"},"_dlt_loads":{"name":"_dlt_loads","columns":{"load_id":{"name":"load_id","data_type":"text","nullable":false,"precision":64,"description":"Unique identifier of the load operation"},"schema_name":{"name":"schema_name","data_type":"text","nullable":true,"description":"Name of the schema associated with this load"},"status":{"name":"status","data_type":"bigint","nullable":false,"description":"Status of the load operation (0 = success)"},"inserted_at":{"name":"inserted_at","data_type":"timestamp","nullable":false,"description":"Timestamp when the load was completed"},"schema_version_hash":{"name":"schema_version_hash","data_type":"text","nullable":true,"description":"Hash of the schema version used during this load"}},"write_disposition":"skip","resource":"_dlt_loads","description":"Created by DLT. Tracks completed loads"},"orders_create":{"columns":{"orders_id":{"name":"orders_id","data_type":"text","nullable":true},"click_id":{"name":"click_id","data_type":"text","nullable":true},"order_total":{"name":"order_total","data_type":"text","nullable":true},"_file_name":{"name":"_file_name","nullable":false,"primary_key":true,"data_type":"text"},"_row_id":{"name":"_row_id","nullable":false,"primary_key":true,"data_type":"bigint"},"_file_date":{"name":"_file_date","data_type":"text","nullable":true},"_client_id":{"name":"_client_id","data_type":"text","nullable":true},"_loaded_at":{"name":"_loaded_at","data_type":"timestamp","nullable":true},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"append","name":"orders_create","resource":"orders_create","x-normalizer":{"seen-data":true}},"_dlt_pipeline_state":{"columns":{"version":{"name":"version","data_type":"bigint","nullable":false,"description":"Numeric version of the pipeline state"},"engine_version":{"name":"engine_version","data_type":"bigint","nullable":false,"description":"Version of the dlt state engine"},"pipeline_name":{"name":"pipeline_name","data_type":"text","nullable":false,"description":"Name of the pipeline this state belongs to"},"state":{"name":"state","data_type":"text","nullable":false,"description":"Compressed JSON representation of the pipeline state"},"created_at":{"name":"created_at","data_type":"timestamp","nullable":false,"description":"Timestamp when this state was created"},"version_hash":{"name":"version_hash","data_type":"text","nullable":true,"description":"Hash of the state content, used to detect changes"},"_dlt_load_id":{"name":"_dlt_load_id","data_type":"text","nullable":false,"precision":64,"description":"Load identifier linking this row to its load operation"},"_dlt_id":{"name":"_dlt_id","data_type":"text","nullable":false,"unique":true,"row_key":true}},"write_disposition":"append","file_format":"preferred","name":"_dlt_pipeline_state","resource":"_dlt_pipeline_state","x-normalizer":{"seen-data":true}}},"settings":{"detections":["iso_timestamp"],"default_hints":{"not_null":["_dlt_id","_dlt_root_id","_dlt_parent_id","_dlt_list_idx","_dlt_load_id"],"parent_key":["_dlt_parent_id"],"root_key":["_dlt_root_id"],"unique":["_dlt_id"],"row_key":["_dlt_id"]}},"normalizers":{"names":"snake_case","json":{"module":"dlt.common.normalizers.json.relational"}},"previous_hashes":["kZjht2YEPqajfOkuoj5KYCOpgnKswm/8WQUQ91cpmZg=","OC6c6GUJtJB0QrKCXpHeVu6GUkvOobn8GFtvsw4MjZ4="]}');
+INSERT INTO s3_exports.orders_create VALUES ('100', '', '89.95', 'bucket/orders-create/report_2025-12-01T0000_a.csv', 0, '2025-12-01', '713', '2025-12-21 06:00:00+00', '1795952565.0304272', 'IKwa5ygO0DkWSA');
+INSERT INTO s3_exports.orders_create VALUES ('101', '', '89.95', 'bucket/orders-create/report_2025-12-01T0000_a.csv', 1, '2025-12-01', '713', '2025-12-21 06:00:00+00', '1795952565.0304272', '0MfC7LUcNqGWvg');
+INSERT INTO s3_exports.orders_create VALUES ('101', '', '89.95', 'bucket/orders-create/report_2025-12-01T0000_a.csv', 1, '2025-12-01', '713', '2025-12-21 06:00:00+00', '1795952565.0304272', 'uRsjtofQJa+lVw');
+ALTER TABLE ONLY everflow.daily_stats
+    ADD CONSTRAINT daily_stats__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY mautic.campaigns
+    ADD CONSTRAINT campaigns__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY mautic.contacts
+    ADD CONSTRAINT contacts__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY mautic.contacts__tags
+    ADD CONSTRAINT contacts__tags__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY mautic.contacts__utmtags
+    ADD CONSTRAINT contacts__utmtags__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY mautic.emails
+    ADD CONSTRAINT emails__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY posthog.events
+    ADD CONSTRAINT events__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY posthog.events__properties__items
+    ADD CONSTRAINT events__properties__items__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY posthog.experiments
+    ADD CONSTRAINT experiments__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY posthog.feature_flags
+    ADD CONSTRAINT feature_flags__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY posthog.feature_flags__filters__groups
+    ADD CONSTRAINT feature_flags__filters__groups__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY posthog.feature_flags__tags
+    ADD CONSTRAINT feature_flags__tags__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY redtrack.daily_spend
+    ADD CONSTRAINT daily_spend__dlt_id_key UNIQUE (_dlt_id);
+ALTER TABLE ONLY s3_exports.orders_create
+    ADD CONSTRAINT orders_create__dlt_id_key UNIQUE (_dlt_id);
