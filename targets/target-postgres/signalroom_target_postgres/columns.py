@@ -29,15 +29,21 @@ from signalroom_target_postgres.arrowjson import (
 from signalroom_target_postgres.arrowjson import (
     values as json_values,
 )
+from signalroom_target_postgres.limits import limit_of
 from signalroom_target_postgres.moments import is_text
-from signalroom_target_postgres.sqltypes import family
+from signalroom_target_postgres.sqltypes import family, widened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from signalroom_target_postgres.limits import Limit
+    from signalroom_target_postgres.schematypes import Declared
+
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _UUID = r"^\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?$"
 _NULL = Raw(b"null")
+#: The type for integers of more than 64 bits.
+LARGE = "numeric"
 
 
 class TooLargeError(ValueError):
@@ -46,6 +52,18 @@ class TooLargeError(ValueError):
 
 class InexactError(ValueError):
     """Integers that were written as floats, and have lost digits by being read as such."""
+
+
+class TooNarrowError(ValueError):
+    """Values that are valid, and that the column's type does not hold.
+
+    Args:
+        to: The type that does.
+    """
+
+    def __init__(self, to: str) -> None:
+        super().__init__(f"expected a value that fits, got one that needs {to}")
+        self.to = to
 
 
 @dataclass(frozen=True)
@@ -75,6 +93,10 @@ class Column:
         kind: How its values are read.
         required: Whether a record must have a value.
         field: What records and files call it; as the column, if not given.
+        limit: Which values its type does not hold.
+        wider: The type that holds all that the schema allows, where its own does not.
+        json_types: The JSON types that the schema allows; none if all.
+        fixed: Why its type cannot change, if so: what is wider is a bad value then.
     """
 
     name: str
@@ -82,6 +104,10 @@ class Column:
     kind: Kind
     required: bool = False
     field: str = ""
+    limit: Limit | None = None
+    wider: str | None = None
+    json_types: frozenset[str] = frozenset()
+    fixed: str | None = None
 
     @property
     def source(self) -> str:
@@ -99,9 +125,10 @@ class Column:
 
         Raises:
             InexactError: If the values are to be read again by `gather_exactly`.
+            TooNarrowError: If a value needs a wider column.
             ValueError: If a value does not fit.
         """
-        return self._checked(self.kind.gather(values))
+        return self._checked(self.kind.gather, values)
 
     def gather_exactly(self, values: Sequence[Decimal | float | None]) -> pa.Array:
         """Make an array of integers, some of which were written as floats.
@@ -115,7 +142,7 @@ class Column:
         Raises:
             ValueError: If a value does not fit.
         """
-        return self._checked(_whole_numbers(values))
+        return self._checked(_whole_numbers, values)
 
     def convert(self, array: pa.Array) -> pa.Array:
         """Make an array of a file's column.
@@ -127,83 +154,110 @@ class Column:
             The array.
 
         Raises:
+            TooNarrowError: If a value needs a wider column.
             ValueError: If a value does not fit.
         """
         array = plain(array)
         if pa.types.is_null(array.type):
             array = array.cast(pa.string())
-        return self._checked(self.kind.convert(array))
+        return self._checked(self.kind.convert, array)
 
-    def _checked(self, array: pa.Array) -> pa.Array:
+    def _checked(self, make: Callable[[Any], pa.Array], values: Any) -> pa.Array:
+        limit = self.limit
+        try:
+            array = make(values)
+        except TooLargeError:
+            raise self._too_narrow(LARGE) from None
+        if limit is not None and not limit.holds(array):
+            raise self._too_narrow(limit.wider)
         if self.required and array.null_count:
             msg = f"expected {self.kind.expects}, got null"
             raise ValueError(msg)
         return array
 
+    def _too_narrow(self, to: str) -> ValueError:
+        if self.fixed is None:
+            return TooNarrowError(to)
+        return ValueError(
+            f"expected a value that {self.type} holds exactly, got another; {self.fixed}"
+        )
+
 
 def column(
     name: str,
-    schema: dict[str, Any],
+    declared: Declared,
     type_: str,
     *,
     required: bool = False,
     key: bool = False,
     field: str = "",
+    fixed: str | None = None,
 ) -> Column:
     """Say how a stream's field becomes a column's values.
 
     Args:
         name: The column.
-        schema: The field's JSON schema.
-        type_: The column's type in the database; at least as wide as the schema wants.
+        declared: What the stream's schema declares of the field.
+        type_: The column's type in the database.
         required: Whether the schema says that a record must have it.
         key: Whether it is one of the keys, which cannot be null.
         field: The field's name, where it is not the column's.
+        fixed: Why the column's type cannot change, if so.
 
     Returns:
         The column.
     """
-    types = json_types(schema)
-    nullable = not types or "null" in types or not required
-    kind = _kind(types - {"null"}, type_, key=key)
-    return Column(name, type_, kind, key or not nullable, field)
+    wider = widened(type_, declared.type)
+    return Column(
+        name,
+        type_,
+        _kind(declared.held_by(type_), type_, key=key),
+        required=key or (required and not declared.nullable),
+        limit=limit_of(type_),
+        wider=wider if wider != type_ else None,
+        json_types=frozenset(declared.json_types),
+        fixed=fixed,
+        field=field,
+    )
 
 
-def json_types(schema: dict[str, Any]) -> set[str]:
-    """Collect the types a JSON schema allows.
+def _kind(types: set[str] | None, type_: str, *, key: bool) -> Kind:
+    """Choose how values are read.
 
     Args:
-        schema: A field's.
-
-    Returns:
-        The types, `null` among them; nothing if it allows all.
+        types: The JSON types of those that the column holds; empty for any, None for none.
+        type_: The column's type.
+        key: Whether it is one of the keys.
     """
-    types = schema.get("type", ())
-    found = {types} if isinstance(types, str) else set(types)
-    for inner in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        found |= json_types(inner)
-    return found
-
-
-def _kind(types: set[str], type_: str, *, key: bool) -> Kind:
     held = family(type_)
     kind = _KINDS.get(held, ANY_TEXT)
-    if held == "text" and types == {"string"}:
-        kind = TEXT
-    elif held == "json" and types and not types & {"array", "object"}:
-        kind = JSON_SCALAR
-    elif held == "number" and "string" in types:
-        kind = QUOTED_NUMBER
-    elif held == "integer" and "string" in types:
-        kind = ANY_TEXT  # an x-sql-datatype; the server reads it
-    elif held == "array":
+    if held == "array":
         kind = _array(type_.removesuffix("[]"))
     elif held == "timestamp":
         kind = _timely("a date and time", partial(moments.moments, exact=key))
     elif held == "time":
         read = moments.clocks_with_zone if type_.endswith("with time zone") else moments.clocks
         kind = _timely("a time", partial(read, exact=key))
+    return kind if types is None else _kind_by(types, held, kind)
+
+
+def _kind_by(types: set[str], held: str, kind: Kind) -> Kind:
+    """Where it depends on what the schema allows."""
+    if held == "text" and types == {"string"}:
+        kind = TEXT
+    elif held == "json":
+        kind = _json_kind(types)
+    elif held == "number" and "string" in types:
+        kind = QUOTED_NUMBER
+    elif held == "integer" and "string" in types:
+        kind = ANY_TEXT  # an x-sql-datatype; the server reads it
     return kind
+
+
+def _json_kind(types: set[str]) -> Kind:
+    if types and not types & {"array", "object"}:
+        return JSON_SCALAR
+    return _KINDS["json"] if types and "string" not in types else JSON_OR_TEXT
 
 
 # Values that msgspec reads.
@@ -268,6 +322,25 @@ def _as_json(array: pa.Array) -> pa.Array:
     # What is an object or an array to the schema comes as JSON where it comes as a text.
     type_ = array.type
     return array.cast(pa.string()) if is_text(type_) or is_binary(type_) else json_texts(array)
+
+
+def _as_json_or_text(array: pa.Array) -> pa.Array:
+    # A file has no sign by which an object's JSON differs from a text, but that it can be read.
+    if not (is_text(array.type) or is_binary(array.type)):
+        return _as_encoded(array)
+    texts = array.cast(pa.string())
+    is_json = pa.array([_is_json(text) for text in texts.to_pylist()], pa.bool_())
+    return pc.if_else(is_json, texts, _as_encoded(texts))
+
+
+def _is_json(text: str | None) -> bool:
+    if text is None or not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        msgspec.json.decode(text, type=Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _as_encoded(array: pa.Array) -> pa.Array:
@@ -401,6 +474,7 @@ def _array(element_type: str) -> Kind:
 TEXT = Kind("a text", str, _strings, _as_text)
 ANY_TEXT = Kind("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_any_text)
 JSON_SCALAR = Kind("a value", Raw, _raw_texts, _as_encoded)
+JSON_OR_TEXT = Kind("a value", Raw, _raw_texts, _as_json_or_text)
 QUOTED_NUMBER = Kind("a number", Raw, _quoted_numbers, _as_numbers)
 _KINDS = {
     "text": ANY_TEXT,

@@ -9,22 +9,55 @@ from typing import TYPE_CHECKING, Any
 from psycopg import errors, sql
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.limits import limit_of
 from signalroom_target_postgres.naming import NAME_BYTES, TableName, with_suffix
-from signalroom_target_postgres.sqltypes import conversion, type_sql, widened
+from signalroom_target_postgres.sqltypes import (
+    JSON_ITEMS_FUNCTION,
+    conversion,
+    type_sql,
+    widened,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from psycopg import Cursor
     from psycopg.sql import Composable
 
+    from signalroom_target_postgres.schematypes import Declared
+
 logger = logging.getLogger(__name__)
 
+# With what a domain is made of, and with the places that the server's locale gives to money.
 _COLUMNS = """
-SELECT attname, format_type(atttypid, atttypmod)
-FROM pg_attribute
+SELECT attname, format_type(atttypid, atttypmod), typtype = 'd', CASE
+    WHEN typtype = 'd' THEN (
+        WITH RECURSIVE part AS (
+            SELECT typbasetype AS type, typtypmod AS modifier
+            UNION ALL
+            SELECT inner_.typbasetype, inner_.typtypmod
+            FROM part JOIN pg_type AS inner_ ON inner_.oid = part.type
+            WHERE inner_.typtype = 'd'
+        )
+        SELECT format_type(part.type, part.modifier)
+        FROM part JOIN pg_type AS base ON base.oid = part.type AND base.typtype <> 'd'
+    )
+    WHEN atttypid = 'money'::regtype THEN format('money(%%s)', scale(0::money::numeric))
+END
+FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum
+"""
+# What keeps a column's type from changing: views, rules, triggers, policies, generated columns.
+_DEPENDENTS = """
+SELECT DISTINCT pg_describe_object(classid, objid, objsubid)
+FROM pg_depend
+WHERE refclassid = 'pg_class'::regclass AND refobjid = %s AND refobjsubid = (
+        SELECT attnum FROM pg_attribute WHERE attrelid = %s AND attname = %s
+    ) AND classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass,
+        'pg_attrdef'::regclass, 'pg_publication_rel'::regclass)
+    AND (classid <> 'pg_attrdef'::regclass OR deptype = 'n')
+ORDER BY 1
 """
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
@@ -40,6 +73,20 @@ WHERE index.indrelid = %s AND index.indisunique AND index.indisvalid
 GROUP BY index.indexrelid, index.indisprimary, constraint_.conname
 ORDER BY index.indisprimary DESC
 """
+
+
+class ColumnFixedError(LoadError):
+    """A column's type cannot change.
+
+    Args:
+        column: The column, with its table.
+        to: The type it needs.
+        reason: Why it cannot have it, and what to do.
+    """
+
+    def __init__(self, column: str, to: str, reason: str) -> None:
+        super().__init__(f"Column {column} has to become {to}, and cannot: {reason}.")
+        self.reason = f"the column cannot become {to}: {reason}"
 
 
 @dataclass
@@ -60,6 +107,9 @@ class Destination:
     stream: str = ""
     #: The columns' types by name, as the server's `format_type` names them.
     types: dict[str, str] = field(default_factory=dict)
+    #: Why a column's type cannot change, by its name.
+    fixed: dict[str, str] = field(default_factory=dict)
+    _bases: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
@@ -96,17 +146,20 @@ class Destination:
     def prepare(
         self,
         cursor: Cursor[Any],
-        wanted: Mapping[str, str],
+        wanted: Mapping[str, Declared],
         earlier: TableName | None = None,
         owner: str | None = None,
+        *,
+        keep_fixed: bool = False,
     ) -> bool:
         """Make the table if missing; else add columns, widen types, and set the key.
 
         Args:
             cursor: Within a transaction.
-            wanted: The types of the stream's columns.
+            wanted: What the stream's schema declares, by column.
             earlier: The table that the stream may have had before, under another name.
             owner: The stream of this run whose table that is now.
+            keep_fixed: Whether a column that cannot become wider stays as it is.
 
         Returns:
             Whether it was missing.
@@ -122,8 +175,8 @@ class Destination:
                 self._check_earlier(cursor, wanted, Destination(*earlier), owner)
             self._create(cursor, wanted)
         else:
-            self._adapt(cursor, oid, wanted)
-        self.types = self._types(cursor)
+            self._adapt(cursor, oid, wanted, keep_fixed=keep_fixed)
+        self._read_types(cursor)
         return oid is None
 
     def widen(self, cursor: Cursor[Any], column: str, to: str) -> None:
@@ -132,28 +185,45 @@ class Destination:
         Args:
             cursor: Within a transaction.
             column: The column.
-            to: Its new type.
+            to: The type whose values it is to hold too.
 
         Raises:
-            LoadError: If a view or something else depends on the type.
+            ColumnFixedError: If a view or something else depends on the type.
         """
-        logger.warning(
-            "Column %s of %s becomes %s (was %s)",
-            *(column, self, to, self.types.get(column, "another type")),
-        )
+        self.lock(cursor)
+        # Another loader may have widened it meanwhile, further even.
+        self._read_types(cursor)
+        actual = self.types[column]
+        if actual == (wider := _wider(self.base_type(column), to)):
+            return
+        logger.warning("Column %s of %s becomes %s (was %s)", column, self, wider, actual)
+        if wider == "jsonb[]":
+            cursor.execute(JSON_ITEMS_FUNCTION)
+        # A float's text has all of its digits only so.
+        cursor.execute("SET LOCAL extra_float_digits = 1")
         statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
-            self.identifier, sql.Identifier(column), type_sql(to), conversion(column, to)
+            *(self.identifier, sql.Identifier(column)),
+            *(type_sql(wider), conversion(column, actual, wider)),
         )
         try:
-            cursor.execute(statement)
-        except (errors.FeatureNotSupported, errors.DatatypeMismatch) as error:
-            reason = error.diag.message_primary
-            msg = (
-                f"Column {column!r} of {self} has to become {to}, and cannot: {reason}. Drop what "
-                f"depends on it, run again, and make it anew."
-            )
-            raise LoadError(msg) from error
-        self.types[column] = to
+            with cursor.connection.transaction():
+                cursor.execute(statement)
+        except (errors.NotSupportedError, errors.ProgrammingError, errors.DataError) as error:
+            raise self._fixed(cursor, column, wider, error) from error
+        self._read_types(cursor)
+
+    def _fixed(
+        self, cursor: Cursor[Any], column: str, to: str, error: errors.Error
+    ) -> ColumnFixedError:
+        reason = (error.diag.message_primary or "").partition(":")[0]
+        oid = self._oid(cursor)
+        found = cursor.execute(_DEPENDENTS, (oid, oid, column)).fetchall()
+        dependents = ", ".join(name for (name,) in found)
+        advice = "Drop what depends on it, run again, and create it again"
+        if isinstance(error, errors.InsufficientPrivilege):
+            advice = "Let the table's owner widen it, or make the loader's user its owner"
+        because = f"{reason} ({dependents})" if dependents else reason
+        return ColumnFixedError(f"{column!r} of {self}", to, f"{because}. {advice}")
 
     def has_rows(self, cursor: Cursor[Any]) -> bool:
         """Tell whether there is any row.
@@ -167,7 +237,7 @@ class Destination:
         query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(self.identifier)
         return bool(_value(cursor, query))
 
-    def _check_names(self, columns: Mapping[str, str]) -> None:
+    def _check_names(self, columns: Collection[str]) -> None:
         for name in (self.schema or "", self.name, *columns):
             if len(name.encode()) > NAME_BYTES:
                 msg = (
@@ -185,12 +255,13 @@ class Destination:
     def _check_earlier(
         self,
         cursor: Cursor[Any],
-        wanted: Mapping[str, str],
+        wanted: Mapping[str, Declared],
         earlier: Destination,
         owner: str | None,
     ) -> None:
         """Start no second table for a stream that may have one under another name."""
-        columns = earlier._types(cursor).keys()
+        earlier._read_types(cursor)
+        columns = earlier.types.keys()
         if not (set(self.keys) <= columns if self.keys else wanted.keys() & columns):
             return
         if owner is not None:
@@ -225,10 +296,28 @@ class Destination:
         )
         return found
 
-    def _types(self, cursor: Cursor[Any]) -> dict[str, str]:
-        return dict(cursor.execute(_COLUMNS, (self._oid(cursor),)).fetchall())
+    def _read_types(self, cursor: Cursor[Any]) -> None:
+        found = cursor.execute(_COLUMNS, (self._oid(cursor),)).fetchall()
+        self.types = {name: type_ for name, type_, _, _ in found}
+        self._bases = {name: base for name, _, _, base in found if base}
+        for name, type_, is_domain, _ in found:
+            if is_domain:
+                self.fixed.setdefault(
+                    name, f"the column has the domain {type_}, which does not change"
+                )
 
-    def _create(self, cursor: Cursor[Any], wanted: Mapping[str, str]) -> None:
+    def base_type(self, column: str) -> str:
+        """Name the type that a column's values have.
+
+        Args:
+            column: The column.
+
+        Returns:
+            Its type; of a domain, the type that it is made of.
+        """
+        return self._bases.get(column, self.types[column])
+
+    def _create(self, cursor: Cursor[Any], wanted: Mapping[str, Declared]) -> None:
         if self.schema:
             exists = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
             if not _value(cursor, exists, (self.schema,)):
@@ -236,8 +325,8 @@ class Destination:
                 statement = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}")
                 cursor.execute(statement.format(sql.Identifier(self.schema)))
         parts = [
-            sql.SQL("{} {}").format(sql.Identifier(name), type_sql(type_))
-            for name, type_ in wanted.items()
+            sql.SQL("{} {}").format(sql.Identifier(name), type_sql(declared.type))
+            for name, declared in wanted.items()
         ]
         if self.keys:
             parts.append(sql.SQL("PRIMARY KEY ({})").format(names(self.keys)))
@@ -245,18 +334,27 @@ class Destination:
             sql.SQL("CREATE TABLE {} ({})").format(self.identifier, sql.SQL(", ").join(parts))
         )
 
-    def _adapt(self, cursor: Cursor[Any], oid: int, wanted: Mapping[str, str]) -> None:
-        self.types = self._types(cursor)
-        for name, type_ in wanted.items():
+    def _adapt(
+        self, cursor: Cursor[Any], oid: int, wanted: Mapping[str, Declared], *, keep_fixed: bool
+    ) -> None:
+        self._read_types(cursor)
+        for name, declared in wanted.items():
             if name not in self.types:
-                logger.info("Adding column %s (%s) to %s", name, type_, self)
+                logger.info("Adding column %s (%s) to %s", name, declared.type, self)
                 cursor.execute(
                     sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                        self.identifier, sql.Identifier(name), type_sql(type_)
+                        self.identifier, sql.Identifier(name), type_sql(declared.type)
                     )
                 )
-            elif (wider := widened(self.types[name], type_)) != self.types[name]:
-                self.widen(cursor, name, wider)
+            elif name not in self.fixed and declared.held_by(self.types[name]) is None:
+                # One that holds some of what may come is widened by the first value that is not.
+                try:
+                    self.widen(cursor, name, declared.type)
+                except ColumnFixedError as error:
+                    if not keep_fixed:
+                        raise
+                    logger.warning("%s", error)
+                    self.fixed[name] = error.reason
         if self.keys:
             self._set_key(cursor, oid)
 
@@ -287,6 +385,12 @@ class Destination:
                 f"made), or load into another schema (`default_target_schema`)."
             )
             raise LoadError(msg) from error
+
+
+def _wider(actual: str, to: str) -> str:
+    """The type that holds a column's values and those of another; without its limit for those."""
+    limit = limit_of(actual)
+    return to if limit is not None and limit.wider == to else widened(actual, to)
 
 
 def names(columns: Sequence[str]) -> Composable:

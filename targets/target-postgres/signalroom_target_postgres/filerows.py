@@ -43,7 +43,7 @@ class FileRows:
 
         Raises:
             BadRecordError: If one does not, and such are not to be set aside.
-            ColumnTooNarrowError: If integers need a wider column.
+            ColumnTooNarrowError: If values need a wider column.
             InputError: If a file cannot be read.
         """
         self.misfits.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
@@ -15,16 +15,26 @@ from msgspec import Raw
 from msgspec.structs import astuple
 
 from signalroom_target_postgres.arrowjson import record_json
-from signalroom_target_postgres.columns import Column, InexactError, TooLargeError
+from signalroom_target_postgres.columns import Column, InexactError, TooNarrowError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<field>.*)`", re.DOTALL)
 _MISFIT = re.compile(r"Expected `(?P<expected>.*)`, got `(?P<got>.*)` - at `\$\.(?P<field>.*)`")
 _TOO_LARGE = re.compile(r"out of range - at `\$\.(?P<field>.*)`")
 _ESCAPED = re.compile(r'[\x00-\x1f"\\]')
+_BY_FIRST_CHARACTER = {
+    b'"': "string",
+    b"{": "object",
+    b"[": "array",
+    b"t": "boolean",
+    b"f": "boolean",
+    b"n": "null",
+}
+_WHOLE = re.compile(rb"-?[0-9]+(\.0*)?")
+_NULL = Raw(b"null")
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_number = msgspec.json.Decoder(Decimal | None).decode
 #: What comes of values that do not fit their column.
@@ -90,15 +100,17 @@ class RefusalError(ValueError):
 
 
 class ColumnTooNarrowError(Exception):
-    """An integer column has to become numeric before the records can be loaded.
+    """A column has to become wider before the records can be loaded.
 
     Args:
         column: Its name.
+        to: The type it needs.
     """
 
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
+    def __init__(self, column: str, to: str) -> None:
+        super().__init__(column, to)
         self.column = column
+        self.to = to
 
 
 class RecordReader:
@@ -159,7 +171,7 @@ class RecordReader:
             Batches of those that fit, in the same order; and the others.
 
         Raises:
-            ColumnTooNarrowError: If integers need a wider column. Nothing was read.
+            ColumnTooNarrowError: If values need a wider column. Nothing was read.
         """
         try:
             return [self._batch(messages)], []
@@ -167,7 +179,7 @@ class RecordReader:
             if len(messages) == 1:
                 if self._knows_now(error):
                     return self.read(messages)
-                return [], [self._misfit(messages[0], error)]
+                return [], [self._widened_or(self._misfit(messages[0], error))]
         middle = len(messages) // 2
         return _together(self.read(messages[:middle]), self.read(messages[middle:]))
 
@@ -181,13 +193,13 @@ class RecordReader:
             Batches of those that fit, in the same order; and the others.
 
         Raises:
-            ColumnTooNarrowError: If integers need a wider column.
+            ColumnTooNarrowError: If values need a wider column.
         """
         try:
             return [self._fitted(batch)], []
         except RefusalError as error:
             if batch.num_rows == 1:
-                return [], [_refused(record_json(batch), error)]
+                return [], [self._widened_or(_refused(record_json(batch), error))]
         middle = batch.num_rows // 2
         return _together(self.fit(batch.slice(0, middle)), self.fit(batch.slice(middle)))
 
@@ -200,8 +212,8 @@ class RecordReader:
                 array = pa.nulls(batch.num_rows)
             try:
                 arrays.append(column.convert(array))
-            except TooLargeError:
-                raise ColumnTooNarrowError(column.name) from None
+            except TooNarrowError as error:
+                raise ColumnTooNarrowError(column.name, error.to) from None
             except _UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
@@ -214,8 +226,8 @@ class RecordReader:
         for column, values in zip(self.columns, rows, strict=True):
             try:
                 arrays.append(self._gathered(column, values, messages))
-            except TooLargeError:
-                raise ColumnTooNarrowError(column.name) from None
+            except TooNarrowError as error:
+                raise ColumnTooNarrowError(column.name, error.to) from None
             except _UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
@@ -262,10 +274,34 @@ class RecordReader:
         for column in self._metadata:
             try:
                 array = column.gather(values[column.name])
+            except TooNarrowError as error:
+                raise ColumnTooNarrowError(column.name, error.to) from None
             except _UNFIT as error:
                 raise RefusalError(column, str(error)) from error
             batch = batch.append_column(column.name, array)
         return batch
+
+    def _widened_or(self, misfit: Misfit) -> Misfit:
+        """Ask for a wider column where the schema allows a value and only the column does not.
+
+        Args:
+            misfit: The record.
+
+        Returns:
+            The same, with why the column is not wider, if that is so.
+
+        Raises:
+            ColumnTooNarrowError: If the column is to become wider.
+        """
+        column = next((one for one in self.columns if one.source == misfit.column), None)
+        if column is None or column.wider is None:
+            return misfit
+        value = _decode_fields(misfit.record).get(column.source, _NULL)
+        if value == _NULL or not allows(column.json_types, value):
+            return misfit
+        if column.fixed is None:
+            raise ColumnTooNarrowError(column.name, column.wider)
+        return replace(misfit, reason=f"{misfit.reason}; {column.fixed}")
 
     def _knows_now(self, error: ValueError) -> bool:
         """Note fields the schema does not have; from now on they are passed over."""
@@ -291,6 +327,21 @@ class RecordReader:
         return Misfit(record, f"its JSON cannot be read: {_BYTE.sub('', text)}")
 
 
+def allows(json_types: Collection[str], value: Raw) -> bool:
+    """Whether a JSON value is of one of some types.
+
+    Args:
+        json_types: The types; none if all are allowed.
+        value: The value.
+    """
+    text = bytes(value).strip()
+    found = _BY_FIRST_CHARACTER.get(text[:1], "number")
+    is_whole = found == "number" and "integer" in json_types
+    return (
+        not json_types or found in json_types or (is_whole and _WHOLE.fullmatch(text) is not None)
+    )
+
+
 def _together(*parts: tuple[list[pa.RecordBatch], list[Misfit]]) -> tuple[list[Any], list[Misfit]]:
     batches, misfits = zip(*parts, strict=True)
     return [*chain(*batches)], [*chain(*misfits)]
@@ -309,5 +360,5 @@ def _field(attribute: str, column: Column) -> tuple[Any, ...]:
     if column.required:
         return (attribute, read_as)
     if read_as is Raw:
-        return (attribute, Raw, Raw(b"null"))
+        return (attribute, Raw, _NULL)
     return (attribute, read_as | None, None)

@@ -32,8 +32,9 @@ class _Property(msgspec.Struct, rename="camel"):
 
     type: str | list[str] = ""
     format: str | None = None
-    any_of: list[_Property] = []
-    one_of: list[_Property] = []
+    any_of: list[_Property | bool] = []
+    one_of: list[_Property | bool] = []
+    all_of: list[_Property | bool] = []
     items: Any = None
     minimum: float | None = None
     maximum: float | None = None

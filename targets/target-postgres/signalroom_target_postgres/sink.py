@@ -176,7 +176,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         except ColumnTooNarrowError as error:
             # The messages go on waiting, so that no state is passed on which covers them.
             self._flush()
-            self._table.widen(error.column)
+            self._table.widen(error.column, error.to)
             self._read()
             return
         self.tally_record_read(count)
@@ -264,7 +264,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 else:
                     self._table.load(lambda: ahead(rows.tables()), rows.misfits, whole=True)
             except ColumnTooNarrowError as error:
-                self._table.widen(error.column)
+                self._table.widen(error.column, error.to)
             else:
                 break
         if spool is None:

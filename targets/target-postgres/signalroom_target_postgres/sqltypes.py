@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from psycopg.sql import Composable
     from sqlalchemy.types import TypeEngine
 
@@ -63,7 +66,8 @@ def type_name(type_: TypeEngine[object]) -> str:
     """
     name = type_.compile(dialect=_DIALECT).lower()
     element, array = (name[:-2], "[]") if name.endswith("[]") else (name, "")
-    return _NAMES.get(element, element) + array
+    element, bracket, arguments = element.partition("(")
+    return f"{_NAMES.get(element, element)}{bracket}{arguments.replace(' ', '')}{array}"
 
 
 def family(name: str) -> str:
@@ -112,22 +116,85 @@ def widened(actual: str, wanted: str) -> str:
     return result
 
 
-def conversion(column: str, to: str) -> Composable:
+def is_held(wanted: str, actual: str) -> bool:
+    """Whether a column of one type holds the values that another is made for.
+
+    Args:
+        wanted: The type that the values ask for.
+        actual: The column's type.
+    """
+    return widened(actual, wanted) == actual
+
+
+def common(types: Iterable[str]) -> str:
+    """Find the type for a new column that holds the values of several.
+
+    Args:
+        types: One or more.
+
+    Returns:
+        The type. It holds each value as it is written: what does not fit together is `text`,
+        and `jsonb` with objects or arrays among it.
+    """
+    # Sorted, as the types come from sets and the result is to be the same in each run.
+    return reduce(_common, sorted(set(types)))
+
+
+def _common(one: str, other: str) -> str:
+    families = {family(one), family(other)}
+    if one == other:
+        result = one
+    elif families == {"array"}:
+        result = f"{_common(one[:-2], other[:-2])}[]"
+    elif families & {"array", "json"}:
+        result = "jsonb"
+    elif families == {"integer"}:
+        result = max(one, other, key=_INTEGERS.index)
+    elif families <= {"integer", "number"}:
+        result = "numeric"
+    elif families == {"date", "timestamp"}:
+        result = TIMESTAMPTZ
+    else:
+        result = "text"
+    return result
+
+
+#: Makes `jsonb[]` of any array. No cast does, and `USING` takes no subquery.
+JSON_ITEMS_FUNCTION = """
+CREATE OR REPLACE FUNCTION pg_temp.signalroom_json_items(items jsonb) RETURNS jsonb[]
+LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT coalesce(array_agg(nullif(item, 'null') ORDER BY place), '{}')
+    FROM jsonb_array_elements(items) WITH ORDINALITY AS element (item, place)
+$$
+"""
+
+
+def conversion(column: str, actual: str, to: str) -> Composable:
     """Say how a column's values become another type's.
 
     Args:
         column: The column's name.
+        actual: Its type.
         to: The type from `widened`.
 
     Returns:
-        The expression for `ALTER COLUMN ... USING`.
+        The expression for `ALTER COLUMN ... USING`; for `jsonb[]` it needs
+        `JSON_ITEMS_FUNCTION`.
     """
+    name = sql.Identifier(column)
+    element = to.removesuffix("[]")
     if to == "jsonb":
-        return sql.SQL("to_jsonb({})").format(sql.Identifier(column))
+        return sql.SQL("to_jsonb({})").format(name)
+    if element == "jsonb":
+        return sql.SQL("pg_temp.signalroom_json_items(to_jsonb({}))").format(name)
     if to == TIMESTAMPTZ:
-        return sql.SQL("{}::timestamp AT TIME ZONE 'UTC'").format(sql.Identifier(column))
+        return sql.SQL("{}::timestamp AT TIME ZONE 'UTC'").format(name)
     # A type's name has no bind parameter; these come from this module or from the server.
-    return sql.SQL("{}::{}").format(sql.Identifier(column), type_sql(to))
+    if element == "numeric" and actual.removesuffix("[]") in {"real", "double precision"}:
+        # The cast from a float keeps 6 or 15 digits; its text has all of them.
+        text = type_sql(to.replace("numeric", "text"))
+        return sql.SQL("{}::{}::{}").format(name, text, type_sql(to))
+    return sql.SQL("{}::{}").format(name, type_sql(to))
 
 
 def type_sql(name: str) -> Composable:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import column
+from signalroom_target_postgres.destination import ColumnFixedError
 from signalroom_target_postgres.loading import Writer, retire
 from signalroom_target_postgres.naming import columns_of
 from signalroom_target_postgres.records import METADATA, RecordReader
-from signalroom_target_postgres.sqltypes import type_name
+from signalroom_target_postgres.schematypes import declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.destination import Destination
     from signalroom_target_postgres.naming import TableNaming
     from signalroom_target_postgres.records import Misfit
+    from signalroom_target_postgres.schematypes import Declared
 
 
 class StreamTable:
@@ -101,17 +104,16 @@ class StreamTable:
             LoadError: If it cannot be what the stream needs.
         """
         connector = self.sink.connector
-        wanted = {
-            self._names[field]: type_name(connector.to_sql_type(schema))
-            for field, schema in self._properties.items()
-        }
+        wanted = {self._names[field]: declared for field, declared in self._declared.items()}
         self._warn_of_renamed(naming)
         stream = self.sink.stream_name
         earlier = naming.earlier(stream)
         owner = naming.owner(earlier) if earlier else None
 
         def work(cursor: Cursor[Any]) -> bool:
-            is_new = self.destination.prepare(cursor, wanted, earlier, owner)
+            is_new = self.destination.prepare(
+                cursor, wanted, earlier, owner, keep_fixed=self.sets_aside
+            )
             if self.sink.config.get("add_comments"):
                 comments.describe(cursor, self.destination, self._descriptions)
             return is_new
@@ -120,19 +122,25 @@ class StreamTable:
             naming.note_made(naming.of(stream))
         self._read_by_types()
 
+    @cached_property
+    def _declared(self) -> dict[str, Declared]:
+        root, to_sql = self.sink.schema, self.sink.connector.to_sql_type
+        return {name: declared(schema, root, to_sql) for name, schema in self._properties.items()}
+
     def _read_by_types(self) -> None:
         sink = self.sink
         required = set(sink.schema.get("required", ()))
         columns = [
             column(
-                self._names[field],
-                schema,
-                self.destination.types[self._names[field]],
+                name := self._names[field],
+                declared,
+                self.destination.base_type(name),
                 required=field in required,
                 key=field in sink.key_properties,
                 field=field,
+                fixed=self.destination.fixed.get(name),
             )
-            for field, schema in self._properties.items()
+            for field, declared in self._declared.items()
         ]
         with_metadata = sink.include_sdc_metadata_properties
         self.columns = {one.name: one for one in columns}
@@ -143,15 +151,20 @@ class StreamTable:
             sink.sync_started_at,
         )
 
-    def widen(self, name: str) -> None:
-        """Make an integer column numeric.
+    def widen(self, name: str, to: str) -> None:
+        """Give a column a wider type; where that cannot be, what needs it is a bad record.
 
         Args:
             name: The column.
+            to: The type.
         """
-        self.sink.connector.in_transaction(
-            lambda cursor: self.destination.widen(cursor, name, "numeric")
-        )
+        try:
+            self.sink.connector.in_transaction(
+                lambda cursor: self.destination.widen(cursor, name, to)
+            )
+        except ColumnFixedError as error:
+            self.sink.logger.warning("%s", error)
+            self.destination.fixed[name] = error.reason
         self._read_by_types()
 
     def _warn_of_renamed(self, naming: TableNaming) -> None:

@@ -61,7 +61,7 @@ class Waiting:
             Records that do not fit. They are not kept.
 
         Raises:
-            ColumnTooNarrowError: If integers need a wider column. All messages stay as they are.
+            ColumnTooNarrowError: If values need a wider column. All messages stay as they are.
         """
         batches, misfits = reader.read(self.messages)
         self.messages, self._message_bytes = [], 0

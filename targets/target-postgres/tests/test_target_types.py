@@ -96,8 +96,8 @@ def one(warehouse, **values):
         (
             {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "null"}]},
             {"a": 1},
-            "text",
-            '{"a": 1}',
+            "jsonb",
+            {"a": 1},
         ),
         ({"type": ["integer", "null"], "minimum": 0, "maximum": 100}, 7, "smallint", 7),
     ),

@@ -1,0 +1,191 @@
+"""What a JSON schema allows a field to hold, and the column type that holds all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from signalroom_target_postgres.sqltypes import common, family, is_held, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy.types import TypeEngine
+
+    ToSql = Callable[[dict[str, Any]], TypeEngine[object]]
+
+#: Combinations of `anyOf`, `oneOf` and `allOf` beyond this are read as "any value".
+_MOST_VARIANTS = 64
+_COMBINING = {"anyOf", "oneOf", "allOf", "$ref", "type"}
+_TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
+_ANY = ""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a schema declares of a field.
+
+    Args:
+        variants: Pairs of a JSON type (empty for any) and the column type for its values.
+        nullable: Whether null is valid.
+    """
+
+    variants: frozenset[tuple[str, str]]
+    nullable: bool
+
+    @property
+    def type(self) -> str:
+        """The column type that holds every valid value."""
+        return common(type_ for _, type_ in self.variants)
+
+    @property
+    def json_types(self) -> set[str]:
+        """The JSON types of valid values; nothing if all are."""
+        types = {json_type for json_type, _ in self.variants}
+        return set() if _ANY in types else types
+
+    def held_by(self, actual: str) -> set[str] | None:
+        """Find the values that a column of a given type holds as they are.
+
+        Args:
+            actual: The column's type.
+
+        Returns:
+            Their JSON types, nothing for any; None if it holds none of the variants.
+        """
+        held = {json_type for json_type, type_ in self.variants if _is_begun(type_, actual)}
+        if not held:
+            return None
+        return set() if _ANY in held else held
+
+
+def _is_begun(wanted: str, actual: str) -> bool:
+    """Whether a column can hold values of a type: all, or integers until one is too large."""
+    elements = {family(wanted.removesuffix("[]")), family(actual.removesuffix("[]"))}
+    is_same = wanted.endswith("[]") == actual.endswith("[]")
+    return is_held(wanted, actual) or (is_same and elements == {"integer"})
+
+
+def declared(schema: Any, root: Any, to_sql: ToSql) -> Declared:
+    """Read a field's schema.
+
+    Args:
+        schema: The field's JSON schema.
+        root: The stream's, for `$ref`.
+        to_sql: Gives the column type of a schema with a single JSON type.
+
+    Returns:
+        What it declares.
+    """
+    found = _variants(schema, root)
+    types = [one.get("type", _ANY) for one in found]
+    variants = {
+        (json_type, _sql_type(one, root, to_sql))
+        for one, json_type in zip(found, types, strict=True)
+        if json_type != "null"
+    }
+    if not variants:
+        variants = {(_ANY, type_name(to_sql({})))}
+    return Declared(frozenset(variants), nullable=bool({_ANY, "null"} & {*types}) or not found)
+
+
+def _sql_type(variant: dict[str, Any], root: Any, to_sql: ToSql) -> str:
+    items = variant.get("items")
+    if (
+        variant.get("type") == "array"
+        and isinstance(items, dict)
+        and "x-sql-datatype" not in variant
+    ):
+        types = {one.get("type", _ANY) for one in _variants(items, root)} - {"null"}
+        if not types or _ANY in types:
+            return "jsonb[]"
+        # By JSON type alone, as the stock target: arrays of date-times are arrays of text.
+        return f"{common(type_name(to_sql({'type': one})) for one in types)}[]"
+    return type_name(to_sql(variant))
+
+
+def _variants(schema: Any, root: Any, refs: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+    """Split a schema into schemas of at most one type each, without combining keywords."""
+    if schema is False:
+        return []
+    if not isinstance(schema, dict):
+        return [{}]
+    own = {name: value for name, value in schema.items() if name not in _COMBINING}
+    variants = [{**own, "type": one} if one else own for one in _own_types(schema)]
+    for branches in _combined(schema, root, refs):
+        merged = (_merged(one, other) for one in variants for other in branches)
+        variants = _distinct(one for one in merged if one is not None)
+        if len(variants) > _MOST_VARIANTS:
+            return [{}]
+    # A schema that contradicts itself says nothing of what will come.
+    return variants or [{}]
+
+
+def _own_types(schema: dict[str, Any]) -> list[str]:
+    types = schema.get("type")
+    if isinstance(types, str):
+        types = [types]
+    if types:
+        return [one if one in _TYPES else _ANY for one in types]
+    if "const" in schema:
+        return [_json_type(schema["const"])]
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return [*dict.fromkeys(map(_json_type, schema["enum"]))]
+    return [_ANY]
+
+
+def _combined(
+    schema: dict[str, Any], root: Any, refs: frozenset[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """Each condition that has to hold besides the schema's own, as its variants."""
+    for name in ("anyOf", "oneOf"):
+        if schema.get(name):
+            yield _distinct(
+                variant for branch in schema[name] for variant in _variants(branch, root, refs)
+            )
+    for branch in schema.get("allOf", ()):
+        yield _variants(branch, root, refs)
+    if isinstance(ref := schema.get("$ref"), str):
+        # One that leads nowhere, or back to itself, may be anything.
+        target = None if ref in refs else _resolved(ref, root)
+        yield [{}] if target is None else _variants(target, root, refs | {ref})
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
+    """A schema for what is valid by both; None if nothing is."""
+    types = {schema["type"] for schema in (one, other) if "type" in schema}
+    if types == {"integer", "number"}:
+        types = {"integer"}
+    if len(types) > 1:
+        return None
+    return {**one, **other, **({"type": types.pop()} if types else {})}
+
+
+def _distinct(variants: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for variant in variants:
+        if variant not in found:
+            found.append(variant)
+    return found
+
+
+def _resolved(ref: str, root: Any) -> Any:
+    if not ref.startswith("#"):
+        return None
+    found = root
+    for part in ref[1:].split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(found, dict) or name not in found:
+            return None
+        found = found[name]
+    return found
+
+
+def _json_type(value: object) -> str:
+    if value is None:
+        return "null"
+    kinds = ((bool, "boolean"), (int, "integer"), (str, "string"), (dict, "object"))
+    for kind, name in (*kinds, (list, "array")):
+        if isinstance(value, kind):
+            return name
+    return "number"

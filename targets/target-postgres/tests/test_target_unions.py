@@ -1,0 +1,275 @@
+"""Fields that may be of several types: `anyOf`, `oneOf`, `allOf`, `$ref`, `const` and `enum`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import combinations, product
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from warehouse import record, schema
+
+ID = {"type": "integer"}
+NULL = {"type": "null"}
+MOMENT = {"type": "string", "format": "date-time"}
+DAY = {"type": "string", "format": "date"}
+TIMESTAMPTZ = "timestamp with time zone"
+#: Kinds of values: what a schema says of them, one of them, the column's type when alone.
+KINDS = {
+    "integer": ({"type": "integer"}, 5, "bigint"),
+    "small": ({"type": "integer", "minimum": 0, "maximum": 9}, 7, "smallint"),
+    "number": ({"type": "number"}, 1.5, "numeric"),
+    "boolean": ({"type": "boolean"}, True, "boolean"),
+    "string": ({"type": "string"}, "a b", "text"),
+    "moment": (MOMENT, "2024-05-01T12:00:00Z", TIMESTAMPTZ),
+    "day": (DAY, "2024-02-29", "date"),
+    "time": ({"type": "string", "format": "time"}, "12:34:56", "time without time zone"),
+    "uuid": (
+        {"type": "string", "format": "uuid"},
+        "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+        "uuid",
+    ),
+    "decimal": ({"type": "string", "format": "x-singer.decimal"}, "2.50", "numeric"),
+    "object": ({"type": "object"}, {"a": [1], "b": "c"}, "jsonb"),
+    "list": ({"type": "array"}, [1, "a", None], "jsonb"),
+    "texts": ({"type": "array", "items": {"type": "string"}}, ["a", None], "text[]"),
+    "numbers": ({"type": "array", "items": {"type": "integer"}}, [1, 2], "bigint[]"),
+    "objects": ({"type": "array", "items": {"type": "object"}}, [{"a": 1}], "jsonb[]"),
+}
+#: What two kinds have in common, where that is neither text nor jsonb.
+TOGETHER = {
+    ("integer", "small"): "bigint",
+    ("integer", "number"): "numeric",
+    ("small", "number"): "numeric",
+    ("integer", "decimal"): "numeric",
+    ("small", "decimal"): "numeric",
+    ("number", "decimal"): "numeric",
+    ("moment", "day"): TIMESTAMPTZ,
+    ("texts", "numbers"): "text[]",
+    ("texts", "objects"): "jsonb[]",
+    ("numbers", "objects"): "jsonb[]",
+}
+#: As PostgreSQL gives it back, by the column's type; else as it was sent.
+COMES_BACK = {
+    TIMESTAMPTZ: {
+        "2024-05-01T12:00:00Z": datetime(2024, 5, 1, 12, tzinfo=UTC),
+        "2024-02-29": datetime(2024, 2, 29, tzinfo=UTC),
+    },
+    "numeric": {"2.50": Decimal("2.50")},
+}
+
+
+def expected(kind, type_):
+    """A value of a kind as a column of a type gives it back."""
+    value = KINDS[kind][1]
+    if type_ == "text":
+        return value if isinstance(value, str) else json.dumps(value)
+    if type_ == "text[]":
+        return [one if one is None or isinstance(one, str) else json.dumps(one) for one in value]
+    if isinstance(value, str):
+        return COMES_BACK.get(type_, {}).get(value, value)
+    return value
+
+
+def type_of(*kinds):
+    """The type of a column for some kinds."""
+    if kinds in TOGETHER:
+        return TOGETHER[kinds]
+    has_json = {*kinds} & {"object", "list", "texts", "numbers", "objects"}
+    return "jsonb" if has_json else "text"
+
+
+@pytest.mark.parametrize("form", ("anyOf", "oneOf", "nested", "allOf", "$ref"))
+def test_a_column_holds_the_values_of_any_two_types(warehouse, form):
+    pairs = {f"{one} {other}": (one, other) for one, other in combinations(KINDS, 2)}
+    definitions = {name: definition for name, (definition, _, _) in KINDS.items()}
+    forms = {
+        "anyOf": lambda one, other: {"anyOf": [one, other, NULL]},
+        "oneOf": lambda one, other: {"oneOf": [NULL, other, one]},
+        "nested": lambda one, other: {"anyOf": [{"oneOf": [NULL, one]}, {"anyOf": [other]}]},
+        "allOf": lambda one, other: {"allOf": [{"anyOf": [one, other, NULL]}, {"title": "x"}]},
+    }
+    properties = {
+        name: {"anyOf": [{"$ref": f"#/definitions/{one}"}, {"$ref": f"#/definitions/{other}"}]}
+        if form == "$ref"
+        else forms[form](definitions[one], definitions[other])
+        for name, (one, other) in pairs.items()
+    }
+    warehouse.load(
+        schema({"id": ID} | properties, definitions=definitions),
+        record(id=1, **{name: KINDS[one][1] for name, (one, _) in pairs.items()}),
+        record(id=2, **{name: KINDS[other][1] for name, (_, other) in pairs.items()}),
+        record(id=3),
+    )
+    types = {name: type_of(*pair) for name, pair in pairs.items()}
+    assert warehouse.types() == {"id": "bigint"} | types
+    assert warehouse.rows() == [
+        {"id": 1} | {name: expected(one, types[name]) for name, (one, _) in pairs.items()},
+        {"id": 2} | {name: expected(other, types[name]) for name, (_, other) in pairs.items()},
+        {"id": 3} | dict.fromkeys(pairs),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "type_", "values", "rows"),
+    (
+        ({"type": ["boolean", "integer"]}, "text", [True, 5], ["true", "5"]),
+        ({"type": ["number", "boolean", "null"]}, "text", [1.5, False], ["1.5", "false"]),
+        ({"anyOf": [{"type": "boolean"}, {"type": "number"}]}, "text", [True, 1], ["true", "1"]),
+        ({"type": ["integer", "number"]}, "numeric", [1, 1.5], [1, Decimal("1.5")]),
+        ({"type": ["array", "string"]}, "jsonb", [["a"], "[1]"], [["a"], "[1]"]),
+        ({"type": ["array", "object"]}, "jsonb", [["a"], {"a": 1}], [["a"], {"a": 1}]),
+        (
+            {"type": ["string", "integer"], "format": "date-time"},
+            "text",
+            ["2024-05-01T12:00:00Z", 17],
+            ["2024-05-01T12:00:00Z", "17"],
+        ),
+        (
+            {"type": ["string", "null"], "anyOf": [{"format": "date-time"}, {}]},
+            "text",
+            ["2024-05-01T12:00:00Z", ""],
+            ["2024-05-01T12:00:00Z", ""],
+        ),
+        ({"const": "a"}, "text", ["a"], ["a"]),
+        ({"const": 1.5}, "numeric", [1.5], [Decimal("1.5")]),
+        ({"enum": [1, 2, None]}, "bigint", [1, 2], [1, 2]),
+        ({"enum": [True, "all"]}, "text", [True, "all"], ["true", "all"]),
+        ({"anyOf": [{"type": "integer"}, {"const": None}]}, "bigint", [1], [1]),
+        ({"anyOf": [{"type": "integer"}, {"enum": ["all"]}]}, "text", [1, "all"], ["1", "all"]),
+        ({"anyOf": [{"type": "integer"}, {}]}, "text", [1, {"a": 2}], ["1", '{"a": 2}']),
+        ({"anyOf": [{"type": "object"}, True]}, "jsonb", [1, {"a": 2}], [1, {"a": 2}]),
+        ({"anyOf": [{"type": "integer"}, False]}, "bigint", [1], [1]),
+        ({"$ref": "#/definitions/gone"}, "text", [1, "a"], ["1", "a"]),
+        ({"$ref": "other.json#/a"}, "text", [1, "a"], ["1", "a"]),
+        ({"$ref": "#/$defs/itself"}, "jsonb", [{"a": 1}, 1], [{"a": 1}, 1]),
+        (
+            {"allOf": [{"type": ["integer", "string"]}, {"type": ["string", "null"]}]},
+            "text",
+            ["a"],
+            ["a"],
+        ),
+        ({"type": "number", "allOf": [{"type": "integer"}]}, "bigint", [1], [1]),
+        ({"type": "integer", "allOf": [{"type": "string"}]}, "text", ["a"], ["a"]),
+        (
+            {"type": "array", "items": {"anyOf": [{"type": "integer"}, NULL]}},
+            "bigint[]",
+            [[1, None]],
+            [[1, None]],
+        ),
+        (
+            {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]}},
+            "text[]",
+            [[1, "a"]],
+            [["1", "a"]],
+        ),
+        (
+            {"type": "array", "items": {"type": ["boolean", "integer"]}},
+            "text[]",
+            [[1, True]],
+            [["1", "true"]],
+        ),
+        (
+            {"type": "array", "items": {"oneOf": [{"type": "object"}, {"type": "string"}]}},
+            "jsonb[]",
+            [[{"a": 1}, "a"]],
+            [[{"a": 1}, "a"]],
+        ),
+        (
+            {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+            "jsonb[]",
+            [[[1], [2, 3]]],
+            [[[1], [2, 3]]],
+        ),
+    ),
+    ids=str,
+)
+def test_a_column_holds_what_its_schema_allows(warehouse, definition, type_, values, rows):
+    itself = {"anyOf": [{"type": "object"}, {"$ref": "#/$defs/itself"}]}
+    warehouse.load(
+        schema({"id": ID, "value": definition}, **{"$defs": {"itself": itself}}),
+        *(record(id=number, value=value) for number, value in enumerate(values)),
+    )
+    assert warehouse.types()["value"] == type_
+    assert [row["value"] for row in warehouse.rows()] == rows
+
+
+#: What a column had before it became wider, where PostgreSQL writes it in another way.
+CONVERTED = {
+    ("moment", "text"): "2024-05-01 12:00:00+00",
+    ("moment", "jsonb"): "2024-05-01T12:00:00+00:00",
+    ("decimal", "jsonb"): 2.5,
+}
+
+
+def read(value):
+    """A value, read as JSON where a text has some."""
+    return json.loads(value) if isinstance(value, str) and value[:1] in {"{", "["} else value
+
+
+@pytest.mark.parametrize(
+    ("form", "one"),
+    (
+        *(("record", one) for one in KINDS),
+        *(("parquet", one) for one in KINDS),
+        *product(("arrow", "jsonl"), ("integer", "object")),
+    ),
+)
+def test_a_column_becomes_wider_when_a_value_needs_it(warehouse, tmp_path, caplog, one, form):
+    """Each column begins as one kind's; then its schema allows another's too."""
+    definition, value, before = KINDS[one]
+    # Arrow's columns hold values of one type.
+    others = {name: [1, 2] if name == "list" else KINDS[name][1] for name in KINDS if name != one}
+    both = schema(
+        {"id": ID} | {name: {"anyOf": [definition, KINDS[name][0], NULL]} for name in others}
+    )
+    warehouse.load(
+        schema({"id": ID} | dict.fromkeys(others, definition)),
+        record(id=1, **dict.fromkeys(others, value)),
+    )
+    warehouse.load(both, record(id=2, **dict.fromkeys(others, value)))
+    assert warehouse.types() == {"id": "bigint"} | dict.fromkeys(others, before)
+    assert "becomes" not in caplog.text
+    send(warehouse, tmp_path, form, both, [{"id": 3} | others])
+    first, second, third = warehouse.rows()
+    types = warehouse.types()
+    for name in others:
+        pair = tuple(kind for kind in KINDS if kind in {one, name})
+        # What holds all that came is not changed.
+        assert types[name] in {before, type_of(*pair), "numeric", "text", "jsonb"}, name
+        held = CONVERTED.get((one, types[name]), expected(one, types[name]))
+        assert (first[name], second[name]) == (held, held), name
+        came = expected(name, types[name])
+        if name == "list":
+            came = ["1", "2"] if types[name] == "text[]" else [1, 2]
+        assert read(third[name]) == read(came), name
+
+
+def send(warehouse, folder, form, message, rows):
+    """Load rows as records or as a file."""
+    if form == "record":
+        warehouse.load(message, *(record(**row) for row in rows))
+        return
+    path = folder / f"rows.{form}"
+    if form == "jsonl":
+        path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    else:
+        table = pa.Table.from_pylist(rows)
+        if form == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.ipc.new_file(str(path), table.schema) as file:
+                file.write_table(table)
+    warehouse.load(
+        message,
+        {
+            "type": "BATCH",
+            "stream": "orders",
+            "encoding": {"format": form},
+            "manifest": [path.as_uri()],
+        },
+    )
