@@ -208,6 +208,8 @@ CONVERTED = {
 
 def read(value):
     """A value, read as JSON where a text has some."""
+    if isinstance(value, list):
+        return [*map(read, value)]
     return json.loads(value) if isinstance(value, str) and value[:1] in {"{", "["} else value
 
 
