@@ -34,12 +34,18 @@ class BatchFile:
         url: Where it is.
         encoding: `format` (`arrow`, `parquet` or `jsonl`) and `compression` (none or `gzip`).
         storage: Options of the file system, as fsspec takes them.
+        version: The version of the stream that its rows are of, where the message has one.
     """
 
     def __init__(
-        self, url: str, encoding: Mapping[str, Any], storage: Mapping[str, Any] | None = None
+        self,
+        url: str,
+        encoding: Mapping[str, Any],
+        storage: Mapping[str, Any] | None = None,
+        version: int | None = None,
     ) -> None:
         self.url = url
+        self.version = version
         self._format = encoding.get("format")
         self._compression = encoding.get("compression")
         self._storage = storage or {}
@@ -98,7 +104,9 @@ class BatchFile:
         with self._open() as file:
             unpacked = gzip.GzipFile(fileobj=file) if self._compression == "gzip" else file
             for some in _some(unpacked):
-                yield [Message(type="RECORD", record=Raw(line)) for line in some]
+                yield [
+                    Message(type="RECORD", record=Raw(line), version=self.version) for line in some
+                ]
 
     def dicts(self) -> Iterator[dict[str, Any]]:
         """Read either, for stream maps.

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: No space, none of the user's share, or a file as large as files may be.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -41,6 +45,28 @@ class ConnectionFailedError(TargetPostgresError):
 
 class InputError(TargetPostgresError):
     """The tap sent something that cannot be loaded."""
+
+
+class UnconfirmedRowsError(TargetPostgresError):
+    """Rows were read and not loaded, as nothing said that their stream is complete.
+
+    Args:
+        streams: The streams with their tables, and how many rows of each.
+        asked_to_end: Whether the process was asked to end, which is why.
+    """
+
+    def __init__(self, streams: Sequence[object], *, asked_to_end: bool = False) -> None:
+        named = ", ".join(map(str, streams))
+        stay = "the table stays" if len(streams) == 1 else "the tables stay"
+        why = (
+            "The loader was asked to end before all rows were read. Run it again."
+            if asked_to_end
+            else "The input ended without an ACTIVATE_VERSION after the records, which says that "
+            "all of them came. If the tap failed, its own error says why: run it again. If not, "
+            "run it by `signalroom-run-tap`, which says so for taps that do not, or set "
+            "`load_method` to upsert."
+        )
+        super().__init__(f"Rows were read and not loaded: {named}; {stay} as before. {why}")
 
 
 class LoadError(TargetPostgresError):

@@ -75,7 +75,7 @@ class FileRows:
         if file.has_columns:
             for batch in file.columns():
                 table.warn_of_unknown(set(batch.schema.names) - table.fields)
-                yield table.reader.fit(batch)
+                yield table.reader.fit(batch, file.version)
         else:
             for messages in file.records():
                 yield table.reader.read(messages)

@@ -79,21 +79,6 @@ class Writer:
                 return
         self._merge(cursor, rows)
 
-    def clear(self, cursor: Cursor[Any], scope: Mapping[str, Any]) -> None:
-        """Delete the rows that are to be replaced.
-
-        Readers see them until the transaction ends; TRUNCATE would show some an empty table.
-
-        Args:
-            cursor: Within a transaction.
-            scope: What all rows of this stream have in common, as the client's name; rows of
-                others stay.
-        """
-        self.destination.lock(cursor)
-        statement = sql.SQL("DELETE FROM {}{}").format(self.destination.identifier, _where(scope))
-        cursor.execute(statement)
-        self.fresh = True
-
     def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_STAGING))
         # With the table's own constraints, so that COPY finds the rows that they forbid.
@@ -176,53 +161,6 @@ class Writer:
             return Misfit(record, f"the table's constraint {constraint} forbids it")
         what = (error.diag.message_primary or "").partition(":")[0]
         return Misfit(record, f"PostgreSQL refused it: {what}", column)
-
-
-def retire(
-    cursor: Cursor[Any],
-    destination: Destination,
-    version: Mapping[str, int],
-    scope: Mapping[str, Any],
-    *,
-    mark: str | None,
-) -> int:
-    """Delete the rows of earlier versions, or mark them.
-
-    Args:
-        cursor: Within a transaction.
-        destination: The table.
-        version: The column of versions, and the one that counts.
-        scope: What all rows of this stream have in common; rows of others stay.
-        mark: The column that says when a row was deleted; without it rows are deleted.
-
-    Returns:
-        How many rows there were.
-    """
-    destination.lock(cursor)
-    ((column, current),) = version.items()
-    where = _where(
-        scope,
-        sql.SQL("({0} IS NULL OR {0} < {1})").format(sql.Identifier(column), sql.Literal(current)),
-        *([sql.SQL("{} IS NULL").format(sql.Identifier(mark))] if mark else []),
-    )
-    if mark:
-        statement = sql.SQL("UPDATE {} SET {} = now(){}").format(
-            destination.identifier, sql.Identifier(mark), where
-        )
-    else:
-        statement = sql.SQL("DELETE FROM {}{}").format(destination.identifier, where)
-    return cursor.execute(statement).rowcount
-
-
-def _where(scope: Mapping[str, Any], *conditions: Composed) -> Composed:
-    """A condition that all values of a scope, and all others, hold; nothing if there is none."""
-    equal = [
-        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))
-        for name, value in scope.items()
-    ]
-    if not equal and not conditions:
-        return sql.Composed([])
-    return sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join([*equal, *conditions]))
 
 
 def last_of_each(rows: pa.Table, keys: Sequence[str]) -> pa.Table:

@@ -183,11 +183,14 @@ class RecordReader:
         middle = len(messages) // 2
         return _together(self.read(messages[:middle]), self.read(messages[middle:]))
 
-    def fit(self, batch: pa.RecordBatch) -> tuple[list[pa.RecordBatch], list[Misfit]]:
+    def fit(
+        self, batch: pa.RecordBatch, version: int | None = None
+    ) -> tuple[list[pa.RecordBatch], list[Misfit]]:
         """Make a file's columns the table's.
 
         Args:
             batch: Rows as the file has them.
+            version: The version of the stream that they are of, where it is known.
 
         Returns:
             Batches of those that fit, in the same order; and the others.
@@ -196,14 +199,16 @@ class RecordReader:
             ColumnTooNarrowError: If values need a wider column.
         """
         try:
-            return [self._fitted(batch)], []
+            return [self._fitted(batch, version)], []
         except RefusalError as error:
             if batch.num_rows == 1:
                 return [], [self._widened_or(_refused(record_json(batch), error))]
         middle = batch.num_rows // 2
-        return _together(self.fit(batch.slice(0, middle)), self.fit(batch.slice(middle)))
+        return _together(
+            self.fit(batch.slice(0, middle), version), self.fit(batch.slice(middle), version)
+        )
 
-    def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _fitted(self, batch: pa.RecordBatch, version: int | None) -> pa.RecordBatch:
         arrays = []
         for column in self.columns:
             if column.source in batch.schema.names:
@@ -217,7 +222,9 @@ class RecordReader:
             except _UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
-        return self._with_metadata(pa.RecordBatch.from_arrays(arrays, names))
+        return self._with_metadata(
+            pa.RecordBatch.from_arrays(arrays, names), versions=[version] * batch.num_rows
+        )
 
     def _batch(self, messages: Sequence[Message]) -> pa.RecordBatch:
         decode = self._decode

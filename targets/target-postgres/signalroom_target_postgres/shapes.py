@@ -66,6 +66,7 @@ class _Batch(msgspec.Struct):
     stream: str
     manifest: list[str]
     encoding: _Encoding
+    version: int | None = None
 
 
 class _ActivateVersion(msgspec.Struct):

@@ -20,9 +20,12 @@ from signalroom_target_postgres.versions import Versions
 from signalroom_target_postgres.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from signalroom_target_postgres.batchfiles import BatchFile
+    from signalroom_target_postgres.versions import Unconfirmed
 
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
@@ -44,6 +47,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         #: When the oldest record came that is neither loaded nor spooled; by `time.monotonic`.
         self.since: float | None = None
         self._waiting = Waiting()
+        #: Columns that the stream's map sets to the same value in all records.
+        self.mapped_constants: Mapping[str, Any] = {}
 
     @property
     @override
@@ -72,7 +77,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._table = StreamTable(self, destination)
         self._table.prepare(naming)
         self._versions = Versions(
-            self._table, flush=lambda: self.process_batch({}), committed=self._committed
+            self._table,
+            flush=lambda: self.process_batch({}),
+            take=self._take,
+            committed=self._committed,
         )
 
     def inherit(self, earlier: PostgresSink) -> None:
@@ -160,11 +168,6 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         if self.since is None:
             self.since = time.monotonic()
             self._target.states.record(self.stream_name)
-        self._versions.note_record()
-
-    def note_state(self) -> None:
-        """Note that a state came."""
-        self._versions.note_state()
 
     def _read(self) -> None:
         """Make columns of the messages at hand."""
@@ -213,6 +216,14 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             lambda: self._table.load(lambda: iter(tables), misfits, aside=True),
             lambda: self._committed(records),
         )
+
+    def _take(self) -> tuple[Sequence[pa.Table], Sequence[Misfit]]:
+        """Give what is held, to be loaded by the caller."""
+        self._read()
+        self._target.aside.settle()
+        self.mark_drained()
+        self.since = None
+        return self._waiting.take()
 
     def _flush(self) -> None:
         """Load what is held, or spool it."""
@@ -275,20 +286,34 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     # Versions.
 
     @override
-    def activate_version(self, new_version: int) -> None:
-        """Let the rows of this version be all there are.
-
-        Taps announce a version before its records, as the SDK's do, or tell that it is complete
-        after them, as the Singer specification has it; or both.
+    def activate_version(
+        self, new_version: int, *, follows_records: bool = True, complete: bool = False
+    ) -> None:
+        """Take an ACTIVATE_VERSION: older rows go, if it says that the version is complete.
 
         Args:
             new_version: The version.
+            follows_records: Whether records of the stream came since its last SCHEMA message, or
+                since its last activation.
+            complete: Whether the tap has ended well, and all rows of the stream came in this run.
         """
-        self._versions.activate(new_version)
+        self._versions.activate(new_version, follows_records=follows_records, complete=complete)
 
-    def finish(self) -> None:
-        """The input has ended: complete what can only be completed now."""
-        self._versions.finish()
+    def finish(self) -> Unconfirmed | None:
+        """The input has ended: see what was never said to be complete.
+
+        Returns:
+            The rows that are not loaded; None if all are.
+        """
+        return self._versions.finish()
+
+    def unconfirmed(self) -> Unconfirmed | None:
+        """Rows that wait to be complete.
+
+        Returns:
+            How many, and of what; None if there are none.
+        """
+        return self._versions.unconfirmed()
 
     def forget(self) -> None:
         """Let go of the rows that were never completed."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from signalroom_target_postgres.outdated import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +24,7 @@ class Spool:
         self._files: list[IO[bytes]] = []
         self._writer: pa.RecordBatchStreamWriter | None = None
         self._schema: pa.Schema | None = None
+        self._oldest_version: Any = None
 
     def write(self, table: pa.Table) -> None:
         """Append rows.
@@ -39,6 +43,21 @@ class Spool:
             self._schema = table.schema
         self._writer.write_table(table)
         self.rows += table.num_rows
+        if VERSION in table.column_names:
+            versions = (self._oldest_version, pc.min(table.column(VERSION)).as_py())
+            self._oldest_version = min((one for one in versions if one is not None), default=None)
+
+    def has_older(self, version: int) -> bool:
+        """Tell whether a row has an older version.
+
+        Args:
+            version: The version.
+
+        Returns:
+            Whether one has; rows without a version have none that is older.
+        """
+        oldest = self._oldest_version
+        return oldest is not None and int(oldest) < version
 
     def mark(self) -> tuple[int, int]:
         """Remember how much there is.
@@ -92,6 +111,7 @@ class Spool:
                 file.close()
         self._files.clear()
         self.rows = 0
+        self._oldest_version = None
 
     def _finish(self) -> None:
         if self._writer is not None:

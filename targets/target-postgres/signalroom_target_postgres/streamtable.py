@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import column
 from signalroom_target_postgres.destination import ColumnFixedError
-from signalroom_target_postgres.loading import Writer, retire
+from signalroom_target_postgres.loading import Writer
 from signalroom_target_postgres.naming import columns_of
+from signalroom_target_postgres.outdated import Activation, OutdatedRows
 from signalroom_target_postgres.records import METADATA, RecordReader
 from signalroom_target_postgres.schematypes import declared
 
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from psycopg import Cursor
-    from singer_sdk.sql import SQLSink
 
     from signalroom_target_postgres.columns import Column
-    from signalroom_target_postgres.connector import PostgresConnector
     from signalroom_target_postgres.destination import Destination
     from signalroom_target_postgres.naming import TableNaming
     from signalroom_target_postgres.records import Misfit
     from signalroom_target_postgres.schematypes import Declared
+    from signalroom_target_postgres.sink import PostgresSink
 
 
 class StreamTable:
@@ -43,12 +43,14 @@ class StreamTable:
     #: Makes them of records and of files.
     reader: RecordReader
 
-    def __init__(self, sink: SQLSink[PostgresConnector], destination: Destination) -> None:
+    def __init__(self, sink: PostgresSink, destination: Destination) -> None:
         self.sink = sink
         self.destination = destination
         # Each field's column.
         self._names = columns_of(self._properties)
         destination.keys = [self._names.get(key, key) for key in destination.keys]
+        #: Rows of earlier versions and of earlier runs.
+        self.outdated = OutdatedRows(sink, destination, self._names)
         #: Whether a record did not fit and was not set aside: no state may pass over it.
         self.failed = False
         # Whether it was empty, so that no row is expected to be there; not known at first.
@@ -59,15 +61,6 @@ class StreamTable:
     def _properties(self) -> dict[str, Any]:
         properties: dict[str, Any] = self.sink.schema["properties"]
         return properties
-
-    @property
-    def _scope(self) -> dict[str, Any]:
-        """What all rows of the stream have in common; rows of other clients are not its own."""
-        return {
-            self._names[field]: schema["const"]
-            for field, schema in self._properties.items()
-            if "const" in schema
-        }
 
     @property
     def _descriptions(self) -> dict[str, str | None]:
@@ -81,7 +74,7 @@ class StreamTable:
     @property
     def sets_aside(self) -> bool:
         """Whether records that do not fit go beside the table, and the run goes on."""
-        return self.sink.config.get("on_bad_record") == "quarantine"
+        return bool(self.sink.config.get("on_bad_record") == "quarantine")
 
     def inherit(self, earlier: StreamTable) -> None:
         """Go on for a table whose stream's schema has changed.
@@ -238,7 +231,8 @@ class StreamTable:
         tables: Callable[[], Iterator[pa.Table]],
         misfits: Sequence[Misfit] = (),
         *,
-        clear: bool = False,
+        replace: bool = False,
+        activation: Activation | None = None,
         whole: bool = False,
         aside: bool = False,
     ) -> None:
@@ -247,7 +241,8 @@ class StreamTable:
         Args:
             tables: Gives the rows, each time it is called.
             misfits: Records to set aside with them.
-            clear: Whether to delete the table's rows before.
+            replace: Whether to delete the rows that this run did not load before.
+            activation: A version that is complete with these rows: outdated ones go.
             whole: Whether none is to be loaded if one does not fit.
             aside: Whether this is a thread beside the main one already.
 
@@ -255,7 +250,7 @@ class StreamTable:
             BadRecordError: If a row does not fit.
         """
 
-        def work(cursor: Cursor[Any]) -> tuple[int, Writer]:
+        def work(cursor: Cursor[Any]) -> tuple[int, int, Writer]:
             if self._fresh is None:
                 self._fresh = not self.destination.has_rows(cursor)
             writer = Writer(
@@ -265,9 +260,10 @@ class StreamTable:
                 fresh=self._fresh,
                 threaded=not aside,
             )
-            if clear:
-                writer.clear(cursor, self._scope)
-            count = 0
+            if replace:
+                self.outdated.clear(cursor)
+                writer.fresh = True
+            count = retired = 0
             for table in tables():
                 writer.write(cursor, table)
                 count += table.num_rows
@@ -275,13 +271,16 @@ class StreamTable:
                 self.fail(writer.misfits)
             if self.sets_aside and (misfits or writer.misfits):
                 rejected.keep(cursor, self.destination, [*misfits, *writer.misfits])
-            return count, writer
+            if activation is not None and (self.sets_aside or not writer.misfits):
+                retired = self.outdated.retire(cursor, activation)
+            return count, retired, writer
 
         # Where rows have keys, or all are replaced, doing it again gives the same.
-        again = clear or bool(self.destination.keys)
-        count, writer = self.sink.connector.in_transaction(work, repeatable=again)
+        again = replace or bool(self.destination.keys)
+        count, retired, writer = self.sink.connector.in_transaction(work, repeatable=again)
         self._fresh = writer.fresh
         self._report(count - len(writer.misfits), [*misfits, *writer.misfits])
+        self.outdated.report(retired)
         if writer.misfits and not self.sets_aside:
             self.fail(writer.misfits)
 
@@ -298,31 +297,3 @@ class StreamTable:
                 rejected.key_of(misfits[0], sink.key_properties),
                 rejected.describe(misfits[0]),
             )
-
-    def retire(self, version: int) -> None:
-        """Delete the rows of earlier versions, or mark them as deleted.
-
-        Args:
-            version: The one that counts.
-        """
-        sink = self.sink
-        if sink.version_column_name not in self.destination.types:
-            sink.logger.warning(
-                "ACTIVATE_VERSION of %s cannot be obeyed without add_record_metadata: deleted "
-                "rows stay",
-                sink.stream_name,
-            )
-            return
-        mark = None if sink.config.get("hard_delete") else sink.soft_delete_column_name
-        count = sink.connector.in_transaction(
-            lambda cursor: retire(
-                cursor,
-                self.destination,
-                {sink.version_column_name: version},
-                self._scope,
-                mark=mark,
-            )
-        )
-        if count:
-            what = "Marked as deleted" if mark else "Deleted"
-            sink.logger.info("%s %d rows of %s", what, count, self.destination)

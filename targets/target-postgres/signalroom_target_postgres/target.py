@@ -20,11 +20,17 @@ from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
 from signalroom_singer.commandline import ExplainedCommand
+from signalroom_singer.streammaps import constants_of
 from signalroom_target_postgres.ahead import Aside
 from signalroom_target_postgres.batchfiles import BatchFile
 from signalroom_target_postgres.connection import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
-from signalroom_target_postgres.errors import ConnectionSettingsError, DiskFullError, InputError
+from signalroom_target_postgres.errors import (
+    ConnectionSettingsError,
+    DiskFullError,
+    InputError,
+    UnconfirmedRowsError,
+)
 from signalroom_target_postgres.naming import TableNaming
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import Message
@@ -32,6 +38,7 @@ from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
+from signalroom_target_postgres.versions import COMPLETE
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -94,6 +101,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._source = ""
         # Sinks of streams whose records need nothing done to them on the way.
         self._direct: dict[str, PostgresSink] = {}
+        # Streams of which records came since their last SCHEMA message or ACTIVATE_VERSION.
+        self._with_records: set[str | None] = set()
         self.message_reader.between = self._between_messages
         self.message_reader.unreadable = self._reject_unreadable
 
@@ -255,6 +264,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         Raises:
             InputError: If one cannot be loaded; those before it were.
             SystemExit: If the process was asked to end; what was read was loaded.
+            UnconfirmedRowsError: If it was asked to end, and rows waited to be complete.
         """
         with self._saving_what_is_good():
             try:
@@ -262,6 +272,10 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             except Terminated:
                 self.logger.info("Asked to end: loading what has been read")
                 self.drain_all(is_endofpipe=True)
+                if left := [
+                    one for sink in self._sinks_active.values() if (one := sink.unconfirmed())
+                ]:
+                    raise UnconfirmedRowsError(left, asked_to_end=True) from None
                 self.logger.info("Loaded what had been read, and stopped")
                 sys.exit(0)
         return counts
@@ -301,8 +315,13 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._source = message_dict["stream"]
         super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
+        self._with_records.discard(stream)
         self._direct.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
+        for stream_map in maps:
+            self.get_sink(stream_map.stream_alias).mapped_constants = constants_of(
+                self.mapper, stream, stream_map
+            )
         if (
             len(maps) == 1
             and type(maps[0]) is SameRecordTransform
@@ -315,6 +334,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     @override
     def _process_record_message(self, message_dict: Message) -> None:
         message = message_dict
+        self._with_records.add(message.stream)
         sink = self._direct.get(message.stream or "")
         if sink is not None:
             sink.add(message)
@@ -359,15 +379,17 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         record: bytes,
         reason: str = "its JSON has a NaN or an infinity, or cannot be read",
     ) -> None:
+        self._with_records.add(stream)
         for stream_map in self._maps_of(stream):
             self.get_sink(stream_map.stream_alias).reject(record, reason)
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        stream = message_dict.get("stream")
+        stream, version = message_dict.get("stream"), message_dict.get("version")
+        self._with_records.add(stream)
         storage = (self.config.get("batch_config") or {}).get("storage") or {}
         files = [
-            BatchFile(url, message_dict["encoding"], storage.get("params"))
+            BatchFile(url, message_dict["encoding"], storage.get("params"), version)
             for url in message_dict["manifest"]
         ]
         maps = self._maps_of(stream)
@@ -379,7 +401,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             self._direct[stream].load_files(files)
             return
         # One by one, as maps want dicts.
-        message = Message(type="RECORD", version=message_dict.get("version"))
+        message = Message(type="RECORD", version=version)
         for record in _records(files):
             self._process_mapped(stream, record, message)
         for stream_map in maps:
@@ -389,14 +411,20 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        for stream_map in self._maps_of(message_dict.get("stream")):
-            self.get_sink(stream_map.stream_alias).activate_version(message_dict["version"])
+        stream = message_dict["stream"]
+        # Also where a stream map filtered all of them.
+        follows_records = stream in self._with_records
+        for stream_map in self._maps_of(stream):
+            self.get_sink(stream_map.stream_alias).activate_version(
+                message_dict["version"],
+                follows_records=follows_records,
+                complete=message_dict.get(COMPLETE) is True,
+            )
+        self._with_records.discard(stream)
 
     @override
     def _process_state_message(self, message_dict: Message) -> None:
         self.states.add(bytes(message_dict.value).decode())
-        for sink in self._sinks_active.values():
-            sink.note_state()
         self.emit_state()
 
     def emit_state(self) -> None:
@@ -409,11 +437,20 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     @override
     def process_endofpipe(self) -> None:
+        """Load what is held, and see that all streams are complete that have to be.
+
+        Raises:
+            InputError: If a record does not fit.
+            UnconfirmedRowsError: If rows are not loaded, as nothing said that all came.
+        """
         with self._saving_what_is_good():
+            left = []
             for sink in self._sinks_active.values():
                 self.drain_one(sink)
-                sink.finish()
+                left.append(sink.finish())
             super().process_endofpipe()
+            if unconfirmed := [one for one in left if one is not None]:
+                raise UnconfirmedRowsError(unconfirmed)
         self._release()
 
 

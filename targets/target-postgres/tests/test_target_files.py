@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from upath import UPath
-from warehouse import record, schema, state
+from warehouse import activate, record, schema, state
 
 from signalroom_target_postgres.batchfiles import OURS
 from signalroom_target_postgres.errors import InputError
@@ -237,7 +237,7 @@ def test_a_file_whose_integers_need_a_wider_column(warehouse, tmp_path, load_met
     numbers = pa.array([1] * 300 + [2**63 + 1], pa.uint64())
     url = parquet(tmp_path / "a.parquet", id=[*range(301)], number=numbers)
     stream = schema({"id": {"type": "integer"}, "number": "integer"}, keys=())
-    warehouse.load(stream, batch(url), state(at=1), load_method=load_method)
+    warehouse.load(stream, batch(url), activate(1), state(at=1), load_method=load_method)
     rows = warehouse.rows()
     assert len(rows) == 301
     assert rows[-1]["number"] == 2**63 + 1
@@ -247,7 +247,8 @@ def test_replacing_by_files(warehouse, tmp_path):
     warehouse.load(schema(PROPERTIES), record(id=9, name="old"))
     url = parquet(tmp_path / "a.parquet", id=[1, 2], name=["a", "b"])
     stream = schema(PROPERTIES)
-    warehouse.load(stream, batch(url), record(id=3, name="c"), state(at=1), load_method="overwrite")
+    messages = (stream, batch(url), record(id=3, name="c"), activate(1))
+    warehouse.load(*messages, load_method="overwrite")
     assert [row["id"] for row in warehouse.rows()] == [1, 2, 3]
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import threading
+from unittest.mock import Mock
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from warehouse import activate, lines, record, schema, state
 
+from signalroom_target_postgres.errors import UnconfirmedRowsError
 from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.target import TargetPostgres
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
 STREAM = schema(PROPERTIES)
@@ -95,25 +101,58 @@ def test_a_stream_without_keys_is_appended(warehouse):
 class TestOverwrite:
     SETTINGS = {"load_method": "overwrite", "add_record_metadata": True}
 
-    def test_the_runs_rows_are_all_there_is(self, filled):
+    @pytest.mark.parametrize("metadata", (True, False))
+    def test_the_runs_rows_are_all_there_is(self, filled, metadata):
         states = filled.load(
             STREAM,
             *(record(id=n % 300, name=str(n)) for n in range(100, 1000)),
+            activate(2),
             state(at=1),
             batch_size_rows=100,
-            **self.SETTINGS,
+            load_method="overwrite",
+            add_record_metadata=metadata,
         )
         assert states == [{"at": 1}]
         assert len(filled.rows()) == 300
         assert contents(filled)[:2] == [(0, "900"), (1, "901")]
 
-    def test_a_tap_that_died_leaves_the_old_rows(self, filled, caplog):
-        states = filled.load(STREAM, state(at=1), record(id=3, name="new"), **self.SETTINGS)
+    @pytest.mark.parametrize(
+        "messages",
+        (
+            (activate(2), record(id=3, name="new"), state(at=2)),
+            (record(id=3, name="new"), state(at=2)),
+            # An SDK tap's child stream, once per parent.
+            (activate(2), record(id=3, name="new"), STREAM, activate(2), state(at=2)),
+        ),
+        ids=("announced", "nothing said", "child stream"),
+    )
+    def test_rows_that_nobody_confirmed_are_an_error(self, filled, capsys, messages):
+        other = schema(PROPERTIES, stream="others")
+        confirmed = (other, record("others", id=1, name="new"), activate(2, "others"))
+        with pytest.raises(UnconfirmedRowsError) as error:
+            filled.load(*confirmed, state(at=1), STREAM, *messages, **self.SETTINGS)
         assert contents(filled) == [(1, "old"), (2, "old")]
-        assert states == [{"at": 1}]
-        assert (
-            "did not say that orders is complete: its 1 new records are not loaded" in caplog.text
+        assert len(filled.rows("others")) == 1
+        assert f"orders (1 rows for {filled.name}.orders); the table stays as before" in str(
+            error.value
         )
+        assert "signalroom-run-tap" in str(error.value)
+        assert "others" not in str(error.value)
+
+    def test_asked_to_end(self, filled):
+        target = TargetPostgres(config=filled.config | self.SETTINGS)
+
+        def messages():
+            yield lines(STREAM)
+            yield lines(record(id=3, name="new"))
+            target.message_reader.terminate()
+            yield lines(record(id=4, name="new"))
+
+        source = Mock(spec=io.StringIO, fileno=Mock(side_effect=OSError))
+        source.__iter__ = lambda _: messages()
+        with pytest.raises(UnconfirmedRowsError, match=r"orders \(2 rows .* asked to end"):
+            target.listen(source)
+        assert contents(filled) == [(1, "old"), (2, "old")]
 
     def test_a_full_disk_leaves_the_old_rows(self, filled, tmp_path):
         """The new ones wait on this machine's disk until all are there."""
@@ -122,7 +161,7 @@ class TestOverwrite:
         done = subprocess.run(
             # Of 1,024 bytes.
             ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *command],
-            input=lines(STREAM, *rows, state(at=1)),
+            input=lines(STREAM, *rows, activate(2), state(at=1)),
             capture_output=True,
             text=True,
             check=False,
@@ -133,28 +172,42 @@ class TestOverwrite:
         assert "Traceback" not in done.stderr
         assert contents(filled) == [(1, "old"), (2, "old")]
 
-    def test_a_bad_record_leaves_the_old_rows(self, filled):
-        with pytest.raises(BadRecordError):
-            filled.load(
-                STREAM, record(id=3, name="new"), record(id=4, name=5), state(at=1), **self.SETTINGS
-            )
-        assert contents(filled) == [(1, "old"), (2, "old")]
-
-    def test_a_row_the_server_refuses_leaves_the_old_rows(self, filled):
+    @pytest.mark.parametrize(("bad", "found"), ((5, "id=4"), ("forbidden", "forbids it")))
+    def test_a_bad_record_leaves_the_old_rows(self, filled, bad, found):
         filled.sql("ALTER TABLE orders ADD CHECK (name <> 'forbidden')")
-        with pytest.raises(BadRecordError, match=r"id=4.*orders_name_check forbids it"):
-            filled.load(
-                STREAM,
-                record(id=3, name="new"),
-                record(id=4, name="forbidden"),
-                state(at=1),
-                **self.SETTINGS,
-            )
+        rows = record(id=3, name="new"), record(id=4, name=bad)
+        with pytest.raises(BadRecordError, match=found):
+            filled.load(STREAM, *rows, activate(2), state(at=1), **self.SETTINGS)
         assert contents(filled) == [(1, "old"), (2, "old")]
 
-    def test_an_empty_stream_empties_the_table(self, filled):
-        filled.load(STREAM, state(at=1), **self.SETTINGS)
+    def test_a_quarantined_record_is_not_among_the_new_rows(self, filled):
+        rows = record(id=3, name="new"), record(id=1, name=5)
+        filled.load(STREAM, *rows, activate(2), on_bad_record="quarantine", **self.SETTINGS)
+        assert contents(filled) == [(3, "new")]
+        assert len(filled.rows("orders__rejected")) == 1
+
+    def test_an_empty_stream_leaves_the_old_rows(self, filled, caplog):
+        states = filled.load(STREAM, activate(2), state(at=1), **self.SETTINGS)
+        assert contents(filled) == [(1, "old"), (2, "old")]
+        assert states == [{"at": 1}]
+        assert "Nothing came of orders" in caplog.text
+
+    def test_a_stream_whose_tap_ended_well_and_is_empty(self, filled):
+        filled.load(STREAM, activate(2) | {"x-complete": True}, **self.SETTINGS)
         assert contents(filled) == []
+
+    def test_records_that_were_all_filtered(self, filled):
+        maps = {"orders": {"__filter__": "id > 5"}}
+        filled.load(STREAM, record(id=3), activate(2), stream_maps=maps, **self.SETTINGS)
+        assert contents(filled) == []
+
+    @pytest.mark.parametrize("metadata", (True, False))
+    def test_more_records_and_another_activation(self, filled, metadata):
+        """What the first one put there stays."""
+        rows = record(id=1, name="new"), activate(2), record(id=3, name="new"), activate(2)
+        settings = {"load_method": "overwrite", "add_record_metadata": metadata}
+        filled.load(STREAM, *rows, **settings)
+        assert contents(filled) == [(1, "new"), (3, "new")]
 
     def test_a_schema_that_changes_on_the_way(self, filled):
         filled.load(
@@ -163,6 +216,7 @@ class TestOverwrite:
             schema(PROPERTIES | {"more": "integer"}),
             record(id=4, name="new", more=1),
             record(id=3, name="newer", more=2),
+            activate(2),
             state(at=1),
             **self.SETTINGS,
         )
@@ -172,94 +226,256 @@ class TestOverwrite:
         ]
 
 
+def versions(version, *ids):
+    """Records of a version; None for none."""
+    return [record(id=one) | ({"version": version} if version else {}) for one in ids]
+
+
+#: What a tap sends after its SCHEMA, and the ids that are in the table then. It holds 1, 2, 3 of
+#: version 1 before.
+RULE = {
+    "a version, complete": ([*versions(2, 2, 4), activate(2)], {2, 4}),
+    "announced and complete": ([activate(2), *versions(2, 2, 4), activate(2)], {2, 4}),
+    "announced, and that is all": ([activate(2), *versions(2, 4)], {1, 2, 3, 4}),
+    "announced, without records": ([activate(2)], {1, 2, 3}),
+    "an incremental run": ([activate(1), *versions(1, 2, 4)], {1, 2, 3, 4}),
+    "an incremental run without changes": ([activate(1)], {1, 2, 3}),
+    "an incremental run that ends with it": ([*versions(1, 4), activate(1)], {1, 2, 3, 4}),
+    "the version of long ago": ([*versions(1, 4), activate(0)], {1, 2, 3, 4}),
+    "twice": ([activate(2), *versions(2, 4), activate(2), activate(2)], {4}),
+    "more of a version": ([*versions(2, 4), activate(2), *versions(2, 5), activate(2)], {4, 5}),
+    "two versions": ([*versions(2, 4), activate(2), *versions(3, 5), activate(3)], {5}),
+    "the next one is announced": ([*versions(2, 4), activate(2), activate(3)], {4}),
+    "records of the next one first": ([*versions(3, 4), *versions(2, 5), activate(2)], {4, 5}),
+    "records without a version": ([*versions(None, 2, 4), activate(2)], {2, 4}),
+    "with and without": ([*versions(2, 4), *versions(None, 5), activate(2)], {4, 5}),
+    "a child stream's parents": (
+        [activate(2), *versions(2, 4), STREAM, activate(2), *versions(2, 5), STREAM, activate(2)],
+        {1, 2, 3, 4, 5},
+    ),
+    "a child stream whose tap ended well": (
+        [
+            *(activate(2), *versions(2, 4), STREAM, activate(2), *versions(2, 5)),
+            activate(2) | {"x-complete": True},
+        ],
+        {4, 5},
+    ),
+    "ended well, with a version of its own": (
+        [activate(2), *versions(2, 4), activate(9) | {"x-complete": True}],
+        {4},
+    ),
+    "ended well, and empty": ([activate(9) | {"x-complete": True}], set()),
+    "states in between": (
+        [activate(2), state(at=1), *versions(2, 4), state(at=2), activate(2), state(at=3)],
+        {4},
+    ),
+    "a schema that changes": (
+        [activate(2), *versions(2, 4), schema(PROPERTIES | {"more": "string"}), activate(2)],
+        {1, 2, 3, 4},
+    ),
+    "one that changes before the last record": (
+        [*versions(2, 4), schema(PROPERTIES | {"more": "string"}), *versions(2, 5), activate(2)],
+        {4, 5},
+    ),
+}
+
+
 class TestActivateVersion:
+    @pytest.fixture
+    def at_version_1(self, warehouse):
+        warehouse.load(STREAM, *versions(1, 1, 2, 3), activate(1), **REPLACE)
+        return warehouse
+
+    @pytest.mark.parametrize("case", RULE)
+    @pytest.mark.parametrize("hard", (True, False), ids=("deleted", "marked"))
+    def test_the_rule(self, at_version_1, case, hard):
+        messages, left = RULE[case]
+        states = at_version_1.load(
+            STREAM, *messages, state(at="end"), **REPLACE | {"hard_delete": hard}
+        )
+        rows = at_version_1.rows()
+        assert {row["id"] for row in rows if not row["_sdc_deleted_at"]} == left
+        assert states[-1] == {"at": "end"}
+        if not hard:
+            assert {row["id"] for row in rows} >= {1, 2, 3} | left
+
+    @pytest.mark.parametrize("size", (1, None), ids=("loaded at once", "held"))
+    def test_an_empty_table_keeps_what_came_between_two(self, warehouse, size):
+        rows = [STREAM, activate(1), *versions(1, 1, 2), activate(1), state(at=1)]
+        warehouse.load(*rows, batch_size_rows=size, **REPLACE)
+        assert [row["id"] for row in warehouse.rows()] == [1, 2]
+
+    def test_rows_that_stay_are_counted_in_a_warning(self, at_version_1, caplog):
+        at_version_1.load(STREAM, activate(2), *versions(2, 2), **REPLACE)
+        name = at_version_1.name
+        assert f"{name}.orders keeps 2 rows of earlier versions" in caplog.text
+        assert "signalroom-run-tap" in caplog.text
+
+    def test_no_warning_where_no_row_is_older(self, at_version_1, caplog):
+        at_version_1.load(STREAM, activate(1), *versions(1, 2), **REPLACE)
+        assert "earlier versions" not in caplog.text
+
+    def test_a_row_that_was_marked_and_comes_again(self, at_version_1):
+        soft = REPLACE | {"hard_delete": False}
+        at_version_1.load(STREAM, *versions(2, 2), activate(2), **soft)
+        at_version_1.load(STREAM, *versions(3, 1), activate(3), **soft)
+        marked = {row["id"]: row["_sdc_deleted_at"] is not None for row in at_version_1.rows()}
+        assert marked == {1: False, 2: True, 3: True}
+
+    def test_a_bad_record_keeps_the_older_rows(self, at_version_1):
+        bad = record(id=5, name=7) | {"version": 2}
+        with pytest.raises(BadRecordError):
+            at_version_1.load(STREAM, *versions(2, 4), bad, activate(2), **REPLACE)
+        assert {row["id"] for row in at_version_1.rows()} == {1, 2, 3, 4}
+
+    def test_a_row_that_the_server_refuses_keeps_the_older_rows(self, at_version_1):
+        at_version_1.sql("ALTER TABLE orders ADD CHECK (id < 5)")
+        with pytest.raises(BadRecordError):
+            at_version_1.load(STREAM, *versions(2, 4, 5), activate(2), **REPLACE)
+        assert {row["id"] for row in at_version_1.rows()} == {1, 2, 3, 4}
+
+    def test_quarantined_records_are_not_in_the_way(self, at_version_1):
+        bad = record(id=5, name=7) | {"version": 2}
+        settings = REPLACE | {"on_bad_record": "quarantine"}
+        at_version_1.load(STREAM, *versions(2, 4), bad, activate(2), **settings)
+        assert {row["id"] for row in at_version_1.rows()} == {4}
+
+    def test_streams_side_by_side(self, at_version_1):
+        other = schema(PROPERTIES, stream="others")
+        of_other = [one | {"stream": "others"} for one in versions(1, 1, 2)]
+        at_version_1.load(other, *of_other, **REPLACE)
+        at_version_1.load(
+            *(STREAM, other, activate(2), activate(2, "others")),
+            *(
+                one | {"version": 2}
+                for pair in zip(of_other, versions(2, 4, 5), strict=True)
+                for one in pair
+            ),
+            activate(2),
+            **REPLACE,
+        )
+        assert {row["id"] for row in at_version_1.rows()} == {4, 5}
+        assert {row["id"] for row in at_version_1.rows("others")} == {1, 2}
+
+    def test_maps_that_filter_and_fan_out(self, at_version_1):
+        maps = {
+            "orders": {"__filter__": "id != 5"},
+            "few": {"__source__": "orders", "__filter__": "id == 4"},
+            "none": {"__source__": "orders", "__filter__": "id == 0"},
+        }
+        at_version_1.load(STREAM, *versions(1, 0, 4), stream_maps=maps, **REPLACE)
+        messages = [STREAM, activate(2), *versions(2, 4, 5), activate(2)]
+        at_version_1.load(*messages, stream_maps=maps, **REPLACE)
+        found = {name: {row["id"] for row in at_version_1.rows(name)} for name in ("few", "none")}
+        assert found == {"few": {4}, "none": set()}
+        assert {row["id"] for row in at_version_1.rows()} == {4}
+
+    @pytest.mark.parametrize("mapped", (False, True), ids=("columns", "mapped"))
+    @pytest.mark.parametrize("kind", ("parquet", "jsonl"))
+    def test_batches_have_versions_too(self, at_version_1, tmp_path, kind, mapped):
+        path = tmp_path / f"rows.{kind}"
+        if kind == "parquet":
+            pq.write_table(pa.table({"id": [4, 5]}), path)
+        else:
+            path.write_text('{"id": 4}\n{"id": 5}\n')
+        batch = {
+            "type": "BATCH",
+            "stream": "orders",
+            "encoding": {"format": kind},
+            "manifest": [path.as_uri()],
+            "version": 2,
+        }
+        maps = {"stream_maps": {"orders": {"name": "str(id)"}}} if mapped else {}
+        at_version_1.load(STREAM, activate(2), batch, activate(2), **REPLACE, **maps)
+        # An incremental run that activates the same version again.
+        at_version_1.load(STREAM, *versions(2, 6), activate(2), **REPLACE, **maps)
+        assert {row["id"] for row in at_version_1.rows()} == {4, 5, 6}
+
+    def test_rows_without_a_version_of_an_earlier_run_go(self, warehouse):
+        warehouse.load(STREAM, *versions(None, 1, 2), **REPLACE)
+        warehouse.load(STREAM, *versions(None, 2, 3), activate(1), **REPLACE)
+        assert {row["id"] for row in warehouse.rows()} == {2, 3}
+
+    def test_switched_off(self, filled):
+        messages = [STREAM, activate(2), *versions(2, 3), activate(2), state(at=1)]
+        filled.load(*messages, add_record_metadata=True)
+        assert len(filled.rows()) == 3
+
+
+class TestStreamsWithoutAKey:
+    """They cannot be merged, so older rows and new ones would stand side by side."""
+
+    STREAM = schema(PROPERTIES, keys=())
+
+    @pytest.fixture
+    def keyless(self, warehouse):
+        warehouse.load(self.STREAM, *versions(1, 1, 2), **REPLACE)
+        return warehouse
+
+    @pytest.mark.parametrize(
+        ("messages", "left"),
+        (
+            ([activate(2), *versions(2, 3, 3), activate(2)], [3, 3]),
+            (
+                [activate(2), *versions(2, 3), STREAM, activate(2), *versions(2, 4), activate(2)],
+                [3, 4],
+            ),
+            ([activate(1), *versions(1, 3)], [1, 2, 3]),
+            ([activate(2)], [1, 2]),
+            ([*versions(2, 3), activate(2), *versions(2, 4)], [3, 4]),
+        ),
+    )
+    def test_older_rows_go_when_the_new_ones_are_complete(self, keyless, messages, left):
+        messages = [self.STREAM if one is STREAM else one for one in messages]
+        keyless.load(self.STREAM, *messages, state(at=1), **REPLACE)
+        assert [row["id"] for row in keyless.rows()] == left
+
+    def test_rows_that_nobody_confirmed_are_an_error(self, keyless):
+        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 rows"):
+            keyless.load(self.STREAM, activate(2), *versions(2, 3), state(at=1), **REPLACE)
+        assert [row["id"] for row in keyless.rows()] == [1, 2]
+
+    def test_append_only_appends(self, keyless):
+        settings = REPLACE | {"load_method": "append-only"}
+        keyless.load(self.STREAM, activate(2), *versions(2, 3), **settings)
+        assert [row["id"] for row in keyless.rows()] == [1, 2, 3]
+
+
+class TestReplaceOnActivate:
+    """Streams of taps that promise to activate only what they have sent whole."""
+
     def test_told_after_the_records(self, filled, caplog):
-        filled.load(
-            COMPLETE_LATER,
-            versioned(2, id=2, name="new"),
-            versioned(2, id=3, name="new"),
-            activate(2),
-            state(at=1),
-            **REPLACE,
-        )
+        rows = versioned(2, id=2, name="new"), versioned(2, id=3, name="new")
+        filled.load(COMPLETE_LATER, *rows, activate(2), state(at=1), **REPLACE)
         assert contents(filled) == [(2, "new"), (3, "new")]
-        assert "did not say" not in caplog.text
+        assert "stays as it was" not in caplog.text
 
-    def test_records_that_come_after_it_are_told(self, filled, caplog):
-        filled.load(
-            COMPLETE_LATER,
-            versioned(2, id=2, name="new"),
-            activate(2),
-            versioned(3, id=3, name="newer"),
-            state(at=1),
-            **REPLACE,
-        )
+    def test_records_that_come_after_it(self, filled):
+        rows = versioned(2, id=2, name="new"), activate(2), versioned(2, id=3, name="newer")
+        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 rows"):
+            filled.load(COMPLETE_LATER, *rows, **REPLACE)
         assert contents(filled) == [(2, "new")]
-        assert "did not say that orders is complete: its 1 new records" in caplog.text
+        filled.load(COMPLETE_LATER, *rows, activate(2), **REPLACE)
+        assert contents(filled) == [(2, "new"), (3, "newer")]
 
-    def test_not_told(self, filled, caplog):
-        states = filled.load(COMPLETE_LATER, versioned(2, id=2, name="new"), state(at=1), **REPLACE)
+    def test_a_newer_version_in_the_same_run(self, filled):
+        rows = versioned(2, id=2), activate(2), versioned(3, id=3), activate(3)
+        filled.load(COMPLETE_LATER, *rows, **REPLACE)
+        assert contents(filled) == [(3, None)]
+
+    def test_the_tap_died(self, filled, capsys):
+        with pytest.raises(UnconfirmedRowsError):
+            filled.load(COMPLETE_LATER, versioned(2, id=2, name="new"), state(at=1), **REPLACE)
         assert contents(filled) == [(1, "old"), (2, "old")]
-        assert states == [{"at": 1}]
-        assert "did not say that orders is complete" in caplog.text
 
     def test_told_of_no_records(self, filled):
         filled.load(COMPLETE_LATER, activate(2), **REPLACE)
         assert contents(filled) == []
 
-    def test_announced_before_the_records_as_the_sdk_does(self, filled):
-        filled.load(
-            STREAM,
-            activate(2),
-            versioned(2, id=2, name="new"),
-            versioned(2, id=3, name="new"),
-            state(at=1),
-            **REPLACE,
-        )
-        assert contents(filled) == [(2, "new"), (3, "new")]
-
-    def test_announced_and_then_the_tap_died(self, filled):
-        states = filled.load(
-            STREAM, activate(2), state(at=0), versioned(2, id=2, name="new"), **REPLACE
-        )
-        assert contents(filled) == [(1, "old"), (2, "old")]
-        assert states == [{"at": 0}]
-
-    def test_soft(self, filled):
-        filled.load(
-            STREAM,
-            activate(2),
-            versioned(2, id=2, name="new"),
-            state(at=1),
-            activate_version=True,
-            add_record_metadata=True,
-        )
-        marked = {row["id"]: row["_sdc_deleted_at"] is not None for row in filled.rows()}
-        assert marked == {1: True, 2: False}
-        filled.load(
-            STREAM,
-            activate(3),
-            versioned(3, id=1, name="again"),
-            state(at=1),
-            activate_version=True,
-            add_record_metadata=True,
-        )
-        marked = {row["id"]: row["_sdc_deleted_at"] is not None for row in filled.rows()}
-        assert marked == {1: False, 2: True}
-
-    def test_without_a_promise_the_old_versions_go_in_the_end(self, filled):
-        filled.load(STREAM, versioned(2, id=2, name="new"), activate(2), **REPLACE)
-        assert contents(filled) == [(2, "new")]
-
-    def test_switched_off(self, filled):
-        filled.load(
-            STREAM,
-            activate(2),
-            versioned(2, id=3, name="new"),
-            state(at=1),
-            add_record_metadata=True,
-        )
-        assert len(filled.rows()) == 3
+    def test_told_before_the_records_and_after_them(self, filled):
+        rows = activate(2), versioned(2, id=2), versioned(2, id=3), activate(2)
+        filled.load(COMPLETE_LATER, *rows, **REPLACE)
+        assert [row["id"] for row in filled.rows()] == [2, 3]
 
     def test_other_clients_rows_are_not_touched(self, warehouse):
         def stream(client):
@@ -280,6 +496,43 @@ class TestActivateVersion:
         assert [(row["_client_id"], row["id"]) for row in warehouse.rows()] == [("a", 2), ("b", 1)]
         warehouse.load(stream("a"), activate(3), **REPLACE)
         assert [(row["_client_id"], row["id"]) for row in warehouse.rows()] == [("b", 1)]
+
+
+class TestAccountsThatShareATable:
+    """Each has its own value in a column, which its stream map sets."""
+
+    @staticmethod
+    def load(warehouse, account, *messages, keys=("account", "id"), promise=False, **settings):
+        rules = {"account": f"'{account}'"} | ({"__key_properties__": [*keys]} if keys else {})
+        stream = COMPLETE_LATER if promise else STREAM
+        if not keys:
+            stream = stream | {"key_properties": []}
+        warehouse.load(stream, *messages, stream_maps={"ord*": rules}, **REPLACE | settings)
+
+    @pytest.mark.parametrize(
+        "keys", (("account", "id"), ("id",), ()), ids=("key", "none", "keyless")
+    )
+    @pytest.mark.parametrize(
+        ("promise", "settings"),
+        ((True, {}), (False, {}), (False, {"load_method": "overwrite"})),
+        ids=("promised", "versions", "overwrite"),
+    )
+    def test_a_replace_leaves_the_others_rows(self, warehouse, keys, promise, settings):
+        def load(account, *messages):
+            self.load(warehouse, account, *messages, keys=keys, promise=promise, **settings)
+
+        load("acme", *versions(1, 1, 2), activate(1))
+        load("birch", *versions(2, 8, 9), activate(2))
+        load("acme", *versions(3, 2, 3), activate(3))
+        rows = {(row["account"], row["id"]) for row in warehouse.rows()}
+        assert rows == {("acme", 2), ("acme", 3), ("birch", 8), ("birch", 9)}
+
+    def test_rows_from_before_the_map_are_named(self, warehouse, caplog):
+        warehouse.load(STREAM, record(id=1), **REPLACE)
+        warehouse.sql("ALTER TABLE orders DROP CONSTRAINT orders_pkey")
+        self.load(warehouse, "acme", *versions(2, 2), activate(2), keys=(), promise=True)
+        assert [row["id"] for row in warehouse.rows()] == [1, 2]
+        assert "orders has rows without a value in account" in caplog.text
 
 
 def test_readers_see_the_old_rows_or_the_new_ones(warehouse):

@@ -292,7 +292,9 @@ def steps_after(at, name):
     """What a tap sends from a state on, step by step."""
     for first in range(at, ROWS, STEP):
         rows = [record(id=n, name=name, data={"pad": PAD}) for n in range(first, first + STEP)]
-        yield lines(*([STREAM] if first == at else []), *rows, state(at=first + STEP))
+        begin = [STREAM] if first == at else []
+        end = [activate(1)] if first + STEP == ROWS else []
+        yield lines(*begin, *rows, *end, state(at=first + STEP))
 
 
 @pytest.fixture(scope="module")

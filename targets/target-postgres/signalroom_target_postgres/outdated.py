@@ -1,0 +1,294 @@
+"""Rows that are outdated once a version of their stream is complete."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from psycopg import errors, sql
+
+from signalroom_target_postgres.sqltypes import family, type_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg import Cursor
+    from psycopg.sql import Composable, Composed
+
+    from signalroom_target_postgres.destination import Destination
+    from signalroom_target_postgres.sink import PostgresSink
+
+VERSION = "_sdc_table_version"
+SYNC_STARTED_AT = "_sdc_sync_started_at"
+#: Counting reads the whole table, and is only for a message.
+_COUNT_SECONDS = 10
+#: Constants of other types are not compared.
+_SCALARS = (str, int, float, type(None))
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A version whose rows have all come.
+
+    Args:
+        version: The version.
+        complete: Whether this run loaded all rows of the stream, whatever their versions.
+    """
+
+    version: int
+    complete: bool = False
+
+
+class OutdatedRows:
+    """The rows of a stream's table that are not of its latest version, or not of this run.
+
+    Args:
+        sink: What is known of the stream.
+        destination: Its table.
+        columns: The column of each field.
+    """
+
+    def __init__(
+        self, sink: PostgresSink, destination: Destination, columns: Mapping[str, str]
+    ) -> None:
+        self._sink = sink
+        self._destination = destination
+        self._columns = columns
+
+    @property
+    def _mapped(self) -> Mapping[str, Any]:
+        """Columns that a stream map sets to a constant."""
+        mapped: Mapping[str, Any] = self._sink.mapped_constants
+        return {
+            self._columns[name]: value for name, value in mapped.items() if name in self._columns
+        }
+
+    @property
+    def _scope(self) -> dict[str, Any]:
+        """The values that all rows of the stream share; rows of other accounts are not its own."""
+        fields: Mapping[str, Any] = self._sink.schema["properties"]
+        declared = {
+            self._columns[name]: one["const"] for name, one in fields.items() if "const" in one
+        }
+        return {
+            name: value
+            for name, value in {**declared, **self._mapped}.items()
+            if isinstance(value, _SCALARS) and name in self._destination.types
+        }
+
+    @property
+    def _mark(self) -> str | None:
+        """The column that says when a row was deleted, where rows are only marked."""
+        if self._sink.config.get("hard_delete"):
+            return None
+        name: str = self._sink.soft_delete_column_name
+        return name
+
+    @property
+    def _knows_versions(self) -> bool:
+        return VERSION in self._destination.types
+
+    def _rows(self, version: int | None = None, mark: str | None = None) -> Outdated:
+        return Outdated(
+            self._destination, self._scope, self._sink.sync_started_at, version=version, mark=mark
+        )
+
+    def clear(self, cursor: Cursor[Any]) -> None:
+        """Delete all rows that this run did not load.
+
+        Args:
+            cursor: Within a transaction.
+        """
+        self._rows().retire(cursor)
+
+    def retire(self, cursor: Cursor[Any], activation: Activation) -> int:
+        """Delete the rows that a version does not have, or mark them as deleted.
+
+        Args:
+            cursor: Within a transaction.
+            activation: The version.
+
+        Returns:
+            How many rows there were.
+        """
+        if not self._knows_versions:
+            self._sink.logger.warning(
+                "ACTIVATE_VERSION of %s has no effect on %s without the setting "
+                "add_record_metadata: rows of earlier versions stay",
+                *(self._sink.stream_name, self._destination),
+            )
+            return 0
+        version = None if activation.complete else activation.version
+        return self._rows(version, self._mark).retire(cursor)
+
+    def report(self, retired: int) -> None:
+        """Say what `retire` did.
+
+        Args:
+            retired: How many rows there were.
+        """
+        if retired:
+            what = "Marked as deleted" if self._mark else "Deleted"
+            self._sink.logger.info("%s %d rows of %s", what, retired, self._destination)
+
+    def exist(self, version: int) -> bool:
+        """Tell whether there are rows that a version does not have.
+
+        Args:
+            version: The version.
+
+        Returns:
+            Whether there are.
+        """
+        rows = self._rows(version, self._mark)
+        return self._knows_versions and self._sink.connector.in_transaction(rows.exist)
+
+    def count(self, version: int) -> int:
+        """Count the rows that a version does not have; for a message.
+
+        Args:
+            version: The version.
+
+        Returns:
+            How many there are; 0 also where counting would take long.
+        """
+        rows = self._rows(version, self._mark)
+        return (self._knows_versions and self._sink.connector.in_transaction(rows.count)) or 0
+
+    def warn_of_unscoped(self) -> None:
+        """Say which rows a replace kept because they lack a mapped constant."""
+        for name in self._mapped:
+            without = Outdated(self._destination, self._scope | {name: None}, run=0)
+            if self._sink.connector.in_transaction(without.exist):
+                self._sink.logger.warning(
+                    "%s has rows without a value in %s, which the stream map of %s sets to a "
+                    "constant. They were kept, as they may be another account's: delete them, or "
+                    "fill the column, if they are not",
+                    *(self._destination, name, self._sink.stream_name),
+                )
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """The rows of a stream that a version, or a run as a whole, does not have.
+
+    Rows without a version that this run loaded are never among them: the tap sent them, and
+    some taps give versions to none of their records.
+
+    Args:
+        destination: The stream's table.
+        scope: The values that all rows of this stream share, by column; others' rows stay.
+        run: When this run began (`_sdc_sync_started_at` of its rows).
+        version: Older versions, and rows without one, are outdated. Without it all rows are that
+            this run did not load.
+        mark: The column that says when a row was deleted, where rows are marked and not deleted.
+            Marked rows are not outdated again.
+    """
+
+    destination: Destination
+    scope: Mapping[str, Any]
+    run: int
+    version: int | None = None
+    mark: str | None = None
+
+    def retire(self, cursor: Cursor[Any]) -> int:
+        """Delete these rows, or mark them as deleted.
+
+        Args:
+            cursor: Within a transaction.
+
+        Returns:
+            How many rows there were.
+        """
+        self.destination.lock(cursor)
+        if self.mark:
+            statement = sql.SQL("UPDATE {} SET {} = now() WHERE {}").format(
+                self.destination.identifier, sql.Identifier(self.mark), self._condition()
+            )
+        else:
+            # Readers see the rows until the transaction ends; TRUNCATE would show some an empty
+            # table.
+            statement = sql.SQL("DELETE FROM {} WHERE {}").format(
+                self.destination.identifier, self._condition()
+            )
+        return cursor.execute(statement).rowcount
+
+    def exist(self, cursor: Cursor[Any]) -> bool:
+        """Tell whether there is any.
+
+        Args:
+            cursor: To ask by.
+
+        Returns:
+            Whether there is.
+        """
+        row = cursor.execute(self._select("SELECT EXISTS (SELECT FROM {} WHERE {})")).fetchone()
+        return bool(row and row[0])
+
+    def count(self, cursor: Cursor[Any]) -> int | None:
+        """Count them, if that takes no longer than a message is worth.
+
+        Args:
+            cursor: Within a transaction.
+
+        Returns:
+            How many there are; None if counting took too long.
+        """
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(f"SET LOCAL statement_timeout = '{_COUNT_SECONDS}s'")
+                row = cursor.execute(self._select("SELECT count(*) FROM {} WHERE {}")).fetchone()
+        except errors.QueryCanceled:
+            return None
+        return int(row[0]) if row else 0
+
+    def _select(self, statement: LiteralString) -> Composed:
+        return sql.SQL(statement).format(self.destination.identifier, self._condition())
+
+    def _condition(self) -> Composable:
+        types = self.destination.types
+        conditions = [*self._in_scope()]
+        of_this_run = sql.SQL("{} IS NOT DISTINCT FROM {}").format(
+            sql.Identifier(SYNC_STARTED_AT), sql.Literal(self.run)
+        )
+        if self.version is None:
+            if SYNC_STARTED_AT in types:
+                conditions.append(sql.SQL("NOT ({})").format(of_this_run))
+        else:
+            conditions.append(
+                sql.SQL("({0} < {1} OR ({0} IS NULL AND NOT ({2})))").format(
+                    sql.Identifier(VERSION), sql.Literal(self.version), of_this_run
+                )
+            )
+        if self.mark:
+            conditions.append(sql.SQL("{} IS NULL").format(sql.Identifier(self.mark)))
+        return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
+
+    def _in_scope(self) -> list[Composed]:
+        types = self.destination.types
+        return [equals(name, value, types[name]) for name, value in self.scope.items()]
+
+
+def equals(column: str, value: Any, type_: str) -> Composed:
+    """A condition that a column has a value, whatever the column's type.
+
+    Args:
+        column: The column.
+        value: A value of JSON.
+        type_: The column's type.
+
+    Returns:
+        The condition.
+    """
+    if value is None:
+        return sql.SQL("{} IS NULL").format(sql.Identifier(column))
+    if family(type_) == "json":
+        # The type json has no equality.
+        return sql.SQL("CAST({} AS jsonb) = CAST({} AS jsonb)").format(
+            sql.Identifier(column), sql.Literal(json.dumps(value))
+        )
+    text = json.dumps(value) if isinstance(value, bool) else str(value)
+    return sql.SQL("{} = CAST({} AS {})").format(
+        sql.Identifier(column), sql.Literal(text), type_sql(type_)
+    )
