@@ -32,7 +32,8 @@ _SETTINGS = th.PropertiesList(
         description=(
             "`upsert`: update the row with the record's key or insert one; append where a stream "
             "has no key. `append-only`: always insert, into a table without a key. `overwrite`: "
-            "replace the table's rows by the run's, in one transaction when the stream is complete."
+            "replace the table's rows by the run's, in one transaction when an ACTIVATE_VERSION "
+            "after the records says that they are complete. Without it the run fails."
         ),
     ),
     th.Property(
@@ -183,10 +184,9 @@ def declared() -> dict[str, Any]:
     }
     properties["hard_delete"] |= {
         "description": (
-            "Whether rows that a version activated by the tap (ACTIVATE_VERSION) does not have are "
-            "deleted, and not only marked in `_sdc_deleted_at`. The new rows appear and the old "
-            "ones go in one transaction when the stream is complete. Ignored without "
-            "`activate_version`."
+            "Whether rows of earlier versions are deleted, and not only marked in "
+            "`_sdc_deleted_at`, when an ACTIVATE_VERSION follows the records of a stream. Ignored "
+            "without `activate_version`."
         )
     }
     return schema

@@ -87,11 +87,11 @@ class TapStreams:
         if not (others := sorted(incremental | bookmarks)):
             return [*self._streams], []
         whole = ", ".join(name for name in self._streams if name not in incremental)
-        said = (
+        advice = (
             f"Read incrementally: {', '.join(others)}. Other streams may depend on these. Name "
             f"those that each run reads whole by --stream ({whole})."
         )
-        return [], [said] if whole else []
+        return [], [advice] if whole else []
 
     def _is_incremental(self, stream: str, bookmarks: set[str]) -> bool:
         if stream in bookmarks:
