@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from signalroom_target_postgres.tapstreams import TapStreams
 
@@ -72,7 +72,7 @@ def run(command: Sequence[str], chosen: Sequence[str] | None = None) -> int:
     syncs = not any(one.partition("=")[0] in _OTHER_MODES for one in command[1:])
     try:
         if not syncs:
-            os.execvp(command[0], [*command])  # noqa: S606 - what the user asks for
+            os.execvp(command[0], [*command])  # nosec B606 # noqa: S606 - the user's own tap
         return _sync(command, chosen)
     except (FileNotFoundError, PermissionError) as error:
         reason = error.strerror or str(error)
@@ -93,8 +93,7 @@ def _sync(command: Sequence[str], chosen: Sequence[str] | None) -> int:
 
         for number in _FORWARDED:
             signal.signal(number, forward)
-        output = process.stdout
-        assert output is not None  # noqa: S101 - for mypy; it is a pipe
+        output = cast("IO[bytes]", process.stdout)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with suppress(OSError):
                 fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _READ_BYTES)
