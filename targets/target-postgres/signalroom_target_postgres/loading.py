@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import errors, sql
 
 from signalroom_target_postgres.ahead import ahead
 from signalroom_target_postgres.arrowjson import record_json
+from signalroom_target_postgres.badrows import Trials, find_refused
 from signalroom_target_postgres.copytext import copy_text
 from signalroom_target_postgres.destination import names
 from signalroom_target_postgres.records import Misfit
+from signalroom_target_postgres.rowerrors import reason_of, refuses_a_row
 from signalroom_target_postgres.sqltypes import family
+from signalroom_target_postgres.staging import ORDINAL, Staging
+from signalroom_target_postgres.tabletraits import TableTraits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from psycopg import Cursor
     from psycopg.sql import Composed, Identifier
@@ -27,10 +31,14 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.columns import Column
     from signalroom_target_postgres.destination import Destination
 
-_STAGING_NAME = "signalroom_staging"
-_STAGING = sql.Identifier("pg_temp", _STAGING_NAME)
-_ORDINAL = "signalroom ordinal"
-_COLUMN = re.compile(r", column (?P<column>[^:]+)")
+# So few are not worth a thread.
+_FEW = 1024
+# What the server refuses one row for, and takes once others are there.
+_OF_OTHER_ROWS = (errors.ForeignKeyViolation, errors.UniqueViolation, errors.ExclusionViolation)
+
+
+class LateRefusalError(Exception):
+    """Constraints that are checked late refuse a row: they have to be checked at once."""
 
 
 @dataclass
@@ -46,121 +54,159 @@ class Writer:
     destination: Destination
     columns: Mapping[str, Column]
     replace_nul: bool = True
+    #: How the table takes rows.
+    traits: TableTraits = field(default_factory=TableTraits)
     #: Whether no row is expected to be there already, so that COPY can go straight into the table.
     fresh: bool = False
     #: Whether to make lines in another thread while others are sent.
     threaded: bool = True
+    #: Whether constraints are checked with each statement, also those that could wait for COMMIT.
+    checks_now: bool = False
     #: Rows the server refused.
     misfits: list[Misfit] = field(default_factory=list)
+    _written: int = 0
+    # Rows that were refused for others that were not there, or were still there.
+    _postponed: list[tuple[pa.Table, list[psycopg.Error]]] = field(default_factory=list)
+
+    def begin(self, cursor: Cursor[Any]) -> None:
+        """Have constraints checked with each statement, if that is wanted.
+
+        Args:
+            cursor: Within a transaction; what is to be deleted is deleted.
+        """
+        if self.checks_now and (statement := self.traits.check_now):
+            cursor.execute(statement)
 
     def write(self, cursor: Cursor[Any], rows: pa.Table) -> None:
         """Insert rows, or update those whose keys are there; the last of a key wins.
 
+        Those that the server refuses are left out and kept in `misfits`.
+
         Args:
             cursor: Within a transaction.
             rows: Columns of the stream, all or some.
+
+        Raises:
+            LateRefusalError: If it takes a writer that `checks_now` to find those.
         """
         keys = self.destination.keys
-        if not keys:
-            self._copy(cursor, self.destination.identifier, rows)
-            return
-        rows = last_of_each(rows, keys)
-        self.destination.lock(cursor)
-        if self.fresh:
-            before = len(self.misfits)
-            try:
-                with cursor.connection.transaction():
-                    self._copy(cursor, self.destination.identifier, rows)
-            except errors.UniqueViolation:
+        if keys:
+            rows = last_of_each(rows, keys)
+            self.destination.lock(cursor)
+        self._written += rows.num_rows
+        error = None
+        if self.traits.takes_copy and (self.fresh or not keys):
+            error = _refusal(cursor, lambda: self._copy(cursor, self.destination.identifier, rows))
+            if error is None:
+                return
+            if keys and isinstance(error, errors.UniqueViolation):
                 # Someone else's rows, or this stream's own from before.
                 self.fresh = False
-                del self.misfits[before:]
-            else:
-                return
-        self._merge(cursor, rows)
+                error = None
+        if error is None:
+            error = _refusal(cursor, lambda: self._merge(cursor, rows))
+        if error is not None:
+            self._refused(self._write_others(cursor, rows, error))
+
+    def finish(self, cursor: Cursor[Any]) -> None:
+        """Do what only the end can show: check, and try what other rows may have made possible.
+
+        Args:
+            cursor: Within the transaction, after all rows.
+
+        Raises:
+            LateRefusalError: As for `write`.
+        """
+        if not self.checks_now and (statement := self.traits.check_now):
+            error = _refusal(cursor, lambda: cursor.execute(statement))
+            if error is not None:
+                raise LateRefusalError from error
+        count = sum(rows.num_rows for rows, _ in self._postponed)
+        while self._postponed and count < self._written:
+            again, self._postponed = self._postponed, []
+            for rows, found in again:
+                self._refused(self._write_others(cursor, rows, found[0]))
+            left = sum(rows.num_rows for rows, _ in self._postponed)
+            if left == count:
+                break
+            count = left
+        for rows, found in self._postponed:
+            self.misfits += self._described(rows, found)
+        self._postponed.clear()
 
     def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
-        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_STAGING))
-        # With the table's own constraints, so that COPY finds the rows that they forbid.
-        cursor.execute(
-            sql.SQL(
-                "CREATE TEMPORARY TABLE {} (LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS"
-                " INCLUDING GENERATED INCLUDING IDENTITY) ON COMMIT DROP"
-            ).format(sql.Identifier(_STAGING_NAME), self.destination.identifier)
-        )
-        self._copy(cursor, _STAGING, rows)
-        try:
-            with cursor.connection.transaction():
-                cursor.execute(self._upsert(rows.column_names, "{staging}"))
-        except errors.CardinalityViolation:
-            # Keys that the server holds for equal, as the numbers 1 and 1.0: the last one counts.
-            cursor.execute(
-                self._upsert(
-                    rows.column_names,
-                    "(SELECT DISTINCT ON ({keys}) * FROM {staging}"
-                    " ORDER BY {keys}, ctid DESC) AS staged",
-                )
-            )
-        cursor.execute(sql.SQL("DROP TABLE {}").format(_STAGING))
+        staging = Staging(cursor, self.destination, rows.column_names)
+        self._copy(cursor, staging.identifier, rows)
+        staging.insert_all()
+        staging.drop()
 
-    def _upsert(self, columns: Sequence[str], source: LiteralString) -> Composed:
-        keys = self.destination.keys
-        changes = sql.SQL(", ").join(
-            sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name))
-            for name in columns
-            if name not in keys
-        )
-        action = sql.SQL("DO UPDATE SET {}").format(changes) if set(columns) - set(keys) else None
-        return sql.SQL(
-            "INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}"
-            " ON CONFLICT ({keys}) {action}"
-        ).format(
-            table=self.destination.identifier,
-            columns=names(columns),
-            source=sql.SQL(source).format(staging=_STAGING, keys=names(keys)),
-            keys=names(keys),
-            action=action or sql.SQL("DO NOTHING"),
-        )
+    def _write_others(
+        self, cursor: Cursor[Any], rows: pa.Table, error: psycopg.Error
+    ) -> tuple[pa.Table, list[psycopg.Error]]:
+        """Load all rows but those that the server refuses; give these, with the errors."""
+        if self.traits.deferrable and not self.checks_now:
+            raise LateRefusalError from error
+        staging = Staging(cursor, self.destination, rows.column_names, numbered=True)
+        numbers = pa.array(range(rows.num_rows), pa.int64())
+        numbered = rows.append_column(ORDINAL, numbers)
+        with Trials(cursor) as trials:
+
+            def copy(start: int, stop: int) -> psycopg.Error | None:
+                part = numbered.slice(start, stop - start)
+                return trials.call(lambda: self._copy(cursor, staging.identifier, part))
+
+            refused = dict(find_refused(rows.num_rows, copy))
+        before, after = staging.index()
+        with Trials(cursor) as trials:
+
+            def insert(start: int, stop: int) -> psycopg.Error | None:
+                return trials.execute(before + staging.numbers(start, stop) + after)
+
+            refused |= find_refused(rows.num_rows, insert)
+        staging.drop()
+        found = sorted(refused)
+        return rows.take(pa.array(found, pa.int64())), [refused[number] for number in found]
+
+    def _refused(self, found: tuple[pa.Table, list[psycopg.Error]]) -> None:
+        """Keep rows as misfits, or for another try once all others are there."""
+        rows, causes = found
+        later = [isinstance(error, _OF_OTHER_ROWS) for error in causes]
+        if any(later):
+            again = [error for error, is_later in zip(causes, later, strict=True) if is_later]
+            self._postponed.append((rows.filter(pa.array(later)), again))
+        if not all(later):
+            final = [error for error, is_later in zip(causes, later, strict=True) if not is_later]
+            self.misfits += self._described(rows.filter(pc.invert(pa.array(later))), final)
 
     def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
-        """COPY; rows that the server refuses are left out and kept in `misfits`."""
-        try:
-            with cursor.connection.transaction():
-                self._copy_all(cursor, into, rows)
-        except (errors.DataError, errors.NotNullViolation, errors.CheckViolation) as error:
-            if rows.num_rows == 1:
-                self.misfits.append(self._refused(rows, error))
-                return
-            # Halves: the server names a line, but not always the right one.
-            middle = rows.num_rows // 2
-            for half in (rows.slice(0, middle), rows.slice(middle)):
-                self._copy(cursor, into, half)
-
-    def _copy_all(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, names(rows.column_names))
         text = copy_text(rows, json=self._json, replace_nul=self.replace_nul)
         with cursor.copy(statement) as copy:
-            for lines in ahead(text) if self.threaded else text:
+            for lines in ahead(text) if self.threaded and rows.num_rows > _FEW else text:
                 copy.write(lines)
 
     @cached_property
     def _json(self) -> set[str]:
         return {name for name, column in self.columns.items() if family(column.type) == "json"}
 
-    def _refused(self, row: pa.Table, error: errors.Error) -> Misfit:
-        """Describe a refused row; without its values, which the server's messages quote."""
-        fields = [self.columns[name].source for name in row.column_names]
+    def _described(self, rows: pa.Table, causes: Sequence[psycopg.Error]) -> Iterator[Misfit]:
+        """Say of rows why they were refused."""
+        fields = rows.rename_columns([self.columns[name].source for name in rows.column_names])
         json = {self.columns[name].source for name in self._json}
-        record = record_json(row.rename_columns(fields), json)
-        found = _COLUMN.search((error.diag.context or "").partition("\n")[0])
-        column = error.diag.column_name or (found["column"] if found else None)
-        if isinstance(error, errors.NotNullViolation):
-            return Misfit(record, "it is null, which the table does not allow", column)
-        if isinstance(error, errors.CheckViolation):
-            constraint = error.diag.constraint_name
-            return Misfit(record, f"the table's constraint {constraint} forbids it")
-        what = (error.diag.message_primary or "").partition(":")[0]
-        return Misfit(record, f"PostgreSQL refused it: {what}", column)
+        for number, error in enumerate(causes):
+            yield Misfit(record_json(fields.slice(number, 1), json), *reason_of(error))
+
+
+def _refusal(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:
+    """Do something; give the error, and leave no trace, if the server refused a row."""
+    try:
+        with cursor.connection.transaction():
+            work()
+    except psycopg.Error as error:
+        if not refuses_a_row(error):
+            raise
+        return error
+    return None
 
 
 def last_of_each(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
@@ -173,9 +219,9 @@ def last_of_each(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     Returns:
         The rows, in their order, without those that a later one replaces.
     """
-    keyed = rows.select([*keys]).append_column(_ORDINAL, pa.array(range(rows.num_rows), pa.int64()))
-    last = keyed.group_by([*keys]).aggregate([(_ORDINAL, "max")])
+    keyed = rows.select([*keys]).append_column(ORDINAL, pa.array(range(rows.num_rows), pa.int64()))
+    last = keyed.group_by([*keys]).aggregate([(ORDINAL, "max")])
     if last.num_rows == rows.num_rows:
         return rows
-    indices = last.column(f"{_ORDINAL}_max")
+    indices = last.column(f"{ORDINAL}_max")
     return rows.take(indices.take(pc.array_sort_indices(indices.combine_chunks())))

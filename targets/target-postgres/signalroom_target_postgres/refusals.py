@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg import errors
+from psycopg import DatabaseError, OperationalError, errors
 
-_ADVICE: tuple[tuple[Any, str], ...] = (
-    (
-        errors.InsufficientPrivilege,
-        (
-            "The user lacks a right: let its owner GRANT CREATE, USAGE ON SCHEMA (and CREATE ON "
-            "DATABASE for a new schema), or make the user the owner of the tables it loads."
-        ),
-    ),
-    (
-        errors.DiskFull,
-        (
-            "The server's disk is full: nothing of this batch was loaded. Make room and run "
-            "again; the run goes on where the last state was saved."
-        ),
-    ),
-    (errors.OutOfMemory, "The server has too little memory; lower `batch_size_bytes`."),
-    (
-        errors.ReadOnlySqlTransaction,
-        "This server only reads (a replica?): connect to the primary.",
-    ),
-    (
-        errors.QueryCanceled,
-        (
-            "A time limit of the server or of the user stopped it: raise statement_timeout for "
-            "the loader's user, or lower `batch_size_bytes`."
-        ),
-    ),
-    (errors.LockNotAvailable, "Something else holds the table; run again when it has ended."),
-    (
-        errors.UniqueViolation,
-        (
-            "A unique index of the table has these values already. Where rows are to be updated, "
-            "not appended, set `load_method` to upsert; else drop that index."
-        ),
-    ),
-    (
-        errors.NotNullViolation,
-        (
-            "The table wants a value that the stream does not have: ALTER TABLE ... ALTER COLUMN "
-            "... DROP NOT NULL (for tables made by dlt: signalroom-postgres take-over)."
-        ),
-    ),
-    (errors.IntegrityError, "A constraint of the table forbids it: change the constraint."),
-)
+from signalroom_target_postgres.rowerrors import is_raised, raised, redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
 
 
 def is_unclear(error: psycopg.Error) -> bool:
@@ -60,9 +22,7 @@ def is_unclear(error: psycopg.Error) -> bool:
         error: The driver's error.
     """
     kind = type(error)
-    return error.sqlstate is None and (
-        kind is psycopg.DatabaseError or issubclass(kind, psycopg.OperationalError)
-    )
+    return error.sqlstate is None and (kind is DatabaseError or issubclass(kind, OperationalError))
 
 
 def explain_refusal(error: psycopg.Error) -> str:
@@ -74,9 +34,164 @@ def explain_refusal(error: psycopg.Error) -> str:
     Returns:
         The sentence; without the values of rows, which are in the error's details.
     """
-    reason = error.diag.message_primary or " ".join(str(error).split())
-    where = f" (table {error.diag.table_name})" if error.diag.table_name else ""
-    for kinds, advice in _ADVICE:
-        if isinstance(error, kinds):
+    diag = error.diag
+    where = f" (table {diag.table_name})" if diag.table_name else ""
+    if is_raised(error):
+        return (
+            f"PostgreSQL refused to load{where}: {raised(error)}. Change that function, or the "
+            "trigger that calls it."
+        )
+    reason = redacted(error)
+    for applies, advice in _ADVICE:
+        if applies(error):
             return f"PostgreSQL refused to load{where}: {reason}. {advice}"
-    return f"PostgreSQL refused to load{where}: {reason} (SQLSTATE {error.sqlstate})."
+    hint = f" {diag.message_hint}" if diag.message_hint else ""
+    return f"PostgreSQL refused to load{where}: {reason} (SQLSTATE {error.sqlstate}).{hint}"
+
+
+def _is(*kinds: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:
+    return lambda error: isinstance(error, kinds)
+
+
+def _says(kind: type[psycopg.Error], pattern: str) -> Callable[[psycopg.Error], bool]:
+    """Whether it is such an error, by its English message or the server's function."""
+    return lambda error: (
+        isinstance(error, kind)
+        and re.search(pattern, f"{error.diag.source_function} {error.diag.message_primary}")
+        is not None
+    )
+
+
+# The first that applies.
+_ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
+    (
+        _says(errors.InsufficientPrivilege, "^InitTempTableNamespace"),
+        (
+            "Rows are merged by way of a temporary table: let the database's owner GRANT TEMPORARY "
+            "ON DATABASE to the loader's user."
+        ),
+    ),
+    (
+        _says(errors.InsufficientPrivilege, "must be owner"),
+        (
+            "Adding and widening columns, and setting the key, needs ownership: make the loader's "
+            "user the owner (ALTER TABLE ... OWNER TO), or a member of the role that owns it."
+        ),
+    ),
+    (
+        _says(errors.InsufficientPrivilege, "for database"),
+        (
+            "The schema is not there yet: let the database's owner CREATE it with AUTHORIZATION "
+            "for the loader's user, or GRANT CREATE ON DATABASE; or set `default_target_schema` to "
+            "one that is there."
+        ),
+    ),
+    (
+        _says(errors.InsufficientPrivilege, "for schema"),
+        "Let its owner GRANT USAGE, CREATE ON SCHEMA to the loader's user.",
+    ),
+    (
+        _says(errors.InsufficientPrivilege, "for sequence"),
+        "A column's default uses it: let its owner GRANT USAGE ON SEQUENCE to the loader's user.",
+    ),
+    (
+        _says(errors.InsufficientPrivilege, "for (table|view|foreign table)"),
+        (
+            "Let its owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE to the loader's user, or "
+            "make that user the owner."
+        ),
+    ),
+    (
+        _is(errors.InsufficientPrivilege),
+        (
+            "The loader's user lacks a right: let the owner GRANT it, or make the user the owner "
+            "of the tables that it loads."
+        ),
+    ),
+    (
+        _is(errors.DiskFull),
+        (
+            "The server's disk is full: nothing of this batch was loaded. Make room and run "
+            "again; the run goes on where the last state was saved."
+        ),
+    ),
+    (_is(errors.OutOfMemory), "The server has too little memory; lower `batch_size_bytes`."),
+    (
+        _is(errors.ReadOnlySqlTransaction),
+        (
+            "This server only reads (a replica, or default_transaction_read_only): connect to the "
+            "primary, as a user that may write."
+        ),
+    ),
+    (
+        _says(errors.QueryCanceled, "user request"),
+        "Somebody canceled the statement; run again.",
+    ),
+    (
+        _is(errors.QueryCanceled),
+        (
+            "A time limit of the server or of the user stopped it: raise statement_timeout for "
+            "the loader's user, or lower `batch_size_bytes`."
+        ),
+    ),
+    (
+        _is(errors.LockNotAvailable),
+        (
+            "Another session holds the table for longer than lock_timeout: run again when it has "
+            "ended, or raise lock_timeout for the loader's user."
+        ),
+    ),
+    (
+        _is(errors.DeadlockDetected, errors.SerializationFailure),
+        "Other sessions change the same rows at the same time; run again when they have ended.",
+    ),
+    (
+        _says(errors.ForeignKeyViolation, "update or delete"),
+        (
+            "Rows of another table refer to rows that are to be deleted: remove those first, make "
+            "that foreign key ON DELETE CASCADE or SET NULL, or set `hard_delete` to false."
+        ),
+    ),
+    (
+        _says(errors.UniqueViolation, "^_bt_check_unique .*pg_"),
+        "Another session makes the same table or schema; run again.",
+    ),
+    (
+        _is(errors.GeneratedAlways, errors.InvalidColumnReference),
+        (
+            "The table computes that column or has no unique index on the key: leave the column "
+            "out by a stream map (`__NULL__`), or change the table: ALTER COLUMN ... DROP "
+            "EXPRESSION, SET GENERATED BY DEFAULT, or ADD PRIMARY KEY."
+        ),
+    ),
+    (
+        _says(errors.FeatureNotSupported, "^DefineIndex"),
+        (
+            "The table is partitioned: its primary key needs the columns that it is partitioned "
+            "by. Add them to the stream's keys (`__key_properties__` of a stream map), or set "
+            "`load_method` to append-only."
+        ),
+    ),
+    (
+        _says(errors.FeatureNotSupported, "ON CONFLICT.* rules"),
+        (
+            "Drop the table's rules (a trigger can do the same), or set `load_method` to "
+            "append-only."
+        ),
+    ),
+    (
+        _is(errors.WrongObjectType),
+        (
+            "It is not a plain table: load into another table or schema "
+            "(`default_target_schema`), and let views read from there."
+        ),
+    ),
+    (
+        _says(errors.ObjectNotInPrerequisiteState, "^CheckCmdReplicaIdentity"),
+        (
+            "The table is in a publication and has no replica identity: ALTER TABLE ... REPLICA "
+            "IDENTITY FULL, or give the stream a key."
+        ),
+    ),
+    (_is(errors.IntegrityError), "A constraint of the table forbids it: change the constraint."),
+)

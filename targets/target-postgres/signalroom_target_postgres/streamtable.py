@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import column
 from signalroom_target_postgres.destination import ColumnFixedError
-from signalroom_target_postgres.loading import Writer
+from signalroom_target_postgres.loading import LateRefusalError, Writer
 from signalroom_target_postgres.naming import columns_of
 from signalroom_target_postgres.outdated import Activation, OutdatedRows
 from signalroom_target_postgres.records import METADATA, RecordReader
 from signalroom_target_postgres.schematypes import declared
+from signalroom_target_postgres.tabletraits import TableTraits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,6 +56,7 @@ class StreamTable:
         self.failed = False
         # Whether it was empty, so that no row is expected to be there; not known at first.
         self._fresh: bool | None = None
+        self._traits: TableTraits | None = None
         self._warned: set[str] = set()
 
     @property
@@ -250,23 +252,29 @@ class StreamTable:
             BadRecordError: If a row does not fit.
         """
 
-        def work(cursor: Cursor[Any]) -> tuple[int, int, Writer]:
+        def work(cursor: Cursor[Any], *, checks_now: bool = False) -> tuple[int, int, Writer]:
             if self._fresh is None:
                 self._fresh = not self.destination.has_rows(cursor)
+            if self._traits is None:
+                self._traits = TableTraits.read(cursor, self.destination)
             writer = Writer(
                 self.destination,
                 self.columns,
                 replace_nul=self.sink.connector.sanitize_null_text_characters,
+                traits=self._traits,
                 fresh=self._fresh,
                 threaded=not aside,
+                checks_now=checks_now,
             )
             if replace:
                 self.outdated.clear(cursor)
                 writer.fresh = True
+            writer.begin(cursor)
             count = retired = 0
             for table in tables():
                 writer.write(cursor, table)
                 count += table.num_rows
+            writer.finish(cursor)
             if whole and writer.misfits and not self.sets_aside:
                 self.fail(writer.misfits)
             if self.sets_aside and (misfits or writer.misfits):
@@ -277,7 +285,13 @@ class StreamTable:
 
         # Where rows have keys, or all are replaced, doing it again gives the same.
         again = replace or bool(self.destination.keys)
-        count, retired, writer = self.sink.connector.in_transaction(work, repeatable=again)
+        in_transaction = self.sink.connector.in_transaction
+        try:
+            count, retired, writer = in_transaction(work, repeatable=again)
+        except LateRefusalError:
+            count, retired, writer = in_transaction(
+                partial(work, checks_now=True), repeatable=again
+            )
         self._fresh = writer.fresh
         self._report(count - len(writer.misfits), [*misfits, *writer.misfits])
         self.outdated.report(retired)

@@ -12,8 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 from singer_sdk.exceptions import (
     ConfigValidationError,
+    MapExpressionError,
     MappingError,
     RecordsWithoutSchemaException,
+    StreamMapConfigError,
 )
 from singer_sdk.mapper import SameRecordTransform
 from target_postgres.target import TargetPostgres as StockTargetPostgres
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
 #: What comes of a map's expressions.
 _UNMAPPED = (MappingError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+#: What comes of a map that does not fit its stream's schema.
+_WRONG_MAP = (MapExpressionError, StreamMapConfigError)
 _POLL_SECONDS = 0.05
 
 # As the SDK reads records: money is not to be rounded on its way through a map.
@@ -313,8 +317,15 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     @override
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._source = message_dict["stream"]
-        super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
+        try:
+            super()._process_schema_message(message_dict)
+        except _WRONG_MAP as error:
+            msg = (
+                f"Invalid stream map for stream {stream!r} (setting stream_maps): {error} Correct "
+                "its expressions; keep the key columns, or name others in `__key_properties__`."
+            )
+            raise InputError(msg) from None
         self._with_records.discard(stream)
         self._direct.pop(stream, None)
         maps = self.mapper.stream_maps[stream]

@@ -63,3 +63,27 @@ def test_a_map_that_cannot_be_applied_names_its_stream(warehouse):
     stream = schema({"id": {"type": "integer"}})
     with pytest.raises(InputError, match="stream map of orders cannot be applied"):
         warehouse.load(stream, record(id=1), stream_maps={"orders": {"id": "id / 0"}})
+
+
+@pytest.mark.parametrize(
+    ("maps", "reason"),
+    (
+        ({"orders": {"id": None}}, "Removing key property 'id' is not permitted"),
+        ({"orders": {"id": "__NULL__"}}, "Removing key property 'id' is not permitted"),
+        ({"orders": {"__alias__": "other", "id": None}}, "Removing key property 'id'"),
+        ({"orders": {"name": "name", "__else__": None}}, "Property 'id' was not detected"),
+        ({"copies": {"__source__": "orders", "id": None}}, "Removing key property 'id'"),
+        ({"orders": {"__key_properties__": ["uid"]}}, "Property 'uid' was not detected"),
+        ({"orders": {"name": "name +"}}, "Failed to parse expression name +"),
+        ({"orders": {"__filter__": "id >"}}, "Failed to parse expression id >"),
+    ),
+)
+def test_a_map_that_does_not_fit_its_stream_is_named(warehouse, maps, reason):
+    with pytest.raises(InputError) as caught:
+        warehouse.load(
+            schema({"id": {"type": "integer"}, "name": "string"}), record(id=1), stream_maps=maps
+        )
+    said = caught.value.message
+    assert said.startswith("Invalid stream map for stream 'orders' (setting stream_maps): ")
+    assert reason in said
+    assert "__key_properties__" in said

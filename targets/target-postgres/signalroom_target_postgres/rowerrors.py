@@ -1,0 +1,148 @@
+"""Errors of the server that are about a row; said without the row's values."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from psycopg import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+# SQLSTATEs whose class says that a row's content is at fault: data exceptions, constraints, check
+# options of views, and what goes wrong within a trigger's own code.
+# https://www.postgresql.org/docs/18/errcodes-appendix.html
+_OF_A_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "P0")
+# Rows and index entries that are too large; the other limits are of statements.
+_TOO_LARGE = "54000"
+# Functions of the server that refuse a row with whatever SQLSTATE: RAISE in PL/pgSQL, and policies
+# of row-level security, whose code is that of missing rights.
+# https://github.com/postgres/postgres/blob/REL_18_0/src/pl/plpgsql/src/pl_exec.c
+# https://github.com/postgres/postgres/blob/REL_18_0/src/backend/executor/execMain.c
+_RAISE = "exec_stmt_raise"
+_CHECK_OPTIONS = "ExecWithCheckOptions"
+_NO_PARTITION = "ExecFindPartition"
+_WRONG_PARTITION = "ExecPartitionCheckEmitError"
+
+# In the first line of an error's context, in whatever language.
+_FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))\D+(?P<line>\d+)")
+_COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:|$)", re.MULTILINE)
+# What stands in quotes is a name or a value; the signs differ with the server's language.
+_QUOTED = re.compile(r"[\"„“«»](?P<text>[^\"„“”«»]*)[\"“”«»]")
+
+
+def refuses_a_row(error: psycopg.Error) -> bool:
+    """Whether the server refuses a row for what is in it, and would take others.
+
+    Args:
+        error: The driver's error.
+
+    Returns:
+        False for all that befalls any row: a lost connection, a full disk, missing rights, time
+        limits, locks, and faults in the table's definition.
+    """
+    state = error.sqlstate
+    if state is None:
+        return False
+    return (
+        state[:2] in _OF_A_ROW
+        or state == _TOO_LARGE
+        or error.diag.source_function in {_RAISE, _CHECK_OPTIONS}
+    )
+
+
+def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
+    """Say why the server refused a row.
+
+    Args:
+        error: The driver's error, of which `refuses_a_row` holds.
+
+    Returns:
+        A part of a sentence, without the row's values; and the column at fault, where the server
+        names one.
+    """
+    diag = error.diag
+    found = _COLUMN.search(diag.context or "")
+    column = diag.column_name or (found["column"] if found else None)
+    for applies, reason in _REASONS:
+        if applies(error):
+            known = {"name": diag.constraint_name, "domain": diag.datatype_name}
+            return reason.format(**known, raised=raised(error)), column
+    return f"PostgreSQL refused it: {redacted(error).partition(': ')[0]}", column
+
+
+def is_raised(error: psycopg.Error) -> bool:
+    """Whether a function of the database raised an error: its text may quote anything.
+
+    Args:
+        error: The driver's error.
+    """
+    return error.diag.source_function == _RAISE
+
+
+def raised(error: psycopg.Error) -> str:
+    """Say where an error was raised, in place of its text.
+
+    Args:
+        error: The driver's error, of which `is_raised` holds.
+
+    Returns:
+        A part of a sentence.
+    """
+    found = _FUNCTION.search((error.diag.context or "").partition("\n")[0])
+    where = f"function {found['function']}, line {found['line']}" if found else "a function"
+    return f"an exception raised by {where} (SQLSTATE {error.sqlstate})"
+
+
+def redacted(error: psycopg.Error) -> str:
+    """The server's message without the values that it quotes.
+
+    Args:
+        error: The driver's error.
+
+    Returns:
+        The message; the names in it stay where no values are quoted.
+    """
+    message = error.diag.message_primary
+    if message is None:
+        return " ".join(str(error).split())
+    if error.sqlstate is not None and error.sqlstate.startswith("22"):
+        return _QUOTED.sub("***", message)
+    return message
+
+
+def _is(kind: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:
+    return lambda error: isinstance(error, kind)
+
+
+def _from(function: str) -> Callable[[psycopg.Error], bool]:
+    return lambda error: error.diag.source_function == function
+
+
+# The first that applies.
+_REASONS: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
+    (is_raised, "it is refused by {raised}"),
+    (_is(errors.WithCheckOptionViolation), "the view's check option forbids it"),
+    (_from(_CHECK_OPTIONS), "the table's row-level security policies forbid it"),
+    (_from(_NO_PARTITION), "the table has no partition for it"),
+    (_from(_WRONG_PARTITION), "it does not belong in this partition"),
+    (_is(errors.NotNullViolation), "it is null, which the table does not allow"),
+    (
+        lambda error: isinstance(error, errors.CheckViolation) and bool(error.diag.datatype_name),
+        "the domain {domain}'s constraint {name} forbids it",
+    ),
+    (_is(errors.CheckViolation), "the table's constraint {name} forbids it"),
+    (
+        _is(errors.ForeignKeyViolation),
+        "the row that it refers to does not exist (foreign key {name})",
+    ),
+    (_is(errors.UniqueViolation), "another row has the same values (unique index {name})"),
+    (_is(errors.ExclusionViolation), "it conflicts with another row (exclusion constraint {name})"),
+    (
+        _is(errors.UntranslatableCharacter),
+        "it has a character that the database's encoding does not have",
+    ),
+)
