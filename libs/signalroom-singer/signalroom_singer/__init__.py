@@ -1,30 +1,38 @@
-"""What SignalRoom's Singer taps share on top of the Singer SDK."""
+"""What SignalRoom's Singer taps share on top of the Singer SDK.
+
+Names are imported when they are first asked for: a target needs none of what taps need, and what
+starts a tap has to run even where a package is missing.
+"""
 
 from __future__ import annotations
 
-from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
-from signalroom_singer.errors import TapError, expecting
-from signalroom_singer.given import (
-    check_bookmarks,
-    configured_day,
-    configured_midnight,
-    spoiled_state,
-    stored_moment,
-    unreadable_state,
-)
-from signalroom_singer.http import ForbiddenRequestError, HTTPStream, RefusedError
-from signalroom_singer.pacing import Pacer
-from signalroom_singer.readahead import ReadAhead
-from signalroom_singer.records import EXTRA, RecordError, RecordShaper
-from signalroom_singer.redaction import protect, redact
-from signalroom_singer.refusals import Refusals
-from signalroom_singer.retry import exponential_wait, parse_retry_after
-from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
-from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
-from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
-from signalroom_singer.urls import base_url
-from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream, split_days
-from signalroom_singer.writer import BufferedMsgSpecWriter
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
+    from signalroom_singer.errors import TapError, expecting
+    from signalroom_singer.given import (
+        check_bookmarks,
+        configured_day,
+        configured_midnight,
+        spoiled_state,
+        stored_moment,
+        unreadable_state,
+    )
+    from signalroom_singer.http import ForbiddenRequestError, HTTPStream, RefusedError
+    from signalroom_singer.pacing import Pacer
+    from signalroom_singer.readahead import ReadAhead
+    from signalroom_singer.records import EXTRA, RecordError, RecordShaper
+    from signalroom_singer.redaction import protect, redact
+    from signalroom_singer.refusals import Refusals
+    from signalroom_singer.retry import exponential_wait, parse_retry_after
+    from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
+    from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
+    from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
+    from signalroom_singer.urls import base_url
+    from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream, split_days
+    from signalroom_singer.writer import BufferedMsgSpecWriter
 
 __all__ = [
     "CLIENT_ID",
@@ -67,3 +75,39 @@ __all__ = [
     "unreadable_state",
     "utc_isoformat",
 ]
+
+_NAMES = {
+    "answers": ("AnswerTooLargeError", "BoundedAdapter"),
+    "errors": ("TapError", "expecting"),
+    "given": (
+        "check_bookmarks",
+        "configured_day",
+        "configured_midnight",
+        "spoiled_state",
+        "stored_moment",
+        "unreadable_state",
+    ),
+    "http": ("ForbiddenRequestError", "HTTPStream", "RefusedError"),
+    "pacing": ("Pacer",),
+    "readahead": ("ReadAhead",),
+    "records": ("EXTRA", "RecordError", "RecordShaper"),
+    "redaction": ("protect", "redact"),
+    "refusals": ("Refusals",),
+    "retry": ("exponential_wait", "parse_retry_after"),
+    "stream": ("CLIENT_ID", "LOADED_AT", "OwnBookmarkStream", "SignalRoomStream"),
+    "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
+    "timestamps": ("to_date", "to_utc", "utc_isoformat"),
+    "urls": ("base_url",),
+    "windows": ("WINDOW_SETTINGS", "DateWindow", "WindowedStream", "split_days"),
+    "writer": ("BufferedMsgSpecWriter",),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,4 +1,4 @@
-"""The files and variables that a command names; those that cannot be used end in a sentence."""
+"""The command of a tap or target: what it is given, and its last words where that fails."""
 
 from __future__ import annotations
 
@@ -6,24 +6,113 @@ import io
 import json
 import logging
 import os
+import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 from singer_sdk.cli import plugin_cli
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.plugin_base import PluginBase
+from singer_sdk.plugin_base import PluginBase, SingerCommand
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
+from signalroom_singer.errors import without_traceback
+from signalroom_singer.executable import LOG_CONFIG
 from signalroom_singer.settings import from_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-_LOG_CONFIG = "SINGER_SDK_LOG_CONFIG"
 _LOG_CONFIG_SECONDS = 2.0
 _POLL_SECONDS = 0.02
+
+
+class SettingsError(click.ClickException):
+    """The settings cannot be used.
+
+    Args:
+        problems: What is wrong, a sentence each.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = [*dict.fromkeys(problems)]
+        super().__init__("\n".join(self.problems))
+
+
+class StoppedError(SystemExit):
+    """A signal asked the process to end before all was done.
+
+    Args:
+        number: The signal's.
+    """
+
+    def __init__(self, number: int) -> None:
+        # As a shell has it. With 0, as the SDK has it, half a stream would pass for a whole one.
+        super().__init__(128 + number)
+        self.signal = signal.Signals(number).name
+
+
+class _Command(SingerCommand):
+    """Logs whatever it fails with: Meltano takes the level of a line from structured logs only."""
+
+    @override
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        def run() -> Any:
+            return super(_Command, self).main(
+                args,
+                prog_name,
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **extra,
+            )
+
+        if not standalone_mode:
+            return run()
+        if without_traceback not in self.logger.filters:
+            self.logger.addFilter(without_traceback)
+        try:
+            code = run()
+        except StoppedError as error:
+            self.logger.error(
+                "Stopped by %s before everything was read. What was sent before counts: the next "
+                "run continues from the state.",
+                error.signal,
+            )
+            code = error.code
+        except click.Abort:
+            self.logger.error("Interrupted before it began. Run it again.")
+            code = 1
+        except click.ClickException as error:
+            self._report(error)
+            code = error.exit_code
+        except ConfigValidationError as error:
+            self._report(SettingsError(error.errors or [str(error)]))
+            code = 1
+        except Exception as error:
+            self.logger.error("%s", str(error) or type(error).__name__, exc_info=error)
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def _report(self, error: click.ClickException) -> None:
+        if isinstance(error, SettingsError):
+            for problem in error.problems:
+                self.logger.error("%s", problem)
+        elif LOG_CONFIG in os.environ:
+            self.logger.error("%s", error.format_message())
+        else:
+            error.show()
 
 
 class ExplainedCommand(PluginBase):
@@ -41,14 +130,14 @@ class ExplainedCommand(PluginBase):
         the same again.
         """
         until = time.monotonic() + _LOG_CONFIG_SECONDS
-        while _LOG_CONFIG in os.environ:
+        while LOG_CONFIG in os.environ:
             try:
                 return super().cli
             except Exception as error:  # noqa: BLE001 - a file may hold anything
                 # Each attempt adds one.
                 logging.getLogger().handlers.clear()
                 if time.monotonic() > until:
-                    path = os.environ.pop(_LOG_CONFIG)
+                    path = os.environ.pop(LOG_CONFIG)
                     problem = f"{type(error).__name__}: {error}"
                     cls.logger.warning("%s has no log settings (%s): not used.", path, problem)
                 time.sleep(_POLL_SECONDS)
@@ -63,7 +152,23 @@ class ExplainedCommand(PluginBase):
                 option.callback = _settings(option.callback or (lambda *given: given[-1]))
             elif option.name in _CHECKS:
                 option.type, option.callback = click.STRING, _document
-        return command
+        return _Command(
+            name=command.name,
+            callback=command.callback,
+            context_settings=command.context_settings,
+            params=command.params,
+            help=command.help,
+            logger=cls.logger,
+        )
+
+    @classmethod
+    @override
+    def invoke(cls, **given: Any) -> None:
+        try:
+            super().invoke(**given)
+        except ConfigValidationError as error:
+            # The SDK would end with one more line, which does not say what is wrong.
+            raise SettingsError(error.errors or [str(error)]) from None
 
     @classproperty
     @override

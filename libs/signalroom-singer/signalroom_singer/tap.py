@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import click
 import requests
 from singer_sdk import Tap
 from singer_sdk import typing as th
@@ -16,7 +15,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from signalroom_singer.answers import BoundedAdapter
-from signalroom_singer.commandline import ExplainedCommand
+from signalroom_singer.commandline import ExplainedCommand, StoppedError
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.given import check_bookmarks
 from signalroom_singer.redaction import protect, secret_values
@@ -24,9 +23,9 @@ from signalroom_singer.settings import explained
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Iterator
+    from types import FrameType
 
+    import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
@@ -72,23 +71,6 @@ HTTP_SETTINGS = (
 )
 
 _CONNECTIONS = 32
-
-
-@contextmanager
-def _logged(logger: logging.Logger, ctx: click.Context) -> Iterator[None]:
-    """Log an error, and exit as failed."""
-    try:
-        yield
-    except (click.exceptions.Exit, click.ClickException):
-        raise
-    except ConfigValidationError as error:
-        # What is wrong is in its list; its own text may be no more than that something is.
-        for problem in dict.fromkeys([*error.errors, str(error)]):
-            logger.error("%s", problem)
-        ctx.exit(1)
-    except Exception as error:
-        logger.error("%s", error, exc_info=error)
-        ctx.exit(1)
 
 
 class _Session(requests.Session):
@@ -153,37 +135,34 @@ class SignalRoomTap(ExplainedCommand, Tap):
         if "http_session" in vars(self):
             self.http_session.close()
 
-    # Click runs these before the SDK's handler of errors is in place: without them a traceback
-    # would go to the terminal unseen by any log, and so unredacted.
-
-    @classmethod
-    @override
-    def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
-        with _logged(cls.logger, ctx):
-            super().cb_discover(ctx, param, value)
-
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        with _logged(cls.logger, ctx):
-            if value != CliTestOptionValue.All.value:
-                super().cb_test(ctx, param, value)
-                return
-            given = ctx.params.get("config")
-            tap = cls(
-                config=given and given.config,
-                parse_env_config=bool(given and given.parse_env),
-                validate_config=True,
-            )
-            # The SDK would try all. A key need not be able to read what is off by default.
-            streams = tap.streams.values()
-            tap.run_sync_dry_run(1, [stream for stream in streams if stream.selected])
-            off = [stream.name for stream in streams if not stream.selected]
-            tap.close()
-            cls.logger.info("Every stream can be read: a record of each, or it has none")
-            if off:
-                cls.logger.info("Not tried, as they are off by default: %s", ", ".join(off))
-            ctx.exit()
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        given = ctx.params.get("config")
+        tap = cls(
+            config=given and given.config,
+            parse_env_config=bool(given and given.parse_env),
+            validate_config=True,
+        )
+        # The SDK would try all. A key need not be able to read what is off by default.
+        streams = tap.streams.values()
+        tap.run_sync_dry_run(1, [stream for stream in streams if stream.selected])
+        off = [stream.name for stream in streams if not stream.selected]
+        tap.close()
+        cls.logger.info("Every stream can be read: a record of each, or it has none")
+        if off:
+            cls.logger.info("Not tried, as they are off by default: %s", ", ".join(off))
+        ctx.exit()
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        try:
+            super()._handle_termination(signum, frame)
+        except SystemExit:
+            raise StoppedError(signum) from None
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:

@@ -1,7 +1,14 @@
-"""``python -m tap_everflow``."""
+"""The executable, also as ``python -m tap_everflow``."""
 
 from __future__ import annotations
 
-from tap_everflow.tap import TapEverflow
+from signalroom_singer.executable import run
 
-TapEverflow.cli()
+
+def main() -> None:
+    """Run the tap."""
+    run("tap-everflow", "tap_everflow.tap", "TapEverflow")
+
+
+if __name__ == "__main__":
+    main()

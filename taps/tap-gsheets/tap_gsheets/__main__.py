@@ -1,7 +1,14 @@
-"""``python -m tap_gsheets``."""
+"""The executable, also as ``python -m tap_gsheets``."""
 
 from __future__ import annotations
 
-from tap_gsheets.tap import TapGsheets
+from signalroom_singer.executable import run
 
-TapGsheets.cli()
+
+def main() -> None:
+    """Run the tap."""
+    run("tap-gsheets", "tap_gsheets.tap", "TapGsheets")
+
+
+if __name__ == "__main__":
+    main()

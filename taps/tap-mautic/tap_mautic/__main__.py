@@ -1,7 +1,14 @@
-"""``python -m tap_mautic``."""
+"""The executable, also as ``python -m tap_mautic``."""
 
 from __future__ import annotations
 
-from tap_mautic.tap import TapMautic
+from signalroom_singer.executable import run
 
-TapMautic.cli()
+
+def main() -> None:
+    """Run the tap."""
+    run("tap-mautic", "tap_mautic.tap", "TapMautic")
+
+
+if __name__ == "__main__":
+    main()

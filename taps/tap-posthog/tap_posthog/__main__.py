@@ -1,7 +1,14 @@
-"""``python -m tap_posthog``."""
+"""The executable, also as ``python -m tap_posthog``."""
 
 from __future__ import annotations
 
-from tap_posthog.tap import TapPostHog
+from signalroom_singer.executable import run
 
-TapPostHog.cli()
+
+def main() -> None:
+    """Run the tap."""
+    run("tap-posthog", "tap_posthog.tap", "TapPostHog")
+
+
+if __name__ == "__main__":
+    main()

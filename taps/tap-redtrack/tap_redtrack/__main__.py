@@ -1,7 +1,14 @@
-"""``python -m tap_redtrack``."""
+"""The executable, also as ``python -m tap_redtrack``."""
 
 from __future__ import annotations
 
-from tap_redtrack.tap import TapRedTrack
+from signalroom_singer.executable import run
 
-TapRedTrack.cli()
+
+def main() -> None:
+    """Run the tap."""
+    run("tap-redtrack", "tap_redtrack.tap", "TapRedTrack")
+
+
+if __name__ == "__main__":
+    main()

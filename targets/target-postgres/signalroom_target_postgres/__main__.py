@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import gc
+from signalroom_singer.executable import run
 
 
 def main() -> None:
     """Run the target."""
-    # Importing makes much and drops little: collecting garbage meanwhile takes an eighth of the
-    # start. What is there then stays, and needs no looking at again.
-    gc.disable()
-    from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
-
-    gc.freeze()
-    gc.enable()
-    TargetPostgres.cli()
+    run("signalroom-target-postgres", "signalroom_target_postgres.target", "TargetPostgres")
 
 
 if __name__ == "__main__":

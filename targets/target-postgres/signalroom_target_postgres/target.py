@@ -22,6 +22,7 @@ from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
 from signalroom_singer.commandline import ExplainedCommand
+from signalroom_singer.settings import explained
 from signalroom_singer.streammaps import constants_of
 from signalroom_target_postgres.ahead import Aside
 from signalroom_target_postgres.batchfiles import BatchFile
@@ -115,7 +116,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         try:
             errors: list[str] = super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
-            error.errors = [unquoted(text) for text in error.errors]
+            problems = [unquoted(text) for text in error.errors]
+            error.errors = explained(problems, self.config_jsonschema, self._env_var_prefix)
             raise
         self._uses_embedded = not is_configured(self.config)
         if self._uses_embedded:

@@ -1,0 +1,187 @@
+"""What a command says last where it fails: an error in the log, in one record."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+
+import click
+import pytest
+from click.testing import CliRunner
+from kit_vendor import RowTap
+from singer_sdk.exceptions import ConfigValidationError
+
+import signalroom_singer
+from signalroom_singer import TapError, executable
+
+#: As Meltano 4.4.1 writes it.
+STRUCTURED = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"singer_formatter": {"()": "singer_sdk.logging.StructuredFormatter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "singer_formatter",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}
+#: What Meltano's parser asks of a line.
+FIELDS = {"level", "pid", "logger_name", "ts", "thread_name", "app_name", "message"}
+
+
+class FailingTap(RowTap):
+    name = "tap-failing"
+    config_jsonschema = {"properties": {"api_key": {"type": "string"}}}
+    error: BaseException | None = None
+
+    def discover_streams(self):
+        if self.error:
+            raise self.error
+        os.kill(os.getpid(), signal.SIGTERM)
+        return []
+
+
+@pytest.fixture
+def logging_as_it_was():
+    """Log settings, handlers and signals of a command go with the test."""
+    root = logging.getLogger()
+    before = root.level, [*root.handlers]
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def under_meltano(tmp_path, monkeypatch, logging_as_it_was):
+    """Run the tap with Meltano's log settings; gives its exit code and what it logged."""
+    (path := tmp_path / "logging.json").write_text(json.dumps(STRUCTURED))
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(path))
+    monkeypatch.chdir(tmp_path)
+
+    def run(capsys, *arguments, error=None):
+        monkeypatch.setattr(FailingTap, "error", error)
+        with pytest.raises(SystemExit) as ended:
+            FailingTap.cli(arguments)
+        # Click ends the line of ^C in a terminal; Meltano passes over empty ones.
+        lines = filter(None, capsys.readouterr().err.splitlines())
+        records = [json.loads(line) for line in lines]
+        assert all(record.keys() >= FIELDS for record in records)
+        return ended.value.code, [record for record in records if record["level"] == "error"]
+
+    return run
+
+
+@pytest.mark.parametrize("flags", ((), ("--discover",), ("--test",)))
+@pytest.mark.parametrize(
+    ("error", "messages"),
+    (
+        (TapError("Check the key.\nIt has expired."), ["Check the key.\nIt has expired."]),
+        (click.ClickException("Check the server."), ["Check the server."]),
+        (ConfigValidationError("bad", errors=["One.", "Two.", "One."]), ["One.", "Two."]),
+        (ConfigValidationError("One."), ["One."]),
+        (PermissionError(13, "Permission denied", "f"), ["[Errno 13] Permission denied: 'f'"]),
+        (MemoryError(), ["MemoryError"]),
+        (KeyboardInterrupt(), ["Interrupted before it began. Run it again."]),
+    ),
+)
+def test_every_error_is_a_record_of_its_own(under_meltano, capsys, error, messages, flags):
+    code, records = under_meltano(capsys, *flags, error=error)
+    assert code == 1
+    assert [record["message"] for record in records] == messages
+    # Where only a developer knows what it means, it is in the record, and not in lines of its own.
+    traced = [record for record in records if "exception" in record]
+    assert bool(traced) == isinstance(error, (PermissionError, MemoryError))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    (
+        (("--nonsense",), "No such option"),
+        (("--config=nowhere.json",), "nowhere.json: No such file or directory"),
+        (("--state=nowhere.json",), "nowhere.json: No such file or directory"),
+        (("--catalog=nowhere.json",), "nowhere.json: No such file or directory"),
+    ),
+)
+def test_what_the_command_is_given_wrongly(under_meltano, capsys, arguments, words):
+    code, (record,) = under_meltano(capsys, *arguments)
+    assert code == 2
+    assert words in record["message"]
+
+
+def test_a_signal_is_named_and_no_success(under_meltano, capsys):
+    code, (record,) = under_meltano(capsys)
+    assert code == 128 + signal.SIGTERM
+    assert "Stopped by SIGTERM before everything was read." in record["message"]
+
+
+def test_alone_it_is_readable(monkeypatch, logging_as_it_was, caplog):
+    monkeypatch.setattr(FailingTap, "error", click.ClickException("Check the server."))
+    result = CliRunner().invoke(FailingTap.cli)
+    assert (result.exit_code, result.output) == (1, "Error: Check the server.\n")
+    monkeypatch.setattr(FailingTap, "error", TapError("Check the key."))
+    assert CliRunner().invoke(FailingTap.cli).exit_code == 1
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "Check the key."
+    ]
+    assert not caplog.records[-1].exc_info
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module that cannot be imported, as where a package is missing."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("LOGLEVEL", raising=False)
+
+    def make(code):
+        (tmp_path / "broken_module.py").write_text(code)
+        with pytest.raises(SystemExit) as ended:
+            executable.run("tap-broken", "broken_module", "Tap")
+        return ended.value.code
+
+    return make
+
+
+IMPORT_ERRORS = {
+    "import no_such_package": "ModuleNotFoundError: No module named 'no_such_package'",
+    "from json import nothing": "ImportError: cannot import name 'nothing' from 'json'",
+    "raise AttributeError('of\\nanother version')": "AttributeError: of another version",
+}
+
+
+@pytest.mark.parametrize(("code", "reason"), IMPORT_ERRORS.items())
+def test_a_package_that_is_missing(module, capsys, code, reason):
+    assert module(code) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Error: tap-broken cannot start ({reason}")
+    assert "reinstall tap-broken" in line
+
+
+def test_a_package_that_is_missing_under_meltano(module, capsys, tmp_path, monkeypatch):
+    (path := tmp_path / "logging.json").write_text(json.dumps(STRUCTURED))
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(path))
+    module("import no_such_package")
+    record = json.loads(capsys.readouterr().err)
+    assert record.keys() >= FIELDS
+    assert (record["level"], record["logger_name"]) == ("error", "tap-broken")
+    path.write_text("")
+    module("import no_such_package")
+    assert capsys.readouterr().err.startswith("Error: ")
+
+
+def test_an_interrupt_while_it_starts(module, capsys):
+    assert module("raise KeyboardInterrupt") == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_the_kit_has_all_that_it_lists():
+    found = {name for name in signalroom_singer.__all__ if hasattr(signalroom_singer, name)}
+    assert found == {*signalroom_singer.__all__}
+    assert not hasattr(signalroom_singer, "nothing")
