@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from psycopg import Cursor
-    from psycopg.sql import Composed, Identifier
+    from psycopg.sql import Identifier
 
     from signalroom_target_postgres.columns import Column
     from signalroom_target_postgres.destination import Destination

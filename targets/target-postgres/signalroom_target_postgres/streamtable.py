@@ -253,19 +253,7 @@ class StreamTable:
         """
 
         def work(cursor: Cursor[Any], *, checks_now: bool = False) -> tuple[int, int, Writer]:
-            if self._fresh is None:
-                self._fresh = not self.destination.has_rows(cursor)
-            if self._traits is None:
-                self._traits = TableTraits.read(cursor, self.destination)
-            writer = Writer(
-                self.destination,
-                self.columns,
-                replace_nul=self.sink.connector.sanitize_null_text_characters,
-                traits=self._traits,
-                fresh=self._fresh,
-                threaded=not aside,
-                checks_now=checks_now,
-            )
+            writer = self._writer(cursor, threaded=not aside, checks_now=checks_now)
             if replace:
                 self.outdated.clear(cursor)
                 writer.fresh = True
@@ -297,6 +285,21 @@ class StreamTable:
         self.outdated.report(retired)
         if writer.misfits and not self.sets_aside:
             self.fail(writer.misfits)
+
+    def _writer(self, cursor: Cursor[Any], *, threaded: bool, checks_now: bool) -> Writer:
+        if self._fresh is None:
+            self._fresh = not self.destination.has_rows(cursor)
+        if self._traits is None:
+            self._traits = TableTraits.read(cursor, self.destination)
+        return Writer(
+            self.destination,
+            self.columns,
+            replace_nul=self.sink.connector.sanitize_null_text_characters,
+            traits=self._traits,
+            fresh=self._fresh,
+            threaded=threaded,
+            checks_now=checks_now,
+        )
 
     def _report(self, count: int, misfits: Sequence[Misfit]) -> None:
         sink = self.sink
