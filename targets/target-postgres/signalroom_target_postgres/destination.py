@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
-from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.errors import LimitError, LoadError
 from signalroom_target_postgres.limits import limit_of
 from signalroom_target_postgres.naming import NAME_BYTES, TableName, with_suffix
 from signalroom_target_postgres.sqltypes import (
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.schematypes import Declared
 
 logger = logging.getLogger(__name__)
+
+# The server's own limits: MaxHeapAttributeNumber and INDEX_MAX_KEYS,
+# https://www.postgresql.org/docs/18/limits.html.
+_COLUMNS_MOST = 1600
+_KEY_COLUMNS = 32
 
 # With what a domain is made of, and with the places that the server's locale gives to money.
 _COLUMNS = """
@@ -59,6 +64,8 @@ WHERE refclassid = 'pg_class'::regclass AND refobjid = %s AND refobjsubid = (
     AND (classid <> 'pg_attrdef'::regclass OR deptype = 'n')
 ORDER BY 1
 """
+# Those that were dropped keep their numbers.
+_COLUMNS_EVER = "SELECT max(attnum) FROM pg_attribute WHERE attrelid = %s"
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
 SELECT index.indisprimary, constraint_.conname, array_agg(attname ORDER BY position)
@@ -173,6 +180,7 @@ class Destination:
         if oid is None:
             if earlier is not None:
                 self._check_earlier(cursor, wanted, Destination(*earlier), owner)
+            self._check_count(len(wanted))
             self._create(cursor, wanted)
         else:
             self._adapt(cursor, oid, wanted, keep_fixed=keep_fixed)
@@ -238,19 +246,46 @@ class Destination:
         return bool(_value(cursor, query))
 
     def _check_names(self, columns: Collection[str]) -> None:
-        for name in (self.schema or "", self.name, *columns):
+        named = [("schema", self.schema or ""), ("table", self.name)]
+        for kind, name in [*named, *(("column", column) for column in columns)]:
             if len(name.encode()) > NAME_BYTES:
                 msg = (
-                    f"The name {name!r} is too long for PostgreSQL, which has {NAME_BYTES} bytes "
-                    f"for one (table {self}). Rename it, by the tap's setting stream_maps."
+                    f"Stream {self.stream!r} is not loaded: the name of its {kind} {name!r} is too "
+                    f"long for PostgreSQL, which has {NAME_BYTES} bytes for one. Rename it in the "
+                    "setting stream_maps of the tap or the loader"
+                    f"{' (`__alias__`)' if kind == 'table' else ''}."
                 )
-                raise LoadError(msg)
+                raise LimitError(msg)
+        if len(self.keys) > _KEY_COLUMNS:
+            msg = (
+                f"Stream {self.stream!r} is not loaded: its key has {len(self.keys)} columns, and "
+                f"PostgreSQL's have at most {_KEY_COLUMNS}. Choose fewer by `__key_properties__` "
+                "in the setting stream_maps, or set load_method to append-only."
+            )
+            raise LimitError(msg)
         if "" in columns:
             msg = f"A column of {self} has no name. Rename it, by the tap's setting stream_maps."
             raise LoadError(msg)
         if missing := [key for key in self.keys if key not in columns]:
             msg = f"The keys {missing} of {self} are not among the stream's columns."
             raise LoadError(msg)
+
+    def _check_count(self, count: int, dropped: int = 0) -> None:
+        if count <= _COLUMNS_MOST:
+            return
+        of_old = (
+            f" {dropped:,} of them were dropped and count until the table is made again by CREATE "
+            "TABLE ... AS."
+            if dropped
+            else ""
+        )
+        msg = (
+            f"Stream {self.stream!r} is not loaded: its table {self} would have {count:,} columns, "
+            f"and PostgreSQL's have at most {_COLUMNS_MOST:,}.{of_old} Select fewer fields of the "
+            "stream in the tap's catalog, remove some by the setting stream_maps (`__NULL__`), or "
+            "let objects be one column (flattening_enabled: false)."
+        )
+        raise LimitError(msg)
 
     def _check_earlier(
         self,
@@ -338,6 +373,9 @@ class Destination:
         self, cursor: Cursor[Any], oid: int, wanted: Mapping[str, Declared], *, keep_fixed: bool
     ) -> None:
         self._read_types(cursor)
+        if new := wanted.keys() - self.types.keys():
+            ever = int(_value(cursor, _COLUMNS_EVER, (oid,)) or 0)
+            self._check_count(ever + len(new), ever - len(self.types))
         for name, declared in wanted.items():
             if name not in self.types:
                 logger.info("Adding column %s (%s) to %s", name, declared.type, self)

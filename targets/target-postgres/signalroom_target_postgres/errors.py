@@ -73,6 +73,10 @@ class LoadError(TargetPostgresError):
     """The server refused what was to be loaded."""
 
 
+class LimitError(LoadError):
+    """A stream exceeds what PostgreSQL can hold; other streams can be loaded."""
+
+
 class DiskFullError(TargetPostgresError):
     """This machine's disk has no space for what is kept until a stream is complete.
 

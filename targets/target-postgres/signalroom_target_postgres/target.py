@@ -32,11 +32,13 @@ from signalroom_target_postgres.errors import (
     ConnectionSettingsError,
     DiskFullError,
     InputError,
+    LimitError,
     UnconfirmedRowsError,
 )
 from signalroom_target_postgres.naming import TableNaming
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import Message
+from signalroom_target_postgres.refusedsink import RefusedSink, RefusedStreamsError
 from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
@@ -104,6 +106,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._last_state: str | None = None
         # The stream whose schema is being read, by the name that the tap gave it.
         self._source = ""
+        # Streams that are not loaded while the others are, and why.
+        self._refused: dict[str, LimitError] = {}
         # Sinks of streams whose records need nothing done to them on the way.
         self._direct: dict[str, PostgresSink] = {}
         # Streams of which records came since their last SCHEMA message or ACTIVATE_VERSION.
@@ -208,10 +212,19 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         if schema is not None and earlier is not None:
             # Its rows are older than those to come.
             self.drain_one(earlier)
-        sink: PostgresSink = super().get_sink(
-            stream_name, record=record, schema=schema, key_properties=key_properties
-        )
-        if earlier is not None and sink is not earlier:
+        sink: PostgresSink
+        try:
+            sink = super().get_sink(
+                stream_name, record=record, schema=schema, key_properties=key_properties
+            )
+        except LimitError as error:
+            self.logger.error(error.message)
+            self._refused.setdefault(stream_name, error)
+            sink = RefusedSink(
+                self, stream_name, schema, key_properties, connector=self.target_connector
+            )
+            self._sinks_active[stream_name] = sink
+        if sink is not earlier and earlier is not None and not isinstance(earlier, RefusedSink):
             sink.inherit(earlier)
         return sink
 
@@ -278,6 +291,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             except Terminated:
                 self.logger.info("Asked to end: loading what has been read")
                 self.drain_all(is_endofpipe=True)
+                self._check_refused()
                 if left := [
                     one for sink in self._sinks_active.values() if (one := sink.unconfirmed())
                 ]:
@@ -301,6 +315,10 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             if isinstance(error, OSError) and DiskFullError.tells_of(error):
                 raise DiskFullError(error) from None
             raise
+
+    def _check_refused(self) -> None:
+        if self._refused:
+            raise RefusedStreamsError(self._refused)
 
     def _release(self) -> None:
         for sink in self._sinks_active.values():
@@ -454,6 +472,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
         Raises:
             InputError: If a record does not fit.
+            RefusedStreamsError: If streams are not loaded, as they exceed a limit.
             UnconfirmedRowsError: If rows are not loaded, as nothing said that all came.
         """
         with self._saving_what_is_good():
@@ -462,6 +481,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                 self.drain_one(sink)
                 left.append(sink.finish())
             super().process_endofpipe()
+            self._check_refused()
             if unconfirmed := [one for one in left if one is not None]:
                 raise UnconfirmedRowsError(unconfirmed)
         self._release()

@@ -1,0 +1,139 @@
+"""What PostgreSQL cannot hold is refused by name, and the rest of the run is loaded."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from contextlib import redirect_stdout
+
+import pytest
+from warehouse import activate, lines, record, schema, state
+
+from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.target import TargetPostgres
+
+MOST = 1600
+
+
+def wide(count, first=0, **more):
+    """A SCHEMA with so many columns, the key among them."""
+    names = [f"c{number}" for number in range(first, first + count - 1)]
+    return schema({"id": "integer"} | dict.fromkeys(names, "integer"), stream="wide", **more)
+
+
+def states_before_the_error(warehouse, *messages):
+    """The states that a run passes on, which ends with an error."""
+    target = TargetPostgres(config=warehouse.config)
+    output = io.StringIO()
+    with redirect_stdout(output), pytest.raises(LoadError):
+        target.listen(io.StringIO(lines(*messages)))
+    return [json.loads(line)["at"] for line in output.getvalue().splitlines()]
+
+
+REFUSED = {
+    "a new table": ((), wide(MOST + 1), "would have 1,601 columns.*at most 1,600"),
+    "new columns": ((wide(MOST),), wide(2, first=5000), "would have 1,601 columns"),
+    "a key": (
+        (),
+        schema(dict.fromkeys(map(str, range(33)), "integer"), map(str, range(33)), "wide"),
+        "33 columns.*at most 32",
+    ),
+    "a column's name": ((), schema({"id": "integer", "o" * 64: "integer"}, stream="wide"), "64|63"),
+}
+
+
+@pytest.mark.parametrize(
+    "settings", ({}, {"on_bad_record": "quarantine"}, {"validate_records": True})
+)
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_stream_over_a_limit_is_refused_and_the_others_load(warehouse, kind, settings):
+    before, refused, said = REFUSED[kind]
+    if before:
+        warehouse.load(*before)
+    for _ in range(2):
+        with pytest.raises(LoadError) as caught:
+            warehouse.load(
+                schema({"id": "integer"}),
+                record(id=1),
+                state(at=1),
+                refused,
+                record("wide", id=1),
+                activate(3, "wide"),
+                state(at=2),
+                schema({"id": "integer"}, stream="later"),
+                record("later", id=2),
+                state(at=3),
+                **settings,
+            )
+        message = caught.value.message
+        assert "Stream 'wide' is not loaded" in message
+        assert re.search(said, message)
+        assert "stream_maps" in message
+        assert "The other streams were loaded" in message
+    assert warehouse.rows() == [{"id": 1}]
+    assert warehouse.rows("later") == [{"id": 2}]
+    assert not before or warehouse.rows("wide") == []
+
+
+@pytest.mark.parametrize(
+    ("messages", "passed"),
+    (
+        ((wide(MOST + 1), state(at=1), record("wide", id=1), state(at=2)), [1]),
+        ((wide(MOST + 1), record("wide", id=1), state(at=1), wide(3), state(at=2)), []),
+        ((wide(MOST + 1), activate(1, "wide"), state(at=1)), []),
+        ((wide(MOST + 1), state(at=1)), [1]),
+        ((wide(3), record("wide", id=1), state(at=1), wide(MOST + 1), state(at=2)), [2]),
+    ),
+)
+def test_no_state_passes_over_what_was_refused(warehouse, messages, passed):
+    other = (schema({"id": "integer"}), record(id=1))
+    assert states_before_the_error(warehouse, *messages, *other)[-1:] == passed
+    assert warehouse.rows() == [{"id": 1}]
+
+
+def test_a_table_may_have_as_many_columns_as_postgresql_has(warehouse):
+    for _ in range(2):
+        warehouse.load(wide(MOST), record("wide", id=1, c7=8))
+    (row,) = warehouse.rows("wide")
+    assert (row["id"], row["c7"], len(row)) == (1, 8, MOST)
+
+
+def test_columns_that_were_dropped_count(warehouse):
+    warehouse.load(wide(MOST))
+    warehouse.sql("ALTER TABLE wide DROP COLUMN c1, DROP COLUMN c2")
+    with pytest.raises(LoadError, match=r"1,601 columns.* 2 of them were dropped"):
+        warehouse.load(wide(2, first=5000), record("wide", id=1))
+
+
+def test_a_stream_goes_on_when_its_schema_fits_again(warehouse):
+    with pytest.raises(LoadError, match="'wide' is not loaded"):
+        warehouse.load(
+            wide(3),
+            record("wide", id=1),
+            wide(MOST + 1),
+            record("wide", id=2),
+            wide(3),
+            record("wide", id=3),
+        )
+    assert [row["id"] for row in warehouse.rows("wide")] == [1, 3]
+
+
+def test_a_run_that_is_asked_to_end_says_what_was_refused(warehouse):
+    target = TargetPostgres(config=warehouse.config)
+    messages = lines(wide(MOST + 1), record("wide", id=1), schema({"id": "integer"}), record(id=1))
+
+    def read():
+        yield from messages.splitlines()
+        target.message_reader.terminate()
+        yield lines(state(at=1))
+
+    class Input:
+        __iter__ = staticmethod(read)
+
+        def fileno(self):
+            raise OSError
+
+    with pytest.raises(LoadError, match="'wide' is not loaded"):
+        target.listen(Input())
+    assert warehouse.rows() == [{"id": 1}]
