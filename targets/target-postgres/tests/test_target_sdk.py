@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -162,4 +163,4 @@ def expected_rows(messages):
                 marks[key] = 1
             else:
                 marks[len(marks)] = 2
-    return {name: sum(marks.values()) for name, marks in rows.items()}
+    return {re.sub(r"\W", "_", name): sum(marks.values()) for name, marks in rows.items()}
