@@ -9,9 +9,12 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
+from psycopg import errors
+
 from signalroom_target_postgres.tls import SETTINGS
 
 if TYPE_CHECKING:
+    import psycopg
     from sqlalchemy.engine import URL
 
 DEFAULT_PORT = 5432
@@ -164,6 +167,32 @@ _ADVICE = (
     (r"ssl|certificate|tls", "TLS failed: check the ssl_* settings"),
 )
 
+# What ends a session, or makes it useless, each time it is tried.
+_SESSION_ADVICE: tuple[tuple[Any, str], ...] = (
+    (
+        errors.IdleInTransactionSessionTimeout,
+        (
+            "The server ends transactions that pause for so long: raise "
+            "idle_in_transaction_session_timeout for the loader's user, or lower "
+            "`batch_size_bytes`."
+        ),
+    ),
+    (
+        errors.TransactionTimeout,
+        (
+            "The server ends transactions that take so long: raise transaction_timeout for the "
+            "loader's user, or lower `batch_size_bytes`."
+        ),
+    ),
+    (
+        (errors.DuplicatePreparedStatement, errors.InvalidSqlStatementName),
+        (
+            "A pooler between the loader and PostgreSQL hands sessions to others while statements "
+            "are prepared in them. Remove prepare_threshold from `sqlalchemy_url`."
+        ),
+    ),
+)
+
 _PASSING = (
     r"connection refused|no such file or directory|starting up|shutting down|recovery mode"
     r"|too many (clients|connections)|remaining connection slots|closed the connection"
@@ -189,6 +218,22 @@ def is_passing(reason: str) -> bool:
     if re.search(_LASTING, reason, re.IGNORECASE):
         return False
     return re.search(_PASSING, reason, re.IGNORECASE) is not None
+
+
+def explain_session(error: psycopg.Error) -> str | None:
+    """Say in a sentence why a session cannot do what it is for, however often it is opened.
+
+    Args:
+        error: The driver's error, in a transaction.
+
+    Returns:
+        The sentence; none if the error is another.
+    """
+    for kinds, advice in _SESSION_ADVICE:
+        if isinstance(error, kinds):
+            reason = error.diag.message_primary or " ".join(str(error).split())
+            return f"PostgreSQL refused to load: {reason}. {advice}"
+    return None
 
 
 def explain(error: BaseException, url: URL) -> str:

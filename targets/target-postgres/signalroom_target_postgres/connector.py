@@ -18,7 +18,7 @@ from target_postgres.connector import PostgresConnector as StockConnector
 from typing_extensions import override
 
 from signalroom_target_postgres.connection import driver_options, url_of
-from signalroom_target_postgres.connection_errors import explain, is_passing
+from signalroom_target_postgres.connection_errors import explain, explain_session, is_passing
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 from signalroom_target_postgres.refusals import explain_refusal, is_unclear
 
@@ -40,6 +40,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Of what others did at the same time; the next try is likely to pass.
 _COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure)
 _MOST_COLLISIONS = 10
+# Of one batch; it ends the session itself, as where it takes more memory than the server has.
+_MOST_LOSSES = 10
+_LOST = (
+    "The connection to PostgreSQL was lost {} times while the same batch was loaded. Look into the "
+    "log of the server, and of the pooler if there is one, for what ends it. {}"
+)
 #: So many errors without a word of the server's are taken for a lost connection.
 _MOST_UNCLEAR = 3
 
@@ -95,8 +101,19 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         options = driver_options(engine.url)
         # SQLAlchemy passes on a URL's parameters as texts; psycopg wants numbers and truth values.
         event.listen(engine, "do_connect", lambda *parts: parts[-1].update(options))
-        event.listen(engine, "handle_error", _explain_connect_error)
+        event.listen(engine, "handle_error", self._explain_connect_error)
         return engine
+
+    def _explain_connect_error(self, context: ExceptionContext) -> None:
+        # SQLAlchemy asks the first connection what the server is like before it hands it on: one
+        # that fails then is one that could not be opened.
+        opening = context.connection is None or context.is_disconnect or not self._has_connected
+        if opening and context.engine is not None:
+            error = context.original_exception
+            # The driver's error and SQLAlchemy's around it would only repeat it at length.
+            raise ConnectionFailedError(
+                explain(error, context.engine.url), passing=is_passing(str(error))
+            ) from None
 
     @property
     @override
@@ -126,7 +143,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             ConnectionFailedError: If the server does not come back in time.
             LoadError: If the server refused it.
         """
-        collisions = unclear = 0
+        collisions = unclear = losses = 0
         attempt = _Attempt(work, repeatable=repeatable)
         while True:
             try:
@@ -143,8 +160,14 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
                         # later, and the error has no code of the server's.
                         unclear += is_unclear(error)
                         gone = driver.closed or driver.broken
-                        if not gone and not (is_unclear(error) and unclear <= _MOST_UNCLEAR):
+                        again = gone or (is_unclear(error) and unclear <= _MOST_UNCLEAR)
+                        if said := explain_session(error):
+                            raise LoadError(said) from error
+                        if not again:
                             raise LoadError(explain_refusal(error)) from error
+                        losses += 1
+                        if losses > _MOST_LOSSES:
+                            raise LoadError(_LOST.format(losses, explain_refusal(error))) from error
                         connection.invalidate()
             except ConnectionFailedError as error:
                 # At the beginning of a run the settings are to blame.
@@ -214,15 +237,3 @@ def _was_committed(connection: Connection[Any], transaction: int) -> bool:
             return bool(status == "committed")
         # The server has yet to notice that its client is gone.
         time.sleep(_FIRST_PAUSE)
-
-
-def _explain_connect_error(context: ExceptionContext) -> None:
-    # SQLAlchemy asks a new connection what the server is like before it hands it on: one that is
-    # lost then is one that could not be opened.
-    opening = context.connection is None or context.is_disconnect
-    if opening and context.engine is not None:
-        error = context.original_exception
-        # The driver's error and SQLAlchemy's around it would only repeat it at length.
-        raise ConnectionFailedError(
-            explain(error, context.engine.url), passing=is_passing(str(error))
-        ) from None

@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 from otherserver import PROGRAMS, server_for_tests
+from pooler import MODE, PROGRAM, pgbouncer
 from warehouse import new_schema
 
 
 def pytest_collection_modifyitems(config, items):
-    """On another server, only what runs on it: the rest is about the embedded one."""
-    if os.environ.get(PROGRAMS):
-        others = [
-            one
-            for one in items
-            if Path(__file__).parent in one.path.parents and "server" not in one.fixturenames
-        ]
+    """On another server, or by a pooler, only what goes there: the rest is the embedded one's."""
+    ours = [one for one in items if Path(__file__).parent in one.path.parents]
+    others = []
+    if os.environ.get(PROGRAMS) or os.environ.get(MODE):
+        others = [one for one in ours if "server" not in one.fixturenames]
+    if PROGRAM is None:
+        others += [one for one in ours if "pooler" in one.fixturenames]
+    if others:
         config.hook.pytest_deselected(items=others)
         items[:] = [one for one in items if one not in others]
 
@@ -45,8 +47,24 @@ def environment():
     os.environ.update(before)
 
 
+@pytest.fixture(scope="session")
+def address(server):
+    """Where the loader connects to: the server, or a pooler in front of it."""
+    if mode := os.environ.get(MODE):
+        with pgbouncer(server, mode) as url:
+            yield url
+    else:
+        yield server.sqlalchemy_url
+
+
 @pytest.fixture
-def warehouse(server):
+def direct(server):
+    """The server itself, for what no pooler takes: other users, and settings of the session."""
+    return server.sqlalchemy_url
+
+
+@pytest.fixture
+def warehouse(server, address):
     """A schema of the test's own."""
-    with new_schema(server.libpq_url, server.sqlalchemy_url) as made:
+    with new_schema(server.libpq_url, address) as made:
         yield made

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -16,7 +17,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from signalroom_target_postgres.connection import is_configured, read_url, url_of
 from signalroom_target_postgres.connection_errors import explain, is_passing, shown
 from signalroom_target_postgres.embedded import EmbeddedPostgres
-from signalroom_target_postgres.errors import ConnectionSettingsError
+from signalroom_target_postgres.errors import ConnectionFailedError, ConnectionSettingsError
 from signalroom_target_postgres.target import TargetPostgres
 
 EXECUTABLE = Path(sys.executable).parent / "signalroom-target-postgres"
@@ -300,6 +301,22 @@ def test_a_server_that_does_not_let_us_in(guarded, tmp_path, monkeypatch, addres
     url = f"postgresql://{address}?host={guarded}"
     output = load(tmp_path, monkeypatch, {"sqlalchemy_url": url})
     assert advice in output
+
+
+def test_a_time_limit_while_connecting(guarded):
+    """SQLAlchemy asks a new connection what the server is like."""
+    url = f"postgresql://postgres@/signalroom?host={guarded}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE hurried LOGIN")
+        connection.execute("ALTER ROLE hurried SET statement_timeout = 1")
+        # What every new session asks for first waits for this.
+        connection.execute("BEGIN; LOCK pg_catalog.pg_proc IN ACCESS EXCLUSIVE MODE")
+        target = TargetPostgres(config={"sqlalchemy_url": url.replace("postgres@", "hurried@")})
+        with pytest.raises(ConnectionFailedError) as caught:
+            target.listen(io.StringIO(json.dumps(SCHEMA)))
+        connection.execute("ROLLBACK")
+    assert "Raise statement_timeout" in caught.value.message
+    assert "firewall" not in caught.value.message
 
 
 def test_a_host_that_does_not_exist(tmp_path, monkeypatch):

@@ -201,9 +201,9 @@ class TestTablesOfAnEarlierVersion:
         ("orders-", "orders_"),
     ),
 )
-def test_without_a_schema_that_is_set_the_streams_name_has_it(warehouse, stream, table):
+def test_without_a_schema_that_is_set_the_streams_name_has_it(warehouse, direct, stream, table):
     name = stream.format(warehouse.name)
-    path = f"{warehouse.sqlalchemy_url}&options=-csearch_path%3D{warehouse.name}"
+    path = f"{direct}&options=-csearch_path%3D{warehouse.name}"
     warehouse.load(
         schema({"id": "integer"}, stream=name),
         record(name, id=1),

@@ -71,10 +71,12 @@ class TestUpsert:
             warehouse.load(stream, record(a=1, b="x"), record(a=1, b="x"), record(a=2, b="x"))
         assert len(warehouse.rows()) == 2
 
-    def test_fresh_rows_are_written_once(self, warehouse):
+    def test_fresh_rows_are_written_once(self, warehouse, direct):
+        # Directly: a session counts when it ends.
+        by = {"sqlalchemy_url": direct}
         messages = [record(id=n, name="a") for n in range(1000)]
-        warehouse.load(STREAM, *messages)
-        warehouse.load(STREAM, *(record(id=n, name="b") for n in range(500, 1500)))
+        warehouse.load(STREAM, *messages, **by)
+        warehouse.load(STREAM, *(record(id=n, name="b") for n in range(500, 1500)), **by)
         # The stock target inserts fresh rows and then updates them too.
         with psycopg.connect(warehouse.libpq_url, autocommit=True) as connection:
             cursor = connection.execute(

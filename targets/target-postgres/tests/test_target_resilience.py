@@ -41,7 +41,7 @@ class TestLostConnections:
 
         def kill_once(connection, table):
             if not killed:
-                killed.append(connection.info.backend_pid)
+                killed.append(session_of(connection))
                 warehouse.sql("SELECT pg_terminate_backend(%s)", killed[0])
 
         with during_copy(kill_once):
@@ -72,6 +72,28 @@ class TestLostConnections:
             raise psycopg.OperationalError(CLOSED)
 
         with during_copy(fail), pytest.raises(LoadError, match="closed the connection"):
+            warehouse.load(STREAM, record(id=1))
+
+    def test_a_batch_that_ends_each_session_is_an_error(self, warehouse):
+        def kill(connection, _):
+            warehouse.sql("SELECT pg_terminate_backend(%s)", session_of(connection))
+
+        with during_copy(kill), pytest.raises(LoadError, match="was lost 11 times while the same"):
+            warehouse.load(STREAM, record(id=1))
+
+    @pytest.mark.parametrize(
+        ("kind", "advice"),
+        (
+            (psycopg.errors.IdleInTransactionSessionTimeout, "raise idle_in_transaction_session"),
+            (psycopg.errors.TransactionTimeout, "raise transaction_timeout"),
+            (psycopg.errors.DuplicatePreparedStatement, "Remove prepare_threshold from"),
+        ),
+    )
+    def test_what_ends_every_session_is_not_tried_again(self, warehouse, kind, advice):
+        def fail(*_):
+            raise kind(CLOSED)
+
+        with during_copy(fail), pytest.raises(LoadError, match=advice):
             warehouse.load(STREAM, record(id=1))
 
     def test_a_commit_without_an_answer_is_asked_about(self, warehouse, monkeypatch):
@@ -113,7 +135,7 @@ class TestLostConnections:
         real = PGDialect._set_backslash_escapes
 
         def lost(dialect, connection):
-            pid = connection.connection.driver_connection.info.backend_pid
+            pid = session_of(connection.connection.driver_connection)
             warehouse.sql("SELECT pg_terminate_backend(%s)", pid)
             real(dialect, connection)
 
@@ -127,13 +149,18 @@ class TestLostConnections:
             raise ConnectionFailedError(message, passing=True)
 
         def kill(connection, table):
-            warehouse.sql("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+            warehouse.sql("SELECT pg_terminate_backend(%s)", session_of(connection))
             monkeypatch.setattr(PostgresConnector, "_connect", gone)
 
         began = time.monotonic()
         with during_copy(kill), pytest.raises(ConnectionFailedError, match="no server listens"):
             warehouse.load(STREAM, record(id=1), reconnect_seconds=1)
         assert 1 <= time.monotonic() - began < 20
+
+
+def session_of(connection):
+    """The server's process for it; what libpq knows is a pooler's, where there is one."""
+    return connection.execute("SELECT pg_backend_pid()").fetchone()[0]
 
 
 @contextmanager
@@ -154,11 +181,11 @@ class TestRefusals:
     """What the server says no to, in words a person can act on."""
 
     @pytest.fixture
-    def stranger(self, warehouse):
+    def stranger(self, warehouse, direct):
         """The address of a user without rights."""
         name = f"stranger_{warehouse.name}"
         warehouse.sql(f"CREATE USER {name}")
-        yield warehouse.sqlalchemy_url.replace("postgres@", f"{name}@")
+        yield direct.replace("postgres@", f"{name}@")
         warehouse.sql(f"DROP OWNED BY {name}")
         warehouse.sql(f"DROP USER {name}")
 
@@ -168,14 +195,14 @@ class TestRefusals:
         with pytest.raises(LoadError, match=r"permission denied for database.*CREATE ON DATABASE"):
             warehouse.load(STREAM, sqlalchemy_url=stranger, default_target_schema="brand_new")
 
-    def test_a_server_that_only_reads(self, warehouse):
-        url = f"{warehouse.sqlalchemy_url}&options=-c default_transaction_read_only%3Don"
+    def test_a_server_that_only_reads(self, warehouse, direct):
+        url = f"{direct}&options=-c default_transaction_read_only%3Don"
         with pytest.raises(LoadError, match=r"read-only transaction.*connect to the primary"):
             warehouse.load(STREAM, record(id=1), sqlalchemy_url=url)
 
-    def test_a_time_limit(self, warehouse):
+    def test_a_time_limit(self, warehouse, direct):
         warehouse.load(STREAM)
-        url = f"{warehouse.sqlalchemy_url}&options=-c statement_timeout%3D100"
+        url = f"{direct}&options=-c statement_timeout%3D100"
         with psycopg.connect(warehouse.libpq_url) as other:
             other.execute(f"LOCK {warehouse.name}.orders IN SHARE MODE")
             with pytest.raises(LoadError, match=r"statement timeout.*raise statement_timeout"):

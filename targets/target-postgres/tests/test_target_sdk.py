@@ -67,8 +67,8 @@ def system_server():
 
 
 @pytest.fixture
-def embedded(server):
-    with new_schema(server.libpq_url, server.sqlalchemy_url) as made:
+def embedded(server, address):
+    with new_schema(server.libpq_url, address) as made:
         EMBEDDED.update(made.config | SETTINGS)
         yield made
 

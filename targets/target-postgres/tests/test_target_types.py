@@ -117,11 +117,11 @@ def test_a_number_keeps_every_digit(warehouse):
     assert one(warehouse) == {"total": Decimal("12345678901234567.891234")}
 
 
-def test_times_do_not_depend_on_the_sessions_zone(warehouse):
+def test_times_do_not_depend_on_the_sessions_zone(warehouse, direct):
     warehouse.load(
         schema({"id": ID, "at": MOMENT, "naive": MOMENT}),
         record(id=1, at="2024-05-01T12:00:00Z", naive="2024-05-01T12:00:00"),
-        sqlalchemy_url=f"{warehouse.sqlalchemy_url}&options=-c timezone%3DAmerica/New_York",
+        sqlalchemy_url=f"{direct}&options=-c timezone%3DAmerica/New_York",
     )
     noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
     assert one(warehouse) == {"at": noon, "naive": noon}
