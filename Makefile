@@ -58,7 +58,7 @@ compat: $(SETUP) ## The tests on Python 3.11 to 3.13, those that are installed: 
 	@$(RUN)python scripts/compat_pythons.py $(ARGS)
 
 .PHONY: compat-postgres
-compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18, those that can be had: ARGS="--versions 14 15"
+compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18 and PgBouncer, those available: ARGS="--versions 14 pgbouncer"
 	@$(RUN)python scripts/compat_postgres.py $(ARGS)
 
 .PHONY: compat-targets

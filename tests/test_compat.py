@@ -100,7 +100,7 @@ def test_the_page_ci_and_the_commands_name_the_same_versions():
     page = (ROOT / "docs/compatibility.md").read_text()
     with (ROOT / ".github/workflows/ci.yml").open() as file:
         matrix = yaml.safe_load(file)["jobs"]["test"]["strategy"]["matrix"]["python"]
-    pythons, servers, targets = (
+    pythons, servers, _, targets = (
         re.findall(r"^\| `?([\w.-]+)`? ?([\d.]*) \|", part, re.MULTILINE)[1:]
         for part in page.split("\n## ")[1:]
     )
