@@ -166,14 +166,14 @@ def session_of(connection):
 @contextmanager
 def during_copy(act):
     """Do something to the connection as soon as a COPY has begun."""
-    real = Writer._copy_all
+    real = Writer._copy
 
-    def copy_all(self, cursor, into, rows):
+    def copy(self, cursor, into, rows):
         act(cursor.connection, into)
         real(self, cursor, into, rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Writer, "_copy_all", copy_all)
+        patch.setattr(Writer, "_copy", copy)
         yield
 
 
