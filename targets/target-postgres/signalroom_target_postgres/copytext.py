@@ -37,7 +37,7 @@ def copy_text(
             for column, json in zip(batch.columns, is_json, strict=True)
         ]
         columns[-1] = _joined([columns[-1], ""], "\n")
-        yield bytes(_characters(_joined(columns, "\t")))
+        yield bytes(characters(_joined(columns, "\t")))
 
 
 def _joined(columns: list[pa.Array | str], separator: str) -> pa.Array:
@@ -46,8 +46,15 @@ def _joined(columns: list[pa.Array | str], separator: str) -> pa.Array:
     )
 
 
-def _characters(texts: pa.Array) -> memoryview:
-    """All characters of an array's texts, one after the other."""
+def characters(texts: pa.Array) -> memoryview:
+    """All characters of an array's texts, one after the other.
+
+    Args:
+        texts: Strings.
+
+    Returns:
+        Their bytes, not copied.
+    """
     _, offsets, characters = texts.buffers()
     if characters is None or not texts:
         return memoryview(b"")
@@ -60,13 +67,13 @@ def _escaped(column: pa.Array, *, is_json: bool, replace_nul: bool) -> pa.Array:
     if not pa.types.is_string(column.type):
         return column.cast(pa.string())
     # Most columns have none of them, which is seen fastest in all values together.
-    characters = bytes(_characters(column))
-    if replace_nul and b"\0" in characters:
+    written = bytes(characters(column))
+    if replace_nul and b"\0" in written:
         column = pc.replace_substring(column, "\0", "\ufffd")
-    if replace_nul and is_json and b"\\u0000" in characters:
+    if replace_nul and is_json and b"\\u0000" in written:
         texts = (text and _NUL_ESCAPE.sub(r"\1\\ufffd", text) for text in column.to_pylist())
         column = pa.array(texts, pa.string())
     for character, escape in _SPECIAL:
-        if character.encode() in characters:
+        if character.encode() in written:
             column = pc.replace_substring(column, character, escape)
     return column

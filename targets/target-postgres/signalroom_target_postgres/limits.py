@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from signalroom_target_postgres.copytext import characters
+from signalroom_target_postgres.sqltypes import family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +24,8 @@ _INTEGERS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 # The decimal digits that survive the way there and back, and Arrow's type.
 _FLOATS = {"real": (6, pa.float32()), "double precision": (15, pa.float64())}
 _FLOAT_INTEGERS = 2**53
-# Beyond this a regular expression costs more than it saves.
-_MOST_DIGITS = 200
+# The shortest that a bigint may be too small for.
+_LARGE_INTEGER = "[0-9]{19}"
 # What numeric has room for: https://www.postgresql.org/docs/current/datatype-numeric.html
 _MOST_WHOLE, _MOST_FRACTION = 131072, 16383
 _MICROSECONDS = 6
@@ -109,21 +112,29 @@ def _of_digits(precision: int, scale: int) -> Callable[[pa.Array], bool]:
     whole = precision - scale
     # No text of so many characters has more digits, before the point or after it.
     short = min(whole, scale + 2)
-    pattern = rf"^-?0*[0-9]{{0,{whole}}}(\.[0-9]{{0,{scale}}}0*)?$"
-    if not (0 <= scale <= precision <= _MOST_DIGITS):
-        pattern = ""
 
     def fits(text: str) -> bool:
-        digits, most = _significant(text), whole
-        return digits is None or (digits.fraction <= scale and digits.whole <= most)
+        digits = _significant(text)
+        return digits is None or (digits.fraction <= scale and digits.whole <= whole)
 
     def holds(array: pa.Array) -> bool:
         texts = _texts(array)
-        if _longest(texts) <= short and not _has_exponent(texts):
+        if _has_exponent(texts):
+            return _each(texts, fits)
+        # Lengths answer for nearly all numbers; signs and zeros are looked at where they do not.
+        length = pc.binary_length(texts)
+        longest = _most(length)
+        if longest <= short:
             return True
-        if pattern:
-            texts = texts.filter(pc.invert(pc.match_substring_regex(texts, pattern)))
-        return _each(texts, fits)
+        point = pc.find_substring(texts, ".")
+        after = pc.subtract(length, point)
+        if longest <= whole and _most(after) <= scale + 1:
+            return True
+        has_point = pc.greater_equal(point, 0)
+        before = pc.if_else(has_point, point, length)
+        after = pc.if_else(has_point, after, 0)
+        is_short = pc.and_(pc.less_equal(before, whole), pc.less_equal(after, scale + 1))
+        return _each(texts.filter(pc.invert(is_short)), fits)
 
     return holds
 
@@ -171,11 +182,14 @@ def _of_floats(digits: int, type_: pa.DataType) -> Callable[[pa.Array], bool]:
             ):
                 return True
         texts = _texts(array)
-        exponents = _has_exponent(texts)
-        if _longest(texts) <= digits and not exponents:
+        length = pc.binary_length(texts)
+        if _has_exponent(texts):
+            is_sure = pc.less(length, 0)
+        elif _most(length) <= digits:
             return True
-        if not exponents:
-            texts = texts.filter(pc.greater(pc.utf8_length(texts), digits))
+        else:
+            is_sure = pc.less_equal(length, digits)
+        texts = texts.filter(pc.invert(is_sure))
         back = texts.cast(type_).cast(pa.string())
         return _each(texts.filter(pc.not_equal(back, texts)), fits)
 
@@ -189,8 +203,7 @@ def _of_moments(precision: int) -> Callable[[pa.Array], bool]:
         if not pa.types.is_timestamp(array.type):
             return _of_fractions(precision)(array)
         count = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64())
-        rounded = pc.multiply(pc.divide(count, step), step)
-        return pc.all(pc.equal(count, rounded)).as_py() is not False
+        return _all(pc.equal(count, pc.multiply(pc.divide(count, step), step)))
 
     return holds
 
@@ -200,7 +213,7 @@ def _of_fractions(precision: int) -> Callable[[pa.Array], bool]:
     pattern = rf"[.,][0-9]{{{precision}}}[0-9]*[1-9]"
 
     def holds(array: pa.Array) -> bool:
-        return not pc.any(pc.match_substring_regex(array.cast(pa.string()), pattern)).as_py()
+        return not _any(pc.match_substring_regex(array.cast(pa.string()), pattern))
 
     return holds
 
@@ -209,8 +222,7 @@ def _of_padded(length: int) -> Callable[[pa.Array], bool]:
     # Spaces at the end mean nothing to it: it adds those that are missing, and cuts others off.
     def holds(array: pa.Array) -> bool:
         texts = _texts(array)
-        has_spaces = pc.any(pc.ends_with(texts, " ")).as_py()
-        return not has_spaces and _longest(texts) <= length
+        return not _any(pc.ends_with(texts, " ")) and _longest(texts) <= length
 
     return holds
 
@@ -219,22 +231,19 @@ def _of_texts(name: str) -> Limit | None:
     most = {"name": _NAME_BYTES, '"char"': 1}.get(name)
     if most is None:
         return None
-    return Limit(
-        lambda array: (pc.max(pc.binary_length(_texts(array))).as_py() or 0) <= most, "text"
-    )
+    return Limit(lambda array: _most(pc.binary_length(_texts(array))) <= most, "text")
 
 
 def _of_elements(holds: Callable[[pa.Array], bool], type_: str) -> Callable[[pa.Array], bool]:
     """Whether a type holds the elements of arrays, which are PostgreSQL's literals by now."""
-    is_text = not type_.startswith(
-        ("numeric", "bigint", "smallint", "integer", "real", "double", "time")
-    )
+    is_number = family(type_[:-2]) in {"integer", "number"}
 
     def holds_elements(array: pa.Array) -> bool:
-        if is_text:
+        if not is_number:
             return holds(pa.array(_quoted(array.to_pylist()), pa.string()))
-        inner = pc.utf8_slice_codeunits(array, 1, -1)
-        elements = pc.utf8_trim(pc.list_flatten(pc.split_pattern(inner, ",")), '"')
+        if type_ == "bigint[]" and not _any(pc.match_substring_regex(array, _LARGE_INTEGER)):
+            return True
+        elements = pc.list_flatten(pc.split_pattern(pc.utf8_slice_codeunits(array, 1, -1), ","))
         is_value = pc.and_(pc.not_equal(elements, "NULL"), pc.not_equal(elements, ""))
         return holds(elements.filter(is_value))
 
@@ -264,12 +273,25 @@ def _texts(array: pa.Array) -> pa.Array:
 
 
 def _longest(texts: pa.Array) -> int:
-    longest: Any = pc.max(pc.utf8_length(texts)).as_py()
-    return longest or 0
+    return _most(pc.utf8_length(texts))
+
+
+def _most(counts: pa.Array) -> int:
+    most: int | None = pc.max(counts).as_py()
+    return most or 0
 
 
 def _has_exponent(texts: pa.Array) -> bool:
-    return bool(pc.any(pc.match_substring_regex(texts, "[eE]")).as_py())
+    written = bytes(characters(texts))
+    return b"e" in written or b"E" in written
+
+
+def _all(found: pa.Array) -> bool:
+    return pc.all(found).as_py() is not False
+
+
+def _any(found: pa.Array) -> bool:
+    return pc.any(found).as_py() is True
 
 
 def _each(texts: pa.Array, fits: Callable[[str], bool]) -> bool:
