@@ -17,7 +17,7 @@ from signalroom_target_postgres.badrows import Trials, find_refused
 from signalroom_target_postgres.copytext import copy_text
 from signalroom_target_postgres.destination import names
 from signalroom_target_postgres.records import Misfit
-from signalroom_target_postgres.rowerrors import reason_of, refuses_a_row
+from signalroom_target_postgres.rowerrors import is_oversized, reason_of, refuses_a_row
 from signalroom_target_postgres.sqltypes import family
 from signalroom_target_postgres.staging import ORDINAL, Staging
 from signalroom_target_postgres.tabletraits import TableTraits
@@ -194,7 +194,8 @@ class Writer:
         fields = rows.rename_columns([self.columns[name].source for name in rows.column_names])
         json = {self.columns[name].source for name in self._json}
         for number, error in enumerate(causes):
-            yield Misfit(record_json(fields.slice(number, 1), json), *reason_of(error))
+            record = record_json(fields.slice(number, 1), json)
+            yield Misfit(record, *reason_of(error), oversized=is_oversized(error))
 
 
 def _refusal(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:

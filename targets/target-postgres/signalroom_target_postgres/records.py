@@ -84,11 +84,13 @@ class Misfit:
         record: Its JSON.
         reason: What is wrong with it, without its values.
         column: The column at fault, where it is one.
+        oversized: Whether it is too large for the table.
     """
 
     record: bytes
     reason: str
     column: str | None = None
+    oversized: bool = False
 
 
 class RefusalError(ValueError):

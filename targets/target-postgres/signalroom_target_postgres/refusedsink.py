@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_target_postgres.errors import LimitError
 from signalroom_target_postgres.sink import PostgresSink
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from signalroom_target_postgres.batchfiles import BatchFile
+    from signalroom_target_postgres.errors import TargetPostgresError
 
 
 class RefusedSink(PostgresSink):
@@ -39,21 +41,29 @@ class RefusedSink(PostgresSink):
     def _ignore(self, *_: Any, **__: Any) -> None:
         """Nothing is held, so nothing is left to do."""
 
-    add = add_dict = reject = load_files = activate_version = _hold_states
+    @override
+    def load_files(self, files: Sequence[BatchFile]) -> None:
+        self._hold_states()
+        # The next run brings the rows again, in files of its own.
+        for file in files:
+            file.remove()
+
+    add = add_dict = reject = activate_version = _hold_states
     process_batch = load_aside = finish = unconfirmed = forget = _ignore
 
 
-class RefusedStreamsError(LimitError):
-    """Streams were not loaded; the others were.
+def refusal(refused: Mapping[str, TargetPostgresError]) -> TargetPostgresError:
+    """Make the error that a run ends with which has not loaded all streams.
 
     Args:
         refused: Why, and what to do; by stream.
-    """
 
-    def __init__(self, refused: Mapping[str, LimitError]) -> None:
-        first, *more = refused
-        also = f" Nor are {', '.join(map(repr, more))}: see the log." if more else ""
-        super().__init__(
-            f"{refused[first].message}{also} The other streams were loaded. States that pass "
-            "over records which were not loaded are held back: the next run reads from there again."
-        )
+    Returns:
+        The first stream's error, with the other streams' names.
+    """
+    first, *more = refused
+    also = f" Nor is all of {', '.join(map(repr, more))} loaded: see the log." if more else ""
+    return type(refused[first])(
+        f"{refused[first].message}{also} The other streams were loaded. States that pass over "
+        "records which were not loaded are held back: the next run reads from there again."
+    )

@@ -55,6 +55,10 @@ class BadRecordError(InputError, MissingKeyPropertiesError):
     """A record that does not fit its table."""
 
 
+class OversizedRecordError(BadRecordError):
+    """A record that is too large for its table; other streams can be loaded."""
+
+
 def keep(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit]) -> None:
     """Keep records where a person can look at them.
 

@@ -26,6 +26,10 @@ _RAISE = "exec_stmt_raise"
 _CHECK_OPTIONS = "ExecWithCheckOptions"
 _NO_PARTITION = "ExecFindPartition"
 _WRONG_PARTITION = "ExecPartitionCheckEmitError"
+# https://github.com/postgres/postgres/blob/REL_18_0/src/backend/access/heap/hio.c
+_FIND_PAGE = "RelationGetBufferForTuple"
+# https://github.com/postgres/postgres/blob/REL_18_0/src/backend/access/common/indextuple.c
+_INDEX_ROW = {"_bt_check_third_page", "index_form_tuple", "index_form_tuple_context"}
 
 # In the first line of an error's context, in whatever language.
 _FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))\D+(?P<line>\d+)")
@@ -52,6 +56,15 @@ def refuses_a_row(error: psycopg.Error) -> bool:
         or state == _TOO_LARGE
         or error.diag.source_function in {_RAISE, _CHECK_OPTIONS}
     )
+
+
+def is_oversized(error: psycopg.Error) -> bool:
+    """Whether a row takes more bytes than a row or an index of PostgreSQL can have.
+
+    Args:
+        error: The driver's error.
+    """
+    return error.sqlstate == _TOO_LARGE
 
 
 def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
@@ -129,6 +142,17 @@ _REASONS: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
     (_from(_CHECK_OPTIONS), "the table's row-level security policies forbid it"),
     (_from(_NO_PARTITION), "the table has no partition for it"),
     (_from(_WRONG_PARTITION), "it does not belong in this partition"),
+    (
+        _from(_FIND_PAGE),
+        (
+            "it takes more than the 8,160 bytes that PostgreSQL has for a row (without long texts, "
+            "which are stored apart): select fewer fields, or put some into one object"
+        ),
+    ),
+    (
+        lambda error: error.diag.source_function in _INDEX_ROW,
+        "a value is longer than an index of the table takes (about 2,700 bytes)",
+    ),
     (_is(errors.NotNullViolation), "it is null, which the table does not allow"),
     (
         lambda error: isinstance(error, errors.CheckViolation) and bool(error.diag.datatype_name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,12 +16,13 @@ from signalroom_target_postgres.connector import PostgresConnector
 from signalroom_target_postgres.destination import Destination
 from signalroom_target_postgres.filerows import FileRows
 from signalroom_target_postgres.records import ColumnTooNarrowError, Message, Misfit
+from signalroom_target_postgres.rejected import OversizedRecordError
 from signalroom_target_postgres.streamtable import StreamTable
 from signalroom_target_postgres.versions import Versions
 from signalroom_target_postgres.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -212,10 +214,31 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             return
         self.since = None
         records = self._target.states.in_flight(self.stream_name)
-        self._target.aside.begin(
-            lambda: self._table.load(lambda: iter(tables), misfits, aside=True),
-            lambda: self._committed(records),
-        )
+        refusals: list[OversizedRecordError] = []
+
+        def load() -> None:
+            try:
+                self._table.load(lambda: iter(tables), misfits, aside=True)
+            except OversizedRecordError as error:
+                refusals.append(error)
+
+        def then() -> None:
+            if refusals:
+                self._target.refuse(self.stream_name, refusals[0])
+            else:
+                self._committed(records)
+
+        self._target.aside.begin(load, then)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Go on with the other streams where a record is too large for the table."""
+        try:
+            yield
+        except OversizedRecordError as error:
+            # Never said to be committed, so no state passes.
+            self._target.states.in_flight(self.stream_name)
+            self._target.refuse(self.stream_name, error)
 
     def _take(self) -> tuple[Sequence[pa.Table], Sequence[Misfit]]:
         """Give what is held, to be loaded by the caller."""
@@ -237,7 +260,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             if misfits:
                 self._table.set_aside(misfits)
         elif tables or misfits:
-            self._table.load(lambda: iter(tables), misfits)
+            with self._refusing():
+                self._table.load(lambda: iter(tables), misfits)
         if self._waiting.messages:
             return
         self.since = None
@@ -273,7 +297,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                     for table in rows.tables():
                         spool.write(table)
                 else:
-                    self._table.load(lambda: ahead(rows.tables()), rows.misfits, whole=True)
+                    with self._refusing():
+                        self._table.load(lambda: ahead(rows.tables()), rows.misfits, whole=True)
             except ColumnTooNarrowError as error:
                 self._table.widen(error.column, error.to)
             else:
@@ -297,7 +322,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 since its last activation.
             complete: Whether the tap has ended well, and all rows of the stream came in this run.
         """
-        self._versions.activate(new_version, follows_records=follows_records, complete=complete)
+        with self._refusing():
+            self._versions.activate(new_version, follows_records=follows_records, complete=complete)
 
     def finish(self) -> Unconfirmed | None:
         """The input has ended: see what was never said to be complete.

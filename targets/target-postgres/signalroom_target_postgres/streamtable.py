@@ -213,6 +213,8 @@ class StreamTable:
             f"set `on_bad_record` to quarantine: such records then go to {beside}, and the run "
             f"goes on."
         )
+        if all(misfit.oversized for misfit in misfits):
+            raise rejected.OversizedRecordError(msg)
         raise rejected.BadRecordError(msg)
 
     def set_aside(self, misfits: Sequence[Misfit]) -> None:

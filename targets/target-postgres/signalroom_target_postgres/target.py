@@ -33,12 +33,13 @@ from signalroom_target_postgres.errors import (
     DiskFullError,
     InputError,
     LimitError,
+    TargetPostgresError,
     UnconfirmedRowsError,
 )
 from signalroom_target_postgres.naming import TableNaming
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import Message
-from signalroom_target_postgres.refusedsink import RefusedSink, RefusedStreamsError
+from signalroom_target_postgres.refusedsink import RefusedSink, refusal
 from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
@@ -107,7 +108,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         # The stream whose schema is being read, by the name that the tap gave it.
         self._source = ""
         # Streams that are not loaded while the others are, and why.
-        self._refused: dict[str, LimitError] = {}
+        self._refused: dict[str, TargetPostgresError] = {}
         # Sinks of streams whose records need nothing done to them on the way.
         self._direct: dict[str, PostgresSink] = {}
         # Streams of which records came since their last SCHEMA message or ACTIVATE_VERSION.
@@ -218,8 +219,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                 stream_name, record=record, schema=schema, key_properties=key_properties
             )
         except LimitError as error:
-            self.logger.error(error.message)
-            self._refused.setdefault(stream_name, error)
+            self.refuse(stream_name, error)
             sink = RefusedSink(
                 self, stream_name, schema, key_properties, connector=self.target_connector
             )
@@ -316,9 +316,20 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                 raise DiskFullError(error) from None
             raise
 
+    def refuse(self, stream: str, error: TargetPostgresError) -> None:
+        """Load a stream no further, or not all of it, and go on with the others.
+
+        Args:
+            stream: The stream.
+            error: Why, and what to do: what the run ends with.
+        """
+        if stream not in self._refused:
+            self.logger.error(error.message)
+            self._refused[stream] = error
+
     def _check_refused(self) -> None:
         if self._refused:
-            raise RefusedStreamsError(self._refused)
+            raise refusal(self._refused)
 
     def _release(self) -> None:
         for sink in self._sinks_active.values():
@@ -472,7 +483,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
         Raises:
             InputError: If a record does not fit.
-            RefusedStreamsError: If streams are not loaded, as they exceed a limit.
+            LimitError: If streams are not loaded, as they exceed a limit.
             UnconfirmedRowsError: If rows are not loaded, as nothing said that all came.
         """
         with self._saving_what_is_good():

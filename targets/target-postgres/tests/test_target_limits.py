@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import re
@@ -10,7 +12,8 @@ from contextlib import redirect_stdout
 import pytest
 from warehouse import activate, lines, record, schema, state
 
-from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.errors import LoadError, TargetPostgresError
+from signalroom_target_postgres.rejected import BadRecordError
 from signalroom_target_postgres.target import TargetPostgres
 
 MOST = 1600
@@ -26,7 +29,7 @@ def states_before_the_error(warehouse, *messages):
     """The states that a run passes on, which ends with an error."""
     target = TargetPostgres(config=warehouse.config)
     output = io.StringIO()
-    with redirect_stdout(output), pytest.raises(LoadError):
+    with redirect_stdout(output), pytest.raises(TargetPostgresError):
         target.listen(io.StringIO(lines(*messages)))
     return [json.loads(line)["at"] for line in output.getvalue().splitlines()]
 
@@ -137,3 +140,104 @@ def test_a_run_that_is_asked_to_end_says_what_was_refused(warehouse):
     with pytest.raises(LoadError, match="'wide' is not loaded"):
         target.listen(Input())
     assert warehouse.rows() == [{"id": 1}]
+
+
+COUNT = 1200
+BIG = {f"c{number}": number for number in range(COUNT)}
+SMALL = {"c7": 7}
+REPLACES = ("activate_version", "add_record_metadata", "hard_delete")
+
+
+def broad(**more):
+    """A SCHEMA whose rows fit, unless most columns have a value: 8 bytes each."""
+    return schema({"id": "integer"} | dict.fromkeys(BIG, "integer"), stream="broad", **more)
+
+
+def batch(path, *rows):
+    """A BATCH message of a file of rows."""
+    path.write_text(lines(*rows))
+    return {
+        "type": "BATCH",
+        "stream": "broad",
+        "encoding": {"format": "jsonl", "compression": "none"},
+        "manifest": [f"file://{path}"],
+    }
+
+
+@pytest.mark.parametrize("filled", (False, True))
+@pytest.mark.parametrize("keys", (("id",), ()))
+@pytest.mark.parametrize("settings", ({}, {"on_bad_record": "quarantine"}))
+def test_a_row_that_is_too_big(warehouse, filled, keys, settings):
+    if filled:
+        warehouse.load(broad(keys=keys), record("broad", id=0, **SMALL))
+    messages = (
+        broad(keys=keys),
+        record("broad", id=1, **SMALL),
+        record("broad", id=2, **BIG),
+        record("broad", id=3, **SMALL),
+        schema({"id": "integer"}),
+        record(id=1),
+    )
+    if settings:
+        warehouse.load(*messages, **settings)
+        (kept,) = warehouse.rows("broad__rejected")
+        assert "8,160 bytes" in kept["reason"]
+        assert kept["record"] == {"id": 2} | BIG
+    else:
+        said = "stream broad .*8,160 bytes.* select fewer fields.* The other streams were loaded"
+        with pytest.raises(BadRecordError, match=said):
+            warehouse.load(*messages)
+    assert [row["id"] for row in warehouse.rows("broad")] == [0, 1, 3][not filled :]
+    assert warehouse.rows() == [{"id": 1}]
+
+
+@pytest.mark.parametrize("how", ("record", "batch", "replaced", "aside"))
+def test_no_state_passes_over_a_row_that_is_too_big(warehouse, tmp_path, how):
+    activated = {"x-replace-on-activate": True} if how == "replaced" else {}
+    if how == "replaced":
+        warehouse.settings = dict.fromkeys(REPLACES, True)
+    if how == "aside":
+        warehouse.settings = {"batch_size_rows": 1}
+    rows = [{"id": 1, **SMALL}, {"id": 2, **BIG}, {"id": 3, **SMALL}]
+    sent = [record("broad", **row) for row in rows]
+    found = states_before_the_error(
+        warehouse,
+        schema({"id": "integer"}),
+        record(id=1),
+        state(at=1),
+        broad(**activated),
+        *([batch(tmp_path / "rows", *rows)] if how == "batch" else sent),
+        state(at=2),
+        *([activate(7, "broad")] if how == "replaced" else []),
+        state(at=3),
+        record(id=2),
+        state(at=4),
+        record("broad", id=4),
+        state(at=5),
+    )
+    assert found[-1:] == [1]
+    assert [row["id"] for row in warehouse.rows()] == [1, 2]
+    # All of a file, and all of what is replaced, or nothing.
+    loaded = {"record": [1, 3, 4], "aside": [1, 3, 4], "batch": [4], "replaced": []}[how]
+    assert [row["id"] for row in warehouse.rows("broad")] == loaded
+
+
+def test_a_key_that_is_too_long_for_an_index(warehouse):
+    described = schema({"id": "string"})
+    text = "".join(map(str, range(3000)))
+    long = base64.b64encode(hashlib.shake_256(text.encode()).digest(6000)).decode()
+    for _ in range(2):
+        warehouse.load(described, record(id="a"), record(id=long), on_bad_record="quarantine")
+    assert warehouse.rows() == [{"id": "a"}]
+    assert "index" in warehouse.rows("orders__rejected")[0]["reason"]
+
+
+def test_other_bad_records_still_end_the_run(warehouse):
+    messages = (
+        broad(),
+        record("broad", id=1, **BIG),
+        record("broad", id="x"),
+        schema({"id": "integer"}, stream="later"),
+    )
+    with pytest.raises(BadRecordError, match="column 'id': expected an integer"):
+        warehouse.load(*messages)
