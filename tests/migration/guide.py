@@ -32,10 +32,12 @@ class Block:
     text: str
 
 
-def blocks() -> Iterator[Block]:
-    """All blocks, in the guide's order."""
+def blocks(*sections: str) -> Iterator[Block]:
+    """The blocks of these sections, or of all, in the guide's order."""
     for part in GUIDE.read_text().split("\n## ")[1:]:
+        section = part.partition("\n")[0]
         for fence in _FENCE.finditer(part):
             indent = len(fence["indent"])
             text = "\n".join(line[indent:] for line in fence["text"].splitlines())
-            yield Block(part.partition("\n")[0], fence["language"], text)
+            if not sections or section in sections:
+                yield Block(section, fence["language"], text)

@@ -66,12 +66,15 @@ def _event(number: int, **properties: object) -> dict:
     }
 
 
+def everflow(records: list[dict]) -> Table:
+    """The table of these records."""
+    return Table(
+        "everflow", "daily_stats", "merge", ("date", "affiliate_id", "advertiser_id"), records
+    )
+
+
 TABLES = (
-    Table(
-        "everflow",
-        "daily_stats",
-        "merge",
-        ("date", "affiliate_id", "advertiser_id"),
+    everflow(
         [
             {"date": f"2025-12-0{day}", "affiliate_id": 7, "advertiser_id": 1}
             | _DAY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,15 +73,17 @@ class Rehearsal:
     Attributes:
         project: It.
         database: What dlt loaded into.
+        version: Of dlt.
         output: What each command printed, in order.
     """
 
     project: Project
     database: Database
-    output: list[str]
+    version: str = VERSIONS[-1]
+    output: list[str] = field(default_factory=list)
 
-    def follow(self, language: str, text: str) -> str:
-        """Do what a block of the guide says."""
+    def follow(self, language: str, text: str, **env: str) -> str:
+        """Do what a block of the guide says; gives what it printed."""
         text = text.replace(f"--host={HOST}", f"--host={self._host}")
         if language == "dotenv":
             with (self.project.folder / ".env").open("a") as file:
@@ -91,17 +93,21 @@ class Rehearsal:
             with psycopg.connect(self.database.libpq_url, autocommit=True) as connection:
                 connection.execute(text)
             return ""
-        done = run("bash", "-euo", "pipefail", "-c", text, cwd=self.project.folder, env=self._env)
+        done = run(
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            text,
+            cwd=self.project.folder,
+            env=self.project.env | env,
+        )
         self.output.append(done)
         return done
 
     @property
     def _host(self) -> str:
         return self.database.libpq_url.partition("host=")[2].partition("&")[0]
-
-    @property
-    def _env(self) -> dict[str, str]:
-        return self.project.env
 
 
 def new_rehearsal(folder: Path, template: Path, sandbox, database: Database) -> Rehearsal:
@@ -120,4 +126,4 @@ def new_rehearsal(folder: Path, template: Path, sandbox, database: Database) -> 
     temporary = folder / "tmp"
     temporary.mkdir()
     env = clean_env(programs) | {"TMPDIR": str(temporary)}
-    return Rehearsal(Project(folder, env), database, [])
+    return Rehearsal(Project(folder, env), database)

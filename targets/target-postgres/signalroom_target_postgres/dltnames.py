@@ -46,4 +46,4 @@ def likely_keys(name: str) -> list[str]:
     camel = head + "".join(word.capitalize() for word in tail)
     bare = name.lstrip("_")
     guesses = [f"${bare}", bare, f"${camel}"] if name.startswith("_") else [name, camel]
-    return [key for key in dict.fromkeys(guesses) if dlt_name(key) == name]
+    return [key for key in dict.fromkeys(guesses) if dlt_name(key) == name] or [name]

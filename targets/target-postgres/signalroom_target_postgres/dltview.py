@@ -17,6 +17,7 @@ from signalroom_target_postgres.dltnames import dlt_name, likely_keys
 from signalroom_target_postgres.dlttypes import read_as
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.flattened import find_source, nested_columns
+from signalroom_target_postgres.naming import with_suffix
 from signalroom_target_postgres.newrows import LOADED_AT, loaded_since
 from signalroom_target_postgres.statements import Statements
 
@@ -55,12 +56,14 @@ class DltView:
     Args:
         view: Its name, with the schema's.
         served: Columns that have the new rows' values too, and where these are.
+        waiting: Those of them that no new row has a value for: there dlt's values stay.
         ended: Columns that have a value in rows of dlt only.
         statement: What made it.
     """
 
     view: str
     served: dict[str, str]
+    waiting: tuple[str, ...]
     ended: tuple[str, ...]
     statement: str
 
@@ -106,6 +109,11 @@ def describe_view(result: DltView) -> str:
     lines = [f"{result.view} is made: query it in place of the table."]
     width = max(map(len, result.served), default=0)
     lines += [f"{column:<{width}}  {place}" for column, place in result.served.items()]
+    if result.waiting:
+        lines.append(
+            f"No new row has a value yet for {', '.join(result.waiting)}: until then dlt's values "
+            "stay there."
+        )
     if result.ended:
         lines.append(
             f"As dlt left them, and NULL in new rows: {', '.join(result.ended)}: the new pipeline "
@@ -120,13 +128,14 @@ class _Work:
     def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], schema: str, table: str) -> None:
         self._schema = schema
         self._table = table
-        self._view = table + SUFFIX
+        self._view = with_suffix(table, SUFFIX)
         self._sql = Statements(
             cursor, table=sql.Identifier(schema, table), view=sql.Identifier(schema, self._view)
         )
         self._types: dict[str, str] = {}
         self._keys: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._since: Composable | None = None
+        self._guessed: set[str] = set()
 
     def do(self) -> DltView:
         """Make the view.
@@ -171,6 +180,7 @@ class _Work:
         return DltView(
             view=f"{self._schema}.{self._view}",
             served=served,
+            waiting=tuple(column for column in served if column in self._guessed),
             ended=tuple(column for column in nested if column not in served),
             statement=self._make(columns),
         )
@@ -180,7 +190,10 @@ class _Work:
         type_ = self._types[column]
         if not source.path:
             new = read_as(type_, self._types[source.column], sql.Identifier(source.column))
-        elif keys := self._candidates(source):
+        else:
+            keys, is_found = self._candidates(source)
+            if not is_found:
+                self._guessed.add(column)
             stored = sql.SQL("{}::jsonb").format(sql.Identifier(source.column))
             if self._types[source.column] == "jsonb":
                 stored = sql.SQL("{}").format(sql.Identifier(source.column))
@@ -189,28 +202,30 @@ class _Work:
             if len(values) > 1:
                 found = sql.SQL("coalesce({})").format(sql.SQL(", ").join(values))
             new = read_as(type_, "jsonb", sql.SQL("({})").format(found))
-        else:
-            return None
         if new is None:
             return None
         old = sql.Identifier(column)
-        if self._since is None:
+        if self._since is None or column in self._guessed:
             return sql.SQL("coalesce({}, {})").format(new, old)
         return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._since, new, old)
 
-    def _candidates(self, source: Source) -> list[tuple[str, ...]]:
-        """The paths of keys that dlt writes as the source's, as far as rows have them."""
+    def _candidates(self, source: Source) -> tuple[list[tuple[str, ...]], bool]:
+        """The paths of keys that dlt writes as the source's, and whether rows have them.
+
+        Where no row has one, what dlt may have made the name of is tried.
+        """
         paths: list[tuple[str, ...]] = [()]
+        is_found = True
         for part in source.path:
-            paths = [
+            found = [
                 (*path, key)
                 for path in paths
-                for key in (
-                    [key for key in self._keys_at(source.column, path) if dlt_name(key) == part]
-                    or likely_keys(part)
-                )
+                for key in self._keys_at(source.column, path)
+                if dlt_name(key) == part
             ]
-        return paths
+            is_found = is_found and bool(found)
+            paths = found or [(*path, key) for path in paths for key in likely_keys(part)]
+        return paths, is_found
 
     def _keys_at(self, column: str, path: tuple[str, ...]) -> list[str]:
         """The keys of the objects at a path, in all rows."""
@@ -232,7 +247,7 @@ class _Work:
     def _described(self, source: Source) -> str:
         if not source.path:
             return source.column
-        return ".".join((source.column, *self._candidates(source)[0]))
+        return ".".join((source.column, *self._candidates(source)[0][0]))
 
     def _make(self, columns: dict[str, Composable]) -> str:
         """Make the view, or put another in its place.

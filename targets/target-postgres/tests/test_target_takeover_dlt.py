@@ -15,7 +15,7 @@ from warehouse import Warehouse, record, schema
 
 from signalroom_target_postgres.cli import main
 from signalroom_target_postgres.dltnames import dlt_name, likely_keys
-from signalroom_target_postgres.dltview import make_view
+from signalroom_target_postgres.dltview import describe_view, make_view
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.takeover import take_over
 
@@ -215,6 +215,11 @@ def test_properties_are_in_the_view_by_dlts_names_and_types(legacy):
     )
     result = legacy.view("posthog.events")
     assert result.served["properties__plan_name"] == "properties.planName"
+    # No new row has it, as with personal data that nobody asked for.
+    assert result.waiting == ("properties___ip",)
+    assert "until then dlt's values stay there" in describe_view(result)
+    shown = legacy.sql("SELECT properties___ip FROM posthog.events_dlt ORDER BY uuid")
+    assert shown == [("192.0.2.1",), (None,), (None,), (None,)]
     query = (
         "SELECT id, properties___browser, properties__plan_name, properties__order_id,"
         " properties__order_id__v_text, properties__paid, properties__price,"
@@ -304,6 +309,23 @@ def test_the_view_is_made_again_when_columns_came(legacy):
     legacy.view("posthog.events")
     assert legacy.sql(f"SELECT later FROM posthog.events_dlt WHERE uuid = '{NEW}'") == [(None,)]
     legacy.sql("DROP OWNED BY reader_of_dlt; DROP ROLE reader_of_dlt")
+
+
+def test_a_column_that_cannot_widen_for_the_view_is_named(legacy):
+    legacy.take_over("mautic.contacts", "id")
+    legacy.load("mautic.contacts", {"id": 1})
+    legacy.view("mautic.contacts")
+    stream = STREAMS["mautic.contacts"]
+    fractions = stream | {
+        "schema": stream["schema"]
+        | {"properties": stream["schema"]["properties"] | {"points": {"type": ["number", "null"]}}}
+    }
+    load = Warehouse(*legacy.urls, "mautic").load
+    with pytest.raises(Exception, match="contacts_dlt"):
+        load(fractions, record("contacts", id=1, points=1.5))
+    legacy.sql("DROP VIEW mautic.contacts_dlt")
+    load(fractions, record("contacts", id=1, points=1.5))
+    legacy.view("mautic.contacts")
 
 
 def test_a_view_is_not_made_where_it_is_not_needed_or_something_else_is(legacy):
