@@ -57,6 +57,9 @@ def nested_columns(schema: str, table: str, columns: Iterable[str]) -> list[str]
         schema: The table's schema.
         table: The table.
         columns: All that it has.
+
+    Returns:
+        Their names, in the table's order.
     """
     renamed = _RENAMED.get((schema, table), {})
     return [
@@ -88,6 +91,9 @@ def child_tables(statements: Statements, schema: str, table: str) -> list[str]:
         statements: To ask with.
         schema: The table's schema.
         table: The table.
+
+    Returns:
+        Their names, without the schema's.
     """
     return [name for (name,) in statements.rows(_CHILDREN, schema, table + SEPARATOR)]
 
