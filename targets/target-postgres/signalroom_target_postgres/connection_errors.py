@@ -9,8 +9,6 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
-from psycopg import errors
-
 from signalroom_target_postgres.tls import SETTINGS
 
 if TYPE_CHECKING:
@@ -167,31 +165,23 @@ _ADVICE = (
     (r"ssl|certificate|tls", "TLS failed: check the ssl_* settings"),
 )
 
-# What ends a session, or makes it useless, each time it is tried.
-_SESSION_ADVICE: tuple[tuple[Any, str], ...] = (
-    (
-        errors.IdleInTransactionSessionTimeout,
-        (
-            "The server ends transactions that pause for so long: raise "
-            "idle_in_transaction_session_timeout for the loader's user, or lower "
-            "`batch_size_bytes`."
-        ),
-    ),
-    (
-        errors.TransactionTimeout,
-        (
-            "The server ends transactions that take so long: raise transaction_timeout for the "
-            "loader's user, or lower `batch_size_bytes`."
-        ),
-    ),
-    (
-        (errors.DuplicatePreparedStatement, errors.InvalidSqlStatementName),
-        (
-            "A pooler between the loader and PostgreSQL hands sessions to others while statements "
-            "are prepared in them. Remove prepare_threshold from `sqlalchemy_url`."
-        ),
-    ),
+_PREPARED = (
+    "A pooler between the loader and PostgreSQL hands sessions to others while statements are "
+    "prepared in them. Remove prepare_threshold from `sqlalchemy_url`."
 )
+# What ends a session, or makes it useless, each time it is tried; by the server's code.
+_SESSION_ADVICE = {
+    "25P03": (
+        "The server ends transactions that pause for so long: raise "
+        "idle_in_transaction_session_timeout for the loader's user, or lower `batch_size_bytes`."
+    ),
+    "25P04": (
+        "The server ends transactions that take so long: raise transaction_timeout for the "
+        "loader's user, or lower `batch_size_bytes`."
+    ),
+    "42P05": _PREPARED,
+    "26000": _PREPARED,
+}
 
 _PASSING = (
     r"connection refused|no such file or directory|starting up|shutting down|recovery mode"
@@ -229,11 +219,11 @@ def explain_session(error: psycopg.Error) -> str | None:
     Returns:
         The sentence; none if the error is another.
     """
-    for kinds, advice in _SESSION_ADVICE:
-        if isinstance(error, kinds):
-            reason = error.diag.message_primary or " ".join(str(error).split())
-            return f"PostgreSQL refused to load: {reason}. {advice}"
-    return None
+    advice = _SESSION_ADVICE.get(error.sqlstate or "")
+    if advice is None:
+        return None
+    reason = error.diag.message_primary or " ".join(str(error).split())
+    return f"PostgreSQL refused to load: {reason}. {advice}"
 
 
 def explain(error: BaseException, url: URL) -> str:

@@ -80,6 +80,8 @@ class EmbeddedPostgres:
         """
         if self._use is not None:
             return self
+        # Before anything is made: without the programs there is nothing to make it for.
+        self.cluster.program("postgres")
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             with self._exclusive():

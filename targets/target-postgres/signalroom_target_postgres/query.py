@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -24,10 +25,10 @@ from signalroom_target_postgres.errors import (
     TargetPostgresError,
 )
 from signalroom_target_postgres.table import read_result
-from signalroom_target_postgres.tls import SETTINGS
+from signalroom_target_postgres.tls import SETTINGS, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from psycopg import Connection
 
@@ -88,12 +89,17 @@ def database() -> Iterator[dict[str, Any]]:
     Yields:
         The parameters of a libpq connection.
     """
-    url = configured_url()
+    with _parameters(configured_url()) as parameters:
+        yield parameters
+
+
+@contextmanager
+def _parameters(url: URL | None) -> Iterator[dict[str, Any]]:
     if url is None:
         with EmbeddedPostgres() as embedded:
             yield embedded.cluster.conninfo()
-        return
-    yield libpq_parameters(url)
+    else:
+        yield libpq_parameters(url)
 
 
 def run(query: str) -> Iterator[Result]:
@@ -164,22 +170,44 @@ def _what_there_is(connection: Connection[Any]) -> str:
 
 
 def open_psql() -> int:
-    """Open the wheel's psql on the database.
+    """Open psql on the database: the system's on a configured one, as it knows TLS, or the wheel's.
 
     Returns:
         Its exit code.
     """
-    with database() as parameters:
+    url = configured_url()
+    with _parameters(url) as parameters:
         # Not among the arguments, which everybody on the machine can see.
-        secrets = {"PGPASSWORD": parameters.pop("password", None)}
-        environment = os.environ | {name: value for name, value in secrets.items() if value}
+        secrets = {name: parameters.pop(name) for name in SECRETS if name in parameters}
+        environment = os.environ.copy()
+        if password := secrets.pop("password", None):
+            environment["PGPASSWORD"] = password
+        if secrets:
+            # There are no variables for the others.
+            lines = (f"{name}={value}\n" for name, value in secrets.items())
+            environment["PGSERVICEFILE"] = kept("[signalroom]\n" + "".join(lines))
+            parameters["service"] = "signalroom"
+        command = [_psql(url, parameters), make_conninfo("", **parameters)]
         # Ctrl-C is for psql, which ends a query by it; it must not end the server under it.
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            command = [str(Cluster.program("psql")), make_conninfo("", **parameters)]
             return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _psql(url: URL | None, parameters: Mapping[str, Any]) -> str:
+    """Find psql; that of the extra `embedded` is built without TLS."""
+    if url is not None and (found := shutil.which("psql")):
+        return found
+    wants_tls = str(parameters.get("sslmode", "")).startswith(("require", "verify"))
+    if url is None or (Cluster.is_installed() and not wants_tls):
+        return str(Cluster.program("psql"))
+    msg = (
+        "psql (with TLS) is not installed. Install PostgreSQL's client (on Debian: apt-get install "
+        'postgresql-client), or give a query: signalroom-postgres sql "select 1"'
+    )
+    raise TargetPostgresError(msg)
 
 
 def _url(parameters: dict[str, Any]) -> URL:

@@ -26,6 +26,7 @@ from signalroom_singer.settings import explained
 from signalroom_singer.streammaps import constants_of
 from signalroom_target_postgres.ahead import Aside
 from signalroom_target_postgres.batchfiles import BatchFile
+from signalroom_target_postgres.cluster import Cluster
 from signalroom_target_postgres.connection import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import (
@@ -126,6 +127,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             raise
         self._uses_embedded = not is_configured(self.config)
         if self._uses_embedded:
+            # Said before anything is read.
+            Cluster.program("postgres")
             # The stock target asserts that there is an address; the real one is known when the
             # server runs.
             self._config["sqlalchemy_url"] = "postgresql+psycopg:///signalroom"

