@@ -17,7 +17,7 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
     StreamMapConfigError,
 )
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
@@ -108,6 +108,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._last_state: str | None = None
         # The stream whose schema is being read, by the name that the tap gave it.
         self._source = ""
+        # The stream maps that leave something of a stream.
+        self._maps: dict[str | None, Sequence[Any]] = {}
         # Streams that are not loaded while the others are, and why.
         self._refused: dict[str, TargetPostgresError] = {}
         # Sinks of streams whose records need nothing done to them on the way.
@@ -209,6 +211,9 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         Raises:
             InputError: If another stream of the run loads into its table.
         """
+        if schema is not None and self._is_removed(stream_name):
+            # The SDK asks for the sink and does not use it: no table is made, and none is taken.
+            return self._refused_sink(stream_name, schema, key_properties)
         if schema is not None:
             quarantines = self.config.get("on_bad_record") == "quarantine"
             self.naming.claim(stream_name, self._source, suffixes=[REJECTED] * quarantines)
@@ -223,13 +228,18 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             )
         except LimitError as error:
             self.refuse(stream_name, error)
-            sink = RefusedSink(
-                self, stream_name, schema, key_properties, connector=self.target_connector
-            )
+            sink = self._refused_sink(stream_name, schema, key_properties)
             self._sinks_active[stream_name] = sink
         if sink is not earlier and earlier is not None and not isinstance(earlier, RefusedSink):
             sink.inherit(earlier)
         return sink
+
+    def _refused_sink(self, *stream: Any) -> RefusedSink:
+        return RefusedSink(self, *stream, connector=self.target_connector)
+
+    def _is_removed(self, alias: str) -> bool:
+        """Whether the stream whose schema is being read is left out by the stream maps."""
+        return not any(one.stream_alias == alias for one in self._maps_of(self._source))
 
     @override
     def drain_one(self, sink: PostgresSink) -> None:
@@ -351,6 +361,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     @override
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._source = message_dict["stream"]
+        self._maps.pop(self._source, None)
         stream = message_dict["stream"]
         try:
             super()._process_schema_message(message_dict)
@@ -362,7 +373,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             raise InputError(msg) from None
         self._with_records.discard(stream)
         self._direct.pop(stream, None)
-        maps = self.mapper.stream_maps[stream]
+        maps = self._maps_of(stream)
         for stream_map in maps:
             self.get_sink(stream_map.stream_alias).mapped_constants = constants_of(
                 self.mapper, stream, stream_map
@@ -412,11 +423,17 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                     sink.load_aside()
 
     def _maps_of(self, stream: str | None) -> Sequence[Any]:
+        if (kept := self._maps.get(stream)) is not None:
+            return kept
         if stream not in self.mapper.stream_maps:
             msg = f"A message of stream {stream!r} came before its schema: the tap is at fault."
             raise NoSchemaError(msg)
-        maps: Sequence[Any] = self.mapper.stream_maps[stream]
-        return maps
+        self._maps[stream] = [
+            one
+            for one in self.mapper.stream_maps[stream]
+            if not isinstance(one, RemoveRecordTransform)
+        ]
+        return self._maps[stream]
 
     def _reject_unreadable(
         self,

@@ -103,6 +103,14 @@ def test_those_of_a_restored_dump_are_recognised(warehouse):
     assert comments(warehouse) == COMMENTS | {"total": "Without VAT"}
 
 
+def test_somebodys_comment_on_the_rows_type_stays(warehouse):
+    warehouse.load(schema({"id": "integer"}))
+    warehouse.sql(f"COMMENT ON TYPE orders IS $${MINE}$$")
+    warehouse.load(described())
+    query = "SELECT obj_description('orders'::regtype, 'pg_type') AS text"
+    assert warehouse.sql(query) == [{"text": MINE}]
+
+
 @pytest.mark.parametrize(
     "text",
     (

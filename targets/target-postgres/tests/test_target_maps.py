@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from warehouse import record, schema
+from warehouse import activate, record, schema
 
 from signalroom_target_postgres.errors import InputError
 from signalroom_target_postgres.rejected import BadRecordError
@@ -87,3 +87,26 @@ def test_a_map_that_does_not_fit_its_stream_is_named(warehouse, maps, reason):
     assert said.startswith("Invalid stream map for stream 'orders' (setting stream_maps): ")
     assert reason in said
     assert "__key_properties__" in said
+
+
+@pytest.mark.parametrize(
+    ("maps", "left"),
+    (
+        ({"eu_orders": None}, 1),
+        ({"eu_orders": "__NULL__"}, 1),
+        ({"eu-orders": {}, "__else__": None}, 1),
+        ({"copy": {"__source__": "eu_orders"}, "eu_orders": None}, 1),
+        ({"eu-orders": {"__alias__": "eu_orders"}, "eu_orders": None}, 1),
+        ({"eu-orders": None}, 2),
+    ),
+)
+def test_a_stream_that_is_left_out_takes_no_table(warehouse, maps, left):
+    streams = [schema({"id": "integer"}, stream=name) for name in ("eu-orders", "eu_orders")]
+    records = [record("eu-orders", id=1), record("eu_orders", id=2)]
+    activations = [activate(3, name) for name in ("eu-orders", "eu_orders")]
+    for order in ([*streams, *records], [*streams[::-1], *records[::-1]]):
+        warehouse.load(*order, *activations, stream_maps=dict(maps))
+    assert warehouse.rows("eu_orders") == [{"id": left}]
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+    tables = {row["tablename"] for row in warehouse.sql(query, warehouse.name)}
+    assert tables == {"eu_orders"} | ({"copy"} & maps.keys())
