@@ -113,7 +113,10 @@ _ADVICE = (
     ),
     (r"key values mismatch", f"{_KEY} is not the key of the certificate in {_CERTIFICATE}"),
     (r"private key file", f"{_KEY} holds no key that can be read: set a file with PEM text"),
-    (r"could not read certificate file", f"{_CERTIFICATE} holds no certificate: set a PEM file"),
+    (
+        r"could not (open|read) certificate file",
+        f"{_CERTIFICATE} holds no certificate: set a PEM file",
+    ),
     (
         r"alert certificate expired",
         f"the certificate in {_CERTIFICATE} has expired: renew it",

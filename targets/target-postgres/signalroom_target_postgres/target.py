@@ -45,6 +45,7 @@ from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
+from signalroom_target_postgres.tls import DEFAULTS
 from signalroom_target_postgres.versions import COMPLETE
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             error.errors = explained(problems, self.config_jsonschema, self._env_var_prefix)
             raise
         self._uses_embedded = not is_configured(self.config)
+        # The stock target asserts that these are there.
+        self._config |= {name: text for name, text in DEFAULTS.items() if not self.config.get(name)}
         if self._uses_embedded:
             # Said before anything is read.
             Cluster.program("postgres")

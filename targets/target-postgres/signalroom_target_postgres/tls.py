@@ -29,14 +29,16 @@ SYSTEM = "system"
 DEFAULT_ROOT = "~/.postgresql/root.crt"
 DEFAULT_CERTIFICATE = "~/.postgresql/postgresql.crt"
 DEFAULT_KEY = "~/.postgresql/postgresql.key"
+#: What is meant where a setting is empty.
+DEFAULTS = {
+    "ssl_mode": DEFAULT_MODE,
+    "ssl_certificate_authority": DEFAULT_ROOT,
+    "ssl_client_certificate": DEFAULT_CERTIFICATE,
+    "ssl_client_private_key": DEFAULT_KEY,
+}
 # The stock target's default for the root certificate is libpq's for the revocation list, and stands
 # in lock files of Meltano's.
-_DEFAULTS = {
-    DEFAULT_ROOT,
-    "~/.postgresql/root.crl",
-    DEFAULT_CERTIFICATE,
-    DEFAULT_KEY,
-}
+_MAY_BE_MISSING = {*DEFAULTS.values(), "~/.postgresql/root.crl"}
 #: libpq's parameter and the setting that gives it.
 SETTINGS = {
     "sslmode": "ssl_mode",
@@ -91,10 +93,9 @@ def parameters(config: Mapping[str, Any]) -> dict[str, str]:
     if config.get("ssl_client_certificate_enable"):
         for setting in ("ssl_client_certificate", "ssl_client_private_key"):
             if (path := _file(config, setting)) is None:
-                default = _shown_default(setting)
                 msg = (
-                    f"`{setting}` is missing, and {default} does not exist. Set it to the path or "
-                    "the PEM text, or set `ssl_client_certificate_enable` to false."
+                    f"`{setting}` is missing, and {DEFAULTS[setting]} does not exist. Set it to "
+                    "the path or the PEM text, or set `ssl_client_certificate_enable` to false."
                 )
                 raise ConnectionSettingsError(msg)
             given["sslcert" if setting == "ssl_client_certificate" else "sslkey"] = path
@@ -153,9 +154,7 @@ def _check_passphrase(given: Mapping[str, Any]) -> None:
 
 def _file(config: Mapping[str, Any], setting: str) -> str | None:
     """The file of a certificate or key; none if only a default is set, which does not exist."""
-    value = (config.get(setting) or "").strip()
-    if not value:
-        return None
+    value = (config.get(setting) or DEFAULTS[setting]).strip()
     if _BEGIN in value:
         return kept(_pem(value, setting))
     if value == SYSTEM and setting == "ssl_certificate_authority":
@@ -165,7 +164,7 @@ def _file(config: Mapping[str, Any], setting: str) -> str | None:
         with path.open("rb"):
             return str(path)
     except (FileNotFoundError, NotADirectoryError):
-        if value in _DEFAULTS:
+        if value in _MAY_BE_MISSING:
             return None
         problem = "is not there"
     except (OSError, ValueError) as error:
@@ -177,10 +176,6 @@ def _file(config: Mapping[str, Any], setting: str) -> str | None:
         "text."
     )
     raise ConnectionSettingsError(msg)
-
-
-def _shown_default(setting: str) -> str:
-    return DEFAULT_CERTIFICATE if setting == "ssl_client_certificate" else DEFAULT_KEY
 
 
 def _path(value: str) -> Path:

@@ -17,6 +17,7 @@ from warehouse import lines, record, schema, state
 
 from signalroom_target_postgres import tls
 from signalroom_target_postgres.cli import main
+from signalroom_target_postgres.connector import PostgresConnector
 from signalroom_target_postgres.errors import TargetPostgresError
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -135,6 +136,57 @@ def test_the_default_root_counts_where_it_exists(warehouse, servers, authorities
             load(warehouse, servers["good"], **settings)
         else:
             assert "is not signed by" in refused(warehouse, servers["good"], **settings)
+
+
+@pytest.mark.parametrize("empty", (None, ""))
+def test_empty_settings_are_their_defaults(warehouse, servers, authorities, home, empty):
+    (home / ".postgresql").mkdir()
+    (home / ".postgresql" / "root.crt").write_text(authorities[0].root.read_text())
+    settings = {"ssl_mode": empty, "ssl_certificate_authority": empty}
+    load(warehouse, servers["good"], ssl_enable=True, **settings)
+    assert "is for another host" in refused(
+        warehouse, servers["elsewhere"], ssl_enable=True, **settings
+    )
+
+
+@pytest.mark.parametrize(("host", "works"), (("db.example.com", True), ("localhost", False)))
+def test_through_a_tunnel_it_is_the_far_host_that_is_checked(
+    warehouse, servers, authorities, home, monkeypatch, host, works
+):
+    port = servers["elsewhere"].port
+
+    class Tunnel:
+        """Ends where it begins."""
+
+        def __init__(self, *, remote_bind_address, **_):
+            self.remote_bind_host, _ = remote_bind_address
+            self.local_bind_host, self.local_bind_port = "127.0.0.1", port
+
+        def start(self):
+            pass
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr("target_postgres.connector.SSHTunnelForwarder", Tunnel)
+    monkeypatch.setattr(PostgresConnector, "guess_key_type", lambda *_: None)
+    settings = {
+        "host": host,
+        "ssl_enable": True,
+        "ssl_certificate_authority": str(authorities[0].root),
+        "ssh_tunnel": {"enable": True, "host": "h", "username": "u", "private_key": "k"},
+    }
+    if works:
+        load(warehouse, servers["elsewhere"], **settings)
+    else:
+        assert "is for another host" in refused(warehouse, servers["elsewhere"], **settings)
+
+
+def test_a_tunnel_that_cannot_be_opened_is_an_error_in_words(warehouse, servers, home):
+    tunnel = {"enable": True, "host": "h", "username": "u", "private_key": "s3cret"}
+    message = refused(warehouse, servers["good"], ssh_tunnel=tunnel)
+    assert "Cannot open the SSH tunnel by h:22: check `ssh_tunnel.host`" in message
+    assert "s3cret" not in message
 
 
 @pytest.mark.parametrize("by", ("settings", "url"))
