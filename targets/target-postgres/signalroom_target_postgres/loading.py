@@ -195,7 +195,12 @@ class Writer:
         json = {self.columns[name].source for name in self._json}
         for number, error in enumerate(causes):
             record = record_json(fields.slice(number, 1), json)
-            yield Misfit(record, *reason_of(error), oversized=is_oversized(error))
+            reason, column = reason_of(error)
+            if isinstance(error, errors.UniqueViolation) and not self.destination.keys:
+                reason += (
+                    "; to update such rows, give the stream a key and set `load_method` to upsert"
+                )
+            yield Misfit(record, reason, column, oversized=is_oversized(error))
 
 
 def _refusal(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import DatabaseError, OperationalError, errors
 
-from signalroom_target_postgres.rowerrors import is_raised, raised, redacted
+from signalroom_target_postgres.rowerrors import function_of, is_raised, raised, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,8 @@ def explain_refusal(error: psycopg.Error) -> str:
             "trigger that calls it."
         )
     reason = redacted(error)
+    if function := function_of(error):
+        reason += f" (in {function})"
     for applies, advice in _ADVICE:
         if applies(error):
             return f"PostgreSQL refused to load{where}: {reason}. {advice}"

@@ -31,7 +31,7 @@ _FIND_PAGE = "RelationGetBufferForTuple"
 # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/access/common/indextuple.c
 _INDEX_ROW = {"_bt_check_third_page", "index_form_tuple", "index_form_tuple_context"}
 
-# In the first line of an error's context, in whatever language.
+# In the lines of an error's context, in whatever language.
 _FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))\D+(?P<line>\d+)")
 _COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:|$)", re.MULTILINE)
 # What stands in quotes is a name or a value; the signs differ with the server's language.
@@ -105,9 +105,22 @@ def raised(error: psycopg.Error) -> str:
     Returns:
         A part of a sentence.
     """
-    found = _FUNCTION.search((error.diag.context or "").partition("\n")[0])
-    where = f"function {found['function']}, line {found['line']}" if found else "a function"
+    where = function_of(error) or "a function"
     return f"an exception raised by {where} (SQLSTATE {error.sqlstate})"
+
+
+def function_of(error: psycopg.Error) -> str | None:
+    """Name the function of the database in which an error came up.
+
+    Args:
+        error: The driver's error.
+
+    Returns:
+        The function and the line, if it is one in PL/pgSQL.
+    """
+    lines = (error.diag.context or "").splitlines()
+    found = _FUNCTION.search(next((line for line in lines if "PL/pgSQL" in line), ""))
+    return f"function {found['function']}, line {found['line']}" if found else None
 
 
 def redacted(error: psycopg.Error) -> str:

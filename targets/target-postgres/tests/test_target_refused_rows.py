@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from dataclasses import dataclass
 
+import psycopg
 import pytest
-from warehouse import record, schema, state
+from hypothesis import given
+from hypothesis import strategies as st
+from warehouse import activate, lines, record, schema, state
 
+from signalroom_target_postgres.badrows import find_refused
+from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "total": "integer", "name": "string"}
@@ -114,6 +121,7 @@ REFUSALS = {
         "a value is longer than an index of the table takes (about 2,700 bytes)",
     ),
 }
+REPLACING = {"add_record_metadata": True, "activate_version": True, "hard_delete": True}
 KEYS = {"keyed": ("id",), "keyless": ()}
 
 
@@ -144,9 +152,17 @@ def set_aside(warehouse):
     return {row["id"]: row["reason"].replace(f"{warehouse.name}.", "") for row in found}
 
 
-@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
-@pytest.mark.parametrize("filled", (False, True), ids=("empty", "filled"))
-@pytest.mark.parametrize("on_bad_record", ("quarantine", "fail"))
+@pytest.mark.parametrize(
+    ("on_bad_record", "filled", "keys"),
+    (
+        ("quarantine", False, ("id",)),
+        ("quarantine", True, ("id",)),
+        ("quarantine", False, ()),
+        ("fail", True, ("id",)),
+        ("fail", True, ()),
+    ),
+    ids=("empty-keyed", "filled-keyed", "keyless", "fail-keyed", "fail-keyless"),
+)
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
 def test_others_are_loaded_around_a_row_that_the_table_refuses(
     warehouse, caplog, refusal, on_bad_record, filled, keys
@@ -163,8 +179,211 @@ def test_others_are_loaded_around_a_row_that_the_table_refuses(
         assert refusal.reason in said
     else:
         assert warehouse.load(*run, on_bad_record="quarantine") == [{"at": 1}]
-        assert set_aside(warehouse) == {10: refusal.reason}
+        reason = set_aside(warehouse)[10]
+        assert reason.startswith(refusal.reason)
+        # What is not updated can be: the advice has to fit.
+        assert ("`load_method` to upsert" in reason) == ("unique" in reason and not keys)
         said = ""
     assert loaded(warehouse) == [1] * filled + [n for n in range(2, 20) if n != 10]
     assert f"Loaded 17 records into {warehouse.name}.orders" in caplog.text
     assert "secret" not in said + caplog.text
+
+
+COUNTED = """
+CREATE SEQUENCE attempts;
+CREATE FUNCTION count_attempt() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM nextval('attempts'); RETURN NULL; END $$;
+CREATE TRIGGER counting BEFORE INSERT ON orders FOR EACH STATEMENT EXECUTE FUNCTION count_attempt()
+"""
+
+
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize(
+    ("bad_ones", "most"),
+    (({700}, 25), ({0, 511, 999}, 75), (range(100, 130), 120), (range(1000), 1015)),
+    ids=("one", "three", "neighbours", "all"),
+)
+def test_attempts_are_few(warehouse, keys, bad_ones, most):
+    """About 2 log n for a bad row among good ones, one for a bad row among bad ones."""
+    made(warehouse, REFUSALS["check"], keys)
+    warehouse.sql(COUNTED.replace("'attempts'", f"'{warehouse.name}.attempts'"))
+    messages = [bad(n) if n in bad_ones else good(n) for n in range(1000)]
+    warehouse.load(schema(PROPERTIES, keys), *messages, on_bad_record="quarantine")
+    assert len(loaded(warehouse)) + 1 * (99 not in bad_ones) == 1000 - len(bad_ones)
+    assert len(set_aside(warehouse)) == len(bad_ones)
+    (count,) = warehouse.sql("SELECT last_value FROM attempts")
+    assert count["last_value"] <= most
+
+
+@given(st.sets(st.integers(0, 199)), st.integers(1, 200))
+def test_exactly_the_bad_rows_are_found(bad_ones, count):
+    taken = []
+
+    def attempt(start, stop):
+        if bad_ones & {*range(start, stop)}:
+            return psycopg.errors.CheckViolation()
+        taken.extend(range(start, stop))
+        return None
+
+    found = [number for number, _ in find_refused(count, attempt)]
+    assert found == sorted(number for number in bad_ones if number < count)
+    assert taken == [number for number in range(count) if number not in bad_ones]
+
+
+def test_rows_that_conflict_only_with_each_other(warehouse):
+    """The first is loaded, as its own statement would have it."""
+    made(warehouse, REFUSALS["unique index"], ("id",), rows=(1,))
+    twins = [record(id=n, total=1, name="twin") for n in (5, 6)]
+    messages = [good(2), *twins, good(7)]
+    warehouse.load(schema(PROPERTIES), *messages, on_bad_record="quarantine")
+    assert loaded(warehouse) == [1, 2, 5, 7]
+    assert [*set_aside(warehouse)] == [6]
+    warehouse.load(schema(PROPERTIES), *messages, on_bad_record="quarantine")
+    assert loaded(warehouse) == [1, 2, 5, 7]
+
+
+FAMILIES = {"": "", "deferred": " DEFERRABLE INITIALLY DEFERRED"}
+
+
+def family(warehouse, when):
+    warehouse.sql(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, name text,"
+        f" total bigint REFERENCES orders{when})"
+    )
+    warehouse.sql("INSERT INTO orders VALUES (0, 'root', NULL)")
+
+
+@pytest.mark.parametrize("when", FAMILIES.values(), ids=FAMILIES)
+@pytest.mark.parametrize("parent", (lambda n: n + 1, lambda n: n - 1), ids=("after", "before"))
+def test_children_are_not_refused_for_where_their_parents_are(warehouse, when, parent):
+    """Other rows of the batch are refused, so that it is loaded in parts."""
+    family(warehouse, when)
+    messages = [
+        record(id=n, total=None if parent(n) in {0, 60} else parent(n), name=str(n))
+        for n in range(1, 60)
+    ]
+    orphans = [record(id=n, total=n + 1000, name="orphan") for n in (201, 202, 203)]
+    messages = [*messages[:30], orphans[0], *messages[30:], *orphans[1:]]
+    warehouse.load(schema(PROPERTIES), *messages, on_bad_record="quarantine")
+    assert loaded(warehouse) == [*range(60)]
+    assert [*set_aside(warehouse)] == [201, 202, 203]
+
+
+def test_deferred_constraints_may_be_broken_until_the_end_of_the_transaction(warehouse, tmp_path):
+    """A message's files are one transaction: what the first refers to comes with the second."""
+    family(warehouse, FAMILIES["deferred"])
+    warehouse.load(
+        schema(PROPERTIES),
+        batch(tmp_path, [{"id": 1, "total": 2}], [{"id": 2, "total": 0}]),
+    )
+    assert loaded(warehouse) == [0, 1, 2]
+    files = batch(tmp_path, [{"id": 3, "total": 4}], [{"id": 4, "total": 0}, {"id": 5, "total": 9}])
+    with pytest.raises(BadRecordError, match="id=5"):
+        warehouse.load(schema(PROPERTIES), files)
+    assert loaded(warehouse) == [0, 1, 2]
+    warehouse.load(schema(PROPERTIES), files, on_bad_record="quarantine")
+    assert loaded(warehouse) == [0, 1, 2, 3, 4]
+    assert [*set_aside(warehouse)] == [5]
+
+
+def batch(folder, *files):
+    """A BATCH message of JSONL files."""
+    manifest = []
+    for number, rows in enumerate(files):
+        path = folder / f"{number}.jsonl.gz"
+        path.write_bytes(gzip.compress(lines(*rows).encode()))
+        manifest.append(path.as_uri())
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    return {"type": "BATCH", "stream": "orders", "encoding": encoding, "manifest": manifest}
+
+
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("name", ("foreign key", "deferred foreign key", "trigger"))
+def test_a_batch_is_loaded_but_for_its_refused_rows_or_not_at_all(warehouse, tmp_path, name, keys):
+    refusal = REFUSALS[name]
+    made(warehouse, refusal, keys, rows=(1,))
+    message = batch(tmp_path, [one["record"] for one in (good(2), bad(3), good(4))])
+    with pytest.raises(BadRecordError, match=re.escape(refusal.reason[-15:])):
+        warehouse.load(schema(PROPERTIES, keys), message)
+    assert loaded(warehouse) == [1]
+    warehouse.load(schema(PROPERTIES, keys), message, on_bad_record="quarantine")
+    assert loaded(warehouse) == [1, 2, 4]
+    assert [*set_aside(warehouse)] == [3]
+
+
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("name", ("foreign key", "deferred foreign key", "trigger"))
+def test_a_table_is_replaced_but_for_refused_rows_or_not_at_all(warehouse, name, keys):
+    made(warehouse, REFUSALS[name], keys, rows=(1,))
+    run = (
+        schema(PROPERTIES, keys, **{"x-replace-on-activate": True}),
+        *(good(2), bad(3), good(4)),
+        activate(1),
+    )
+    with pytest.raises(BadRecordError):
+        warehouse.load(*run, **REPLACING)
+    assert loaded(warehouse) == [1]
+    warehouse.load(*run, on_bad_record="quarantine", **REPLACING)
+    assert loaded(warehouse) == [2, 4]
+    assert [*set_aside(warehouse)] == [3]
+
+
+def test_rows_that_others_refer_to_can_be_replaced_where_that_is_checked_late(warehouse):
+    """Also with a deferred constraint of the table's own, and a row that it refuses."""
+    made(warehouse, REFUSALS["deferred foreign key"], ("id",), rows=(1,))
+    warehouse.sql(
+        "CREATE TABLE items (orders bigint REFERENCES orders DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO items VALUES (1)"
+    )
+    warehouse.load(
+        schema(PROPERTIES, **{"x-replace-on-activate": True}),
+        *(good(1), bad(3), activate(1)),
+        on_bad_record="quarantine",
+        **REPLACING,
+    )
+    assert loaded(warehouse) == [1]
+    assert [*set_aside(warehouse)] == [3]
+
+
+def test_what_triggers_and_identity_columns_do_is_the_same_in_a_filled_table(warehouse):
+    """COPY goes into an empty table, and by way of a temporary one into a filled one."""
+    warehouse.sql(
+        "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+        " total bigint NOT NULL, name text);"
+        "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.name = 'skipped' THEN RETURN NULL; END IF;"
+        " NEW.total := coalesce(NEW.total, 7); RETURN NEW; END $$;"
+        "CREATE TRIGGER filling BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fill()"
+    )
+    for first in (1, 11):
+        warehouse.load(
+            schema(PROPERTIES),
+            record(id=first, name="a"),
+            record(id=first + 1, name="skipped"),
+            record(id=first + 2, total=8, name="b"),
+        )
+    assert [(row["id"], row["total"]) for row in warehouse.rows()] == [
+        *((1, 7), (3, 8)),
+        *((11, 7), (13, 8)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    (
+        ("PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(9)", "canceled"),
+        ("INSERT INTO missing VALUES (1)", 'relation "missing" does not exist'),
+    ),
+    ids=("canceled", "a table that is missing"),
+)
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+def test_what_is_no_fault_of_a_row_ends_the_run(warehouse, body, told, keys):
+    warehouse.sql(
+        f"CREATE TABLE orders ({COLUMNS}); CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$ BEGIN {body}; END $$;"
+        "CREATE TRIGGER failing BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    with pytest.raises(LoadError, match=told):
+        warehouse.load(schema(PROPERTIES, keys), good(1), good(2), on_bad_record="quarantine")
+    assert loaded(warehouse) == []
+    assert warehouse.sql("SELECT to_regclass('orders__rejected') AS there") == [{"there": None}]

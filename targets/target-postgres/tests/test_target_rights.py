@@ -1,0 +1,227 @@
+"""What the loader's user may not do, and tables that are not plain ones: what is said of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+from warehouse import record, schema
+
+from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.rejected import BadRecordError
+
+PROPERTIES = {"id": {"type": "integer"}, "client": "string", "name": "string"}
+TABLE = "CREATE TABLE orders (id bigint PRIMARY KEY, client text, name text);"
+
+
+@pytest.fixture
+def limited(warehouse):
+    """The same schema as another user sees it, who has no rights yet."""
+    user = f"{warehouse.name}_loader"
+    warehouse.sql(f"CREATE ROLE {user} LOGIN")
+    url = make_url(warehouse.sqlalchemy_url).set(username=user)
+    yield replace(warehouse, sqlalchemy_url=url.render_as_string(hide_password=False))
+    with suppress(psycopg.Error):
+        warehouse.sql(f"DROP OWNED BY {user} CASCADE")
+    warehouse.sql(f"DROP ROLE {user}")
+
+
+def prepared(warehouse, statements):
+    """Statements by the owner; `{user}` is the loader's."""
+    user = f"{warehouse.name}_loader"
+    warehouse.sql(statements.format(user=user, schema=warehouse.name))
+
+
+ALL = (
+    "GRANT ALL ON SCHEMA {schema} TO {user}; GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {user};"
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "keys", "advice"),
+    (
+        pytest.param("SELECT 1", ("id",), "GRANT USAGE, CREATE ON SCHEMA", id="schema"),
+        pytest.param(
+            "GRANT USAGE ON SCHEMA {schema} TO {user}",
+            ("id",),
+            "GRANT USAGE, CREATE ON SCHEMA",
+            id="new table",
+        ),
+        pytest.param(
+            f"{TABLE} GRANT USAGE ON SCHEMA {{schema}} TO {{user}}",
+            ("id",),
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE",
+            id="table",
+        ),
+        pytest.param(
+            f"{TABLE} GRANT USAGE ON SCHEMA {{schema}} TO {{user}};"
+            "GRANT SELECT, INSERT ON orders TO {user}",
+            (),
+            None,
+            id="enough to append",
+        ),
+        pytest.param(
+            f"CREATE TABLE orders (id bigint PRIMARY KEY); {ALL}",
+            ("id",),
+            "make the loader's user the owner (ALTER TABLE ... OWNER TO)",
+            id="new column",
+        ),
+        pytest.param(
+            f"CREATE TABLE orders (id bigint, client text, name text); {ALL}",
+            ("id",),
+            "make the loader's user the owner (ALTER TABLE ... OWNER TO)",
+            id="new key",
+        ),
+        pytest.param(
+            f"CREATE TABLE orders (n serial, id bigint PRIMARY KEY, client text, name text); {ALL}",
+            ("id",),
+            "GRANT USAGE ON SEQUENCE",
+            id="sequence",
+        ),
+        pytest.param(
+            f"{TABLE} CREATE TABLE audit (id bigint);"
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN INSERT INTO {schema}.audit VALUES (1); RETURN NEW; END $$;"
+            "CREATE TRIGGER noting BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION note();"
+            f"{ALL} REVOKE ALL ON audit FROM {{user}}",
+            ("id",),
+            "note(), line 1)",
+            id="in a trigger",
+        ),
+    ),
+)
+def test_a_right_that_is_missing_is_named(warehouse, limited, statements, keys, advice):
+    prepared(warehouse, statements)
+    run = (schema(PROPERTIES, keys), record(id=1, name="secret"))
+    if advice is None:
+        limited.load(*run)
+        assert [row["id"] for row in warehouse.rows()] == [1]
+        return
+    with pytest.raises(LoadError) as caught:
+        limited.load(*run, on_bad_record="quarantine")
+    assert "permission denied" in str(caught.value) or "must be owner" in str(caught.value)
+    assert advice in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_new_schema_takes_a_right_on_the_database(limited):
+    with pytest.raises(LoadError, match=r"for database .*GRANT CREATE ON DATABASE"):
+        limited.load(schema(PROPERTIES), default_target_schema=f"{limited.name}_new")
+
+
+def test_merging_takes_the_right_to_temporary_tables(warehouse, limited):
+    prepared(warehouse, f"{TABLE} INSERT INTO orders VALUES (1); {ALL}")
+    database = make_url(warehouse.sqlalchemy_url).database
+    warehouse.sql(f'REVOKE TEMPORARY ON DATABASE "{database}" FROM PUBLIC')
+    try:
+        with pytest.raises(LoadError, match="GRANT TEMPORARY ON DATABASE to the loader's user"):
+            limited.load(schema(PROPERTIES), record(id=1))
+    finally:
+        warehouse.sql(f'GRANT TEMPORARY ON DATABASE "{database}" TO PUBLIC')
+
+
+POLICY = (
+    f"{TABLE} INSERT INTO orders VALUES (1, 'birch', 'old');"
+    "ALTER TABLE orders ENABLE ROW LEVEL SECURITY;"
+    "CREATE POLICY own ON orders USING (client = 'acme');"
+)
+
+
+@pytest.mark.parametrize("keys", (("id",), ()), ids=("keyed", "keyless"))
+@pytest.mark.parametrize("load_method", ("upsert", "append-only", "overwrite"))
+@pytest.mark.parametrize("owner", (False, True), ids=("granted", "forced"))
+def test_policies_of_row_level_security_are_obeyed(warehouse, limited, keys, load_method, owner):
+    """The user sees no row at first, and the table looks empty."""
+    by_key = bool(keys) and load_method != "append-only"
+    statements = POLICY + ALL
+    if owner:
+        statements += "ALTER TABLE orders FORCE ROW LEVEL SECURITY;"
+        statements += "ALTER TABLE orders OWNER TO {user};"
+    if not by_key:
+        statements = statements.replace(" PRIMARY KEY", "")
+    prepared(warehouse, statements)
+    messages = [
+        schema(PROPERTIES, keys),
+        record(id=2, client="acme", name="a"),
+        record(id=3, client="birch", name="b"),
+        *([record(id=1, client="acme", name="taken")] if by_key else []),
+    ]
+    settings = {"load_method": load_method}
+    if load_method == "overwrite":
+        settings |= {"activate_version": True, "add_record_metadata": True}
+        messages.append({"type": "ACTIVATE_VERSION", "stream": "orders", "version": 1})
+        prepared(
+            warehouse,
+            "ALTER TABLE orders OWNER TO {user}; ALTER TABLE orders FORCE ROW LEVEL SECURITY",
+        )
+    limited.load(*messages, on_bad_record="quarantine", **settings)
+    rows = [(row["id"], row["client"], row["name"]) for row in warehouse.rows()]
+    assert rows == [(1, "birch", "old"), (2, "acme", "a")]
+    refused = warehouse.sql("SELECT record->'id' AS id, reason FROM orders__rejected ORDER BY 1")
+    assert [row["id"] for row in refused] == ([1, 3] if by_key else [3])
+    assert {row["reason"] for row in refused} == {
+        "the table's row-level security policies forbid it"
+    }
+    with pytest.raises(BadRecordError, match="row-level security policies"):
+        limited.load(*messages, **settings)
+
+
+VIEW = "VIEW orders AS SELECT 1 AS id, '' AS client, '' AS name"
+
+
+@pytest.mark.parametrize(
+    ("statements", "keys", "told"),
+    (
+        pytest.param(f"CREATE {VIEW}", ("id",), "plain table", id="view"),
+        pytest.param(f"CREATE {VIEW}", (), "cannot insert", id="keyless view"),
+        pytest.param(f"CREATE MATERIALIZED {VIEW}", (), "plain table", id="materialized view"),
+        pytest.param(
+            "CREATE TABLE orders (id bigint, client text, name text) PARTITION BY LIST (client)",
+            ("id",),
+            "`load_method` to append-only",
+            id="partitioned",
+        ),
+        pytest.param(
+            "CREATE TABLE orders (id bigint PRIMARY KEY, client text,"
+            " name text GENERATED ALWAYS AS (client || '!') STORED)",
+            ("id",),
+            "leave the column out by a stream map",
+            id="generated column",
+        ),
+        pytest.param(
+            f"{TABLE} CREATE TABLE others (LIKE orders);"
+            "CREATE RULE also AS ON INSERT TO orders DO ALSO INSERT INTO others VALUES (NEW.id)",
+            ("id",),
+            "Drop the table's rules",
+            id="rule",
+        ),
+    ),
+)
+def test_a_table_that_cannot_be_loaded_is_explained(warehouse, statements, keys, told):
+    warehouse.sql(statements)
+    with pytest.raises(LoadError, match=told):
+        warehouse.load(schema(PROPERTIES, keys), record(id=1), on_bad_record="quarantine")
+
+
+def test_views_and_partitions_that_take_rows_are_loaded(warehouse):
+    warehouse.sql(
+        "CREATE TABLE all_orders (id bigint, client text, name text) PARTITION BY LIST (client);"
+        "CREATE TABLE acme PARTITION OF all_orders FOR VALUES IN ('acme');"
+        "CREATE VIEW orders AS SELECT * FROM all_orders WHERE name <> 'x' WITH CHECK OPTION"
+    )
+    warehouse.load(
+        schema(PROPERTIES, ()),
+        record(id=1, client="acme", name="a"),
+        record(id=2, client="birch", name="b"),
+        record(id=3, client="acme", name="x"),
+        on_bad_record="quarantine",
+    )
+    assert [row["id"] for row in warehouse.rows("acme")] == [1]
+    refused = warehouse.sql("SELECT record->'id' AS id, reason FROM orders__rejected ORDER BY 1")
+    assert [(row["id"], row["reason"]) for row in refused] == [
+        (2, "the table has no partition for it"),
+        (3, "the view's check option forbids it"),
+    ]
