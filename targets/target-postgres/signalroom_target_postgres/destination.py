@@ -57,11 +57,12 @@ ORDER BY attnum
 _DEPENDENTS = """
 SELECT DISTINCT pg_describe_object(classid, objid, objsubid)
 FROM pg_depend
-WHERE refclassid = 'pg_class'::regclass AND refobjid = %s AND refobjsubid = (
-        SELECT attnum FROM pg_attribute WHERE attrelid = %s AND attname = %s
-    ) AND classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass,
-        'pg_attrdef'::regclass, 'pg_publication_rel'::regclass)
-    AND (classid <> 'pg_attrdef'::regclass OR deptype = 'n')
+JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+LEFT JOIN pg_attrdef ON classid = 'pg_attrdef'::regclass AND pg_attrdef.oid = objid
+WHERE refclassid = 'pg_class'::regclass AND refobjid = %s AND attname = %s
+    AND classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass,
+        'pg_attrdef'::regclass)
+    AND adnum IS DISTINCT FROM refobjsubid
 ORDER BY 1
 """
 # Those that were dropped keep their numbers.
@@ -224,8 +225,7 @@ class Destination:
         self, cursor: Cursor[Any], column: str, to: str, error: errors.Error
     ) -> ColumnFixedError:
         reason = (error.diag.message_primary or "").partition(":")[0]
-        oid = self._oid(cursor)
-        found = cursor.execute(_DEPENDENTS, (oid, oid, column)).fetchall()
+        found = cursor.execute(_DEPENDENTS, (self._oid(cursor), column)).fetchall()
         dependents = ", ".join(name for (name,) in found)
         advice = "Drop what depends on it, run again, and create it again"
         if isinstance(error, errors.InsufficientPrivilege):

@@ -19,7 +19,7 @@ from signalroom_target_postgres.sqltypes import family
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_TYPE = re.compile(r"(?P<head>[^(]+)\((?P<arguments>-?[0-9,]+)\)(?P<tail>.*)")
+_TYPE = re.compile(r"(?P<head>[^(]+)\((?P<arguments>[-0-9,]+)\)(?P<tail>.*)")
 _INTEGERS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 # The decimal digits that survive the way there and back, and Arrow's type.
 _FLOATS = {"real": (6, pa.float32()), "double precision": (15, pa.float64())}

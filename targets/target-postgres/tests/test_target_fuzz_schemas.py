@@ -1,4 +1,4 @@
-"""What a schema calls valid is loaded as it was sent, into new tables and those of other schemas."""
+"""What a schema calls valid is loaded as it was sent, into new tables and into existing ones."""
 
 from __future__ import annotations
 
