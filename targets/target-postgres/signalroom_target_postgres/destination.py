@@ -219,6 +219,8 @@ class Destination:
                 cursor.execute(statement)
         except (errors.NotSupportedError, errors.ProgrammingError, errors.DataError) as error:
             raise self._fixed(cursor, column, wider, error) from error
+        if wider == "jsonb[]":
+            cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
         self._read_types(cursor)
 
     def _fixed(

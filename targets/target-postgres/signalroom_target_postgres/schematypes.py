@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from signalroom_target_postgres.shapes import is_property
 from signalroom_target_postgres.sqltypes import common, family, is_held, type_name
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _own_types(schema: dict[str, Any]) -> list[str]:
     types = schema.get("type")
     if isinstance(types, str):
         types = [types]
-    if types:
+    if types and isinstance(types, list):
         return [one if one in _TYPES else _ANY for one in types]
     if "const" in schema:
         return [_json_type(schema["const"])]
@@ -139,16 +140,21 @@ def _combined(
 ) -> Iterator[list[dict[str, Any]]]:
     """Each condition that has to hold besides the schema's own, as its variants."""
     for name in ("anyOf", "oneOf"):
-        if schema.get(name):
+        if branches := _listed(schema, name):
             yield _distinct(
-                variant for branch in schema[name] for variant in _variants(branch, root, refs)
+                variant for branch in branches for variant in _variants(branch, root, refs)
             )
-    for branch in schema.get("allOf", ()):
+    for branch in _listed(schema, "allOf"):
         yield _variants(branch, root, refs)
     if isinstance(ref := schema.get("$ref"), str):
         # One that leads nowhere, or back to itself, may be anything.
         target = None if ref in refs else _resolved(ref, root)
         yield [{}] if target is None else _variants(target, root, refs | {ref})
+
+
+def _listed(schema: dict[str, Any], name: str) -> list[Any]:
+    found = schema.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
@@ -178,7 +184,8 @@ def _resolved(ref: str, root: Any) -> Any:
         if not isinstance(found, dict) or name not in found:
             return None
         found = found[name]
-    return found
+    # The fields' own schemas are checked when the message comes; what they refer to is not.
+    return found if isinstance(found, bool) or is_property(found) else None
 
 
 def _json_type(value: object) -> str:

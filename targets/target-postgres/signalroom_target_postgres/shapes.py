@@ -104,3 +104,16 @@ def check(message: dict[str, Any]) -> None:
                 msgspec.convert(declared, _Property)
             except msgspec.ValidationError as error:
                 raise NoShapeError(kind, f"column {name!r}: {error}") from None
+
+
+def is_property(schema: Any) -> bool:
+    """Whether a part of a JSON schema is such that a column can be made of it.
+
+    Args:
+        schema: The part.
+    """
+    try:
+        msgspec.convert(schema, _Property)
+    except msgspec.ValidationError:
+        return False
+    return True

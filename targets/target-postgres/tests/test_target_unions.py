@@ -11,7 +11,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from warehouse import record, schema
+from warehouse import activate, record, schema, state
+
+from signalroom_target_postgres.rejected import BadRecordError
 
 ID = {"type": "integer"}
 NULL = {"type": "null"}
@@ -146,6 +148,8 @@ def test_a_column_holds_the_values_of_any_two_types(warehouse, form):
         ({"anyOf": [{"type": "integer"}, False]}, "bigint", [1], [1]),
         ({"$ref": "#/definitions/gone"}, "text", [1, "a"], ["1", "a"]),
         ({"$ref": "other.json#/a"}, "text", [1, "a"], ["1", "a"]),
+        ({"$ref": "#/$defs/broken"}, "text", [1, "a"], ["1", "a"]),
+        ({"type": "array", "items": {"anyOf": 5, "type": 5}}, "jsonb[]", [[1]], [[1]]),
         ({"$ref": "#/$defs/itself"}, "jsonb", [{"a": 1}, 1], [{"a": 1}, 1]),
         (
             {"allOf": [{"type": ["integer", "string"]}, {"type": ["string", "null"]}]},
@@ -190,8 +194,9 @@ def test_a_column_holds_the_values_of_any_two_types(warehouse, form):
 )
 def test_a_column_holds_what_its_schema_allows(warehouse, definition, type_, values, rows):
     itself = {"anyOf": [{"type": "object"}, {"$ref": "#/$defs/itself"}]}
+    broken = {"type": "integer", "minimum": "0", "format": []}
     warehouse.load(
-        schema({"id": ID, "value": definition}, **{"$defs": {"itself": itself}}),
+        schema({"id": ID, "value": definition}, **{"$defs": {"itself": itself, "broken": broken}}),
         *(record(id=number, value=value) for number, value in enumerate(values)),
     )
     assert warehouse.types()["value"] == type_
@@ -275,3 +280,119 @@ def send(warehouse, folder, form, message, rows):
             "manifest": [path.as_uri()],
         },
     )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    (
+        {"stream_maps": {"orders": {"copy": "value"}}},
+        {"stream_maps": {"orders": {"__filter__": "id > 0"}}},
+        {"validate_records": True},
+        {"load_method": "append-only"},
+        {"add_record_metadata": True},
+    ),
+    ids=str,
+)
+def test_a_field_of_several_types_with(warehouse, settings):
+    both = {"anyOf": [MOMENT, {"type": ["string", "null"]}]}
+    ref = {"$ref": "#/definitions/both"}
+    warehouse.load(
+        schema(
+            {
+                "id": ID,
+                "value": both,
+                "ref": ref,
+                "any": {"oneOf": [ID, NULL]},
+            },
+            definitions={"both": {"type": ["integer", "string"]}},
+        ),
+        record(id=1, value="2024-05-01T12:00:00Z", ref=1, any=1),
+        record(id=2, value="", ref="a", any=None),
+        **settings,
+    )
+    types = warehouse.types()
+    assert (types["value"], types["ref"], types["any"]) == ("text", "text", "bigint")
+    assert [(row["value"], row["ref"], row["any"]) for row in warehouse.rows()] == [
+        ("2024-05-01T12:00:00Z", "1", 1),
+        ("", "a", None),
+    ]
+
+
+def test_keys_of_several_types(warehouse):
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, value text)")
+    warehouse.sql("INSERT INTO orders VALUES (5, 'old')")
+    stream = schema({"id": {"type": ["integer", "string"]}, "value": "string"})
+    warehouse.load(stream, record(id=5, value="new"), record(id=6, value="a"))
+    assert warehouse.types()["id"] == "bigint"
+    warehouse.load(
+        stream, record(id=6, value="b"), record(id="x-7", value="c"), record(id=6, value="d")
+    )
+    assert warehouse.key() == ["id"]
+    assert warehouse.rows() == [
+        {"id": "5", "value": "new"},
+        {"id": "6", "value": "d"},
+        {"id": "x-7", "value": "c"},
+    ]
+
+
+@pytest.mark.parametrize("quarantine", (True, False))
+def test_a_value_that_no_branch_allows_changes_no_column(warehouse, quarantine):
+    stream = schema({"id": ID, "value": {"anyOf": [{"type": "integer"}, {"type": "boolean"}]}})
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, value bigint)")
+    messages = [
+        stream,
+        record(id=1, value={"a": 1}),
+        record(id=2, value=2),
+        record(id=3, value=1.5),
+    ]
+    if quarantine:
+        warehouse.load(*messages, on_bad_record="quarantine")
+        assert len(warehouse.rows("orders__rejected")) == 2
+    else:
+        with pytest.raises(BadRecordError, match="column 'value': expected an integer, got object"):
+            warehouse.load(*messages)
+    assert warehouse.types()["value"] == "bigint"
+    assert warehouse.rows() == [{"id": 2, "value": 2}]
+
+
+@pytest.mark.parametrize("batch", (1, 1000))
+@pytest.mark.parametrize(
+    ("before", "definition", "first", "second", "type_", "rows"),
+    (
+        ("bigint", {"type": ["integer", "string"]}, 5, "soon", "text", ["5", "soon"]),
+        ("bigint", {"type": ["integer", "object"]}, 5, {"a": 1}, "jsonb", [5, {"a": 1}]),
+        ("boolean", {"type": ["boolean", "array"]}, True, [1], "jsonb", [True, [1]]),
+        (
+            "bigint[]",
+            {"type": "array", "items": {"type": "integer"}},
+            [1, None],
+            [2**70],
+            "numeric[]",
+            [[1, None], [2**70]],
+        ),
+        (
+            "numeric(10,2)",
+            {"type": "number"},
+            1.5,
+            1.234,
+            "numeric",
+            [Decimal("1.5"), Decimal("1.234")],
+        ),
+    ),
+    ids=str,
+)
+def test_a_table_that_is_replaced(warehouse, batch, before, definition, first, second, type_, rows):
+    warehouse.sql(f"CREATE TABLE orders (id bigint PRIMARY KEY, value {before})")
+    warehouse.load(
+        schema({"id": ID, "value": definition}),
+        record(id=1, value=first),
+        record(id=2, value=second),
+        activate(1),
+        state(at=1),
+        load_method="overwrite",
+        activate_version=True,
+        add_record_metadata=True,
+        batch_size_rows=batch,
+    )
+    assert warehouse.types()["value"] == type_
+    assert [row["value"] for row in warehouse.rows()] == rows
