@@ -148,6 +148,31 @@ def record_json(row: pa.RecordBatch | pa.Table, json: Collection[str] = ()) -> b
     return encode(record)
 
 
+def records_json(batch: pa.RecordBatch, hexadecimal: Collection[str] = ()) -> list[bytes]:
+    """Write rows as a tap writes records.
+
+    Args:
+        batch: The rows.
+        hexadecimal: The columns whose bytes are hexadecimal digits in a record; those of others
+            are texts.
+
+    Returns:
+        Objects.
+
+    Raises:
+        ValueError: If JSON has no such value.
+    """
+    names = batch.schema.names
+    columns = []
+    for name, column in zip(names, map(plain, batch.columns), strict=True):
+        if is_binary(column.type) and name in hexadecimal:
+            columns.append([one and one.hex() for one in column.to_pylist()])
+        else:
+            columns.append(values(column.cast(pa.string()) if is_binary(column.type) else column))
+    rows = zip(*columns, strict=True) if names else repeat((), batch.num_rows)
+    return [encode(dict(zip(names, row, strict=True))) for row in rows]
+
+
 def _objects(array: pa.Array) -> list[Any]:
     names = [field.name for field in array.type]
     children = [values(child) for child in array.flatten()]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-import msgspec
 import pyarrow as pa
 from msgspec import Raw
 from upath import UPath
 
+from signalroom_target_postgres.arrowjson import record_json, records_json
 from signalroom_target_postgres.errors import InputError
-from signalroom_target_postgres.records import Message
+from signalroom_target_postgres.records import UNFIT, Message, Misfit, without_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 _ROWS_AT_ONCE = 4096
 _BYTES_AT_ONCE = 8_000_000
@@ -108,19 +109,21 @@ class BatchFile:
                     Message(type="RECORD", record=Raw(line), version=self.version) for line in some
                 ]
 
-    def dicts(self) -> Iterator[dict[str, Any]]:
-        """Read either, for stream maps.
+    def rows(self, hexadecimal: Collection[str] = ()) -> Iterator[Message | Misfit]:
+        """Read either as records, for stream maps.
+
+        Args:
+            hexadecimal: The columns whose bytes are hexadecimal digits in a record.
 
         Yields:
-            Records.
+            RECORD messages; and rows that JSON cannot have.
         """
         if self.has_columns:
             for batch in self.columns():
-                yield from batch.to_pylist()
+                yield from _rows(batch, hexadecimal, self.version)
         else:
             for messages in self.records():
-                for message in messages:
-                    yield msgspec.json.decode(message.record)
+                yield from messages
 
     def remove(self) -> None:
         """Delete the file if it is local and was made for us, and its folder with the last."""
@@ -155,8 +158,38 @@ class BatchFile:
             raise InputError(msg) from error
 
 
+def _rows(
+    batch: pa.RecordBatch, hexadecimal: Collection[str], version: int | None
+) -> Iterator[Message | Misfit]:
+    try:
+        records = records_json(batch, hexadecimal)
+    except UNFIT as error:
+        if batch.num_rows == 1:
+            reason = without_values(error, "a value that JSON has")
+            yield Misfit(record_json(batch), reason, _unfit_column(batch, hexadecimal))
+            return
+        middle = batch.num_rows // 2
+        for half in (batch.slice(0, middle), batch.slice(middle)):
+            yield from _rows(half, hexadecimal, version)
+    else:
+        for record in records:
+            yield Message(type="RECORD", record=Raw(record), version=version)
+
+
+def _unfit_column(row: pa.RecordBatch, hexadecimal: Collection[str]) -> str | None:
+    name: str
+    for name in row.schema.names:
+        try:
+            records_json(row.select([name]), hexadecimal)
+        except UNFIT:
+            return name
+    return None
+
+
 def _some(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Group lines, without the empty ones."""
-    filled = (line for line in lines if line.strip())
+    marked = iter(lines)
+    first = next(marked, b"").removeprefix(codecs.BOM_UTF8)
+    filled = (line for line in chain([first], marked) if line.strip())
     while some := list(islice(filled, _LINES_AT_ONCE)):
         yield some

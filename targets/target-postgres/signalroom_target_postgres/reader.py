@@ -17,6 +17,7 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from typing_extensions import override
 
 from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.members import top_level_members
 from signalroom_target_postgres.records import NOTHING, Message
 from signalroom_target_postgres.shapes import NoShapeError, check
 
@@ -43,12 +44,12 @@ class MessageReader(GenericSingerReader[bytes]):
     Attributes:
         between: Called every now and then, also while nothing comes. Gives the seconds after
             which it wants to be called again, or None.
-        unreadable: Called with a stream and the line of a record that is no JSON, but for NaN
-            and infinities, which some taps write.
+        unreadable: Called with a stream and the text of a record that is no JSON, but for NaN
+            and infinities, which some taps write; or, with a reason, that is nested too deeply.
     """
 
     between: Callable[[], float | None]
-    unreadable: Callable[[str, bytes], None]
+    unreadable: Callable[..., None]
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,16 +164,18 @@ class MessageReader(GenericSingerReader[bytes]):
         return found
 
     def _told_unreadable(self, line: bytes) -> bool:
+        reasons = []
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
+            json.loads(line)
+        except ValueError:
             return False
-        if not isinstance(message, dict) or message.get("type") != "RECORD":
+        except RecursionError:
+            reasons = ["it is nested too deeply"]
+        members = top_level_members(line)
+        stream, record = members.get("stream", b""), members.get("record", b"")
+        if members.get("type") != b'"RECORD"' or stream[:1] != b'"' or record[:1] != b"{":
             return False
-        stream, record = message.get("stream"), message.get("record")
-        if not isinstance(stream, str) or not isinstance(record, dict):
-            return False
-        self.unreadable(stream, json.dumps(record).encode())
+        self.unreadable(json.loads(stream), record, *reasons)
         return True
 
     def _lines(self, source: IO[Any]) -> Iterator[bytes]:

@@ -38,7 +38,7 @@ _NULL = Raw(b"null")
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_number = msgspec.json.Decoder(Decimal | None).decode
 #: What comes of values that do not fit their column.
-_UNFIT = (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException)
+UNFIT = (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException)
 _BYTE = re.compile(r" \(byte \d+\)$")
 
 #: What the SDK calls record metadata, but for `_sdc_deleted_at`, which records may bring.
@@ -177,7 +177,7 @@ class RecordReader:
         """
         try:
             return [self._batch(messages)], []
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if len(messages) == 1:
                 if self._knows_now(error):
                     return self.read(messages)
@@ -221,7 +221,7 @@ class RecordReader:
                 arrays.append(column.convert(array))
             except TooNarrowError as error:
                 raise ColumnTooNarrowError(column.name, error.to) from None
-            except _UNFIT as error:
+            except UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
         return self._with_metadata(
@@ -237,7 +237,7 @@ class RecordReader:
                 arrays.append(self._gathered(column, values, messages))
             except TooNarrowError as error:
                 raise ColumnTooNarrowError(column.name, error.to) from None
-            except _UNFIT as error:
+            except UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
         batch = pa.RecordBatch.from_arrays(arrays, names)
@@ -285,7 +285,7 @@ class RecordReader:
                 array = column.gather(values[column.name])
             except TooNarrowError as error:
                 raise ColumnTooNarrowError(column.name, error.to) from None
-            except _UNFIT as error:
+            except UNFIT as error:
                 raise RefusalError(column, str(error)) from error
             batch = batch.append_column(column.name, array)
         return batch
@@ -312,7 +312,7 @@ class RecordReader:
             raise ColumnTooNarrowError(column.name, column.wider)
         return replace(misfit, reason=f"{misfit.reason}; {column.fixed}")
 
-    def _knows_now(self, error: ValueError) -> bool:
+    def _knows_now(self, error: Exception) -> bool:
         """Note fields the schema does not have; from now on they are passed over."""
         if (found := _UNKNOWN.search(str(error))) is None:
             return False
@@ -320,7 +320,7 @@ class RecordReader:
         self._decode = self._decoder(strict=False)
         return True
 
-    def _misfit(self, message: Message, error: ValueError) -> Misfit:
+    def _misfit(self, message: Message, error: Exception) -> Misfit:
         record = bytes(message.record)
         if isinstance(error, RefusalError):
             return _refused(record, error)
@@ -333,7 +333,7 @@ class RecordReader:
             return Misfit(record, f"expected {expected}, got {found['got']}", found["field"])
         if found := _TOO_LARGE.search(text):
             return Misfit(record, "expected a number, got one out of range", found["field"])
-        return Misfit(record, f"its JSON cannot be read: {_BYTE.sub('', text)}")
+        return Misfit(record, unread_reason(error))
 
 
 def allows(json_types: Collection[str], value: Raw) -> bool:
@@ -356,12 +356,37 @@ def _together(*parts: tuple[list[pa.RecordBatch], list[Misfit]]) -> tuple[list[A
     return [*chain(*batches)], [*chain(*misfits)]
 
 
-def _refused(record: bytes, error: RefusalError) -> Misfit:
+def unread_reason(error: Exception) -> str:
+    """Say why a record's JSON cannot be read.
+
+    Args:
+        error: What came of it.
+
+    Returns:
+        A part of a sentence.
+    """
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return f"its JSON cannot be read: {_BYTE.sub('', str(error))}"
+
+
+def without_values(error: Exception, expects: str) -> str:
+    """Say why a value does not fit.
+
+    Args:
+        error: What came of it; Arrow's and Python's quote the value, which may be anybody's data.
+        expects: What it should have been.
+
+    Returns:
+        A part of a sentence.
+    """
     reason = str(error)
-    if not reason.startswith("expected "):
-        # Arrow's and Python's errors quote the value, which may be anybody's data.
-        reason = f"expected {error.column.kind.expects}, got something else"
-    return Misfit(record, reason, error.column.source)
+    return reason if reason.startswith("expected ") else f"expected {expects}, got something else"
+
+
+def _refused(record: bytes, error: RefusalError) -> Misfit:
+    column = error.column
+    return Misfit(record, without_values(error, column.kind.expects), column.source)
 
 
 def _field(attribute: str, column: Column) -> tuple[Any, ...]:

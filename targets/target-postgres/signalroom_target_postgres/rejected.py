@@ -32,6 +32,7 @@ _DEEPEST = 200
 # More digits behind the point PostgreSQL's numeric does not have.
 _MOST_PLACES = 16_383
 _PLAIN_DIGITS = 1_000
+_SHORT = 12
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -72,10 +73,7 @@ def keep(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit
     cursor.execute(sql.SQL(_TABLE).format(beside.identifier))
     cursor.executemany(
         sql.SQL(_INSERT).format(table=beside.identifier),
-        [
-            (hashlib.sha256(one.record).hexdigest(), describe(one), _storable(one.record))
-            for one in misfits
-        ],
+        [(_hash(one), describe(one), _storable(one.record)) for one in misfits],
     )
 
 
@@ -91,23 +89,20 @@ def describe(misfit: Misfit) -> str:
     return f"column {misfit.column!r}: {misfit.reason}" if misfit.column else misfit.reason
 
 
-def key_of(misfit: Misfit, keys: Sequence[str]) -> str:
-    """Name a record by its key.
+def short_hash(misfit: Misfit) -> str:
+    """Name a record without any of its values, so that it can be found in quarantine.
 
     Args:
         misfit: The record.
-        keys: The key columns.
 
     Returns:
-        The columns and their values, as far as they can be read.
+        The first digits of its hash.
     """
-    try:
-        record = json.loads(misfit.record)
-    except (ValueError, RecursionError):
-        return "unreadable"
-    if not isinstance(record, dict):
-        return "without key"
-    return ", ".join(f"{key}={record[key]!r}" for key in keys if key in record) or "without key"
+    return _hash(misfit)[:_SHORT]
+
+
+def _hash(misfit: Misfit) -> str:
+    return hashlib.sha256(misfit.record).hexdigest()
 
 
 def _storable(record: bytes) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import contextmanager
+from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,12 +15,15 @@ from target_postgres.sinks import PostgresSink as StockSink
 from typing_extensions import override
 
 from signalroom_target_postgres.ahead import ahead
+from signalroom_target_postgres.arrowjson import NOT_FINITE
 from signalroom_target_postgres.connector import PostgresConnector
 from signalroom_target_postgres.destination import Destination
 from signalroom_target_postgres.filerows import FileRows
 from signalroom_target_postgres.records import ColumnTooNarrowError, Message, Misfit
 from signalroom_target_postgres.rejected import OversizedRecordError
+from signalroom_target_postgres.sqltypes import family
 from signalroom_target_postgres.streamtable import StreamTable
+from signalroom_target_postgres.validation import RecordValidator, broken_rule
 from signalroom_target_postgres.versions import Versions
 from signalroom_target_postgres.waiting import Waiting
 
@@ -96,6 +102,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     # Records.
 
+    @override
+    def get_validator(self) -> RecordValidator | None:
+        return RecordValidator(self.schema) if self.validate_schema else None
+
     @property
     @override
     def current_size(self) -> int:
@@ -136,13 +146,16 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         Raises:
             BadRecordError: If it does not fit.
         """
+        if any(map(_is_not_finite, record.values())):
+            self.reject(json.dumps(record, default=str).encode(), NOT_FINITE)
+            return
         encoded = _encode(record)
         if self._validator is not None:
             try:
                 self._validator.validate(record)
             except InvalidRecord as error:
                 self._note_record()
-                self._set_aside([Misfit(encoded, _invalid(error))])
+                self._set_aside([Misfit(encoded, broken_rule(error))])
                 return
         self.add(
             Message(
@@ -152,6 +165,12 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 version=message.version,
             )
         )
+
+    @property
+    def hexadecimal(self) -> set[str]:
+        """The fields whose texts are bytes in hexadecimal digits."""
+        columns = self._table.columns.values()
+        return {one.source for one in columns if family(one.type) == "bytes"}
 
     def reject(self, record: bytes, reason: str) -> None:
         """Take a record that cannot be read.
@@ -346,9 +365,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._versions.forget()
 
 
-def _invalid(error: InvalidRecord) -> str:
-    """What JSON-schema validation found, without the value."""
-    cause = error.__cause__
-    path = getattr(cause, "json_path", "$")
-    rule = getattr(cause, "validator", "schema")
-    return f"at {path} it breaks the schema's `{rule}`: {getattr(cause, 'validator_value', '')}"
+def _is_not_finite(value: object) -> bool:
+    """Whether a map made a number that JSON does not have, which would become null."""
+    if isinstance(value, float):
+        return not isfinite(value)
+    return isinstance(value, Decimal) and not value.is_finite()

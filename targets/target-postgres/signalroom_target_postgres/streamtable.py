@@ -207,11 +207,11 @@ class StreamTable:
         first, more = misfits[0], len(misfits) - 1
         beside = self.destination.sibling(rejected.SUFFIX)
         msg = (
-            f"A record of stream {sink.stream_name} ({rejected.key_of(first, sink.key_properties)})"
-            f" does not fit its table {self.destination}: {rejected.describe(first)}"
-            f"{f'; and {more} more' if more else ''}. Correct it at its source or in the tap; or "
-            f"set `on_bad_record` to quarantine: such records then go to {beside}, and the run "
-            f"goes on."
+            f"A record of stream {sink.stream_name} does not fit its table {self.destination}: "
+            f"{rejected.describe(first)}{f'; and {more} more' if more else ''}. Correct it at its "
+            f"source or in the tap; or set `on_bad_record` to quarantine: such records then go to "
+            f"{beside} (this one with a record_hash that begins with {rejected.short_hash(first)}),"
+            f" and the run goes on."
         )
         if all(misfit.oversized for misfit in misfits):
             raise rejected.OversizedRecordError(msg)
@@ -309,10 +309,10 @@ class StreamTable:
             sink.logger.info("Loaded %d records into %s", count, self.destination)
         if misfits and self.sets_aside:
             sink.logger.warning(
-                "Set aside %d records of %s in %s; the first (%s): %s",
+                "Set aside %d records of %s in %s; the first (record_hash %s...): %s",
                 len(misfits),
                 sink.stream_name,
                 self.destination.sibling(rejected.SUFFIX),
-                rejected.key_of(misfits[0], sink.key_properties),
+                rejected.short_hash(misfits[0]),
                 rejected.describe(misfits[0]),
             )

@@ -39,9 +39,10 @@ from signalroom_target_postgres.errors import (
 )
 from signalroom_target_postgres.naming import TableNaming
 from signalroom_target_postgres.reader import MessageReader, Terminated
-from signalroom_target_postgres.records import Message
+from signalroom_target_postgres.records import Message, Misfit, unread_reason
 from signalroom_target_postgres.refusedsink import RefusedSink, refusal
 from signalroom_target_postgres.rejected import SUFFIX as REJECTED
+from signalroom_target_postgres.rejected import describe
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
@@ -400,16 +401,20 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             if sink.is_full:
                 sink.load_aside()
             return
+        self._process_unread(str(message.stream), message)
+
+    def _process_unread(self, stream: str, message: Message) -> None:
+        """Take a record by way of stream maps, which want it as a dict."""
         try:
             record = _decode(message.record)
         except (msgspec.DecodeError, RecursionError) as error:
-            record, reason = None, str(error)
+            record, reason = None, unread_reason(error)
         else:
             reason = "it is no object"
         if isinstance(record, dict):
-            self._process_mapped(message.stream, record, message)
+            self._process_mapped(stream, record, message)
         else:
-            self._reject_unreadable(str(message.stream), bytes(message.record), reason)
+            self._reject_unreadable(stream, bytes(message.record), reason)
 
     def _process_mapped(self, stream: str | None, record: dict[str, Any], message: Message) -> None:
         """Take a record by way of stream maps, flattening and validation."""
@@ -417,7 +422,12 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             try:
                 mapped = stream_map.transform(dict(record))
             except _UNMAPPED as error:
-                msg = f"The stream map of {stream} cannot be applied to a record: {error!r}"
+                # Its text may quote the record.
+                what = type(error).__name__
+                msg = (
+                    f"The stream map of {stream} cannot be applied to a record ({what}). Check its "
+                    "expressions in the setting stream_maps; a field may be missing or null."
+                )
                 raise InputError(msg) from None
             if mapped is not None:
                 sink = self.get_sink(stream_map.stream_alias)
@@ -466,9 +476,14 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             self._direct[stream].load_files(files)
             return
         # One by one, as maps want dicts.
-        message = Message(type="RECORD", version=version)
-        for record in _records(files):
-            self._process_mapped(stream, record, message)
+        sinks = [self.get_sink(stream_map.stream_alias) for stream_map in maps]
+        hexadecimal = {name for sink in sinks for name in sink.hexadecimal}
+        for file in files:
+            for row in file.rows(hexadecimal):
+                if isinstance(row, Misfit):
+                    self._reject_unreadable(str(stream), row.record, describe(row))
+                else:
+                    self._process_unread(str(stream), row)
         for stream_map in maps:
             self.drain_one(self.get_sink(stream_map.stream_alias))
         for file in files:
@@ -519,8 +534,3 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             if unconfirmed := [one for one in left if one is not None]:
                 raise UnconfirmedRowsError(unconfirmed)
         self._release()
-
-
-def _records(files: Sequence[BatchFile]) -> Iterator[dict[str, Any]]:
-    for file in files:
-        yield from file.dicts()
