@@ -22,6 +22,7 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 _UNITS = {"s": 0, "ms": -3, "us": -6, "ns": -9}
 #: A UUID without its own type is as many bytes.
 UUID_BYTES = 16
+_DECIMAL_BITS = 128
 
 
 def plain(array: pa.Array) -> pa.Array:
@@ -62,12 +63,24 @@ _EXTENSIONS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "arrow.uuid": uuid_texts,
     "arrow.bool8": lambda array: array.cast(pa.bool_()),
 }
+
+
+def _is_short_decimal(type_: pa.DataType) -> bool:
+    # Few of Arrow's functions take them (26).
+    return bool(pa.types.is_decimal(type_) and type_.bit_width < _DECIMAL_BITS)
+
+
+def _decimal128(type_: pa.DataType) -> pa.DataType:
+    return pa.decimal128(type_.precision, type_.scale)
+
+
 _OTHERS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]]] = (
     (pa.types.is_dictionary, lambda array: plain(array.dictionary_decode())),
     (pa.types.is_run_end_encoded, lambda array: plain(pc.run_end_decode(array))),
     (pa.types.is_string_view, lambda array: array.cast(pa.string())),
     (pa.types.is_binary_view, lambda array: array.cast(pa.binary())),
     (pa.types.is_float16, lambda array: array.cast(pa.float32())),
+    (_is_short_decimal, lambda array: array.cast(_decimal128(array.type))),
 )
 
 
@@ -141,11 +154,21 @@ def record_json(row: pa.RecordBatch | pa.Table, json: Collection[str] = ()) -> b
         array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         try:
             (value,) = values(array)
-            encoded = value.encode() if name in json and value is not None else encode(value)
+            encoded = encode(value)
+            if name in json and value is not None and _is_json(value):
+                encoded = value.encode()
         except (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException):
             encoded = encode(array.to_string(indent=0).strip("[\n]"))
         record[name] = Raw(encoded)
     return encode(record)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def records_json(batch: pa.RecordBatch, hexadecimal: Collection[str] = ()) -> list[bytes]:

@@ -158,8 +158,10 @@ class Column:
             ValueError: If a value does not fit.
         """
         array = plain(array)
-        if pa.types.is_null(array.type):
-            array = array.cast(pa.string())
+        if array.null_count == len(array):
+            # Of whatever type: nothing in it is of another.
+            array = pa.nulls(len(array), self.kind.gather(()).type)
+            return self._checked(lambda nulls: nulls, array)
         return self._checked(self.kind.convert, array)
 
     def _checked(self, make: Callable[[Any], pa.Array], values: Any) -> pa.Array:
