@@ -38,12 +38,12 @@ MISFITS = {
 
 
 @pytest.mark.parametrize("column", MISFITS)
-def test_the_error_names_stream_key_column_and_what_was_expected(warehouse, column):
+def test_the_error_names_stream_table_column_and_what_was_expected(warehouse, column):
     value, told = MISFITS[column]
     with pytest.raises(BadRecordError) as error:
         warehouse.load(STREAM, record(**{"id": 7, column: value}))
     said = str(error.value)
-    assert f"stream orders (id={None if column == 'id' else 7})" in said
+    assert "A record of stream orders does not fit" in said
     assert f"table {warehouse.name}.orders" in said
     assert f"column {column!r}: {told}" in said
     assert "on_bad_record" in said
@@ -51,7 +51,7 @@ def test_the_error_names_stream_key_column_and_what_was_expected(warehouse, colu
 
 
 def test_a_key_that_is_missing(warehouse):
-    with pytest.raises(BadRecordError, match=r"\(without key\).*column 'id': it is missing"):
+    with pytest.raises(BadRecordError, match=r"stream orders .*column 'id': it is missing"):
         warehouse.load(STREAM, record(name="a"))
 
 
@@ -158,7 +158,7 @@ def test_rows_that_only_the_server_refuses(warehouse):
         f"column 'size': PostgreSQL refused it: invalid input value for enum {warehouse.name}.size",
         "the table's constraint orders_total_check forbids it",
     ]
-    with pytest.raises(BadRecordError, match=r"id=1000.*; and 2 more"):
+    with pytest.raises(BadRecordError, match="; and 2 more"):
         warehouse.load(stream, *messages)
     assert len(warehouse.rows()) == 500
 
