@@ -34,6 +34,11 @@ class RefusedSink(PostgresSink):
     def current_size(self) -> int:
         return 0
 
+    @property
+    @override
+    def hexadecimal(self) -> set[str]:
+        return set()
+
     def _hold_states(self, *_: Any, **__: Any) -> None:
         # By a name of its own: a later sink of the stream commits only its own records.
         self._target.states.record(("refused", self.stream_name))
