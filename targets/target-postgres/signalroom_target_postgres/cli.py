@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from signalroom_target_postgres import query as database
+from signalroom_target_postgres.catalog import read_stream
 from signalroom_target_postgres.connection_errors import shown
 from signalroom_target_postgres.dltview import describe_view, make_view
 from signalroom_target_postgres.embedded import EmbeddedPostgres
@@ -126,14 +128,25 @@ def sql(*, query: str | None, csv: bool) -> None:
 
 @main.command("take-over")
 @click.argument("table", metavar="SCHEMA.TABLE")
-@click.option("--key", required=True, multiple=True, help="A key column of the stream; repeat it.")
+@click.option("--key", multiple=True, help="A key column of the stream; repeat it.")
 @click.option("--client-id", help="The client of the rows: the tap's setting client_id.")
 @click.option(
     "--no-client-id", is_flag=True, help="New rows have no client, although rows in there have one."
 )
+@click.option(
+    "--catalog",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The tap's catalog: gives key and client, and names columns the stream lacks.",
+)
 @click.option("--dry-run", is_flag=True, help="Try it, say what it does, and undo it.")
 def take_over_command(
-    *, table: str, key: tuple[str, ...], client_id: str | None, no_client_id: bool, dry_run: bool
+    *,
+    table: str,
+    key: tuple[str, ...],
+    client_id: str | None,
+    no_client_id: bool,
+    catalog: Path | None,
+    dry_run: bool,
 ) -> None:
     """Make a table that dlt made ready for target-postgres.
 
@@ -145,6 +158,13 @@ def take_over_command(
     if client_id is not None and no_client_id:
         msg = "--client-id and --no-client-id exclude each other: give one of them."
         raise click.UsageError(msg)
+    stream = None
+    if catalog is not None:
+        stream = read_stream(catalog, name)
+        key, client_id = stream.agreed(key, client_id)
+    elif not key:
+        msg = "Give the stream's key columns with --key, or the tap's catalog with --catalog."
+        raise click.UsageError(msg)
     with database.database() as parameters, database.connect(parameters) as connection:
         result = take_over(
             connection,
@@ -153,6 +173,7 @@ def take_over_command(
             key,
             client_id=client_id,
             without_client=no_client_id,
+            stream_columns=stream.columns if stream else None,
             dry_run=dry_run,
         )
     click.echo(describe(result, dry_run=dry_run))

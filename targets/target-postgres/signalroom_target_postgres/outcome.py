@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class TakeOver:
         client_column_added: Whether ``_client_id`` is new.
         client_rows: How many rows had no client and have one now.
         clients: How many rows each client has; None stands for rows without one.
+        columns: All columns that it had before.
         nested: Columns of nested data: the stream has it elsewhere.
+        missing: Columns that the stream does not have, if its catalog was read.
         optional: Columns that the stream fills only with a setting of its tap, and the setting.
         empty: Columns that are NULL in all rows that came since dlt's last load.
         children: Child tables, into which nothing is loaded any more.
@@ -43,7 +45,9 @@ class TakeOver:
     client_column_added: bool = False
     client_rows: int = 0
     clients: dict[str | None, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     optional: dict[str, str] = field(default_factory=dict)
     empty: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
@@ -53,6 +57,19 @@ class TakeOver:
     def changed(self) -> bool:
         """Whether anything was done."""
         return self.key_added or self.client_column_added or bool(self.nullable)
+
+    def held_against(self, stream_columns: Collection[str]) -> TakeOver:
+        """Name the columns that a stream does not have.
+
+        Args:
+            stream_columns: Those that it has.
+        """
+        known = {*stream_columns, *self.nested}
+        missing = [
+            name for name in self.columns if name not in known and not name.startswith("_dlt_")
+        ]
+        nested = [name for name in self.nested if name not in stream_columns]
+        return replace(self, missing=tuple(missing), nested=tuple(nested))
 
 
 def describe(result: TakeOver, *, dry_run: bool = False) -> str:
@@ -112,11 +129,17 @@ def _not_filled(result: TakeOver) -> Iterator[str]:
         text = f"{', '.join(result.nested)}: new rows have NULL there. After the first load, "
         text += f"`signalroom-postgres dlt-view {result.table}` makes a view with their values"
         yield _line("not filled", text)
+    if result.missing:
+        text = (
+            f"{', '.join(result.missing)}: the stream has no such column; dlt's values stay, and "
+        )
+        text += "new rows have NULL there"
+        yield _line("not filled", text)
     for column, setting in result.optional.items():
         text = f"{column}: set the tap's `{setting}` to true before the first load, or the values "
         text += "there become NULL"
         yield _line("not filled", text)
-    named = {*result.nested, *result.optional}
+    named = {*result.nested, *result.missing, *result.optional}
     if empty := [column for column in result.empty if column not in named]:
         text = f"{', '.join(empty)}: NULL in all rows that came since dlt's last load"
         yield _line("not filled", text)

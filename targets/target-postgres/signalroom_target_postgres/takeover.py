@@ -26,7 +26,7 @@ from signalroom_target_postgres.primarykey import check_nulls, find_uniques, has
 from signalroom_target_postgres.statements import Statements, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from psycopg.sql import Composable
 
@@ -56,6 +56,7 @@ def take_over(
     *,
     client_id: str | None = None,
     without_client: bool = False,
+    stream_columns: Collection[str] | None = None,
     dry_run: bool = False,
 ) -> TakeOver:
     """Make a table that dlt made ready for this target, in one transaction.
@@ -72,6 +73,7 @@ def take_over(
         client_id: Whose the rows are that have no ``_client_id``; it becomes the first column of
             the key, as the tap's setting `client_id` makes it.
         without_client: Whether new rows are to have no client although old ones have one.
+        stream_columns: The columns that the stream fills, if its catalog was read.
         dry_run: Whether to undo everything at the end.
 
     Returns:
@@ -96,7 +98,8 @@ def take_over(
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             work = _Work(cursor, schema, table, wanted, client_id)
-            return work.do(without_client=without_client, dry_run=dry_run)
+            result = work.do(without_client=without_client, dry_run=dry_run)
+            return result if stream_columns is None else result.held_against(stream_columns)
     except psycopg.errors.LockNotAvailable:
         msg = (
             f"{name} is in use for more than {_LOCK_TIMEOUT}: let the pipelines and queries on it "
@@ -201,6 +204,7 @@ class _Work:
             client_column_added=client_column_added,
             client_rows=rows if client_column_added else filled,
             clients=find_clients(self._sql) if clients or client_column_added else {},
+            columns=tuple(names),
             nested=tuple(nested_columns(self._schema, self._table, names)),
             optional=optional_columns(self._schema, self._table, names),
             empty=without_new_values(self._sql, names),

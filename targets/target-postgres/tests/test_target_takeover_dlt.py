@@ -5,6 +5,7 @@ The files in `dlt` are what dlt 1.4 and 1.31 made of `tests/migration/samples.py
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 
@@ -109,6 +110,20 @@ class Legacy:
             return make_view(connection, *table.split("."), **options)
 
 
+@pytest.fixture
+def command(database, monkeypatch, tmp_path):
+    """The command line, in this process."""
+    monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
+    monkeypatch.setenv("TARGET_POSTGRES_SQLALCHEMY_URL", database[1])
+
+    def run(*arguments, code=0):
+        done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return run
+
+
 def refused(call, *arguments, **options):
     with pytest.raises(TargetPostgresError) as error:
         call(*arguments, **options)
@@ -116,16 +131,13 @@ def refused(call, *arguments, **options):
     return error.value.message
 
 
-def test_a_table_that_has_a_client_is_not_taken_over_without_it(legacy, monkeypatch, tmp_path):
+def test_a_table_that_has_a_client_is_not_taken_over_without_it(legacy, command):
     message = refused(legacy.take_over, *DAILY)
     assert "everflow.daily_stats has its rows by client, '713' in 3 rows in `_client_id`" in message
     assert "Nothing was changed." in message
-    command = message.partition("and run: uv run signalroom-postgres ")[2].partition(". ")[0]
-    monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
-    monkeypatch.setenv("TARGET_POSTGRES_SQLALCHEMY_URL", legacy.urls[1])
-    done = CliRunner().invoke(main, command.split())
-    assert done.exit_code == 0, done.output
-    assert "clients       713 (3 rows); the tap's `client_id` must be the same" in done.output
+    given = message.partition("and run: uv run signalroom-postgres ")[2].partition(". ")[0]
+    output = command(*given.split())
+    assert "clients       713 (3 rows); the tap's `client_id` must be the same" in output
 
     day = {"_client_id": "713", "affiliate_id": 7, "advertiser_id": 1, "payout": 1}
     legacy.load("everflow.daily_stats", day | {"date": "2025-12-03"}, day | {"date": "2025-12-04"})
@@ -182,6 +194,70 @@ def test_what_is_not_filled_any_more_is_named(legacy):
     assert result.empty == ()
     legacy.load("mautic.emails", {"id": 1, "name": "Hello"}, {"id": 2, "name": None})
     assert {"name", "custom_html"} <= {*legacy.take_over("mautic.emails", "id").empty}
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    """A tap's catalog, with these columns of a stream."""
+
+    def written(stream, *columns, key, client=None, deselected=()):
+        properties = {name: {"type": ["string", "null"]} for name in columns}
+        if client:
+            properties["_client_id"] = {"const": client, "type": "string"}
+            key = ("_client_id", *key)
+        metadata = [
+            {"breadcrumb": ["properties", name], "metadata": {"selected": name not in deselected}}
+            for name in columns
+        ]
+        entry = {"stream": stream, "key_properties": key, "metadata": metadata}
+        entry["schema"] = {"properties": properties}
+        path = tmp_path / "catalog.json"
+        path.write_text(json.dumps({"streams": [entry]}))
+        return path
+
+    return written
+
+
+def test_a_catalog_names_what_the_stream_does_not_have(legacy, command, catalog):
+    columns = ("date", "affiliate_id", "advertiser_id", "payout", "revenue", "profit", "clicks")
+    path = catalog("daily_stats", *columns, key=columns[:3], client="713", deselected=["profit"])
+    output = command("take-over", "everflow.daily_stats", "--catalog", path)
+    assert "key           _client_id, date, affiliate_id, advertiser_id (new primary key)" in output
+    assert (
+        "not filled    affiliate_label, advertiser_label, conversions, profit, _loaded_at: the "
+        "stream has no such column; dlt's values stay, and new rows have NULL there"
+    ) in output
+
+
+@pytest.mark.parametrize(
+    ("client", "options", "sentence"),
+    (
+        (None, (), "and no --client-id was given"),
+        (None, ("--client-id", "713"), "set the tap's `client_id` to '713'"),
+        ("acme", ("--client-id", "713"), "is not the tap's, which has 'acme' in the catalog"),
+        ("acme", (), "has no row of the client 'acme', but '713' in 3 rows"),
+        ("713", ("--key", "date"), "The key (date) is not the stream's"),
+    ),
+)
+def test_a_catalog_must_agree(legacy, command, catalog, client, options, sentence):
+    key = ("date", "affiliate_id", "advertiser_id")
+    path = catalog("daily_stats", *key, key=key, client=client)
+    output = command("take-over", "everflow.daily_stats", "--catalog", path, *options, code=1)
+    assert sentence in output
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    (
+        ("{", "is not a catalog: write one with"),
+        ('{"streams": [{"stream": "orders"}]}', "has no stream 'daily_stats'"),
+    ),
+)
+def test_another_file_than_the_taps_catalog(command, tmp_path, text, sentence):
+    (tmp_path / "catalog.json").write_text(text)
+    path = tmp_path / "catalog.json"
+    output = command("take-over", "everflow.daily_stats", "--catalog", path, code=1)
+    assert sentence in output
 
 
 def test_properties_are_in_the_view_by_dlts_names_and_types(legacy):
