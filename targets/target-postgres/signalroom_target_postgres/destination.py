@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
-from signalroom_target_postgres.errors import LimitError, LoadError
+from signalroom_target_postgres import tablechecks
+from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.limits import limit_of
-from signalroom_target_postgres.naming import NAME_BYTES, TableName, with_suffix
+from signalroom_target_postgres.naming import TableName, with_suffix
 from signalroom_target_postgres.sqltypes import (
     JSON_ITEMS_FUNCTION,
     conversion,
@@ -19,7 +20,7 @@ from signalroom_target_postgres.sqltypes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from psycopg import Cursor
     from psycopg.sql import Composable
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.schematypes import Declared
 
 logger = logging.getLogger(__name__)
-
-# The server's own limits: MaxHeapAttributeNumber and INDEX_MAX_KEYS,
-# https://www.postgresql.org/docs/18/limits.html.
-_COLUMNS_MOST = 1600
-_KEY_COLUMNS = 32
 
 # With what a domain is made of, and with the places that the server's locale gives to money.
 _COLUMNS = """
@@ -175,13 +171,15 @@ class Destination:
         Raises:
             LoadError: If the table cannot be what the stream needs.
         """
-        self._check_names(wanted)
+        tablechecks.check_names(self, wanted)
         self.lock(cursor)
         oid = self._oid(cursor)
         if oid is None:
             if earlier is not None:
-                self._check_earlier(cursor, wanted, Destination(*earlier), owner)
-            self._check_count(len(wanted))
+                before = Destination(*earlier)
+                before._read_types(cursor)
+                tablechecks.check_earlier(cursor, self, wanted, before, owner)
+            tablechecks.check_width(self, len(wanted))
             self._create(cursor, wanted)
         else:
             self._adapt(cursor, oid, wanted, keep_fixed=keep_fixed)
@@ -247,86 +245,6 @@ class Destination:
         query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(self.identifier)
         return bool(_value(cursor, query))
 
-    def _check_names(self, columns: Collection[str]) -> None:
-        named = [("schema", self.schema or ""), ("table", self.name)]
-        for kind, name in [*named, *(("column", column) for column in columns)]:
-            if len(name.encode()) > NAME_BYTES:
-                msg = (
-                    f"Stream {self.stream!r} is not loaded: the name of its {kind} {name!r} is too "
-                    f"long for PostgreSQL, which has {NAME_BYTES} bytes for one. Rename it in the "
-                    "setting stream_maps of the tap or the loader"
-                    f"{' (`__alias__`)' if kind == 'table' else ''}."
-                )
-                raise LimitError(msg)
-        if len(self.keys) > _KEY_COLUMNS:
-            msg = (
-                f"Stream {self.stream!r} is not loaded: its key has {len(self.keys)} columns, and "
-                f"PostgreSQL's have at most {_KEY_COLUMNS}. Choose fewer by `__key_properties__` "
-                "in the setting stream_maps, or set load_method to append-only."
-            )
-            raise LimitError(msg)
-        if "" in columns:
-            msg = f"A column of {self} has no name. Rename it, by the tap's setting stream_maps."
-            raise LoadError(msg)
-        if missing := [key for key in self.keys if key not in columns]:
-            msg = f"The keys {missing} of {self} are not among the stream's columns."
-            raise LoadError(msg)
-
-    def _check_count(self, count: int, dropped: int = 0) -> None:
-        if count <= _COLUMNS_MOST:
-            return
-        of_old = (
-            f" {dropped:,} of them were dropped and count until the table is made again by CREATE "
-            "TABLE ... AS."
-            if dropped
-            else ""
-        )
-        msg = (
-            f"Stream {self.stream!r} is not loaded: its table {self} would have {count:,} columns, "
-            f"and PostgreSQL's have at most {_COLUMNS_MOST:,}.{of_old} Select fewer fields of the "
-            "stream in the tap's catalog, remove some by the setting stream_maps (`__NULL__`), or "
-            "let objects be one column (flattening_enabled: false)."
-        )
-        raise LimitError(msg)
-
-    def _check_earlier(
-        self,
-        cursor: Cursor[Any],
-        wanted: Mapping[str, Declared],
-        earlier: Destination,
-        owner: str | None,
-    ) -> None:
-        """Start no second table for a stream that may have one under another name."""
-        earlier._read_types(cursor)
-        columns = earlier.types.keys()
-        if not (set(self.keys) <= columns if self.keys else wanted.keys() & columns):
-            return
-        if owner is not None:
-            logger.warning(
-                "Stream %s starts with a new table, %s: %s is the table of stream %s. Earlier "
-                "versions loaded both into it; for rows from before run a full refresh of %s",
-                *(self.stream, self, earlier, owner, self.stream),
-            )
-            return
-        rename, old = [], earlier
-        if self.schema and self.schema != earlier.schema:
-            move = sql.SQL("ALTER TABLE {} SET SCHEMA {}")
-            rename.append(move.format(earlier.identifier, sql.Identifier(self.schema)))
-            old = Destination(self.schema, earlier.name)
-        if self.name != earlier.name:
-            change = sql.SQL("ALTER TABLE {} RENAME TO {}")
-            rename.append(change.format(old.identifier, sql.Identifier(self.name)))
-        create = sql.SQL("CREATE TABLE {} ()").format(self.identifier)
-        msg = (
-            f"The table of stream {self.stream!r} is {self}, which does not exist; {earlier} does, "
-            "and may be its table from a version that named tables by the last part of the "
-            "stream's name. If it is, rename it: "
-            f"{sql.SQL('; ').join(rename).as_string(cursor)}; or set `table_naming` to last-part "
-            "to keep such names. If it is not, create an empty table: "
-            f"{create.as_string(cursor)}. Nothing of the stream was loaded."
-        )
-        raise LoadError(msg)
-
     def _oid(self, cursor: Cursor[Any]) -> int | None:
         found: int | None = _value(
             cursor, "SELECT to_regclass(%s)::oid", (self.identifier.as_string(cursor),)
@@ -377,7 +295,7 @@ class Destination:
         self._read_types(cursor)
         if new := wanted.keys() - self.types.keys():
             ever = int(_value(cursor, _COLUMNS_EVER, (oid,)) or 0)
-            self._check_count(ever + len(new), ever - len(self.types))
+            tablechecks.check_width(self, ever + len(new), ever - len(self.types))
         for name, declared in wanted.items():
             if name not in self.types:
                 logger.info("Adding column %s (%s) to %s", name, declared.type, self)

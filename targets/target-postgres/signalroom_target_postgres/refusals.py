@@ -117,6 +117,13 @@ _ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
             "again; the run goes on where the last state was saved."
         ),
     ),
+    (
+        _is(errors.TooManyColumns),
+        (
+            "The table has as many columns as PostgreSQL's can have, and finding the records that "
+            "it refuses takes one more: select fewer fields of the stream."
+        ),
+    ),
     (_is(errors.OutOfMemory), "The server has too little memory; lower `batch_size_bytes`."),
     (
         _is(errors.ReadOnlySqlTransaction),
