@@ -56,8 +56,8 @@ FROM pg_depend
 JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
 LEFT JOIN pg_attrdef ON classid = 'pg_attrdef'::regclass AND pg_attrdef.oid = objid
 WHERE refclassid = 'pg_class'::regclass AND refobjid = %s AND attname = %s
-    AND classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass,
-        'pg_attrdef'::regclass)
+    AND (classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass,
+        'pg_attrdef'::regclass) OR (objid = refobjid AND objsubid > 0))
     AND adnum IS DISTINCT FROM refobjsubid
 ORDER BY 1
 """

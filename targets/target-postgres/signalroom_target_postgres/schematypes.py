@@ -20,6 +20,9 @@ _MOST_VARIANTS = 64
 _COMBINING = {"anyOf", "oneOf", "allOf", "$ref", "type"}
 _TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
 _ANY = ""
+# Of objects within objects; flattening ends far sooner.
+_DEPTH = 20
+_FLATTENED = {"object": "string", "array": "string"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,48 @@ class Declared:
         if not held:
             return None
         return set() if _ANY in held else held
+
+
+def uncombined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Write a stream's schema without `anyOf` and its like, as far as that is possible.
+
+    The SDK's flattening takes the first of several types, and leaves out fields whose first is
+    a number or a boolean:
+    https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/helpers/_flattening.py (0.54.9)
+
+    Args:
+        schema: The stream's JSON schema.
+
+    Returns:
+        The same with a list of types in place of each combination.
+    """
+    return _uncombined(schema, schema, _DEPTH)
+
+
+def _uncombined(schema: dict[str, Any], root: Any, depth: int) -> dict[str, Any]:
+    if depth == 0 or not isinstance(schema.get("properties"), dict):
+        return schema
+    properties = {
+        name: _uncombined(_one_of_types(one, root), root, depth - 1)
+        for name, one in schema["properties"].items()
+    }
+    return schema | {"properties": properties}
+
+
+def _one_of_types(schema: Any, root: Any) -> Any:
+    if not isinstance(schema, dict) or not (_COMBINING - {"type"}) & schema.keys():
+        return schema
+    found = _variants(schema, root)
+    types = [*dict.fromkeys(one.get("type", _ANY) for one in found)]
+    if _ANY in types:
+        return schema
+    valued = [one for one in found if one["type"] != "null"]
+    if len(valued) != 1:
+        # What only one of several types has, as a format, is no longer true of the field; and
+        # flattening makes texts of objects and arrays.
+        return {"type": [*dict.fromkeys(_FLATTENED.get(one, one) for one in types)]}
+    # An object of its own stays a column, as before.
+    return {"anyOf": valued} if types[0] == "object" else valued[0] | {"type": types}
 
 
 def _is_begun(wanted: str, actual: str) -> bool:

@@ -43,6 +43,7 @@ from signalroom_target_postgres.records import Message, Misfit, unread_reason
 from signalroom_target_postgres.refusedsink import RefusedSink, refusal
 from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.rejected import describe
+from signalroom_target_postgres.schematypes import uncombined
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
@@ -367,6 +368,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._source = message_dict["stream"]
         self._maps.pop(self._source, None)
         stream = message_dict["stream"]
+        if self.config.get("flattening_enabled"):
+            message_dict = message_dict | {"schema": uncombined(message_dict["schema"])}
         try:
             super()._process_schema_message(message_dict)
         except _WRONG_MAP as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import combinations, product
 
@@ -316,6 +316,31 @@ def test_a_field_of_several_types_with(warehouse, settings):
         ("2024-05-01T12:00:00Z", "1", 1),
         ("", "a", None),
     ]
+
+
+def test_flattening_keeps_fields_of_several_types(warehouse):
+    values = {
+        "moment": ({"anyOf": [MOMENT, {"type": ["string", "null"]}]}, "", "text", ""),
+        "count": ({"anyOf": [ID, NULL]}, 5, "bigint", 5),
+        "later": ({"oneOf": [NULL, {"type": "number"}]}, 1.5, "numeric", Decimal("1.5")),
+        "any": ({"type": ["integer", "string"]}, 5, "text", "5"),
+        "flag": ({"anyOf": [{"type": "boolean"}, {"type": "number"}]}, True, "text", "true"),
+        "data": ({"anyOf": [ID, {"type": "object"}]}, {"a": 1}, "text", '{"a":1}'),
+        "tags": ({"anyOf": [{"type": "array"}, NULL]}, [1, "a"], "text", '[1,"a"]'),
+        "ref": ({"$ref": "#/definitions/day"}, "2024-05-01", "date", date(2024, 5, 1)),
+    }
+    inner = {"type": "object", "properties": {name: one for name, (one, *_) in values.items()}}
+    sent = {name: value for name, (_, value, _, _) in values.items()}
+    warehouse.load(
+        schema({"id": ID, "deep": inner} | inner["properties"], definitions={"day": DAY}),
+        record(id=1, deep=sent, **sent),
+        flattening_enabled=True,
+        flattening_max_depth=1,
+    )
+    types, (row,) = warehouse.types(), warehouse.rows()
+    for name, (_, _, type_, loaded) in values.items():
+        assert (types[name], types[f"deep__{name}"]) == (type_, type_), name
+        assert (row[name], row[f"deep__{name}"]) == (loaded, loaded), name
 
 
 def test_keys_of_several_types(warehouse):
