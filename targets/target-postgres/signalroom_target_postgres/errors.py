@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from signalroom_target_postgres.versions import Unconfirmed
+
 #: No space, none of the user's share, or a file as large as files may be.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -55,7 +57,9 @@ class UnconfirmedRowsError(TargetPostgresError):
         asked_to_end: Whether the process was asked to end, which is why.
     """
 
-    def __init__(self, streams: Sequence[object], *, asked_to_end: bool = False) -> None:
+    def __init__(self, streams: Sequence[Unconfirmed], *, asked_to_end: bool = False) -> None:
+        #: How many rows, by stream.
+        self.rows = {one.stream: one.rows for one in streams}
         named = ", ".join(map(str, streams))
         stay = "the table stays" if len(streams) == 1 else "the tables stay"
         why = (

@@ -170,7 +170,10 @@ class Versions:
             if self._promised:
                 # It is read whole each time: no state passes over what was not loaded.
                 self._committed()
-        elif self.spool is not None and not self._replaced:
+            return unconfirmed
+        # Records may have come that were all quarantined.
+        self._committed()
+        if self.spool is not None and not self._replaced:
             sink.logger.warning(
                 "Nothing came of %s, and nothing that says that it is empty: %s stays as it was",
                 *(sink.stream_name, destination),
@@ -182,7 +185,7 @@ class Versions:
                 "are deleted at the source should go, run the tap by `signalroom-run-tap`",
                 *(destination, rows, sink.stream_name),
             )
-        return unconfirmed
+        return None
 
     def unconfirmed(self) -> Unconfirmed | None:
         """Rows that wait to be complete.
