@@ -65,6 +65,10 @@ compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18 and PgBou
 compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock target: the same rows
 	@$(RUN)python scripts/compat_targets.py $(ARGS)
 
+.PHONY: compat-taps
+compat-taps: $(SETUP) ## Taps of PipelineWise, MeltanoLabs and singer-io into the loader, twice: ARGS="--taps google-sheets"
+	@$(RUN)python scripts/compat_taps.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(SETUP) ## Answers, lines, files, cells and states, spoiled in more ways than in make test: RUNS=500 of each tap
 	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
