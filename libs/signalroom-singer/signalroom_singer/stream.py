@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from signalroom_singer.errors import FOR_USERS, expecting
 from signalroom_singer.records import EXTRA, RecordShaper
+from signalroom_singer.streammaps import constants_of
 from signalroom_singer.timestamps import utc_isoformat
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class SignalRoomStream(Stream):
     @override
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
         # Here, as the SDK's catalog knows neither of these keywords.
+        maps = {one.stream_alias: one for one in self.stream_maps}
         for message in super()._generate_schema_messages():
             schema = deepcopy(message.schema)
             if self.replaces:
@@ -149,6 +151,9 @@ class SignalRoomStream(Stream):
             if self._client_id and CLIENT_ID in schema["properties"]:
                 # Which rows are this client's: a target may replace no others.
                 schema["properties"][CLIENT_ID]["const"] = self._client_id
+            constants = constants_of(self._tap.mapper, self.name, maps[message.stream])
+            for name in constants.keys() & schema["properties"].keys():
+                schema["properties"][name]["const"] = constants[name]
             message.schema = schema
             yield message
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from kit_vendor import answer, ok
+from singer_sdk.exceptions import MapExpressionError
+from singer_sdk.mapper import PluginMapper
 
 from signalroom_singer import RefusedError
+from signalroom_singer.streammaps import constants_of
 
 ROWS = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
 
@@ -58,3 +63,53 @@ def test_the_schema_says_whose_rows_they_are(vendor, make_tap, sync):
     properties = output.schemas["rows"]["schema"]["properties"]
     assert properties["_client_id"]["const"] == "acme"
     assert {record["_client_id"] for record in output.records["rows"]} == {"acme"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "pinned"),
+    (
+        ("'acme'", "acme"),
+        ("config['account']", "birch"),
+        ("md5('a')", "0cc175b9c0f1b6a831c399e269772661"),
+        ("__original_stream_name__", "rows"),
+        ("7", 7),
+        ("name", None),
+        ("record['name']", None),
+        ("str(datetime.date.today())", None),
+        ("nonsense(", None),
+    ),
+)
+def test_the_schema_pins_what_a_stream_map_sets_to_a_constant(rule, pinned):
+    settings = {"stream_map_config": {"account": "birch"}}
+    mapper = PluginMapper(
+        settings | {"stream_maps": {"ro*": {"account": rule}}}, logging.getLogger()
+    )
+    try:
+        mapper.register_raw_stream_schema("rows", {"properties": {"id": {}, "name": {}}}, ["id"])
+    except MapExpressionError:
+        assert rule == "nonsense("
+        return
+    (stream_map,) = mapper.stream_maps["rows"]
+    found = constants_of(mapper, "rows", stream_map)
+    assert found == ({} if pinned is None else {"account": pinned})
+
+
+def test_each_of_several_maps_has_its_own_constants(vendor, make_tap, sync):
+    vendor.answers.append(ok(ROWS))
+    maps = {
+        "rows": {"account": "'a'", "_client_id": "'mapped'"},
+        "more": {"__source__": "rows", "account": "'b'"},
+    }
+    output = sync(make_tap(client_id="acme", stream_maps=maps), "rows")
+    found = {
+        stream: {
+            name: one["const"]
+            for name, one in message["schema"]["properties"].items()
+            if "const" in one
+        }
+        for stream, message in output.schemas.items()
+    }
+    assert found == {
+        "rows": {"account": "a", "_client_id": "mapped"},
+        "more": {"account": "b", "_client_id": "acme"},
+    }
