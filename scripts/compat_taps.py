@@ -101,23 +101,22 @@ class Tap:
     dies: bool = False
 
 
-def _pipelinewise(server: EmbeddedPostgres) -> dict[str, Any]:
+def _place(server: EmbeddedPostgres) -> dict[str, Any]:
     place = conninfo_to_dict(server.libpq_url)
-    return {
-        "host": place["host"],
-        "port": place["port"],
-        "user": place["user"],
-        "password": "",
-        "dbname": place["dbname"],
-        "filter_schemas": "source",
-    }
+    # The server asks for no password, but one tap does.
+    return {"password": "x"} | {name: place[name] for name in ("host", "port", "user")}
+
+
+def _pipelinewise(server: EmbeddedPostgres) -> dict[str, Any]:
+    name = conninfo_to_dict(server.libpq_url)["dbname"]
+    return _place(server) | {"dbname": name, "filter_schemas": "source"}
 
 
 def _meltanolabs(server: EmbeddedPostgres) -> dict[str, Any]:
-    return {
-        "sqlalchemy_url": server.sqlalchemy_url.replace("+psycopg:", "+psycopg2:"),
-        "filter_schemas": ["source"],
-    }
+    place = _place(server)
+    database = conninfo_to_dict(server.libpq_url)["dbname"]
+    more = {"database": database, "filter_schemas": ["source"], "port": int(place["port"] or 0)}
+    return place | more
 
 
 def _announcing(server: EmbeddedPostgres) -> dict[str, Any]:
@@ -290,6 +289,8 @@ class Trial:
 
     def _tap(self, *options: str) -> str:
         env = os.environ | {"SHEET": str(self.source.folder / "sheet.json")}
+        # SQLAlchemy's addresses, as the SDK writes them, have no room for a socket's folder.
+        env["PGHOST"] = _place(self.source.server)["host"]
         done = subprocess.run(  # noqa: S603
             [*self.command, "--config", str(self.folder / "config.json"), *options],
             env=env,
