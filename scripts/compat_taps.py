@@ -115,8 +115,9 @@ def _pipelinewise(server: EmbeddedPostgres) -> dict[str, Any]:
 def _meltanolabs(server: EmbeddedPostgres) -> dict[str, Any]:
     place = _place(server)
     database = conninfo_to_dict(server.libpq_url)["dbname"]
-    more = {"database": database, "filter_schemas": ["source"], "port": int(place["port"] or 0)}
-    return place | more
+    # SQLAlchemy's addresses, as the SDK writes them, have no room for a socket's folder: PGHOST.
+    more = {"host": "", "database": database, "filter_schemas": ["source"]}
+    return place | more | {"port": int(place["port"] or 0)}
 
 
 def _announcing(server: EmbeddedPostgres) -> dict[str, Any]:
@@ -289,7 +290,6 @@ class Trial:
 
     def _tap(self, *options: str) -> str:
         env = os.environ | {"SHEET": str(self.source.folder / "sheet.json")}
-        # SQLAlchemy's addresses, as the SDK writes them, have no room for a socket's folder.
         env["PGHOST"] = _place(self.source.server)["host"]
         done = subprocess.run(  # noqa: S603
             [*self.command, "--config", str(self.folder / "config.json"), *options],
