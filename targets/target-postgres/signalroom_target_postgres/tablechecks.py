@@ -33,8 +33,14 @@ def check_names(table: Destination, columns: Collection[str]) -> None:
 
     Raises:
         LimitError: If PostgreSQL cannot have one of them.
-        LoadError: If a column has no name, or the key is not among the columns.
+        LoadError: If the table or a column has no name, or the key is not among the columns.
     """
+    if not table.name:
+        msg = (
+            f"The table of stream {table.stream!r} would have no name. Rename the stream in the "
+            "setting stream_maps (`__alias__`)."
+        )
+        raise LoadError(msg)
     named = [("schema", table.schema or ""), ("table", table.name)]
     for kind, name in [*named, *(("column", column) for column in columns)]:
         if len(name.encode()) > NAME_BYTES:

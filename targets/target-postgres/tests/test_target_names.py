@@ -416,3 +416,10 @@ def test_a_system_column_in_a_file(warehouse, tmp_path, form):
         {"id": 1, "ctid_": "a", "xmin_": 7},
         {"id": 2, "ctid_": "b", "xmin_": None},
     ]
+
+
+@pytest.mark.parametrize(("stream", "naming"), (("", "stream"), ("orders-", "last-part")))
+def test_a_table_without_a_name_is_refused(warehouse, stream, naming):
+    described = schema({"id": "integer"}, stream=stream)
+    with pytest.raises(LoadError, match="would have no name"):
+        warehouse.load(described, record(stream, id=1), table_naming=naming)
