@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _FEW = 1024
 # What the server refuses one row for, and takes once others are there.
 _OF_OTHER_ROWS = (errors.ForeignKeyViolation, errors.UniqueViolation, errors.ExclusionViolation)
+_TO_UPDATE = "; to update such rows, give the stream a key and set `load_method` to upsert"
+_TO_ALLOW_NULL = (
+    ", and the stream does not have it: ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL or SET "
+    "DEFAULT (for tables made by dlt: signalroom-postgres take-over)"
+)
 
 
 class LateRefusalError(Exception):
@@ -197,9 +202,9 @@ class Writer:
             record = record_json(fields.slice(number, 1), json)
             reason, column = reason_of(error)
             if isinstance(error, errors.UniqueViolation) and not self.destination.keys:
-                reason += (
-                    "; to update such rows, give the stream a key and set `load_method` to upsert"
-                )
+                reason += _TO_UPDATE
+            if isinstance(error, errors.NotNullViolation) and column not in self.columns:
+                reason += _TO_ALLOW_NULL
             yield Misfit(record, reason, column, oversized=is_oversized(error))
 
 

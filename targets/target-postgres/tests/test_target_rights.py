@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg import errors
 from sqlalchemy.engine import make_url
 from warehouse import record, schema
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.rowerrors import refuses_a_row
 
 PROPERTIES = {"id": {"type": "integer"}, "client": "string", "name": "string"}
 TABLE = "CREATE TABLE orders (id bigint PRIMARY KEY, client text, name text);"
@@ -225,3 +227,61 @@ def test_views_and_partitions_that_take_rows_are_loaded(warehouse):
         (2, "the table has no partition for it"),
         (3, "the view's check option forbids it"),
     ]
+
+
+@pytest.mark.parametrize("keys", (("id",), ()), ids=("keyed", "keyless"))
+def test_a_column_that_only_the_table_wants_is_explained(warehouse, keys):
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, _dlt_id text NOT NULL)")
+    with pytest.raises(BadRecordError, match=r"'_dlt_id': .* DROP NOT NULL .*take-over"):
+        warehouse.load(schema({"id": {"type": "integer"}}, keys), record(id=1))
+
+
+def test_rows_that_another_table_refers_to_cannot_be_deleted(warehouse):
+    warehouse.sql(
+        f"{TABLE} CREATE TABLE items (orders bigint REFERENCES orders);"
+        "INSERT INTO orders VALUES (1); INSERT INTO items VALUES (1)"
+    )
+    with pytest.raises(LoadError, match="ON DELETE CASCADE or SET NULL"):
+        warehouse.load(
+            schema(PROPERTIES, **{"x-replace-on-activate": True}),
+            record(id=2),
+            {"type": "ACTIVATE_VERSION", "stream": "orders", "version": 1},
+            activate_version=True,
+            hard_delete=True,
+            add_record_metadata=True,
+        )
+    assert [row["id"] for row in warehouse.rows()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    (
+        ("statement_timeout = '100ms'", "raise statement_timeout for the loader's user"),
+        ("lock_timeout = '100ms'", "raise lock_timeout for the loader's user"),
+        ("default_transaction_read_only = on", "connect to the primary"),
+    ),
+)
+def test_limits_of_the_user_are_no_fault_of_a_row(warehouse, limited, setting, advice):
+    prepared(warehouse, f"{TABLE} {ALL} ALTER ROLE {{user}} SET {setting}")
+    with psycopg.connect(warehouse.libpq_url) as other:
+        if "timeout" in setting:
+            other.execute(f"LOCK TABLE {warehouse.name}.orders IN SHARE MODE")
+        with pytest.raises(LoadError, match=advice):
+            limited.load(schema(PROPERTIES), record(id=1), on_bad_record="quarantine")
+    assert warehouse.rows() == []
+    assert warehouse.sql("SELECT to_regclass('orders__rejected') AS there") == [{"there": None}]
+
+
+@pytest.mark.parametrize(
+    "error",
+    (
+        *(psycopg.OperationalError, errors.AdminShutdown, errors.ConnectionFailure),
+        *(errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded),
+        *(errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable),
+        *(errors.QueryCanceled, errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction),
+        *(errors.InFailedSqlTransaction, errors.UndefinedTable, errors.FeatureNotSupported),
+        *(errors.IoError, errors.DataCorrupted, errors.InternalError_, errors.TooManyColumns),
+    ),
+)
+def test_no_row_is_blamed_for_what_befalls_all(error):
+    assert not refuses_a_row(error("anything"))
