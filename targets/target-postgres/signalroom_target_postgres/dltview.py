@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 from signalroom_target_postgres.dltnames import dlt_name, likely_keys
 from signalroom_target_postgres.dlttypes import read_as
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.flattened import find_source, nested_columns
+from signalroom_target_postgres.flattened import base_of_variant, find_source, nested_columns
 from signalroom_target_postgres.naming import with_suffix
 from signalroom_target_postgres.newrows import LOADED_AT, loaded_since
 from signalroom_target_postgres.statements import Statements
@@ -187,27 +187,32 @@ class _Work:
 
     def _value(self, column: str, source: Source) -> Composable | None:
         """The column's value in every row."""
-        type_ = self._types[column]
-        if not source.path:
-            new = read_as(type_, self._types[source.column], sql.Identifier(source.column))
-        else:
-            keys, is_found = self._candidates(source)
-            if not is_found:
-                self._guessed.add(column)
-            stored = sql.SQL("{}::jsonb").format(sql.Identifier(source.column))
-            if self._types[source.column] == "jsonb":
-                stored = sql.SQL("{}").format(sql.Identifier(source.column))
-            values = [sql.SQL("{} #> {}").format(stored, sql.Literal([*path])) for path in keys]
-            found = values[0]
-            if len(values) > 1:
-                found = sql.SQL("coalesce({})").format(sql.SQL(", ").join(values))
-            new = read_as(type_, "jsonb", sql.SQL("({})").format(found))
+        new = self._new_value(column, source)
+        base = base_of_variant(column)
+        if new is not None and base in self._types:
+            # dlt has a value in a variant only where the column itself does not take it.
+            taken = self._new_value(base, source)
+            new = sql.SQL("CASE WHEN {} IS NULL THEN {} END").format(taken, new) if taken else new
         if new is None:
             return None
         old = sql.Identifier(column)
         if self._since is None or column in self._guessed:
             return sql.SQL("coalesce({}, {})").format(new, old)
         return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._since, new, old)
+
+    def _new_value(self, column: str, source: Source) -> Composable | None:
+        """What the stream has for the column, read as its type."""
+        type_ = self._types[column]
+        if not source.path:
+            return read_as(type_, self._types[source.column], sql.Identifier(source.column))
+        keys, is_found = self._candidates(source)
+        if not is_found:
+            self._guessed.add(column)
+        stored = sql.SQL("{}").format(sql.Identifier(source.column))
+        if self._types[source.column] != "jsonb":
+            stored = sql.SQL("{}::jsonb").format(stored)
+        values = [sql.SQL("{} #> {}").format(stored, sql.Literal([*path])) for path in keys]
+        return read_as(type_, "jsonb", sql.SQL("coalesce({})").format(sql.SQL(", ").join(values)))
 
     def _candidates(self, source: Source) -> tuple[list[tuple[str, ...]], bool]:
         """The paths of keys that dlt writes as the source's, and whether rows have them.

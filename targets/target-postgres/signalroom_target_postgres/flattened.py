@@ -142,7 +142,7 @@ def _mautic_field(table: str, name: str, types: dict[str, str]) -> str | None:
     """Name the column of a contact's or company's field, which dlt had by group.
 
     `fields__all__email` and `fields__core__email__value` are `email`, or `field_email` if the
-    record has a column of that name besides.
+    record has another column of that name.
     """
     if table not in {"contacts", "companies"} or not name.startswith("fields__"):
         return None

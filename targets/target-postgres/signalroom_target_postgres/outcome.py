@@ -126,8 +126,10 @@ def _changes(result: TakeOver) -> Iterator[str]:
 
 def _not_filled(result: TakeOver) -> Iterator[str]:
     if result.nested:
-        text = f"{', '.join(result.nested)}: new rows have NULL there. After the first load, "
-        text += f"`signalroom-postgres dlt-view {result.table}` makes a view with their values"
+        names = ", ".join(result.nested)
+        text = f"{names}: new rows have NULL there. After the first load, `signalroom-postgres "
+        text += f"dlt-view {result.table}` makes a view with the values that the new pipeline has "
+        text += "elsewhere, and names the rest"
         yield _line("not filled", text)
     if result.missing:
         text = (

@@ -302,7 +302,7 @@ def test_properties_are_in_the_view_by_dlts_names_and_types(legacy):
         " properties__ordered_at AT TIME ZONE 'UTC' = '2025-12-24 10:00', properties___set__email"
         " FROM posthog.events_dlt WHERE uuid = '%s'"
     )
-    assert legacy.sql(query % OLD) == [(OLD, "Chrome", "free", 18, "18", None, 10.0, None, None)]
+    assert legacy.sql(query % OLD) == [(OLD, "Chrome", "free", 18, None, None, 10.0, None, None)]
     assert legacy.sql(query % NEW) == [
         (NEW, None, None, None, "B-2", True, 1.25, True, "new@example.com")
     ]
