@@ -84,7 +84,7 @@ def describe(
     ]
     try:
         with cursor.connection.transaction():
-            cursor.execute(sql.SQL("; ").join(statements))
+            cursor.execute(sql.SQL("; ").join(statements), prepare=False)
     except (errors.LockNotAvailable, errors.DataError, errors.InsufficientPrivilege) as error:
         # They are no reason to load nothing.
         logger.info("No comments were written on %s: %s", destination, error.diag.message_primary)
