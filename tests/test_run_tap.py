@@ -88,7 +88,7 @@ def test_a_tap_that_ends_well_and_one_that_dies(shop):
     output, after_death = shop(10_001, code=1, DIES_AFTER="10000")
     assert after_death == [10_500, 1, 10_500]
     assert "the shop has gone" in output
-    assert "orders (10000 rows for tap_shop.orders)" in output
+    assert "orders (10,000 rows for tap_shop.orders)" in output
     assert "Extractor and loader failed" in output
     _, second = shop(10_001)
     assert second == [10_500, 10_001, 20_500]

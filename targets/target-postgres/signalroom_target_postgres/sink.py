@@ -243,7 +243,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
         def then() -> None:
             if refusals:
-                self._target.refuse(self.stream_name, refusals[0])
+                self._refuse(refusals[0])
             else:
                 self._committed(records)
 
@@ -257,7 +257,11 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         except OversizedRecordError as error:
             # Never said to be committed, so no state passes.
             self._target.states.in_flight(self.stream_name)
-            self._target.refuse(self.stream_name, error)
+            self._refuse(error)
+
+    def _refuse(self, error: OversizedRecordError) -> None:
+        self._table.failed = True
+        self._target.refuse(self.stream_name, error)
 
     def _take(self) -> tuple[Sequence[pa.Table], Sequence[Misfit]]:
         """Give what is held, to be loaded by the caller."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from signalroom_target_postgres.outcome import counted
 from signalroom_target_postgres.outdated import Activation
 from signalroom_target_postgres.spool import Spool
 
@@ -44,7 +45,7 @@ class Unconfirmed:
     rows: int
 
     def __str__(self) -> str:
-        return f"{self.stream} ({self.rows} rows for {self.table})"
+        return f"{self.stream} ({counted(self.rows)} for {self.table})"
 
 
 class Versions:
@@ -126,17 +127,18 @@ class Versions:
                 self.spool = Spool()
 
     def _complete(self, activation: Activation) -> None:
+        obeyed = activation if self._obeys else None
         if self.spool is not None:
             self._flush()
-        if self._table.failed:
-            return
-        self._announced = None
-        obeyed = activation if self._obeys else None
-        if self.spool is None:
-            tables, misfits = self._take()
-            self._table.load(lambda: iter(tables), misfits, activation=obeyed)
-        else:
+            if self._table.failed:
+                return
             self._load_spooled(self.spool, obeyed)
+        else:
+            tables, misfits = self._take()
+            # Older rows stay where not all new ones were loaded.
+            whole = None if self._table.failed else obeyed
+            self._table.load(lambda: iter(tables), misfits, activation=whole)
+        self._announced = None
         self._committed()
 
     def _load_spooled(self, spool: Spool, activation: Activation | None) -> None:

@@ -241,3 +241,28 @@ def test_other_bad_records_still_end_the_run(warehouse):
     )
     with pytest.raises(BadRecordError, match="column 'id': expected an integer"):
         warehouse.load(*messages)
+
+
+@pytest.mark.parametrize("size", (1, None), ids=("loaded at once", "held"))
+@pytest.mark.parametrize("load_method", ("upsert", "overwrite"))
+def test_older_rows_stay_where_a_record_was_too_large(warehouse, load_method, size):
+    """Not all that the version has is in the table, so nothing is deleted for it."""
+    settings = {
+        "load_method": load_method,
+        "batch_size_rows": size,
+        "activate_version": True,
+        "hard_delete": True,
+        "add_record_metadata": True,
+    }
+
+    def of_version(version, **values):
+        return record("broad", **values) | {"version": version}
+
+    old = of_version(1, id=1, **SMALL), activate(1, "broad")
+    warehouse.load(broad(), *old, **settings)
+    new = of_version(2, id=2, **SMALL), of_version(2, id=3, **BIG), activate(2, "broad")
+    other = schema({"id": "integer"}), record(id=1), activate(2)
+    with pytest.raises(BadRecordError, match=r"stream broad .*The other streams were loaded"):
+        warehouse.load(broad(), *new, *other, **settings)
+    assert 1 in {row["id"] for row in warehouse.rows("broad")}
+    assert len(warehouse.rows()) == 1

@@ -135,7 +135,7 @@ class TestOverwrite:
             filled.load(*confirmed, state(at=1), STREAM, *messages, **self.SETTINGS)
         assert contents(filled) == [(1, "old"), (2, "old")]
         assert len(filled.rows("others")) == 1
-        assert f"orders (1 rows for {filled.name}.orders); the table stays as before" in str(
+        assert f"orders (1 row for {filled.name}.orders); the table stays as before" in str(
             error.value
         )
         assert "signalroom-run-tap" in str(error.value)
@@ -435,7 +435,7 @@ class TestStreamsWithoutAKey:
         assert [row["id"] for row in keyless.rows()] == left
 
     def test_rows_that_nobody_confirmed_are_an_error(self, keyless):
-        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 rows"):
+        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 row"):
             keyless.load(self.STREAM, activate(2), *versions(2, 3), state(at=1), **REPLACE)
         assert [row["id"] for row in keyless.rows()] == [1, 2]
 
@@ -456,7 +456,7 @@ class TestReplaceOnActivate:
 
     def test_records_that_come_after_it(self, filled):
         rows = versioned(2, id=2, name="new"), activate(2), versioned(2, id=3, name="newer")
-        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 rows"):
+        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 row"):
             filled.load(COMPLETE_LATER, *rows, **REPLACE)
         assert contents(filled) == [(2, "new")]
         filled.load(COMPLETE_LATER, *rows, activate(2), **REPLACE)
