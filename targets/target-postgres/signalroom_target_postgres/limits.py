@@ -77,7 +77,9 @@ def _of_arguments(name: str, arguments: list[int]) -> Limit | None:
     if name == "numeric":
         limit = Limit(_of_digits(arguments[0], [*arguments, 0][1]), "numeric")
     elif name == "money":
-        limit = Limit(_of_digits(_MONEY_DIGITS, arguments[0]), "numeric")
+        digits = _of_digits(_MONEY_DIGITS, arguments[0])
+        # It has no exponents.
+        limit = Limit(lambda array: not _has_exponent(_texts(array)) and digits(array), "numeric")
     elif name == "character varying":
         limit = Limit(lambda array: _longest(_texts(array)) <= arguments[0], "text")
     elif name == "character":

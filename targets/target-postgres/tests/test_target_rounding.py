@@ -9,11 +9,16 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fuzz.profiles import TIMEOUT, profile
+from hypothesis import given
+from hypothesis import strategies as st
 from warehouse import record, schema
 
 from signalroom_target_postgres.destination import Destination
 from signalroom_target_postgres.limits import limit_of
 from signalroom_target_postgres.rejected import BadRecordError
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 ID = {"type": "integer"}
 NUMBER = {"type": ["number", "null"]}
@@ -129,6 +134,7 @@ def test_a_column_keeps_its_type_where_it_holds_the_numbers(warehouse, caplog, t
         ),
         ("double precision", NUMBER, "-0.5", "1e309", "numeric", ["-0.5", f"1{309 * '0'}"]),
         ("money", NUMBER, "1.5", "1.2345", "numeric", ["1.50", "1.2345"]),
+        ("money", NUMBER, "1.5", "2e0", "numeric", ["1.50", "2"]),
         ("smallint", ID, "1", "32768", "bigint", ["1", "32768"]),
         ("integer", ID, "1", "-2147483649", "bigint", ["1", "-2147483649"]),
         ("integer", ID, "1", str(2**64), "numeric", ["1", str(2**64)]),
@@ -361,3 +367,63 @@ def test_another_loader_may_have_made_it_wider(warehouse):
         destination = Destination(warehouse.name, "orders", types={"value": "numeric(10,2)"})
         destination.widen(connection.cursor(), "value", "numeric")
     assert destination.types["value"] == warehouse.types()["value"] == "text"
+
+
+TYPES = (
+    *("numeric(10,2)", "numeric(38,9)", "numeric(5)", "real", "double precision", "money"),
+    *("smallint", "integer", "bigint", "numeric(10,2)[]", "real[]", "bigint[]", "numeric"),
+)
+DIGITS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,12}0{0,9})?([eE][+-]?[0-9]{1,2})?", fullmatch=True
+)
+NUMBERS = st.one_of(
+    DIGITS,
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(width=32, allow_nan=False, allow_infinity=False).map(repr),
+    st.integers(-(2**70), 2**70).map(str),
+    st.decimals(-(10**8), 10**8, places=2, allow_nan=False).map(str),
+)
+
+
+@profile(4)
+@given(st.lists(NUMBERS, min_size=1, max_size=20))
+def test_no_number_changes_whatever_the_column_is(warehouse, texts):
+    columns = {f"c{number}": type_ for number, type_ in enumerate(TYPES)}
+    warehouse.sql("DROP TABLE IF EXISTS orders")
+    declared = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
+    warehouse.sql(f"CREATE TABLE orders (id bigint PRIMARY KEY, {declared})")
+    whole = {text for text in texts if Decimal(text) == Decimal(text).to_integral_value()}
+    lines = []
+    for number, text in enumerate(texts):
+        values = {
+            name: f"[{text},null]" if type_.endswith("[]") else text
+            for name, type_ in columns.items()
+            if text in whole or not type_.startswith(("bigint", "integer", "smallint"))
+        }
+        fields = "".join(f',"{name}":{value}' for name, value in values.items())
+        lines.append(f'{{"type":"RECORD","stream":"orders","record":{{"id":{number}{fields}}}}}')
+    definitions = {
+        name: {
+            "type": "integer" if type_.startswith(("bigint", "integer", "smallint")) else "number"
+        }
+        for name, type_ in columns.items()
+    }
+    properties = {
+        name: {"type": ["array", "null"], "items": one}
+        if columns[name].endswith("[]")
+        else {"type": [one["type"], "null"]}
+        for name, one in definitions.items()
+    }
+    warehouse.load(schema({"id": ID} | properties), *lines)
+    types = warehouse.types()
+    shown = ", ".join(f"{name}::text" for name in columns)
+    for row, text in zip(
+        warehouse.sql(f"SELECT {shown} FROM orders ORDER BY id"), texts, strict=True
+    ):
+        for name, found in row.items():
+            if found is not None:
+                plain = found.strip("{}").removesuffix(",NULL").replace("$", "").replace(",", "")
+                same = Decimal(plain) == Decimal(text)
+                # Half between two floats PostgreSQL writes a digit more than others do.
+                is_float = types[name] in {"real", "double precision"}
+                assert same or (is_float and float(plain) == float(text)), (name, text, found)
