@@ -189,6 +189,13 @@ _ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
         ),
     ),
     (
+        _says(errors.FeatureNotSupported, "foreign tables"),
+        (
+            "The table is a foreign one, which has no keys: set `load_method` to append-only, or "
+            "load into the server that it comes from."
+        ),
+    ),
+    (
         _is(errors.WrongObjectType),
         (
             "It is not a plain table: load into another table or schema "

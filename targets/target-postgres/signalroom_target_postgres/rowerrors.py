@@ -38,6 +38,10 @@ _COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:
 _QUOTED = re.compile(r"[\"„“«»](?P<text>[^\"„“”«»]*)[\"“”«»]")
 
 
+# Of a constraint of a foreign table only the message comes.
+_UNNAMED = "(unnamed)"
+
+
 def refuses_a_row(error: psycopg.Error) -> bool:
     """Whether the server refuses a row for what is in it, and would take others.
 
@@ -82,7 +86,7 @@ def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
     column = diag.column_name or (found["column"] if found else None)
     for applies, reason in _REASONS:
         if applies(error):
-            known = {"name": diag.constraint_name, "domain": diag.datatype_name}
+            known = {"name": diag.constraint_name or _UNNAMED, "domain": diag.datatype_name}
             return reason.format(**known, raised=raised(error)), column
     return f"PostgreSQL refused it: {redacted(error).partition(': ')[0]}", column
 
