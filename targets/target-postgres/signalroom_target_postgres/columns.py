@@ -312,11 +312,10 @@ def _as_text(array: pa.Array) -> pa.Array:
 
 def _as_any_text(array: pa.Array) -> pa.Array:
     type_ = array.type
-    if pa.types.is_nested(type_):
+    if pa.types.is_nested(type_) or pa.types.is_floating(type_):
         return json_texts(array)
     if pa.types.is_temporal(type_):
         return _strings(json_values(array))
-    _check_finite(array)
     return array.cast(pa.string())
 
 

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import schema
 
+from signalroom_target_postgres.arrowjson import values as json_values
+
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -166,3 +168,107 @@ def test_any_value_comes_back_from_files(warehouse, tmp_path, rows, form):
     }
     warehouse.load(SCHEMA, batch)
     assert loaded(warehouse) == expected(rows)
+
+
+ZONED = (None, "UTC", "Europe/Berlin")
+#: Values of Arrow's types, as numbers where Python has none.
+ODD = st.one_of(
+    st.tuples(st.just(pa.int64()), BIG),
+    st.tuples(st.just(pa.uint64()), st.integers(0, 2**64 - 1)),
+    st.tuples(st.just(pa.float64()), st.floats()),
+    st.tuples(st.just(pa.float16()), st.floats(width=16)),
+    st.tuples(st.just(pa.bool_()), st.booleans()),
+    st.tuples(st.just(pa.decimal128(38, 9)), DECIMAL),
+    st.tuples(st.just(pa.decimal64(10, 2)), st.decimals(-(10**7), 10**7, places=2)),
+    st.tuples(
+        st.sampled_from([pa.timestamp(unit, zone) for unit in ("s", "us", "ns") for zone in ZONED]),
+        BIG,
+    ),
+    st.tuples(st.sampled_from((pa.date32(), pa.time32("s"))), st.integers(-(2**31), 2**31 - 1)),
+    st.tuples(st.sampled_from((pa.time64("ns"), pa.duration("ns"))), BIG),
+    st.tuples(st.just(pa.list_(pa.float64())), st.lists(st.none() | st.floats(), max_size=2)),
+    st.tuples(st.just(pa.list_(pa.int64())), st.lists(st.none() | BIG, max_size=2)),
+    st.tuples(st.just(pa.struct([("a", pa.float32())])), st.just({"a": 0.5})),
+)
+
+
+def array_of(type_, value):
+    """An array of the value."""
+    if pa.types.is_temporal(type_):
+        width = pa.int32() if type_.bit_width == 32 else pa.int64()
+        return pa.array([value], width).cast(type_)
+    return pa.array([value], type_)
+
+
+@profile(12)
+@given(st.sampled_from(NAMES), ODD, st.sampled_from(NAMES), ODD)
+def test_a_files_value_is_loaded_as_the_records_would_be_or_neither_is(
+    warehouse, tmp_path, name, odd, other, second
+):
+    """Whatever is refused, whatever is beside it: it is set aside, and the good row is loaded."""
+    columns = {name: array_of(*odd)} | {other: array_of(*second)}
+    row = pa.table({"id": [1]} | columns)
+    good = pa.table({"id": [2]})
+    path = tmp_path / "rows.arrow"
+    table = pa.concat_tables([row, good], promote_options="default")
+    with pa.ipc.new_file(str(path), table.schema) as file:
+        file.write_table(table)
+    found = []
+    for messages in (
+        [{"type": "BATCH", "stream": "orders", "encoding": {"format": "arrow"}}],
+        [line_of(row), line_of(good)],
+    ):
+        warehouse.sql("DROP TABLE IF EXISTS orders, orders__rejected")
+        if isinstance(messages[0], dict):
+            messages[0]["manifest"] = [path.as_uri()]
+        warehouse.load(SCHEMA, *messages, on_bad_record="quarantine")
+        rows = warehouse.sql("SELECT to_jsonb(orders)::text AS row FROM orders ORDER BY id")
+        found.append([row["row"] for row in rows])
+    assert '"id": 2' in found[0][-1]
+    assert found[0] == found[1]
+
+
+def line_of(row):
+    """The RECORD message of a row; a value that JSON does not have is one that is bad there."""
+    fields = [f'"{name}":{json_of(row.column(name))}' for name in row.column_names]
+    return f'{{"type":"RECORD","stream":"orders","record":{{{",".join(fields)}}}}}'
+
+
+def json_of(column):
+    """A value's JSON."""
+    try:
+        return encode(json_values(column.combine_chunks())[0]).decode()
+    except ValueError:
+        return "NaN"
+
+
+#: What taps have sent, valid or not.
+ANY_TEXT = st.sampled_from(
+    (
+        *('""', '"\ufeff"', r'"\ud800"', r'"\u0000"', '"now"', '"0000-01-01"', '"2024-W18-3"'),
+        *('"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', '"2024-05-01t00:00z"'),
+        *('"23:59:60"', '"24:00"', '"2024-05-01-05:00"', '"7d4448409dc011d1b2455ffdce74fad2"'),
+        *("NaN", "-Infinity", "-0.0", "1e400", "1e200000", "9007199254740993.0", "9" * 5000),
+        *("true", "[NaN]", "[1.5, null]", '{"a": 1, "a": 2}', f"{'[' * 990}{']' * 990}"),
+    )
+) | JSON.map(lambda value: encode(value).decode())
+
+
+@profile(25)
+@given(
+    st.dictionaries(st.sampled_from(NAMES), ANY_TEXT, min_size=2, max_size=5),
+    st.sampled_from(({}, {"stream_maps": {"orders": {"id": "id"}}}, {"validate_records": True})),
+)
+def test_a_record_is_loaded_or_set_aside_whatever_is_in_it(warehouse, fields, settings):
+    warehouse.sql("DROP TABLE IF EXISTS orders, orders__rejected")
+    texts = ",".join(f'"{name}":{text}' for name, text in fields.items())
+    lines = [
+        f'{{"type":"RECORD","stream":"orders","record":{{"id":{number}{more}}}}}'
+        for number, more in ((1, ""), (2, f",{texts}"), (3, ""))
+    ]
+    warehouse.load(SCHEMA, *lines, on_bad_record="quarantine", **settings)
+    loaded = [row["id"] for row in warehouse.sql("SELECT id FROM orders ORDER BY id")]
+    if loaded == [1, 3]:
+        assert warehouse.sql("SELECT count(*) FROM orders__rejected") == [{"count": 1}]
+    else:
+        assert loaded == [1, 2, 3]

@@ -366,11 +366,11 @@ CASES = {
     "half": (pa.array([1.5], pa.float16()), same("1.5", "any", "number", "object")),
     "whole double": (
         pa.array([3.0]),
-        {"any": "3", "integer": "3", "number": "3", "object": "3.0"},
+        {"any": "3.0", "integer": "3", "number": "3", "object": "3.0"},
     ),
     "huge double": (
         pa.array([1e19]),
-        same(str(10**19), "integer", "number", "object") | {"any": "1e+19"},
+        same(str(10**19), "any", "integer", "number", "object"),
     ),
     "nan": (pa.array([float("nan")]), {}),
     "infinity": (pa.array([float("inf")]), {}),
