@@ -370,7 +370,7 @@ CASES = {
     ),
     "huge double": (
         pa.array([1e19]),
-        same(str(10**19), "any", "integer", "number", "object"),
+        same(str(10**19), "integer", "number", "object") | {"any": "1e19"},
     ),
     "nan": (pa.array([float("nan")]), {}),
     "infinity": (pa.array([float("inf")]), {}),
