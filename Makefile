@@ -69,6 +69,10 @@ compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock
 compat-taps: $(SETUP) ## Taps of PipelineWise, MeltanoLabs and singer-io into the loader, twice: ARGS="--taps google-sheets"
 	@$(RUN)python scripts/compat_taps.py $(ARGS)
 
+.PHONY: compat-bounds
+compat-bounds: $(SETUP) ## Each package at the lowest versions it declares and at the newest, end to end: ARGS="--versions 3.11 3.13"
+	@$(RUN)python scripts/compat_bounds.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(SETUP) ## Answers, lines, files, cells and states, spoiled in more ways than in make test: RUNS=500 of each tap
 	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from e2e import ROOT, clean_env, run
 
+import compat_bounds
 import compat_postgres
 import compat_pythons
 from compat_targets import OTHERS, differences, same
@@ -94,6 +95,35 @@ def test_what_cannot_be_tried_is_told_and_is_no_success(
     told = capsys.readouterr().out
     assert "NOT TRIED" in told
     assert advice in told
+
+
+def test_versions_that_load_other_rows_are_told(monkeypatch, capsys):
+    """As `make compat-bounds` does, with what each set of versions loads made up."""
+    loaded = {"locked": {"a.x": ("2", "m1"), "a.y": ("1", "m2")}}
+    loaded |= {"lowest": {"a.x": ("2", "m3")}, "newest": loaded["locked"]}
+    monkeypatch.setattr(compat_bounds, "built", lambda: None)
+    monkeypatch.setattr(compat_bounds, "installed", lambda *_: None)
+    monkeypatch.setattr(
+        compat_bounds, "loaded", lambda place, _: loaded[place.data.name.partition("-")[0]]
+    )
+    monkeypatch.setattr(sys, "argv", ["compat"])
+    assert compat_bounds.main() == 1
+    lowest, newest = capsys.readouterr().out.splitlines()[-2:]
+    assert "FAILED: a.x: 2 rows, 2 locked; a.y: none rows, 1 locked" in lowest
+    assert "2 tables, the same" in newest
+
+
+def test_a_version_that_does_not_run_is_told(monkeypatch, capsys):
+    def installed(package, *_):
+        msg = f"{package}: no such version"
+        raise compat_bounds.FailedError(msg)
+
+    monkeypatch.setattr(compat_bounds, "built", lambda: None)
+    monkeypatch.setattr(compat_bounds, "installed", installed)
+    monkeypatch.setattr(compat_bounds, "loaded", lambda *_: {})
+    monkeypatch.setattr(sys, "argv", ["compat", "--resolutions", "lowest"])
+    assert compat_bounds.main() == 1
+    assert "FAILED: tap-everflow: no such version" in capsys.readouterr().out
 
 
 def test_the_page_ci_and_the_commands_name_the_same_versions():
