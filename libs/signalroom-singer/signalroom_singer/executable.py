@@ -38,7 +38,7 @@ def run(name: str, module: str, plugin: str) -> None:
     except Exception as error:  # a package of another version fails in any way
         if os.environ.get("LOGLEVEL", "").upper() == "DEBUG":
             raise
-        say_error(name, _explained(name, error))
+        say(name, f"Error: {_explained(name, error)}", level="error")
         sys.exit(1)
     gc.freeze()
     gc.enable()
@@ -54,19 +54,20 @@ def _explained(name: str, error: Exception) -> str:
     )
 
 
-def say_error(name: str, message: str) -> None:
-    """Write an error, in the form of the log settings, without loading them.
+def say(name: str, message: str, *, level: str = "info") -> None:
+    """Log a message in the form of the log settings, without loading them.
 
     Args:
         name: Of the tap or target.
-        message: The error, in a sentence.
+        message: What to say.
+        level: How much it matters; Meltano shows the message as such.
     """
     if _is_structured():
         # What Meltano's parser asks for:
         # https://github.com/meltano/meltano/blob/v4.4.1/src/meltano/core/logging/parsers.py
         message = json.dumps(
             {
-                "level": "error",
+                "level": level,
                 "pid": os.getpid(),
                 "logger_name": name,
                 "ts": time.time(),
@@ -75,8 +76,6 @@ def say_error(name: str, message: str) -> None:
                 "message": message,
             }
         )
-    else:
-        message = f"Error: {message}"
     sys.stderr.write(f"{message}\n")
 
 

@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from signalroom_singer.executable import say
 from signalroom_target_postgres.tapstreams import TapStreams
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def run(command: Sequence[str], chosen: Sequence[str] | None = None) -> int:
         return _sync(command, chosen)
     except (FileNotFoundError, PermissionError) as error:
         reason = error.strerror or str(error)
-        _say(f"{command[0]} cannot be run: {reason}. Is the tap installed, and on the PATH?")
+        text = f"{command[0]} cannot be run: {reason}. Is the tap installed, and on the PATH?"
+        _say(text, level="error")
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
 
 
@@ -131,7 +133,7 @@ def _confirm(streams: TapStreams, chosen: Sequence[str] | None) -> None:
     if complete:
         _say(f"Read whole: {', '.join(complete)}")
     for reason in refused:
-        _say(reason)
+        _say(reason, level="warning")
 
 
 def _write(data: bytes) -> None:
@@ -140,10 +142,9 @@ def _write(data: bytes) -> None:
         view = view[os.write(sys.stdout.fileno(), view) :]
 
 
-def _say(text: str) -> None:
+def _say(text: str, *, level: str = "info") -> None:
     with suppress(OSError):
-        sys.stderr.write(f"signalroom-run-tap: {text}\n")
-        sys.stderr.flush()
+        say("signalroom-run-tap", f"signalroom-run-tap: {text}", level=level)
 
 
 def _code(code: int) -> int:
