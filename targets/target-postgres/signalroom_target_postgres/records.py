@@ -305,7 +305,10 @@ class RecordReader:
         column = next((one for one in self.columns if one.source == misfit.column), None)
         if column is None or column.wider is None:
             return misfit
-        value = _decode_fields(misfit.record).get(column.source, _NULL)
+        try:
+            value = _decode_fields(misfit.record).get(column.source, _NULL)
+        except (ValueError, RecursionError):
+            return misfit
         if value == _NULL or not allows(column.json_types, value):
             return misfit
         if column.fixed is None:
