@@ -39,10 +39,21 @@ LOADER, SANDBOX = "signalroom-target-postgres", "signalroom-sandbox"
 DATED, DAYS = ("everflow", "posthog", "redtrack"), 5
 #: As meltano.yml has it: files of columns, in place of records.
 BATCH = {"encoding": {"format": "arrow"}}
-#: Columns that say when a row was loaded.
+#: A record of which one column has the wrong type: it has to be set aside, and the other loaded.
+BAD = (
+    {
+        "type": "SCHEMA",
+        "stream": "orders",
+        "key_properties": ["id"],
+        "schema": {"properties": {"id": {"type": "integer"}, "name": {"type": "string"}}},
+    },
+    {"type": "RECORD", "stream": "orders", "record": {"id": 1, "name": "one"}},
+    {"type": "RECORD", "stream": "orders", "record": {"id": 2, "name": 2}},
+)
+#: Columns that say when a row was loaded, and why one was not.
 LOADED = (
-    "_loaded_at,_sdc_extracted_at,_sdc_received_at,_sdc_batched_at,_sdc_deleted_at,_sdc_sequence,"
-    "_sdc_table_version,_sdc_sync_started_at"
+    "reason,first_rejected_at,last_rejected_at,_loaded_at,_sdc_extracted_at,_sdc_received_at,"
+    "_sdc_batched_at,_sdc_deleted_at,_sdc_sequence,_sdc_table_version,_sdc_sync_started_at"
 )
 TABLES = """
 SELECT schemaname, tablename FROM pg_tables
@@ -195,6 +206,12 @@ def loaded(place: Place, taps: list[str]) -> Contents:
                 place.run(tap, tap, "--config=ENV", env=env, stdout=messages)
                 messages.seek(0)
                 place.run(LOADER, LOADER, "--config=ENV", env=settings, stdin=messages)
+        settings = server | {
+            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "bad",
+            "TARGET_POSTGRES_ON_BAD_RECORD": "quarantine",
+        }
+        lines = "".join(f"{json.dumps(message)}\n" for message in BAD)
+        place.run(LOADER, LOADER, "--config=ENV", env=settings, input=lines)
         tables = _query(place, TABLES, server)
         counted = " UNION ALL ".join(
             TABLE.format(schema, table, LOADED, MOVING.get(schema, "$."))
