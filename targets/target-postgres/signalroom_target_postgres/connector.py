@@ -185,7 +185,9 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         while True:
             try:
                 self.before_reconnect()
-                with self._connect():
+                with self._connect() as connection:
+                    # A pooler takes connections while the server behind it is away.
+                    connection.exec_driver_sql("SELECT 1")
                     return
             except ConnectionFailedError as error:
                 over = time.monotonic() > deadline or self.interrupted()
