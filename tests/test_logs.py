@@ -27,7 +27,7 @@ def last_words(project, tap="tap-everflow", **env):
         ({"SQLALCHEMY_URL": "postgresql://u:p@127.0.0.1:1/d"}, "Cannot connect to PostgreSQL at"),
         ({"SQLALCHEMY_URL": "mysql://u:p@h/d"}, "`sqlalchemy_url` is not a PostgreSQL address"),
         ({"BATCH_SIZE_ROWS": "0"}, "Setting batch_size_rows: 0 is less than the minimum of 1."),
-        ({"STREAM_MAPS": '{"offers": {"x": "no_such()"}}'}, "no_such"),
+        ({"STREAM_MAPS": '{"offers": {"x": "no_such()"}}'}, "The stream map of offers"),
     ),
 )
 def test_the_loader_says_why_as_an_error(project, env, words):
