@@ -350,9 +350,7 @@ def _as_encoded(array: pa.Array) -> pa.Array:
 
 def _as_integers(array: pa.Array) -> pa.Array:
     type_ = array.type
-    if is_text(type_):
-        array = _matching(array.cast(pa.string()), "^-?[0-9]+$", "an integer")
-    elif pa.types.is_decimal(type_):
+    if pa.types.is_decimal(type_):
         if pc.all(pc.equal(pc.trunc(array), array)).as_py() is False:
             msg = "expected an integer, got a fraction"
             raise ValueError(msg)
@@ -378,8 +376,6 @@ def _as_whole_numbers(array: pa.Array) -> pa.Array:
 
 def _as_numbers(array: pa.Array) -> pa.Array:
     type_ = array.type
-    if is_text(type_):
-        return _matching(array.cast(pa.string()), f"^{_NUMBER}$", "a number")
     if not (
         pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
     ):
@@ -387,6 +383,12 @@ def _as_numbers(array: pa.Array) -> pa.Array:
         raise ValueError(msg)
     _check_finite(array)
     return array
+
+
+def _as_quoted_numbers(array: pa.Array) -> pa.Array:
+    if not is_text(array.type):
+        return _as_numbers(array)
+    return _matching(array.cast(pa.string()), f"^{_NUMBER}$", "a number")
 
 
 def _check_finite(array: pa.Array) -> None:
@@ -443,7 +445,7 @@ def _numbers(values: Sequence[Raw]) -> pa.Array:
 
 
 def _quoted_numbers(values: Sequence[Raw]) -> pa.Array:
-    return _as_numbers(pc.utf8_trim(_raw_texts(values), '"'))
+    return _as_quoted_numbers(pc.utf8_trim(_raw_texts(values), '"'))
 
 
 def _timely(expects: str, read: Callable[[pa.Array], pa.Array]) -> Kind:
@@ -476,7 +478,7 @@ TEXT = Kind("a text", str, _strings, _as_text)
 ANY_TEXT = Kind("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_any_text)
 JSON_SCALAR = Kind("a value", Raw, _raw_texts, _as_encoded)
 JSON_OR_TEXT = Kind("a value", Raw, _raw_texts, _as_json_or_text)
-QUOTED_NUMBER = Kind("a number", Raw, _quoted_numbers, _as_numbers)
+QUOTED_NUMBER = Kind("a number", Raw, _quoted_numbers, _as_quoted_numbers)
 _KINDS = {
     "text": ANY_TEXT,
     "other": ANY_TEXT,
