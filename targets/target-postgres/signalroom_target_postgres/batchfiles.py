@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import zlib
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -153,7 +154,7 @@ class BatchFile:
         except FileNotFoundError as error:
             msg = f"The batch file {self.url} is not there. Run the tap again."
             raise InputError(msg) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, zlib.error) as error:
             msg = f"The batch file {self.url} cannot be read: {error}"
             raise InputError(msg) from error
 

@@ -370,6 +370,10 @@ def unread_reason(error: Exception) -> str:
     """
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
+    if isinstance(error, ArithmeticError):
+        return "it has a number out of range"
+    if isinstance(error, UnicodeDecodeError):
+        return "its text is not UTF-8"
     return f"its JSON cannot be read: {_BYTE.sub('', str(error))}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
@@ -118,7 +118,10 @@ def _storable(record: bytes) -> str:
 def _number(digits: str) -> Raw | str:
     """A number as it was written; a text where it is more than jsonb's numbers can be."""
     if len(digits) > _PLAIN_DIGITS or "e" in digits.lower():
-        number = Decimal(digits)
+        try:
+            number = Decimal(digits)
+        except InvalidOperation:
+            return digits
         exponent = number.as_tuple().exponent
         if number.adjusted() >= MOST_DIGITS or -int(exponent) > _MOST_PLACES:
             return digits

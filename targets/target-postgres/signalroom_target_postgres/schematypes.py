@@ -101,8 +101,7 @@ def _one_of_types(schema: Any, root: Any) -> Any:
         # What only one of several types has, as a format, is no longer true of the field; and
         # flattening makes texts of objects and arrays.
         return {"type": [*dict.fromkeys(_FLATTENED.get(one, one) for one in types)]}
-    # An object of its own stays a column, as before.
-    return {"anyOf": valued} if types[0] == "object" else valued[0] | {"type": types}
+    return valued[0] | {"type": types}
 
 
 def _is_begun(wanted: str, actual: str) -> bool:

@@ -10,7 +10,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.exceptions import InvalidRecord
 from target_postgres.sinks import PostgresSink as StockSink
 from typing_extensions import override
 
@@ -23,7 +22,7 @@ from signalroom_target_postgres.records import ColumnTooNarrowError, Message, Mi
 from signalroom_target_postgres.rejected import OversizedRecordError
 from signalroom_target_postgres.sqltypes import family
 from signalroom_target_postgres.streamtable import StreamTable
-from signalroom_target_postgres.validation import RecordValidator, broken_rule
+from signalroom_target_postgres.validation import NOT_VALID, RecordValidator, broken_rule
 from signalroom_target_postgres.versions import Versions
 from signalroom_target_postgres.waiting import Waiting
 
@@ -153,7 +152,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         if self._validator is not None:
             try:
                 self._validator.validate(record)
-            except InvalidRecord as error:
+            except NOT_VALID as error:
                 self._note_record()
                 self._set_aside([Misfit(encoded, broken_rule(error))])
                 return

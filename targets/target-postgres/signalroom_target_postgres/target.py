@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 from singer_sdk.exceptions import (
     ConfigValidationError,
+    InvalidJSONSchema,
     MapExpressionError,
     MappingError,
     RecordsWithoutSchemaException,
@@ -378,6 +379,13 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                 "its expressions; keep the key columns, or name others in `__key_properties__`."
             )
             raise InputError(msg) from None
+        except InvalidJSONSchema as error:
+            msg = (
+                f"The schema of stream {stream!r} is not valid, so that validate_records cannot "
+                f"check records by it: {getattr(error.__cause__, 'message', error)}. Correct it in "
+                "the tap, or set `validate_records` to false."
+            )
+            raise InputError(msg) from None
         self._with_records.discard(stream)
         self._direct.pop(stream, None)
         maps = self._maps_of(stream)
@@ -410,7 +418,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         """Take a record by way of stream maps, which want it as a dict."""
         try:
             record = _decode(message.record)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, ArithmeticError, RecursionError) as error:
             record, reason = None, unread_reason(error)
         else:
             reason = "it is no object"

@@ -179,6 +179,19 @@ def test_full_validation_still_exists(warehouse):
     assert [row["id"] for row in warehouse.rows()] == [1, 3]
 
 
+@pytest.mark.parametrize("ref", ("#/nowhere", "#/properties/name"))
+def test_a_schema_that_refers_to_nothing_or_to_itself_validates_nothing(warehouse, ref):
+    stream = schema({"id": {"type": "integer"}, "name": {"$ref": ref}})
+    with pytest.raises(BadRecordError, match=r"`\$ref`"):
+        warehouse.load(stream, record(id=2, name="b"), validate_records=True)
+
+
+def test_a_schema_that_cannot_validate_is_named(warehouse):
+    stream = schema({"id": {"type": "integer"}, "name": {"type": "string", "pattern": "("}})
+    with pytest.raises(InputError, match=r"stream 'orders' is not valid.*'\(' is not a 'regex'"):
+        warehouse.load(stream, record(id=2, name="b"), validate_records=True)
+
+
 def test_fields_without_a_column_are_told_once(warehouse, caplog):
     warehouse.load(STREAM, *(record(id=n, surprise=n, _sdc_batched_at="x") for n in range(600)))
     assert len(warehouse.rows()) == 600

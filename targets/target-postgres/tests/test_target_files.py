@@ -136,6 +136,16 @@ def test_files_of_records(warehouse, tmp_path, compression):
     assert [row["name"] for row in warehouse.rows()] == [f"n{n}" for n in range(1000)]
 
 
+@pytest.mark.parametrize("end", (-20, 40))
+def test_a_compressed_file_that_is_cut_off_or_damaged(warehouse, tmp_path, end):
+    path = tmp_path / "a.json.gz"
+    packed = gzip.compress(b"".join(b'{"id":%d,"name":"a"}\n' % n for n in range(1000)))
+    path.write_bytes(packed[:end] + b"x" * 500 if end > 0 else packed[:end])
+    with pytest.raises(InputError, match=r"a\.json\.gz cannot be read"):
+        warehouse.load(schema(PROPERTIES), batch(path.as_uri(), kind="jsonl", compression="gzip"))
+    assert warehouse.rows() == []
+
+
 def test_order_among_records_and_files(warehouse, tmp_path):
     url = parquet(tmp_path / "a.parquet", id=[1, 2, 2], name=["file", "file", "file, later"])
     states = warehouse.load(

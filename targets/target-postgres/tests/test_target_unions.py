@@ -343,6 +343,20 @@ def test_flattening_keeps_fields_of_several_types(warehouse):
         assert (row[name], row[f"deep__{name}"]) == (loaded, loaded), name
 
 
+@pytest.mark.parametrize("order", (1, -1))
+def test_flattening_takes_an_object_or_null_apart_in_either_order(warehouse, order):
+    inner = {"type": "object", "properties": {"a": {"anyOf": [ID, {"type": "string"}]}}}
+    warehouse.load(
+        schema({"id": ID, "data": {"anyOf": [inner, NULL][::order]}}),
+        record(id=1, data={"a": 1}),
+        record(id=2, data={"a": "x"}),
+        record(id=3, data=None),
+        flattening_enabled=True,
+        flattening_max_depth=1,
+    )
+    assert [row["data__a"] for row in warehouse.rows()] == ["1", "x", None]
+
+
 def test_keys_of_several_types(warehouse):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, value text)")
     warehouse.sql("INSERT INTO orders VALUES (5, 'old')")

@@ -70,6 +70,11 @@ def arrow(path, table):
     return batch(path)
 
 
+def raw(text):
+    """The RECORD message of a record's JSON."""
+    return f'{{"type":"RECORD","stream":"orders","record":{text}}}'
+
+
 def texts_of(warehouse, names, table="orders"):
     """Values as PostgreSQL writes them; by row, without nulls."""
     columns = ", ".join(f'"{name}"::text' for name in names)
@@ -316,6 +321,35 @@ def test_validation_is_of_the_numbers_that_were_written(warehouse):
     assert rejected(warehouse) == [(2, "at $.total it breaks the schema's `multipleOf`: 0.01")]
 
 
+def test_numbers_of_any_length_are_validated(warehouse):
+    stream = schema({"id": ID, "total": {"type": "number", "multipleOf": 0.01}})
+    texts = (
+        "123456789012345678901234567890.12",
+        f"{'9' * 30}.123",
+        "1e1000",
+        "1e-1000",
+        "1e300000",
+    )
+    warehouse.load(
+        stream,
+        *(raw(f'{{"id":{number},"total":{text}}}') for number, text in enumerate(texts)),
+        validate_records=True,
+        on_bad_record="quarantine",
+    )
+    assert [row["id"] for row in warehouse.rows()] == [0, 2]
+    assert [number for number, _ in rejected(warehouse)] == [1, 3, 4]
+
+
+def test_a_number_that_python_cannot_count_is_a_bad_record(warehouse):
+    huge = raw(f'{{"id":2,"total":"x","more":1e{10**20}}}')
+    for maps in ({}, {"stream_maps": {"orders": {"id": "id"}}}):
+        warehouse.load(
+            schema({"id": ID, "total": "number"}), huge, on_bad_record="quarantine", **maps
+        )
+    found = warehouse.sql("SELECT record, times FROM orders__rejected")
+    assert found == [{"record": {"id": 2, "total": "x", "more": f"1e{10**20}"}, "times": 2}]
+
+
 def test_a_number_that_a_map_makes_and_json_does_not_have(warehouse):
     maps = {"orders": {"id": "id", "total": "float(total)"}}
     stream = schema({"id": ID, "total": "string"})
@@ -517,6 +551,16 @@ def test_rows_of_parquet_through_a_map_are_as_records(warehouse, tmp_path):
         (2, "column 'total': expected a number, got NaN or an infinity"),
         (3, "column 'name': expected a value that JSON has, got something else"),
     ]
+
+
+@pytest.mark.parametrize("maps", ({}, {"stream_maps": {"orders": {"id": "id"}}}))
+def test_a_line_of_a_file_that_is_not_utf_8_is_a_bad_record(warehouse, tmp_path, maps):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"id":1}\n{"id":2,"name":"\xe9"}\n{"id":3}\n')
+    stream = schema({"id": ID, "name": "string"})
+    warehouse.load(stream, batch(path, "jsonl"), on_bad_record="quarantine", **maps)
+    assert [row["id"] for row in warehouse.rows()] == [1, 3]
+    assert rejected(warehouse) == [(2, "its text is not UTF-8")]
 
 
 def test_a_file_of_records_may_begin_with_a_byte_order_mark(warehouse, tmp_path):
