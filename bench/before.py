@@ -1,0 +1,103 @@
+"""The loader of this checkout against that of an earlier commit, in turns: ``before.py REV``.
+
+    .venv/bin/python bench/before.py main --runs 5
+
+The commit is checked out and installed in a temporary folder. Both load the same files into
+databases of the same server, one after the other; each line has the medians, and the ratio of the
+earlier loader's seconds to this one's, pair by pair: more than 1 is faster than before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import loader
+from measure import HERE, Job
+
+ROWS = {
+    ("wide", "records"): loader.WIDE,
+    ("narrow", "records"): loader.NARROW,
+    ("wide", "batch"): loader.WIDE,
+}
+PROJECT = HERE.parent
+
+
+@dataclass
+class Earlier(loader.Target):
+    """The loader of another checkout."""
+
+    folder: Path = Path()
+
+    def command(self, database, folder: Path) -> list:
+        """The command that loads into a database."""
+        program, *options = super().command(database, folder)
+        return [self.folder / ".venv" / "bin" / Path(program).name, *options]
+
+
+@contextmanager
+def checkout(revision: str):
+    """A commit's files with their environment, in a folder that goes again."""
+    with tempfile.TemporaryDirectory(prefix="signalroom-before-") as folder:
+        place = Path(folder) / "project"
+        git = ["git", "-C", PROJECT, "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", place, revision], check=True)
+        try:
+            subprocess.run(["make", "--silent", "-C", place, "setup"], check=True)
+            yield place
+        finally:
+            subprocess.run([*git, "remove", "--force", place], check=True)
+
+
+def compare(job: Job, targets, shape: str, form: str, runs: int):
+    """Load with each target in turns; gives for each load what each took."""
+    rows = job.count(ROWS[shape, form])
+    sources = [loader.written(job.folder, shape, rows, form, revision) for revision in (0, 1)]
+    measured = {load: ([], []) for load in loader.LOADS}
+    for run in range(runs):
+        # Who begins alternates too.
+        for which in (0, 1) if run % 2 else (1, 0):
+            with loader.new_database() as database:
+                for load, source in zip(loader.LOADS, sources, strict=True):
+                    took = loader.loaded(targets[which], database, source, form, job.folder)
+                    loader.check(database, json.loads((source / "about.json").read_text()))
+                    measured[load][which].append(took)
+    return measured
+
+
+def main() -> None:
+    """Compare, and print a line for each load."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("revision")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="few rows, to try it")
+    given = parser.parse_args()
+    with (
+        checkout(given.revision) as place,
+        tempfile.TemporaryDirectory(prefix="signalroom-bench-") as folder,
+    ):
+        job = Job(Path(folder), given.quick)
+        targets = loader.OURS, Earlier(loader.OURS.program, folder=place)
+        print(f"{'':34} {'now':>8} {'before':>8} {'ratio':>20} {'MB now':>7} {'before':>7}")
+        for shape, form in ROWS:
+            measured = compare(job, targets, shape, form, given.runs)
+            for load, (now, before) in measured.items():
+                ratios = sorted(old / new for (new, _), (old, _) in zip(now, before, strict=True))
+                (seconds, peak), (old_seconds, old_peak) = loader.usual(now), loader.usual(before)
+                print(
+                    f"{f'{shape} {form}, {load}':34} {seconds:6.2f} s {old_seconds:6.2f} s"
+                    f" {median(ratios):6.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+                    f" {peak:7.0f} {old_peak:7.0f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
