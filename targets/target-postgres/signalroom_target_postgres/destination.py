@@ -29,22 +29,26 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# With what a domain is made of, and with the places that the server's locale gives to money.
+# With what domains and arrays of them are made of, and with the places that the server's locale
+# gives to money.
 _COLUMNS = """
-SELECT attname, format_type(atttypid, atttypmod), typtype = 'd', CASE
-    WHEN typtype = 'd' THEN (
-        WITH RECURSIVE part AS (
-            SELECT typbasetype AS type, typtypmod AS modifier
-            UNION ALL
-            SELECT inner_.typbasetype, inner_.typtypmod
-            FROM part JOIN pg_type AS inner_ ON inner_.oid = part.type
-            WHERE inner_.typtype = 'd'
-        )
-        SELECT format_type(part.type, part.modifier)
-        FROM part JOIN pg_type AS base ON base.oid = part.type AND base.typtype <> 'd'
+SELECT attname, format_type(atttypid, atttypmod), typtype = 'd', (
+    WITH RECURSIVE part (type, modifier, brackets) AS (
+        SELECT atttypid, atttypmod, ''
+        UNION ALL
+        SELECT CASE inner_.typtype WHEN 'd' THEN inner_.typbasetype ELSE inner_.typelem END,
+            CASE inner_.typtype WHEN 'd' THEN inner_.typtypmod ELSE part.modifier END,
+            CASE inner_.typtype WHEN 'd' THEN part.brackets ELSE '[]' END
+        FROM part JOIN pg_type AS inner_ ON inner_.oid = part.type
+        WHERE inner_.typtype = 'd' OR (inner_.typcategory = 'A' AND inner_.typarray = 0)
     )
-    WHEN atttypid = 'money'::regtype THEN format('money(%%s)', scale(0::money::numeric))
-END
+    SELECT CASE part.type
+        WHEN 'money'::regtype THEN format('money(%%s)', scale(0::money::numeric))
+        ELSE format_type(part.type, part.modifier)
+    END || part.brackets
+    FROM part JOIN pg_type AS base ON base.oid = part.type
+    WHERE base.typtype <> 'd' AND NOT (base.typcategory = 'A' AND base.typarray = 0)
+)
 FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum
@@ -254,7 +258,7 @@ class Destination:
     def _read_types(self, cursor: Cursor[Any]) -> None:
         found = cursor.execute(_COLUMNS, (self._oid(cursor),)).fetchall()
         self.types = {name: type_ for name, type_, _, _ in found}
-        self._bases = {name: base for name, _, _, base in found if base}
+        self._bases = {name: base for name, _, _, base in found}
         for name, type_, is_domain, _ in found:
             if is_domain:
                 self.fixed.setdefault(
@@ -268,9 +272,9 @@ class Destination:
             column: The column.
 
         Returns:
-            Its type; of a domain, the type that it is made of.
+            Its type; of a domain, or an array of one, the type that it is made of.
         """
-        return self._bases.get(column, self.types[column])
+        return self._bases.get(column) or self.types[column]
 
     def _create(self, cursor: Cursor[Any], wanted: Mapping[str, Declared]) -> None:
         if self.schema:

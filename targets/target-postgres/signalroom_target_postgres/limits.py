@@ -66,6 +66,9 @@ def limit_of(type_: str) -> Limit | None:
         return _of_integers(name)
     if name in _FLOATS:
         return Limit(_of_floats(*_FLOATS[name]), "numeric")
+    if name.startswith("interval "):
+        # It has some of the parts of an interval, and drops the others from what comes.
+        return Limit(lambda array: array.null_count == len(array), "interval")
     if not arguments:
         return _of_texts(name)
     return _of_arguments(name, arguments)

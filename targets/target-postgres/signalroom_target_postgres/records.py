@@ -313,6 +313,8 @@ class RecordReader:
             return misfit
         if column.fixed is None:
             raise ColumnTooNarrowError(column.name, column.wider)
+        if misfit.reason.endswith(column.fixed):
+            return misfit
         return replace(misfit, reason=f"{misfit.reason}; {column.fixed}")
 
     def _knows_now(self, error: Exception) -> bool:

@@ -171,6 +171,14 @@ def test_a_column_keeps_its_type_where_it_holds_the_numbers(warehouse, caplog, t
             ["10:00:00+00", "10:00:00.5+01"],
         ),
         ("interval(0)", "string", "'1 day'", '"1.5 seconds"', "interval", ["1 day", "00:00:01.5"]),
+        (
+            "interval year to month",
+            "string",
+            "'1 month'",
+            '"1 month 2 days"',
+            "interval",
+            ["1 mon", "1 mon 2 days"],
+        ),
         ("varchar(3)", "string", "'abc'", '"abcd"', "text", ["abc", "abcd"]),
         ("varchar(3)", "string", "'äöü'", '"ab   "', "text", ["äöü", "ab   "]),
         ("char(3)", "string", "'ab'", '"a "', "text", ["ab", "a "]),
@@ -309,6 +317,21 @@ def test_a_record_is_bad_where_its_column_cannot_become_wider(warehouse, what):
     (row,) = warehouse.sql("SELECT reason, record FROM orders__rejected")
     assert row["record"]["value"] == 1.2345
     assert "Drop what depends on it" in row["reason"]
+
+
+@pytest.mark.parametrize("type_", ("cents[]", "money[]"))
+def test_arrays_of_domains_and_of_money_are_not_rounded(warehouse, type_):
+    warehouse.sql("CREATE DOMAIN cents AS numeric(10,2)")
+    warehouse.sql(f"CREATE TABLE orders (id bigint PRIMARY KEY, value {type_})")
+    stream = schema({"id": ID, "value": {"type": "array", "items": NUMBER}})
+    warehouse.load(stream, line("[1.23,null]", 1))
+    assert warehouse.types()["value"].endswith(type_)
+    warehouse.load(stream, line("[1.2345]", 2))
+    assert warehouse.types()["value"] == "numeric[]"
+    assert [row["value"] for row in warehouse.rows()] == [
+        [Decimal("1.23"), None],
+        [Decimal("1.2345")],
+    ]
 
 
 def test_a_domain_is_not_changed(warehouse):
