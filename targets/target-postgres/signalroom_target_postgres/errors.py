@@ -62,13 +62,13 @@ class UnconfirmedRowsError(TargetPostgresError):
         self.rows = {one.stream: one.rows for one in streams}
         named = ", ".join(map(str, streams))
         stay = "the table stays" if len(streams) == 1 else "the tables stay"
+        remedies = "".join(f", or {one}" for one in dict.fromkeys(s.remedy for s in streams) if one)
         why = (
             "The loader was asked to end before all rows were read. Run it again."
             if asked_to_end
             else "The input ended without an ACTIVATE_VERSION after the records, which says that "
             "all of them came. If the tap failed, its own error says why: run it again. If not, "
-            "run it by `signalroom-run-tap`, which says so for taps that do not, or set "
-            "`load_method` to upsert."
+            f"run it by `signalroom-run-tap`, which says so for taps that do not{remedies}."
         )
         super().__init__(f"Rows were read and not loaded: {named}; {stay} as before. {why}")
 

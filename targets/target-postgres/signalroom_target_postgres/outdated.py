@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg import errors, sql
 
+from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.schematypes import pinned
 from signalroom_target_postgres.sqltypes import family, type_sql
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ VERSION = "_sdc_table_version"
 SYNC_STARTED_AT = "_sdc_sync_started_at"
 #: Counting reads the whole table, and is only for a message.
 _COUNT_SECONDS = 10
-#: Constants of other types are not compared.
-_SCALARS = (str, int, float, type(None))
+# Policies leave out rows from DELETE and UPDATE without a word.
+_KEPT = "SELECT row_security_active({}::regclass) AND EXISTS (SELECT FROM {} WHERE {})"
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,16 @@ class OutdatedRows:
     @property
     def _scope(self) -> dict[str, Any]:
         """The values that all rows of the stream share; rows of other accounts are not its own."""
-        fields: Mapping[str, Any] = self._sink.schema["properties"]
+        root: Mapping[str, Any] = self._sink.schema
         declared = {
-            self._columns[name]: one["const"] for name, one in fields.items() if "const" in one
+            self._columns[name]: value
+            for name, one in root["properties"].items()
+            for value in pinned(one, root)
         }
         return {
             name: value
             for name, value in {**declared, **self._mapped}.items()
-            if isinstance(value, _SCALARS) and name in self._destination.types
+            if name in self._destination.types
         }
 
     @property
@@ -200,6 +204,9 @@ class Outdated:
 
         Returns:
             How many rows there were.
+
+        Raises:
+            LoadError: If row-level security keeps some that it shows.
         """
         self.destination.lock(cursor)
         if self.mark:
@@ -212,7 +219,24 @@ class Outdated:
             statement = sql.SQL("DELETE FROM {} WHERE {}").format(
                 self.destination.identifier, self._condition()
             )
-        return cursor.execute(statement).rowcount
+        count = cursor.execute(statement).rowcount
+        self._check_policies(cursor)
+        return count
+
+    def _check_policies(self, cursor: Cursor[Any]) -> None:
+        identifier = self.destination.identifier
+        name = sql.Literal(identifier.as_string(cursor))
+        kept = cursor.execute(sql.SQL(_KEPT).format(name, identifier, self._condition()))
+        if kept.fetchone() == (True,):
+            command = "UPDATE" if self.mark else "DELETE"
+            msg = (
+                f"Row-level security of {self.destination} shows older rows to the loader's user, "
+                f"and does not let it {command} them, so that the new rows would stand beside "
+                f"them: they were not loaded. CREATE POLICY ... FOR {command} with the condition "
+                "of the policy FOR SELECT; or set `load_method` to upsert and `activate_version` "
+                "to false."
+            )
+            raise LoadError(msg)
 
     def exist(self, cursor: Cursor[Any]) -> bool:
         """Tell whether there is any.
@@ -283,11 +307,13 @@ def equals(column: str, value: Any, type_: str) -> Composed:
     """
     if value is None:
         return sql.SQL("{} IS NULL").format(sql.Identifier(column))
-    if family(type_) == "json":
+    if family(type_) == "json" or isinstance(value, (dict, list)):
         # The type json has no equality.
-        return sql.SQL("CAST({} AS jsonb) = CAST({} AS jsonb)").format(
+        return sql.SQL("to_jsonb({}) = CAST({} AS jsonb)").format(
             sql.Identifier(column), sql.Literal(json.dumps(value))
         )
+    if family(type_) == "integer" and isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = json.dumps(value) if isinstance(value, bool) else str(value)
     return sql.SQL("{} = CAST({} AS {})").format(
         sql.Identifier(column), sql.Literal(text), type_sql(type_)

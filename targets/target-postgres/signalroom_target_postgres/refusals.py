@@ -174,6 +174,13 @@ _ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
         ),
     ),
     (
+        _says(errors.InvalidTableDefinition, "^index_check_primary_key"),
+        (
+            "Rows cannot be merged by a primary key that is deferrable: make it one that is not "
+            "(ALTER TABLE ... DROP CONSTRAINT ..., ADD PRIMARY KEY ...)."
+        ),
+    ),
+    (
         _says(errors.FeatureNotSupported, "^DefineIndex"),
         (
             "The table is partitioned: its primary key needs the columns that it is partitioned "

@@ -71,8 +71,10 @@ def keep(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit
     beside = destination.sibling(SUFFIX)
     beside.lock(cursor)
     cursor.execute(sql.SQL(_TABLE).format(beside.identifier))
+    # The statement has parameters, for which a percent sign in a name is to be doubled.
+    table = sql.SQL(beside.identifier.as_string(cursor).replace("%", "%%"))
     cursor.executemany(
-        sql.SQL(_INSERT).format(table=beside.identifier),
+        sql.SQL(_INSERT).format(table=table),
         [(_hash(one), describe(one), _storable(one.record)) for one in misfits],
     )
 

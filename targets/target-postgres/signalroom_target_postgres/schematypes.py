@@ -134,6 +134,28 @@ def declared(schema: Any, root: Any, to_sql: ToSql) -> Declared:
     return Declared(frozenset(variants), nullable=bool({_ANY, "null"} & {*types}) or not found)
 
 
+def pinned(schema: Any, root: Any) -> tuple[Any, ...]:
+    """Find the one value that a field can have.
+
+    Args:
+        schema: The field's JSON schema.
+        root: The stream's, for `$ref`.
+
+    Returns:
+        The value, by `const` or an `enum` of one, also within `allOf` and its like; nothing where
+        there may be others. That a field may be null does not count as another.
+    """
+    found: list[Any] = []
+    for variant in _variants(schema, root):
+        values = [variant["const"]] if "const" in variant else variant.get("enum")
+        if not isinstance(values, list):
+            if variant.get("type") == "null":
+                continue
+            return ()
+        found += [one for one in values if one not in found]
+    return (found[0],) if len(found) == 1 else ()
+
+
 def _sql_type(variant: dict[str, Any], root: Any, to_sql: ToSql) -> str:
     items = variant.get("items")
     if (

@@ -278,7 +278,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         spool = self._versions.spool
         if spool is not None:
             for table in tables:
-                spool.write(table)
+                spool.write(self._table.noted(table))
             if misfits:
                 self._table.set_aside(misfits)
         elif tables or misfits:
@@ -317,7 +317,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 if spool is not None:
                     spool.rewind(mark)
                     for table in rows.tables():
-                        spool.write(table)
+                        spool.write(self._table.noted(table))
                 else:
                     with self._refusing():
                         self._table.load(lambda: ahead(rows.tables()), rows.misfits, whole=True)

@@ -35,7 +35,7 @@ class Spool:
         Raises:
             OSError: If the disk is full.
         """
-        if self._writer is None or table.schema != self._schema:
+        if self._writer is None or not table.schema.equals(self._schema, check_metadata=True):
             self._finish()
             # Without a name, so that nobody else can read it and nothing is left of it.
             self._files.append(tempfile.TemporaryFile(prefix="signalroom-"))  # noqa: SIM115

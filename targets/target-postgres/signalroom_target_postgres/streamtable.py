@@ -12,6 +12,7 @@ from signalroom_target_postgres.loading import LateRefusalError, Writer
 from signalroom_target_postgres.naming import columns_of
 from signalroom_target_postgres.outdated import Activation, OutdatedRows
 from signalroom_target_postgres.records import METADATA, RecordReader
+from signalroom_target_postgres.retyped import as_types, with_types
 from signalroom_target_postgres.schematypes import declared
 from signalroom_target_postgres.tabletraits import TableTraits
 
@@ -230,6 +231,17 @@ class StreamTable:
 
     # Rows.
 
+    def noted(self, rows: pa.Table) -> pa.Table:
+        """Note of rows that are loaded later which types the table's columns have now.
+
+        Args:
+            rows: The rows.
+
+        Returns:
+            The same rows.
+        """
+        return with_types(rows, self.destination.types)
+
     def load(
         self,
         tables: Callable[[], Iterator[pa.Table]],
@@ -262,7 +274,7 @@ class StreamTable:
             writer.begin(cursor)
             count = retired = 0
             for table in tables():
-                writer.write(cursor, table)
+                writer.write(cursor, as_types(cursor, table, self.destination.types))
                 count += table.num_rows
             writer.finish(cursor)
             if whole and writer.misfits and not self.sets_aside:

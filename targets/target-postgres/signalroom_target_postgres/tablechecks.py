@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 # MaxHeapAttributeNumber and INDEX_MAX_KEYS: https://www.postgresql.org/docs/18/limits.html
 _MOST_COLUMNS = 1600
 _MOST_KEY_COLUMNS = 32
+_RENAME = {
+    "schema": "Choose another by the setting default_target_schema.",
+    "table": "Rename it in the setting stream_maps of the tap or the loader (`__alias__`).",
+    "column": "Rename it in the setting stream_maps of the tap or the loader.",
+}
 
 
 def check_names(table: Destination, columns: Collection[str]) -> None:
@@ -43,12 +48,16 @@ def check_names(table: Destination, columns: Collection[str]) -> None:
         raise LoadError(msg)
     named = [("schema", table.schema or ""), ("table", table.name)]
     for kind, name in [*named, *(("column", column) for column in columns)]:
-        if len(name.encode()) > NAME_BYTES:
+        is_long = len(name.encode()) > NAME_BYTES
+        if is_long or "\0" in name:
+            why = (
+                f"is too long for PostgreSQL, which has {NAME_BYTES} bytes for one"
+                if is_long
+                else "has the character NUL, which PostgreSQL's names cannot have"
+            )
             msg = (
-                f"Stream {table.stream!r} is not loaded: the name of its {kind} {name!r} is too "
-                f"long for PostgreSQL, which has {NAME_BYTES} bytes for one. Rename it in the "
-                "setting stream_maps of the tap or the loader"
-                f"{' (`__alias__`)' if kind == 'table' else ''}."
+                f"Stream {table.stream!r} is not loaded: the name of its {kind} {name!r} {why}. "
+                f"{_RENAME[kind]}"
             )
             raise LimitError(msg)
     if len(table.keys) > _MOST_KEY_COLUMNS:

@@ -38,11 +38,13 @@ class Unconfirmed:
         stream: The stream.
         table: Its table, which stays as it was.
         rows: How many rows.
+        remedy: What loads them although the tap never says that they are complete.
     """
 
     stream: str
     table: str
     rows: int
+    remedy: str = ""
 
     def __str__(self) -> str:
         return f"{self.stream} ({counted(self.rows)} for {self.table})"
@@ -197,8 +199,19 @@ class Versions:
         """
         if self.spool is None or not self.spool.rows:
             return None
-        sink = self._table.sink
-        return Unconfirmed(sink.stream_name, str(self._table.destination), self.spool.rows)
+        stream, table = self._table.sink.stream_name, str(self._table.destination)
+        return Unconfirmed(stream, table, self.spool.rows, self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        if self._overwrites:
+            return "set `load_method` to upsert"
+        if self._promised:
+            return ""
+        return (
+            "give the stream a key (`__key_properties__` in the setting stream_maps), or set "
+            "`load_method` to append-only"
+        )
 
     def forget(self) -> None:
         """Let go of the rows that were never completed."""

@@ -305,6 +305,27 @@ def test_a_name_that_is_too_long_is_refused(warehouse, name):
     assert tables(warehouse) == set()
 
 
+def test_a_name_with_nul_is_refused(warehouse):
+    bad = schema({"id": "integer", "a\0b": "string"})
+    other = schema({"id": "integer"}, stream="lines")
+    with pytest.raises(LoadError, match=r"'orders' is not loaded: .*column 'a\\x00b' has .*NUL"):
+        warehouse.load(bad, record(id=1), other, record(stream="lines", id=1))
+    assert tables(warehouse) == {"lines"}
+
+
+def test_a_schema_that_is_too_long_is_named_by_its_setting(warehouse):
+    with pytest.raises(LoadError, match=r"name of its schema .* default_target_schema"):
+        warehouse.load(schema({"id": "integer"}), default_target_schema="s" * 64)
+
+
+def test_a_percent_sign_in_a_tables_name(warehouse):
+    stream = schema({"id": "integer", "%s": "string"}, stream="o%s%d")
+    messages = record(stream="o%s%d", id=1, **{"%s": "a"}), record(stream="o%s%d", id="no")
+    warehouse.load(stream, *messages, table_naming="last-part", on_bad_record="quarantine")
+    assert [row["%s"] for row in warehouse.rows("o%s%d")] == ["a"]
+    assert len(warehouse.rows("o%s%d__rejected")) == 1
+
+
 SYSTEM_COLUMNS = ("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
 
 

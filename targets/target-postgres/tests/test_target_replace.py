@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import threading
 from unittest.mock import Mock
@@ -22,6 +23,12 @@ STREAM = schema(PROPERTIES)
 COMPLETE_LATER = schema(PROPERTIES) | {
     "schema": {**schema(PROPERTIES)["schema"], "x-replace-on-activate": True}
 }
+ARRAY = {"type": ["array", "null"], "items": {"type": "integer"}}
+BOOLEANS = {"type": ["array", "null"], "items": {"type": "boolean"}}
+OBJECTS = {"type": ["array", "null"], "items": {"type": "object"}}
+DAY = {"type": ["string", "null"], "format": "date"}
+MOMENT = {"type": ["string", "null"], "format": "date-time"}
+MOMENTS = ["2024-01-31T00:00:00+00:00", "2024-02-01T01:00:00+00:00"]
 REPLACE = {"activate_version": True, "hard_delete": True, "add_record_metadata": True}
 
 
@@ -435,7 +442,8 @@ class TestStreamsWithoutAKey:
         assert [row["id"] for row in keyless.rows()] == left
 
     def test_rows_that_nobody_confirmed_are_an_error(self, keyless):
-        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 row"):
+        # `load_method` is upsert already.
+        with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 row.*key.* append-only"):
             keyless.load(self.STREAM, activate(2), *versions(2, 3), state(at=1), **REPLACE)
         assert [row["id"] for row in keyless.rows()] == [1, 2]
 
@@ -500,6 +508,68 @@ class TestReplaceOnActivate:
         assert [(row["_client_id"], row["id"]) for row in warehouse.rows()] == [("a", 2), ("b", 1)]
         warehouse.load(stream("a"), activate(3), **REPLACE)
         assert [(row["_client_id"], row["id"]) for row in warehouse.rows()] == [("b", 1)]
+
+    @pytest.mark.parametrize(
+        ("account", "other"),
+        (
+            ({"type": "string", "enum": ["a"]}, "b"),
+            ({"allOf": [{"type": "string"}, {"const": "a"}]}, "b"),
+            ({"anyOf": [{"const": "a"}, {"type": "null"}]}, "b"),
+            ({"$ref": "#/definitions/account"}, "b"),
+            ({"type": "integer", "const": 1.0}, 2),
+            ({"type": ["number", "string"], "const": 1.0}, 2.0),
+            ({"type": "object", "const": {"shop": 1}}, {"shop": 2}),
+            ({"type": "array", "items": {"type": "string"}, "const": ["a"]}, ["b"]),
+        ),
+        ids=str,
+    )
+    def test_however_the_schema_pins_the_account(self, warehouse, account, other):
+        """Rows of other accounts were deleted."""
+        stream = schema({"id": "integer", "account": account}, **{"x-replace-on-activate": True})
+        stream["schema"]["definitions"] = {"account": {"const": "a"}}
+        untyped = {"type": account.get("type", "string")} | (
+            {"items": account["items"]} if "items" in account else {}
+        )
+        warehouse.load(
+            schema({"id": "integer", "account": untyped}), record(id=1, account=other), **REPLACE
+        )
+        found = account.get("const", "a")
+        for version in (2, 3):
+            warehouse.load(
+                stream, versioned(version, id=version, account=found), activate(version), **REPLACE
+            )
+        assert [row["id"] for row in warehouse.rows()] == [1, 3]
+
+    @pytest.mark.parametrize("form", ("record", "batch"))
+    @pytest.mark.parametrize(
+        ("before", "value", "after", "other", "rows"),
+        (
+            (ARRAY, [5, None], "string", "a", [[5, None], "a"]),
+            (ARRAY, [5], "object", {"a": 1}, [[5], {"a": 1}]),
+            (BOOLEANS, [True], OBJECTS, [{"a": 1}], [[True], [{"a": 1}]]),
+            (DAY, "2024-01-31", "object", {"a": 1}, ["2024-01-31", {"a": 1}]),
+            (DAY, "2024-01-31", MOMENT, "2024-02-01T01:00:00Z", MOMENTS),
+            ("boolean", True, "string", "a", ["true", "a"]),
+            (ARRAY, [5], ARRAY, [2**70], [[5], [2**70]]),
+        ),
+    )
+    def test_a_column_that_changes_while_rows_wait(
+        self, warehouse, tmp_path, form, before, value, after, other, rows
+    ):
+        messages = []
+        for number, (type_, one) in enumerate(((before, value), (after, other))):
+            stream = schema({"id": "integer", "value": type_}, **{"x-replace-on-activate": True})
+            messages.append(stream)
+            if form == "record" or number:
+                messages.append(versioned(1, id=number, value=one))
+            else:
+                file = tmp_path / "rows.jsonl"
+                file.write_text(json.dumps({"id": number, "value": one}) + "\n")
+                batch = {"encoding": {"format": "jsonl"}, "manifest": [file.as_uri()]}
+                messages.append({"type": "BATCH", "stream": "orders", "version": 1, **batch})
+        warehouse.load(*messages, activate(1), **REPLACE)
+        found = warehouse.sql("SELECT to_jsonb(value) AS value FROM orders ORDER BY id")
+        assert [row["value"] for row in found] == rows
 
 
 class TestAccountsThatShareATable:

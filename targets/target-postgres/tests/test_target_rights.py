@@ -37,6 +37,7 @@ def prepared(warehouse, statements):
     warehouse.sql(statements.format(user=user, schema=warehouse.name))
 
 
+ACTIVATION = {"type": "ACTIVATE_VERSION", "stream": "orders"}
 ALL = (
     "GRANT ALL ON SCHEMA {schema} TO {user}; GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {user};"
 )
@@ -171,6 +172,31 @@ def test_policies_of_row_level_security_are_obeyed(warehouse, limited, keys, loa
         limited.load(*messages, **settings)
 
 
+@pytest.mark.parametrize("hard_delete", (True, False))
+@pytest.mark.parametrize("keys", (("id",), ()), ids=("keyed", "keyless"))
+def test_rows_that_a_policy_shows_and_keeps_are_an_error(warehouse, limited, keys, hard_delete):
+    """PostgreSQL leaves them out of DELETE without a word; old and new rows stood side by side."""
+    settings = {"activate_version": True, "add_record_metadata": True, "hard_delete": hard_delete}
+    stream = schema(PROPERTIES, keys)
+    first = record(id=1) | {"version": 1}, {**ACTIVATION, "version": 1}
+    warehouse.load(stream, *first, **settings)
+    prepared(
+        warehouse,
+        f"{ALL} ALTER TABLE orders ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY reads ON orders FOR SELECT USING (true);"
+        "CREATE POLICY adds ON orders FOR INSERT WITH CHECK (true);",
+    )
+    missing = "DELETE" if hard_delete else "UPDATE"
+    second = record(id=2) | {"version": 2}, {**ACTIVATION, "version": 2}
+    with pytest.raises(LoadError, match=f"Row-level security of .* does not let it {missing}"):
+        limited.load(stream, *second, **settings)
+    prepared(warehouse, f"CREATE POLICY more ON orders FOR {missing} USING (true)")
+    limited.load(stream, *second, **settings)
+    left = [row["id"] for row in warehouse.rows() if row["_sdc_deleted_at"] is None]
+    assert left[-1] == 2
+    assert 1 not in left
+
+
 VIEW = "VIEW orders AS SELECT 1 AS id, '' AS client, '' AS name"
 
 
@@ -192,6 +218,12 @@ VIEW = "VIEW orders AS SELECT 1 AS id, '' AS client, '' AS name"
             ("id",),
             "leave the column out by a stream map",
             id="generated column",
+        ),
+        pytest.param(
+            "CREATE TABLE orders (id bigint PRIMARY KEY DEFERRABLE, client text, name text)",
+            ("id",),
+            "primary key that is deferrable: make it one that is not",
+            id="deferrable key",
         ),
         pytest.param(
             f"{TABLE} CREATE TABLE others (LIKE orders);"
