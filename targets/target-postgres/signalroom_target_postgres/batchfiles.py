@@ -154,6 +154,12 @@ class BatchFile:
         except FileNotFoundError as error:
             msg = f"The batch file {self.url} is not there. Run the tap again."
             raise InputError(msg) from error
+        except ImportError as error:
+            msg = (
+                f"The batch file {self.url} cannot be read: {error} (a package, into the loader's "
+                "environment)."
+            )
+            raise InputError(msg) from error
         except (OSError, ValueError, EOFError, zlib.error) as error:
             msg = f"The batch file {self.url} cannot be read: {error}"
             raise InputError(msg) from error

@@ -58,8 +58,6 @@ def describe(
         destination: The table.
         descriptions: By column, `TABLE` for the table's; nothing for one without.
     """
-    if not any(descriptions.values()):
-        return
     row = cursor.execute(_FOUND, (destination.identifier.as_string(cursor),)).fetchone()
     is_owner, lock_timeout, remembered, found = row or (False, "", None, None)
     if not is_owner:

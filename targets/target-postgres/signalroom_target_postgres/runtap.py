@@ -7,6 +7,7 @@ library is imported, as this runs beside each tap.
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import json
 import os
@@ -75,10 +76,12 @@ def run(command: Sequence[str], chosen: Sequence[str] | None = None) -> int:
         if not syncs:
             os.execvp(command[0], [*command])  # nosec B606 # noqa: S606 - the user's own tap
         return _sync(command, chosen)
-    except (FileNotFoundError, PermissionError) as error:
+    except OSError as error:
         reason = error.strerror or str(error)
-        text = f"{command[0]} cannot be run: {reason}. Is the tap installed, and on the PATH?"
-        _say(text, level="error")
+        advice = "Is the tap installed, and on the PATH?"
+        if error.errno == errno.ENOEXEC:
+            advice = "A script begins with a line such as #!/bin/sh."
+        _say(f"{command[0]} cannot be run: {reason}. {advice}", level="error")
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
 
 

@@ -318,6 +318,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                     spool.rewind(mark)
                     for table in rows.tables():
                         spool.write(self._table.noted(table))
+                    if rows.misfits:
+                        self._table.set_aside(rows.misfits)
                 else:
                     with self._refusing():
                         self._table.load(lambda: ahead(rows.tables()), rows.misfits, whole=True)

@@ -178,10 +178,15 @@ def _methods(catalog: Any) -> Iterator[tuple[str, str]]:
     with suppress(AttributeError, KeyError, TypeError):
         for entry in catalog["streams"]:
             method = entry.get("replication_method")
+            key = entry.get("replication_key")
             for part in entry.get("metadata") or ():
                 if not part.get("breadcrumb"):
                     about = part.get("metadata") or {}
                     method = next(filter(None, map(about.get, _METHODS)), method)
+                    key = about.get("replication-key") or key
+            if key and not method:
+                # As the SDK has it, and PipelineWise's taps.
+                method = "INCREMENTAL"
             if method:
                 for name in ("tap_stream_id", "stream"):
                     yield entry.get(name), method

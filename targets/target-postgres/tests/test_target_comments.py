@@ -61,6 +61,8 @@ def test_they_follow_the_descriptions(warehouse):
     assert comments(warehouse) == {name: COMMENTS[name] for name in ("id", "ctid_")}
     warehouse.load(described())
     assert comments(warehouse) == COMMENTS
+    warehouse.load(schema({"id": "integer", "total": "number", "ctid": "string"}))
+    assert comments(warehouse) == {}
 
 
 @pytest.mark.parametrize("when", ("before", "after"))

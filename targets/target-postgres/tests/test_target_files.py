@@ -231,6 +231,31 @@ def test_bad_rows_of_a_file_are_set_aside(warehouse, tmp_path):
     }
 
 
+@pytest.mark.parametrize("kind", ("arrow", "parquet", "jsonl"))
+@pytest.mark.parametrize("way", ("overwrite", "promised", "keyless"))
+def test_bad_rows_of_a_file_that_waits_are_set_aside(warehouse, tmp_path, kind, way):
+    """They were lost, with exit code 0."""
+    more = {"x-replace-on-activate": True} if way == "promised" else {}
+    stream = schema(
+        PROPERTIES | {"total": "number"}, keys=() if way == "keyless" else ("id",), **more
+    )
+    settings = {"activate_version": True, "hard_delete": True, "add_record_metadata": True}
+    if way == "overwrite":
+        settings["load_method"] = "overwrite"
+    warehouse.load(stream, record(id=1) | {"version": 1}, activate(1), **settings)
+    path = tmp_path / f"a.{kind}"
+    if kind == "jsonl":
+        path.write_text('{"id": 2, "total": 1}\n{"id": 3, "total": "two"}\n')
+    else:
+        {"arrow": arrow, "parquet": parquet}[kind](path, id=[2, 3], total=[1.0, float("nan")])
+    messages = batch(path.as_uri(), kind=kind) | {"version": 2}, activate(2), state(at=1)
+    before = [activate(2)] if way == "keyless" else []
+    states = warehouse.load(stream, *before, *messages, on_bad_record="quarantine", **settings)
+    assert [row["id"] for row in warehouse.rows()] == [2]
+    assert [row["times"] for row in warehouse.rows("orders__rejected")] == [1]
+    assert states == [{"at": 1}]
+
+
 def test_texts_of_a_file_in_a_json_column(warehouse, tmp_path):
     """Where the schema says object, a text is JSON; where it says string, it is a string."""
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, a jsonb, b jsonb)")
@@ -290,6 +315,7 @@ def test_mapped_files_stay_until_their_rows_are_committed(warehouse, tmp_path):
     ("message", "told"),
     (
         (batch("file:///nowhere/a.parquet"), "/nowhere/a.parquet is not there"),
+        (batch("dropbox://a/b.parquet"), "b.parquet cannot be read: .* loader's environment"),
         (batch("file:///a", kind="avro"), "format 'avro' cannot be loaded"),
     ),
 )

@@ -104,6 +104,19 @@ class TestWhichStreamsAreComplete:
         path.write_text(json.dumps({"streams": [entry]}))
         assert complete(INCREMENTAL, arguments=["--catalog", str(path)]) == found
 
+    @pytest.mark.parametrize(
+        "entry",
+        (
+            {"replication_key": "updated_at"},
+            {"metadata": [{"breadcrumb": [], "metadata": {"replication-key": "updated_at"}}]},
+        ),
+    )
+    def test_a_catalog_with_a_replication_key_and_no_method(self, tmp_path, entry):
+        """The SDK reads such a stream incrementally."""
+        path = tmp_path / "catalog.json"
+        path.write_text(json.dumps({"streams": [{"stream": "orders", **entry}]}))
+        assert complete(ORDERS, arguments=["--catalog", str(path)]) == []
+
     def test_those_that_the_user_names(self):
         chosen = ["orders", "others", "unknown"]
         assert complete(ORDERS, INCREMENTAL, chosen=chosen) == ["orders"]
@@ -191,6 +204,16 @@ class TestTheProgram:
         done = run([*RUN_TAP, "no-such-tap"])
         assert done.returncode == 127
         assert "no-such-tap cannot be run: No such file or directory" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("arguments", ((), ("--discover",)))
+    def test_a_script_without_its_first_line(self, tmp_path, arguments):
+        script = tmp_path / "run-tap-shop"
+        script.write_text("exec tap-shop")
+        script.chmod(0o755)
+        done = run([*RUN_TAP, str(script), *arguments])
+        assert done.returncode == 126
+        assert "begins with a line such as #!/bin/sh" in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_no_tap(self):
