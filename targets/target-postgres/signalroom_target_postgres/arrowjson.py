@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Raw
 
-from signalroom_target_postgres.moments import iso_texts
+from signalroom_target_postgres.moments import is_text, iso_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 #: Makes JSON of `values`.
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -23,6 +23,8 @@ _UNITS = {"s": 0, "ms": -3, "us": -6, "ns": -9}
 #: A UUID without its own type is as many bytes.
 UUID_BYTES = 16
 _DECIMAL_BITS = 128
+#: Of Arrow's largest decimals.
+_MOST_DIGITS = 76
 
 
 def plain(array: pa.Array) -> pa.Array:
@@ -70,6 +72,10 @@ def _is_short_decimal(type_: pa.DataType) -> bool:
     return bool(pa.types.is_decimal(type_) and type_.bit_width < _DECIMAL_BITS)
 
 
+def _is_scaled_up(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(type_) and type_.scale < 0)
+
+
 def _decimal128(type_: pa.DataType) -> pa.DataType:
     return pa.decimal128(type_.precision, type_.scale)
 
@@ -81,6 +87,7 @@ _OTHERS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.A
     (pa.types.is_binary_view, lambda array: array.cast(pa.binary())),
     (pa.types.is_float16, lambda array: array.cast(pa.float32())),
     (_is_short_decimal, lambda array: array.cast(_decimal128(array.type))),
+    (_is_scaled_up, lambda array: array.cast(pa.decimal256(_MOST_DIGITS, 0))),
 )
 
 
@@ -171,13 +178,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def records_json(batch: pa.RecordBatch, hexadecimal: Collection[str] = ()) -> list[bytes]:
+def records_json(batch: pa.RecordBatch, kinds: Mapping[str, str]) -> list[bytes]:
     """Write rows as a tap writes records.
 
     Args:
         batch: The rows.
-        hexadecimal: The columns whose bytes are hexadecimal digits in a record; those of others
-            are texts.
+        kinds: What a column's bytes and texts are: `bytes` in hexadecimal digits, a `uuid`'s 16
+            bytes, `json`, an `array` in JSON, or `json or text`; others are texts.
 
     Returns:
         Objects.
@@ -186,14 +193,65 @@ def records_json(batch: pa.RecordBatch, hexadecimal: Collection[str] = ()) -> li
         ValueError: If JSON has no such value.
     """
     names = batch.schema.names
-    columns = []
-    for name, column in zip(names, map(plain, batch.columns), strict=True):
-        if is_binary(column.type) and name in hexadecimal:
-            columns.append([one and one.hex() for one in column.to_pylist()])
-        else:
-            columns.append(values(column.cast(pa.string()) if is_binary(column.type) else column))
+    columns = [
+        _READERS.get(kinds.get(name, ""), _with_texts)(plain(column))
+        for name, column in zip(names, batch.columns, strict=True)
+    ]
     rows = zip(*columns, strict=True) if names else repeat((), batch.num_rows)
     return [encode(dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _with_texts(array: pa.Array) -> list[Any]:
+    return values(array.cast(pa.string()) if is_binary(array.type) else array)
+
+
+def _in_hexadecimal(array: pa.Array) -> list[Any]:
+    if not is_binary(array.type):
+        return values(array)
+    return [one and one.hex() for one in array.to_pylist()]
+
+
+def _uuids(array: pa.Array) -> list[Any]:
+    type_ = array.type
+    is_uuid = pa.types.is_fixed_size_binary(type_) and type_.byte_width == UUID_BYTES
+    return _with_texts(uuid_texts(array) if is_uuid else array)
+
+
+def _parsed(array: pa.Array) -> list[Any]:
+    found = _with_texts(array)
+    if any(isinstance(one, str) and not _is_json(one) for one in found):
+        msg = "expected JSON, got another text"
+        raise ValueError(msg)
+    return [Raw(one.encode()) if isinstance(one, str) else one for one in found]
+
+
+def _parsed_or_texts(array: pa.Array) -> list[Any]:
+    return [
+        Raw(one.encode()) if isinstance(one, str) and is_nested_json(one) else one
+        for one in _with_texts(array)
+    ]
+
+
+_READERS: dict[str, Callable[[pa.Array], list[Any]]] = {
+    "bytes": _in_hexadecimal,
+    "uuid": _uuids,
+    "json": lambda array: _parsed(array) if _is_text(array.type) else values(array),
+    "array": lambda array: _parsed(array) if _is_text(array.type) else values(array),
+    "json or text": _parsed_or_texts,
+}
+
+
+def is_nested_json(text: str | None) -> bool:
+    """Whether a text is an object or an array in JSON.
+
+    Args:
+        text: The text.
+    """
+    return text is not None and text.lstrip().startswith(("{", "[")) and _is_json(text)
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return is_text(type_) or is_binary(type_)
 
 
 def _objects(array: pa.Array) -> list[Any]:
@@ -232,6 +290,10 @@ def _scalars(array: pa.Array) -> list[Any]:
     if pa.types.is_floating(type_):
         if pc.all(pc.is_finite(array)).as_py() is False:
             raise ValueError(NOT_FINITE)
+        if pa.types.is_float32(type_):
+            # Its own digits: as Python's float 0.1 would be 0.10000000149011612.
+            texts = array.cast(pa.string()).to_pylist()
+            return [None if text is None else Decimal(text) for text in texts]
     elif pa.types.is_temporal(type_):
         if pa.types.is_duration(type_):
             return [*map(_duration(type_.unit), array.cast(pa.int64()).to_pylist())]

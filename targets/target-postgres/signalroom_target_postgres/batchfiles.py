@@ -20,7 +20,7 @@ from signalroom_target_postgres.errors import InputError
 from signalroom_target_postgres.records import UNFIT, Message, Misfit, without_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _ROWS_AT_ONCE = 4096
 _BYTES_AT_ONCE = 8_000_000
@@ -72,9 +72,19 @@ class BatchFile:
         Raises:
             InputError: If it is missing, or no such file.
         """
-        if self._format == "arrow":
-            yield from self._arrow_columns()
-            return
+        found = self._arrow_columns() if self._format == "arrow" else self._parquet_columns()
+        for batch in found:
+            names = batch.schema.names
+            if len(set(names)) < len(names):
+                twice = {name for name in names if names.count(name) > 1}
+                msg = (
+                    f"The batch file {self.url} has columns of the same name: "
+                    f"{', '.join(sorted(twice))}. The tap is at fault."
+                )
+                raise InputError(msg)
+            yield batch
+
+    def _parquet_columns(self) -> Iterator[pa.RecordBatch]:
         # Here, as most runs have no such file and it takes its time.
         import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -110,18 +120,18 @@ class BatchFile:
                     Message(type="RECORD", record=Raw(line), version=self.version) for line in some
                 ]
 
-    def rows(self, hexadecimal: Collection[str] = ()) -> Iterator[Message | Misfit]:
+    def rows(self, kinds: Mapping[str, str]) -> Iterator[Message | Misfit]:
         """Read either as records, for stream maps.
 
         Args:
-            hexadecimal: The columns whose bytes are hexadecimal digits in a record.
+            kinds: What columns' bytes and texts are, as for `records_json`.
 
         Yields:
             RECORD messages; and rows that JSON cannot have.
         """
         if self.has_columns:
             for batch in self.columns():
-                yield from _rows(batch, hexadecimal, self.version)
+                yield from _rows(batch, kinds, self.version)
         else:
             for messages in self.records():
                 yield from messages
@@ -166,28 +176,28 @@ class BatchFile:
 
 
 def _rows(
-    batch: pa.RecordBatch, hexadecimal: Collection[str], version: int | None
+    batch: pa.RecordBatch, kinds: Mapping[str, str], version: int | None
 ) -> Iterator[Message | Misfit]:
     try:
-        records = records_json(batch, hexadecimal)
+        records = records_json(batch, kinds)
     except UNFIT as error:
         if batch.num_rows == 1:
             reason = without_values(error, "a value that JSON has")
-            yield Misfit(record_json(batch), reason, _unfit_column(batch, hexadecimal))
+            yield Misfit(record_json(batch), reason, _unfit_column(batch, kinds))
             return
         middle = batch.num_rows // 2
         for half in (batch.slice(0, middle), batch.slice(middle)):
-            yield from _rows(half, hexadecimal, version)
+            yield from _rows(half, kinds, version)
     else:
         for record in records:
             yield Message(type="RECORD", record=Raw(record), version=version)
 
 
-def _unfit_column(row: pa.RecordBatch, hexadecimal: Collection[str]) -> str | None:
+def _unfit_column(row: pa.RecordBatch, kinds: Mapping[str, str]) -> str | None:
     name: str
     for name in row.schema.names:
         try:
-            records_json(row.select([name]), hexadecimal)
+            records_json(row.select([name]), kinds)
         except UNFIT:
             return name
     return None

@@ -22,6 +22,7 @@ from signalroom_target_postgres.arrowjson import (
     NOT_FINITE,
     UUID_BYTES,
     is_binary,
+    is_nested_json,
     json_texts,
     plain,
     uuid_texts,
@@ -321,8 +322,10 @@ def _as_any_text(array: pa.Array) -> pa.Array:
 
 def _as_json(array: pa.Array) -> pa.Array:
     # What is an object or an array to the schema comes as JSON where it comes as a text.
-    type_ = array.type
-    return array.cast(pa.string()) if is_text(type_) or is_binary(type_) else json_texts(array)
+    if not (is_text(array.type) or is_binary(array.type)):
+        return json_texts(array)
+    texts = array.cast(pa.string())
+    return pc.if_else(pc.equal(texts, "null"), None, texts)
 
 
 def _as_json_or_text(array: pa.Array) -> pa.Array:
@@ -330,18 +333,8 @@ def _as_json_or_text(array: pa.Array) -> pa.Array:
     if not (is_text(array.type) or is_binary(array.type)):
         return _as_encoded(array)
     texts = array.cast(pa.string())
-    is_json = pa.array([_is_json(text) for text in texts.to_pylist()], pa.bool_())
+    is_json = pa.array([is_nested_json(text) for text in texts.to_pylist()], pa.bool_())
     return pc.if_else(is_json, texts, _as_encoded(texts))
-
-
-def _is_json(text: str | None) -> bool:
-    if text is None or not text.lstrip().startswith(("{", "[")):
-        return False
-    try:
-        msgspec.json.decode(text, type=Raw)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _as_encoded(array: pa.Array) -> pa.Array:

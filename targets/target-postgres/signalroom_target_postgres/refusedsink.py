@@ -36,8 +36,8 @@ class RefusedSink(PostgresSink):
 
     @property
     @override
-    def hexadecimal(self) -> set[str]:
-        return set()
+    def kinds(self) -> dict[str, str]:
+        return {}
 
     def _hold_states(self, *_: Any, **__: Any) -> None:
         # By a name of its own: a later sink of the stream commits only its own records.

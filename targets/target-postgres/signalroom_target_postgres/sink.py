@@ -166,10 +166,15 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         )
 
     @property
-    def hexadecimal(self) -> set[str]:
-        """The fields whose texts are bytes in hexadecimal digits."""
-        columns = self._table.columns.values()
-        return {one.source for one in columns if family(one.type) == "bytes"}
+    def kinds(self) -> dict[str, str]:
+        """What the fields' bytes and texts in a file are, as for `records_json`."""
+        found = {}
+        for one in self._table.columns.values():
+            kind = family(one.type)
+            if kind == "json" and (not one.json_types or "string" in one.json_types):
+                kind = "json or text"
+            found[one.source] = kind
+        return found
 
     def reject(self, record: bytes, reason: str) -> None:
         """Take a record that cannot be read.

@@ -488,9 +488,9 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             return
         # One by one, as maps want dicts.
         sinks = [self.get_sink(stream_map.stream_alias) for stream_map in maps]
-        hexadecimal = {name for sink in sinks for name in sink.hexadecimal}
+        kinds = {name: kind for sink in sinks for name, kind in sink.kinds.items()}
         for file in files:
-            for row in file.rows(hexadecimal):
+            for row in file.rows(kinds):
                 if isinstance(row, Misfit):
                     self._reject_unreadable(str(stream), row.record, describe(row))
                 else:

@@ -301,6 +301,64 @@ def test_stream_maps_apply_to_files(warehouse, tmp_path):
     assert "secret" not in str(row)
 
 
+@pytest.mark.parametrize("maps", ({}, {"stream_maps": {"orders": {"id": "id"}}}))
+def test_a_file_is_read_the_same_with_a_map_and_without(warehouse, tmp_path, maps):
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, mixed jsonb)")
+    url = arrow(
+        tmp_path / "a.arrow",
+        id=[1, 2],
+        data=['{"a": 1.10}', "null"],
+        tags=['["a"]', None],
+        mixed=['{"a": 1}', "a"],
+        uid=pa.array([b"a" * 16, None], pa.binary(16)),
+        short=pa.array([0.1, 2.5], pa.float32()),
+        round=pa.array([Decimal(12300), None], pa.decimal128(5, -2)),
+    )
+    properties = {
+        "id": {"type": "integer"},
+        "data": {"type": ["object", "null"]},
+        "tags": {"type": ["array", "null"], "items": {"type": "string"}},
+        "mixed": {"type": ["object", "string"]},
+        "uid": {"type": ["string", "null"], "format": "uuid"},
+        "short": "number",
+        "round": {"type": ["integer", "null"]},
+    }
+    warehouse.load(schema(properties), batch(url, kind="arrow"), **maps)
+    first, second = warehouse.sql("SELECT to_jsonb(orders)::text AS row FROM orders ORDER BY id")
+    assert json.loads(first["row"], parse_float=str) == {
+        "id": 1,
+        "data": {"a": "1.10"},
+        "tags": ["a"],
+        "mixed": {"a": 1},
+        "uid": "61616161-6161-6161-6161-616161616161",
+        "short": "0.1",
+        "round": 12300,
+    }
+    filled = {name: value for name, value in json.loads(second["row"]).items() if value is not None}
+    assert filled == {"id": 2, "mixed": "a", "short": 2.5}
+
+
+def test_a_text_that_is_not_json_changes_nothing_else_of_its_record(warehouse, tmp_path):
+    url = parquet(tmp_path / "a.parquet", id=[1, 2], data=['{"a": 1}, "id": 9', '{"a": 1}'])
+    warehouse.load(
+        schema({"id": {"type": "integer"}, "data": {"type": "object"}}),
+        batch(url),
+        stream_maps={"orders": {"id": "id"}},
+        on_bad_record="quarantine",
+    )
+    assert [row["id"] for row in warehouse.rows()] == [2]
+    (row,) = warehouse.sql("SELECT reason FROM orders__rejected")
+    assert row["reason"] == "column 'data': expected JSON, got another text"
+
+
+@pytest.mark.parametrize("maps", ({}, {"stream_maps": {"orders": {"id": "id"}}}))
+def test_a_file_with_columns_of_the_same_name(warehouse, tmp_path, maps):
+    table = pa.table([pa.array([1]), pa.array(["a"]), pa.array(["b"])], ["id", "name", "name"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet has columns of the same name: name"):
+        warehouse.load(schema(PROPERTIES), batch((tmp_path / "a.parquet").as_uri()), **maps)
+
+
 def test_mapped_files_stay_until_their_rows_are_committed(warehouse, tmp_path):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, name text CHECK (name <> 'bad'))")
     path = tmp_path / f"{OURS}1" / "a.parquet"
