@@ -23,7 +23,7 @@ from signalroom_target_postgres.staging import ORDINAL, Staging
 from signalroom_target_postgres.tabletraits import TableTraits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from psycopg import Cursor
     from psycopg.sql import Identifier
@@ -53,11 +53,14 @@ class Writer:
     Args:
         destination: The table.
         columns: Its columns by name, as the stream has them.
+        metadata: Those of them that the loader fills. They differ with each run, and are left out of
+            a refused record, so that it is the same one when it comes again.
         replace_nul: Whether NUL becomes U+FFFD, which PostgreSQL can store.
     """
 
     destination: Destination
     columns: Mapping[str, Column]
+    metadata: Collection[str] = ()
     replace_nul: bool = True
     #: How the table takes rows.
     traits: TableTraits = field(default_factory=TableTraits)
@@ -196,6 +199,7 @@ class Writer:
 
     def _described(self, rows: pa.Table, causes: Sequence[psycopg.Error]) -> Iterator[Misfit]:
         """Say of rows why they were refused."""
+        rows = rows.select([name for name in rows.column_names if name not in self.metadata])
         fields = rows.rename_columns([self.columns[name].source for name in rows.column_names])
         json = {self.columns[name].source for name in self._json}
         for number, error in enumerate(causes):

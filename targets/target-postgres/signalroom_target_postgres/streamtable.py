@@ -308,6 +308,7 @@ class StreamTable:
         return Writer(
             self.destination,
             self.columns,
+            metadata=METADATA if self.sink.include_sdc_metadata_properties else (),
             replace_nul=self.sink.connector.sanitize_null_text_characters,
             traits=self._traits,
             fresh=self._fresh,

@@ -189,6 +189,21 @@ def test_others_are_loaded_around_a_row_that_the_table_refuses(
     assert "secret" not in said + caplog.text
 
 
+@pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+def test_a_row_that_is_refused_by_each_run_is_one_record(warehouse, keys):
+    """The loader's own columns differ with each run."""
+    made(warehouse, REFUSALS["check"], keys)
+    run = (schema(PROPERTIES, keys), bad(10))
+    with pytest.raises(BadRecordError) as caught:
+        warehouse.load(*run, add_record_metadata=True)
+    for _ in range(3):
+        warehouse.load(*run, add_record_metadata=True, on_bad_record="quarantine")
+    (row,) = warehouse.rows("orders__rejected")
+    assert row["times"] == 3
+    assert row["record"].items() >= {"id": 10, "name": "secret"}.items()
+    assert f"begins with {row['record_hash'][:12]})" in str(caught.value)
+
+
 COUNTED = """
 CREATE SEQUENCE attempts;
 CREATE FUNCTION count_attempt() RETURNS trigger LANGUAGE plpgsql AS
