@@ -26,12 +26,13 @@ PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbi
 
 _CONFIGURATION = """
 [databases]
-* = host={host} port={port} user={user}
+* = host={host} port={port} auth_user={user}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {listen_port}
 unix_socket_dir =
-auth_type = any
+auth_type = trust
+auth_query = SELECT usename, '' FROM pg_user WHERE usename = $1
 pool_mode = {mode}
 default_pool_size = {size}
 server_login_retry = 1
@@ -68,7 +69,9 @@ def _wait(process: subprocess.Popen, port: int) -> None:
     """Try until it answers, or has ended."""
     while process.poll() is None:
         try:
-            psycopg.connect(host="127.0.0.1", port=port, dbname="signalroom", user="any").close()
+            psycopg.connect(
+                host="127.0.0.1", port=port, dbname="signalroom", user="postgres"
+            ).close()
         except psycopg.OperationalError:
             continue
         return

@@ -148,14 +148,14 @@ def test_by_way_of_a_map(warehouse):
     assert comments(warehouse) == COMMENTS
 
 
-def test_who_does_not_own_the_table_loads_without_them(warehouse):
+def test_who_does_not_own_the_table_loads_without_them(warehouse, direct):
     role = f"{warehouse.name}_loader"
     warehouse.load(schema({"id": "integer", "total": "number", "ctid": "string"}))
     warehouse.sql(f'CREATE ROLE "{role}" LOGIN')
     try:
         warehouse.sql(f'GRANT ALL ON SCHEMA "{warehouse.name}" TO "{role}"')
         warehouse.sql(f'GRANT ALL ON orders TO "{role}"')
-        url = f"{warehouse.sqlalchemy_url}&options=-crole%3D{role}"
+        url = f"{direct}&options=-crole%3D{role}"
         warehouse.load(described(), record(id=1, total=1), sqlalchemy_url=url)
         assert [row["id"] for row in warehouse.rows()] == [1]
         assert comments(warehouse) == {}

@@ -347,7 +347,7 @@ def test_a_domain_is_not_changed(warehouse):
     assert "price_check" in second["reason"]
 
 
-def test_who_does_not_own_the_table_is_told_what_its_owner_can_do(warehouse):
+def test_who_does_not_own_the_table_is_told_what_its_owner_can_do(warehouse, direct):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, value numeric(10,2))")
     role = f"{warehouse.name}_loader"
     warehouse.sql(f"CREATE ROLE {role}")
@@ -359,7 +359,7 @@ def test_who_does_not_own_the_table_is_told_what_its_owner_can_do(warehouse):
             line("1.2345", 1),
             line("1.5", 2),
             on_bad_record="quarantine",
-            sqlalchemy_url=f"{warehouse.sqlalchemy_url}&options=-c role%3D{role}",
+            sqlalchemy_url=f"{direct}&options=-c role%3D{role}",
         )
         assert [row["id"] for row in warehouse.rows()] == [2]
         (row,) = warehouse.sql("SELECT reason FROM orders__rejected")

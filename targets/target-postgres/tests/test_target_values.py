@@ -229,13 +229,13 @@ def test_a_key_is_never_cut(warehouse, said):
     assert len(warehouse.rows()) == 2
 
 
-def test_times_keep_their_zone_where_the_column_does(warehouse):
+def test_times_keep_their_zone_where_the_column_does(warehouse, direct):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, at time with time zone)")
     warehouse.load(
         schema({"id": ID, "at": CLOCK}),
         record(id=1, at="12:00:00.1234569+02:00"),
         record(id=2, at="12:00"),
-        sqlalchemy_url=f"{warehouse.sqlalchemy_url}&options=-c timezone%3DAmerica/New_York",
+        sqlalchemy_url=f"{direct}&options=-c timezone%3DAmerica/New_York",
     )
     assert texts_of(warehouse, ["at"]) == [{"at": "12:00:00.123456+02"}, {"at": "12:00:00+00"}]
 
