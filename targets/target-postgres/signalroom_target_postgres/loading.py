@@ -53,8 +53,8 @@ class Writer:
     Args:
         destination: The table.
         columns: Its columns by name, as the stream has them.
-        metadata: Those of them that the loader fills. They differ with each run, and are left out of
-            a refused record, so that it is the same one when it comes again.
+        metadata: Those of them that the loader fills. They differ with each run, and are left out
+            of a refused record, so that it is the same one when it comes again.
         replace_nul: Whether NUL becomes U+FFFD, which PostgreSQL can store.
     """
 
