@@ -274,7 +274,7 @@ class Outdated:
         types = self.destination.types
         conditions = [*self._in_scope()]
         of_this_run = sql.SQL("{} IS NOT DISTINCT FROM {}").format(
-            sql.Identifier(SYNC_STARTED_AT), sql.Literal(self.run)
+            self._number(SYNC_STARTED_AT), sql.Literal(self.run)
         )
         if self.version is None:
             if SYNC_STARTED_AT in types:
@@ -282,12 +282,18 @@ class Outdated:
         else:
             conditions.append(
                 sql.SQL("({0} < {1} OR ({0} IS NULL AND NOT ({2})))").format(
-                    sql.Identifier(VERSION), sql.Literal(self.version), of_this_run
+                    self._number(VERSION), sql.Literal(self.version), of_this_run
                 )
             )
         if self.mark:
             conditions.append(sql.SQL("{} IS NULL").format(sql.Identifier(self.mark)))
         return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
+
+    def _number(self, column: str) -> Composable:
+        identifier = sql.Identifier(column)
+        if family(self.destination.types.get(column, "bigint")) in {"integer", "number"}:
+            return identifier
+        return sql.SQL("CAST(CAST({} AS text) AS numeric)").format(identifier)
 
     def _in_scope(self) -> list[Composed]:
         types = self.destination.types

@@ -281,8 +281,12 @@ class RecordReader:
             "_sdc_sync_started_at": [self._sync_started_at] * count,
         }
         for column in self._metadata:
+            filled = values[column.name]
+            if column.kind.read_as is Raw:
+                # Of a table that has them in columns of other types.
+                filled = [Raw(msgspec.json.encode(value)) for value in filled]
             try:
-                array = column.gather(values[column.name])
+                array = column.gather(filled)
             except TooNarrowError as error:
                 raise ColumnTooNarrowError(column.name, error.to) from None
             except UNFIT as error:

@@ -572,6 +572,29 @@ class TestReplaceOnActivate:
         assert [row["value"] for row in found] == rows
 
 
+@pytest.mark.parametrize("form", ("record", "file"))
+@pytest.mark.parametrize("type_", ("text", "varchar(40)", "jsonb", "numeric", "double precision"))
+@pytest.mark.parametrize("column", ("version", "sync_started_at", "sequence", "batched_at"))
+def test_metadata_in_columns_of_other_types(warehouse, tmp_path, column, type_, form):
+    """A traceback where the table has the loader's numbers in another type."""
+    name = {"version": "_sdc_table_version"}.get(column, f"_sdc_{column}")
+    warehouse.sql(f"CREATE TABLE orders (id bigint PRIMARY KEY, name text, {name} {type_})")
+    for version in (9, 10):
+        if form == "record":
+            message = versioned(version, id=version)
+        else:
+            path = tmp_path / "a.parquet"
+            pq.write_table(pa.table({"id": [version]}), path)
+            encoding = {"encoding": {"format": "parquet"}, "manifest": [path.as_uri()]}
+            message = {"type": "BATCH", "stream": "orders", "version": version, **encoding}
+        warehouse.load(STREAM, message, activate(version), **REPLACE)
+    (row,) = warehouse.rows()
+    assert row["id"] == 10
+    assert row[name] is not None
+    if column == "version":
+        assert float(row[name]) == 10
+
+
 class TestAccountsThatShareATable:
     """Each has its own value in a column, which its stream map sets."""
 
