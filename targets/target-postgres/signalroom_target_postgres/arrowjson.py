@@ -15,7 +15,7 @@ from msgspec import Raw
 from signalroom_target_postgres.moments import is_text, iso_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 #: Makes JSON of `values`.
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -146,12 +146,14 @@ def values(array: pa.Array) -> list[Any]:
     return found
 
 
-def record_json(row: pa.RecordBatch | pa.Table, json: Collection[str] = ()) -> bytes:
+def record_json(
+    row: pa.RecordBatch | pa.Table, written: Mapping[str, Callable[[str], str]] | None = None
+) -> bytes:
     """Write a row as JSON, whatever is in it: it is written as it was refused.
 
     Args:
         row: A row.
-        json: The columns that are JSON already.
+        written: By column, what makes JSON of its texts where these are no texts in a record.
 
     Returns:
         An object; values that JSON does not have as texts.
@@ -162,8 +164,9 @@ def record_json(row: pa.RecordBatch | pa.Table, json: Collection[str] = ()) -> b
         try:
             (value,) = values(array)
             encoded = encode(value)
-            if name in json and value is not None and _is_json(value):
-                encoded = value.encode()
+            if written and name in written and isinstance(value, str):
+                text = written[name](value)
+                encoded = text.encode() if _is_json(text) else encoded
         except (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException):
             encoded = encode(array.to_string(indent=0).strip("[\n]"))
         record[name] = Raw(encoded)

@@ -15,26 +15,36 @@ _ROWS = 1024
 _NULL = "\\N"
 _SPECIAL = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+# Within an array's literal each backslash is two.
+_NUL_ESCAPE_IN_ARRAY = re.compile(r"(?<!\\)((?:\\{4})*\\)\\u0000")
 
 
 def copy_text(
-    table: pa.Table, *, json: Collection[str] = (), replace_nul: bool = True
+    table: pa.Table,
+    *,
+    json: Collection[str] = (),
+    json_arrays: Collection[str] = (),
+    replace_nul: bool = True,
 ) -> Iterator[bytes]:
     """Write rows in COPY's text format: CSV takes the server a third longer to read.
 
     Args:
         table: Rows; their columns may be of any type but nested ones.
         json: The columns that are JSON, where NUL is an escape.
+        json_arrays: The columns that are arrays of JSON.
         replace_nul: Whether NUL, which PostgreSQL cannot store, becomes U+FFFD.
 
     Yields:
         Some lines.
     """
-    is_json = [name in json for name in table.column_names]
+    nuls = [
+        _NUL_ESCAPE if name in json else _NUL_ESCAPE_IN_ARRAY if name in json_arrays else None
+        for name in table.column_names
+    ]
     for batch in table.to_batches(_ROWS):
         columns = [
-            _escaped(column, is_json=json, replace_nul=replace_nul)
-            for column, json in zip(batch.columns, is_json, strict=True)
+            _escaped(column, nul=nul, replace_nul=replace_nul)
+            for column, nul in zip(batch.columns, nuls, strict=True)
         ]
         columns[-1] = _joined([columns[-1], ""], "\n")
         yield bytes(characters(_joined(columns, "\t")))
@@ -62,7 +72,7 @@ def characters(texts: pa.Array) -> memoryview:
     return memoryview(characters)[ends[texts.offset] : ends[texts.offset + len(texts)]]
 
 
-def _escaped(column: pa.Array, *, is_json: bool, replace_nul: bool) -> pa.Array:
+def _escaped(column: pa.Array, *, nul: re.Pattern[str] | None, replace_nul: bool) -> pa.Array:
     """A column as text without the characters that mean something to COPY."""
     if not pa.types.is_string(column.type):
         return column.cast(pa.string())
@@ -70,8 +80,8 @@ def _escaped(column: pa.Array, *, is_json: bool, replace_nul: bool) -> pa.Array:
     written = bytes(characters(column))
     if replace_nul and b"\0" in written:
         column = pc.replace_substring(column, "\0", "\ufffd")
-    if replace_nul and is_json and b"\\u0000" in written:
-        texts = (text and _NUL_ESCAPE.sub(r"\1\\ufffd", text) for text in column.to_pylist())
+    if replace_nul and nul is not None and b"\\u0000" in written:
+        texts = (text and nul.sub(r"\1\\ufffd", text) for text in column.to_pylist())
         column = pa.array(texts, pa.string())
     for character, escape in _SPECIAL:
         if character.encode() in written:

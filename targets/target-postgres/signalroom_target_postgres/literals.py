@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SPECIAL = re.compile(r'["\\]')
+_PART = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^",]+)', re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _GOT = re.compile(r", got `(?P<got>.*?)`")
 #: PostgreSQL's numeric has no more digits before the point.
 MOST_DIGITS = 131_072
@@ -42,6 +44,26 @@ def array_literal(text: Raw | str | None, element: Callable[[bytes], str]) -> st
         raise ValueError(msg) from None
     parts = ["NULL" if one == b"null" else element(one) for one in map(bytes, elements)]
     return f"{{{','.join(parts)}}}"
+
+
+def array_json(literal: str, *, of_json: bool) -> str:
+    """Write an array's literal as JSON again.
+
+    Args:
+        literal: From `array_literal`.
+        of_json: Whether its quoted elements are JSON; else they are texts.
+
+    Returns:
+        The JSON.
+    """
+    parts = []
+    for found in _PART.finditer(literal[1:-1]):
+        if (bare := found["bare"]) is not None:
+            parts.append("null" if bare == "NULL" else bare)
+        else:
+            text = _ESCAPE.sub(r"\1", found["quoted"])
+            parts.append(text if of_json else msgspec.json.encode(text).decode())
+    return f"[{','.join(parts)}]"
 
 
 def text_element(raw: bytes) -> str:

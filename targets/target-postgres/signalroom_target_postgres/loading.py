@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,7 @@ from signalroom_target_postgres.arrowjson import record_json
 from signalroom_target_postgres.badrows import Trials, find_refused
 from signalroom_target_postgres.copytext import copy_text
 from signalroom_target_postgres.destination import names
+from signalroom_target_postgres.literals import array_json
 from signalroom_target_postgres.records import Misfit
 from signalroom_target_postgres.rowerrors import is_oversized, reason_of, refuses_a_row
 from signalroom_target_postgres.sqltypes import family
@@ -188,28 +190,42 @@ class Writer:
 
     def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, names(rows.column_names))
-        text = copy_text(rows, json=self._json, replace_nul=self.replace_nul)
+        text = copy_text(
+            rows,
+            json=self._named("json", "jsonb"),
+            json_arrays=self._named("json[]", "jsonb[]"),
+            replace_nul=self.replace_nul,
+        )
         with cursor.copy(statement) as copy:
             for lines in ahead(text) if self.threaded and rows.num_rows > _FEW else text:
                 copy.write(lines)
 
-    @cached_property
-    def _json(self) -> set[str]:
-        return {name for name, column in self.columns.items() if family(column.type) == "json"}
+    def _named(self, *types: str) -> set[str]:
+        return {name for name, column in self.columns.items() if column.type in types}
 
     def _described(self, rows: pa.Table, causes: Sequence[psycopg.Error]) -> Iterator[Misfit]:
         """Say of rows why they were refused."""
         rows = rows.select([name for name in rows.column_names if name not in self.metadata])
         fields = rows.rename_columns([self.columns[name].source for name in rows.column_names])
-        json = {self.columns[name].source for name in self._json}
+        written = {column.source: partial(_record_text, column) for column in self.columns.values()}
         for number, error in enumerate(causes):
-            record = record_json(fields.slice(number, 1), json)
+            record = record_json(fields.slice(number, 1), written)
             reason, column = reason_of(error)
             if isinstance(error, errors.UniqueViolation) and not self.destination.keys:
                 reason += _TO_UPDATE
             if isinstance(error, errors.NotNullViolation) and column not in self.columns:
                 reason += _TO_ALLOW_NULL
             yield Misfit(record, reason, column, oversized=is_oversized(error))
+
+
+def _record_text(column: Column, text: str) -> str:
+    """The JSON that a record had for what is to be copied as a text."""
+    kind = family(column.type)
+    if kind == "array":
+        of_json = family(column.type.removesuffix("[]")) == "json"
+        return array_json(text, of_json=of_json)
+    is_number = kind in {"integer", "number"} and "string" not in column.json_types
+    return text if kind == "json" or is_number else msgspec.json.encode(text).decode()
 
 
 def _refusal(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:

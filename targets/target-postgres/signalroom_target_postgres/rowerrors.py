@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _OF_A_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "P0")
 # Rows and index entries that are too large; the other limits are of statements.
 _TOO_LARGE = "54000"
+# Of a text that is read as a tsquery or a jsonpath too; these read statements.
+# https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/tsquery.c
+_SYNTAX = "42601"
+_OF_STATEMENTS = {"scanner_yyerror", "plpgsql_yyerror"}
 # Functions of the server that refuse a row with whatever SQLSTATE: RAISE in PL/pgSQL, and policies
 # of row-level security, whose code is that of missing rights.
 # https://github.com/postgres/postgres/blob/REL_18_0/src/pl/plpgsql/src/pl_exec.c
@@ -58,6 +62,7 @@ def refuses_a_row(error: psycopg.Error) -> bool:
     return (
         state[:2] in _OF_A_ROW
         or state == _TOO_LARGE
+        or (state == _SYNTAX and error.diag.source_function not in _OF_STATEMENTS)
         or error.diag.source_function in {_RAISE, _CHECK_OPTIONS}
     )
 
@@ -139,7 +144,8 @@ def redacted(error: psycopg.Error) -> str:
     message = error.diag.message_primary
     if message is None:
         return " ".join(str(error).split())
-    if error.sqlstate is not None and error.sqlstate.startswith("22"):
+    state = error.sqlstate or ""
+    if state.startswith("22") or state == _SYNTAX:
         return _QUOTED.sub("***", message)
     return message
 

@@ -181,3 +181,13 @@ def test_a_large_integer_in_an_array_under_a_view(warehouse):
     assert len(warehouse.rows()) == 299
     (row,) = warehouse.sql("SELECT reason FROM orders__rejected")
     assert "a value that bigint[] holds exactly" in row["reason"]
+
+
+def test_nul_within_arrays_of_objects_is_replaced_as_elsewhere(warehouse):
+    stream = schema({"id": ID, "value": {"type": "array", "items": {"type": "object"}}})
+    text = r'[{"a":"x\u0000"},{"b":"\\u0000"},{"c":"\\\u0000"}]'
+    warehouse.load(
+        stream, f'{{"type":"RECORD","stream":"orders","record":{{"id":1,"value":{text}}}}}'
+    )
+    (row,) = warehouse.rows()
+    assert row["value"] == [{"a": "x\ufffd"}, {"b": r"\u0000"}, {"c": "\\\ufffd"}]

@@ -402,3 +402,42 @@ def test_what_is_no_fault_of_a_row_ends_the_run(warehouse, body, told, keys):
         warehouse.load(schema(PROPERTIES, keys), good(1), good(2), on_bad_record="quarantine")
     assert loaded(warehouse) == []
     assert warehouse.sql("SELECT to_regclass('orders__rejected') AS there") == [{"there": None}]
+
+
+def test_the_record_of_a_row_that_the_table_refuses_is_as_it_came(warehouse):
+    fields = {
+        "id": {"type": "integer"},
+        "total": "number",
+        "both": {"type": ["number", "string"]},
+        "texts": {"type": "array", "items": {"type": "string"}},
+        "numbers": {"type": "array", "items": {"type": "number"}},
+        "flags": {"type": "array", "items": {"type": "boolean"}},
+        "objects": {"type": "array", "items": {"type": "object"}},
+        "data": "object",
+    }
+    sent = (
+        '{"id": 1, "both": "5", "data": {"a": 1.10}, "flags": [true, null], '
+        '"texts": ["NULL", "", null, "a\\"\\\\,{}", "5"], "total": -1.10, '
+        '"numbers": [1.10, null], "objects": [{"a": "\\"}"}, null, {}]}'
+    )
+    warehouse.load(schema(fields))
+    warehouse.sql("ALTER TABLE orders ADD CHECK (id > 1)")
+    line = f'{{"type":"RECORD","stream":"orders","record":{sent}}}'
+    warehouse.load(schema(fields), line, on_bad_record="quarantine")
+    (row,) = warehouse.sql(
+        "SELECT record = %s::jsonb AS same, record::text FROM orders__rejected", sent
+    )
+    assert row["same"], row["record"]
+    assert '"total": -1.10' in row["record"]
+
+
+def test_a_text_that_is_read_as_another_language_is_a_bad_row(warehouse, caplog):
+    warehouse.sql(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, name text CHECK (name::tsquery IS NOT NULL))"
+    )
+    stream = schema({"id": {"type": "integer"}, "name": "string"})
+    records = [record(id=1, name="a"), record(id=2, name="secret & &")]
+    warehouse.load(stream, *records, on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == [1]
+    (row,) = warehouse.sql("SELECT reason FROM orders__rejected")
+    assert "secret" not in row["reason"] + caplog.text
