@@ -161,14 +161,14 @@ class OutdatedRows:
         return (self._knows_versions and self._sink.connector.in_transaction(rows.count)) or 0
 
     def warn_of_unscoped(self) -> None:
-        """Say which rows a replace kept because they lack a mapped constant."""
-        for name in self._mapped:
+        """Say which rows a replace kept because they lack a constant."""
+        for name in (name for name, value in self._scope.items() if value is not None):
             without = Outdated(self._destination, self._scope | {name: None}, run=0)
             if self._sink.connector.in_transaction(without.exist):
                 self._sink.logger.warning(
-                    "%s has rows without a value in %s, which the stream map of %s sets to a "
-                    "constant. They were kept, as they may be another account's: delete them, or "
-                    "fill the column, if they are not",
+                    "%s has rows without a value in %s, which the schema or the stream map of %s "
+                    "sets to a constant. They were kept, as they may be another account's: delete "
+                    "them, or fill the column, if they are not",
                     *(self._destination, name, self._sink.stream_name),
                 )
 

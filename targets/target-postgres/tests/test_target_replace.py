@@ -540,6 +540,13 @@ class TestReplaceOnActivate:
             )
         assert [row["id"] for row in warehouse.rows()] == [1, 3]
 
+    def test_rows_from_before_the_constant_are_named(self, filled, caplog):
+        account = {"type": "string", "const": "a"}
+        stream = schema(PROPERTIES | {"account": account}, **{"x-replace-on-activate": True})
+        filled.load(stream, versioned(2, id=3, account="a"), activate(2), **REPLACE)
+        assert [row["id"] for row in filled.rows()] == [1, 2, 3]
+        assert "orders has rows without a value in account" in caplog.text
+
     @pytest.mark.parametrize("form", ("record", "batch"))
     @pytest.mark.parametrize(
         ("before", "value", "after", "other", "rows"),
