@@ -64,3 +64,7 @@ class Aside:
         (future, then), self._task = self._task, None
         future.result()
         then()
+
+    def close(self) -> None:
+        """End the thread, after the task that it has; what becomes of that is not asked."""
+        self._pool.shutdown(wait=False)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 4096
 _BYTES_AT_ONCE = 8_000_000
 _LINES_AT_ONCE = 256
+_GZIP = b"\x1f\x8b"
 #: Files in such a folder were made for the target alone.
 OURS = "signalroom-batch-"
 
@@ -34,7 +35,7 @@ class BatchFile:
 
     Args:
         url: Where it is.
-        encoding: `format` (`arrow`, `parquet` or `jsonl`) and `compression` (none or `gzip`).
+        encoding: `format` (`arrow`, `parquet` or `jsonl`).
         storage: Options of the file system, as fsspec takes them.
         version: The version of the stream that its rows are of, where the message has one.
     """
@@ -49,7 +50,6 @@ class BatchFile:
         self.url = url
         self.version = version
         self._format = encoding.get("format")
-        self._compression = encoding.get("compression")
         self._storage = storage or {}
         if self._format not in {"arrow", "parquet", "jsonl"}:
             msg = (
@@ -114,8 +114,7 @@ class BatchFile:
             InputError: If it is missing, or no such file.
         """
         with self._open() as file:
-            unpacked = gzip.GzipFile(fileobj=file) if self._compression == "gzip" else file
-            for some in _some(unpacked):
+            for some in _some(_unpacked(file)):
                 yield [
                     Message(type="RECORD", record=Raw(line), version=self.version) for line in some
                 ]
@@ -201,6 +200,17 @@ def _unfit_column(row: pa.RecordBatch, kinds: Mapping[str, str]) -> str | None:
         except UNFIT:
             return name
     return None
+
+
+def _unpacked(file: IO[bytes]) -> Iterable[bytes]:
+    """A file's lines, unpacked where it is packed, whatever the message says.
+
+    With `compression: none` the SDK declares none, and packs all the same: singer-sdk 0.54.9,
+    https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/contrib/batch_encoder_jsonl.py
+    """
+    is_packed = file.read(len(_GZIP)) == _GZIP
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if is_packed else file
 
 
 def _some(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -353,6 +353,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     def _release(self) -> None:
         for sink in self._sinks_active.values():
             sink.forget()
+        self.aside.close()
         if self._target_connector is not None:
             self._target_connector.disconnect()
 
