@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dotenv import load_dotenv
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+
+from signalroom_singer.dotenvfile import DotenvError, load_working_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +38,10 @@ def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     Raises:
         ConfigValidationError: If one is not what its type asks for, or ``.env`` cannot be read.
     """
-    _load_dotenv()
+    try:
+        load_working_folder()
+    except DotenvError as error:
+        raise ConfigValidationError(str(error), errors=[str(error)]) from None
     properties = {
         name: declared
         for name, declared in schema.get("properties", {}).items()
@@ -49,16 +52,6 @@ def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     except ValueError:
         bad = [*_unreadable(properties, prefix)]
         raise ConfigValidationError(bad[0], errors=bad) from None
-
-
-def _load_dotenv() -> None:
-    path = Path.cwd() / ".env"
-    try:
-        load_dotenv(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
-        msg = f"Cannot read {path}: {reason}. Fix or remove it, or run in another folder."
-        raise ConfigValidationError(msg, errors=[msg]) from None
 
 
 def _parsed(properties: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from dotenv import load_dotenv
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL
 
+from signalroom_singer.dotenvfile import DotenvError, load_working_folder
 from signalroom_target_postgres.cluster import Cluster
 from signalroom_target_postgres.connection import is_configured, libpq_parameters
 from signalroom_target_postgres.connection_errors import SECRETS, explain
@@ -51,13 +50,10 @@ def configured_url() -> URL | None:
         ConnectionSettingsError: If it is half configured.
     """
     # As the target itself reads it below; here to know whether anything is configured at all.
-    path = Path.cwd() / ".env"
     try:
-        load_dotenv(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file in UTF-8"
-        msg = f"Cannot read {path}: {reason}. Fix or remove it, or run in another folder."
-        raise ConnectionSettingsError(msg) from None
+        load_working_folder()
+    except DotenvError as error:
+        raise ConnectionSettingsError(str(error)) from None
     if not any(name.startswith(_PREFIX) and value for name, value in os.environ.items()):
         return None
     # Here, as the SDK takes a second and a half to import: longer than most queries take.
