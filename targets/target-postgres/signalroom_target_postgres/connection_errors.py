@@ -259,7 +259,7 @@ def explain(error: BaseException, url: URL) -> str:
 
 
 def shown(url: URL) -> str:
-    """Write an address for people.
+    """Render an address for messages.
 
     Args:
         url: The address.

@@ -106,7 +106,7 @@ def _of_integers(name: str) -> Limit:
 
 
 def _is_integer(text: str, most: int) -> bool:
-    # What is no number is the server's to refuse.
+    # The server refuses what is not a number.
     try:
         return -most <= Decimal(text) < most
     except InvalidOperation:

@@ -65,7 +65,7 @@ def moments(array: pa.Array, *, exact: bool = False) -> pa.Array:
         Microseconds in UTC.
 
     Raises:
-        ValueError: If one is no moment, or not in the years 1 to 9999.
+        ValueError: If one is not a date and time, or not in the years 1 to 9999.
     """
     type_ = array.type
     if is_text(type_):
@@ -92,7 +92,7 @@ def dates(array: pa.Array) -> pa.Array:
         Dates.
 
     Raises:
-        ValueError: If one is no date, or not in the years 1 to 9999.
+        ValueError: If one is not a date, or not in the years 1 to 9999.
     """
     type_ = array.type
     if is_text(type_):
@@ -118,7 +118,7 @@ def clocks(array: pa.Array, *, exact: bool = False) -> pa.Array:
         Microseconds since midnight.
 
     Raises:
-        ValueError: If one is no time of a day.
+        ValueError: If one is not a time of day.
     """
     type_ = array.type
     if is_text(type_):
@@ -147,7 +147,7 @@ def clocks_with_zone(array: pa.Array, *, exact: bool = False) -> pa.Array:
         Texts.
 
     Raises:
-        ValueError: If one is no time of a day.
+        ValueError: If one is not a time of day.
     """
     if not is_text(array.type):
         texts = clocks(array, exact=exact).cast(pa.string())
