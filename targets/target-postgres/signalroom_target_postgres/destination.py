@@ -18,6 +18,7 @@ from signalroom_target_postgres.sqltypes import (
     type_sql,
     widened,
 )
+from signalroom_target_postgres.tablekey import set_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,20 +68,6 @@ ORDER BY 1
 """
 # Those that were dropped keep their numbers.
 _COLUMNS_EVER = "SELECT max(attnum) FROM pg_attribute WHERE attrelid = %s"
-# Of all unique indexes over whole columns, the primary key first.
-_UNIQUE_KEYS = """
-SELECT index.indisprimary, constraint_.conname, array_agg(attname ORDER BY position)
-FROM pg_index AS index
-CROSS JOIN LATERAL unnest(index.indkey[:index.indnkeyatts - 1]) WITH ORDINALITY
-    AS part (number, position)
-JOIN pg_attribute ON attrelid = index.indrelid AND attnum = part.number
-LEFT JOIN pg_constraint AS constraint_
-    ON constraint_.conindid = index.indexrelid AND constraint_.contype = 'p'
-WHERE index.indrelid = %s AND index.indisunique AND index.indisvalid
-    AND index.indpred IS NULL AND index.indexprs IS NULL AND index.indimmediate
-GROUP BY index.indexrelid, index.indisprimary, constraint_.conname
-ORDER BY index.indisprimary DESC
-"""
 
 
 class ColumnFixedError(LoadError):
@@ -318,35 +305,9 @@ class Destination:
                     logger.warning("%s", error)
                     self.fixed[name] = error.reason
         if self.keys:
-            self._set_key(cursor, oid)
-
-    def _set_key(self, cursor: Cursor[Any], oid: int) -> None:
-        unique = cursor.execute(_UNIQUE_KEYS, (oid,)).fetchall()
-        if any(set(columns) == set(self.keys) for _, _, columns in unique):
-            return
-        old = next(((name, columns) for primary, name, columns in unique if primary), None)
-        keys = ", ".join(self.keys)
-        was = f"keyed by {', '.join(old[1])}" if old else "without a key"
-        logger.warning("%s was %s; it is now keyed by %s", self, was, keys)
-        try:
-            with cursor.connection.transaction():
-                if old:
-                    drop = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}")
-                    cursor.execute(drop.format(self.identifier, sql.Identifier(old[0])))
-                add = sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})")
-                cursor.execute(add.format(self.identifier, names(self.keys)))
-        except (
-            errors.UniqueViolation,
-            errors.NotNullViolation,
-            errors.DependentObjectsStillExist,
-        ) as error:
-            msg = (
-                f"{self} is {was}, and the stream's key is {keys}. The table cannot take that "
-                f"key: {error.diag.message_primary}. Remove or complete the rows that stand "
-                f"against it (`signalroom-postgres take-over {self}` does so for tables that dlt "
-                f"made), or load into another schema (`default_target_schema`)."
-            )
-            raise LoadError(msg) from error
+            if new:
+                self._read_types(cursor)
+            set_key(cursor, self, oid)
 
 
 def _wider(actual: str, to: str) -> str:
