@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
+    from signalroom_singer.cells import DateFormat, number_in
     from signalroom_singer.errors import TapError, expecting
     from signalroom_singer.given import (
         check_bookmarks,
         configured_day,
         configured_midnight,
+        configured_moment,
         spoiled_state,
         stored_moment,
         unreadable_state,
@@ -44,6 +46,7 @@ __all__ = [
     "AnswerTooLargeError",
     "BoundedAdapter",
     "BufferedMsgSpecWriter",
+    "DateFormat",
     "DateWindow",
     "ForbiddenRequestError",
     "HTTPStream",
@@ -62,8 +65,10 @@ __all__ = [
     "check_bookmarks",
     "configured_day",
     "configured_midnight",
+    "configured_moment",
     "expecting",
     "exponential_wait",
+    "number_in",
     "parse_retry_after",
     "protect",
     "redact",
@@ -78,11 +83,13 @@ __all__ = [
 
 _NAMES = {
     "answers": ("AnswerTooLargeError", "BoundedAdapter"),
+    "cells": ("DateFormat", "number_in"),
     "errors": ("TapError", "expecting"),
     "given": (
         "check_bookmarks",
         "configured_day",
         "configured_midnight",
+        "configured_moment",
         "spoiled_state",
         "stored_moment",
         "unreadable_state",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ]|$)")
+
+
 def configured_day(config: Mapping[str, Any], setting: str) -> date | None:
     """Read a day from the settings.
 
@@ -22,16 +26,35 @@ def configured_day(config: Mapping[str, Any], setting: str) -> date | None:
         setting: Which; a timestamp, as Meltano makes of a date, means its day.
 
     Raises:
-        ConfigValidationError: If it is none.
+        ConfigValidationError: If it is not a date, written YYYY-MM-DD.
+    """
+    moment = configured_moment(config, setting)
+    return moment.date() if moment else None
+
+
+def configured_moment(config: Mapping[str, Any], setting: str) -> datetime | None:
+    """Read a timestamp from the settings.
+
+    Args:
+        config: The settings.
+        setting: Which; a date means its midnight, and without an offset it is UTC.
+
+    Raises:
+        ConfigValidationError: If it is neither a date, written YYYY-MM-DD, nor a timestamp that
+            begins with one.
     """
     value = config.get(setting)
     if not value:
         return None
+    text = str(value).strip()
     try:
-        return date.fromisoformat(str(value)[:10])
+        if not _DATED.match(text):
+            raise ValueError  # noqa: TRY301 - of ISO 8601's forms the one that sorts as text
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        msg = f"Setting {setting}: {str(value)[:40]!r} is no day; write it as 2026-01-31."
+        msg = f"Setting {setting}: {text[:40]!r} is not a date; write it as 2026-01-31."
         raise ConfigValidationError(msg, errors=[msg]) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def configured_midnight(config: Mapping[str, Any], setting: str) -> datetime | None:
@@ -42,7 +65,7 @@ def configured_midnight(config: Mapping[str, Any], setting: str) -> datetime | N
         setting: Which.
 
     Raises:
-        ConfigValidationError: If it is none.
+        ConfigValidationError: If it is not a date, written YYYY-MM-DD.
     """
     day = configured_day(config, setting)
     return datetime.combine(day, time.min, UTC) if day else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from signalroom_singer.cells import number_in
 from signalroom_singer.errors import TapError
 from signalroom_singer.timestamps import to_date, to_utc
 
@@ -84,7 +85,7 @@ class RecordShaper:
                 continue
             try:
                 record[name] = convert(value)
-            except (ValueError, InvalidOperation) as error:
+            except ValueError as error:
                 extra[name] = value
                 record[name] = None
                 self._report(name, error, record)
@@ -135,9 +136,9 @@ def _integer(value: Any) -> int | None:
     if value == "":
         return None
     try:
-        number = Decimal(str(value)) if not isinstance(value, bool) else Decimal(value)
+        number = Decimal(value) if isinstance(value, bool) else number_in(str(value))
         whole = int(number)
-    except (InvalidOperation, ValueError, OverflowError):
+    except ValueError:
         whole = None
     if whole is None or whole != number:
         msg = f"not an integer: {_shown(value)}"
@@ -149,13 +150,10 @@ def _number(value: Any) -> Decimal | None:
     if value == "":
         return None
     try:
-        number = Decimal(str(value)) if not isinstance(value, bool) else Decimal(value)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
+        return Decimal(value) if isinstance(value, bool) else number_in(str(value))
+    except ValueError:
         msg = f"not a number: {_shown(value)}"
-        raise ValueError(msg)
-    return number
+        raise ValueError(msg) from None
 
 
 def _text(value: Any) -> str:

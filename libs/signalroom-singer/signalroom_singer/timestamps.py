@@ -6,7 +6,11 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+# A date, or the date of a timestamp; what follows it is not read, but has to be a time of day.
+_DAY_FIRST = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]+(?:[0-9]{1,2}:[0-9]{2}|[0-9]{6}).*", re.DOTALL
+)
 # Python reads at most microseconds; vendors written in Go send nanoseconds.
 _TOO_FINE = re.compile(r"(\.\d{6})\d+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,7 +76,8 @@ def to_date(value: object) -> str | None:
     """Read a calendar date: ISO text, the date part of a timestamp, or a date.
 
     Args:
-        value: ``YYYY-MM-DD``, longer ISO text, a date, or ``None``/``""`` for "no date".
+        value: ``YYYY-MM-DD``, the same before a time of day, a date, or ``None`` or ``""`` for
+            "no date".
 
     Returns:
         ``YYYY-MM-DD``, or ``None``.
@@ -84,8 +89,10 @@ def to_date(value: object) -> str | None:
         return None
     if isinstance(value, date):
         return value.isoformat()[:10]
+    text = str(value).strip()
+    found = _DAY_FIRST.fullmatch(text)
     try:
-        return date.fromisoformat(str(value).strip()[:10]).isoformat()
+        return date.fromisoformat(found[1] if found else text).isoformat()
     except ValueError:
         msg = f"not a date: {str(value)[:40]!r}"
         raise ValueError(msg) from None

@@ -11,6 +11,7 @@ from signalroom_singer import RecordError, RecordShaper
 SCHEMA = th.PropertiesList(
     th.Property("id", th.IntegerType, required=True),
     th.Property("payout", th.NumberType),
+    th.Property("number", th.IntegerType),
     th.Property("label", th.StringType),
     th.Property("active", th.BooleanType),
     th.Property("day", th.DateType),
@@ -68,6 +69,13 @@ def test_other_notations_become_the_columns_type(shaper, column, value, expected
     (
         ("payout", "n/a", "not a number: 'n/a'"),
         ("payout", "NaN", "not a number: 'NaN'"),
+        ("payout", "12_34.5", "not a number: '12_34.5'"),
+        ("payout", "١٢", "not a number: '١٢'"),
+        ("number", "12_34", "not an integer: '12_34'"),
+        ("number", "1e999999999", "not an integer: '1e999999999'"),
+        ("day", "2026-01-05 to 2026-01-09", "not a date: '2026-01-05 to"),
+        ("day", "2026-01-05x", "not a date: '2026-01-05x'"),
+        ("saved", "١٢٣", "not a timestamp: '١٢٣'"),
         ("active", "maybe", "neither true nor false: 'maybe'"),
         ("day", "31.01.2026", "not a date: '31.01.2026'"),
         ("saved", "soon", "not a timestamp: 'soon'"),

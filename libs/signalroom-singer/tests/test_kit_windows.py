@@ -222,4 +222,4 @@ def test_deselected_properties_are_left_out(make_tap, vendor, sync):
 @pytest.mark.parametrize("value", ("yesterday", "2026-02-30", "26-1-1"))
 def test_a_day_that_is_none_is_named(make_tap, sync, setting, value):
     output = sync(make_tap(**{setting: value}), "days", fails=ConfigValidationError)
-    assert f"Setting {setting}: {value!r} is no day" in str(output.error)
+    assert f"Setting {setting}: {value!r} is not a date" in str(output.error)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from singer_sdk import typing as th
+
+from signalroom_singer import number_in
 
 #: What the table of the legacy pipeline has, and what is asked for most.
 _FIRST = ("clicks", "conversions")
@@ -88,7 +90,6 @@ def _number(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        number = Decimal(value) if value else Decimal(0)
-    except InvalidOperation:
+        return number_in(value) if value else Decimal(0)
+    except ValueError:
         return value
-    return number if number.is_finite() else value

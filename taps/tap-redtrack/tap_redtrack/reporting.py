@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, RefusedError, TapError
+from signalroom_singer import DateWindow, RefusedError, TapError, number_in
 from tap_redtrack.metrics import by_conversion_type
 from tap_redtrack.paging import Pages, PagingError
 from tap_redtrack.sweeping import SweptStream, most_a_day
@@ -331,7 +331,6 @@ def amount(value: Any) -> Decimal:
         value: A number, or a text of one.
     """
     try:
-        number = Decimal(str(value or 0))
-    except InvalidOperation:
+        return number_in(str(value or 0))
+    except ValueError:
         return Decimal(0)
-    return number if number.is_finite() else Decimal(0)

@@ -1,0 +1,180 @@
+"""Numbers and dates written as text, in cells of files and sheets: read by one rule, or refused.
+
+Python reads more than a number's grammar allows: ``12_34`` is 1234 (PEP 515), and so are the
+digits of every script. Its `strptime` accepts formats whose result depends on the machine, and
+some whose parts it drops.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+
+# The union of what JSON and SQL write: https://www.rfc-editor.org/rfc/rfc8259#section-6,
+# https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-CONSTANTS-NUMERIC
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
+# Writing out 1e999999999 would take all memory; a double ends at 1.8e308.
+_DIGITS = 308
+_FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
+
+# https://docs.python.org/3/library/datetime.html#strftime-and-strptime-format-codes
+_YEARS, _ISO_YEAR = {"Y", "y"}, "G"
+_MONTHS, _DAYS = {"m", "b", "B"}, {"d"}
+_WEEKDAYS = {"a", "A", "w", "u"}
+_WEEKS, _ISO_WEEK = {"U", "W"}, "V"
+_TIMES = {"H", "I", "p", "M", "S", "f", "z"}
+_WIDTHS = {"Y": 4, "G": 4, "j": 3} | dict.fromkeys("ymdHIMSVUW", 2)
+_KNOWN = {
+    *(*_YEARS, *_MONTHS, *_DAYS, *_WEEKDAYS, *_WEEKS, *_TIMES),
+    *(_ISO_YEAR, _ISO_WEEK, "j", "%"),
+}
+_LOCAL = {"c": "%Y-%m-%d %H:%M:%S", "x": "%m/%d/%Y", "X": "%H:%M:%S"}
+_LONGEST = 200
+_DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
+_PART = re.compile(r"%.|\s+|.", re.DOTALL)
+# Its parts all differ, so that one read for another shows.
+_SAMPLE = datetime(2027, 11, 23, 16, 35, 47, tzinfo=UTC)
+
+
+def number_in(text: str) -> Decimal:
+    """Read a number from a text.
+
+    Args:
+        text: An optional sign, ASCII digits, optionally a fraction after a point, optionally an
+            exponent, as JSON and SQL write numbers; white space around it does not count. Leading
+            zeros, ``.5`` and ``5.`` are allowed, as in SQL.
+
+    Returns:
+        The number, with all its digits; finite, and of at most 308 digits before its point.
+
+    Raises:
+        ValueError: If it is anything else: ``12_34``, ``1,234.5``, digits of another script, NaN.
+    """
+    stripped = text.strip()
+    if _NUMBER.fullmatch(stripped):
+        number = Decimal(stripped)
+        if abs(number.adjusted()) <= _DIGITS:
+            return number
+    msg = "not a number"
+    raise ValueError(msg)
+
+
+class DateFormat:
+    """A format of dates, such as ``%d/%m/%Y``, of which each part counts.
+
+    Args:
+        text: The format, of the directives that Python documents for `strptime`. It has a year.
+            Where it has no day, or neither day nor month, the first is meant: ``%Y%m`` reads
+            202501 as 2025-01-01.
+
+    Raises:
+        ValueError: If a date cannot be read by it, or not on every machine alike; the message is a
+            sentence that says why and goes on after the name of a setting and a colon.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text = text.strip()
+        found = [match[1] for match in _DIRECTIVE.finditer(text)]
+        if problem := _problem(found):
+            msg = f"the date format {text!r} cannot be used: {problem}."
+            raise ValueError(msg)
+        self._form = _form(text)
+        try:
+            read = datetime.strptime(_SAMPLE.strftime(text), text)  # noqa: DTZ007
+        except (ValueError, re.error) as error:
+            msg = f"the date format {text!r} cannot be used: Python says {str(error)!r}."
+            raise ValueError(msg) from None
+        if read.year != _SAMPLE.year or ("d" in found and read.day != _SAMPLE.day):
+            msg = f"the date format {text!r} cannot be used: its parts contradict each other."
+            raise ValueError(msg)
+
+    def read(self, text: str) -> datetime:
+        """Read a date.
+
+        Args:
+            text: A cell; white space around it does not count.
+
+        Returns:
+            The date, with its time of day if the format has one, aware if the format has ``%z``.
+
+        Raises:
+            ValueError: If it is not written so, or there is no such date.
+        """
+        stripped = text.strip()
+        msg = f"not a date written as {self.text}"
+        if len(stripped) > _LONGEST or _FOREIGN_DIGIT.search(stripped):
+            raise ValueError(msg)
+        if self._form and not self._form.fullmatch(stripped):
+            raise ValueError(msg)
+        try:
+            return datetime.strptime(stripped, self.text)  # noqa: DTZ007 - %z, or as written
+        except ValueError:
+            raise ValueError(msg) from None
+
+
+def _form(text: str) -> re.Pattern[str] | None:
+    """What a date looks like where numbers touch each other: they have their full width.
+
+    Nothing else says where one ends: by ``%Y%m%d``, `strptime` reads 2026105 as October 5.
+    """
+    parts = _PART.findall(text)
+    forms = []
+    for before, part, after in zip(["", *parts], parts, [*parts[1:], ""], strict=False):
+        width = _WIDTHS.get(part[1:])
+        if part[0] != "%":
+            forms.append(r"\s+" if part.isspace() else re.escape(part))
+        elif width and (before[1:] in _WIDTHS or after[1:] in {*_WIDTHS, "f"}):
+            forms.append(f"[0-9]{{{width}}}")
+        else:
+            forms.append(".+?")
+    if not any(form.startswith("[0-9]") for form in forms):
+        return None
+    return re.compile("".join(forms), re.IGNORECASE | re.DOTALL)
+
+
+def _problem(found: list[str]) -> str:
+    """What is wrong with a format's directives; an empty text if nothing is."""
+    given = set(found)
+    if "Z" in given:
+        return (
+            "%Z reads a time zone's name and drops it. Use %z for offsets such as +0100; for a "
+            "name that is always the same, write the name itself, such as UTC"
+        )
+    if local := sorted(given & {*_LOCAL}):
+        one = local[0]
+        return f"%{one} depends on the machine's language. Write it out, such as {_LOCAL[one]}"
+    if unknown := sorted(given - _KNOWN):
+        one = unknown[0]
+        if one in {"-", "#"}:
+            return (
+                f"Python does not read %{one}. Without it, numbers may have a leading zero or not"
+            )
+        return (
+            f"Python does not read %{one}" if one else "it ends in %; write %% for a percent sign"
+        )
+    if repeated := sorted(one for one in given - {"%"} if found.count(one) > 1):
+        return f"%{repeated[0]} is there twice"
+    return _incomplete(given)
+
+
+def _incomplete(given: set[str]) -> str:
+    iso_week = given & {_ISO_YEAR, _ISO_WEEK}
+    rules = (
+        (
+            len(given & _YEARS) + (_ISO_YEAR in given) != 1,
+            "it must have the year, once: %Y, %y, or %G with %V and %u",
+        ),
+        (
+            iso_week and (len(iso_week) == 1 or not given & _WEEKDAYS),
+            "an ISO week needs its year %G, the week %V and the weekday %u",
+        ),
+        (given & _WEEKS and not given & _WEEKDAYS, "a week (%U, %W) needs a weekday, such as %w"),
+        (len(given & _MONTHS) > 1, "it has the month twice"),
+        (given & _DAYS and not given & _MONTHS, "it has the day, but not the month: %m, %b or %B"),
+        (
+            ("I" in given) != ("p" in given) or {"H", "I"} <= given,
+            "AM and PM (%p) go with the hours 1 to 12 (%I), and %H alone has the hours 0 to 23",
+        ),
+    )
+    return next((reason for is_broken, reason in rules if is_broken), "")
