@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer import TapError, expecting
+from tap_gsheets.addresses import id_in
 from tap_gsheets.changes import digest, loss, moved
 from tap_gsheets.client import RangeError
 from tap_gsheets.tables import (
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from tap_gsheets.client import Block, SheetsClient
 
-_IN_URL = re.compile(r"/spreadsheets/d/([\w-]+)")
-_ID = re.compile(r"([\w-]+)")
 _SPREADSHEET = "application/vnd.google-apps.spreadsheet"
 #: How often a tab is read whose formulas are still being computed, and after how many seconds.
 _READS, _MOMENT = 3, 5
@@ -145,7 +143,13 @@ class Reader:
         Raises:
             TapError: If Google does not answer, or with ``on_bad_tab: fail`` if a tab is bad.
         """
-        books = [self._book(asked) for asked in self._config["spreadsheets"]]
+        wanted = self._config["spreadsheets"]
+        # All of them before Google is asked for the first.
+        ids = [
+            id_in(asked["spreadsheet"], f"spreadsheets[{place}].spreadsheet")
+            for place, asked in enumerate(wanted)
+        ]
+        books = [self._book(one, asked) for one, asked in zip(ids, wanted, strict=True)]
         if not books:
             self._logger.warning("Setting spreadsheets names none: nothing is read")
         problems = [tab.problem for book in books for tab in book.tabs if tab.problem]
@@ -160,17 +164,9 @@ class Reader:
             raise TapError(msg)
         return books
 
-    def _book(self, asked: dict[str, Any]) -> Book:
-        given = asked["spreadsheet"].strip()
-        found = _IN_URL.search(given) or _ID.fullmatch(given)
-        if not found:
-            msg = (
-                f"Setting spreadsheets: {given!r} is no spreadsheet's address or id. Copy the "
-                "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
-            )
-            raise TapError(msg)
-        with expecting(lambda: f"Spreadsheet {found[1]}"):
-            return self._read(found[1], asked)
+    def _book(self, spreadsheet_id: str, asked: dict[str, Any]) -> Book:
+        with expecting(lambda: f"Spreadsheet {spreadsheet_id}"):
+            return self._read(spreadsheet_id, asked)
 
     def _read(self, spreadsheet_id: str, asked: dict[str, Any]) -> Book:
         file: dict[str, Any] = {}

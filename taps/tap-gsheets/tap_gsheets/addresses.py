@@ -1,0 +1,50 @@
+"""Addresses of spreadsheets, as people copy them from a browser or from Drive."""
+
+from __future__ import annotations
+
+import re
+
+from signalroom_singer import TapError
+
+# An account's number stands before the id for people who are signed in to several at a time, and
+# the domain of a Google Workspace at the very beginning:
+# https://docs.google.com/a/example.com/spreadsheets/u/1/d/<id>/edit
+_ADDRESS = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)", re.ASCII)
+# Drive's own links: https://drive.google.com/open?id=<id>, .../file/u/0/d/<id>/view
+_DRIVE = re.compile(
+    r"//drive\.google\.com/(?:open\?(?:.*&)?id=|file/(?:u/\d+/)?d/)([\w-]+)", re.ASCII
+)
+_ID = re.compile(r"([\w-]+)", re.ASCII)
+# What "File > Share > Publish to web" gives. It has an id of its own, which the API does not know.
+_PUBLISHED = re.compile(r"/spreadsheets/(?:u/\d+/)?d/e/|(?:^|/)2PACX-")
+
+
+def id_in(given: str, setting: str) -> str:
+    """Find a spreadsheet's id.
+
+    Args:
+        given: Its id, or an address with it.
+        setting: Which setting has it, for errors.
+
+    Returns:
+        The id.
+
+    Raises:
+        TapError: If it is neither, or the address of a published page.
+    """
+    given = given.strip()
+    if _PUBLISHED.search(given):
+        msg = (
+            f"Setting {setting}: {given!r} is a page published to the web, not the spreadsheet "
+            "itself. Open the spreadsheet in Google Sheets and copy the address from the browser: "
+            "https://docs.google.com/spreadsheets/d/<id>/edit."
+        )
+        raise TapError(msg)
+    found = _ADDRESS.search(given) or _DRIVE.search(given) or _ID.fullmatch(given)
+    if not found:
+        msg = (
+            f"Setting {setting}: {given!r} is no spreadsheet's address or id. Copy the "
+            "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
+        )
+        raise TapError(msg)
+    return found[1]
