@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from psycopg.sql import Composable
 
     from signalroom_target_postgres.schematypes import Declared
-
-logger = logging.getLogger(__name__)
 
 # With what domains and arrays of them are made of, and with the places that the server's locale
 # gives to money.
@@ -104,6 +101,9 @@ class Destination:
     types: dict[str, str] = field(default_factory=dict)
     #: Why a column's type cannot change, by its name.
     fixed: dict[str, str] = field(default_factory=dict)
+    #: What `prepare` or `widen` changed, or could not, to be logged once it is committed: whether
+    #: it is a warning, and a sentence.
+    notes: list[tuple[bool, str]] = field(default_factory=list)
     _bases: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -163,6 +163,8 @@ class Destination:
             LoadError: If the table cannot be what the stream needs.
         """
         tablechecks.check_names(self, wanted)
+        # What a try before this one noted was rolled back.
+        self.notes.clear()
         self.lock(cursor)
         oid = self._oid(cursor)
         if oid is None:
@@ -188,13 +190,16 @@ class Destination:
         Raises:
             ColumnFixedError: If a view or something else depends on the type.
         """
+        self.notes.clear()
         self.lock(cursor)
+        self._widen(cursor, column, to)
+
+    def _widen(self, cursor: Cursor[Any], column: str, to: str) -> None:
         # Another loader may have widened it meanwhile, further even.
         self._read_types(cursor)
         actual = self.types[column]
         if actual == (wider := _wider(self.base_type(column), to)):
             return
-        logger.warning("Column %s of %s becomes %s (was %s)", column, self, wider, actual)
         if wider == "jsonb[]":
             cursor.execute(JSON_ITEMS_FUNCTION)
         # A float's text has all of its digits only so.
@@ -210,6 +215,7 @@ class Destination:
             raise self._fixed(cursor, column, wider, error) from error
         if wider == "jsonb[]":
             cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
+        self.notes.append((True, f"Column {column} of {self} becomes {wider} (was {actual})"))
         self._read_types(cursor)
 
     def _fixed(
@@ -289,20 +295,20 @@ class Destination:
             tablechecks.check_width(self, ever + len(new), ever - len(self.types))
         for name, declared in wanted.items():
             if name not in self.types:
-                logger.info("Adding column %s (%s) to %s", name, declared.type, self)
                 cursor.execute(
                     sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
                         self.identifier, sql.Identifier(name), type_sql(declared.type)
                     )
                 )
+                self.notes.append((False, f"Added column {name} ({declared.type}) to {self}"))
             elif name not in self.fixed and declared.held_by(self.types[name]) is None:
                 # One that holds some of what may come is widened by the first value that is not.
                 try:
-                    self.widen(cursor, name, declared.type)
+                    self._widen(cursor, name, declared.type)
                 except ColumnFixedError as error:
                     if not keep_fixed:
                         raise
-                    logger.warning("%s", error)
+                    self.notes.append((True, str(error)))
                     self.fixed[name] = error.reason
         if self.keys:
             if new:

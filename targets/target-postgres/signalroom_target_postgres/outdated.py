@@ -116,13 +116,6 @@ class OutdatedRows:
         Returns:
             How many rows there were.
         """
-        if not self._knows_versions:
-            self._sink.logger.warning(
-                "ACTIVATE_VERSION of %s has no effect on %s without the setting "
-                "add_record_metadata: rows of earlier versions stay",
-                *(self._sink.stream_name, self._destination),
-            )
-            return 0
         version = None if activation.complete else activation.version
         return self._rows(version, self._mark).retire(cursor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import sys
 import time
@@ -28,6 +29,9 @@ _READ_BYTES = 1 << 20
 _FEW_BYTES = 1 << 15
 _BREATH = 0.002  # seconds
 _LINES_BETWEEN_PAUSES = 1000
+# What RECORD messages have besides the record: what it should be.
+_EXPECTED = {"version": "an integer", "time_extracted": "a text"}
+_WRONG_TYPE = re.compile(r"got `(?P<got>.*)` - at `\$\.(?P<field>version|time_extracted)`$")
 
 
 #: Why bytes are no JSON.
@@ -45,7 +49,8 @@ class MessageReader(GenericSingerReader[bytes]):
         between: Called every now and then, also while nothing comes. Gives the seconds after
             which it wants to be called again, or None.
         unreadable: Called with a stream and the text of a record that is no JSON, but for NaN
-            and infinities, which some taps write; or, with a reason, that is nested too deeply.
+            and infinities, which some taps write; or, with a reason, that is nested too deeply or
+            whose message has a `version` or `time_extracted` of a wrong type.
     """
 
     between: Callable[[], float | None]
@@ -120,7 +125,7 @@ class MessageReader(GenericSingerReader[bytes]):
             except (*_NO_JSON, RecursionError) as error:
                 if not line.strip():
                     continue
-                if not self._told_unreadable(line):
+                if not self._told_unreadable(line, error):
                     raise _no_message(number, error) from None
                 counts["RECORD"] += 1
                 continue
@@ -163,8 +168,13 @@ class MessageReader(GenericSingerReader[bytes]):
             raise InputError(msg) from None
         return found
 
-    def _told_unreadable(self, line: bytes) -> bool:
+    def _told_unreadable(self, line: bytes, error: Exception) -> bool:
         reasons = []
+        if isinstance(error, msgspec.ValidationError):
+            if not (found := _WRONG_TYPE.search(str(error))):
+                return False
+            field, got = found["field"], found["got"]
+            reasons = [f"its message's `{field}` has to be {_EXPECTED[field]} or null, got {got}"]
         try:
             # Python makes no integers of more than 4,300 digits.
             json.loads(line, parse_int=str)

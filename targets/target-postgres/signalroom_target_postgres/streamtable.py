@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -116,6 +117,7 @@ class StreamTable:
 
         if connector.in_transaction(work):
             naming.note_made(naming.of(stream))
+        self._log_notes()
         self._read_by_types()
 
     @cached_property
@@ -161,7 +163,14 @@ class StreamTable:
         except ColumnFixedError as error:
             self.sink.logger.warning("%s", error)
             self.destination.fixed[name] = error.reason
+        self._log_notes()
         self._read_by_types()
+
+    def _log_notes(self) -> None:
+        """Log what was changed about the table, now that it is committed."""
+        for is_warning, note in self.destination.notes:
+            self.sink.logger.log(logging.WARNING if is_warning else logging.INFO, "%s", note)
+        self.destination.notes.clear()
 
     def _warn_of_renamed(self, naming: TableNaming) -> None:
         """Warn once a run of fields whose column has another name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import errors, sql
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from psycopg.sql import Composable, Composed
 
     from signalroom_target_postgres.destination import Destination
-
-logger = logging.getLogger(__name__)
 
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
@@ -97,7 +94,8 @@ def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
         if old is None:
             raise
         raise _fixed(cursor, table, old, error) from error
-    logger.warning("%s was %s; it is now keyed by %s", table, was, ", ".join(table.keys))
+    keys = ", ".join(table.keys)
+    table.notes.append((True, f"{table} was {was}; it is now keyed by {keys}"))
 
 
 def _was(old: PrimaryKey | None) -> str:

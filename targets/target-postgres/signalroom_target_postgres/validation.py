@@ -13,6 +13,7 @@ from referencing.exceptions import Unresolvable
 from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks.core import JSONSchemaValidator
 
+from signalroom_target_postgres.arrowjson import encode
 from signalroom_target_postgres.literals import MOST_DIGITS
 
 if TYPE_CHECKING:
@@ -61,8 +62,13 @@ def broken_rule(error: Exception) -> str:
     path = getattr(cause, "absolute_path", None)
     field = f"$.{path[0]}" if path else "$"
     rule = getattr(cause, "validator", "schema")
-    wanted = str(getattr(cause, "validator_value", ""))[:_LONGEST]
+    wanted = _written(getattr(cause, "validator_value", ""))[:_LONGEST]
     return f"at {field} it breaks the schema's `{rule}`: {wanted}"
+
+
+def _written(wanted: Any) -> str:
+    """A part of a schema as the schema has it; a text, as that of a pattern, without quotes."""
+    return wanted if isinstance(wanted, str) else encode(wanted).decode()
 
 
 def _exact(schema: Any) -> Any:

@@ -163,6 +163,34 @@ def test_rows_that_only_the_server_refuses(warehouse):
     assert len(warehouse.rows()) == 500
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    (
+        ("version", "1", "its message's `version` has to be an integer or null, got str"),
+        ("version", 1.5, "its message's `version` has to be an integer or null, got float"),
+        ("version", [], "its message's `version` has to be an integer or null, got array"),
+        ("time_extracted", 5, "its message's `time_extracted` has to be a text or null, got int"),
+        ("time_extracted", {}, "its message's `time_extracted` has to be a text or null, got obj"),
+    ),
+)
+@pytest.mark.parametrize("metadata", (True, False))
+def test_a_message_with_a_field_of_a_wrong_type(warehouse, field, value, reason, metadata):
+    message = {"add_record_metadata": metadata, "on_bad_record": "quarantine"}
+    bad = {field: value} | record(id=2, name="a")
+    warehouse.load(STREAM, record(id=1), bad, record(id=3), **message)
+    assert [row["id"] for row in warehouse.rows()] == [1, 3]
+    (row,) = rejected(warehouse)
+    assert row["reason"].startswith(reason)
+    assert row["record"] == {"id": 2, "name": "a"}
+    with pytest.raises(BadRecordError, match=f"stream orders .*{field}.* has to be"):
+        warehouse.load(STREAM, bad)
+
+
+def test_a_message_may_have_null_for_its_version_and_time(warehouse):
+    warehouse.load(STREAM, record(id=1) | {"version": None, "time_extracted": None})
+    assert [row["id"] for row in warehouse.rows()] == [1]
+
+
 def test_everything_is_bad(warehouse):
     messages = [record(id=n, total="x") for n in range(1000)]
     warehouse.load(STREAM, *messages, on_bad_record="quarantine")
@@ -177,6 +205,27 @@ def test_full_validation_still_exists(warehouse):
         warehouse.load(stream, record(id=2, name="b"), validate_records=True)
     warehouse.load(stream, record(id=3, name="ab"), validate_records=True)
     assert [row["id"] for row in warehouse.rows()] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("declared", "rule"),
+    (
+        ({"enum": [1.1, None, True, "a"]}, '`enum`: [1.1,null,true,"a"]'),
+        ({"enum": [{"a": 1.5, "b": "ü"}]}, '`enum`: [{"a":1.5,"b":"ü"}]'),
+        ({"const": 1.1}, "`const`: 1.1"),
+        ({"type": ["integer", "null"]}, '`type`: ["integer","null"]'),
+        ({"type": "integer"}, "`type`: integer"),
+        ({"type": "number", "multipleOf": 0.1}, "`multipleOf`: 0.1"),
+        ({"anyOf": [{"type": "integer", "minimum": 1.5}]}, '[{"type":"integer","minimum":1.5}]'),
+    ),
+)
+def test_a_rule_is_quoted_as_the_schema_has_it(warehouse, declared, rule):
+    stream = schema({"id": {"type": "integer"}, "x": declared})
+    settings = {"validate_records": True, "on_bad_record": "quarantine"}
+    warehouse.load(stream, record(id=1, x=2.05), **settings)
+    (row,) = rejected(warehouse)
+    assert row["reason"].startswith("at $.x it breaks the schema's `")
+    assert row["reason"].endswith(rule)
 
 
 @pytest.mark.parametrize("ref", ("#/nowhere", "#/properties/name"))
