@@ -20,7 +20,7 @@ from signalroom_target_postgres.sqltypes import (
 from signalroom_target_postgres.tablekey import set_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from psycopg import Cursor
     from psycopg.sql import Composable
@@ -257,6 +257,18 @@ class Destination:
                 self.fixed.setdefault(
                     name, f"the column has the domain {type_}, which does not change"
                 )
+
+    def column_names(self, cursor: Cursor[Any]) -> Collection[str]:
+        """Name the columns that the table has; none if there is no table.
+
+        Args:
+            cursor: To ask by.
+
+        Returns:
+            Their names.
+        """
+        self._read_types(cursor)
+        return self.types.keys()
 
     def base_type(self, column: str) -> str:
         """Name the type that a column's values have.

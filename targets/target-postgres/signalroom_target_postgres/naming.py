@@ -6,10 +6,10 @@ import hashlib
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
-from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.errors import InputError, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 #: PostgreSQL cuts longer names, and two may become one.
 NAME_BYTES = 63
@@ -17,6 +17,8 @@ NAME_BYTES = 63
 #: quotes is a name as any other. `oid` is free since PostgreSQL 12
 #: (https://www.postgresql.org/docs/18/ddl-system-columns.html).
 SYSTEM_COLUMNS = frozenset(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"))
+# What fields are unlikely to end with. An underscore alone, as in earlier versions, they may.
+_SYSTEM_SUFFIX = "_field"
 _HASH_DIGITS = 8
 # Unicode's categories of letters, marks and numbers.
 _KEPT = ("L", "M", "N")
@@ -218,20 +220,40 @@ def with_suffix(name: str, suffix: str) -> str:
     return name.encode()[: NAME_BYTES - len(ending.encode())].decode(errors="ignore") + ending
 
 
-def columns_of(fields: Iterable[str]) -> dict[str, str]:
+def columns_of(fields: Iterable[str], present: Collection[str] = ()) -> dict[str, str]:
     """Name the columns of a stream's fields.
+
+    A name depends on no other field, so that a column stays its field's when others are added.
 
     Args:
         fields: The fields' names.
+        present: The columns that the table has.
 
     Returns:
-        Each field's column: of the same name, but for names that PostgreSQL has columns of itself,
-        which get underscores at their end until no other field is called so.
+        Each field's column: of the same name, but for names that PostgreSQL has columns of itself.
+        These get a suffix; in a table of an earlier version, the underscore that it appended.
+
+    Raises:
+        LimitError: If another field has the name with the suffix.
     """
     found = {name: name for name in fields}
     for name in SYSTEM_COLUMNS & found.keys():
-        column = f"{name}_"
-        while column in found:
-            column += "_"
-        found[name] = column
+        column = f"{name}{_SYSTEM_SUFFIX}"
+        if column in found:
+            msg = (
+                f"The fields {name!r} and {column!r} would both be loaded into the column "
+                f"{column!r}, as {name} is a system column of PostgreSQL. Rename one of them in "
+                "the setting stream_maps of the tap or the loader."
+            )
+            raise LimitError(msg)
+        earlier = _earlier_column(name, found)
+        found[name] = earlier if earlier in present and column not in present else column
     return found
+
+
+def _earlier_column(name: str, fields: Collection[str]) -> str:
+    """A system column's other name in versions that chose it by the stream's other fields."""
+    column = f"{name}_"
+    while column in fields:
+        column += "_"
+    return column

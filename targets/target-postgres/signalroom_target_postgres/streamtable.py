@@ -10,7 +10,7 @@ from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import column
 from signalroom_target_postgres.destination import ColumnFixedError
 from signalroom_target_postgres.loading import LateRefusalError, Writer
-from signalroom_target_postgres.naming import columns_of
+from signalroom_target_postgres.naming import SYSTEM_COLUMNS, columns_of
 from signalroom_target_postgres.outdated import Activation, OutdatedRows
 from signalroom_target_postgres.records import METADATA, RecordReader
 from signalroom_target_postgres.retyped import as_types, with_types
@@ -18,7 +18,7 @@ from signalroom_target_postgres.schematypes import declared
 from signalroom_target_postgres.tabletraits import TableTraits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from psycopg import Cursor
@@ -50,8 +50,7 @@ class StreamTable:
         self.sink = sink
         self.destination = destination
         # Each field's column.
-        self._names = columns_of(self._properties)
-        destination.keys = [self._names.get(key, key) for key in destination.keys]
+        self._names: dict[str, str] = {}
         #: Rows of earlier versions and of earlier runs.
         self.outdated = OutdatedRows(sink, destination, self._names)
         #: Whether a record did not fit and was not set aside: no state may pass over it.
@@ -101,6 +100,7 @@ class StreamTable:
             LoadError: If it cannot be what the stream needs.
         """
         connector = self.sink.connector
+        self._name_columns()
         wanted = {self._names[field]: declared for field, declared in self._declared.items()}
         self._warn_of_renamed(naming)
         stream = self.sink.stream_name
@@ -119,6 +119,21 @@ class StreamTable:
             naming.note_made(naming.of(stream))
         self._log_notes()
         self._read_by_types()
+
+    def _name_columns(self) -> None:
+        destination, fields = self.destination, self._properties
+        present: Collection[str] = ()
+        if SYSTEM_COLUMNS & fields.keys():
+            present = self.sink.connector.in_transaction(destination.column_names)
+        self._names.update(columns_of(fields, present))
+        destination.keys = [self._names.get(key, key) for key in destination.keys]
+        for field, name in self._names.items():
+            if field != name and present and name not in present and f"{field}_" in present:
+                self.sink.logger.warning(
+                    "The field %s of stream %s is loaded into a new column of %s, %s. If its "
+                    "values of before are in %s_, copy them",
+                    *(field, self.sink.stream_name, destination, name, field),
+                )
 
     @cached_property
     def _declared(self) -> dict[str, Declared]:

@@ -64,6 +64,8 @@ _UNMAPPED = (MappingError, ArithmeticError, AttributeError, LookupError, TypeErr
 #: What comes of a map that does not fit its stream's schema.
 _WRONG_MAP = (MapExpressionError, StreamMapConfigError)
 _POLL_SECONDS = 0.05
+# Of the SDK's flattening (0.54.9, singer_sdk/helpers/_flattening.py).
+_DUPLICATE = "Duplicate column name produced in schema: "
 
 # As the SDK reads records: money is not to be rounded on its way through a map.
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -385,6 +387,16 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                 f"The schema of stream {stream!r} is not valid, so that validate_records cannot "
                 f"check records by it: {getattr(error.__cause__, 'message', error)}. Correct it in "
                 "the tap, or set `validate_records` to false."
+            )
+            raise InputError(msg) from None
+        except ValueError as error:
+            if not str(error).startswith(_DUPLICATE):
+                raise
+            msg = (
+                f"Two fields of stream {stream!r} would both be loaded into the column "
+                f"{str(error).removeprefix(_DUPLICATE)!r} once its objects are flattened. Rename "
+                "one of them in the tap's setting stream_maps, or set `flattening_enabled` to "
+                "false."
             )
             raise InputError(msg) from None
         self._with_records.discard(stream)

@@ -30,7 +30,7 @@ COMMENTS = {
     "": "Orders of the shop",
     "id": "Given by the shop",
     "total": "Including VAT",
-    "ctid_": "The click's id",
+    "ctid_field": "The click's id",
 }
 
 
@@ -58,7 +58,7 @@ def test_they_follow_the_descriptions(warehouse):
     warehouse.load(described(table="Sales", total="Without VAT"))
     assert comments(warehouse) == COMMENTS | {"": "Sales", "total": "Without VAT"}
     warehouse.load(described(table=None, total=None))
-    assert comments(warehouse) == {name: COMMENTS[name] for name in ("id", "ctid_")}
+    assert comments(warehouse) == {name: COMMENTS[name] for name in ("id", "ctid_field")}
     warehouse.load(described())
     assert comments(warehouse) == COMMENTS
     warehouse.load(schema({"id": "integer", "total": "number", "ctid": "string"}))
@@ -134,7 +134,7 @@ def test_any_text(warehouse, text):
 @pytest.mark.parametrize("text", (7, [], {}, True, ""))
 def test_a_description_that_is_no_text_is_none(warehouse, text):
     warehouse.load(described(table=text, total=text))
-    assert comments(warehouse) == {name: COMMENTS[name] for name in ("id", "ctid_")}
+    assert comments(warehouse) == {name: COMMENTS[name] for name in ("id", "ctid_field")}
 
 
 def test_a_nul_is_replaced(warehouse):

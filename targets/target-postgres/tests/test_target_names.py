@@ -342,10 +342,10 @@ def test_a_field_named_as_a_system_column(warehouse, caplog, load):
             state(at=1),
             **LOADS[load],
         )
-    rows = [(row["id"], row[f"{field}_"]) for row in warehouse.rows(order="2")]
+    rows = [(row["id"], row[f"{field}_field"]) for row in warehouse.rows(order="2")]
     assert rows == ([(1, "a"), (1, "b")] if load == "append" else [(1, "b")])
     said = (
-        "The field ctid of stream orders is loaded into the column ctid_, as ctid is a system "
+        "The field ctid of stream orders is loaded into the column ctid_field, as ctid is a system "
         "column of PostgreSQL"
     )
     assert [one for one in caplog.messages if "system column" in one] == [said] * 2
@@ -356,8 +356,8 @@ def test_a_key_named_as_a_system_column(warehouse, field):
     described = schema({field: "string", "value": "integer"}, keys=[field])
     for value in (1, 2):
         warehouse.load(described, record(**{field: "k", "value": value}))
-    assert warehouse.rows() == [{f"{field}_": "k", "value": 2}]
-    assert warehouse.key() == [f"{field}_"]
+    assert warehouse.rows() == [{f"{field}_field": "k", "value": 2}]
+    assert warehouse.key() == [f"{field}_field"]
 
 
 def test_names_that_only_look_like_a_system_columns(warehouse, caplog):
@@ -366,17 +366,98 @@ def test_names_that_only_look_like_a_system_columns(warehouse, caplog):
     warehouse.load(schema(types), record(**row))
     assert warehouse.rows() == [row]
     assert "system column" not in caplog.text
-    warehouse.load(
-        schema(types | {"ctid": "string"}, stream="both"), record("both", **row, ctid="f")
-    )
-    assert warehouse.rows("both") == [row | {"ctid__": "f"}]
+
+
+EARLIER = "CREATE TABLE orders (id bigint PRIMARY KEY, {} text); INSERT INTO orders VALUES (1, '1')"
+SETS = {
+    "another field comes": (("ctid",), ("ctid", "ctid_")),
+    "it comes to another field": (("ctid_",), ("ctid", "ctid_")),
+    "both at once": (("ctid_", "ctid"), ("ctid", "ctid_")),
+    "one goes, another comes": (("ctid",), ("ctid_",)),
+    "by case": (("ctid",), ("CTID", "ctid", "Ctid_")),
+    "more underscores": (("ctid", "ctid_"), ("ctid__", "ctid_", "ctid")),
+    "several": (("xmin", "ctid_"), ("cmin", "xmin_", "xmin", "ctid", "ctid_")),
+}
+
+
+@pytest.mark.parametrize("within", (False, True), ids=("two runs", "one run"))
+@pytest.mark.parametrize("fields", SETS.values(), ids=SETS)
+def test_a_fields_column_stays_whichever_fields_come_later(warehouse, fields, within):
+    runs = [
+        (
+            schema({"id": "integer"} | dict.fromkeys(names, "string")),
+            record(id=number, **{name: f"{name} {number}" for name in names}),
+        )
+        for number, names in enumerate(fields)
+    ]
+    for messages in [[*runs[0], *runs[1]]] if within else runs:
+        warehouse.load(*messages)
+    found = {
+        column: {value.split()[0] for row in warehouse.rows() if (value := row[column])}
+        for column in warehouse.types()
+        if column != "id"
+    }
+    assert all(len(sources) == 1 for sources in found.values())
+    assert sum(map(len, found.values())) == len({*fields[0], *fields[1]})
+    assert all(found[name] == {name} for name in found.keys() & {*fields[0], *fields[1]})
+
+
+@pytest.mark.parametrize(
+    ("columns", "fields", "values"),
+    (
+        ("ctid_", {"ctid": "a"}, {"ctid_": "a"}),
+        ("ctid_", {"ctid_": "a"}, {"ctid_": "a"}),
+        (
+            "ctid_ text, ctid__",
+            {"ctid": "a", "ctid_": "b"},
+            {"ctid_": "b", "ctid__": "a"},
+        ),
+    ),
+    ids=("the system column's", "a plain field's", "both"),
+)
+def test_columns_of_an_earlier_version_go_on(warehouse, columns, fields, values):
+    warehouse.sql(EARLIER.format(columns))
+    types = {"id": {"type": "integer"}} | dict.fromkeys(fields, "string")
+    warehouse.load(schema(types), record(id=1, **fields))
+    assert warehouse.rows() == [{"id": 1} | values]
+
+
+def test_a_column_that_may_have_been_anothers_is_named(warehouse, caplog):
+    warehouse.sql(EARLIER.format("ctid_"))
+    types = {"id": {"type": "integer"}, "ctid": "string", "ctid_": "string"}
+    for _ in range(2):
+        warehouse.load(schema(types), record(id=1, ctid="a", ctid_="b"))
+    assert warehouse.rows() == [{"id": 1, "ctid_": "b", "ctid_field": "a"}]
+    said = "ctid_field. If its values of before are in ctid_, copy them"
+    assert caplog.text.count(said) == 1
+
+
+def test_a_field_of_the_name_that_a_system_column_gets(warehouse):
+    both = schema({"id": "integer", "ctid": "string", "ctid_field": "string"})
+    other = schema({"id": "integer", "ctid_field": "string"}, stream="lines")
+    with pytest.raises(LoadError, match=r"'ctid' and 'ctid_field' would both .*stream_maps"):
+        warehouse.load(both, record(id=1), other, record("lines", id=1, ctid_field="a"))
+    assert tables(warehouse) == {"lines"}
+    assert warehouse.rows("lines") == [{"id": 1, "ctid_field": "a"}]
+
+
+def test_two_fields_of_one_name_by_flattening(warehouse):
+    nested = {"type": "object", "properties": {"b": {"type": "string"}}}
+    with pytest.raises(InputError, match="the column 'a__b' once its objects are flattened"):
+        warehouse.load(
+            schema({"id": "integer", "a__b": "string", "a": nested}),
+            flattening_enabled=True,
+            flattening_max_depth=2,
+        )
 
 
 @pytest.mark.parametrize("mapped", ({"value": "value"}, {"ctid": "'mapped'"}))
 def test_a_system_column_by_way_of_a_map(warehouse, mapped):
     described = schema({"id": "integer", "ctid": "string", "value": "string"}, keys=["id", "ctid"])
     warehouse.load(described, record(id=1, ctid="c", value="v"), stream_maps={"orders": mapped})
-    assert warehouse.rows() == [{"id": 1, "ctid_": mapped.get("ctid", "'c'")[1:-1], "value": "v"}]
+    assert warehouse.rows() == [
+        {"id": 1, "ctid_field": mapped.get("ctid", "'c'")[1:-1], "value": "v"}
+    ]
 
 
 @pytest.mark.parametrize("validate", (False, True))
@@ -392,7 +473,7 @@ def test_a_bad_record_with_a_system_column_is_kept_as_it_came(warehouse, validat
         on_bad_record="quarantine",
         validate_records=validate,
     )
-    assert [row["ctid_"] for row in warehouse.rows()] == [3]
+    assert [row["ctid_field"] for row in warehouse.rows()] == [3]
     kept = [row["record"] for row in warehouse.rows("orders__rejected")]
     assert sorted(record["ctid"] for record in kept if record["id"] == 2) == [2]
     assert len(kept) == 2
@@ -409,7 +490,7 @@ def test_a_system_column_that_pins_a_replaced_streams_rows(warehouse):
             activate_version=True,
             add_record_metadata=True,
         )
-    rows = [(row["ctid_"], row["id"]) for row in warehouse.rows(order="2")]
+    rows = [(row["ctid_field"], row["id"]) for row in warehouse.rows(order="2")]
     assert rows == [("b", 2), ("a", 3)]
 
 
@@ -434,8 +515,8 @@ def test_a_system_column_in_a_file(warehouse, tmp_path, form):
     for _ in range(2):
         warehouse.load(described, message)
     assert warehouse.rows() == [
-        {"id": 1, "ctid_": "a", "xmin_": 7},
-        {"id": 2, "ctid_": "b", "xmin_": None},
+        {"id": 1, "ctid_field": "a", "xmin_field": 7},
+        {"id": 2, "ctid_field": "b", "xmin_field": None},
     ]
 
 
