@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 
 from signalroom_sandbox.gsheets import MAPPINGS
 from signalroom_sandbox.server import SandboxServer
+from signalroom_sandbox.sticky_s3.exports import day_of
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.paths import data_directory_of
 
@@ -108,6 +109,7 @@ def _demonstrate() -> int:
                 sandbox.control.redtrack.restate(day=str(costly), timezone=ZONE, cost_percent=120)
                 _say(f"RedTrack corrects the costs of {costly}, by 20 %,")
                 _say(f"Sticky.io delivers the orders of {start}, late,")
+                _redeliver(sandbox, end)
                 sandbox.control.posthog.events(events=[{"timestamp": f"{end}T12:00:00Z"}] * 5)
                 _say(f"five events of {end} come to PostHog,")
                 sandbox.control.mautic.edit(numbers=[7, 70], firstname="Edited")
@@ -127,6 +129,18 @@ def _demonstrate() -> int:
         "Your own account: README.md. What Meltano printed: .meltano/demo.log\n"
     )
     return 0 if agrees else 1
+
+
+def _redeliver(sandbox: SandboxServer, last: date) -> None:
+    """Let files that were loaded change as real ones do: none may count twice, or end a query."""
+    s3 = sandbox.control.s3
+    keys = [each["key"] for each in s3.objects("orders-create/")]
+    *_, corrected, shorter, again = [key for key in keys if day_of(key) <= str(last)]
+    now = datetime.now(UTC)
+    s3.redeliver(again, to=again.replace(".csv", "_again.csv"), modified=now)
+    s3.shorten(shorter, 100, modified=now)
+    s3.correct(corrected, 3, {"total_amount": ""}, modified=now)
+    _say("delivers one file twice, replaces one by a shorter one, and leaves an amount blank,")
 
 
 def _forget() -> None:
@@ -222,9 +236,8 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
             "select sum(clicks), sum(conversions), sum(payout), sum(revenue)"
             " from everflow.daily_stats"
         ).fetchone()
-        orders = connection.execute(
-            "select count(*), sum(total_amount::numeric) from s3_exports.orders_create"
-        ).fetchone()
+        sums = sql.SQL("select sum(orders), sum(no_amount), sum(revenue) from ({}) as days")
+        orders = connection.execute(sums.format(sql.SQL(_readme_query()))).fetchone()
         events = connection.execute("select count(*) from posthog.events").fetchone()
         contacts = connection.execute(
             "select count(*), sum(points), sum(length(coalesce(firstname, '')))"
@@ -234,7 +247,7 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
             "select sum(clicks), sum(conversions), sum(cost) from redtrack.daily_spend"
         ).fetchone()
     totals = sandbox.control.totals(start, end, ZONE)["totals"]
-    files = sandbox.control.s3.totals("orders-create/")
+    orders_there = sandbox.control.s3.totals("orders-create/")["orders"]
     days = sandbox.control.redtrack.totals(start=str(start), end=str(end), timezone=ZONE)
     # Without traffic that came from no source: the tap leaves it out.
     sources = [day for day in days if day["source_id"]]
@@ -249,8 +262,9 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
     rows = [
         *((f"daily_stats {name}", totals[name]) for name in names),
         *((f"daily_spend {name}", value) for name, value in costs.items()),
-        ("orders_create rows", files["rows"]),
-        ("orders_create revenue", files["revenue"]),
+        ("orders", orders_there["count"]),
+        ("orders without amount", orders_there["no_amount"]),
+        ("orders revenue", orders_there["revenue"]),
         ("contacts", people["count"]),
         ("contacts points", people["points"]),
         ("contacts letters of names", people["letters"]),
@@ -269,11 +283,16 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
     return agrees
 
 
+def _readme_query() -> str:
+    """The README's query of spend, revenue and return."""
+    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return query
+
+
 def _show_return() -> None:
     """Run the README's query of spend, revenue and return."""
-    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
-        answer = connection.execute(query)
+        answer = connection.execute(_readme_query())
         names = [column.name for column in answer.description or ()]
         rows = answer.fetchmany(7)
     sys.stdout.write("\nSpend, revenue, and return on ad spend (the query is in README.md):\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -98,6 +98,14 @@ def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
     load("daily_spend")
     project.load("daily_stats", TAP_EVERFLOW_START_DATE=str(START))
     project.load(tap="tap-sticky-s3")
+    # A file comes again, one becomes shorter, and one has an amount no more.
+    s3, now = sandbox.control.s3, datetime.now(UTC)
+    again, shorter, corrected, *_ = [each["key"] for each in s3.objects("orders-create/")]
+    s3.redeliver(again, to=again.replace(".csv", "_again.csv"), modified=now)
+    s3.shorten(shorter, 50, modified=now)
+    blank = {"orders_id": "1", "order_status": "NEW", "total_amount": ""}
+    s3.correct(corrected, 0, blank, modified=now)
+    project.load(tap="tap-sticky-s3")
     (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     days = {row["day"]: row for row in database.query(query)}
     assert set(days) >= {START + timedelta(days=number) for number in range(40)}
@@ -110,14 +118,14 @@ def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
         # To the cent: half a cent is rounded up there.
         assert abs(row["ad_spend"] - cost) <= Decimal("0.005")
         assert abs(row["payout"] - payout) <= Decimal("0.005")
-    new = database.query(
-        "select _file_date::date as day, sum(total_amount::numeric) as revenue"
-        " from s3_exports.orders_create where order_status = 'NEW' group by 1"
-    )
-    assert len(new) == 14
-    for item in new:
-        row = days[item["day"]]
-        assert row["revenue"] == item["revenue"]
+    orders = s3.totals("orders-create/")["orders"]
+    assert orders["no_amount"] == 1
+    assert len(orders["by_day"]) == 14
+    assert sum(row["orders"] for row in days.values()) == orders["count"]
+    assert sum(row["no_amount"] for row in days.values()) == 1
+    for day, revenue in orders["by_day"].items():
+        row = days[date.fromisoformat(day)]
+        assert row["revenue"] == revenue
         if row["ad_spend"]:
             assert abs(row["roas"] - row["revenue"] / row["ad_spend"]) <= Decimal("0.01")
 

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import time
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 
 import boto3
@@ -108,11 +109,27 @@ class TestExports:
     def test_the_newest_order_is_first_and_none_is_left_out(self):
         _, rows = self.rows()
         ids = [int(row["orders_id"]) for row in rows]
-        assert ids == list(range(ids[0], ids[0] - 500, -1))
-        _, later = self.rows()
+        orders = list(dict.fromkeys(ids))
+        assert ids == sorted(ids, reverse=True)
+        assert orders == list(range(ids[0], ids[0] - len(orders), -1))
         text = export("orders-create", DAY + timedelta(days=1), 500).decode()
         later = list(csv.DictReader(io.StringIO(text, newline="")))
-        assert int(later[-1]["orders_id"]) == ids[0] + 1
+        assert int(later[-1]["orders_id"]) > ids[0]
+
+    def test_an_order_of_several_products_has_a_row_for_each(self):
+        _, rows = self.rows()
+        lines = defaultdict(list)
+        for row in rows:
+            lines[row["orders_id"]].append(row)
+        several = [order for order in lines.values() if len(order) > 1]
+        assert 20 < len(several) < 100
+        assert {len(order) for order in several} >= {2, 3}
+        shared = {"total_amount", "order_status", "billing_email", "Click ID", "ancestor_id"}
+        for order in several:
+            assert all(len({row[name] for row in order}) == 1 for name in shared)
+            prices = sum(int(row["product_price"]) for row in order)
+            assert int(order[0]["total_amount"]) == prices
+        assert any(len({row["products_id"] for row in order}) > 1 for order in several)
 
     def test_values_have_the_shapes_that_make_trouble(self):
         _, rows = self.rows()
@@ -155,6 +172,35 @@ class TestExports:
         assert re.fullmatch(
             r"orders-create/report_2025-12-18T\d{4}_\w{6}\.csv", key_of("orders-create", DAY)
         )
+
+
+class TestOrders:
+    def test_an_order_counts_once_by_its_latest_file(self, s3):
+        s3.clear()
+        s3.put("orders-create/2026-01-05.csv", self.csv("1,NEW,95", "1,NEW,95", "2,NEW,10"))
+        key = "orders-create/2026-01-06.csv"
+        s3.put(key, self.csv("2,VOID,10", "3,NEW,", "4,NEW,19.5", "5,NEW,1"))
+        s3.redeliver(key, to="orders-create/2026-01-07.csv", modified="2036-01-01T00:00:00Z")
+        s3.correct(key, 2, {"total_amount": "20"}, modified="2036-01-02T00:00:00Z")
+        s3.shorten("orders-create/2026-01-07.csv", 3, modified="2036-01-03T00:00:00Z")
+        totals = s3.totals("orders-create/")
+        assert totals["orders"] == {
+            "count": 4,
+            "no_amount": 1,
+            "revenue": 115.5,
+            "by_day": {"2026-01-05": 95, "2026-01-06": 20.5},
+        }
+        assert totals["rows"] == 3 + 4 + 3
+
+    @staticmethod
+    def csv(*rows):
+        names = {"orders_id": 0, "order_status": 1, "total_amount": 2}
+        text = ",".join(HEADER) + "\r\n"
+        for row in rows:
+            cells = row.split(",")
+            text += ",".join(cells[names[name]] if name in names else "" for name in HEADER)
+            text += "\r\n"
+        return text
 
 
 class TestBucket:

@@ -55,6 +55,20 @@ class ControlS3:
         given = {"seed": seed, "key": key, "modified": _text(modified)}
         return str(self._do("export", kind=kind, day=day.isoformat(), rows=rows, **given))
 
+    def redeliver(self, key: str, *, to: str, modified: datetime | str) -> None:
+        """Store a copy of an object under another key, as if it had been exported again."""
+        self._do("redeliver", key=key, to=to, modified=_text(modified))
+
+    def shorten(self, key: str, rows: int, *, modified: datetime | str) -> None:
+        """Overwrite an export by its first rows."""
+        self._do("shorten", key=key, rows=rows, modified=_text(modified))
+
+    def correct(
+        self, key: str, row: int, values: dict[str, str], *, modified: datetime | str
+    ) -> None:
+        """Overwrite an export with other values in one of its rows, the first being 0."""
+        self._do("correct", key=key, row=row, values=values, modified=_text(modified))
+
     def delete(self, key: str) -> None:
         """Delete an object."""
         self._do("delete", key=key)
@@ -91,7 +105,9 @@ class ControlS3:
         """What queries must say.
 
         ``rows``, ``revenue``, ``new_by_state``, and by the days in the keys ``by_day`` (revenue)
-        and ``rows_by_day``.
+        and ``rows_by_day``, of all rows; ``orders``, of orders that are NEW by their latest file:
+        ``count``, ``revenue``, ``no_amount`` (orders without one) and ``by_day`` (revenue by the
+        day in the key of the first file that has the order).
         """
         return self._do("totals", prefix=prefix)
 

@@ -7,9 +7,10 @@ import csv
 import io
 from collections import defaultdict
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.sticky_s3.exports import day_of, delivered, export, key_of
+from signalroom_sandbox.sticky_s3.exports import HEADER, day_of, delivered, export, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +93,22 @@ class Actions:
         self._backend.put_object(self._bucket, key, body).last_modified = moment
         return key
 
+    def redeliver(self, key: str, to: str, modified: str) -> None:
+        """Store a copy of an object under another key, as if it had been exported again."""
+        body = self._backend.get_object(self._bucket, key).value
+        stored = self._backend.put_object(self._bucket, to, body)
+        stored.last_modified = _naive(modified)
+
+    def shorten(self, key: str, rows: int, modified: str) -> None:
+        """Overwrite an export by its first rows."""
+        self._rewrite(key, self._rows(key)[:rows], modified)
+
+    def correct(self, key: str, row: int, values: dict[str, str], modified: str) -> None:
+        """Overwrite an export with other values in one of its rows, the first being 0."""
+        rows = self._rows(key)
+        rows[row] |= values
+        self._rewrite(key, rows, modified)
+
     def delete(self, key: str) -> None:
         """Delete an object."""
         self._backend.delete_object(self._bucket, key)
@@ -133,15 +150,19 @@ class Actions:
         ]
 
     def totals(self, prefix: str) -> dict[str, Any]:
-        """What queries on the loaded tables must say, summed from the files."""
-        rows, total = 0, 0
-        by_state: dict[str, int] = defaultdict(int)
-        by_day: dict[str, int] = defaultdict(int)
+        """What queries on the loaded tables must say, summed from the files.
+
+        ``rows``, ``revenue``, ``by_day``, ``rows_by_day`` and ``new_by_state`` are of rows as they
+        are in the files; ``orders`` of each order that is NEW by the file that was stored last.
+        """
+        rows, total = 0, Decimal(0)
+        by_state: dict[str, Decimal] = defaultdict(Decimal)
+        by_day: dict[str, Decimal] = defaultdict(Decimal)
         rows_by_day: dict[str, int] = defaultdict(int)
         for key, item in self._stored(prefix):
             day = day_of(key)
-            for row in csv.DictReader(io.StringIO(item.value.decode(), newline="")):
-                amount = int(row["total_amount"])
+            for row in _read(item):
+                amount = Decimal(row["total_amount"] or 0)
                 rows, total = rows + 1, total + amount
                 by_day[day] += amount
                 rows_by_day[day] += 1
@@ -149,16 +170,65 @@ class Actions:
                     by_state[row["billing_state"]] += amount
         return {
             "rows": rows,
-            "revenue": total,
-            "new_by_state": by_state,
-            "by_day": by_day,
+            "revenue": _number(total),
+            "new_by_state": {state: _number(amount) for state, amount in by_state.items()},
+            "by_day": {day: _number(amount) for day, amount in by_day.items()},
             "rows_by_day": rows_by_day,
+            "orders": self._orders(prefix),
         }
+
+    def _orders(self, prefix: str) -> dict[str, Any]:
+        """Orders that are NEW, their revenue, and how many have no amount."""
+        stored = sorted(self._stored(prefix), key=lambda each: (each[1].last_modified, each[0]))
+        newest: dict[str, list[dict[str, str]]] = {}
+        first_day: dict[str, str] = {}
+        for key, item in stored:
+            day = day_of(key)
+            lines: dict[str, list[dict[str, str]]] = defaultdict(list)
+            for row in _read(item):
+                lines[row["orders_id"]].append(row)
+            newest |= lines
+            for order in lines:
+                first_day[order] = min(first_day.get(order, day), day)
+        amounts = {
+            order: next((row["total_amount"] for row in rows if row["total_amount"]), "")
+            for order, rows in newest.items()
+            if rows[0]["order_status"] == "NEW"
+        }
+        by_day: dict[str, Decimal] = defaultdict(Decimal)
+        for order, amount in amounts.items():
+            by_day[first_day[order]] += Decimal(amount or 0)
+        return {
+            "count": len(amounts),
+            "no_amount": sum(not amount for amount in amounts.values()),
+            "revenue": _number(sum(by_day.values(), Decimal(0))),
+            "by_day": {day: _number(amount) for day, amount in by_day.items()},
+        }
+
+    def _rows(self, key: str) -> list[dict[str, str]]:
+        return _read(self._backend.get_object(self._bucket, key))
+
+    def _rewrite(self, key: str, rows: list[dict[str, str]], modified: str) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, HEADER, lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        stored = self._backend.put_object(self._bucket, key, text.getvalue().encode())
+        stored.last_modified = _naive(modified)
 
     def _stored(self, prefix: str) -> Iterator[tuple[str, Any]]:
         for key, item in sorted(self._backend.buckets[self._bucket].keys.items()):
             if key.startswith(prefix) and hasattr(item, "size"):  # a mark of deletion has none
                 yield key, item
+
+
+def _read(item: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(item.value.decode(), newline="")))
+
+
+def _number(amount: Decimal) -> int | float:
+    """A sum as JSON has it; amounts have two decimals at most."""
+    return int(amount) if amount == int(amount) else float(amount)
 
 
 def _naive(text: str) -> datetime:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,19 @@ HEADER: tuple[str, ...] = tuple(_HEADERS.replace("\n", "").split(","))
 _FIRST_DAY = date(2021, 1, 1)
 _FIRST_ORDER = 1_000_000
 _UPDATES_SINCE = 3  # days
+_SECOND_LINES = 0.1  # of the rows
+#: What an order's lines do not share. That `total_amount` is the order's is ASSUMED: nothing public
+#: of the vendor says it; it stands among the columns of the order.
+_OF_LINE = frozenset(
+    {
+        "product_name",
+        "product_price",
+        "product_sku",
+        "products_description",
+        "products_id",
+        "recurring_prod_id",
+    }
+)
 _STATES = ("TX", "CA", "FL", "NY", "OH", "GA", "WA", "AZ", "", "NC")
 _CITIES = ("Springfield", "Riverton", "Lakeside, North", "Fairview", "Maple Grove", "St. Made-Up")
 _FIRST = ("Alex", "Sam", "Jordan", "Casey", "Robin", "Kim", "Zoë", "D'Arcy", 'Bob "Bo"')
@@ -96,7 +110,7 @@ def export(kind: str, day: date, rows: int, *, seed: int = 713) -> bytes:
     Args:
         kind: `orders-create` or `orders-update`.
         day: Its day.
-        rows: How many; the newest order first.
+        rows: How many; the newest order first. An order of two products has two.
         seed: Another one gives other values.
 
     Returns:
@@ -159,7 +173,7 @@ def _columns(kind: str, day: date, rows: int, seed: int) -> list[Sequence[str]]:
         pool = [form.format(random.randint(least, most)) for _ in range(min(rows, 997))]
         return random.choices(pool, k=rows) if pool else []
 
-    newest = _FIRST_ORDER + ((day - _FIRST_DAY).days + 1) * rows - 1
+    newest = _FIRST_ORDER + ((day - _FIRST_DAY).days + 1) * rows
     amount = some(*_AMOUNTS)
     first, last, city, state = some(*_FIRST), some(*_LAST), some(*_CITIES), some(*_STATES)
     street = numbers(1, 9999, "{} Nowhere St, Apt 4")
@@ -170,8 +184,10 @@ def _columns(kind: str, day: date, rows: int, seed: int) -> list[Sequence[str]]:
     status = some(*_STATUSES[kind])
     ordered = day if kind == "orders-create" else day - timedelta(days=_UPDATES_SINCE)
     product = random.choices(_PRODUCTS, k=rows)
+    is_second = [row > 0 and random.random() < _SECOND_LINES for row in range(rows)]
+    numbered = [str(newest - count) for count in accumulate(int(not one) for one in is_second)]
     found: dict[str, Any] = {
-        "orders_id": [str(newest - number) for number in range(rows)],
+        "orders_id": numbered,
         "created_by": some("", "api user", "Agent Sample", "api user"),
         "billing_fname": first,
         "billing_lname": last,
@@ -228,14 +244,31 @@ def _columns(kind: str, day: date, rows: int, seed: int) -> list[Sequence[str]]:
         "recurring_prod_id": [one[0] for one in product],
         "acquisition_date": some("", f"{ordered:%m/%d/%Y} 09:41 AM"),
         "blacklisted_flag": some("NO", "NO", "YES"),
-        "ancestor_id": [str(newest - number) for number in range(rows)],
+        "ancestor_id": list(numbered),
         "is_test_cc": some("NO", "NO", "NO", "YES"),
         "Click ID": numbers(16**23, 16**24 - 1, "{:024x}"),
         "Retries Left": numbers(0, 4),
         "Offer ID": numbers(1, 20),
         "Processor ID": some("", "3", "07"),
     }
+    _add_second_lines(found, is_second)
     return [found.get(name, [_SAME.get(name, "")] * rows) for name in HEADER]
+
+
+def _add_second_lines(columns: dict[str, Any], is_second: Sequence[bool]) -> None:
+    """Make rows another product's line of the order before them; three lines are possible."""
+    price = columns["product_price"]
+    columns["taxable_amount"] = columns["total_amount"] = total = list(price)
+    of_order = [columns[name] for name in columns.keys() - _OF_LINE]
+    first = 0
+    for row, is_line in enumerate(is_second):
+        if is_line:
+            for values in of_order:
+                values[row] = values[first]
+            amount = str(int(total[first]) + int(price[row]))
+            total[first : row + 1] = [amount] * (row + 1 - first)
+        else:
+            first = row
 
 
 _REASONS = ("Do not honor", "Insufficient funds", "Pick up card, no fraud", "Invalid card number")
