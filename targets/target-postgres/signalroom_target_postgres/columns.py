@@ -30,6 +30,7 @@ from signalroom_target_postgres.arrowjson import (
 from signalroom_target_postgres.arrowjson import (
     values as json_values,
 )
+from signalroom_target_postgres.copytext import has_nul, nul_escape
 from signalroom_target_postgres.limits import limit_of
 from signalroom_target_postgres.moments import is_text
 from signalroom_target_postgres.sqltypes import family, widened
@@ -98,6 +99,7 @@ class Column:
         wider: The type that holds all that the schema allows, where its own does not.
         json_types: The JSON types that the schema allows; none if all.
         fixed: Why its type cannot change, if so: what is wider is a bad value then.
+        key: Whether it is one of the keys, which are loaded as they are or not at all.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Column:
     wider: str | None = None
     json_types: frozenset[str] = frozenset()
     fixed: str | None = None
+    key: bool = False
 
     @property
     def source(self) -> str:
@@ -176,6 +179,10 @@ class Column:
         if self.required and array.null_count:
             msg = f"expected {self.kind.expects}, got null"
             raise ValueError(msg)
+        if self.key and pa.types.is_string(array.type) and has_nul(array, nul_escape(self.type)):
+            # Replaced, two keys could become one.
+            msg = "expected a key without the character NUL, which PostgreSQL cannot store"
+            raise ValueError(msg)
         return array
 
     def _too_narrow(self, to: str) -> ValueError:
@@ -221,6 +228,7 @@ def column(
         json_types=frozenset(declared.json_types),
         fixed=fixed,
         field=field,
+        key=key,
     )
 
 

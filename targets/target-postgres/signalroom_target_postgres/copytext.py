@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator, Mapping
 
 _ROWS = 1024
 _NULL = "\\N"
@@ -17,30 +17,31 @@ _SPECIAL = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 # Within an array's literal each backslash is two.
 _NUL_ESCAPE_IN_ARRAY = re.compile(r"(?<!\\)((?:\\{4})*\\)\\u0000")
+_NUL_ESCAPES = {
+    "json": _NUL_ESCAPE,
+    "jsonb": _NUL_ESCAPE,
+    "json[]": _NUL_ESCAPE_IN_ARRAY,
+    "jsonb[]": _NUL_ESCAPE_IN_ARRAY,
+}
 
 
 def copy_text(
     table: pa.Table,
     *,
-    json: Collection[str] = (),
-    json_arrays: Collection[str] = (),
+    types: Mapping[str, str] | None = None,
     replace_nul: bool = True,
 ) -> Iterator[bytes]:
     """Write rows in COPY's text format: CSV takes the server a third longer to read.
 
     Args:
         table: Rows; their columns may be of any type but nested ones.
-        json: The columns that are JSON, where NUL is an escape.
-        json_arrays: The columns that are arrays of JSON.
+        types: The types of the table's columns: in JSON, NUL is an escape.
         replace_nul: Whether NUL, which PostgreSQL cannot store, becomes U+FFFD.
 
     Yields:
         Some lines.
     """
-    nuls = [
-        _NUL_ESCAPE if name in json else _NUL_ESCAPE_IN_ARRAY if name in json_arrays else None
-        for name in table.column_names
-    ]
+    nuls = [nul_escape((types or {}).get(name, "")) for name in table.column_names]
     for batch in table.to_batches(_ROWS):
         columns = [
             _escaped(column, nul=nul, replace_nul=replace_nul)
@@ -48,6 +49,33 @@ def copy_text(
         ]
         columns[-1] = _joined([columns[-1], ""], "\n")
         yield bytes(characters(_joined(columns, "\t")))
+
+
+def has_nul(texts: pa.Array, escape: re.Pattern[str] | None = None) -> bool:
+    """Whether a text has NUL, which PostgreSQL cannot store.
+
+    Args:
+        texts: Strings.
+        escape: How NUL is written where they are JSON, from `nul_escape`.
+    """
+    written = bytes(characters(texts))
+    return b"\0" in written or (
+        escape is not None
+        and b"\\u0000" in written
+        and any(escape.search(text) for text in texts.drop_null().to_pylist())
+    )
+
+
+def nul_escape(type_: str) -> re.Pattern[str] | None:
+    """How NUL is written in the values of a type.
+
+    Args:
+        type_: The type's name.
+
+    Returns:
+        A pattern; None for types whose values are no JSON.
+    """
+    return _NUL_ESCAPES.get(type_)
 
 
 def _joined(columns: list[pa.Array | str], separator: str) -> pa.Array:

@@ -192,16 +192,12 @@ class Writer:
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, names(rows.column_names))
         text = copy_text(
             rows,
-            json=self._named("json", "jsonb"),
-            json_arrays=self._named("json[]", "jsonb[]"),
+            types={name: column.type for name, column in self.columns.items()},
             replace_nul=self.replace_nul,
         )
         with cursor.copy(statement) as copy:
             for lines in ahead(text) if self.threaded and rows.num_rows > _FEW else text:
                 copy.write(lines)
-
-    def _named(self, *types: str) -> set[str]:
-        return {name for name, column in self.columns.items() if column.type in types}
 
     def _described(self, rows: pa.Table, causes: Sequence[psycopg.Error]) -> Iterator[Misfit]:
         """Say of rows why they were refused."""

@@ -64,7 +64,7 @@ def _converted(cursor: Cursor[Any], rows: pa.Table, actual: str, to: str) -> pa.
     create = sql.SQL("CREATE TEMPORARY TABLE {} ({} {}, {} bigint) ON COMMIT DROP")
     cursor.execute(create.format(_NAME, column, type_sql(actual), number))
     with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(_NAME)) as copy:
-        for lines in copy_text(numbered):
+        for lines in copy_text(numbered, types={name: actual}):
             copy.write(lines)
     if to == "jsonb[]":
         cursor.execute(JSON_ITEMS_FUNCTION)

@@ -42,6 +42,22 @@ WHERE deptype = 'n' AND (
 )
 ORDER BY 1
 """
+# What is equal to such columns although it is not the same. `character(3)` is none of them, as
+# texts that it would take for equal widen it.
+_LOOSE = """
+SELECT attname, CASE
+        WHEN collisdeterministic THEN format_type(atttypid, atttypmod)
+        ELSE coalesce('collation ' || collname, format_type(atttypid, atttypmod))
+    END
+FROM pg_attribute
+JOIN pg_type AS declared ON declared.oid = atttypid
+JOIN pg_type AS base ON base.oid IN (declared.oid, declared.typbasetype)
+LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+WHERE attrelid = %s AND attname = ANY(%s)
+    AND (base.typname IN ('citext', 'interval') OR NOT collisdeterministic)
+GROUP BY attnum, 1, 2
+ORDER BY attnum
+"""
 
 
 class PrimaryKey(NamedTuple):
@@ -74,6 +90,7 @@ def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
     Raises:
         LoadError: If the table cannot have that key.
     """
+    _warn_of_loose(cursor, table, oid)
     unique = cursor.execute(_UNIQUE_KEYS, (oid,)).fetchall()
     if any(set(columns) == set(table.keys) for _, columns, *_ in unique):
         return
@@ -96,6 +113,18 @@ def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
         raise _fixed(cursor, table, old, error) from error
     keys = ", ".join(table.keys)
     table.notes.append((True, f"{table} was {was}; it is now keyed by {keys}"))
+
+
+def _warn_of_loose(cursor: Cursor[Any], table: Destination, oid: int) -> None:
+    """Warn of key columns by which two keys are equal that are not the same."""
+    for name, compares in cursor.execute(_LOOSE, (oid, [*table.keys])).fetchall():
+        what = compares if compares.startswith("collation ") else f"type {compares}"
+        note = (
+            f"The key column {name} of {table} is of the {what}, which takes some different values "
+            "for equal (in upper and lower case, for example). Records whose keys differ only so "
+            "become one row"
+        )
+        table.notes.append((True, note))
 
 
 def _was(old: PrimaryKey | None) -> str:

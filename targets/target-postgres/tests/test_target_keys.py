@@ -1,13 +1,17 @@
-"""A stream's key that is another than its table's."""
+"""A stream's key that is another than its table's, and keys that could become one."""
 
 from __future__ import annotations
 
 import re
 
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from warehouse import record, schema
+from warehouse import lines, record, schema
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.rejected import BadRecordError
 
 FIELDS = {"uuid": "string", "project_id": "integer", "name": "string"}
 NARROW = schema(FIELDS, keys=("uuid",))
@@ -158,3 +162,182 @@ class TestKeyThatShrinks:
         warehouse.load(WIDE)
         warehouse.load(NARROW, record(uuid="a", project_id=1))
         assert warehouse.key() == ["uuid"]
+
+
+REASON = "expected a key without the character NUL, which PostgreSQL cannot store"
+TEXT = {"type": "string"}
+LIST = {"type": "array", "items": TEXT}
+OBJECTS = {"type": "array", "items": {"type": "object"}}
+#: What a key is declared as, a value with NUL, and the one that a replacement would make of it.
+NULS = {
+    "text": (TEXT, "a\0", "a\ufffd"),
+    "short text": (TEXT | {"maxLength": 9}, "a\0", "a\ufffd"),
+    "any": ({"type": ["integer", "string"]}, "a\0", "a\ufffd"),
+    "texts": (LIST, ["a\0"], ["a\ufffd"]),
+    "object": ({"type": "object"}, {"a": ["\0"]}, {"a": ["\ufffd"]}),
+    "object's name": ({"type": "object"}, {"\0": 1}, {"\ufffd": 1}),
+    "objects": (OBJECTS, [{"a": "\0"}], [{"a": "\ufffd"}]),
+}
+
+
+def keyed(declared):
+    return schema({"key": declared, "text": "string"}, keys=("key",))
+
+
+class TestKeyWithNul:
+    """PostgreSQL has no such text, and what replaces NUL may be another record's key."""
+
+    @pytest.mark.parametrize("filled", (False, True), ids=("empty", "filled"))
+    @pytest.mark.parametrize(("declared", "bad", "good"), NULS.values(), ids=NULS)
+    def test_it_is_a_bad_record(self, warehouse, declared, bad, good, filled):
+        stream = keyed(declared)
+        if filled:
+            warehouse.load(stream, record(key=good, text="old"))
+        run = (stream, record(key=good, text="a\0b"), record(key=bad, text="other"))
+        with pytest.raises(BadRecordError, match=f"column 'key': {REASON}"):
+            warehouse.load(*run)
+        warehouse.load(*run, on_bad_record="quarantine")
+        assert warehouse.rows() == [{"key": good, "text": "a\ufffdb"}]
+        (refused,) = warehouse.rows("orders__rejected")
+        assert refused["reason"] == f"column 'key': {REASON}"
+
+    @pytest.mark.parametrize(
+        "settings",
+        (
+            {"load_method": "append-only"},
+            {"sanitize_null_text_characters": False},
+            {"validate_records": True},
+            {"stream_maps": {"orders": {"more": "'1'"}}},
+        ),
+        ids=lambda one: next(iter(one)),
+    )
+    def test_in_whatever_way_it_is_loaded(self, warehouse, settings):
+        warehouse.load(
+            keyed(TEXT),
+            *(record(key="a\0"), record(key="a\ufffd")),
+            on_bad_record="quarantine",
+            **settings,
+        )
+        assert [row["key"] for row in warehouse.rows()] == ["a\ufffd"]
+        (refused,) = warehouse.rows("orders__rejected")
+        assert refused["reason"] == f"column 'key': {REASON}"
+
+    @pytest.mark.parametrize("form", ("parquet", "jsonl"))
+    def test_in_a_file(self, warehouse, tmp_path, form):
+        rows = [{"key": "a\0", "text": "x"}, {"key": "b", "text": "c\0"}]
+        path = tmp_path / f"rows.{form}"
+        if form == "parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        else:
+            path.write_text(lines(*rows))
+        message = {
+            "type": "BATCH",
+            "stream": "orders",
+            "encoding": {"format": form, "compression": "none"},
+            "manifest": [path.as_uri()],
+        }
+        warehouse.load(keyed(TEXT), message, on_bad_record="quarantine")
+        assert warehouse.rows() == [{"key": "b", "text": "c\ufffd"}]
+        (refused,) = warehouse.rows("orders__rejected")
+        assert refused["reason"] == f"column 'key': {REASON}"
+
+    def test_a_text_that_only_spells_it_is_a_key(self, warehouse):
+        for declared, key in ((TEXT, "\\u0000"), ({"type": "object"}, {"a": "\\u0000"})):
+            warehouse.load(keyed(declared) | {"stream": str(declared)})
+            warehouse.load(keyed(declared), record(key=key))
+            assert warehouse.rows() == [{"key": key, "text": None}]
+            warehouse.sql("DROP TABLE orders")
+
+
+MOMENT = {"type": "string", "format": "date-time"}
+#: The same value, whatever it is written as; and others that are not to become one.
+SAME = {
+    "moments": (MOMENT, ("2026-01-01T00:00:00Z", "2026-01-01T02:00:00+02:00")),
+    "numbers": ({"type": "number"}, ("0", "-0", "0.0", "0e5")),
+    "integers": ({"type": "integer"}, ("1", "1.0", "1e0")),
+}
+OTHERS = {
+    "texts": (TEXT, ('"a"', '"A"', '"a "', '"a\\t"', '"1"', '"1.0"', '"e\\u0301"', '"\u00e9"')),
+    "moments": (MOMENT, ("2026-01-01T00:00:00.000001Z", "2026-01-01T00:00:00.000002Z")),
+    "numbers": ({"type": "number"}, ("9007199254740993.0", "9007199254740992", "0.1", "1e-20")),
+}
+
+
+@pytest.mark.parametrize("filled", (False, True), ids=("empty", "filled"))
+@pytest.mark.parametrize(
+    ("declared", "keys", "count"),
+    (
+        *((declared, keys, 1) for declared, keys in SAME.values()),
+        *((declared, keys, len(keys)) for declared, keys in OTHERS.values()),
+    ),
+    ids=(*(f"same {name}" for name in SAME), *(f"other {name}" for name in OTHERS)),
+)
+def test_only_keys_that_are_the_same_value_are_one(warehouse, declared, keys, count, filled):
+    quoted = [key if key[0] in '0123456789-"' and ":" not in key else f'"{key}"' for key in keys]
+    sent = [f'{{"type":"RECORD","stream":"orders","record":{{"key":{key}}}}}' for key in quoted]
+    for _ in range(1 + filled):
+        warehouse.load(keyed(declared), *sent)
+    assert len(warehouse.rows()) == count
+
+
+@pytest.mark.parametrize(
+    ("type_", "keys"),
+    (
+        ("char(3)", ("a", "a ")),
+        ("varchar(2)", ("ab", "abc")),
+        ("name", ("a" * 63, "a" * 64)),
+        ('"char"', ("a", "ab")),
+        ("timestamp(0)", ("2026-01-01T00:00:00.1", "2026-01-01T00:00:00.2")),
+    ),
+)
+def test_a_key_column_that_would_take_two_for_one_is_widened(warehouse, type_, keys):
+    warehouse.sql(f"CREATE TABLE orders (key {type_} PRIMARY KEY, text text)")
+    declared = MOMENT if type_.startswith("time") else TEXT
+    warehouse.load(keyed(declared), record(key=keys[0]))
+    warehouse.load(keyed(declared), *(record(key=key) for key in keys))
+    assert len(warehouse.rows()) == 2
+
+
+@pytest.mark.parametrize(
+    ("statements", "told"),
+    (
+        ("CREATE TABLE orders (key interval PRIMARY KEY, text text)", "of the type interval"),
+        (
+            "CREATE DOMAIN span AS interval; CREATE TABLE orders (key span PRIMARY KEY, text text)",
+            "of the type span",
+        ),
+    ),
+    ids=("interval", "domain"),
+)
+def test_a_key_column_that_takes_different_values_for_equal_is_named(
+    warehouse, caplog, statements, told
+):
+    warehouse.sql(statements)
+    warehouse.load(keyed(TEXT), record(key="1 day"), record(key="24 HOURS"), record(key="1 DAY"))
+    said = f"The key column key of {warehouse.name}.orders is {told}"
+    assert said in caplog.text.replace(f"the type {warehouse.name}.", "the type ")
+    assert len(warehouse.rows()) < 3
+
+
+def test_a_key_column_of_a_collation_that_folds_case_is_named(warehouse, caplog):
+    """Only servers with ICU have such collations; the embedded one refuses to make them."""
+    warehouse.sql("CREATE TABLE orders (key text PRIMARY KEY, text text)")
+    try:
+        warehouse.sql(
+            "CREATE COLLATION folded"
+            " (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+            "ALTER TABLE orders ALTER COLUMN key TYPE text COLLATE folded"
+        )
+    except psycopg.errors.FeatureNotSupported:
+        folds = False
+    else:
+        folds = True
+    warehouse.load(keyed(TEXT), record(key="a"), record(key="A"))
+    assert ("is of the collation folded" in caplog.text) == folds
+    assert len(warehouse.rows()) == (1 if folds else 2)
+
+
+def test_nothing_is_said_of_other_key_columns(warehouse, caplog):
+    for _ in range(2):
+        warehouse.load(keyed(TEXT), record(key="a"))
+    assert "key column" not in caplog.text
