@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXTRA = "_extra"
 
 _NONE = type(None)
+_NULL_ALONE = frozenset({_NONE})
 _SHOWN = 60
 
 
@@ -43,6 +44,7 @@ class RecordShaper:
         schema: Mapping[str, Any],
         keys: Sequence[str],
         logger: logging.Logger,
+        readers: Mapping[str, Callable[[Any], Any]] | None = None,
     ) -> None:
         """Prepare for one stream.
 
@@ -51,17 +53,21 @@ class RecordShaper:
             schema: Its JSON schema.
             keys: Its key columns.
             logger: Where unreadable values are reported.
+            readers: For columns whose values are written in a way of their own: what reads any
+                value but null, and raises ValueError for what it cannot read.
         """
         self.unreadable: Counter[str] = Counter()
         self._stream = stream
         self._keys = tuple(keys)
         self._logger = logger
         self._known = frozenset(schema["properties"]) - {EXTRA}
+        own = readers or {}
         self._columns = tuple(
             (name, *_CONVERSIONS[kind])
             for name, column in schema["properties"].items()
-            if name != EXTRA and (kind := _kind(column)) in _CONVERSIONS
+            if name != EXTRA and name not in own and (kind := _kind(column)) in _CONVERSIONS
         )
+        self._columns += tuple((name, _NULL_ALONE, reader) for name, reader in own.items())
 
     def shape(self, record: dict[str, Any]) -> dict[str, Any]:
         """Fit one record, in place.
@@ -197,6 +203,6 @@ _CONVERSIONS: dict[str, tuple[frozenset[type], Callable[[Any], Any]]] = {
     "boolean": (frozenset({bool, _NONE}), _boolean),
     "object": (frozenset({dict, _NONE}), _object),
     "array": (frozenset({list, _NONE}), _array),
-    "date": (frozenset({_NONE}), to_date),
-    "date-time": (frozenset({_NONE}), to_utc),
+    "date": (_NULL_ALONE, to_date),
+    "date-time": (_NULL_ALONE, to_utc),
 }

@@ -59,6 +59,7 @@ class Records:
         self._before = line
         self._reader = csv.reader(self._decoded(), **dialect.format())
         self._form = _form_of_records(dialect)
+        self._cell = re.compile(_form_of_cells(dialect), re.DOTALL)
         #: The line in which the last record began.
         self.began = line + 1
         #: Bytes that were read.
@@ -85,6 +86,24 @@ class Records:
                 raise self._explained()
             yield cells
 
+    def as_written(self, cells: Sequence[str]) -> Sequence[str]:
+        """Give the cells of the last record with their escape characters.
+
+        Args:
+            cells: The same, read.
+        """
+        escape, quote = self._dialect.escapechar, self._dialect.quotechar
+        text = "".join(self._record)
+        if not escape or escape not in text:
+            return cells
+        written, at = [], 0
+        for cell in cells:
+            found = self._cell.match(text, at)
+            raw, at = (found[0], found.end() + 1) if found else (cell, at)
+            inner = raw[1:-1] if quote and raw.startswith(quote) else raw
+            written.append(inner if escape in raw else cell)
+        return written
+
     def rest(self) -> Iterator[bytes]:
         """Give the text that was not read yet; after this there are no more records."""
         held = b"".join(reversed(self._lines)) + self._held
@@ -108,7 +127,8 @@ class Records:
                 where, _ = self._where()
                 msg = (
                     f"{where} has a byte that is not UTF-8 (0x{line[error.start]:02x}). "
-                    "Set `encoding`: cp1252 is a common one."
+                    "Set `encoding`: cp1252 is a common one. If the file begins with a byte "
+                    "order mark, which overrules it, have it delivered again."
                 )
                 raise BadFileError(self._name, msg, line=self.line + 1) from None
             self._record.append(text)
@@ -152,9 +172,18 @@ class Records:
     def _where(self) -> tuple[str, int]:
         """The cell at which reading stopped, and the line in which it begins."""
         text = "".join(self._record)
-        number, at = _last_cell(text, self._dialect)
+        number, at = self._last_cell(text)
         named = f" ({self._columns[number - 1]})" if number <= len(self._columns) else ""
         return f"cell {number}{named}", self.began + line_ends(text[:at].encode())
+
+    def _last_cell(self, text: str) -> tuple[int, int]:
+        """Find the last cell, or the first with bad quotes: its number, its place."""
+        number, at = 1, 0
+        while True:
+            found = self._cell.match(text, at)
+            if found is None or text[found.end() : found.end() + 1] != self._dialect.delimiter:
+                return number, at
+            number, at = number + 1, found.end() + 1
 
 
 def _form_of_cells(dialect: Dialect) -> str:
@@ -179,17 +208,6 @@ def _form_of_records(dialect: Dialect) -> re.Pattern[str] | None:
         return None
     cell = _form_of_cells(dialect)
     return re.compile(rf"{cell}(?:{re.escape(dialect.delimiter)}{cell})*+[\r\n]*", re.DOTALL)
-
-
-def _last_cell(text: str, dialect: Dialect) -> tuple[int, int]:
-    """Find the last cell, or the first whose quotes are not as they should be: number, place."""
-    cell = re.compile(_form_of_cells(dialect), re.DOTALL)
-    number, at = 1, 0
-    while True:
-        found = cell.match(text, at)
-        if found is None or text[found.end() : found.end() + 1] != dialect.delimiter:
-            return number, at
-        number, at = number + 1, found.end() + 1
 
 
 def line_ends(text: bytes) -> int:

@@ -26,7 +26,7 @@ _MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+)  # https://encoding.spec.whatwg.org/#decode, and UTF-32
 _MARK = "\ufeff"
 
 
@@ -53,7 +53,7 @@ def text_of(
     Args:
         chunks: The object's bytes, however they are cut.
         name: What the file is called in errors.
-        encoding: Python's name of it, or `auto`.
+        encoding: Python's name of it, or `auto` for UTF-8. A byte order mark overrules it.
         complete: Whether the bytes are all that there are; else they may end anywhere.
 
     Yields:
@@ -72,19 +72,22 @@ def text_of(
             break
         chunks = _unpacked(chunks, name, complete=complete)
     first, chunks = _peeked(chunks, _PAGE_BYTES)
-    marked = next((named for mark, named in _MARKS if first.startswith(mark)), "utf-8")
-    if encoding == AUTO:
-        encoding = marked
-    if first.decode(marked, "ignore").lstrip(f"{_MARK} \t\r\n").lower().startswith(_PAGES):
+    marked = next((named for mark, named in _MARKS if first.startswith(mark)), None)
+    if marked or encoding == AUTO:
+        encoding = marked or "utf-8"
+    if (
+        first.decode(marked or "utf-8", "ignore")
+        .lstrip(f"{_MARK} \t\r\n")
+        .lower()
+        .startswith(_PAGES)
+    ):
         msg = "it is a web page or an error in XML, not an export. Have it delivered again."
         raise BadFileError(name, msg)
     codec = codecs.lookup(encoding).name
     if codec in {"utf-8", "utf-8-sig"}:
         return _without_mark(chunks)
-    if not codec.startswith("utf-"):
-        # Whoever tells an encoding may be wrong about some files; no header begins like this.
-        chunks = _without_mark(chunks)
-    return _transcoded(chunks, encoding, name, complete=complete)
+    advice = ", as its byte order mark says. Have it delivered again." if marked else ""
+    return _transcoded(chunks, encoding, name, advice or ". Set `encoding`.", complete=complete)
 
 
 def _peeked(chunks: Iterable[bytes], count: int) -> tuple[bytes, Iterable[bytes]]:
@@ -126,7 +129,7 @@ def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _transcoded(
-    chunks: Iterable[bytes], encoding: str, name: str, *, complete: bool
+    chunks: Iterable[bytes], encoding: str, name: str, advice: str, *, complete: bool
 ) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = IncrementalNewlineDecoder(None, translate=True)
@@ -146,7 +149,7 @@ def _transcoded(
                 with suppress(UnicodeError):  # punycode: each error is in all that there was
                     text = decoder.decode((chunk or b"")[: max(good, 0)])
             line += newlines.decode(text, final=True).count("\n")
-            msg = f"it is not encoded in {encoding}. Set `encoding`."
+            msg = f"it is not encoded in {encoding}{advice}"
             raise BadFileError(name, msg, line=line) from None
         if not begun and text:
             begun, encoded = True, text.removeprefix(_MARK).encode()

@@ -265,7 +265,7 @@ class RowReader:
             number, self.row_count = self.row_count, self.row_count + 1
             if len(cells) != width and not self._accepts(len(cells), records):
                 continue
-            row: list[str | None] = [None if cell in self._nulls else cell for cell in cells]
+            row = self._with_nulls(cells, records)
             rows.append([*row[:width], *[None] * (width - len(row))])
             numbers.append(number)
             extras.append(_surplus(cells[width:]))
@@ -275,6 +275,15 @@ class RowReader:
         if rows:
             yield self._batch(list(zip(*rows, strict=True)), numbers, extras)
         self._lines = records.line
+
+    def _with_nulls(self, cells: Sequence[str], records: Records) -> Sequence[str | None]:
+        """Put NULL where a cell, as it is written, stands for it."""
+        if not self._nulls:
+            return cells
+        written = records.as_written(cells)
+        return [
+            None if text in self._nulls else cell for cell, text in zip(cells, written, strict=True)
+        ]
 
     def _accepts(self, count: int, records: Records) -> bool:
         """Count a row that is too short or too long; says whether to load it."""

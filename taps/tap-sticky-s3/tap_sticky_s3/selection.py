@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import to_utc
+from singer_sdk.exceptions import ConfigValidationError
+
+from signalroom_singer import configured_day, configured_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tap_sticky_s3.client import S3Object
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+# Overlapping: the digits of an id may run into those of a date.
+_DATES = re.compile(r"(?=((?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}))")
 
 
 def name_date(key: str) -> str | None:
-    """The first date in a key, as ``YYYY-MM-DD``; none if there is none.
+    """The date in a key: the first real day of the years 1900 to 2199.
 
     Args:
         key: The key.
+
+    Returns:
+        The day as ``YYYY-MM-DD``; none if there is none. One without a digit before and after it
+        goes before one that may be part of a longer number.
     """
-    found = _DATE.search(key)
-    return found[0] if found else None
+    found = [match for match in _DATES.finditer(key) if _is_day(match[1])]
+    alone = (match for match in found if not _touches_digits(key, match))
+    first = next(alone, found[0] if found else None)
+    return first[1] if first else None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _touches_digits(key: str, found: re.Match[str]) -> bool:
+    return key[: found.start(1)][-1:].isdigit() or key[found.end(1) :][:1].isdigit()
+
+
+def check_dates(config: Mapping[str, Any]) -> None:
+    """See that the settings about dates can be used.
+
+    Args:
+        config: The tap's settings.
+
+    Raises:
+        ConfigValidationError: If one is not a date, or the last date is before the first.
+    """
+    configured_moment(config, "start_date")
+    first, last = (configured_day(config, name) for name in ("file_date_from", "file_date_to"))
+    if first and last and last < first:
+        msg = (
+            f"Setting file_date_to: {last} is before file_date_from, {first}: no file would match."
+        )
+        raise ConfigValidationError(msg, errors=[msg])
 
 
 class Filter:
@@ -36,10 +75,11 @@ class Filter:
 
     def __init__(self, config: Mapping[str, Any], pattern: str) -> None:
         self._pattern = re.compile(pattern)
-        start = to_utc(config.get("start_date"))
-        self._start = datetime.fromisoformat(start) if start else None
-        self._from: str | None = config.get("file_date_from")
-        self._to: str | None = config.get("file_date_to")
+        self._start = configured_moment(config, "start_date")
+        # Meltano makes timestamps of dates.
+        first, last = (configured_day(config, name) for name in ("file_date_from", "file_date_to"))
+        self._from = first and first.isoformat()
+        self._to = last and last.isoformat()
         self._settled = timedelta(seconds=config["settle_seconds"])
         self._most: int | None = config.get("max_files")
         self._newest_first = config["max_files_order"] == "newest"

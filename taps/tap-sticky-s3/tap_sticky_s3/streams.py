@@ -21,6 +21,7 @@ from signalroom_singer import (
     EXTRA,
     LOADED_AT,
     ReadAhead,
+    RecordShaper,
     SignalRoomStream,
     TapError,
     expecting,
@@ -36,7 +37,7 @@ from tap_sticky_s3.selection import Filter, name_date
 from tap_sticky_s3.types import ColumnType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
@@ -170,13 +171,13 @@ class Table(StickyStream):
 
     Args:
         tap: The tap.
-        name: The stream's and the table's name.
-        prefix: What the files' keys begin with.
-        pattern: What the keys have to match.
+        table: Its settings: `name`, also the stream's; `prefix`, what the files' keys begin with;
+            `pattern`, what they match; and how the files are written, where they differ.
     """
 
-    def __init__(self, tap: TapStickyS3, name: str, prefix: str, pattern: str) -> None:
-        self._prefix = prefix
+    def __init__(self, tap: TapStickyS3, table: Mapping[str, str]) -> None:
+        name, self._prefix = table["name"], table["prefix"]
+        self._dialect = tap.dialect(table)
         self._types = {
             column: ColumnType(text) for column, text in tap.config["column_types"].items()
         }
@@ -187,7 +188,7 @@ class Table(StickyStream):
             name,
             primary_keys=(FILE_NAME, ROW_ID),
         )
-        self._filter = Filter(tap.config, pattern)
+        self._filter = Filter(tap.config, table["pattern"])
         self._bad: list[TapError] = []
         self._state_written = 0.0
 
@@ -295,7 +296,7 @@ class Table(StickyStream):
     @cached_property
     def _reader(self) -> FileReader:
         return FileReader(
-            self._tap.bucket, self._tap.dialect, self._tap.spool, self.config, self.logger
+            self._tap.bucket, self._dialect, self._tap.spool, self.config, self.logger
         )
 
     def _files(self) -> Iterator[ReadFile]:
@@ -363,11 +364,18 @@ class Table(StickyStream):
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         if extra := row.get(EXTRA):
             row[EXTRA] = json.loads(extra)
-        for name, kind in self._types.items():
-            if row.get(name) is not None:
-                row[name] = kind.prepared(row[name])
         # All is text and fits, unless somebody asked for more.
         return self._shaper.shape(row) if self._has_types else row
+
+    @cached_property
+    def _shaper(self) -> RecordShaper:
+        columns = self.schema["properties"]
+        formats = {
+            name: kind.read
+            for name, kind in self._types.items()
+            if kind.has_format and columns.get(name) == kind.schema
+        }
+        return RecordShaper(self.name, self.schema, self.record_keys, self.logger, readers=formats)
 
     @cached_property
     def _has_types(self) -> bool:

@@ -15,16 +15,27 @@ from typing_extensions import override
 from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
 from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.dialect import Dialect
+from tap_sticky_s3.selection import check_dates
 from tap_sticky_s3.spool import Spool
 from tap_sticky_s3.streams import Files, StickyStream, Table
-from tap_sticky_s3.types import PATTERN
+from tap_sticky_s3.types import PATTERN, ColumnType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 _NAME = re.compile(r"[^a-z0-9]+")
 _FORMATS = ("arrow", "parquet")
 _WAITING = 8  # batch files that the target has not loaded yet
+
+
+def _checked(column: str, text: str) -> None:
+    try:
+        ColumnType(text)
+    except ValueError as error:
+        msg = f"Setting column_types: {column}: {error}"
+        raise ValueError(msg) from None
 
 
 class TapStickyS3(SignalRoomTap):
@@ -79,10 +90,23 @@ class TapStickyS3(SignalRoomTap):
                         th.StringType,
                         description="What the keys match; by default the setting `pattern`.",
                     ),
+                    th.Property(
+                        "encoding",
+                        th.StringType,
+                        description="Of these files; by default the setting `encoding`.",
+                    ),
+                    th.Property(
+                        "delimiter",
+                        th.StringType,
+                        description="Of these files; by default the setting `delimiter`.",
+                    ),
                 ),
             ),
             title="Tables",
-            description="Tables of files, in place of `prefixes`, where names differ from folders.",
+            description=(
+                "Tables of files, in place of `prefixes`, where names differ from folders. Each "
+                "has `name` and `prefix`, and may have its own `pattern`, `encoding`, `delimiter`."
+            ),
             examples=[[{"name": "refunds", "prefix": "exports/refunds/", "pattern": "\\.txt$"}]],
         ),
         th.Property(
@@ -102,13 +126,13 @@ class TapStickyS3(SignalRoomTap):
             "file_date_from",
             th.DateType,
             title="First date",
-            description="Pass over files with an earlier date in their key.",
+            description="Pass over files with an earlier date in their key (YYYY-MM-DD).",
         ),
         th.Property(
             "file_date_to",
             th.DateType,
             title="Last date",
-            description="Pass over files with a later date in their key.",
+            description="Pass over files with a later date in their key (YYYY-MM-DD).",
         ),
         th.Property(
             "max_files",
@@ -183,8 +207,8 @@ class TapStickyS3(SignalRoomTap):
             default="auto",
             title="Encoding",
             description=(
-                "Of the files. `auto`: what their byte order mark says, or UTF-8. Others have "
-                "Python's names, such as `cp1252`."
+                "Encoding of files without a byte order mark, by Python's names, such as `cp1252`; "
+                "`auto` is UTF-8. A byte order mark always decides."
             ),
         ),
         th.Property(
@@ -192,7 +216,10 @@ class TapStickyS3(SignalRoomTap):
             th.ArrayType(th.StringType),
             default=[],
             title="Null values",
-            description="Cells that become NULL, such as `N/A`. By default each cell is its text.",
+            description=(
+                "Cells that become NULL, such as `N/A`, or `\\N` if `escapechar` is a backslash: "
+                "each as the file has it, without quotes. By default each cell is its text."
+            ),
         ),
         th.Property(
             "empty_as_null",
@@ -208,8 +235,8 @@ class TapStickyS3(SignalRoomTap):
             title="Column types",
             description=(
                 "Types by column: `string` (the default), `integer`, `number`, `boolean`, `date`, "
-                "`date-time`; dates may add their format, as in `date:%m/%d/%Y`. A cell that "
-                "cannot be read so is NULL and kept in `_extra`"
+                "`date-time`; dates may add their format, as in `date:%m/%d/%Y` (Python's "
+                "strptime). A cell that cannot be read so is NULL and kept in `_extra`"
             ),
             examples=[{"total_amount": "number", "order_date": "date:%m/%d/%Y"}],
         ),
@@ -354,10 +381,16 @@ class TapStickyS3(SignalRoomTap):
             form, storage.get("root"), storage.get("prefix"), most=_WAITING, logger=self.logger
         )
 
-    @cached_property
-    def dialect(self) -> Dialect:
-        """How the files are written."""
-        config = self.config
+    def dialect(self, table: Mapping[str, str]) -> Dialect:
+        """How a table's files are written.
+
+        Args:
+            table: Its settings; the tap's settings hold where it has none.
+
+        Raises:
+            ValueError: If that cannot be; the message names the setting.
+        """
+        config = {**self.config, **table}
         return Dialect(
             delimiter=config["delimiter"].replace("\\t", "\t"),
             quotechar=config["quotechar"] or None,
@@ -380,7 +413,11 @@ class TapStickyS3(SignalRoomTap):
         if tables := self.config.get("tables"):
             return [{"pattern": self.config["pattern"], **table} for table in tables]
         text = self.config["prefixes"].strip()
-        prefixes = json.loads(text) if text.startswith("[") else text.split(",")
+        try:
+            prefixes = json.loads(text) if text.startswith("[") else text.split(",")
+        except ValueError:
+            msg = f'Setting prefixes: {text[:40]!r} is not a JSON list; write a,b or ["a", "b"].'
+            raise ValueError(msg) from None
         folders = [prefix.strip().strip("/") for prefix in prefixes if prefix.strip()]
         return [
             {
@@ -402,7 +439,7 @@ class TapStickyS3(SignalRoomTap):
             )
             raise ConfigValidationError(msg, errors=[msg])
         try:
-            return [Files(self), *(Table(self, **table) for table in tables)]
+            return [Files(self), *(Table(self, table) for table in tables)]
         except re.error as error:
             msg = f"Setting tables: a pattern is no regular expression ({error})."
             raise ConfigValidationError(msg, errors=[msg]) from None
@@ -419,7 +456,12 @@ class TapStickyS3(SignalRoomTap):
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
         found = super()._validate_config(*args, **kwargs)
         try:
-            _ = self.dialect, self.spool, re.compile(self.config["pattern"])
+            _ = self.spool, re.compile(self.config["pattern"])
+            for table in [{}, *self._tables()]:
+                self.dialect(table)
+            for column, text in self.config["column_types"].items():
+                _checked(column, text)
+            check_dates(self.config)
         except (re.error, ValueError) as error:
             is_pattern = isinstance(error, re.error)
             msg = f"Setting pattern: no regular expression ({error})" if is_pattern else str(error)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from singer_sdk import typing as th
+
+from signalroom_singer import DateFormat, to_utc
 
 _TYPES: dict[str, Any] = {
     "boolean": th.BooleanType,
@@ -24,10 +25,14 @@ class ColumnType:
 
     Args:
         text: The name of a type; of dates, with the format of the values.
+
+    Raises:
+        ValueError: If the format cannot be used.
     """
 
     def __init__(self, text: str) -> None:
-        self._name, _, self._format = text.partition(":")
+        self._name, _, written = text.partition(":")
+        self._format = DateFormat(written) if written else None
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -35,15 +40,25 @@ class ColumnType:
         kind = _TYPES[self._name].type_dict
         return {**kind, "type": [*kind["type"], "null"]}
 
-    def prepared(self, value: str) -> str:
-        """Write a date as ISO 8601 does; a value that does not have the format stays as it is.
+    @property
+    def has_format(self) -> bool:
+        """Whether cells are read by a format, and by nothing else."""
+        return self._format is not None
+
+    def read(self, value: str) -> str | None:
+        """Read a date by the format.
 
         Args:
             value: The cell.
+
+        Returns:
+            It as ISO 8601 has it: the date, or with the time (UTC) where that is the type; nothing
+            of a blank cell.
+
+        Raises:
+            ValueError: If it is not written so.
         """
-        if not self._format:
-            return value
-        try:
-            return datetime.strptime(value, self._format).isoformat()  # noqa: DTZ007
-        except ValueError:
-            return value
+        if not self._format or not value.strip():
+            return None
+        found = self._format.read(value)
+        return found.date().isoformat() if self._name == "date" else to_utc(found)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from signalroom_singer import TapError
 from tap_sticky_s3.client import S3Object
@@ -198,3 +201,54 @@ class TestFilter:
     )
     def test_the_default_pattern(self, key, matches):
         assert Filter(SETTINGS, r"\.csv(\.gz)?$").is_of_table(thing(1, key=key)) is matches
+
+
+class TestDatesInKeys:
+    @pytest.mark.parametrize(
+        ("key", "day"),
+        (
+            ("orders-create/report_2025-12-18T0600_x.csv", "2025-12-18"),
+            ("2026-01-05/report_2026-01-06.csv", "2026-01-05"),
+            ("x_10020030-44-55_2026-01-05.csv", "2026-01-05"),
+            ("x_10022026-03-04_2026-01-05.csv", "2026-01-05"),
+            ("x_2026-13-01_2026-02-30_2026-02-28.csv", "2026-02-28"),
+            ("x_0030-04-05_2026-01-05.csv", "2026-01-05"),
+            ("x_2025-12-182026-01-05.csv", "2025-12-18"),
+            ("x_2026-01-051200.csv", "2026-01-05"),
+            ("x_12026-01-05.csv", "2026-01-05"),
+            ("x_2024-02-29.csv", "2024-02-29"),
+            ("x_2025-02-29.csv", None),
+            ("x_5026-01-05.csv", None),
+            ("x_٢٠٢٦-٠١-٠٥.csv", None),  # noqa: RUF001 - the point of it
+            ("x_20260105.csv", None),
+            ("x.csv", None),
+        ),
+    )
+    def test_the_first_real_day(self, key, day):
+        assert name_date(key) == day
+
+    @given(
+        st.dates(datetime(1900, 1, 1).date(), datetime(2199, 12, 31).date()), st.text(), st.text()
+    )
+    def test_a_day_is_found_between_any_text(self, day, before, after):
+        assume(not re.search("[0-9]", before + after))
+        assert name_date(f"{before}{day}{after}") == day.isoformat()
+
+    @given(st.text(alphabet="0123456789-", max_size=30))
+    def test_whatever_is_found_is_a_day_of_the_key(self, key):
+        found = name_date(key)
+        if found:
+            assert found in key
+            assert 1900 <= datetime.fromisoformat(found).year <= 2199
+
+    def test_an_id_does_not_hide_the_date_of_a_file(self):
+        taken = Filter(SETTINGS | {"file_date_from": "2026-01-01"}, "csv")
+        assert taken.wants(thing(1, key="x_10020030-44-55_2026-01-05.csv"))
+        assert not taken.wants(thing(1, key="x_10020030-44-55_2025-12-31.csv"))
+
+    @pytest.mark.parametrize(
+        "written", ("2025-12-03", "2025-12-03T00:00:00Z", "2025-12-03T00:00:00")
+    )
+    def test_a_first_and_a_last_date_as_meltano_writes_them(self, written):
+        one = Filter(SETTINGS | {"file_date_from": written, "file_date_to": written}, "csv")
+        assert [one.wants(thing(day)) for day in (2, 3, 4)] == [False, True, False]

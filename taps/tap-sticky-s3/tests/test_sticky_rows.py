@@ -344,6 +344,26 @@ class TestPacking:
         reader, _ = read(data, Dialect(encoding=encoding), piece=1)
         assert reader.header == ["orders_id", "b"]
 
+    @pytest.mark.parametrize(
+        "told", ("cp1252", "utf-8", "utf-16-le", "utf-32-be", "cp037", "utf-7")
+    )
+    @pytest.mark.parametrize("mark", ("utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be"))
+    def test_a_mark_overrules_the_encoding_that_is_told(self, told, mark):
+        text = self.TEXT[1:] if mark in {"utf-8-sig", "utf-16", "utf-32"} else self.TEXT
+        for piece in (1, 1000):
+            reader, rows = read(text.encode(mark), Dialect(encoding=told), piece=piece)
+            assert reader.header == ["orders_id", "b"]
+            assert tuple(row[:-2] for row in rows) == self.ROWS
+
+    def test_bytes_that_the_mark_does_not_allow(self):
+        for encoding in ("auto", "cp1252"):
+            data = codecs.BOM_UTF8 + b"a\n\xe9\n"
+            error = refusal(data, Dialect(encoding=encoding))
+            assert "0xe9" in str(error)
+            assert "byte order mark" in str(error)
+            error = refusal(codecs.BOM_UTF16_LE + b"a\0\n\0\x00\xd8", Dialect(encoding=encoding))
+            assert "not encoded in utf-16-le, as its byte order mark says" in str(error)
+
     @pytest.mark.parametrize("encoding", ("klingon", "hex", "undefined", "a\0b", ""))
     def test_an_encoding_that_is_none(self, encoding):
         with pytest.raises(ValueError, match="Python knows no encoding"):
@@ -467,6 +487,75 @@ def test_any_table_arrives_as_it_was_written(
     piece = piece if len(data) < 10_000 else 1 << 16
     data = gzip.compress(data) if packed else data
     assert cells(data, dialect, block=block, piece=piece, engine=engine) == [*map(tuple, table)]
+
+
+class TestNullsAsWritten:
+    """As MySQL's LOAD DATA has it: https://dev.mysql.com/doc/refman/8.4/en/load-data.html."""
+
+    MYSQL = Dialect(escapechar="\\", doublequote=False, null_values=("\\N", "NULL"))
+
+    @pytest.mark.parametrize(
+        ("written", "cell"),
+        (
+            (r"\N", None),
+            (r'"\N"', None),
+            (r"\\N", r"\N"),
+            (r'"\\N"', r"\N"),
+            ("N", "N"),
+            (r"\NA", "NA"),
+            ("NULL", None),
+            (r"\NULL", "NULL"),
+            (r"NUL\L", "NULL"),
+            (r"\,", ","),
+        ),
+    )
+    @pytest.mark.parametrize("doublequote", (False, True))
+    def test_a_cell(self, written, cell, doublequote):
+        dialect = replace(self.MYSQL, doublequote=doublequote)
+        assert cells(f"a,b,c\n1,{written},{written}\n", dialect) == [("1", cell, cell)]
+
+    def test_without_escapes_a_cell_is_its_text(self, engine):
+        dialect = Dialect(null_values=("\\N",))
+        assert cells("a,b\n\\N,N\n", dialect, engine=engine) == [(None, "N")]
+
+    @MANY
+    @given(
+        table=st.lists(
+            st.lists(
+                st.one_of(st.none(), st.text(alphabet='\\N,"UL\r\na', max_size=5), st.text()),
+                min_size=3,
+                max_size=3,
+            ),
+            min_size=1,
+        ),
+        data=st.data(),
+    )
+    def test_what_mysql_writes_is_read_back(self, table, data):
+        def written(cell):
+            if cell is None:
+                return data.draw(st.sampled_from((r"\N", "NULL")))
+            # It escapes what means something, and may quote any.
+            cell = "".join(f"\\{one}" if one in '\\,"\r\n' else one for one in cell)
+            # A text NULL would be NULL.
+            cell = r"\NULL" if cell == "NULL" else cell
+            return f'"{cell}"' if data.draw(st.booleans()) else cell
+
+        lines = [",".join(map(written, row)) for row in table]
+        text = "\n".join(["a,b,c", *lines, ""]).encode("utf-8", "surrogatepass")
+        assert cells(text, self.MYSQL) == [*map(tuple, table)]
+
+    @MANY
+    @given(text=st.text(alphabet='a",\n;\\N', max_size=30), doublequote=st.booleans())
+    def test_a_null_value_is_never_the_text_of_a_cell_with_escapes(self, text, doublequote):
+        dialect = Dialect(escapechar="\\", doublequote=doublequote)
+        try:
+            plain = cells(f"h,k\n{text}", dialect)
+        except BadFileError:
+            return
+        found = cells(f"h,k\n{text}", replace(dialect, null_values=("\\N", "N")))
+        for before, after in zip(plain, found, strict=True):
+            for cell, kept in zip(before, after, strict=True):
+                assert kept == cell or (kept is None and cell == "N")
 
 
 #: Almost a table: most cells are written as they should be.

@@ -356,6 +356,22 @@ class TestStreams:
             ({"delimiter": "ab"}, "delimiter"),
             ({"encoding": "klingon"}, "encoding"),
             ({"column_types": {"orders_id": "int"}}, "orders_id"),
+            ({"column_types": {"day": "date:%-m/%-d/%Y"}}, "column_types: day: the date format"),
+            ({"column_types": {"day": "date-time:%Y-%m-%d %H:%M %Z"}}, "Use %z for offsets"),
+            ({"column_types": {"day": "date:%d/%m"}}, "must have the year"),
+            ({"file_date_from": "01/05/2026"}, "file_date_from: '01/05/2026' is not a date"),
+            ({"file_date_to": "2026-1-5"}, "file_date_to: '2026-1-5' is not a date"),
+            ({"start_date": "05.01.2026"}, "start_date: '05.01.2026' is not a date"),
+            (
+                {"file_date_from": "2026-01-05", "file_date_to": "2026-01-04"},
+                "file_date_to: 2026-01-04 is before file_date_from",
+            ),
+            ({"prefixes": "[a"}, "prefixes: '[a' is not a JSON list"),
+            (
+                {"tables": [{"name": "x", "prefix": "x", "encoding": "klingon"}]},
+                "Setting encoding: Python knows no encoding 'klingon'",
+            ),
+            ({"tables": [{"name": "x", "prefix": "x", "delimiter": "ab"}]}, "delimiter"),
         ),
     )
     def test_settings_that_cannot_be(self, s3, make_tap, settings, match):
