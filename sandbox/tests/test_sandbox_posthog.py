@@ -344,6 +344,44 @@ class TestControl:
         assert total["count"] == total["distinct"] == len(found)
         assert posthog.uuids(start=str(YESTERDAY), end=str(TODAY)) == sorted(u for (u,) in found)
 
+    def test_some_events_share_their_uuid(self, posthog, query):
+        begin, end = str(TODAY - timedelta(days=30)), str(TODAY)
+        text = (
+            "SELECT uniqExact(uuid, event, distinct_id, toDate(toTimeZone(timestamp, 'UTC'))),"
+            " uniqExact(uuid), count() FROM events WHERE timestamp >= toDateTime64({a}, 6, 'UTC')"
+            " AND timestamp < toDateTime64({b}, 6, 'UTC')"
+        )
+        ((identities, uuids, count),) = rows(query(text, a=begin, b=end))
+        total = posthog.totals(start=begin, end=end)
+        assert (uuids, identities) == (total["count"], total["identities"])
+        assert identities == len(posthog.identities(start=begin, end=end)) == uuids + 3
+        # Two are there twice, until they are merged.
+        assert count == identities + 2
+        other = {*posthog.uuids(start=begin, end=end, project=SECOND_PROJECT)}
+        assert len(other & {*posthog.uuids(start=begin, end=end)}) == 1
+
+    def test_merging_keeps_the_newest(self, posthog, query):
+        one = {"uuid": str(uuid.uuid4()), "timestamp": f"{YESTERDAY}Z"}
+        (later, earlier) = (f"{YESTERDAY + timedelta(hours=n)}Z" for n in (2, 1))
+        posthog.events(events=[{**one, "created_at": later, "properties": '{"n": 2}'}])
+        posthog.events(events=[{**one, "created_at": earlier, "properties": '{"n": 1}'}])
+        text = "SELECT properties FROM events WHERE uuid = toUUID({one})"
+        assert len(rows(query(text, one=one["uuid"]))) == 2
+        posthog.merge_events()
+        assert rows(query(text, one=one["uuid"])) == [['{"n": 2}']]
+
+    @pytest.mark.parametrize(("zone", "days"), (("UTC", 1), ("America/New_York", 2)))
+    def test_a_day_is_of_the_projects_zone(self, posthog, query, zone, days):
+        posthog.zone(name=zone)
+        between = (
+            "timestamp >= toDateTime64({a}, 6, 'UTC') AND timestamp < toDateTime64({b}, 6, 'UTC')"
+        )
+        text = (
+            "SELECT uniqExact(toDate(timestamp)), uniqExact(toDate(toTimeZone(timestamp, 'UTC')))"
+            f" FROM events WHERE {between}"
+        )
+        assert rows(query(text, a=str(YESTERDAY), b=str(TODAY))) == [[days, 1]]
+
     def test_sums_are_of_the_events_that_are_read(self, posthog, query):
         posthog.make_events(begin="2025-01-01T00:00:00", days=2, count=1_000)
         read = rows(

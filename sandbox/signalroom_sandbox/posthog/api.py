@@ -162,7 +162,9 @@ class PostHog:
 
     async def _events(self, request: Request, _: Key, project: int) -> Response:
         url = str(request.url.replace(query=""))
-        return _json(rest_events.listed(self.world, project, request.query_params, url))
+        zone = self.zones[project] if self.switches.local_time_as_utc else "UTC"
+        query = request.query_params
+        return _json(rest_events.listed(self.world, project, query, url, zone=zone))
 
     def _list(self, name: str) -> _Answer:
         async def answer(request: Request, _: Key, project: int) -> Response:
@@ -260,8 +262,11 @@ class PostHog:
         if self.switches.shuffled_columns:
             order.reverse()
         given = rows if query.is_limited else rows[: query.limit]
+        if self.switches.reversed_rows:
+            given.reverse()
+        moved = timedelta(seconds=self.switches.moved_seconds)
         return {
-            "results": [[_value(row[place], zone) for place in order] for row in given],
+            "results": [[_value(row[place], zone, moved) for place in order] for row in given],
             "columns": [names[place] for place in order],
             "types": [
                 [names[place], _TYPES.get(kinds[place], "String").format(zone=zone)]
@@ -276,10 +281,10 @@ class PostHog:
         }
 
 
-def _value(value: Any, zone: str) -> Any:
+def _value(value: Any, zone: str, moved: timedelta) -> Any:
     if not isinstance(value, datetime):
         return value
-    local = value.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+    local = (value + moved).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
     return local.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.posthog.access import Key
 from signalroom_sandbox.posthog.limits import Limits
+from signalroom_sandbox.posthog.shared_uuids import IDENTITY
 from signalroom_sandbox.posthog.world import PROJECT
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Actions:
         self._posthog.changed = True
         self._posthog.world.clear(project)
 
+    def merge_events(self) -> None:
+        """Let ClickHouse merge the copies of each event: the newest stays."""
+        self._posthog.changed = True
+        self._posthog.world.merge()
+
     def make_events(self, begin: str, days: int, count: int, tied: int = 0) -> None:
         """Let many happen, from a day on, some of them in the same moments."""
         self._posthog.changed = True
@@ -84,17 +90,29 @@ class Actions:
         return self._rows(resource)
 
     def totals(self, start: str, end: str, project: int = PROJECT) -> dict[str, Any]:
-        """What the events must add up to: those from a moment on, before another."""
+        """What the events must add up to: those from a moment on, before another.
+
+        ``count`` and ``digest`` are of their uuids; ``identities`` is what PostHog counts when all
+        copies are merged, as some share their uuid.
+        """
         _, _, rows = self._posthog.world.query(
-            """
-            select count(*), count(distinct uuid), md5(string_agg(uuid, ',' order by uuid))
-            from (select distinct uuid from events where team_id = ? and visible_at <= ?
-                and "timestamp" >= ? and "timestamp" < ?)
-            """,
+            f"""
+            with seen as (
+                select uuid, event, distinct_id, "timestamp" from events where team_id = ?
+                and visible_at <= ? and "timestamp" >= ? and "timestamp" < ?
+            ), single as (select distinct uuid from seen)
+            select count(*), count(distinct uuid), md5(string_agg(uuid, ',' order by uuid)),
+                (select count(distinct ({IDENTITY})) from seen)
+            from single
+            """,  # noqa: S608 - names of the sandbox
             [project, self._posthog.world.now(), start, end],
         )
-        ((count, distinct, digest),) = rows
-        return {"count": count, "distinct": distinct, "digest": digest}
+        ((count, distinct, digest, identities),) = rows
+        return {"count": count, "distinct": distinct, "digest": digest, "identities": identities}
+
+    def identities(self, start: str, end: str, project: int = PROJECT) -> list[list[str]]:
+        """The same as ``uuids``, by all that tells events apart: uuid, name, distinct_id, day."""
+        return [[*map(str, row)] for row in self._distinct(IDENTITY, start, end, project)]
 
     def sums(self, start: str, end: str, project: int = PROJECT) -> list[int]:
         """What a table of all events from a moment on, before another, must come to.
@@ -117,12 +135,15 @@ class Actions:
 
     def uuids(self, start: str, end: str, project: int = PROJECT) -> list[str]:
         """The events from a moment on, before another, that can be seen by now."""
+        return [identifier for (identifier,) in self._distinct("uuid", start, end, project)]
+
+    def _distinct(self, columns: str, start: str, end: str, project: int) -> list[Any]:
         _, _, rows = self._posthog.world.query(
-            'select distinct uuid from events where team_id = ? and visible_at <= ? and "timestamp"'
-            ' >= ? and "timestamp" < ? order by 1',
+            f"""select distinct {columns} from events where team_id = ? and visible_at <= ?
+            and "timestamp" >= ? and "timestamp" < ? order by all""",  # noqa: S608 - known names
             [project, self._posthog.world.now(), start, end],
         )
-        return [identifier for (identifier,) in rows]
+        return rows
 
     def _rows(self, resource: str) -> list[dict[str, Any]]:
         return self._posthog.lists[PROJECT][resource]

@@ -27,7 +27,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _UUIDS = frozenset({"uuid", "person_id", "id"})
 _MOMENTS = frozenset({"timestamp", "created_at", "$start_timestamp", "$end_timestamp"})
 _INTERNAL = frozenset({"team_id", "visible_at"})
-_FUNCTIONS = frozenset({"tostring", "todatetime64", "touuid"})
+_FUNCTIONS = frozenset({"tostring", "todatetime64", "touuid", "todate", "totimezone"})
+_AGGREGATES = frozenset({"uniqexact"})
 _COMPARISONS = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ)
 _OFFSET = (
     "OFFSET is not supported on queries made with a personal API key. Page by keyset on "
@@ -127,8 +128,8 @@ def _check_names(tree: exp.Expr, known: AbstractSet[str]) -> None:
             _refuse(f"Unable to resolve field: {column.name}")
     if any(tree.find_all(exp.Star)):
         _refuse("* is not understood here: PostHog's columns change")
-    for function in tree.find_all(exp.Anonymous):
-        if function.name.lower() not in _FUNCTIONS:
+    for function in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc):
+        if function.name.lower() not in _FUNCTIONS | _AGGREGATES:
             _refuse(f"Unsupported function call '{function.name}(...)'")
 
 
@@ -157,7 +158,8 @@ def _translate_values(tree: exp.Expr, zone: ZoneInfo) -> list[datetime]:
     for column in [*tree.find_all(exp.Column)]:
         if column.name in _UUIDS and _is_compared(column):
             column.replace(_uuid_order(column))
-    for function in [*tree.find_all(exp.Anonymous)]:
+    # Innermost last: a day needs to know the zone of its moment.
+    while function := tree.find(exp.Anonymous, exp.AnonymousAggFunc):
         function.replace(_translated(function, moments))
     for comparison in [*tree.find_all(*_COMPARISONS)]:
         column, text = comparison.this, comparison.expression
@@ -167,9 +169,18 @@ def _translate_values(tree: exp.Expr, zone: ZoneInfo) -> list[datetime]:
     return moments.found
 
 
-def _translated(function: exp.Anonymous, moments: _Moments) -> exp.Expr:
+def _translated(function: exp.Expr, moments: _Moments) -> exp.Expr:
     first, *rest = function.expressions
     match function.name.lower():
+        case "uniqexact":
+            listed = ", ".join(one.sql("duckdb") for one in function.expressions)
+            return sqlglot.parse_one(f"count(distinct ({listed}))", dialect="duckdb")
+        case "totimezone":
+            # What is stored is UTC: only a day depends on the zone.
+            copied: exp.Expr = first.copy()
+            return copied
+        case "todate":
+            return _day(function, moments.zone)
         case "todatetime64":
             zone = ZoneInfo(rest[1].this) if len(rest) > 1 else None
             return moments.read(first.this, zone, int(rest[0].this))
@@ -177,6 +188,15 @@ def _translated(function: exp.Anonymous, moments: _Moments) -> exp.Expr:
             return _uuid_order(first)
         case _:
             return exp.Cast(this=first.copy(), to=exp.DataType.build("varchar"))
+
+
+def _day(function: exp.Expr, zone: ZoneInfo) -> exp.Expr:
+    """The day of a moment, in the zone that it was put into, or the project's."""
+    moment, name = function.expressions[0], zone.key
+    if isinstance(moment, exp.Anonymous) and moment.name.lower() == "totimezone":
+        moment, name = moment.expressions[0], moment.expressions[1].this
+    utc = f"({moment.sql('duckdb')}) at time zone 'UTC'"
+    return sqlglot.parse_one(f"(({utc}) at time zone '{name}')::date", dialect="duckdb")
 
 
 def _is_compared(column: exp.Column) -> bool:

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from signalroom_sandbox.posthog.access import Refusal
 
@@ -18,7 +19,9 @@ _PAGE, _CLAMP, _MOST_OFFSET = 100, 1000, 50_000
 _LONGEST = timedelta(days=366)
 
 
-def listed(world: World, team: int, query: Mapping[str, str], url: str) -> Any:
+def listed(
+    world: World, team: int, query: Mapping[str, str], url: str, *, zone: str = "UTC"
+) -> Any:
     """Answer a request.
 
     Args:
@@ -26,6 +29,7 @@ def listed(world: World, team: int, query: Mapping[str, str], url: str) -> Any:
         team: The project.
         query: The request's.
         url: The request's, without the query.
+        zone: Whose time is written as if it were UTC: https://github.com/PostHog/posthog/issues/67175
     """
     now = world.now()
     before = _moment(query.get("before"), "before") or now + timedelta(seconds=5)
@@ -42,10 +46,11 @@ def listed(world: World, team: int, query: Mapping[str, str], url: str) -> Any:
         f"""
         select uuid, distinct_id, event, properties, "timestamp", elements_chain from events
         where team_id = ? and visible_at <= ? and "timestamp" > ? and "timestamp" < ?
-        order by "timestamp" {order}, hash(uuid) limit ? offset ?
+        order by "timestamp" {order}, hash(uuid, event, distinct_id) limit ? offset ?
         """,  # noqa: S608 - one of two words
         [team, now, after, before, limit, offset],
     )
+    rows = [(*row[:4], _local(row[4], zone), row[5]) for row in rows]
     following = None
     if len(rows) == limit:
         last = quote(_written(rows[-1][4]))
@@ -69,6 +74,10 @@ def _event(row: tuple[Any, ...]) -> dict[str, Any]:
         "elements": [],
         "elements_chain": chain,
     }
+
+
+def _local(at: datetime, zone: str) -> datetime:
+    return at.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
 
 
 def _written(at: datetime) -> str:

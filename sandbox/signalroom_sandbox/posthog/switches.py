@@ -23,6 +23,12 @@ class Switches:
     ends_in: str = "results"
     #: An instance without the query API.
     no_query_api: bool = False
+    #: The older events endpoint writes the project's time as if it were UTC.
+    local_time_as_utc: bool = False
+    #: Queries' rows come in the reverse of the order that was asked for.
+    reversed_rows: bool = False
+    #: Moments in queries' rows are moved by so many seconds.
+    moved_seconds: float = 0.0
     #: A column that this version does not have.
     missing_column: str = ""
     #: Columns of answers come in another order.

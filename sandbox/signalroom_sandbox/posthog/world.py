@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from signalroom_sandbox.posthog.shared_uuids import MERGE, add_shared
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -127,6 +129,7 @@ class World:
             )
             self._persons(team)
             self._sessions(team)
+        add_shared(self, PROJECT, SECOND_PROJECT, midnight)
 
     def now(self) -> datetime:
         """The vendor's clock."""
@@ -195,6 +198,10 @@ class World:
             marks = ", ".join(["unnest(?)"] * len(columns))
             self.query(f"insert into single_events select {marks}", columns)
         return [row[1] for row in given]
+
+    def merge(self) -> None:
+        """Keep the newest of the copies of each single event, as ClickHouse does in time."""
+        self.query(MERGE)
 
     def clear(self, team: int) -> None:
         """Let no events have happened.

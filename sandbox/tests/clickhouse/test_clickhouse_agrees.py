@@ -21,7 +21,8 @@ from tap_posthog.spans import Span
 from tap_posthog.tap import TapPostHog
 
 BEGIN = datetime(2025, 11, 2, tzinfo=UTC)
-COLUMNS = {"events": {"uuid", "timestamp", "event"}}
+READ = ["uuid", "timestamp", "event", "distinct_id"]
+COLUMNS = {"events": {*READ}}
 FAR = datetime(2100, 1, 1)
 
 
@@ -33,10 +34,22 @@ def events():
         for hour in range(4, 8)
         for micro in (0, 1, 999_999, 500_000)
     ]
-    return [
+    made = [
         (str(uuid.UUID(int=random_.getrandbits(128))), random_.choice(moments))
-        for _ in range(4_000)
+        for _ in range(1_000)
     ]
+    # Some share their uuid, at the same moment or at another, and some are there twice.
+    names, persons = ("", "a", "é", "\U0001f600"), ("visitor", "Visitor", "name''); --")
+    several = [
+        (identifier, moment, random_.choice(names), random_.choice(persons))
+        for identifier, moment in made
+        for _ in range(3)
+    ]
+    return [*several, *several[::3]]
+
+
+def quoted(text):
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +57,37 @@ def both():
     """Ask both the same; gives two lists of rows."""
     made = events()
     world = World(seed=1, scale=0.001)
-    world.add(1, [{"uuid": one, "timestamp": at.isoformat()} for one, at in made])
+    world.add(
+        1,
+        [
+            {"uuid": one, "timestamp": at.isoformat(), "event": name, "distinct_id": who}
+            for one, at, name, who in made
+        ],
+    )
     clickhouse = Session()
     clickhouse.query(
-        "CREATE TABLE stored (uuid UUID, timestamp DateTime64(6, 'UTC'), event String)"
+        "CREATE TABLE stored (uuid UUID, timestamp DateTime64(6, 'UTC'), event String,"
+        " distinct_id String)"
         " ENGINE = MergeTree ORDER BY tuple()"
     )
-    rows = ", ".join(f"('{one}', '{at:%Y-%m-%d %H:%M:%S.%f}', 'x')" for one, at in made)
+    rows = ", ".join(
+        f"('{one}', '{at:%Y-%m-%d %H:%M:%S.%f}', {quoted(name)}, {quoted(who)})"
+        for one, at, name, who in made
+    )
     clickhouse.query(f"INSERT INTO stored VALUES {rows}")
 
     def ask(text, zone="UTC", **values):
         clickhouse.query(
-            "CREATE OR REPLACE VIEW events AS SELECT uuid, event,"
+            "CREATE OR REPLACE VIEW events AS SELECT uuid, event, distinct_id,"
             f" toTimeZone(timestamp, '{zone}') AS timestamp FROM stored"
         )
         query = translate(text, values, team=1, zone=zone, now=FAR, columns=COLUMNS)
         ours = [
-            [str(value) if isinstance(value, str) else value.isoformat() for value in row]
+            [value.isoformat() if isinstance(value, datetime) else value for value in row]
             for row in world.query(query.sql)[2]
         ]
         for name, value in values.items():
-            text = text.replace(f"{{{name}}}", f"'{value}'")
+            text = text.replace(f"{{{name}}}", quoted(value))
         answer = clickhouse.query(text, "JSONCompactEachRow").data()
         theirs = [json.loads(line) for line in answer.splitlines()]
         return ours, theirs
@@ -99,26 +122,38 @@ def test_pages_of_the_tap(both, zone, monkeypatch):
     """Page by page, as the tap asks: the same pages, and each event once."""
     tap = TapPostHog(config={"api_key": PERSONAL_KEY, "project_id": str(PROJECT)})
     stream = tap.streams["events"]
-    monkeypatch.setattr(stream, "columns", lambda: ["uuid", "timestamp"])
+    monkeypatch.setattr(stream, "columns", lambda: READ)
     seen = []
 
     def query(project, text, values):
         assert project == PROJECT
         ours, theirs = both(text, zone, **values)
-        assert identifiers(ours) == identifiers(theirs)
-        seen.extend(identifiers(theirs))
+        assert [row[::2] for row in ours] == [row[::2] for row in theirs]
+        seen.extend((row[0], *row[2:]) for row in ours)
         # DuckDB's moments are UTC.
-        results = [[row[0], f"{row[1]}+00:00"] for row in ours]
-        return {"columns": ["uuid", "timestamp"], "results": results}
+        results = [[row[0], f"{row[1]}+00:00", *row[2:]] for row in ours]
+        return {"columns": READ, "results": results}
 
     monkeypatch.setattr(stream, "query", query)
     stream._limit = 37
-    monkeypatch.setattr(stream, "_fit", lambda *_: None)
+    monkeypatch.setattr(stream, "_ask_for_more", lambda *_: None)
     span = Span(BEGIN, BEGIN + timedelta(days=1))
     pages = list(stream.read_span(span, PROJECT))
-    assert len(pages) > 100
-    assert sorted(seen) == sorted(one for one, _ in events())
+    assert len(pages) > 70
+    assert {*seen} == {(one, name, who) for one, _, name, who in events()}
     tap.close()
+
+
+@pytest.mark.parametrize("zone", ("UTC", "America/New_York", "Asia/Kolkata"))
+def test_events_are_counted_the_same(both, zone):
+    text = (
+        "SELECT uniqExact(uuid, event, distinct_id, toDate(toTimeZone(timestamp, 'UTC'))) AS a,"
+        " uniqExact(uuid) AS b, uniqExact(uuid, toDate(timestamp)) AS c FROM events"
+    )
+    (ours,), (theirs,) = both(text, zone)
+    assert ours == [int(number) for number in theirs]
+    assert ours[1] == 1_000
+    assert ours[0] == len({(one, name, who) for one, _, name, who in events()})
 
 
 def test_bare_text_is_in_the_zone_of_the_column(both):

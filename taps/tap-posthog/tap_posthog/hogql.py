@@ -1,21 +1,22 @@
 """Queries in HogQL, paged by keyset: https://posthog.com/docs/api/queries.
 
 Personal keys may not use OFFSET, and a condition on the time alone loses what shares a moment with
-a page's last row. So rows are sorted by the time and, within a moment, by their id as text:
-ClickHouse compares UUIDs by their second half first, and text the same wherever it is compared.
+a page's last row. So rows are sorted by the time and, within a moment, by all that tells them
+apart, their id as text: ClickHouse compares UUIDs by their second half first, and text the same
+wherever it is compared.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
 from tap_posthog.client import QUERY, PostHogStream, QueryTooLargeError, named_rows
+from tap_posthog.keyset import Place, behind, place_of
 from tap_posthog.spans import Span, SpanStream
 
 if TYPE_CHECKING:
@@ -31,22 +32,18 @@ _SMALLEST_PAGE = 100
 _TRY_MORE_AFTER = 32
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Where a row is in the order of all."""
-
-    moment: str
-    identifier: str
-
-
 class HogQLStream(PostHogStream):
     """A stream that is a table of HogQL's."""
 
     path = QUERY
     #: The table.
     table: str
-    #: The column that tells rows of one moment apart: a UUID.
-    id_column: str
+    #: The columns that tell rows of one moment apart, the id first: a UUID. They are always read.
+    ties: tuple[str, ...]
+    #: Columns that PostHog does not have.
+    own_columns = frozenset({"project_id", "_client_id", "_loaded_at", "_extra"})
+    #: Columns of ``ties`` that are moments.
+    moments = frozenset({"timestamp"})
     #: How the table calls columns that have another name there.
     expressions: dict[str, str] = {}  # noqa: RUF012 - a declaration
 
@@ -56,11 +53,11 @@ class HogQLStream(PostHogStream):
 
     @cached_property
     def _chosen(self) -> tuple[str, ...]:
-        ours = {"project_id", "_client_id", "_loaded_at", "_extra"}
+        needed = {*self.record_keys, *self.ties}
         return tuple(
             name
             for name in [*self.schema["properties"]]
-            if name not in ours and (name in self.record_keys or self.mask[("properties", name)])
+            if name not in self.own_columns and (name in needed or self.mask[("properties", name)])
         )
 
     #: Optional columns that this version of PostHog does not have.
@@ -95,7 +92,7 @@ class HogQLStream(PostHogStream):
 
     def _leave_out(self, columns: list[str], message: str) -> bool:
         """Do without a column that an older PostHog does not know; says whether there is one."""
-        needed = {*self.record_keys, self.replication_key}
+        needed = {*self.record_keys, *self.ties, self.replication_key}
         unknown = {
             name
             for name in columns
@@ -108,6 +105,22 @@ class HogQLStream(PostHogStream):
             self.logger.warning("This PostHog has no columns %s: %s", ", ".join(unknown), message)
             self._missing |= unknown
         return bool(unknown)
+
+    def refuse_rows(self, asked: str) -> NoReturn:
+        """End the run at a page that cannot be gone on from.
+
+        Args:
+            asked: Which rows it was to have.
+
+        Raises:
+            TapError: Always.
+        """
+        msg = (
+            f"{self.name}: PostHog's query API was asked for rows {asked}, and answered with "
+            "others, or not in the order that was asked for. Nothing of this page was loaded. Run "
+            "it again; if it persists, open an issue with this line and PostHog's version."
+        )
+        raise TapError(msg)
 
 
 class HogQLSpanStream(HogQLStream, SpanStream):
@@ -149,7 +162,7 @@ class HogQLSpanStream(HogQLStream, SpanStream):
                 continue
             self._ask_for_more(page)
             if page:
-                after = self._checked(page, after)
+                after = self._checked(page, part, after)
                 begin = datetime.fromisoformat(after.moment)
                 # From here on its rows are another thread's, which changes them.
                 yield page
@@ -166,45 +179,74 @@ class HogQLSpanStream(HogQLStream, SpanStream):
 
     def _page(self, span: Span, project: int, after: Place | None) -> list[Record]:
         key = str(self.replication_key)
-        time = self.expressions.get(key, key)
-        time = f"`{time}`" if time.startswith("$") else time
+        time = self._expression(key)
         begin = "toDateTime64({begin}, 6, 'UTC')"
         conditions = f"{time} >= {begin} AND {time} < toDateTime64({{end}}, 6, 'UTC')"
         values = {"begin": literal(span.begin), "end": literal(span.end)}
+        compared = [self._compared(name) for name in self._ties]
         if after and after.moment == utc_isoformat(span.begin):
-            values["after"] = after.identifier
-            conditions += f" AND ({time} > {begin} OR toString({self.id_column}) > {{after}})"
+            parameters = [self._parameter(*one) for one in enumerate(self._ties)]
+            further, more_values = behind(compared, parameters, self._literals(after))
+            values |= more_values
+            conditions += f" AND ({time} > {begin} OR {further})"
         more, more_values = self.more_conditions(span)
-        order = f"{time}, toString({self.id_column})"
+        order = ", ".join([time, *compared])
         page = self.rows(
             project, conditions + more, order, **values, **more_values, limit=self._limit
         )
         for row in page:
-            row[key] = to_utc(row[key])
+            for name in {key, *self.moments} & row.keys():
+                row[name] = to_utc(row[name])
         return page
+
+    @property
+    def _ties(self) -> list[str]:
+        return [name for name in self.ties if name != self.replication_key]
+
+    def _expression(self, column: str) -> str:
+        name = self.expressions.get(column, column)
+        return f"`{name}`" if name.startswith("$") else name
+
+    def _compared(self, tie: str) -> str:
+        name = self._expression(tie)
+        return f"toString({name})" if tie == self.ties[0] else name
+
+    def _parameter(self, number: int, tie: str) -> str:
+        value = f"{{after_{number}}}"
+        return f"toDateTime64({value}, 6, 'UTC')" if tie in self.moments else value
+
+    def _literals(self, after: Place) -> list[str]:
+        return [
+            literal(datetime.fromisoformat(value)) if tie in self.moments else value
+            for tie, value in zip(self._ties, after.ties, strict=True)
+        ]
 
     def more_conditions(self, span: Span) -> tuple[str, dict[str, str]]:  # noqa: ARG002
         """What else rows must be like, and what its placeholders stand for."""
         return "", {}
 
-    def _checked(self, page: list[Record], after: Place | None) -> Place:
-        """The last row's place, if all rows are in order; else some would be lost, or never end."""
+    def _checked(self, page: list[Record], part: Span, after: Place | None) -> Place:
+        """The last row's place, if all rows are of that time and in order; else some would be lost.
+
+        Args:
+            page: What PostHog answered.
+            part: The time that was asked for.
+            after: The place that was asked for.
+
+        Raises:
+            TapError: If a row is somewhere else.
+        """
         key, reached = str(self.replication_key), after
+        begin, end = utc_isoformat(part.begin), utc_isoformat(part.end)
         for row in page:
-            place = Place(str(row[key]), str(row[self.id_column]))
+            place = place_of(row, key, self._ties)
             # The same row may be there twice, until ClickHouse has merged its parts.
-            if reached and place < reached:
-                break
+            if not begin <= place.moment < end or (reached and place.is_before(reached)):
+                self.refuse_rows(f"from {part}")
             reached = place
-        else:
-            if reached and reached != after:
-                return reached
-        msg = (
-            f"{self.name}: PostHog's rows are not in the order that was asked for, at "
-            f"{self.id_column} {place.identifier}. Nothing of this page was loaded; the bookmark "
-            "is before it. Please report this with PostHog's version."
-        )
-        raise TapError(msg)
+        if reached is None or reached == after:
+            self.refuse_rows(f"from {part}, behind the page before")
+        return reached
 
     # What suits one page suits the next: PostHog would need its time to refuse each of them.
 

@@ -416,14 +416,11 @@ class TestContents:
         assert uuids(sync(make_tap(), EVENTS)) == expected(posthog)
         assert "has no columns person_mode" in caplog.text
 
-    def test_a_column_that_must_be_there(self, make_tap, posthog, sync):
-        posthog.switches(missing_column="distinct_id")
-        output = sync(make_tap(), EVENTS)
-        assert uuids(output)
-        assert not any("distinct_id" in row for row in output.records[EVENTS])
-        posthog.switches(missing_column="uuid")
+    @pytest.mark.parametrize("column", ("uuid", "event", "distinct_id", "timestamp"))
+    def test_a_column_that_must_be_there(self, make_tap, posthog, sync, column):
+        posthog.switches(missing_column=column)
         output = sync(make_tap(), EVENTS, fails=RefusedError)
-        assert "Unable to resolve field: uuid" in str(output.error)
+        assert f"Unable to resolve field: {column}" in str(output.error)
 
 
 class TestQueriesThatAreNotFound:
@@ -451,6 +448,59 @@ class TestQueriesThatAreNotFound:
         output, before = self.read(sandbox, sync, make_tap(), times=99, skip=1)
         assert "404" in str(output.error)
         assert before == []
+
+
+class TestRowsOfAnotherTime:
+    """They are not paged on from: what lies between would be lost."""
+
+    @pytest.mark.parametrize("stream", (EVENTS, "sessions"))
+    @pytest.mark.parametrize("seconds", (-3600, 86_400))
+    def test_of_queries(self, make_tap, posthog, sync, stream, seconds):
+        posthog.switches(moved_seconds=seconds)
+        output = sync(make_tap(), stream, fails=TapError)
+        asked = f"{stream}: PostHog's query API was asked for rows from {moment(3)} to {moment(2)}"
+        assert f"{asked}, and answered with others" in str(output.error)
+        assert output.records[stream] == []
+
+    @pytest.mark.parametrize("stream", (EVENTS, "sessions", "persons"))
+    def test_of_queries_out_of_order(self, make_tap, posthog, sync, stream):
+        posthog.switches(reversed_rows=True)
+        output = sync(make_tap(), stream, fails=TapError)
+        assert "not in the order that was asked for" in str(output.error)
+        assert output.records[stream] == []
+
+    # Berlin is ahead of UTC, New York behind; Kolkata by half an hour more; Apia by 13 hours.
+    @pytest.mark.parametrize(
+        "zone", ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia")
+    )
+    @pytest.mark.parametrize("events", ("many", "one", "tied"))
+    def test_of_the_older_endpoint(self, make_tap, posthog, sync, zone, events):
+        if events != "many":
+            posthog.clear_events()
+            count = {"one": 1, "tied": 1_700}[events]
+            posthog.events(events=[{"timestamp": moment(2, 43_200)} for _ in range(count)])
+        posthog.zone(name=zone)
+        whole = sync(make_tap(events_api="events"), EVENTS)
+        assert uuids(whole) == expected(posthog)
+        posthog.switches(local_time_as_utc=True)
+        output = sync(make_tap(events_api="events"), EVENTS, fails=TapError)
+        assert "the project's local time as if it were UTC" in str(output.error)
+        assert "Set events_api to query" in str(output.error)
+        assert output.records[EVENTS] == []
+        assert bookmarks(output) in ([], [moment(2)])
+
+    def test_summer_time_that_begins_within_the_run(self, make_tap, posthog, sync):
+        posthog.zone(name="Europe/London")
+        posthog.switches(local_time_as_utc=True)
+        days = [f"2026-03-{day}T12:00:00Z" for day in range(27, 32)]
+        posthog.events(events=[{"timestamp": at} for at in days])
+        tap = make_tap(start_date="2026-03-27", end_date="2026-03-31", events_api="events")
+        output = sync(tap, EVENTS, fails=TapError)
+        # London's time is UTC's until the 29th.
+        assert [row["timestamp"][:10] for row in output.records[EVENTS]] == [
+            "2026-03-27",
+            "2026-03-28",
+        ]
 
 
 class TestTheEndpointBefore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
+from signalroom_singer import RefusedError, TapError
 from tap_posthog.client import PROJECT_ID
 from tap_posthog.hogql import HogQLSpanStream, literal
+from tap_posthog.streams.older_endpoint import OlderEndpointStream
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -24,11 +25,8 @@ if TYPE_CHECKING:
 
     from tap_posthog.spans import Span
 
-_TICK = timedelta(microseconds=1)
 #: How often a query has to be 404 for there to be no query API.
 _LOOKS = 3
-#: What the older endpoint gives at once, and how far it counts.
-_CLAMP, _MOST_OFFSET = 1000, 50_000
 #: Properties that tell who or where somebody is.
 PERSONAL_PROPERTIES = frozenset(
     {
@@ -47,12 +45,12 @@ PERSONAL_PROPERTIES = frozenset(
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class Events(HogQLSpanStream):
+class Events(HogQLSpanStream, OlderEndpointStream):
     """Everything that was captured, with all its properties."""
 
     name = "events"
     table = "events"
-    id_column = "uuid"
+    ties = ("uuid", "event", "distinct_id", "timestamp")
     primary_keys = ("uuid",)
     expressions = {  # noqa: RUF012 - a declaration
         "session_id": "$session_id",
@@ -102,7 +100,13 @@ class Events(HogQLSpanStream):
             or not self._tap.has_query_api
             or not (yield from self._was_queried(span, project))
         ):
-            yield from self._read_endpoint(span, project)
+            if self.replication_key == "created_at":
+                msg = (
+                    f"{self.name}: this PostHog has no query API, and the older endpoint does not "
+                    "tell created_at. Set events_replication_key to timestamp."
+                )
+                raise TapError(msg)
+            yield from self.read_endpoint(span, project)
 
     def _was_queried(self, span: Span, project: int) -> Generator[list[Record], None, bool]:
         """Read by query, if there is such a thing; gives whether there is."""
@@ -130,64 +134,6 @@ class Events(HogQLSpanStream):
         # Events are kept by timestamp: without a bound PostHog would read them all.
         oldest = span.begin - timedelta(days=self.config["max_event_age_days"])
         return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal(oldest)}
-
-    # The older endpoint: https://posthog.com/docs/api/events
-
-    def _read_endpoint(self, span: Span, project: int) -> Iterator[list[Record]]:
-        if self.replication_key == "created_at":
-            msg = (
-                f"{self.name}: this PostHog has no query API, and the older endpoint does not tell "
-                "created_at. Set events_replication_key to timestamp."
-            )
-            raise TapError(msg)
-        seen: set[str] = set()  # of the moment that was reached
-        begin, offset = span.begin, 0
-        while True:
-            # Strict at both ends: a tick earlier, or what shares the last moment is lost.
-            rows = self._page_of_endpoint(project, begin - _TICK, span.end, offset)
-            if not rows:
-                return
-            page = [row for row in rows if row["uuid"] not in seen]
-            last = datetime.fromisoformat(str(rows[-1]["timestamp"]))
-            if last > begin:
-                begin, offset = last, 0
-                seen = {row["uuid"] for row in rows if row["timestamp"] == rows[-1]["timestamp"]}
-            else:
-                # More events may share a moment than a page holds: until there is none.
-                seen |= {row["uuid"] for row in rows}
-                offset += len(rows)
-            if page:
-                # From here on its rows are another thread's, which changes them.
-                yield page
-            if offset > _MOST_OFFSET:
-                msg = (
-                    f"{self.name}: more than {_MOST_OFFSET} events of {utc_isoformat(begin)} "
-                    "cannot be read by the older endpoint; nothing after it was loaded."
-                )
-                raise TapError(msg)
-
-    def _page_of_endpoint(
-        self, project: int, after: datetime, before: datetime, offset: int
-    ) -> list[Record]:
-        params = {
-            "after": utc_isoformat(after),
-            "before": utc_isoformat(before),
-            # Any other order is by falling time, and hides what is behind a gap.
-            "orderBy": json.dumps(["timestamp"]),
-            "limit": _CLAMP,
-        }
-        if offset:
-            params["offset"] = offset
-        answer = self.get(f"/api/projects/{project}/events/", params)
-        rows = answer.get("results") if isinstance(answer, dict) else None
-        if not isinstance(rows, list):
-            msg = f"{self.name}: the events endpoint answered without results; nothing was loaded"
-            raise TapError(msg)
-        for row in rows:
-            row["uuid"], row["timestamp"] = row.pop("id"), to_utc(row["timestamp"])
-            for name in ("person", "elements"):
-                row.pop(name, None)
-        return rows
 
     # Properties
 

@@ -22,7 +22,7 @@ class Persons(HogQLStream):
 
     name = "persons"
     table = "persons"
-    id_column = "id"
+    ties = ("id",)
     primary_keys = ("id",)
     selected_by_default = False
     state_partitioning_keys = ()
@@ -47,8 +47,11 @@ class Persons(HogQLStream):
         while page := self.rows(
             project, "toString(id) > {after}", "toString(id)", after=after, limit=limit
         ):
+            for row in page:
+                if str(row["id"]) < after:
+                    self.refuse_rows("by their ids")
+                after = str(row["id"])
             yield from page
-            after = str(page[-1]["id"])
 
     @override
     def cleaned(self, row: Record) -> Record:
@@ -65,7 +68,7 @@ class Sessions(HogQLSpanStream):
 
     name = "sessions"
     table = "sessions"
-    id_column = "session_id"
+    ties = ("session_id",)
     primary_keys = ("session_id",)
     replication_key = "start_timestamp"
     selected_by_default = False
