@@ -7,7 +7,7 @@ becomes an Arrow array, and how a column of a Parquet file does. Values that do 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from signalroom_target_postgres.arrowjson import (
     values as json_values,
 )
 from signalroom_target_postgres.copytext import has_nul, nul_escape
+from signalroom_target_postgres.jsontypes import ELEMENTS, JsonTypes
 from signalroom_target_postgres.limits import limit_of
 from signalroom_target_postgres.moments import is_text
 from signalroom_target_postgres.sqltypes import family, widened
@@ -100,6 +101,7 @@ class Column:
         json_types: The JSON types that the schema allows; none if all.
         fixed: Why its type cannot change, if so: what is wider is a bad value then.
         key: Whether it is one of the keys, which are loaded as they are or not at all.
+        allowed: The JSON types that are not refused, whatever the column holds; none if all.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Column:
     json_types: frozenset[str] = frozenset()
     fixed: str | None = None
     key: bool = False
+    allowed: frozenset[str] = frozenset()
 
     @property
     def source(self) -> str:
@@ -218,14 +221,16 @@ def column(
         The column.
     """
     wider = widened(type_, declared.type)
+    allowed = JsonTypes.of(declared)
     return Column(
         name,
         type_,
-        _kind(declared.held_by(type_), type_, key=key),
+        _restricted(_kind(declared.held_by(type_), type_, key=key), type_, allowed),
         required=key or (required and not declared.nullable),
         limit=limit_of(type_),
         wider=wider if wider != type_ else None,
         json_types=frozenset(declared.json_types),
+        allowed=allowed.types,
         fixed=fixed,
         field=field,
         key=key,
@@ -263,6 +268,34 @@ def _kind_by(types: set[str], held: str, kind: Kind) -> Kind:
     elif held == "integer" and "string" in types:
         kind = ANY_TEXT  # an x-sql-datatype; the server reads it
     return kind
+
+
+def _restricted(kind: Kind, type_: str, allowed: JsonTypes) -> Kind:
+    """Have a kind refuse what the schema does not allow, where the column would hold it."""
+    held = family(type_)
+    if held == "array":
+        return _array(type_.removesuffix("[]"), allowed.elements)
+    if kind.read_as is not Raw or not allowed.types:
+        return kind
+    if held == "number":
+        if "number" in allowed.types and "string" not in allowed.types:
+            return kind
+        allowed = JsonTypes(allowed.types & {"integer", "number", "string"})
+
+    def gather(values: Sequence[Raw]) -> pa.Array:
+        texts = _raw_texts(values)
+        allowed.check(texts)
+        return texts if kind.gather is _raw_texts else kind.gather(values)
+
+    def convert(array: pa.Array) -> pa.Array:
+        converted = kind.convert(array)
+        if held == "json":
+            allowed.check(converted)
+        else:
+            allowed.check_column(array, lambda: converted.cast(pa.string()))
+        return converted
+
+    return replace(kind, expects=allowed.expects, gather=gather, convert=convert)
 
 
 def _json_kind(types: set[str]) -> Kind:
@@ -453,19 +486,20 @@ def _timely(expects: str, read: Callable[[pa.Array], pa.Array]) -> Kind:
     return Kind(expects, str, lambda values: read(_strings(values)), read)
 
 
-_ELEMENTS: dict[str, Callable[[bytes], str]] = {
-    "integer": literals.integer_element,
-    "number": literals.number_element,
-    "boolean": literals.boolean_element,
-    "json": literals.json_element,
-}
+def _array(element_type: str, wanted: str = "") -> Kind:
+    """Arrays; `wanted` is the family of the elements that the schema allows, if it is one."""
+    write = {**ELEMENTS, "json": literals.json_element}.get(
+        family(element_type), literals.text_element
+    )
+    check = ELEMENTS.get(wanted, write)
 
-
-def _array(element_type: str) -> Kind:
-    element = _ELEMENTS.get(family(element_type), literals.text_element)
+    def element(raw: bytes) -> str:
+        check(raw)
+        return write(raw)
 
     def written(values: Iterable[Raw | str | None]) -> pa.Array:
-        return pa.array([literals.array_literal(one, element) for one in values], pa.string())
+        elements = write if check is write else element
+        return pa.array([literals.array_literal(one, elements) for one in values], pa.string())
 
     return Kind(
         "an array",

@@ -16,6 +16,7 @@ from msgspec.structs import astuple
 
 from signalroom_target_postgres.arrowjson import record_json
 from signalroom_target_postgres.columns import Column, InexactError, TooNarrowError
+from signalroom_target_postgres.literals import whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -33,7 +34,6 @@ _BY_FIRST_CHARACTER = {
     b"f": "boolean",
     b"n": "null",
 }
-_WHOLE = re.compile(rb"-?[0-9]+(\.0*)?")
 _NULL = Raw(b"null")
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_number = msgspec.json.Decoder(Decimal | None).decode
@@ -313,7 +313,7 @@ class RecordReader:
             value = _decode_fields(misfit.record).get(column.source, _NULL)
         except (ValueError, RecursionError):
             return misfit
-        if value == _NULL or not allows(column.json_types, value):
+        if value == _NULL or not allows(column.allowed, value):
             return misfit
         if column.fixed is None:
             raise ColumnTooNarrowError(column.name, column.wider)
@@ -354,10 +354,22 @@ def allows(json_types: Collection[str], value: Raw) -> bool:
     """
     text = bytes(value).strip()
     found = _BY_FIRST_CHARACTER.get(text[:1], "number")
-    is_whole = found == "number" and "integer" in json_types
-    return (
-        not json_types or found in json_types or (is_whole and _WHOLE.fullmatch(text) is not None)
-    )
+    if found == "number" and "integer" in json_types and "number" not in json_types:
+        return is_whole(text)
+    return not json_types or found in json_types
+
+
+def is_whole(number: bytes) -> bool:
+    """Whether a number is an integer, as also 3.0 and 1e2 are.
+
+    Args:
+        number: Its JSON.
+    """
+    try:
+        whole(Decimal(number.decode()))
+    except (ValueError, ArithmeticError):
+        return False
+    return True
 
 
 def _together(*parts: tuple[list[pa.RecordBatch], list[Misfit]]) -> tuple[list[Any], list[Misfit]]:
