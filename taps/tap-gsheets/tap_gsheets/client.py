@@ -32,6 +32,11 @@ METADATA = (
     "sheets(properties(sheetId,title,index,sheetType,hidden,"
     "gridProperties(rowCount,columnCount)),merges)"
 )
+#: Each of the ways to ask for cells: ValueRenderOption, DateTimeRenderOption.
+#: https://developers.google.com/sheets/api/reference/rest/v4/ValueRenderOption
+COMPUTED = ("UNFORMATTED_VALUE", "FORMATTED_STRING")
+SERIALS = ("UNFORMATTED_VALUE", "SERIAL_NUMBER")
+SHOWN = ("FORMATTED_VALUE", "FORMATTED_STRING")
 FILE = "id,name,mimeType,modifiedTime,version,trashed"
 _QUOTA, _FORBIDDEN = 429, 403
 _RETRIED = frozenset((408, _QUOTA, 500, 502, 503, 504))
@@ -89,7 +94,6 @@ class SheetsClient:
         self._timeout = config["request_timeout"]
         self._tries = config["max_tries"]
         self._longest = config["max_retry_wait"]
-        self._render = config["render"]
         self._pacer = Pacer(per_minute=config["max_reads_per_minute"])
         self._logger = logger
         self._share_with = share_with
@@ -121,13 +125,17 @@ class SheetsClient:
         return self._get(spreadsheet_id, url, query, "version")
 
     def values(
-        self, spreadsheet_id: str, asked: Sequence[tuple[str, str | None, int]]
+        self,
+        spreadsheet_id: str,
+        asked: Sequence[tuple[str, str | None, int]],
+        render: tuple[str, str] = COMPUTED,
     ) -> Iterator[Block]:
         """Read the cells of some tabs, with one read for as many as fit.
 
         Args:
             spreadsheet_id: The spreadsheet.
             asked: Title and range of each (all of it, if none), and the cells of its grid.
+            render: How: ``COMPUTED``, ``SERIALS`` or ``SHOWN``.
 
         Yields:
             The cells of each, in the order asked for.
@@ -142,21 +150,21 @@ class SheetsClient:
             one = f"{quoted(title)}!{area}" if area else quoted(title)
             length = sum(len(quote(name)) + 8 for name in (*group, one))
             if group and (cells + size > _MOST_CELLS or length > _LONGEST_QUERY):
-                yield from self._batch(spreadsheet_id, group)
+                yield from self._batch(spreadsheet_id, group, render)
                 group, cells = [], 0
             group.append(one)
             cells += size
         if group:
-            yield from self._batch(spreadsheet_id, group)
+            yield from self._batch(spreadsheet_id, group, render)
 
-    def _batch(self, spreadsheet_id: str, ranges: list[str]) -> list[Block]:
+    def _batch(
+        self, spreadsheet_id: str, ranges: list[str], render: tuple[str, str]
+    ) -> list[Block]:
         query = {
             "ranges": ranges,
             "majorDimension": "ROWS",
-            "valueRenderOption": "FORMATTED_VALUE"
-            if self._render == "formatted"
-            else "UNFORMATTED_VALUE",
-            "dateTimeRenderOption": "FORMATTED_STRING",
+            "valueRenderOption": render[0],
+            "dateTimeRenderOption": render[1],
         }
         url = f"{self._address(spreadsheet_id)}/values:batchGet"
         found = self._get(spreadsheet_id, url, query, "valueRanges")["valueRanges"]

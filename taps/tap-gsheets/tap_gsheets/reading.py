@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer import TapError, expecting
 from tap_gsheets.addresses import id_in
+from tap_gsheets.blocks import read_blocks
+from tap_gsheets.books import Book, Tab
+from tap_gsheets.cells import EditedError
 from tap_gsheets.changes import digest, loss, moved
 from tap_gsheets.client import RangeError
 from tap_gsheets.tables import (
@@ -19,88 +21,17 @@ from tap_gsheets.tables import (
     read_table,
     snake_case,
 )
-from tap_gsheets.types import Declared
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
 
-    from tap_gsheets.client import Block, SheetsClient
+    from tap_gsheets.blocks import Answers
+    from tap_gsheets.client import SheetsClient
 
 _SPREADSHEET = "application/vnd.google-apps.spreadsheet"
 #: How often a tab is read whose formulas are still being computed, and after how many seconds.
 _READS, _MOMENT = 3, 5
-
-
-@dataclass
-class Tab:
-    """A tab that is to be read.
-
-    Attributes:
-        properties: As Google has them.
-        asked: The settings for it.
-        stream: Its stream's name.
-        merges: Its merged cells.
-        table: Its rows, once they were read.
-        problem: Why it has none.
-        unchanged: Whether it was not read, as nothing changed, or nobody wants it.
-    """
-
-    properties: dict[str, Any]
-    asked: dict[str, Any]
-    stream: str
-    merges: list[dict[str, int]]
-    table: Table | None = None
-    problem: str | None = None
-    unchanged: bool = False
-
-    @property
-    def title(self) -> str:
-        """Its title."""
-        return str(self.properties["title"])
-
-    @property
-    def gid(self) -> str:
-        """Its number; 0 may be left out, as all that is at its default."""
-        return str(self.properties.get("sheetId", 0))
-
-    @property
-    def keys(self) -> list[str]:
-        """Its natural key, if it has one."""
-        return [snake_case(key) for key in self.asked.get("primary_keys") or ()]
-
-
-@dataclass
-class Book:
-    """A spreadsheet that was read."""
-
-    id: str
-    properties: dict[str, Any]
-    sheets: list[dict[str, Any]]
-    asked: dict[str, Any]
-    file: dict[str, Any] = field(default_factory=dict)
-    tabs: list[Tab] = field(default_factory=list)
-
-    def declared(self, tab: Tab) -> dict[str, Declared]:
-        """The types that were set for a tab's columns."""
-        zone = self.properties.get("timeZone") or "Etc/GMT"
-        return {
-            snake_case(one["name"]): Declared(one["type"], one.get("format") or "", zone)
-            for one in tab.asked.get("columns") or ()
-        }
-
-    def notes(self, tab: Tab, shape: str) -> dict[str, Any]:
-        """What a good read of a tab leaves in its bookmark. No cell's value is in it."""
-        return {
-            "spreadsheet_id": self.id,
-            "sheet_id": tab.gid,
-            "title": tab.title,
-            "columns": list(tab.table.columns) if tab.table else [],
-            "row_count": len(tab.table.rows) if tab.table else 0,
-            "version": self.file.get("version"),
-            "asked": digest(self.asked),
-            "shape": shape,
-        }
 
 
 class Reader:
@@ -207,9 +138,8 @@ class Reader:
                 tab.unchanged = True
             self._logger.info("Spreadsheet %s is unchanged, says Drive.", spreadsheet_id)
             return book
-        sizes = [(tab.title, tab.asked.get("range"), _size(tab.properties)) for tab in due]
-        for tab, block in zip(due, self._client.values(spreadsheet_id, sizes), strict=True):
-            self._fill(book, tab, block)
+        for tab, answers in zip(due, self._answers(book, due), strict=True):
+            self._fill(book, tab, answers)
         return book
 
     def _is_unchanged(self, book: Book, tab: Tab) -> bool:
@@ -249,20 +179,20 @@ class Reader:
         merges = sheet.get("merges", []) if one.get("fill_merged") else []
         return Tab(properties, one, name, merges)
 
-    def _fill(self, book: Book, tab: Tab, block: Block) -> None:
+    def _fill(self, book: Book, tab: Tab, answers: Answers) -> None:
         try:
-            tab.table = self._good(book, tab, block)
+            tab.table = self._good(book, tab, answers)
         except UnreadableTabError as error:
             tab.problem = f"Tab {tab.title!r} of {book.id}: {error}"
             return
         if tab.table and tab.table.errors:
             self._logger.warning("Tab %r: %d error cells are null.", tab.title, tab.table.errors)
 
-    def _good(self, book: Book, tab: Tab, block: Block) -> Table | None:
+    def _good(self, book: Book, tab: Tab, answers: Answers) -> Table | None:
         accepted = tab.stream in self._config["accept_changes"]
         before = self._before.get(tab.stream, {})
         try:
-            table = self._table(book, tab, block)
+            table = self._table(book, tab, answers)
         except EmptyTabError as error:
             if not before and not accepted:
                 # Nobody has written into it yet. It is no mistake, and no reason to empty a table.
@@ -278,25 +208,32 @@ class Reader:
             raise UnreadableTabError(lost)
         return table
 
-    def _table(self, book: Book, tab: Tab, block: Block) -> Table:
+    def _table(self, book: Book, tab: Tab, answers: Answers) -> Table:
         for reads in range(1, _READS + 1):
+            is_last = reads == _READS
             layout = Layout(
                 header_row=tab.asked.get("header_row") or 1,
-                top=block.top,
-                left=block.left,
+                top=answers.shown.top,
+                left=answers.shown.left,
                 errors=self._config["error_cells"],
                 merges=tab.merges,
             )
-            declared = book.declared(tab)
             try:
-                return read_table(block.values, layout, declared)
+                return read_table(answers.cells(strict=not is_last), layout, book.declared(tab))
             except LoadingError:
-                if reads == _READS:
+                if is_last:
                     raise
+            except EditedError:
+                if is_last:
+                    msg = f"it was edited each time it was read, {_READS} times in all: run again"
+                    raise UnreadableTabError(msg) from None
             self._client.pause(_MOMENT)
-            one = (tab.title, tab.asked.get("range"), 0)
-            (block,) = self._client.values(book.id, [one])
+            (answers,) = self._answers(book, [tab])
         raise AssertionError  # the last read returns or raises
+
+    def _answers(self, book: Book, tabs: list[Tab]) -> list[Answers]:
+        formatted = self._config["render"] == "formatted"
+        return read_blocks(self._client, book.id, tabs, formatted=formatted)
 
     def _lost_streams(self, book: Book) -> list[str]:
         """Tabs that were loaded last time and are now called otherwise, or gone."""
@@ -321,8 +258,3 @@ class Reader:
             for name, before in lost.items()
             if name not in accepted
         ]
-
-
-def _size(properties: dict[str, Any]) -> int:
-    grid = properties.get("gridProperties", {})
-    return int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0))

@@ -10,7 +10,11 @@ from tap_gsheets.types import TYPES
 _COLUMN = th.ObjectType(
     th.Property("name", th.StringType(nullable=False), required=True),
     th.Property("type", th.StringType(nullable=False), allowed_values=[*TYPES], required=True),
-    th.Property("format", th.StringType),
+    th.Property(
+        "format",
+        th.StringType,
+        description="Of dates, as strptime's `%d/%m/%Y`; of numbers, an example such as `1.234,5`.",
+    ),
     additional_properties=False,
 )
 _TAB = th.ObjectType(

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tap_gsheets.cells import Moment, cell_text, is_blank
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -93,17 +95,6 @@ def _cut(name: str, length: int) -> str:
     return name.encode()[:length].decode(errors="ignore").rstrip("_")
 
 
-def cell_text(value: Any) -> str | None:
-    """Write a cell as text; a blank cell is None, and 0 and an unticked box are not blank."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    return str(value)
-
-
 def read_table(
     values: list[list[Any]],
     layout: Layout | None = None,
@@ -164,7 +155,7 @@ def _rows(
     for place, cells in enumerate(values[layout.header_row :], start=layout.header_row):
         row = [None if value == "" else value for value in cells]
         for index, value in enumerate(row):
-            if value is None:
+            if is_blank(value):
                 continue
             used.add(index)
             if value == LOADING:
@@ -176,7 +167,7 @@ def _rows(
                     raise UnreadableTabError(msg)
                 row[index] = None
                 errors += 1
-        if any(value not in {"", None} for value in cells):
+        if not all(map(is_blank, cells)):
             rows.append((place, row))
     return rows, used, errors
 
@@ -223,8 +214,9 @@ def _aligned(
             try:
                 found.append(None if value is None else read(value))
             except ValueError as error:
+                seen = value.shown if isinstance(value, Moment) else value
                 msg = (
-                    f"cell {layout.cell(place, index)} ({name}) holds {value!r}, which is {error}. "
+                    f"cell {layout.cell(place, index)} ({name}) holds {seen!r}, which is {error}. "
                     "Mend the cell, or change the type in the setting columns"
                 )
                 raise UnreadableTabError(msg) from None

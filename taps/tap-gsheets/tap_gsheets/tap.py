@@ -13,13 +13,14 @@ from tap_gsheets.credentials import open_session
 from tap_gsheets.reading import Reader
 from tap_gsheets.settings import SETTINGS
 from tap_gsheets.streams import POSITION, TAGS, Sheets, Tab
+from tap_gsheets.types import check_formats
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
     from singer_sdk.streams import Stream
 
-    from tap_gsheets.reading import Book
-    from tap_gsheets.reading import Tab as ReadTab
+    from tap_gsheets.books import Book
+    from tap_gsheets.books import Tab as ReadTab
     from tap_gsheets.tables import Table
 
 
@@ -64,6 +65,7 @@ class TapGsheets(SignalRoomTap):
     @override
     def discover_streams(self) -> list[Stream]:
         """Read everything: a stream that starts has all its rows, so no table is emptied."""
+        check_formats(self.config["spreadsheets"])
         session, share_with = open_session(self.config)
         with session:
             client = SheetsClient(session, self.config, self.logger, share_with)

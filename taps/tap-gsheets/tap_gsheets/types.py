@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from singer_sdk import typing as th
 
-from signalroom_singer import utc_isoformat
+from signalroom_singer import TapError, number_in
+from tap_gsheets.cells import Moment, cell_text
+from tap_gsheets.moments import NoDayError, date_format, day_of, in_utc, read_moment
+from tap_gsheets.numbers import number_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
 
-# https://developers.google.com/sheets/api/reference/rest/v4/DateTimeRenderOption
-_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's clock has no zone
-_DIGITS = 300
 TYPES: dict[str, type[th.JSONTypeHelper[Any]]] = {
     "string": th.StringType,
     "integer": th.IntegerType,
@@ -25,6 +24,15 @@ TYPES: dict[str, type[th.JSONTypeHelper[Any]]] = {
     "boolean": th.BooleanType,
     "date": th.DateType,
     "datetime": th.DateTimeType,
+}
+#: Those that are days to Google, whatever a cell shows of them.
+DATES = frozenset(("date", "datetime"))
+#: What reads the formats of the types that have some.
+_FORMATS: dict[str, Callable[[str], Any]] = {
+    "integer": number_format,
+    "number": number_format,
+    "date": date_format,
+    "datetime": date_format,
 }
 
 
@@ -34,7 +42,7 @@ class Declared:
 
     Attributes:
         kind: One of ``TYPES``.
-        pattern: How dates are written (``%d/%m/%Y``), or numbers (``1.234,5``).
+        pattern: How dates are written (``%d/%m/%Y``), or numbers that are text (``1.234,5``).
         zone: The sheet's time zone: its clock tells no other.
     """
 
@@ -54,31 +62,54 @@ class Declared:
         Raises:
             ValueError: If it cannot be read so; the message says what it is not.
         """
+        if isinstance(value, Moment) and self.kind not in DATES:
+            value = value.shown
         return _READERS[self.kind](self, value)
 
 
-def _string(_: Declared, value: Any) -> str:
-    from tap_gsheets.tables import cell_text  # noqa: PLC0415 - tables know of types too
+def check_formats(spreadsheets: Sequence[Mapping[str, Any]]) -> None:
+    """See that the columns' formats can be used, before anything is read.
 
-    return cell_text(value) or ""
+    Args:
+        spreadsheets: The setting.
+
+    Raises:
+        TapError: If one cannot; it names the setting, the column, and what is accepted.
+    """
+    for book, one in enumerate(spreadsheets):
+        for tab, asked in enumerate(one.get("tabs") or ()):
+            for place, column in enumerate(asked.get("columns") or ()):
+                try:
+                    _check_format(column["type"], column.get("format") or "")
+                except ValueError as error:
+                    setting = f"spreadsheets[{book}].tabs[{tab}].columns[{place}].format"
+                    msg = f"Setting {setting} (column {column['name']!r}): {error}"
+                    raise TapError(msg) from None
+
+
+def _check_format(kind: str, pattern: str) -> None:
+    if not pattern:
+        return
+    if kind not in _FORMATS:
+        msg = f"a {kind} has no format; leave it out, or set type to one of {', '.join(_FORMATS)}."
+        raise ValueError(msg)
+    _FORMATS[kind](pattern)
+
+
+def _string(_: Declared, value: Any) -> str | None:
+    return cell_text(value)
 
 
 def _number(column: Declared, value: Any) -> Decimal:
-    text = str(value).strip()
-    if isinstance(value, str):
-        # By an example of the format: what stands between its thousands, and before its tenths.
-        group, point = {"1.234,5": (".", ","), "1,234.5": (",", ".")}.get(column.pattern, ("", "."))
-        text = text.replace(group, "") if group else text
-        text = text.replace(point, ".")
     try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("nan")
-    # Nobody counts so far; writing out 1e999999999 would take all memory.
-    if isinstance(value, bool) or not number.is_finite() or abs(number.adjusted()) > _DIGITS:
-        msg = "no number"
-        raise ValueError(msg)
-    return number
+        if isinstance(value, str) and column.pattern:
+            return number_format(column.pattern).read(value)
+        # A tick is no number, though Python's True is 1.
+        return number_in("" if isinstance(value, bool) else str(value))
+    except ValueError:
+        written = column.pattern or "1234.5 (set format)"
+        msg = f"no number written as {written}" if isinstance(value, str) else "no number"
+        raise ValueError(msg) from None
 
 
 def _integer(column: Declared, value: Any) -> int:
@@ -99,33 +130,28 @@ def _boolean(_: Declared, value: Any) -> bool:
 
 
 def _moment(column: Declared, value: Any) -> datetime:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            return _EPOCH + timedelta(days=value)
-        except OverflowError:
-            pass
-    text = str(value).strip()
     try:
-        if column.pattern:
-            return datetime.strptime(text, column.pattern)  # noqa: DTZ007
-        return datetime.fromisoformat(text)
-    except ValueError:
+        if isinstance(value, Moment):
+            return day_of(value)
+        return read_moment(value, column.pattern)
+    except NoDayError:
+        msg = f"a time of day or a duration, and no {column.kind}"
+        raise ValueError(msg) from None
+    except (ValueError, OverflowError):
         written = column.pattern or "YYYY-MM-DD (set format)"
         msg = f"no {column.kind} written as {written}"
         raise ValueError(msg) from None
 
 
 def _date(column: Declared, value: Any) -> str:
-    found: date = _moment(column, value).date()
-    return found.isoformat()
+    return _moment(column, value).date().isoformat()
 
 
 def _datetime(column: Declared, value: Any) -> str:
     found = _moment(column, value)
     try:
-        local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(column.zone))
-        return utc_isoformat(local.astimezone(UTC))
-    except (KeyError, OverflowError):
+        return in_utc(found, column.zone)
+    except ValueError:
         msg = f"no moment in the sheet's time zone, {column.zone}"
         raise ValueError(msg) from None
 
