@@ -18,14 +18,21 @@ from signalroom_target_postgres.badrows import Trials, find_refused
 from signalroom_target_postgres.copytext import copy_text
 from signalroom_target_postgres.destination import names
 from signalroom_target_postgres.literals import array_json
+from signalroom_target_postgres.policies import check_policies
 from signalroom_target_postgres.records import Misfit
-from signalroom_target_postgres.rowerrors import is_oversized, reason_of, refuses_a_row
+from signalroom_target_postgres.rowerrors import (
+    is_faulty_function,
+    is_oversized,
+    is_refused_by_policy,
+    reason_of,
+    refuses_a_row,
+)
 from signalroom_target_postgres.sqltypes import family
 from signalroom_target_postgres.staging import ORDINAL, Staging
 from signalroom_target_postgres.tabletraits import TableTraits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from psycopg import Cursor
     from psycopg.sql import Identifier
@@ -144,6 +151,13 @@ class Writer:
             self.misfits += self._described(rows, found)
         self._postponed.clear()
 
+    @property
+    def refuses_all(self) -> bool:
+        """Whether the table refused all rows for what no record of the stream can change."""
+        return 0 < self._written == len(self.misfits) and all(
+            misfit.of_table for misfit in self.misfits
+        )
+
     def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
         staging = Staging(cursor, self.destination, rows.column_names)
         self._copy(cursor, staging.identifier, rows)
@@ -156,6 +170,7 @@ class Writer:
         """Load all rows but those that the server refuses; give these, with the errors."""
         if self.traits.deferrable and not self.checks_now:
             raise LateRefusalError from error
+        self._check_policies(cursor, [error])
         staging = Staging(cursor, self.destination, rows.column_names, numbered=True)
         numbers = pa.array(range(rows.num_rows), pa.int64())
         numbered = rows.append_column(ORDINAL, numbers)
@@ -174,8 +189,18 @@ class Writer:
 
             refused |= find_refused(rows.num_rows, insert)
         staging.drop()
+        self._check_policies(cursor, refused.values())
         found = sorted(refused)
         return rows.take(pa.array(found, pa.int64())), [refused[number] for number in found]
+
+    def _check_policies(self, cursor: Cursor[Any], found: Iterable[psycopg.Error]) -> None:
+        """Blame no row for what a policy that is missing refuses."""
+        if not any(map(is_refused_by_policy, found)):
+            return
+        commands, purpose = ["INSERT"], "Adding rows"
+        if self.destination.keys:
+            commands, purpose = ["SELECT", "INSERT", "UPDATE"], "Merging rows by their key"
+        check_policies(cursor, self.destination, commands, purpose)
 
     def _refused(self, found: tuple[pa.Table, list[psycopg.Error]]) -> None:
         """Keep rows as misfits, or for another try once all others are there."""
@@ -207,11 +232,14 @@ class Writer:
         for number, error in enumerate(causes):
             record = record_json(fields.slice(number, 1), written)
             reason, column = reason_of(error)
+            of_table = is_faulty_function(error)
             if isinstance(error, errors.UniqueViolation) and not self.destination.keys:
                 reason += _TO_UPDATE
             if isinstance(error, errors.NotNullViolation) and column not in self.columns:
                 reason += _TO_ALLOW_NULL
-            yield Misfit(record, reason, column, oversized=is_oversized(error))
+                of_table = True
+            oversized = is_oversized(error)
+            yield Misfit(record, reason, column, oversized=oversized, of_table=of_table)
 
 
 def _record_text(column: Column, text: str) -> str:

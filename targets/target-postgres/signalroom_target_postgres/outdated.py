@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg import errors, sql
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.policies import check_policies
 from signalroom_target_postgres.schematypes import pinned
 from signalroom_target_postgres.sqltypes import family, type_sql
 
@@ -199,7 +200,7 @@ class Outdated:
             How many rows there were.
 
         Raises:
-            LoadError: If row-level security keeps some that it shows.
+            LoadError: If row-level security keeps some that it shows, or shows none at all.
         """
         self.destination.lock(cursor)
         if self.mark:
@@ -217,6 +218,8 @@ class Outdated:
         return count
 
     def _check_policies(self, cursor: Cursor[Any]) -> None:
+        # Where none shows rows, nothing tells whether there are any.
+        check_policies(cursor, self.destination, ["SELECT"], "Replacing rows")
         identifier = self.destination.identifier
         name = sql.Literal(identifier.as_string(cursor))
         kept = cursor.execute(sql.SQL(_KEPT).format(name, identifier, self._condition()))

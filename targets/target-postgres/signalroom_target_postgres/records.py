@@ -85,12 +85,14 @@ class Misfit:
         reason: What is wrong with it, without its values.
         column: The column at fault, where it is one.
         oversized: Whether it is too large for the table.
+        of_table: Whether the table refuses it for what no record of the stream can change.
     """
 
     record: bytes
     reason: str
     column: str | None = None
     oversized: bool = False
+    of_table: bool = False
 
 
 class RefusalError(ValueError):

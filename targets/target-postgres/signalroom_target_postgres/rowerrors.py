@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # options of views, and what goes wrong within a trigger's own code.
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
 _OF_A_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "P0")
+# Of these, what is wrong with a function's own code; some rows may not reach it.
+_OF_FUNCTIONS = ("2F", "38", "39")
 # Rows and index entries that are too large; the other limits are of statements.
 _TOO_LARGE = "54000"
 # Of a text that is read as a tsquery or a jsonpath too; these read statements.
@@ -36,7 +38,7 @@ _FIND_PAGE = "RelationGetBufferForTuple"
 _INDEX_ROW = {"_bt_check_third_page", "index_form_tuple", "index_form_tuple_context"}
 
 # In the lines of an error's context, in whatever language.
-_FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))\D+(?P<line>\d+)")
+_FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))(\D+(?P<line>\d+))?")
 _COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:|$)", re.MULTILINE)
 # What stands in quotes is a name or a value; the signs differ with the server's language.
 _QUOTED = re.compile(r"[\"„“«»](?P<text>[^\"„“”«»]*)[\"“”«»]")
@@ -76,6 +78,26 @@ def is_oversized(error: psycopg.Error) -> bool:
     return error.sqlstate == _TOO_LARGE
 
 
+def is_faulty_function(error: psycopg.Error) -> bool:
+    """Whether a function of the database failed by how it is written, as one without RETURN.
+
+    Args:
+        error: The driver's error.
+    """
+    return (error.sqlstate or "")[:2] in _OF_FUNCTIONS and not is_raised(error)
+
+
+def is_refused_by_policy(error: psycopg.Error) -> bool:
+    """Whether row-level security refused a row.
+
+    Args:
+        error: The driver's error.
+    """
+    return error.diag.source_function == _CHECK_OPTIONS and isinstance(
+        error, errors.InsufficientPrivilege
+    )
+
+
 def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
     """Say why the server refused a row.
 
@@ -93,7 +115,8 @@ def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
         if applies(error):
             known = {"name": diag.constraint_name or _UNNAMED, "domain": diag.datatype_name}
             return reason.format(**known, raised=raised(error)), column
-    return f"PostgreSQL refused it: {redacted(error).partition(': ')[0]}", column
+    where = f" (in {function})" if (function := function_of(error)) else ""
+    return f"PostgreSQL refused it: {redacted(error).partition(': ')[0]}{where}", column
 
 
 def is_raised(error: psycopg.Error) -> bool:
@@ -125,11 +148,13 @@ def function_of(error: psycopg.Error) -> str | None:
         error: The driver's error.
 
     Returns:
-        The function and the line, if it is one in PL/pgSQL.
+        The function and the line, where there is one, if it is a function in PL/pgSQL.
     """
     lines = (error.diag.context or "").splitlines()
     found = _FUNCTION.search(next((line for line in lines if "PL/pgSQL" in line), ""))
-    return f"function {found['function']}, line {found['line']}" if found else None
+    if found is None:
+        return None
+    return f"function {found['function']}" + (f", line {found['line']}" if found["line"] else "")
 
 
 def redacted(error: psycopg.Error) -> str:

@@ -178,8 +178,8 @@ def declared() -> dict[str, Any]:
     properties["sanitize_null_text_characters"] |= {
         "default": True,
         "description": (
-            "Replace the character NUL, which PostgreSQL cannot store, by U+FFFD. If not, a "
-            "record with it is a bad record."
+            "Replace the character NUL, which PostgreSQL cannot store, by U+FFFD, except in keys. "
+            "If not, a record with it is a bad record."
         ),
     }
     properties["hard_delete"] |= {

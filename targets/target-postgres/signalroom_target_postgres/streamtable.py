@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import column
 from signalroom_target_postgres.destination import ColumnFixedError
+from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.loading import LateRefusalError, Writer
 from signalroom_target_postgres.naming import SYSTEM_COLUMNS, columns_of
 from signalroom_target_postgres.outdated import Activation, OutdatedRows
@@ -288,6 +289,7 @@ class StreamTable:
 
         Raises:
             BadRecordError: If a row does not fit.
+            LoadError: If the server refuses all rows, or a statement.
         """
 
         def work(cursor: Cursor[Any], *, checks_now: bool = False) -> tuple[int, int, Writer]:
@@ -303,6 +305,8 @@ class StreamTable:
             writer.finish(cursor)
             if whole and writer.misfits and not self.sets_aside:
                 self.fail(writer.misfits)
+            if self.sets_aside and writer.refuses_all:
+                raise LoadError(self._of_all(writer.misfits))
             if self.sets_aside and (misfits or writer.misfits):
                 rejected.keep(cursor, self.destination, [*misfits, *writer.misfits])
             if activation is not None and (self.sets_aside or not writer.misfits):
@@ -323,6 +327,14 @@ class StreamTable:
         self.outdated.report(retired)
         if writer.misfits and not self.sets_aside:
             self.fail(writer.misfits)
+
+    def _of_all(self, misfits: Sequence[Misfit]) -> str:
+        return (
+            f"The table {self.destination} refuses all {len(misfits)} records of a batch of stream "
+            f"{self.sink.stream_name} for the same reason, which is the table's and not theirs: "
+            f"{rejected.describe(misfits[0])}. Correct the table; nothing of the batch was loaded "
+            "or set aside."
+        )
 
     def _writer(self, cursor: Cursor[Any], *, threaded: bool, checks_now: bool) -> Writer:
         if self._fresh is None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 from sqlalchemy.engine import make_url
-from warehouse import record, schema
+from warehouse import record, schema, state
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rejected import BadRecordError
@@ -195,6 +195,172 @@ def test_rows_that_a_policy_shows_and_keeps_are_an_error(warehouse, limited, key
     left = [row["id"] for row in warehouse.rows() if row["_sdc_deleted_at"] is None]
     assert left[-1] == 2
     assert 1 not in left
+
+
+def with_policies(warehouse, *policies, rows="(1, 'acme', 'old')", key=" PRIMARY KEY"):
+    """A table with policies `name FOR ...`, which the loader's user may do all with."""
+    table = TABLE.replace(" PRIMARY KEY", key)
+    made = "".join(f"CREATE POLICY {policy};" for policy in policies)
+    prepared(
+        warehouse,
+        f"{table} INSERT INTO orders VALUES {rows};"
+        f"ALTER TABLE orders ENABLE ROW LEVEL SECURITY; {ALL} {made}",
+    )
+
+
+def nothing_was_set_aside(warehouse):
+    return warehouse.sql("SELECT to_regclass('orders__rejected') AS there") == [{"there": None}]
+
+
+ADDS = "adds ON orders FOR INSERT WITH CHECK (true)"
+READS = "reads ON orders FOR SELECT USING (true)"
+CHANGES = "changes ON orders FOR UPDATE USING (true)"
+OTHERS = "others ON orders FOR ALL TO pg_monitor USING (true)"
+NARROWS = "narrows ON orders AS RESTRICTIVE FOR UPDATE USING (true)"
+
+
+@pytest.mark.parametrize("settings", ({}, {"on_bad_record": "quarantine"}), ids=("fail", "aside"))
+@pytest.mark.parametrize(
+    ("policies", "missing"),
+    (
+        ((), "SELECT, INSERT, UPDATE"),
+        ((ADDS,), "SELECT, UPDATE"),
+        ((ADDS, OTHERS), "SELECT, UPDATE"),
+        ((ADDS, READS), "UPDATE"),
+        ((ADDS, READS, NARROWS), "UPDATE"),
+        ((READS, CHANGES), "INSERT"),
+    ),
+    ids=("none", "insert", "others'", "no update", "restrictive update", "no insert"),
+)
+def test_a_policy_that_merging_takes_is_named(warehouse, limited, policies, missing, settings):
+    with_policies(warehouse, *policies)
+    messages = [
+        schema(PROPERTIES),
+        *(record(id=number, client="acme", name="secret") for number in (1, 2, 3)),
+        state(at=1),
+    ]
+    with pytest.raises(LoadError, match=f"no policy FOR {missing} that applies") as caught:
+        limited.load(*messages, **settings)
+    said = str(caught.value)
+    assert "takes policies FOR SELECT, INSERT and UPDATE" in said
+    assert "secret" not in said
+    assert nothing_was_set_aside(warehouse)
+    assert [row["name"] for row in warehouse.rows()] == ["old"]
+    statements = said[said.index("CREATE POLICY") :].replace("(...)", "(true)")
+    warehouse.sql(statements)
+    assert limited.load(*messages, **settings) == [{"at": 1}]
+    assert [row["name"] for row in warehouse.rows()] == ["secret"] * 3
+
+
+def test_rows_that_are_only_added_take_no_more_than_a_policy_for_insert(warehouse, limited):
+    with_policies(warehouse, key="")
+    messages = schema(PROPERTIES, ()), record(id=1, client="acme"), record(id=2, client="birch")
+    with pytest.raises(LoadError, match=r"Adding rows takes a policy FOR INSERT"):
+        limited.load(*messages, on_bad_record="quarantine")
+    assert nothing_was_set_aside(warehouse)
+    warehouse.sql("CREATE POLICY adds ON orders FOR INSERT WITH CHECK (client = 'acme')")
+    limited.load(*messages, on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == [1, 1]
+    (refused,) = warehouse.rows("orders__rejected")
+    assert refused["reason"] == "the table's row-level security policies forbid it"
+
+
+def test_new_keys_are_added_where_rows_may_not_be_changed(warehouse, limited):
+    """A policy for UPDATE is only needed once a row is there."""
+    with_policies(warehouse, ADDS, READS)
+    limited.load(schema(PROPERTIES), record(id=2), on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == [1, 2]
+
+
+def test_a_batch_message_that_no_policy_lets_in(warehouse, limited, tmp_path):
+    with_policies(warehouse, ADDS)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id": 1}\n{"id": 2}\n')
+    encoding = {"format": "jsonl", "compression": "none"}
+    batch = {"type": "BATCH", "stream": "orders", "encoding": encoding, "manifest": [str(path)]}
+    with pytest.raises(LoadError, match="no policy FOR SELECT, UPDATE"):
+        limited.load(schema(PROPERTIES), batch, on_bad_record="quarantine")
+    assert nothing_was_set_aside(warehouse)
+
+
+@pytest.mark.parametrize("hard_delete", (True, False))
+@pytest.mark.parametrize("load_method", ("upsert", "overwrite"))
+def test_rows_are_not_replaced_where_no_policy_shows_them(
+    warehouse, limited, load_method, hard_delete
+):
+    """DELETE and UPDATE leave out all rows, without a word."""
+    settings = {
+        "activate_version": True,
+        "add_record_metadata": True,
+        "hard_delete": hard_delete,
+        "load_method": load_method,
+    }
+    stream = schema(PROPERTIES, ())
+    first = record(id=1) | {"version": 1}, {**ACTIVATION, "version": 1}
+    warehouse.load(stream, *first, **settings)
+    prepared(
+        warehouse,
+        f"{ALL} ALTER TABLE orders ENABLE ROW LEVEL SECURITY; CREATE POLICY {ADDS};"
+        "CREATE POLICY removes ON orders FOR DELETE USING (true);"
+        f"CREATE POLICY {CHANGES}",
+    )
+    second = record(id=2) | {"version": 2}, {**ACTIVATION, "version": 2}
+    with pytest.raises(LoadError, match=r"no policy FOR SELECT .* Replacing rows takes"):
+        limited.load(stream, *second, **settings)
+    assert [row["id"] for row in warehouse.rows()] == [1]
+    prepared(warehouse, f"CREATE POLICY {READS}")
+    limited.load(stream, *second, **settings)
+    gone = {row["id"]: row.get("_sdc_deleted_at") is not None for row in warehouse.rows()}
+    is_marked = not hard_delete and load_method == "upsert"
+    assert gone == ({1: True, 2: False} if is_marked else {2: False})
+
+
+FAULTY = {
+    "no return": ("BEFORE", "END", r"without RETURN \(in function \w+\.faulty\(\)\)"),
+    "no return for some": (
+        "BEFORE",
+        "IF NEW.id = 9 THEN RETURN NEW; END IF; END",
+        r"without RETURN \(in function \w+\.faulty\(\)\)",
+    ),
+    "a column that is missing": ("BEFORE", "NEW.missing := 1; RETURN NEW; END", '"missing"'),
+    "a function that is missing": ("BEFORE", "PERFORM missing(1); RETURN NEW; END", "missing"),
+    "a cast that is missing": (
+        "AFTER",
+        "PERFORM NEW.name + 1; RETURN NEW; END",
+        "operator does not exist",
+    ),
+}
+
+
+@pytest.mark.parametrize("keys", (("id",), ()), ids=("keyed", "keyless"))
+@pytest.mark.parametrize(("time", "body", "told"), FAULTY.values(), ids=FAULTY)
+def test_a_faulty_function_is_no_fault_of_the_rows(warehouse, keys, time, body, told):
+    table = TABLE if keys else TABLE.replace(" PRIMARY KEY", "")
+    warehouse.sql(
+        f"{table} CREATE FUNCTION faulty() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN {body} $$;"
+        f"CREATE TRIGGER t {time} INSERT ON orders FOR EACH ROW EXECUTE FUNCTION faulty()"
+    )
+    records = [record(id=number, name="secret") for number in (1, 2, 3)]
+    with pytest.raises(LoadError, match=told) as caught:
+        warehouse.load(schema(PROPERTIES, keys), *records, on_bad_record="quarantine")
+    assert "secret" not in str(caught.value)
+    assert nothing_was_set_aside(warehouse)
+    assert warehouse.rows() == []
+    if "id = 9" in body:
+        good = record(id=9, name="good")
+        warehouse.load(schema(PROPERTIES, keys), *records, good, on_bad_record="quarantine")
+        assert [row["id"] for row in warehouse.rows()] == [9]
+        assert len(warehouse.rows("orders__rejected")) == 3
+
+
+@pytest.mark.parametrize("keys", (("id",), ()), ids=("keyed", "keyless"))
+def test_a_column_that_only_the_table_wants_is_no_fault_of_the_rows(warehouse, keys):
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, _dlt_id text NOT NULL)")
+    messages = schema({"id": {"type": "integer"}}, keys), record(id=1), record(id=2)
+    with pytest.raises(LoadError, match=r"refuses all 2 records .*'_dlt_id': .* DROP NOT NULL"):
+        warehouse.load(*messages, on_bad_record="quarantine")
+    assert nothing_was_set_aside(warehouse)
 
 
 VIEW = "VIEW orders AS SELECT 1 AS id, '' AS client, '' AS name"
