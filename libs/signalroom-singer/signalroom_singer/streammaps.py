@@ -1,13 +1,17 @@
-"""Which columns a stream map sets to a constant."""
+"""Stream maps: which columns they set to a constant, and how they fail on a record."""
 
 from __future__ import annotations
 
 import ast
 import fnmatch
+import re
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import simpleeval  # type: ignore[import-untyped]
+from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import CustomStreamMap
 
 if TYPE_CHECKING:
@@ -17,6 +21,117 @@ if TYPE_CHECKING:
 
 #: What expressions may use and still be constants; all else may change from record to record.
 _FUNCTIONS = {"str", "int", "float", "bool", "md5", "sha256"}
+_LONGEST = 200
+# What Python's TypeErrors quote, unless it is a value.
+_QUOTED = re.compile("""['"](?P<text>[^'"]*)['"]""")
+_TYPES = {"NoneType", "bool", "decimal.Decimal", "dict", "float", "int", "list", "set", "str"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a stream map could not do with a record.
+
+    Args:
+        column: The property that was to be made; None for the filter, and for flattening.
+        reason: Which expression failed and how, without the record's values.
+    """
+
+    column: str | None
+    reason: str
+
+
+class RecordMap:
+    """Applies a stream map, all of it, also where an expression fails on a record.
+
+    Args:
+        mapper: The target's.
+        stream: The stream that the map is applied to.
+        stream_map: One of the stream's maps.
+    """
+
+    def __init__(self, mapper: PluginMapper, stream: str, stream_map: StreamMap) -> None:
+        self.stream_map = stream_map
+        #: The expression that makes a property, by its name.
+        self.expressions: dict[str, str] = {}
+        self._failures: list[Failure] = []
+        if isinstance(stream_map, CustomStreamMap):
+            self.expressions = dict(_rules_of(mapper, stream, stream_map))
+            # The SDK has no hook. The functions that it made of the expressions call this method by
+            # its name: https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/mapper.py (0.54.9).
+            # It is the class's, as a map serves again where the same schema comes again.
+            self._evaluate = partial(CustomStreamMap._eval, stream_map)  # noqa: SLF001
+            stream_map._eval = self._noted  # type: ignore[method-assign] # noqa: SLF001
+
+    def apply(self, record: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Failure]]:
+        """Apply the map.
+
+        Args:
+            record: A record.
+
+        Returns:
+            The new record, or None if it is filtered out; and what failed. Properties that could
+            not be made are left out of it, so that it has nothing that the map is to remove.
+        """
+        self._failures = []
+        mapped: dict[str, Any] | None
+        try:
+            mapped = self.stream_map.transform(dict(record))
+        except Exception as error:  # noqa: BLE001 - anything that a value of any type does
+            reason = f"the stream map cannot flatten it ({_why(error)})"
+            return self._untouched(record), [*self._failures, Failure(None, reason)]
+        if self._failures:
+            failed = {one.column for one in self._failures}
+            mapped = {name: one for name, one in (mapped or {}).items() if name not in failed}
+        return mapped, self._failures
+
+    def _untouched(self, record: dict[str, Any]) -> dict[str, Any]:
+        """What is left of a record whatever the map removes: keys that it does not make."""
+        if not isinstance(self.stream_map, CustomStreamMap):
+            return record
+        keys = self.stream_map.transformed_key_properties or ()
+        return {key: record[key] for key in keys if key in record and key not in self.expressions}
+
+    def _noted(
+        self, expr: str, expr_parsed: ast.Expr, record: dict[str, Any], property_name: str | None
+    ) -> Any:
+        try:
+            return self._evaluate(expr, expr_parsed, record, property_name)
+        except Exception as error:  # noqa: BLE001 - an expression may raise anything
+            what = "expression" if property_name else "`__filter__` expression"
+            reason = f"the stream map's {what} {shortened(expr)} failed: {_why(error)}"
+            self._failures.append(Failure(property_name, reason))
+            # A record that may be one to filter out is looked at further.
+            return None if property_name else True
+
+
+def shortened(expression: str) -> str:
+    """Quote an expression for a message.
+
+    Args:
+        expression: It.
+
+    Returns:
+        Its beginning, if it is long.
+    """
+    cut = expression if len(expression) <= _LONGEST else f"{expression[:_LONGEST]}..."
+    return f"`{cut}`"
+
+
+def _why(error: Exception) -> str:
+    """Say how an expression failed; what Python says of an error may quote values."""
+    cause = error.__cause__ if isinstance(error, MapExpressionError) else error
+    if isinstance(cause, simpleeval.NameNotDefined):
+        return f"the record has no field `{cause.name}`"
+    if isinstance(cause, simpleeval.FunctionNotDefined):
+        return f"there is no function `{cause.func_name}`"
+    if isinstance(cause, simpleeval.AttributeDoesNotExist):
+        return f"a value, which may be null, has no `{cause.attr}`"
+    kind, text = type(cause).__name__, str(cause)
+    if isinstance(cause, TypeError) and all(
+        found["text"] in _TYPES for found in _QUOTED.finditer(text)
+    ):
+        return f"{kind}: {text}"
+    return kind
 
 
 def constants_of(mapper: PluginMapper, stream: str, stream_map: StreamMap) -> dict[str, Any]:

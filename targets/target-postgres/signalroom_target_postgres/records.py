@@ -86,6 +86,7 @@ class Misfit:
         column: The column at fault, where it is one.
         oversized: Whether it is too large for the table.
         of_table: Whether the table refuses it for what no record of the stream can change.
+        advice: What to do, where it is not to correct the record.
     """
 
     record: bytes
@@ -93,6 +94,7 @@ class Misfit:
     column: str | None = None
     oversized: bool = False
     of_table: bool = False
+    advice: str | None = None
 
 
 class RefusalError(ValueError):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import contextmanager
-from decimal import Decimal
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,10 +11,10 @@ from target_postgres.sinks import PostgresSink as StockSink
 from typing_extensions import override
 
 from signalroom_target_postgres.ahead import ahead
-from signalroom_target_postgres.arrowjson import NOT_FINITE
 from signalroom_target_postgres.connector import PostgresConnector
 from signalroom_target_postgres.destination import Destination
 from signalroom_target_postgres.filerows import FileRows
+from signalroom_target_postgres.mapped import explained, unmapped, written
 from signalroom_target_postgres.records import ColumnTooNarrowError, Message, Misfit
 from signalroom_target_postgres.rejected import OversizedRecordError
 from signalroom_target_postgres.sqltypes import family
@@ -31,10 +28,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from signalroom_singer.streammaps import Failure
     from signalroom_target_postgres.batchfiles import BatchFile
     from signalroom_target_postgres.versions import Unconfirmed
-
-_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
 
 class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyped
@@ -56,6 +52,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._waiting = Waiting()
         #: Columns that the stream's map sets to the same value in all records.
         self.mapped_constants: Mapping[str, Any] = {}
+        #: The expressions of the stream's map, by the properties that they make.
+        self.mapped_expressions: Mapping[str, str] = {}
 
     @property
     @override
@@ -145,10 +143,11 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         Raises:
             BadRecordError: If it does not fit.
         """
-        if any(map(_is_not_finite, record.values())):
-            self.reject(json.dumps(record, default=str).encode(), NOT_FINITE)
+        encoded, unfit = written(record)
+        if unfit is not None:
+            self._note_record()
+            self._set_aside([unfit])
             return
-        encoded = _encode(record)
         if self._validator is not None:
             try:
                 self._validator.validate(record)
@@ -164,6 +163,19 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 version=message.version,
             )
         )
+
+    def reject_unmapped(self, record: dict[str, Any], failures: Sequence[Failure]) -> None:
+        """Take a record on which expressions of the stream's map failed.
+
+        Args:
+            record: What the map made of it.
+            failures: What it did not.
+
+        Raises:
+            BadRecordError: If such records are not to be set aside.
+        """
+        self._note_record()
+        self._set_aside([unmapped(record, failures)])
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -214,6 +226,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._target.relieve()
 
     def _set_aside(self, misfits: Sequence[Misfit]) -> None:
+        misfits = explained(misfits, self.mapped_expressions)
         if misfits and not self._table.sets_aside:
             self._table.fail(misfits)
         self._waiting.add_misfits(misfits)
@@ -373,10 +386,3 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     def forget(self) -> None:
         """Let go of the rows that were never completed."""
         self._versions.forget()
-
-
-def _is_not_finite(value: object) -> bool:
-    """Whether a map made a number that JSON does not have, which would become null."""
-    if isinstance(value, float):
-        return not isfinite(value)
-    return isinstance(value, Decimal) and not value.is_finite()

@@ -232,12 +232,12 @@ class StreamTable:
         sink = self.sink
         first, more = misfits[0], len(misfits) - 1
         beside = self.destination.sibling(rejected.SUFFIX)
+        advice = first.advice or "Correct it at its source or in the tap"
         msg = (
             f"A record of stream {sink.stream_name} does not fit its table {self.destination}: "
-            f"{rejected.describe(first)}{f'; and {more} more' if more else ''}. Correct it at its "
-            f"source or in the tap; or set `on_bad_record` to quarantine: such records then go to "
-            f"{beside} (this one with a record_hash that begins with {rejected.short_hash(first)}),"
-            f" and the run goes on."
+            f"{rejected.describe(first)}{f'; and {more} more' if more else ''}. {advice}; or set "
+            f"`on_bad_record` to quarantine: such records then go to {beside} (this one with a "
+            f"record_hash that begins with {rejected.short_hash(first)}), and the run goes on."
         )
         if all(misfit.oversized for misfit in misfits):
             raise rejected.OversizedRecordError(msg)

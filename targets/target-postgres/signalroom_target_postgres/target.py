@@ -14,7 +14,6 @@ from singer_sdk.exceptions import (
     ConfigValidationError,
     InvalidJSONSchema,
     MapExpressionError,
-    MappingError,
     RecordsWithoutSchemaException,
     StreamMapConfigError,
 )
@@ -24,7 +23,7 @@ from typing_extensions import override
 
 from signalroom_singer.commandline import ExplainedCommand
 from signalroom_singer.settings import explained
-from signalroom_singer.streammaps import constants_of
+from signalroom_singer.streammaps import RecordMap, constants_of
 from signalroom_target_postgres.ahead import Aside
 from signalroom_target_postgres.batchfiles import BatchFile
 from signalroom_target_postgres.cluster import Cluster
@@ -59,8 +58,6 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.connector import PostgresConnector
 
-#: What comes of a map's expressions.
-_UNMAPPED = (MappingError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 #: What comes of a map that does not fit its stream's schema.
 _WRONG_MAP = (MapExpressionError, StreamMapConfigError)
 _POLL_SECONDS = 0.05
@@ -116,6 +113,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._source = ""
         # The stream maps that leave something of a stream.
         self._maps: dict[str | None, Sequence[Any]] = {}
+        # The same, as they are applied to records.
+        self._record_maps: dict[str | None, Sequence[RecordMap]] = {}
         # Streams that are not loaded while the others are, and why.
         self._refused: dict[str, TargetPostgresError] = {}
         # Sinks of streams whose records need nothing done to them on the way.
@@ -371,6 +370,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._source = message_dict["stream"]
         self._maps.pop(self._source, None)
+        self._record_maps.pop(self._source, None)
         stream = message_dict["stream"]
         if self.config.get("flattening_enabled"):
             message_dict = message_dict | {"schema": uncombined(message_dict["schema"])}
@@ -402,10 +402,11 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._with_records.discard(stream)
         self._direct.pop(stream, None)
         maps = self._maps_of(stream)
-        for stream_map in maps:
-            self.get_sink(stream_map.stream_alias).mapped_constants = constants_of(
-                self.mapper, stream, stream_map
-            )
+        self._record_maps[stream] = [RecordMap(self.mapper, stream, one) for one in maps]
+        for record_map in self._record_maps[stream]:
+            sink = self.get_sink(record_map.stream_map.stream_alias)
+            sink.mapped_constants = constants_of(self.mapper, stream, record_map.stream_map)
+            sink.mapped_expressions = record_map.expressions
         if (
             len(maps) == 1
             and type(maps[0]) is SameRecordTransform
@@ -442,22 +443,18 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     def _process_mapped(self, stream: str | None, record: dict[str, Any], message: Message) -> None:
         """Take a record by way of stream maps, flattening and validation."""
-        for stream_map in self._maps_of(stream):
-            try:
-                mapped = stream_map.transform(dict(record))
-            except _UNMAPPED as error:
-                # Its text may quote the record.
-                what = type(error).__name__
-                msg = (
-                    f"The stream map of {stream} cannot be applied to a record ({what}). Check its "
-                    "expressions in the setting stream_maps; a field may be missing or null."
-                )
-                raise InputError(msg) from None
-            if mapped is not None:
-                sink = self.get_sink(stream_map.stream_alias)
+        self._maps_of(stream)
+        for record_map in self._record_maps[stream]:
+            sink = self.get_sink(record_map.stream_map.stream_alias)
+            mapped, failures = record_map.apply(record)
+            if failures:
+                sink.reject_unmapped(mapped or {}, failures)
+            elif mapped is not None:
                 sink.add_dict(mapped, message)
-                if sink.is_full:
-                    sink.load_aside()
+            else:
+                continue
+            if sink.is_full:
+                sink.load_aside()
 
     def _maps_of(self, stream: str | None) -> Sequence[Any]:
         if (kept := self._maps.get(stream)) is not None:

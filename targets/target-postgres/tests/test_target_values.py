@@ -354,7 +354,8 @@ def test_a_number_that_a_map_makes_and_json_does_not_have(warehouse):
     maps = {"orders": {"id": "id", "total": "float(total)"}}
     stream = schema({"id": ID, "total": "string"})
     warehouse.load(stream, record(id=1, total="inf"), stream_maps=maps, on_bad_record="quarantine")
-    assert rejected(warehouse) == [(1, "expected a number, got NaN or an infinity")]
+    reason = "column 'total': expected a number, got NaN or an infinity, from the stream map's "
+    assert rejected(warehouse) == [(1, f"{reason}expression `float(total)`")]
 
 
 # Files: a column of each of Arrow's types into a column of each of ours.
