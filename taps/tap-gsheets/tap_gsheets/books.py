@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tap_gsheets.changes import digest
-from tap_gsheets.tables import snake_case
+from tap_gsheets.changes import digest, titles_of
 from tap_gsheets.types import DATES, Declared
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ class Tab:
         merges: Its merged cells.
         table: Its rows, once they were read.
         problem: Why it has none.
+        keys: The columns of its natural key, if it has one.
         unchanged: Whether it was not read, as nothing changed, or nobody wants it.
     """
 
@@ -33,6 +33,7 @@ class Tab:
     merges: list[dict[str, int]]
     table: Table | None = None
     problem: str | None = None
+    keys: list[str] = field(default_factory=list)
     unchanged: bool = False
 
     @property
@@ -56,11 +57,6 @@ class Tab:
         """Whether a column was set to be one of dates."""
         return any(one["type"] in DATES for one in self.asked.get("columns") or ())
 
-    @property
-    def keys(self) -> list[str]:
-        """Its natural key, if it has one."""
-        return [snake_case(key) for key in self.asked.get("primary_keys") or ()]
-
 
 @dataclass
 class Book:
@@ -74,10 +70,10 @@ class Book:
     tabs: list[Tab] = field(default_factory=list)
 
     def declared(self, tab: Tab) -> dict[str, Declared]:
-        """The types that were set for a tab's columns."""
+        """The types that were set for a tab's columns, by their titles or names."""
         zone = self.properties.get("timeZone") or "Etc/GMT"
         return {
-            snake_case(one["name"]): Declared(one["type"], one.get("format") or "", zone)
+            one["name"]: Declared(one["type"], one.get("format") or "", zone)
             for one in tab.asked.get("columns") or ()
         }
 
@@ -88,6 +84,7 @@ class Book:
             "sheet_id": tab.gid,
             "title": tab.title,
             "columns": list(tab.table.columns) if tab.table else [],
+            "titles": titles_of(tab.table) if tab.table else {},
             "row_count": len(tab.table.rows) if tab.table else 0,
             "version": self.file.get("version"),
             "asked": digest(self.asked),

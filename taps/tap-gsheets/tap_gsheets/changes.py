@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from signalroom_singer import spoiled_state
+from tap_gsheets.columns import spelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,10 +47,35 @@ def check_read(stream: str, before: Mapping[str, Any]) -> None:
         TapError: If it cannot.
     """
     columns, count = before.get("columns", []), before.get("row_count", 0)
+    titles = before.get("titles", {})
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
         raise spoiled_state(columns, stream=stream, field="columns")
+    if not isinstance(titles, dict) or not all(isinstance(one, str) for one in titles.values()):
+        raise spoiled_state(titles, stream=stream, field="titles")
     if not isinstance(count, int):
         raise spoiled_state(count, stream=stream, field="row_count")
+
+
+def titles_of(table: Table) -> dict[str, str]:
+    """The titles of a table's columns, by the columns' names; those without one are left out."""
+    pairs = zip(table.columns, table.titles, strict=True)
+    return {name: title for name, title in pairs if title}
+
+
+def _retitled(before: Mapping[str, Any], table: Table) -> str | None:
+    """Say which column another title has taken over, if one has."""
+    now = titles_of(table)
+    for name, title in before.get("titles", {}).items():
+        other = now.get(name, title)
+        if other == title or _STRAY.fullmatch(name):
+            continue
+        # The same title, typed another time, unless the sheet still has the old one.
+        if title in now.values() or spelling(other) != spelling(title):
+            return (
+                f"the column {name} had the title {title!r} at the last good read, and {other!r} "
+                "has its name now"
+            )
+    return None
 
 
 def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | None:
@@ -65,10 +91,15 @@ def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | No
     """
     had_columns = [name for name in before.get("columns", ()) if not _STRAY.fullmatch(name)]
     if gone := [name for name in had_columns if name not in table.columns]:
-        return (
-            f"the column {gone[0]} is gone, which the last good read had; now there are "
-            f"{', '.join(table.columns)}"
+        title = before.get("titles", {}).get(gone[0])
+        now = {text: name for name, text in titles_of(table).items()}.get(title)
+        return f"the column {gone[0]} is gone, which the last good read had; " + (
+            f"its title {title!r} has the column {now} now, as another makes the same name"
+            if now
+            else f"now there are {', '.join(table.columns)}"
         )
+    if changed := _retitled(before, table):
+        return changed
     had, has = before.get("row_count", 0), len(table.rows)
     if had >= _FEW and (had - has) * 100 > had * most_percent:
         return f"it shrank from {had} rows to {has}"

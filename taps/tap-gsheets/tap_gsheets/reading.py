@@ -11,6 +11,7 @@ from tap_gsheets.books import Book, Tab
 from tap_gsheets.cells import EditedError
 from tap_gsheets.changes import digest, loss, moved
 from tap_gsheets.client import RangeError
+from tap_gsheets.columns import shared_names, snake_case
 from tap_gsheets.tables import (
     EmptyTabError,
     Layout,
@@ -19,7 +20,6 @@ from tap_gsheets.tables import (
     UnreadableTabError,
     check_keys,
     read_table,
-    snake_case,
 )
 
 if TYPE_CHECKING:
@@ -185,6 +185,11 @@ class Reader:
         except UnreadableTabError as error:
             tab.problem = f"Tab {tab.title!r} of {book.id}: {error}"
             return
+        for title, name in shared_names(tab.table.columns, tab.table.titles) if tab.table else ():
+            self._logger.info(
+                "Tab %r: the column titled %r is %s, as other titles make the same name.",
+                *(tab.title, title, name),
+            )
         if tab.table and tab.table.errors:
             self._logger.warning("Tab %r: %d error cells are null.", tab.title, tab.table.errors)
 
@@ -201,8 +206,8 @@ class Reader:
             if error.table is None or not (accepted or before.get("row_count") == 0):
                 raise
             table = error.table
-        if tab.keys:
-            check_keys(table, tab.keys)
+        if asked := tab.asked.get("primary_keys"):
+            tab.keys = check_keys(table, asked)
         lost = loss(before, table, self._config["max_shrink_percent"])
         if lost and not accepted:
             raise UnreadableTabError(lost)

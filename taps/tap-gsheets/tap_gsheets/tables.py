@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_gsheets.cells import Moment, cell_text, is_blank
+from tap_gsheets.columns import column_letter, column_names, find_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 ERRORS = frozenset(("#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#ERROR!"))
 #: What a cell shows whose formula Google is still working on.
 LOADING = "Loading..."
-_INVISIBLE = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
-#: PostgreSQL's names have no more bytes.
-_LONGEST = 63
 
 
 class UnreadableTabError(ValueError):
@@ -46,11 +43,37 @@ class LoadingError(UnreadableTabError):
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by their names, rows by their numbers in the sheet, and errors that became null."""
+    """A tab's rows.
+
+    Attributes:
+        columns: The columns' names.
+        rows: The rows, each with its number in the sheet.
+        errors: How many cells became null whose formula failed.
+        titles: The columns' titles, as they are in the sheet; empty where there is none.
+        types: The types of those columns that have one.
+    """
 
     columns: list[str]
     rows: list[tuple[int, list[Any]]]
     errors: int = 0
+    titles: list[str] = field(default_factory=list)
+    types: dict[str, Declared] = field(default_factory=dict)
+
+    def find(self, asked: str, setting: str) -> str:
+        """Find the column that a setting means.
+
+        Args:
+            asked: Its title or name.
+            setting: The setting's name, for errors.
+
+        Raises:
+            UnreadableTabError: If there is no such column, or more than one.
+        """
+        try:
+            return find_column(asked, self.columns, self.titles)
+        except LookupError as error:
+            msg = f"column {asked!r} of the setting {setting} {error.args[0]}"
+            raise UnreadableTabError(msg) from None
 
 
 @dataclass(frozen=True)
@@ -76,25 +99,6 @@ class Layout:
         return f"{column_letter(self.left + column)}{self.top + row + 1}"
 
 
-def column_letter(index: int) -> str:
-    """Name a column as Google does: 0 is A, 26 is AA."""
-    letters = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
-
-
-def snake_case(text: str) -> str:
-    """Make a name of a title, with no leading underscore: those names are the tap's own."""
-    return _cut(re.sub(r"\W+", "_", _INVISIBLE.sub("", text)).strip("_").lower(), _LONGEST)
-
-
-def _cut(name: str, length: int) -> str:
-    return name.encode()[:length].decode(errors="ignore").rstrip("_")
-
-
 def read_table(
     values: list[list[Any]],
     layout: Layout | None = None,
@@ -105,7 +109,7 @@ def read_table(
     Args:
         values: The rows of its range. Google cuts blank cells and rows at their ends.
         layout: How to read it.
-        declared: The types of some columns; all others are text.
+        declared: The types of some columns, by their titles or names; all others are text.
 
     Returns:
         The table.
@@ -136,9 +140,16 @@ def read_table(
         for index in range(max(len(header), max(used, default=-1) + 1))
         if index in used or (index < len(header) and header[index])
     ]
-    columns = _names(header, kept, layout)
-    types = _types(columns, declared or {})
-    table = Table(columns, _aligned(rows, kept, columns, types, layout), errors)
+    titles = [(header[index] or "") if index < len(header) else "" for index in kept]
+    columns = column_names(titles, [column_letter(layout.left + index) for index in kept])
+    table = Table(columns, [], errors, titles)
+    for asked, one in (declared or {}).items():
+        name = table.find(asked, "columns")
+        if name in table.types:
+            msg = f"column {name} is twice in the setting columns"
+            raise UnreadableTabError(msg)
+        table.types[name] = one
+    table.rows.extend(_aligned(rows, kept, columns, table.types, layout))
     if not table.rows:
         msg = f"there are no rows below the header in row {layout.top + at}"
         raise EmptyTabError(msg, table)
@@ -191,13 +202,6 @@ def filled(values: list[list[Any]], layout: Layout) -> list[list[Any]]:
     return rows
 
 
-def _types(columns: list[str], declared: Mapping[str, Declared]) -> dict[str, Declared]:
-    if missing := [name for name in declared if name not in columns]:
-        msg = f"column {missing[0]} of the setting columns is not among {', '.join(columns)}"
-        raise UnreadableTabError(msg)
-    return dict(declared)
-
-
 def _aligned(
     rows: list[tuple[int, list[Any]]],
     kept: list[int],
@@ -224,31 +228,20 @@ def _aligned(
     return aligned
 
 
-def _names(header: list[str | None], kept: list[int], layout: Layout) -> list[str]:
-    names: list[str] = []
-    for index in kept:
-        letter = column_letter(layout.left + index).lower()
-        title = (header[index] or "") if index < len(header) else ""
-        name = snake_case(title) or f"column_{letter}"
-        while name in names:
-            name = f"{_cut(name, _LONGEST - 1 - len(letter))}_{letter}"
-        names.append(name)
-    return names
-
-
-def check_keys(table: Table, keys: list[str]) -> None:
+def check_keys(table: Table, asked: Sequence[str]) -> list[str]:
     """See that a tab's natural key is one.
 
     Args:
         table: The tab's table.
-        keys: Its key columns.
+        asked: Its key columns, by their titles or names.
+
+    Returns:
+        The columns' names.
 
     Raises:
         UnreadableTabError: If a column is missing, or a key is blank or comes twice.
     """
-    if missing := [key for key in keys if key not in table.columns]:
-        msg = f"key column {missing[0]} is not among {', '.join(table.columns)}"
-        raise UnreadableTabError(msg)
+    keys = [*dict.fromkeys(table.find(one, "primary_keys") for one in asked)]
     places = [table.columns.index(key) for key in keys]
     seen: dict[tuple[Any, ...], int] = {}
     for number, row in table.rows:
@@ -260,3 +253,4 @@ def check_keys(table: Table, keys: list[str]) -> None:
             msg = f"rows {seen[key]} and {number} have the same key ({', '.join(keys)})"
             raise UnreadableTabError(msg)
         seen[key] = number
+    return keys

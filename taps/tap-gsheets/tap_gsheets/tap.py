@@ -115,7 +115,7 @@ class TapGsheets(SignalRoomTap):
             primary_keys=tab.keys or POSITION,
             table=table,
             tags=dict(zip(TAGS, (book.id, tab.gid, tab.title), strict=True)),
-            declared=book.declared(tab),
+            declared=table.types,
             before=self._before.get(tab.stream, {}),
             notes=book.notes(tab, self._shape()),
             skips=self.config["change_detection"] != "none",
