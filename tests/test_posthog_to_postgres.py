@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
-from e2e import new_pipe
+import requests
+from e2e import ROOT, new_pipe
+
+from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, SECOND_PROJECT
 
 pytestmark = pytest.mark.e2e
 
@@ -122,3 +127,119 @@ def test_the_variables_of_the_pipeline_before(project, sandbox, database):
     assert database.query("select distinct project_id from posthog.experiments") == [
         {"project_id": 4712}
     ]
+
+
+class TestEventsThatShareAUuid:
+    """The sandbox has some, of 20 days ago."""
+
+    FIRST, LAST = TODAY - timedelta(days=25), TODAY - timedelta(days=15)
+    DAYS = {
+        "TAP_POSTHOG_START_DATE": FIRST.isoformat(),
+        "TAP_POSTHOG_END_DATE": LAST.isoformat(),
+    }
+
+    @pytest.fixture
+    def pipe(self, tmp_path, sandbox, database, zygote):
+        made = new_pipe(
+            TAP, tmp_path / "pipe", sandbox, database, "posthog", zygote.bin, **self.DAYS
+        )
+        made.choose("events")
+        return made
+
+    @pytest.fixture
+    def statements(self):
+        """How to count at PostHog and in PostgreSQL, and the change of a table: of the README."""
+        readme = (ROOT / "taps" / TAP / "README.md").read_text()
+        at_posthog, in_postgres, change = re.findall(r"```sql\n(.*?)```", readme, re.DOTALL)
+        end = self.LAST + timedelta(days=1)
+        for given, wanted in (("2026-01-01", self.FIRST), ("2026-02-01", end)):
+            at_posthog = at_posthog.replace(given, wanted.isoformat())
+            in_postgres = in_postgres.replace(given, wanted.isoformat())
+        return at_posthog, in_postgres, change
+
+    @pytest.fixture
+    def counts(self, sandbox, database, statements):
+        """Events and uuids that PostHog counts of a project, and rows of the table."""
+
+        def counts(project=PROJECT):
+            answer = requests.post(
+                f"{sandbox.posthog_url}/api/projects/{project}/query/",
+                headers={"Authorization": f"Bearer {PERSONAL_KEY}"},
+                json={"query": {"kind": "HogQLQuery", "query": statements[0]}},
+                timeout=30,
+            )
+            ((events, uuids),) = answer.json()["results"]
+            (row,) = database.query(statements[1].replace(str(PROJECT), str(project)))
+            return events, uuids, row["count"]
+
+        return counts
+
+    def identities(self, sandbox, **more):
+        end = self.LAST + timedelta(days=1)
+        span = {"start": self.FIRST.isoformat(), "end": end.isoformat()}
+        found = sandbox.control.posthog.identities(**span, **more)
+        return sorted(tuple(one) for one in found)
+
+    @staticmethod
+    def rows(database, *more):
+        columns = ", ".join(["uuid", "event", "distinct_id", "event_date::text", *more])
+        found = database.query(f"select {columns} from posthog.events")
+        return sorted(tuple(row.values()) for row in found)
+
+    def test_a_table_by_uuid_is_changed_to_identity(
+        self, pipe, sandbox, database, statements, counts
+    ):
+        printed = pipe.load()
+        assert "3 of the" in printed
+        assert "events that were read share their uuid with another one" in printed
+        events, uuids, count = counts()
+        assert (events - uuids, count) == (3, uuids)
+        query = "select uuid, event, distinct_id, timestamp from posthog.events"
+        before = database.query(f"{query} order by 1")
+
+        with psycopg.connect(database.libpq_url, autocommit=True) as connection:
+            connection.execute(statements[2])
+        by_identity = {"TAP_POSTHOG_EVENTS_KEY": "identity"}
+        pipe.load(**by_identity)
+        # Rows of the lookback were read again, and are there once.
+        assert counts() == (events, uuids, uuids)
+        assert database.query(f"{query} order by 1") == before
+        assert {*self.rows(database)} < {*self.identities(sandbox)}
+
+        (pipe.folder / "states.jsonl").unlink()
+        (pipe.folder / "state.json").unlink()
+        printed = pipe.load(**by_identity)
+        assert "share their uuid" not in printed
+        assert counts() == (events, uuids, events)
+        assert self.rows(database) == self.identities(sandbox)
+
+    def test_a_new_table_by_identity(self, pipe, sandbox, database, counts):
+        pipe.load(TAP_POSTHOG_EVENTS_KEY="identity")
+        events, _, count = counts()
+        assert count == events
+        assert self.rows(database) == self.identities(sandbox)
+        # The copies are merged meanwhile, and other ones come.
+        sandbox.control.posthog.merge_events()
+        at = f"{self.LAST}T23:00:00.000000Z"
+        again = {"uuid": self.identities(sandbox)[0][0], "timestamp": at, "event": "again"}
+        sandbox.control.posthog.events(
+            events=[again, again | {"timestamp": f"{self.LAST}T23:00:01Z"}]
+        )
+        pipe.load(TAP_POSTHOG_EVENTS_KEY="identity")
+        assert self.rows(database) == self.identities(sandbox)
+        assert len(self.rows(database)) == events + 1
+
+    @pytest.mark.parametrize("key", ("uuid", "identity"))
+    def test_of_several_projects(self, pipe, sandbox, database, counts, key):
+        """The table of one project gets the other's rows beside its own."""
+        pipe.load(TAP_POSTHOG_EVENTS_KEY=key)
+        (pipe.folder / "states.jsonl").unlink()
+        printed = pipe.load(TAP_POSTHOG_EVENTS_KEY=key, TAP_POSTHOG_PROJECT_ID="all")
+        assert "it is now keyed by uuid" in printed
+        for project in (PROJECT, SECOND_PROJECT):
+            events, uuids, count = counts(project)
+            assert count == (events if key == "identity" else uuids)
+        shared = database.query(
+            "select uuid from posthog.events group by uuid having count(distinct project_id) > 1"
+        )
+        assert len(shared) == 1

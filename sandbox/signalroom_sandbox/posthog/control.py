@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from signalroom_sandbox.posthog.access import Key
 from signalroom_sandbox.posthog.limits import Limits
 from signalroom_sandbox.posthog.shared_uuids import IDENTITY
-from signalroom_sandbox.posthog.world import PROJECT
+from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT
 
 if TYPE_CHECKING:
     from signalroom_sandbox.posthog.api import PostHog
@@ -84,6 +84,11 @@ class Actions:
         """Delete a row of a list."""
         rows = self._rows(resource)
         rows[:] = [row for row in rows if row["id"] != identifier]
+
+    def share(self, resource: str) -> None:
+        """List a row of the first project with the second one too, under the same id."""
+        rows = self._posthog.lists[SECOND_PROJECT][resource]
+        rows.append(dict(self._rows(resource)[0]))
 
     def listed(self, resource: str) -> list[dict[str, Any]]:
         """All rows of a list."""

@@ -71,3 +71,11 @@ def add_shared(world: World, team: int, other: int, midnight: datetime) -> None:
     for row in rows[len(changes) :]:
         at = row["timestamp"].isoformat()
         world.add(other, [{**row, "timestamp": at, "created_at": at, "visible_at": at}])
+    # Whoever sends to both projects also has one session in both.
+    world.query(
+        """
+        insert into sessions select ? as team_id, * exclude (team_id) from sessions
+        where team_id = ? and "$start_timestamp" >= ? order by "$start_timestamp" limit 1
+        """,
+        [other, team, begin],
+    )

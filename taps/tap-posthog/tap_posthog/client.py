@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
 from singer_sdk.exceptions import RetriableAPIError
+from singer_sdk.singerlib import Metadata, Schema
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from backoff.types import Details
     from singer_sdk.authenticators import BearerTokenAuthenticator
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
 
     from tap_posthog.tap import TapPostHog
 
@@ -87,6 +89,30 @@ class PostHogStream(HTTPStream[Any]):
     _tap: TapPostHog
     #: A query that is too large can be asked for in parts: it is not tried again as it is.
     _may_split = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize; where several projects are read, ``project_id`` is part of the key.
+
+        Args:
+            args: As for the SDK's stream.
+            kwargs: As for the SDK's stream.
+        """
+        super().__init__(*args, **kwargs)
+        # Ids that senders make may be in several projects, and some rows are listed with each.
+        if self._tap.projects.are_several and "project_id" not in self.primary_keys:
+            self.primary_keys = (*self.primary_keys, "project_id")
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        entry = catalog.get_stream(self.name)
+        if entry and {*(entry.key_properties or ())} != {*self.primary_keys}:
+            # It is from before a setting changed: by its key rows would be lost.
+            entry.key_properties = [*self.primary_keys]
+            entry.schema = Schema.from_dict(self.schema)
+            for name in self.primary_keys:
+                automatic = Metadata(inclusion=Metadata.InclusionType.AUTOMATIC)
+                entry.metadata["properties", name] = automatic
+        super().apply_catalog(catalog)
 
     @property
     @override

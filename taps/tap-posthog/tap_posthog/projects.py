@@ -38,6 +38,8 @@ class Projects:
             )
             raise ConfigValidationError(msg, errors=[msg])
         self._ids = [] if self._all else [*dict.fromkeys(int(word) for word in words)]
+        #: Whether the setting names several, or ``all``, however many these are.
+        self.are_several = self._all or len(self._ids) > 1
 
     def ids(self, stream: PostHogStream) -> list[int]:
         """The projects, asked for once.

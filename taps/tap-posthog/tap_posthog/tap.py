@@ -77,7 +77,8 @@ class TapPostHog(SignalRoomTap):
             title="Projects",
             description=(
                 "The number in the address of the project's pages; several with commas, or `all`. "
-                "Without it, the one project that the key can see."
+                "Without it, the one project that the key can see. With several, `project_id` is "
+                "part of every primary key."
             ),
             examples=["4711", "4711,4712"],
         ),
@@ -115,6 +116,17 @@ class TapPostHog(SignalRoomTap):
             default=5,
             title="Settling time",
             description="The latest minutes are left to the next run: they are still coming in.",
+        ),
+        th.Property(
+            "events_key",
+            th.StringType(allowed_values=["uuid", "identity"]),
+            default="uuid",
+            title="Primary key of events",
+            description=(
+                "`uuid`; or `identity`, which adds `event`, `distinct_id` and `event_date`: what "
+                "PostHog tells events apart by, as some share their uuid. A table that is there "
+                "has to be changed first, as the README says."
+            ),
         ),
         th.Property(
             "events_replication_key",

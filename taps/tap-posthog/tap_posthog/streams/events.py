@@ -14,14 +14,15 @@ from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
 from signalroom_singer import RefusedError, TapError
-from tap_posthog.client import PROJECT_ID
+from tap_posthog.client import PROJECT_ID, project_of
 from tap_posthog.hogql import HogQLSpanStream, literal
+from tap_posthog.shared_ids import SharedIds
 from tap_posthog.streams.older_endpoint import OlderEndpointStream
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from singer_sdk.helpers.types import Record
+    from singer_sdk.helpers.types import Context, Record
 
     from tap_posthog.spans import Span
 
@@ -42,6 +43,10 @@ PERSONAL_PROPERTIES = frozenset(
         "$user_agent",
     }
 )
+EVENT_DATE = "event_date"
+_DAY_COLUMN = th.PropertiesList(
+    th.Property(EVENT_DATE, th.DateType, description="The day of the timestamp (UTC)")
+).to_dict()
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -50,8 +55,9 @@ class Events(HogQLSpanStream, OlderEndpointStream):
 
     name = "events"
     table = "events"
+    own_columns = HogQLSpanStream.own_columns | {EVENT_DATE}
     ties = ("uuid", "event", "distinct_id", "timestamp")
-    primary_keys = ("uuid",)
+    primary_keys: tuple[str, ...] = ("uuid",)
     expressions = {  # noqa: RUF012 - a declaration
         "session_id": "$session_id",
         "window_id": "$window_id",
@@ -74,7 +80,7 @@ class Events(HogQLSpanStream, OlderEndpointStream):
     ).to_dict()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize, by the time that the settings ask for.
+        """Initialize, by the key and the time that the settings ask for.
 
         Args:
             args: As for the SDK's stream.
@@ -82,6 +88,10 @@ class Events(HogQLSpanStream, OlderEndpointStream):
         """
         super().__init__(*args, **kwargs)
         self._has_answered = False
+        self._shared = SharedIds()
+        self._by_identity = self.config["events_key"] == "identity"
+        if self._by_identity:
+            self._key_by_identity()
         self.replication_key = self.config["events_replication_key"]
         if self.replication_key == "created_at" and self.config["events_api"] == "events":
             msg = (
@@ -89,6 +99,25 @@ class Events(HogQLSpanStream, OlderEndpointStream):
                 "Set it to timestamp, or events_api to query."
             )
             raise ConfigValidationError(msg, errors=[msg])
+
+    def _key_by_identity(self) -> None:
+        """Add to the key what PostHog tells events apart by.
+
+        Its table is a ReplacingMergeTree, ordered by project, day, name, distinct_id and uuid: an
+        event that comes again with a corrected time of the same day replaces the first.
+        https://github.com/PostHog/posthog/blob/master/posthog/models/event/sql.py
+        """
+        added = ("event", "distinct_id", EVENT_DATE)
+        keys = [*self.primary_keys]
+        place = keys.index("uuid") + 1
+        self.primary_keys = (*keys[:place], *added, *keys[place:])
+        columns = {**self.schema["properties"], **_DAY_COLUMN["properties"]}
+        columns |= {name: {**columns[name], "type": ["string"]} for name in added}
+        self.schema = {
+            **self.schema,
+            "properties": columns,
+            "required": [*self.schema["required"], *added],
+        }
 
     @override
     def read_span(self, span: Span, project: int) -> Iterator[list[Record]]:
@@ -134,6 +163,31 @@ class Events(HogQLSpanStream, OlderEndpointStream):
         # Events are kept by timestamp: without a bound PostHog would read them all.
         oldest = span.begin - timedelta(days=self.config["max_event_age_days"])
         return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal(oldest)}
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        day = row["timestamp"][:10]
+        if self._by_identity:
+            row[EVENT_DATE] = day
+        else:
+            one = (project_of(context), row["uuid"])
+            self._shared.add(one, (one, row["event"], row["distinct_id"], day))
+        return super().post_process(row, context)
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        super().finalize_state_progress_markers(state)
+        if shared := self._shared.count():
+            self.logger.warning(
+                "%s%d of the %d events that were read share their uuid with another one, which "
+                "PostHog counts apart by name, distinct_id or day. The key is uuid, so the table "
+                "keeps one of each. To keep all of them, set events_key to identity; the tap's "
+                "README says how to change a table that is there",
+                "At least " if self._shared.is_least else "",
+                shared,
+                self._shared.events,
+            )
+            self._shared = SharedIds()
 
     # Properties
 
