@@ -333,6 +333,44 @@ class TestEndpointOfEvents:
         assert self.events(ask, after="soon").status_code == 400
 
 
+class TestPropertyDefinitions:
+    PATH = f"/api/projects/{PROJECT}/property_definitions/"
+
+    @pytest.mark.parametrize(
+        ("asked", "detail"),
+        (
+            ("type=group", "`group_type_index` must be set for `group` type"),
+            ("type=event&group_type_index=0", "`group_type_index` can only set for `group` type"),
+            ("type=group&group_type_index=5", "Invalid value for `group_type_index`"),
+            ("type=cohort", '"cohort" is not a valid choice.'),
+        ),
+    )
+    def test_what_is_refused(self, ask, asked, detail):
+        answer = ask(f"{self.PATH}?{asked}")
+        assert (answer.status_code, answer.json()["detail"]) == (400, detail)
+
+    @pytest.mark.parametrize(
+        ("asked", "built_in"),
+        (("event", 0), ("session", 0), ("person", 2), ("group&group_type_index=0", 2)),
+    )
+    def test_built_in_ones_end_the_last_page(self, ask, asked, built_in):
+        found, offset = [], 0
+        while True:
+            page = ask(f"{self.PATH}?type={asked}&limit=4&offset={offset}").json()
+            found += page["results"]
+            offset += 4
+            if not page["next"]:
+                break
+            assert len(page["results"]) == 4
+        assert len(found) == page["count"]
+        assert [row["id"][:9] for row in found].count("$builtin_") == built_in
+        assert {row["id"][:9] for row in found[: len(found) - built_in]} == {"01900002-"}
+
+    def test_of_a_kind_of_group_that_is_not_there(self, ask):
+        page = ask(f"{self.PATH}?type=group&group_type_index=4").json()
+        assert [row["name"] for row in page["results"]] == ["$virt_mrr", "$virt_revenue"]
+
+
 class TestControl:
     def test_totals_are_of_what_can_be_seen(self, posthog, query):
         total = posthog.totals(start=str(YESTERDAY), end=str(TODAY))

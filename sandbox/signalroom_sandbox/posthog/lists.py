@@ -29,6 +29,10 @@ SCOPES = {
     "surveys": "survey",
 }
 _PAGE = 100
+#: So many kinds of groups a project has at most.
+_GROUP_TYPES = 5
+#: Properties that PostHog has of its own, under one id wherever they are.
+_BUILT_IN = {"person": ("$virt_mrr", "$virt_revenue"), "group": ("$virt_mrr", "$virt_revenue")}
 
 
 def made(team: int) -> dict[str, list[dict[str, Any]]]:
@@ -89,21 +93,63 @@ def listed(resource: str, rows: list[dict[str, Any]], query: Mapping[str, str], 
         wanted = query.get("archived", "").lower() == "true"
         rows = [row for row in rows if row["archived"] is wanted]
     elif resource == "property_definitions":
-        kind = query.get("type", "event")
-        if kind not in {"event", "person", "group", "session"}:
-            raise Refusal(400, "invalid_input", f'"{kind}" is not a valid choice.')
-        rows = [row for row in rows if row["type"] == kind]
-        rows = [{name: row[name] for name in row if name != "type"} for row in rows]
+        return _property_definitions(rows, query, url)
     page = rows[offset : offset + limit]
-    more = offset + limit < len(rows)
     if resource == "insights" and query.get("basic", "").lower() == "true":
         page = [{**row, "result": None} for row in page]
     if resource == "session_recordings":
-        return {"results": page, "has_next": more, "version": 4}
+        return {"results": page, "has_next": offset + limit < len(rows), "version": 4}
+    return _enveloped(page, len(rows), query, url)
+
+
+def _enveloped(
+    page: list[dict[str, Any]], count: int, query: Mapping[str, str], url: str
+) -> dict[str, Any]:
+    limit, offset = int(query.get("limit") or _PAGE), int(query.get("offset") or 0)
     rest = "".join(f"&{name}={query[name]}" for name in query if name not in {"limit", "offset"})
+    more = offset + limit < count
     following = f"{url}?limit={limit}&offset={offset + limit}{rest}" if more else None
     before = f"{url}?limit={limit}&offset={max(0, offset - limit)}{rest}" if offset else None
-    return {"count": len(rows), "next": following, "previous": before, "results": page}
+    return {"count": count, "next": following, "previous": before, "results": page}
+
+
+def _property_definitions(
+    rows: list[dict[str, Any]], query: Mapping[str, str], url: str
+) -> dict[str, Any]:
+    """As posthog/taxonomy/property_definition_api.py has it: built-in ones end the last page."""
+    kind, index = query.get("type", "event"), query.get("group_type_index")
+    if kind not in {"event", "person", "group", "session"}:
+        raise Refusal(400, "invalid_input", f'"{kind}" is not a valid choice.')
+    if kind == "group" and index is None:
+        raise Refusal(400, "invalid_input", "`group_type_index` must be set for `group` type")
+    if kind != "group" and index is not None:
+        raise Refusal(400, "invalid_input", "`group_type_index` can only set for `group` type")
+    if index is not None and not 0 <= int(index) < _GROUP_TYPES:
+        raise Refusal(400, "invalid_input", "Invalid value for `group_type_index`")
+    of_kind = [
+        {name: row[name] for name in row if name not in {"type", "group_type_index"}}
+        for row in rows
+        if row["type"] == kind and row.get("group_type_index") == (int(index) if index else None)
+    ]
+    built_in = [
+        {
+            "id": f"$builtin_{name}",
+            "name": name,
+            "is_numerical": True,
+            "property_type": "Numeric",
+            "tags": [],
+            "virtual": True,
+        }
+        for name in _BUILT_IN.get(kind, ())
+    ]
+    limit, offset = int(query.get("limit") or _PAGE), int(query.get("offset") or 0)
+    page = of_kind[offset : offset + limit]
+    # The next page is told by the count of all, as the vendor's paginator does not know them.
+    answer = _enveloped(page, len(of_kind), query, url)
+    if offset + len(page) >= len(of_kind):
+        answer["results"] = page + built_in
+    answer["count"] += len(built_in)
+    return answer
 
 
 def _groups(rows: list[dict[str, Any]], query: Mapping[str, str], url: str) -> Any:
@@ -292,14 +338,16 @@ def _event_definition(number: int) -> dict[str, Any]:
 
 
 def _property_definition(number: int) -> dict[str, Any]:
-    kinds = ("event", "event", "event", "event", "event", "person", "session")
+    kinds = ("event", "event", "event", "event", "group", "person", "session")
+    kind = kinds[number % len(kinds)]
     return {
         "id": f"01900002-0000-7000-8000-{number:012d}",
         "name": f"property {number}",
         "is_numerical": number % 4 == 0,
         "property_type": "Numeric" if number % 4 == 0 else "String",
         "tags": [],
-        "type": kinds[number % len(kinds)],
+        "type": kind,
+        "group_type_index": number % 2 if kind == "group" else None,
     }
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from signalroom_sandbox.posthog import PROJECT
+from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT
 from signalroom_singer import TapError
 
 #: What the sandbox has, and how the streams are called.
@@ -19,7 +19,6 @@ LISTS = {
     "experiments": "experiments",
     "feature_flags": "feature_flags",
     "insights": "insights",
-    "property_definitions": "property_definitions",
     "session_recordings": "session_recordings",
     "surveys": "surveys",
 }
@@ -51,9 +50,56 @@ def test_archived_experiments_are_there(make_tap, sync):
     assert {row["archived"] for row in rows} == {True, False}
 
 
-def test_properties_tell_of_what_they_are(make_tap, sync):
-    rows = sync(make_tap(), "property_definitions").records["property_definitions"]
-    assert {row["type"] for row in rows} == {"event", "person", "session"}
+class TestPropertyDefinitions:
+    """Each kind of property is a list of its own, and so is each kind of group."""
+
+    STREAM = "property_definitions"
+
+    def kinds(self, output):
+        return {(row["type"], row.get("group_type_index")) for row in output.records[self.STREAM]}
+
+    def test_of_all_kinds(self, make_tap, posthog, sync):
+        output = sync(make_tap(), self.STREAM)
+        kinds = {("event", None), ("person", None), ("session", None), ("group", 0), ("group", 1)}
+        assert self.kinds(output) == kinds
+        listed = {row["id"]: row for row in posthog.listed(resource=self.STREAM)}
+        for row in output.records[self.STREAM]:
+            known = listed.pop(row["id"], row)
+            assert (known["type"], known.get("group_type_index")) == (
+                row["type"],
+                row.get("group_type_index"),
+            )
+        assert listed == {}
+
+    @pytest.mark.parametrize("project", ("4711", "all"))
+    def test_built_in_ones_are_there_for_each_kind(self, make_tap, sync, project):
+        output = sync(make_tap(project_id=project), self.STREAM)
+        built_in = [row for row in output.records[self.STREAM] if row["name"] == "$virt_mrr"]
+        of = [(row["project_id"], row["type"], row.get("group_type_index")) for row in built_in]
+        projects = (4711, 4712) if project == "all" else (4711,)
+        kinds = (("group", 0), ("group", 1), ("person", None))
+        assert sorted(map(str, of)) == sorted(
+            str((number, *kind)) for number in projects for kind in kinds
+        )
+        keys = output.schemas[self.STREAM]["key_properties"]
+        rows = output.records[self.STREAM]
+        assert len({tuple(row[name] for name in keys) for row in rows}) == len(rows)
+        # As before where it was unique.
+        (person, *_) = [row for row in built_in if row["type"] == "person"]
+        assert person["id"] == "$builtin_$virt_mrr"
+
+    def test_no_scope_for_groups_is_needed(self, make_tap, posthog, sync):
+        posthog.key(key=PERSONAL_KEY, scopes=["property_definition:read"])
+        output = sync(make_tap(), self.STREAM)
+        assert ("group", 1) in self.kinds(output)
+
+    def test_of_no_groups(self, make_tap, posthog, sync):
+        for row in posthog.listed(resource=self.STREAM):
+            if row["type"] == "group":
+                posthog.delete(resource=self.STREAM, identifier=row["id"])
+        output = sync(make_tap(), self.STREAM)
+        assert self.kinds(output) == {("event", None), ("person", None), ("session", None)}
+        assert activated(output) == {self.STREAM}
 
 
 def test_groups_of_each_kind(make_tap, posthog, sync):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_posthog.streams.definitions import (
+    EventDefinitions,
+    Groups,
+    GroupTypes,
+    PropertyDefinitions,
+)
 from tap_posthog.streams.events import Events
 from tap_posthog.streams.lists import (
     Actions,
     Annotations,
     Cohorts,
     Dashboards,
-    EventDefinitions,
     Experiments,
     FeatureFlags,
-    Groups,
-    GroupTypes,
     Insights,
     ProjectDetails,
-    PropertyDefinitions,
     SessionRecordings,
     Surveys,
 )

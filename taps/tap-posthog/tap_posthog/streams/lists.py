@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_posthog.client import PROJECT_ID, PostHogStream, project_of
-from tap_posthog.listing import ChangedWhileReadError, ListStream
+from tap_posthog.listing import ListStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context, Record
 
-_OBJECT = th.ObjectType(additional_properties=True)
+OBJECT = th.ObjectType(additional_properties=True)
 # One jsonb, not an array of them: what is in it may be anything.
-_LIST = th.CustomType({"type": ["array", "null"]})
-_CREATED = (th.Property("created_at", th.DateTimeType), th.Property("created_by", _OBJECT))
+LIST = th.CustomType({"type": ["array", "null"]})
+_CREATED = (th.Property("created_at", th.DateTimeType), th.Property("created_by", OBJECT))
 
 
 class FeatureFlags(ListStream):
@@ -32,17 +31,17 @@ class FeatureFlags(ListStream):
         th.Property("id", th.IntegerType, required=True),
         th.Property("key", th.StringType),
         th.Property("name", th.StringType, description="Its description, in fact"),
-        th.Property("filters", _OBJECT),
+        th.Property("filters", OBJECT),
         th.Property("active", th.BooleanType),
         th.Property("deleted", th.BooleanType),
         *_CREATED,
         th.Property("updated_at", th.DateTimeType),
-        th.Property("last_modified_by", _OBJECT),
+        th.Property("last_modified_by", OBJECT),
         th.Property("version", th.IntegerType),
         th.Property("rollout_percentage", th.NumberType),
         th.Property("ensure_experience_continuity", th.BooleanType),
-        th.Property("experiment_set", _LIST),
-        th.Property("tags", _LIST),
+        th.Property("experiment_set", LIST),
+        th.Property("tags", LIST),
         th.Property("evaluation_runtime", th.StringType),
         th.Property("status", th.StringType),
         th.Property("last_called_at", th.DateTimeType),
@@ -66,11 +65,11 @@ class Experiments(ListStream):
         th.Property("start_date", th.DateTimeType),
         th.Property("end_date", th.DateTimeType),
         th.Property("feature_flag_key", th.StringType),
-        th.Property("feature_flag", _OBJECT),
-        th.Property("parameters", _OBJECT),
-        th.Property("filters", _OBJECT),
-        th.Property("metrics", _LIST),
-        th.Property("metrics_secondary", _LIST),
+        th.Property("feature_flag", OBJECT),
+        th.Property("parameters", OBJECT),
+        th.Property("filters", OBJECT),
+        th.Property("metrics", LIST),
+        th.Property("metrics_secondary", LIST),
         th.Property("archived", th.BooleanType),
         th.Property("deleted", th.BooleanType),
         *_CREATED,
@@ -94,9 +93,9 @@ class Cohorts(ListStream):
         th.Property("count", th.IntegerType),
         th.Property("is_static", th.BooleanType),
         th.Property("cohort_type", th.StringType),
-        th.Property("filters", _OBJECT),
-        th.Property("groups", _LIST),
-        th.Property("query", _OBJECT),
+        th.Property("filters", OBJECT),
+        th.Property("groups", LIST),
+        th.Property("query", OBJECT),
         th.Property("deleted", th.BooleanType),
         th.Property("is_calculating", th.BooleanType),
         th.Property("last_calculation", th.DateTimeType),
@@ -136,8 +135,8 @@ class Actions(ListStream):
         th.Property("id", th.IntegerType, required=True),
         th.Property("name", th.StringType),
         th.Property("description", th.StringType),
-        th.Property("steps", _LIST),
-        th.Property("tags", _LIST),
+        th.Property("steps", LIST),
+        th.Property("tags", LIST),
         th.Property("deleted", th.BooleanType),
         *_CREATED,
         th.Property("last_calculated_at", th.DateTimeType),
@@ -159,15 +158,15 @@ class Insights(ListStream):
         th.Property("name", th.StringType),
         th.Property("derived_name", th.StringType),
         th.Property("description", th.StringType),
-        th.Property("query", _OBJECT),
-        th.Property("dashboards", _LIST),
-        th.Property("tags", _LIST),
+        th.Property("query", OBJECT),
+        th.Property("dashboards", LIST),
+        th.Property("tags", LIST),
         th.Property("favorited", th.BooleanType),
         th.Property("deleted", th.BooleanType),
         *_CREATED,
         th.Property("updated_at", th.DateTimeType),
         th.Property("last_modified_at", th.DateTimeType),
-        th.Property("last_modified_by", _OBJECT),
+        th.Property("last_modified_by", OBJECT),
         PROJECT_ID,
     ).to_dict()
 
@@ -192,7 +191,7 @@ class Dashboards(ListStream):
         th.Property("is_shared", th.BooleanType),
         th.Property("deleted", th.BooleanType),
         th.Property("creation_mode", th.StringType),
-        th.Property("tags", _LIST),
+        th.Property("tags", LIST),
         *_CREATED,
         th.Property("last_accessed_at", th.DateTimeType),
         PROJECT_ID,
@@ -211,114 +210,15 @@ class Surveys(ListStream):
         th.Property("name", th.StringType),
         th.Property("description", th.StringType),
         th.Property("type", th.StringType),
-        th.Property("questions", _LIST),
-        th.Property("conditions", _OBJECT),
-        th.Property("appearance", _OBJECT),
+        th.Property("questions", LIST),
+        th.Property("conditions", OBJECT),
+        th.Property("appearance", OBJECT),
         th.Property("start_date", th.DateTimeType),
         th.Property("end_date", th.DateTimeType),
         th.Property("archived", th.BooleanType),
         *_CREATED,
         PROJECT_ID,
     ).to_dict()
-
-
-class EventDefinitions(ListStream):
-    """The names of events."""
-
-    name = "event_definitions"
-    path = "/api/projects/{project_id}/event_definitions/"
-    primary_keys = ("id",)
-    selected_by_default = False
-    schema = th.PropertiesList(
-        th.Property("id", th.StringType, required=True),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("tags", _LIST),
-        th.Property("created_at", th.DateTimeType),
-        th.Property("last_seen_at", th.DateTimeType),
-        th.Property("verified", th.BooleanType),
-        th.Property("hidden", th.BooleanType),
-        PROJECT_ID,
-    ).to_dict()
-
-
-class PropertyDefinitions(ListStream):
-    """The names of properties; each kind is a list of its own."""
-
-    name = "property_definitions"
-    path = "/api/projects/{project_id}/property_definitions/"
-    passes = ({"type": "event"}, {"type": "person"}, {"type": "session"})
-    primary_keys = ("id",)
-    selected_by_default = False
-    schema = th.PropertiesList(
-        th.Property("id", th.StringType, required=True),
-        th.Property("type", th.StringType, description="Of what: event, person, session, group"),
-        th.Property("group_type_index", th.IntegerType),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("property_type", th.StringType),
-        th.Property("is_numerical", th.BooleanType),
-        th.Property("tags", _LIST),
-        th.Property("hidden", th.BooleanType),
-        PROJECT_ID,
-    ).to_dict()
-
-    @override
-    def added(self, question: Mapping[str, str]) -> Record:
-        return dict(question)
-
-
-class GroupTypes(ListStream):
-    """Kinds of groups, such as companies."""
-
-    name = "group_types"
-    path = "/api/projects/{project_id}/groups_types/"
-    primary_keys = ("project_id", "group_type_index")
-    selected_by_default = False
-    schema = th.PropertiesList(
-        PROJECT_ID,
-        th.Property("group_type_index", th.IntegerType, required=True),
-        th.Property("group_type", th.StringType),
-        th.Property("name_singular", th.StringType),
-        th.Property("name_plural", th.StringType),
-        th.Property("created_at", th.DateTimeType),
-    ).to_dict()
-
-
-class Groups(ListStream):
-    """Groups of each kind, by a cursor."""
-
-    name = "groups"
-    path = "/api/projects/{project_id}/groups/"
-    primary_keys = ("project_id", "group_type_index", "group_key")
-    selected_by_default = False
-    schema = th.PropertiesList(
-        PROJECT_ID,
-        th.Property("group_type_index", th.IntegerType, required=True),
-        th.Property("group_key", th.StringType, required=True),
-        th.Property("group_properties", _OBJECT),
-        th.Property("created_at", th.DateTimeType),
-    ).to_dict()
-
-    @override
-    def questions(self, project: int) -> Iterator[Mapping[str, str]]:
-        for kind in self.results(self.get(f"/api/projects/{project}/groups_types/")):
-            yield {"group_type_index": str(kind["group_type_index"])}
-
-    @override
-    def _pages(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
-        cursor: dict[str, str] = {}
-        used: set[str] = set()
-        while True:
-            answer = self.get(self.path.format(project_id=project), {**question, **cursor})
-            yield from self.results(answer)
-            found = parse_qs(urlsplit(answer.get("next") or "").query).get("cursor")
-            if not found:
-                return
-            if found[0] in used:
-                raise ChangedWhileReadError
-            used.add(found[0])
-            cursor = {"cursor": found[0]}
 
 
 class SessionRecordings(ListStream):
@@ -366,7 +266,7 @@ class ProjectDetails(PostHogStream):
         th.Property("name", th.StringType),
         th.Property("organization", th.StringType),
         th.Property("timezone", th.StringType),
-        th.Property("group_types", _LIST),
+        th.Property("group_types", LIST),
         th.Property("is_demo", th.BooleanType),
         th.Property("created_at", th.DateTimeType),
         th.Property("updated_at", th.DateTimeType),

@@ -1,0 +1,145 @@
+"""What events, properties and groups are called: https://posthog.com/docs/api."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from tap_posthog.client import PROJECT_ID
+from tap_posthog.listing import ChangedWhileReadError, ListStream
+from tap_posthog.streams.lists import LIST, OBJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from singer_sdk.helpers.types import Record
+
+#: So many kinds of groups a project has at most: PostHog's GROUP_TYPES_LIMIT.
+_GROUP_TYPES = 5
+
+
+class EventDefinitions(ListStream):
+    """The names of events."""
+
+    name = "event_definitions"
+    path = "/api/projects/{project_id}/event_definitions/"
+    primary_keys = ("id",)
+    selected_by_default = False
+    schema = th.PropertiesList(
+        th.Property("id", th.StringType, required=True),
+        th.Property("name", th.StringType),
+        th.Property("description", th.StringType),
+        th.Property("tags", LIST),
+        th.Property("created_at", th.DateTimeType),
+        th.Property("last_seen_at", th.DateTimeType),
+        th.Property("verified", th.BooleanType),
+        th.Property("hidden", th.BooleanType),
+        PROJECT_ID,
+    ).to_dict()
+
+
+class PropertyDefinitions(ListStream):
+    """The names of properties; each kind is a list of its own, and so is each kind of group."""
+
+    name = "property_definitions"
+    path = "/api/projects/{project_id}/property_definitions/"
+    passes = (
+        {"type": "event"},
+        {"type": "person"},
+        {"type": "session"},
+        # By number, not by what `groups_types` lists: that needs a scope of its own.
+        *({"type": "group", "group_type_index": str(index)} for index in range(_GROUP_TYPES)),
+    )
+    primary_keys = ("id",)
+    selected_by_default = False
+    schema = th.PropertiesList(
+        th.Property("id", th.StringType, required=True),
+        th.Property("type", th.StringType, description="Of what: event, person, session, group"),
+        th.Property("group_type_index", th.IntegerType, description="Of which kind of group"),
+        th.Property("name", th.StringType),
+        th.Property("description", th.StringType),
+        th.Property("property_type", th.StringType),
+        th.Property("is_numerical", th.BooleanType),
+        th.Property("tags", LIST),
+        th.Property("hidden", th.BooleanType),
+        PROJECT_ID,
+    ).to_dict()
+
+    @override
+    def _whole(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
+        rows = super()._whole(project, question)
+        if question["type"] != "group":
+            yield from rows
+            return
+        found = [*rows]
+        # The list of a kind of group that the project does not have is of built-in ones alone.
+        if all(_is_built_in(row) for row in found):
+            return
+        # Their ids are the same for persons and for each kind of group.
+        suffix = f":group_{question['group_type_index']}"
+        for row in found:
+            yield {**row, "id": f"{row['id']}{suffix}"} if _is_built_in(row) else row
+
+    @override
+    def added(self, question: Mapping[str, str]) -> Record:
+        return dict(question)
+
+
+def _is_built_in(row: Record) -> bool:
+    return str(row.get("id")).startswith("$builtin_")
+
+
+class GroupTypes(ListStream):
+    """Kinds of groups, such as companies."""
+
+    name = "group_types"
+    path = "/api/projects/{project_id}/groups_types/"
+    primary_keys = ("project_id", "group_type_index")
+    selected_by_default = False
+    schema = th.PropertiesList(
+        PROJECT_ID,
+        th.Property("group_type_index", th.IntegerType, required=True),
+        th.Property("group_type", th.StringType),
+        th.Property("name_singular", th.StringType),
+        th.Property("name_plural", th.StringType),
+        th.Property("created_at", th.DateTimeType),
+    ).to_dict()
+
+
+class Groups(ListStream):
+    """Groups of each kind, by a cursor."""
+
+    name = "groups"
+    path = "/api/projects/{project_id}/groups/"
+    primary_keys = ("project_id", "group_type_index", "group_key")
+    selected_by_default = False
+    schema = th.PropertiesList(
+        PROJECT_ID,
+        th.Property("group_type_index", th.IntegerType, required=True),
+        th.Property("group_key", th.StringType, required=True),
+        th.Property("group_properties", OBJECT),
+        th.Property("created_at", th.DateTimeType),
+    ).to_dict()
+
+    @override
+    def questions(self, project: int) -> Iterator[Mapping[str, str]]:
+        for kind in self.results(self.get(f"/api/projects/{project}/groups_types/")):
+            yield {"group_type_index": str(kind["group_type_index"])}
+
+    @override
+    def _pages(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
+        cursor: dict[str, str] = {}
+        used: set[str] = set()
+        while True:
+            answer = self.get(self.path.format(project_id=project), {**question, **cursor})
+            yield from self.results(answer)
+            found = parse_qs(urlsplit(answer.get("next") or "").query).get("cursor")
+            if not found:
+                return
+            if found[0] in used:
+                raise ChangedWhileReadError
+            used.add(found[0])
+            cursor = {"cursor": found[0]}
