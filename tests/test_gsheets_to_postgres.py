@@ -84,6 +84,46 @@ def test_a_mistake_in_a_sheet_empties_no_table(pipe, google, sandbox, database):
     assert database.contents(TABLE) == before
 
 
+def test_each_value_is_in_the_table_as_its_owner_meant_it(pipe, google, database):
+    titles = ["Offer ID", "Day", "Month", "Refund $", "Refund %"]
+    rows = [
+        ["a", {"v": 46085, "f": "04/03/2026", "date": True}, 202601, "1.234,50", "3"],
+        ["b", {"v": 46085, "f": "3/4/2026", "date": True}, 202602, {"v": 0.5, "f": "50%"}, "4"],
+        ["c", "04/03/2026", 202603, "-0,99", "5"],
+    ]
+    columns = [
+        {"name": "Day", "type": "date", "format": "%d/%m/%Y"},
+        {"name": "Month", "type": "date", "format": "%Y%m"},
+        {"name": "Refund $", "type": "number", "format": "1.234,5"},
+        {"name": "Refund %", "type": "integer"},
+    ]
+    tab = {"gid": 0, "stream": "offers", "primary_keys": ["Offer ID"], "columns": columns}
+    pipe.env["TAP_GSHEETS_SPREADSHEETS"] = json.dumps([{"spreadsheet": BOOK, "tabs": [tab]}])
+    query = """select offer_id, day::text, month::text, refund_5bb66d::text as dollars,
+        refund_616000::int as percent from google_sheets.offers order by 1"""
+    expected = [
+        ("a", "2026-03-04", "2026-01-01", "1234.50", 3),
+        ("b", "2026-03-04", "2026-02-01", "0.5", 4),
+        ("c", "2026-03-04", "2026-03-01", "-0.99", 5),
+    ]
+    google.edit(id=BOOK, gid=0, cells=[titles, *rows])
+    pipe.load()
+    assert [tuple(row.values()) for row in database.query(query)] == expected
+    # In another order, with a row more: every value is still in its own column.
+    turned = [[*row[:3], *row[:2:-1]] for row in [titles, *rows, ["d", None, None, "7", None]]]
+    assert turned[0][3] == "Refund %"
+    google.edit(id=BOOK, gid=0, cells=turned)
+    pipe.load()
+    assert [tuple(row.values()) for row in database.query(query)] == [
+        *expected,
+        ("d", None, None, "7", None),
+    ]
+    google.edit(id=BOOK, gid=0, cells=[titles, *rows, ["d", None, None, "12.50", None]])
+    with pytest.raises(AssertionError, match=r"cell D5 \(refund_5bb66d\) holds '12.50'"):
+        pipe.load()
+    assert len(database.query(query)) == 4
+
+
 def test_through_meltano_and_the_variables_of_the_pipeline_before(project, sandbox, database):
     del project.env["TAP_GSHEETS_API_KEY"]
     key = service_account(sandbox.gsheets_url)

@@ -53,6 +53,19 @@ PARSERS = {
     "dialects": Parser(*STICKY, "test_sticky_rows", "test_both_engines_agree_on_any_text"),
     "grids": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_grid_is_a_table_or_told"),
     "cells": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_cell_is_of_its_columns_type_or_told"),
+    "numbers": Parser(
+        *SHEETS,
+        "test_gsheets_numbers",
+        "test_a_text_is_a_number_only_if_it_is_written_by_the_format",
+    ),
+    "digits": Parser(
+        *SHEETS,
+        "test_gsheets_dates",
+        "test_digits_are_a_date_only_if_they_are_written_by_the_format",
+    ),
+    "titles": Parser(
+        *SHEETS, "test_gsheets_columns", "test_any_titles_are_told_apart_by_their_text"
+    ),
     "keys": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_key_is_told"),
 }
 

@@ -26,7 +26,8 @@ class NumberFormat:
     """How numbers are written.
 
     Babel's ``parse_decimal(strict=True)`` (2.19) knows each locale's groups too, but also reads
-    ``12_34``, digits of other scripts and ``NaN``, and only one of the marks that look alike.
+    ``12_34``, digits of other scripts and ``NaN``, reads only one of the marks that look alike, and
+    refuses ``1'234'567.5`` for ``de_CH``.
 
     Attributes:
         group: A regular expression of the mark between groups; empty if there is none.

@@ -185,13 +185,26 @@ class Reader:
         except UnreadableTabError as error:
             tab.problem = f"Tab {tab.title!r} of {book.id}: {error}"
             return
-        for title, name in shared_names(tab.table.columns, tab.table.titles) if tab.table else ():
+        if tab.table:
+            self._report(book, tab, tab.table)
+
+    def _report(self, book: Book, tab: Tab, table: Table) -> None:
+        """Log what people may want to know of a tab that is good."""
+        for title, name in shared_names(table.columns, table.titles):
             self._logger.info(
                 "Tab %r: the column titled %r is %s, as other titles make the same name.",
                 *(tab.title, title, name),
             )
-        if tab.table and tab.table.errors:
-            self._logger.warning("Tab %r: %d error cells are null.", tab.title, tab.table.errors)
+        for name, count in table.doubtful.items():
+            self._logger.warning(
+                "Tab %r: dates of column %s that the format %s reads as another day than Google "
+                "has: %d. Google's days are loaded. If they are wrong, correct the cells and the "
+                "spreadsheet's locale (%s), by which Google reads what people type.",
+                *(tab.title, name, table.types[name].pattern, count),
+                book.properties.get("locale"),
+            )
+        if table.errors:
+            self._logger.warning("Tab %r: %d error cells are null.", tab.title, table.errors)
 
     def _good(self, book: Book, tab: Tab, answers: Answers) -> Table | None:
         accepted = tab.stream in self._config["accept_changes"]

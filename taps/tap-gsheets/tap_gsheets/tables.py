@@ -51,6 +51,7 @@ class Table:
         errors: How many cells became null whose formula failed.
         titles: The columns' titles, as they are in the sheet; empty where there is none.
         types: The types of those columns that have one.
+        doubtful: How many cells of a column are another day to Google than by the column's format.
     """
 
     columns: list[str]
@@ -58,6 +59,7 @@ class Table:
     errors: int = 0
     titles: list[str] = field(default_factory=list)
     types: dict[str, Declared] = field(default_factory=dict)
+    doubtful: dict[str, int] = field(default_factory=dict)
 
     def find(self, asked: str, setting: str) -> str:
         """Find the column that a setting means.
@@ -124,16 +126,7 @@ def read_table(
         msg = "it is empty"
         raise EmptyTabError(msg)
     values = filled(values, layout)
-    at = layout.header_row
-    header = [cell_text(value) for value in values[at - 1]] if len(values) >= at else []
-    if not any(header):
-        msg = f"row {layout.top + at} should hold the column names and is blank"
-        raise UnreadableTabError(msg)
-    for index, title in enumerate(header):
-        if title == LOADING or title in ERRORS:
-            # A column of another name would be made of it.
-            msg = f"the header in cell {layout.cell(at - 1, index)} is {title}"
-            raise (LoadingError if title == LOADING else UnreadableTabError)(msg)
+    header = _header(values, layout)
     rows, used, errors = _rows(values, layout)
     kept = [
         index
@@ -149,11 +142,29 @@ def read_table(
             msg = f"column {name} is twice in the setting columns"
             raise UnreadableTabError(msg)
         table.types[name] = one
+        place = kept[columns.index(name)]
+        cells = (row[place] for _, row in rows if place < len(row))
+        if doubtful := sum(map(one.is_doubtful, cells)):
+            table.doubtful[name] = doubtful
     table.rows.extend(_aligned(rows, kept, columns, table.types, layout))
     if not table.rows:
-        msg = f"there are no rows below the header in row {layout.top + at}"
+        msg = f"there are no rows below the header in row {layout.top + layout.header_row}"
         raise EmptyTabError(msg, table)
     return table
+
+
+def _header(values: list[list[Any]], layout: Layout) -> list[str | None]:
+    at = layout.header_row
+    header = [cell_text(value) for value in values[at - 1]] if len(values) >= at else []
+    if not any(header):
+        msg = f"row {layout.top + at} should hold the column names and is blank"
+        raise UnreadableTabError(msg)
+    for index, title in enumerate(header):
+        if title == LOADING or title in ERRORS:
+            # A column of another name would be made of it.
+            msg = f"the header in cell {layout.cell(at - 1, index)} is {title}"
+            raise (LoadingError if title == LOADING else UnreadableTabError)(msg)
+    return header
 
 
 def _rows(

@@ -66,9 +66,25 @@ class Declared:
             value = value.shown
         return _READERS[self.kind](self, value)
 
+    def is_doubtful(self, value: Any) -> bool:
+        """Whether a cell is another day to Google than its text is by the column's format.
+
+        So are cells that people typed as 04/03/2026, with the day first, into a spreadsheet whose
+        locale has the month first; and cells that only show their day in another way.
+
+        Args:
+            value: A cell.
+        """
+        if not isinstance(value, Moment) or self.kind not in DATES or not self.pattern:
+            return False
+        try:
+            return read_moment(value.shown, self.pattern).date() != day_of(value).date()
+        except (ValueError, OverflowError):
+            return False
+
 
 def check_formats(spreadsheets: Sequence[Mapping[str, Any]]) -> None:
-    """See that the columns' formats can be used, before anything is read.
+    """See that the columns' types and formats can be used, before anything is read.
 
     Args:
         spreadsheets: The setting.
@@ -78,12 +94,17 @@ def check_formats(spreadsheets: Sequence[Mapping[str, Any]]) -> None:
     """
     for book, one in enumerate(spreadsheets):
         for tab, asked in enumerate(one.get("tabs") or ()):
-            for place, column in enumerate(asked.get("columns") or ()):
+            columns = asked.get("columns") or ()
+            names = [column["name"] for column in columns]
+            for place, column in enumerate(columns):
+                setting = f"spreadsheets[{book}].tabs[{tab}].columns[{place}]"
+                if column["name"] in names[:place]:
+                    msg = f"Setting {setting}: the column {column['name']!r} is there twice."
+                    raise TapError(msg)
                 try:
                     _check_format(column["type"], column.get("format") or "")
                 except ValueError as error:
-                    setting = f"spreadsheets[{book}].tabs[{tab}].columns[{place}].format"
-                    msg = f"Setting {setting} (column {column['name']!r}): {error}"
+                    msg = f"Setting {setting}.format (column {column['name']!r}): {error}"
                     raise TapError(msg) from None
 
 
@@ -135,7 +156,7 @@ def _moment(column: Declared, value: Any) -> datetime:
             return day_of(value)
         return read_moment(value, column.pattern)
     except NoDayError:
-        msg = f"a time of day or a duration, and no {column.kind}"
+        msg = f"a time of day or a duration, not a {column.kind}"
         raise ValueError(msg) from None
     except (ValueError, OverflowError):
         written = column.pattern or "YYYY-MM-DD (set format)"

@@ -154,6 +154,29 @@ def test_only_text_is_read_by_the_format(read):
     assert found == ["2026-03-04", "2026-04-03", "2026-03-04"]
 
 
+def test_days_that_google_may_have_read_otherwise_than_they_were_meant_are_counted(read, caplog):
+    # Typed with the day first, where Google reads the month first: only some can be read so.
+    typed = [day(46115, "04/03/2026"), "13/03/2026", day(46085, "4/3/2026"), day(46085, "4 Mar")]
+    found = read("date", "%d/%m/%Y", *typed)
+    assert found == ["2026-04-03", "2026-03-13", "2026-03-04", "2026-03-04"]
+    (said,) = [line for line in caplog.messages if "another day" in line]
+    assert said.startswith("Tab 'T': dates of column v that the format %d/%m/%Y reads as another")
+    assert "than Google has: 1. Google's days are loaded." in said
+    assert "locale (en_US)" in said
+    caplog.clear()
+    assert read("date", "%d/%m/%Y", *typed[1:])[0] == "2026-03-13"
+    assert not [line for line in caplog.messages if "another day" in line]
+
+
+def test_a_merged_date_is_filled_as_a_date(make_tap, google):
+    rows = [["Day", "n"], [day(46085, "3/4/2026"), 1], [None, 2]]
+    merges = [{"startRowIndex": 1, "endRowIndex": 3, "startColumnIndex": 0, "endColumnIndex": 1}]
+    google.spreadsheet(id=BOOK, tabs=[{"title": "T", "cells": rows, "merges": merges}])
+    tab = {"name": "T", "fill_merged": True, "columns": [{"name": "Day", "type": "date"}]}
+    tap = make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [tab]}])
+    assert [row[0] for _, row in tap.streams["t"].table.rows] == ["2026-03-04"] * 2
+
+
 def test_other_columns_are_as_they_were(make_tap, google):
     rows = [
         ["Day", "Shown", "Share", "Ticked", "Note"],
@@ -321,7 +344,7 @@ def test_moments_are_of_the_sheets_time_zone(read, moment, utc):
 def test_a_time_of_day_or_a_duration_is_no_date(read, kind, serial, shown):
     with pytest.raises(TapError) as caught:
         read(kind, None, day(serial, shown))
-    assert f"holds {shown!r}, which is a time of day or a duration, and no {kind}" in str(
+    assert f"holds {shown!r}, which is a time of day or a duration, not a {kind}" in str(
         caught.value
     )
 
