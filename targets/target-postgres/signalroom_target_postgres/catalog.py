@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from signalroom_target_postgres.clients import CLIENT_ID
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.naming import columns_of
+from signalroom_target_postgres.schematypes import without_booleans
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,7 @@ def read_stream(path: Path, name: str) -> CatalogStream:
         )
         raise TargetPostgresError(msg)
     entry = streams[name]
-    properties: dict[str, Any] = entry["schema"].get("properties", {})
+    properties: dict[str, Any] = without_booleans(entry["schema"]).get("properties", {})
     deselected = {
         tuple(item["breadcrumb"])[-1]
         for item in entry.get("metadata", ())

@@ -509,6 +509,10 @@ def _array(element_type: str, wanted: str = "") -> Kind:
     )
 
 
+#: For messages: of a field that has no column.
+NOTHING_ALLOWED = "no value, as the schema forbids the field"
+#: Of fields that the schema forbids: only null is read, and nothing comes of it.
+FORBIDDEN = Kind(NOTHING_ALLOWED, None, lambda values: pa.nulls(len(values)), lambda array: array)
 TEXT = Kind("a text", str, _strings, _as_text)
 ANY_TEXT = Kind("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_any_text)
 JSON_SCALAR = Kind("a value", Raw, _raw_texts, _as_encoded)

@@ -15,7 +15,12 @@ from msgspec import Raw
 from msgspec.structs import astuple
 
 from signalroom_target_postgres.arrowjson import record_json
-from signalroom_target_postgres.columns import Column, InexactError, TooNarrowError
+from signalroom_target_postgres.columns import (
+    NOTHING_ALLOWED,
+    Column,
+    InexactError,
+    TooNarrowError,
+)
 from signalroom_target_postgres.literals import whole
 
 if TYPE_CHECKING:
@@ -124,14 +129,20 @@ class RecordReader:
 
     Args:
         columns: The stream's columns, but for the metadata.
+        forbidden: Fields that the schema has and allows no value for. They have no columns.
         metadata: The metadata's columns, where it is wanted.
         sync_started_at: When the run began, in milliseconds since 1970.
     """
 
     def __init__(
-        self, columns: Sequence[Column], metadata: Sequence[Column] = (), sync_started_at: int = 0
+        self,
+        columns: Sequence[Column],
+        metadata: Sequence[Column] = (),
+        sync_started_at: int = 0,
+        forbidden: Sequence[Column] = (),
     ) -> None:
         self.columns = columns
+        self._forbidden = forbidden
         #: Fields that records have and the schema does not.
         self.unknown: set[str] = set()
         self._metadata = metadata
@@ -140,15 +151,13 @@ class RecordReader:
 
     def _decoder(self, *, strict: bool) -> Any:
         # Names of fields may be anything, of attributes not.
-        names = {f"f{number}": column.source for number, column in enumerate(self.columns)}
+        columns = [*self.columns, *self._forbidden]
+        names = {f"f{number}": column.source for number, column in enumerate(columns)}
         aliases = {name: alias for alias, name in names.items() if _ESCAPED.search(name)}
         names |= {alias: alias for alias in aliases.values()}
         row = msgspec.defstruct(
             "Row",
-            [
-                _field(attribute, column)
-                for attribute, column in zip(names, self.columns, strict=True)
-            ],
+            [_field(attribute, column) for attribute, column in zip(names, columns, strict=True)],
             rename=names,
             forbid_unknown_fields=strict,
             gc=False,
@@ -227,6 +236,12 @@ class RecordReader:
                 raise ColumnTooNarrowError(column.name, error.to) from None
             except UNFIT as error:
                 raise RefusalError(column, str(error)) from error
+        for column in self._forbidden:
+            if column.source not in batch.schema.names:
+                continue
+            array = batch.column(column.source)
+            if array.null_count < len(array):
+                raise RefusalError(column, f"expected {NOTHING_ALLOWED}, got {array.type}")
         names = [column.name for column in self.columns]
         return self._with_metadata(
             pa.RecordBatch.from_arrays(arrays, names), versions=[version] * batch.num_rows
@@ -236,7 +251,8 @@ class RecordReader:
         decode = self._decode
         rows = zip(*[astuple(decode(message.record)) for message in messages], strict=True)
         arrays = []
-        for column, values in zip(self.columns, rows, strict=True):
+        # After them come the fields that are forbidden, which are null.
+        for column, values in zip(self.columns, rows, strict=not self._forbidden):
             try:
                 arrays.append(self._gathered(column, values, messages))
             except TooNarrowError as error:
@@ -341,7 +357,8 @@ class RecordReader:
         if found := _MISSING.search(text):
             return Misfit(record, "it is missing", found["field"])
         if found := _MISFIT.search(text):
-            expects = {column.source: column.kind.expects for column in self.columns}
+            columns = [*self.columns, *self._forbidden]
+            expects = {column.source: column.kind.expects for column in columns}
             expected = expects.get(found["field"], found["expected"])
             return Misfit(record, f"expected {expected}, got {found['got']}", found["field"])
         if found := _TOO_LARGE.search(text):
@@ -420,6 +437,8 @@ def _refused(record: bytes, error: RefusalError) -> Misfit:
 
 def _field(attribute: str, column: Column) -> tuple[Any, ...]:
     read_as = column.kind.read_as
+    if read_as is None:
+        return (attribute, None, None)
     if column.required:
         return (attribute, read_as)
     if read_as is Raw:

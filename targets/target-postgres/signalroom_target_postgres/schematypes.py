@@ -22,7 +22,10 @@ _TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
 _ANY = ""
 # Of objects within objects; flattening ends far sooner.
 _DEPTH = 20
+#: The schemas `true` and `false` as objects: any value is valid, or none.
+_BOOLEANS: dict[bool, dict[str, Any]] = {True: {}, False: {"not": {}}}
 _FLATTENED = {"object": "string", "array": "string"}
+_ANY_FLATTENED = {"type": ["string", "integer", "number", "boolean", "null"]}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,44 @@ class Declared:
         return set() if _ANY in held else held
 
 
+def without_booleans(schema: dict[str, Any]) -> dict[str, Any]:
+    """Write the schemas `true` and `false` of properties and items as objects, as the SDK needs it.
+
+    https://json-schema.org/draft/2020-12/json-schema-core#section-4.3.2
+
+    Args:
+        schema: The stream's JSON schema, or a part of it.
+
+    Returns:
+        The same.
+    """
+    changed: dict[str, Any] = _as_objects(schema, _DEPTH)
+    return changed
+
+
+def _as_objects(schema: Any, depth: int) -> Any:
+    if isinstance(schema, bool):
+        return dict(_BOOLEANS[schema])
+    if depth == 0 or not isinstance(schema, dict):
+        return schema
+    changed = schema
+    if isinstance(properties := schema.get("properties"), dict):
+        inner = {name: _as_objects(one, depth - 1) for name, one in properties.items()}
+        changed = changed | {"properties": inner}
+    if "items" in schema:
+        changed = changed | {"items": _as_objects(schema["items"], depth - 1)}
+    return changed
+
+
+def is_never(schema: Any) -> bool:
+    """Whether a schema allows no value at all.
+
+    Args:
+        schema: A field's JSON schema.
+    """
+    return schema is False or (isinstance(schema, dict) and schema.get("not") in ({}, True))
+
+
 def uncombined(schema: dict[str, Any]) -> dict[str, Any]:
     """Write a stream's schema without `anyOf` and its like, as far as that is possible.
 
@@ -90,12 +131,18 @@ def _uncombined(schema: dict[str, Any], root: Any, depth: int) -> dict[str, Any]
 
 
 def _one_of_types(schema: Any, root: Any) -> Any:
-    if not isinstance(schema, dict) or not (_COMBINING - {"type"}) & schema.keys():
+    if not isinstance(schema, dict):
+        return schema
+    if is_never(schema):
+        return {"type": "null", "not": {}}
+    if "type" in schema and not _COMBINING & schema.keys() - {"type"}:
         return schema
     found = _variants(schema, root)
     types = [*dict.fromkeys(one.get("type", _ANY) for one in found)]
     if _ANY in types:
-        return schema
+        # Of a field without `type` the SDK takes the first list, as `enum`, for `anyOf`, and makes
+        # a text, also where numbers come.
+        return {name: schema[name] for name in schema.keys() & {"description"}} | _ANY_FLATTENED
     valued = [one for one in found if one["type"] != "null"]
     if len(valued) != 1:
         # What only one of several types has, as a format, is no longer true of the field; and
@@ -173,7 +220,7 @@ def _sql_type(variant: dict[str, Any], root: Any, to_sql: ToSql) -> str:
 
 def _variants(schema: Any, root: Any, refs: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
     """Split a schema into schemas of at most one type each, without combining keywords."""
-    if schema is False:
+    if is_never(schema):
         return []
     if not isinstance(schema, dict):
         return [{}]

@@ -28,7 +28,7 @@ class NoShapeError(Exception):
 
 
 class _Property(msgspec.Struct, rename="camel"):
-    """A part of a JSON schema, as far as a column is made of it."""
+    """A part of a JSON schema, as far as a column is made of it; `true` and `false` are others."""
 
     type: str | list[str] = ""
     format: str | None = None
@@ -101,9 +101,12 @@ def check(message: dict[str, Any]) -> None:
     if kind == "SCHEMA":
         for name, declared in message["schema"]["properties"].items():
             try:
-                msgspec.convert(declared, _Property)
+                msgspec.convert(declared, _Property | bool)
             except msgspec.ValidationError as error:
                 raise NoShapeError(kind, f"column {name!r}: {error}") from None
+            if declared is False and name in (message.get("key_properties") or ()):
+                reason = f"column {name!r} is a key, and its schema `false` allows no value"
+                raise NoShapeError(kind, reason)
 
 
 def is_property(schema: Any) -> bool:

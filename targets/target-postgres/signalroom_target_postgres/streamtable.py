@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from signalroom_target_postgres import comments, rejected
-from signalroom_target_postgres.columns import column
+from signalroom_target_postgres.columns import FORBIDDEN, Column, column
 from signalroom_target_postgres.destination import ColumnFixedError
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.loading import LateRefusalError, Writer
@@ -15,7 +15,7 @@ from signalroom_target_postgres.naming import SYSTEM_COLUMNS, columns_of
 from signalroom_target_postgres.outdated import Activation, OutdatedRows
 from signalroom_target_postgres.records import METADATA, RecordReader
 from signalroom_target_postgres.retyped import as_types, with_types
-from signalroom_target_postgres.schematypes import declared
+from signalroom_target_postgres.schematypes import declared, is_never
 from signalroom_target_postgres.tabletraits import TableTraits
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg import Cursor
 
-    from signalroom_target_postgres.columns import Column
     from signalroom_target_postgres.destination import Destination
     from signalroom_target_postgres.naming import TableNaming
     from signalroom_target_postgres.records import Misfit
@@ -64,7 +63,7 @@ class StreamTable:
     @property
     def _properties(self) -> dict[str, Any]:
         properties: dict[str, Any] = self.sink.schema["properties"]
-        return properties
+        return {name: one for name, one in properties.items() if not is_never(one)}
 
     @property
     def _descriptions(self) -> dict[str, str | None]:
@@ -158,11 +157,13 @@ class StreamTable:
         ]
         with_metadata = sink.include_sdc_metadata_properties
         self.columns = {one.name: one for one in columns}
-        self.fields = {one.source for one in columns}
+        forbidden = sink.schema["properties"].keys() - self._names.keys()
+        self.fields = {one.source for one in columns} | forbidden
         self.reader = RecordReader(
             [one for one in columns if not (with_metadata and one.name in METADATA)],
             [self.columns[name] for name in METADATA] if with_metadata else (),
             sink.sync_started_at,
+            [Column(name, "", FORBIDDEN) for name in forbidden],
         )
 
     def widen(self, name: str, to: str) -> None:

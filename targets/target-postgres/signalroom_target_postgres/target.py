@@ -43,7 +43,7 @@ from signalroom_target_postgres.records import Message, Misfit, unread_reason
 from signalroom_target_postgres.refusedsink import RefusedSink, refusal
 from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.rejected import describe
-from signalroom_target_postgres.schematypes import uncombined
+from signalroom_target_postgres.schematypes import uncombined, without_booleans
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.states import StateQueue
@@ -372,8 +372,10 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._maps.pop(self._source, None)
         self._record_maps.pop(self._source, None)
         stream = message_dict["stream"]
+        schema = without_booleans(message_dict["schema"])
         if self.config.get("flattening_enabled"):
-            message_dict = message_dict | {"schema": uncombined(message_dict["schema"])}
+            schema = uncombined(schema)
+        message_dict = message_dict | {"schema": schema}
         try:
             super()._process_schema_message(message_dict)
         except _WRONG_MAP as error:

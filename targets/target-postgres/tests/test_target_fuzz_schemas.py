@@ -57,6 +57,7 @@ LEAF = st.one_of(
     ),
     st.just({"type": "integer", "minimum": 0, "maximum": 100}),
     st.just({}),
+    st.booleans(),
     st.builds(lambda value: {"const": value}, st.sampled_from(VALUES)),
     st.builds(
         lambda some: {"enum": some}, st.lists(st.sampled_from(VALUES), min_size=1, max_size=3)
@@ -83,7 +84,8 @@ COLUMNS = st.lists(SCHEMA, min_size=8, max_size=8)
 
 def valid(definition):
     """Those of the values that a schema allows."""
-    validator = Draft7Validator({"definitions": DEFINITIONS, **definition}, format_checker=CHECKER)
+    whole = {"definitions": DEFINITIONS, "allOf": [definition]}
+    validator = Draft7Validator(whole, format_checker=CHECKER)
     return [value for value in VALUES if validator.is_valid(value)]
 
 
