@@ -13,17 +13,18 @@ from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
 from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
 from tap_sticky_s3.content import BadFileError
 from tap_sticky_s3.refusals import RefusedObjectError
-from tap_sticky_s3.rows import ROW_ID, NeedMoreError, RowReader, read_header
+from tap_sticky_s3.rows import ROW_ID, NeedMoreError, RowReader, read_head
 from tap_sticky_s3.selection import name_date
 from tap_sticky_s3.spool import ReadFile, write
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.dialect import Dialect
+    from tap_sticky_s3.heads import Head
     from tap_sticky_s3.spool import Spool
 
 _HEADER_BYTES = 64 << 10
@@ -54,6 +55,8 @@ class FileReader:
         spool: Where they go.
         config: The tap's settings.
         logger: Where it is told what happens.
+        named: What names the columns of a file, by its header.
+        refusal: What says why a version of a file may not be loaded, if it may not.
     """
 
     def __init__(
@@ -63,15 +66,20 @@ class FileReader:
         spool: Spool,
         config: Mapping[str, Any],
         logger: logging.Logger,
+        *,
+        named: Callable[[Sequence[str]], list[str]],
+        refusal: Callable[[S3Object], TapError | None],
     ) -> None:
+        self._named = named
+        self._refusal = refusal
         self._bucket = bucket
         self._dialect = dialect
         self._spool = spool
         self._tries: int = config["max_tries"]
         self._logger = logger
 
-    def header(self, thing: S3Object) -> list[str]:
-        """Read a file's header; of a file that is bad or gone, nothing: it will be told of.
+    def head(self, thing: S3Object) -> Head | None:
+        """Read a file's first lines; of a file that is bad, gone or empty, nothing.
 
         Args:
             thing: The file.
@@ -82,11 +90,12 @@ class FileReader:
                 chunks = self._bucket.read(thing, size)
                 complete = size >= thing.size
                 name = self._name(thing)
-                return read_header(chunks, self._dialect, name=name, complete=complete) or []
+                return read_head(chunks, self._dialect, name=name, complete=complete)
             except NeedMoreError:
                 size *= 8
             except (BadFileError, RefusedObjectError, ObjectChangedError, ObjectGoneError):
-                return []
+                # It is reported when it is read.
+                return None
 
     def read(self, thing: S3Object, layout: Layout) -> ReadFile | None:
         """Read a file, whole.
@@ -102,6 +111,8 @@ class FileReader:
             TapError: If S3 fails.
         """
         for _ in range(self._tries):
+            if refusal := self._refusal(thing):
+                return ReadFile(thing, error=refusal)
             path = self._spool.new_path()
             try:
                 return self._read(thing, layout, path)
@@ -138,7 +149,7 @@ class FileReader:
             LOADED_AT: datetime.now(UTC),
         }
         constants = {name: constants[name] for name in layout.selected if name in constants}
-        rows = RowReader(self._bucket.read(thing), self._dialect, name=name)
+        rows = RowReader(self._bucket.read(thing), self._dialect, name=name, named=self._named)
         write(path, self._shaped(rows, layout, constants), list(constants))
         return ReadFile(
             thing,

@@ -47,12 +47,7 @@ class Ledger:
                 _ = entry[_ETAG], _moment(entry[_MODIFIED])
             _ = self.floor
         except (AttributeError, KeyError, TypeError, ValueError):
-            msg = (
-                f"The state of stream {self._stream} cannot be read. Mend it (`meltano state get`, "
-                "`meltano state set`), or clear it (`meltano state clear`): then all files are "
-                "read again, and rows that are there are updated."
-            )
-            raise TapError(msg) from None
+            raise unreadable(self._stream) from None
 
     @property
     def floor(self) -> datetime | None:
@@ -147,6 +142,20 @@ class Ledger:
         for key in old:
             del self._files[key]
         self._state[FLOOR] = _written(max(filter(None, (floor, self.floor))))
+
+
+def unreadable(stream: str) -> TapError:
+    """The error for a state that this tap did not write.
+
+    Args:
+        stream: Whose state.
+    """
+    msg = (
+        f"The state of stream {stream} cannot be read. Fix it (`meltano state get`, `meltano state "
+        "set`), or clear it (`meltano state clear`): then all files are read again, and rows that "
+        "are there are updated."
+    )
+    return TapError(msg)
 
 
 def _written(moment: datetime) -> str:

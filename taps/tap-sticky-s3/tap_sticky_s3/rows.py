@@ -7,7 +7,9 @@ reads what is left, row by row, and says what is wrong with it.
 from __future__ import annotations
 
 import json
-from itertools import chain
+import re
+from contextlib import suppress
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -17,10 +19,11 @@ from pyarrow import csv as arrow_csv
 from signalroom_singer import EXTRA
 from tap_sticky_s3.careful import CELL_BYTES, Records, line_ends
 from tap_sticky_s3.content import BadFileError, text_of
+from tap_sticky_s3.heads import Head
 from tap_sticky_s3.names import column_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tap_sticky_s3.dialect import Dialect
 
@@ -31,6 +34,8 @@ _ROWS_AT_ONCE, _BYTES_AT_ONCE = 4096, 4 << 20
 _MARK = "\ufeff".encode()
 #: PostgreSQL's tables have 1,600 at most; other warehouses' have some thousands.
 _MOST_COLUMNS = 10_000
+_ROWS_OF_HEAD = 20
+_SEP = re.compile(r"sep=(\\t|.)", re.IGNORECASE)
 
 Engine = Literal["either", "careful"]
 
@@ -39,10 +44,10 @@ class NeedMoreError(Exception):
     """The header does not end in what is there."""
 
 
-def read_header(
+def read_head(
     chunks: Iterable[bytes], dialect: Dialect, *, name: str, complete: bool = True
-) -> list[str] | None:
-    """Read a file's header.
+) -> Head | None:
+    """Read a file's header, and some rows.
 
     Args:
         chunks: The file's bytes; the first of them will do.
@@ -51,7 +56,7 @@ def read_header(
         complete: Whether these are all its bytes.
 
     Returns:
-        The header's cells; nothing if the file is empty.
+        The header, and the first rows of those that can be read; nothing if the file is empty.
 
     Raises:
         NeedMoreError: If the header does not end in these bytes.
@@ -59,9 +64,28 @@ def read_header(
     """
     text = text_of(chunks, name=name, encoding=dialect.encoding, complete=complete)
     records = Records(text, dialect, name=name, complete=complete)
-    header = next((cells for cells in records if cells), None)
-    if header is None and not complete:
-        raise NeedMoreError
+    header = _header(records, dialect, name)
+    if header is None:
+        if not complete:
+            raise NeedMoreError
+        return None
+    rows: list[list[str]] = []
+    with suppress(BadFileError):  # it will be reported when the file is read
+        rows.extend(islice(filter(None, records), _ROWS_OF_HEAD))
+    return Head(header, rows)
+
+
+def _header(records: Records, dialect: Dialect, name: str) -> list[str] | None:
+    """Read a header: after a line for Excel, if there is one, that says the delimiter."""
+    lines = filter(None, records)
+    header = next(lines, None)
+    if header and (said := _SEP.fullmatch(dialect.delimiter.join(header))):
+        delimiter = said[1].replace("\\t", "\t")
+        if delimiter != dialect.delimiter:
+            shown = "a tab (\\t)" if delimiter == "\t" else delimiter
+            msg = f"it says that its delimiter is {shown}. Set `delimiter`."
+            raise BadFileError(name, msg, line=records.began)
+        header = next(lines, None)
     if header is not None:
         _check(header, name)
     return header
@@ -70,6 +94,12 @@ def read_header(
 def _check(header: Sequence[str], name: str) -> None:
     if not any(cell.strip() for cell in header):
         msg = "its header is empty. Have it delivered again, with the columns' names."
+        raise BadFileError(name, msg, line=1)
+    if any("\0" in cell for cell in header):
+        msg = (
+            "its header has NUL characters: it is probably UTF-16 without a byte order mark. Set "
+            "`encoding` to utf-16-le or utf-16-be."
+        )
         raise BadFileError(name, msg, line=1)
     if len(header) > _MOST_COLUMNS:
         msg = (
@@ -82,15 +112,15 @@ def _check(header: Sequence[str], name: str) -> None:
 class RowReader:
     """Reads a file.
 
-    Iterating gives batches: a text column for each of the header's cells, named as
-    `column_names` has it; then `_row_id`, which counts all rows from 0, also those that are left
-    out; then `_extra`, a JSON object where a row has more cells than there are columns. Lines
-    without any character are no rows.
+    Iterating gives batches: a text column for each of the header's cells; then `_row_id`, which
+    counts all rows from 0, also those that are left out; then `_extra`, a JSON object where a row
+    has more cells than there are columns. Lines without any character are no rows.
 
     Args:
         chunks: The file's bytes.
         dialect: How it is written.
         name: What it is called in errors.
+        named: What names its columns, by its header.
         block_bytes: How much is read at once.
         engine: Whether only the careful one may be used.
     """
@@ -101,6 +131,7 @@ class RowReader:
         dialect: Dialect,
         *,
         name: str,
+        named: Callable[[Sequence[str]], list[str]] = column_names,
         block_bytes: int = _BLOCK,
         engine: Engine = "either",
     ) -> None:
@@ -110,6 +141,7 @@ class RowReader:
         self.long_rows = 0
         self.skipped_rows = 0
         self._name = name
+        self._named = named
         self._dialect = dialect
         self._block_bytes = block_bytes
         self._careful = engine == "careful" or not dialect.is_plain
@@ -123,11 +155,10 @@ class RowReader:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         text: Iterator[bytes] = self._text
         records = Records(text, self._dialect, name=self._name)
-        self.header = next((cells for cells in records if cells), None)
+        self.header = _header(records, self._dialect, self._name)
         if self.header is None:
             return
-        _check(self.header, self._name)
-        self._columns = column_names(self.header)
+        self._columns = self._named(self.header)
         self._lines = records.line
         text = records.rest()
         if self._careful:

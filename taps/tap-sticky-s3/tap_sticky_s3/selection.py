@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tap_sticky_s3.client import S3Object
 
+#: The keys of a table's files, if nobody says otherwise.
+DEFAULT_PATTERN = r"\.csv(\.gz)?$"
 # Overlapping: the digits of an id may run into those of a date.
 _DATES = re.compile(r"(?=((?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}))")
 
@@ -74,6 +76,7 @@ class Filter:
     """
 
     def __init__(self, config: Mapping[str, Any], pattern: str) -> None:
+        self.pattern = pattern
         self._pattern = re.compile(pattern)
         self._start = configured_moment(config, "start_date")
         # Meltano makes timestamps of dates.
@@ -90,7 +93,15 @@ class Filter:
         Args:
             thing: A file under the table's prefix.
         """
-        return self._pattern.search(thing.key) is not None
+        return self.matches(thing.key)
+
+    def matches(self, key: str) -> bool:
+        """Whether a key matches the pattern.
+
+        Args:
+            key: The key.
+        """
+        return self._pattern.search(key) is not None
 
     def wants(self, thing: S3Object) -> bool:
         """Whether the settings let it through.

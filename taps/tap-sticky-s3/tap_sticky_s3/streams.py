@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,13 +28,14 @@ from signalroom_singer import (
     expecting,
     utc_isoformat,
 )
+from tap_sticky_s3.admission import Admission
 from tap_sticky_s3.client import HEADERS_AT_ONCE
 from tap_sticky_s3.columns import KNOWN
 from tap_sticky_s3.files import FileReader, Layout
+from tap_sticky_s3.headers import Headers
 from tap_sticky_s3.ledger import Ledger
-from tap_sticky_s3.names import column_names
 from tap_sticky_s3.rows import ROW_ID
-from tap_sticky_s3.selection import Filter, name_date
+from tap_sticky_s3.selection import DEFAULT_PATTERN, Filter, name_date
 from tap_sticky_s3.types import ColumnType
 
 if TYPE_CHECKING:
@@ -43,12 +45,14 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog
 
     from tap_sticky_s3.client import S3Object
+    from tap_sticky_s3.heads import Head
     from tap_sticky_s3.spool import ReadFile
     from tap_sticky_s3.tap import TapStickyS3
 
 FILE_NAME = "_file_name"
 _INCREMENTAL = "INCREMENTAL"
-_HEADERS_AT_DISCOVERY = 5
+_HEADERS_AT_DISCOVERY, _HEADERS_RECALLED = 5, 250
+_NAMED = 5
 # A state names every file: where there are many, one after each of them would cost more than
 # the files do.
 _MANY_FILES, _STATE_SECONDS = 500, 1.0
@@ -175,13 +179,13 @@ class Table(StickyStream):
             `pattern`, what they match; and how the files are written, where they differ.
     """
 
-    def __init__(self, tap: TapStickyS3, table: Mapping[str, str]) -> None:
+    def __init__(self, tap: TapStickyS3, table: Mapping[str, Any]) -> None:
         name, self._prefix = table["name"], table["prefix"]
         self._dialect = tap.dialect(table)
-        self._types = {
-            column: ColumnType(text) for column, text in tap.config["column_types"].items()
-        }
-        columns = {column: self._schema_of(column) for column in KNOWN.get(name, ())}
+        known = KNOWN.get(name, ())
+        self._types = self._typed(tap, Headers({}, name, known, tap.logger))
+        columns = {column: self._schema_of(column) for column in known}
+        self._checks = table.get("check_header", tap.config["check_header"])
         super().__init__(
             tap,
             {"type": "object", "properties": {**_METADATA, **columns}},
@@ -191,6 +195,23 @@ class Table(StickyStream):
         self._filter = Filter(tap.config, table["pattern"])
         self._bad: list[TapError] = []
         self._state_written = 0.0
+
+    @staticmethod
+    def _typed(tap: TapStickyS3, headers: Headers) -> dict[str, ColumnType]:
+        """The types that are asked for, by column."""
+        named = tap.config["column_types"].items()
+        found = {headers.column_of(name): ColumnType(text) for name, text in named}
+        return {column: kind for column, kind in found.items() if column}
+
+    @property
+    def typed_names(self) -> list[str]:
+        """The names in `column_types` that are columns of this table."""
+        return [name for name in self.config["column_types"] if self._headers.column_of(name)]
+
+    @property
+    def has_headers(self) -> bool:
+        """Whether any file's header is known."""
+        return bool(self._headers)
 
     def _schema_of(self, column: str) -> dict[str, Any]:
         if column in self._types:
@@ -206,8 +227,31 @@ class Table(StickyStream):
     @cached_property
     def _listed(self) -> list[S3Object]:
         """The table's files; asked for once a run."""
-        found = self._tap.bucket.objects(self._prefix)
-        return [thing for thing in found if self._filter.is_of_table(thing)]
+        found: dict[bool, list[S3Object]] = {True: [], False: []}
+        for thing in self._tap.bucket.objects(self._prefix):
+            found[self._filter.is_of_table(thing)].append(thing)
+        self._others = [thing.key for thing in found[False] if not thing.key.endswith("/")]
+        return found[True]
+
+    def has(self, key: str) -> bool:
+        """Whether a key is one of the table's.
+
+        Args:
+            key: Of any file of the bucket.
+        """
+        return key.startswith(self._prefix) and self._filter.matches(key)
+
+    def _report_others(self) -> None:
+        """Name the files below the prefix that are in no table."""
+        if others := [key for key in self._others if not self._tap.is_of_a_table(key)]:
+            more = len(others) - _NAMED
+            self.logger.log(
+                # Whoever set a pattern knows that some do not match.
+                logging.WARNING if self._filter.pattern == DEFAULT_PATTERN else logging.INFO,
+                "%s/%s: %d files do not match the pattern %s and are not read: %s%s",
+                *(self._tap.bucket.name, self._prefix, len(others), self._filter.pattern),
+                *(", ".join(others[:_NAMED]), f" and {more} more" if more > 0 else ""),
+            )
 
     @cached_property
     def _due(self) -> list[S3Object]:
@@ -227,6 +271,7 @@ class Table(StickyStream):
                 "%s/%s has no files of this table. If it should, check `prefixes` and `tables`",
                 *(self._tap.bucket.name, self._prefix),
             )
+        self._report_others()
         self._warn_of_repeats(due)
         return due
 
@@ -252,17 +297,56 @@ class Table(StickyStream):
     # The columns.
 
     def discover(self) -> None:
-        """Learn the columns of the newest files, for a catalog."""
-        newest = sorted(self._listed, key=lambda thing: (thing.modified, thing.key))
-        self._learn(newest[-_HEADERS_AT_DISCOVERY:])
+        """Learn the columns of the newest files, for a catalog, and of the oldest.
+
+        Those decide which header has a plain name, as in a run that reads all.
+        """
+        self._learn(_ends(self._listed, _HEADERS_AT_DISCOVERY))
+
+    def _heads(self, things: Sequence[S3Object]) -> dict[S3Object, Head | None]:
+        with ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
+            return dict(zip(things, pool.map(self._reader.head, things), strict=True))
+
+    @cached_property
+    def _headers(self) -> Headers:
+        known = KNOWN.get(self.name, ())
+        return Headers(self.get_context_state(None), self.name, known, self.logger)
+
+    @cached_property
+    def _admission(self) -> Admission:
+        bucket = self._tap.bucket.name
+        return Admission(self._headers, self._dialect, self.name, bucket, checks=self._checks)
+
+    def _recall(self) -> None:
+        """Learn the headers of files that were loaded when the state kept none."""
+        if self._headers or not len(self._ledger):
+            return
+        loaded = [thing for thing in self._listed if self._ledger.has(thing)]
+        if wrong := self._admission.recall(self._heads(_ends(loaded, _HEADERS_RECALLED))):
+            self.logger.warning(
+                "%d files that count as loaded would be refused now, as they are not what the "
+                "settings say: %s. Look at their rows; --full-refresh reads them again.",
+                *(len(wrong), ", ".join(wrong[:_NAMED])),
+            )
+
+    def _refusal(self, thing: S3Object) -> TapError | None:
+        """Why a file may not be loaded; looked at again if it was overwritten meanwhile."""
+        if not self._admission.is_known(thing):
+            self._admission.admit({thing: self._reader.head(thing)})
+        return self._admission.refusal(thing)
 
     def _learn(self, things: Sequence[S3Object]) -> None:
         """Add the columns of files' headers to the schema."""
-        with ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
-            headers = pool.map(self._reader.header, things)
-            names = {name: None for header in headers for name in column_names(header)}
+        self._recall()
+        names = self._admission.admit(self._heads(things))
+        self._types = self._typed(self._tap, self._headers)
         new = [name for name in names if name not in self.schema["properties"]]
         columns = {name: self._schema_of(name) for name in new}
+        columns |= {
+            name: kind.schema
+            for name, kind in self._types.items()
+            if name in self.schema["properties"]
+        }
         if self._input_schema is not None:
             # What the catalog says of a column holds; what it does not know is new.
             catalog = self._input_schema["properties"]
@@ -278,6 +362,7 @@ class Table(StickyStream):
     def _write_schema_message(self) -> None:
         # Before it, so that no column comes as a surprise.
         self._learn(self._due)
+        self._tap.report_types(self)
         self._tap.mapper.register_raw_stream_schema(
             self.name, get_selected_schema(self.name, self.schema, self.mask), self.primary_keys
         )
@@ -296,7 +381,9 @@ class Table(StickyStream):
     @cached_property
     def _reader(self) -> FileReader:
         return FileReader(
-            self._tap.bucket, self._dialect, self._tap.spool, self.config, self.logger
+            *(self._tap.bucket, self._dialect, self._tap.spool, self.config, self.logger),
+            named=self._headers.names,
+            refusal=self._refusal,
         )
 
     def _files(self) -> Iterator[ReadFile]:
@@ -438,3 +525,9 @@ class Table(StickyStream):
                 "files are loaded. To go on without such files, set `on_bad_file` to skip."
             )
             raise TapError(msg)
+
+
+def _ends(things: Iterable[S3Object], count: int) -> list[S3Object]:
+    """The oldest and the newest files, as many of each, the oldest first."""
+    ordered = sorted(things, key=lambda thing: (thing.modified, thing.key))
+    return [*ordered[:count], *ordered[max(count, len(ordered) - count) :]]

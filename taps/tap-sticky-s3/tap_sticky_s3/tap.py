@@ -15,7 +15,7 @@ from typing_extensions import override
 from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
 from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.dialect import Dialect
-from tap_sticky_s3.selection import check_dates
+from tap_sticky_s3.selection import DEFAULT_PATTERN, check_dates
 from tap_sticky_s3.spool import Spool
 from tap_sticky_s3.streams import Files, StickyStream, Table
 from tap_sticky_s3.types import PATTERN, ColumnType
@@ -42,6 +42,7 @@ class TapStickyS3(SignalRoomTap):
     """Reads CSV exports on S3, as Sticky.io delivers them, into a table for each prefix."""
 
     name = "tap-sticky-s3"
+    _types_reported = False
     package_name = "tap-sticky-s3"
 
     # With BATCH: here it is done so that selection and client tags hold in it.
@@ -100,19 +101,25 @@ class TapStickyS3(SignalRoomTap):
                         th.StringType,
                         description="Of these files; by default the setting `delimiter`.",
                     ),
+                    th.Property(
+                        "check_header",
+                        th.BooleanType,
+                        description="Of these files; by default the setting `check_header`.",
+                    ),
                 ),
             ),
             title="Tables",
             description=(
                 "Tables of files, in place of `prefixes`, where names differ from folders. Each "
-                "has `name` and `prefix`, and may have its own `pattern`, `encoding`, `delimiter`."
+                "has `name` and `prefix`, and may have its own `pattern`, `encoding`, "
+                "`delimiter` and `check_header`."
             ),
             examples=[[{"name": "refunds", "prefix": "exports/refunds/", "pattern": "\\.txt$"}]],
         ),
         th.Property(
             "pattern",
             th.StringType,
-            default=r"\.csv(\.gz)?$",
+            default=DEFAULT_PATTERN,
             title="Pattern",
             description="A regular expression; files whose keys do not match it are passed over.",
         ),
@@ -234,9 +241,10 @@ class TapStickyS3(SignalRoomTap):
             default={},
             title="Column types",
             description=(
-                "Types by column: `string` (the default), `integer`, `number`, `boolean`, `date`, "
-                "`date-time`; dates may add their format, as in `date:%m/%d/%Y` (Python's "
-                "strptime). A cell that cannot be read so is NULL and kept in `_extra`"
+                "Types by header or column name: `string` (the default), `integer`, `number`, "
+                "`boolean`, `date`, `date-time`; dates may add their format, as in "
+                "`date:%m/%d/%Y` (Python's strptime). A cell that cannot be read so is NULL and "
+                "kept in `_extra`"
             ),
             examples=[{"total_amount": "number", "order_date": "date:%m/%d/%Y"}],
         ),
@@ -259,6 +267,16 @@ class TapStickyS3(SignalRoomTap):
             description=(
                 "A file that cannot be read is not loaded, all others are. Then the run fails "
                 "(`error`), or only warns (`skip`); either way the next run tries it again."
+            ),
+        ),
+        th.Property(
+            "check_header",
+            th.BooleanType,
+            default=True,
+            title="Check headers",
+            description=(
+                "Whether a file is bad whose header shares no column with its table, or is one "
+                "cell with another delimiter in it, a title or a row of values."
             ),
         ),
         th.Property(
@@ -381,7 +399,7 @@ class TapStickyS3(SignalRoomTap):
             form, storage.get("root"), storage.get("prefix"), most=_WAITING, logger=self.logger
         )
 
-    def dialect(self, table: Mapping[str, str]) -> Dialect:
+    def dialect(self, table: Mapping[str, Any]) -> Dialect:
         """How a table's files are written.
 
         Args:
@@ -408,7 +426,39 @@ class TapStickyS3(SignalRoomTap):
         (found,) = (stream for stream in self.streams.values() if isinstance(stream, Files))
         return found
 
-    def _tables(self) -> list[dict[str, str]]:
+    def is_of_a_table(self, key: str) -> bool:
+        """Whether a file is one of any table's.
+
+        Args:
+            key: The file.
+        """
+        return any(isinstance(one, Table) and one.has(key) for one in self.streams.values())
+
+    def report_types(self, table: Table) -> None:
+        """Report names in `column_types` that no file has, once all tables' headers are known.
+
+        Args:
+            table: One whose headers are known now.
+        """
+        self._with_headers.add(table.name)
+        tables = [one for one in self.streams.values() if isinstance(one, Table) and one.selected]
+        if not {one.name for one in tables} <= self._with_headers or self._types_reported:
+            return
+        self._types_reported = True
+        found = {name for one in tables for name in one.typed_names}
+        unknown = [name for name in self.config["column_types"] if name not in found]
+        if unknown and any(one.has_headers for one in tables):
+            self.logger.warning(
+                "Setting column_types: no file of any table has %s, neither as a header nor as a "
+                "column's name",
+                ", ".join(map(repr, unknown)),
+            )
+
+    @cached_property
+    def _with_headers(self) -> set[str]:
+        return set()
+
+    def _tables(self) -> list[dict[str, Any]]:
         """The tables that the settings name."""
         if tables := self.config.get("tables"):
             return [{"pattern": self.config["pattern"], **table} for table in tables]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tap_sticky_s3.content import BadFileError
 from tap_sticky_s3.dialect import Dialect
-from tap_sticky_s3.rows import NeedMoreError, RowReader, read_header
+from tap_sticky_s3.rows import NeedMoreError, RowReader, read_head
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
@@ -99,13 +99,13 @@ def test_any_bytes_are_rows_or_told(data, encoding, piece):
 @given(BYTES, ENCODINGS, st.booleans())
 def test_any_beginning_is_a_header_or_told(data, encoding, complete):
     try:
-        header = read_header([data], Dialect(encoding=encoding), name="b/x.csv", complete=complete)
+        head = read_head([data], Dialect(encoding=encoding), name="b/x.csv", complete=complete)
     except BadFileError as error:
         assert str(error).startswith("b/x.csv")
     except NeedMoreError:
         assert not complete
     else:
-        assert header is None or any(cell.strip() for cell in header)
+        assert head is None or any(cell.strip() for cell in head.header)
 
 
 def table(rows):

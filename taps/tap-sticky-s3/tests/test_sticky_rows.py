@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tap_sticky_s3.content import BadFileError
 from tap_sticky_s3.dialect import Dialect
-from tap_sticky_s3.rows import NeedMoreError, RowReader, read_header
+from tap_sticky_s3.rows import NeedMoreError, RowReader, read_head
 
 ENGINES = ("either", "careful")
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
@@ -389,16 +389,16 @@ class TestHeader:
         "text", ("a,b\r\n1,2\r\n", '"a","b"\n', "\ufeffa,b\r1", "\n\na,b\n", "a,b")
     )
     def test_whole_files(self, text):
-        assert read_header([text.encode()], Dialect(), name="x") == ["a", "b"]
+        assert read_head([text.encode()], Dialect(), name="x").header == ["a", "b"]
 
     @pytest.mark.parametrize("text", ("a,b\r\n1,2\r\n", 'a,"b\n"\n1', "\n\na,b\n1"))
     def test_the_beginning_of_one(self, text):
         data = text.encode()
-        whole = read_header([data], Dialect(), name="x")
+        whole = read_head([data], Dialect(), name="x").header
         found = 0
         for end in range(len(data)):
             try:
-                header = read_header([data[:end]], Dialect(), name="x", complete=False)
+                header = read_head([data[:end]], Dialect(), name="x", complete=False).header
             except NeedMoreError:
                 continue
             assert header == whole
@@ -407,11 +407,24 @@ class TestHeader:
 
     def test_the_beginning_of_gzip(self):
         data = gzip.compress(("header,x\n" + "1,2\n" * 100_000).encode())
-        header = read_header([data[:200]], Dialect(), name="x", complete=False)
-        assert header == ["header", "x"]
+        head = read_head([data[:200]], Dialect(), name="x", complete=False)
+        assert head.header == ["header", "x"]
+
+    def test_some_rows_too(self):
+        lines = "".join(f"{number},x\n" for number in range(100))
+        head = read_head([f"a,b\n\n{lines}".encode()], Dialect(), name="x")
+        assert head.rows == [[str(number), "x"] for number in range(20)]
+
+    def test_rows_that_cannot_be_read_hide_no_header(self):
+        head = read_head([b'a,b\n1,2\n"x"y,1\n'], Dialect(), name="x")
+        assert (head.header, head.rows) == (["a", "b"], [["1", "2"]])
+
+    def test_rows_are_whole(self):
+        head = read_head([b"a,b\n1,2\n3,4"], Dialect(), name="x", complete=False)
+        assert head.rows == [["1", "2"]]
 
     def test_nothing(self):
-        assert read_header([b""], Dialect(), name="x") is None
+        assert read_head([b""], Dialect(), name="x") is None
 
 
 class TestGrowth:

@@ -1,0 +1,188 @@
+"""Which column a header belongs to: by its text, in all files and runs."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from tap_sticky_s3.ledger import unreadable
+from tap_sticky_s3.names import column_names, own_name, plain_name, spelling, with_ending
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable, MutableMapping, Sequence
+
+HEADERS = "headers"
+# Between a header and which of several that are the same it is.
+_AGAIN = "\x1f"
+
+
+class Headers:
+    """A table's headers, and the column of each: kept in the state.
+
+    Two texts of one plain name (``Refund $``, ``Refund %``) are two columns: the name belongs to
+    the text that came first, any other gets a name with a hash of its own. Texts that differ in
+    case, white space and underscores alone are one column, unless a file has both.
+
+    Args:
+        state: The stream's state; its ``headers`` are replaced when some are added.
+        stream: Its name, for messages.
+        known: Columns that the table has in any case.
+        logger: Where names that are not the plain ones are reported, once.
+
+    Raises:
+        TapError: If the state has something else there.
+    """
+
+    def __init__(
+        self,
+        state: MutableMapping[str, Any],
+        stream: str,
+        known: Iterable[str],
+        logger: logging.Logger,
+    ) -> None:
+        self._state = state
+        self._stream = stream
+        self._logger = logger
+        self._lock = threading.Lock()
+        found = state.get(HEADERS, {})
+        if not isinstance(found, dict) or not all(
+            isinstance(text, str) and plain_name(text) for text in found.values()
+        ):
+            raise unreadable(stream)
+        self._columns: dict[str, str] = dict(found)
+        # The known ones are headers, too, unless others have their names by now.
+        self._owners = {name: key for key, name in self._columns.items()}
+        self._known = {name: name for name in known if name not in self._owners}
+        self._owners |= self._known
+        self._alike: dict[str, list[str]] = {}
+        for key in [*self._known, *self._columns]:
+            self._alike.setdefault(_spelling(key), []).append(key)
+
+    def __bool__(self) -> bool:
+        """Whether any file's header is known."""
+        return bool(self._columns)
+
+    @property
+    def plain_names(self) -> frozenset[str]:
+        """The plain names of all columns that the table has."""
+        keys = [*self._known, *self._columns]
+        return frozenset(filter(None, (plain_name(key.partition(_AGAIN)[0]) for key in keys)))
+
+    def names(self, header: Sequence[str]) -> list[str]:
+        """Name the columns of a file; headers that are new are remembered.
+
+        Args:
+            header: Its header's cells.
+
+        Returns:
+            A name for each, all different.
+        """
+        keys = _keys(header)
+        with self._lock:
+            if not self._are_known(keys):
+                self._learn(keys)
+            return [self._columns[key] for key in keys]
+
+    def recall(self, header: Sequence[str]) -> None:
+        """Remember the columns of a file that was loaded when places decided.
+
+        Args:
+            header: Its header's cells.
+        """
+        keys = _keys(header)
+        with self._lock:
+            for key, name in zip(keys, column_names(header), strict=True):
+                if key not in self._columns and self._owners.get(name, key) == key:
+                    self._add(key, name)
+            self._learn(keys)
+
+    def column_of(self, name: str) -> str | None:
+        """Find the column that a setting names.
+
+        Args:
+            name: A header's text, or a column's name.
+
+        Returns:
+            The column, if there is one so far.
+        """
+        name = name.strip()
+        alike = self._alike.get(spelling(name), ())
+        for key in (name, self._owners.get(name), *alike):
+            if key in self._columns or key in self._known:
+                return self._column(key)
+        return None
+
+    def _are_known(self, keys: Sequence[str]) -> bool:
+        return len({self._columns.get(key, "") for key in keys} - {""}) == len(keys)
+
+    def _column(self, key: str) -> str:
+        return self._columns.get(key) or self._known[key]
+
+    def _learn(self, keys: Sequence[str]) -> None:
+        here = {*keys}
+        taken = {self._columns[key] for key in keys if key in self._columns}
+        # Headers that are names come first, then the others by their texts: places do not count.
+        new = [key for key in keys if key not in self._columns]
+        for key in sorted(new, key=lambda key: (key != plain_name(key), key)):
+            shared = (
+                self._column(one)
+                for one in self._alike.get(_spelling(key), ())
+                if one == key or one not in here
+            )
+            name = next((name for name in shared if name not in taken), None)
+            self._add(key, name or self._fresh(key))
+            taken.add(self._columns[key])
+        # Those that were taken for one, in files that had one of them, and are two in this file.
+        order = {key: number for number, key in enumerate(self._columns)}
+        taken = set()
+        for key in sorted(keys, key=order.__getitem__):
+            if self._columns[key] in taken:
+                self._add(key, self._fresh(key))
+            taken.add(self._columns[key])
+        # Another dict: a state that has the one before may just be written.
+        self._state[HEADERS] = dict(self._columns)
+
+    def _fresh(self, key: str) -> str:
+        """Make a name that no other header has."""
+        text, _, number = key.partition(_AGAIN)
+        wanted = plain_name(text)
+        if number:
+            wanted = with_ending(self._column(text), f"_{number}") if text else f"column_{number}"
+        name = wanted if wanted and wanted not in self._owners else own_name(key)
+        while name in self._owners:
+            name = own_name(f"{key}{_AGAIN}{name}")
+        if name != wanted and wanted in self._owners:
+            self._logger.warning(
+                "%s: the header %r has the column %s in all files, as %s belongs to the header %r",
+                *(self._stream, text, name, wanted, self._owners[wanted].partition(_AGAIN)[0]),
+            )
+        return name
+
+    def _add(self, key: str, name: str) -> None:
+        if key not in self._columns and key not in self._known:
+            self._alike.setdefault(_spelling(key), []).append(key)
+        self._columns[key] = name
+        self._owners.setdefault(name, key)
+
+
+def _spelling(key: str) -> str:
+    text, again, number = key.partition(_AGAIN)
+    return f"{spelling(text)}{again}{number}"
+
+
+def _keys(header: Sequence[str]) -> list[str]:
+    """Tell headers of one file apart: by their texts, repeated ones by their number among these.
+
+    Those without a text are told apart by their places, as there is nothing else.
+    """
+    counts: dict[str, int] = {}
+    keys = []
+    for position, cell in enumerate(header, 1):
+        text = cell.strip().replace(_AGAIN, " ").replace("\0", " ")
+        counts[text] = count = counts.get(text, 0) + 1
+        if not text:
+            keys.append(f"{_AGAIN}{position}")
+        else:
+            keys.append(text if count == 1 else f"{text}{_AGAIN}{count}")
+    return keys
