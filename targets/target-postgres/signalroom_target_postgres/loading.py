@@ -30,6 +30,7 @@ from signalroom_target_postgres.rowerrors import (
 from signalroom_target_postgres.sqltypes import family
 from signalroom_target_postgres.staging import ORDINAL, Staging
 from signalroom_target_postgres.tabletraits import TableTraits
+from signalroom_target_postgres.unknownfields import known, with_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -159,7 +160,7 @@ class Writer:
         )
 
     def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
-        staging = Staging(cursor, self.destination, rows.column_names)
+        staging = Staging(cursor, self.destination, known(rows).column_names)
         self._copy(cursor, staging.identifier, rows)
         staging.insert_all()
         staging.drop()
@@ -171,7 +172,8 @@ class Writer:
         if self.traits.deferrable and not self.checks_now:
             raise LateRefusalError from error
         self._check_policies(cursor, [error])
-        staging = Staging(cursor, self.destination, rows.column_names, numbered=True)
+        columns = known(rows).column_names
+        staging = Staging(cursor, self.destination, columns, numbered=True)
         numbers = pa.array(range(rows.num_rows), pa.int64())
         numbered = rows.append_column(ORDINAL, numbers)
         with Trials(cursor) as trials:
@@ -214,6 +216,7 @@ class Writer:
             self.misfits += self._described(rows.filter(pc.invert(pa.array(later))), final)
 
     def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
+        rows = known(rows)
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, names(rows.column_names))
         text = copy_text(
             rows,
@@ -226,11 +229,13 @@ class Writer:
 
     def _described(self, rows: pa.Table, causes: Sequence[psycopg.Error]) -> Iterator[Misfit]:
         """Say of rows why they were refused."""
-        rows = rows.select([name for name in rows.column_names if name not in self.metadata])
-        fields = rows.rename_columns([self.columns[name].source for name in rows.column_names])
+        loaded = known(rows)
+        loaded = loaded.select([name for name in loaded.column_names if name not in self.metadata])
+        fields = loaded.rename_columns([self.columns[name].source for name in loaded.column_names])
         written = {column.source: partial(_record_text, column) for column in self.columns.values()}
         for number, error in enumerate(causes):
             record = record_json(fields.slice(number, 1), written)
+            record = with_unknown(record, rows.slice(number, 1), fields.column_names)
             reason, column = reason_of(error)
             of_table = is_faulty_function(error)
             if isinstance(error, errors.UniqueViolation) and not self.destination.keys:

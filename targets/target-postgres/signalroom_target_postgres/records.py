@@ -14,6 +14,7 @@ import pyarrow as pa
 from msgspec import Raw
 from msgspec.structs import astuple
 
+from signalroom_target_postgres import unknownfields
 from signalroom_target_postgres.arrowjson import record_json
 from signalroom_target_postgres.columns import (
     NOTHING_ALLOWED,
@@ -22,6 +23,7 @@ from signalroom_target_postgres.columns import (
     TooNarrowError,
 )
 from signalroom_target_postgres.literals import whole
+from signalroom_target_postgres.unknownfields import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -243,6 +245,10 @@ class RecordReader:
             if array.null_count < len(array):
                 raise RefusalError(column, f"expected {NOTHING_ALLOWED}, got {array.type}")
         names = [column.name for column in self.columns]
+        fields = {column.source for column in (*self.columns, *self._forbidden)}
+        if (unknown := unknownfields.of_file(batch, fields)) is not None:
+            names.append(UNKNOWN)
+            arrays.append(unknown)
         return self._with_metadata(
             pa.RecordBatch.from_arrays(arrays, names), versions=[version] * batch.num_rows
         )
@@ -260,6 +266,9 @@ class RecordReader:
             except UNFIT as error:
                 raise RefusalError(column, str(error)) from error
         names = [column.name for column in self.columns]
+        if self.unknown:
+            names.append(UNKNOWN)
+            arrays.append(unknownfields.of_records([message.record for message in messages]))
         batch = pa.RecordBatch.from_arrays(arrays, names)
         return self._with_metadata(
             batch,

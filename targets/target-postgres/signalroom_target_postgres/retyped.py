@@ -34,7 +34,10 @@ def with_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
     Returns:
         The same rows.
     """
-    fields = [field.with_metadata({_TYPE: types[field.name]}) for field in rows.schema]
+    fields = [
+        field.with_metadata({_TYPE: types[field.name]}) if field.name in types else field
+        for field in rows.schema
+    ]
     return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
 
 
