@@ -44,6 +44,7 @@ FIELDS = (
     "last_file_date",
     "content_hash",
     "columns",
+    "titles",
     "row_count",
 )
 

@@ -20,6 +20,8 @@ from botocore.loaders import JSONFileLoader
 from forks.zygote import TAPS
 from urllib3.response import HTTPResponse
 
+from signalroom_sandbox.gsheets import MAPPINGS
+
 FEW_DAYS = {
     "start_date": str(datetime.now(UTC).date() - timedelta(days=4)),
     "end_date": str(datetime.now(UTC).date() - timedelta(days=3)),
@@ -27,7 +29,19 @@ FEW_DAYS = {
 FAST = 10**6
 OWN = {
     "tap-everflow": {**FEW_DAYS, "requests_per_second": FAST, "bigquery_requests_per_hour": FAST},
-    "tap-gsheets": {"max_reads_per_minute": FAST},
+    "tap-gsheets": {
+        "max_reads_per_minute": FAST,
+        # A tab with dates is read twice, by answers that are put together.
+        "spreadsheets": [
+            {
+                "spreadsheet": MAPPINGS,
+                "tabs": [
+                    {"name": "Affiliates"},
+                    {"name": "Manual costs", "columns": [{"name": "Date", "type": "date"}]},
+                ],
+            }
+        ],
+    },
     "tap-mautic": {"page_size": 50},
     "tap-posthog": {
         **FEW_DAYS,

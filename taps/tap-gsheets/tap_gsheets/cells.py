@@ -36,10 +36,10 @@ def is_blank(value: Any) -> bool:
 
 def cell_text(value: Any) -> str | None:
     """Write a cell as text; a blank cell is None."""
-    if is_blank(value):
-        return None
     if isinstance(value, Moment):
-        return value.shown
+        value = value.shown
+    if value is None or isinstance(value, str):
+        return value or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:

@@ -106,6 +106,27 @@ def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | No
     return None
 
 
+def other_tab(before: Mapping[str, Any], book: str, gid: str, title: str) -> str | None:
+    """Say that a stream was another tab, whose title makes the same name.
+
+    A copy that took the original's title is none: so people restore a tab.
+
+    Args:
+        before: The stream's bookmark.
+        book: The spreadsheet now.
+        gid: The tab's number now.
+        title: Its title.
+
+    Returns:
+        A sentence's end, or nothing.
+    """
+    had = before.get("title")
+    is_other = before.get("spreadsheet_id") == book and before.get("sheet_id") != gid
+    if not is_other or not isinstance(had, str) or spelling(had) == spelling(title):
+        return None
+    return f"the last good read of this stream was of the tab {had!r}, which is another"
+
+
 def moved(before: Mapping[str, Any], tabs: Mapping[str, str]) -> str:
     """Say what became of a tab that is not found by its name.
 

@@ -9,7 +9,7 @@ from tap_gsheets.addresses import id_in
 from tap_gsheets.blocks import read_blocks
 from tap_gsheets.books import Book, Tab
 from tap_gsheets.cells import EditedError
-from tap_gsheets.changes import digest, loss, moved
+from tap_gsheets.changes import digest, loss, moved, other_tab
 from tap_gsheets.client import RangeError
 from tap_gsheets.columns import shared_names, snake_case
 from tap_gsheets.tables import (
@@ -183,7 +183,7 @@ class Reader:
         try:
             tab.table = self._good(book, tab, answers)
         except UnreadableTabError as error:
-            tab.problem = f"Tab {tab.title!r} of {book.id}: {error}"
+            tab.problem = f"Tab {tab.title!r} of {book.id}, stream {tab.stream}: {error}"
             return
         if tab.table:
             self._report(book, tab, tab.table)
@@ -222,6 +222,8 @@ class Reader:
         if asked := tab.asked.get("primary_keys"):
             tab.keys = check_keys(table, asked)
         lost = loss(before, table, self._config["max_shrink_percent"])
+        if not book.asked.get("tabs"):
+            lost = other_tab(before, book.id, tab.gid, tab.title) or lost
         if lost and not accepted:
             raise UnreadableTabError(lost)
         return table

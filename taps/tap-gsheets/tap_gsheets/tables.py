@@ -177,7 +177,7 @@ def _rows(
     for place, cells in enumerate(values[layout.header_row :], start=layout.header_row):
         row = [None if value == "" else value for value in cells]
         for index, value in enumerate(row):
-            if is_blank(value):
+            if value is None or (isinstance(value, Moment) and not value.shown):
                 continue
             used.add(index)
             if value == LOADING:

@@ -253,3 +253,22 @@ def test_a_column_that_is_twice_by_the_same_text_is_refused_at_the_start(make_ta
     with pytest.raises(TapError, match=says):
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [{"gid": 0, "columns": columns}]}])
     assert sandbox.control.requests()["requests"] == []
+
+
+def test_a_tab_does_not_fill_the_table_of_another(make_tap, sync, google):
+    rows = [["id", "cost"], ["1", "2"]]
+
+    def tab(gid, title):
+        google.spreadsheet(id=BOOK, tabs=[{"gid": gid, "title": title, "cells": rows}])
+
+    tab(7, "Costs $")
+    first = sync(make_tap())
+    tab(8, "Costs %")
+    says = "stream costs: the last good read of this stream was of the tab 'Costs \\$'"
+    with pytest.raises(TapError, match=says):
+        make_tap(first.state)
+    assert sync(make_tap(first.state, accept_changes=["costs"])).records["costs"]
+    # A tab that was renamed, and a copy that replaced it under its title, are that tab.
+    for gid, title in ((7, "Costs %"), (8, "Costs $"), (8, "costs $")):
+        tab(gid, title)
+        assert "costs" in make_tap(first.state).streams
