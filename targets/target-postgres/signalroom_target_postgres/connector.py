@@ -55,6 +55,8 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
 
     #: What to do before a new connection is tried after one was lost.
     before_reconnect: Callable[[], None] = staticmethod(lambda: None)
+    #: Of what is loaded: tables, their schemas and columns. Errors may repeat them.
+    names: set[str]
     _has_connected = False
     #: Whether to give up waiting for the server.
     interrupted: Callable[[], bool] = staticmethod(lambda: False)
@@ -65,6 +67,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         Args:
             config: The target's settings.
         """
+        self.names = set()
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         try:
             super().__init__(config)
@@ -150,6 +153,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
                 with self._connect() as connection:
                     self._has_connected = True
                     driver = connection.connection.driver_connection
+                    self.names.add(driver.info.dbname)
                     try:
                         return attempt.run(driver)
                     except psycopg.Error as error:
@@ -164,10 +168,12 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
                         if said := explain_session(error):
                             raise LoadError(said) from error
                         if not again:
-                            raise LoadError(explain_refusal(error)) from error
+                            raise LoadError(explain_refusal(error, self.names)) from error
                         losses += 1
                         if losses > _MOST_LOSSES:
-                            raise LoadError(_LOST.format(losses, explain_refusal(error))) from error
+                            raise LoadError(
+                                _LOST.format(losses, explain_refusal(error, self.names))
+                            ) from error
                         connection.invalidate()
             except ConnectionFailedError as error:
                 # At the beginning of a run the settings are to blame.

@@ -11,6 +11,7 @@ from signalroom_target_postgres import tablechecks
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.limits import limit_of
 from signalroom_target_postgres.naming import TableName, with_suffix
+from signalroom_target_postgres.servertexts import redacted
 from signalroom_target_postgres.sqltypes import (
     JSON_ITEMS_FUNCTION,
     conversion,
@@ -221,7 +222,7 @@ class Destination:
     def _fixed(
         self, cursor: Cursor[Any], column: str, to: str, error: errors.Error
     ) -> ColumnFixedError:
-        reason = (error.diag.message_primary or "").partition(":")[0]
+        reason = redacted(error, [self.name, column])
         found = cursor.execute(_DEPENDENTS, (self._oid(cursor), column)).fetchall()
         dependents = ", ".join(name for (name,) in found)
         advice = "Drop what depends on it, run again, and create it again"

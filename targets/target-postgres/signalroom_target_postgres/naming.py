@@ -142,6 +142,11 @@ class TableNaming:
             )
             raise InputError(msg)
 
+    @property
+    def session_schema(self) -> str:
+        """The schema of tables whose name has none."""
+        return self._session_schema()
+
     def _located(self, name: TableName) -> TableName:
         return TableName(name.schema or self._session_schema(), name.table)
 

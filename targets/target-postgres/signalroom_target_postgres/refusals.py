@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 from psycopg import DatabaseError, OperationalError, errors
 
-from signalroom_target_postgres.rowerrors import function_of, is_raised, raised, redacted
+from signalroom_target_postgres.servertexts import (
+    function_of,
+    is_raised,
+    is_within_function,
+    raised,
+    redacted,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import psycopg
 
@@ -25,29 +31,31 @@ def is_unclear(error: psycopg.Error) -> bool:
     return error.sqlstate is None and (kind is DatabaseError or issubclass(kind, OperationalError))
 
 
-def explain_refusal(error: psycopg.Error) -> str:
+def explain_refusal(error: psycopg.Error, names: Collection[str] = ()) -> str:
     """Say in a sentence why the server refused a statement, and what to do.
 
     Args:
         error: The driver's error.
+        names: Of the tables that are loaded, and their columns.
 
     Returns:
         The sentence; without the values of rows, which are in the error's details.
     """
     diag = error.diag
-    where = f" (table {diag.table_name})" if diag.table_name else ""
     if is_raised(error):
         return (
-            f"PostgreSQL refused to load{where}: {raised(error)}. Change that function, or the "
+            f"PostgreSQL refused to load: {raised(error)}. Change that function, or the "
             "trigger that calls it."
         )
-    reason = redacted(error)
+    where = f" (table {diag.table_name})" if diag.table_name else ""
+    reason = redacted(error, names)
     if function := function_of(error):
         reason += f" (in {function})"
     for applies, advice in _ADVICE:
         if applies(error):
             return f"PostgreSQL refused to load{where}: {reason}. {advice}"
-    hint = f" {diag.message_hint}" if diag.message_hint else ""
+    is_plain = diag.message_hint and '"' not in diag.message_hint
+    hint = f" {diag.message_hint}" if is_plain and not is_within_function(error) else ""
     return f"PostgreSQL refused to load{where}: {reason} (SQLSTATE {error.sqlstate}).{hint}"
 
 

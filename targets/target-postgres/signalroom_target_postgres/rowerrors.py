@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors
 
+from signalroom_target_postgres.servertexts import function_of, is_raised, raised, redacted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,11 +26,8 @@ _TOO_LARGE = "54000"
 # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/tsquery.c
 _SYNTAX = "42601"
 _OF_STATEMENTS = {"scanner_yyerror", "plpgsql_yyerror"}
-# Functions of the server that refuse a row with whatever SQLSTATE: RAISE in PL/pgSQL, and policies
-# of row-level security, whose code is that of missing rights.
-# https://github.com/postgres/postgres/blob/REL_18_0/src/pl/plpgsql/src/pl_exec.c
+# Policies of row-level security, whose code is that of missing rights.
 # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/executor/execMain.c
-_RAISE = "exec_stmt_raise"
 _CHECK_OPTIONS = "ExecWithCheckOptions"
 _NO_PARTITION = "ExecFindPartition"
 _WRONG_PARTITION = "ExecPartitionCheckEmitError"
@@ -38,12 +37,7 @@ _FIND_PAGE = "RelationGetBufferForTuple"
 _INDEX_ROW = {"_bt_check_third_page", "index_form_tuple", "index_form_tuple_context"}
 
 # In the lines of an error's context, in whatever language.
-_FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))(\D+(?P<line>\d+))?")
 _COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:|$)", re.MULTILINE)
-# What stands in quotes is a name or a value; the signs differ with the server's language.
-_QUOTED = re.compile(r"[\"„“«»](?P<text>[^\"„“”«»]*)[\"“”«»]")
-
-
 # Of a constraint of a foreign table only the message comes.
 _UNNAMED = "(unnamed)"
 
@@ -65,7 +59,8 @@ def refuses_a_row(error: psycopg.Error) -> bool:
         state[:2] in _OF_A_ROW
         or state == _TOO_LARGE
         or (state == _SYNTAX and error.diag.source_function not in _OF_STATEMENTS)
-        or error.diag.source_function in {_RAISE, _CHECK_OPTIONS}
+        or error.diag.source_function == _CHECK_OPTIONS
+        or is_raised(error)
     )
 
 
@@ -108,71 +103,18 @@ def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
         A part of a sentence, without the row's values; and the column at fault, where the server
         names one.
     """
+    if is_raised(error):
+        # It says itself which column it is about, and may say a value.
+        return f"it is refused by {raised(error)}", None
     diag = error.diag
     found = _COLUMN.search(diag.context or "")
     column = diag.column_name or (found["column"] if found else None)
+    where = f" (in {function})" if (function := function_of(error)) else ""
     for applies, reason in _REASONS:
         if applies(error):
             known = {"name": diag.constraint_name or _UNNAMED, "domain": diag.datatype_name}
-            return reason.format(**known, raised=raised(error)), column
-    where = f" (in {function})" if (function := function_of(error)) else ""
-    return f"PostgreSQL refused it: {redacted(error).partition(': ')[0]}{where}", column
-
-
-def is_raised(error: psycopg.Error) -> bool:
-    """Whether a function of the database raised an error: its text may quote anything.
-
-    Args:
-        error: The driver's error.
-    """
-    return error.diag.source_function == _RAISE
-
-
-def raised(error: psycopg.Error) -> str:
-    """Say where an error was raised, in place of its text.
-
-    Args:
-        error: The driver's error, of which `is_raised` holds.
-
-    Returns:
-        A part of a sentence.
-    """
-    where = function_of(error) or "a function"
-    return f"an exception raised by {where} (SQLSTATE {error.sqlstate})"
-
-
-def function_of(error: psycopg.Error) -> str | None:
-    """Name the function of the database in which an error came up.
-
-    Args:
-        error: The driver's error.
-
-    Returns:
-        The function and the line, where there is one, if it is a function in PL/pgSQL.
-    """
-    lines = (error.diag.context or "").splitlines()
-    found = _FUNCTION.search(next((line for line in lines if "PL/pgSQL" in line), ""))
-    if found is None:
-        return None
-    return f"function {found['function']}" + (f", line {found['line']}" if found["line"] else "")
-
-
-def redacted(error: psycopg.Error) -> str:
-    """The server's message without the values that it quotes.
-
-    Args:
-        error: The driver's error.
-
-    Returns:
-        The message; the names in it stay where no values are quoted.
-    """
-    message = error.diag.message_primary
-    if message is None:
-        return " ".join(str(error).split())
-    state = error.sqlstate or ""
-    if state.startswith("22") or state == _SYNTAX:
-        return _QUOTED.sub("***", message)
-    return message
+            return f"{reason.format(**known)}{where}", column
+    return f"PostgreSQL refused it: {redacted(error)}{where}", column
 
 
 def _is(kind: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:
@@ -185,7 +127,6 @@ def _from(function: str) -> Callable[[psycopg.Error], bool]:
 
 # The first that applies.
 _REASONS: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
-    (is_raised, "it is refused by {raised}"),
     (_is(errors.WithCheckOptionViolation), "the view's check option forbids it"),
     (_from(_CHECK_OPTIONS), "the table's row-level security policies forbid it"),
     (_from(_NO_PARTITION), "the table has no partition for it"),

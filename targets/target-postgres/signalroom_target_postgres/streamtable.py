@@ -102,6 +102,9 @@ class StreamTable:
         connector = self.sink.connector
         self._name_columns()
         wanted = {self._names[field]: declared for field, declared in self._declared.items()}
+        schema = self.destination.schema or naming.session_schema
+        beside = self.destination.sibling(rejected.SUFFIX)
+        connector.names.update((schema, self.destination.name, beside.name, *wanted))
         self._warn_of_renamed(naming)
         stream = self.sink.stream_name
         earlier = naming.earlier(stream)

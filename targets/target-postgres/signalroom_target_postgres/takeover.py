@@ -23,6 +23,7 @@ from signalroom_target_postgres.flattened import child_tables, nested_columns, o
 from signalroom_target_postgres.newrows import without_new_values
 from signalroom_target_postgres.outcome import TakeOver
 from signalroom_target_postgres.primarykey import check_nulls, find_uniques, has_key
+from signalroom_target_postgres.servertexts import redacted
 from signalroom_target_postgres.statements import Statements, listed
 
 if TYPE_CHECKING:
@@ -111,13 +112,15 @@ def take_over(
             sql.Identifier(schema), sql.Identifier(connection.info.user)
         )
         msg = (
-            f"{name} cannot be taken over: {_reason(error)}. Nothing was changed. To make a key "
-            "one must also be allowed to create in the schema, whose owner can give it: "
-            f"{grant.as_string(connection)}"
+            f"{name} cannot be taken over: {redacted(error, [schema, table])}. Nothing was "
+            "changed. To make a key one must also be allowed to create in the schema, whose owner "
+            f"can give it: {grant.as_string(connection)}"
         )
         raise TargetPostgresError(msg) from None
     except psycopg.Error as error:
-        msg = f"{name} cannot be taken over: {_reason(error)}. Nothing was changed."
+        msg = (
+            f"{name} cannot be taken over: {redacted(error, [schema, table])}. Nothing was changed."
+        )
         raise TargetPostgresError(msg) from None
 
 
@@ -268,7 +271,3 @@ class _Work:
     def _example(self) -> tuple[str, ...]:
         texts = listed("{}::text", self._key)
         return next(iter(self._sql.do("SELECT {texts} FROM {table} LIMIT 1", texts=texts)), ())
-
-
-def _reason(error: psycopg.Error) -> str:
-    return (error.diag.message_primary or str(error)).partition("\n")[0]

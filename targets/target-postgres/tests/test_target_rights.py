@@ -316,14 +316,18 @@ def test_rows_are_not_replaced_where_no_policy_shows_them(
 
 
 FAULTY = {
-    "no return": ("BEFORE", "END", r"without RETURN \(in function \w+\.faulty\(\)\)"),
+    "no return": ("BEFORE", "END", r"executed no return statement \(in function \w+\.faulty\(\)\)"),
     "no return for some": (
         "BEFORE",
         "IF NEW.id = 9 THEN RETURN NEW; END IF; END",
-        r"without RETURN \(in function \w+\.faulty\(\)\)",
+        r"executed no return statement \(in function \w+\.faulty\(\)\)",
     ),
-    "a column that is missing": ("BEFORE", "NEW.missing := 1; RETURN NEW; END", '"missing"'),
-    "a function that is missing": ("BEFORE", "PERFORM missing(1); RETURN NEW; END", "missing"),
+    "a column that is missing": ("BEFORE", "NEW.missing := 1; RETURN NEW; END", "undefined column"),
+    "a function that is missing": (
+        "BEFORE",
+        "PERFORM missing(1); RETURN NEW; END",
+        "function missing",
+    ),
     "a cast that is missing": (
         "AFTER",
         "PERFORM NEW.name + 1; RETURN NEW; END",

@@ -1,0 +1,169 @@
+"""What the server says of an error, without the values that it quotes.
+
+Its messages quote names and values alike, mostly in quotes: a text that is cast to `regclass` comes
+back as the name of a relation. So only names are repeated that are known to be such, and nothing of
+what happens within a function of the database, whose statements may be made of values.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from psycopg import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import psycopg
+
+# RAISE in PL/pgSQL.
+# https://github.com/postgres/postgres/blob/REL_18_0/src/pl/plpgsql/src/pl_exec.c
+_RAISE = "exec_stmt_raise"
+# In the lines of an error's context, in whatever language.
+_FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))(\D+(?P<line>\d+))?")
+_STATEMENT = re.compile(r"^PL/pgSQL(?!.*(EXECUTE|RETURN QUERY|OPEN))")
+_WITHIN = re.compile(r"\bPL/|\bSQL\b")
+_MARKS = '"„“”«»'
+_QUOTED = re.compile(f"[{_MARKS}](?P<text>[^{_MARKS}]*)[{_MARKS}]")
+_HIDDEN = "***"
+# Classes whose messages have values behind a colon: of data, and of names in statements.
+_WITH_COLON = ("22", "42")
+# Messages that name functions and operators without quotes.
+_UNQUOTED = errors.UndefinedFunction
+# `permission denied for table orders`.
+_RIGHT = re.compile(
+    r"(?P<what>(permission denied for|must be owner of)( foreign)? \w+) (?P<name>.+)"
+)
+
+
+def redacted(error: psycopg.Error, names: Collection[str] = ()) -> str:
+    """The server's message without values.
+
+    Args:
+        error: The driver's error.
+        names: Names that may be repeated: of the table, its columns, its schema.
+
+    Returns:
+        A part of a sentence: the message, or what its SQLSTATE stands for.
+    """
+    diag = error.diag
+    message = diag.message_primary
+    if message is None:
+        # The driver's own.
+        return " ".join(str(error).split())
+    if _is_written_wrongly(error):
+        return message
+    if is_within_function(error) or isinstance(error, _UNQUOTED):
+        return condition(error)
+    known = {
+        *names,
+        diag.schema_name,
+        diag.table_name,
+        diag.column_name,
+        diag.constraint_name,
+        diag.datatype_name,
+    }
+    if isinstance(error, errors.InsufficientPrivilege) and (found := _RIGHT.fullmatch(message)):
+        return message if found["name"] in known else found["what"]
+    shown = _without_quoted(message, known)
+    if (error.sqlstate or "")[:2] in _WITH_COLON:
+        shown = shown.partition(": ")[0]
+    return shown
+
+
+def _is_written_wrongly(error: psycopg.Error) -> bool:
+    """Whether a statement of the loader, or one that stands in a function, names what is not there.
+
+    Only then the server says at which place of it. What EXECUTE runs may be made of values.
+    """
+    diag = error.diag
+    if not (error.sqlstate or "").startswith("42"):
+        return False
+    first = next(iter((diag.context or "").splitlines()), "")
+    is_own = diag.statement_position is not None and not first
+    return is_own or (diag.internal_position is not None and _STATEMENT.search(first) is not None)
+
+
+def _without_quoted(message: str, known: Collection[str | None]) -> str:
+    quoted = [*_QUOTED.finditer(message)]
+    is_even = sum(map(message.count, _MARKS)) == 2 * len(quoted)
+    unknown = [one for one in quoted if one["text"] not in known]
+    if is_even and not unknown:
+        return message
+    # What is quoted may have quotes.
+    start = (unknown if is_even else quoted or unknown)[0].start() if quoted else 0
+    stop = max(message.rfind(mark) for mark in _MARKS) + 1
+    return f"{message[:start]}{_HIDDEN}{message[stop:]}"
+
+
+def condition(error: psycopg.Error) -> str:
+    """Name what an error's SQLSTATE stands for.
+
+    https://www.postgresql.org/docs/18/errcodes-appendix.html
+
+    Args:
+        error: The driver's error.
+
+    Returns:
+        As `undefined table`.
+    """
+    state = error.sqlstate or ""
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "permission denied"
+    try:
+        name = errors.lookup(state).__name__
+    except KeyError:
+        return f"an error with SQLSTATE {state}"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).strip("_").lower()
+
+
+def is_raised(error: psycopg.Error) -> bool:
+    """Whether a function of the database raised an error: its text may quote anything.
+
+    Args:
+        error: The driver's error.
+    """
+    return error.diag.source_function == _RAISE
+
+
+def raised(error: psycopg.Error) -> str:
+    """Say where an error was raised, in place of its text.
+
+    Args:
+        error: The driver's error, of which `is_raised` holds.
+
+    Returns:
+        A part of a sentence.
+    """
+    where = function_of(error) or "a function"
+    return f"an exception raised by {where} (SQLSTATE {error.sqlstate})"
+
+
+def is_within_function(error: psycopg.Error) -> bool:
+    """Whether an error came up within a function of the database, or on a distant server.
+
+    Args:
+        error: The driver's error.
+    """
+    context = error.diag.context or ""
+    # Of COPY and of JSON it has the line, with the values that are there.
+    is_within = _WITHIN.search(context) is not None and not context.startswith("COPY ")
+    return is_raised(error) or error.diag.internal_query is not None or is_within
+
+
+def function_of(error: psycopg.Error) -> str | None:
+    """Name the function of the database in which an error came up.
+
+    Args:
+        error: The driver's error.
+
+    Returns:
+        The function and the line, where there is one, if it is a function in PL/pgSQL.
+    """
+    lines = (error.diag.context or "").splitlines()
+    matches = (_FUNCTION.search(line) for line in lines if line.startswith("PL/pgSQL"))
+    found = next(filter(None, matches), None)
+    if found is None:
+        return None
+    return f"function {found['function']}" + (f", line {found['line']}" if found["line"] else "")
