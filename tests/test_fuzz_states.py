@@ -41,6 +41,7 @@ FIELDS = (
     "rows",
     "files",
     "floor",
+    "headers",
     "last_file_date",
     "content_hash",
     "columns",

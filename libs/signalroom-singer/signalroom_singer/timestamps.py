@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+# A date, or a date and a time, without anything between.
+_COMPACT = re.compile(r"(?:19|20|21)[0-9]{6}(?:[0-9]{6})?")
 # A date, or the date of a timestamp; what follows it is not read, but has to be a time of day.
 _DAY_FIRST = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]+(?:[0-9]{1,2}:[0-9]{2}|[0-9]{6}).*", re.DOTALL
@@ -43,8 +45,9 @@ def to_utc(value: object) -> str | None:
 
     Args:
         value: Epoch seconds, milliseconds, microseconds or nanoseconds (number or numeric
-            text), ISO 8601 text with any offset and precision (no offset means UTC), or
-            a datetime. ``None``, ``""``, ``0`` and years before 1900 mean "no date".
+            text), ISO 8601 text with any offset and precision (no offset means UTC), the same
+            without anything between (``20260131``, ``20260131235959``), or a datetime. ``None``,
+            ``""``, ``0`` and years before 1900 mean "no date".
 
     Returns:
         The moment as :func:`utc_isoformat` writes it, or ``None`` for "no date".
@@ -62,6 +65,9 @@ def to_utc(value: object) -> str | None:
     if isinstance(value, datetime):
         return _written(value if value.tzinfo else value.replace(tzinfo=UTC))
     text = str(value).strip()
+    if _COMPACT.fullmatch(text):
+        # An epoch time would be of 1970, or of the year 2600.
+        text = f"{text[:8]}T{text[8:] or '000000'}"
     if _NUMBER.fullmatch(text):
         return _from_epoch(Decimal(text))
     try:

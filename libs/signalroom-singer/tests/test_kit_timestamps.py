@@ -31,12 +31,28 @@ def test_all_notations_of_a_moment_are_one(value):
     assert to_utc(value) == NOON
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    (
+        ("20260308", "2026-03-08T00:00:00.000000Z"),
+        ("20260308120000", NOON),
+        # Nobody writes a day like this.
+        ("99999999", "1973-03-03T09:46:39.000000Z"),
+        (20260308, "1970-08-23T11:51:48.000000Z"),
+    ),
+)
+def test_digits_of_a_day(value, expected):
+    assert to_utc(value) == expected
+
+
 @pytest.mark.parametrize("value", (None, "", 0, "0", "0001-01-01T00:00:00Z"))
 def test_no_date_is_null(value):
     assert to_utc(value) is None
 
 
-@pytest.mark.parametrize("value", ("soon", "2026-13-01", True, 10**25, "12:00"))
+@pytest.mark.parametrize(
+    "value", ("soon", "2026-13-01", "20261301", "20260108250000", True, 10**25, "12:00")
+)
 def test_what_is_no_timestamp_is_refused(value):
     with pytest.raises(ValueError, match="not a"):
         to_utc(value)

@@ -97,4 +97,4 @@ class Admission:
         )
 
     def _error(self, thing: S3Object, problem: str) -> BadFileError:
-        return BadFileError(f"{self._bucket}/{thing.key}", f"{problem} {LOAD_ANYWAY}", line=1)
+        return BadFileError(f"{self._bucket}/{thing.key}", f"{problem} {LOAD_ANYWAY}")

@@ -160,6 +160,7 @@ class FileReader:
             short=rows.short_rows,
             long=rows.long_rows,
             skipped=rows.skipped_rows,
+            unnamed_nulls=rows.unnamed_nulls,
         )
 
     def _shaped(

@@ -47,7 +47,9 @@ class Headers:
         self._lock = threading.Lock()
         found = state.get(HEADERS, {})
         if not isinstance(found, dict) or not all(
-            isinstance(text, str) and plain_name(text) for text in found.values()
+            # Names that begin with an underscore are ours, but for those of digits.
+            isinstance(name, str) and plain_name(name) and (name[0] != "_" or name[1].isdigit())
+            for name in found.values()
         ):
             raise unreadable(stream)
         self._columns: dict[str, str] = dict(found)

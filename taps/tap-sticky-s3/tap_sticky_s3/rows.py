@@ -140,6 +140,7 @@ class RowReader:
         self.short_rows = 0
         self.long_rows = 0
         self.skipped_rows = 0
+        self.unnamed_nulls = 0
         self._name = name
         self._named = named
         self._dialect = dialect
@@ -151,6 +152,9 @@ class RowReader:
         self._columns: list[str] = []
         self._held: list[bytes] = []  # after the block at hand
         self._nulls = dialect.nulls
+        # What MySQL, PostgreSQL and Hive write for NULL.
+        null = f"{dialect.escapechar}N" if dialect.escapechar else ""
+        self._unnamed_null = null if null not in self._nulls else ""
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         text: Iterator[bytes] = self._text
@@ -309,9 +313,11 @@ class RowReader:
 
     def _with_nulls(self, cells: Sequence[str], records: Records) -> Sequence[str | None]:
         """Put NULL where a cell, as it is written, stands for it."""
-        if not self._nulls:
+        if not self._nulls and not self._unnamed_null:
             return cells
         written = records.as_written(cells)
+        if self._unnamed_null:
+            self.unnamed_nulls += written.count(self._unnamed_null)
         return [
             None if text in self._nulls else cell for cell, text in zip(cells, written, strict=True)
         ]

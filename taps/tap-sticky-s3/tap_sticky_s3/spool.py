@@ -47,6 +47,7 @@ class ReadFile:
         short: Rows with too few cells.
         long: Rows with too many.
         skipped: Rows that are not loaded.
+        unnamed_nulls: Cells that are NULL to most who write an escape character, but not here.
         error: Why it could not be read.
     """
 
@@ -58,6 +59,7 @@ class ReadFile:
     short: int = 0
     long: int = 0
     skipped: int = 0
+    unnamed_nulls: int = 0
     error: TapError | None = None
 
     def records(self) -> Iterator[dict[str, Any]]:

@@ -430,6 +430,12 @@ class Table(StickyStream):
                 *(thing.key, file.short, file.long),
                 "left out" if file.skipped else f"kept in {EXTRA}",
             )
+        if file.unnamed_nulls:
+            self.logger.warning(
+                "%s: %d cells are %sN, which is NULL to MySQL, and are read as the text N. If they "
+                "are NULL, add it to `null_values`.",
+                *(thing.key, file.unnamed_nulls, self._dialect.escapechar),
+            )
         self._tap.files.note(file, self.name, self._tap.bucket.name)
         self._ledger.add(thing, file.rows)
         self.state_manager.is_flushed = False

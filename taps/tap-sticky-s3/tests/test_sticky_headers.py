@@ -232,7 +232,7 @@ class TestTables:
         rows = sync(tap, ORDERS).records[ORDERS]
         assert cells(rows, "orders_id", "refund", "refund_616000") == [("2", "$", "%")]
 
-    @pytest.mark.parametrize("headers", ("what", {"a": 1}, {"a": ""}, ["a"]))
+    @pytest.mark.parametrize("headers", ("what", {"a": 1}, {"a": ""}, {"a": "_row_id"}, ["a"]))
     def test_a_state_that_is_spoiled(self, s3, make_tap, sync, headers):
         self.put(s3, 1, PAIR, ("1", "$", "%"))
         state = {"bookmarks": {ORDERS: {"headers": headers}}}

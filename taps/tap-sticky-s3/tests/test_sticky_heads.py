@@ -199,7 +199,7 @@ class TestTables:
         for folder in "ab":
             s3.put(f"{folder}/x.csv", "Report\r\nid,amount\r\n1,2\r\n")
         output = sync(make_tap(tables=tables), fails=TapError)
-        assert "b/x.csv, line 1" in str(output.error)
+        assert "b/x.csv: its first line" in str(output.error)
         assert len(output.records["a"]) == 2
 
     def test_an_overwritten_file_is_looked_at_again(self, s3, make_tap, sync, monkeypatch):

@@ -91,8 +91,15 @@ class TestEncodings:
 
 
 class TestNulls:
-    def test_a_null_value_is_the_cell_as_written(self, s3, make_tap, sync):
+    def test_a_null_that_nobody_named(self, s3, make_tap, sync, caplog):
+        s3.put(DAY.format(1), "orders_id,total_amount\n1,\\N\n2,\\\\N\n3,N\n")
+        rows = sync(make_tap(escapechar="\\"), ORDERS).records[ORDERS]
+        assert cells(rows, "total_amount") == [("N",), ("\\N",), ("N",)]
+        assert "1 cells are \\N, which is NULL to MySQL" in caplog.text
+
+    def test_a_null_value_is_the_cell_as_written(self, s3, make_tap, sync, caplog):
         s3.put(DAY.format(1), "orders_id,total_amount\n1,\\N\n2,\\\\N\n3,N\n")
         settings = {"escapechar": "\\", "null_values": ["\\N"]}
         rows = sync(make_tap(**settings), ORDERS).records[ORDERS]
         assert cells(rows, "orders_id", "total_amount") == [("1", None), ("2", "\\N"), ("3", "N")]
+        assert "which is NULL" not in caplog.text
