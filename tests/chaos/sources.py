@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -143,8 +143,22 @@ def prepare_posthog(control):
     control.posthog.limits(**dict.fromkeys(plenty, 10**6))
     # None of the last minutes: what is read would be another by the next run.
     control.posthog.clear_events()
-    first = datetime.now(UTC) - timedelta(days=20)
+    first = datetime.combine(datetime.now(UTC), time.min) - timedelta(days=20)
     control.posthog.make_events(begin=first.date().isoformat(), days=19, count=1300, tied=60)
+    # Of each uuid several, on two days, and copies: a page of 50 ends between them, too.
+    control.posthog.events(
+        events=[
+            {
+                "uuid": f"00000000-0000-4000-8000-{number:012}",
+                "timestamp": (first + timedelta(days=number % 9 + day)).isoformat(),
+                "created_at": first.isoformat(),
+                "event": name,
+            }
+            for number in range(30)
+            for day in (0, 1)
+            for name in ("checkout started", "order placed", "order placed")
+        ]
+    )
 
 
 def restate_posthog(control, chance):
@@ -260,7 +274,7 @@ SOURCES = {
         vendor="posthog",
         schema="posthog",
         streams=("events", "feature_flags", "cohorts"),
-        settings={"START_DATE": str(START), "PAGE_SIZE": "50"},
+        settings={"START_DATE": str(START), "PAGE_SIZE": "50", "EVENTS_KEY": "identity"},
         prepare=prepare_posthog,
         restate=restate_posthog,
         expire=expire_posthog,

@@ -53,7 +53,7 @@ class HogQLStream(PostHogStream):
 
     @cached_property
     def _chosen(self) -> tuple[str, ...]:
-        needed = {*self.record_keys, *self.ties}
+        needed = {*self.record_keys, *self.ties, self.replication_key}
         return tuple(
             name
             for name in [*self.schema["properties"]]
@@ -194,8 +194,9 @@ class HogQLSpanStream(HogQLStream, SpanStream):
         page = self.rows(
             project, conditions + more, order, **values, **more_values, limit=self._limit
         )
+        moments = [name for name in self.columns() if name == key or name in self.moments]
         for row in page:
-            for name in {key, *self.moments} & row.keys():
+            for name in moments:
                 row[name] = to_utc(row[name])
         return page
 
@@ -236,17 +237,20 @@ class HogQLSpanStream(HogQLStream, SpanStream):
         Raises:
             TapError: If a row is somewhere else.
         """
-        key, reached = str(self.replication_key), after
+        key, identifier = str(self.replication_key), self.ties[0]
         begin, end = utc_isoformat(part.begin), utc_isoformat(part.end)
+        reached = (after.moment, after.ties[0]) if after else (begin, "")
         for row in page:
-            place = place_of(row, key, self._ties)
-            # The same row may be there twice, until ClickHouse has merged its parts.
-            if not begin <= place.moment < end or (reached and place.is_before(reached)):
+            # Ids as text; what follows them in the order only PostHog compares. The same row may
+            # be there twice, until ClickHouse has merged its parts.
+            place = (row[key], str(row[identifier]))
+            if not reached <= place or place[0] >= end:
                 self.refuse_rows(f"from {part}")
             reached = place
-        if reached is None or reached == after:
+        last = place_of(page[-1], key, self._ties)
+        if last == after:
             self.refuse_rows(f"from {part}, behind the page before")
-        return reached
+        return last
 
     # What suits one page suits the next: PostHog would need its time to refuse each of them.
 

@@ -1,8 +1,7 @@
 """Paging by keyset: the order of rows, and the condition for those behind a page's last one.
 
 Rows are sorted by their time and, within a moment, by all that tells them apart: events may share
-their uuid, too. Only PostHog compares, as ClickHouse's order of UUIDs is one of its own; here
-places are held against each other for equality, and ids as text.
+their uuid, too. ClickHouse's order of UUIDs is one of its own, so PostHog compares them as text.
 """
 
 from __future__ import annotations
@@ -25,10 +24,6 @@ class Place:
 
     moment: str
     ties: tuple[str, ...]
-
-    def is_before(self, other: Place) -> bool:
-        """Whether it is before another by time and id; what follows these only PostHog compares."""
-        return (self.moment, self.ties[:1]) < (other.moment, other.ties[:1])
 
 
 def place_of(row: Mapping[str, Any], key: str, ties: Sequence[str]) -> Place:
