@@ -239,7 +239,15 @@ class TestEventsThatShareAUuid:
         for project in (PROJECT, SECOND_PROJECT):
             events, uuids, count = counts(project)
             assert count == (events if key == "identity" else uuids)
+        count_of_first = counts()[2]
         shared = database.query(
             "select uuid from posthog.events group by uuid having count(distinct project_id) > 1"
         )
         assert len(shared) == 1
+        # Back to one of them, with the key that the table has.
+        more = ["event", "distinct_id", "event_date"] if key == "identity" else []
+        maps = {"events": {"__key_properties__": ["uuid", *more, "project_id"]}}
+        (pipe.folder / "states.jsonl").unlink()
+        (pipe.folder / "state.json").unlink(missing_ok=True)
+        pipe.load(TAP_POSTHOG_EVENTS_KEY=key, TAP_POSTHOG_STREAM_MAPS=json.dumps(maps))
+        assert counts()[2] == count_of_first

@@ -21,9 +21,11 @@ from tap_posthog.spans import Span
 from tap_posthog.tap import TapPostHog
 
 BEGIN = datetime(2025, 11, 2, tzinfo=UTC)
-READ = ["uuid", "timestamp", "event", "distinct_id"]
+READ = ["uuid", "timestamp", "event", "distinct_id", "created_at"]
+FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 COLUMNS = {"events": {*READ}}
 FAR = datetime(2100, 1, 1)
+LATER = timedelta(microseconds=250_000)
 
 
 def events():
@@ -41,11 +43,12 @@ def events():
     # Some share their uuid, at the same moment or at another, and some are there twice.
     names, persons = ("", "a", "é", "\U0001f600"), ("visitor", "Visitor", "name''); --")
     several = [
-        (identifier, moment, random_.choice(names), random_.choice(persons))
+        (identifier, moment, random_.choice(names), random_.choice(persons), moment + LATER)
         for identifier, moment in made
         for _ in range(3)
     ]
-    return [*several, *several[::3]]
+    copies = [(*one[:4], one[4] + random_.choice((timedelta(), LATER))) for one in several[::3]]
+    return [*several, *copies]
 
 
 def quoted(text):
@@ -60,26 +63,33 @@ def both():
     world.add(
         1,
         [
-            {"uuid": one, "timestamp": at.isoformat(), "event": name, "distinct_id": who}
-            for one, at, name, who in made
+            {
+                "uuid": one,
+                "timestamp": at.isoformat(),
+                "event": name,
+                "distinct_id": who,
+                "created_at": created.isoformat(),
+            }
+            for one, at, name, who, created in made
         ],
     )
     clickhouse = Session()
     clickhouse.query(
         "CREATE TABLE stored (uuid UUID, timestamp DateTime64(6, 'UTC'), event String,"
-        " distinct_id String)"
+        " distinct_id String, created_at DateTime64(6, 'UTC'))"
         " ENGINE = MergeTree ORDER BY tuple()"
     )
     rows = ", ".join(
-        f"('{one}', '{at:%Y-%m-%d %H:%M:%S.%f}', {quoted(name)}, {quoted(who)})"
-        for one, at, name, who in made
+        f"('{one}', '{at:{FORMAT}}', {quoted(name)}, {quoted(who)}, '{created:{FORMAT}}')"
+        for one, at, name, who, created in made
     )
     clickhouse.query(f"INSERT INTO stored VALUES {rows}")
 
     def ask(text, zone="UTC", **values):
         clickhouse.query(
             "CREATE OR REPLACE VIEW events AS SELECT uuid, event, distinct_id,"
-            f" toTimeZone(timestamp, '{zone}') AS timestamp FROM stored"
+            f" toTimeZone(timestamp, '{zone}') AS timestamp,"
+            f" toTimeZone(created_at, '{zone}') AS created_at FROM stored"
         )
         query = translate(text, values, team=1, zone=zone, now=FAR, columns=COLUMNS)
         ours = [
@@ -118,9 +128,11 @@ def test_uuids_compare_the_same(both):
 
 
 @pytest.mark.parametrize("zone", ("UTC", "America/New_York", "Asia/Kolkata"))
-def test_pages_of_the_tap(both, zone, monkeypatch):
+@pytest.mark.parametrize("by", ("timestamp", "created_at"))
+def test_pages_of_the_tap(both, zone, by, monkeypatch):
     """Page by page, as the tap asks: the same pages, and each event once."""
-    tap = TapPostHog(config={"api_key": PERSONAL_KEY, "project_id": str(PROJECT)})
+    config = {"api_key": PERSONAL_KEY, "project_id": str(PROJECT), "events_replication_key": by}
+    tap = TapPostHog(config=config)
     stream = tap.streams["events"]
     monkeypatch.setattr(stream, "columns", lambda: READ)
     seen = []
@@ -128,10 +140,13 @@ def test_pages_of_the_tap(both, zone, monkeypatch):
     def query(project, text, values):
         assert project == PROJECT
         ours, theirs = both(text, zone, **values)
-        assert [row[::2] for row in ours] == [row[::2] for row in theirs]
-        seen.extend((row[0], *row[2:]) for row in ours)
+        texts = (0, 2, 3)
+        assert [[row[n] for n in texts] for row in ours] == [
+            [row[n] for n in texts] for row in theirs
+        ]
         # DuckDB's moments are UTC.
-        results = [[row[0], f"{row[1]}+00:00", *row[2:]] for row in ours]
+        results = [[one, f"{at}+00:00", name, who, f"{c}+00:00"] for one, at, name, who, c in ours]
+        seen.extend(map(tuple, results))
         return {"columns": READ, "results": results}
 
     monkeypatch.setattr(stream, "query", query)
@@ -140,7 +155,10 @@ def test_pages_of_the_tap(both, zone, monkeypatch):
     span = Span(BEGIN, BEGIN + timedelta(days=1))
     pages = list(stream.read_span(span, PROJECT))
     assert len(pages) > 70
-    assert {*seen} == {(one, name, who) for one, _, name, who in events()}
+    assert {*seen} == {
+        (one, at.isoformat(), name, who, created.isoformat())
+        for one, at, name, who, created in events()
+    }
     tap.close()
 
 
@@ -153,7 +171,7 @@ def test_events_are_counted_the_same(both, zone):
     (ours,), (theirs,) = both(text, zone)
     assert ours == [int(number) for number in theirs]
     assert ours[1] == 1_000
-    assert ours[0] == len({(one, name, who) for one, _, name, who in events()})
+    assert ours[0] == len({(one, name, who) for one, _, name, who, _ in events()})
 
 
 def test_bare_text_is_in_the_zone_of_the_column(both):

@@ -28,6 +28,7 @@ _PAGE_BYTES = 16 << 20
 #: How large events are is not known before the first page: they may be of a megabyte each.
 _FIRST_PAGE, _GROWTH = 250, 8
 _SMALLEST_PAGE = 100
+_EARLIEST = "1970-01-01T00:00:00Z"
 #: After so many answers, what was too large once is tried again: the day's peak may be over.
 _TRY_MORE_AFTER = 32
 
@@ -43,7 +44,7 @@ class HogQLStream(PostHogStream):
     #: Columns that PostHog does not have.
     own_columns = frozenset({"project_id", "_client_id", "_loaded_at", "_extra"})
     #: Columns of ``ties`` that are moments.
-    moments = frozenset({"timestamp"})
+    moments = frozenset({"timestamp", "created_at"})
     #: How the table calls columns that have another name there.
     expressions: dict[str, str] = {}  # noqa: RUF012 - a declaration
 
@@ -194,9 +195,9 @@ class HogQLSpanStream(HogQLStream, SpanStream):
         page = self.rows(
             project, conditions + more, order, **values, **more_values, limit=self._limit
         )
-        moments = [name for name in self.columns() if name == key or name in self.moments]
+        read = {key, "timestamp"} & {*self.columns()}
         for row in page:
-            for name in moments:
+            for name in read:
                 row[name] = to_utc(row[name])
         return page
 
@@ -218,7 +219,7 @@ class HogQLSpanStream(HogQLStream, SpanStream):
 
     def _literals(self, after: Place) -> list[str]:
         return [
-            literal(datetime.fromisoformat(value)) if tie in self.moments else value
+            literal(datetime.fromisoformat(value or _EARLIEST)) if tie in self.moments else value
             for tie, value in zip(self._ties, after.ties, strict=True)
         ]
 

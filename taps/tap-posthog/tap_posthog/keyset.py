@@ -34,7 +34,8 @@ def place_of(row: Mapping[str, Any], key: str, ties: Sequence[str]) -> Place:
         key: The column of the time.
         ties: The columns that tell rows of one moment apart, the id first.
     """
-    return Place(str(row[key]), tuple(str(row[name]) for name in ties))
+    # None of these columns is nullable at PostHog: whatever comes instead is before all values.
+    return Place(str(row[key]), tuple(str(row[name] or "") for name in ties))
 
 
 def behind(

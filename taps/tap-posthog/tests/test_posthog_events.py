@@ -416,7 +416,7 @@ class TestContents:
         assert uuids(sync(make_tap(), EVENTS)) == expected(posthog)
         assert "has no columns person_mode" in caplog.text
 
-    @pytest.mark.parametrize("column", ("uuid", "event", "distinct_id", "timestamp"))
+    @pytest.mark.parametrize("column", ("uuid", "event", "distinct_id", "timestamp", "created_at"))
     def test_a_column_that_must_be_there(self, make_tap, posthog, sync, column):
         posthog.switches(missing_column=column)
         output = sync(make_tap(), EVENTS, fails=RefusedError)

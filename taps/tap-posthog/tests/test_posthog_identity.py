@@ -62,6 +62,23 @@ class TestEndsOfPages:
         assert rows == expected(posthog)
         assert len(rows) == 2_100
 
+    @pytest.mark.parametrize("zone", ("UTC", "America/New_York"))
+    @pytest.mark.parametrize("page_size", (2, 3, 100))
+    @pytest.mark.parametrize("by", ("timestamp", "created_at"))
+    def test_of_copies_that_are_not_merged_the_newest_is_last(
+        self, make_tap, posthog, sync, page_size, by, zone
+    ):
+        posthog.zone(name=zone)
+        posthog.clear_events()
+        arrived = [{"created_at": moment(2, n), "person_id": f"person {n}"} for n in range(5)]
+        for place in (3, 0, 4, 1, 2):
+            posthog.events(events=[{**one, **arrived[place]} for one in self.COPIED])
+        tap = make_tap(page_size=page_size, events_replication_key=by, events_key="identity")
+        kept = {row["uuid"]: row["person_id"] for row in sync(tap, EVENTS).records[EVENTS]}
+        assert kept == {one["uuid"]: "person 4" for one in self.COPIED}
+
+    COPIED = tuple(siblings({})[0] for _ in range(7))
+
     def test_copies_that_are_not_merged_end_no_run(self, make_tap, posthog, sync):
         posthog.clear_events()
         posthog.events(events=siblings(*[{}] * 9))

@@ -56,7 +56,8 @@ class Events(HogQLSpanStream, OlderEndpointStream):
     name = "events"
     table = "events"
     own_columns = HogQLSpanStream.own_columns | {EVENT_DATE}
-    ties = ("uuid", "event", "distinct_id", "timestamp")
+    # Of copies that are not merged yet the newest comes last: it is the one that PostHog keeps.
+    ties = ("uuid", "event", "distinct_id", "timestamp", "created_at")
     primary_keys: tuple[str, ...] = ("uuid",)
     expressions = {  # noqa: RUF012 - a declaration
         "session_id": "$session_id",
