@@ -70,7 +70,8 @@ class RecordMap:
 
         Returns:
             The new record, or None if it is filtered out; and what failed. Properties that could
-            not be made are left out of it, so that it has nothing that the map is to remove.
+            not be made are left out of it, unless they were null, so that it has nothing that the
+            map is to remove.
         """
         self._failures = []
         mapped: dict[str, Any] | None
@@ -80,7 +81,9 @@ class RecordMap:
             reason = f"the stream map cannot flatten it ({_why(error)})"
             return self._untouched(record), [*self._failures, Failure(None, reason)]
         if self._failures:
-            failed = {one.column for one in self._failures}
+            # That a field is null tells nobody anything, but why its expression failed.
+            nulls = {name for name, value in record.items() if value is None}
+            failed = {one.column for one in self._failures} - nulls
             mapped = {name: one for name, one in (mapped or {}).items() if name not in failed}
         return mapped, self._failures
 

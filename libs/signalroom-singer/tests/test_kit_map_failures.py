@@ -31,7 +31,7 @@ def test_all_that_fails_is_named_and_left_out():
     record = {"id": "a", "name": None, "email": "secret"}
     rules = {"name": "name.upper()", "email": "int(email)", "__filter__": "nmae", "more": "id"}
     made, failures = mapped(record, **rules)
-    assert made == {"id": "a", "more": "a"}
+    assert made == {"id": "a", "name": None, "more": "a"}
     said, no_upper = "the stream map's", "a value, which may be null, has no `upper`"
     assert failures == {
         None: f"{said} `__filter__` expression `nmae` failed: the record has no field `nmae`",
