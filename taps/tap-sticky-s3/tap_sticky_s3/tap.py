@@ -15,9 +15,10 @@ from typing_extensions import override
 from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
 from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.dialect import Dialect
+from tap_sticky_s3.filestream import Files, StickyStream
 from tap_sticky_s3.selection import DEFAULT_PATTERN, check_dates
 from tap_sticky_s3.spool import Spool
-from tap_sticky_s3.streams import Files, StickyStream, Table
+from tap_sticky_s3.streams import Table
 from tap_sticky_s3.types import PATTERN, ColumnType
 
 if TYPE_CHECKING:

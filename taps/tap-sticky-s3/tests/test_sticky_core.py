@@ -9,7 +9,7 @@ from sticky_exports import BUCKET_SETTINGS
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from signalroom_sandbox.server import SandboxServer
-from tap_sticky_s3.streams import Files
+from tap_sticky_s3.filestream import Files
 from tap_sticky_s3.tap import TapStickyS3
 
 # The SDK's suite makes its tap when the module is read.
