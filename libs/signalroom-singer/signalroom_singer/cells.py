@@ -7,6 +7,7 @@ some whose parts it drops.
 
 from __future__ import annotations
 
+import calendar
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,7 +25,11 @@ _MONTHS, _DAYS = {"m", "b", "B"}, {"d"}
 _WEEKDAYS = {"a", "A", "w", "u"}
 _WEEKS, _ISO_WEEK = {"U", "W"}, "V"
 _TIMES = {"H", "I", "p", "M", "S", "f", "z"}
-_WIDTHS = {"Y": 4, "G": 4, "j": 3} | dict.fromkeys("ymdHIMSVUW", 2)
+_WIDTHS = {"Y": 4, "G": 4, "j": 3} | dict.fromkeys("ymdHIMSVUW", 2) | dict.fromkeys("uw", 1)
+# `strptime` reads the 366th day and the 53rd week of any year as days of the next one, and drops
+# weekdays beside a date.
+_WHICH_DAY = {"d", "j", "U", "W", "V"}
+_HELD = (_WHICH_DAY - _DAYS) | _WEEKDAYS
 _KNOWN = {
     *(*_YEARS, *_MONTHS, *_DAYS, *_WEEKDAYS, *_WEEKS, *_TIMES),
     *(_ISO_YEAR, _ISO_WEEK, "j", "%"),
@@ -99,38 +104,58 @@ class DateFormat:
             The date, with its time of day if the format has one, aware if the format has ``%z``.
 
         Raises:
-            ValueError: If it is not written so, or there is no such date.
+            ValueError: If it is not written so, or there is no such date, as the 366th day of a
+                year that has 365, or a Tuesday that was a Wednesday.
         """
         stripped = text.strip()
         msg = f"not a date written as {self.text}"
         if len(stripped) > _LONGEST or _FOREIGN_DIGIT.search(stripped):
             raise ValueError(msg)
-        if self._form and not self._form.fullmatch(stripped):
+        match = self._form.fullmatch(stripped) if self._form else None
+        if self._form and not match:
             raise ValueError(msg)
         try:
-            return datetime.strptime(stripped, self.text)  # noqa: DTZ007 - %z, or as written
+            found = datetime.strptime(stripped, self.text)  # noqa: DTZ007 - %z, or as written
         except ValueError:
             raise ValueError(msg) from None
+        if match and not _holds(found, match.groupdict()):
+            raise ValueError(msg)
+        return found
+
+
+def _holds(found: datetime, parts: dict[str, str]) -> bool:
+    """Whether a date has the week, the weekday and the day of the year that were written."""
+    return all(
+        found.strftime(f"%{part}").lstrip("0").casefold() == text.lstrip("0").casefold()
+        for part, text in parts.items()
+    )
 
 
 def _form(text: str) -> re.Pattern[str] | None:
     """What a date looks like where numbers touch each other: they have their full width.
 
-    Nothing else says where one ends: by ``%Y%m%d``, `strptime` reads 2026105 as October 5.
+    Nothing else says where one ends: by ``%Y%m%d``, `strptime` reads 2026105 as October 5. Parts
+    that a date has to be held against are groups of their names. None, if there is neither.
     """
     parts = _PART.findall(text)
+    held = _HELD if any(part[1:] in _WHICH_DAY for part in parts) else set()
     forms = []
+    is_needed = False
     for before, part, after in zip(["", *parts], parts, [*parts[1:], ""], strict=False):
-        width = _WIDTHS.get(part[1:])
+        name = part[1:]
+        width = _WIDTHS.get(name)
         if part[0] != "%":
             forms.append(r"\s+" if part.isspace() else re.escape(part))
-        elif width and (before[1:] in _WIDTHS or after[1:] in {*_WIDTHS, "f"}):
-            forms.append(f"[0-9]{{{width}}}")
-        else:
-            forms.append(".+?")
-    if not any(form.startswith("[0-9]") for form in forms):
-        return None
-    return re.compile("".join(forms), re.IGNORECASE | re.DOTALL)
+            continue
+        form = ".+?"
+        if width and (before[1:] in _WIDTHS or after[1:] in {*_WIDTHS, "f"}):
+            form = f"[0-9]{{{width}}}"
+        elif name in held:
+            names = calendar.day_abbr if name == "a" else calendar.day_name
+            form = f"[0-9]{{1,{width}}}" if width else "|".join(map(re.escape, names))
+        is_needed = is_needed or form != ".+?"
+        forms.append(f"(?P<{name}>{form})" if name in held else form)
+    return re.compile("".join(forms), re.IGNORECASE | re.DOTALL) if is_needed else None
 
 
 def _problem(found: list[str]) -> str:

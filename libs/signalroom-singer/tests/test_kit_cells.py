@@ -139,6 +139,12 @@ class TestDates:
             ("%Y%m%d %H:%M", "20260105 9:05", datetime(2026, 1, 5, 9, 5)),
             ("%Y%m%d%H%M%S%f", "20260105090501123", datetime(2026, 1, 5, 9, 5, 1, 123000)),
             ("%Y-%m-%d %z", "2026-01-05 Z", datetime(2026, 1, 5, tzinfo=UTC)),
+            ("%Y-%j", "2024-366", datetime(2024, 12, 31)),
+            ("%Y-%j", "2024-5", datetime(2024, 1, 5)),
+            ("%G-W%V-%u", "2026-W53-1", datetime(2026, 12, 28)),
+            ("%a %d/%m/%Y", "wed 4/3/2026", datetime(2026, 3, 4)),
+            ("%A, %d %B %Y", "Wednesday, 4 March 2026", datetime(2026, 3, 4)),
+            ("%d %B%a %Y", "4 MarchWed 2026", datetime(2026, 3, 4)),
         ),
     )
     def test_how_a_format_reads(self, text, cell, expected):
@@ -151,6 +157,16 @@ class TestDates:
             ("%d%m%Y", "1112026"),
             ("%Y%m", "20261"),
             ("%Y-%m-%d", "2026-02-30"),
+            # Days of the next year for strptime.
+            ("%Y%j", "2025366"),
+            ("%Y-%j", "2025-366"),
+            ("%G-W%V-%u", "2025-W53-1"),
+            ("%G%V%u", "2025531"),
+            ("%Y-%W-%w", "2025-53-1"),
+            ("%Y-%W-%w", "2025-00-1"),
+            # A Wednesday.
+            ("%a %d/%m/%Y", "Tue 04/03/2026"),
+            ("%Y-%m-%d %u", "2026-03-04 7"),
             ("%Y-%m-%d", "٢٠٢٦-01-05"),
             ("%Y-%m-%d", "2026-01-05 12:00"),
             ("%Y-%m-%d", ""),

@@ -76,6 +76,8 @@ def test_a_date_typed_as_digits_is_read_back(data, pattern):
 @example("%Y%m", 202513)
 @example("%Y%m%d", 20250230)
 @example("%Y", 45000)
+@example("%Y%j", 2025366)
+@example("%G%V%u", 2025531)
 def test_digits_are_a_date_only_if_they_are_written_by_the_format(pattern, number):
     try:
         found = Declared("date", pattern).read(number)
