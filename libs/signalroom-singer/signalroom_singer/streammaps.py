@@ -24,6 +24,7 @@ _FUNCTIONS = {"str", "int", "float", "bool", "md5", "sha256"}
 _LONGEST = 200
 # What Python's TypeErrors quote, unless it is a value.
 _QUOTED = re.compile("""['"](?P<text>[^'"]*)['"]""")
+_MIXED = re.compile("'float' and 'decimal.Decimal'|'decimal.Decimal' and 'float'")
 _TYPES = {"NoneType", "bool", "decimal.Decimal", "dict", "float", "int", "list", "set", "str"}
 
 
@@ -133,7 +134,9 @@ def _why(error: Exception) -> str:
     if isinstance(cause, TypeError) and all(
         found["text"] in _TYPES for found in _QUOTED.finditer(text)
     ):
-        return f"{kind}: {text}"
+        # The SDK reads a record's fractions as decimals, which Python does not mix with its own.
+        hint = "; write float(...) around the field" if _MIXED.search(text) else ""
+        return f"{kind}: {text}{hint}"
     return kind
 
 

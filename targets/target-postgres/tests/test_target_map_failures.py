@@ -89,6 +89,18 @@ def test_how_an_expression_failed_is_said_without_values(warehouse, caplog, expr
     assert row["record"] == {"id": 1, "name": "secret", "total": 1}
 
 
+def test_a_fraction_times_a_fraction(warehouse):
+    """The SDK reads decimals, which Python does not mix with the floats of an expression."""
+    settings = {"on_bad_record": "quarantine", "stream_maps": {"orders": {"total": "total * 0.5"}}}
+    warehouse.load(STREAM, record(id=1, total=1.5), **settings)
+    (row,) = rejected(warehouse)
+    hint = "'decimal.Decimal' and 'float'; write float(...) around the field"
+    assert row["reason"].endswith(hint)
+    settings["stream_maps"] = {"orders": {"total": "float(total) * 0.5"}}
+    warehouse.load(STREAM, record(id=1, total=1.5), **settings)
+    assert [row["total"] for row in warehouse.rows()] == [Decimal("0.75")]
+
+
 def test_what_a_map_removes_is_not_set_aside(warehouse):
     """Nor what it hashes: the record is what the map could make of it."""
     maps = {"orders": {"name": "__NULL__", "total": "md5(total)", "more": "str(id)", "z": "1 / 0"}}
