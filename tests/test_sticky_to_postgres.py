@@ -143,3 +143,31 @@ def test_a_killed_run_goes_on_with_the_file_at_which_it_stopped(project, s3):
                 break
         process.communicate()
     assert 0 < read(project.load(tap=TAP))["orders-create"] <= 14
+
+
+def test_headers_by_their_text_and_a_file_without_any(project, s3, database):
+    s3.clear()
+    env = {"TAP_STICKY_S3_ENCODING": "cp1252"}
+    day = "orders-create/x_10020030-44-55_2026-01-{:02}.csv".format
+    s3.put(day(1), "orders_id,Refund $,Refund %\r\n1,5,10\r\n")
+    s3.put(day(2), "\ufefforders_id,Refund %,Refund $\r\n2,20,Zoë\r\n".encode())
+    project.load(tap=TAP, **env)
+    # In the next run, from the state.
+    s3.put(day(3), "Refund %,orders_id\r\n30,3\r\n")
+    s3.put(day(4), "4,40,50\r\n5,41,51\r\n")
+    s3.put("orders-create/x.CSV", "orders_id\r\n9\r\n")
+    output = project.load(tap=TAP, code=1, **env)
+    assert f"{day(4)}: its header is a row of values: the header is missing" in output
+    assert "1 files do not match the pattern" in output
+    assert "orders-create/x.CSV" in output
+    rows = database.query(
+        f"select orders_id, refund, refund_616000, _file_date from {ORDERS} order by orders_id"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("1", "5", "10", "2026-01-01"),
+        ("2", "Zoë", "20", "2026-01-02"),
+        ("3", None, "30", "2026-01-03"),
+    ]
+    s3.put(day(4), "orders_id,Refund $,Refund %\r\n4,40,50\r\n5,41,51\r\n")
+    project.load(tap=TAP, **env)
+    assert database.query(f"select count(*) from {ORDERS}")[0]["count"] == 5

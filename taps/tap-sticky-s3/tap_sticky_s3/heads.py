@@ -79,8 +79,10 @@ def problems(
         rest = {key: head for key, head in rest.items() if key not in signs}
     for key, head in _strangers(rest, names).items():
         found[key] = _sign(head, dialect) or (
-            f"its header shares no column with the table {table}: the header is missing, or it is "
-            "another kind of file. Have it delivered with its header, or leave it out by `pattern`."
+            _NO_HEADER
+            if _has_values(head)
+            else f"its header shares no column with the table {table}: it is missing, or the file "
+            "is of another kind. Have it delivered with its header, or leave it out by `pattern`."
         )
     return found
 
