@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 #: A service account may read these.
@@ -61,6 +62,17 @@ class Spreadsheet:
         return next(exact, None) or next(folded, None)
 
 
+def _shown(serial: int) -> str:
+    """Show a day as one of the people who keep the sheet likes it."""
+    day = date(1899, 12, 30) + timedelta(days=serial)
+    return (
+        f"{day.month}/{day.day}/{day.year}",
+        f"{day.month:02}/{day.day:02}/{day.year}",
+        f"{day:%d-%b}",
+        day.isoformat(),
+    )[serial % 4]
+
+
 def seeded(seed: int, scale: float) -> list[Spreadsheet]:
     """The spreadsheets as new."""
     chance = random.Random(seed)  # noqa: S311 - data, not secrets
@@ -79,7 +91,7 @@ def seeded(seed: int, scale: float) -> list[Spreadsheet]:
     costs: list[list[Any]] = [["Date", "Source", "Cost"]]
     costs += [
         [
-            {"v": 46000 + day, "f": f"day {day}", "date": True},
+            {"v": 46000 + day, "f": _shown(46000 + day), "date": True},
             f"source_{day % 3}",
             {"v": (cents := chance.randrange(100, 99_999)) / 100, "f": f"${cents / 100:,.2f}"},
         ]

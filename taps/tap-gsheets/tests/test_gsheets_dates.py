@@ -10,6 +10,7 @@ from gsheets_zoo import BOOK, day, money
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from signalroom_sandbox.gsheets import MAPPINGS
 from signalroom_singer import TapError
 from tap_gsheets.cells import Moment
 from tap_gsheets.types import Declared
@@ -390,3 +391,12 @@ def test_a_format_that_no_date_can_have_is_refused_at_the_start(
     assert said.startswith(f"Setting {setting}: the date format {text!r} cannot be used: {says}")
     assert ".." not in said
     assert sandbox.control.requests()["requests"] == []
+
+
+def test_days_that_people_show_in_several_ways_follow_one_another(make_tap):
+    tab = {"name": "Manual costs", "columns": [{"name": "Date", "type": "date"}]}
+    table = make_tap(spreadsheets=[{"spreadsheet": MAPPINGS, "tabs": [tab]}]).streams[
+        "manual_costs"
+    ]
+    days = [date.fromisoformat(row[0]) for _, row in table.table.rows]
+    assert days == [date(2025, 12, 9) + timedelta(days=number) for number in range(30)]
