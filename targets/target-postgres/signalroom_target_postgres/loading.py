@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,7 @@ from signalroom_target_postgres.badrows import Trials, find_refused
 from signalroom_target_postgres.copytext import copy_text
 from signalroom_target_postgres.destination import names
 from signalroom_target_postgres.literals import array_json
+from signalroom_target_postgres.orphans import are_among
 from signalroom_target_postgres.policies import check_policies
 from signalroom_target_postgres.records import Misfit
 from signalroom_target_postgres.rowerrors import (
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.columns import Column
     from signalroom_target_postgres.destination import Destination
+    from signalroom_target_postgres.orphans import Orphans
 
 # So few are not worth a thread.
 _FEW = 1024
@@ -82,6 +85,8 @@ class Writer:
     checks_now: bool = False
     #: Rows the server refused.
     misfits: list[Misfit] = field(default_factory=list)
+    #: Those of them that refer to rows which are not there.
+    orphans: list[Orphans] = field(default_factory=list)
     _written: int = 0
     # Rows that were refused for others that were not there, or were still there.
     _postponed: list[tuple[pa.Table, list[psycopg.Error]]] = field(default_factory=list)
@@ -110,6 +115,7 @@ class Writer:
         keys = self.destination.keys
         if keys:
             rows = last_of_each(rows, keys)
+            self._forget_replaced(rows)
             self.destination.lock(cursor)
         self._written += rows.num_rows
         error = None
@@ -149,7 +155,13 @@ class Writer:
                 break
             count = left
         for rows, found in self._postponed:
-            self.misfits += self._described(rows, found)
+            described = [*self._described(rows, found)]
+            self.misfits += described
+            is_orphan = [isinstance(error, errors.ForeignKeyViolation) for error in found]
+            if any(is_orphan):
+                self.orphans.append(
+                    (rows.filter(pa.array(is_orphan)), [*compress(described, is_orphan)])
+                )
         self._postponed.clear()
 
     @property
@@ -194,6 +206,15 @@ class Writer:
         self._check_policies(cursor, refused.values())
         found = sorted(refused)
         return rows.take(pa.array(found, pa.int64())), [refused[number] for number in found]
+
+    def _forget_replaced(self, newer: pa.Table) -> None:
+        """Do not try rows again whose keys came again: the last of a key wins."""
+        postponed, self._postponed = self._postponed, []
+        for rows, found in postponed:
+            is_last = pc.invert(are_among(rows, [newer], self.destination.keys))
+            self._written -= rows.num_rows - (pc.sum(is_last).as_py() or 0)
+            if left := [*compress(found, is_last.to_pylist())]:
+                self._postponed.append((rows.filter(is_last), left))
 
     def _check_policies(self, cursor: Cursor[Any], found: Iterable[psycopg.Error]) -> None:
         """Blame no row for what a policy that is missing refuses."""

@@ -47,6 +47,10 @@ class RefusedSink(PostgresSink):
         """Nothing is held, so nothing is left to do."""
 
     @override
+    def try_orphans(self) -> bool:
+        return False
+
+    @override
     def load_files(self, files: Sequence[BatchFile]) -> None:
         self._hold_states()
         # The next run brings the rows again, in files of its own.

@@ -79,6 +79,20 @@ def keep(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit
     )
 
 
+def release(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit]) -> None:
+    """Take records out that the table has taken after all.
+
+    Args:
+        cursor: Within the transaction in which it did.
+        destination: Their table.
+        misfits: The records.
+    """
+    statement = sql.SQL("DELETE FROM {} WHERE record_hash = ANY({})").format(
+        destination.sibling(SUFFIX).identifier, sql.Literal([_hash(one) for one in misfits])
+    )
+    cursor.execute(statement)
+
+
 def describe(misfit: Misfit) -> str:
     """Say what is wrong with a record.
 

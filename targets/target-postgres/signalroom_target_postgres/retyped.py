@@ -41,6 +41,19 @@ def with_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
     return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
 
 
+def is_of(rows: pa.Table, types: Mapping[str, str]) -> bool:
+    """Whether rows were read for the types that the table's columns have.
+
+    Args:
+        rows: The rows, with a note from `with_types`.
+        types: The types.
+    """
+    return all(
+        (field.metadata or {}).get(_TYPE, b"").decode() == types.get(field.name)
+        for field in rows.schema
+    )
+
+
 def as_types(cursor: Cursor[Any], rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
     """Convert the columns of rows that were read for another type.
 

@@ -375,6 +375,14 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         """
         return self._versions.finish()
 
+    def try_orphans(self) -> bool:
+        """Load rows whose parents have come after them.
+
+        Returns:
+            Whether there were any, so that others may have come for rows of other streams.
+        """
+        return self._table.try_orphans()
+
     def unconfirmed(self) -> Unconfirmed | None:
         """Rows that wait to be complete.
 

@@ -12,9 +12,10 @@ from signalroom_target_postgres.destination import ColumnFixedError
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.loading import LateRefusalError, Writer
 from signalroom_target_postgres.naming import SYSTEM_COLUMNS, columns_of
+from signalroom_target_postgres.orphans import HeldOrphans
 from signalroom_target_postgres.outdated import Activation, OutdatedRows
 from signalroom_target_postgres.records import METADATA, RecordReader
-from signalroom_target_postgres.retyped import as_types, with_types
+from signalroom_target_postgres.retyped import as_types, is_of, with_types
 from signalroom_target_postgres.schematypes import declared, is_never
 from signalroom_target_postgres.tabletraits import TableTraits
 
@@ -59,6 +60,7 @@ class StreamTable:
         self._fresh: bool | None = None
         self._traits: TableTraits | None = None
         self._warned: set[str] = set()
+        self._orphans = HeldOrphans(int(sink.config["batch_size_bytes"]))
 
     @property
     def _properties(self) -> dict[str, Any]:
@@ -295,6 +297,7 @@ class StreamTable:
             BadRecordError: If a row does not fit.
             LoadError: If the server refuses all rows, or a statement.
         """
+        newer: list[pa.Table] = []
 
         def work(cursor: Cursor[Any], *, checks_now: bool = False) -> tuple[int, int, Writer]:
             writer = self._writer(cursor, threaded=not aside, checks_now=checks_now)
@@ -303,16 +306,17 @@ class StreamTable:
                 writer.fresh = True
             writer.begin(cursor)
             count = retired = 0
+            newer.clear()
             for table in tables():
+                if self._orphans:
+                    newer.append(table.select(self.destination.keys))
                 writer.write(cursor, as_types(cursor, table, self.destination.types))
                 count += table.num_rows
             writer.finish(cursor)
             if whole and writer.misfits and not self.sets_aside:
                 self.fail(writer.misfits)
-            if self.sets_aside and writer.refuses_all:
-                raise LoadError(self._of_all(writer.misfits))
-            if self.sets_aside and (misfits or writer.misfits):
-                rejected.keep(cursor, self.destination, [*misfits, *writer.misfits])
+            if self.sets_aside:
+                self._keep(cursor, writer, misfits)
             if activation is not None and (self.sets_aside or not writer.misfits):
                 retired = self.outdated.retire(cursor, activation)
             return count, retired, writer
@@ -329,16 +333,57 @@ class StreamTable:
         self._fresh = writer.fresh
         self._report(count - len(writer.misfits), [*misfits, *writer.misfits])
         self.outdated.report(retired)
+        self._orphans.forget_replaced(newer, self.destination.keys, all_rows=replace)
+        self._orphans.hold((self.noted(rows), misfits) for rows, misfits in writer.orphans)
+        self._orphans.forget_outdated(activation)
         if writer.misfits and not self.sets_aside:
             self.fail(writer.misfits)
 
-    def _of_all(self, misfits: Sequence[Misfit]) -> str:
-        return (
-            f"The table {self.destination} refuses all {len(misfits)} records of a batch of stream "
-            f"{self.sink.stream_name} for the same reason, which is the table's and not theirs: "
-            f"{rejected.describe(misfits[0])}. Correct the table; nothing of the batch was loaded "
-            "or set aside."
-        )
+    def try_orphans(self) -> bool:
+        """Load rows that were set aside, if what they refer to has come after them.
+
+        Returns:
+            Whether there were any.
+        """
+        # What was read for another type would have to be described anew.
+        held = [one for one in self._orphans.take() if is_of(one[0], self.destination.types)]
+        if not held:
+            return False
+
+        def work(cursor: Cursor[Any]) -> tuple[list[Misfit], Writer]:
+            writer = self._writer(cursor, threaded=True, checks_now=True)
+            writer.begin(cursor)
+            for rows, _ in held:
+                writer.write(cursor, rows)
+            writer.finish(cursor)
+            left = {misfit.record for misfit in writer.misfits}
+            taken = [one for _, misfits in held for one in misfits if one.record not in left]
+            rejected.release(cursor, self.destination, taken)
+            return taken, writer
+
+        taken, writer = self.sink.connector.in_transaction(work, repeatable=False)
+        self._orphans.hold((self.noted(rows), misfits) for rows, misfits in writer.orphans)
+        if taken:
+            self.sink.logger.info(
+                "Loaded %d records into %s that had been set aside before the rows came that they "
+                "refer to; they are no longer in %s",
+                *(len(taken), self.destination, self.destination.sibling(rejected.SUFFIX)),
+            )
+        return bool(taken)
+
+    def _keep(self, cursor: Cursor[Any], writer: Writer, misfits: Sequence[Misfit]) -> None:
+        """Put records beside the table, unless the table is to blame for all of them."""
+        refused = writer.misfits
+        if writer.refuses_all:
+            msg = (
+                f"The table {self.destination} refuses all {len(refused)} records of a batch of "
+                f"stream {self.sink.stream_name} for the same reason, which is the table's and not "
+                f"theirs: {rejected.describe(refused[0])}. Correct the table; nothing of the batch "
+                "was loaded or set aside."
+            )
+            raise LoadError(msg)
+        if misfits or refused:
+            rejected.keep(cursor, self.destination, [*misfits, *refused])
 
     def _writer(self, cursor: Cursor[Any], *, threaded: bool, checks_now: bool) -> Writer:
         if self._fresh is None:

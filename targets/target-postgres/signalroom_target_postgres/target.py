@@ -552,6 +552,9 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             for sink in self._sinks_active.values():
                 self.drain_one(sink)
                 left.append(sink.finish())
+            # Children of children are taken once these are.
+            while any(sink.try_orphans() for sink in self._sinks_active.values()):
+                pass
             super().process_endofpipe()
             self._check_refused()
             if unconfirmed := [one for one in left if one is not None]:

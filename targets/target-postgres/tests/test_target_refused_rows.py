@@ -441,3 +441,114 @@ def test_a_text_that_is_read_as_another_language_is_a_bad_row(warehouse, caplog)
     assert [row["id"] for row in warehouse.rows()] == [1]
     (row,) = warehouse.sql("SELECT reason FROM orders__rejected")
     assert "secret" not in row["reason"] + caplog.text
+
+
+LINES = (
+    "CREATE TABLE orders (id bigint PRIMARY KEY, total bigint, name text);"
+    "CREATE TABLE lines (id bigint{}, orders bigint REFERENCES orders{}, text text);"
+)
+ITEM = {"id": {"type": "integer"}, "orders": "integer", "text": "string"}
+
+
+def item(number, order, text=None):
+    return record("lines", id=number, orders=order, text=text)
+
+
+def items(warehouse):
+    rows = warehouse.rows("lines")
+    return [(row["id"], row["orders"], row["text"]) for row in rows]
+
+
+class TestParentsThatComeLater:
+    """With another stream or a later batch: the children are tried again at the end."""
+
+    @pytest.mark.parametrize("when", FAMILIES.values(), ids=FAMILIES)
+    @pytest.mark.parametrize("keys", KEYS.values(), ids=KEYS)
+    @pytest.mark.parametrize("filled", (False, True), ids=("empty", "filled"))
+    def test_children_are_loaded_at_the_end(self, warehouse, caplog, keys, filled, when):
+        caplog.set_level("INFO")
+        warehouse.sql(LINES.format(" PRIMARY KEY" if keys else "", when))
+        if filled:
+            warehouse.sql("INSERT INTO orders VALUES (1); INSERT INTO lines VALUES (1, 1, 'old')")
+        messages = (
+            schema(ITEM, keys, stream="lines"),
+            schema(PROPERTIES),
+            *(item(2, 5, "a"), item(3, 6, "b"), item(4, 99, "never")),
+            state(at=1),
+            *(record(id=5), record(id=6)),
+        )
+        for run in (1, 2):
+            states = warehouse.load(*messages, on_bad_record="quarantine", batch_size_rows=1)
+            assert states == [{"at": 1}]
+            old = [(1, 1, "old")] * filled
+            assert items(warehouse) == sorted(
+                old + [(2, 5, "a"), (3, 6, "b")] * (1 if keys else run)
+            )
+            (left,) = warehouse.rows("lines__rejected")
+            assert left["record"]["id"] == 4
+            assert left["times"] == run
+        said = f"Loaded 2 records into {warehouse.name}.lines that had been set aside before"
+        assert caplog.text.count(said) == 1
+
+    def test_children_of_children(self, warehouse):
+        warehouse.sql(
+            LINES.format(" PRIMARY KEY", "")
+            + "CREATE TABLE notes (id bigint PRIMARY KEY, orders bigint REFERENCES lines)"
+        )
+        warehouse.load(
+            *(schema(ITEM, stream="notes"), record("notes", id=1, orders=2)),
+            *(schema(ITEM, stream="lines"), item(2, 3)),
+            *(schema(PROPERTIES), record(id=3)),
+            on_bad_record="quarantine",
+        )
+        assert [row["orders"] for row in warehouse.rows("notes")] == [2]
+        assert items(warehouse) == [(2, 3, None)]
+        assert warehouse.rows("notes__rejected") == warehouse.rows("lines__rejected") == []
+
+    def test_the_last_record_of_a_key_wins(self, warehouse):
+        warehouse.sql(LINES.format(" PRIMARY KEY", "") + "INSERT INTO orders VALUES (1)")
+        warehouse.load(
+            *(schema(ITEM, stream="lines"), item(2, 5, "first"), item(3, 5, "only")),
+            *(item(2, 1, "last"), schema(PROPERTIES), record(id=5)),
+            on_bad_record="quarantine",
+            batch_size_rows=1,
+        )
+        assert items(warehouse) == [(2, 1, "last"), (3, 5, "only")]
+
+    def test_the_last_of_a_message_wins(self, warehouse, tmp_path):
+        """Rows of the first file wait for those of the second, and are not to replace them."""
+        family(warehouse, "")
+        first = [{"id": 1, "total": 2, "name": "first"}]
+        second = [{"id": 1, "total": 0, "name": "last"}, {"id": 2, "total": 0}]
+        warehouse.load(schema(PROPERTIES), batch(tmp_path, first, second))
+        assert [row["name"] for row in warehouse.rows()] == ["root", "last", None]
+
+    def test_files_come_before_their_parents(self, warehouse, tmp_path):
+        warehouse.sql(LINES.format(" PRIMARY KEY", ""))
+        files = batch(tmp_path, [{"id": 1, "orders": 5}], [{"id": 2, "orders": 6}])
+        warehouse.load(
+            *(schema(ITEM, stream="lines"), files | {"stream": "lines"}),
+            *(schema(PROPERTIES), record(id=5), record(id=6)),
+            on_bad_record="quarantine",
+        )
+        assert items(warehouse) == [(1, 5, None), (2, 6, None)]
+        assert warehouse.rows("lines__rejected") == []
+
+    def test_versions_that_are_outdated_are_not_loaded(self, warehouse):
+        warehouse.sql(LINES.format(" PRIMARY KEY", ""))
+        versions = [item(number, 5) | {"version": number} for number in (1, 2)]
+        warehouse.load(
+            *(schema(ITEM, stream="lines"), versions[0], versions[1], activate(2, "lines")),
+            *(schema(PROPERTIES), record(id=5)),
+            on_bad_record="quarantine",
+            **REPLACING,
+        )
+        assert [row["id"] for row in warehouse.rows("lines")] == [2]
+
+    def test_without_quarantine_the_run_ends_at_the_child(self, warehouse):
+        warehouse.sql(LINES.format(" PRIMARY KEY", ""))
+        with pytest.raises(BadRecordError, match="foreign key lines_orders_fkey"):
+            warehouse.load(
+                *(schema(ITEM, stream="lines"), item(1, 5), schema(PROPERTIES), record(id=5)),
+                batch_size_rows=1,
+            )
