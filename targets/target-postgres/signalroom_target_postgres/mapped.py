@@ -69,6 +69,7 @@ def unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> Misfit:
         "".join([first.reason, *others]),
         first.column,
         advice=_ADVICE,
+        unmapped=True,
     )
 
 

@@ -94,6 +94,7 @@ class Misfit:
         oversized: Whether it is too large for the table.
         of_table: Whether the table refuses it for what no record of the stream can change.
         advice: What to do, where it is not to correct the record.
+        unmapped: Whether the stream's map failed on it, so that nothing is known of its fit.
     """
 
     record: bytes
@@ -102,6 +103,7 @@ class Misfit:
     oversized: bool = False
     of_table: bool = False
     advice: str | None = None
+    unmapped: bool = False
 
 
 class RefusalError(ValueError):

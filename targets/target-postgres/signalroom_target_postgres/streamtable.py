@@ -238,10 +238,13 @@ class StreamTable:
         sink = self.sink
         first, more = misfits[0], len(misfits) - 1
         beside = self.destination.sibling(rejected.SUFFIX)
+        what = f"A record of stream {sink.stream_name} does not fit its table {self.destination}"
+        if first.unmapped:
+            what = f"The stream map of {sink.stream_name} cannot be applied to a record"
         advice = first.advice or "Correct it at its source or in the tap"
         msg = (
-            f"A record of stream {sink.stream_name} does not fit its table {self.destination}: "
-            f"{rejected.describe(first)}{f'; and {more} more' if more else ''}. {advice}; or set "
+            f"{what}: {rejected.describe(first)}"
+            f"{f'; and {more} more' if more else ''}. {advice}; or set "
             f"`on_bad_record` to quarantine: such records then go to {beside} (this one with a "
             f"record_hash that begins with {rejected.short_hash(first)}), and the run goes on."
         )

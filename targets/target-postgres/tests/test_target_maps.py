@@ -59,6 +59,12 @@ def test_a_record_that_no_map_can_read_is_a_bad_one(warehouse, text, told):
     assert warehouse.rows() == [{"id": 1}]
 
 
+def test_a_map_that_cannot_be_applied_names_its_stream(warehouse):
+    stream = schema({"id": {"type": "integer"}})
+    with pytest.raises(InputError, match="stream map of orders cannot be applied"):
+        warehouse.load(stream, record(id=1), stream_maps={"orders": {"id": "id / 0"}})
+
+
 @pytest.mark.parametrize(
     ("maps", "reason"),
     (
