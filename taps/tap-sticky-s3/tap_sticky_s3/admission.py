@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tap_sticky_s3.client import S3Object
-    from tap_sticky_s3.dialect import Dialect
     from tap_sticky_s3.headers import Headers
     from tap_sticky_s3.heads import Head
 
@@ -21,17 +20,13 @@ class Admission:
 
     Args:
         headers: The table's headers.
-        dialect: How its files are written.
         table: Its name.
         bucket: Where the files are, for messages.
         checks: Whether any file is refused.
     """
 
-    def __init__(
-        self, headers: Headers, dialect: Dialect, table: str, bucket: str, *, checks: bool
-    ) -> None:
+    def __init__(self, headers: Headers, table: str, bucket: str, *, checks: bool) -> None:
         self._headers = headers
-        self._dialect = dialect
         self._table = table
         self._bucket = bucket
         self._checks = checks
@@ -92,7 +87,7 @@ class Admission:
             return {}
         found = {thing.key: head for thing, head in heads.items() if head}
         return problems(
-            *(found, self._headers.plain_names, self._dialect, self._table),
+            *(found, self._headers.plain_names, self._table),
             has_files=bool(self._headers),
         )
 

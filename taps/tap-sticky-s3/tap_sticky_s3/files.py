@@ -12,6 +12,7 @@ import pyarrow as pa
 from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
 from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
 from tap_sticky_s3.content import BadFileError
+from tap_sticky_s3.heads import Head, head_of
 from tap_sticky_s3.refusals import RefusedObjectError
 from tap_sticky_s3.rows import ROW_ID, NeedMoreError, RowReader, read_head
 from tap_sticky_s3.selection import name_date
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.dialect import Dialect
-    from tap_sticky_s3.heads import Head
     from tap_sticky_s3.spool import Spool
 
 _HEADER_BYTES = 64 << 10
@@ -78,11 +78,12 @@ class FileReader:
         self._tries: int = config["max_tries"]
         self._logger = logger
 
-    def head(self, thing: S3Object) -> Head | None:
-        """Read a file's first lines; of a file that is bad, gone or empty, nothing.
+    def head(self, thing: S3Object, known: frozenset[str]) -> Head | None:
+        """Look at a file's first lines; of a file that is bad, gone or empty, nothing.
 
         Args:
             thing: The file.
+            known: The plain names of the table's columns.
         """
         size = _HEADER_BYTES
         while True:
@@ -90,7 +91,8 @@ class FileReader:
                 chunks = self._bucket.read(thing, size)
                 complete = size >= thing.size
                 name = self._name(thing)
-                return read_head(chunks, self._dialect, name=name, complete=complete)
+                found = read_head(chunks, self._dialect, name=name, complete=complete)
+                return head_of(*found, known, self._dialect) if found else None
             except NeedMoreError:
                 size *= 8
             except (BadFileError, RefusedObjectError, ObjectChangedError, ObjectGoneError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ _DELIMITERS = {",": "`,`", ";": "`;`", "\t": "a tab", "|": "`|`"}
 _QUOTES = "\"'`"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]+")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}.*")
-_YEARS = range(1900, 2101)
+_YEARS, _YEAR_DIGITS = range(1900, 2101), 4
 _TITLE_CELLS = 2
 _NO_HEADER = "its header is a row of values: the header is missing. Have it delivered with it."
 #: What a user can do about any of these signs that is a false alarm.
@@ -29,29 +30,62 @@ LOAD_ANYWAY = "If the file is as it should be, set `check_header` to false."
 
 @dataclass(frozen=True)
 class Head:
-    """The first lines of a file.
+    """What the first lines of a file say of it.
 
     Attributes:
         header: Its header.
-        rows: Some rows after it.
+        quotes: What is wrong with the quotes of its header; empty if nothing is.
+        sign: What shows that the header is none; empty if nothing does.
+        has_values: Whether a cell of the header is a number, a date or the like.
     """
 
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]] = field(default=())
+    header: tuple[str, ...]
+    quotes: str = ""
+    sign: str = ""
+    has_values: bool = False
 
     @property
     def names(self) -> frozenset[str]:
         """The plain names of its columns."""
-        return frozenset(filter(None, map(plain_name, self.header)))
+        return _plain_names(self.header)
+
+
+def head_of(
+    header: Sequence[str], rows: Sequence[Sequence[str]], known: frozenset[str], dialect: Dialect
+) -> Head:
+    """Look at the first lines of a file.
+
+    Args:
+        header: Its header.
+        rows: Some rows after it.
+        known: The plain names of the table's columns. With one of them the rows do not matter.
+        dialect: How the file is written.
+    """
+    cells = _only_one(tuple(header))
+    quotes = _of_quotes(cells, dialect)
+    if quotes or _plain_names(cells) & known:
+        return Head(cells, quotes)
+    sign = _of_delimiters(cells, rows, dialect) or _of_titles(cells, rows)
+    return Head(
+        cells,
+        sign=sign or _of_values(cells, rows),
+        has_values=any(_kind(cell) not in {"", "text"} for cell in cells),
+    )
+
+
+@lru_cache(maxsize=256)
+def _only_one(header: tuple[str, ...]) -> tuple[str, ...]:
+    """The same header, which thousands of files have, once in memory."""
+    return header
+
+
+@lru_cache(maxsize=256)
+def _plain_names(header: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(filter(None, map(plain_name, header)))
 
 
 def problems(
-    heads: Mapping[str, Head],
-    known: Iterable[str],
-    dialect: Dialect,
-    table: str,
-    *,
-    has_files: bool,
+    heads: Mapping[str, Head], known: Iterable[str], table: str, *, has_files: bool
 ) -> dict[str, str]:
     """Find the files that are not what the settings say.
 
@@ -61,26 +95,25 @@ def problems(
     Args:
         heads: The first lines of files, by key, the oldest first.
         known: The plain names of the table's columns.
-        dialect: How the files are written.
         table: Its name, for messages.
         has_files: Whether files of the table were loaded; else its columns are expected ones.
 
     Returns:
         What is wrong, as a sentence without any cell's text, by key.
     """
-    found = {key: problem for key, head in heads.items() if (problem := _of_quotes(head, dialect))}
+    found = {key: head.quotes for key, head in heads.items() if head.quotes}
     rest = {key: head for key, head in heads.items() if key not in found}
     names = {*known}
     if not has_files and not any(head.names & names for head in rest.values()):
-        signs = {key: _NO_HEADER for key, head in rest.items() if names and _has_values(head)}
-        signs |= {key: sign for key, head in rest.items() if (sign := _sign(head, dialect))}
-        names = _most([head.names for key, head in rest.items() if key not in signs])
-        found |= signs
-        rest = {key: head for key, head in rest.items() if key not in signs}
+        for key, head in rest.items():
+            if sign := head.sign or (_NO_HEADER if names and head.has_values else ""):
+                found[key] = sign
+        rest = {key: head for key, head in rest.items() if key not in found}
+        names = _most([head.names for head in rest.values()])
     for key, head in _strangers(rest, names).items():
-        found[key] = _sign(head, dialect) or (
+        found[key] = head.sign or (
             _NO_HEADER
-            if _has_values(head)
+            if head.has_values
             else f"its header shares no column with the table {table}: it is missing, or the file "
             "is of another kind. Have it delivered with its header, or leave it out by `pattern`."
         )
@@ -112,8 +145,8 @@ def _most(files: Sequence[frozenset[str]]) -> set[str]:
     return groups[0][0] if groups else set()
 
 
-def _of_quotes(head: Head, dialect: Dialect) -> str:
-    cells = [cell for cell in head.header if cell]
+def _of_quotes(header: Sequence[str], dialect: Dialect) -> str:
+    cells = [cell for cell in header if cell]
     for quote in _QUOTES:
         if quote != dialect.quotechar and all(
             len(cell) > 1 and cell[0] == cell[-1] == quote for cell in cells
@@ -122,73 +155,80 @@ def _of_quotes(head: Head, dialect: Dialect) -> str:
     return ""
 
 
-def _sign(head: Head, dialect: Dialect) -> str:
-    """What shows that a header is none, of a file that nothing is known of."""
-    return _of_delimiters(head, dialect) or _of_titles(head) or _of_values(head)
-
-
-def _of_delimiters(head: Head, dialect: Dialect) -> str:
-    header = _trimmed(head.header)
-    if len(header) != 1:
+def _of_delimiters(header: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dialect) -> str:
+    cells = _trimmed(header)
+    if len(cells) != 1:
         return ""
-    others = [one for one in _DELIMITERS if one != dialect.delimiter]
     inside = [
         one
-        for one in others
-        if one in header[0] and (not head.rows or any(one in "".join(row) for row in head.rows))
+        for one in _DELIMITERS
+        if one != dialect.delimiter
+        and one in cells[0]
+        and (not rows or any(one in "".join(row) for row in rows))
     ]
     if not inside:
         return ""
-    most = max(inside, key=header[0].count)
+    most = max(inside, key=cells[0].count)
     return f"its header is one cell, with {_DELIMITERS[most]} in it. Set `delimiter`."
 
 
-def _of_titles(head: Head) -> str:
-    count = len(_trimmed(head.header))
-    wide = [row for row in head.rows if len(_trimmed(row)) >= max(2 * count, 2)]
-    if count <= _TITLE_CELLS and 2 * len(wide) > len(head.rows):
+def _of_titles(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    count = len(_trimmed(header))
+    wide = [row for row in rows if len(_trimmed(row)) >= max(2 * count, 2)]
+    if (count <= _TITLE_CELLS and 2 * len(wide) > len(rows)) or _has_header_below(count, rows):
         return (
-            f"its first line has {count} cell{'s' if count > 1 else ''}, most of those after it "
-            "more: a title above the header? Have it delivered without."
+            f"its first line has {count} cell{'s' if count > 1 else ''}, lines after it have more: "
+            "a title above the header? Have it delivered without."
         )
     return ""
 
 
-def _of_values(head: Head) -> str:
+def _has_header_below(count: int, rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a row of words is wider than the first line, with values below it."""
+    for number, row in enumerate(rows):
+        words = _trimmed(row)
+        if len(words) > count:
+            below = [[_kind(cell) for cell in one] for one in rows[number + 1 :]]
+            return {*map(_kind, words)} == {"text"} and any(
+                {kinds[at] for kinds in below} in ({"number"}, {"date"})
+                for at in range(len(words))
+                if below and all(len(kinds) > at for kinds in below)
+            )
+    return False
+
+
+def _of_values(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Whether the header is a row like the others, by columns that are not of text."""
-    header = [_kind(cell) for cell in head.header]
+    kinds = [_kind(cell) for cell in header]
     values = typed = 0
-    for number, kind in enumerate(header):
-        below = {_kind(row[number]) for row in head.rows if number < len(row)} - {""}
+    for number, kind in enumerate(kinds):
+        below = {_kind(row[number]) for row in rows if number < len(row)} - {""}
         if kind not in {"", "text"}:
-            values += below == {kind} or not head.rows
+            values += below == {kind} or not rows
         elif kind == "text" and len(below) == 1 and below != {"text"}:
             typed += 1
     # Tables with a column for each year, month or hour have numbers as headers.
-    numbers = [number_in(head.header[at]) for at, kind in enumerate(header) if kind == "number"]
+    numbers = [number_in(header[at]) for at, kind in enumerate(kinds) if kind == "number"]
     if _count_up(numbers):
         values -= len(numbers)
-    enough = values > 4 * typed if head.rows else 2 * values > len([*filter(None, header)])
-    if values <= 0 or not enough:
-        return ""
-    return _NO_HEADER
-
-
-def _has_values(head: Head) -> bool:
-    return any(_kind(cell) not in {"", "text"} for cell in head.header)
+    enough = values > 4 * typed if rows else 2 * values > len([*filter(None, kinds)])
+    return _NO_HEADER if values > 0 and enough else ""
 
 
 def _kind(cell: str) -> str:
     text = cell.strip()
     if not text:
         return ""
-    if _EMAIL.fullmatch(text):
+    if "@" in text and _EMAIL.fullmatch(text):
         return "e-mail"
+    if text[0] not in "+-.0123456789":
+        return "text"
     try:
         number = number_in(text)
     except ValueError:
         return "date" if _DAY.fullmatch(text) else "text"
-    return "text" if number in _YEARS else "number"
+    # Years may be headers.
+    return "text" if len(text) == _YEAR_DIGITS and number in _YEARS else "number"
 
 
 def _count_up(numbers: Sequence[Decimal]) -> bool:

@@ -19,7 +19,6 @@ from pyarrow import csv as arrow_csv
 from signalroom_singer import EXTRA
 from tap_sticky_s3.careful import CELL_BYTES, Records, line_ends
 from tap_sticky_s3.content import BadFileError, text_of
-from tap_sticky_s3.heads import Head
 from tap_sticky_s3.names import column_names
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class NeedMoreError(Exception):
 
 def read_head(
     chunks: Iterable[bytes], dialect: Dialect, *, name: str, complete: bool = True
-) -> Head | None:
+) -> tuple[list[str], list[list[str]]] | None:
     """Read a file's header, and some rows.
 
     Args:
@@ -72,7 +71,7 @@ def read_head(
     rows: list[list[str]] = []
     with suppress(BadFileError):  # it will be reported when the file is read
         rows.extend(islice(filter(None, records), _ROWS_OF_HEAD))
-    return Head(header, rows)
+    return header, rows
 
 
 def _header(records: Records, dialect: Dialect, name: str) -> list[str] | None:

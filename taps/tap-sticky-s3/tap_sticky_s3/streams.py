@@ -196,8 +196,10 @@ class Table(StickyStream):
         self._learn(_ends(self._listed, _HEADERS_AT_DISCOVERY))
 
     def _heads(self, things: Sequence[S3Object]) -> dict[S3Object, Head | None]:
+        known = self._headers.plain_names
         with ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
-            return dict(zip(things, pool.map(self._reader.head, things), strict=True))
+            heads = pool.map(lambda thing: self._reader.head(thing, known), things)
+            return dict(zip(things, heads, strict=True))
 
     @cached_property
     def _headers(self) -> Headers:
@@ -207,7 +209,7 @@ class Table(StickyStream):
     @cached_property
     def _admission(self) -> Admission:
         bucket = self._tap.bucket.name
-        return Admission(self._headers, self._dialect, self.name, bucket, checks=self._checks)
+        return Admission(self._headers, self.name, bucket, checks=self._checks)
 
     def _recall(self) -> None:
         """Learn the headers of files that were loaded when the state kept none."""
@@ -224,7 +226,7 @@ class Table(StickyStream):
     def _refusal(self, thing: S3Object) -> TapError | None:
         """Why a file may not be loaded; looked at again if it was overwritten meanwhile."""
         if not self._admission.is_known(thing):
-            self._admission.admit({thing: self._reader.head(thing)})
+            self._admission.admit(self._heads([thing]))
         return self._admission.refusal(thing)
 
     def _learn(self, things: Sequence[S3Object]) -> None:
