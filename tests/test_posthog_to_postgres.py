@@ -197,9 +197,13 @@ class TestEventsThatShareAUuid:
         query = "select uuid, event, distinct_id, timestamp from posthog.events"
         before = database.query(f"{query} order by 1")
 
+        by_identity = {"TAP_POSTHOG_EVENTS_KEY": "identity"}
+        # Not before it is migrated.
+        with pytest.raises(AssertionError, match="rows have no value in event_date"):
+            pipe.load(**by_identity)
+        assert database.query(f"{query} order by 1") == before
         with psycopg.connect(database.libpq_url, autocommit=True) as connection:
             connection.execute(statements[2])
-        by_identity = {"TAP_POSTHOG_EVENTS_KEY": "identity"}
         pipe.load(**by_identity)
         # Rows of the lookback were read again, and are there once.
         assert counts() == (events, uuids, uuids)

@@ -124,8 +124,8 @@ class TapPostHog(SignalRoomTap):
             title="Primary key of events",
             description=(
                 "`uuid`; or `identity`, which adds `event`, `distinct_id` and `event_date`: what "
-                "PostHog tells events apart by, as some share their uuid. A table that is there "
-                "has to be changed first, as the README says."
+                "PostHog tells events apart by, as some share their uuid. An existing table has to "
+                "be migrated first, see the README."
             ),
         ),
         th.Property(

@@ -183,7 +183,7 @@ class Events(HogQLSpanStream, OlderEndpointStream):
                 "%s%d of the %d events that were read share their uuid with another one, which "
                 "PostHog counts apart by name, distinct_id or day. The key is uuid, so the table "
                 "keeps one of each. To keep all of them, set events_key to identity; the tap's "
-                "README says how to change a table that is there",
+                "README has the SQL that migrates an existing table",
                 "At least " if self._shared.is_least else "",
                 shared,
                 self._shared.events,
