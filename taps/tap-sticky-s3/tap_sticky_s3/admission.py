@@ -8,7 +8,7 @@ from tap_sticky_s3.content import BadFileError
 from tap_sticky_s3.heads import LOAD_ANYWAY, problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tap_sticky_s3.client import S3Object
     from tap_sticky_s3.headers import Headers
@@ -32,17 +32,30 @@ class Admission:
         self._checks = checks
         self._refusals: dict[tuple[str, str], BadFileError | None] = {}
 
-    def admit(self, heads: Mapping[S3Object, Head | None]) -> list[str]:
+    def admit(
+        self, heads: Mapping[S3Object, Head | None], before: Iterable[Head | None] = ()
+    ) -> list[str]:
         """Decide on versions of files, and name their columns.
 
         Args:
             heads: The files' first lines; none of those that are empty, gone or bad. The oldest
                 comes first: its headers have the plain names.
+            before: Those of older files of the table, which are not read now, where no header is
+                known: theirs come before. So runs of some files agree with a run of all.
 
         Returns:
             The columns of those that may be loaded.
         """
         wrong = self._problems(heads)
+        good = {
+            name
+            for thing, head in heads.items()
+            if head and thing.key not in wrong
+            for name in head.names
+        }
+        for head in before:
+            if head and not head.quotes and head.names & good:
+                self._headers.names(head.header)
         names: dict[str, None] = {}
         for thing, head in heads.items():
             problem = wrong.get(thing.key)

@@ -231,9 +231,12 @@ class Table(StickyStream):
 
     def _learn(self, things: Sequence[S3Object]) -> None:
         """Add the columns of files' headers to the schema."""
+        before: Mapping[S3Object, Head | None] = {}
         if things:
             self._recall()
-        names = self._admission.admit(self._heads(things))
+            if not self._headers and len(things) < len(self._listed):
+                before = self._heads(_ends(self._listed, _HEADERS_AT_DISCOVERY))
+        names = self._admission.admit(self._heads(things), before.values())
         self._types = self._typed(self._tap, self._headers)
         new = [name for name in names if name not in self.schema["properties"]]
         columns = {name: self._schema_of(name) for name in new}

@@ -207,6 +207,28 @@ class TestTables:
             "_loaded_at",
         }
 
+    def test_a_run_of_some_files_without_a_state_agrees(self, s3, make_tap, sync):
+        self.put(s3, 1, PAIR[1:], ("1", "%"))
+        for day in (2, 3, 4):
+            self.put(s3, day, PAIR, (str(day), "$", "%"))
+        # As a backfill of a few days has none, and whoever lost it.
+        rows = sync(make_tap(file_date_from="2025-12-03"), ORDERS).records[ORDERS]
+        assert cells(rows, "orders_id", "refund", "refund_5bb66d") == [
+            ("3", "%", "$"),
+            ("4", "%", "$"),
+        ]
+        rows = sync(make_tap(max_files=1), ORDERS).records[ORDERS]
+        assert cells(rows, "orders_id", "refund", "refund_5bb66d") == [("4", "%", "$")]
+
+    def test_older_files_of_another_kind_are_no_reason(self, s3, make_tap, sync):
+        s3.put("old/2025-12-01.csv", "who,what\n1,2\n")
+        s3.put("old/2025-12-02.csv", "Refund $,Refund %\n1,2\n")
+        tables = [{"name": "old", "prefix": "old/"}]
+        output = sync(make_tap(tables=tables, file_date_from="2025-12-02"), "old")
+        assert cells(output.records["old"], "refund", "refund_616000") == [("1", "2")]
+        headers = output.state["bookmarks"]["old"]["headers"]
+        assert [*headers] == ["Refund $", "Refund %"]
+
     def test_a_state_from_before_keeps_the_columns_of_its_table(self, s3, make_tap, sync):
         self.put(s3, 1, PAIR[::-1], ("1", "%", "$"))
         state = sync(make_tap(), ORDERS).state
