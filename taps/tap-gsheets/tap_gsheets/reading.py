@@ -89,8 +89,8 @@ class Reader:
             self._logger.warning("%s. Its table stays as it is.", problem)
         if problems and self._config["on_bad_tab"] == "fail":
             msg = (
-                f"{problems[0]}. Nothing was loaded. Mend the sheet; or set on_bad_tab to warn to "
-                "load the other tabs; or, if it is meant, name the stream in accept_changes."
+                f"{problems[0]}. Nothing was loaded. Fix the sheet, set on_bad_tab to warn to load "
+                "the other tabs, or list the stream in accept_changes if the change is intended."
             )
             raise TapError(msg)
         return books

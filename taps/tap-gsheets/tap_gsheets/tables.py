@@ -232,7 +232,7 @@ def _aligned(
                 seen = value.shown if isinstance(value, Moment) else value
                 msg = (
                     f"cell {layout.cell(place, index)} ({name}) holds {seen!r}, which is {error}. "
-                    "Mend the cell, or change the type in the setting columns"
+                    "Correct the cell, or the column's type or format in the setting columns"
                 )
                 raise UnreadableTabError(msg) from None
         aligned.append((layout.top + place + 1, found))
