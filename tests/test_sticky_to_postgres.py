@@ -157,7 +157,7 @@ def test_headers_by_their_text_and_a_file_without_any(project, s3, database):
     s3.put(day(4), "4,40,50\r\n5,41,51\r\n")
     s3.put("orders-create/x.CSV", "orders_id\r\n9\r\n")
     output = project.load(tap=TAP, code=1, **env)
-    assert f"{day(4)}: its header is a row of values: the header is missing" in output
+    assert f"{day(4)}: its first line is a row of values: the header is missing" in output
     assert "1 files do not match the pattern" in output
     assert "orders-create/x.CSV" in output
     rows = database.query(

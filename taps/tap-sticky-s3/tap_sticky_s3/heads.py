@@ -23,7 +23,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]+")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}.*")
 _YEARS, _YEAR_DIGITS = range(1900, 2101), 4
 _TITLE_CELLS = 2
-_NO_HEADER = "its header is a row of values: the header is missing. Have it delivered with it."
+_NO_HEADER = "its first line is a row of values: the header is missing. Have it delivered with one."
 #: What a user can do about any of these signs that is a false alarm.
 LOAD_ANYWAY = "If the file is as it should be, set `check_header` to false."
 
