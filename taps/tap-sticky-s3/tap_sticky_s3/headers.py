@@ -174,9 +174,9 @@ def _spelling(key: str) -> str:
 
 
 def _keys(header: Sequence[str]) -> list[str]:
-    """Tell headers of one file apart: by their texts, repeated ones by their number among these.
+    """Identify the headers of one file: by text, a repeated text by its number of occurrence.
 
-    Those without a text are told apart by their places, as there is nothing else.
+    An empty header is identified by its position, as there is nothing else.
     """
     counts: dict[str, int] = {}
     keys = []

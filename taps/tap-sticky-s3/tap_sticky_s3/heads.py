@@ -1,4 +1,4 @@
-"""Files that are not what the settings say: told by their first lines, before any is loaded."""
+"""Files that are not what the settings say, recognised by their first lines before a load."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Head:
     Attributes:
         header: Its header.
         quotes: What is wrong with the quotes of its header; empty if nothing is.
-        sign: What shows that the header is none; empty if nothing does.
+        sign: Why the first line is not a header; empty if it may be one.
         has_values: Whether a cell of the header is a number, a date or the like.
     """
 
@@ -232,7 +232,7 @@ def _kind(cell: str) -> str:
 
 
 def _count_up(numbers: Sequence[Decimal]) -> bool:
-    """Whether they are small whole numbers that rise, or fall by even steps."""
+    """Whether they are small integers that rise, or fall by even steps."""
     rises = [after - before for before, after in pairwise(numbers)]
     are_small = all(number == int(number) and 0 <= number <= _YEARS[-1] for number in numbers)
     return are_small and (all(rise > 0 for rise in rises) or len({*rises}) == 1)

@@ -28,8 +28,8 @@ def name_date(key: str) -> str | None:
         key: The key.
 
     Returns:
-        The day as ``YYYY-MM-DD``; none if there is none. One without a digit before and after it
-        goes before one that may be part of a longer number.
+        The day as ``YYYY-MM-DD``, or nothing. A day that touches other digits, and may be part of a
+        longer number, counts only if there is no other.
     """
     found = [match for match in _DATES.finditer(key) if _is_day(match[1])]
     alone = (match for match in found if not _touches_digits(key, match))
