@@ -28,11 +28,11 @@ def name_date(key: str) -> str | None:
         key: The key.
 
     Returns:
-        The day as ``YYYY-MM-DD``, or nothing. A day that touches other digits, and may be part of a
-        longer number, counts only if there is no other.
+        The day as ``YYYY-MM-DD``, or nothing. A day right after other digits, which may be the end
+        of an id, counts only if there is no other.
     """
     found = [match for match in _DATES.finditer(key) if _is_day(match[1])]
-    alone = (match for match in found if not _touches_digits(key, match))
+    alone = (match for match in found if not key[: match.start(1)][-1:].isdigit())
     first = next(alone, found[0] if found else None)
     return first[1] if first else None
 
@@ -43,10 +43,6 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _touches_digits(key: str, found: re.Match[str]) -> bool:
-    return key[: found.start(1)][-1:].isdigit() or key[found.end(1) :][:1].isdigit()
 
 
 def check_dates(config: Mapping[str, Any]) -> None:
