@@ -236,14 +236,19 @@ def columns_of(fields: Iterable[str], present: Collection[str] = ()) -> dict[str
 
     Returns:
         Each field's column: of the same name, but for names that PostgreSQL has columns of itself.
-        These get a suffix; in a table of an earlier version, the underscore that it appended.
+        These get a suffix; in a table of an earlier version, the underscores that it appended.
 
     Raises:
-        LimitError: If another field has the name with the suffix.
+        LimitError: If another field has the name with the suffix, and the table has no column of an
+            earlier version.
     """
     found = {name: name for name in fields}
     for name in SYSTEM_COLUMNS & found.keys():
         column = f"{name}{_SYSTEM_SUFFIX}"
+        earlier = _earlier_column(name, found, present)
+        if earlier and (column in found or column not in present):
+            found[name] = earlier
+            continue
         if column in found:
             msg = (
                 f"The fields {name!r} and {column!r} would both be loaded into the column "
@@ -251,14 +256,18 @@ def columns_of(fields: Iterable[str], present: Collection[str] = ()) -> dict[str
                 "the setting stream_maps of the tap or the loader."
             )
             raise LimitError(msg)
-        earlier = _earlier_column(name, found)
-        found[name] = earlier if earlier in present and column not in present else column
+        found[name] = column
     return found
 
 
-def _earlier_column(name: str, fields: Collection[str]) -> str:
-    """A system column's other name in versions that chose it by the stream's other fields."""
-    column = f"{name}_"
-    while column in fields:
+def _earlier_column(name: str, fields: Collection[str], present: Collection[str]) -> str | None:
+    """A system column's other name in versions that chose it by the stream's other fields.
+
+    It appended an underscore to what other fields had: of several columns the longest name is its.
+    """
+    column, found = f"{name}_", None
+    while column in fields or column in present:
+        if column not in fields:
+            found = column
         column += "_"
-    return column
+    return found

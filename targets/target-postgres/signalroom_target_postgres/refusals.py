@@ -75,6 +75,20 @@ def _says(kind: type[psycopg.Error], pattern: str) -> Callable[[psycopg.Error], 
 # The first that applies.
 _ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
     (
+        _says(errors.InsufficientPrivilege, "^ExecWithCheckOptions"),
+        (
+            "Let its owner CREATE POLICY for the loader's user, with a condition that the rows "
+            "meet, or disable row-level security of that table."
+        ),
+    ),
+    (
+        _says(errors.UndefinedObject, "^find_option"),
+        (
+            "A policy, a trigger or a default of the table reads a setting that the loader's "
+            "session does not have: ALTER ROLE ... SET it for the loader's user."
+        ),
+    ),
+    (
         _says(errors.InsufficientPrivilege, "^InitTempTableNamespace"),
         (
             "Rows are merged by way of a temporary table: let the database's owner GRANT TEMPORARY "

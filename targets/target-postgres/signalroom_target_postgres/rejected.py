@@ -9,12 +9,13 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
-from psycopg import sql
+from psycopg import errors, sql
 from singer_sdk.exceptions import MissingKeyPropertiesError
 
 from signalroom_target_postgres.arrowjson import encode
 from signalroom_target_postgres.errors import InputError
 from signalroom_target_postgres.literals import MOST_DIGITS
+from signalroom_target_postgres.policies import check_policies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +74,16 @@ def keep(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit
     cursor.execute(sql.SQL(_TABLE).format(beside.identifier))
     # The statement has parameters, for which a percent sign in a name is to be doubled.
     table = sql.SQL(beside.identifier.as_string(cursor).replace("%", "%%"))
-    cursor.executemany(
-        sql.SQL(_INSERT).format(table=table),
-        [(_hash(one), describe(one), _storable(one.record)) for one in misfits],
-    )
+    try:
+        with cursor.connection.transaction():
+            cursor.executemany(
+                sql.SQL(_INSERT).format(table=table),
+                [(_hash(one), describe(one), _storable(one.record)) for one in misfits],
+            )
+    except errors.InsufficientPrivilege:
+        # Where a policy's condition is at fault, the server says so.
+        check_policies(cursor, beside, ("SELECT", "INSERT", "UPDATE"), "Keeping rejected records")
+        raise
 
 
 def release(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit]) -> None:

@@ -125,6 +125,15 @@ def _from(function: str) -> Callable[[psycopg.Error], bool]:
     return lambda error: error.diag.source_function == function
 
 
+def _has_nul(error: psycopg.Error) -> bool:
+    message = error.diag.message_primary or ""
+    if isinstance(error, errors.CharacterNotInRepertoire):
+        return message.endswith(": 0x00")
+    # The same in jsonb.
+    is_of_json = r"\u0000" in (error.diag.message_detail or "")
+    return is_of_json and isinstance(error, errors.UntranslatableCharacter)
+
+
 # The first that applies.
 _REASONS: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
     (_is(errors.WithCheckOptionViolation), "the view's check option forbids it"),
@@ -154,6 +163,13 @@ _REASONS: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
     ),
     (_is(errors.UniqueViolation), "another row has the same values (unique index {name})"),
     (_is(errors.ExclusionViolation), "it conflicts with another row (exclusion constraint {name})"),
+    (
+        _has_nul,
+        (
+            "it has the character NUL, which PostgreSQL cannot store (the setting "
+            "sanitize_null_text_characters replaces it)"
+        ),
+    ),
     (
         _is(errors.UntranslatableCharacter),
         "it has a character that the database's encoding does not have",

@@ -389,6 +389,12 @@ class StreamTable:
             rejected.keep(cursor, self.destination, [*misfits, *refused])
 
     def _writer(self, cursor: Cursor[Any], *, threaded: bool, checks_now: bool) -> Writer:
+        if not self.columns:
+            msg = (
+                f"Stream {self.sink.stream_name} has records, and its schema has no fields that "
+                "could be loaded. Select fields of it, or deselect it."
+            )
+            raise LoadError(msg)
         if self._fresh is None:
             self._fresh = not self.destination.has_rows(cursor)
         if self._traits is None:

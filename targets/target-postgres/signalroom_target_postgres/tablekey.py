@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
 SELECT index.indisprimary, array_agg(attname ORDER BY position), constraint_.conname,
-    index.indexrelid::bigint, constraint_.oid::bigint
+    index.indexrelid::bigint, constraint_.oid::bigint, index.indisreplident, index.indisclustered
 FROM pg_index AS index
 CROSS JOIN LATERAL unnest(index.indkey[:index.indnkeyatts - 1]) WITH ORDINALITY
     AS part (number, position)
@@ -29,7 +29,8 @@ LEFT JOIN pg_constraint AS constraint_
     ON constraint_.conindid = index.indexrelid AND constraint_.contype = 'p'
 WHERE index.indrelid = %s AND index.indisunique AND index.indisvalid
     AND index.indpred IS NULL AND index.indexprs IS NULL AND index.indimmediate
-GROUP BY index.indexrelid, index.indisprimary, constraint_.conname, constraint_.oid
+GROUP BY index.indexrelid, index.indisprimary, constraint_.conname, constraint_.oid,
+    index.indisreplident, index.indisclustered
 ORDER BY index.indisprimary DESC
 """
 # Foreign keys hold on to the index, and views that group by the key to the constraint.
@@ -43,7 +44,7 @@ WHERE deptype = 'n' AND (
 ORDER BY 1
 """
 # What is equal to such columns although it is not the same. `character(3)` is none of them, as
-# texts that it would take for equal widen it.
+# texts that it would take for equal widen it; `bpchar` without a length is.
 _LOOSE = """
 SELECT attname, CASE
         WHEN collisdeterministic THEN format_type(atttypid, atttypmod)
@@ -54,7 +55,10 @@ JOIN pg_type AS declared ON declared.oid = atttypid
 JOIN pg_type AS base ON base.oid IN (declared.oid, declared.typbasetype)
 LEFT JOIN pg_collation ON pg_collation.oid = attcollation
 WHERE attrelid = %s AND attname = ANY(%s)
-    AND (base.typname IN ('citext', 'interval') OR NOT collisdeterministic)
+    AND (
+        base.typname IN ('citext', 'interval') OR NOT collisdeterministic
+        OR (base.typname = 'bpchar' AND greatest(atttypmod, declared.typtypmod) = -1)
+    )
 GROUP BY attnum, 1, 2
 ORDER BY attnum
 """
@@ -68,12 +72,16 @@ class PrimaryKey(NamedTuple):
         name: The constraint.
         index_oid: The index's number.
         constraint_oid: The constraint's number.
+        identifies: Whether it is the table's REPLICA IDENTITY USING INDEX.
+        is_clustered: Whether the table is to be CLUSTERed by it.
     """
 
     columns: Sequence[str]
     name: str
     index_oid: int
     constraint_oid: int
+    identifies: bool
+    is_clustered: bool
 
 
 def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
@@ -95,7 +103,7 @@ def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
     if any(set(columns) == set(table.keys) for _, columns, *_ in unique):
         return
     old = next((PrimaryKey(*found) for is_primary, *found in unique if is_primary), None)
-    has_rows = table.has_rows(cursor)
+    has_rows = table.has_rows(cursor) or _hides_rows(cursor, oid)
     if old is not None and has_rows:
         if set(table.keys) < set(old.columns):
             raise _narrower(cursor, table, old)
@@ -106,6 +114,10 @@ def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
         with cursor.connection.transaction():
             cursor.execute(_change(table, old))
     except (errors.UniqueViolation, errors.NotNullViolation) as error:
+        empty = error.diag.column_name
+        if empty and old is not None and set(table.keys) > set(old.columns):
+            # Of rows that row-level security hides.
+            raise _not_filled(cursor, table, old, [empty]) from error
         raise _refused(table, old, error) from error
     except (errors.DependentObjectsStillExist, errors.InvalidTableDefinition) as error:
         if old is None:
@@ -127,6 +139,12 @@ def _warn_of_loose(cursor: Cursor[Any], table: Destination, oid: int) -> None:
         table.notes.append((True, note))
 
 
+def _hides_rows(cursor: Cursor[Any], oid: int) -> bool:
+    """Whether row-level security may hide rows from the loader, so that the table looks empty."""
+    row = cursor.execute("SELECT row_security_active(%s::oid)", (oid,)).fetchone()
+    return bool(row and row[0])
+
+
 def _was(old: PrimaryKey | None) -> str:
     return f"keyed by {', '.join(old.columns)}" if old else "without a key"
 
@@ -136,9 +154,13 @@ def _change(table: Destination, old: PrimaryKey | None) -> Composed:
     keys = _listed(table.keys)
     if old is None:
         return sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table.identifier, keys)
-    return sql.SQL(
-        "ALTER TABLE {} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} PRIMARY KEY ({})"
-    ).format(table.identifier, keys, name=sql.Identifier(old.name))
+    parts = ["ALTER TABLE {} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} PRIMARY KEY ({})"]
+    if old.identifies:
+        # Else published tables could not be updated.
+        parts.append("REPLICA IDENTITY USING INDEX {name}")
+    if old.is_clustered:
+        parts.append("CLUSTER ON {name}")
+    return sql.SQL(", ".join(parts)).format(table.identifier, keys, name=sql.Identifier(old.name))
 
 
 def _listed(columns: Sequence[str]) -> Composed:
@@ -184,17 +206,22 @@ def _narrower(cursor: Cursor[Any], table: Destination, old: PrimaryKey) -> LoadE
     missing = ", ".join(name for name in old.columns if name not in table.keys)
     return LoadError(
         f"{table} is {_was(old)}, and the stream's key is {keys}. Rows that differ only in "
-        f"{missing} would become one. Keep the old key (`__key_properties__` in the setting "
-        "stream_maps), or load into another schema (`default_target_schema`). If no two rows "
+        f"{missing} would become one. Keep the old key (undo the change of the tap's settings that "
+        "made it another, or name its columns in `__key_properties__` in the setting stream_maps), "
+        "or load into another schema (`default_target_schema`). If no two rows "
         f"share {keys}, and none are to come, change the key: "
         f"{_change(table, old).as_string(cursor)}. Nothing of the stream was loaded."
     )
 
 
 def _refused(table: Destination, old: PrimaryKey | None, error: errors.Error) -> LoadError:
+    keys = ", ".join(table.keys)
+    reason = f"several rows have the same {keys}"
+    if isinstance(error, errors.NotNullViolation):
+        reason = f"rows have no value in {error.diag.column_name}"
     return LoadError(
-        f"{table} is {_was(old)}, and the stream's key is {', '.join(table.keys)}. The table "
-        f"cannot take that key: {error.diag.message_primary}. Remove or complete the rows that "
+        f"{table} is {_was(old)}, and the stream's key is {keys}. The table "
+        f"cannot take that key: {reason}. Remove or complete the rows that "
         f"stand against it (`signalroom-postgres take-over {table}` does so for tables that dlt "
         "made), or load into another schema (`default_target_schema`)."
     )

@@ -7,7 +7,7 @@ import pytest
 from warehouse import record, schema, state
 
 from signalroom_target_postgres.catalog import read_stream
-from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.errors import InputError, LoadError
 from signalroom_target_postgres.rejected import BadRecordError
 
 ID = {"type": "integer"}
@@ -109,6 +109,15 @@ def test_a_field_that_becomes_forbidden_and_allowed_again(warehouse):
         sent += [schema({"id": ID, "x": field}), record(id=number, x="a")]
     warehouse.load(*sent, on_bad_record="quarantine")
     assert warehouse.rows() == [{"id": 0, "x": "a"}, {"id": 2, "x": "a"}]
+
+
+@pytest.mark.parametrize("fields", ({}, {"a": False}), ids=("none", "forbidden"))
+def test_a_stream_without_fields_is_named(warehouse, fields):
+    warehouse.load(schema(fields, ()))
+    with pytest.raises(LoadError, match="orders has records, and its schema has no fields"):
+        warehouse.load(schema(fields, ()), record(id=1))
+    warehouse.load(schema(fields, ()), record(id=1), add_record_metadata=True)
+    assert len(warehouse.rows()) == 1
 
 
 def test_a_key_cannot_be_forbidden(warehouse):

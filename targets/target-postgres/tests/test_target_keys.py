@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import make_url
 from warehouse import lines, record, schema
 
 from signalroom_target_postgres.errors import LoadError
@@ -29,6 +32,32 @@ def statements_of(error, values):
     for value in values:
         found = found.replace("...", value, 1)
     return found
+
+
+def hidden_rows(warehouse, table):
+    """A table of two rows that its owner does not see; only that of `uuid` "mine"."""
+    warehouse.sql(
+        f"{table}; INSERT INTO orders (uuid) VALUES ('a'), ('b');"
+        "ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+        "CREATE POLICY mine ON orders USING (uuid = 'mine')"
+    )
+
+
+@contextmanager
+def as_owner(warehouse, url):
+    """The warehouse as another user sees it, who has the table `orders`."""
+    user = f"{warehouse.name}_owner"
+    warehouse.sql(
+        f"CREATE ROLE {user} LOGIN; GRANT ALL ON SCHEMA {warehouse.name} TO {user};"
+        f"ALTER TABLE orders OWNER TO {user}"
+    )
+    owners = make_url(url).set(username=user).render_as_string(hide_password=False)
+    try:
+        yield replace(warehouse, sqlalchemy_url=owners)
+    finally:
+        warehouse.sql(
+            f"ALTER TABLE orders OWNER TO CURRENT_USER; DROP OWNED BY {user}; DROP ROLE {user}"
+        )
 
 
 class TestKeyThatGrows:
@@ -55,6 +84,29 @@ class TestKeyThatGrows:
         found = warehouse.sql("SELECT conname FROM pg_constraint WHERE contype = 'p'")
         assert {"conname": "my key"} in found
         assert len(pairs(warehouse)) == 2
+
+    def test_a_published_table_can_be_updated(self, warehouse):
+        warehouse.load(NARROW, record(uuid="a", project_id=1))
+        warehouse.sql(
+            "ALTER TABLE orders REPLICA IDENTITY USING INDEX orders_pkey, CLUSTER ON orders_pkey;"
+            f"CREATE PUBLICATION {warehouse.name} FOR TABLE orders"
+        )
+        try:
+            warehouse.load(WIDE, record(uuid="a", project_id=1, name="new"))
+        finally:
+            warehouse.sql(f"DROP PUBLICATION {warehouse.name}")
+        assert pairs(warehouse) == [(1, "a", "new")]
+        query = "SELECT indisreplident AND indisclustered AS still FROM pg_index WHERE indisprimary"
+        assert warehouse.sql(f"{query} AND indrelid = 'orders'::regclass") == [{"still": True}]
+
+    def test_rows_that_row_level_security_hides(self, warehouse, direct):
+        hidden_rows(warehouse, "CREATE TABLE orders (uuid text PRIMARY KEY, project_id bigint)")
+        with as_owner(warehouse, direct) as owner:
+            with pytest.raises(LoadError, match="no value in project_id") as caught:
+                owner.load(WIDE, record(uuid="mine", project_id=2))
+            warehouse.sql(statements_of(str(caught.value), ["7"]))
+            owner.load(WIDE, record(uuid="mine", project_id=2))
+        assert [row[:2] for row in pairs(warehouse)] == [(7, "a"), (7, "b"), (2, "mine")]
 
     def test_within_a_run(self, warehouse):
         warehouse.load(
@@ -157,6 +209,16 @@ class TestKeyThatShrinks:
         warehouse.sql(statements_of(str(e.value), []))
         warehouse.load(NARROW, record(uuid="a", project_id=3))
         assert [row[:2] for row in pairs(warehouse)] == [(3, "a"), (2, "b")]
+
+    def test_rows_that_row_level_security_hides(self, warehouse, direct):
+        table = "CREATE TABLE orders (uuid text, project_id bigint DEFAULT 1, name text"
+        hidden_rows(warehouse, f"{table}, PRIMARY KEY (project_id, uuid))")
+        with (
+            as_owner(warehouse, direct) as owner,
+            pytest.raises(LoadError, match="differ only in project_id would become one"),
+        ):
+            owner.load(NARROW, record(uuid="mine", project_id=1))
+        assert warehouse.key() == ["project_id", "uuid"]
 
     def test_an_empty_table_takes_any_key(self, warehouse):
         warehouse.load(WIDE)
@@ -306,17 +368,19 @@ def test_a_key_column_that_would_take_two_for_one_is_widened(warehouse, type_, k
             "CREATE DOMAIN span AS interval; CREATE TABLE orders (key span PRIMARY KEY, text text)",
             "of the type span",
         ),
+        ("CREATE TABLE orders (key bpchar PRIMARY KEY, text text)", "of the type bpchar"),
     ),
-    ids=("interval", "domain"),
+    ids=("interval", "domain", "blanks at the end"),
 )
 def test_a_key_column_that_takes_different_values_for_equal_is_named(
     warehouse, caplog, statements, told
 ):
     warehouse.sql(statements)
-    warehouse.load(keyed(TEXT), record(key="1 day"), record(key="24 HOURS"), record(key="1 DAY"))
+    keys = "1 day", "24 HOURS", "1 DAY", "1 day "
+    warehouse.load(keyed(TEXT), *(record(key=key) for key in keys))
     said = f"The key column key of {warehouse.name}.orders is {told}"
     assert said in caplog.text.replace(f"the type {warehouse.name}.", "the type ")
-    assert len(warehouse.rows()) < 3
+    assert len(warehouse.rows()) < len(keys)
 
 
 def test_a_key_column_of_a_collation_that_folds_case_is_named(warehouse, caplog):

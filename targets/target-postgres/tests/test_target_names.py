@@ -412,8 +412,14 @@ def test_a_fields_column_stays_whichever_fields_come_later(warehouse, fields, wi
             {"ctid": "a", "ctid_": "b"},
             {"ctid_": "b", "ctid__": "a"},
         ),
+        ("ctid_ text, ctid__", {"ctid": "a"}, {"ctid_": "1", "ctid__": "a"}),
+        (
+            "ctid_field text, ctid_",
+            {"ctid": "a", "ctid_field": "b"},
+            {"ctid_field": "b", "ctid_": "a"},
+        ),
     ),
-    ids=("the system column's", "a plain field's", "both"),
+    ids=("the system column's", "a plain field's", "both", "one of both", "a field of that name"),
 )
 def test_columns_of_an_earlier_version_go_on(warehouse, columns, fields, values):
     warehouse.sql(EARLIER.format(columns))

@@ -252,6 +252,37 @@ def test_a_policy_that_merging_takes_is_named(warehouse, limited, policies, miss
     assert [row["name"] for row in warehouse.rows()] == ["secret"] * 3
 
 
+def test_a_policy_that_keeping_rejected_records_takes_is_named(warehouse, limited):
+    with_policies(warehouse, ADDS, READS, CHANGES)
+    bad = (schema(PROPERTIES), record(id="secret"))
+    limited.load(*bad, on_bad_record="quarantine")
+    warehouse.sql(
+        "ALTER TABLE orders__rejected ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+    )
+    with pytest.raises(LoadError, match="orders__rejected has no policy FOR SELECT, INSERT") as e:
+        limited.load(*bad, on_bad_record="quarantine")
+    said = str(e.value)
+    for condition, advice in (("false", "Let its owner CREATE POLICY"), ("true", None)):
+        warehouse.sql(said[said.index("CREATE POLICY") :].replace("(...)", f"({condition})"))
+        if advice:
+            with pytest.raises(LoadError, match=advice):
+                limited.load(*bad, on_bad_record="quarantine")
+            for command in ("select", "insert", "update"):
+                warehouse.sql(f"DROP POLICY loader_{command} ON orders__rejected")
+    limited.load(*bad, on_bad_record="quarantine")
+    assert [row["times"] for row in warehouse.rows("orders__rejected")] == [2]
+
+
+def test_a_setting_that_a_policy_reads_is_explained(warehouse, limited):
+    with_policies(warehouse, "mine ON orders USING (client = current_setting('app.client'))")
+    run = schema(PROPERTIES), record(id=2, client="acme")
+    with pytest.raises(LoadError, match=r"reads a setting .*ALTER ROLE \.\.\. SET it"):
+        limited.load(*run, on_bad_record="quarantine")
+    warehouse.sql(f"ALTER ROLE {warehouse.name}_loader SET app.client = 'acme'")
+    limited.load(*run, on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == [1, 2]
+
+
 def test_rows_that_are_only_added_take_no_more_than_a_policy_for_insert(warehouse, limited):
     with_policies(warehouse, key="")
     messages = schema(PROPERTIES, ()), record(id=1, client="acme"), record(id=2, client="birch")
