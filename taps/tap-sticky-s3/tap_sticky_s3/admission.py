@@ -73,11 +73,16 @@ class Admission:
         Returns:
             The keys of those that would be refused now.
         """
-        wrong = self._problems(heads)
+        strange = self._problems(heads)
+        good, wrong = [], []
         for thing, head in heads.items():
-            if head and thing.key not in wrong:
-                self._headers.recall(head.header)
-        return [*wrong]
+            # Files of a second kind are the table's, too: it has their columns.
+            if head and thing.key in strange and (head.quotes or head.sign or head.has_values):
+                wrong.append(thing.key)
+            elif head:
+                good.append(head.header)
+        self._headers.recall(good)
+        return wrong
 
     def is_known(self, thing: S3Object) -> bool:
         """Whether a version of a file was decided on.

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tap_sticky_s3.content import BadFileError
+from tap_sticky_s3.dialect import DELIMITERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -163,11 +164,23 @@ class Records:
             what = (
                 f"has a quote that is never closed: the file was cut, or a quote is not {marked}."
             )
+        elif other := self._other_delimiter():
+            where, line = self._where()
+            msg = f"{where} is followed by {other} after its closing quote. Set `delimiter`."
+            return BadFileError(self._name, msg, line=line)
         else:
             what = f"goes on after its closing quote, without `{self._dialect.delimiter}`: "
             what += f"a quote within is not {marked}."
         where, line = self._where()
         return BadFileError(self._name, f"{where} {what} Have it delivered again.", line=line)
+
+    def _other_delimiter(self) -> str:
+        """A delimiter that stands where the set one should, after the first cell of the header."""
+        text = "".join(self._record)
+        found = self._cell.match(text)
+        if self._columns or found is None or text[found.end() : found.end() + 1] not in DELIMITERS:
+            return ""
+        return DELIMITERS[text[found.end()]]
 
     def _where(self) -> tuple[str, int]:
         """The cell at which reading stopped, and the line in which it begins."""

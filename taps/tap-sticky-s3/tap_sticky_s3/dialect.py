@@ -7,6 +7,8 @@ import csv
 from dataclasses import dataclass
 from typing import Any
 
+#: Common delimiters, and how messages name them.
+DELIMITERS = {",": "`,`", ";": "`;`", "\t": "a tab", "|": "`|`"}
 #: The encoding that a file's byte order mark tells, or UTF-8.
 AUTO = "auto"
 

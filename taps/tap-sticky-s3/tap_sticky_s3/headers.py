@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tap_sticky_s3.ledger import unreadable
-from tap_sticky_s3.names import column_names, own_name, plain_name, spelling, with_ending
+from tap_sticky_s3.names import column_names, own_name, plain_name, signs, spelling, with_ending
 
 if TYPE_CHECKING:
     import logging
@@ -21,8 +22,8 @@ class Headers:
     """A table's headers, and the column of each: kept in the state.
 
     Two texts of one plain name (``Refund $``, ``Refund %``) are two columns: the name belongs to
-    the text that came first, any other gets a name with a hash of its own. Texts that differ in
-    case, white space and underscores alone are one column, unless a file has both.
+    the text that came first, any other gets a name with a hash of its own. Texts that are two
+    spellings of one (`names.spelling`) are one column, unless a file has both.
 
     Args:
         state: The stream's state; its ``headers`` are replaced when some are added.
@@ -53,8 +54,13 @@ class Headers:
         ):
             raise unreadable(stream)
         self._columns: dict[str, str] = dict(found)
+        self._index(known)
+
+    def _index(self, known: Iterable[str]) -> None:
         # The known ones are headers, too, unless others have their names by now.
-        self._owners = {name: key for key, name in self._columns.items()}
+        self._owners: dict[str, str] = {}
+        for key, name in self._columns.items():
+            self._owners.setdefault(name, key)
         self._known = {name: name for name in known if name not in self._owners}
         self._owners |= self._known
         self._alike: dict[str, list[str]] = {}
@@ -86,18 +92,33 @@ class Headers:
                 self._learn(keys)
             return [self._columns[key] for key in keys]
 
-    def recall(self, header: Sequence[str]) -> None:
-        """Remember the columns of a file that was loaded when places decided.
+    def recall(self, headers: Iterable[Sequence[str]]) -> None:
+        """Remember the columns of files that were loaded when places decided.
+
+        A text keeps the column that it had in most files. A column that had two texts, never in one
+        file, keeps both, unless each has signs of its own: a header was renamed.
 
         Args:
-            header: Its header's cells.
+            headers: The cells of each file's header, the oldest first.
         """
-        keys = _keys(header)
+        files = Counter(map(tuple, headers))
+        votes: Counter[tuple[str, str]] = Counter()
+        for header, count in files.items():
+            for key, name in zip(_keys(header), column_names(header), strict=True):
+                votes[key, name] += count
+        together = [frozenset(_keys(header)) for header in files]
+        known, owners = self._known, dict(self._owners)
         with self._lock:
-            for key, name in zip(keys, column_names(header), strict=True):
-                if key not in self._columns and self._owners.get(name, key) == key:
-                    self._add(key, name)
-            self._learn(keys)
+            newest_first = [*votes][::-1]
+            for key, name in sorted(newest_first, key=votes.__getitem__, reverse=True):
+                owner = owners.get(name, key)
+                is_free = owner == key or owner in known
+                if key not in self._columns and (is_free or _are_renamed(key, owner, together)):
+                    self._columns[key] = name
+                    owners[name] = key if is_free else owner
+            self._index(known)
+            for header in files:
+                self._learn(_keys(header))
 
     def column_of(self, name: str) -> str | None:
         """Find the column that a setting names.
@@ -166,6 +187,12 @@ class Headers:
             self._alike.setdefault(_spelling(key), []).append(key)
         self._columns[key] = name
         self._owners.setdefault(name, key)
+
+
+def _are_renamed(key: str, other: str, files: Iterable[frozenset[str]]) -> bool:
+    """Whether two texts of one column may be two names that it had, one after the other."""
+    have_signs = all(signs(one.partition(_AGAIN)[0]) for one in (key, other))
+    return not have_signs and not any({key, other} <= keys for keys in files)
 
 
 def _spelling(key: str) -> str:

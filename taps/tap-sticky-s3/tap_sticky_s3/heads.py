@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from signalroom_singer import number_in
+from tap_sticky_s3.dialect import DELIMITERS
 from tap_sticky_s3.names import plain_name
 
 if TYPE_CHECKING:
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 
     from tap_sticky_s3.dialect import Dialect
 
-_DELIMITERS = {",": "`,`", ";": "`;`", "\t": "a tab", "|": "`|`"}
 _QUOTES = "\"'`"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]+")
+_NO_NAME = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|https?://\S+|[0-9]{1,3}(\.[0-9]{1,3}){3}",
+    re.IGNORECASE,
+)  # a UUID, an address of a page or of a machine
+_MONEY = "$\u20ac\u00a3\u00a5"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}.*")
 _YEARS, _YEAR_DIGITS = range(1900, 2101), 4
 _TITLE_CELLS = 2
@@ -157,19 +162,21 @@ def _of_quotes(header: Sequence[str], dialect: Dialect) -> str:
 
 def _of_delimiters(header: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dialect) -> str:
     cells = _trimmed(header)
+    text = "".join(cells)
+    others = [one for one in DELIMITERS if one != dialect.delimiter and one in text]
     if len(cells) != 1:
+        counts = {len(row) for row in (header, *rows)}
+        if rows and len(counts) > 1:
+            for one in others:
+                if {"".join(row).count(one) for row in rows} == {text.count(one)}:
+                    found = DELIMITERS[one]
+                    return f"each of its first lines has {found} equally often. Set `delimiter`."
         return ""
-    inside = [
-        one
-        for one in _DELIMITERS
-        if one != dialect.delimiter
-        and one in cells[0]
-        and (not rows or any(one in "".join(row) for row in rows))
-    ]
+    inside = [one for one in others if not rows or any(one in "".join(row) for row in rows)]
     if not inside:
         return ""
-    most = max(inside, key=cells[0].count)
-    return f"its header is one cell, with {_DELIMITERS[most]} in it. Set `delimiter`."
+    most = max(inside, key=text.count)
+    return f"its header is one cell, with {DELIMITERS[most]} in it. Set `delimiter`."
 
 
 def _of_titles(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -202,14 +209,19 @@ def _of_values(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     kinds = [_kind(cell) for cell in header]
     values = typed = 0
     for number, kind in enumerate(kinds):
-        below = {_kind(row[number]) for row in rows if number < len(row)} - {""}
+        cells = [row[number] for row in rows if number < len(row)]
+        below = {_kind(cell) for cell in cells} - {""}
         if kind not in {"", "text"}:
-            values += below == {kind} or not rows
+            # A price as a header has counts below it.
+            is_header = "." in header[number] and not any("." in cell for cell in cells)
+            values += not rows or (below == {kind} and not (kind == "number" and is_header))
+        elif kind == "text" and below == {"date"} and _is_word(header[number]):
+            return ""
         elif kind == "text" and len(below) == 1 and below != {"text"}:
             typed += 1
     # Tables with a column for each year, month or hour have numbers as headers.
-    numbers = [number_in(header[at]) for at, kind in enumerate(kinds) if kind == "number"]
-    if _count_up(numbers):
+    numbers = [_number(header[at]) for at, kind in enumerate(kinds) if kind == "number"]
+    if kinds and _count_up(numbers, after_a_label=kinds[0] in {"", "text"}):
         values -= len(numbers)
     enough = values > 4 * typed if rows else 2 * values > len([*filter(None, kinds)])
     return _NO_HEADER if values > 0 and enough else ""
@@ -221,20 +233,38 @@ def _kind(cell: str) -> str:
         return ""
     if "@" in text and _EMAIL.fullmatch(text):
         return "e-mail"
-    if text[0] not in "+-.0123456789":
+    if _NO_NAME.fullmatch(text):
+        return "id"
+    if text[0] not in "+-.0123456789" and text[0] not in _MONEY:
         return "text"
     try:
-        number = number_in(text)
+        number = _number(text)
     except ValueError:
         return "date" if _DAY.fullmatch(text) else "text"
     # Years may be headers.
     return "text" if len(text) == _YEAR_DIGITS and number in _YEARS else "number"
 
 
-def _count_up(numbers: Sequence[Decimal]) -> bool:
-    """Whether they are small integers that rise, or fall by even steps."""
+def _number(text: str) -> Decimal:
+    """A number, or an amount of money."""
+    return number_in(text.strip().lstrip(_MONEY))
+
+
+def _is_word(text: str) -> bool:
+    """Whether it can be a column's name, and stands for no value that is missing."""
+    return plain_name(text) not in {"", "n", "n_a", "na", "nan", "nil", "none", "null", "unknown"}
+
+
+def _count_up(numbers: Sequence[Decimal], *, after_a_label: bool) -> bool:
+    """Whether they are small integers that rise, or fall by even steps.
+
+    Where no label of the rows comes first, it takes three by even steps.
+    """
     rises = [after - before for before, after in pairwise(numbers)]
     are_small = all(number == int(number) and 0 <= number <= _YEARS[-1] for number in numbers)
+    are_even = len({*rises}) == 1 and len(rises) > 1
+    if not after_a_label:
+        return are_small and are_even
     return are_small and (all(rise > 0 for rise in rises) or len({*rises}) == 1)
 
 

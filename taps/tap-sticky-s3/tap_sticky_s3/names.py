@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 _BYTES = 63  # PostgreSQL cuts longer names, and two may become one
 _OTHER = re.compile(r"[\W_]+")
-_SPACE = re.compile(r"[\s_.]+|(?<=\w)-(?=\w)")
+_SPACE = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")
+# Punctuation that may change what a header means: `!active`, `Order #`, `Refund %`, `Paid?`.
+_MEANINGFUL = frozenset("!#%?@-\u2030\u2031")
 _HASH = 6
 
 
@@ -55,14 +57,26 @@ def with_ending(name: str, ending: str) -> str:
 def spelling(header: str) -> str:
     """What two headers have in common that are one, written in two ways.
 
-    Case, white space, underscores, dots, and hyphens within words do not count; ``$`` and ``%`` do.
+    Case, white space, punctuation such as ``:``, ``/`` and brackets, and hyphens within words do
+    not count; ``$``, ``%``, ``#``, ``+``, ``!`` and ``?`` do.
 
     Args:
         header: Its text.
     """
     text = unicodedata.normalize("NFKC", header).casefold()
     text = "".join(one for one in text if unicodedata.category(one) != "Cf")
-    return _SPACE.sub("_", text).strip("_")
+    marks = {one for one in text if unicodedata.category(one)[0] == "P"} - _MEANINGFUL
+    plain = text.translate(dict.fromkeys(map(ord, marks), "_"))
+    return _SPACE.sub("_", plain).strip("_") or text
+
+
+def signs(header: str) -> frozenset[str]:
+    """The characters of a header that may change its meaning without being letters or digits.
+
+    Args:
+        header: Its text.
+    """
+    return frozenset(re.sub(r"\w", "", spelling(header)))
 
 
 def column_names(headers: Iterable[str]) -> list[str]:

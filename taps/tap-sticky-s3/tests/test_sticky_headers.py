@@ -66,6 +66,8 @@ class TestTexts:
             ("Click ID", "click_id"),
             ("click_id", "CLICK-ID"),
             ("\ufeffClick ID", " Click  ID "),
+            ("Click ID:", "(click id)"),
+            ("'Click/ID'", "[Click-ID]"),
             ("click.id", "ＣＬＩＣＫ ID"),  # noqa: RUF001 - the point of it
         ),
     )
@@ -158,6 +160,42 @@ class TestAnyHeaders:
         assert sorted(one) == sorted(two)
 
 
+class TestStatesFromBefore:
+    """Tables that were loaded when places decided keep their columns."""
+
+    def recalled(self, *headers, known=()):
+        state = {}
+        Headers(state, "orders", known, LOGGER).recall(headers)
+        return state["headers"]
+
+    def test_the_layout_of_most_files_decides(self):
+        found = self.recalled(["Refund %"], *[PAIR] * 9)
+        assert found == {"Refund $": "refund", "Refund %": "refund_2"}
+
+    def test_of_as_many_the_newest_layout_decides(self):
+        found = self.recalled(PAIR[::-1], PAIR)
+        assert found == {"Refund $": "refund", "Refund %": "refund_2"}
+
+    def test_a_header_that_was_renamed_keeps_its_column(self):
+        found = self.recalled(["Refund $"], ["Refund"], ["Refund"])
+        assert found == {"Refund": "refund", "Refund $": "refund"}
+
+    def test_two_signs_are_no_new_name(self):
+        found = self.recalled(["Refund $"], ["Refund %"], ["Refund %"])
+        assert found == {"Refund %": "refund", "Refund $": "refund_5bb66d"}
+
+    def test_nor_are_two_headers_of_one_file(self):
+        found = self.recalled(["Refund"], ["Refund"], ["Refund $", "Refund"])
+        assert found == {"Refund": "refund", "Refund $": "refund_5bb66d"}
+
+    def test_columns_that_every_table_has(self):
+        assert self.recalled(["Click ID", "click_id"], known=["click_id"]) == {
+            "Click ID": "click_id",
+            "click_id": "click_id_2",
+        }
+        assert self.recalled(["Click ID %"], known=["click_id"]) == {"Click ID %": "click_id"}
+
+
 class TestTables:
     """Through the tap."""
 
@@ -239,6 +277,17 @@ class TestTables:
         assert cells(output.records[ORDERS], "refund", "refund_2") == [("%", "$")]
         headers = output.state["bookmarks"][ORDERS]["headers"]
         assert headers == {"orders_id": "orders_id", "Refund %": "refund", "Refund $": "refund_2"}
+
+    def test_files_of_two_kinds_that_were_loaded(self, s3, make_tap, sync):
+        s3.put("old/1.csv", "order,amount\n1,9\n")
+        s3.put("old/2.csv", "prospect,state\nx,TX\n")
+        tables = [{"name": "old", "prefix": "old/"}]
+        state = sync(make_tap(tables=tables, check_header=False), "old").state
+        del state["bookmarks"]["old"]["headers"]
+        s3.put("old/3.csv", "prospect,state\ny,CA\n")
+        s3.put("old/4.csv", "order,amount\n2,9\n")
+        rows = sync(make_tap(state, tables=tables), "old").records["old"]
+        assert cells(rows, "order", "prospect") == [(None, "y"), ("2", None)]
 
     def test_a_file_that_is_overwritten_meanwhile(self, s3, make_tap, sync, monkeypatch):
         self.put(s3, 1, PAIR, ("1", "$", "%"))

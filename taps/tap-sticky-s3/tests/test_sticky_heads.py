@@ -54,6 +54,17 @@ class TestFirstFiles:
             (["a@x.com", "yes"], [["b@x.com", "no"]], "the header is missing"),
             (["John", "2026-01-05"], [["Jane", "2026-01-06"]], "the header is missing"),
             (["1001", "95.10", "TX"], [], "the header is missing"),
+            (["1001", "95"], [["1002", "96"]], "the header is missing"),
+            (["1001"], [["1002"]], "the header is missing"),
+            (["2", "95", "TX"], [["1", "95", "TX"]], "the header is missing"),
+            (["$95.10", "NEW"], [["$12.00", "NEW"]], "the header is missing"),
+            (
+                ["1b4e28ba-2fa1-11d2-883f-0016d3cca427", "x"],
+                [[f"{'0' * 8}-2fa1-11d2-883f-{'1' * 12}", "y"]],
+                "missing",
+            ),
+            (["https://a.example/x", "95"], [["https://a.example/y", "96"]], "missing"),
+            (["id;amount", "net;x"], [["1;95;2"], ["3;4;5"]], "Set `delimiter`"),
             (["'id'", "'amount'"], [["'1'", "'2'"]], "between ' and '. Set `quotechar`"),
         ),
     )
@@ -83,17 +94,26 @@ class TestFirstFiles:
             (["name", "30"], [["x", "1"]]),
             (["name", "90", "60", "30"], [["x", "1", "2", "3"]]),
             (["'tis", "b"], [["1", "2"]]),
+            (["sku", "9.99", "19.99", "29.99"], [["A", "1", "2", "3"], ["B", "3", "2", "1"]]),
+            (["sku", "$10", "$20"], [["A", "$1", "$2"]]),
+            # A column for each affiliate.
+            (["date", "52", "10", "305", "8", "77", "42"], [["2026-01-01", *"123456"]]),
+            (["name", "60", "30"], [["x", "1", "2"]]),
+            (["0", "1", "2", "3"], [["1", "2", "3", "4"]]),
+            (["a;b", "c"], [["1;2", "3"], ["4;5", "6"]]),
+            (["a;b", "c"], [["1", "2", "3"], ["4;5", "6"]]),
         ),
     )
     def test_what_passes(self, header, rows):
         assert problem(header, *rows) == ""
         # As it does where other columns were expected.
-        if not {*header} & {"0", "7", "2026-01-05", "30"}:
+        if not {*header} & {"0", "7", "2026-01-05", "30", "9.99", "$10", "52"}:
             assert problem(header, *rows, known=NAMES) == ""
 
     def test_where_columns_are_expected_one_value_is_a_sign(self):
         assert "header is missing" in problem(["2", "95", "TX"], ["1", "95", "TX"], known=NAMES)
-        assert problem(["2", "95", "TX"], ["1", "95", "TX"]) == ""
+        assert "header is missing" in problem(["TX", "2", "95"], ["CA", "1", "95"], known=NAMES)
+        assert problem(["TX", "2", "95"], ["CA", "1", "95"]) == ""
 
     def test_most_files_say_what_the_table_has(self):
         heads = {

@@ -198,6 +198,8 @@ class TestWhatIsWrong:
             ('"a,b\n1,2\n', 1, "cell 1 has a quote that is never closed"),
             ('a,b\n1,2\n"x\r\ny","never\nclosed\n', 4, "cell 2 (b) has a quote that is never"),
             ('a,b\n"x\ry","z"z\n', 3, "cell 2 (b) goes on after its closing quote"),
+            ('"a";"b"\n"1";"2"\n', 1, "by `;` after its closing quote. Set `delimiter`."),
+            ('a\n"1";"2"\n', 2, "cell 1 (a) goes on after its closing quote"),
         ),
     )
     def test_quotes(self, engine, text, line, match, block):
