@@ -186,8 +186,9 @@ class TestEventsThatShareAUuid:
         found = database.query(f"select {columns} from posthog.events")
         return sorted(tuple(row.values()) for row in found)
 
+    @pytest.mark.parametrize("zoned", (True, False), ids=("", "the stock loader's"))
     def test_a_table_by_uuid_is_changed_to_identity(
-        self, pipe, sandbox, database, statements, counts
+        self, pipe, sandbox, database, statements, counts, zoned
     ):
         printed = pipe.load()
         assert "3 of the" in printed
@@ -195,6 +196,11 @@ class TestEventsThatShareAUuid:
         events, uuids, count = counts()
         assert (events - uuids, count) == (3, uuids)
         query = "select uuid, event, distinct_id, timestamp from posthog.events"
+        if not zoned:
+            # It makes a timestamp of UTC, which has no zone.
+            change = "type timestamp using timestamp at time zone 'UTC'"
+            with psycopg.connect(database.libpq_url, autocommit=True) as connection:
+                connection.execute(f"alter table posthog.events alter timestamp {change}")
         before = database.query(f"{query} order by 1")
 
         by_identity = {"TAP_POSTHOG_EVENTS_KEY": "identity"}
@@ -203,6 +209,8 @@ class TestEventsThatShareAUuid:
             pipe.load(**by_identity)
         assert database.query(f"{query} order by 1") == before
         with psycopg.connect(database.libpq_url, autocommit=True) as connection:
+            # Whatever the zone of the session is.
+            connection.execute("SET TIME ZONE 'Pacific/Apia'")
             connection.execute(statements[2])
         pipe.load(**by_identity)
         # Rows of the lookback were read again, and are there once.

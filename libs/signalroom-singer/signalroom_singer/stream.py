@@ -15,9 +15,9 @@ from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer.errors import FOR_USERS, expecting
+from signalroom_singer.errors import FOR_USERS, TapError, expecting
 from signalroom_singer.records import EXTRA, RecordShaper
-from signalroom_singer.streammaps import constants_of
+from signalroom_singer.streammaps import RecordMap, constants_of
 from signalroom_singer.timestamps import utc_isoformat
 
 if TYPE_CHECKING:
@@ -215,16 +215,39 @@ class SignalRoomStream(Stream):
         # The SDK looks up each field of each record among the deselected, a third of what a
         # record costs. Mostly nothing is deselected.
         if not self._everything_selected:
-            yield from super()._generate_record_messages(record)
+            try:
+                yield from super()._generate_record_messages(record)
+            except Exception as error:
+                self._explain_map(record, error)
+                raise
             return
         for stream_map in self.stream_maps:
-            if (mapped := stream_map.transform(record)) is not None:
+            try:
+                mapped = stream_map.transform(record)
+            except Exception as error:
+                self._explain_map(record, error)
+                raise
+            if mapped is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias,
                     record=mapped,
                     version=self._stream_version,
                     time_extracted=datetime.now(UTC),
                 )
+
+    def _explain_map(self, record: Record, error: Exception) -> None:
+        """Raise an error that names the expression, if a stream map fails on a record."""
+        for stream_map in self.stream_maps:
+            _, failures = RecordMap(self._tap.mapper, self.name, stream_map).apply(record)
+            for one in failures:
+                where = f"column {one.column!r}: " if one.column else ""
+                msg = (
+                    f"{self.name}: the stream map cannot be applied to a record: {where}"
+                    f"{one.reason}. Correct the expression in the setting stream_maps of the tap "
+                    "(where a field may be null: `... if FIELD is not None else None`). What was "
+                    "sent before counts."
+                )
+                raise TapError(msg) from error
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import requests
 from singer_sdk import Tap
 from singer_sdk import typing as th
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    MapExpressionError,
+    StreamMapConfigError,
+)
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
@@ -173,7 +177,14 @@ class SignalRoomTap(ExplainedCommand, Tap):
     def setup_mapper(self) -> None:
         # Streams first: they add columns that are newer than the catalog, and maps are made of it.
         _ = self.streams
-        super().setup_mapper()
+        try:
+            super().setup_mapper()
+        except (MapExpressionError, StreamMapConfigError) as error:
+            msg = (
+                f"Setting stream_maps: {str(error).removesuffix('.')}. Correct the expressions; "
+                "keep the key columns, or name others in `__key_properties__`."
+            )
+            raise ConfigValidationError(msg, errors=[msg]) from error
 
     @override
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:

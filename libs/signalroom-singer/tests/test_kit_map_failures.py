@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
+from kit_vendor import ok
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.mapper import PluginMapper
 
+from signalroom_singer import TapError
 from signalroom_singer.streammaps import RecordMap
 
 SCHEMA = {"properties": {name: {"type": "string"} for name in ("id", "name", "email")}}
@@ -53,3 +56,42 @@ def test_a_long_expression_is_cut():
     _, failures = mapped({"id": "a"}, name=f"name + '{'x' * 1000}'")
     assert "xxx...` failed" in failures["name"]
     assert len(failures["name"]) < 400
+
+
+@pytest.mark.parametrize("deselected", (None, "name"))
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    (
+        ({"more": "1 / (id - 2)"}, "column 'more': the stream map's expression `1 / (id - 2)` fa"),
+        ({"more": "naem.upper()"}, "failed: the record has no field `naem`"),
+        ({"more": "str(int(_loaded_at))"}, "`str(int(_loaded_at))` failed: ValueError. Correct"),
+        ({"__filter__": "foo(id)"}, "`__filter__` expression `foo(id)` failed: there is no func"),
+    ),
+)
+def test_a_tap_whose_map_fails_names_the_expression(
+    vendor, make_tap, sync, caplog, rule, reason, deselected
+):
+    vendor.answers += [ok([{"id": 1, "name": "a"}, {"id": 2, "name": "secret"}])] * 9
+    tap = make_tap(stream_maps={"rows": rule})
+    if deselected:
+        tap.streams["rows"].metadata["properties", deselected].selected = False
+    # Not by name, which would select all columns.
+    output = sync(tap, fails=TapError)
+    said = str(output.error)
+    assert said.startswith("rows: the stream map cannot be applied to a record: ")
+    assert reason in said
+    assert "in the setting stream_maps of the tap" in said
+    assert "secret" not in said + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    (
+        ({"__key_properties__": ["other"]}, "Property 'other' was not detected in schema"),
+        ({"name": "name.upper("}, r"Failed to parse expression name.upper\("),
+        ({"id": None}, "Removing key property 'id' is not permitted"),
+    ),
+)
+def test_a_map_that_cannot_be_read_is_a_mistake_in_the_settings(make_tap, rule, told):
+    with pytest.raises(ConfigValidationError, match=rf"^Setting stream_maps: .*{told}.*Correct"):
+        make_tap(stream_maps={"rows": rule})
