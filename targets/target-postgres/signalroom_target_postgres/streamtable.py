@@ -18,6 +18,7 @@ from signalroom_target_postgres.records import METADATA, RecordReader
 from signalroom_target_postgres.retyped import as_types, is_of, with_types
 from signalroom_target_postgres.schematypes import declared, is_never
 from signalroom_target_postgres.tabletraits import TableTraits
+from signalroom_target_postgres.unknownfields import known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -89,6 +90,8 @@ class StreamTable:
         """
         self.failed = earlier.failed
         self._fresh = earlier._fresh
+        if self.destination.keys == earlier.destination.keys:
+            self._orphans = earlier._orphans
 
     # Columns.
 
@@ -349,7 +352,7 @@ class StreamTable:
             Whether there were any.
         """
         # What was read for another type would have to be described anew.
-        held = [one for one in self._orphans.take() if is_of(one[0], self.destination.types)]
+        held = [one for one in self._orphans.take() if self._is_read_for(known(one[0]))]
         if not held:
             return False
 
@@ -373,6 +376,10 @@ class StreamTable:
                 *(len(taken), self.destination, self.destination.sibling(rejected.SUFFIX)),
             )
         return bool(taken)
+
+    def _is_read_for(self, rows: pa.Table) -> bool:
+        """Whether rows have columns that the stream has now, of the types that the table has."""
+        return {*rows.column_names} <= self.columns.keys() and is_of(rows, self.destination.types)
 
     def _keep(self, cursor: Cursor[Any], writer: Writer, misfits: Sequence[Misfit]) -> None:
         """Put records beside the table, unless the table is to blame for all of them."""

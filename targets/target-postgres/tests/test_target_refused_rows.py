@@ -534,6 +534,40 @@ class TestParentsThatComeLater:
         assert items(warehouse) == [(1, 5, None), (2, 6, None)]
         assert warehouse.rows("lines__rejected") == []
 
+    @pytest.mark.parametrize("form", ("record", "file"))
+    def test_records_have_fields_that_the_schema_does_not_have(self, warehouse, tmp_path, form):
+        warehouse.sql(LINES.format(" PRIMARY KEY", ""))
+        child = {"id": 1, "orders": 5, "more": "unknown"}
+        sent = record("lines", **child)
+        if form == "file":
+            sent = batch(tmp_path, [child]) | {"stream": "lines"}
+        messages = schema(ITEM, stream="lines"), sent, schema(PROPERTIES), record(id=5)
+        warehouse.load(*messages, on_bad_record="quarantine")
+        assert items(warehouse) == [(1, 5, None)]
+        assert warehouse.rows("lines__rejected") == []
+
+    @pytest.mark.parametrize(
+        ("later", "loaded"),
+        (
+            (schema(ITEM | {"more": "integer"}, stream="lines"), [1, 2]),
+            (schema(ITEM | {"text": "object"}, stream="lines"), [1, 2]),
+            (schema({"id": {"type": "integer"}, "orders": "integer"}, stream="lines"), [2]),
+            (schema(ITEM, ("id", "orders"), stream="lines"), [2]),
+        ),
+        ids=("new column", "other type", "column gone", "other key"),
+    )
+    def test_the_schema_changes_meanwhile(self, warehouse, later, loaded):
+        """Rows that were read for another key or for other columns stay in quarantine."""
+        warehouse.sql(LINES.format(" PRIMARY KEY", ""))
+        warehouse.load(
+            *(schema(ITEM, stream="lines"), item(1, 5), later, record("lines", id=2, orders=5)),
+            *(schema(PROPERTIES), record(id=5)),
+            on_bad_record="quarantine",
+        )
+        assert [row["id"] for row in warehouse.rows("lines")] == loaded
+        left = [row["record"]["id"] for row in warehouse.rows("lines__rejected")]
+        assert sorted([*left, *loaded]) == [1, 2]
+
     def test_versions_that_are_outdated_are_not_loaded(self, warehouse):
         warehouse.sql(LINES.format(" PRIMARY KEY", ""))
         versions = [item(number, 5) | {"version": number} for number in (1, 2)]
