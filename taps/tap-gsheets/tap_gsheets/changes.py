@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from signalroom_singer import spoiled_state
-from tap_gsheets.columns import spelling
+from tap_gsheets.columns import snake_case, spelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +78,27 @@ def _retitled(before: Mapping[str, Any], table: Table) -> str | None:
     return None
 
 
+def _renamed(before: Mapping[str, Any], table: Table) -> str | None:
+    """Say which columns got other names when titles were told apart by their text, not their place.
+
+    The state had no titles until then.
+    """
+    had = before.get("columns", ())
+    now = [
+        f"{name} ({title!r})"
+        for name, title in titles_of(table).items()
+        if name not in had and snake_case(title) != name and not _STRAY.fullmatch(name)
+    ]
+    gone = [name for name in had if name not in table.columns]
+    if "titles" in before or not now or not gone:
+        return None
+    return (
+        f"this version of the tap names columns whose titles make the same name by their text: "
+        f"{', '.join(now)} in place of {', '.join(gone)}. List the stream in accept_changes for "
+        "one run, and use the new names in queries"
+    )
+
+
 def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | None:
     """Say what a tab lost since its last good read.
 
@@ -89,6 +110,8 @@ def loss(before: Mapping[str, Any], table: Table, most_percent: int) -> str | No
     Returns:
         A sentence's end, or nothing.
     """
+    if renamed := _renamed(before, table):
+        return renamed
     had_columns = [name for name in before.get("columns", ()) if not _STRAY.fullmatch(name)]
     if gone := [name for name in had_columns if name not in table.columns]:
         title = before.get("titles", {}).get(gone[0])

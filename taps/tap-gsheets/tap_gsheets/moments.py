@@ -22,9 +22,8 @@ _MILLISECONDS = 24 * 60 * 60 * 1000
 _SAMPLE = datetime(2027, 11, 23, 16, 35, 47, tzinfo=UTC)
 
 _HOURS = 24
-_CLOCK = re.compile(
-    r"-?([0-9]{1,6})[:.][0-9]{2}(?:[:.][0-9]{2})?(?:[.,][0-9]+)?(?:\s?[ap]\.?m\.?)?", re.IGNORECASE
-)
+# Languages write morning and afternoon before the time or after it: 12:00 p. m., 오후 12:00.
+_CLOCK = re.compile(r"\D*?-?([0-9]{1,6})[:.][0-9]{2}(?:[:.][0-9]{2})?(?:[.,][0-9]+)?\D*")
 
 date_format = cache(DateFormat)
 
@@ -90,12 +89,14 @@ def _digits(number: float, pattern: str) -> str:
     """Write digits as they were typed.
 
     A sheet takes them for a number and drops the zeros before it: 050126 by ``%d%m%y`` is 50126.
+    None is missing before a year of four digits: 2012 by ``%Y%m`` is not December of the year 20.
     Zeros at the end of a fraction are dropped as well, and cannot be known: 2026.10 is 2026.1.
     """
     if number != int(number):
         raise ValueError(number)
     sample = _SAMPLE.strftime(pattern.strip())
-    return str(int(number)).zfill(len(sample) if sample.isdecimal() else 0)
+    has_zeros = sample.isdecimal() and not pattern.strip().startswith(("%Y", "%G"))
+    return str(int(number)).zfill(len(sample) if has_zeros else 0)
 
 
 def in_utc(found: datetime, zone: str) -> str:

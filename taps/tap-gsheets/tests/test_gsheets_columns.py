@@ -179,6 +179,27 @@ def test_a_title_does_not_fill_the_column_of_another(load):
     assert records(load(rows, first.state, accept=["t"]), "refund") == [["3"]]
 
 
+@pytest.mark.parametrize(
+    ("titles", "had", "says"),
+    (
+        (
+            ["Refund $", "Refund %"],
+            ["refund", "refund_b"],
+            r"refund_5bb66d \('Refund \$'\), refund_616000 \('Refund %'\) in place of refund, ref",
+        ),
+        (["%", "$"], ["column_a", "column_b"], "in place of column_a, column_b. List the stream"),
+    ),
+)
+def test_a_state_from_before_says_what_became_of_the_columns(load, titles, had, says):
+    first = load([titles, ["1", "2"]])
+    found = first.state["bookmarks"]["t"]
+    del found["titles"]
+    found["columns"] = had
+    with pytest.raises(TapError, match=says):
+        load([titles, ["1", "2"]], first.state)
+    assert len(load([titles, ["1", "3"]], first.state, accept=["t"]).records["t"]) == 1
+
+
 def test_one_of_two_that_is_gone_is_missed(load):
     first = load([["Refund $", "Refund %"], ["1.50", "3"]])
     with pytest.raises(TapError, match="the column refund_5bb66d is gone"):

@@ -121,6 +121,10 @@ def test_a_number_is_a_date_by_the_columns_format(read, value, pattern, expected
         # 2026.10 becomes 2026.1 in a sheet: which it was, nobody knows.
         (2026.1, "%Y.%m"),
         (202513, "%Y%m"),
+        # No zeros are missing before a year: this is not December of the year 20.
+        (2012, "%Y%m"),
+        (201201, "%Y%m%d"),
+        (25, "%Y"),
         (-202501, "%Y%m"),
         (True, "%Y"),
         ("1052026", "%d%m%Y"),
@@ -336,6 +340,9 @@ def test_moments_are_of_the_sheets_time_zone(read, moment, utc):
         (0.5, "12:00"),
         (0.5, "12:00:00"),
         (0.520833333333333, "12:30 PM"),
+        (0.5, "12:00:00 p.\u00a0m."),
+        (0.5, "\uc624\ud6c4 12:00"),
+        (0.5, "12:00 \u03bc.\u03bc."),
         (0.5, "12.00"),
         (0, "0:00:00"),
         (1.25, "30:00:00"),
