@@ -167,7 +167,8 @@ def _of_delimiters(header: Sequence[str], rows: Sequence[Sequence[str]], dialect
     if len(cells) != 1:
         counts = {len(row) for row in (header, *rows)}
         if rows and len(counts) > 1:
-            for one in others:
+            # More often than the set one, which may be in cells, as this may.
+            for one in (one for one in others if text.count(one) >= len(cells)):
                 if {"".join(row).count(one) for row in rows} == {text.count(one)}:
                     found = DELIMITERS[one]
                     return f"each of its first lines has {found} equally often. Set `delimiter`."

@@ -12,7 +12,8 @@ from sticky_exports import DAY, batch_rows, cells, export, known
 
 from signalroom_singer import TapError
 from tap_sticky_s3.columns import KNOWN
-from tap_sticky_s3.headers import Headers
+from tap_sticky_s3.headers import Headers, _keys
+from tap_sticky_s3.names import column_names
 
 ORDERS = "orders_create"
 LOGGER = logging.getLogger("test")
@@ -187,6 +188,23 @@ class TestStatesFromBefore:
     def test_nor_are_two_headers_of_one_file(self):
         found = self.recalled(["Refund"], ["Refund"], ["Refund $", "Refund"])
         assert found == {"Refund": "refund", "Refund $": "refund_5bb66d"}
+
+    @given(st.lists(TEXTS, min_size=1, max_size=6), st.sets(st.sampled_from(("a", "b", "a_2"))))
+    def test_a_column_of_one_text_stays_its_own(self, headers, known):
+        table = Headers({}, "orders", known, LOGGER)
+        table.recall(headers)
+        names, texts = {}, {}
+        for header in headers:
+            for key, name in zip(_keys(header), column_names(header), strict=True):
+                names.setdefault(key, set()).add(name)
+                texts.setdefault(name, set()).add(key)
+        for header in headers:
+            found = table.names(header)
+            assert len({*found}) == len(header)
+            for key, name in zip(_keys(header), found, strict=True):
+                (*had,) = names[key]
+                if len(had) == 1 and texts[had[0]] == {key}:
+                    assert name == had[0]
 
     def test_columns_that_every_table_has(self):
         assert self.recalled(["Click ID", "click_id"], known=["click_id"]) == {
