@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _FEW = 10
 #: A column without a header: a stray note beside the table comes and goes.
 _STRAY = re.compile(r"column_[a-z]{1,3}")
+#: Marks that people add to a title and that do not change what it means; % and $ do.
+_MARKS = re.compile(r"""[:;,*'"()\[\]{}/\\|&]+""")
 
 
 def digest(*parts: Any) -> str:
@@ -70,7 +72,8 @@ def _retitled(before: Mapping[str, Any], table: Table) -> str | None:
         if other == title or _STRAY.fullmatch(name):
             continue
         # The same title, typed another time, unless the sheet still has the old one.
-        if title in now.values() or spelling(other) != spelling(title):
+        plain, had = (spelling(_MARKS.sub(" ", text)) for text in (other, title))
+        if title in now.values() or plain != had:
             return (
                 f"the column {name} had the title {title!r} at the last good read, and {other!r} "
                 "has its name now"

@@ -214,6 +214,8 @@ def test_one_of_two_that_is_gone_is_missed(load):
         ("Offer ID", "offer_id"),
         ("Offer ID", "Offer-ID"),
         ("Offer ID", "Offer\u200b ID"),
+        ("Offer ID", "Offer ID:"),
+        ("Offer ID*", "(Offer) ID"),
     ),
 )
 def test_a_title_typed_another_time_is_the_same(load, before, after):
