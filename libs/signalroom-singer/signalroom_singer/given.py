@@ -130,9 +130,9 @@ def spoiled_state(value: object, *, stream: str = "", field: str = "") -> TapErr
     """
     of = f" of stream {stream}" if stream else ""
     msg = (
-        f"The state{of}{f' ({field})' if field else ''} cannot be used: {str(value)[:100]!r} is no "
-        "such thing. Mend it with `meltano state edit`, or read everything again with "
-        "--full-refresh."
+        f"The state{of}{f' ({field})' if field else ''} cannot be used: {str(value)[:100]!r} is "
+        "nothing that the tap writes there. Fix it with `meltano state edit`, or read everything "
+        "again with --full-refresh."
     )
     return TapError(msg)
 
@@ -145,7 +145,7 @@ def unreadable_state(value: object, *, stream: str) -> TapError:
         stream: Whose state.
     """
     msg = (
-        f"{stream}: {str(value)[:100]!r} in the state is no moment (2026-01-31T12:00:00Z). Mend it "
+        f"{stream}: {str(value)[:100]!r} in the state is no moment (2026-01-31T12:00:00Z). Fix it "
         "with `meltano state edit`, or read everything again with --full-refresh."
     )
     return TapError(msg)

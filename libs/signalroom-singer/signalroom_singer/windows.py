@@ -217,7 +217,7 @@ class WindowedStream(OwnBookmarkStream, ABC):
         except ValueError:
             msg = (
                 f"{self.name}: the bookmark {value!r} in the state is no day (YYYY-MM-DD). "
-                "Mend it with `meltano state edit`, or read everything again with --full-refresh."
+                "Fix it with `meltano state edit`, or read everything again with --full-refresh."
             )
             raise TapError(msg) from None
 
