@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: What expressions may use and still be constants; all else may change from record to record.
 _FUNCTIONS = {"str", "int", "float", "bool", "md5", "sha256"}
 _LONGEST = 200
+# With it, all fields that are not named are removed.
+_ELSE = "__else__"
 # What Python's TypeErrors quote, unless it is a value.
 _QUOTED = re.compile("""['"](?P<text>[^'"]*)['"]""")
 _MIXED = re.compile("'float' and 'decimal.Decimal'|'decimal.Decimal' and 'float'")
@@ -55,7 +57,15 @@ class RecordMap:
         #: The expression that makes a property, by its name.
         self.expressions: dict[str, str] = {}
         self._failures: list[Failure] = []
+        # What the settings say of fields.
+        self._rules: dict[str, Any] = {}
         if isinstance(stream_map, CustomStreamMap):
+            rules = _settings_of(mapper, stream, stream_map)
+            self._rules = {
+                name: rule
+                for name, rule in rules.items()
+                if not name.startswith("__") or name == _ELSE
+            }
             self.expressions = dict(_rules_of(mapper, stream, stream_map))
             # The SDK has no hook. The functions that it made of the expressions call this method by
             # its name: https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/mapper.py (0.54.9).
@@ -87,6 +97,28 @@ class RecordMap:
             failed = {one.column for one in self._failures} - nulls
             mapped = {name: one for name, one in (mapped or {}).items() if name not in failed}
         return mapped, self._failures
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the map leaves all fields of records as they are; it may leave out records."""
+        return all(name == rule for name, rule in self._rules.items())
+
+    def unchanged(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Leave out of a record what the map removes or makes.
+
+        Args:
+            record: A record to which the map cannot be applied.
+
+        Returns:
+            The fields that are the same after the map.
+        """
+        rules = self._rules
+        keys = self.stream_map.transformed_key_properties or ()
+        is_left = {
+            name: rules[name] == name if name in rules else _ELSE not in rules or name in keys
+            for name in record
+        }
+        return {name: value for name, value in record.items() if is_left[name]}
 
     def _untouched(self, record: dict[str, Any]) -> dict[str, Any]:
         """What is left of a record whatever the map removes: keys that it does not make."""
@@ -172,6 +204,15 @@ def constants_of(mapper: PluginMapper, stream: str, stream_map: StreamMap) -> di
 def _rules_of(
     mapper: PluginMapper, stream: str, stream_map: CustomStreamMap
 ) -> Iterator[tuple[str, str]]:
+    """The expressions of a map."""
+    for column, expression in _settings_of(mapper, stream, stream_map).items():
+        if isinstance(expression, str) and not column.startswith("__"):
+            yield column, expression
+
+
+def _settings_of(
+    mapper: PluginMapper, stream: str, stream_map: CustomStreamMap
+) -> Mapping[str, Any]:
     """The settings that a map was made of; the SDK does not keep them with it."""
     is_primary = mapper.stream_maps[stream][0] is stream_map
     rules: Mapping[str, Any] = {}
@@ -185,9 +226,7 @@ def _rules_of(
         ):
             # As in the SDK, the last one counts.
             rules = given
-    for column, expression in rules.items():
-        if isinstance(expression, str) and not column.startswith("__"):
-            yield column, expression
+    return rules
 
 
 def _is_constant(expression: str, names: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from math import isfinite
@@ -16,7 +17,7 @@ from signalroom_target_postgres.records import Misfit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from signalroom_singer.streammaps import Failure
+    from signalroom_singer.streammaps import Failure, RecordMap
 
 _ADVICE = (
     "Correct the expression in the setting stream_maps (where a field may be null: `... if FIELD "
@@ -71,6 +72,23 @@ def unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> Misfit:
         advice=_ADVICE,
         unmapped=True,
     )
+
+
+def unchanged(record: bytes, record_map: RecordMap) -> bytes:
+    """Leave out of a record that cannot be read what its stream's map removes or changes.
+
+    Args:
+        record: Its text, in JSON or not.
+        record_map: The map, which cannot be applied to it.
+
+    Returns:
+        The JSON of the fields that the map leaves as they are, as far as they can be read.
+    """
+    try:
+        found = json.loads(record, parse_float=str)
+    except (ValueError, RecursionError):
+        found = None
+    return _as_far_as_it_goes(record_map.unchanged(found) if isinstance(found, dict) else {})
 
 
 def explained(misfits: Sequence[Misfit], expressions: Mapping[str, str]) -> Sequence[Misfit]:

@@ -37,6 +37,7 @@ from signalroom_target_postgres.errors import (
     TargetPostgresError,
     UnconfirmedRowsError,
 )
+from signalroom_target_postgres.mapped import unchanged
 from signalroom_target_postgres.naming import TableNaming
 from signalroom_target_postgres.reader import MessageReader, Terminated
 from signalroom_target_postgres.records import Message, Misfit, unread_reason
@@ -478,8 +479,10 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         reason: str = "its JSON has a NaN or an infinity, or cannot be read",
     ) -> None:
         self._with_records.add(stream)
-        for stream_map in self._maps_of(stream):
-            self.get_sink(stream_map.stream_alias).reject(record, reason)
+        self._maps_of(stream)
+        for record_map in self._record_maps[stream]:
+            kept = record if record_map.is_copy else unchanged(record, record_map)
+            self.get_sink(record_map.stream_map.stream_alias).reject(kept, reason)
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:

@@ -209,3 +209,71 @@ def test_a_result_that_json_does_not_have(warehouse, expression, reason):
     (row,) = warehouse.sql("SELECT reason, record ->> 'total' AS total FROM orders__rejected")
     said = f"column 'more': {reason}, from the stream map's expression `{expression}`"
     assert row == {"reason": said, "total": "1.000000000000000000001"}
+
+
+NAN = '"total": NaN'
+#: What is within a record, and around it in its message.
+UNREADABLE = {
+    "NaN": (NAN, ""),
+    "infinity": ('"total": -Infinity', ""),
+    "half a surrogate": ('"name": "\\ud800"', ""),
+    "too deep": (f'"name": {"[" * 5_000}{"]" * 5_000}', ""),
+    "exponent": ('"total": 1e999999999999999999999', ""),
+    "version": ('"name": "a"', ', "version": "a"'),
+    "time": ('"name": "a"', ', "time_extracted": 5'),
+}
+MAIL = schema({"id": ID, "total": "number", "name": "string", "mail": "string"})
+REMOVING = {
+    "hash": {"mail": "md5(mail)"},
+    "remove": {"mail": "__NULL__"},
+    "only others": {"id": "id", "name": "name", "__else__": "__NULL__"},
+    "alias": {"mail": "md5(mail)", "__alias__": "clients"},
+}
+
+
+@pytest.mark.parametrize(("within", "around"), UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("rules", REMOVING.values(), ids=REMOVING)
+def test_what_a_map_removes_is_kept_of_no_record_that_cannot_be_read(
+    warehouse, rules, within, around
+):
+    line = '{"type": "RECORD", "stream": "orders"%s, "record": {"id": %d, "mail": "secret", %s}}'
+    bad = [line % (around, number, within) for number in (1, 2)]
+    settings = {"stream_maps": {"orders": rules}, "on_bad_record": "quarantine"}
+    warehouse.load(MAIL, *bad, record(id=3, name="b", mail="secret"), **settings)
+    table = rules.get("__alias__", "orders")
+    assert [row["id"] for row in warehouse.rows(table)] == [3]
+    kept = [row["record"] for row in rejected(warehouse, f"{table}__rejected")]
+    if '": [' in within:
+        assert kept == [{}]
+        return
+    assert [one["id"] for one in kept] == [1, 2]
+    assert all("mail" not in one for one in kept)
+
+
+@pytest.mark.parametrize(
+    "text", ('"secret"', '["secret"]', "null", '{"mail": "secret", }', "secret")
+)
+def test_nothing_is_kept_of_what_is_no_record(warehouse, tmp_path, text):
+    file = tmp_path / "a.jsonl"
+    file.write_text(f'{text}\n{{"id": 1, "mail": "b"}}\n')
+    batch = {"encoding": {"format": "jsonl"}, "manifest": [file.as_uri()]}
+    settings = {"stream_maps": {"orders": REMOVING["hash"]}, "on_bad_record": "quarantine"}
+    warehouse.load(MAIL, {"type": "BATCH", "stream": "orders"} | batch, **settings)
+    assert [row["id"] for row in warehouse.rows()] == [1]
+    (row,) = rejected(warehouse)
+    assert row["record"] == {}
+
+
+def test_what_a_map_removes_is_not_kept_of_a_files_row_that_json_does_not_have(warehouse, tmp_path):
+    columns = {"id": [1, 2], "total": [float("nan"), 1.0], "mail": ["secret", "b"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    batch = {"encoding": {"format": "parquet"}, "manifest": [(tmp_path / "a.parquet").as_uri()]}
+    sent = MAIL, {"type": "BATCH", "stream": "orders"} | batch
+    settings = {"stream_maps": {"orders": REMOVING["hash"]}}
+    warehouse.load(*sent, **settings, on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == [2]
+    (row,) = rejected(warehouse)
+    assert row["record"] == {"id": 1, "total": "nan"}
+    with pytest.raises(BadRecordError) as caught:
+        warehouse.load(*sent, **settings)
+    assert f"record_hash that begins with {row['record_hash'][:12]}" in caught.value.message
