@@ -15,6 +15,7 @@ from warehouse import lines, record, schema
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.streamtable import StreamTable
 
 FIELDS = {"uuid": "string", "project_id": "integer", "name": "string"}
 NARROW = schema(FIELDS, keys=("uuid",))
@@ -84,6 +85,20 @@ class TestKeyThatGrows:
         found = warehouse.sql("SELECT conname FROM pg_constraint WHERE contype = 'p'")
         assert {"conname": "my key"} in found
         assert len(pairs(warehouse)) == 2
+
+    def test_by_another_loader_during_a_run(self, warehouse, monkeypatch):
+        warehouse.load(NARROW, record(uuid="a", project_id=1))
+        prepare = StreamTable.prepare
+
+        def prepared(*given):
+            prepare(*given)
+            monkeypatch.setattr(StreamTable, "prepare", prepare)
+            warehouse.load(WIDE, record(uuid="a", project_id=2))
+
+        monkeypatch.setattr(StreamTable, "prepare", prepared)
+        with pytest.raises(LoadError, match=r"primary key is no longer the one .* Run again"):
+            warehouse.load(NARROW, record(uuid="a", project_id=1, name="new"))
+        assert [row[:2] for row in pairs(warehouse)] == [(1, "a"), (2, "a")]
 
     def test_a_published_table_can_be_updated(self, warehouse):
         warehouse.load(NARROW, record(uuid="a", project_id=1))
