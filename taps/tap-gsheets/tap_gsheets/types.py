@@ -125,18 +125,18 @@ def _number(column: Declared, value: Any) -> Decimal:
     try:
         if isinstance(value, str) and column.pattern:
             return number_format(column.pattern).read(value)
-        # A tick is no number, though Python's True is 1.
+        # A tick is not a number, though Python's True is 1.
         return number_in("" if isinstance(value, bool) else str(value))
     except ValueError:
         written = column.pattern or "1234.5 (set format)"
-        msg = f"no number written as {written}" if isinstance(value, str) else "no number"
+        msg = f"not a number written as {written}" if isinstance(value, str) else "not a number"
         raise ValueError(msg) from None
 
 
 def _integer(column: Declared, value: Any) -> int:
     number = _number(column, value)
     if number != int(number):
-        msg = "no whole number"
+        msg = "not a whole number"
         raise ValueError(msg)
     return int(number)
 
@@ -160,7 +160,7 @@ def _moment(column: Declared, value: Any) -> datetime:
         raise ValueError(msg) from None
     except (ValueError, OverflowError):
         written = column.pattern or "YYYY-MM-DD (set format)"
-        msg = f"no {column.kind} written as {written}"
+        msg = f"not a {column.kind} written as {written}"
         raise ValueError(msg) from None
 
 
@@ -173,7 +173,7 @@ def _datetime(column: Declared, value: Any) -> str:
     try:
         return in_utc(found, column.zone)
     except ValueError:
-        msg = f"no moment in the sheet's time zone, {column.zone}"
+        msg = f"not a moment in the sheet's time zone, {column.zone}"
         raise ValueError(msg) from None
 
 

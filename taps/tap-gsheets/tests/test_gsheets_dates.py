@@ -83,7 +83,7 @@ def test_digits_are_a_date_only_if_they_are_written_by_the_format(pattern, numbe
     try:
         found = Declared("date", pattern).read(number)
     except ValueError as error:
-        assert str(error) == f"no date written as {pattern}"
+        assert str(error) == f"not a date written as {pattern}"
         return
     # Not `%Y`: strftime writes the year 1 without zeros.
     padded = pattern.replace("%Y", found[:4])
@@ -140,7 +140,7 @@ def test_a_value_that_is_not_written_by_the_format_is_refused_and_named(read, va
         read("date", pattern, value)
     written = pattern or r"YYYY-MM-DD (set format)"
     assert "cell A2 (v) holds " in str(caught.value)
-    assert f"which is no date written as {written}. " in str(caught.value)
+    assert f"which is not a date written as {written}. " in str(caught.value)
 
 
 #: The fourth of March 2026, as different people's cells show it.
@@ -310,7 +310,7 @@ def test_a_moment_is_read_back_to_the_millisecond(moment):
 
 @pytest.mark.parametrize("serial", (-693_594, 2_958_466, 10**12, 1e300))
 def test_a_day_of_no_year_is_refused(serial):
-    with pytest.raises(ValueError, match="no date written as"):
+    with pytest.raises(ValueError, match="not a date written as"):
         Declared("date").read(Moment("shown", serial))
 
 

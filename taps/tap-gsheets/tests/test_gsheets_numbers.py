@@ -78,7 +78,7 @@ def test_a_text_is_a_number_only_if_it_is_written_by_the_format(example, text):
     try:
         found = read(text, example)
     except ValueError as error:
-        assert str(error) == f"no number written as {example}"
+        assert str(error) == f"not a number written as {example}"
         return
     marks, point = MARKS[example]
     plain = text.strip().lstrip("+-\u2212")
@@ -149,7 +149,7 @@ def test_a_number_that_is_written_otherwise_is_refused_and_named(make_tap, googl
     tab = {"name": "T", "columns": [column]}
     with pytest.raises(TapError) as caught:
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [tab]}])
-    assert f"cell A3 (v) holds {text!r}, which is no number written as " in str(caught.value)
+    assert f"cell A3 (v) holds {text!r}, which is not a number written as " in str(caught.value)
     assert (example or "1234.5 (set format)") in str(caught.value)
 
 

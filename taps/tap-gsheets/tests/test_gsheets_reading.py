@@ -312,12 +312,12 @@ def test_a_range_with_types(make_tap, google, area):
 @pytest.mark.parametrize(
     ("kind", "value", "says"),
     (
-        ("integer", 1.5, r"cell C5 \(v\) holds 1.5, which is no whole number"),
-        ("number", "1,234", r"holds '1,234', which is no number"),
-        ("number", True, "no number"),
-        ("integer", "1e999999999", "no number"),
+        ("integer", 1.5, r"cell C5 \(v\) holds 1.5, which is not a whole number"),
+        ("number", "1,234", r"holds '1,234', which is not a number"),
+        ("number", True, "not a number"),
+        ("integer", "1e999999999", "not a number"),
         ("boolean", "perhaps", "neither true nor false"),
-        ("date", "31/12/2025", r"no date written as YYYY-MM-DD \(set format\)"),
+        ("date", "31/12/2025", r"not a date written as YYYY-MM-DD \(set format\)"),
     ),
 )
 def test_a_value_that_is_not_of_its_type_is_named(make_tap, google, kind, value, says):
