@@ -1,10 +1,12 @@
-"""The loader of this checkout against that of an earlier commit, in turns: ``before.py REV``.
+"""This checkout against an earlier commit, in turns: ``before.py REV``.
 
     .venv/bin/python bench/before.py main --runs 5
+    .venv/bin/python bench/before.py main files --runs 5
 
-The commit is checked out and installed in a temporary folder. Both load the same files into
-databases of the same server, one after the other; each line has the medians, and the ratio of the
-earlier loader's seconds to this one's, pair by pair: more than 1 is faster than before.
+The commit is checked out and installed in a temporary folder. Both load the same records and
+batches, or the same files from S3 by tap and loader, into databases of the same server, one after
+the other; each line has the medians, and the ratio of the earlier one's seconds to this one's, pair
+by pair: more than 1 is faster than before.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import files
 import loader
-from measure import HERE, Job
+from measure import BIN, HERE, Job, piped
 
 ROWS = {
     ("wide", "records"): loader.WIDE,
@@ -57,13 +60,18 @@ def checkout(revision: str):
             subprocess.run([*git, "remove", "--force", place], check=True)
 
 
-def compile_imports(target, folder: Path) -> None:
-    """Start a target once, so that neither compiles what it imports while it is timed."""
+def compile_imports(*programs: Path) -> None:
+    """Start programs once, so that none compiles what it imports while it is timed."""
     environment = {**os.environ}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    program = target.command(loader.Database("", ""), folder)[0]
-    command = [program, "--about"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    for program in programs:
+        subprocess.run([program, "--about"], check=True, stdout=subprocess.DEVNULL, env=environment)
+
+
+def alternately(runs: int):
+    """Which of two is next; who begins alternates too."""
+    for run in range(runs):
+        yield from (0, 1) if run % 2 else (1, 0)
 
 
 def compare(job: Job, targets, shape: str, form: str, runs: int):
@@ -71,21 +79,47 @@ def compare(job: Job, targets, shape: str, form: str, runs: int):
     rows = job.count(ROWS[shape, form])
     sources = [loader.written(job.folder, shape, rows, form, revision) for revision in (0, 1)]
     measured = {load: ([], []) for load in loader.LOADS}
-    for run in range(runs):
-        # Who begins alternates too.
-        for which in (0, 1) if run % 2 else (1, 0):
-            with loader.new_database() as database:
-                for load, source in zip(loader.LOADS, sources, strict=True):
-                    took = loader.loaded(targets[which], database, source, form, job.folder)
-                    loader.check(database, json.loads((source / "about.json").read_text()))
-                    measured[load][which].append(took)
+    for which in alternately(runs):
+        with loader.new_database() as database:
+            for load, source in zip(loader.LOADS, sources, strict=True):
+                took = loader.loaded(targets[which], database, source, form, job.folder)
+                loader.check(database, json.loads((source / "about.json").read_text()))
+                measured[load][which].append(took)
     return measured
+
+
+def compare_files(job: Job, targets, folders, runs: int):
+    """Load files from S3 with each pair of tap and target in turns; gives what each took."""
+    measured = ([], [])
+    with files.store() as bucket:
+        expected = bucket.fill(files.FILES, job.count(files.ROWS))
+        for which in alternately(runs):
+            with loader.new_database() as database:
+                program, *options = bucket.tap(job.folder)
+                tap = [folders[which] / program.name, *options]
+                took = piped([tap, targets[which].command(database, job.folder)])
+                files.check(database, expected)
+                measured[which].append(took)
+    return measured
+
+
+def show(name: str, now, before) -> None:
+    """Print a line: the usual of both, and the ratios of pairs."""
+    ratios = sorted(old / new for (new, _), (old, _) in zip(now, before, strict=True))
+    (seconds, peak), (old_seconds, old_peak) = loader.usual(now), loader.usual(before)
+    print(
+        f"{name:34} {seconds:6.2f} s {old_seconds:6.2f} s"
+        f" {median(ratios):6.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+        f" {peak:7.0f} {old_peak:7.0f}",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Compare, and print a line for each load."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("revision")
+    parser.add_argument("what", nargs="?", default="loader", choices=("loader", "files"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="few rows, to try it")
     given = parser.parse_args()
@@ -95,20 +129,17 @@ def main() -> None:
     ):
         job = Job(Path(folder), given.quick)
         targets = loader.OURS, Earlier(loader.OURS.program, folder=place)
-        for target in targets:
-            compile_imports(target, job.folder)
+        folders = BIN, place / ".venv" / "bin"
+        for programs in folders:
+            compile_imports(programs / loader.OURS.program, programs / "tap-sticky-s3")
         print(f"{'':34} {'now':>8} {'before':>8} {'ratio':>20} {'MB now':>7} {'before':>7}")
+        if given.what == "files":
+            show("files from S3", *compare_files(job, targets, folders, given.runs))
+            return
         for shape, form in ROWS:
             measured = compare(job, targets, shape, form, given.runs)
             for load, (now, before) in measured.items():
-                ratios = sorted(old / new for (new, _), (old, _) in zip(now, before, strict=True))
-                (seconds, peak), (old_seconds, old_peak) = loader.usual(now), loader.usual(before)
-                print(
-                    f"{f'{shape} {form}, {load}':34} {seconds:6.2f} s {old_seconds:6.2f} s"
-                    f" {median(ratios):6.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
-                    f" {peak:7.0f} {old_peak:7.0f}",
-                    flush=True,
-                )
+                show(f"{shape} {form}, {load}", now, before)
 
 
 if __name__ == "__main__":
