@@ -237,7 +237,7 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
             " from everflow.daily_stats"
         ).fetchone()
         sums = sql.SQL("select sum(orders), sum(no_amount), sum(revenue) from ({}) as days")
-        orders = connection.execute(sums.format(sql.SQL(_readme_query()))).fetchone()
+        orders = connection.execute(sums.format(sql.SQL(readme_query()))).fetchone()
         events = connection.execute("select count(*) from posthog.events").fetchone()
         contacts = connection.execute(
             "select count(*), sum(points), sum(length(coalesce(firstname, '')))"
@@ -283,8 +283,8 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
     return agrees
 
 
-def _readme_query() -> str:
-    """The README's query of spend, revenue and return."""
+def readme_query() -> str:
+    """The README's query of spend, revenue and return, which is its only SQL."""
     (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     return query
 
@@ -292,7 +292,7 @@ def _readme_query() -> str:
 def _show_return() -> None:
     """Run the README's query of spend, revenue and return."""
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
-        answer = connection.execute(_readme_query())
+        answer = connection.execute(readme_query())
         names = [column.name for column in answer.description or ()]
         rows = answer.fetchmany(7)
     sys.stdout.write("\nSpend, revenue, and return on ad spend (the query is in README.md):\n")

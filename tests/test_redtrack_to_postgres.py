@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
-from e2e import ROOT
+from demo import readme_query
 
 from signalroom_sandbox.redtrack import API_KEY
 
@@ -106,8 +105,7 @@ def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
     blank = {"orders_id": "1", "order_status": "NEW", "total_amount": ""}
     s3.correct(corrected, 0, blank, modified=now)
     project.load(tap="tap-sticky-s3")
-    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    days = {row["day"]: row for row in database.query(query)}
+    days = {row["day"]: row for row in database.query(readme_query())}
     assert set(days) >= {START + timedelta(days=number) for number in range(40)}
     spend, totals = truth(redtrack), sandbox.control.totals(START, YESTERDAY, ZONE)["days"]
     for number in range(40):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from decimal import Decimal
 
 import psycopg
 import pytest
-from e2e import ROOT
+from demo import readme_query
 
 NAMES = ("_file_name", "_row_id", "_file_date", "_file_etag", "_file_last_modified")
 DAY = date(2026, 1, 5)
@@ -29,7 +28,7 @@ create table s3_exports.orders_create (
 
 
 def query(total_amount_is="order"):
-    (text,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    text = readme_query()
     assert text.count("SELECT 'order'") == 1
     return text.replace("SELECT 'order'", f"SELECT '{total_amount_is}'")
 

@@ -144,7 +144,7 @@ def _property_definitions(
     ]
     limit, offset = int(query.get("limit") or _PAGE), int(query.get("offset") or 0)
     page = of_kind[offset : offset + limit]
-    # The next page is told by the count of all, as the vendor's paginator does not know them.
+    # The count of all rows decides on a next page: the vendor's paginator does not know these.
     answer = _enveloped(page, len(of_kind), query, url)
     if offset + len(page) >= len(of_kind):
         answer["results"] = page + built_in

@@ -6,7 +6,7 @@ import re
 
 from signalroom_singer import TapError
 
-# An account's number stands before the id for people who are signed in to several at a time, and
+# People who are signed in to several accounts have the account's number before the id, and
 # the domain of a Google Workspace at the very beginning:
 # https://docs.google.com/a/example.com/spreadsheets/u/1/d/<id>/edit
 _ADDRESS = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)", re.ASCII)

@@ -260,7 +260,7 @@ class Destination:
                 )
 
     def column_names(self, cursor: Cursor[Any]) -> Collection[str]:
-        """Name the columns that the table has; none if there is no table.
+        """Name the columns that the table has; an empty collection if it does not exist.
 
         Args:
             cursor: To ask by.

@@ -379,7 +379,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         """Load rows whose parents have come after them.
 
         Returns:
-            Whether there were any, so that others may have come for rows of other streams.
+            Whether the table took any: rows of other streams may refer to these.
         """
         return self._table.try_orphans()
 

@@ -349,9 +349,9 @@ class StreamTable:
         """Load rows that were set aside, if what they refer to has come after them.
 
         Returns:
-            Whether there were any.
+            Whether the table took any.
         """
-        # What was read for another type would have to be described anew.
+        # Rows that were read for another type stay in quarantine.
         held = [one for one in self._orphans.take() if self._is_read_for(known(one[0]))]
         if not held:
             return False
