@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
     from signalroom_singer.cells import DateFormat, number_in
-    from signalroom_singer.errors import TapError, expecting
+    from signalroom_singer.errors import TapError, UnexpectedAnswerError, expecting
+    from signalroom_singer.failures import Failures
     from signalroom_singer.given import (
         check_bookmarks,
         configured_day,
@@ -48,6 +49,7 @@ __all__ = [
     "BufferedMsgSpecWriter",
     "DateFormat",
     "DateWindow",
+    "Failures",
     "ForbiddenRequestError",
     "HTTPStream",
     "OwnBookmarkStream",
@@ -60,6 +62,7 @@ __all__ = [
     "SignalRoomStream",
     "SignalRoomTap",
     "TapError",
+    "UnexpectedAnswerError",
     "WindowedStream",
     "base_url",
     "check_bookmarks",
@@ -84,7 +87,8 @@ __all__ = [
 _NAMES = {
     "answers": ("AnswerTooLargeError", "BoundedAdapter"),
     "cells": ("DateFormat", "number_in"),
-    "errors": ("TapError", "expecting"),
+    "errors": ("TapError", "UnexpectedAnswerError", "expecting"),
+    "failures": ("Failures",),
     "given": (
         "check_bookmarks",
         "configured_day",

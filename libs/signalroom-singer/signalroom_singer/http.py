@@ -26,6 +26,7 @@ from signalroom_singer.pacing import Pacer
 from signalroom_singer.redaction import redact
 from signalroom_singer.retry import exponential_wait, parse_retry_after
 from signalroom_singer.stream import SignalRoomStream
+from signalroom_singer.vendortext import sentence
 
 if TYPE_CHECKING:
     from backoff.types import Details
@@ -76,6 +77,12 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
 
     #: What may be called, as (method, path below the base URL); ``{}`` stands for one segment.
     allowed_requests: ClassVar[frozenset[tuple[str, str]]] = frozenset()
+
+    #: Statuses that say something about one endpoint, once all tries were in vain: streams after
+    #: this one are read, and the run fails at its end. None of them is about the whole server.
+    own_failures: ClassVar[frozenset[int]] = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
+    #: Whether this run could not read all of the stream.
+    has_failed = False
 
     #: What the user can do about a status code.
     error_hints: ClassVar[Mapping[int, str]] = {}
@@ -272,8 +279,42 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     def log_sync_costs(self) -> None:
         # The SDK calls this once all streams are done, and lets taps add nothing to its loop.
         super().log_sync_costs()
-        if self._tap.refusals:
-            self._tap.refusals.end(self.name)
+        refused: TapError | None = None
+        try:
+            if self._tap.refusals:
+                self._tap.refusals.end(self.name)
+        except TapError as error:
+            refused = error
+        if self.name == [*self._tap.streams][-1]:
+            self._tap.failures.end(also=refused)
+
+    # Failing without taking other streams along
+
+    def fails_alone(self, error: Exception) -> bool:
+        """Whether streams after this one may still be readable.
+
+        Args:
+            error: Why this one cannot be read.
+        """
+        if isinstance(error, FatalAPIError):
+            return isinstance(error, RefusedError) and error.status in self.own_failures
+        if isinstance(error, RetriableAPIError):
+            response = error.response
+            return response is not None and response.status_code in self.own_failures
+        return True
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        with self._tap.failures.isolated(self):
+            yield from super()._sync_records(context, write_messages=write_messages)
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        # It would make a bookmark of how far a stream came that was not read to its end.
+        if not self.has_failed:
+            super().finalize_state_progress_markers(state)
 
     # Trying again
 
@@ -373,6 +414,5 @@ def _vendor_message(response: requests.Response) -> str:
     if isinstance(payload, dict):
         for key in ("error", "detail", "message", "errors"):
             if payload.get(key):
-                found = payload[key]
-                return found if isinstance(found, str) else json.dumps(found, default=str)
+                return sentence(payload[key])
     return json.dumps(payload, default=str)

@@ -21,6 +21,7 @@ from typing_extensions import override
 from signalroom_singer.answers import BoundedAdapter
 from signalroom_singer.commandline import ExplainedCommand, StoppedError
 from signalroom_singer.errors import expecting, without_traceback
+from signalroom_singer.failures import Failures
 from signalroom_singer.given import check_bookmarks
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.settings import explained
@@ -133,6 +134,11 @@ class SignalRoomTap(ExplainedCommand, Tap):
     def refusals(self) -> Refusals | None:
         """What the vendor does not let the key read, where the tap goes on with the rest."""
         return None
+
+    @cached_property
+    def failures(self) -> Failures:
+        """Streams that could not be read, where the tap goes on with the rest."""
+        return Failures()
 
     def close(self) -> None:
         """Let go of connections, for programs that go on after the tap."""

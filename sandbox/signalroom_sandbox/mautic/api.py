@@ -16,7 +16,8 @@ from starlette.routing import Route
 from signalroom_sandbox.mautic import entities
 from signalroom_sandbox.mautic.access import Access, Refusal, crashed, forbidden, may_see
 from signalroom_sandbox.mautic.limits import Limits, OverLimit
-from signalroom_sandbox.mautic.people import company, contact, iso
+from signalroom_sandbox.mautic.people import company, contact
+from signalroom_sandbox.mautic.submissions import submissions
 from signalroom_sandbox.mautic.switches import Switches
 from signalroom_sandbox.mautic.tables import TABLES
 from signalroom_sandbox.mautic.where import listed, matches, nested, to_sql
@@ -313,30 +314,14 @@ class Mautic:
     def _submissions(self, request: Request, query: _Query, client: str) -> Any:
         if not may_see(client, "forms"):
             raise forbidden()
-        columns = self.world.columns("form_submissions")
-        text, values = to_sql(self._where(query), columns, escapes=self._escapes)
-        start, limit = self._paging(query, _DEFAULT_LIMIT)
-        rows = self.world.query(
-            f"select * from form_submissions where form_id = ? and {text or '1'} order by "
-            f"{'id' if query.get('orderBy') == 'id' else 'date_submitted'} "
-            f"limit {limit} offset {start}",
-            [request.path_params["form"], *values],
-        )
-        shown = [
-            {
-                "id": row["id"],
-                "ipAddress": {"ip": "192.0.2.7"},
-                "form": {"id": row["form_id"], "name": f"Form {row['form_id']}"},
-                "lead": {"id": row["lead_id"]},
-                "trackingId": row["tracking_id"],
-                "dateSubmitted": iso(row["date_submitted"]),
-                "referer": row["referer"],
-                "page": [],
-                "results": {"email": f"lead{row['lead_id']}@example.com"},
-            }
-            for row in rows
-        ]
-        return {"total": str(self._total(len(shown))), "submissions": shown or {}}
+        number = request.path_params["form"]
+        form = next((row for row in self.lists["forms"] if row["id"] == number), None)
+        if form is None or form.get("deleted"):
+            raise Refusal(404, "Item was not found.")
+        page = self._paging(query, _DEFAULT_LIMIT)
+        where = self._where(query)
+        shown, total = submissions(self.world, form, query, where, page=page, escapes=self._escapes)
+        return {"total": str(self._total(total)), "submissions": shown or {}}
 
     # Tables: text, and errors with a 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from abc import abstractmethod
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -15,7 +16,15 @@ from singer_sdk.exceptions import RetriableAPIError
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, redact, spoiled_state
+from signalroom_singer import (
+    HTTPStream,
+    Pacer,
+    RefusedError,
+    TapError,
+    UnexpectedAnswerError,
+    redact,
+    spoiled_state,
+)
 from tap_mautic.queries import Is, where
 
 if TYPE_CHECKING:
@@ -33,6 +42,8 @@ _TOO_MUCH = frozenset({200, 500, 502, 504})
 _SMALLEST_PAGE = 10
 #: After so many pages, a size that was too much once is tried again.
 _TRY_MORE_AFTER = 20
+#: With these, streams after this one may be readable all the same.
+_OWN = _TOO_MUCH | {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 _REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 #: In the refusal of an API, or a way of signing in, that is turned off.
 _OFF = re.compile(rb'"type"\s*:\s*"(api_disabled|access_denied)"')
@@ -61,6 +72,7 @@ class MauticStream(HTTPStream[int]):
             ("GET", "/api/stats/{}"),
         }
     )
+    own_failures = _OWN
     error_hints: ClassVar[Mapping[int, str]] = {
         HTTPStatus.UNAUTHORIZED: "Check the settings of the credentials. If they are right, the "
         "web server may drop the Authorization header: see Mautic's documentation of the API",
@@ -74,6 +86,8 @@ class MauticStream(HTTPStream[int]):
     }
     #: Under which an answer has its rows.
     key: str
+    #: What filters and orders call the id.
+    id_column: ClassVar[str] = "id"
     #: How many times the setting page_size: rows are not of one size everywhere.
     page_factor: ClassVar[int] = 1
     #: Whether a role that may not view others' is shown fewer rows, or none, and no error.
@@ -218,10 +232,10 @@ class MauticStream(HTTPStream[int]):
                 payload = self.fetch(HTTPRequest(url=self.url_base + path, params=query))
             except RetriableAPIError as error:
                 response = error.response
-                if not self._may_shrink or (
-                    response is not None and response.status_code not in _TOO_MUCH
-                ):
+                if response is not None and response.status_code not in _TOO_MUCH:
                     raise
+                if not self._may_shrink:
+                    raise self._not_too_large(error) from None
                 self._limit = max(_SMALLEST_PAGE, self._limit // 4)
                 self._answers = 0
                 self.logger.warning("%s; asking for %d at once", error, self._limit)
@@ -230,6 +244,18 @@ class MauticStream(HTTPStream[int]):
             if self._answers % _TRY_MORE_AFTER == 0:
                 self._limit = min(page_size, self._limit * 2)
             return self._rows(payload, key)
+
+    @staticmethod
+    def _not_too_large(error: RetriableAPIError) -> RetriableAPIError:
+        """Say what to do about an error that smaller pages do not help against."""
+        if error.response is None or error.response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return error
+        msg = (
+            f"{str(error).removesuffix('.')}. It is the same for the smallest page, so neither its "
+            "size nor the load is the reason: an administrator finds it in Mautic (System info > "
+            "Log, or var/logs on its server). Until then, deselect the stream"
+        )
+        return RetriableAPIError(msg, error.response)
 
     def _rows(self, payload: dict[str, Any], key: str) -> list[Record]:
         rows = payload.get(key)
@@ -240,7 +266,7 @@ class MauticStream(HTTPStream[int]):
                 f"{self.name}: Mautic's answer has no {key!r} ({', '.join(sorted(payload)[:5])}). "
                 "Nothing of it was loaded; is another version of its API at api_url?"
             )
-            raise TapError(msg)
+            raise UnexpectedAnswerError(msg)
         return found
 
     def in_order(self, way: str = "ASC") -> dict[str, str]:
@@ -249,7 +275,7 @@ class MauticStream(HTTPStream[int]):
         Args:
             way: ``ASC`` or ``DESC``.
         """
-        return {"orderBy": "id", "orderByDir": way}
+        return {"orderBy": self.id_column, "orderByDir": way}
 
     def by_id(
         self,
@@ -279,7 +305,8 @@ class MauticStream(HTTPStream[int]):
             TapError: If Mautic does not keep to what was asked.
         """
         query = params or self.in_order()
-        while rows := self.ask(path, key, query, (Is("id", "gt", after), *conditions)):
+        column = self.id_column if params is None else "id"
+        while rows := self.ask(path, key, query, (Is(column, "gt", after), *conditions)):
             rows.sort(key=lambda row: int(row["id"]))
             if int(rows[0]["id"]) <= after:
                 raise self.unfiltered({"id": after}, rows[0])
@@ -300,7 +327,7 @@ class MauticStream(HTTPStream[int]):
             "does not filter. Nothing of it was loaded; please report this with the version of "
             "your Mautic."
         )
-        return TapError(msg)
+        return UnexpectedAnswerError(msg)
 
     def check_shrunk(self, had: int, has: int, told: str = "") -> None:
         """Refuse a list of which most is gone: that is what a narrowed role looks like.
@@ -329,7 +356,8 @@ class MauticStream(HTTPStream[int]):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        with self._tap.refusals.noted(self, self.name):
+        part = f"{self.name} of {dict(context)}" if context else ""
+        with self._tap.refusals.noted(self, self.name), self._apart(part):
             count = 0
             for row in self.read(context):
                 count += 1
@@ -341,6 +369,15 @@ class MauticStream(HTTPStream[int]):
                     raise spoiled_state(before, stream=self.name, field=_ROWS)
                 self.check_shrunk(before, count)
                 state[_ROWS] = count
+
+    @contextmanager
+    def _apart(self, part: str) -> Iterator[None]:
+        """Keep a part that fails from ending the stream; without one, the stream is the part."""
+        if not part:
+            yield
+            return
+        with self._tap.failures.isolated(self, part):
+            yield
 
     @abstractmethod
     def read(self, context: Context | None) -> Iterable[Record]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import spoiled_state
+from signalroom_singer import RefusedError, spoiled_state
 from tap_mautic.entities import (
     LIVE,
     OBJECT,
@@ -49,6 +50,9 @@ class FormResults(EntityStream):
     name = "form_results"
     path = "/api/forms/{form_id}/submissions"
     key = "submissions"
+    # With the alias of Mautic's query: of a bare name Mautic makes one that its database does not
+    # know, and answers 500 (https://github.com/mautic/mautic/issues/12982).
+    id_column = "s.id"
     selected_by_default = False
     replication_key = "id"
     is_sorted = True
@@ -70,7 +74,8 @@ class FormResults(EntityStream):
     def _forms(self) -> list[int]:
         found: list[int] = []
         with self._tap.refusals.noted(self, self.name):
-            for rows in self.by_id(Forms.path, Forms.key):
+            by_id = {"orderBy": "id", "orderByDir": "ASC"}
+            for rows in self.by_id(Forms.path, Forms.key, params=by_id):
                 found += [int(row["id"]) for row in rows]
         return found
 
@@ -82,11 +87,19 @@ class FormResults(EntityStream):
         last = self.get_context_state(context).get("replication_key_value") or 0
         if not str(last).isdecimal():
             raise spoiled_state(last, stream=self.name, field=f"form {form}")
-        for rows in self.by_id(self.path.format(form_id=form), self.key, after=int(last)):
+        for rows in self._pages(form, int(last)):
             # A page at a time: the rows are changed when they are handed on.
             last = int(rows[-1]["id"])
             yield from rows
             self.save_bookmark(str(last), context)
+
+    def _pages(self, form: int, after: int) -> Iterator[list[Record]]:
+        try:
+            yield from self.by_id(self.path.format(form_id=form), self.key, after=after)
+        except RefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            self.logger.info("Form %d was deleted meanwhile", form)
 
     @override
     def cleaned(self, row: Record) -> Record:

@@ -1,0 +1,28 @@
+"""What a vendor's error says, as a person reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def sentence(error: Any) -> str:
+    """Take the text of an error, without the JSON around it.
+
+    Args:
+        error: A text, an object with a ``message``, or a list of either.
+
+    Returns:
+        The text; what has none is shown as JSON.
+    """
+    if isinstance(error, list) and (texts := [sentence(one) for one in error if _has_text(one)]):
+        return "; ".join(texts)
+    if isinstance(error, dict) and _has_text(error):
+        return str(error["message"])
+    return error if isinstance(error, str) else json.dumps(error, default=str)
+
+
+def _has_text(error: Any) -> bool:
+    if isinstance(error, dict):
+        error = error.get("message")
+    return isinstance(error, str) and error != ""
