@@ -127,6 +127,19 @@ class SignalRoomStream(Stream):
                         inclusion=Metadata.InclusionType.AVAILABLE
                     )
         super().apply_catalog(catalog)
+        self._allow_deselection()
+
+    def _allow_deselection(self) -> None:
+        """Let users deselect whatever is not a key.
+
+        Meltano marks columns as `automatic`, which cannot be deselected, where the catalog that it
+        got had no metadata for them (`ensure_metadata` in its `core/plugin/singer/catalog.py`).
+        """
+        needed = {*self.primary_keys, self.replication_key}
+        for breadcrumb, entry in self.metadata.items():
+            is_automatic = entry.inclusion == Metadata.InclusionType.AUTOMATIC
+            if is_automatic and entry.selected is False and not {*breadcrumb[1:]} & needed:
+                entry.inclusion = Metadata.InclusionType.AVAILABLE
 
     @override
     def _sync_records(

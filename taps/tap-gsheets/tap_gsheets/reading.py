@@ -8,6 +8,7 @@ from signalroom_singer import TapError, expecting
 from tap_gsheets.addresses import id_in
 from tap_gsheets.blocks import read_blocks
 from tap_gsheets.books import Book, Tab
+from tap_gsheets.cards import check_no_key, without_cards
 from tap_gsheets.cells import EditedError
 from tap_gsheets.changes import digest, loss, moved, other_tab
 from tap_gsheets.client import RangeError
@@ -219,7 +220,10 @@ class Reader:
             if error.table is None or not (accepted or before.get("row_count") == 0):
                 raise
             table = error.table
+        if not self._config["keep_card_data"]:
+            table = without_cards(table)
         if asked := tab.asked.get("primary_keys"):
+            check_no_key(table, [table.find(one, "primary_keys") for one in asked])
             tab.keys = check_keys(table, asked)
         lost = loss(before, table, self._config["max_shrink_percent"])
         if not book.asked.get("tabs"):

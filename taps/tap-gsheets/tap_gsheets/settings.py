@@ -5,6 +5,7 @@ from __future__ import annotations
 from singer_sdk import typing as th
 
 from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS
+from signalroom_singer.cards import CARD_SETTINGS
 from tap_gsheets.types import TYPES
 
 _COLUMN = th.ObjectType(
@@ -193,6 +194,7 @@ SETTINGS = th.PropertiesList(
         title="Token address",
         description="Where a refresh token is exchanged; for tests",
     ),
+    *CARD_SETTINGS,
     *COMMON_SETTINGS,
     *HTTP_SETTINGS,
 ).to_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from signalroom_singer import SignalRoomStream
+from signalroom_singer.cards import CardFindings
 from tap_gsheets.changes import digest
 from tap_gsheets.types import TYPES
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_gsheets.tables import Table
+    from tap_gsheets.tap import TapGsheets
     from tap_gsheets.types import Declared
 
 TAGS = ("_spreadsheet_id", "_sheet_id", "_sheet_title")
@@ -39,6 +42,8 @@ class Tab(SignalRoomStream, Stream):
         skips: Whether it is left out where nothing changed.
         kwargs: As for the SDK's stream.
     """
+
+    _tap: TapGsheets
 
     # People add columns whenever they like.
     columns_change = True
@@ -96,14 +101,30 @@ class Tab(SignalRoomStream, Stream):
     def selected(self, value: bool | None) -> None:
         Stream.selected.fset(self, value)  # type: ignore[attr-defined]
 
+    def _report_cards(self) -> None:
+        found = self.table.cards
+        loaded = [name for name in self.table.columns if self.mask["properties", name]]
+        counts = Counter({name: found.left_out[name] for name in loaded if found.left_out[name]})
+        parts = {name: None for name in loaded if name in found.fragments}
+        self._tap.cards.add(
+            *(self.name, f"the tab {self._tags['_sheet_title']!r}", CardFindings(counts, parts))
+        )
+
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
+        self._report_cards()
         for number, row in self.table.rows:
             yield {
                 **self._tags,
                 "_row_number": number,
                 **dict(zip(self.table.columns, row, strict=True)),
             }
+
+    @override
+    def log_sync_costs(self) -> None:
+        super().log_sync_costs()
+        # All streams are done by now: once is enough.
+        self._tap.cards.log(self.logger)
 
     @override
     def _sync_records(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from signalroom_singer.cards import CardFindings
 from tap_gsheets.cells import Moment, cell_text, is_blank
 from tap_gsheets.columns import column_letter, column_names, find_column
 
@@ -52,6 +53,7 @@ class Table:
         titles: The columns' titles, as they are in the sheet; empty where there is none.
         types: The types of those columns that have one.
         doubtful: How many cells of a column are another day to Google than by the column's format.
+        cards: The card data that was found.
     """
 
     columns: list[str]
@@ -60,6 +62,7 @@ class Table:
     titles: list[str] = field(default_factory=list)
     types: dict[str, Declared] = field(default_factory=dict)
     doubtful: dict[str, int] = field(default_factory=dict)
+    cards: CardFindings = field(default_factory=CardFindings)
 
     def find(self, asked: str, setting: str) -> str:
         """Find the column that a setting means.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from signalroom_singer import SignalRoomTap, TapError, check_bookmarks
+from signalroom_singer.cards import CardReport
 from tap_gsheets.changes import check_read, digest
 from tap_gsheets.client import SheetsClient
 from tap_gsheets.credentials import open_session
@@ -95,6 +97,11 @@ class TapGsheets(SignalRoomTap):
         rows = [_row(book, sheet) for book in books for sheet in book.sheets]
         return [*streams, Sheets(tap=self, rows=rows)]
 
+    @cached_property
+    def cards(self) -> CardReport:
+        """The card data that was found in this run."""
+        return CardReport()
+
     def _deselected(self) -> frozenset[str]:
         catalog = self._input_catalog
         return frozenset(
@@ -104,7 +111,10 @@ class TapGsheets(SignalRoomTap):
         )
 
     def _shape(self) -> str:
-        names = ("render", "error_cells", "client_id", "stream_maps", "stream_map_config")
+        names = (
+            *("render", "error_cells", "client_id", "stream_maps", "stream_map_config"),
+            "keep_card_data",
+        )
         catalog = self._input_catalog.to_dict() if self._input_catalog else None
         return digest([self.config.get(name) for name in names], catalog)
 

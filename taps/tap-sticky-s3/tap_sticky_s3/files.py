@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
+from signalroom_singer.cards import CardFindings
+from tap_sticky_s3.cards import FileCards
 from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
 from tap_sticky_s3.content import BadFileError
 from tap_sticky_s3.heads import Head, head_of
@@ -76,6 +78,7 @@ class FileReader:
         self._dialect = dialect
         self._spool = spool
         self._tries: int = config["max_tries"]
+        self._keeps_cards: bool = config["keep_card_data"]
         self._logger = logger
 
     def head(self, thing: S3Object, known: frozenset[str]) -> Head | None:
@@ -152,7 +155,8 @@ class FileReader:
         }
         constants = {name: constants[name] for name in layout.selected if name in constants}
         rows = RowReader(self._bucket.read(thing), self._dialect, name=name, named=self._named)
-        write(path, self._shaped(rows, layout, constants), list(constants))
+        findings = CardFindings()
+        write(path, self._shaped(rows, layout, constants, findings), list(constants))
         return ReadFile(
             thing,
             path=path if path.exists() else None,
@@ -163,23 +167,40 @@ class FileReader:
             long=rows.long_rows,
             skipped=rows.skipped_rows,
             unnamed_nulls=rows.unnamed_nulls,
+            cards=findings,
         )
 
     def _shaped(
-        self, rows: RowReader, layout: Layout, constants: Mapping[str, Any]
+        self,
+        rows: RowReader,
+        layout: Layout,
+        constants: Mapping[str, Any],
+        findings: CardFindings,
     ) -> Iterator[pa.RecordBatch]:
         """Give a file's rows the stream's columns."""
+        cards: FileCards | None = None
         for batch in rows:
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            if not self._keeps_cards:
+                cards = cards or self._cards(rows, batch, layout, findings)
+                columns = cards.cleaned(columns)
             # Only of a file that was overwritten after its header was read.
             unknown = columns.keys() - layout.known - {ROW_ID, EXTRA}
             if unknown:
                 in_order = [name for name in columns if name in unknown]
-                columns[EXTRA] = _extra_with(batch, in_order)
+                columns[EXTRA] = _extra_with(columns, in_order)
             columns |= {name: _repeated(value, batch.num_rows) for name, value in constants.items()}
             missing = pa.nulls(batch.num_rows, pa.string())
             arrays = [columns.get(name, missing) for name in layout.selected]
             yield pa.RecordBatch.from_arrays(arrays, names=list(layout.selected))
+
+    @staticmethod
+    def _cards(
+        rows: RowReader, batch: pa.RecordBatch, layout: Layout, findings: CardFindings
+    ) -> FileCards:
+        header = rows.header or []
+        deselected = layout.known - {*layout.selected}
+        return FileCards(header, batch.schema.names[: len(header)], deselected, findings)
 
 
 def _repeated(value: str | datetime | None, count: int) -> pa.Array:
@@ -187,10 +208,11 @@ def _repeated(value: str | datetime | None, count: int) -> pa.Array:
     return pa.repeat(pa.scalar(value, kind), count)
 
 
-def _extra_with(batch: pa.RecordBatch, names: Sequence[str]) -> pa.Array:
+def _extra_with(columns: Mapping[str, pa.Array], names: Sequence[str]) -> pa.Array:
     """The column `_extra`, with the columns that the stream does not have."""
-    cells = batch.select(names).to_pylist()
-    extras = batch.column(EXTRA).to_pylist()
+    arrays = [columns[name] for name in names]
+    cells = pa.RecordBatch.from_arrays(arrays, names=list(names)).to_pylist()
+    extras = columns[EXTRA].to_pylist()
     merged = [
         json.dumps({**row, **json.loads(extra or "{}")}, ensure_ascii=False)
         for row, extra in zip(cells, extras, strict=True)

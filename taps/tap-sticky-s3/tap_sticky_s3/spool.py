@@ -19,6 +19,8 @@ from urllib.request import url2pathname
 
 import pyarrow as pa
 
+from signalroom_singer.cards import CardFindings
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Sequence
@@ -49,6 +51,7 @@ class ReadFile:
         skipped: Rows that are not loaded.
         unnamed_nulls: Cells that are NULL to most who write an escape character, but not here.
         error: Why it could not be read.
+        cards: The card data in it.
     """
 
     thing: S3Object
@@ -61,6 +64,7 @@ class ReadFile:
     skipped: int = 0
     unnamed_nulls: int = 0
     error: TapError | None = None
+    cards: CardFindings = field(default_factory=CardFindings)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Read the rows.

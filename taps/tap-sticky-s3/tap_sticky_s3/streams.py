@@ -13,6 +13,7 @@ from singer_sdk import typing as th
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import Metadata
 from typing_extensions import override
 
 from signalroom_singer import (
@@ -194,6 +195,10 @@ class Table(StickyStream):
         Those decide which header has a plain name, as in a run that reads all.
         """
         self._learn(_ends(self._listed, _HEADERS_AT_DISCOVERY))
+        # Columns without metadata cannot be deselected in Meltano.
+        for name in self.schema["properties"]:
+            available = Metadata(inclusion=Metadata.InclusionType.AVAILABLE)
+            self.metadata.setdefault(("properties", name), available)
 
     def _heads(self, things: Sequence[S3Object]) -> dict[S3Object, Head | None]:
         known = self._headers.plain_names
@@ -334,6 +339,7 @@ class Table(StickyStream):
                 "are NULL, add it to `null_values`.",
                 *(thing.key, file.unnamed_nulls, self._dialect.escapechar),
             )
+        self._tap.cards.add(self.name, f"{self._tap.bucket.name}/{thing.key}", file.cards)
         self._tap.files.note(file, self.name, self._tap.bucket.name)
         self._ledger.add(thing, file.rows)
         self.state_manager.is_flushed = False
@@ -422,6 +428,7 @@ class Table(StickyStream):
             TapError: If there are such files.
         """
         super().log_sync_costs()
+        self._tap.cards.log(self.logger)
         if self._bad:
             first, more = self._bad[0], len(self._bad) - 1
             msg = (

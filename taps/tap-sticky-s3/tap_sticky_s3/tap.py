@@ -13,6 +13,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
 from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
+from signalroom_singer.cards import CARD_SETTINGS, CardReport
 from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.dialect import Dialect
 from tap_sticky_s3.filestream import Files, StickyStream
@@ -373,6 +374,7 @@ class TapStickyS3(SignalRoomTap):
             title="Concurrent files",
             description="Files read at once; each takes some 50 MB of memory.",
         ),
+        *CARD_SETTINGS,
         *HTTP_SETTINGS,
         *COMMON_SETTINGS,
     ).to_dict()
@@ -381,6 +383,11 @@ class TapStickyS3(SignalRoomTap):
     def bucket(self) -> Bucket:
         """The bucket."""
         return Bucket(self.config, self.logger)
+
+    @cached_property
+    def cards(self) -> CardReport:
+        """The card data that was found in this run."""
+        return CardReport()
 
     @property
     def sends_batches(self) -> bool:
