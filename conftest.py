@@ -45,9 +45,11 @@ def pytest_sessionfinish():
 @pytest.fixture(autouse=True)
 def _own_secrets():
     """Let each test mask its own secrets alone: a fuzzed token may be a part of another's data."""
-    before = [*redaction._secrets]  # noqa: SLF001 - nothing else undoes `protect`
+    lists = (redaction._secrets, redaction._base64_parts)  # noqa: SLF001 - nothing undoes `protect`
+    before = [[*one] for one in lists]
     yield
-    redaction._secrets[:] = before  # noqa: SLF001
+    for one, known in zip(lists, before, strict=True):
+        one[:] = known
 
 
 @dataclass

@@ -8,11 +8,14 @@ structured fields, whichever logger and handler they go through.
 
 from __future__ import annotations
 
-import json
+import base64
+import html
 import logging
+import re
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,9 +25,25 @@ MASK = "<redacted>"
 _SHORTEST = 4
 # A line of a multi-line secret (a PEM key) is as telling as the whole.
 _SHORTEST_LINE = 16
+# Of base64: shorter texts may be in any word.
+_SHORTEST_PART = 6
+_BASE64 = "[A-Za-z0-9+/_-]*"
+_URLSAFE = str.maketrans("+/", "-_")
+# One character, as URLs (in UTF-8), JSON and Python, or HTML write it.
+_ESCAPE = re.compile(
+    r"%(?:[0-7]|[cd][0-9a-f]%[89ab]|e[0-9a-f]%[89ab][0-9a-f]%[89ab]"
+    r"|f[0-7]%[89ab][0-9a-f]%[89ab][0-9a-f]%[89ab])[0-9a-f]"
+    r"|\\u(?:d[89ab][0-9a-f]{2}\\u)?[0-9a-f]{4}|\\(?-i:U)[0-9a-f]{8}|\\x[0-9a-f]{2}"
+    r"|\\[\\\"'/bfnrt]|&#x[0-9a-f]{1,6};?|&#[0-9]{1,7};?|&[a-z][a-z0-9]{1,30};",
+    re.IGNORECASE,
+)
+_CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+# JSON in JSON in a URL, with one to spare.
+_MOST_LAYERS = 4
 
 _lock = threading.Lock()
 _secrets: list[str] = []
+_base64_parts: list[str] = []
 _original_factory = logging.getLogRecordFactory()
 _STANDARD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
@@ -35,8 +54,11 @@ def protect(values: Iterable[str]) -> None:
     Args:
         values: Secrets: setting values, and tokens obtained at run time.
     """
+    values = [value for value in values if len(value) >= _SHORTEST]
     forms = {form for value in values for form in _forms(value)}
+    parts = {part for value in values for part in _parts(value)}
     with _lock:
+        _base64_parts[:] = sorted({*_base64_parts, *parts}, key=len, reverse=True)
         # Longest first, so that a secret within another does not leave its remains.
         _secrets[:] = sorted({*_secrets, *forms}, key=len, reverse=True)
     if logging.getLogRecordFactory() is not _redacting_factory:
@@ -47,7 +69,10 @@ def protect(values: Iterable[str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Mask the protected secrets in a text.
+    """Mask the protected secrets in a text, however they are written there.
+
+    That is: as they are; escaped as in URLs, JSON, HTML and Python, also several times over; and
+    in base64 of a longer text, as in a header of Basic authentication.
 
     Args:
         text: Anything.
@@ -58,6 +83,11 @@ def redact(text: str) -> str:
     for secret in _secrets:
         if secret in text:
             text = text.replace(secret, MASK)
+    if "%" in text or "\\" in text or "&" in text:
+        text = _without_escaped(text)
+    for part in _base64_parts:
+        if part in text:
+            text = _around(part).sub(MASK, text)
     return text
 
 
@@ -105,16 +135,90 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """The value as it may be written: plain, in a URL, in JSON, line by line."""
-    if len(value) < _SHORTEST:
-        return
+    """The value, and its lines, as it may be written where nothing is escaped."""
     lines = [line for line in value.replace("\\n", "\n").split("\n") if len(line) >= _SHORTEST_LINE]
     for form in (value, *(lines if len(lines) > 1 else ())):
         yield form
-        yield quote(form)
-        yield quote(form, safe="")
-        yield quote_plus(form)
-        yield json.dumps(form)[1:-1]
+        # As HTML's forms write blanks; what else they escape is undone.
+        yield form.replace(" ", "+")
+        # Bytes of UTF-8, one by one, as Python shows them.
+        yield form.encode(errors="replace").decode("latin-1")
+
+
+def _parts(value: str) -> Iterator[str]:
+    """What base64 of any text has in it if the value is in that text."""
+    for data in {value.encode(errors="replace"), value.encode("latin-1", errors="replace")}:
+        for before in range(3):
+            text = base64.b64encode(bytes(before) + data).decode()
+            # Only the characters that depend on nothing but the value.
+            part = text[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+            if len(part) >= _SHORTEST_PART:
+                yield part
+                yield part.translate(_URLSAFE)
+
+
+def _around(part: str) -> re.Pattern[str]:
+    """What finds a part of base64, with what was encoded together with it."""
+    return re.compile(f"{_BASE64}{re.escape(part)}{_BASE64}=*")
+
+
+def _without_escaped(text: str) -> str:
+    """Mask secrets some of whose characters are escaped."""
+    plain = text
+    for layers in range(1, _MOST_LAYERS + 1):
+        escaped, plain = plain, _ESCAPE.sub(_character, plain)
+        if plain == escaped:
+            break
+        if any(form in plain for form in chain(_secrets, _base64_parts)):
+            # What is left is in deeper layers.
+            return _without_escaped(_masked(text, layers))
+    return text
+
+
+def _character(escape: re.Match[str]) -> str:
+    text = escape[0]
+    if text[0] == "%":
+        return unquote(text)
+    if text[0] == "&":
+        return html.unescape(text)
+    if text[1] in "uUx":
+        try:
+            return (
+                text.encode()
+                .decode("unicode_escape")
+                .encode("utf-16", "surrogatepass")
+                .decode("utf-16")
+            )
+        except UnicodeError:
+            return text
+    return _CONTROLS.get(text[1].lower(), text[1])
+
+
+def _masked(text: str, layers: int) -> str:
+    """Mask what is secret once so many layers of escapes are undone."""
+    plain, starts, ends = text, [*range(len(text))], [*range(1, len(text) + 1)]
+    for _ in range(layers):
+        pieces: list[tuple[str, int, int]] = []
+        at = 0
+        for escape in _ESCAPE.finditer(plain):
+            first, last = escape.span()
+            pieces += zip(plain[at:first], starts[at:first], ends[at:first], strict=True)
+            pieces += ((one, starts[first], ends[last - 1]) for one in _character(escape))
+            at = last
+        pieces += zip(plain[at:], starts[at:], ends[at:], strict=True)
+        plain = "".join(one for one, _, _ in pieces)
+        starts, ends = [start for _, start, _ in pieces], [end for _, _, end in pieces]
+    forms = [re.compile(re.escape(secret)) for secret in _secrets if secret in plain]
+    forms += [_around(part) for part in _base64_parts if part in plain]
+    hidden = bytearray(len(text))
+    for place in chain.from_iterable(form.finditer(plain) for form in forms):
+        first, last = starts[place.start()], ends[place.end() - 1]
+        hidden[first:last] = b"\1" * (last - first)
+    shown = [
+        text[run.start() : run.end()] if run[0][0] == 0 else MASK
+        for run in re.finditer(b"\0+|\1+", hidden)
+    ]
+    return "".join(shown)
 
 
 def _redacted(error: BaseException, seen: set[int]) -> BaseException:
