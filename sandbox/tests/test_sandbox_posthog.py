@@ -23,6 +23,7 @@ from signalroom_sandbox.posthog.world import World
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
 YESTERDAY = TODAY - timedelta(days=1)
+DAY = 86_400
 
 
 @pytest.fixture
@@ -228,6 +229,22 @@ class TestQueries:
         assert query(text, **bounds).status_code == 504
         assert query(text, a=str(TODAY - timedelta(hours=1)), b=str(TODAY)).status_code == 200
 
+    def test_persons_take_as_long_as_those_that_match(self, query, posthog):
+        posthog.switches(longest_span=DAY)
+        first = TODAY - timedelta(days=70)
+        where = "created_at >= toDateTime64({begin}, 6, 'UTC')"
+        text = f"SELECT id FROM persons WHERE {where} LIMIT 1"
+        # However few rows are to be given.
+        assert query("SELECT id FROM persons LIMIT 1").status_code == 504
+        assert query(text, begin=str(first)).status_code == 504
+        assert query(text, begin=str(TODAY)).status_code == 200
+        both = text.replace("LIMIT", "AND created_at < toDateTime64({end}, 6, 'UTC') LIMIT")
+        assert query(both, begin=str(first), end=str(first + timedelta(days=1))).status_code == 200
+
+    def test_bounces_are_numbers_or_unknown(self, query):
+        found = rows(query("SELECT `$is_bounce` AS is_bounce FROM sessions LIMIT 50000"))
+        assert {value for (value,) in found} == {0, 1, None}
+
 
 class TestLimits:
     def test_requests_a_minute(self, query, ask, posthog):
@@ -268,24 +285,88 @@ class TestLists:
 
     def test_pages(self, ask):
         first = self.listed(ask, "feature_flags")
-        assert (first["count"], len(first["results"])) == (230, 100)
+        assert (first["count"], len(first["results"])) == (207, 100)
         assert "offset=100" in first["next"]
         last = requests.get(
             self.listed(ask, "feature_flags", offset=100)["next"],
             headers={"Authorization": f"Bearer {PERSONAL_KEY}"},
             timeout=5,
         ).json()
-        assert (len(last["results"]), last["next"]) == (30, None)
+        assert (len(last["results"]), last["next"]) == (7, None)
 
-    def test_archived_experiments_are_hidden(self, ask):
-        shown = self.listed(ask, "experiments")["results"]
-        hidden = self.listed(ask, "experiments", archived="true")["results"]
-        assert {row["archived"] for row in shown} == {False}
-        assert {row["archived"] for row in hidden} == {True}
+    @pytest.mark.parametrize("name", ("experiments", "feature_flags"))
+    def test_archived_ones_are_hidden(self, ask, name):
+        shown = self.listed(ask, name)
+        hidden = self.listed(ask, name, archived="true")
+        assert {row["archived"] for row in shown["results"]} == {False}
+        assert {row["archived"] for row in hidden["results"]} == {True}
+        assert self.listed(ask, name, archived="false")["count"] == shown["count"]
+
+    def test_a_version_that_ignores_the_parameter(self, ask, posthog):
+        posthog.switches(unknown_parameters="archived")
+        answers = [
+            self.listed(ask, "feature_flags", **asked) for asked in ({}, {"archived": "true"})
+        ]
+        assert answers[0]["results"] == answers[1]["results"]
+        flag = answers[0]["results"][0]
+        assert "archived" not in flag
+        assert "rollout_percentage" in flag
+
+    def test_unlisted_dashboards_are_hidden(self, ask):
+        modes = {row["creation_mode"] for row in self.listed(ask, "dashboards")["results"]}
+        assert modes == {"default"}
+        hidden = self.listed(ask, "dashboards", creation_mode="unlisted")
+        assert {row["creation_mode"] for row in hidden["results"]} == {"unlisted"}
+
+    def test_archived_surveys_are_listed_unless_they_are_asked_for(self, ask):
+        counts = [
+            self.listed(ask, "surveys", **asked)["count"]
+            for asked in ({}, {"archived": "true"}, {"archived": "false"})
+        ]
+        assert counts == [4, 1, 3]
+
+    def test_deleted_ones_are_not_listed(self, ask, posthog):
+        (first, *_) = self.listed(ask, "annotations")["results"]
+        posthog.change(resource="annotations", identifier=first["id"], deleted=True)
+        assert self.listed(ask, "annotations")["count"] == 16
+
+    def test_annotations_of_the_organization_are_in_each_project(self, ask):
+        of = [
+            {
+                row["id"]
+                for row in ask(f"/api/projects/{project}/annotations/").json()["results"]
+                if row["scope"] == "organization"
+            }
+            for project in (PROJECT, SECOND_PROJECT)
+        ]
+        assert of == [{901, 902}] * 2
+
+    def test_definitions_may_take_too_long(self, ask, posthog):
+        posthog.switches(slow_definitions=2)
+        path = f"/api/projects/{PROJECT}/property_definitions/"
+        answers = [ask(path), ask(path.replace("property", "event")), ask(path)]
+        assert [answer.status_code for answer in answers] == [503, 503, 200]
+        assert answers[0].json()["code"] == "property_definition_list_timed_out"
+
+    def test_persons_end_with_an_empty_page(self, ask):
+        found, offset = [], 0
+        while True:
+            page = self.listed(ask, "persons", limit=50, offset=offset)
+            assert {*page} == {"next", "previous", "results"}
+            found.append(page["results"])
+            offset += 50
+            if not page["next"]:
+                break
+            assert page["next"].endswith(f"/persons/?limit=50&offset={offset}")
+        assert [len(rows) for rows in found] == [50, 50, 50, 0]
+        moments = [row["created_at"] for rows in found for row in rows]
+        assert moments == sorted(moments, reverse=True)
 
     def test_shapes_of_their_own(self, ask):
         assert isinstance(self.listed(ask, "groups_types"), list)
-        assert {*self.listed(ask, "session_recordings")} == {"results", "has_next", "version"}
+        assert {*self.listed(ask, "session_recordings")} == {
+            *("results", "has_next", "next_cursor", "version")
+        }
         assert self.listed(ask, "groups")["code"] == "required"
         groups = self.listed(ask, "groups", group_type_index=0)
         assert "cursor=" in groups["next"]

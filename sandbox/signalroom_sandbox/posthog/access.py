@@ -13,6 +13,8 @@ LIMITED_KEY = "phx_sandbox-posthog-limited-key"
 SCOPED_KEY = "phx_sandbox-posthog-scoped-key"
 #: For sending events, not for reading them.
 PROJECT_KEY = "phc_sandbox-posthog-project-key"
+#: What every secret within an answer begins with: a test looks for it.
+SECRET = "sandbox-posthog-notasecret"  # noqa: S105
 
 _TYPES = {
     401: "authentication_error",

@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from signalroom_sandbox.posthog import lists, rest_events
-from signalroom_sandbox.posthog.access import KEYS, Key, Refusal, check, key_of
+from signalroom_sandbox.posthog import lists, persons, rest_events, rows
+from signalroom_sandbox.posthog.access import KEYS, SECRET, Key, Refusal, check, key_of
 from signalroom_sandbox.posthog.hogql import translate
 from signalroom_sandbox.posthog.limits import Limits
 from signalroom_sandbox.posthog.switches import Switches
@@ -81,7 +81,7 @@ class PostHog:
     def lists(self) -> dict[int, dict[str, list[dict[str, Any]]]]:
         """What each project lists, by resource; made in the same way."""
         if self._lists is None:
-            self._lists = {team: lists.made(team) for team in self.zones}
+            self._lists = {team: rows.made(team) for team in self.zones}
         return self._lists
 
     def switch(self, **values: Any) -> None:
@@ -98,6 +98,7 @@ class PostHog:
             self._route(f"{project}/query/", self._query, scope="query", methods=["POST"]),
             self._route(f"{project}/query/{{query}}/", self._later_result, scope="query"),
             self._route(f"{project}/events/", self._events, scope="query"),
+            self._route(f"{project}/persons/", self._persons, scope="person"),
             *(
                 self._route(f"{project}/{name}/", self._list(name), scope=scope)
                 for name, scope in lists.SCOPES.items()
@@ -157,6 +158,14 @@ class PostHog:
                 "api_token": "phc_sandbox-posthog-project-key",
                 "secret_api_token": "phs_sandbox-posthog-secret",
                 "secret_api_token_backup": None,
+                "live_events_token": f"{SECRET}-live",
+                "slack_incoming_webhook": f"https://hooks.slack.com/services/T0/B0/{SECRET}",
+                "conversations_enabled": True,
+                "conversations_settings": {
+                    "widget_enabled": True,
+                    "widget_public_token": f"{SECRET}-widget",
+                    "slack_bot_token": f"{SECRET}-bot",
+                },
             }
         )
 
@@ -168,13 +177,18 @@ class PostHog:
 
     def _list(self, name: str) -> _Answer:
         async def answer(request: Request, _: Key, project: int) -> Response:
-            query = dict(request.query_params)
+            self._refuse_slow(name)
+            unknown = self.switches.unknown_parameters.split(",")
             if self.switches.repeated_pages:
-                query.pop("offset", None)
+                unknown.append("offset")
+            query = {k: v for k, v in request.query_params.items() if k not in unknown}
             url = str(request.url.replace(query=""))
             if self.switches.foreign_next:
                 url = url.replace(request.url.netloc, "elsewhere.example.com")
-            page = lists.listed(name, self.lists[project][name], query, url)
+            listed = self.lists[project][name]
+            if name == "feature_flags" and "archived" in unknown:
+                listed = [rows.older_flag(row) for row in listed]
+            page = lists.listed(name, listed, query, url)
             if isinstance(page, dict):
                 if self.switches.empty_last_page and page["results"] and "next" in page:
                     page["next"] = page["next"] or f"{url}?offset=1000"
@@ -183,6 +197,16 @@ class PostHog:
             return _json(page)
 
         return answer
+
+    def _refuse_slow(self, name: str) -> None:
+        if name.endswith("_definitions") and self.switches.slow_definitions > 0:
+            self.switches.slow_definitions -= 1
+            code = name.removesuffix("s") + "_list_timed_out"
+            raise Refusal(503, code, "Listing definitions took too long. Try again.")
+
+    async def _persons(self, request: Request, _: Key, project: int) -> Response:
+        url = str(request.url.replace(query=""))
+        return _json(persons.listed(self.world, project, request.query_params, url))
 
     # Queries
 
@@ -254,14 +278,15 @@ class PostHog:
             columns={table: names - missing for table, names in self.world.columns.items()},
             row_cap=self.switches.row_cap,
         )
-        if query.seconds > self.switches.longest_span:
+        seconds = self._persons_span(query.measure) if query.measure else query.seconds
+        if seconds > self.switches.longest_span:
             detail = "Query has hit the max execution time before completing."
             raise Refusal(self.switches.slow_status, "error", detail)
-        names, kinds, rows = self.world.query(query.sql)
+        names, kinds, found = self.world.query(query.sql)
         order = [*range(len(names))]
         if self.switches.shuffled_columns:
             order.reverse()
-        given = rows if query.is_limited else rows[: query.limit]
+        given = found if query.is_limited else found[: query.limit]
         if self.switches.reversed_rows:
             given.reverse()
         moved = timedelta(seconds=self.switches.moved_seconds)
@@ -274,11 +299,15 @@ class PostHog:
             ],
             "hogql": text,
             "error": None,
-            "hasMore": None if query.is_limited else len(rows) > query.limit,
+            "hasMore": None if query.is_limited else len(found) > query.limit,
             "limit": None if query.is_limited else query.limit,
             "is_cached": False,
             "timings": [],
         }
+
+    def _persons_span(self, measure: str) -> float:
+        _, _, ((first, last),) = self.world.query(measure)
+        return (last - first).total_seconds() if first else float("-inf")
 
 
 def _value(value: Any, zone: str, moved: timedelta) -> Any:

@@ -56,6 +56,28 @@ class Actions:
         self._posthog.changed = True
         return self._posthog.world.add(project, events)
 
+    def persons(self, persons: list[dict[str, Any]], project: int = PROJECT) -> list[str]:
+        """Let persons be there; gives their ids."""
+        self._posthog.changed = True
+        return self._posthog.world.add_persons(project, persons)
+
+    def clear_persons(self, project: int = PROJECT) -> None:
+        """Let nobody be there."""
+        self._posthog.changed = True
+        self._posthog.world.query("delete from persons where team_id = ?", [project])
+
+    def merge_persons(self, survivor: str, other: str, project: int = PROJECT) -> None:
+        """Merge a person into another: the older moment of creation stays."""
+        self._posthog.changed = True
+        self._posthog.world.merge_persons(project, survivor, other)
+
+    def person_ids(self, project: int = PROJECT) -> list[str]:
+        """All persons, the newest first."""
+        _, _, rows = self._posthog.world.query(
+            "select id from persons where team_id = ? order by created_at desc, id", [project]
+        )
+        return [identifier for (identifier,) in rows]
+
     def clear_events(self, project: int = PROJECT) -> None:
         """Let none have happened."""
         self._posthog.changed = True

@@ -28,6 +28,7 @@ _UUIDS = frozenset({"uuid", "person_id", "id"})
 _MOMENTS = frozenset({"timestamp", "created_at", "$start_timestamp", "$end_timestamp"})
 _INTERNAL = frozenset({"team_id", "visible_at"})
 _FUNCTIONS = frozenset({"tostring", "todatetime64", "touuid", "todate", "totimezone"})
+_PERSONS = "persons"
 _AGGREGATES = frozenset({"uniqexact"})
 _COMPARISONS = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ)
 _OFFSET = (
@@ -45,12 +46,15 @@ class Query:
         limit: The most rows; one more is read where the query named no limit.
         is_limited: Whether it named one.
         seconds: From the first moment it names to the last.
+        measure: What tells the first and the last moment of creation, where the query is on
+            persons: PostHog puts all that match together first, and then pages them.
     """
 
     sql: str
     limit: int
     is_limited: bool
     seconds: float
+    measure: str = ""
 
 
 def translate(
@@ -98,9 +102,23 @@ def translate(
         f"select * from {table} where team_id = {team} "  # noqa: S608 - numbers and known names
         f"and visible_at <= timestamp '{now.isoformat(sep=' ')}'"
     )
-    tables[0].replace(exp.Subquery(this=sqlglot.parse_one(visible, dialect="duckdb"), alias=table))
+    rows = exp.Subquery(this=sqlglot.parse_one(visible, dialect="duckdb"), alias=table)
+    tables[0].replace(rows.copy())
     span = (max(moments) - min(moments)).total_seconds() if moments else float("inf")
-    return Query(tree.sql("duckdb"), limit, asked is not None, span)
+    measure = _measure(rows, tree) if table == _PERSONS else ""
+    return Query(tree.sql("duckdb"), limit, asked is not None, span, measure)
+
+
+def _measure(rows: exp.Expr, tree: exp.Expr) -> str:
+    """From when to when the persons were created that a query matches.
+
+    posthog/hogql/database/schema/persons.py: the conditions on persons choose the ids, and all
+    versions of these are aggregated, whatever LIMIT says.
+    """
+    measure = exp.select("min(created_at)", "max(created_at)").from_(rows)
+    if where := tree.args.get("where"):
+        measure = measure.where(where.this.copy())
+    return measure.sql("duckdb")
 
 
 def _parsed(text: str) -> exp.Expr:

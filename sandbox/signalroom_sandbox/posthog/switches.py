@@ -11,7 +11,8 @@ class Switches:
 
     #: More rows than this are cut off without a word.
     row_cap: int = 50_000
-    #: A query that spans more seconds than this is refused, as too slow.
+    #: A query that spans more seconds than this is refused, as too slow; one on persons, if those
+    #: that match were created within more.
     longest_span: float = float("inf")
     #: With this status: 504, or 512 where PostHog refuses it before it runs.
     slow_status: int = 504
@@ -41,3 +42,8 @@ class Switches:
     bare_results: bool = False
     #: ``next`` leads to another host.
     foreign_next: bool = False
+    #: Parameters that this version does not know, with commas: it ignores them. One that does not
+    #: know ``archived`` has feature flags of that time.
+    unknown_parameters: str = ""
+    #: So many lists of definitions are answered 503, as their SQL took more than 25 seconds.
+    slow_definitions: int = 0

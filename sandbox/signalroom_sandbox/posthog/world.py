@@ -45,7 +45,7 @@ _TABLES = """
         "$end_timestamp" timestamp, "$entry_current_url" varchar, "$entry_pathname" varchar,
         "$end_current_url" varchar, "$entry_utm_source" varchar, "$entry_utm_medium" varchar,
         "$entry_utm_campaign" varchar, "$pageview_count" bigint, "$autocapture_count" bigint,
-        "$session_duration" bigint, "$is_bounce" boolean, "$channel_type" varchar,
+        "$session_duration" bigint, "$is_bounce" utinyint, "$channel_type" varchar,
         visible_at timestamp
     );
 """
@@ -91,7 +91,7 @@ _EVENTS = f"""
             || (h % 9) || '", "$browser": "'
             || ['Chrome', 'Safari', 'Firefox'][1 + (h2 % 3)::bigint]
             || '", "$ip": "203.0.113.' || (h % 250) || '", "$lib": "web", "order_id": ' || n
-            || ', "revenue": ' || (h2 % 20000) / 100.0
+            || ', "token": "phc_sandbox-posthog-project-key", "revenue": ' || (h2 % 20000) / 100.0
             || ', "$set": {{{{"email": "buyer' || person
             || '@example.com"}}}}, "tags": ["a", "b"]}}}}',
         happened, happened + interval 3 second, 'visitor-' || person, whose,
@@ -212,6 +212,41 @@ class World:
         for table in ("single_events", "made_events"):
             self.query(f"delete from {table} where team_id = ?", [team])  # noqa: S608
 
+    def add_persons(self, team: int, persons: Iterable[dict[str, Any]]) -> list[str]:
+        """Let persons be there; gives their ids.
+
+        Args:
+            team: The project.
+            persons: With any of ``id``, ``created_at``, ``properties``.
+        """
+        given = []
+        for person in persons:
+            identifier = person.get("id") or str(uuid.uuid4())
+            at = _moment(person.get("created_at")) or self.now()
+            properties = person.get("properties", "{}")
+            self.query(
+                "insert into persons values (?, ?, ?, ?, 0, timestamp '1970-01-01')",
+                [team, identifier, at, properties],
+            )
+            given.append(identifier)
+        return given
+
+    def merge_persons(self, team: int, survivor: str, other: str) -> None:
+        """Merge a person into another, who then was created when the older of both was.
+
+        Args:
+            team: The project.
+            survivor: Whose id stays.
+            other: Whose id goes.
+        """
+        self.query(
+            """update persons set created_at = (
+                select min(created_at) from persons where team_id = ? and id in (?, ?)
+            ) where team_id = ? and id = ?""",
+            [team, survivor, other, team, survivor],
+        )
+        self.query("delete from persons where team_id = ? and id = ?", [team, other])
+
     def query(self, sql: str, parameters: Any = None) -> tuple[list[str], list[str], list[Any]]:
         """Run SQL; gives columns, their types, and rows."""
         with self._lock:
@@ -244,7 +279,10 @@ class World:
                 max("timestamp"), 'https://shop.example.com/', '/', 'https://shop.example.com/thanks',
                 'aff1', 'cpc', 'spring',
                 count(*) filter (event = '$pageview'), count(*) filter (event = '$autocapture'),
-                date_diff('second', min("timestamp"), max("timestamp")), count(*) = 1, 'Affiliate',
+                date_diff('second', min("timestamp"), max("timestamp")),
+                -- Null where nothing was viewed or clicked, as PostHog cannot tell then.
+                (nullif(count(*) filter (event in ('$pageview', '$autocapture')), 0) = 1)::utinyint,
+                'Affiliate',
                 min(visible_at)
             from events where team_id = $team group by 1, 2
             """,

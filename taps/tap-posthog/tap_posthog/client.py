@@ -195,10 +195,12 @@ class PostHogStream(HTTPStream[Any]):
             if error.response.status_code in TOO_LARGE:
                 raise QueryTooLargeError(str(error)) from None
             if budget_wait(error.response) is not None:
-                msg = (
-                    f"{error}. All that was read is in the state: the next run goes on from "
-                    "there. To wait instead, set max_budget_wait to more seconds."
+                then = (
+                    "All that was read is in the state: the next run goes on from there"
+                    if self.replication_key
+                    else "The table is as it was; the next run reads it whole"
                 )
+                msg = f"{error}. {then}. To wait instead, set max_budget_wait to more seconds."
                 raise TapError(msg) from None
             raise
 

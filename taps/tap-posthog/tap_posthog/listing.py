@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from typing_extensions import override
 
@@ -31,6 +31,9 @@ class ListStream(PostHogStream):
 
     #: What is asked, one after the other.
     passes: ClassVar[tuple[Mapping[str, str], ...]] = ({},)
+    #: What asks for the rows that the list leaves out unless it is asked for them. A PostHog that
+    #: does not know the parameter ignores it, and answers with the same list again.
+    hidden: ClassVar[Mapping[str, str]] = {}
     # Nothing is kept of any project.
     state_partitioning_keys = ()
 
@@ -41,9 +44,42 @@ class ListStream(PostHogStream):
     @override
     def read_project(self, context: Context | None) -> Iterator[Record]:
         project = project_of(context)
+        if self.hidden:
+            yield from self._with_hidden(project)
+            return
         for question in self.questions(project):
             for record in self._whole(project, question):
                 yield {**record, **self.added(question)}
+
+    def _with_hidden(self, project: int) -> Iterator[Record]:
+        """Read a list, then what it hides; each row once, and again only if it changed.
+
+        What is archived or restored between the two passes is in both of them or in neither. The
+        latter shows by the count of the list, which then is another than before.
+        """
+        read: dict[tuple[Any, ...], int] = {}
+        (shown,) = self.passes
+        for attempt in range(_ATTEMPTS):
+            counts = []
+            for question in (shown, {**shown, **self.hidden}):
+                for record in self._whole(project, question):
+                    key, content = self._key(record), hash(repr(record))
+                    if read.get(key) != content:
+                        read[key] = content
+                        yield record
+                counts.append(self._count)
+            if counts[0] is None or counts[0] == self._count_now(project, shown):
+                return
+            self.logger.info("Rows were hidden or shown while the list was read (%d)", attempt + 1)
+        self._refuse_changes()
+
+    #: How many rows the list that was read last has, if PostHog says so.
+    _count: int | None = None
+
+    def _count_now(self, project: int, question: Mapping[str, str]) -> int | None:
+        path = self.path.format(project_id=project)
+        answer = self.get(path, {**question, "limit": 1, "offset": 0})
+        return answer.get("count") if isinstance(answer, dict) else None
 
     def added(self, question: Mapping[str, str]) -> Record:  # noqa: ARG002
         """What a record does not tell of itself."""
@@ -57,6 +93,9 @@ class ListStream(PostHogStream):
                 self.logger.info("The list changed while it was read (%d): again", attempt + 1)
             else:
                 return
+        self._refuse_changes()
+
+    def _refuse_changes(self) -> NoReturn:
         msg = (
             f"{self.name}: the list was another each of the {_ATTEMPTS} times that it was read, so "
             "rows could be missing; the table is as it was. Run it again when nobody changes it."
@@ -70,6 +109,7 @@ class ListStream(PostHogStream):
             answer = self.get(path, {**question, "limit": _PAGE, "offset": offset})
             rows = self.results(answer)
             told = answer.get("count") if isinstance(answer, dict) else None
+            self._count = told
             keys = [self._key(row) for row in rows]
             if last is not None:
                 # New rows may have pushed it down; what follows it was not read yet.

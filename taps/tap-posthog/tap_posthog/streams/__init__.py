@@ -23,7 +23,8 @@ from tap_posthog.streams.lists import (
     SessionRecordings,
     Surveys,
 )
-from tap_posthog.streams.tables import Persons, Sessions
+from tap_posthog.streams.persons import Persons
+from tap_posthog.streams.sessions import Sessions
 
 if TYPE_CHECKING:
     from tap_posthog.client import PostHogStream

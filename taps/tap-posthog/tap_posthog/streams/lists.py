@@ -22,10 +22,11 @@ _CREATED = (th.Property("created_at", th.DateTimeType), th.Property("created_by"
 
 
 class FeatureFlags(ListStream):
-    """Feature flags; the vendor leaves out deleted ones and those of surveys."""
+    """Feature flags, archived ones too; PostHog lists no deleted ones, and none of surveys."""
 
     name = "feature_flags"
     path = "/api/projects/{project_id}/feature_flags/"
+    hidden = {"archived": "true"}  # noqa: RUF012 - a declaration
     primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
@@ -33,16 +34,31 @@ class FeatureFlags(ListStream):
         th.Property("name", th.StringType, description="Its description, in fact"),
         th.Property("filters", OBJECT),
         th.Property("active", th.BooleanType),
+        th.Property(
+            "archived", th.BooleanType, description="Older versions of PostHog do not send it"
+        ),
         th.Property("deleted", th.BooleanType),
         *_CREATED,
         th.Property("updated_at", th.DateTimeType),
         th.Property("last_modified_by", OBJECT),
         th.Property("version", th.IntegerType),
-        th.Property("rollout_percentage", th.NumberType),
+        th.Property(
+            "rollout_percentage",
+            th.NumberType,
+            description="Only sent by older versions of PostHog; newer ones have it in `filters`",
+        ),
         th.Property("ensure_experience_continuity", th.BooleanType),
         th.Property("experiment_set", LIST),
         th.Property("tags", LIST),
         th.Property("evaluation_runtime", th.StringType),
+        th.Property("evaluation_contexts", LIST),
+        th.Property("creation_context", th.StringType, description="Which product made it"),
+        th.Property(
+            "bucketing_identifier",
+            th.StringType,
+            description="What users are put into variants by: distinct_id or device_id",
+        ),
+        th.Property("is_remote_configuration", th.BooleanType),
         th.Property("status", th.StringType),
         th.Property("last_called_at", th.DateTimeType),
         PROJECT_ID,
@@ -54,7 +70,8 @@ class Experiments(ListStream):
 
     name = "experiments"
     path = "/api/projects/{project_id}/experiments/"
-    passes = ({"archived": "false"}, {"archived": "true"})
+    passes = ({"archived": "false"},)
+    hidden = {"archived": "true"}  # noqa: RUF012 - a declaration
     primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
@@ -177,10 +194,11 @@ class Insights(ListStream):
 
 
 class Dashboards(ListStream):
-    """Dashboards, without their tiles."""
+    """Dashboards, without their tiles; those that PostHog keeps unlisted too."""
 
     name = "dashboards"
     path = "/api/projects/{project_id}/dashboards/"
+    hidden = {"creation_mode": "unlisted"}  # noqa: RUF012 - a declaration
     primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
