@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import requests
 
@@ -124,6 +126,56 @@ class TestContacts:
         mautic.switches(version=7)
         assert get("/api/contacts", **named)["total"] == "270"
 
+    def test_values(self, get):
+        contacts = get("/api/contacts", limit=0)["contacts"]
+        fields = contacts["3"]["fields"]
+        assert fields["all"]["id"] == "3"
+        assert fields["professional"]["lifetime_value"]["value"] == 4.11
+        assert fields["core"]["title"]["normalizedValue"] == ""
+        assert isinstance(contacts["3"]["tags"], list)
+        assert contacts["1"]["ipAddresses"][0]["ipAddress"] == "192.0.2.7"
+        assert contacts["8"]["frequencyRules"][0]["channel"] == "email"
+        assert contacts["5"]["owner"].keys() == {
+            *("createdByUser", "modifiedByUser", "id", "username", "firstName", "lastName"),
+        }
+        assert {"category", "description", "weight"} <= contacts["6"]["stage"].keys()
+
+
+class TestErrors:
+    def test_what_a_controller_refuses(self, sandbox, token, get):
+        headers = {"Authorization": f"Bearer {token(client=LIMITED_ID)}"}
+        answer = requests.get(f"{sandbox.mautic_url}/api/forms", headers=headers, timeout=10)
+        message = "You do not have access to the requested area/action."
+        assert answer.json() == {"errors": [{"code": 403, "message": message, "details": []}]}
+        assert get("/api/emails/999", 404) == {
+            "errors": [{"code": 404, "message": "Item was not found.", "details": []}]
+        }
+
+    def test_what_nobody_caught(self, get):
+        (error,) = get("/api/contacts", 500, orderBy="dateModified")["errors"]
+        assert error["message"].endswith("please report me to the system administrator!")
+        assert (error["code"], error["type"]) == (500, None)
+
+    def test_paths_that_lead_nowhere(self, sandbox, get):
+        (error,) = get("/api/nowhere", 404)["errors"]
+        assert error["message"] == "Requested URL not found: /mautic/api/nowhere"
+        url = f"{sandbox.mautic_url}/nowhere/oauth/v2/token"
+        (error,) = requests.post(url, timeout=10).json()["errors"]
+        assert error["message"] == "Requested URL not found: /mautic/nowhere/oauth/v2/token"
+        page = requests.get(f"{sandbox.mautic_url}/s/dashboard", timeout=10)
+        assert page.status_code == 404
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert page.cookies
+
+    def test_out_of_memory(self, sandbox, mautic, token):
+        mautic.switches(memory_rows=10)
+        headers = {"Authorization": f"Bearer {token()}"}
+        url = f"{sandbox.mautic_url}/api/contacts"
+        answer = requests.get(url, headers=headers, timeout=10)
+        assert answer.status_code == 500
+        assert "<title>Site is offline</title>" in answer.text
+        assert answer.headers["Cache-Control"] == "no-cache, private"
+
 
 class TestLists:
     def test_emails_are_joined_with_their_segments(self, get):
@@ -131,6 +183,55 @@ class TestLists:
         pages = [[*get("/api/emails", start=start, **order)["emails"]] for start in (0, 3, 6)]
         assert pages == [["1", "2"], ["3"], ["5", "6"]]
         assert get("/api/emails", **order)["total"] == 44
+
+    def test_emails_that_are_filtered_come_in_whole_pages(self, get, mautic):
+        order = {"orderBy": "id", "limit": 3, **clause(0, "id", "gt", "0")}
+        assert [*get("/api/emails", **order)["emails"]] == ["1", "2", "3"]
+        mautic.switches(joined_pages=True)
+        assert [*get("/api/emails", **order)["emails"]] == ["1", "2"]
+
+    def test_limits(self, get):
+        assert len(get("/api/forms", limit=0)["forms"]) == 5
+        assert get("/api/forms", limit="many") == {"total": 5, "forms": []}
+        assert get("/api/contacts", limit="many") == {"total": "300", "contacts": {}}
+
+    def test_associations_to_many_are_lists(self, get, mautic):
+        email = get("/api/emails", **clause(0, "id", "eq", "3"))["emails"]["3"]
+        assert [one["id"] for one in email["lists"]] == [1, 2, 3]
+        assert email["lists"][0].keys() == {
+            *("createdByUser", "modifiedByUser", "id", "name", "publicName", "alias"),
+            *("description", "category"),
+        }
+        assert get("/api/emails", **clause(0, "id", "eq", "4"))["emails"]["4"]["lists"] == []
+        mautic.switches(relations_by_id=True)
+        email = get("/api/emails", **clause(0, "id", "eq", "3"))["emails"]["3"]
+        assert [*email["lists"]] == ["1", "2", "3"]
+
+    def test_relatives_are_whole_but_for_dates(self, get):
+        email = get("/api/emails/4")["email"]
+        parent = email["variantParent"]
+        assert email.keys() - parent.keys() == {
+            *("isPublished", "dateAdded", "createdBy", "dateModified", "modifiedBy"),
+        }
+        assert parent["customHtml"].startswith("<html>")
+        # Nothing is shown inside of itself.
+        assert [one["id"] for one in parent["variantChildren"]] == [9]
+        assert parent["variantChildren"][0]["variantParent"] is None
+
+    def test_what_the_api_does_not_have(self, get):
+        assert get("/api/categories")["categories"][0].keys() == {
+            *("id", "title", "alias", "description", "color", "bundle"),
+        }
+        assert not {"alias", "language", "revision"} & get("/api/stages")["stages"][0].keys()
+        assert "description" not in get("/api/pages")["pages"][0]
+        assert "revision" not in get("/api/forms")["forms"][0]
+        assert get("/api/forms")["forms"][0]["modifiedByUser"] == " "
+
+    def test_properties_of_fields_are_objects(self, get):
+        fields = get("/api/fields/contact", limit=0, **clause(0, "id", "gt", "0"))["fields"]
+        assert {field["object"] for field in fields.values()} == {"lead"}
+        assert fields["2"]["properties"] == {}
+        assert fields["2"]["isListable"] is True
 
     def test_a_filter_takes_the_place_of_the_lists_own(self, get, mautic):
         every = clause(0, "id", "gt", "0")
@@ -148,30 +249,55 @@ class TestStats:
     def test_everything_is_text(self, get):
         answer = get("/api/stats/email_stats", limit=2)
         assert answer["total"] == "900"
-        assert {type(value) for row in answer["stats"] for value in row.values()} <= {
-            str,
-            type(None),
-        }
+        assert {type(value) for row in answer["stats"] for value in row.values()} == {str}
+
+    def test_nulls_are_left_out(self, get):
+        (opened,) = get("/api/stats/email_stats", **clause(0, "id", "eq", "3"))["stats"]
+        (unopened,) = get("/api/stats/email_stats", **clause(0, "id", "eq", "4"))["stats"]
+        assert opened.keys() - unopened.keys() == {"date_read", "last_opened", "open_details"}
+        assert unopened.keys() - opened.keys() == {"copy_id"}
 
     def test_errors_have_a_200(self, get):
-        assert get("/api/stats/email_stats", **clause(0, "dateSent", "gt", "1"))["errors"]
+        wrong = get("/api/stats/email_stats", **clause(0, "dateSent", "gt", "1"))["errors"][0]
+        assert wrong["code"] == 1054
+        assert "SQLSTATE[42S22]: Column not found" in wrong["message"]
+        order = {"order[0][col]": "nowhere", "order[0][dir]": "asc"}
+        assert get("/api/stats/email_stats", **order)["errors"][0]["code"] == 1054
+        without = get("/api/stats/email_stats", **{"where[0][col]": "id", "where[0][val]": "1"})
+        said = '"expr" is missing in the where clause array.'
+        assert without == {"errors": [{"message": said, "code": 0}]}
         assert "email_stats" in get("/api/stats/email_stat")["availableTables"]
 
     def test_limits(self, get):
         assert len(get("/api/stats/page_hits")["stats"]) == 100
         assert get("/api/stats/page_hits", limit=0)["stats"] == []
+        answer = get("/api/stats/page_hits", limit="many")
+        assert (answer["total"], answer["stats"]) == ("900", [])
+
+    def test_tables_of_5_1_1(self, get, mautic):
+        answer = get("/api/stats")
+        assert len(answer["availableTables"]) == 33
+        assert "utm_source" in answer["tableColumns"]["asset_downloads"]
+        assert "manually_added" not in answer["tableColumns"]["companies_leads"]
+        mautic.switches(version=4)
+        assert "utm_source" not in get("/api/stats")["tableColumns"]["asset_downloads"]
 
 
 def test_calls_are_limited_by_token(sandbox, mautic, token):
     mautic.limits(per_hour=2)
     headers = {"Authorization": f"Bearer {token()}"}
-    answers = [
+    before = int(time.time())
+    answers = [requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)]
+    after = int(time.time())
+    answers += [
         requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)
-        for _ in range(3)
+        for _ in range(2)
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[1].headers["X-RateLimit-Remaining"] == "0"
-    assert answers[2].headers["Content-Type"].startswith("text/html")
+    assert answers[2].headers["Content-Type"] == "application/json"
+    # An hour after the first call.
+    assert before + 3600 <= int(answers[2].headers["X-RateLimit-Reset"]) <= after + 3600
     assert "Retry-After" not in answers[2].headers
     headers = {"Authorization": f"Bearer {token()}"}
     answer = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)

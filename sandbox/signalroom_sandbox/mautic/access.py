@@ -33,29 +33,60 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the s
         status: HTTP status code.
         message: Mautic's sentence, in English.
         kind: Mautic's word for it.
-        code: In the body, where it is another than the status.
     """
 
-    def __init__(
-        self, status: int, message: str, kind: str | None = None, code: int | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, kind: str | None = None) -> None:
         super().__init__(message)
         self.status = status
-        error = {"message": message, "code": status if code is None else code}
-        if code is None:
-            error["type"] = kind
-        self.body = {"errors": [error]}
-        self.headers: dict[str, str] = {}
+        self.body: Any = {"errors": [{"message": message, "code": status, "type": kind}]}
 
 
-def crashed() -> Refusal:
-    """What Mautic says of any exception that nobody caught."""
-    return Refusal(500, "Looks like I encountered an error (error #500). If I do it again, tell me")
+class Crash(Refusal):
+    """An exception that nobody caught: lists say no more of it, statistics all.
+
+    Args:
+        said: By the exception.
+        code: Of the exception.
+    """
+
+    def __init__(self, said: str = "", code: int = 0) -> None:
+        super().__init__(
+            500,
+            "Looks like I encountered an error (error #500). If I do it again, please report me "
+            "to the system administrator!",
+        )
+        self.said = {"message": said, "code": code}
+
+
+def no_column(name: str, place: str) -> Crash:
+    """What MariaDB says of a column that a table does not have.
+
+    Args:
+        name: The column's.
+        place: The part of the query that names it.
+    """
+    return Crash(
+        "An exception occurred while executing a query: SQLSTATE[42S22]: Column not found: 1054 "
+        f"Unknown column '{name}' in '{place}'",
+        1054,
+    )
+
+
+def refused(status: int, message: str) -> Refusal:
+    """What a controller of the API refuses by itself.
+
+    Args:
+        status: HTTP status code.
+        message: Mautic's sentence, in English.
+    """
+    refusal = Refusal(status, message)
+    refusal.body = {"errors": [{"code": status, "message": message, "details": []}]}
+    return refusal
 
 
 def forbidden() -> Refusal:
     """What a role may not see."""
-    return Refusal(403, "You do not have access to the requested area/action.")
+    return refused(403, "You do not have access to the requested area/action.")
 
 
 @dataclass

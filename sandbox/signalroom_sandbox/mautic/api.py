@@ -8,26 +8,35 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.routing import Route
 
 from signalroom_sandbox.mautic import entities
-from signalroom_sandbox.mautic.access import Access, Refusal, crashed, forbidden, may_see
+from signalroom_sandbox.mautic.access import (
+    Access,
+    Crash,
+    Refusal,
+    forbidden,
+    may_see,
+    no_column,
+    refused,
+)
+from signalroom_sandbox.mautic.customfields import field_rows
 from signalroom_sandbox.mautic.limits import Limits, OverLimit
 from signalroom_sandbox.mautic.people import company, contact
+from signalroom_sandbox.mautic.replies import OutOfMemoryError, as_json, as_page, number_in, unknown
 from signalroom_sandbox.mautic.submissions import submissions
 from signalroom_sandbox.mautic.switches import Switches
-from signalroom_sandbox.mautic.tables import TABLES
+from signalroom_sandbox.mautic.tables import tables_of
 from signalroom_sandbox.mautic.where import listed, matches, nested, to_sql
-from signalroom_sandbox.mautic.world import World, field_rows
+from signalroom_sandbox.mautic.world import World
 from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     _Query = dict[str, Any]
     _Answer = Callable[[Request, _Query, str], Any]
@@ -36,7 +45,7 @@ _DEFAULT_LIMIT, _DEFAULT_STATS = 30, 100
 #: From these versions on: filters come in the query alone and join those of the list itself; no
 #: limit of calls; values are not escaped.
 _SEVEN = 7
-_FULL_VERSION = {4: "4.4.13", 5: "5.2.1", 6: "6.0.5", 7: "7.1.1"}
+_FULL_VERSION = {4: "4.4.13", 5: "5.1.1", 6: "6.0.5", 7: "7.1.1"}
 _MOST_EDITED = 3
 
 
@@ -107,7 +116,7 @@ class Mautic:
                 for name in ("emails", "pages")
             ),
         ]
-        return Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
+        return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
 
     # What is the same for all
 
@@ -120,8 +129,8 @@ class Mautic:
         try:
             answer = self.access.grant(form)
         except Refusal as refusal:
-            return _json(refusal.body, refusal.status)
-        return _json(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+            return as_json(refusal.body, refusal.status)
+        return as_json(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
     def _route(self, path: str, answer: _Answer) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -135,11 +144,13 @@ class Mautic:
                 if not self.switches.version_hidden:
                     headers["Mautic-Version"] = _FULL_VERSION[self.switches.version]
                 query = nested(parse_qsl(request.url.query, keep_blank_values=True))
-                return _json(answer(request, query, client), headers=headers)
+                return as_json(answer(request, query, client), headers=headers)
             except OverLimit as over:
                 return self._over(over.args[0])
+            except OutOfMemoryError as error:
+                return as_page(error.status, "Site is offline")
             except Refusal as refusal:
-                return _json(refusal.body, refusal.status, headers)
+                return as_json(refusal.body, refusal.status, headers)
 
         return Route(path, endpoint, methods=["GET"])
 
@@ -147,21 +158,25 @@ class Mautic:
         number = self.limits.per_hour
         message = f"You exceeded the rate limit of {number} API calls per hour."
         body = {"errors": [{"code": 429, "message": message, "details": []}]}
-        return Response(msgspec.json.encode(body), 429, headers, media_type="text/html")
+        return as_json(body, 429, headers)
 
     def _total(self, count: int) -> Any:
         wanted = self.switches.total
         return {"right": count, "low": count // 2, "high": count + 9}.get(wanted, "abc")
 
     def _paging(self, query: _Query, default: int) -> tuple[int, int]:
-        try:
-            start, limit = int(query.get("start") or 0), int(query.get("limit") or default)
-            limit = 0 if query.get("limit") == "0" else limit
-        except ValueError:
-            raise crashed() from None
+        start, limit = (
+            number_in(query.get("start") or "0"),
+            number_in(query.get("limit") or default),
+        )
         if self.switches.memory_rows and limit > self.switches.memory_rows:
-            raise Refusal(self.switches.memory_status, "Allowed memory size exhausted")
+            raise OutOfMemoryError(self.switches.memory_status)
         return start, limit
+
+    def _list_paging(self, query: _Query) -> tuple[int, int | None]:
+        """Where a page of a list begins, and its rows: None for all, which is a limit of 0."""
+        start, limit = self._paging(query, _DEFAULT_LIMIT)
+        return (0, None) if query.get("limit") == "0" else (start, limit)
 
     def _where(self, query: _Query) -> list[dict[str, Any]]:
         return [] if self.switches.where_ignored else listed(query.get("where"))
@@ -216,16 +231,16 @@ class Mautic:
         condition = text or "1"
         if self._shows_none(query):
             condition = f"0 and ({condition})"
-        start, limit = self._paging(query, _DEFAULT_LIMIT)
+        start, limit = self._list_paging(query)
         order = default
         if by := query.get("orderBy"):
             names = by.split(",")
             if not {*names} <= columns:
-                raise crashed()
+                raise Crash
             way = "desc" if query.get("orderByDir", "").lower() == "desc" else "asc"
             order = ", ".join(f'"{name}" {way}' for name in names)
         ((total,),) = world.query(f"select count(*) from {table} where {condition}", values)
-        pages = f"limit {limit} offset {start}" if limit else ""
+        pages = "" if limit is None else f"limit {limit} offset {start}"
         ordered = f"order by {order}" if order else f"order by (id * 7919 + {self._asked}) % 101"
         rows = world.query(f"select * from {table} where {condition} {ordered} {pages}", values)
         return rows, total
@@ -233,9 +248,7 @@ class Mautic:
     def _churn(self) -> None:
         """Edit, add and delete contacts while somebody reads."""
         self._asked += 1
-        if not self.switches.churn:
-            return
-        self.changed = True
+        self.changed = self.changed or bool(self.switches.churn)
         chance = random.Random(self._asked)  # noqa: S311 - made-up data
         (ends,) = self.world.query("select min(id) as first, max(id) as last from leads")
         for number in range(self.switches.churn):
@@ -257,11 +270,16 @@ class Mautic:
             if not may_see(client, name):
                 raise forbidden()
             rows = [row for row in self.lists[name] if not row.get("deleted")]
-            return self._listed(kind, rows, query)
+            return self._listed(kind, rows, query, name)
 
         return answer
 
-    def _listed(self, kind: entities.Kind, rows: list[dict[str, Any]], query: _Query) -> Any:
+    def _shown(self, name: str, row: dict[str, Any]) -> dict[str, Any]:
+        return entities.shown(name, row, self.lists, by_id=self.switches.relations_by_id)
+
+    def _listed(
+        self, kind: entities.Kind, rows: list[dict[str, Any]], query: _Query, name: str
+    ) -> Any:
         where = self._where(query)
         # A filter takes the place of the list's own, before version 7.
         if not where or self.switches.version >= _SEVEN:
@@ -272,19 +290,20 @@ class Mautic:
         total = self._total(len(rows))
         if by := query.get("orderBy"):
             if rows and by not in rows[0]:
-                raise crashed()
+                raise Crash
             rows = sorted(rows, key=lambda row: str(row[by]) if by != "id" else row["id"])
             if query.get("orderByDir", "").lower() == "desc":
                 rows.reverse()
         else:
             rows = sorted(rows, key=lambda row: str(row.get("name") or row.get("title")))
-        start, limit = self._paging(query, _DEFAULT_LIMIT)
-        if limit:
-            # E-mails are joined with their segments: pages cut the joined rows.
-            joined = [row for row in rows for _ in range(row.get("segments", 1))]
-            page = joined[start : start + limit]
+        start, limit = self._list_paging(query)
+        if limit is not None:
+            if name == "emails" and (self.switches.joined_pages or not where):
+                # They are joined with their segments: pages cut the joined rows.
+                rows = [row for row in rows for _ in range(entities.joined(row))]
+            page = rows[start : start + limit]
             rows = [row for number, row in enumerate(page) if row not in page[:number]]
-        shown = [entities.shown(row) for row in rows]
+        shown = [self._shown(name, row) for row in rows]
         if not shown:
             return {"total": total, kind.key: []}
         if kind.by_id != self.switches.other_containers:
@@ -297,8 +316,8 @@ class Mautic:
                 raise forbidden()
             for row in self.lists[name]:
                 if row["id"] == request.path_params["number"]:
-                    return {name.removesuffix("s"): entities.shown(row)}
-            raise Refusal(404, "Item was not found.")
+                    return {name.removesuffix("s"): self._shown(name, row)}
+            raise refused(404, "Item was not found.")
 
         return answer
 
@@ -306,10 +325,9 @@ class Mautic:
         if not may_see(client, "fields"):
             raise forbidden()
         owner = {"contact": "lead", "company": "company"}[request.path_params["kind"]]
-        rows = field_rows(self.world)
-        if not self._where(query) or self.switches.version >= _SEVEN:
-            rows = [row for row in rows if row["object"] == owner]
-        return self._listed(entities.Kind("fields", by_id=True), rows, query)
+        rows = field_rows(self.world.fields, self.world.hidden, self.world.now())
+        rows = [row for row in rows if row["object"] == owner]
+        return self._listed(entities.Kind("fields", by_id=True), rows, query, "fields")
 
     def _submissions(self, request: Request, query: _Query, client: str) -> Any:
         if not may_see(client, "forms"):
@@ -317,7 +335,7 @@ class Mautic:
         number = request.path_params["form"]
         form = next((row for row in self.lists["forms"] if row["id"] == number), None)
         if form is None or form.get("deleted"):
-            raise Refusal(404, "Item was not found.")
+            raise refused(404, "Item was not found.")
         page = self._paging(query, _DEFAULT_LIMIT)
         where = self._where(query)
         shown, total = submissions(self.world, form, query, where, page=page, escapes=self._escapes)
@@ -327,20 +345,19 @@ class Mautic:
 
     def _stats(self, request: Request, query: _Query, client: str) -> Any:
         table = request.path_params.get("table", "")
-        if table not in TABLES or table == self.switches.missing_table:
-            return {
-                "availableTables": sorted(TABLES),
-                "tableColumns": {name: sorted(names.split()) for name, names in TABLES.items()},
-            }
+        tables = tables_of(self.switches.version)
+        tables.pop(self.switches.missing_table, None)
+        if table not in tables:
+            columns = {name: sorted(names) for name, names in tables.items()}
+            return {"availableTables": sorted(tables), "tableColumns": columns}
         hidden = self.switches.audit_hidden and table == "audit_log"
         if hidden or not may_see(client, table):
             text = f"You do not have the view permission to load data from the {table} table"
             return {"errors": [{"message": text, "code": 403}]}
         try:
             return self._stats_rows(table, query)
-        except Refusal:
-            message = f"An exception occurred while executing a query on {table}"
-            return {"errors": [{"message": message, "code": 0}]}
+        except Crash as crash:
+            return {"errors": [crash.said]}
 
     def _stats_rows(self, table: str, query: _Query) -> Any:
         columns = self.world.columns(table)
@@ -348,8 +365,9 @@ class Mautic:
         condition = text or "1"
         start, limit = self._paging(query, _DEFAULT_STATS)
         orders = [(item.get("col"), item.get("dir", "asc")) for item in listed(query.get("order"))]
-        if not {name for name, _ in orders} <= {*columns}:
-            raise crashed()
+        for name, _ in orders:
+            if name not in columns:
+                raise no_column(str(name), "order clause")
         order = ", ".join(
             f'"{name}" {"desc" if way.lower() == "desc" else "asc"}' for name, way in orders
         )
@@ -361,16 +379,9 @@ class Mautic:
             f"limit {limit} offset {start}",
             values,
         )
+        # Nulls are left out.
         shown = [
-            {name: value if value is None else str(value) for name, value in dict(row).items()}
+            {name: str(value) for name, value in dict(row).items() if value is not None}
             for row in rows
         ]
         return {"total": str(self._total(total)), "stats": shown}
-
-
-def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(payload), status, headers, media_type="application/json")
-
-
-async def _unknown(_: Request, __: Exception) -> Response:
-    return _json(Refusal(404, "No route found").body, 404)

@@ -1,13 +1,14 @@
-"""What people made in this Mautic, and how each list of it looks."""
+"""The lists of what people made in this Mautic, and how each of them looks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from signalroom_sandbox.mautic import makers
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,23 @@ KINDS = {
     "tags": Kind("tags", by_id=True),
     "users": Kind("users", by_id=False),
 }
+_FROZEN = 6
+#: Known to the sandbox alone.
+_OWN = frozenset({"deleted", "segments"})
+#: What another entity never shows, whatever it is part of
+#: (PublishDetailsExclusionStrategy.php of Mautic).
+_OUTERMOST = frozenset({"isPublished", "dateAdded", "createdBy", "dateModified", "modifiedBy"})
+_USERS = ("createdByUser", "modifiedByUser")
+_FAMILY = ("variantParent", "variantChildren", "translationParent", "translationChildren")
+#: Properties of all lists that are other entities, and what those show of themselves: the
+#: groups of the serializer that the list's controller asks for. None stands for everything.
+_RELATED: dict[str, tuple[str, tuple[str, ...] | None]] = {
+    "category": ("categories", None),
+    "forms": ("forms", ("id", "name", "alias", "category")),
+    "lists": ("segments", ("id", "name", "publicName", "alias", "description", "category")),
+}
+#: Associations to many: lists since Doctrine's driver types them; by id in old samples.
+_MANY = ("events", "lists", "forms", "fields", "actions", "variantChildren", "translationChildren")
 
 
 def made(version: int) -> dict[str, list[dict[str, Any]]]:
@@ -45,243 +63,128 @@ def made(version: int) -> dict[str, list[dict[str, Any]]]:
     Args:
         version: Mautic's.
     """
-    makers: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
-        "assets": (4, _asset),
-        "campaigns": (8, _campaign),
-        "categories": (5, _category),
-        "emails": (46, _email),
-        "forms": (5, _form),
-        "pages": (12, _page),
-        "segments": (6, _segment),
-        "stages": (4, _stage),
-        "tags": (35, _tag),
-        "users": (3, _user),
+    counts: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
+        "assets": (4, makers.asset),
+        "campaigns": (8, makers.campaign),
+        "categories": (5, makers.category),
+        "emails": (46, makers.email),
+        "forms": (5, makers.form),
+        "pages": (12, makers.page),
+        "segments": (6, makers.segment),
+        "stages": (4, makers.stage),
+        "tags": (35, makers.tag),
+        "users": (3, makers.user),
     }
-    found = {
+    rows_by_list = {
         name: [make(number) for number in range(1, count + 1)]
-        for name, (count, make) in makers.items()
+        for name, (count, make) in counts.items()
     }
-    for rows in found.values():
+    for rows in rows_by_list.values():
         for row in rows:
-            if version < 6 and row["id"] % 3 == 0 and "dateModified" in row:  # noqa: PLR2004
+            if version < _FROZEN and row["id"] % 3 == 0 and "dateModified" in row:
                 row["dateModified"] = None
+    if version >= _FROZEN:
+        for row in rows_by_list["emails"]:
+            row["preheaderText"] = None
     # Deleted, as the trash has it.
-    found["campaigns"][2]["deleted"] = "2026-01-01T00:00:00+00:00"
+    rows_by_list["campaigns"][2]["deleted"] = "2026-01-01T00:00:00+00:00"
     for name in ("emails", "pages"):
-        _adopt(found[name])
-    return found
-
-
-def shown(row: dict[str, Any]) -> dict[str, Any]:
-    """A row, without what only the sandbox knows."""
-    return {name: value for name, value in row.items() if name not in {"deleted", "segments"}}
+        _adopt(rows_by_list[name])
+    return rows_by_list
 
 
 def _adopt(rows: list[dict[str, Any]]) -> None:
     """Make some the variants or translations of others."""
     by_id = {row["id"]: row for row in rows}
     for parent, child, way in ((1, 4, "variant"), (1, 9, "variant"), (2, 6, "translation")):
-        by_id[child][f"{way}Parent"] = {"id": parent, "name": by_id[parent].get("name")}
-        children = by_id[parent][f"{way}Children"] or {}
-        by_id[parent][f"{way}Children"] = {
-            **children,
-            str(child): {"id": child, "name": by_id[child].get("name")},
+        by_id[child][f"{way}Parent"] = parent
+        by_id[parent][f"{way}Children"] = [*by_id[parent][f"{way}Children"], child]
+
+
+def joined(row: Mapping[str, Any]) -> int:
+    """How many rows an entity is where it is joined with its segments."""
+    number: int = row.get("segments") or max(1, len(row.get("lists") or ()))
+    return number
+
+
+def shown(
+    name: str,
+    row: dict[str, Any],
+    lists: Mapping[str, list[dict[str, Any]]],
+    *,
+    by_id: bool = False,
+) -> dict[str, Any]:
+    """An entity as its list shows it, with those that belong to it.
+
+    Args:
+        name: The list.
+        row: The entity, which has numbers in place of others.
+        lists: All entities.
+        by_id: Whether associations to many are objects by id.
+    """
+    return _Shown(lists, by_id).entity(name, row, (), None)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    lists: Mapping[str, list[dict[str, Any]]]
+    by_id: bool
+
+    def entity(
+        self,
+        name: str,
+        row: dict[str, Any],
+        around: tuple[tuple[str, int], ...],
+        properties: tuple[str, ...] | None,
+    ) -> dict[str, Any]:
+        """An entity.
+
+        Args:
+            name: Its list.
+            row: The entity.
+            around: Those that it is part of: none of them is shown again inside of it.
+            properties: What it shows besides who made it; None for everything.
+        """
+        around = (*around, (name, row["id"]))
+        names = row.keys() - _OWN
+        if len(around) > 1:
+            names -= _OUTERMOST
+        if properties is not None:
+            names &= {*properties, *_USERS}
+        return {
+            key: self._property(name, key, value, around)
+            for key, value in row.items()
+            if key in names
         }
 
+    def _property(
+        self, name: str, key: str, value: Any, around: tuple[tuple[str, int], ...]
+    ) -> Any:
+        kind, properties = (name, None) if key in _FAMILY else _RELATED.get(key, (None, None))
+        if isinstance(value, int) and kind and not isinstance(value, bool):
+            return self._other(kind, value, around, properties)
+        if not isinstance(value, list) or key not in _MANY:
+            return value
+        items = [
+            self._other(kind, item, around, properties) if kind and isinstance(item, int) else item
+            for item in value
+        ]
+        items = [item for item in items if item is not None]
+        if self.by_id and items:
+            return {str(item["id"]): item for item in items}
+        return items
 
-def _published(number: int) -> dict[str, Any]:
-    added = datetime.now(UTC).replace(microsecond=0) - timedelta(days=number)
-    return {
-        "id": number,
-        "isPublished": number % 4 != 0,
-        "dateAdded": added.isoformat(),
-        "dateModified": (added + timedelta(hours=2)).isoformat(),
-        "createdBy": 1,
-        "createdByUser": "Admin Sample",
-        "modifiedBy": None,
-        "modifiedByUser": None,
-    }
-
-
-def _titled(number: int) -> dict[str, Any]:
-    return {
-        "alias": f"sample-{number}",
-        "category": None if number % 2 else {"id": 1, "title": "Sample"},
-        "description": None,
-        "language": "en",
-        "publishUp": None,
-        "publishDown": None,
-        "revision": 1,
-    }
-
-
-def _family() -> dict[str, Any]:
-    return {
-        "variantParent": None,
-        "variantChildren": [],
-        "translationParent": None,
-        "translationChildren": [],
-    }
-
-
-def _email(number: int) -> dict[str, Any]:
-    return {
-        **_published(number),
-        "name": f"Letter {number}",
-        "subject": "Ihr Angebot für <b>heute</b> 🙂",
-        "language": "en",
-        "category": None,
-        "fromAddress": "news@example.com",
-        "fromName": "Example",
-        "replyToAddress": None,
-        "bccAddress": None,
-        "utmTags": [],
-        "preheaderText": None,
-        "customHtml": "<html><body>Sample</body></html>",
-        "plainText": "Sample",
-        "template": "blank",
-        "emailType": "list" if number % 4 else "template",
-        "publishUp": None,
-        "publishDown": None,
-        "readCount": number * 3,
-        "sentCount": number * 10,
-        "revision": 1,
-        "variantStartDate": None,
-        "variantSentCount": 0,
-        "variantReadCount": 0,
-        **_family(),
-        "lists": {str(one): {"id": one, "name": f"Segment {one}"} for one in range(number % 4)}
-        or [],
-        # How many rows it makes where it is joined with its segments.
-        "segments": max(1, number % 4),
-    }
-
-
-def _campaign(number: int) -> dict[str, Any]:
-    return {
-        **_published(number),
-        "name": f"Campaign {number}",
-        "category": None,
-        "description": None,
-        "allowRestart": False,
-        "publishUp": None,
-        "publishDown": None,
-        "events": {
-            str(number * 100 + step): {
-                "id": number * 100 + step,
-                "name": f"Step {step}",
-                "description": None,
-                "type": "email.send",
-                "eventType": "action",
-                "channel": "email",
-                "channelId": "1",
-                "order": step,
-                "properties": {"email": 1},
-                "triggerDate": None,
-                "triggerInterval": 1,
-                "triggerIntervalUnit": "d",
-                "triggerMode": "interval",
-                "decisionPath": None,
-                "parent": None,
-                "children": [],
-            }
-            for step in range(number % 4)
-        }
-        or [],
-        "forms": [],
-        "lists": [],
-        "canvasSettings": {"nodes": []},
-        "deleted": None,
-    }
-
-
-def _segment(number: int) -> dict[str, Any]:
-    return {
-        **_published(number),
-        "name": f"Segment {number}",
-        "publicName": f"Segment {number}",
-        "alias": f"segment-{number}",
-        "description": None,
-        "category": None,
-        "filters": [{"glue": "and", "field": "email", "operator": "!empty"}],
-        "isGlobal": True,
-        "isPreferenceCenter": False,
-    }
-
-
-def _form(number: int) -> dict[str, Any]:
-    return {
-        **_published(number),
-        **_titled(number),
-        "name": f"Form {number}",
-        "cachedHtml": "<form></form>",
-        "fields": {str(number): {"id": number, "alias": "email", "type": "email"}},
-        "actions": [],
-        "template": None,
-        "formType": "standalone",
-        "postAction": "return",
-        "postActionProperty": None,
-    }
-
-
-def _asset(number: int) -> dict[str, Any]:
-    return {
-        **_published(number),
-        **_titled(number),
-        "title": f"Asset {number}",
-        "downloadCount": number * 5,
-        "uniqueDownloadCount": number * 4,
-        "extension": "pdf",
-        "mime": "application/pdf",
-        "size": number * 1000,
-        "downloadUrl": "https://mautic.example.com/asset/sample",
-        "storageLocation": "local",
-    }
-
-
-def _page(number: int) -> dict[str, Any]:
-    return {
-        **_published(number),
-        **_titled(number),
-        "title": f"Page {number}",
-        "hits": number * 9,
-        "uniqueHits": number * 7,
-        "variantHits": 0,
-        "metaDescription": None,
-        "redirectType": None,
-        "redirectUrl": None,
-        "isPreferenceCenter": False,
-        "template": "blank",
-        "customHtml": "<html></html>",
-        **_family(),
-    }
-
-
-def _stage(number: int) -> dict[str, Any]:
-    more = {"name": f"Stage {number}", "weight": number * 10}
-    return {**_published(number), **_titled(number), **more}
-
-
-def _category(number: int) -> dict[str, Any]:
-    more = {"title": f"Category {number}", "color": "ff0000", "bundle": "email"}
-    return {**_published(number), "alias": f"category-{number}", "description": None, **more}
-
-
-def _tag(number: int) -> dict[str, Any]:
-    return {"id": number, "tag": f"tag-{number}", "description": None}
-
-
-def _user(number: int) -> dict[str, Any]:
-    return {
-        **_published(number),
-        "username": f"user{number}",
-        "firstName": "Sample",
-        "lastName": f"Number {number}",
-        "email": f"user{number}@example.com",
-        "position": None,
-        "timezone": None,
-        "locale": None,
-        "lastLogin": None,
-        "lastActive": None,
-        "role": {"id": 1, "name": "Administrator"},
-    }
+    def _other(
+        self,
+        kind: str,
+        number: int,
+        around: tuple[tuple[str, int], ...],
+        properties: tuple[str, ...] | None,
+    ) -> dict[str, Any] | None:
+        if (kind, number) in around:
+            return None
+        for row in self.lists[kind]:
+            if row["id"] == number:
+                who = dict.fromkeys(_USERS) if kind == "categories" else {}
+                return who | self.entity(kind, row, around, properties)
+        return None

@@ -42,7 +42,7 @@ class Limits:
         headers = {
             "X-RateLimit-Limit": str(self.per_hour),
             "X-RateLimit-Remaining": str(max(0, self.per_hour - count - 1)),
-            "X-RateLimit-Reset": str(int(began + self.window + 1)),
+            "X-RateLimit-Reset": str(int(began + self.window)),
         }
         if count >= self.per_hour:
             raise OverLimit(headers)

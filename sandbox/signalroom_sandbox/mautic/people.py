@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic.world import COMPANY_FIELDS
+from signalroom_sandbox.mautic.customfields import COMPANY_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _GROUPS = ("core", "social", "personal", "professional")
 _ISO = "{}+00:00"
+#: What every nested entity has of who made it.
+_MAKERS = {"createdByUser": "Admin Sample", "modifiedByUser": None}
 
 
 def contact(
@@ -46,21 +48,28 @@ def contact(
         "lastActive": iso(row["last_active"]),
         "owner": row["owner_id"]
         and {
+            **_MAKERS,
             "id": row["owner_id"],
             "username": "admin",
             "firstName": "Admin",
             "lastName": "Sample",
         },
-        "ipAddresses": {
-            "192.0.2.7": {"ipAddress": "192.0.2.7", "id": 7, "ipDetails": {"city": "Sample City"}}
-        }
-        if number % 2
-        else [],
-        "tags": _tags(tags, switches),
-        "utmtags": [{"id": number, "query": None, "utmCampaign": "spring", "utmSource": "example"}]
-        if number % 9 == 0
-        else [],
-        "stage": stage and {"id": stage, "name": f"Stage {stage}", "weight": stage * 10},
+        "ipAddresses": _many(_addresses(number), "ipAddress", by=switches.relations_by_id),
+        "tags": _many(
+            [{"id": len(tag), "tag": tag, "description": None} for tag in tags],
+            "tag",
+            by=switches.tags_by_name,
+        ),
+        "utmtags": [_utm(number)] if number % 9 == 0 else [],
+        "stage": stage
+        and {
+            **_MAKERS,
+            "id": stage,
+            "name": f"Stage {stage}",
+            "category": None,
+            "weight": stage * 10,
+            "description": None,
+        },
         "dateIdentified": iso(row["date_identified"]),
         "preferredProfileImage": row["preferred_profile_image"],
         "doNotContact": [
@@ -73,7 +82,7 @@ def contact(
             }
             for item in refused
         ],
-        "frequencyRules": [],
+        "frequencyRules": _many(_frequency(number), "channel", by=switches.relations_by_id),
     }
 
 
@@ -92,11 +101,41 @@ def iso(text: str | None) -> str | None:
     return text and _ISO.format(text.replace(" ", "T"))
 
 
-def _tags(tags: list[str], switches: Switches) -> Any:
-    items = [{"id": len(tag), "tag": tag, "description": None} for tag in tags]
-    if not items or not switches.tags_by_name:
-        return items
-    return {item["tag"]: item for item in items}
+def _many(items: list[dict[str, Any]], key: str, *, by: bool) -> Any:
+    return {item[key]: item for item in items} if items and by else items
+
+
+def _addresses(number: int) -> list[dict[str, Any]]:
+    details = {"city": "Sample City", "country": "Germany", "zipcode": "", "extra": ""}
+    return [{"ipAddress": "192.0.2.7", "id": 7, "ipDetails": details}] if number % 2 else []
+
+
+def _frequency(number: int) -> list[dict[str, Any]]:
+    rule = {
+        "channel": "email",
+        "frequencyNumber": 2,
+        "frequencyTime": "WEEK",
+        "preferredChannel": True,
+        "pauseFromDate": None,
+        "pauseToDate": None,
+    }
+    return [rule] if number % 8 == 0 else []
+
+
+def _utm(number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "query": None,
+        "referer": None,
+        "remoteHost": "198.51.100.9",
+        "url": "https://www.example.com/landing",
+        "userAgent": "Mozilla/5.0 (sample)",
+        "utmCampaign": "spring",
+        "utmContent": None,
+        "utmMedium": None,
+        "utmSource": "example",
+        "utmTerm": None,
+    }
 
 
 def _fields(
@@ -107,7 +146,7 @@ def _fields(
     **more: Any,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {group: {} for group in groups}
-    every: dict[str, Any] = {"id": row["id"], **more}
+    every: dict[str, Any] = {"id": str(row["id"]), **more}
     for number, alias, kind, group in shown:
         value = row[alias]
         # Numbers are numbers; everything else is what the database has, as text.
@@ -123,8 +162,8 @@ def _fields(
             "is_fixed": "1",
             "properties": "a:0:{}",
             "default_value": None,
-            "value": value if value is None else str(value),
-            "normalizedValue": value if value is None else str(value),
+            "value": value,
+            "normalizedValue": "" if value is None else value,
         }
         every[alias] = value
     # PHP writes an empty map as a list.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic.access import crashed
+from signalroom_sandbox.mautic.access import Crash
 from signalroom_sandbox.mautic.people import iso
 from signalroom_sandbox.mautic.where import to_sql
 
@@ -49,7 +49,7 @@ def submissions(
     )
     by = _column(query["orderBy"]) if query.get("orderBy") else "date_submitted"
     if by not in columns:
-        raise crashed()
+        raise Crash
     way = "desc" if query.get("orderByDir", "").lower() == "desc" else "asc"
     condition = f"form_id = ? and {text or '1'}"
     given = [form["id"], *values]
@@ -64,7 +64,7 @@ def submissions(
 
 def _column(name: str | None) -> str:
     if not name or not name.startswith(_ALIAS):
-        raise crashed()
+        raise Crash
     return name.removeprefix(_ALIAS)
 
 

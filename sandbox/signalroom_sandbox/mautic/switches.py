@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Switches:
-    """Mautic 5 as its own source has it, where all are as here."""
+    """Mautic 5.1.1 as it was seen, where all are as here."""
 
     #: 4 to 7.
     version: int = 5
@@ -19,15 +19,20 @@ class Switches:
     total: str = "right"
     #: Lists that are objects by id come as lists, and the other way round.
     other_containers: bool = False
-    #: Tags of contacts come as an object by tag, or as a list.
-    tags_by_name: bool = True
+    #: Associations to many come as objects by id, as in old samples of Mautic's documentation.
+    relations_by_id: bool = False
+    #: Tags of contacts come as an object by tag.
+    tags_by_name: bool = False
+    #: Pages of e-mails are cut where e-mails are joined with their segments, whatever is asked;
+    #: otherwise only where no filter is given.
+    joined_pages: bool = False
     #: `fields.all` is missing.
     without_all: bool = False
     #: Filters are not looked at.
     where_ignored: bool = False
-    #: Pages of more rows than this end in an error 500; 0: none.
+    #: Pages of more rows than this are out of PHP's memory; 0: none.
     memory_rows: int = 0
-    #: With this status.
+    #: With this status; a 500 is the page of HTML that Mautic shows then.
     memory_status: int = 500
     #: The role may not view others' rows, and has none of its own.
     own_only: bool = False

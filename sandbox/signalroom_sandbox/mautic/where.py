@@ -6,7 +6,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic.access import crashed
+from signalroom_sandbox.mautic.access import Crash, no_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -69,22 +69,18 @@ def to_sql(
     parts: list[str] = []
     values: list[Any] = []
     for clause in clauses:
-        if "expr" not in clause:
-            raise crashed()
-        kind = clause["expr"]
+        kind = _needed(clause, "expr")
         if kind in {"orX", "andX"}:
             inner = [to_sql([one], columns, escapes=escapes) for one in listed(clause.get("val"))]
             word = " or " if kind == "orX" else " and "
             parts.append("(" + word.join(text or "1" for text, _ in inner) + ")")
             values += [value for _, given in inner for value in given]
             continue
-        if "col" not in clause:
-            raise crashed()
-        column = clause["col"]
+        column = _needed(clause, "col")
         if converts:
             column = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower()
         if column not in columns:
-            raise crashed()
+            raise no_column(column, "where clause")
         value = str(clause.get("val", ""))
         value = html.escape(value, quote=True) if escapes else value
         text, given = _one(column, kind, value)
@@ -92,6 +88,14 @@ def to_sql(
             parts.append(text)
             values += given
     return " and ".join(parts), values
+
+
+def _needed(clause: dict[str, Any], part: str) -> str:
+    if not (value := clause.get(part)):
+        msg = f'"{part}" is missing in the where clause array.'
+        raise Crash(msg)
+    text: str = value
+    return text
 
 
 def _one(column: str, kind: str, value: str) -> tuple[str, list[str]]:
@@ -111,9 +115,7 @@ def _one(column: str, kind: str, value: str) -> tuple[str, list[str]]:
 def matches(clauses: list[dict[str, Any]], row: dict[str, Any], *, escapes: bool) -> bool:
     """Whether a row of an entity, by its properties, is what filters want."""
     for clause in clauses:
-        if "expr" not in clause or (clause["expr"] not in {"orX", "andX"} and "col" not in clause):
-            raise crashed()
-        kind = clause["expr"]
+        kind = _needed(clause, "expr")
         if kind in {"orX", "andX"}:
             choose: Callable[[Iterable[bool]], bool] = any if kind == "orX" else all
             if not choose(
@@ -121,9 +123,10 @@ def matches(clauses: list[dict[str, Any]], row: dict[str, Any], *, escapes: bool
             ):
                 return False
             continue
-        if clause["col"] not in row:
-            raise crashed()
-        have, value = row[clause["col"]], str(clause.get("val", ""))
+        column = _needed(clause, "col")
+        if column not in row:
+            raise Crash
+        have, value = row[column], str(clause.get("val", ""))
         value = html.escape(value, quote=True) if escapes else value
         if not _holds(have, kind, value):
             return False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic.tables import PAIRS, TABLES, value_of
+from signalroom_sandbox.mautic.customfields import COMPANY_FIELDS, FIELDS, value_of_field
+from signalroom_sandbox.mautic.tables import PAIRS, tables_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -16,80 +16,12 @@ if TYPE_CHECKING:
 _CONTACTS, _COMPANIES, _STATS = 300, 40, 900
 _FROZEN = 6
 
-#: Alias, type and group of the fields that each instance has, and of this one's own.
-FIELDS: tuple[tuple[str, str, str], ...] = (
-    ("title", "lookup", "core"),
-    ("firstname", "text", "core"),
-    ("lastname", "text", "core"),
-    ("company", "text", "core"),
-    ("email", "email", "core"),
-    ("mobile", "tel", "core"),
-    ("points", "number", "core"),
-    ("city", "text", "core"),
-    ("zipcode", "text", "core"),
-    ("country", "country", "core"),
-    ("preferred_locale", "locale", "core"),
-    ("timezone", "timezone", "core"),
-    ("last_active", "datetime", "core"),
-    ("attribution", "number", "core"),
-    ("website", "url", "core"),
-    ("facebook", "text", "social"),
-    ("is_member", "boolean", "core"),
-    ("interests", "multiselect", "personal"),
-    ("birthday", "date", "personal"),
-    ("last_order", "datetime", "professional"),
-    ("lifetime_value", "number", "professional"),
-    ("plan", "select", "professional"),
-    ("remarks", "textarea", "personal"),
-    # Named as what a contact has besides.
-    ("tags", "text", "personal"),
-)
-COMPANY_FIELDS: tuple[tuple[str, str, str], ...] = (
-    ("companyname", "text", "core"),
-    ("companyemail", "email", "core"),
-    ("companycity", "text", "core"),
-    ("companycountry", "country", "core"),
-    ("number_of_employees", "number", "professional"),
-    ("annual_revenue", "number", "professional"),
-)
 _OWN = (
     "id integer primary key, is_published integer, date_added text, created_by integer,"
     " created_by_user text, date_modified text, modified_by integer, modified_by_user text,"
     " owner_id integer, stage_id integer, points integer, last_active text, date_identified text,"
     " color text, preferred_profile_image text"
 )
-#: Of a field, as SQL over ``n``.
-_VALUES = {
-    "title": "null",
-    "firstname": "iif(n % 10 = 0, null, 'Lead ' || n)",
-    "lastname": "iif(n % 10 = 0, null, 'O''Sample & <Söhne> 🙂')",
-    "company": "iif(n % 4 = 0, 'Example Ltd ' || (n % 40), null)",
-    "email": "iif(n % 10 = 0, null, 'lead' || n || '@example.com')",
-    "is_member": "iif(n % 3 = 0, null, n % 2)",
-    "interests": "iif(n % 3 = 0, 'sport|travel', iif(n % 3 = 1, 'music', null))",
-    "birthday": "iif(n % 50 = 7, '0000-00-00', date('1970-01-01', '+' || (n % 9000) || ' days'))",
-    "last_order": "iif(n % 2 = 0, datetime(:now, '-' || (n % 300) || ' hours'), null)",
-    "lifetime_value": "round(n * 1.37, 2)",
-    "attribution": "0.0",
-    "plan": "iif(n % 2 = 0, 'basic', 'pro')",
-    "tags": "'a field of that name'",
-    "annual_revenue": "n * 1000.5",
-    "number_of_employees": "n % 500",
-    "companyname": "'Example Ltd ' || n",
-}
-
-
-#: Of a field by its type, where it has no value of its own.
-_OF_TYPE = {
-    "number": "round(n * 0.73, 2)",
-    "boolean": "n % 2",
-    "date": "date('2020-01-01', '+' || (n % 900) || ' days')",
-    "datetime": "datetime(:now, '-' || (n % 900) || ' hours')",
-}
-
-
-def _value(alias: str, kind: str) -> str:
-    return _VALUES.get(alias) or _OF_TYPE.get(kind, f"'{alias} ' || (n % 13)")
 
 
 class World:
@@ -136,7 +68,7 @@ class World:
         self._connection.execute("create table lead_tags (lead_id integer, tag text)")
         self.make_contacts(self.contacts)
         aliases = [alias for alias, _, _ in COMPANY_FIELDS]
-        values = [_value(alias, kind) for alias, kind, _ in COMPANY_FIELDS]
+        values = [value_of_field(alias, kind) for alias, kind, _ in COMPANY_FIELDS]
         self._connection.execute(
             "create table companies (id integer primary key, score integer, date_modified text, "
             + ", ".join(f'"{alias}"' for alias in aliases)
@@ -173,7 +105,7 @@ class World:
             "date_identified": f"iif(n % 10 = 0, null, {added})",
         }
         aliases = {
-            alias: _value(alias, kind)
+            alias: value_of_field(alias, kind)
             for alias, (kind, _) in self.fields.items()
             if alias not in {*own, "last_active"}
         }
@@ -199,14 +131,13 @@ class World:
         self._connection.execute(f'alter table leads add column "{alias}"')
         self._connection.execute(
             f'update leads set "{alias}" = '
-            f"(select {_value(alias, kind)} from (select leads.id as n))",
+            f"(select {value_of_field(alias, kind)} from (select leads.id as n))",
             {"now": self.now()},
         )
 
     def _make_tables(self, rows: int) -> None:
         values = {"now": self.now(), "contacts": self.contacts}
-        for table, names in TABLES.items():
-            columns = names.split()
+        for table, columns in tables_of(self.version).items():
             key = f", primary key ({PAIRS[table]})" if table in PAIRS else ""
             kinds = ", ".join(
                 f'"{name}" integer primary key'
@@ -214,7 +145,8 @@ class World:
                 else f'"{name}"' + (" integer" if name.endswith("_id") else "")
                 for name in columns
             )
-            kinds = kinds.replace('"tracking_id" integer', '"tracking_id"')
+            for name in ("tracking_id", "copy_id"):
+                kinds = kinds.replace(f'"{name}" integer', f'"{name}"')
             self._connection.execute(f"create table {table} ({kinds}{key})")
             made = ", ".join(value_of(table, name) for name in columns)
             self._connection.execute(
@@ -341,29 +273,3 @@ def _numbers(count: int, first: int = 1) -> str:
         f"with recursive numbers(n) as (select {first} union all select n + 1 from numbers"
         f" where n < {first + count - 1}) select n from numbers"
     )
-
-
-def field_rows(world: World) -> list[dict[str, Any]]:
-    """The fields of contacts and companies, as their list shows them."""
-    given = [
-        *(("lead", alias, kind, group) for alias, (kind, group) in world.fields.items()),
-        *(("company", alias, kind, group) for alias, kind, group in COMPANY_FIELDS),
-    ]
-    return [
-        {
-            "id": number,
-            "label": alias.replace("_", " ").capitalize(),
-            "alias": alias,
-            "type": kind,
-            "group": group,
-            "order": number,
-            "object": owner,
-            "defaultValue": None,
-            "isRequired": False,
-            "isPublished": alias not in world.hidden,
-            "isFixed": number < 16,  # noqa: PLR2004 - those that came with Mautic
-            "isUniqueIdentifier": alias == "email",
-            "properties": json.loads('{"scale": 2}') if kind == "number" else [],
-        }
-        for number, (owner, alias, kind, group) in enumerate(given, start=1)
-    ]

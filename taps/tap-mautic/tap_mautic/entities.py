@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,7 @@ from typing_extensions import override
 
 from signalroom_singer import RefusedError
 from tap_mautic.client import MauticStream
+from tap_mautic.relations import items_of, kinds_of, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +23,6 @@ OBJECT = th.ObjectType(additional_properties=True)
 LIST = th.ArrayType(OBJECT)
 #: From this version on lists leave variants and translations out, whatever is asked.
 _WITHOUT_CHILDREN = 7
-#: Whole pages, hundreds of kilobytes each.
-_HTML = frozenset({"custom_html", "plain_text", "cached_html"})
 PUBLISHED = (
     th.Property("is_published", th.BooleanType),
     th.Property("date_added", th.DateTimeType),
@@ -31,6 +31,15 @@ PUBLISHED = (
     th.Property("date_modified", th.DateTimeType),
     th.Property("modified_by", th.IntegerType),
     th.Property("modified_by_user", th.StringType),
+)
+#: What is said of columns with other entities.
+ENTITIES = "By id, each with its id and name"
+FAMILY = (
+    th.Property("variant_parent", OBJECT, description="Its id and name"),
+    th.Property("variant_children", OBJECT, description=ENTITIES),
+    th.Property("translation_parent", OBJECT, description="Its id and name"),
+    th.Property("translation_children", OBJECT, description=ENTITIES),
+    th.Property("variant_start_date", th.DateTimeType),
 )
 LIVE = (th.Property("publish_up", th.DateTimeType), th.Property("publish_down", th.DateTimeType))
 
@@ -64,9 +73,8 @@ class EntityStream(MauticStream):
     def _children(self, row: Record) -> set[int]:
         found: set[int] = set()
         for name in self.children:
-            items = row.get(name) or {}
-            given = items.values() if isinstance(items, dict) else items
-            found.update(int(item["id"]) for item in given if isinstance(item, dict))
+            items = items_of(row.get(name))
+            found.update(int(item["id"]) for item in items if isinstance(item, dict))
         return found
 
     def _one(self, number: int) -> Record | None:
@@ -79,13 +87,13 @@ class EntityStream(MauticStream):
         row: Record | None = answer.get(self.key.removesuffix("s"))
         return row
 
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        return kinds_of(self.schema)
+
     @override
     def cleaned(self, row: Record) -> Record:
-        record = super().cleaned(row)
-        if not self.config["include_html"]:
-            for name in _HTML & record.keys():
-                del record[name]
-        return record
+        return tidy(super().cleaned(row), self._kinds, html=self.config["include_html"])
 
 
 def schema_of(*columns: th.Property[Any]) -> dict[str, Any]:
@@ -96,6 +104,11 @@ def schema_of(*columns: th.Property[Any]) -> dict[str, Any]:
 def texts(*names: str) -> list[th.Property[Any]]:
     """Columns of text."""
     return [th.Property(name, th.StringType) for name in names]
+
+
+def flags(*names: str) -> list[th.Property[Any]]:
+    """Columns that are true or false."""
+    return [th.Property(name, th.BooleanType) for name in names]
 
 
 def counts(*names: str) -> list[th.Property[Any]]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
+from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -29,6 +31,8 @@ _USUAL = (
 _ODD = frozenset({"date", "datetime", "multiselect"})
 #: Fields that are columns of a contact, and that Mautic gives twice.
 _SAME = frozenset({"id", "points", "last_active"})
+#: Columns that every row has besides.
+_OURS = frozenset({CLIENT_ID, EXTRA, LOADED_AT})
 #: MySQL's way of writing no date.
 _NO_DATE = "0000-00-00"
 
@@ -61,7 +65,8 @@ class Fields:
                 for item in definitions
             ]
         )
-        self._taken = frozenset(taken)
+        self._taken = _OURS.union(taken)
+        self._aliases = frozenset(field.alias for field in found)
         self._own = [field for field in found if field.alias not in _SAME]
         self._columns = {field.alias: self._column(field.alias) for field in self._own}
         #: Columns whose values have to be looked at.
@@ -108,7 +113,13 @@ class Fields:
         return found
 
     def _column(self, alias: str) -> str:
-        return f"field_{alias}" if alias in self._taken else alias
+        if alias not in self._taken:
+            return alias
+        column = f"field_{alias}"
+        # Another field may have that very alias, and keeps it.
+        while column in self._aliases or column in self._taken:
+            column = f"field_{column}"
+        return column
 
 
 def _read(kind: str, value: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
@@ -31,17 +32,23 @@ _FACTOR = 5
 _PERSONAL = frozenset(
     {
         *("ip_address", "remote_host", "user_agent", "device_fingerprint", "tokens"),
-        *("client_info", "open_details", "click_details"),
+        *("client_info", "open_details", "click_details", "ip_details", "sent_details"),
     }
 )
-_TEXT_IDS = frozenset({"tracking_id", "message_id"})
+_TEXT_IDS = frozenset({"tracking_id", "message_id", "copy_id"})
+_GONE = "Empty: Mautic has it no more since version 3"
+#: Columns that not every Mautic has.
+_SOME_VERSIONS = {
+    "copy_id": "Which text was sent, if Mautic keeps it",
+    "group_id": "From Mautic 5 on",
+}
 _FLAGS = re.compile(
     r"is_\w+|manually_\w+|viewed_in_browser|system_triggered|non_action_path_taken|preferred_\w+"
 )
 _MOMENTS = re.compile(r"date_\w+|\w+_date|last_(opened|clicked|exited|sent)")
 _WHOLES = re.compile(
     r"id|\w+_id|\w*_count|\w*hits|\w+_by|delta|rotation|reason|code|status_code|duration|"
-    r"time_watched|object_id"
+    r"time_watched|object_id|frequency_number"
 )
 
 
@@ -57,8 +64,14 @@ def _type(column: str) -> Any:
     return th.NumberType if column == "runtime" else th.StringType
 
 
-def columns(names: str, *, texts: str = "") -> dict[str, Any]:
-    """A schema of columns by their names: the first ones are the key."""
+def columns(names: str, *, texts: str = "", gone: str = "") -> dict[str, Any]:
+    """A schema of columns by their names: the first ones are the key.
+
+    Args:
+        names: Of the key, a semicolon, and all others.
+        texts: Those that are text, whatever their name says.
+        gone: Those that newer versions do not have.
+    """
     key, _, rest = names.partition(";")
     return th.PropertiesList(
         *(
@@ -66,18 +79,38 @@ def columns(names: str, *, texts: str = "") -> dict[str, Any]:
                 name,
                 th.StringType if name in texts.split() else _type(name),
                 required=name in key.split(),
+                description=_GONE if name in gone.split() else _SOME_VERSIONS.get(name),
             )
             for name in f"{key} {rest}".split()
         )
     ).to_dict()
 
 
-class StatsStream(SweptStream):
+class _TableStream(MauticStream):
+    """A table of statistics."""
+
+    key = _KEY
+    page_factor = _FACTOR
+
+    @cached_property
+    def _nulls(self) -> Record:
+        names = [name for name in self.schema["properties"] if not name.startswith("_")]
+        if self.config["include_ip_addresses"]:
+            return dict.fromkeys(names)
+        return dict.fromkeys(name for name in names if name not in _PERSONAL)
+
+    @override
+    def cleaned(self, row: Record) -> Record:
+        # With all of its columns: Mautic leaves those out that are null.
+        if not self.config["include_ip_addresses"]:
+            row = {name: value for name, value in row.items() if name not in _PERSONAL}
+        return self._nulls | row
+
+
+class StatsStream(_TableStream, SweptStream):
     """A table that grows, and whose rows may change for a while."""
 
     primary_keys = ("id",)
-    key = _KEY
-    page_factor = _FACTOR
     #: Columns by which new and changed rows are found: each is looked through by itself.
     dates: ClassVar[tuple[str, ...]]
     #: Days in which rows change without a date.
@@ -112,16 +145,10 @@ class StatsStream(SweptStream):
     def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
         yield from super().read_step((*conditions, *self.conditions), after)
 
-    @override
-    def cleaned(self, row: Record) -> Record:
-        return _without_personal(row) if not self.config["include_ip_addresses"] else row
 
-
-class PairStream(MauticStream):
+class PairStream(_TableStream):
     """A table without an id, whole each time: rows that end there are gone."""
 
-    key = _KEY
-    page_factor = _FACTOR
     # Whole tables, which may have a row for each contact and each segment.
     selected_by_default = False
 
@@ -160,7 +187,3 @@ class PairStream(MauticStream):
 
     def _ask(self, conditions: Sequence[Is]) -> list[Record]:
         return self.ask(self.path, self.key, order(self.record_keys), conditions)
-
-
-def _without_personal(row: Record) -> Record:
-    return {name: value for name, value in row.items() if name not in _PERSONAL}

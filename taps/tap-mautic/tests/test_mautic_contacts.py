@@ -41,7 +41,7 @@ class TestWhole:
         assert len(ids(sync(make_tap(), CONTACTS))) == 300
 
     def test_containers_of_the_other_kind(self, make_tap, mautic, sync):
-        mautic.switches(other_containers=True, tags_by_name=False)
+        mautic.switches(other_containers=True, tags_by_name=True)
         output = sync(make_tap(), CONTACTS, "companies", "emails", "forms")
         assert len(ids(output)) == 300
         assert len(ids(output, "companies")) == 40
@@ -91,9 +91,28 @@ class TestFields:
         assert properties["interests"]["type"] == ["array", "null"]
 
     def test_one_that_is_named_like_a_column(self, make_tap, sync):
-        row = by_id(sync(make_tap(), CONTACTS))[3]
-        assert row["tags"] == ["tag-3"]
-        assert row["field_tags"] == "a field of that name"
+        row = by_id(sync(make_tap(), CONTACTS))[5]
+        assert [item["id"] for item in row["do_not_contact"]] == [5, 305, 605]
+        assert row["field_do_not_contact"] == "a field of that name"
+
+    @pytest.mark.parametrize("client", (None, "acme"))
+    def test_one_that_is_named_like_a_column_of_every_row(self, make_tap, mautic, sync, client):
+        for alias in ("_extra", "_loaded_at", "_client_id"):
+            mautic.add_field(alias=alias)
+        tap = make_tap(client_id=client) if client else make_tap()
+        row = by_id(sync(tap, CONTACTS))[5]
+        assert row["field__extra"] == "_extra 5"
+        assert row["field__loaded_at"] == "_loaded_at 5"
+        assert row["field__client_id"] == "_client_id 5"
+        assert row["_loaded_at"].endswith("Z")
+        assert row.get("_client_id") == client
+        assert "_extra" not in row
+
+    def test_two_that_would_be_the_same_column(self, make_tap, mautic, sync):
+        mautic.add_field(alias="field_do_not_contact")
+        row = by_id(sync(make_tap(), CONTACTS))[5]
+        assert row["field_do_not_contact"] == "field_do_not_contact 5"
+        assert row["field_field_do_not_contact"] == "a field of that name"
 
     def test_a_date_that_is_none(self, make_tap, sync, caplog):
         row = by_id(sync(make_tap(), CONTACTS))[7]

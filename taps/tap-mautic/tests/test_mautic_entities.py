@@ -31,6 +31,7 @@ def test_each_once(make_tap, mautic, sync, stream, page_size, version):
 
 def test_a_page_of_emails_of_many_segments(make_tap, mautic, sync):
     # Joined with its segments, one alone is more than a page.
+    mautic.switches(joined_pages=True)
     mautic.change(resource="emails", identifier=7, segments=40)
     rows = sync(make_tap(page_size=10), "emails").records["emails"]
     assert sorted(row["id"] for row in rows) == [*range(1, 47)]
@@ -55,7 +56,17 @@ def test_counters_are_read_each_time(make_tap, mautic, sync):
 def test_events_of_campaigns(make_tap, sync):
     rows = sync(make_tap(), "campaign_events").records["campaign_events"]
     assert {(row["campaign_id"], row["id"]) for row in rows} >= {(1, 100), (2, 200), (2, 201)}
-    assert all(row["type"] == "email.send" for row in rows)
+    assert {row["type"] for row in rows} == {"email.send", "campaign.sendwebhook"}
+    by_id = {row["id"]: row for row in rows}
+    assert by_id[201]["trigger_hour"] is None
+    assert by_id[702]["trigger_hour"] == "1970-01-01T09:30:00+00:00"
+    assert by_id[702]["trigger_restricted_days_of_week"] == [1, 2]
+    assert by_id[201]["parent"] == {
+        "id": 200,
+        "name": "Step 0",
+        "type": "email.send",
+        "eventType": "action",
+    }
 
 
 def test_fields_of_contacts_and_companies_are_apart(make_tap, sync):

@@ -16,6 +16,19 @@ PAIRS = {
     "companies_leads": ("company_id", "lead_id"),
     "email_stat_replies": ("stat_id", "id"),
     "lead_lists_leads": ("leadlist_id", "lead_id"),
+    "point_lead_action_log": ("point_id", "lead_id"),
+    "point_lead_event_log": ("event_id", "lead_id"),
+    "stage_lead_action_log": ("stage_id", "lead_id"),
+}
+#: With the columns that are something else than text.
+MORE_TABLES = {
+    "dynamic_content_lead_data": {"dynamic_content_id": int, "slot": str},
+    "dynamic_content_stats": {"sent_count": int, "last_sent": str},
+    "focus_stats": {"type_id": int, "type": str},
+    "ip_addresses": {"id": int},
+    "lead_categories": {"category_id": int, "manually_removed": bool, "manually_added": bool},
+    "lead_companies_change_log": {"company_id": int, "action_name": str},
+    "lead_frequencyrules": {"frequency_number": int, "preferred_channel": bool},
 }
 
 
@@ -107,6 +120,58 @@ class TestEmailStats:
 
 
 class TestTables:
+    @pytest.mark.parametrize("stream", MORE_TABLES)
+    def test_each_row_once_and_typed(self, make_tap, mautic, sync, stream):
+        output = sync(make_tap(page_size=70), stream)
+        rows = table(stream, output)
+        assert rows.keys() == {row["id"] for row in mautic.rows(table=stream)}
+        assert len(output.records[stream]) == len(rows)
+        for row in rows.values():
+            assert "_extra" not in row
+            for name, kind in MORE_TABLES[stream].items():
+                assert type(row[name]) is kind
+
+    @pytest.mark.parametrize(
+        "stream", ("dynamic_content_stats", "focus_stats", "lead_companies_change_log")
+    )
+    def test_a_second_run_reads_rows_that_are_new(self, make_tap, mautic, sync, stream):
+        first = sync(make_tap(), stream)
+        dates = "date_sent" if stream == "dynamic_content_stats" else "date_added"
+        mautic.insert(table=stream, rows=[{"id": 9001, "lead_id": 5, dates: ago(days=200)}])
+        rows = table(stream, sync(make_tap(first.state), stream))
+        assert 9001 in rows
+        assert len(rows) < 100
+
+    @pytest.mark.parametrize("stream", ("lead_categories", "lead_frequencyrules"))
+    def test_rows_that_change_without_a_date(self, make_tap, mautic, sync, stream):
+        first = sync(make_tap(), stream)
+        mautic.remove(table=stream, where={"id": 7})
+        second = table(stream, sync(make_tap(first.state), stream))
+        assert second.keys() == table(stream, first).keys() - {7}
+
+    def test_addresses_come_where_they_are_asked_for(self, make_tap, sync):
+        row = sync(make_tap(), "ip_addresses").records["ip_addresses"][0]
+        assert "198.51.100" not in str(row)
+        row = sync(make_tap(include_ip_addresses=True), "ip_addresses").records["ip_addresses"][0]
+        assert row["ip_address"].startswith("198.51.100.")
+        assert "Sample City" in row["ip_details"]
+
+    def test_columns_of_newer_versions(self, make_tap, mautic, sync):
+        streams = ("asset_downloads", "email_stats", "lead_points_change_log")
+        output = sync(make_tap(), *streams)
+        rows = {stream: output.records[stream][3] for stream in streams}
+        assert rows["asset_downloads"]["utm_source"].startswith("utm_source")
+        assert rows["email_stats"]["copy_id"] == f"{4:032x}"
+        assert rows["lead_points_change_log"]["group_id"] == 5
+        mautic.switches(version=4)
+        row = sync(make_tap(), "asset_downloads").records["asset_downloads"][3]
+        assert row["utm_source"] is None
+
+    def test_what_mautic_leaves_out_is_null(self, make_tap, sync):
+        rows = sync(make_tap(), "email_stats", "companies_leads").records
+        assert {row["date_read"] is None for row in rows["email_stats"]} == {True, False}
+        assert rows["companies_leads"][0]["manually_added"] is None
+
     def test_from_a_day_on(self, make_tap, mautic, sync):
         start = (datetime.now(UTC) - timedelta(days=20)).date().isoformat()
         rows = sync(make_tap(start_date=start), "page_hits").records["page_hits"]

@@ -5,6 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_mautic.streams.contacts import Companies, Contacts
+from tap_mautic.streams.contacttables import (
+    DynamicContentLeadData,
+    DynamicContentStats,
+    FocusStats,
+    IpAddresses,
+    LeadCategories,
+    LeadCompaniesChangeLog,
+    LeadFrequencyrules,
+    PointLeadActionLog,
+    PointLeadEventLog,
+    StageLeadActionLog,
+)
 from tap_mautic.streams.entities import (
     Assets,
     CampaignEvents,
@@ -88,6 +100,16 @@ fixed_streams: tuple[type[MauticStream], ...] = (
     SmsMessageStats,
     VideoHits,
     WebhookLogs,
+    DynamicContentStats,
+    DynamicContentLeadData,
+    FocusStats,
+    IpAddresses,
+    LeadCategories,
+    LeadCompaniesChangeLog,
+    LeadFrequencyrules,
+    PointLeadActionLog,
+    PointLeadEventLog,
+    StageLeadActionLog,
 )
 #: All of them.
 all_streams: tuple[type[MauticStream], ...] = (Contacts, Companies, *fixed_streams)

@@ -11,6 +11,7 @@ from signalroom_singer import RefusedError
 from tap_mautic.entities import EntityStream
 from tap_mautic.fields import Fields
 from tap_mautic.queries import Is, moment, order
+from tap_mautic.relations import items_of, kinds_of, tidy
 from tap_mautic.sweeps import SweptStream
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ _COLUMNS = (
         description="By channel; reason 1: unsubscribed, 2: bounced, 3: by hand",
     ),
     th.Property("utmtags", th.ArrayType(_OBJECT)),
-    th.Property("frequency_rules", _OBJECT),
-    th.Property("ip_addresses", _OBJECT, description="With include_ip_addresses"),
+    th.Property("frequency_rules", _OBJECT, description="By channel"),
+    th.Property("ip_addresses", _OBJECT, description="By address; with include_ip_addresses"),
 )
 _NAMES = tuple(column.name for column in _COLUMNS)
+_KINDS = kinds_of(th.PropertiesList(*_COLUMNS).to_dict())
 
 
 class Contacts(SweptStream):
@@ -176,16 +178,17 @@ class Contacts(SweptStream):
     def cleaned(self, row: Record) -> Record:
         values = self._fields.values(row)
         row.pop("fields", None)
-        record = super().cleaned(row)
+        record = tidy(super().cleaned(row), _KINDS, html=self.config["include_html"])
         record["_updated_at"] = record.get("date_modified") or record.get("date_added")
         for name in ("owner", "stage"):
             if isinstance(item := record.get(name), dict):
                 record[f"{name}_id"] = item.get("id")
         record["tags"] = [
-            item.get("tag") if isinstance(item, dict) else item for item in _items(record, "tags")
+            item.get("tag") if isinstance(item, dict) else item
+            for item in items_of(record.get("tags"))
         ]
         for name in ("do_not_contact", "utmtags"):
-            record[name] = _items(record, name)
+            record[name] = items_of(record.get(name))
         if not self.config["include_ip_addresses"]:
             record.pop("ip_addresses", None)
         return record | values
@@ -219,9 +222,3 @@ class Companies(EntityStream):
         values = self._fields.values(row)
         row.pop("fields", None)
         return super().cleaned(row) | values
-
-
-def _items(record: Record, name: str) -> list[Any]:
-    """A list, which may come as an object by some key, or not at all."""
-    items = record.get(name) or []
-    return [*items.values()] if isinstance(items, dict) else items

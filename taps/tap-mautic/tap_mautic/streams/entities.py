@@ -9,15 +9,19 @@ from typing_extensions import override
 
 from tap_mautic.client import snake_case
 from tap_mautic.entities import (
+    ENTITIES,
+    FAMILY,
     LIST,
     LIVE,
     OBJECT,
     PUBLISHED,
     EntityStream,
     counts,
+    flags,
     schema_of,
     texts,
 )
+from tap_mautic.relations import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,19 +40,26 @@ class Emails(EntityStream):
     children = ("variantChildren", "translationChildren")
     schema = schema_of(
         *texts("name", "subject", "email_type", "language", "from_address", "from_name"),
-        *texts("reply_to_address", "bcc_address", "preheader_text", "template"),
+        *texts("reply_to_address", "bcc_address"),
+        th.Property("preheader_text", th.StringType, description="From Mautic 5.2 on"),
+        *texts("template"),
+        *flags("use_owner_as_mailer", "public_preview"),
         *counts("sent_count", "read_count", "revision"),
         *PUBLISHED,
         *LIVE,
         th.Property("category", OBJECT),
         th.Property("lists", OBJECT, description="The segments it is sent to, by id"),
         th.Property("utm_tags", OBJECT),
-        th.Property("variant_parent", OBJECT),
-        th.Property("variant_children", OBJECT),
-        th.Property("translation_parent", OBJECT),
-        th.Property("translation_children", OBJECT),
-        th.Property("variant_start_date", th.DateTimeType),
+        th.Property("headers", OBJECT, description="Its own headers, by name"),
+        *FAMILY,
         *counts("variant_sent_count", "variant_read_count"),
+        th.Property("asset_attachments", OBJECT, description=ENTITIES),
+        th.Property("unsubscribe_form", OBJECT),
+        th.Property(
+            "dynamic_content",
+            LIST,
+            description="Its tokens and their filters; what they are filled with: include_html",
+        ),
         *texts("custom_html", "plain_text"),
     )
 
@@ -67,8 +78,8 @@ class Campaigns(EntityStream):
         *LIVE,
         th.Property("category", OBJECT),
         th.Property("events", OBJECT, description="By id; a row each in campaign_events"),
-        th.Property("forms", OBJECT),
-        th.Property("lists", OBJECT),
+        th.Property("forms", OBJECT, description=ENTITIES),
+        th.Property("lists", OBJECT, description=ENTITIES),
         th.Property("canvas_settings", OBJECT),
     )
 
@@ -87,14 +98,17 @@ class CampaignEvents(EntityStream):
         th.Property("trigger_date", th.DateTimeType),
         *counts("trigger_interval"),
         *texts("trigger_interval_unit", "trigger_mode", "decision_path"),
+        th.Property("trigger_hour", th.StringType, description="A time, of 1970-01-01"),
+        *texts("trigger_restricted_start_hour", "trigger_restricted_stop_hour"),
+        th.Property("trigger_restricted_days_of_week", th.ArrayType(th.AnyType())),
         th.Property("parent", OBJECT),
+        th.Property("children", OBJECT, description=ENTITIES),
     )
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
         for campaign in super().read(context):
-            events = campaign.get("events") or {}
-            for event in events.values() if isinstance(events, dict) else events:
+            for event in items_of(campaign.get("events")):
                 yield {**event, "campaignId": campaign["id"]}
 
 
@@ -124,6 +138,7 @@ class Assets(EntityStream):
         *texts("title", "alias", "description", "language", "extension", "mime"),
         *texts("download_url", "storage_location"),
         *counts("size", "download_count", "unique_download_count", "revision"),
+        th.Property("disallow", th.BooleanType, description="Whether search engines are refused"),
         *PUBLISHED,
         *LIVE,
         th.Property("category", OBJECT),
@@ -141,14 +156,12 @@ class Pages(EntityStream):
         *texts("title", "alias", "language", "template", "meta_description"),
         *texts("redirect_type", "redirect_url"),
         *counts("hits", "unique_hits", "variant_hits", "revision"),
-        th.Property("is_preference_center", th.BooleanType),
+        *flags("is_preference_center", "no_index"),
         *PUBLISHED,
         *LIVE,
         th.Property("category", OBJECT),
-        th.Property("variant_parent", OBJECT),
-        th.Property("variant_children", OBJECT),
-        th.Property("translation_parent", OBJECT),
-        th.Property("translation_children", OBJECT),
+        *FAMILY,
+        th.Property("variant_settings", OBJECT),
         *texts("custom_html"),
     )
 
@@ -184,7 +197,11 @@ class Categories(EntityStream):
     path = "/api/categories"
     key = "categories"
     selected_by_default = False
-    schema = schema_of(*texts("title", "alias", "description", "color", "bundle"), *PUBLISHED)
+    schema = schema_of(
+        *texts("title", "alias", "description", "color", "bundle"),
+        # Mautic's API leaves them out, at least from 4.4 to 5.1: they are as good as always empty.
+        *PUBLISHED,
+    )
 
 
 class Users(EntityStream):
@@ -200,6 +217,7 @@ class Users(EntityStream):
         th.Property("last_login", th.DateTimeType),
         th.Property("last_active", th.DateTimeType),
         th.Property("role", OBJECT),
+        th.Property("signature", th.StringType, description="With include_html"),
     )
 
 
@@ -213,7 +231,10 @@ class _FieldStream(EntityStream):
         *counts("order"),
         *(
             th.Property(snake_case(name), th.BooleanType)
-            for name in ("isRequired", "isFixed", "isListable", "isVisible", "isUniqueIdentifier")
+            for name in (
+                *("isRequired", "isFixed", "isListable", "isVisible", "isUniqueIdentifier"),
+                *("isShortVisible", "isPubliclyUpdatable"),
+            )
         ),
         *PUBLISHED,
         th.Property("properties", OBJECT),

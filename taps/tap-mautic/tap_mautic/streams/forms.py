@@ -16,6 +16,7 @@ from tap_mautic.entities import (
     PUBLISHED,
     EntityStream,
     counts,
+    flags,
     schema_of,
     texts,
 )
@@ -38,8 +39,10 @@ class Forms(EntityStream):
         *PUBLISHED,
         *LIVE,
         th.Property("category", OBJECT),
-        th.Property("fields", OBJECT),
-        th.Property("actions", OBJECT),
+        th.Property("fields", OBJECT, description="By id"),
+        th.Property("actions", OBJECT, description="What it does with what is sent in, by id"),
+        *flags("in_kiosk_mode", "render_style", "no_index"),
+        *texts("form_attributes"),
         *texts("cached_html"),
     )
 

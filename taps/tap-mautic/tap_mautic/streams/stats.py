@@ -33,7 +33,7 @@ class EmailStats(StatsStream):
     schema = columns(
         "id; email_id lead_id list_id ip_id email_address date_sent is_read is_failed"
         " viewed_in_browser date_read tracking_hash retry_count source source_id open_count"
-        " last_opened open_details"
+        " last_opened open_details copy_id"
     )
 
     @override
@@ -95,7 +95,7 @@ class AssetDownloads(StatsStream):
     replication_key = "date_download"
     schema = columns(
         "id; asset_id lead_id email_id ip_id date_download code referer tracking_id source"
-        " source_id"
+        " source_id utm_campaign utm_content utm_medium utm_source utm_term"
     )
 
 
@@ -137,7 +137,7 @@ class LeadPointsChangeLog(StatsStream):
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
-    schema = columns("id; lead_id ip_id type event_name action_name delta date_added")
+    schema = columns("id; lead_id ip_id type event_name action_name delta date_added group_id")
 
 
 class LeadStagesChangeLog(StatsStream):
@@ -175,6 +175,7 @@ class LeadDevices(StatsStream):
         " device_os_platform device_os_shortname device_os_version device_fingerprint client_info"
         " tracking_id",
         texts="device",
+        gone="device_fingerprint",
     )
 
 
@@ -304,7 +305,10 @@ class CompaniesLeads(PairStream):
 
     name = "companies_leads"
     primary_keys = ("company_id", "lead_id")
-    schema = columns("company_id lead_id; date_added is_primary manually_added manually_removed")
+    schema = columns(
+        "company_id lead_id; date_added is_primary manually_added manually_removed",
+        gone="manually_added manually_removed",
+    )
 
 
 class ChannelUrlTrackables(PairStream):

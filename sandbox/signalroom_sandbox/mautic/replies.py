@@ -1,0 +1,69 @@
+"""How answers of Mautic are written: JSON, and pages for a browser."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response
+
+from signalroom_sandbox.mautic.access import Refusal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_UNCACHED = {"Cache-Control": "no-cache, private"}
+_PAGE = "<!DOCTYPE html>\n<html><head><title>{}</title></head><body><h1>{}</h1></body></html>"
+#: How PHP reads a number that begins a text.
+_LEADING = re.compile(r"\s*[+-]?\d+")
+
+
+class OutOfMemoryError(Exception):
+    """PHP had no memory left.
+
+    Args:
+        status: Of the answer; what a proxy in front of it may change.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__("Allowed memory size exhausted")
+        self.status = status
+
+
+def number_in(value: Any) -> int:
+    """The number that begins a text, as PHP reads it; else 0."""
+    match = _LEADING.match(str(value))
+    return int(match[0]) if match else 0
+
+
+def as_json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer of the API.
+
+    Args:
+        payload: What it says.
+        status: HTTP status code.
+        headers: Those that only some answers have.
+    """
+    sent = _UNCACHED | (headers or {})
+    return Response(msgspec.json.encode(payload), status, sent, media_type="application/json")
+
+
+def as_page(status: int, title: str, headers: dict[str, str] | None = None) -> Response:
+    """A page for a browser.
+
+    Args:
+        status: HTTP status code.
+        title: Of the page.
+        headers: Those that only some pages have.
+    """
+    sent = _UNCACHED | (headers or {})
+    return Response(_PAGE.format(title, title), status, sent, media_type="text/html")
+
+
+async def unknown(request: Request, __: Exception) -> Response:
+    """A path that leads nowhere: the API answers in JSON, everything else is a page."""
+    path = request.url.path
+    if "/api/" in f"{path}/" or "/oauth" in path:
+        return as_json(Refusal(404, f"Requested URL not found: {path}").body, 404)
+    return as_page(404, "I'm sorry! I couldn't find the page", {"Set-Cookie": "sandbox=1; path=/"})
