@@ -165,11 +165,11 @@ class _Shown:
             return self._other(kind, value, around, properties)
         if not isinstance(value, list) or key not in _MANY:
             return value
-        items = [
-            self._other(kind, item, around, properties) if kind and isinstance(item, int) else item
-            for item in value
-        ]
-        items = [item for item in items if item is not None]
+        items: list[dict[str, Any]] = []
+        for item in value:
+            is_number = kind and isinstance(item, int)
+            other = self._other(str(kind), item, around, properties) if is_number else item
+            items += [] if other is None else [other]
         if self.by_id and items:
             return {str(item["id"]): item for item in items}
         return items
