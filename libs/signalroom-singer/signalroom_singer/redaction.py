@@ -137,12 +137,23 @@ def _texts(value: Any) -> Iterator[str]:
 def _forms(value: str) -> Iterator[str]:
     """The value, and its lines, as it may be written where nothing is escaped."""
     lines = [line for line in value.replace("\\n", "\n").split("\n") if len(line) >= _SHORTEST_LINE]
-    for form in (value, *(lines if len(lines) > 1 else ())):
-        yield form
-        # As HTML's forms write blanks; what else they escape is undone.
-        yield form.replace(" ", "+")
+    for text in (value, *(lines if len(lines) > 1 else ())):
         # Bytes of UTF-8, one by one, as Python shows them.
-        yield form.encode(errors="replace").decode("latin-1")
+        for form in (text, text.encode(errors="replace").decode("latin-1")):
+            for plain in _layers(form):
+                yield plain
+                # As HTML's forms write blanks; what else they escape is undone.
+                yield plain.replace(" ", "+")
+
+
+def _layers(text: str) -> Iterator[str]:
+    """A text, and what is left of it when what looks like an escape in it is undone."""
+    yield text
+    for _ in range(_MOST_LAYERS):
+        text = _ESCAPE.sub(_character, text)
+        # Of what was nothing but escapes, a blank may be left.
+        if len(text.strip()) > _SHORTEST:
+            yield text
 
 
 def _parts(value: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import base64
 import html
 import json
 import re
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -78,7 +78,8 @@ def test_every_way_to_write_it(written, around):
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[*HealthCheck])
 def test_any_secret_in_any_ways(secret, ways, around):
-    assume(len(secret) >= 8)
+    # What is nothing but escapes is short once they are undone.
+    assume(len(secret) >= 8 and len(unquote(html.unescape(secret)).strip()) > 5)
     protect([secret])
     form = secret
     for way in ways:
