@@ -63,6 +63,17 @@ class Actions:
         """Merge a contact into another."""
         self._changed().merge(loser, winner)
 
+    def rename_company(self, number: int, name: str) -> None:
+        """Rename a company."""
+        self._changed().rename_company(number, name)
+
+    def delete_stage(self, number: int) -> None:
+        """Delete a stage."""
+        self._changed().leave_stage(number)
+        self._vendor.lists["stages"] = [
+            row for row in self._vendor.lists["stages"] if row["id"] != number
+        ]
+
     def make_contacts(self, count: int, fields: int = 0) -> None:
         """Add many contacts, as old ones; first so many fields, of all types."""
         world = self._changed()

@@ -92,6 +92,16 @@ def tables_of(version: int) -> dict[str, list[str]]:
     }
 
 
+def is_whole(column: str) -> bool:
+    """Whether a column is a number in the database, which a text in a filter is compared with.
+
+    Args:
+        column: Its name.
+    """
+    return column.startswith(_FLAGS) or (column.endswith("_id") and column not in _TEXT_IDS)
+
+
+_TEXT_IDS = frozenset({"copy_id", "message_id", "tracking_id"})
 #: Never there, in this instance.
 _NULL = frozenset(
     {

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.mautic.customfields import COMPANY_FIELDS, FIELDS, value_of_field
-from signalroom_sandbox.mautic.tables import PAIRS, tables_of, value_of
+from signalroom_sandbox.mautic.tables import PAIRS, is_whole, tables_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -142,11 +142,9 @@ class World:
             kinds = ", ".join(
                 f'"{name}" integer primary key'
                 if name == "id" and table != "email_stat_replies"
-                else f'"{name}"' + (" integer" if name.endswith("_id") else "")
+                else f'"{name}"' + (" integer" if is_whole(name) else "")
                 for name in columns
             )
-            for name in ("tracking_id", "copy_id"):
-                kinds = kinds.replace(f'"{name}" integer', f'"{name}"')
             self._connection.execute(f"create table {table} ({kinds}{key})")
             made = ", ".join(value_of(table, name) for name in columns)
             self._connection.execute(
@@ -212,12 +210,30 @@ class World:
         )
         self.audit(loser, "merge", f'a:1:{{s:11:"merged_into";i:{winner};}}')
 
-    def audit(self, number: int, action: str, details: str = "a:0:{}") -> None:
+    def rename_company(self, number: int, name: str) -> None:
+        """Rename a company: its contacts get the name, by SQL that leaves their dates."""
+        dated = ", date_modified = :now" if self.version < _FROZEN else ""
+        values = {"number": number, "name": name, "now": self.now()}
+        self._connection.execute(
+            f"update companies set companyname = :name{dated} where id = :number", values
+        )
+        self._connection.execute(
+            "update leads set company = :name where id in (select lead_id from companies_leads"
+            " where company_id = :number and is_primary = 1)",
+            values,
+        )
+        self.audit(number, "update", kind="company")
+
+    def leave_stage(self, number: int) -> None:
+        """Take contacts out of a stage that is deleted, by SQL that leaves their dates."""
+        self._connection.execute("update leads set stage_id = null where stage_id = ?", [number])
+
+    def audit(self, number: int, action: str, details: str = "a:0:{}", kind: str = "lead") -> None:
         """Write into the audit log."""
         self._connection.execute(
             "insert into audit_log (user_id, user_name, bundle, object, object_id, action,"
-            " details, date_added) values (1, 'Admin Sample', 'lead', 'lead', ?, ?, ?, ?)",
-            [number, action, details, self.now()],
+            " details, date_added) values (1, 'Admin Sample', 'lead', ?, ?, ?, ?, ?)",
+            [kind, number, action, details, self.now()],
         )
 
     def set(self, table: str, where: dict[str, Any], **values: Any) -> None:

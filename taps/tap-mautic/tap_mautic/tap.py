@@ -133,8 +133,8 @@ class TapMautic(SignalRoomTap):
             default=7,
             title="All contacts every",
             description=(
-                "Days after which all contacts are read again: tags, do-not-contact and the like "
-                "change without a date. 0: never."
+                "Days after which all contacts are read again: their last activity, and what is "
+                "written into Mautic's database by hand, has no date. 0: never."
             ),
         ),
         th.Property(

@@ -177,6 +177,59 @@ class TestFields:
         assert "192.0.2.7" in row["ip_addresses"]
 
 
+class TestUndated:
+    """What changes contacts, and leaves their dates."""
+
+    def members(self, mautic, company):
+        return sorted(
+            row["lead_id"]
+            for row in mautic.rows(table="companies_leads")
+            if row["company_id"] == company and row["is_primary"]
+        )
+
+    @pytest.mark.parametrize("version", (4, 5, 6, 7))
+    @pytest.mark.parametrize("page_size", (2, 50))
+    def test_a_company_is_renamed(self, make_tap, mautic, sync, version, page_size):
+        mautic.switches(version=version)
+        first = sync(make_tap(lookback_hours=0), CONTACTS)
+        members = self.members(mautic, 2)
+        mautic.now(ahead_seconds=5)
+        mautic.rename_company(number=2, name="Renamed & Söhne GmbH")
+        second = sync(make_tap(first.state, lookback_hours=0, page_size=page_size), CONTACTS)
+        assert ids(second) == members
+        assert {row["company"] for row in second.records[CONTACTS]} == {"Renamed & Söhne GmbH"}
+        assert len(members) > 20
+        assert ids(sync(make_tap(second.state, lookback_hours=0), CONTACTS)) in ([], members)
+
+    @pytest.mark.parametrize("version", (5, 6))
+    def test_a_stage_is_deleted(self, make_tap, mautic, sync, version):
+        mautic.switches(version=version)
+        first = sync(make_tap(), CONTACTS)
+        assert by_id(first)[30]["stage_id"] == 3
+        mautic.delete_stage(number=3)
+        second = sync(make_tap(first.state), CONTACTS)
+        assert len(second.records[CONTACTS]) == 300
+        assert by_id(second)[30]["stage_id"] is None
+        assert by_id(second)[30]["stage"] is None
+        assert len(sync(make_tap(second.state), CONTACTS).records[CONTACTS]) < 300
+
+    def test_a_state_that_knows_no_stages(self, make_tap, mautic, sync):
+        state = json.loads(json.dumps(sync(make_tap(), CONTACTS).state))
+        del state["bookmarks"][CONTACTS]["stages"]
+        second = sync(make_tap(state), CONTACTS)
+        assert len(second.records[CONTACTS]) < 300
+        assert second.state["bookmarks"][CONTACTS]["stages"] == [1, 2, 3, 4]
+
+    def test_more_members_than_are_looked_up(self, make_tap, mautic, sync, monkeypatch, caplog):
+        caplog.set_level("INFO", "tap-mautic.contacts")
+        monkeypatch.setattr("tap_mautic.undated._MOST_MEMBERS", 10)
+        first = sync(make_tap(lookback_hours=0), CONTACTS)
+        mautic.now(ahead_seconds=5)
+        mautic.rename_company(number=2, name="Renamed GmbH")
+        assert ids(sync(make_tap(first.state, lookback_hours=0), CONTACTS)) == []
+        assert "the next read of all contacts finds it" in caplog.text
+
+
 class TestChanges:
     @pytest.mark.parametrize("version", (4, 5, 6, 7))
     def test_edited_and_added_ones(self, make_tap, mautic, sync, version, asked):

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RefusedError, spoiled_state
 from tap_mautic.entities import EntityStream
 from tap_mautic.fields import Fields
 from tap_mautic.queries import Is, moment, order
 from tap_mautic.relations import items_of, kinds_of, tidy
 from tap_mautic.sweeps import SweptStream
+from tap_mautic.undated import contacts_of, edited_companies, stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from singer_sdk.helpers.types import Record
+    from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
+    from tap_mautic.sweeps import Sweep
     from tap_mautic.tap import TapMautic
 
 #: From this version on an edit leaves the date of the last edit as it is
 #: (https://github.com/mautic/mautic/issues/15418).
 _FROZEN_DATES = 6
-#: In place of a condition: contacts that the audit log names.
+#: In the state: the stages that there were, and a sweep that is under way.
+_STAGES, _UNDER_WAY = "stages", "sweep"
+#: In place of a condition: contacts that changed without a date.
 _AUDITED = Is("id", "in")
 #: More changed contacts than this are not looked up one by one.
 _MOST_AUDITED = 200_000
@@ -110,7 +115,23 @@ class Contacts(SweptStream):
     @property
     @override
     def whole_every(self) -> timedelta | None:
-        return self._tap.contacts_whole_every
+        return timedelta.min if self._lost_a_stage else self._tap.contacts_whole_every
+
+    #: Whether a stage is gone that there was at the last run: its contacts do not say so.
+    _lost_a_stage = False
+
+    @override
+    def _sweep(self, context: Context | None) -> Sweep:
+        state = self.get_context_state(context)
+        before, now = state.get(_STAGES), None if _UNDER_WAY in state else stages(self)
+        if now is not None and before is not None:
+            if not isinstance(before, list) or not all(isinstance(one, int) for one in before):
+                raise spoiled_state(before, stream=self.name, field=_STAGES)
+            self._lost_a_stage = not {*before} <= {*now}
+        sweep = super()._sweep(context)
+        if now is not None:
+            state[_STAGES] = now
+        return sweep
 
     @override
     def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
@@ -120,33 +141,36 @@ class Contacts(SweptStream):
         # Without the second, none that was never edited would be found: its date is null.
         changed = [(Is("date_modified", "gte", at),), (Is("date_added", "gte", at),)]
         if self._tap.version < _FROZEN_DATES:
-            return changed
-        self._edited = self._audited(since)
-        if self._edited is None:
+            self._edited = sorted(contacts_of(self, edited_companies(self, since)))
+            return [*changed, (_AUDITED,)] if self._edited else changed
+        audited = self._audited(since)
+        if audited is None:
             return [()]
         self.logger.info(
             "Mautic %d does not date edits: %d contact(s) by its audit log",
             self._tap.version,
-            len(self._edited),
+            len(audited["lead"]),
         )
+        self._edited = sorted(audited["lead"] | contacts_of(self, sorted(audited["company"])))
         return [*changed, (_AUDITED,)]
 
-    #: Contacts that the audit log names, by id.
+    #: Contacts that changed without a date, by id.
     _edited: list[int] | None = None
 
-    def _audited(self, since: datetime) -> list[int] | None:
+    def _audited(self, since: datetime) -> dict[str, set[int]] | None:
         conditions = (
             Is("bundle", "eq", "lead"),
-            Is("object", "eq", "lead"),
+            Is("object", "in", "lead,company"),
             Is("date_added", "gte", moment(since)),
         )
-        found: set[int] = set()
+        found: dict[str, set[int]] = {"lead": set(), "company": set()}
         try:
             for rows in self.by_id(
                 "/api/stats/audit_log", "stats", conditions, params=order(["id"])
             ):
-                found.update(int(row["object_id"]) for row in rows)
-                if len(found) > _MOST_AUDITED:
+                for row in rows:
+                    found[row["object"]].add(int(row["object_id"]))
+                if len(found["lead"]) > _MOST_AUDITED:
                     self.logger.info("More than %d contacts changed: reading all", _MOST_AUDITED)
                     return None
         except RefusedError as error:
@@ -157,7 +181,7 @@ class Contacts(SweptStream):
                 self._tap.version,
             )
             return None
-        return sorted(found)
+        return found
 
     @override
     def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
@@ -181,8 +205,8 @@ class Contacts(SweptStream):
         record = tidy(super().cleaned(row), _KINDS, html=self.config["include_html"])
         record["_updated_at"] = record.get("date_modified") or record.get("date_added")
         for name in ("owner", "stage"):
-            if isinstance(item := record.get(name), dict):
-                record[f"{name}_id"] = item.get("id")
+            item = record.get(name)
+            record[f"{name}_id"] = item.get("id") if isinstance(item, dict) else None
         record["tags"] = [
             item.get("tag") if isinstance(item, dict) else item
             for item in items_of(record.get("tags"))
