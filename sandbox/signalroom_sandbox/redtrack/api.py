@@ -16,7 +16,7 @@ from starlette.routing import Route
 from signalroom_sandbox.redtrack import entities, logs, reports
 from signalroom_sandbox.redtrack.errors import Refusal
 from signalroom_sandbox.redtrack.limits import Limits
-from signalroom_sandbox.redtrack.query import log_query, paging, report_query
+from signalroom_sandbox.redtrack.query import check_types, log_query, paging, report_query
 from signalroom_sandbox.redtrack.switches import Switches
 from signalroom_sandbox.redtrack.world import World
 from signalroom_sandbox.switching import turn
@@ -95,6 +95,8 @@ class RedTrack:
     # The endpoints
 
     def _report(self, params: Mapping[str, str]) -> Any:
+        if self.switches.typed_parameters:
+            check_types(params)
         query = report_query(params, self.switches.account_zone, self.switches.clamp)
         if len(query.group) > 1 and self.switches.many_groups == "refused":
             raise Refusal(400, "group takes one value")
@@ -102,7 +104,8 @@ class RedTrack:
             raise Refusal(400, f"cannot sort by {query.sortby}")
         rows = reports.rows(self.world, query, self.switches)
         if query.sortby:
-            rows.sort(key=lambda row: str(row.get(query.sortby, "")))
+            descending = (query.direction or self.switches.order) in {"desc", "-1"}
+            rows.sort(key=lambda row: str(row.get(query.sortby, "")), reverse=descending)
         elif self.switches.shuffled:
             self._shuffle(rows)
         page = self._page("reports", query.page)

@@ -1,4 +1,8 @@
-"""Entities, with the secrets that RedTrack leaves in them, and dictionaries."""
+"""Entities, with the secrets that RedTrack leaves in them, and dictionaries.
+
+They have the fields of RedTrack's own Swagger, https://api.redtrack.io/docs/index.html, and no
+others. Of the many lists of payouts by country, sub id and the like there is one.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,8 @@ WRAPPED = ("streams", "domains")
 DICTIONARIES: dict[str, list[Any]] = {
     "timezones": ["America/New_York", "Europe/Berlin", "UTC"],
     "countries": [
-        {"id": 1, "iso": "US", "title": "United States"},
-        {"id": 2, "iso": "DE", "title": "Germany"},
+        {"id": "1", "iso": "US", "title": "United States"},
+        {"id": "2", "iso": "DE", "title": "Germany"},
     ],
     "currencies": [
         {
@@ -43,46 +47,171 @@ def listed(world: World, kind: str, switches: Switches) -> list[dict[str, Any]]:
 
 
 def _base(kind: str, number: int, **more: Any) -> dict[str, Any]:
-    return {"id": object_id(kind, number), "serial_number": number + 1, **_TIMES, **more}
+    """What all kinds have."""
+    return {
+        "id": object_id(kind, number),
+        "user_id": object_id("user", 0),
+        "workspace_ids": [object_id("workspace", 0)],
+        **more,
+    }
+
+
+def _numbered(kind: str, number: int, **more: Any) -> dict[str, Any]:
+    """What all kinds have whose pages show a number."""
+    # Sums of a time that nobody asked for.
+    stat = {"clicks": 1, "cost": 0.1}
+    return _base(kind, number, serial_number=number + 1, stat=stat, **_TIMES, **more)
 
 
 def _campaigns(world: World, switches: Switches) -> list[dict[str, Any]]:
     listed = [
-        _base(
+        _numbered(
             "campaign",
             item.number,
             title=item.title,
             status=1 + item.number % 2,
+            type="redirect",
             source_id="" if item.source is None else object_id("source", item.source),
             source_title="" if item.source is None else world.name("source", item.source),
+            domain_id=object_id("domain", 0),
+            cost_model=("cpc", "auto")[item.number % 2],
+            cpc=Decimal("0.0125") * item.number,
+            coupon="",
+            expires_at="",
+            impression_url=f"https://t.example.com/imp/{item.id}",
+            postback_url="https://t.example.com/postback?clickid=REPLACE&sum=REPLACE",
+            trackback_url=f"https://t.example.com/{item.id}?key={SECRET}-url",
+            redirect_type=302,
+            rev_share=Decimal("0.5"),
+            rsoc_enabled=False,
+            cache_buster_enabled=True,
+            source_campaign_id=f"{item.number:06}",
+            source_campaigns=[f"{item.number:06}"],
             notes=["first", "second"],
             tags=["a"],
-            trackback_url=f"https://t.example.com/{item.id}?key={SECRET}-url",
-            data_quality_token=f"{SECRET}-quality",
-            streams=[{"id": object_id("stream", 0), "weight": 100, "filters": [{"os": ["iOS"]}]}],
-            pixels=[{"facebook": {"conversions_apikey": f"{SECRET}-facebook", "id": "1"}}],
-            tiktok={"pixel_token": f"{SECRET}-tiktok"},
-            stat={"clicks": 1, "cost": 0.1},
+            streams=[_campaign_stream()],
+            pixels=[_postback("https://pixel.example.com/fire")],
+            postbacks=[_postback(f"https://hooks.example.com/in?token={SECRET}-hook")],
+            click_postbacks=[
+                {
+                    "enabled": True,
+                    "http_method": "POST",
+                    "json_body": '{"click": "{clickid}"}',
+                    "url": "https://clicks.example.com/",
+                }
+            ],
+            impression_postbacks=[{"url": "https://impressions.example.com/"}],
+            integration_postback=_postback(""),
+            integrations={"cost_update": True, "fraudscore": False},
+            notifications={"enabled": False, "clicks": 0, "conversions": 0, "roi": 0},
+            creatives=[],
+            custom_geo_payouts=[],
+            publisher_details={"description": "", "countries": ["US"], "coupon": ""},
         )
         for item in world.campaigns
     ]
     if switches.campaign_bytes:
-        listed[0]["streams"][0]["filters"] = [{"ids": "x" * switches.campaign_bytes}]
+        filters = listed[0]["streams"][0]["stream"]["filters"]
+        filters["city"]["values"] = ["x" * switches.campaign_bytes]
     return listed
+
+
+def _postback(url: str) -> dict[str, Any]:
+    return {
+        "url": url,
+        "json_body": '{"payout": "{payout}"}',
+        "request_method": 1,
+        "events": [],
+        "goals": [],
+        "statuses": ["approved"],
+        "payout_conditions": [],
+        "match_event": False,
+        "not_send_update": False,
+        "custom_payout": 0,
+        "payment_percent": 100,
+    }
+
+
+def _campaign_stream() -> dict[str, Any]:
+    return {
+        "id": object_id("stream", 0),
+        "weight": 100,
+        "optimization": {"is_enabled": False, "metric": "roi"},
+        "stream": _stream(0),
+    }
+
+
+def _filter(*values: str) -> dict[str, Any]:
+    return {"active": bool(values), "exclude": False, "kind": 0, "values": [*values]}
+
+
+def _stream(number: int) -> dict[str, Any]:
+    """A stream; it has neither a status nor a number, and no times but its end."""
+    part = {"filters": {"country": _filter("US")}, "weight": 100}
+    return _base(
+        "stream",
+        number,
+        title=f"Funnel {number}",
+        template=number > 0,
+        expires_at="",
+        filters={"os": _filter("iOS"), "city": _filter()},
+        offers=[{**part, "id": object_id("offer", 0), "name": "Keto Trial"}],
+        landings=[{**part, "id": object_id("landing", 1), "name": "Quiz B"}],
+        prelandings=[],
+    )
+
+
+def _pixels(name: str) -> list[dict[str, Any]]:
+    """Pixels of ad platforms, with what lets others send to them."""
+    return [
+        {
+            "id": object_id("pixel", 0),
+            "title": name,
+            "integration_alias": name,
+            "facebook": {
+                "pixel_id": "1",
+                "conversions_apikey": f"{SECRET}-facebook",
+                "data_quality_token": f"{SECRET}-quality",
+                "settings": {"event_name": "Purchase"},
+            },
+            "tiktok": {"pixel_id": "2", "pixel_token": f"{SECRET}-tiktok"},
+            "snapchat": {"pixel_id": "3", "pixel_token": f"{SECRET}-snapchat"},
+            "user_id": object_id("user", 0),
+            **_TIMES,
+        }
+    ]
 
 
 def _offers(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _base(
+        _numbered(
             "offer",
             number,
             title=world.name("offer", number),
             status=1,
             notes="one text",
             url=f"https://offers.example.com/?oid={number}&affid=7&clickid={{clickid}}",
-            payment={"amount": Decimal("42.50"), "currency": "USD"},
+            payment={"amount": Decimal("42.50")},
             network_title=world.name("network", 0),
             tags=[],
+            cap=100,
+            cap_alert=False,
+            clcap=0,
+            clcap_alert=False,
+            click_cap=0,
+            click_cap_period="day",
+            click_cap_type="all",
+            category="Health",
+            subcategory="",
+            country_codes=["US", "CA"],
+            default_conversion_status="approved",
+            expires_at="",
+            postback_url="https://t.example.com/postback?clickid=REPLACE",
+            program_id="",
+            script_id="",
+            fingerprint_settings={"first_click_weight": 0, "last_click_weight": 100},
+            pixels=_pixels("offer"),
+            pixels_relations=[{"id": object_id("pixel", 0), "created_at": _TIMES["created_at"]}],
         )
         for number in world.numbers("offer")
     ]
@@ -90,14 +219,43 @@ def _offers(world: World, _: Switches) -> list[dict[str, Any]]:
 
 def _sources(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _base(
+        _numbered(
             "source",
             number,
             title=world.name("source", number),
             alias=f"src{number}",
             status="active",
-            integrations=[{"type": "api", "params": {"login": f"{SECRET}-login"}}],
+            type="social",
+            currency="USD",
+            campaign_count=2,
+            cost_id="{cost}",
+            cost_level="campaign",
+            cost_models=["cpc", "auto"],
+            formats=["native"],
+            enable_direct_traffic=True,
+            enable_impressions=False,
+            enable_parallel_tracking=False,
+            external_id="{external_id}",
+            external_id_alias="external_id",
+            ref_id="{ad_id}",
+            ref_id_alias="ref_id",
+            imp_id="",
+            imp_cost_id="",
+            integration_id="",
+            integration_types={"cost_update": True, "pause_campaign": False},
+            integrations={
+                "fraudscore": False,
+                "source_name": "ads",
+                "params": {"login": f"{SECRET}-login"},
+            },
             google_analytics_key=f"{SECRET}-analytics",
+            postback_pixel="",
+            postback_url="https://ads.example.com/postback",
+            preset_id="",
+            subs=[{"alias": "ad", "hint": "ad", "role": "", "value": "{ad_id}"}],
+            custom_rates={"is_enabled": False, "rates": {}},
+            pixels=_pixels("source"),
+            pixels_relations=[],
         )
         for number in world.numbers("source")
     ]
@@ -105,13 +263,35 @@ def _sources(world: World, _: Switches) -> list[dict[str, Any]]:
 
 def _networks(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _base(
+        _numbered(
             "network",
             number,
             title=world.name("network", number),
-            status=1,
+            alias=f"net{number}",
+            status="active",
             offer_count=2,
+            currency="USD",
+            clickid="clickid",
+            click_expiration=0,
+            offer_url="https://network.example.com/offer",
+            postback_url="https://t.example.com/postback?clickid={clickid}&sum={payout}",
+            postback_mode="",
+            postback_protected=True,
+            postback_status="",
             postback_token=f"{SECRET}-postback",
+            preset_id="",
+            sum="payout",
+            notes="",
+            event_tracking=False,
+            enable_ip_whitelist=False,
+            ip_whitelist="",
+            cdp_hashing_personal_data_enabled=False,
+            customer_fields=[],
+            customer_subs=[],
+            custom_rates={"is_enabled": False, "rates": {}},
+            hints={"sub1": "the ad"},
+            sub1="ad",
+            subs=[],
         )
         for number in world.numbers("network")
     ]
@@ -119,20 +299,22 @@ def _networks(world: World, _: Switches) -> list[dict[str, Any]]:
 
 def _landings(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _base(
+        _numbered(
             "landing",
             number,
             title=world.name("landing", number),
             type="landing" if number else "prelanding",
             url=f"https://l.example.com/{number}",
-            status=1,
+            domain_id=object_id("domain", 0),
+            listicle=False,
+            tags=["advertorial"],
         )
         for number in world.numbers("landing")
     ]
 
 
 def _streams(_: World, __: Switches) -> list[dict[str, Any]]:
-    return [_base("stream", number, title=f"Funnel {number}", status=1) for number in range(3)]
+    return [_stream(number) for number in range(3)]
 
 
 def _domains(_: World, __: Switches) -> list[dict[str, Any]]:
@@ -140,10 +322,19 @@ def _domains(_: World, __: Switches) -> list[dict[str, Any]]:
         _base(
             "domain",
             number,
+            created_at=_TIMES["created_at"],
             url=f"t{number}.example.com",
-            status=1,
-            ssl={"key": f"{SECRET}-ssl-key", "crt": f"{SECRET}-ssl-crt", "expires": "2027-01-01"},
-            acme={"key": f"{SECRET}-acme", "crt": f"{SECRET}-acme-crt"},
+            type="tracking",
+            fallback_url="",
+            registry_expiry_date="2027-06-01T00:00:00Z",
+            use_auto_generated_ssl=True,
+            ssl={
+                "active": True,
+                "key": f"{SECRET}-ssl-key",
+                "crt": f"{SECRET}-ssl-crt",
+                "expires": "2027-01-01",
+            },
+            acme={"active": False, "key": f"{SECRET}-acme", "crt": f"{SECRET}-acme-crt"},
         )
         for number in range(2)
     ]

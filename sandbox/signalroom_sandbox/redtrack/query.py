@@ -47,6 +47,7 @@ class Query:
     per: int
     group: tuple[str, ...] = ()
     sortby: str = ""
+    direction: str = ""
     filters: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -77,7 +78,22 @@ def report_query(params: Mapping[str, str], zone: str, clamp: int) -> Query:
     query = log_query(params, zone)
     query.page, query.per = paging(params, clamp, _DEFAULT_PER)
     query.group, query.sortby = group, params.get("sortby", "")
+    query.direction = params.get("direction", "")
     return query
+
+
+def check_types(params: Mapping[str, str]) -> None:
+    """Refuse parameters of another type than the Swagger declares.
+
+    Args:
+        params: A report's.
+
+    Raises:
+        Refusal: One is of another type.
+    """
+    for name in ("direction", "page", "per"):
+        if name in params and not params[name].lstrip("-").isdecimal():
+            raise Refusal(400, f"{name} must be an integer")
 
 
 def paging(params: Mapping[str, str], clamp: int, default: int) -> tuple[int, int]:

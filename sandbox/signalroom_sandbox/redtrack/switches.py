@@ -27,6 +27,10 @@ class Switches:
     page_ignored: str = ""
     #: Rows come in another order with each request, unless ``sortby`` says which.
     shuffled: bool = False
+    #: How ``sortby`` sorts where ``direction`` is not given: "asc" or "desc".
+    order: str = "asc"
+    #: Parameters must be of the type that the Swagger declares: ``direction`` is an integer there.
+    typed_parameters: bool = False
     #: ``sortby`` is refused.
     sortby_refused: bool = False
     #: Several dimensions in ``group``: "ok", "refused", or "first" (the others are ignored).

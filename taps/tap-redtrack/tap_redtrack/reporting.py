@@ -221,8 +221,9 @@ class ReportStream(SweptStream):
             if self._sortable:
                 try:
                     # By what does not change: sorted by clicks, rows move while pages are read.
-                    order = {"sortby": self._order, "direction": "asc"}
-                    return self._ask_group(window, page=page, **order)
+                    # Without a direction: RedTrack's Swagger has an integer there, its clients
+                    # send asc and desc, and either order is as good.
+                    return self._ask_group(window, page=page, sortby=self._order)
                 except RefusedError as error:
                     if error.status != HTTPStatus.BAD_REQUEST:
                         raise

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 
 import pytest
+import requests
 
+from signalroom_sandbox.redtrack import API_KEY
 from signalroom_sandbox.redtrack.entities import SECRET
 from signalroom_singer import TapError
 from tap_redtrack.client import RedTrackStream
@@ -30,6 +33,72 @@ def test_everything_is_listed_without_secrets(make_tap, sync):
     assert output.records["campaigns"][0]["notes"] == ["first", "second"]
     assert "stat" not in output.records["campaigns"][0].get("_extra", {})
     assert {"value": "UTC"}.items() <= output.records["timezones"][2].items()
+
+
+#: What has no column: lists of postbacks, pixels and payouts, and what belongs to them.
+NESTED = {
+    "campaigns": {
+        *("click_postbacks", "creatives", "custom_geo_payouts", "impression_postbacks"),
+        *("integration_postback", "integrations", "notifications", "pixels", "postbacks"),
+        "publisher_details",
+    },
+    "offers": {"fingerprint_settings", "pixels", "pixels_relations"},
+    "sources": {
+        *("custom_rates", "integration_types", "integrations", "pixels", "pixels_relations"),
+        "subs",
+    },
+    "networks": {
+        *("customer_fields", "customer_subs", "custom_rates", "hints", "ip_whitelist", "sub1"),
+        "subs",
+    },
+    "landings": set(),
+    "streams": set(),
+    "domains": {"acme", "ssl"},
+}
+#: The columns of earlier versions that RedTrack's Swagger does not have.
+NEVER_SENT = {
+    "campaigns": {"cost_type", "cost_value"},
+    "landings": {"status"},
+    "streams": {"serial_number", "status", "created_at", "updated_at"},
+    "domains": {"serial_number", "title", "status", "updated_at"},
+}
+
+
+@pytest.mark.parametrize("stream", LISTS)
+def test_columns_are_what_redtrack_sends(make_tap, sync, sandbox, stream):
+    """No field of one value is without a column, and no column without a field but the old ones."""
+    output = sync(make_tap(), stream)
+    url = f"{sandbox.redtrack_url}/{stream}"
+    answer = requests.get(url, {"api_key": API_KEY, "per": 500}, timeout=10).json()
+    rows = answer["items"] if isinstance(answer, dict) else answer
+    sent = {name for row in rows for name in row}
+    columns = output.schemas[stream]["schema"]["properties"]
+    known = {*columns} - {"_extra", "_loaded_at"}
+    # Secrets are neither.
+    secret = {"google_analytics_key", "postback_token"}
+    assert sent - known - secret - {"stat"} == NESTED[stream]
+    assert known - sent == NEVER_SENT.get(stream, set())
+    for name in NEVER_SENT.get(stream, ()):
+        assert columns[name]["description"].startswith("Always null")
+    for row in output.records[stream]:
+        assert {*row.get("_extra", {})} <= NESTED[stream]
+        assert all(row[name] is None for name in NEVER_SENT.get(stream, ()) if name in row)
+
+
+def test_what_campaigns_cost(make_tap, sync):
+    rows = sync(make_tap(), "campaigns").records["campaigns"]
+    assert {row["cost_model"] for row in rows} == {"cpc", "auto"}
+    assert [Decimal(str(row["cpc"])) for row in rows] == [
+        Decimal("0.0125") * number for number in range(13)
+    ]
+    assert rows[0]["type"] == "redirect"
+
+
+def test_what_streams_lead_to(make_tap, sync):
+    (row, *_) = sync(make_tap(), "streams").records["streams"]
+    assert row["offers"][0]["name"] == "Keto Trial"
+    assert row["filters"]["os"]["values"] == ["iOS"]
+    assert row["template"] is False
 
 
 @pytest.mark.parametrize("shape", ("array", "items"))
@@ -58,7 +127,8 @@ def test_a_clamp_of_any_size_is_seen_by_the_total(make_tap, redtrack, sync):
 def test_a_campaign_of_megabytes(make_tap, redtrack, sync):
     redtrack.switches(campaign_bytes=5_000_000)
     rows = sync(make_tap(), "campaigns").records["campaigns"]
-    assert len(rows[0]["streams"][0]["filters"][0]["ids"]) == 5_000_000
+    filters = rows[0]["streams"][0]["stream"]["filters"]
+    assert len(filters["city"]["values"][0]) == 5_000_000
 
 
 def test_secrets_are_found_by_their_names_at_any_depth():

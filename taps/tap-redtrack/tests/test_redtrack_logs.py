@@ -135,3 +135,17 @@ def test_a_killed_run_goes_on_where_it_stopped(make_tap, redtrack, sandbox, sync
     second = sync(tap, "conversions")
     ids = {row["id"] for part in (first, second) for row in part.records["conversions"]}
     assert ids == set(expected(redtrack, 60))
+
+
+def test_columns_of_clicks_are_what_redtrack_sends(make_tap, sync):
+    start = str(days_ago(1))
+    output = sync(make_tap(start_date=start), "clicks")
+    rows = output.records["clicks"]
+    assert all(row["ref_id"].startswith("ad-") for row in rows)
+    assert all(row["external_id"].startswith("external-") for row in rows)
+    assert {row["type"] for row in rows} == {""}
+    assert not any("_extra" in row for row in rows)
+    columns = output.schemas["clicks"]["schema"]["properties"]
+    for name in ("clickid", "currency", "page_url"):
+        assert columns[name]["description"].startswith("Always null")
+        assert not any(row.get(name) for row in rows)

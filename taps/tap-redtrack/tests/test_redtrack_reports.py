@@ -106,6 +106,22 @@ def test_a_day_with_more_rows_than_an_answer(make_tap, redtrack, sync, rows, beh
     assert len(found) == len(keyed(found)) == rows + 4 * 7
 
 
+@pytest.mark.parametrize("order", ("asc", "desc"))
+@pytest.mark.parametrize("typed", (False, True))
+def test_pages_are_sorted_in_a_form_that_redtrack_declares(
+    make_tap, redtrack, sync, asked, order, typed
+):
+    """Its Swagger has an integer as direction, and clients send asc and desc: neither is sent."""
+    redtrack.switches(shuffled=True, order=order, typed_parameters=typed)
+    redtrack.crowd(day=str(days_ago(3)), timezone=NEW_YORK, campaigns=2501)
+    output = sync(make_tap(), "daily_spend")
+    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    pages = [query for query in asked("/report") if "sortby=source_id" in query]
+    # Each once: rows that are sorted do not move.
+    assert len(pages) == 3
+    assert not any("direction" in query for query in asked("/report"))
+
+
 def test_a_sum_that_differs_stops_the_bookmark(make_tap, redtrack, sync, monkeypatch):
     day = days_ago(3)
     redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=1500)

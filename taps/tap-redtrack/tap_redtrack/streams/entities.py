@@ -30,10 +30,6 @@ _SECRET_PARAMETER = re.compile(
     r"([?&;][\w.-]*(?:key|token|secret|passw\w*|auth|sign\w*)=)[^&#;\s]+", re.IGNORECASE
 )
 _OBJECT = th.ObjectType(additional_properties=True)
-_TIMES = (
-    th.Property("created_at", th.DateTimeType),
-    th.Property("updated_at", th.DateTimeType),
-)
 
 
 class EntityStream(RedTrackStream):
@@ -93,16 +89,43 @@ def without_secrets(value: Any, within: str = "") -> Any:
     return value
 
 
-def _entity(*more: th.Property[Any]) -> dict[str, Any]:
-    return th.PropertiesList(
-        th.Property("id", th.StringType, required=True),
+#: Columns from before RedTrack published which fields there are.
+_NEVER_SENT = "Always null: RedTrack's API has no such field"
+
+
+def _of(kind: Any, *names: str) -> list[th.Property[Any]]:
+    return [th.Property(name, kind) for name in names]
+
+
+def _never_sent(kind: Any, *names: str) -> list[th.Property[Any]]:
+    return [th.Property(name, kind, description=_NEVER_SENT) for name in names]
+
+
+def _lists(*names: str) -> list[th.Property[Any]]:
+    return _of(th.ArrayType(th.StringType), *names)
+
+
+def _entity(*more: list[th.Property[Any]], never: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A schema: what all kinds have, then a kind's own.
+
+    Args:
+        more: A kind's own columns.
+        never: Which of those that most kinds have RedTrack does not send of this one.
+    """
+    common: list[th.Property[Any]] = [
         th.Property("serial_number", th.IntegerType, description="The number on RedTrack's pages"),
         th.Property("title", th.StringType),
         # A number here, a text there: 1 active, 2 paused, 3 deleted.
         th.Property("status", th.StringType),
-        *more,
-        *_TIMES,
-    ).to_dict()
+        *(column for columns in more for column in columns),
+        *_of(th.StringType, "user_id"),
+        *_lists("workspace_ids"),
+        *_of(th.DateTimeType, "created_at", "updated_at"),
+    ]
+    for column in common:
+        if column.name in never:
+            column.description = _NEVER_SENT
+    return th.PropertiesList(th.Property("id", th.StringType, required=True), *common).to_dict()
 
 
 class Campaigns(EntityStream):
@@ -111,16 +134,19 @@ class Campaigns(EntityStream):
     name = "campaigns"
     path = "/campaigns"
     schema = _entity(
-        th.Property("source_id", th.StringType),
-        th.Property("source_title", th.StringType),
-        th.Property("domain_id", th.StringType),
-        th.Property("cost_type", th.StringType),
-        th.Property("cost_value", th.NumberType),
-        th.Property("trackback_url", th.StringType),
-        th.Property("notes", th.ArrayType(th.StringType)),
-        th.Property("tags", th.ArrayType(th.StringType)),
+        _of(th.StringType, "type", "source_id", "source_title", "domain_id", "cost_model"),
+        _of(th.NumberType, "cpc"),
+        _never_sent(th.StringType, "cost_type"),
+        _never_sent(th.NumberType, "cost_value"),
+        _of(th.StringType, "trackback_url", "postback_url", "impression_url", "coupon"),
+        _of(th.IntegerType, "redirect_type"),
+        _of(th.NumberType, "rev_share"),
+        _of(th.BooleanType, "rsoc_enabled", "cache_buster_enabled"),
+        _of(th.StringType, "source_campaign_id"),
+        _lists("source_campaigns", "notes", "tags"),
+        _of(th.DateTimeType, "expires_at"),
         # As one object: streams hold filters hold lists, by the megabyte.
-        th.Property("streams", th.ArrayType(_OBJECT)),
+        _of(th.ArrayType(_OBJECT), "streams"),
     )
 
 
@@ -130,11 +156,14 @@ class Offers(EntityStream):
     name = "offers"
     path = "/offers"
     schema = _entity(
-        th.Property("url", th.StringType),
-        th.Property("network_title", th.StringType),
-        th.Property("payment", _OBJECT),
-        th.Property("notes", th.StringType),
-        th.Property("tags", th.ArrayType(th.StringType)),
+        _of(th.StringType, "url", "postback_url", "network_title", "program_id", "script_id"),
+        _of(_OBJECT, "payment"),
+        _of(th.StringType, "category", "subcategory", "default_conversion_status", "notes"),
+        _lists("tags", "country_codes"),
+        _of(th.IntegerType, "cap", "clcap", "click_cap"),
+        _of(th.BooleanType, "cap_alert", "clcap_alert"),
+        _of(th.StringType, "click_cap_period", "click_cap_type"),
+        _of(th.DateTimeType, "expires_at"),
     )
 
 
@@ -143,7 +172,15 @@ class Sources(EntityStream):
 
     name = "sources"
     path = "/sources"
-    schema = _entity(th.Property("alias", th.StringType))
+    schema = _entity(
+        _of(th.StringType, "alias", "type", "currency", "cost_id", "cost_level", "external_id"),
+        _of(th.StringType, "external_id_alias", "ref_id", "ref_id_alias", "imp_id", "imp_cost_id"),
+        _of(th.StringType, "integration_id", "preset_id", "postback_url", "postback_pixel"),
+        _of(th.IntegerType, "campaign_count"),
+        _of(th.BooleanType, "enable_direct_traffic", "enable_impressions"),
+        _of(th.BooleanType, "enable_parallel_tracking"),
+        _lists("cost_models", "formats"),
+    )
 
 
 class Networks(EntityStream):
@@ -151,7 +188,13 @@ class Networks(EntityStream):
 
     name = "networks"
     path = "/networks"
-    schema = _entity(th.Property("offer_count", th.IntegerType))
+    schema = _entity(
+        _of(th.IntegerType, "offer_count", "click_expiration"),
+        _of(th.StringType, "alias", "currency", "clickid", "sum", "offer_url", "postback_url"),
+        _of(th.StringType, "postback_mode", "postback_status", "preset_id", "notes"),
+        _of(th.BooleanType, "postback_protected", "event_tracking", "enable_ip_whitelist"),
+        _of(th.BooleanType, "cdp_hashing_personal_data_enabled"),
+    )
 
 
 class Landings(EntityStream):
@@ -159,7 +202,12 @@ class Landings(EntityStream):
 
     name = "landings"
     path = "/landings"
-    schema = _entity(th.Property("type", th.StringType), th.Property("url", th.StringType))
+    schema = _entity(
+        _of(th.StringType, "type", "url", "domain_id"),
+        _of(th.BooleanType, "listicle"),
+        _lists("tags"),
+        never=("status",),
+    )
 
 
 class Streams(EntityStream):
@@ -167,7 +215,13 @@ class Streams(EntityStream):
 
     name = "streams"
     path = "/streams"
-    schema = _entity()
+    schema = _entity(
+        _of(th.BooleanType, "template"),
+        _of(_OBJECT, "filters"),
+        _of(th.ArrayType(_OBJECT), "offers", "landings", "prelandings"),
+        _of(th.DateTimeType, "expires_at"),
+        never=("serial_number", "status", "created_at", "updated_at"),
+    )
 
 
 class Domains(EntityStream):
@@ -175,7 +229,12 @@ class Domains(EntityStream):
 
     name = "domains"
     path = "/domains"
-    schema = _entity(th.Property("url", th.StringType))
+    schema = _entity(
+        _of(th.StringType, "url", "type", "fallback_url"),
+        _of(th.BooleanType, "use_auto_generated_ssl"),
+        _of(th.DateTimeType, "registry_expiry_date"),
+        never=("serial_number", "title", "status", "updated_at"),
+    )
 
 
 class DictionaryStream(RedTrackStream):

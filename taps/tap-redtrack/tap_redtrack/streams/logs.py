@@ -46,6 +46,11 @@ _MONEY = (
     *("payout", "payout_default", "payout_network", "cost", "cost_default", "cost_source"),
     *("pub_revenue", "pub_revenue_default", "pub_revenue_source"),
 )
+#: Columns of clicks from before RedTrack published which fields there are.
+_NEVER_SENT = {
+    "clickid": "Always null: a click's `id` is its click id",
+    **dict.fromkeys(("currency", "page_url"), "Always null: RedTrack's API has no such field"),
+}
 _FLAGS = (
     *("uniq", "is_ok", "is_attribution", "is_baddevice", "is_blacklist", "is_datacenter"),
     *("is_lp_track", "is_prelp_track"),
@@ -217,7 +222,15 @@ class Clicks(LogStream):
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         *_times(*times),
-        *_properties(th.StringType, (*_TEXTS, "ip", "user_agent", "fingerprint", "user_id")),
+        *_properties(th.StringType, ("type", "ref_id", "external_id")),
+        *(
+            th.Property(
+                name,
+                th.StringType,
+                description=_NEVER_SENT.get(name),
+            )
+            for name in (*_TEXTS, "ip", "user_agent", "fingerprint", "user_id")
+        ),
         *_properties(th.NumberType, ("cost", "cost_default", "cost_source")),
         *_properties(th.IntegerType, _FLAGS),
     ).to_dict()
