@@ -102,6 +102,14 @@ class Project:
         saved = json.loads(payload[0] or "{}") if payload else {}
         return saved.get("singer_state", {}).get("bookmarks", {})
 
+    def partial_state(self, state_id):
+        """What a full refresh has saved so far: Meltano merges it into the state before."""
+        database = f"file:{self.folder}/.meltano/meltano.db?mode=ro"
+        query = "select partial_state from state where state_id = ?"
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            found = connection.execute(query, [state_id]).fetchone()
+        return json.loads(found[0] or "{}") if found else {}
+
 
 @dataclass
 class Pipe:
@@ -124,11 +132,16 @@ class Pipe:
         (self.folder / "catalog.json").write_text(json.dumps(catalog))
 
     @property
-    def state(self):
-        """The last state that was saved whole; none before the first."""
+    def saved(self):
+        """The states that were saved whole."""
         states = self.folder / "states.jsonl"
         lines = states.read_text().splitlines(keepends=True) if states.exists() else []
-        return next((line for line in reversed(lines) if line.endswith("\n")), None)
+        return [line for line in lines if line.endswith("\n") and line.strip()]
+
+    @property
+    def state(self):
+        """The last of them; none before the first."""
+        return next(reversed(self.saved), None)
 
     @property
     def options(self):

@@ -47,6 +47,8 @@ FIELDS = (
     "columns",
     "titles",
     "row_count",
+    "refresh",
+    "fields",
 )
 
 

@@ -20,6 +20,7 @@ from meltano.core.task_sets_service import TaskSetsService
 from sqlalchemy import inspect
 
 from pipeline_status.model import Outcome, Pipeline, Run
+from signalroom_singer import unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,7 +136,9 @@ def _look_up(pipeline: Pipeline, session: Session, states: StateService) -> None
     if last and last.is_running() and last.payload.get("singer_state"):
         # How far it has come is not yet what the next run begins with.
         state = last.payload
-    bookmarks = (state.get("singer_state") or {}).get("bookmarks") or {}
+    # Meltano merges the states of a full refresh into those before: what it replaced is left out.
+    valid, _ = unsealed(state.get("singer_state") or {})
+    bookmarks = valid["bookmarks"]
     pipeline.bookmarks = dict(_bookmarks(bookmarks))
 
 

@@ -14,7 +14,7 @@ SEEDS = int(os.environ.get("SIGNALROOM_CHAOS", "0"))
 #: Seeds are counted from here on: another number is another thousand of cases.
 FIRST = int(os.environ.get("SIGNALROOM_CHAOS_SEED", "0"))
 #: In every test run these are tried with each source, and the others with one of them.
-_ALWAYS = ("SIGKILL of both",)
+_ALWAYS = ("SIGKILL of both", "SIGKILL of both during a full refresh")
 #: A third of these is: each tap's own tests try all that its vendor can answer.
 _MANY = "network"
 _NEEDS_ROOT = "disk full for PostgreSQL"

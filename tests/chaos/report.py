@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- make chaos -->", "<!-- end -->"
 HEADINGS = {
     "killed": "Processes",
+    "full refresh": "Full refreshes",
     "database": "PostgreSQL",
     "disk full": "Disks",
     "clock": "Clocks",

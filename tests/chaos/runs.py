@@ -48,10 +48,11 @@ class Pipeline:
     zygote: Zygote
     pipe: Pipe
 
-    def start(self, *, clock=None, tap_bytes=None, loader_bytes=None):
+    def start(self, *, clock=None, tap_bytes=None, loader_bytes=None, from_start=False):
         """Start both.
 
         Args:
+            from_start: Whether the tap gets no state, as in a full refresh.
             clock: By how many seconds the clock is wrong, ``after`` so many.
             tap_bytes: How large the tap's files can get.
             loader_bytes: How large the loader's files can get.
@@ -66,7 +67,11 @@ class Pipeline:
         tap = self.zygote.start(
             [os.open(os.devnull, os.O_RDONLY), sent, os.dup(error)],
             program=pipe.tap,
-            arguments=pipe.options,
+            arguments=[
+                option
+                for option in pipe.options
+                if not (from_start and option.startswith("--state="))
+            ],
             file_bytes=tap_bytes,
             **common,
         )

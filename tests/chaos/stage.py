@@ -13,6 +13,7 @@ import psycopg
 from chaos.runs import Pipeline
 from chaos.sources import YESTERDAY
 from e2e import Database, new_database, new_pipe, new_project
+from meltano.core.utils import merge
 from psycopg import sql
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from chaos.sources import Source
 
 TABLES = "select tablename as name from pg_tables where schemaname = %s order by 1"
+#: Seconds to wait for what comes at once; only a case that fails waits so long.
+PATIENCE = 30
 #: Names of settings that hold what nobody may see.
 _SECRET = re.compile("SECRET|PASSWORD|API_KEY|CREDENTIALS_JSON")
 
@@ -77,6 +80,7 @@ class Stage:
         self.restated = self.source.dated
         self._pipe = self.make_pipe(self.source, self.folder / "pipe", self.database)
         self._project = None
+        self._is_under_way = lambda: True
 
     @property
     def control(self):
@@ -107,10 +111,25 @@ class Stage:
             pass
 
     @contextmanager
-    def meltano(self):
+    def refreshing(self):
+        """Run tap and loader without a state; what they save is merged, as Meltano does it."""
+        pipe = self._pipe.pipe
+        before, count = json.loads(pipe.state), len(pipe.saved)
+        with self.running(from_start=True) as run:
+            self._is_under_way = lambda: len(pipe.saved) > count
+            yield run
+        partial = {}
+        for line in pipe.saved[count:]:
+            merge(json.loads(line), partial)
+        with (pipe.folder / "states.jsonl").open("a") as states:
+            # What a kill cut off ends here.
+            states.write(f"\n{json.dumps(merge(partial, before))}\n")
+
+    @contextmanager
+    def meltano(self, *flags):
         """Run both by Meltano, and wait for its end."""
         self._project = self._project or self.make_project(self)
-        process = self._start_meltano()
+        process = self._start_meltano(*flags)
         with process:
             yield process
             said, _ = process.communicate(timeout=120)
@@ -132,13 +151,26 @@ class Stage:
         self.said.append(run.said)
         assert codes == (0, 0)
 
-    def _start_meltano(self):
+    def _start_meltano(self, *flags):
         streams, tap = self.source.streams, self.source.tap
-        return self._project.start_load(*streams, tap=tap, **self.source.variables(self.sandbox))
+        variables = self.source.variables(self.sandbox)
+        return self._project.start_load(*streams, tap=tap, flags=flags, **variables)
 
     def until_some_moment(self, parts=1):
         """Wait for a moment that chance chooses, within a part of the time that a run takes."""
         time.sleep(self.chance.uniform(0, self.whole.seconds / parts))
+
+    def until_a_state(self):
+        """Wait until the run at hand has saved a state: before that it has changed nothing."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_under_way() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def until_a_state_of_meltano(self, process):
+        """The same, of what Meltano merges into its state."""
+        state_id = f"dev:{self.source.tap}-to-target-postgres"
+        while process.poll() is None and not self._project.partial_state(state_id):
+            time.sleep(0.02)
 
     def until_some_moment_of_meltano(self, process):
         """The same, where Meltano has to start first."""
@@ -156,6 +188,14 @@ class Stage:
         """Let the vendor change what it says."""
         self.restated = True
         self.source.restate(self.control, self.chance)
+
+    def empty_tables(self):
+        """Let all rows be lost, though the state says that they are loaded."""
+        names = [row["name"] for row in self.database.query(TABLES, self.source.schema)]
+        with psycopg.connect(self.database.libpq_url) as connection:
+            for name in names:
+                table = sql.Identifier(self.source.schema, name)
+                connection.execute(sql.SQL("truncate {}").format(table))
 
     def ask_server(self, query, *parameters):
         """Ask the server itself, not the case's database."""

@@ -102,6 +102,43 @@ def kill_meltano_and_all(stage):
             os.killpg(process.pid, signal.SIGKILL)
 
 
+# Full refreshes: of tables that lost their rows, by a state that says that all are loaded
+
+
+@trouble("full refresh", "SIGKILL of both during a full refresh", weight=2)
+def kill_full_refresh(stage):
+    stage.run()
+    stage.empty_tables()
+    with stage.refreshing() as run:
+        stage.until_a_state()
+        stage.until_some_moment()
+        run.tap.kill()
+        run.loader.kill()
+
+
+@trouble("full refresh", "SIGTERM to both during a full refresh")
+def terminate_full_refresh(stage):
+    stage.run()
+    stage.empty_tables()
+    with stage.refreshing() as run:
+        stage.until_a_state()
+        stage.until_some_moment()
+        run.tap.signal(signal.SIGTERM)
+        run.loader.signal(signal.SIGTERM)
+
+
+@trouble("full refresh", "SIGKILL of Meltano and all below it during --full-refresh", weight=0.4)
+def kill_full_refresh_of_meltano(stage):
+    with stage.meltano():
+        pass
+    stage.empty_tables()
+    with stage.meltano("--full-refresh") as process:
+        stage.until_a_state_of_meltano(process)
+        time.sleep(stage.some_seconds())
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 # PostgreSQL
 
 

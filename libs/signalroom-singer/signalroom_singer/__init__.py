@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from signalroom_singer.readahead import ReadAhead
     from signalroom_singer.records import EXTRA, RecordError, RecordShaper
     from signalroom_singer.redaction import protect, redact
+    from signalroom_singer.refreshes import sealed, unsealed
     from signalroom_singer.refusals import Refusals
     from signalroom_singer.retry import exponential_wait, parse_retry_after
     from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
@@ -75,12 +76,14 @@ __all__ = [
     "parse_retry_after",
     "protect",
     "redact",
+    "sealed",
     "split_days",
     "spoiled_state",
     "stored_moment",
     "to_date",
     "to_utc",
     "unreadable_state",
+    "unsealed",
     "utc_isoformat",
 ]
 
@@ -103,6 +106,7 @@ _NAMES = {
     "readahead": ("ReadAhead",),
     "records": ("EXTRA", "RecordError", "RecordShaper"),
     "redaction": ("protect", "redact"),
+    "refreshes": ("sealed", "unsealed"),
     "refusals": ("Refusals",),
     "retry": ("exponential_wait", "parse_retry_after"),
     "stream": ("CLIENT_ID", "LOADED_AT", "OwnBookmarkStream", "SignalRoomStream"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.refreshes import FIELDS, are_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +111,8 @@ def check_bookmarks(state: Mapping[str, Any]) -> None:
             isinstance(one, dict) and isinstance(one.get("context"), dict) for one in partitions
         ):
             raise spoiled_state(partitions, stream=stream, field="partitions")
+        if not are_fields(found.get(FIELDS, [])):
+            raise spoiled_state(found[FIELDS], stream=stream, field=FIELDS)
 
 
 def _is_text(found: Mapping[str, Any]) -> bool:

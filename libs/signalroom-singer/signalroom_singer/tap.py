@@ -24,6 +24,7 @@ from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.failures import Failures
 from signalroom_singer.given import check_bookmarks
 from signalroom_singer.redaction import protect, secret_values
+from signalroom_singer.refreshes import begin_refresh, unsealed
 from signalroom_singer.settings import explained
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
@@ -109,6 +110,9 @@ class SignalRoomTap(ExplainedCommand, Tap):
 
     message_writer_class = BufferedMsgSpecWriter
 
+    # Whether the run has no state to go on from.
+    _is_refresh = False
+
     # Without BATCH: as the SDK does it, it bypasses stream maps and property selection.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         capability for capability in Tap.capabilities if capability is not PluginCapabilities.BATCH
@@ -177,7 +181,22 @@ class SignalRoomTap(ExplainedCommand, Tap):
     @override
     def load_state(self, state: dict[str, Any]) -> None:
         check_bookmarks(state)
-        super().load_state(state)
+        valid, replaced = unsealed(state)
+        for stream, fields in replaced.items():
+            self.logger.info(
+                "%s: a full refresh began after these parts of the state were written, so they do "
+                "not count: %s",
+                *(stream, ", ".join(fields)),
+            )
+        self._is_refresh = not any(valid["bookmarks"].values())
+        super().load_state(valid)
+
+    @override
+    def _reset_state_progress_markers(self) -> None:
+        # What `sync_all`, which is final, does before it writes the first STATE.
+        super()._reset_state_progress_markers()
+        if self._is_refresh:
+            begin_refresh(stream for stream in self.streams.values() if stream.selected)
 
     @override
     def setup_mapper(self) -> None:

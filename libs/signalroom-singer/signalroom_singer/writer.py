@@ -6,8 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
+
+from signalroom_singer.refreshes import sealed
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
@@ -27,6 +29,8 @@ class BufferedMsgSpecWriter(MsgSpecWriter):
         Args:
             message: The message to write.
         """
+        if isinstance(message, StateMessage):
+            message = StateMessage(value=sealed(message.value))
         sys.stdout.buffer.write(self.format_message(message))
         if not isinstance(message, RecordMessage):
             sys.stdout.flush()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import SignalRoomTap, TapError, check_bookmarks
+from signalroom_singer import SignalRoomTap, TapError, check_bookmarks, unsealed
 from signalroom_singer.cards import CardReport
 from tap_gsheets.changes import check_read, digest
 from tap_gsheets.client import SheetsClient
@@ -46,7 +46,8 @@ class TapGsheets(SignalRoomTap):
         self._before: dict[str, Any] = {}
         if isinstance(state, dict):
             check_bookmarks(state)
-            for stream, before in state.get("bookmarks", {}).items():
+            valid, _ = unsealed(state)
+            for stream, before in valid["bookmarks"].items():
                 check_read(stream, before)
                 self._before[stream] = before
         self._forgotten: set[str] = set()

@@ -104,6 +104,14 @@ class TableNaming:
         """
         return self._owners.get(self._located(table), (None, None))[1]
 
+    def is_made(self, table: TableName) -> bool:
+        """Tell whether this run made a table.
+
+        Args:
+            table: The table.
+        """
+        return self._located(table) in self._made
+
     def note_made(self, table: TableName) -> None:
         """Note that this run made a table.
 

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from signalroom_singer.refreshes import FIELDS, REFRESH
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -17,7 +19,7 @@ _RECORDS = (b'{"type": "RECORD"', b'{"type":"RECORD"')
 _STATES = (b'{"type": "STATE"', b'{"type":"STATE"')
 _FULL_TABLE = "FULL_TABLE"
 #: What a state may have of a stream that is read whole.
-_NO_BOOKMARK = {"context", "version"}
+_NO_BOOKMARK = {"context", "version", REFRESH, FIELDS}
 _METHODS = ("replication-method", "forced-replication-method")
 
 
@@ -115,7 +117,7 @@ class TapStreams:
                 for key, value in state.items()
                 if key not in {"bookmarks", "currently_syncing"}
             }
-            found |= {key for key, one in {**others, **entries}.items() if _is_bookmark(one)}
+            found |= {key for key, one in {**others, **entries}.items() if is_bookmark(one)}
         return found
 
     def _read_lines(self, lines: bytes) -> None:
@@ -192,14 +194,18 @@ def _methods(catalog: Any) -> Iterator[tuple[str, str]]:
                     yield entry.get(name), method
 
 
-def _is_bookmark(value: Any) -> bool:
-    """Tell whether a run goes on from a part of a state."""
+def is_bookmark(value: Any) -> bool:
+    """Tell whether a run goes on from a part of a state.
+
+    Args:
+        value: The part.
+    """
     if isinstance(value, dict):
         return any(
-            one != _FULL_TABLE if key == "last_replication_method" else _is_bookmark(one)
+            one != _FULL_TABLE if key == "last_replication_method" else is_bookmark(one)
             for key, one in value.items()
             if key not in _NO_BOOKMARK
         )
     if isinstance(value, list):
-        return any(map(_is_bookmark, value))
+        return any(map(is_bookmark, value))
     return value is not None

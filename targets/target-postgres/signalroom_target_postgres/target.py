@@ -47,9 +47,10 @@ from signalroom_target_postgres.rejected import describe
 from signalroom_target_postgres.schematypes import uncombined, without_booleans
 from signalroom_target_postgres.settings import declared, unquoted
 from signalroom_target_postgres.sink import PostgresSink
+from signalroom_target_postgres.startstate import StartState
 from signalroom_target_postgres.states import StateQueue
 from signalroom_target_postgres.tls import DEFAULTS
-from signalroom_target_postgres.versions import COMPLETE
+from signalroom_target_postgres.versions import COMPLETE, REPLACE_ON_ACTIVATE
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -106,6 +107,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             # The stock target asserts what its settings need.
             raise ConnectionSettingsError(str(error)) from None
         self.states = StateQueue()
+        self._start_state = StartState(self.logger)
         #: The batch under way.
         self.aside = Aside()
         self._embedded: EmbeddedPostgres | None = None
@@ -369,6 +371,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     @override
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        if not self._start_state.is_known:
+            self._start_state.begin(None)
         self._source = message_dict["stream"]
         self._maps.pop(self._source, None)
         self._record_maps.pop(self._source, None)
@@ -404,6 +408,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             raise InputError(msg) from None
         self._with_records.discard(stream)
         self._direct.pop(stream, None)
+        self._warn_of_lost_rows(stream, schema)
         maps = self._maps_of(stream)
         self._record_maps[stream] = [RecordMap(self.mapper, stream, one) for one in maps]
         for record_map in self._record_maps[stream]:
@@ -528,8 +533,17 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             )
         self._with_records.discard(stream)
 
+    def _warn_of_lost_rows(self, stream: str, schema: dict[str, Any]) -> None:
+        if schema.get(REPLACE_ON_ACTIVATE):
+            return  # it comes whole
+        for stream_map in self._maps_of(stream):
+            if self.naming.is_made(table := self.naming.of(stream_map.stream_alias)):
+                self._start_state.table_made(stream, table)
+
     @override
     def _process_state_message(self, message_dict: Message) -> None:
+        if not self._start_state.is_known:
+            self._start_state.begin(bytes(message_dict.value))
         self.states.add(bytes(message_dict.value).decode())
         self.emit_state()
 

@@ -72,6 +72,66 @@ def test_the_same_state_is_passed_on_once(warehouse):
     assert warehouse.load(state(at=1), state(at=1), state(at=2)) == [{"at": 1}, {"at": 2}]
 
 
+LOADED = {"orders": {"replication_key": "id", "replication_key_value": 7}}
+WHOLE = schema(PROPERTIES) | {
+    "schema": schema(PROPERTIES)["schema"] | {"x-replace-on-activate": True}
+}
+
+
+@pytest.mark.parametrize(
+    "bookmark",
+    (
+        LOADED["orders"],
+        {"files": {"a.csv": {"e": "1"}}, "refresh": 1, "fields": ["files"]},
+        {"partitions": [{"context": {"account": 1}, "replication_key_value": 7}]},
+    ),
+)
+def test_a_new_table_of_a_stream_that_was_loaded_before_is_a_warning(warehouse, caplog, bookmark):
+    messages = state(bookmarks={"orders": bookmark}), schema(PROPERTIES), record(id=8)
+    warehouse.load(*messages, schema(PROPERTIES), record(id=9))
+    (line,) = [one for one in caplog.messages if "earlier runs loaded" in one]
+    assert line.startswith(
+        f"Stream orders: the table {warehouse.name}.orders is new, but the state"
+    )
+    assert "`meltano run --full-refresh TAP target-postgres`" in line
+    assert len(warehouse.rows()) == 2
+
+
+@pytest.mark.parametrize(
+    "messages",
+    (
+        (schema(PROPERTIES), record(id=1), state(bookmarks=LOADED)),
+        (state(bookmarks={}), schema(PROPERTIES), state(bookmarks=LOADED), schema(PROPERTIES)),
+        (state(bookmarks={"refunds": LOADED["orders"]}), schema(PROPERTIES)),
+        (state(bookmarks={"orders": {"refresh": 1, "fields": []}}), schema(PROPERTIES)),
+        (state(bookmarks={"orders": {"replication_key_value": None}}), schema(PROPERTIES)),
+        (state(bookmarks=LOADED), WHOLE),
+        (state(bookmarks=[7]), schema(PROPERTIES)),
+        (state(value=[[7]]), schema(PROPERTIES)),
+    ),
+    ids=["loaded now", "first run", "another", "refreshed", "no value", "whole", "list", "other"],
+)
+def test_a_new_table_of_any_other_stream_is_not(warehouse, caplog, messages):
+    warehouse.load(*messages)
+    assert not [one for one in caplog.messages if "earlier runs loaded" in one]
+
+
+def test_a_table_that_is_there_is_not(warehouse, caplog):
+    for _ in range(2):
+        warehouse.load(state(bookmarks={}), schema(PROPERTIES), record(id=1))
+        warehouse.load(state(bookmarks=LOADED), schema(PROPERTIES), record(id=2))
+    assert not [one for one in caplog.messages if "earlier runs loaded" in one]
+
+
+def test_a_state_before_any_table_is_passed_on_before_a_table_is_made(warehouse, running):
+    """A full refresh that is killed has said that it began before it changed anything."""
+    begun = {"bookmarks": {"orders": {"refresh": 1, "fields": []}}}
+    send(running, state(**begun))
+    assert json.loads(running.stdout.readline()) == begun
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+    assert warehouse.sql(tables, warehouse.name) == []
+
+
 def test_a_stream_that_waits_holds_back_the_states_after_its_records(warehouse):
     a, b = (schema(PROPERTIES, stream=name) for name in "ab")
     states = warehouse.load(

@@ -1,0 +1,106 @@
+"""A state that Meltano merged: what a full refresh has replaced does not count any more."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalroom_singer import TapError, check_bookmarks, sealed, unsealed
+
+NAMES = st.sampled_from(("a", "b", "c", "replication_key_value"))
+SCALARS = st.one_of(st.none(), st.integers(), st.text(max_size=3), st.booleans())
+ENTRIES = st.dictionaries(NAMES, st.fixed_dictionaries({"e": SCALARS, "n": SCALARS}))
+MAPS = st.dictionaries(NAMES, SCALARS)
+PARTITIONS = st.lists(st.fixed_dictionaries({"context": MAPS, "replication_key_value": SCALARS}))
+#: As taps write them: a field is of the same kind in all states.
+BOOKMARKS = st.fixed_dictionaries(
+    {},
+    optional={
+        "replication_key_value": SCALARS,
+        "floor": SCALARS,
+        "columns": st.lists(st.text(max_size=3)),
+        "sweep": MAPS,
+        "titles": MAPS,
+        "files": ENTRIES,
+        "partitions": PARTITIONS,
+    },
+)
+STREAMS = st.dictionaries(st.sampled_from(("orders", "refunds", "offers")), BOOKMARKS)
+
+
+def merged(new, old):
+    """As Meltano merges a state into another: dictionary by dictionary."""
+    result = copy.deepcopy(old)
+    for key, value in new.items():
+        if isinstance(value, dict):
+            result[key] = merged(value, result.get(key, {}))
+        else:
+            result[key] = value
+    return result
+
+
+def written(streams, refresh=None):
+    """A state as a tap writes it; with the number of the refresh that it goes back to."""
+    number = {} if refresh is None else {"refresh": refresh}
+    marks = {name: {**mark, **number} for name, mark in streams.items()}
+    state = json.loads(json.dumps(sealed({"bookmarks": marks})))
+    check_bookmarks(state)
+    return state
+
+
+def read(state):
+    """What a tap goes on from."""
+    marks = unsealed(state)[0]["bookmarks"]
+    return {
+        name: {key: value for key, value in mark.items() if key != "refresh"}
+        for name, mark in marks.items()
+    }
+
+
+@given(STREAMS, st.one_of(st.none(), st.just(7)))
+def test_a_state_that_nobody_merged_is_read_as_it_was(streams, refresh):
+    assert read(written(streams, refresh)) == streams
+
+
+@given(STREAMS)
+def test_a_state_of_an_earlier_version_counts_as_it_is(streams):
+    assert unsealed({"bookmarks": streams}) == ({"bookmarks": streams}, {})
+
+
+@given(STREAMS, st.sampled_from(("without", "sealed", "refreshed")), st.lists(STREAMS, max_size=3))
+def test_what_a_refresh_wrote_last_counts_and_nothing_before(old, kind, refresh):
+    before = {
+        "without": {"bookmarks": old},
+        "sealed": written(old),
+        "refreshed": written(old, refresh=1),
+    }[kind]
+    partial = {}
+    for streams in refresh:
+        partial = merged(written(streams, refresh=2), partial)
+    last = {name: mark for streams in refresh for name, mark in streams.items()}
+    assert read(merged(partial, before)) == {**old, **last}
+
+
+@given(STREAMS, STREAMS)
+def test_a_finished_sweep_does_not_come_back_by_a_merge(old, new):
+    """`--state-strategy merge` merges each run's states, too."""
+    found = read(merged(written(new), written(old)))
+    for name, mark in new.items():
+        assert found[name].keys() == mark.keys()
+        assert found[name].get("sweep") == mark.get("sweep")
+
+
+def test_what_is_left_out_is_named():
+    old = {"bookmarks": {"orders": {"files": {"a": {"e": 1}}, "floor": "2026-01-01"}}}
+    _, left_out = unsealed(merged(written({"orders": {}}, refresh=2), old))
+    assert left_out == {"orders": ["files", "floor"]}
+
+
+@pytest.mark.parametrize("fields", (7, "abc", [7], [["a"]], [["a", "b"]], {"a": 1}, None))
+def test_a_list_of_fields_that_is_none_is_named(fields):
+    with pytest.raises(TapError, match=r"The state of stream orders \(fields\) cannot be used"):
+        check_bookmarks({"bookmarks": {"orders": {"fields": fields}}})
