@@ -639,6 +639,15 @@ def test_entities_saved_since(call, read):
         assert call("GET", "/networks/offers", filter=wanted).status_code == 400
 
 
+def test_advertisers_name_people(read):
+    for row in read("GET", "/networks/advertisers")["advertisers"]:
+        assert row["accounting_contact_email"].endswith("@example.com")
+        assert row["platform_username"]
+        for kind in ("account_manager", "sale_manager"):
+            manager = row["relationship"][kind]
+            assert {"first_name", "last_name", "email", "work_phone", "cell_phone"} <= {*manager}
+
+
 def test_sentinels_of_entities(read):
     offers = read("GET", "/networks/offers")["offers"]
     assert {row["date_live_until"] for row in offers} == {"", "2030-12-31"}

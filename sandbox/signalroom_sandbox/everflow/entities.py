@@ -55,13 +55,45 @@ def _advertisers() -> list[dict[str, Any]]:
             "reporting_timezone_id": 80,
             "attribution_method": "last_touch",
             "attribution_priority": "click",
+            "email_attribution_method": "last_affiliate_attribution",
+            "network_employee_id": 2,
+            "sales_manager_id": 3,
+            "internal_notes": "",
+            "address_id": 0,
+            "is_contact_address_enabled": False,
+            "is_expose_publisher_reporting_data": None,
+            "platform_name": "Shop",
+            "platform_url": "https://platform.example.com/",
+            "platform_username": f"sample.advertiser{number}",
+            "accounting_contact_email": f"books{number}@example.com",
+            "offer_id_macro": "oid",
+            "affiliate_id_macro": "affid",
             "verification_token": f"sandbox-token-{number}",
             "api_key": f"sandbox-advertiser-key-{number}",
+            "labels": [],
             "settings": {"exposed_variables": {"affiliate_id": True}},
+            "relationship": {
+                "labels": {"total": 0, "entries": []},
+                "account_manager": _employee("Robin", 2),
+                "sale_manager": _employee("Alex", 3),
+            },
             **_times(number),
         }
         for number, name in ADVERTISERS.items()
     ]
+
+
+def _employee(name: str, number: int) -> dict[str, Any]:
+    """Somebody of the network's, as advertisers name them."""
+    return {
+        "first_name": name,
+        "last_name": "Example",
+        "email": f"{name.lower()}@example.com",
+        "work_phone": f"+1 202 555 01{number:02}",
+        "cell_phone": f"+1 202 555 02{number:02}",
+        "instant_messaging_id": 1,
+        "instant_messaging_identifier": f"live:{name.lower()}",
+    }
 
 
 def _offers() -> list[dict[str, Any]]:
