@@ -102,9 +102,7 @@ def test_entities_are_as_the_page_says(get, stream):
 
 @pytest.mark.parametrize("table", STATISTICS)
 def test_tables_are_as_the_page_says(get, table):
-    always, nullable, mock = (
-        {*cell.split(", ")} - {"none"} for cell in STATISTICS[table]
-    )
+    always, nullable, mock = ({*cell.split(", ")} - {"none"} for cell in STATISTICS[table])
     columns = {*get("/api/stats")["tableColumns"][table]}
     assert columns == always | nullable
     rows = get(f"/api/stats/{table}", limit=5000)["stats"]
