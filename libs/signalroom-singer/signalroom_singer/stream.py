@@ -16,6 +16,7 @@ from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from signalroom_singer.errors import FOR_USERS, TapError, expecting
+from signalroom_singer.hashing import ColumnHashes
 from signalroom_singer.records import EXTRA, RecordShaper
 from signalroom_singer.streammaps import RecordMap, constants_of
 from signalroom_singer.timestamps import utc_isoformat
@@ -58,6 +59,9 @@ class SignalRoomStream(Stream):
     #: Whether the vendor's side decides which columns there are: then those that are newer than the
     #: catalog are selected. Meltano keeps a catalog until the settings change.
     columns_change = False
+
+    #: Whether the schema has all columns before a run starts.
+    columns_are_known = True
 
     #: The stream and what it asked last, for errors; where it asks side by side, one of those.
     last_asked = ""
@@ -164,11 +168,23 @@ class SignalRoomStream(Stream):
             if self._client_id and CLIENT_ID in schema["properties"]:
                 # Which rows are this client's: a target may replace no others.
                 schema["properties"][CLIENT_ID]["const"] = self._client_id
+            if self.hashes:
+                schema["properties"] = self.hashes.schema(schema["properties"])
             constants = constants_of(self._tap.mapper, self.name, maps[message.stream])
             for name in constants.keys() & schema["properties"].keys():
                 schema["properties"][name]["const"] = constants[name]
             message.schema = schema
             yield message
+
+    @cached_property
+    def hashes(self) -> ColumnHashes:
+        """The columns that are loaded as hashes."""
+        return ColumnHashes.of(self.name, self.config)
+
+    def hashes_in_use(self) -> set[str]:
+        """The entries of `hash_columns` that are about a column of this stream, or may be."""
+        unused = self.hashes.unused(self.schema["properties"]) if self.columns_are_known else ()
+        return {*self.hashes.patterns} - {*unused}
 
     @property
     def record_keys(self) -> list[str]:
@@ -225,6 +241,8 @@ class SignalRoomStream(Stream):
 
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        if self.hashes:
+            record = self._with_hashes(record)
         # The SDK looks up each field of each record among the deselected, a third of what a
         # record costs. Mostly nothing is deselected.
         if not self._everything_selected:
@@ -247,6 +265,10 @@ class SignalRoomStream(Stream):
                     version=self._stream_version,
                     time_extracted=datetime.now(UTC),
                 )
+
+    def _with_hashes(self, record: Record) -> Record:
+        """Hash columns: last, so that bookmarks, keys of requests and the like are as they were."""
+        return self.hashes.record(record)
 
     def _explain_map(self, record: Record, error: Exception) -> None:
         """Raise an error that names the expression, if a stream map fails on a record."""

@@ -11,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import simpleeval  # type: ignore[import-untyped]
+from singer_sdk import mapper as mapper_module
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import CustomStreamMap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from singer_sdk.mapper import PluginMapper, StreamMap
 
@@ -28,6 +29,19 @@ _ELSE = "__else__"
 _QUOTED = re.compile("""['"](?P<text>[^'"]*)['"]""")
 _MIXED = re.compile("'float' and 'decimal.Decimal'|'decimal.Decimal' and 'float'")
 _TYPES = {"NoneType", "bool", "decimal.Decimal", "dict", "float", "int", "list", "set", "str"}
+
+
+def _null_stays(digest: Callable[[str], str]) -> Callable[[Any], str | None]:
+    def digest_of(value: Any) -> str | None:
+        return None if value is None else digest(str(value))
+
+    return digest_of
+
+
+# In the SDK, md5(FIELD) fails where the field is null or a number. It has no hook for functions,
+# and looks these up by name: https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/mapper.py
+mapper_module.md5 = _null_stays(mapper_module.md5)  # type: ignore[assignment]
+mapper_module.sha256 = _null_stays(mapper_module.sha256)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,11 @@ from signalroom_singer.commandline import ExplainedCommand, StoppedError
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.failures import Failures
 from signalroom_singer.given import check_bookmarks
+from signalroom_singer.hashing import HASH_COLUMNS, HASH_SETTINGS, check_hashing
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.refreshes import begin_refresh, unsealed
 from signalroom_singer.settings import explained
+from signalroom_singer.stream import SignalRoomStream
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ COMMON_SETTINGS = (
         ),
         examples=["713", "acme"],
     ),
+    *HASH_SETTINGS,
 )
 
 #: Settings of every tap that reads over HTTP.
@@ -202,6 +205,7 @@ class SignalRoomTap(ExplainedCommand, Tap):
     def setup_mapper(self) -> None:
         # Streams first: they add columns that are newer than the catalog, and maps are made of it.
         _ = self.streams
+        self._check_hash_columns()
         try:
             super().setup_mapper()
         except (MapExpressionError, StreamMapConfigError) as error:
@@ -210,6 +214,18 @@ class SignalRoomTap(ExplainedCommand, Tap):
                 "keep the key columns, or name others in `__key_properties__`."
             )
             raise ConfigValidationError(msg, errors=[msg]) from error
+
+    def _check_hash_columns(self) -> None:
+        """See that each column to hash is there: a name that is mistyped would hide nothing."""
+        streams = [one for one in self.streams.values() if isinstance(one, SignalRoomStream)]
+        patterns = self.config.get(HASH_COLUMNS) or ()
+        found = {pattern for stream in streams for pattern in stream.hashes_in_use()}
+        if left := [pattern for pattern in patterns if pattern not in found]:
+            msg = (
+                f"Setting {HASH_COLUMNS}: no stream has the column {', '.join(left)}. The streams "
+                f"are {', '.join(one.name for one in streams)}."
+            )
+            raise ConfigValidationError(msg, errors=[msg])
 
     @override
     def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
@@ -227,10 +243,18 @@ class SignalRoomTap(ExplainedCommand, Tap):
         # The first moment the settings are known: an error about one may quote its value.
         protect(secret_values(schema, dict(self._config)))
         try:
-            return super()._validate_config(*args, **kwargs)
+            found = super()._validate_config(*args, **kwargs)
+            self._check_hashing()
         except ConfigValidationError as error:
             error.errors = explained(error.errors, schema, self._env_var_prefix)
             raise
+        return found
+
+    def _check_hashing(self) -> None:
+        try:
+            check_hashing(self.config)
+        except ValueError as error:
+            raise ConfigValidationError(str(error), errors=[str(error)]) from None
 
     @classmethod
     def _as_number(cls, setting: str, value: Any) -> Any:

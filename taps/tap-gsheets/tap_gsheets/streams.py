@@ -80,6 +80,9 @@ class Tab(SignalRoomStream, Stream):
         deselected = sorted(str(place) for place in self.metadata if not self.mask[place])
         shape = [self.schema, list(self.primary_keys), deselected, self._tags, self._client_id]
         maps = [self.config.get("stream_maps"), self.config.get("stream_map_config")]
+        if self.hashes:
+            # Of a salt that is another one by its hash.
+            maps = [*maps, *self.hashes.patterns, self.hashes.hashed("")]
         return digest(shape, maps, self.table.rows)
 
     @property

@@ -114,7 +114,7 @@ class TapGsheets(SignalRoomTap):
     def _shape(self) -> str:
         names = (
             *("render", "error_cells", "client_id", "stream_maps", "stream_map_config"),
-            "keep_card_data",
+            *("keep_card_data", "hash_columns"),
         )
         catalog = self._input_catalog.to_dict() if self._input_catalog else None
         return digest([self.config.get(name) for name in names], catalog)

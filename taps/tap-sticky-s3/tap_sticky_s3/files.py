@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from signalroom_singer.hashing import ColumnHashes
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.dialect import Dialect
     from tap_sticky_s3.spool import Spool
@@ -41,11 +42,13 @@ class Layout:
         known: All that it has.
         selected: Those that are wanted, in their order.
         client_id: The client's tag, if there is one.
+        hashes: The columns that are loaded as hashes.
     """
 
     known: frozenset[str]
     selected: tuple[str, ...]
     client_id: str | None = None
+    hashes: ColumnHashes | None = None
 
 
 class FileReader:
@@ -184,6 +187,8 @@ class FileReader:
             if not self._keeps_cards:
                 cards = cards or self._cards(rows, batch, layout, findings)
                 columns = cards.cleaned(columns)
+            if layout.hashes:
+                columns |= _hashed(columns, layout.hashes)
             # Only of a file that was overwritten after its header was read.
             unknown = columns.keys() - layout.known - {ROW_ID, EXTRA}
             if unknown:
@@ -201,6 +206,14 @@ class FileReader:
         header = rows.header or []
         deselected = layout.known - {*layout.selected}
         return FileCards(header, batch.schema.names[: len(header)], deselected, findings)
+
+
+def _hashed(columns: Mapping[str, pa.Array], hashes: ColumnHashes) -> dict[str, pa.Array]:
+    return {
+        name: pa.array(map(hashes.hashed, column.to_pylist()), pa.string())
+        for name, column in columns.items()
+        if hashes.has(name)
+    }
 
 
 def _repeated(value: str | datetime | None, count: int) -> pa.Array:

@@ -25,6 +25,7 @@ from signalroom_singer import (
     TapError,
     expecting,
 )
+from signalroom_singer.hashing import ColumnHashes
 from tap_sticky_s3.admission import Admission
 from tap_sticky_s3.client import HEADERS_AT_ONCE
 from tap_sticky_s3.columns import KNOWN
@@ -72,11 +73,14 @@ class Table(StickyStream):
             `pattern`, what they match; and how the files are written, where they differ.
     """
 
+    # Each file's header may have more.
+    columns_are_known = False
+
     def __init__(self, tap: TapStickyS3, table: Mapping[str, Any]) -> None:
         name, self._prefix = table["name"], table["prefix"]
         self._dialect = tap.dialect(table)
         known = KNOWN.get(name, ())
-        self._types = self._typed(tap, Headers({}, name, known, tap.logger))
+        self._types = self._typed(tap, name, Headers({}, name, known, tap.logger))
         columns = {column: self._schema_of(column) for column in known}
         self._checks = table.get("check_header", tap.config["check_header"])
         super().__init__(
@@ -90,11 +94,12 @@ class Table(StickyStream):
         self._state_written = 0.0
 
     @staticmethod
-    def _typed(tap: TapStickyS3, headers: Headers) -> dict[str, ColumnType]:
+    def _typed(tap: TapStickyS3, table: str, headers: Headers) -> dict[str, ColumnType]:
         """The types that are asked for, by column."""
         named = tap.config["column_types"].items()
         found = {headers.column_of(name): ColumnType(text) for name, text in named}
-        return {column: kind for column, kind in found.items() if column}
+        hashes = ColumnHashes.of(table, tap.config)
+        return {name: kind for name, kind in found.items() if name and not hashes.has(name)}
 
     @property
     def typed_names(self) -> list[str]:
@@ -242,7 +247,7 @@ class Table(StickyStream):
             if not self._headers and len(things) < len(self._listed):
                 before = self._heads(_ends(self._listed, _HEADERS_AT_DISCOVERY))
         names = self._admission.admit(self._heads(things), before.values())
-        self._types = self._typed(self._tap, self._headers)
+        self._types = self._typed(self._tap, self.name, self._headers)
         new = [name for name in names if name not in self.schema["properties"]]
         columns = {name: self._schema_of(name) for name in new}
         columns |= {
@@ -277,7 +282,12 @@ class Table(StickyStream):
         columns = self.schema["properties"]
         keys = self.primary_keys
         selected = (name for name in columns if self.mask["properties", name] or name in keys)
-        return Layout(frozenset(columns), tuple(selected), self._client_id)
+        return Layout(frozenset(columns), tuple(selected), self._client_id, self.hashes)
+
+    @override
+    def _with_hashes(self, record: Record) -> Record:
+        # The reader has hashed them, also for batches.
+        return record
 
     # The rows.
 

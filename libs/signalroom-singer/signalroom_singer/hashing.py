@@ -1,0 +1,252 @@
+"""Columns that are loaded as hashes, which still join and count, but name nobody."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from signalroom_singer.records import EXTRA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HASH_COLUMNS, HASH_SALT = "hash_columns", "hash_salt"
+#: The settings of every tap.
+HASH_SETTINGS = (
+    th.Property(
+        HASH_COLUMNS,
+        th.ArrayType(th.StringType(nullable=False)),
+        default=[],
+        title="Hash columns",
+        description=(
+            "Columns to load as hashes, as `contacts.email`, `*.email` or, within an object, "
+            "`contacts.owner.email` (of what has no column: `contacts._extra.email`): HMAC-SHA-256 "
+            "with `hash_salt`, as text. The same value has the same hash in all streams and taps "
+            "with that salt; null stays null."
+        ),
+        examples=[["contacts.email", "*.phone"]],
+    ),
+    th.Property(
+        HASH_SALT,
+        th.StringType,
+        secret=True,
+        title="Hash salt",
+        description=(
+            "What `hash_columns` are hashed with: a long random text. Keep it: with another one "
+            "all hashes change."
+        ),
+    ),
+)
+_SHORTEST_SALT = 8
+_TEXT = {"type": ["string", "null"]}
+
+
+def check_hashing(config: Mapping[str, Any]) -> None:
+    """See that the settings can be used.
+
+    Args:
+        config: The tap's settings.
+
+    Raises:
+        ValueError: If they cannot; the message names the setting.
+    """
+    patterns, salt = config.get(HASH_COLUMNS) or (), config.get(HASH_SALT) or ""
+    for pattern in patterns:
+        if "." not in pattern.strip("."):
+            msg = (
+                f"Setting {HASH_COLUMNS}: {pattern!r} names no column. Write it as stream.column, "
+                "such as contacts.email or *.email."
+            )
+            raise ValueError(msg)
+    if patterns and len(salt) < _SHORTEST_SALT:
+        problem = "is too short" if salt else "is missing"
+        msg = (
+            f"Setting {HASH_SALT} {problem}: {HASH_COLUMNS} needs it, {_SHORTEST_SALT} characters "
+            "or more, better 32. Without it, anyone could hash a list of addresses and compare."
+        )
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class ColumnHashes:
+    """Hashes some columns of a stream.
+
+    Args:
+        stream: Its name.
+        patterns: The setting.
+        salt: The setting.
+    """
+
+    stream: str
+    patterns: tuple[str, ...]
+    salt: str
+
+    @classmethod
+    def of(cls, stream: str, config: Mapping[str, Any]) -> ColumnHashes:
+        """Read the settings for a stream.
+
+        Args:
+            stream: Its name.
+            config: The tap's settings.
+        """
+        patterns = config.get(HASH_COLUMNS) or ()
+        of_stream = (one for one in patterns if fnmatchcase(stream, one.partition(".")[0]))
+        return cls(stream, tuple(of_stream), config.get(HASH_SALT) or "")
+
+    def __bool__(self) -> bool:
+        """Whether any column of the stream may be hashed."""
+        return bool(self.patterns)
+
+    def has(self, column: str) -> bool:
+        """Whether a column is hashed, all of it.
+
+        Args:
+            column: Its name.
+        """
+        return _is_hashed(column, self.patterns)
+
+    def within(self, columns: Iterable[str]) -> dict[str, list[list[str]]]:
+        """The fields that are hashed within objects.
+
+        Args:
+            columns: The stream's columns.
+
+        Returns:
+            Their paths, by column.
+        """
+        found = ((column, _paths_in(column, self.patterns)) for column in columns)
+        return {column: paths for column, paths in found if paths}
+
+    def unused(self, columns: Iterable[str]) -> list[str]:
+        """The patterns that are about no column.
+
+        Args:
+            columns: The stream's columns.
+        """
+        known = [EXTRA, *(name for name in columns if not name.startswith("_"))]
+        return [
+            one
+            for one in self.patterns
+            if not any(
+                fnmatchcase(column, part)
+                for column in known
+                for part in (one.partition(".")[2], one.split(".")[1])
+            )
+        ]
+
+    def hashed(self, value: Any) -> str | None:
+        """Hash a value.
+
+        Args:
+            value: Any that JSON has. Numbers are hashed by their digits: 12, 12.0 and "12" alike.
+
+        Returns:
+            64 hexadecimal digits; nothing for null.
+        """
+        if value is None:
+            return None
+        return hmac.digest(self.salt.encode(), _text(value).encode(), "sha256").hex()
+
+    def record(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Hash the columns of a record.
+
+        Args:
+            record: A record that fits its stream's schema.
+
+        Returns:
+            Another one; also without the values in `_extra`, which did not fit their columns.
+        """
+        found: dict[str, Any] = {
+            name: self.hashed(record[name]) for name in record if self.has(name)
+        }
+        for name, paths in self.within(record).items():
+            found[name] = self._inner(record[name], paths)
+        extra = record.get(EXTRA)
+        if isinstance(extra, dict):
+            found[EXTRA] = self.record(extra)
+        return {**record, **found}
+
+    def schema(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Let hashed columns be text.
+
+        Args:
+            columns: The properties of a stream's JSON schema.
+
+        Returns:
+            The same, with the types that their hashes have.
+        """
+        found = {
+            name: {**_kept(column), **_TEXT} for name, column in columns.items() if self.has(name)
+        }
+        for name, paths in self.within(columns).items():
+            found[name] = _with_texts(columns[name], paths)
+        return {**columns, **found}
+
+    def _inner(self, value: Any, paths: list[list[str]]) -> Any:
+        if isinstance(value, list):
+            return [self._inner(one, paths) for one in value]
+        if not isinstance(value, dict):
+            return value
+        found = {}
+        for name in value:
+            rests = [rest for first, *rest in paths if fnmatchcase(name, first)]
+            if [] in rests:
+                found[name] = self.hashed(value[name])
+            elif rests:
+                found[name] = self._inner(value[name], rests)
+        return {**value, **found}
+
+
+@lru_cache(maxsize=10_000)
+def _is_hashed(column: str, patterns: tuple[str, ...]) -> bool:
+    # Names with an underscore are the tap's own: by them a row is loaded.
+    names = (".".join(_path(one)) for one in patterns)
+    return not column.startswith("_") and any(fnmatchcase(column, name) for name in names)
+
+
+@lru_cache(maxsize=10_000)
+def _paths_in(column: str, patterns: tuple[str, ...]) -> list[list[str]]:
+    if _is_hashed(column, patterns):
+        return []
+    paths = map(_path, patterns)
+    return [rest for name, *rest in paths if rest and fnmatchcase(column, name)]
+
+
+def _path(pattern: str) -> list[str]:
+    """The column of a pattern, and what is within it; those of `_extra` are columns there."""
+    _, *path = pattern.split(".")
+    return path[1:] if path[:1] == [EXTRA] else path
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        number = Decimal(str(value))
+        return f"{number.normalize():f}" if number.is_finite() else str(value)
+    return json.dumps(value, default=str, ensure_ascii=False, sort_keys=True)
+
+
+def _kept(column: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": column["description"]} if "description" in column else {}
+
+
+def _with_texts(column: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+    """The schema of an object, or of a list of them, some of whose fields are hashed."""
+    if isinstance(column.get("items"), dict):
+        return {**column, "items": _with_texts(column["items"], paths)}
+    found = {}
+    for name, field in column.get("properties", {}).items():
+        rests = [rest for first, *rest in paths if fnmatchcase(name, first)]
+        if [] in rests:
+            found[name] = {**_kept(field), **_TEXT}
+        elif rests:
+            found[name] = _with_texts(field, rests)
+    return {**column, "properties": {**column["properties"], **found}} if found else column
