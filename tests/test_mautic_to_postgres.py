@@ -30,6 +30,31 @@ def pipe(tmp_path, sandbox, database, zygote):
     )
 
 
+def test_other_entities_are_objects_by_id(pipe, mautic, database):
+    html = "<html>" + "x" * 300_000
+    for number in (1, 4, 9):
+        mautic.change(resource="emails", identifier=number, customHtml=html)
+    pipe.choose("emails", "campaigns", "forms")
+    pipe.load()
+    rows = database.query(
+        "select id, lists->'2'->>'name' as segment, variant_parent->>'id' as parent,"
+        " (select string_agg(key, ',' order by key) from jsonb_object_keys(variant_children) key)"
+        " as children, length(row_to_json(emails)::text) < 5000 as is_small,"
+        " _extra is null as is_whole from mautic.emails where id in (1, 3, 4) order by id"
+    )
+    small = {"is_small": True, "is_whole": True}
+    assert rows == [
+        {"id": 1, "segment": None, "parent": None, "children": "4,9", **small},
+        {"id": 3, "segment": "Segment 2", "parent": None, "children": None, **small},
+        {"id": 4, "segment": None, "parent": "1", "children": None, **small},
+    ]
+    (row,) = database.query(
+        "select (select count(*) from mautic.campaigns, jsonb_each(events))::int as events,"
+        " (select count(*) from mautic.forms, jsonb_each(fields))::int as fields"
+    )
+    assert row == {"events": 9, "fields": 5}
+
+
 def test_contacts_and_what_changed(project, mautic, sandbox, database):
     # By the variables of the pipeline before.
     for name in ("API_URL", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET"):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from singer_sdk.exceptions import RetriableAPIError
+
 from signalroom_singer import RefusedError
 from tap_mautic.queries import Is, moment, order
 
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
 
     from tap_mautic.client import MauticStream
 
+#: Contacts are read though these are not.
+_UNREADABLE = (RefusedError, RetriableAPIError)
+_NOT_LOOKED_FOR = (
+    "%s. Contacts whose company has a new name are not looked for: the next read of all contacts "
+    "(contacts_whole_days) finds them"
+)
 #: Named in one request: servers take addresses of 8 kB.
 _MOST_NAMED = 200
 #: With more contacts than this the next read of all contacts finds them.
@@ -40,8 +48,8 @@ def edited_companies(stream: MauticStream, since: datetime) -> list[int]:
             for rows in stream.by_id("/api/companies", "companies", edited)
             for row in rows
         ]
-    except RefusedError as error:
-        stream.logger.info("Names of companies that change are not looked for: %s", error)
+    except _UNREADABLE as error:
+        stream.logger.warning(_NOT_LOOKED_FOR, error)
         return []
 
 
@@ -67,8 +75,8 @@ def contacts_of(stream: MauticStream, companies: Sequence[int]) -> set[int]:
                         _MOST_MEMBERS,
                     )
                     return set()
-    except RefusedError as error:
-        stream.logger.info("Names of companies that change are not looked for: %s", error)
+    except _UNREADABLE as error:
+        stream.logger.warning(_NOT_LOOKED_FOR, error)
         return set()
     return contacts
 
@@ -81,7 +89,7 @@ def stages(stream: MauticStream) -> list[int] | None:
     """
     try:
         return [int(row["id"]) for rows in stream.by_id("/api/stages", "stages") for row in rows]
-    except RefusedError:
+    except _UNREADABLE:
         return None
 
 

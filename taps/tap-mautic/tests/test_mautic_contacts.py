@@ -213,6 +213,33 @@ class TestUndated:
         assert by_id(second)[30]["stage"] is None
         assert len(sync(make_tap(second.state), CONTACTS).records[CONTACTS]) < 300
 
+    def refuse(self, sandbox, path, status, times):
+        error = {"code": status, "message": "Not now.", "details": []}
+        answer = {"status": status, "headers": {}, "body": {"errors": [error]}}
+        sandbox.control.fault("answer", vendor="mautic", match=path, times=times, **answer)
+
+    @pytest.mark.parametrize("status", (403, 500))
+    def test_stages_and_companies_that_cannot_be_read(
+        self, make_tap, mautic, sandbox, sync, caplog, status
+    ):
+        first = sync(make_tap(), CONTACTS)
+        mautic.edit(numbers=[5], firstname="Edited")
+        for path in ("api/stages", "api/companies"):
+            self.refuse(sandbox, path, status, times=99)
+        second = sync(make_tap(first.state, max_tries=2), CONTACTS)
+        assert by_id(second)[5]["firstname"] == "Edited"
+        assert "whose company has a new name are not looked for" in caplog.text
+
+    def test_a_stage_that_is_deleted_while_stages_cannot_be_read(
+        self, make_tap, mautic, sandbox, sync
+    ):
+        first = sync(make_tap(), CONTACTS)
+        mautic.delete_stage(number=3)
+        self.refuse(sandbox, "api/stages", 403, times=1)
+        second = sync(make_tap(first.state), CONTACTS)
+        assert len(second.records[CONTACTS]) < 300
+        assert len(sync(make_tap(second.state), CONTACTS).records[CONTACTS]) == 300
+
     def test_a_state_that_knows_no_stages(self, make_tap, mautic, sync):
         state = json.loads(json.dumps(sync(make_tap(), CONTACTS).state))
         del state["bookmarks"][CONTACTS]["stages"]

@@ -199,8 +199,14 @@ class Categories(EntityStream):
     selected_by_default = False
     schema = schema_of(
         *texts("title", "alias", "description", "color", "bundle"),
-        # Mautic's API leaves them out, at least from 4.4 to 5.1: they are as good as always empty.
-        *PUBLISHED,
+        *(
+            th.Property(
+                column.name,
+                column.wrapped,
+                description="Empty: Mautic leaves it out of categories, at least from 4.4 to 5.1",
+            )
+            for column in PUBLISHED
+        ),
     )
 
 
