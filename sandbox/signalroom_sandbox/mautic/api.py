@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from signalroom_sandbox.mautic import entities
+from signalroom_sandbox.mautic import entities, roles
 from signalroom_sandbox.mautic.access import (
     Access,
     Crash,
@@ -104,6 +104,7 @@ class Mautic:
         """The API, and the endpoint of tokens."""
         routes = [
             Route("/oauth/v2/token", self._token, methods=["GET", "POST"]),
+            Route("/s/{page:path}", roles.sign_in, methods=["GET", "POST"]),
             self._route("/api/contacts", self._contacts),
             self._route("/api/companies", self._companies),
             self._route("/api/fields/{kind}", self._fields),
@@ -111,9 +112,11 @@ class Mautic:
             self._route("/api/stats/{table}", self._stats),
             self._route("/api/stats", self._stats),
             *(self._route(f"/api/{name}", self._list(name)) for name in entities.KINDS),
+            self._route("/api/contacts/{number:int}", self._contact),
+            self._route("/api/companies/{number:int}", self._company),
             *(
                 self._route(f"/api/{name}/{{number:int}}", self._one(name))
-                for name in ("emails", "pages")
+                for name in entities.KINDS
             ),
         ]
         return Starlette(routes=routes, exception_handlers={404: unknown, 405: unknown})
@@ -181,10 +184,8 @@ class Mautic:
     def _where(self, query: _Query) -> list[dict[str, Any]]:
         return [] if self.switches.where_ignored else listed(query.get("where"))
 
-    def _shows_none(self, query: _Query) -> bool:
-        # A filter takes the place of the list's own, before version 7.
-        is_replaced = self._where(query) and self.switches.version < _SEVEN
-        return self.switches.own_only and not is_replaced
+    def _hides(self, name: str, query: _Query) -> bool:
+        return roles.hides(self.switches, name, filtered=bool(self._where(query)))
 
     @property
     def _escapes(self) -> bool:
@@ -229,8 +230,10 @@ class Mautic:
         columns = set(world.columns(table))
         text, values = to_sql(self._where(query), columns, escapes=self._escapes, converts=True)
         condition = text or "1"
-        if self._shows_none(query):
-            condition = f"0 and ({condition})"
+        if self._hides(table, query):
+            condition = f"{roles.own_rows(self.switches, table)} and ({condition})"
+        if (ids := roles.searched(query.get("search", ""))) is not None:
+            condition = f"id in ({', '.join(map(str, ids)) or 'null'}) and ({condition})"
         start, limit = self._list_paging(query)
         order = default
         if by := query.get("orderBy"):
@@ -244,6 +247,25 @@ class Mautic:
         ordered = f"order by {order}" if order else f"order by (id * 7919 + {self._asked}) % 101"
         rows = world.query(f"select * from {table} where {condition} {ordered} {pages}", values)
         return rows, total
+
+    def _contact(self, request: Request, _: _Query, client: str) -> Any:
+        if not may_see(client, "contacts"):
+            raise forbidden()
+        number = request.path_params["number"]
+        for row in self.world.query("select * from leads where id = ?", [number]):
+            if not roles.may_open(dict(row), self.switches, "contacts"):
+                raise forbidden()
+            tags = self.world.tags(number, number).get(number, [])
+            return {"contact": contact(row, self.world, tags, [], self.switches)}
+        raise refused(404, "Item was not found.")
+
+    def _company(self, request: Request, _: _Query, client: str) -> Any:
+        number = request.path_params["number"]
+        for row in self.world.query("select * from companies where id = ?", [number]):
+            if not may_see(client, "companies") or self._hides("companies", {}):
+                raise forbidden()
+            return {"company": company(row, self.switches)}
+        raise refused(404, "Item was not found.")
 
     def _churn(self) -> None:
         """Edit, add and delete contacts while somebody reads."""
@@ -270,6 +292,10 @@ class Mautic:
             if not may_see(client, name):
                 raise forbidden()
             rows = [row for row in self.lists[name] if not row.get("deleted")]
+            if self._hides(name, query):
+                rows = [row for row in rows if roles.is_own(row, self.switches)]
+            if (ids := roles.searched(query.get("search", ""))) is not None:
+                rows = [row for row in rows if row["id"] in ids]
             return self._listed(kind, rows, query, name)
 
         return answer
@@ -284,8 +310,6 @@ class Mautic:
         # A filter takes the place of the list's own, before version 7.
         if not where or self.switches.version >= _SEVEN:
             rows = [row for row in rows if not any(row[name] for name in kind.parents)]
-        if self._shows_none(query):
-            rows = []
         rows = [row for row in rows if matches(where, row, escapes=self._escapes)]
         total = self._total(len(rows))
         if by := query.get("orderBy"):
@@ -311,12 +335,16 @@ class Mautic:
         return {"total": total, kind.key: shown}
 
     def _one(self, name: str) -> _Answer:
+        kind = entities.KINDS[name]
+
         def answer(request: Request, _: _Query, client: str) -> Any:
             if not may_see(client, name):
                 raise forbidden()
             for row in self.lists[name]:
                 if row["id"] == request.path_params["number"]:
-                    return {name.removesuffix("s"): self._shown(name, row)}
+                    if not roles.may_open(row, self.switches, name):
+                        raise forbidden()
+                    return {kind.key.removesuffix("s"): self._shown(name, row)}
             raise refused(404, "Item was not found.")
 
         return answer

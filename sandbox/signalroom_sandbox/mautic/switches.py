@@ -34,8 +34,10 @@ class Switches:
     memory_rows: int = 0
     #: With this status; a 500 is the page of HTML that Mautic shows then.
     memory_status: int = 500
-    #: The role may not view others' rows, and has none of its own.
+    #: The role may not view others' rows.
     own_only: bool = False
+    #: Whose rows are its own: those that this user made, or owns; 0: nobody's.
+    user: int = 0
     #: Nobody may read the audit log.
     audit_hidden: bool = False
     #: A table that this instance does not have.

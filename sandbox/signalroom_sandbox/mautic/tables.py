@@ -131,6 +131,9 @@ def value_of(table: str, column: str) -> str:  # noqa: PLR0911 - a table of case
         ("email_stats", "last_opened"): "iif(n % 3 = 0, {sent}, null)",
         ("email_stats", "open_count"): "iif(n % 3 = 0, 1, 0)",
         ("email_stats", "open_details"): "iif(n % 3 = 0, 'a:0:{}', null)",
+        # Only what there is can be named.
+        ("form_submissions", "form_id"): "1 + n % 5",
+        ("asset_downloads", "asset_id"): "1 + n % 4",
         ("email_stat_replies", "id"): "printf('019000aa-0000-7000-8000-%012d', n)",
         ("email_stat_replies", "stat_id"): "1 + (n * 7) % 97",
         ("lead_devices", "device"): "'smartphone'",

@@ -7,6 +7,7 @@ import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from signalroom_sandbox.mautic import gone
 from signalroom_sandbox.mautic.customfields import COMPANY_FIELDS, FIELDS, value_of_field
 from signalroom_sandbox.mautic.tables import PAIRS, is_whole, tables_of, value_of
 
@@ -53,6 +54,10 @@ class World:
     def query(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Ask the database."""
         return self._connection.execute(sql, values).fetchall()
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Change the database."""
+        self._connection.execute(sql, values)
 
     def columns(self, table: str) -> list[str]:
         """What a table has."""
@@ -198,17 +203,11 @@ class World:
     def delete(self, numbers: Iterable[int]) -> None:
         """Delete contacts."""
         for number in numbers:
-            self._connection.execute("delete from leads where id = ?", [number])
-            self._connection.execute("delete from lead_tags where lead_id = ?", [number])
-            self.audit(number, "delete")
+            gone.delete(self, number)
 
     def merge(self, loser: int, winner: int) -> None:
         """Merge a contact into another."""
-        self._connection.execute("delete from leads where id = ?", [loser])
-        self._connection.execute(
-            "update email_stats set lead_id = ? where lead_id = ?", [winner, loser]
-        )
-        self.audit(loser, "merge", f'a:1:{{s:11:"merged_into";i:{winner};}}')
+        gone.merge(self, loser, winner)
 
     def rename_company(self, number: int, name: str) -> None:
         """Rename a company: its contacts get the name, by SQL that leaves their dates."""
@@ -254,8 +253,8 @@ class World:
             )
 
     def remove(self, table: str, where: dict[str, Any]) -> None:
-        """Remove rows of a table."""
-        conditions = " and ".join(f'"{name}" = ?' for name in where)
+        """Remove rows of a table; all of them where nothing is said of which."""
+        conditions = " and ".join(f'"{name}" = ?' for name in where) or "1"
         self._connection.execute(f"delete from {table} where {conditions}", [*where.values()])
 
     # People, as the API shows them

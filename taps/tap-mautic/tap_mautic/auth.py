@@ -37,6 +37,12 @@ _HINTS = {
     "was sent",
     "api_disabled": "Turn the API on: Mautic > Settings > Configuration > API Settings",
 }
+_HINT = "Check the settings api_url, oauth_client_id and oauth_client_secret"
+_HINTS_BY_STATUS: dict[int, str] = {
+    HTTPStatus.NOT_FOUND: "Check the setting api_url, with the path if Mautic is below one: there "
+    "is no Mautic, or none that has client credentials, at that path"
+}
+_LOGIN = "/s/login"
 
 
 class Credentials(AuthBase):
@@ -173,11 +179,23 @@ def _decoded(response: requests.Response) -> Any:
 def _problem(response: requests.Response, payload: Any) -> str:
     asked = f"POST {TOKEN_PATH} answered {response.status_code}"
     if response.is_redirect:
-        target = response.headers.get("Location", "").partition("?")[0].removesuffix(TOKEN_PATH)
-        return f"{asked}, to {target}. If Mautic has moved, set api_url to that address."
+        return f"{asked}, to {_moved(response)}"
     errors = payload.get("errors") if isinstance(payload, dict) else None
     if not isinstance(errors, list) or not errors or not isinstance(errors[0], dict):
         return f"{asked} without JSON. Check the setting api_url: is Mautic there?"
-    kind, said = str(errors[0].get("type")), redact(str(errors[0].get("message")))
-    hint = _HINTS.get(kind, "Check the settings api_url, oauth_client_id and oauth_client_secret")
-    return f"{asked} {kind}: {said[:200]}. {hint}."
+    # Most of Mautic's errors have no type: it is null.
+    kind, said = (str(errors[0].get(name) or "") for name in ("type", "message"))
+    hint = _HINTS.get(kind) or _HINTS_BY_STATUS.get(response.status_code, _HINT)
+    parts = (" ".join(filter(None, (asked, kind))), redact(said)[:200].rstrip(". "))
+    return f"{': '.join(filter(None, parts))}. {hint}."
+
+
+def _moved(response: requests.Response) -> str:
+    target = response.headers.get("Location", "").partition("?")[0].removesuffix(TOKEN_PATH)
+    base, page, _ = target.partition(_LOGIN)
+    if page:
+        return (
+            f"{target}, which is the page where people sign in. Set api_url to the address of "
+            f"Mautic itself, without /s and what follows: {base or 'https://mautic.example.com'}."
+        )
+    return f"{target}. If Mautic has moved, set api_url to that address."

@@ -56,6 +56,10 @@ _LISTS = (
     *("assets", "campaigns", "categories", "companies", "contacts", "emails", "forms", "pages"),
     *("segments", "stages", "tags", "users"),
 )
+#: Lists whose rows are also asked for by their id.
+_SINGLE = (
+    *("assets", "campaigns", "companies", "contacts", "emails", "forms", "pages", "segments"),
+)
 
 
 class MauticStream(HTTPStream[int]):
@@ -64,11 +68,10 @@ class MauticStream(HTTPStream[int]):
     allowed_requests = frozenset(
         {
             *(("GET", f"/api/{name}") for name in _LISTS),
-            ("GET", "/api/emails/{}"),
+            *(("GET", f"/api/{name}/{{}}") for name in _SINGLE),
             ("GET", "/api/fields/company"),
             ("GET", "/api/fields/contact"),
             ("GET", "/api/forms/{}/submissions"),
-            ("GET", "/api/pages/{}"),
             ("GET", "/api/stats/{}"),
         }
     )
@@ -156,9 +159,10 @@ class MauticStream(HTTPStream[int]):
             return
         first = errors[0] if isinstance(errors, list) else errors
         first = first if isinstance(first, dict) else {"message": str(first)}
-        said = redact(str(first.get("message")))[:300]
+        said = redact(str(first.get("message") or "no text"))[:300].rstrip(". ")
         code = first.get("code")
-        msg = f"{self._asked(response.request)} answered 200 with error {code}: {said}"
+        named = "an error" if code is None else f"error {code}"
+        msg = f"{self._asked(response.request)} answered 200 with {named}: {said}"
         if code in _REFUSALS:
             msg = f"{msg}. {self.error_hints[code]}"
             raise RefusedError(msg, code)
@@ -227,14 +231,14 @@ class MauticStream(HTTPStream[int]):
         self._limit = self._limit or page_size
         while True:
             query = {**params, **where(conditions), "limit": min(self._limit, most)}
-            self._may_shrink = self._limit > _SMALLEST_PAGE
+            request = HTTPRequest(url=self.url_base + path, params=query)
             try:
-                payload = self.fetch(HTTPRequest(url=self.url_base + path, params=query))
+                payload = self._page(request, may_shrink=self._limit > _SMALLEST_PAGE)
             except RetriableAPIError as error:
                 response = error.response
                 if response is not None and response.status_code not in _TOO_MUCH:
                     raise
-                if not self._may_shrink:
+                if self._limit <= _SMALLEST_PAGE:
                     raise self._not_too_large(error) from None
                 self._limit = max(_SMALLEST_PAGE, self._limit // 4)
                 self._answers = 0
@@ -243,7 +247,16 @@ class MauticStream(HTTPStream[int]):
             self._answers += 1
             if self._answers % _TRY_MORE_AFTER == 0:
                 self._limit = min(page_size, self._limit * 2)
-            return self._rows(payload, key)
+            return self.rows_of(payload, key)
+
+    def _page(self, request: HTTPRequest, *, may_shrink: bool) -> dict[str, Any]:
+        self._may_shrink = may_shrink
+        try:
+            payload: dict[str, Any] = self.fetch(request)
+        finally:
+            # What is asked for next may be a single row.
+            self._may_shrink = False
+        return payload
 
     @staticmethod
     def _not_too_large(error: RetriableAPIError) -> RetriableAPIError:
@@ -257,7 +270,16 @@ class MauticStream(HTTPStream[int]):
         )
         return RetriableAPIError(msg, error.response)
 
-    def _rows(self, payload: dict[str, Any], key: str) -> list[Record]:
+    def rows_of(self, payload: dict[str, Any], key: str) -> list[Record]:
+        """Take the rows out of an answer; lists and objects by id are the same.
+
+        Args:
+            payload: The answer.
+            key: Under which it has them.
+
+        Raises:
+            UnexpectedAnswerError: If it has none, not even an empty list.
+        """
         rows = payload.get(key)
         # PHP writes an empty list and an empty map as either.
         found = [*rows.values()] if isinstance(rows, dict) else rows

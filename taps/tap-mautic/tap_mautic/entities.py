@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
@@ -11,8 +12,8 @@ from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from signalroom_singer import RefusedError
-from tap_mautic.client import MauticStream
 from tap_mautic.relations import items_of, kinds_of, tidy
+from tap_mautic.roles import RoleCheckedStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,11 +45,10 @@ FAMILY = (
 LIVE = (th.Property("publish_up", th.DateTimeType), th.Property("publish_down", th.DateTimeType))
 
 
-class EntityStream(MauticStream):
+class EntityStream(RoleCheckedStream):
     """A list, whole each time: counters move without a date, and deleted ones are not there."""
 
     primary_keys = ("id",)
-    shows_own_only = True
     #: Where a row has those that belong to it, and that lists may leave out.
     children: ClassVar[tuple[str, ...]] = ()
 
@@ -56,12 +56,17 @@ class EntityStream(MauticStream):
     def read(self, context: Context | None) -> Iterator[Record]:
         seen: set[int] = set()
         hidden: set[int] = set()
-        for rows in self.by_id(self.path, self.key):
+        pages = self.by_id(self.path, self.key)
+        # The first page before all else: a role that may view none is told so by Mautic.
+        first = next(pages, [])
+        named = self.check_role()
+        for rows in chain([first], pages):
             for row in rows:
                 seen.add(int(row["id"]))
                 hidden |= self._children(row)
                 yield row
         if self._tap.version < _WITHOUT_CHILDREN:
+            self.check_read(named, seen)
             return
         while hidden := hidden - seen:
             number = min(hidden)
@@ -69,6 +74,7 @@ class EntityStream(MauticStream):
             if child := self._one(number):
                 hidden |= self._children(child)
                 yield child
+        self.check_read(named, seen)
 
     def _children(self, row: Record) -> set[int]:
         found: set[int] = set()

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 
-_SWEEP, _WHOLE, _LAST = "sweep", "last_whole", "last_id"
+_SWEEP, _WHOLE = "sweep", "last_whole"
+#: In the state: the highest id that there was when the last sweep began.
+LAST_ID = "last_id"
 
 
 @dataclass
@@ -96,7 +98,7 @@ class SweptStream(OwnBookmarkStream, MauticStream):
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
         if self.replaces:
-            for page in self.read_step((self._up_to(self._newest()),), 0):
+            for page in self.read_step((self._up_to(self.newest()),), 0):
                 yield from page
             return
         sweep = self._sweep(context)
@@ -116,7 +118,7 @@ class SweptStream(OwnBookmarkStream, MauticStream):
             self._save(sweep, context)
         state = self.get_context_state(context)
         state.pop(_SWEEP, None)
-        state[_LAST] = sweep.until
+        state[LAST_ID] = sweep.until
         if not sweep.since:
             state[_WHOLE] = sweep.began
         self.save_bookmark(sweep.began, context)
@@ -167,9 +169,9 @@ class SweptStream(OwnBookmarkStream, MauticStream):
                 utc_isoformat(began - self.lookback),
             )
             bookmark = began
-        newest, known = self._newest(), state.get(_LAST)
+        newest, known = self.newest(), state.get(LAST_ID)
         if not isinstance(known, int | None):
-            raise spoiled_state(known, stream=self.name, field=_LAST)
+            raise spoiled_state(known, stream=self.name, field=LAST_ID)
         if known and not newest:
             self.check_shrunk(1, 0, "no rows, where it showed some")
         is_due = self.whole_every and whole and began - whole >= self.whole_every
@@ -180,7 +182,8 @@ class SweptStream(OwnBookmarkStream, MauticStream):
         since_text = utc_isoformat(since) if since else ""
         return Sweep(since_text, utc_isoformat(began), newest, known if since else None)
 
-    def _newest(self) -> int:
+    def newest(self) -> int:
+        """The highest id that there is; 0 where there are no rows."""
         rows = self.ask(self.path, self.key, self.in_order("DESC"), most=1)
         return int(rows[0]["id"]) if rows else 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
@@ -24,8 +23,10 @@ from signalroom_singer import (
     base_url,
     configured_midnight,
 )
+from tap_mautic.addresses import without_entry, without_page
 from tap_mautic.auth import BasicCredentials, Credentials, TokenCredentials
 from tap_mautic.client import server_time
+from tap_mautic.roles import sample_of
 from tap_mautic.streams import Companies, CompanyFields, ContactFields, Contacts, fixed_streams
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ class TapMautic(SignalRoomTap):
             th.StringType,
             required=True,
             title="Mautic's address",
-            description="As in the browser, with the path if Mautic is below one.",
+            description=(
+                "As in the browser, with the path if Mautic is below one; from `/s/` on it is left "
+                "out."
+            ),
             examples=["https://mautic.example.com"],
         ),
         th.Property(
@@ -184,7 +188,8 @@ class TapMautic(SignalRoomTap):
             default=[],
             title="Accept changes of",
             description=(
-                "Streams of which most rows are gone, and that is meant: set it for one run."
+                "Streams of which most rows are gone, and that is meant: set it for one run. Or "
+                "whose role is meant to see its own rows only: leave it set."
             ),
         ),
         th.Property(
@@ -220,10 +225,13 @@ class TapMautic(SignalRoomTap):
     @cached_property
     def api_url(self) -> str:
         """The base of all endpoints."""
-        address = base_url(
-            self.config["api_url"], setting="api_url", allow_http=self.config["allow_http"]
+        return without_entry(
+            base_url(
+                without_page(self.config["api_url"]),
+                setting="api_url",
+                allow_http=self.config["allow_http"],
+            )
         )
-        return re.sub(r"(/index\.php)?(/api)?$", "", address)
 
     @cached_property
     def credentials(self) -> Credentials:
@@ -287,6 +295,26 @@ class TapMautic(SignalRoomTap):
         """How often all contacts are read."""
         days = self.config["contacts_whole_days"]
         return timedelta(days=days) if days else None
+
+    def sample(self, table: str, stream: MauticStream) -> list[dict[str, Any]]:
+        """Some rows of a table of statistics, asked for once in a run.
+
+        Args:
+            table: Which one.
+            stream: That asks.
+        """
+        if table not in self._samples:
+            self._samples[table] = sample_of(stream, table)
+        return self._samples[table]
+
+    @cached_property
+    def statuses(self) -> dict[str, int]:
+        """What Mautic answered to single rows in this run, by their path."""
+        return {}
+
+    @cached_property
+    def _samples(self) -> dict[str, list[dict[str, Any]]]:
+        return {}
 
     # What the instance tells of itself
 

@@ -19,6 +19,9 @@ from signalroom_sandbox.mautic import (
 from signalroom_singer import RefusedError, TapError
 from tap_mautic.tap import TapMautic
 
+#: Pages of contacts, and not the newest one, which is asked for first.
+PAGES = "api/contacts.*orderByDir=ASC"
+
 
 def basic(make_tap, **config):
     return make_tap(
@@ -149,6 +152,79 @@ class TestTokens:
             basic(make_tap)
 
 
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "page",
+        (
+            "/s/dashboard",
+            "/s/contacts/view/3",
+            "/index.php/s/emails",
+            "/s/contacts?search=is:mine&page=2",
+            "/s/login",
+            "/s/segments/edit/2#details",
+            "/s/dashboard/",
+            "/index.php",
+            "/api",
+            "/index.php/api/",
+        ),
+    )
+    def test_any_page_of_the_browser(self, make_tap, sandbox, sync, page):
+        tap = make_tap(api_url=f"{sandbox.mautic_url}{page}")
+        assert sync(tap, "stages").records["stages"]
+
+    @pytest.mark.parametrize(
+        ("address", "base"),
+        (
+            ("https://example.com/s/mautic", "https://example.com/s/mautic"),
+            ("https://example.com/s", "https://example.com/s"),
+            ("https://example.com/s/s/dashboard", "https://example.com/s"),
+            ("https://example.com/s/mautic/s/forms/new", "https://example.com/s/mautic"),
+            (
+                "https://example.com/sub/path/index.php/s/config/edit",
+                "https://example.com/sub/path",
+            ),
+            ("https://example.com/s/dashboards", "https://example.com/s/dashboards"),
+            ("example.com/s/sysinfo", "https://example.com"),
+        ),
+    )
+    def test_a_folder_of_that_name_is_none(self, make_tap, monkeypatch, address, base):
+        monkeypatch.setattr(TapMautic, "discover_streams", lambda _: [])
+        assert make_tap(api_url=address).api_url == base
+
+    def test_a_page_of_a_plugin_is_explained(self, make_tap, sandbox):
+        with pytest.raises(TapError, match="page where people sign in") as caught:
+            make_tap(api_url=f"{sandbox.mautic_url}/s/plugin-of-ours/list")
+        assert "Mautic itself, without /s and what follows: http://127.0.0.1" in str(caught.value)
+
+    @pytest.mark.parametrize("kind", (None, "", "access_denied"))
+    def test_a_path_where_no_mautic_is(self, make_tap, sandbox, kind):
+        message = "Requested URL not found: /mautic/oauth/v2/token"
+        body = {"errors": [{"message": message, "code": 404, "type": kind, "details": []}]}
+        refuse(sandbox, 404, body, match="oauth", times=9)
+        with pytest.raises(TapError, match="Check the setting api_url, with the path") as caught:
+            make_tap()
+        assert "None" not in str(caught.value)
+        assert "oauth_client_id" not in str(caught.value)
+
+    @pytest.mark.parametrize("status", (403, 404, 500))
+    def test_what_mautic_says_is_a_sentence(self, make_tap, sandbox, sync, status, caplog):
+        tap = make_tap(max_tries=2)
+        body = {"errors": [{"message": "In its own words.", "code": status, "details": []}]}
+        refuse(sandbox, status, body, match="api/stages", times=99)
+        output = sync(tap, "stages", fails=Exception)
+        lines = f"{output.error}\n{caplog.text}".splitlines()
+        said = "\n".join(line for line in lines if "In its own words" in line)
+        assert said
+        for wrong in ("[{", "..", "None"):
+            assert wrong not in said
+
+    def test_an_api_that_is_off_has_one_full_stop(self, make_tap, mautic):
+        mautic.access(api_enabled=False)
+        with pytest.raises(TapError, match="api_disabled") as caught:
+            make_tap()
+        assert ".." not in str(caught.value)
+
+
 class TestLimits:
     def test_they_are_waited_for(self, make_tap, mautic, sandbox, sync):
         mautic.limits(per_hour=8, window=2.0)
@@ -175,7 +251,7 @@ class TestLimits:
         tap = make_tap(max_rate_limit_wait=60)
         body = {"errors": [{"code": 429, "message": "You exceeded the rate limit"}]}
         headers = {"X-RateLimit-Reset": str(int(time.time()) + 1800)}
-        refuse(sandbox, 429, body, headers=headers, skip=3, times=99)
+        refuse(sandbox, 429, body, match=PAGES, headers=headers, skip=2, times=99)
         output = sync(tap, "contacts", fails=RetriableAPIError)
         assert "Raise max_rate_limit_wait" in str(output.error)
         assert waits == []
@@ -228,14 +304,14 @@ class TestServers:
 
     def test_a_server_that_is_slow(self, make_tap, sandbox, sync, caplog):
         tap = make_tap(page_size=100, request_timeout=1)
-        sandbox.control.fault("timeout", vendor="mautic", match="limit=100", seconds=3, times=2)
+        sandbox.control.fault("timeout", vendor="mautic", match=PAGES, seconds=3, times=2)
         assert len(sync(tap, "contacts").records["contacts"]) == 300
         assert "asking for 25 at once" in caplog.text
 
     @pytest.mark.parametrize("fault", ("http_500", "html_200", "connection_reset"))
     def test_what_does_not_pass_ends_the_run(self, make_tap, sandbox, sync, fault):
         tap = make_tap(max_tries=2)
-        sandbox.control.fault(fault, vendor="mautic", match="api/contacts", skip=3, times=99)
+        sandbox.control.fault(fault, vendor="mautic", match=PAGES, skip=2, times=99)
         output = sync(tap, "contacts", fails=RetriableAPIError)
         assert "contacts: GET /api/contacts" in str(output.error)
         assert output.state["bookmarks"]["contacts"]["sweep"]["after"] == 100

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import typing as th
+from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from tap_mautic.client import snake_case
@@ -24,9 +26,12 @@ from tap_mautic.entities import (
 from tap_mautic.relations import items_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from singer_sdk.helpers.types import Context, Record
+
+#: More segments than this in one answer are not looked through for those that are hidden.
+_MOST_SEGMENTS = 1_000
 
 
 class Emails(EntityStream):
@@ -35,6 +40,7 @@ class Emails(EntityStream):
     name = "emails"
     path = "/api/emails"
     key = "emails"
+    named_in = (("email_stats", "email_id"),)
     # Those that were deleted stay: statistics name them.
     replaces = False
     children = ("variantChildren", "translationChildren")
@@ -70,6 +76,7 @@ class Campaigns(EntityStream):
     name = "campaigns"
     path = "/api/campaigns"
     key = "campaigns"
+    named_in = (("campaign_leads", "campaign_id"),)
     replaces = False
     schema = schema_of(
         *texts("name", "description"),
@@ -90,6 +97,7 @@ class CampaignEvents(EntityStream):
     name = "campaign_events"
     path = "/api/campaigns"
     key = "campaigns"
+    named_in = (("campaign_leads", "campaign_id"),)
     schema = schema_of(
         *counts("campaign_id"),
         *texts("name", "description", "type", "event_type", "channel", "channel_id"),
@@ -118,6 +126,7 @@ class Segments(EntityStream):
     name = "segments"
     path = "/api/segments"
     key = "lists"
+    named_in = (("lead_lists_leads", "leadlist_id"),)
     schema = schema_of(
         *texts("name", "public_name", "alias", "description"),
         th.Property("is_global", th.BooleanType),
@@ -127,6 +136,24 @@ class Segments(EntityStream):
         th.Property("filters", LIST),
     )
 
+    @override
+    def check_role(self) -> set[int]:
+        # Whoever may view any segment may open all of them: only the list is cut down.
+        if not (named := super().check_role()):
+            return named
+        query = {**self.in_order(), "limit": _MOST_SEGMENTS}
+        request = HTTPRequest(url=f"{self.url_base}{self.path}", params=query)
+        rows = self.rows_of(self.fetch(request), self.key)
+        if len(rows) < _MOST_SEGMENTS:
+            self.check_read(named, [int(row["id"]) for row in rows])
+        return named
+
+    @override
+    def check_read(self, named: Collection[int], read: Collection[int]) -> None:
+        for number in sorted(set(named) - set(read))[:1]:
+            if self.status_of(number) in {HTTPStatus.OK, HTTPStatus.FORBIDDEN}:
+                raise self.restricted(number)
+
 
 class Assets(EntityStream):
     """Files to download."""
@@ -134,6 +161,7 @@ class Assets(EntityStream):
     name = "assets"
     path = "/api/assets"
     key = "assets"
+    named_in = (("asset_downloads", "asset_id"),)
     schema = schema_of(
         *texts("title", "alias", "description", "language", "extension", "mime"),
         *texts("download_url", "storage_location"),
@@ -151,6 +179,7 @@ class Pages(EntityStream):
     name = "pages"
     path = "/api/pages"
     key = "pages"
+    named_in = (("page_hits", "page_id"),)
     children = ("variantChildren", "translationChildren")
     schema = schema_of(
         *texts("title", "alias", "language", "template", "meta_description"),

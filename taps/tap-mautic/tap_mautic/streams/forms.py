@@ -33,6 +33,7 @@ class Forms(EntityStream):
     name = "forms"
     path = "/api/forms"
     key = "forms"
+    named_in = (("form_submissions", "form_id"),)
     schema = schema_of(
         *texts("name", "alias", "description", "form_type", "post_action"),
         *texts("post_action_property", "language", "template"),
@@ -53,6 +54,8 @@ class FormResults(EntityStream):
     name = "form_results"
     path = "/api/forms/{form_id}/submissions"
     key = "submissions"
+    named_in = Forms.named_in
+    rows_path = Forms.path
     # With the alias of Mautic's query: of a bare name Mautic makes one that its database does not
     # know, and answers 500 (https://github.com/mautic/mautic/issues/12982).
     id_column = "s.id"
@@ -80,6 +83,7 @@ class FormResults(EntityStream):
             by_id = {"orderBy": "id", "orderByDir": "ASC"}
             for rows in self.by_id(Forms.path, Forms.key, params=by_id):
                 found += [int(row["id"]) for row in rows]
+            self.check_read(self.check_role(), found)
         return found
 
     @override
