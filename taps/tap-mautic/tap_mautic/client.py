@@ -233,7 +233,7 @@ class MauticStream(HTTPStream[int]):
             query = {**params, **where(conditions), "limit": min(self._limit, most)}
             request = HTTPRequest(url=self.url_base + path, params=query)
             try:
-                payload = self._page(request, may_shrink=self._limit > _SMALLEST_PAGE)
+                payload = self.page(request, may_shrink=self._limit > _SMALLEST_PAGE)
             except RetriableAPIError as error:
                 response = error.response
                 if response is not None and response.status_code not in _TOO_MUCH:
@@ -249,7 +249,13 @@ class MauticStream(HTTPStream[int]):
                 self._limit = min(page_size, self._limit * 2)
             return self.rows_of(payload, key)
 
-    def _page(self, request: HTTPRequest, *, may_shrink: bool) -> dict[str, Any]:
+    def page(self, request: HTTPRequest, *, may_shrink: bool) -> dict[str, Any]:
+        """Send a request.
+
+        Args:
+            request: What to ask.
+            may_shrink: Whether its failure can be made up for: it is tried twice, and no more.
+        """
         self._may_shrink = may_shrink
         try:
             payload: dict[str, Any] = self.fetch(request)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
 #: Rows of a table in which ids are looked for.
-_SAMPLE = 100
+_SAMPLE = 25
 #: Rows that are asked for by their id.
 _PROBES = 2
 
@@ -142,8 +142,7 @@ def sample_of(stream: MauticStream, table: str, *conditions: Is) -> list[Record]
     query = {**order(["lead_id"], "DESC"), **where(conditions), "limit": _SAMPLE}
     request = HTTPRequest(url=f"{stream.url_base}/api/stats/{table}", params=query)
     try:
-        payload = stream.fetch(request)
-        return stream.rows_of(payload, "stats")
+        return stream.rows_of(stream.page(request, may_shrink=True), "stats")
     except (RefusedError, RetriableAPIError, UnexpectedAnswerError) as error:
         if isinstance(error, RefusedError) and error.status == HTTPStatus.FORBIDDEN:
             return []

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import typing as th
+from singer_sdk.exceptions import RetriableAPIError
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
@@ -143,7 +144,12 @@ class Segments(EntityStream):
             return named
         query = {**self.in_order(), "limit": _MOST_SEGMENTS}
         request = HTTPRequest(url=f"{self.url_base}{self.path}", params=query)
-        rows = self.rows_of(self.fetch(request), self.key)
+        try:
+            rows = self.rows_of(self.page(request, may_shrink=True), self.key)
+        except RetriableAPIError as error:
+            if not self.fails_alone(error):
+                raise
+            return named  # too many for the server
         if len(rows) < _MOST_SEGMENTS:
             self.check_read(named, [int(row["id"]) for row in rows])
         return named
