@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ class UnexpectedAnswerError(TapError):
     """A vendor's answer is not of the shape that it is documented to have."""
 
 
+# As a KeyError has it.
+_FIELD = re.compile(r"'[A-Za-z_$][\w$.-]{0,60}'")
 #: What comes of taking one thing for another.
 _MISTAKEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
 
@@ -49,11 +52,19 @@ def expecting(place: Callable[[], str]) -> Iterator[None]:
         where = traceback.extract_tb(error.__traceback__)[-1]
         msg = (
             f"{place()}: an answer is not as documented, or the tap takes it for something else "
-            f"({type(error).__name__}: {redact(str(error))[:150]}; {Path(where.filename).name}, "
-            f"line {where.lineno}). What was sent before counts. Run it again; if that does not "
-            "help, report it with this line; LOGLEVEL=DEBUG shows more."
+            f"({_without_values(error)}; {Path(where.filename).name}, line {where.lineno}). What "
+            "was sent before counts. Run it again; if that does not help, report it with this "
+            "line; LOGLEVEL=DEBUG shows more."
         )
         raise UnexpectedAnswerError(msg) from error
+
+
+def _without_values(error: Exception) -> str:
+    """What an error says, but for what may be a value: of a ValueError, all of it may be one."""
+    kind, text = type(error).__name__, redact(str(error))
+    if isinstance(error, (TypeError, AttributeError)) or _FIELD.fullmatch(text):
+        return f"{kind}: {text[:150]}"
+    return kind
 
 
 #: What its text is enough of.

@@ -232,14 +232,23 @@ def _aligned(
             try:
                 found.append(None if value is None else read(value))
             except ValueError as error:
-                seen = value.shown if isinstance(value, Moment) else value
                 msg = (
-                    f"cell {layout.cell(place, index)} ({name}) holds {seen!r}, which is {error}. "
+                    f"cell {layout.cell(place, index)} ({name}) holds {_kind(value)}, which is "
+                    f"{error}. "
                     "Correct the cell, or the column's type or format in the setting columns"
                 )
                 raise UnreadableTabError(msg) from None
         aligned.append((layout.top + place + 1, found))
     return aligned
+
+
+def _kind(value: Any) -> str:
+    """Say what a cell holds, without its value, for messages: they end in logs and tables."""
+    if isinstance(value, Moment):
+        return f"a date or time shown in {len(value.shown)} characters"
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters"
+    return "a tick box" if isinstance(value, bool) else "a number"
 
 
 def check_keys(table: Table, asked: Sequence[str]) -> list[str]:

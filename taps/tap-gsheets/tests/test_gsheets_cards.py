@@ -103,3 +103,14 @@ def test_a_deselected_column_is_neither_loaded_nor_warned_of(make_tap, sync, goo
     assert not out & {*output.records["orders"][0]}
     assert "left door" not in str(output.messages)
     assert not warnings_of(caplog)
+
+
+@pytest.mark.parametrize("kind", ("number", "integer", "boolean", "date", "datetime"))
+def test_a_cell_that_does_not_fit_is_named_and_not_quoted(make_tap, google, caplog, kind):
+    planted = "ann@example.org"
+    google.spreadsheet(id=BOOK, tabs=[{"title": "T", "cells": [["v"], [planted]]}])
+    tab = {"name": "T", "columns": [{"name": "v", "type": kind}]}
+    with pytest.raises(TapError) as caught:
+        _ = make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [tab]}]).streams
+    assert "cell A2 (v) holds a text of 15 characters, which is " in str(caught.value)
+    assert planted not in f"{caught.value}{caplog.text}"

@@ -312,8 +312,8 @@ def test_a_range_with_types(make_tap, google, area):
 @pytest.mark.parametrize(
     ("kind", "value", "says"),
     (
-        ("integer", 1.5, r"cell C5 \(v\) holds 1.5, which is not a whole number"),
-        ("number", "1,234", r"holds '1,234', which is not a number"),
+        ("integer", 1.5, r"cell C5 \(v\) holds a number, which is not a whole number"),
+        ("number", "1,234", r"holds a text of 5 characters, which is not a number"),
         ("number", True, "not a number"),
         ("integer", "1e999999999", "not a number"),
         ("boolean", "perhaps", "neither true nor false"),

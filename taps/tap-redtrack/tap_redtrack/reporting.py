@@ -117,7 +117,7 @@ class ReportStream(SweptStream):
         for row in answer.rows:
             if "date" in row and not first <= str(row["date"])[:10] <= last:
                 msg = (
-                    f"{self.name}: {window}: RedTrack answered with a row of {row['date']!r}, "
+                    f"{self.name}: {window}: RedTrack answered with a row of another day, "
                     "which was not asked for. Nothing was bookmarked; run again later."
                 )
                 raise ReportError(msg)

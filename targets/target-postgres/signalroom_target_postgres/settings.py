@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 
+from signalroom_singer.redaction import secret_values
 from signalroom_target_postgres import tls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 # The stock target marks none of these as a secret.
 _UNMARKED_SECRETS = (
@@ -21,6 +28,7 @@ _UNMARKED_SECRETS = (
 _UNQUOTED = (*_UNMARKED_SECRETS, "ssh_tunnel")
 
 _MEGABYTE = 1_000_000
+_SHORTEST_SECRET = 6
 
 _SETTINGS = th.PropertiesList(
     th.Property(
@@ -205,3 +213,22 @@ def unquoted(error: str) -> str:
         if f"config['{name}']" in error:
             return f"The value of `{name}` has the wrong type (is it a text in quotes?)"
     return error
+
+
+def secrets(config: Mapping[str, Any]) -> Iterator[str]:
+    """Find what may appear in no line of the log.
+
+    Args:
+        config: The settings.
+
+    Yields:
+        The secrets, but for passwords that are words, such as `postgres`: masked wherever they
+        stand, they would make the log unreadable.
+    """
+    texts = [*secret_values(declared(), dict(config))]
+    with suppress(ArgumentError, ValueError):  # for validation to say
+        texts.append(str(make_url(str(config.get("sqlalchemy_url") or "")).password or ""))
+    known = {str(config.get(name)) for name in ("host", "user", "database")}
+    for text in texts:
+        if len(text) >= _SHORTEST_SECRET and not text.isalpha() and text not in known:
+            yield text

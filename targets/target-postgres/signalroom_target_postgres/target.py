@@ -22,6 +22,7 @@ from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
 from signalroom_singer.commandline import ExplainedCommand
+from signalroom_singer.redaction import protect
 from signalroom_singer.settings import explained
 from signalroom_singer.streammaps import RecordMap, constants_of
 from signalroom_target_postgres.ahead import Aside
@@ -45,7 +46,7 @@ from signalroom_target_postgres.refusedsink import RefusedSink, refusal
 from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.rejected import describe
 from signalroom_target_postgres.schematypes import uncombined, without_booleans
-from signalroom_target_postgres.settings import declared, unquoted
+from signalroom_target_postgres.settings import declared, secrets, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.startstate import StartState
 from signalroom_target_postgres.states import StateQueue
@@ -129,6 +130,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        protect(secrets(self._config))
         try:
             errors: list[str] = super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:

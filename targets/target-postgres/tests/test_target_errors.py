@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -190,6 +192,37 @@ def test_parameters_that_nobody_knows_are_named():
 def test_parameters_of_the_driver_that_it_cannot_take(parameter, advice):
     with pytest.raises(ConnectionSettingsError, match=advice):
         TargetPostgres(config={"sqlalchemy_url": f"postgresql://u:p@h/d?{parameter}"})
+
+
+_MADE_UP = "made-up/pass+word%1"
+_PARTS = {"host": "db.example", "user": "loader", "database": "warehouse"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    (
+        {**_PARTS, "password": _MADE_UP},
+        {"sqlalchemy_url": f"postgresql://loader:{quote(_MADE_UP, safe='')}@db.example/warehouse"},
+    ),
+    ids=("password", "sqlalchemy_url"),
+)
+def test_the_log_has_the_password_in_no_encoding(config, caplog):
+    target = TargetPostgres(config=config)
+    for form in (
+        _MADE_UP,
+        quote(_MADE_UP, safe=""),
+        json.dumps(_MADE_UP).replace("/", "\\/"),
+        base64.b64encode(f"loader:{_MADE_UP}".encode()).decode(),
+    ):
+        target.logger.warning("the driver said %s of db.example", form)
+        assert form not in caplog.text
+    assert caplog.text.count("<redacted>") == 4
+
+
+def test_a_password_that_is_a_word_leaves_the_log_readable(caplog):
+    target = TargetPostgres(config={**_PARTS, "password": "postgres"})
+    target.logger.warning("Cannot connect to postgres as loader")
+    assert "Cannot connect to postgres as loader" in caplog.text
 
 
 def test_an_address_is_shown_without_its_secrets():
