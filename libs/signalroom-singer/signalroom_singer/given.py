@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: Days before and after them, and hours of zones, can be added without an overflow.
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ]|$)")
 
 
@@ -55,7 +58,7 @@ def configured_moment(config: Mapping[str, Any], setting: str) -> datetime | Non
     except ValueError:
         msg = f"Setting {setting}: {text[:40]!r} is not a date; write it as 2026-01-31."
         raise ConfigValidationError(msg, errors=[msg]) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _within_range(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def configured_midnight(config: Mapping[str, Any], setting: str) -> datetime | None:
@@ -76,8 +79,12 @@ def stored_moment(value: object, *, stream: str) -> datetime | None:
     """Read a moment from the state.
 
     Args:
-        value: As it stands there; without a zone it is UTC.
+        value: As it stands there; without a zone it is UTC. What is earlier than 1900, or later
+            than a clock can show everywhere, counts as the first or the last moment in between.
         stream: Whose state.
+
+    Returns:
+        The moment in UTC.
 
     Raises:
         TapError: If it is none.
@@ -88,7 +95,12 @@ def stored_moment(value: object, *, stream: str) -> datetime | None:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         raise unreadable_state(value, stream=stream) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _within_range(aware).astimezone(UTC)
+
+
+def _within_range(moment: datetime) -> datetime:
+    return min(max(moment, _EARLIEST), _LATEST)
 
 
 def check_bookmarks(state: Mapping[str, Any]) -> None:

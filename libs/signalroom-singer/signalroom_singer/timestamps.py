@@ -32,12 +32,19 @@ def utc_isoformat(moment: datetime) -> str:
         For example ``2026-01-31T23:59:59.000000Z``; sorts as text in order of time.
 
     Raises:
-        ValueError: If the datetime is naive: its moment is not known.
+        ValueError: If the datetime is naive: its moment is not known; or if its year in UTC is
+            before 1 or after 9999.
     """
     if moment.tzinfo is None:
         msg = f"a datetime without a time zone is no moment: {moment.isoformat()}"
         raise ValueError(msg)
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    try:
+        in_utc = moment.astimezone(UTC)
+    except OverflowError:
+        # 9999-12-31T23:59:59-05:00, which some vendors write for "never ends".
+        msg = f"the year in UTC is out of range: {moment.isoformat()}"
+        raise ValueError(msg) from None
+    return in_utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def to_utc(value: object) -> str | None:
@@ -105,6 +112,9 @@ def to_date(value: object) -> str | None:
 
 
 def _from_epoch(number: Decimal) -> str | None:
+    if not number.is_finite():
+        msg = f"not an epoch time: {number}"
+        raise ValueError(msg)
     if number == 0:
         return None
     for limit, unit in _EPOCH_UNITS:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 _DAY = timedelta(days=1)
+#: A lookback of any length can be taken from it.
+_EARLIEST = date(1900, 1, 1)
 
 #: Settings of every tap that reads ranges of days.
 WINDOW_SETTINGS = (
@@ -213,7 +215,8 @@ class WindowedStream(OwnBookmarkStream, ABC):
         try:
             # A clock that was ahead may have moved it further: then too much would count as read.
             last = self.today() - _DAY
-            return min(date.fromisoformat(str(value)[:10]), last) if value else None
+            day = date.fromisoformat(str(value)[:10]) if value else None
+            return max(min(day, last), _EARLIEST) if day else None
         except ValueError:
             msg = (
                 f"{self.name}: the bookmark {value!r} in the state is no day (YYYY-MM-DD). "

@@ -50,6 +50,18 @@ class TestNumbers:
     def test_as_sql_writes_them(self, text, number):
         assert number_in(text) == Decimal(number)
 
+    @given(st.one_of(st.text(), st.text("0123456789.eE+- _")))
+    @example("12e4567")
+    @example("1e" + "9" * 5000)
+    @example("9" * 5000)
+    def test_any_text_is_a_finite_number_or_refused(self, text):
+        try:
+            number = number_in(text)
+        except ValueError as error:
+            assert str(error) == "not a number"
+        else:
+            assert abs(int(number)) < 10**309
+
     @given(DIGITS, st.characters(exclude_characters=string.digits + "eE."), DIGITS)
     @example("12", "_", "34")
     @example("1", ",", "234")
@@ -98,6 +110,18 @@ FORMATS = (
 
 
 class TestDates:
+    @given(
+        st.sampled_from(("%Y-%m-%d", "%d.%m.%y", "%G-%V-%u", "%Y-%j", "%Y %U %w", "%Y-%m-%d %z")),
+        st.one_of(st.text(), st.text("0123456789-+:. ")),
+    )
+    @example("%Y-%m-%d %z", "9999-12-31 -2359")
+    @example("%G-%V-%u", "9999-53-7")
+    def test_any_text_is_a_date_or_refused(self, pattern, text):
+        try:
+            DateFormat(pattern).read(text)
+        except ValueError as error:
+            assert str(error).startswith("not a date written as")
+
     @pytest.mark.parametrize("text", FORMATS)
     @given(
         day=st.dates(min_value=datetime(1970, 1, 1).date(), max_value=datetime(2068, 1, 1).date())

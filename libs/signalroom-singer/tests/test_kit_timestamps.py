@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from signalroom_singer import to_date, to_utc, utc_isoformat
+from signalroom_singer import configured_moment, stored_moment, to_date, to_utc, utc_isoformat
 
 NOON = "2026-03-08T12:00:00.000000Z"
 
@@ -76,6 +77,62 @@ def test_text_sorts_as_time(moments):
 def test_a_naive_moment_is_refused():
     with pytest.raises(ValueError, match="without a time zone"):
         utc_isoformat(datetime(2026, 1, 1))
+
+
+DAY = timedelta(hours=23)
+ODD = st.one_of(
+    st.text(),
+    st.text("0123456789-+:TZ. e"),
+    st.integers(),
+    st.floats(),
+    st.decimals(),
+    st.booleans(),
+    st.lists(st.integers(), max_size=2),
+    st.datetimes(),
+    st.datetimes(timezones=st.timezones()),
+    st.tuples(st.datetimes(), st.integers(-23, 23)).map(
+        lambda pair: f"{pair[0].isoformat()}{pair[1]:+03}:59"
+    ),
+)
+
+
+@given(ODD)
+@example("9999-12-31T23:59:59-05:00")
+@example("0001-01-01T00:00:00+05:00")
+@example(float("nan"))
+@example(Decimal("sNaN"))
+@example(10**400)
+@example("9" * 5000)
+def test_any_value_is_read_or_refused(value):
+    for read in (to_utc, to_date):
+        try:
+            text = read(value)
+        except ValueError:
+            continue
+        assert text is None or datetime.fromisoformat(text).year
+
+
+@given(
+    # Not zones: what a clock shows twice equals nothing, to Python.
+    st.datetimes(timezones=st.builds(timezone, st.timedeltas(-timedelta(hours=23), DAY)))
+)
+@example(datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))))
+@example(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))))
+def test_any_moment_is_written_or_refused(moment):
+    try:
+        assert datetime.fromisoformat(utc_isoformat(moment)) == moment
+    except ValueError as error:
+        assert "out of range" in str(error)
+        assert moment.year in {1, 9999}
+
+
+@pytest.mark.parametrize(
+    "text", ("9999-12-31T23:59:59-05:00", "9999-12-31", "0001-01-01T00:00:00+05:00", "0001-01-01")
+)
+def test_the_ends_of_time_can_be_moved_by_lookbacks(text):
+    year, day = timedelta(days=366), timedelta(days=1)
+    for moment in (stored_moment(text, stream="s"), configured_moment({"a": text}, "a")):
+        assert utc_isoformat(moment - year) < utc_isoformat(moment) < utc_isoformat(moment + day)
 
 
 @pytest.mark.parametrize("value", ("2026-03-08", "2026-03-08T23:00:00Z", "2026-03-08 1:00"))

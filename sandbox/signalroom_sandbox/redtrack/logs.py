@@ -79,7 +79,7 @@ def _conversion(world: World, item: Conversion, query: Query, switches: Switches
     created = written(item.at, way, query)
     every = switches.unreadable_times
     if every and item.number % every == 0:
-        created = "yesterday, about noon"
+        created = switches.unreadable_time
     return {
         "id": item.id,
         "clickid": item.clickid,

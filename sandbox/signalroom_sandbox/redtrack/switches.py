@@ -41,5 +41,6 @@ class Switches:
     new_metrics: bool = False
     #: Every so many conversions one has times that cannot be read; 0: none.
     unreadable_times: int = 0
+    unreadable_time: str = "yesterday, about noon"
     #: Bytes of a text within the first campaign.
     campaign_bytes: int = 0

@@ -441,5 +441,5 @@ def server_time(response: requests.Response) -> datetime | None:
     """When an answer was sent, by the server's clock, if it says so."""
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError):
+    except (KeyError, OverflowError, ValueError):
         return None

@@ -60,7 +60,7 @@ class Sweep:
             ValueError: If it was not.
         """
         for moment in (self.began, *([self.since] if self.since else [])):
-            datetime.fromisoformat(moment)
+            utc_isoformat(datetime.fromisoformat(moment))
         for number in (self.until, self.known or 0, self.steps, self.step, self.after):
             if not isinstance(number, int):
                 raise TypeError

@@ -40,15 +40,25 @@ def test_conversions_are_all_there_with_every_form_of_time(make_tap, redtrack, s
     assert not [row for row in rows if {"ip", "user_agent", "fingerprint"} & row.keys()]
 
 
-def test_a_time_that_cannot_be_read_is_kept_and_counted(make_tap, redtrack, sync, caplog):
-    redtrack.switches(unreadable_times=10)
+@pytest.mark.parametrize("text", ("yesterday, about noon", "9999-12-31T23:59:59-05:00"))
+def test_a_time_that_cannot_be_read_is_kept_and_counted(make_tap, redtrack, sync, caplog, text):
+    redtrack.switches(unreadable_times=10, unreadable_time=text)
     rows = sync(make_tap(), "conversions").records["conversions"]
-    odd = [row for row in rows if row["created_at_raw"] == "yesterday, about noon"]
+    odd = [row for row in rows if row["created_at_raw"] == text]
     assert odd
     assert all(row["created_at"] is None for row in odd)
-    assert all(row["_extra"]["created_at"] == "yesterday, about noon" for row in odd)
+    assert all(row["_extra"]["created_at"] == text for row in odd)
     assert all(row["date"] for row in odd)
     assert f"{len(odd)} values could not be read" in caplog.text
+
+
+def test_a_time_at_the_end_of_time_ends_nothing(make_tap, redtrack, sync):
+    """By New York's clock, the account's, it is in no year; by Tokyo's, its day is not."""
+    redtrack.switches(unreadable_times=10, unreadable_time="9999-12-31 23:59:59")
+    for zones in ({"account_timezone": NEW_YORK}, {"timezone": "Asia/Tokyo"}):
+        rows = sync(make_tap(**zones), "conversions").records["conversions"]
+        assert {row["created_at_raw"] for row in rows} > {"9999-12-31 23:59:59"}
+        assert all(row["date"] for row in rows)
 
 
 def test_times_without_a_zone_are_the_account_s(make_tap, redtrack, sync):

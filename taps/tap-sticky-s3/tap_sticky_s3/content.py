@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import zlib
 from contextlib import suppress
 from io import IncrementalNewlineDecoder
@@ -13,7 +14,7 @@ from signalroom_singer import TapError
 from tap_sticky_s3.dialect import AUTO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _LAYERS = 2  # a .csv.gz that was also sent with Content-Encoding: gzip
@@ -28,6 +29,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # https://encoding.spec.whatwg.org/#decode, and UTF-32
 _MARK = "\ufeff"
+_WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_SEVERAL = 2
+_LINE_END = re.compile(r"[\r\n]")
 
 
 class BadFileError(TapError):
@@ -85,9 +89,57 @@ def text_of(
         raise BadFileError(name, msg)
     codec = codecs.lookup(encoding).name
     if codec in {"utf-8", "utf-8-sig"}:
+        if not marked and (wide := _wide_encoding(first)):
+            msg = f"it is encoded in {wide}, without a byte order mark. Set `encoding` to {wide}."
+            raise BadFileError(name, msg)
         return _without_mark(chunks)
     advice = ", as its byte order mark says. Have it delivered again." if marked else ""
     return _transcoded(chunks, encoding, name, advice or ". Set `encoding`.", complete=complete)
+
+
+def _wide_encoding(first: bytes) -> str:
+    """Recognise UTF-16 and UTF-32 that no mark announces: in ASCII they are UTF-8 with NULs.
+
+    NULs alone say nothing, as a cell may have some: the first line has to be text in such an
+    encoding, and must not be in UTF-8. Where letters have bytes that are line ends to UTF-8, as a
+    few Chinese ones, all has to be text, in several lines.
+
+    Args:
+        first: The first bytes.
+
+    Returns:
+        The encoding; an empty text if it is another.
+    """
+    if b"\0" not in first:
+        return ""
+    may_be_utf_8 = _begins_as_text(_decoded(first.split(b"\0")[0], "utf-8"), end="\0")
+    is_wide: Callable[[str], bool] = _is_text if may_be_utf_8 else _begins_as_text
+    texts = {encoding: _decoded(first, encoding) for encoding in _WIDE}
+    likely = [encoding for encoding, text in texts.items() if is_wide(text)]
+    # Read by the other order of bytes, Latin letters are Chinese ones, and line ends are none.
+    return max(likely, key=lambda one: sum(map(str.isascii, texts[one])), default="")
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    """Decode bytes that may end within a character; nothing if they are not of the encoding."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeError:
+        return ""
+
+
+def _begins_as_text(text: str, *, end: str = "") -> bool:
+    """Whether there is a first line, and it has nothing that is not printed."""
+    line, *more = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)
+    # What ends in place of the line is a part of it.
+    line += end if not more else ""
+    return bool(line) and all(one.isprintable() or one == "\t" for one in line)
+
+
+def _is_text(text: str) -> bool:
+    """Whether there are several lines, and nothing that is not printed."""
+    lines = _LINE_END.split(text.replace("\r\n", "\n"))
+    return len(lines) > _SEVERAL and all(line.replace("\t", "").isprintable() for line in lines)
 
 
 def _peeked(chunks: Iterable[bytes], count: int) -> tuple[bytes, Iterable[bytes]]:

@@ -46,7 +46,7 @@ class Ledger:
             for entry in self._state.get(FILES, {}).values():
                 _ = entry[_ETAG], _moment(entry[_MODIFIED])
             _ = self.floor
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             raise unreadable(self._stream) from None
 
     @property
@@ -111,7 +111,7 @@ class Ledger:
         try:
             moment = next((_moment(mark) for mark in moments if mark), None)
             came_before = moment or (date and _moment(date) + timedelta(days=1))
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             # A mark of no known form stands for nothing: all is read.
             return 0
         if not came_before:
@@ -164,4 +164,4 @@ def _written(moment: datetime) -> str:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -113,7 +113,8 @@ class RowReader:
 
     Iterating gives batches: a text column for each of the header's cells; then `_row_id`, which
     counts all rows from 0, also those that are left out; then `_extra`, a JSON object where a row
-    has more cells than there are columns. Lines without any character are no rows.
+    has more cells than there are columns. Lines without any character are no rows, but in a file of
+    one column, where they are empty cells.
 
     Args:
         chunks: The file's bytes.
@@ -259,7 +260,8 @@ class RowReader:
                     quote_char=self._dialect.quotechar or False,
                     double_quote=True,
                     newlines_in_values=True,
-                    ignore_empty_lines=True,
+                    # In a file of one column an empty line is an empty cell.
+                    ignore_empty_lines=len(self._columns) > 1,
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(self._columns, pa.string()),
@@ -294,8 +296,9 @@ class RowReader:
         extras: list[str | None] = []
         size = records.read
         for cells in records:
-            if not cells:
+            if not cells and width > 1:
                 continue
+            cells = cells or [""]  # noqa: PLW2901 - an empty line of a file of one column
             number, self.row_count = self.row_count, self.row_count + 1
             if len(cells) != width and not self._accepts(len(cells), records):
                 continue

@@ -251,6 +251,25 @@ class TestOneObjectIsRefused:
         assert known(sync(make_tap(on_bad_file="skip"), ORDERS).state) == {DAY.format(2): 1}
 
 
+class TestWideEncodings:
+    """Files in UTF-16 that no byte order mark announces."""
+
+    @pytest.mark.parametrize("encoding", ("utf-16-le", "utf-16-be", "utf-32-le"))
+    def test_they_are_bad_until_the_setting_names_them(self, s3, make_tap, sync, encoding):
+        s3.put(DAY.format(1), export(*orders(2)).encode(encoding))
+        s3.put(DAY.format(2), export(*orders(1, 9)))
+        output = sync(make_tap(), ORDERS, fails=TapError)
+        assert f"{DAY.format(1)}: it is encoded in {encoding}" in str(output.error)
+        assert f"Set `encoding` to {encoding}." in str(output.error)
+        assert ids(output) == ["9"]
+        assert known(output.state) == {DAY.format(2): 1}
+        columns = output.schemas[ORDERS]["schema"]["properties"]
+        assert not [name for name in columns if name.startswith(("o_r", "t_o"))]
+        s3.delete(DAY.format(2))
+        again = sync(make_tap(output.state, encoding=encoding), ORDERS)
+        assert sorted(ids(again)) == ["1", "2"]
+
+
 class TestRoles:
     ROLE = "arn:aws:iam::123456789012:role/exports-reader"
 

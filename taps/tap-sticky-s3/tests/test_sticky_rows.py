@@ -84,7 +84,49 @@ class TestLines:
         assert cells("a,b\n  \n", engine=engine) == [("  ", None)]
 
     def test_one_column(self, engine):
-        assert cells('a\n\n""\n \nx\n', engine=engine) == [("",), (" ",), ("x",)]
+        assert cells('a\n\n""\n \nx\n', engine=engine) == [("",), ("",), (" ",), ("x",)]
+
+    @pytest.mark.parametrize(
+        ("text", "rows"),
+        (
+            ("foo\n\n", [""]),
+            ("foo\n", []),
+            ("foo", []),
+            ("foo\r\n\r\n\r\n", ["", ""]),
+            ("foo\n1\n\n2", ["1", "", "2"]),
+            ("foo\n1\n\n", ["1", ""]),
+            ('foo\n""\n\n', ["", ""]),
+            ("\n\nfoo\n1\n", ["1"]),
+            ("\n\n", []),
+        ),
+    )
+    @pytest.mark.parametrize("block", (1, 1 << 22))
+    def test_empty_cells_of_one_column(self, engine, text, rows, block):
+        """https://github.com/sineemore/csv-test-data has `foo\\n\\n` as one row."""
+        reader, found = read(text, engine=engine, block=block, piece=1)
+        assert [(cell, number) for cell, number, _ in found] == [
+            (cell, number) for number, cell in enumerate(rows)
+        ]
+        assert reader.row_count == len(rows)
+
+    @MANY
+    @given(
+        rows=st.lists(st.sampled_from(("", "x", '""', '"y\n"', " ", '"\r\n"'))),
+        ending=st.sampled_from(("\r\n", "\n", "\r")),
+        is_finished=st.booleans(),
+        block=st.sampled_from((1, 7, 1 << 22)),
+        piece=st.sampled_from((1, 5, 1 << 16)),
+    )
+    def test_both_engines_find_all_cells_of_one_column(
+        self, rows, ending, is_finished, block, piece
+    ):
+        text = ending.join(["foo", *rows])
+        # An empty line that does not end is not a line.
+        is_finished = is_finished or not rows or rows[-1] == ""
+        text += ending if is_finished else ""
+        expected = [(row.strip('"') if '"' in row else row,) for row in rows]
+        for engine in ENGINES:
+            assert cells(text, engine=engine, block=block, piece=piece) == expected
 
     @pytest.mark.parametrize("text", ("", "\n", "\r\n\r\n", "\ufeff"))
     def test_nothing(self, engine, text):
@@ -95,6 +137,50 @@ class TestLines:
     def test_a_header_alone(self, engine, text):
         reader, rows = read(text, engine=engine)
         assert (reader.header, reader.row_count, rows) == (["a", "b"], 0, [])
+
+
+WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+TITLES = st.text(
+    st.characters(categories=("L", "N"), max_codepoint=0xFFFF), min_size=1, max_size=12
+).filter(str.isprintable)
+
+
+class TestWideEncodings:
+    @pytest.mark.parametrize("encoding", WIDE)
+    @pytest.mark.parametrize(
+        "text",
+        (
+            "id,name,v\r\n1,alpha,x\r\n2,beta,\r\n",
+            "\u0438\u043c\u044f\r\n\u0430\r\n",  # Cyrillic, in one column
+            "\u540d\u524d;\u5024\n1;2\n",  # Japanese
+            "id",
+            "\r\n\r\nid\r\n1\r\n",
+            "a" * 5000 + ",b\n1,2\n",
+        ),
+        ids=("Latin", "Cyrillic", "Japanese", "a header", "blank lines", "long"),
+    )
+    def test_without_a_mark_they_are_refused(self, engine, text, encoding):
+        error = refusal(text.encode(encoding), engine=engine)
+        assert str(error) == (
+            f"bucket/x.csv: it is encoded in {encoding}, without a byte order mark. "
+            f"Set `encoding` to {encoding}."
+        )
+        read(text.encode(encoding), Dialect(encoding=encoding), engine=engine)
+
+    @given(st.lists(TITLES, min_size=1, max_size=3), st.sampled_from(WIDE))
+    def test_without_a_mark_none_is_read(self, titles, encoding):
+        error = refusal(f"{','.join(titles)}\n1,2\n".encode(encoding))
+        assert "`encoding`" in str(error)
+
+    @given(
+        st.lists(TITLES, min_size=2, max_size=3),
+        st.lists(st.text("\0ab\u0438\u540d", max_size=6), min_size=2, max_size=2),
+        st.sampled_from(("\n", "\r\n", "\r")),
+    )
+    def test_a_nul_in_a_cell_stays_one(self, titles, row, ending):
+        text = ending.join([",".join(titles), ",".join(row), ""])
+        (found,) = cells(text)
+        assert [*found[:2]] == row
 
 
 class TestCells:

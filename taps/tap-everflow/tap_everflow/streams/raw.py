@@ -98,6 +98,13 @@ class RawStream(EverflowWindows):
             "query": {"filters": self.filters},
         }
 
+    def _seconds(self, row: Record, *, otherwise: float) -> float:
+        """The row's moment; of one that cannot be read, which is kept, the other."""
+        try:
+            return int(row.get(self.moment_field) or otherwise)
+        except (OverflowError, TypeError, ValueError):
+            return otherwise
+
     def _within(
         self, rows: Iterable[Record], begin: datetime, end: datetime, day: DateWindow
     ) -> list[Record]:
@@ -106,7 +113,7 @@ class RawStream(EverflowWindows):
         found = [
             self._flattened(row, day)
             for row in rows
-            if first <= int(row.get(self.moment_field) or first) < after
+            if first <= self._seconds(row, otherwise=first) < after
         ]
         advertiser = self.config.get("advertiser_id")
         wanted = [row for row in found if advertiser in (None, row["advertiser_id"])]

@@ -156,7 +156,7 @@ class LogStream(SweptStream):
             row[f"{name}_raw"] = row.get(name)
             row[name] = moment = self._moment(row.get(name))
             if row["date"] is None and (known := _read(moment)):
-                row["date"] = known.astimezone(self._tap.report_zone).date().isoformat()
+                row["date"] = _day(known, self._tap.report_zone)
         return super().post_process(row, context)
 
     def _moment(self, value: Any) -> Any:
@@ -165,10 +165,11 @@ class LogStream(SweptStream):
             naive = datetime.fromisoformat(value) if isinstance(value, str) else None
         except ValueError:
             naive = None
-        if naive and naive.tzinfo is None and naive.year > 1:
-            return to_utc(naive.replace(tzinfo=self._tap.account_zone))
+        is_local = naive and naive.tzinfo is None and naive.year > 1
         try:
-            return to_utc(value)
+            return to_utc(
+                naive.replace(tzinfo=self._tap.account_zone) if naive and is_local else value
+            )
         except ValueError:
             return value
 
@@ -246,6 +247,14 @@ def _is_set(value: Any) -> bool:
 
 def _read(moment: Any) -> datetime | None:
     try:
-        return datetime.fromisoformat(moment) if moment else None
+        return datetime.fromisoformat(moment) if isinstance(moment, str) and moment else None
     except ValueError:
+        return None
+
+
+def _day(moment: datetime, zone: ZoneInfo) -> str | None:
+    """The day in a zone; of moments next to the end of all years there may be none."""
+    try:
+        return moment.astimezone(zone).date().isoformat()
+    except OverflowError:
         return None
