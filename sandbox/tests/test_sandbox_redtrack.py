@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from signalroom_sandbox.redtrack import API_KEY
+from signalroom_sandbox.redtrack.entities import HIDDEN
 from signalroom_sandbox.server import ControlError
 
 NEW_YORK = "America/New_York"
@@ -176,3 +177,16 @@ def test_times_come_in_every_form(ask):
 def test_a_switch_that_is_none_is_refused(redtrack):
     with pytest.raises(ControlError, match="no such switch: planet"):
         redtrack.switches(planet=True)
+
+
+def test_campaigns_have_secrets_where_no_name_tells(ask):
+    """In texts of postbacks, in users and parameters of addresses, and in a path."""
+    _, (campaign, *_) = ask("/campaigns")
+    hidden = [
+        campaign["postbacks"][0]["json_body"],
+        campaign["pixels"][0]["url"],
+        campaign["integration_postback"]["url"],
+        campaign["click_postbacks"][0]["url"],
+        campaign["impression_postbacks"][0]["url"],
+    ]
+    assert all(HIDDEN in text for text in hidden)

@@ -92,7 +92,8 @@ _EVENTS = f"""
             || ['Chrome', 'Safari', 'Firefox'][1 + (h2 % 3)::bigint]
             || '", "$ip": "203.0.113.' || (h % 250) || '", "$lib": "web", "order_id": ' || n
             || ', "token": "phc_sandbox-posthog-project-key", "revenue": ' || (h2 % 20000) / 100.0
-            || ', "$set": {{{{"email": "buyer' || person
+            || ', "$user_id": "buyer' || person || '@shop.example", "$set": {{{{"email": "buyer'
+            || person
             || '@example.com"}}}}, "tags": ["a", "b"]}}}}',
         happened, happened + interval 3 second, 'visitor-' || person, whose,
         'full', '', session, session, '', '', '', '', '', happened + interval 5 second

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: What every made-up secret begins with: a test looks for it.
 SECRET = "sandbox-vendor-secret"  # noqa: S105
+#: And that of those that no name of a field tells: in texts, and in parts of addresses.
+HIDDEN = "sandbox-redtrack-notasecret"
 _TIMES = {"created_at": "2024-03-01T12:55:55.759+03:00", "updated_at": "0001-01-01T00:00:00Z"}
 #: Lists that always come as ``{items, total}``.
 WRAPPED = ("streams", "domains")
@@ -90,18 +92,19 @@ def _campaigns(world: World, switches: Switches) -> list[dict[str, Any]]:
             notes=["first", "second"],
             tags=["a"],
             streams=[_campaign_stream()],
-            pixels=[_postback("https://pixel.example.com/fire")],
+            pixels=[_postback(f"https://pixel.example.com/fire?pass={HIDDEN}-pass&s=1")],
             postbacks=[_postback(f"https://hooks.example.com/in?token={SECRET}-hook")],
             click_postbacks=[
                 {
                     "enabled": True,
                     "http_method": "POST",
                     "json_body": '{"click": "{clickid}"}',
-                    "url": "https://clicks.example.com/",
+                    "url": f"https://reader:{HIDDEN}-user@clicks.example.com/",
                 }
             ],
-            impression_postbacks=[{"url": "https://impressions.example.com/"}],
-            integration_postback=_postback(""),
+            # Where Slack takes messages, the path is the secret.
+            impression_postbacks=[{"url": f"https://hooks.slack.com/services/T0/B0/{HIDDEN}"}],
+            integration_postback=_postback(f"https://i.example.com/?sig={HIDDEN}-sig&id=1"),
             integrations={"cost_update": True, "fraudscore": False},
             notifications={"enabled": False, "clicks": 0, "conversions": 0, "roi": 0},
             creatives=[],
@@ -119,7 +122,8 @@ def _campaigns(world: World, switches: Switches) -> list[dict[str, Any]]:
 def _postback(url: str) -> dict[str, Any]:
     return {
         "url": url,
-        "json_body": '{"payout": "{payout}"}',
+        # Whatever the user wrote, as a text.
+        "json_body": '{"payout": "{payout}", "api_secret": "%s-json"}' % HIDDEN,  # noqa: UP031
         "request_method": 1,
         "events": [],
         "goals": [],
