@@ -167,6 +167,8 @@ def test_state_can_be_listed_read_and_cleared(project):
     shown = project.meltano("state", "get", STATE_ID).splitlines()[-1]
     bookmarks = json.loads(shown)["singer_state"]["bookmarks"]
     assert bookmarks["daily_stats"] == {
+        "refresh": bookmarks["offers"]["refresh"],
+        "fields": ["replication_key", "replication_key_value"],
         "replication_key": "date",
         "replication_key_value": YESTERDAY.isoformat(),
     }

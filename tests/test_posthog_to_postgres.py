@@ -52,15 +52,13 @@ def test_events_and_what_came_late(project, sandbox, database):
     assert flags == [{"n": 230}]
     shown = project.meltano("state", "get", STATE_ID).splitlines()[-1]
     bookmarks = json.loads(shown)["singer_state"]["bookmarks"]
-    assert bookmarks["events"] == {
-        "partitions": [
-            {
-                "context": {"project_id": 4711},
-                "replication_key": "timestamp",
-                "replication_key_value": f"{TODAY}T00:00:00.000000Z",
-            }
-        ]
-    }
+    assert bookmarks["events"]["partitions"] == [
+        {
+            "context": {"project_id": 4711},
+            "replication_key": "timestamp",
+            "replication_key_value": f"{TODAY}T00:00:00.000000Z",
+        }
+    ]
 
     late = [{"timestamp": f"{TODAY - timedelta(days=1)}T00:00:0{n}Z"} for n in range(5)]
     sandbox.control.posthog.events(events=late)
