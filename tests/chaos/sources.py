@@ -262,7 +262,10 @@ SOURCES = {
         tap="tap-mautic",
         vendor="mautic",
         schema="mautic",
-        streams=("contacts", "contact_deletions", "email_stats", "emails", "lead_lists_leads"),
+        streams=(
+            *("contacts", "contact_deletions", "email_stats", "emails", "gone_contacts"),
+            "lead_lists_leads",
+        ),
         settings={"PAGE_SIZE": "30"},
         dated=True,
         prepare=prepare_mautic,

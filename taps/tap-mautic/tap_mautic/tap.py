@@ -26,6 +26,7 @@ from signalroom_singer import (
 from tap_mautic.addresses import without_entry, without_page
 from tap_mautic.auth import BasicCredentials, Credentials, TokenCredentials
 from tap_mautic.client import server_time
+from tap_mautic.merges import Merges, read_merges
 from tap_mautic.roles import sample_of
 from tap_mautic.streams import Companies, CompanyFields, ContactFields, Contacts, fixed_streams
 
@@ -306,6 +307,34 @@ class TapMautic(SignalRoomTap):
         if table not in self._samples:
             self._samples[table] = sample_of(stream, table)
         return self._samples[table]
+
+    def merges(self, stream: MauticStream, contact: int = 0) -> Merges:
+        """All merges of contacts, read once in a run.
+
+        Args:
+            stream: That asks.
+            contact: One that was merged: if it is not known, it was merged since.
+        """
+        if self._merges is None or (contact and contact not in self._merges.winners):
+            self._merges = read_merges(stream)
+        return self._merges
+
+    def winners(self, stream: MauticStream, since: datetime) -> list[int]:
+        """The contacts into whom others were merged; asked for once, mostly.
+
+        Args:
+            stream: That asks.
+            since: Since when.
+        """
+        if self._recent is None or since < self._recent_since:
+            # Streams of a run ask for moments that are seconds or minutes apart.
+            self._recent_since = since - timedelta(hours=1)
+            self._recent = read_merges(stream, self._recent_since)
+        return self._recent.finals(since)
+
+    _merges: Merges | None = None
+    _recent: Merges | None = None
+    _recent_since = datetime.max.replace(tzinfo=UTC)
 
     @cached_property
     def statuses(self) -> dict[str, int]:

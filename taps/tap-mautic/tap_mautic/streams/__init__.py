@@ -32,13 +32,13 @@ from tap_mautic.streams.entities import (
     Users,
 )
 from tap_mautic.streams.forms import FormResults, Forms
+from tap_mautic.streams.gone import ContactDeletions, GoneContacts
 from tap_mautic.streams.stats import (
     AssetDownloads,
     CampaignLeadEventLog,
     CampaignLeads,
     ChannelUrlTrackables,
     CompaniesLeads,
-    ContactDeletions,
     EmailStatReplies,
     EmailStats,
     EmailStatsDevices,
@@ -82,6 +82,7 @@ fixed_streams: tuple[type[MauticStream], ...] = (
     LeadListsLeads,
     LeadDonotcontact,
     ContactDeletions,
+    GoneContacts,
     EmailStatsDevices,
     EmailStatReplies,
     PageHits,

@@ -12,6 +12,7 @@ class DynamicContentStats(StatsStream):
     """Dynamic content of websites that was shown, and to whom; rows change when it is again."""
 
     name = "dynamic_content_stats"
+    moves = True
     selected_by_default = False
     dates = ("date_sent", "last_sent")
     replication_key = "date_sent"

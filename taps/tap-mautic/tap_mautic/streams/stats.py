@@ -5,7 +5,6 @@ https://devdocs.mautic.org/en/latest/rest_api/stats.html
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from singer_sdk.helpers.types import Record
-
 
 class EmailStats(StatsStream):
     """E-mails that were sent, to whom, and whether they were read.
@@ -27,6 +24,7 @@ class EmailStats(StatsStream):
     """
 
     name = "email_stats"
+    moves = True
     dates = ("date_sent", "date_read")
     replication_key = "date_sent"
     changes_for = 14
@@ -67,6 +65,7 @@ class PageHits(StatsStream):
     """Visits of pages, and clicks in e-mails: those with a redirect_id and the source email."""
 
     name = "page_hits"
+    moves = True
     selected_by_default = False
     dates = ("date_hit", "date_left")
     replication_key = "date_hit"
@@ -81,6 +80,7 @@ class FormSubmissions(StatsStream):
     """That a form was sent in; the answers: `form_results`."""
 
     name = "form_submissions"
+    moves = True
     dates = ("date_submitted",)
     replication_key = "date_submitted"
     schema = columns("id; form_id lead_id page_id ip_id tracking_id date_submitted referer")
@@ -90,6 +90,7 @@ class AssetDownloads(StatsStream):
     """Downloads."""
 
     name = "asset_downloads"
+    moves = True
     selected_by_default = False
     dates = ("date_download",)
     replication_key = "date_download"
@@ -103,6 +104,7 @@ class CampaignLeadEventLog(StatsStream):
     """What campaigns did with whom; planned events change once they are done."""
 
     name = "campaign_lead_event_log"
+    moves = True
     selected_by_default = False
     dates = ("date_triggered", "trigger_date")
     replication_key = "date_triggered"
@@ -122,6 +124,7 @@ class LeadEventLog(StatsStream):
     """What happened to contacts, such as imports."""
 
     name = "lead_event_log"
+    moves = True
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
@@ -134,6 +137,7 @@ class LeadPointsChangeLog(StatsStream):
     """Points that contacts got."""
 
     name = "lead_points_change_log"
+    moves = True
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
@@ -144,6 +148,7 @@ class LeadStagesChangeLog(StatsStream):
     """Stages that contacts reached."""
 
     name = "lead_stages_change_log"
+    moves = True
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
@@ -167,6 +172,7 @@ class LeadDevices(StatsStream):
     """Devices of contacts."""
 
     name = "lead_devices"
+    moves = True
     selected_by_default = False
     dates = ("date_added",)
     replication_key = "date_added"
@@ -211,6 +217,7 @@ class VideoHits(StatsStream):
     """Videos that were watched."""
 
     name = "video_hits"
+    moves = True
     selected_by_default = False
     dates = ("date_hit", "date_left")
     replication_key = "date_hit"
@@ -229,36 +236,6 @@ class WebhookLogs(StatsStream):
     dates = ("date_added",)
     replication_key = "date_added"
     schema = columns("id; webhook_id status_code date_added note runtime")
-
-
-class ContactDeletions(StatsStream):
-    """Contacts that were deleted, or merged into others, as far as the audit log tells.
-
-    Mautic's own clean-up deletes contacts without a word, and old entries of the log too.
-    """
-
-    name = "contact_deletions"
-    table = "audit_log"
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
-    conditions = (
-        Is("bundle", "eq", "lead"),
-        Is("object", "eq", "lead"),
-        Is("action", "in", "delete,merge"),
-    )
-    schema = columns("id; contact_id action merged_into_id date_added user_id user_name")
-
-    @override
-    def cleaned(self, row: Record) -> Record:
-        # PHP's own way of writing an array.
-        into = re.search(r'"merged_into";(?:i:|s:\d+:")(\d+)', str(row.get("details")))
-        kept = ("id", "action", "date_added", "user_id", "user_name")
-        return {
-            "contact_id": row["object_id"],
-            "merged_into_id": into and into[1],
-            **{name: row.get(name) for name in kept},
-        }
 
 
 class LeadDonotcontact(StatsStream):
