@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from signalroom_singer.cells import DateFormat, number_in
     from signalroom_singer.errors import TapError, UnexpectedAnswerError, expecting
     from signalroom_singer.failures import Failures
+    from signalroom_singer.fieldnames import Sensitive
     from signalroom_singer.given import (
         check_bookmarks,
         configured_day,
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from signalroom_singer.http import ForbiddenRequestError, HTTPStream, RefusedError
     from signalroom_singer.pacing import Pacer
     from signalroom_singer.readahead import ReadAhead
-    from signalroom_singer.records import EXTRA, RecordError, RecordShaper
+    from signalroom_singer.records import EXTRA, RecordError, RecordShaper, describe_value
     from signalroom_singer.redaction import protect, redact
     from signalroom_singer.refreshes import sealed, unsealed
     from signalroom_singer.refusals import Refusals
     from signalroom_singer.retry import exponential_wait, parse_retry_after
+    from signalroom_singer.sensitive import PERSONAL_DATA_SETTING, SensitiveFields, safe_message
     from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
     from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
     from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
@@ -44,6 +46,7 @@ __all__ = [
     "EXTRA",
     "HTTP_SETTINGS",
     "LOADED_AT",
+    "PERSONAL_DATA_SETTING",
     "WINDOW_SETTINGS",
     "AnswerTooLargeError",
     "BoundedAdapter",
@@ -60,6 +63,8 @@ __all__ = [
     "RecordShaper",
     "Refusals",
     "RefusedError",
+    "Sensitive",
+    "SensitiveFields",
     "SignalRoomStream",
     "SignalRoomTap",
     "TapError",
@@ -70,12 +75,14 @@ __all__ = [
     "configured_day",
     "configured_midnight",
     "configured_moment",
+    "describe_value",
     "expecting",
     "exponential_wait",
     "number_in",
     "parse_retry_after",
     "protect",
     "redact",
+    "safe_message",
     "sealed",
     "split_days",
     "spoiled_state",
@@ -92,6 +99,7 @@ _NAMES = {
     "cells": ("DateFormat", "number_in"),
     "errors": ("TapError", "UnexpectedAnswerError", "expecting"),
     "failures": ("Failures",),
+    "fieldnames": ("Sensitive",),
     "given": (
         "check_bookmarks",
         "configured_day",
@@ -104,11 +112,12 @@ _NAMES = {
     "http": ("ForbiddenRequestError", "HTTPStream", "RefusedError"),
     "pacing": ("Pacer",),
     "readahead": ("ReadAhead",),
-    "records": ("EXTRA", "RecordError", "RecordShaper"),
+    "records": ("EXTRA", "RecordError", "RecordShaper", "describe_value"),
     "redaction": ("protect", "redact"),
     "refreshes": ("sealed", "unsealed"),
     "refusals": ("Refusals",),
     "retry": ("exponential_wait", "parse_retry_after"),
+    "sensitive": ("PERSONAL_DATA_SETTING", "SensitiveFields", "safe_message"),
     "stream": ("CLIENT_ID", "LOADED_AT", "OwnBookmarkStream", "SignalRoomStream"),
     "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
     "timestamps": ("to_date", "to_utc", "utc_isoformat"),

@@ -25,6 +25,7 @@ from signalroom_singer.errors import TapError
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.redaction import redact
 from signalroom_singer.retry import exponential_wait, parse_retry_after
+from signalroom_singer.sensitive import safe_message
 from signalroom_singer.stream import SignalRoomStream
 from signalroom_singer.vendortext import sentence
 
@@ -242,7 +243,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
             raise RefusedError(str(refusal), response.status_code) from None
         payload = self._decode(response)
         if (error := self.vendor_error(payload)) is not None:
-            msg = f"{self._asked(response.request)} answered 200 but no data: {redact(error)}"
+            msg = f"{self._asked(response.request)} answered 200 but no data: {safe_message(error)}"
             raise RetriableAPIError(msg[: 2 * _MESSAGE_LENGTH], response)
         response.payload = payload  # type: ignore[attr-defined]
 
@@ -265,7 +266,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     @override
     def response_error_message(self, response: requests.Response) -> str:
         status = response.status_code
-        said = redact(_vendor_message(response))[:_MESSAGE_LENGTH].rstrip(".")
+        said = safe_message(_vendor_message(response))[:_MESSAGE_LENGTH].rstrip(".")
         hint = self.error_hints.get(status, "")
         text = f"{self._asked(response.request)} answered {status} {response.reason or ''}".strip()
         return ". ".join(part for part in (f"{text}: {said}" if said else text, hint) if part)
@@ -400,7 +401,7 @@ def _described(response: requests.Response, body: bytes) -> str:
     if body.lstrip()[:1] == b"<":
         title = _TITLE.search(body)
         text = title.group(1).decode(errors="replace").strip() if title else ""
-        return f"an HTML page {redact(text)[:80]!r}" if text else "an HTML page"
+        return f"an HTML page {safe_message(text)[:80]!r}" if text else "an HTML page"
     kind = response.headers.get("Content-Type", "no content type").split(";")[0]
     return f"{len(body)} bytes that do not parse ({kind}); the body may have been cut"
 

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from signalroom_singer.cells import number_in
 from signalroom_singer.errors import TapError
+from signalroom_singer.fieldnames import judge
 from signalroom_singer.timestamps import to_date, to_utc
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 #: The column that keeps what the schema has no column for.
 EXTRA = "_extra"
 
 _NONE = type(None)
 _NULL_ALONE = frozenset({_NONE})
-_SHOWN = 60
+# Whatever Python raises for a value that it cannot convert: a moment past the year 9999, a number
+# of a billion digits, a text that nests too deeply.
+_UNREADABLE = (ValueError, ArithmeticError, TypeError, RecursionError, MemoryError)
 
 
 class RecordError(TapError):
@@ -36,6 +39,8 @@ class RecordShaper:
     - A field without a column, and a value that cannot be read as its column's type, go
       into the ``_extra`` column under their own names. The latter are counted and logged.
     - A key column must be there and readable.
+
+    No value gets into the log: what kind it is, how long, and in which record.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class RecordShaper:
         keys: Sequence[str],
         logger: logging.Logger,
         readers: Mapping[str, Callable[[Any], Any]] | None = None,
+        deselected: Collection[str] = (),
     ) -> None:
         """Prepare for one stream.
 
@@ -55,11 +61,14 @@ class RecordShaper:
             logger: Where unreadable values are reported.
             readers: For columns whose values are written in a way of their own: what reads any
                 value but null, and raises ValueError for what it cannot read.
+            deselected: Columns of which nothing is loaded, or not all: what does not fit them is
+                not kept either.
         """
         self.unreadable: Counter[str] = Counter()
         self._stream = stream
         self._keys = tuple(keys)
         self._logger = logger
+        self._deselected = frozenset(deselected)
         self._known = frozenset(schema["properties"]) - {EXTRA}
         own = readers or {}
         self._columns = tuple(
@@ -67,7 +76,7 @@ class RecordShaper:
             for name, column in schema["properties"].items()
             if name != EXTRA and name not in own and (kind := _kind(column)) in _CONVERSIONS
         )
-        self._columns += tuple((name, _NULL_ALONE, reader) for name, reader in own.items())
+        self._columns += tuple((name, _NULL_ALONE, reader, _AS_SET) for name, reader in own.items())
 
     def shape(self, record: dict[str, Any]) -> dict[str, Any]:
         """Fit one record, in place.
@@ -85,16 +94,17 @@ class RecordShaper:
         if not record.keys() <= self._known:
             extra = {name: record.pop(name) for name in record.keys() - self._known}
             extra |= extra.pop(EXTRA, None) or {}
-        for name, fitting, convert in self._columns:
+        for name, fitting, convert, expected in self._columns:
             value = record.get(name)
             if value.__class__ in fitting:
                 continue
             try:
                 record[name] = convert(value)
-            except ValueError as error:
-                extra[name] = value
+            except _UNREADABLE:
                 record[name] = None
-                self._report(name, error, record)
+                if name not in self._deselected:
+                    extra[name] = value
+                    self._report(name, value, expected, record)
         if extra:
             record[EXTRA] = extra
         for key in self._keys:
@@ -106,20 +116,43 @@ class RecordShaper:
                 raise RecordError(msg)
         return record
 
-    def _report(self, column: str, error: Exception, record: Mapping[str, Any]) -> None:
+    def _report(self, column: str, value: Any, expected: str, record: Mapping[str, Any]) -> None:
         self.unreadable[column] += 1
         if self.unreadable[column] == 1:
             self._logger.warning(
-                "column %s: %s, in %s; the column is null there and the value is kept in %s",
+                "column %s: %s but %s, in %s; the column is null there and the value is kept in %s",
                 column,
-                error,
+                expected,
+                describe_value(value),
                 self._named(record),
                 EXTRA,
             )
 
     def _named(self, record: Mapping[str, Any]) -> str:
-        shown = {key: record.get(key) for key in self._keys}
+        """The record's key, for people to find it: ids, numbers and dates."""
+        shown = {key: _key_shown(key, record.get(key)) for key in self._keys}
         return json.dumps(shown, default=str)
+
+
+def describe_value(value: Any) -> str:
+    """Say of what kind a value is, without the value, for logs and errors.
+
+    Args:
+        value: Of a record.
+
+    Returns:
+        Such as "a text of 12 characters", "a list of 3" or "a number".
+    """
+    kind = value.__class__
+    if kind is str:
+        return f"a text of {len(value)} character{'s' * (len(value) != 1)}"
+    if kind is list:
+        return f"a list of {len(value)}"
+    if kind is dict:
+        return f"an object of {len(value)} field{'s' * (len(value) != 1)}"
+    if kind is bool:
+        return "true or false"
+    return "null" if value is None else "a number"
 
 
 def _kind(column: Mapping[str, Any]) -> str:
@@ -133,33 +166,25 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _key_shown(name: str, value: Any) -> Any:
+    if value.__class__ in {dict, list} or (value.__class__ is str and judge(name)):
+        return describe_value(value)
+    return value
 
 
 def _integer(value: Any) -> int | None:
-    if value == "":
+    if (number := _number(value)) is None:
         return None
-    try:
-        number = Decimal(value) if isinstance(value, bool) else number_in(str(value))
-        whole = int(number)
-    except ValueError:
-        whole = None
-    if whole is None or whole != number:
-        msg = f"not an integer: {_shown(value)}"
-        raise ValueError(msg)
+    whole = int(number)
+    if whole != number:
+        raise ValueError
     return whole
 
 
 def _number(value: Any) -> Decimal | None:
     if value == "":
         return None
-    try:
-        return Decimal(value) if isinstance(value, bool) else number_in(str(value))
-    except ValueError:
-        msg = f"not a number: {_shown(value)}"
-        raise ValueError(msg) from None
+    return Decimal(value) if isinstance(value, bool) else number_in(str(value))
 
 
 def _text(value: Any) -> str:
@@ -176,33 +201,32 @@ def _boolean(value: Any) -> bool | None:
         return False
     if text == "":
         return None
-    msg = f"neither true nor false: {_shown(value)}"
-    raise ValueError(msg)
+    raise ValueError
 
 
 def _object(value: Any) -> dict[str, Any] | None:
     # PHP writes an empty map as an empty list; some vendors as an empty text.
     if value in ([], ""):
         return None
-    msg = f"not an object: {_shown(value)}"
-    raise ValueError(msg)
+    raise ValueError
 
 
 def _array(value: Any) -> list[Any] | None:
     if value == "":
         return None
-    msg = f"not a list: {_shown(value)}"
-    raise ValueError(msg)
+    raise ValueError
 
 
-#: For each kind of column: the classes that need nothing done, and what to do with others.
-_CONVERSIONS: dict[str, tuple[frozenset[type], Callable[[Any], Any]]] = {
-    "integer": (frozenset({int, _NONE}), _integer),
-    "number": (frozenset({int, Decimal, _NONE}), _number),
-    "string": (frozenset({str, _NONE}), _text),
-    "boolean": (frozenset({bool, _NONE}), _boolean),
-    "object": (frozenset({dict, _NONE}), _object),
-    "array": (frozenset({list, _NONE}), _array),
-    "date": (_NULL_ALONE, to_date),
-    "date-time": (_NULL_ALONE, to_utc),
+#: For each kind of column: the classes that need nothing done, what to do with others, and what to
+#: say of a value that is something else.
+_CONVERSIONS: dict[str, tuple[frozenset[type], Callable[[Any], Any], str]] = {
+    "integer": (frozenset({int, _NONE}), _integer, "not an integer"),
+    "number": (frozenset({int, Decimal, _NONE}), _number, "not a number"),
+    "string": (frozenset({str, _NONE}), _text, "not a text"),
+    "boolean": (frozenset({bool, _NONE}), _boolean, "neither true nor false"),
+    "object": (frozenset({dict, _NONE}), _object, "not an object"),
+    "array": (frozenset({list, _NONE}), _array, "not a list"),
+    "date": (_NULL_ALONE, to_date, "not a date"),
+    "date-time": (_NULL_ALONE, to_utc, "not a timestamp"),
 }
+_AS_SET = "not as the settings say"

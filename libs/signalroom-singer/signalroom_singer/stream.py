@@ -7,7 +7,7 @@ import sys
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -16,8 +16,10 @@ from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from signalroom_singer.errors import FOR_USERS, TapError, expecting
+from signalroom_singer.fieldnames import Sensitive
 from signalroom_singer.hashing import ColumnHashes
 from signalroom_singer.records import EXTRA, RecordShaper
+from signalroom_singer.sensitive import PERSONAL_DATA, SensitiveFields, summary
 from signalroom_singer.streammaps import RecordMap, constants_of
 from signalroom_singer.timestamps import utc_isoformat
 
@@ -69,6 +71,13 @@ class SignalRoomStream(Stream):
     #: A stream that left rows out, and goes on with others, says no: then none may go.
     is_complete = True
 
+    #: Fields whose names look like secrets or personal data and that are loaded all the same, in the
+    #: notation of :class:`signalroom_singer.SensitiveFields`.
+    kept_fields: ClassVar[frozenset[str]] = frozenset()
+    #: Fields that hold a secret, or personal data, and whose names do not say so.
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    personal_fields: ClassVar[frozenset[str]] = frozenset()
+
     # Records are fitted to their schema by RecordShaper, which also keeps what does not fit.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -83,6 +92,12 @@ class SignalRoomStream(Stream):
             kwargs: As for the SDK's stream.
         """
         super().__init__(*args, **kwargs)
+        self._sensitive = SensitiveFields(
+            self.left_out,
+            kept=self.kept_fields,
+            secret=self.secret_fields,
+            personal=self.personal_fields,
+        )
         if primary_keys is not None:
             self.primary_keys = primary_keys
         self._client_id: str | None = self.config.get("client_id")
@@ -91,7 +106,12 @@ class SignalRoomStream(Stream):
             for name, column in _TAG_COLUMNS.items()
             if self._client_id or name != CLIENT_ID
         }
-        tagged = {**self.schema, "properties": {**self.schema["properties"], **tags}}
+        columns = {
+            name: column
+            for name, column in self.schema["properties"].items()
+            if name in self.primary_keys or not self._sensitive.leaves_out_column(name, column)
+        }
+        tagged = {**self.schema, "properties": {**columns, **tags}}
         if isinstance(getattr(type(self), "schema", None), property):
             self._schema = tagged
         else:
@@ -107,6 +127,16 @@ class SignalRoomStream(Stream):
         told = self.ABORT_AT_RECORD_COUNT is not None or isinstance(sys.exception(), FOR_USERS)
         if not (told and message.startswith("An unhandled error")):
             super().log(message, *args, level=level, **kwargs)
+
+    @property
+    def left_out(self) -> frozenset[Sensitive]:
+        """What is not loaded of the vendor's answers: secrets, and personal data unless asked for.
+
+        Settings used: ``include_personal_data``, where the tap has it.
+        """
+        if self.config.get(PERSONAL_DATA):
+            return frozenset({Sensitive.SECRET})
+        return frozenset(Sensitive)
 
     @property
     def replaces(self) -> bool:
@@ -193,11 +223,22 @@ class SignalRoomStream(Stream):
 
     @cached_property
     def _shaper(self) -> RecordShaper:
-        return RecordShaper(self.name, self.schema, self.record_keys, self.logger)
+        return RecordShaper(
+            self.name, self.schema, self.record_keys, self.logger, deselected=self.deselected
+        )
+
+    @property
+    def deselected(self) -> frozenset[str]:
+        """The columns of which nothing is loaded, or not all that is in them."""
+        return frozenset(
+            breadcrumb[1]
+            for breadcrumb in self.metadata
+            if len(breadcrumb) > 1 and not self.mask[breadcrumb]
+        )
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        """Fit a record to the schema and tag it.
+        """Leave out what is not to be loaded, fit a record to the schema and tag it.
 
         Args:
             row: As the vendor sent it, or as the subclass made it.
@@ -209,7 +250,7 @@ class SignalRoomStream(Stream):
         Raises:
             RecordError: If a key column is missing or unreadable.
         """
-        record = self._shaper.shape(row)
+        record = self._shaper.shape(self._sensitive.clean(row))
         if self._client_id:
             record[CLIENT_ID] = self._client_id
         record[LOADED_AT] = utc_isoformat(datetime.now(UTC))
@@ -287,6 +328,9 @@ class SignalRoomStream(Stream):
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         super().finalize_state_progress_markers(state)
+        if left_out := summary(self._sensitive.counts):
+            self.logger.info("Fields left out: %s", left_out)
+            self._sensitive.counts.clear()
         if unreadable := self._shaper.unreadable:
             self.logger.warning(
                 "%d values could not be read as their columns' types and are kept in %s: %s",

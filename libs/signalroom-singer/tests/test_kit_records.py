@@ -67,20 +67,27 @@ def test_other_notations_become_the_columns_type(shaper, column, value, expected
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     (
-        ("payout", "n/a", "not a number: 'n/a'"),
-        ("payout", "NaN", "not a number: 'NaN'"),
-        ("payout", "12_34.5", "not a number: '12_34.5'"),
-        ("payout", "١٢", "not a number: '١٢'"),
-        ("number", "12_34", "not an integer: '12_34'"),
-        ("number", "1e999999999", "not an integer: '1e999999999'"),
-        ("day", "2026-01-05 to 2026-01-09", "not a date: '2026-01-05 to"),
-        ("day", "2026-01-05x", "not a date: '2026-01-05x'"),
-        ("saved", "١٢٣", "not a timestamp: '١٢٣'"),
-        ("active", "maybe", "neither true nor false: 'maybe'"),
-        ("day", "31.01.2026", "not a date: '31.01.2026'"),
-        ("saved", "soon", "not a timestamp: 'soon'"),
-        ("tree", "text", "not an object: 'text'"),
-        ("items", {"a": 1}, "not a list"),
+        ("payout", "n/a", "not a number but a text of 3 characters"),
+        ("payout", "NaN", "not a number but a text of 3 characters"),
+        ("payout", "12_34.5", "not a number but a text of 7 characters"),
+        ("payout", "١٢", "not a number but a text of 2 characters"),
+        ("payout", {"a": 1}, "not a number but an object of 1 field,"),
+        ("number", "12_34", "not an integer but a text of 5 characters"),
+        ("number", "1e999999999", "not an integer but a text of 11 characters"),
+        ("number", "12e4567", "not an integer but a text of 7 characters"),
+        ("number", 1.5, "not an integer but a number"),
+        ("number", float("inf"), "not an integer but a number"),
+        ("day", "2026-01-05 to 2026-01-09", "not a date but a text of 24 characters"),
+        ("day", "2026-01-05x", "not a date but a text of 11 characters"),
+        ("day", True, "not a date but true or false"),
+        ("saved", "9999-12-31T23:59:59-05:00", "not a timestamp but a text of 25 characters"),
+        ("saved", 10**30, "not a timestamp but a number"),
+        ("saved", "١٢٣", "not a timestamp but a text of 3 characters"),
+        ("active", "maybe", "neither true nor false but a text of 5 characters"),
+        ("day", "31.01.2026", "not a date but a text of 10 characters"),
+        ("saved", "soon", "not a timestamp but a text of 4 characters"),
+        ("tree", "text", "not an object but a text of 4 characters"),
+        ("items", {"a": 1, "b": 2}, "not a list but an object of 2 fields"),
     ),
 )
 def test_what_cannot_be_read_is_kept_counted_and_named(shaper, caplog, column, value, said):
@@ -92,6 +99,32 @@ def test_what_cannot_be_read_is_kept_counted_and_named(shaper, caplog, column, v
     (message,) = caplog.messages
     assert f"column {column}: {said}" in message
     assert '{"id": 1}' in message
+
+
+@pytest.mark.parametrize("value", ("ann@example.com", "4111 1111 1111 1111", "Ann Example"))
+@pytest.mark.parametrize("column", ("payout", "number", "active", "day", "saved", "tree", "items"))
+def test_no_value_gets_into_the_log(shaper, caplog, column, value):
+    shaper.shape({"id": 1, column: value})
+    assert caplog.messages
+    assert value not in caplog.text
+
+
+def test_a_key_that_is_personal_is_described_in_the_log(caplog):
+    schema = th.PropertiesList(
+        th.Property("email", th.StringType), th.Property("n", th.IntegerType)
+    ).to_dict()
+    shaper = RecordShaper("people", schema, ["email"], logging.getLogger("test"))
+    shaper.shape({"email": "ann@example.com", "n": "x"})
+    assert '{"email": "a text of 15 characters"}' in caplog.text
+
+
+def test_what_is_deselected_does_not_come_back_as_extra(caplog):
+    shaper = RecordShaper(
+        "things", SCHEMA, ["id"], logging.getLogger("test"), deselected={"payout", "tree"}
+    )
+    shaped = shaper.shape({"id": 1, "payout": "n/a", "tree": "x", "number": "y"})
+    assert shaped["_extra"] == {"number": "y"}
+    assert "payout" not in caplog.text
 
 
 def test_unknown_fields_are_kept(shaper):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import requests
     from singer_sdk.authenticators import APIKeyAuthenticator
     from singer_sdk.exceptions import RetriableAPIError
-    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.helpers.types import Record
 
     from tap_everflow.tap import TapEverflow
 
@@ -25,28 +25,6 @@ REPORTING = "/networks/reporting/"
 #: The hourly quota of reports that Everflow reads from BigQuery refills slowly: patience.
 _QUOTA_WAIT = 300.0
 _QUOTA_TRIES = 15
-#: Credentials inside entities.
-_SECRET_FIELDS = frozenset(
-    {"verification_token", "api_key", "api_keys", "password", "postback_token", "security_token"}
-)
-_PERSONAL_FIELDS = frozenset(
-    {
-        "android_id",
-        "android_id_md5",
-        "android_id_sha1",
-        "conversion_user_ip",
-        "email",
-        "google_ad_id",
-        "google_ad_id_md5",
-        "google_ad_id_sha1",
-        "http_user_agent",
-        "idfa",
-        "idfa_md5",
-        "idfa_sha1",
-        "session_user_ip",
-        "user_ip",
-    }
-)
 #: What an answer without rows may have.
 _BESIDE_ROWS = {"incomplete_results", "paging", "performance", "summary"}
 
@@ -83,23 +61,10 @@ class EverflowStream(HTTPStream[int]):
         HTTPStatus.NOT_FOUND: "Check the setting api_url; or deselect the stream",
     }
 
+    personal_fields = frozenset({"platform_username"})
     #: Its reports come from BigQuery, which has a quota of its own.
     high_cardinality = False
     _tap: TapEverflow
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize, without columns for what is not to be loaded.
-
-        Args:
-            args: As for the SDK's stream.
-            kwargs: As for the SDK's stream.
-        """
-        super().__init__(*args, **kwargs)
-        self._left_out = _SECRET_FIELDS
-        if not self.config["include_personal_data"]:
-            self._left_out |= _PERSONAL_FIELDS
-        for name in self._left_out & self.schema["properties"].keys():
-            del self.schema["properties"][name]
 
     @property
     @override
@@ -197,10 +162,6 @@ class EverflowStream(HTTPStream[int]):
             raise TapError(msg)
         return rows
 
-    @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        return super().post_process(_without(row, self._left_out), context)
-
 
 class EverflowWindows(WindowedStream, EverflowStream):
     """A stream read in windows, as many at once as the settings allow."""
@@ -222,17 +183,3 @@ def report_filter(resource_type: str, value: object) -> dict[str, str]:
         The filter, as https://developers.everflow.io/user-guide/api-filters has it.
     """
     return {"resource_type": resource_type, "filter_id_value": str(value)}
-
-
-def _without(record: Record, fields: frozenset[str]) -> Record:
-    """Drop fields at any depth."""
-    for name in record.keys() & fields:
-        del record[name]
-    for value in record.values():
-        if value.__class__ is dict:
-            _without(value, fields)
-        elif value.__class__ is list:
-            for item in value:
-                if item.__class__ is dict:
-                    _without(item, fields)
-    return record

@@ -47,6 +47,8 @@ class Tab(SignalRoomStream, Stream):
 
     # People add columns whenever they like.
     columns_change = True
+    # What is in a sheet, its owner put there to be loaded.
+    left_out = frozenset()  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -145,6 +147,7 @@ class Sheets(SignalRoomStream, Stream):
     """All tabs there are, read or not."""
 
     name = "gsheets_sheets"
+    left_out = frozenset()  # type: ignore[assignment]
     primary_keys = ("spreadsheet_id", "sheet_id")
     schema = th.PropertiesList(
         th.Property("spreadsheet_id", th.StringType),

@@ -20,6 +20,7 @@ from signalroom_singer import (
     HTTPStream,
     Pacer,
     RefusedError,
+    Sensitive,
     TapError,
     UnexpectedAnswerError,
     redact,
@@ -87,6 +88,13 @@ class MauticStream(HTTPStream[int]):
         "max_rate_limit_wait to wait for it, or the limit in Mautic",
         HTTPStatus.SERVICE_UNAVAILABLE: "Mautic may be in maintenance mode: try again later",
     }
+    # Where somebody was, with what, and the texts and links that one contact was sent.
+    personal_fields = frozenset(
+        {
+            *("tokens", "client_info", "open_details", "click_details", "ip_details"),
+            "sent_details",
+        }
+    )
     #: Under which an answer has its rows.
     key: str
     #: What filters and orders call the id.
@@ -101,6 +109,15 @@ class MauticStream(HTTPStream[int]):
     _answers = 0
     #: A page that is too much can be asked for in parts: it is not tried again as it is.
     _may_shrink = False
+
+    @property
+    @override
+    def left_out(self) -> frozenset[Sensitive]:
+        # Contacts are what people load Mautic for; where they were is asked for by itself.
+        shown = {Sensitive.PERSON}
+        if self.config["include_ip_addresses"]:
+            shown.add(Sensitive.DEVICE)
+        return frozenset(Sensitive) - shown
 
     @property
     @override

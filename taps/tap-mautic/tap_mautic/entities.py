@@ -24,6 +24,10 @@ OBJECT = th.ObjectType(additional_properties=True)
 LIST = th.ArrayType(OBJECT)
 #: From this version on lists leave variants and translations out, whatever is asked.
 _WITHOUT_CHILDREN = 7
+#: Actions of forms and campaigns that send contacts elsewhere, and what of their settings neither
+#: says where nor with which credentials: whoever has those can read and send as well.
+_SENDING = frozenset({"form.repost", "campaign.sendwebhook"})
+_HARMLESS = frozenset({"method", "timeout"})
 PUBLISHED = (
     th.Property("is_published", th.BooleanType),
     th.Property("date_added", th.DateTimeType),
@@ -99,7 +103,24 @@ class EntityStream(RoleCheckedStream):
 
     @override
     def cleaned(self, row: Record) -> Record:
-        return tidy(super().cleaned(row), self._kinds, html=self.config["include_html"])
+        record = tidy(super().cleaned(row), self._kinds, html=self.config["include_html"])
+        _forget_destinations(record)
+        return record
+
+
+def _forget_destinations(value: Any) -> None:
+    """Take addresses, headers and data out of actions that send contacts elsewhere, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            _forget_destinations(item)
+    elif isinstance(value, dict):
+        settings = value.get("properties")
+        if value.get("type") in _SENDING and isinstance(settings, dict):
+            value["properties"] = {
+                name: item for name, item in settings.items() if name in _HARMLESS
+            }
+        for item in value.values():
+            _forget_destinations(item)
 
 
 def schema_of(*columns: th.Property[Any]) -> dict[str, Any]:

@@ -32,13 +32,6 @@ _MOST_NAMED = 200
 _KEY = "stats"
 #: These rows are small: so many times as many as of contacts.
 _FACTOR = 5
-#: Columns of these tables that say where somebody was, and with what.
-_PERSONAL = frozenset(
-    {
-        *("ip_address", "remote_host", "user_agent", "device_fingerprint", "tokens"),
-        *("client_info", "open_details", "click_details", "ip_details", "sent_details"),
-    }
-)
 _TEXT_IDS = frozenset({"tracking_id", "message_id", "copy_id"})
 _GONE = "Empty: Mautic has it no more since version 3"
 #: Columns that not every Mautic has.
@@ -99,15 +92,11 @@ class _TableStream(MauticStream):
     @cached_property
     def _nulls(self) -> Record:
         names = [name for name in self.schema["properties"] if not name.startswith("_")]
-        if self.config["include_ip_addresses"]:
-            return dict.fromkeys(names)
-        return dict.fromkeys(name for name in names if name not in _PERSONAL)
+        return dict.fromkeys(names)
 
     @override
     def cleaned(self, row: Record) -> Record:
         # With all of its columns: Mautic leaves those out that are null.
-        if not self.config["include_ip_addresses"]:
-            row = {name: value for name, value in row.items() if name not in _PERSONAL}
         return self._nulls | row
 
 

@@ -251,8 +251,6 @@ class Contacts(RoleCheckedStream, SweptStream):
         ]
         for name in ("do_not_contact", "utmtags"):
             record[name] = items_of(record.get(name))
-        if not self.config["include_ip_addresses"]:
-            record.pop("ip_addresses", None)
         return record | values
 
 

@@ -44,6 +44,8 @@ class Emails(EntityStream):
     named_in = (("email_stats", "email_id"),)
     # Those that were deleted stay: statistics name them.
     replaces = False
+    # Sent with each e-mail, and often what a mail service asks for.
+    secret_fields = frozenset({"headers"})
     children = ("variantChildren", "translationChildren")
     schema = schema_of(
         *texts("name", "subject", "email_type", "language", "from_address", "from_name"),

@@ -114,8 +114,6 @@ class FormResults(EntityStream):
             row["lead_id"] = lead.get("id")
         if isinstance(form := row.get("form"), dict):
             row["form_id"] = form.get("id")
-        if not self.config["include_ip_addresses"]:
-            row.pop("ipAddress", None)
         return super().cleaned(row)
 
     @override

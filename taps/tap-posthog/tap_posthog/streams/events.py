@@ -28,20 +28,9 @@ if TYPE_CHECKING:
 
 #: How often a query has to be 404 for there to be no query API.
 _LOOKS = 3
-#: Properties that tell who or where somebody is.
+#: Properties that say who or where somebody is, beyond those whose names say so.
 PERSONAL_PROPERTIES = frozenset(
-    {
-        "$geoip_accuracy_radius",
-        "$geoip_latitude",
-        "$geoip_longitude",
-        "$geoip_postal_code",
-        "$initial_person_info",
-        "$ip",
-        "$raw_user_agent",
-        "$set",
-        "$set_once",
-        "$user_agent",
-    }
+    {"$geoip_accuracy_radius", "$initial_person_info", "$set", "$set_once", "$user_id"}
 )
 EVENT_DATE = "event_date"
 _DAY_COLUMN = th.PropertiesList(
@@ -59,6 +48,7 @@ class Events(HogQLSpanStream, OlderEndpointStream):
     # Of copies that are not merged yet the newest comes last: it is the one that PostHog keeps.
     ties = ("uuid", "event", "distinct_id", "timestamp", "created_at")
     primary_keys: tuple[str, ...] = ("uuid",)
+    personal_fields = HogQLSpanStream.personal_fields | PERSONAL_PROPERTIES
     expressions = {  # noqa: RUF012 - a declaration
         "session_id": "$session_id",
         "window_id": "$window_id",
@@ -203,9 +193,6 @@ class Events(HogQLSpanStream, OlderEndpointStream):
                 row["properties"] = self._unreadable(properties)
                 return row
             row["properties"] = properties
-        if properties.__class__ is dict and not self.config["include_personal_data"]:
-            for name in PERSONAL_PROPERTIES & properties.keys():
-                del properties[name]
         return row
 
     def _unreadable(self, text: str) -> str:
@@ -217,7 +204,5 @@ class Events(HogQLSpanStream, OlderEndpointStream):
             properties = json.loads(text)
         except ValueError:
             return f"({len(text)} characters left out: no JSON, and personal data may be in them)"
-        if properties.__class__ is dict:
-            for name in PERSONAL_PROPERTIES & properties.keys():
-                del properties[name]
-        return json.dumps(properties)
+        # As text nobody would look into it again.
+        return json.dumps(self._sensitive.clean({"properties": properties})["properties"])

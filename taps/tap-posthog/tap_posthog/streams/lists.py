@@ -248,6 +248,7 @@ class SessionRecordings(ListStream):
     primary_keys = ("id",)
     selected_by_default = False
     replaces = False
+    personal_fields = ListStream.personal_fields | {"person"}
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         th.Property("distinct_id", th.StringType),
@@ -264,12 +265,6 @@ class SessionRecordings(ListStream):
         PROJECT_ID,
     ).to_dict()
 
-    @override
-    def cleaned(self, row: Record) -> Record:
-        if not self.config["include_personal_data"]:
-            row.pop("person", None)
-        return super().cleaned(row)
-
 
 class ProjectDetails(PostHogStream):
     """The project itself: its name and its time zone."""
@@ -278,6 +273,8 @@ class ProjectDetails(PostHogStream):
     path = "/api/projects/{project_id}/"
     primary_keys = ("id",)
     state_partitioning_keys = ()
+    # Of the chat that is on the customer's pages: tokens, domains, texts.
+    secret_fields = frozenset({"conversations_settings"})
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
         th.Property("uuid", th.StringType),

@@ -64,6 +64,7 @@ class Persons(HogQLStream):
     primary_keys = ("id",)
     selected_by_default = False
     state_partitioning_keys = ()
+    personal_fields = HogQLStream.personal_fields | {"properties"}
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         th.Property("created_at", th.DateTimeType),
@@ -80,12 +81,6 @@ class Persons(HogQLStream):
     _bearable = 0
     _rows = 0
     _answers = 0
-
-    @override
-    def columns(self) -> list[str]:
-        # Nothing but personal data.
-        wanted = self.config["include_personal_data"]
-        return [name for name in super().columns() if wanted or name != "properties"]
 
     @override
     def read_project(self, context: Context | None) -> Iterator[Record]:

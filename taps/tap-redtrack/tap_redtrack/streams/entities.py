@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import TapError, redact
+from signalroom_singer import TapError
 from tap_redtrack.client import RedTrackStream
 from tap_redtrack.paging import Pages
 
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
 
 #: Lists take so many without complaint.
 _PER = 500
-#: Credentials of ad platforms, postbacks and certificates, wherever they are.
-_SECRET = re.compile(
-    r"api_?key|token|secret|passw|credential|private|authorization|(^|_)(key|crt|cert)$",
-    re.IGNORECASE,
-)
-#: In URLs that hold one.
-_SECRET_PARAMETER = re.compile(
-    r"([?&;][\w.-]*(?:key|token|secret|passw\w*|auth|sign\w*)=)[^&#;\s]+", re.IGNORECASE
-)
 _OBJECT = th.ObjectType(additional_properties=True)
 
 
@@ -36,6 +26,10 @@ class EntityStream(RedTrackStream):
     """All entities of a kind, by their id; what they have no column for is in ``_extra``."""
 
     primary_keys = ("id",)
+    # What an integration is set up with, under the names of each ad platform.
+    secret_fields = frozenset({"integrations.params", "cert", "private"})
+    # A filter of a funnel, by addresses.
+    kept_fields = frozenset({"filters.ip"})
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -62,31 +56,7 @@ class EntityStream(RedTrackStream):
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         # Sums of a time nobody asked for; reports have them.
         row.pop("stat", None)
-        return super().post_process(without_secrets(row), context)
-
-
-def without_secrets(value: Any, within: str = "") -> Any:
-    """Drop secrets, at any depth.
-
-    Args:
-        value: As RedTrack sent it.
-        within: The key that it stands under.
-
-    Returns:
-        The same without fields that are named like secrets, without the parameters of
-        integrations, and with masked secrets in URLs.
-    """
-    if isinstance(value, dict):
-        return {
-            name: without_secrets(item, name)
-            for name, item in value.items()
-            if not _SECRET.search(name) and not (within == "integrations" and name == "params")
-        }
-    if isinstance(value, list):
-        return [without_secrets(item, within) for item in value]
-    if isinstance(value, str):
-        return redact(_SECRET_PARAMETER.sub(r"\1<redacted>", value))
-    return value
+        return super().post_process(row, context)
 
 
 #: Columns from before RedTrack published which fields there are.

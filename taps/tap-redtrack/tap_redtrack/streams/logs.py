@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 #: RedTrack gives no more at once.
 _LARGEST_PAGE = 10_000
-_PERSONAL = frozenset({"fingerprint", "ip", "postback_ip", "user_agent", "user_id"})
 _TEXTS = (
     *("clickid", "campaign_id", "campaign", "source_id", "source", "offer_id", "offer", "network"),
     *("landing_id", "landing", "prelanding_id", "prelanding", "program_id", "currency", "country"),
@@ -79,20 +78,12 @@ class LogStream(SweptStream):
 
     primary_keys = ("id",)
     first_days = 7
+    # The visitor's id.
+    personal_fields = frozenset({"user_id"})
+    # A device's full name is a model's.
+    kept_fields = frozenset({"device_fullname", "deduplicate_token"})
     #: The times of a record; the first that says something is the record's day.
     times: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize, with columns for personal data only where that is asked for.
-
-        Args:
-            args: As for the SDK's stream.
-            kwargs: As for the SDK's stream.
-        """
-        super().__init__(*args, **kwargs)
-        self._left_out = frozenset() if self.config["include_personal_data"] else _PERSONAL
-        for name in self._left_out & self.schema["properties"].keys():
-            del self.schema["properties"][name]
 
     @property
     @override
@@ -149,8 +140,6 @@ class LogStream(SweptStream):
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        for name in self._left_out & row.keys():
-            del row[name]
         row["date"] = None
         for name in self.times:
             row[f"{name}_raw"] = row.get(name)

@@ -1,0 +1,337 @@
+"""What a record's names, texts and pairs say of secrets and personal data."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalroom_singer import Sensitive, SensitiveFields, safe_message
+from signalroom_singer.redaction import MASK
+
+SECRET_NAMES = """
+    api_token secret_api_token secret_api_token_backup live_events_token slack_bot_token
+    slack_incoming_webhook widget_public_token verification_token api_key api_keys apiKey APIKey
+    initial_password security_token conversions_apikey data_quality_token pixel_token
+    postback_token google_analytics_key authorization_header consumerSecret tokenSecret
+    clientSecret password Passwd secret notification_rest_api_key private_key client_secret
+    refresh_token access_token accesstoken aws_secret_access_key session_token accessToken
+    auth_token X-Api-Key X-Auth-Token webhook_url webhookUrl hook_url Authorization
+    Proxy-Authorization Set-Cookie signing_key ssh_private_key smtp_password license_key
+    password_hash encryptionKey db.password token service_account_credentials jwt sentry_dsn
+""".split()
+PERSONAL_NAMES = """
+    email email_address emailAddress e-mail accounting_contact_email failure_email email_md5
+    reply_to_email contact_email emails customers_telephone phone work_phone cell_phone
+    phoneNumber mobile fax first_name firstName last_name billing_first_name shipping_last_name
+    middle_name full_name contact_name username instant_messaging_identifier viewers signature
+    tax_id ssn check_ssn_last_4 iban date_of_birth birthday birthDate address_1 address_2
+    billing_street_address postal_code zip_postal_code zipCode latitude $geoip_latitude
+""".split()
+DEVICE_NAMES = """
+    ip user_ip session_user_ip conversion_user_ip postback_ip ip_address ipAddress ip_addresses
+    ipAddresses $ip remote_host remoteHost REMOTE_ADDR user_agent userAgent http_user_agent
+    $user_agent $raw_user_agent idfa idfa_md5 IDFA_SHA1 google_ad_id google_ad_id_sha1 gaid
+    android_id android_id_md5 fingerprint device_fingerprint
+""".split()
+HARMLESS_NAMES = """
+    key feature_flag_key group_key group_type short_id $lib token_count $ai_input_tokens
+    $ai_total_cost_usd is_email_verified primary_key session_recording_masking_config
+    surveys_opt_in cookieless_server_hash_mode $auth_status email_attribution_method
+    affiliate_id_macro email_optout encoded_value network_tracking_domain_id is_use_secure_link
+    coupon_code api_whitelist_ips session_definition authorization_required deduplicate_token
+    rt_keyword postback_protected postback_status enable_ip_whitelist rt_placement_hashed pixel_id
+    clickid fingerprint_settings tracking_hash email_id tokens webhook_id webhook_logs redirect_id
+    is_published channel_url_trackables password_updated_at tokenName post_action date_identified
+    order sessions has_password sheetId nextPageToken pageToken title auth_id cc_type tracking_num
+    gateway_id coupon_discount_amount shipping_group_code passed compass_id bypass_cap api_key_name
+    api_key_id api_key_count token_type secret_rotated_at password_policy public_key
+    publishable_key idempotency_key next_page_token keyword keyboard tokenized_at pinned pin_count
+    pinterest_id author authenticated_users hotkey sort_key cookie_consent_id email_type
+    emails_sent email_stats email_count email_subject email_template email_domain from_name name
+    campaign_name offer_name event_name shipping ship_date ip_id ip_count zip_file recipe equipment
+    tip_amount clip_id phone_type phone_verified mobile_app_id mobile_notification cell_count
+    device_brand device_model device_type os_version country region city geoip_country_code user_id
+    user_name_field address_id is_contact_address_enabled android_version idfa_enabled has_phone
+    signature_confirm first_seen last_seen last_name_changed_at street_type_id latitude_count
+    faxed_at number_of_ips rt_ad_id rt_adgroup_id payout revenue sub1 adv5 utm_source
+    pub_password_reset
+""".split()
+NAMES = {
+    **dict.fromkeys(SECRET_NAMES, Sensitive.SECRET),
+    **dict.fromkeys(PERSONAL_NAMES, Sensitive.PERSON),
+    **dict.fromkeys(DEVICE_NAMES, Sensitive.DEVICE),
+}
+PLANTED = "planted-value-0x7"
+EVERYTHING = frozenset(Sensitive)
+
+
+def rule(left_out=EVERYTHING, **declared):
+    return SensitiveFields(left_out, **declared)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_say_what_is_left_out(name):
+    record = {"id": 1, name: PLANTED}
+    assert rule({NAMES[name]}).clean(dict(record)) == {"id": 1}
+    others = EVERYTHING - {NAMES[name]}
+    assert rule(others).clean(dict(record)) == record
+
+
+@pytest.mark.parametrize("name", HARMLESS_NAMES)
+def test_other_names_are_loaded(name):
+    assert rule().clean({"a": 1, name: PLANTED}) == {"a": 1, name: PLANTED}
+
+
+@pytest.mark.parametrize(
+    ("within", "name", "is_left_out"),
+    (
+        *((within, "key", True) for within in ("acme", "ssl", "tls", "certificate")),
+        *((within, "crt", True) for within in ("acme", "ssl")),
+        *((within, "key", False) for within in ("filter", "flag", "properties")),
+    ),
+)
+def test_a_key_within_a_certificate_is_a_private_one(within, name, is_left_out):
+    cleaned = rule().clean({within: {"id": 1, name: PLANTED}})
+    assert (name not in cleaned[within]) is is_left_out
+
+
+@pytest.mark.parametrize("value", (None, True, False, "", 5))
+@pytest.mark.parametrize("name", ("password", "emails", "ip"))
+def test_flags_counts_and_empty_values_stay(name, value):
+    assert rule().clean({"id": 1, name: value}) == {"id": 1, name: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    (
+        ("phone", 15_550_100_199),
+        ("latitude", Decimal("52.5")),
+        ("$geoip_longitude", 13.4),
+        ("pin", 4711),
+        ("zip", 10_115),
+    ),
+)
+def test_numbers_that_are_personal_are_left_out(name, value):
+    assert rule().clean({"id": 1, name: value}) == {"id": 1}
+
+
+@pytest.mark.parametrize("value", ("{clickid}", "[token]", "{{token}}", "__TOKEN__", "%7Btoken%7D"))
+def test_what_is_filled_in_later_is_no_secret(value):
+    record = {"token": value, "url": f"https://example.com/?token={value}&a=1"}
+    assert rule().clean(dict(record)) == record
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    (
+        ("https://user:hunter22@h.example/x", f"https://{MASK}@h.example/x"),
+        ("postgresql://loader:p%40ss@db:5432/x", f"postgresql://{MASK}@db:5432/x"),
+        ("https://0123456789abcdef0@o1.ingest.example/4", f"https://{MASK}@o1.ingest.example/4"),
+        (
+            "https://h.example/?access_token=abc&x=1#y",
+            f"https://h.example/?access_token={MASK}&x=1#y",
+        ),
+        ("https://h.example/p?pass=a&sig=b&c=d", f"https://h.example/p?pass={MASK}&sig={MASK}&c=d"),
+        ("https://h.example/p?key=abc", f"https://h.example/p?key={MASK}"),
+        ("https://h.example/?hash=abc", f"https://h.example/?hash={MASK}"),
+        ("https://h.example/?email=a%40b.c&x=1", f"https://h.example/?email={MASK}&x=1"),
+        ("https://h.example/#access_token=abc", f"https://h.example/#access_token={MASK}"),
+        ("token=abc&y=1", f"token={MASK}&y=1"),
+        (
+            "see https://hooks.slack.com/services/T0/B0/xyz now",
+            f"see https://hooks.slack.com/{MASK} now",
+        ),
+        (
+            "https://discord.com/api/webhooks/12/xyz",
+            f"https://discord.com/api/webhooks/{MASK}",
+        ),
+        ("https://hooks.zapier.com/hooks/catch/1/xyz/", f"https://hooks.zapier.com/{MASK}"),
+        ("https://api.telegram.org/bot1:xyz/send", f"https://api.telegram.org/{MASK}"),
+        ("https://n8n.example.org/webhook/0a1b-22", f"https://n8n.example.org/webhook/{MASK}"),
+        (
+            "https://acme.webhook.office.com/webhookb2/xyz",
+            f"https://acme.webhook.office.com/{MASK}",
+        ),
+        ("Authorization: Bearer abcdefgh1", f"Authorization: {MASK}"),
+        ("curl -H 'x' Bearer abcdefgh12", f"curl -H 'x' Bearer {MASK}"),
+        ("Basic dXNlcjpwYXNz", f"Basic {MASK}"),
+        ("X-Api-Key: abcdef\nAccept: */*", f"X-Api-Key: {MASK}\nAccept: */*"),
+        ("a xoxb-not-a-real-token b", f"a {MASK} b"),
+        ("sk_live_notarealone", MASK),
+        ("phx_notarealkeyatall", MASK),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", f"{MASK}\nx"),
+        ('{"a": {"access_token": "abc"}, "b": 1.50}', '{"a":{},"b":1.50}'),
+        ('[["Authorization", "abc"]]', f'[["Authorization","{MASK}"]]'),
+        ('{"a": "{\\"password\\": \\"x\\"}"}', '{"a":"{}"}'),
+    ),
+)
+def test_secrets_in_texts_are_masked(text, cleaned):
+    assert rule().clean_text(text) == cleaned
+    assert rule().clean({"a": {"note": [text]}}) == {"a": {"note": [cleaned]}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "The Basic plan costs 5",
+        "Basic marketing and token validation",
+        "a token = good",
+        "https://h.example/?keyword=shoes&authors=2&token_count=3",
+        "http://h.example:8080/p@q",
+        "http://h.example/a:b@c",
+        "mailto:team@example.com",
+        "2026-01-31T23:59:59.000Z",
+        "1.0E+5",
+        "[1, 2]",
+        '{"a": 1.50, "b": "x"}',
+        "https://example.com/webhooks/",
+        "https://docs.example.com/hooks/overview",
+        "password reset: see the manual",
+        "{not json",
+        "utm_source=news&utm_medium=email",
+    ),
+)
+def test_other_texts_stay_as_they_are(text):
+    assert rule().clean_text(text) == text
+
+
+# Pairs
+
+
+@pytest.mark.parametrize("label", ("label", "name", "key", "header"))
+@pytest.mark.parametrize("name", ("Authorization", "X-Api-Key", "Cookie", "password"))
+def test_a_labelled_secret_is_masked(label, name):
+    record = {"headers": {"list": [{label: name, "value": "abc"}]}}
+    assert rule().clean(record)["headers"]["list"] == [{label: name, "value": MASK}]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    (
+        {"label": "Accept", "value": "text/html"},
+        {"key": "token", "value": "x", "type": "event"},
+        {"key": "email", "value": ["a"], "operator": "exact", "type": "person"},
+        {"name": "sub1", "value": "{clickid}"},
+        {"name": "token", "value": "{token}"},
+    ),
+)
+def test_other_pairs_stay_as_they_are(pair):
+    assert rule().clean({"pairs": [dict(pair)]}) == {"pairs": [pair]}
+
+
+# What streams declare
+
+
+def test_streams_keep_and_leave_out_what_names_do_not_say():
+    cleaned = rule(
+        kept={"filters.ip", "device_fullname"},
+        secret={"integrations.params"},
+        personal={"platform_username"},
+    ).clean(
+        {
+            "filters": {"ip": ["192.0.2.1"]},
+            "device_fullname": "Pixel",
+            "integrations": [{"params": {"a": "b"}, "id": 1}],
+            "platform_username": "x",
+            "ip": "192.0.2.1",
+        }
+    )
+    assert cleaned == {
+        "filters": {"ip": ["192.0.2.1"]},
+        "device_fullname": "Pixel",
+        "integrations": [{"id": 1}],
+    }
+
+
+def test_declared_personal_data_is_loaded_where_it_is_asked_for():
+    fields = rule({Sensitive.SECRET}, personal={"viewers_list"})
+    assert fields.clean({"id": 1, "viewers_list": ["x"]}) == {"id": 1, "viewers_list": ["x"]}
+
+
+def test_a_column_that_would_never_have_a_value_is_left_out():
+    fields = rule()
+    text, number = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
+    assert fields.leaves_out_column("email", text)
+    assert fields.leaves_out_column("latitude", {"type": ["number", "null"]})
+    assert not fields.leaves_out_column("emails", number)
+    assert not fields.leaves_out_column("is_email", text)
+    assert not fields.leaves_out_column("webhook", {"type": ["object", "null"]})
+
+
+def test_what_was_left_out_is_counted_by_its_name():
+    fields = rule()
+    for _ in range(2):
+        fields.clean({"owner": {"email": "a@example.com"}, "api_key": "x"})
+    assert fields.counts == {
+        (Sensitive.PERSON, "owner.email"): 2,
+        (Sensitive.SECRET, "api_key"): 2,
+    }
+
+
+def test_what_nests_too_deeply_is_left_out():
+    deep = {"password": PLANTED}
+    for _ in range(300):
+        deep = {"a": [deep]}
+    assert PLANTED not in json.dumps(rule().clean(deep))
+
+
+# At any depth
+
+
+@st.composite
+def hiding_places(draw, leaf):
+    """A record that has the leaf somewhere: in objects, lists, and texts that are JSON."""
+    value = leaf
+    for step in draw(st.lists(st.sampled_from(("object", "list", "text", "pair")), max_size=8)):
+        if step == "object":
+            value = {"a": 1, "nested": value, "b": None}
+        elif step == "list":
+            value = [{"c": 1}, value]
+        elif step == "text":
+            value = {"json_body": json.dumps(value)}
+        else:
+            value = {"label": "Accept", "value": value}
+    return {"id": 1, "place": value}
+
+
+@given(st.data(), st.sampled_from(sorted(NAMES)))
+def test_nothing_planted_comes_through_at_any_depth(data, name):
+    record = data.draw(hiding_places({"x": 1, name: PLANTED}))
+    assert PLANTED not in json.dumps(rule().clean(record))
+
+
+@given(st.data(), st.sampled_from(HARMLESS_NAMES))
+def test_what_is_harmless_stays_word_by_word_at_any_depth(data, name):
+    record = data.draw(hiding_places({name: PLANTED}))
+    before = json.dumps(record)
+    assert json.dumps(rule().clean(record)) == before
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_any_record_is_cleaned_and_cleaning_again_changes_nothing(value):
+    once = rule().clean({"a": value})
+    text = json.dumps(once)
+    assert json.dumps(rule().clean(once)) == text
+
+
+# Messages
+
+
+def test_a_vendors_message_has_neither_secrets_nor_personal_data():
+    body = {"message": "no access for ann@example.com", "request": {"email": "a", "api_key": "b"}}
+    assert json.loads(safe_message(json.dumps(body))) == {
+        "message": f"no access for {MASK}",
+        "request": {},
+    }
