@@ -11,7 +11,6 @@ from signalroom_sandbox.redtrack import API_KEY
 from signalroom_sandbox.redtrack.entities import SECRET
 from signalroom_singer import TapError
 from tap_redtrack.client import RedTrackStream
-from tap_redtrack.streams.entities import without_secrets
 
 LISTS = ("campaigns", "offers", "sources", "networks", "landings", "streams", "domains")
 DICTIONARIES = ("currencies", "countries", "timezones")
@@ -131,31 +130,40 @@ def test_a_campaign_of_megabytes(make_tap, redtrack, sync):
     assert len(filters["city"]["values"][0]) == 5_000_000
 
 
-def test_secrets_are_found_by_their_names_at_any_depth():
-    found = without_secrets(
+def test_secrets_are_left_out_at_any_depth(make_tap):
+    campaigns = make_tap().streams["campaigns"]
+    row = campaigns.post_process(
         {
+            "id": "c1",
             "google_analytics_key": "1",
             "tiktok": {"pixel_token": "2", "pixel_id": "kept"},
             "integrations": [{"type": "kept", "params": {"login": "3"}}],
             "ssl": {"key": "4", "crt": "5", "days": 90},
-            "postback_url": "https://x.example.com/?a=1&token=6&b=2",
+            "trackback_url": "https://user:6@x.example.com/?a=1&token=7&pass=8&sig=9&b={clickid}",
             "keywords": ["kept"],
+            "json_body": '{"access_token":"10","value":1.50}',
+            "streams": [{"filters": {"ip": ["192.0.2.1"]}}],
         }
     )
-    assert found == {
+    assert row["_extra"] == {
         "tiktok": {"pixel_id": "kept"},
         "integrations": [{"type": "kept"}],
         "ssl": {"days": 90},
-        "postback_url": "https://x.example.com/?a=1&token=<redacted>&b=2",
         "keywords": ["kept"],
+        "json_body": '{"value":1.50}',
     }
+    assert row["trackback_url"] == (
+        "https://<redacted>@x.example.com/"
+        "?a=1&token=<redacted>&pass=<redacted>&sig=<redacted>&b={clickid}"
+    )
+    assert row["streams"] == [{"filters": {"ip": ["192.0.2.1"]}}]
 
 
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     (
-        ([[1]], r"GET /timezones has \[1\] in its list, which is neither a text nor an object"),
-        (["UTC", 7], "GET /timezones has 7 in its list"),
+        ([[1]], "GET /timezones has a list of 1 in its list, which is neither a text nor an object"),
+        (["UTC", 7], "GET /timezones has a number in its list"),
         ([None], "GET /timezones has null in its list"),
         ({"items": ["UTC"], "total": 3}, "GET /timezones lists 1 of 3. Nothing was replaced"),
     ),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import TapError
+from signalroom_singer import TapError, describe_value
 from tap_redtrack.client import RedTrackStream
 from tap_redtrack.paging import Pages
 
@@ -230,7 +229,7 @@ class DictionaryStream(RedTrackStream):
                 yield item
             else:
                 msg = (
-                    f"{self.name}: GET {self.path} has {json.dumps(item)[:50]} in its list, which "
+                    f"{self.name}: GET {self.path} has {describe_value(item)} in its list, which "
                     "is neither a text nor an object. Run it again; if that does not help, report "
                     "it."
                 )
