@@ -152,7 +152,7 @@ def spoiled(mutation):
         yield found
 
 
-def read(name, sandbox, catalog, stream, mutation=None, state=None, **settings):  # noqa: PLR0913
+def read(name, sandbox, catalog, stream, mutation=None, state=None, **settings):
     """Run a tap for one stream; gives the messages it wrote, its error, and what was spoiled."""
     chosen = json.loads(json.dumps(catalog))
     for entry in chosen["streams"]:

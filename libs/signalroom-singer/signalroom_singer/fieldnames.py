@@ -1,8 +1,8 @@
 """What a field's name says of its value: a secret, personal data, or neither.
 
-Names are cut into words, whoever wrote them: ``consumerSecret``, ``X-Api-Key``, ``$raw_user_agent``
-and ``aws_secret_access_key`` are judged alike. The last word says what a value is (``refresh_token``),
-unless it says something about it (``token_type``, ``password_updated_at``).
+Names are cut into words, whoever wrote them: ``consumerSecret``, ``X-Api-Key`` and
+``$raw_user_agent`` are judged alike. The last word says what a value is (``refresh_token``), unless
+it says something about it (``token_type``, ``password_updated_at``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Sensitive(Enum):
     """Why a value is not loaded unless somebody asks for it."""
 
     #: Who has it can act in the account's name: passwords, tokens, private keys, webhooks.
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - the word
     #: Who somebody is: names, e-mail addresses, phone numbers, postal addresses, dates of birth.
     PERSON = "personal data"
     #: What somebody was online with: IP addresses, user agents, ids of devices.
@@ -25,6 +25,15 @@ class Sensitive(Enum):
 
 
 _WORD = re.compile(r"(?i:md|sha|ipv)[0-9]+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", re.ASCII)
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _pairs(*texts: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(text.split()) for text in texts)
+
 
 # Words that are often written as one.
 _JOINED = {
@@ -44,86 +53,77 @@ _JOINED = {
 }
 
 # About a value, not the value. First words:
-_QUESTIONS = frozenset(
+_QUESTIONS = _set(
     "is has had can could use uses used allow allows allowed require requires required enable "
-    "enables enabled disable disabled show shows hide hides num number max min total count should "
-    "must with without".split()
+    "enables enabled disable disabled show shows hide hides num number max min total count "
+    "should must with without"
 )
 # Last words:
-_ABOUT = frozenset(
-    "id ids name names type types kind count counts total at on date time expires expiry expired "
-    "expiration expire enabled disabled status state hint policy protected mode length size label "
-    "labels format formats scope scopes version versions prefix masked mask updated created rotated "
-    "changed reset required optional valid validity validated verified invalid url uri endpoint ttl "
-    "lifetime lifespan attempts usage limit strength rules rule macro macros placeholder template "
-    "field fields column columns param parameter parameters consent sent received opened clicked "
-    "opened bounced stats statistics subject body domain domains provider method methods confirm "
-    "confirmed optout optin required settings setting config configuration options source index "
-    "position order percentage rate".split()
+_ABOUT = _set(
+    "id ids name names type types kind count counts total at on date time expires expiry "
+    "expired expiration expire enabled disabled status state hint policy protected mode "
+    "length size label labels format formats scope scopes version versions prefix masked mask "
+    "updated created rotated changed reset required optional valid validity validated "
+    "verified invalid url uri endpoint ttl lifetime lifespan attempts usage limit strength "
+    "rules rule macro macros placeholder template field fields column columns param parameter "
+    "parameters consent sent received opened clicked opened bounced stats statistics subject "
+    "body domain domains provider method methods confirm confirmed optout optin required "
+    "settings setting config configuration options source index position order percentage "
+    "rate"
 )
-_SECRET_WORDS = frozenset(
-    "password passwords passwd pwd passphrase passcode secret secrets credential credentials apikey "
-    "apikeys authorization bearer privatekey jwt dsn".split()
+_SECRET_WORDS = _set(
+    "password passwords passwd pwd passphrase passcode secret secrets credential credentials "
+    "apikey apikeys authorization bearer privatekey jwt dsn"
 )
-_SECRET_LAST = frozenset("token pass pin otp cookie cookies crt sig hmac webhook".split())
-_SECRET_ADDRESSES = frozenset(
-    {("webhook", "url"), ("webhook", "uri"), ("hook", "url"), ("hook", "uri"), ("web", "hook")}
-)
+_SECRET_LAST = _set("token pass pin otp cookie cookies crt sig hmac webhook")
+_SECRET_ADDRESSES = _pairs("webhook url", "webhook uri", "hook url", "hook uri", "web hook")
 _KEYS = frozenset({"key", "keys"})
-_SECRET_KEYS = frozenset(
-    "api access secret private signing signature encryption auth license licence ssh master ssl tls "
-    "client service analytics rest consumer account app application shared server storage webhook "
-    "integration merchant partner security crypt encrypt decryption session".split()
+_SECRET_KEYS = _set(
+    "api access secret private signing signature encryption auth license licence ssh master "
+    "ssl tls client service analytics rest consumer account app application shared server "
+    "storage webhook integration merchant partner security crypt encrypt decryption session"
 )
-_CERTIFICATES = frozenset({"acme", "ssl", "tls", "cert", "certificate", "certificates"})
-_TOKENS_OF_OTHERS = frozenset(
-    "page next previous prev sync dedup deduplicate deduplication idempotency prompt input output "
-    "completion reasoning cached total csrf continuation cursor max min design".split()
+_CERTIFICATES = _pairs("acme", "ssl", "tls", "cert", "certificate", "certificates")
+_TOKENS_OF_OTHERS = _set(
+    "page next previous prev sync dedup deduplicate deduplication idempotency prompt input "
+    "output completion reasoning cached total csrf continuation cursor max min design"
 )
-_PLURAL_TOKENS = frozenset("api access refresh auth bearer secret session push device".split())
+_PLURAL_TOKENS = _set("api access refresh auth bearer secret session push device")
 
 # What follows a value's name and changes nothing: a hash of an e-mail address finds its owner too.
-_SUFFIXES = frozenset(
-    "md5 sha1 sha256 sha512 hash hashed backup old new current raw value plain plaintext".split()
+_SUFFIXES = _set(
+    "md5 sha1 sha256 sha512 hash hashed backup old new current raw value plain plaintext"
 )
-_NAMES = frozenset("first last full middle maiden given family sur user".split())
-_ROLES = frozenset(
-    "contact customer manager recipient cardholder employee holder subscriber shopper buyer".split()
+_NAMES = _set("first last full middle maiden given family sur user")
+_ROLES = _set(
+    "contact customer manager recipient cardholder employee holder subscriber shopper buyer"
 )
-_PERSON_LAST = frozenset(
+_PERSON_LAST = _set(
     "email emails phone phones telephone mobile cell cellphone fax surname firstname lastname "
-    "fullname username viewers signature ssn iban dob birthday birthdate street latitude longitude "
-    "lat lng passport nickname msisdn zip zipcode postcode".split()
+    "fullname username viewers signature ssn iban dob birthday birthdate street latitude "
+    "longitude lat lng passport nickname msisdn zip zipcode postcode"
 )
-_PERSON_PAIRS = frozenset(
-    tuple(pair.split())
-    for pair in (
-        *("email address", "email addresses", "e mail", "mail address", "phone number", "phone no"),
-        *("phone numbers", "mobile number", "fax number", "cell number", "telephone number"),
-        *("messaging identifier", "tax id", "vat id", "of birth", "birth day", "birth date"),
-        *("street address", "postal address", "home address", "billing address", "street name"),
-        *("shipping address", "mailing address", "customer address", "contact address"),
-        *("street number", "house number", "address line", "postal code", "post code", "zip code"),
-        *("zip postal", "code postal", "national id", "social security", "passport number"),
-        *("address 1", "address 2", "address 3"),
-    )
+_PERSON_PAIRS = _pairs(
+    *("email address", "email addresses", "e mail", "mail address", "phone number", "phone no"),
+    *("phone numbers", "mobile number", "fax number", "cell number", "telephone number"),
+    *("messaging identifier", "tax id", "vat id", "of birth", "birth day", "birth date"),
+    *("street address", "postal address", "home address", "billing address", "street name"),
+    *("shipping address", "mailing address", "customer address", "contact address"),
+    *("street number", "house number", "address line", "postal code", "post code", "zip code"),
+    *("zip postal", "code postal", "national id", "social security", "passport number"),
+    *("address 1", "address 2", "address 3"),
 )
-_DEVICE_LAST = frozenset(
-    "ip ipv4 ipv6 useragent ua idfa idfv gaid aaid imei imsi fingerprint".split()
-)
-_DEVICE_PAIRS = frozenset(
-    tuple(pair.split())
-    for pair in (
-        *("ip address", "ip addresses", "ip addr", "remote host", "remote addr", "remote address"),
-        *("user agent", "user agents", "android id", "advertising id", "advertiser identifier"),
-        *("mac address", "hardware id", "google aid"),
-    )
+_DEVICE_LAST = _set("ip ipv4 ipv6 useragent ua idfa idfv gaid aaid imei imsi fingerprint")
+_DEVICE_PAIRS = _pairs(
+    *("ip address", "ip addresses", "ip addr", "remote host", "remote addr", "remote address"),
+    *("user agent", "user agents", "android id", "advertising id", "advertiser identifier"),
+    *("mac address", "hardware id", "google aid"),
 )
 _GOOGLE_AD_ID = ("google", "ad", "id")
 #: Numbers are counts (``emails: 5``), unless they are as large as a phone number...
 _LARGE = 1_000_000
 #: ...or nothing else than numbers.
-_NUMBERS = frozenset("latitude longitude lat lng ssn zip zipcode postcode pin otp cvv cvc".split())
+_NUMBERS = _set("latitude longitude lat lng ssn zip zipcode postcode pin otp cvv cvc")
 
 
 @dataclass(frozen=True)
@@ -183,30 +183,33 @@ def _without_suffixes(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_secret(words: tuple[str, ...], within: tuple[str, ...]) -> bool:
-    last, pair = words[-1], words[-2:]
-    if pair in _SECRET_ADDRESSES:
+    if words[-2:] in _SECRET_ADDRESSES:
         return True
-    if last in _ABOUT:
+    if words[-1] in _ABOUT:
         return False
-    if _SECRET_WORDS.intersection(words):
+    if not _SECRET_WORDS.isdisjoint(words):
         return True
-    before = words[-2] if len(words) > 1 else ""
+    return _is_secret_thing(words[-1], words[-2] if len(words) > 1 else "", within)
+
+
+def _is_secret_thing(last: str, before: str, within: tuple[str, ...]) -> bool:
+    """Whether a key, a token or the like is one that nobody else may have."""
     if last in _KEYS:
-        if before:
-            return before in _SECRET_KEYS
-        return bool(_CERTIFICATES.intersection(within[-1:]))
-    if last == "tokens":
-        return before in _PLURAL_TOKENS
-    if last == "token":
-        return before not in _TOKENS_OF_OTHERS
-    if last == "cookie" or last == "cookies":
-        return before not in {"first", "third"}
-    return last in _SECRET_LAST or pair == ("private", "key")
+        is_private = before in _SECRET_KEYS if before else within[-1:] in _CERTIFICATES
+    elif last == "tokens":
+        is_private = before in _PLURAL_TOKENS
+    elif last == "token":
+        is_private = before not in _TOKENS_OF_OTHERS
+    elif last in {"cookie", "cookies"}:
+        is_private = before not in {"first", "third"}
+    else:
+        is_private = last in _SECRET_LAST
+    return is_private
 
 
 def _is_person(words: tuple[str, ...]) -> bool:
     last, pair = words[-1], words[-2:]
-    if pair in _PERSON_PAIRS or "ssn" in words[:-1] and words[-1].isdigit():
+    if pair in _PERSON_PAIRS or ("ssn" in words[:-1] and words[-1].isdigit()):
         return True
     if last == "name" and len(words) > 1:
         return words[-2] in _NAMES or words[-2] in _ROLES

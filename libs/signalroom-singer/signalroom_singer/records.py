@@ -49,6 +49,7 @@ class RecordShaper:
         schema: Mapping[str, Any],
         keys: Sequence[str],
         logger: logging.Logger,
+        *,
         readers: Mapping[str, Callable[[Any], Any]] | None = None,
         deselected: Collection[str] = (),
     ) -> None:

@@ -47,8 +47,11 @@ _LABELS = ("label", "name", "key", "header", "hint", "field", "param", "paramete
 _VALUES = ("value", "values", "val", "content")
 #: A filter of PostHog's has a value too: which events or persons are meant.
 _FILTERS = frozenset(
-    "event person session cohort group element feature flag hogql recording behavioral "
-    "event_metadata person_metadata data_warehouse data_warehouse_person_property".split()
+    {
+        *("event", "person", "session", "cohort", "group", "element", "feature", "flag", "hogql"),
+        *("recording", "behavioral", "event_metadata", "person_metadata", "data_warehouse"),
+        "data_warehouse_person_property",
+    }
 )
 _TOO_DEEP = "(left out: nested too deeply)"
 _EMAIL = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[a-z])[\w.-]*\w", re.IGNORECASE)
@@ -198,10 +201,9 @@ class SensitiveFields:
             kind = value.__class__
             if kind is dict or kind is list:
                 is_changed = self._clean_container(items, index, within, depth) or is_changed
-            elif kind is str and len(value) >= SHORTEST:
-                if (text := self._clean_text(value, within, depth)) != value:
-                    items[index] = text
-                    is_changed = True
+            elif kind is str and (text := self._clean_text(value, within, depth)) != value:
+                items[index] = text
+                is_changed = True
         return is_changed
 
     def _clean_container(self, holder: Any, place: Any, within: str, depth: int) -> bool:
@@ -214,6 +216,8 @@ class SensitiveFields:
         return self._clean_list(value, within, depth + 1)
 
     def _clean_text(self, text: str, within: str, depth: int) -> str:
+        if len(text) < SHORTEST:
+            return text
         start = text.lstrip()[:1]
         if start in {"{", "["} and depth < _DEEPEST:
             try:

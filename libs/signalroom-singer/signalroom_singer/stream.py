@@ -71,8 +71,8 @@ class SignalRoomStream(Stream):
     #: A stream that left rows out, and goes on with others, says no: then none may go.
     is_complete = True
 
-    #: Fields whose names look like secrets or personal data and that are loaded all the same, in the
-    #: notation of :class:`signalroom_singer.SensitiveFields`.
+    #: Fields whose names look like secrets or personal data and that are loaded all the same, as
+    #: :class:`signalroom_singer.SensitiveFields` has them.
     kept_fields: ClassVar[frozenset[str]] = frozenset()
     #: Fields that hold a secret, or personal data, and whose names do not say so.
     secret_fields: ClassVar[frozenset[str]] = frozenset()

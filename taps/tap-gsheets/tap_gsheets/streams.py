@@ -48,7 +48,7 @@ class Tab(SignalRoomStream, Stream):
     # People add columns whenever they like.
     columns_change = True
     # What is in a sheet, its owner put there to be loaded.
-    left_out = frozenset()  # type: ignore[assignment]
+    left_out = frozenset()
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Sheets(SignalRoomStream, Stream):
     """All tabs there are, read or not."""
 
     name = "gsheets_sheets"
-    left_out = frozenset()  # type: ignore[assignment]
+    left_out = frozenset()
     primary_keys = ("spreadsheet_id", "sheet_id")
     schema = th.PropertiesList(
         th.Property("spreadsheet_id", th.StringType),

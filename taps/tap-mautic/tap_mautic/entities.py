@@ -109,7 +109,7 @@ class EntityStream(RoleCheckedStream):
 
 
 def _forget_destinations(value: Any) -> None:
-    """Take addresses, headers and data out of actions that send contacts elsewhere, at any depth."""
+    """Take addresses, headers and data out of actions that send contacts elsewhere."""
     if isinstance(value, list):
         for item in value:
             _forget_destinations(item)

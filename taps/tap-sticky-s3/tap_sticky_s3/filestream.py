@@ -32,7 +32,7 @@ class StickyStream(SignalRoomStream):
     # No state but after a file.
     STATE_MSG_FREQUENCY = sys.maxsize
     # What is in a file, its owner put there to be loaded.
-    left_out = frozenset()  # type: ignore[assignment]
+    left_out = frozenset()
 
     _tap: TapStickyS3
 
