@@ -18,6 +18,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import pytest
 
 from signalroom_sandbox import everflow, gsheets, mautic, posthog, sticky_s3
+from signalroom_sandbox.posthog import access
 from signalroom_sandbox.redtrack import api as redtrack
 from signalroom_sandbox.redtrack import entities
 
@@ -34,7 +35,9 @@ SANDBOX = frozenset(
         posthog.PERSONAL_KEY,
         posthog.SCOPED_KEY,
         redtrack.API_KEY,
+        entities.HIDDEN,
         entities.SECRET,
+        access.SECRET,
         sticky_s3.SECRET,
         # How tokens that are made at run time begin, and any private key.
         "sandbox-token-",

@@ -49,6 +49,8 @@ _HOOK = re.compile(
     r"|[\w.-]+(?::\d+)?(?:/[\w.~%-]+)*?/(?:web)?hooks?(?:/catch|-test)?(?=/[\w.~%-]*\d)"
     r")(?::\d+)?)/[^\s\"'<>\\]+"
 )
+# Of a text that is nearly JSON: one with macros in place of numbers, or of a program.
+_MEMBER = re.compile(r"""(["'])([\w.-]+)\1(\s*:\s*)(["'])((?:(?!\4)[^\\]|\\.)*)\4""", re.DOTALL)
 _HEADER = re.compile(r"^([ \t]*([A-Za-z][\w-]*)[ \t]*:[ \t]*)(\S.*)$", re.MULTILINE)
 _HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 _IN_ADDRESSES = frozenset(
@@ -98,7 +100,13 @@ def without_secrets(text: str, is_masked: Callable[[str], bool] = is_secret_name
         is_form = _FORM.fullmatch(text)
         text = _PARAMETER.sub(parameter, f"&{text}" if is_form else text)
         text = text[1:] if is_form else text
-    return text
+
+    def member(match: re.Match[str]) -> str:
+        quote, name, colon, mark, value = match.groups()
+        is_secret = value and is_masked(name) and not is_macro(value)
+        return f"{quote}{name}{quote}{colon}{mark}{MASK}{mark}" if is_secret else match[0]
+
+    return _MEMBER.sub(member, text) if ":" in text else text
 
 
 def _credentials(match: re.Match[str]) -> str:

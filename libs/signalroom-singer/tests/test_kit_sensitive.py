@@ -176,6 +176,8 @@ def test_what_is_filled_in_later_is_no_secret(value):
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", f"{MASK}\nx"),
         ('{"a": {"access_token": "abc"}, "b": 1.50}', '{"a":{},"b":1.50}'),
         ('[["Authorization", "abc"]]', f'[["Authorization","{MASK}"]]'),
+        ('{"n": {payout}, "api_secret": "abc"}', f'{{"n": {{payout}}, "api_secret": "{MASK}"}}'),
+        ("x = {'password': 'a b', 'y': 'z'}", f"x = {{'password': '{MASK}', 'y': 'z'}}"),
         ('{"a": "{\\"password\\": \\"x\\"}"}', '{"a":"{}"}'),
     ),
 )
@@ -202,6 +204,7 @@ def test_secrets_in_texts_are_masked(text, cleaned):
         "https://docs.example.com/hooks/overview",
         "password reset: see the manual",
         "{not json",
+        '{"n": {payout}, "api_secret": "{secret}", "b": "c"}',
         "utm_source=news&utm_medium=email",
     ),
 )

@@ -15,6 +15,7 @@ from typing_extensions import override
 from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
+    PERSONAL_DATA_SETTING,
     WINDOW_SETTINGS,
     Pacer,
     SignalRoomTap,
@@ -121,13 +122,7 @@ class TapEverflow(SignalRoomTap):
             ),
             examples=[[{"name": "by_country", "columns": ["offer", "country"]}]],
         ),
-        th.Property(
-            "include_personal_data",
-            th.BooleanType,
-            default=False,
-            title="Include personal data",
-            description="Also load e-mail addresses, IP addresses, user agents and device ids.",
-        ),
+        PERSONAL_DATA_SETTING,
         th.Property(
             "incremental_entities",
             th.BooleanType,

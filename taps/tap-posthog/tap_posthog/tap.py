@@ -181,8 +181,9 @@ class TapPostHog(SignalRoomTap):
             default=False,
             title="Include personal data",
             description=(
-                "Also load IP addresses, precise locations, person properties (`$set`) and names "
-                "and e-mail addresses of users. `distinct_id` is always loaded as it is."
+                "Also load IP addresses, precise locations, person properties (`$set`), and names, "
+                "e-mail addresses and phone numbers of users and in the properties of events. "
+                "`distinct_id` is always loaded as it is."
             ),
         ),
         th.Property(

@@ -134,7 +134,10 @@ class TapRedTrack(SignalRoomTap):
             th.BooleanType,
             default=False,
             title="Include personal data",
-            description="Also load IP addresses, user agents, fingerprints and visitors' ids.",
+            description=(
+                "Also load IP addresses, user agents, fingerprints and visitors' ids, and what else "
+                "is personal: names, e-mail addresses, phone numbers, postal addresses."
+            ),
         ),
         th.Property(
             "requests_per_minute",
