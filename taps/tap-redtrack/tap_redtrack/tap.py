@@ -135,8 +135,8 @@ class TapRedTrack(SignalRoomTap):
             default=False,
             title="Include personal data",
             description=(
-                "Also load IP addresses, user agents, fingerprints and visitors' ids, and what else "
-                "is personal: names, e-mail addresses, phone numbers, postal addresses."
+                "Also load IP addresses, user agents, fingerprints and visitors' ids, and "
+                "other personal data: names, e-mail addresses, phone numbers, postal addresses."
             ),
         ),
         th.Property(
