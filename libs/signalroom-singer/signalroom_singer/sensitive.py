@@ -63,7 +63,7 @@ class SensitiveFields:
     """Leaves fields out of records, and masks secrets in their texts.
 
     A field is named by its name, at any depth, or by its name and that of the object or list it is
-    in, with a point between: ``holdout.created_by``.
+    in, with a point between: ``holdout.created_by``. A field of the record itself alone: ``.ip``.
 
     Args:
         left_out: What is left out.

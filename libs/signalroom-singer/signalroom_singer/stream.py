@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 from copy import deepcopy
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 CLIENT_ID = "_client_id"
 LOADED_AT = "_loaded_at"
 _FULL_TABLE = "FULL_TABLE"
+#: Of a masked key's hash: two of a million keys share as many with a chance of 1 to 500.
+_KEY_DIGITS = 12
 #: In a stream's schema: its rows are all there are once ACTIVATE_VERSION has told that they are
 #: complete, and not before. Other targets pass it over.
 REPLACE_ON_ACTIVATE = "x-replace-on-activate"
@@ -92,14 +95,15 @@ class SignalRoomStream(Stream):
             kwargs: As for the SDK's stream.
         """
         super().__init__(*args, **kwargs)
+        if primary_keys is not None:
+            self.primary_keys = primary_keys
+        # Rows are told apart by their keys, whatever these are called: a report by IP address.
         self._sensitive = SensitiveFields(
             self.left_out,
-            kept=self.kept_fields,
+            kept={*self.kept_fields, *(f".{key}" for key in self.primary_keys)},
             secret=self.secret_fields,
             personal=self.personal_fields,
         )
-        if primary_keys is not None:
-            self.primary_keys = primary_keys
         self._client_id: str | None = self.config.get("client_id")
         tags = {
             name: column
@@ -109,7 +113,7 @@ class SignalRoomStream(Stream):
         columns = {
             name: column
             for name, column in self.schema["properties"].items()
-            if name in self.primary_keys or not self._sensitive.leaves_out_column(name, column)
+            if not self._sensitive.leaves_out_column(name, column)
         }
         tagged = {**self.schema, "properties": {**columns, **tags}}
         if isinstance(getattr(type(self), "schema", None), property):
@@ -236,6 +240,17 @@ class SignalRoomStream(Stream):
             if len(breadcrumb) > 1 and not self.mask[breadcrumb]
         )
 
+    def _cleaned(self, row: Record) -> Record:
+        """Leave out what is not to be loaded; keys that had a secret stay apart."""
+        keys = [(key, row.get(key)) for key in self.record_keys]
+        cleaned = self._sensitive.clean(row)
+        for key, value in keys:
+            if value.__class__ is str and (text := cleaned.get(key)) != value:
+                # Two keys that differ in their secrets alone would become one, and their rows too.
+                digest = hashlib.sha256(str(value).encode(errors="replace")).hexdigest()
+                cleaned[key] = f"{text}#{digest[:_KEY_DIGITS]}"
+        return cleaned
+
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         """Leave out what is not to be loaded, fit a record to the schema and tag it.
@@ -250,7 +265,7 @@ class SignalRoomStream(Stream):
         Raises:
             RecordError: If a key column is missing or unreadable.
         """
-        record = self._shaper.shape(self._sensitive.clean(row))
+        record = self._shaper.shape(self._cleaned(row))
         if self._client_id:
             record[CLIENT_ID] = self._client_id
         record[LOADED_AT] = utc_isoformat(datetime.now(UTC))

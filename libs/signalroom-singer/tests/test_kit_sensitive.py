@@ -8,6 +8,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit_vendor import RowStream, RowTap
+from singer_sdk import typing as th
 
 from signalroom_singer import Sensitive, SensitiveFields, safe_message
 from signalroom_singer.redaction import MASK
@@ -337,6 +339,42 @@ def test_any_record_is_cleaned_and_cleaning_again_changes_nothing(value):
     once = rule().clean({"a": value})
     text = json.dumps(once)
     assert json.dumps(rule().clean(once)) == text
+
+
+# Keys
+
+
+class Visits(RowStream):
+    """A report by two things that look personal, and one that does not."""
+
+    primary_keys = ("ip", "page")
+    schema = th.PropertiesList(
+        th.Property("ip", th.StringType, required=True),
+        th.Property("page", th.StringType, required=True),
+        th.Property("email", th.StringType),
+        th.Property("more", th.ObjectType(additional_properties=True)),
+    ).to_dict()
+
+
+def visits(**config):
+    settings = {"api_url": "http://127.0.0.1:9", "api_key": "planted-key-of-a-test"}
+    return Visits(RowTap(config=settings | config))
+
+
+def test_a_column_that_is_a_key_is_loaded_whatever_it_is_called():
+    stream = visits()
+    assert {"ip", "page"} <= stream.schema["properties"].keys()
+    assert "email" not in stream.schema["properties"]
+    row = stream.post_process({"ip": "192.0.2.1", "page": "/", "more": {"ip": "192.0.2.2"}})
+    assert (row["ip"], row["page"], row["more"]) == ("192.0.2.1", "/", {})
+
+
+def test_keys_that_differ_in_a_secret_alone_stay_two():
+    stream = visits()
+    pages = [f"https://shop.example/?token={number}" for number in (1, 2, 1)]
+    keys = [stream.post_process({"ip": "192.0.2.1", "page": page})["page"] for page in pages]
+    assert all(key.startswith(f"https://shop.example/?token={MASK}#") for key in keys)
+    assert keys[0] == keys[2] != keys[1]
 
 
 # Messages
