@@ -174,7 +174,8 @@ class SensitiveFields:
             if (verdict := self.verdict(name, within)) and _applies(verdict, value):
                 dropped = dropped or []
                 dropped.append(name)
-                self.counts[verdict.kind, f"{within}.{name}" if within else name] += 1
+                if value:
+                    self.counts[verdict.kind, f"{within}.{name}" if within else name] += 1
             elif kind is str:
                 if (
                     len(value) >= SHORTEST
@@ -256,9 +257,9 @@ class SensitiveFields:
 def _applies(verdict: Verdict, value: Any) -> bool:
     kind = value.__class__
     if kind is str:
-        return value != "" and not is_macro(value)
+        return not is_macro(value)
     if kind is dict or kind is list:
-        return bool(value) and not verdict.only_text
+        return not verdict.only_text
     smallest = verdict.smallest_number
     return smallest is not None and abs(value) >= smallest
 

@@ -108,10 +108,17 @@ def test_a_key_within_a_certificate_is_a_private_one(within, name, is_left_out):
     assert (name not in cleaned[within]) is is_left_out
 
 
-@pytest.mark.parametrize("value", (None, True, False, "", 5))
+@pytest.mark.parametrize("value", (None, True, False, 5))
 @pytest.mark.parametrize("name", ("password", "emails", "ip"))
-def test_flags_counts_and_empty_values_stay(name, value):
+def test_flags_counts_and_nulls_stay(name, value):
     assert rule().clean({"id": 1, name: value}) == {"id": 1, name: value}
+
+
+@pytest.mark.parametrize("value", ("", [], {}))
+def test_an_empty_value_is_left_out_and_not_counted(value):
+    fields = rule()
+    assert fields.clean({"id": 1, "password": value}) == {"id": 1}
+    assert not fields.counts
 
 
 @pytest.mark.parametrize(

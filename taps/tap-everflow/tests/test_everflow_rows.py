@@ -72,6 +72,19 @@ def test_personal_data_is_left_out_unless_asked_for(make_tap, sync):
             assert not extras & PERSONAL or asked_for
 
 
+def test_people_of_advertisers_are_left_out_unless_asked_for(make_tap, sync):
+    names = ("accounting_contact_email", "platform_username")
+    of_managers = {"first_name", "last_name", "email", "work_phone", "cell_phone"}
+    for asked_for in (False, True):
+        output = sync(make_tap(include_personal_data=asked_for), "advertisers")
+        for row in output.records["advertisers"]:
+            extra = row["_extra"]
+            assert all((name in row or name in extra) is asked_for for name in names)
+            manager = (row.get("relationship") or extra["relationship"])["account_manager"]
+            assert (of_managers & {*manager}) == (of_managers if asked_for else set())
+            assert {*manager} - of_managers
+
+
 class TestPaging:
     """Pages of a day, as they really come."""
 
