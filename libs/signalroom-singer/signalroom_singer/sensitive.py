@@ -165,29 +165,23 @@ class SensitiveFields:
 
     def _clean_object(self, record: dict[str, Any], within: str, depth: int) -> bool:
         """Clean an object in place; gives whether it changed."""
-        dropped = None
+        dropped = []
         is_changed = False
         for name, value in record.items():
             kind = value.__class__
             if value is None or kind is bool:
                 continue
             if (verdict := self.verdict(name, within)) and _applies(verdict, value):
-                dropped = dropped or []
-                dropped.append(name)
-                if value:
-                    self.counts[verdict.kind, f"{within}.{name}" if within else name] += 1
+                dropped.append((name, verdict.kind))
             elif kind is str:
-                if (
-                    len(value) >= SHORTEST
-                    and (text := self._clean_text(value, name, depth)) != value
-                ):
+                if (text := self._clean_text(value, name, depth)) != value:
                     record[name] = text
                     is_changed = True
             elif kind is dict or kind is list:
                 is_changed = self._clean_container(record, name, name, depth) or is_changed
-        if dropped:
-            for name in dropped:
-                del record[name]
+        for name, why in dropped:
+            if record.pop(name):
+                self.counts[why, f"{within}.{name}" if within else name] += 1
             is_changed = True
         if 1 < len(record) <= _LARGEST_PAIR:
             is_changed = self._clean_pair(record, within) or is_changed
