@@ -73,6 +73,10 @@ compat-taps: $(SETUP) ## Taps of PipelineWise, MeltanoLabs and singer-io into th
 compat-bounds: $(SETUP) ## Each package at the lowest versions it declares and at the newest, end to end: ARGS="--versions 3.11 3.13"
 	@$(RUN)python scripts/compat_bounds.py $(ARGS)
 
+.PHONY: fidelity
+fidelity: $(SETUP) ## The taps' requests and the mock vendors against other people's software: ARGS="--only google --strict"
+	@PYTHONPATH=scripts $(RUN)python -m fidelity $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(SETUP) ## Answers, lines, files, cells and states, spoiled in more ways than in make test: RUNS=500 of each tap
 	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)

@@ -15,6 +15,7 @@ import compat_bounds
 import compat_postgres
 import compat_pythons
 from compat_targets import OTHERS, differences, same
+from fidelity.__main__ import CHECKS
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_the_page_ci_and_the_commands_name_the_same_versions():
     page = (ROOT / "docs/compatibility.md").read_text()
     with (ROOT / ".github/workflows/ci.yml").open() as file:
         matrix = yaml.safe_load(file)["jobs"]["test"]["strategy"]["matrix"]["python"]
-    pythons, servers, _, targets = (
+    pythons, servers, _, targets, checks = (
         re.findall(r"^\| `?([\w.-]+)`? ?([\d.]*) \|", part, re.MULTILINE)[1:]
         for part in page.split("\n## ")[1:]
     )
@@ -142,3 +143,4 @@ def test_the_page_ci_and_the_commands_name_the_same_versions():
         stock = name == "meltanolabs-target-postgres"
         assert version(name) == named if stock else re.search(f"{name}(@|==){named}", commands)
     assert len(targets) == len(OTHERS)
+    assert [name for name, _ in checks] == [*CHECKS]

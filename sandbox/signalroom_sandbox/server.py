@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from starlette.types import ASGIApp
+
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 10
 
@@ -32,15 +34,23 @@ class SandboxServer:
     Args:
         seed: Another seed is another set of data.
         scale: How much data; 1 is about 100 conversions a day.
+        wrap: What its ASGI application is wrapped in, as a recorder of requests and responses.
     """
 
-    def __init__(self, *, seed: int = 713, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 713,
+        scale: float = 1.0,
+        wrap: Callable[[ASGIApp], ASGIApp] | None = None,
+    ) -> None:
         self._sandbox = Sandbox(seed=seed, scale=scale)
         # Of TCP by name: else asyncio takes no delay off it, and each answer waits 40 ms.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.bind((LOOPBACK, 0))
+        app = self._sandbox.app()
         config = uvicorn.Config(
-            self._sandbox.app(), log_level="critical", lifespan="off", http="h11"
+            wrap(app) if wrap else app, log_level="critical", lifespan="off", http="h11"
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

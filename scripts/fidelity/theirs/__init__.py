@@ -1,0 +1,3 @@
+"""What runs in environments of other people's packages: JSON in, JSON out."""
+
+from __future__ import annotations
