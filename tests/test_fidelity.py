@@ -11,6 +11,7 @@ import pytest
 from fidelity import __main__ as lane
 from fidelity.environments import FailedError, NotAvailableError, Result
 from fidelity.recorder import recording_sandbox
+from fidelity.s3 import differences
 from fidelity.theirs import google_documents
 from signalroom_sandbox.gsheets import API_KEY, PUBLIC
 
@@ -134,6 +135,12 @@ def test_valid_responses_pass():
 )
 def test_invalid_responses_are_reported(answer, problem):
     assert response_problems(answer) == [problem]
+
+
+def test_rows_that_differ_between_servers_are_reported():
+    assert differences(["a", "b"], ["b", "a"]) == []
+    assert differences(["a", "b"], ["b", "c"]) == ["missing: a", "only there: c"]
+    assert differences(["a"], ["a", "a"]) == ["2 rows, not 1"]
 
 
 def failing(_):

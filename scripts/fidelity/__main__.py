@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fidelity
-from fidelity import google, hogql
+from fidelity import google, hogql, s3
 from fidelity.environments import FailedError, NotAvailableError
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     Check = Callable[[Path], Result]
 
-#: How many differences are printed of each check.
-_SHOWN = 20
-CHECKS: dict[str, Check] = {**google.CHECKS, **hogql.CHECKS}
+#: How many differences are printed of each check, and how much of each.
+_SHOWN, _LONGEST = 20, 400
+CHECKS: dict[str, Check] = {**google.CHECKS, **hogql.CHECKS, **s3.CHECKS}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,7 +64,7 @@ def _report(name: str, check: Check, *, strict: bool) -> int:
 
 
 def _indented(differences: list[str]) -> Iterable[str]:
-    yield from (f"    {line}" for line in differences[:_SHOWN])
+    yield from (f"    {line[:_LONGEST]}" for line in differences[:_SHOWN])
     if len(differences) > _SHOWN:
         yield f"    and {len(differences) - _SHOWN} more"
 
