@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fidelity
-from fidelity import google, hogql, s3
+from fidelity import clients, google, hogql, s3
 from fidelity.environments import FailedError, NotAvailableError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: How many differences are printed of each check, and how much of each.
 _SHOWN, _LONGEST = 20, 400
-CHECKS: dict[str, Check] = {**google.CHECKS, **hogql.CHECKS, **s3.CHECKS}
+CHECKS: dict[str, Check] = {**google.CHECKS, **hogql.CHECKS, **s3.CHECKS, **clients.CHECKS}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -61,17 +61,19 @@ class PythonPackages:
     Args:
         folder: Where the environment is made.
         names: Requirements.
+        build: Whether they may be built from source, for packages without a wheel.
 
     Raises:
         NotAvailableError: If they cannot be installed.
     """
 
-    def __init__(self, folder: Path, *names: str) -> None:
+    def __init__(self, folder: Path, *names: str, build: bool = False) -> None:
         self.bin = folder / "bin"
         _install(UV, "venv", "--quiet", "--python", sys.executable, folder)
-        # A wheel for this Python, or not at all: a build would need compilers.
-        options = ("--only-binary", ":all:", "--python", self.bin / "python")
-        _install(UV, "pip", "install", "--quiet", *options, *names)
+        # Otherwise a wheel for this Python, or not at all: a build may need compilers.
+        only = () if build else ("--only-binary", ":all:")
+        python = ("--python", self.bin / "python")
+        _install(UV, "pip", "install", "--quiet", *only, *python, *names)
 
     def versions(self, *names: str) -> str:
         """Name packages with their versions."""
