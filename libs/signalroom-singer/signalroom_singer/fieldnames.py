@@ -42,7 +42,7 @@ _JOINED = {
         *("access token", "auth token", "bearer token", "refresh token", "session token"),
         *("api token", "csrf token", "page token", "api secret", "app secret", "client secret"),
         *("consumer secret", "api key", "api keys", "access key", "secret key", "private key"),
-        *("license key", "public key", "e mail"),
+        *("auth key", "license key", "public key", "e mail", "security code"),
         *("email address", "mail address", "phone number", "mobile number", "user agent"),
         *("ip address", "ip addresses", "ip addr", "remote host", "remote addr", "remote ip"),
         *("first name", "last name", "full name", "middle name", "user name", "sur name"),
@@ -69,13 +69,17 @@ _ABOUT = _set(
     "parameters consent sent received opened clicked opened bounced stats statistics subject "
     "body domain domains provider method methods confirm confirmed optout optin required "
     "settings setting config configuration options source index position order percentage "
-    "rate"
+    "rate viewed visited shown completed started succeeded failed"
 )
 _SECRET_WORDS = _set(
     "password passwords passwd pwd passphrase passcode secret secrets credential credentials "
     "apikey apikeys authorization bearer privatekey jwt dsn"
 )
-_SECRET_LAST = _set("token pass pin otp cookie cookies crt sig hmac webhook")
+_SECRET_LAST = _set("token pass pin otp cookie cookies crt sig hmac webhook cvv cvc")
+_SECRET_PAIRS = _pairs(
+    *("pass phrase", "security code", "basic auth", "http auth", "auth header", "hmac key"),
+    *("connection string", "access signature", "deploy key", "sentry key"),
+)
 _SECRET_ADDRESSES = _pairs("webhook url", "webhook uri", "hook url", "hook uri", "web hook")
 _KEYS = frozenset({"key", "keys"})
 _SECRET_KEYS = _set(
@@ -83,7 +87,9 @@ _SECRET_KEYS = _set(
     "ssl tls client service analytics rest consumer account app application shared server "
     "storage webhook integration merchant partner security crypt encrypt decryption session"
 )
-_CERTIFICATES = _pairs("acme", "ssl", "tls", "cert", "certificate", "certificates")
+_HOLDERS_OF_KEYS = _pairs(
+    "acme", "ssl", "tls", "cert", "certificate", "certificates", "api", "auth"
+)
 _TOKENS_OF_OTHERS = _set(
     "page next previous prev sync dedup deduplicate deduplication idempotency prompt input "
     "output completion reasoning cached total csrf continuation cursor max min design"
@@ -92,9 +98,12 @@ _PLURAL_TOKENS = _set("api access refresh auth bearer secret session push device
 
 # What follows a value's name and changes nothing: a hash of an e-mail address finds its owner too.
 _SUFFIXES = _set(
-    "md5 sha1 sha256 sha512 hash hashed backup old new current raw value plain plaintext"
+    "md5 sha1 sha256 sha512 hash hashed backup old new current raw value plain plaintext pem"
 )
 _NAMES = _set("first last full middle maiden given family sur user")
+# Devices and campaigns have full names too, and errors and certificates fingerprints.
+_NAMED_THINGS = _set("device model browser product campaign offer file path host event class table")
+_FINGERPRINTS_OF_OTHERS = _set("exception error issue certificate cert ssl tls key")
 _ROLES = _set(
     "contact customer manager recipient cardholder employee holder subscriber shopper buyer"
 )
@@ -111,7 +120,8 @@ _PERSON_PAIRS = _pairs(
     *("shipping address", "mailing address", "customer address", "contact address"),
     *("street number", "house number", "address line", "postal code", "post code", "zip code"),
     *("zip postal", "code postal", "national id", "social security", "passport number"),
-    *("address 1", "address 2", "address 3"),
+    *("address 1", "address 2", "address 3", "vat number", "account number", "routing number"),
+    *("bank account", "driver license", "drivers license", "driver licence", "drivers licence"),
 )
 _DEVICE_LAST = _set("ip ipv4 ipv6 useragent ua idfa idfv gaid aaid imei imsi fingerprint")
 _DEVICE_PAIRS = _pairs(
@@ -134,11 +144,13 @@ class Verdict:
         kind: Why the value is sensitive.
         smallest_number: The smallest number that is such a value; None where none is.
         only_text: Whether lists and objects of this name are something else.
+        in_name: Whether the name itself is such data, and says it whatever its value is.
     """
 
     kind: Sensitive
     smallest_number: int | None = None
     only_text: bool = False
+    in_name: bool = False
 
 
 @lru_cache(maxsize=1 << 15)
@@ -152,19 +164,26 @@ def judge(name: str, within: str = "") -> Verdict | None:
     Returns:
         What it says; None where it says nothing.
     """
-    words = _words(name)
+    # What follows is somebody's own name: of a feature flag, say.
+    words = _words(name.partition("/")[0] if name.startswith("$") else name)
     if not words or words[0] in _QUESTIONS:
         return None
     plain = _without_suffixes(words)
     if _is_secret(plain, _words(within)):
         addresses = plain[-1] == "webhook" or plain[-2:] in _SECRET_ADDRESSES
-        return Verdict(Sensitive.SECRET, 0 if plain[-1] in _NUMBERS else None, addresses)
+        smallest = 0 if plain[-1] in _NUMBERS else None if plain[-1].endswith("s") else _LARGE
+        return Verdict(Sensitive.SECRET, smallest, addresses)
     for kind, is_such in ((Sensitive.PERSON, _is_person), (Sensitive.DEVICE, _is_device)):
         if is_such(plain) or is_such(words):
             plural = plain[-1] in {"emails", "phones", "viewers"}
             smallest = 0 if plain[-1] in _NUMBERS else None if plural else _LARGE
             return Verdict(kind, smallest)
     return None
+
+
+def holds_keys(name: str) -> bool:
+    """Whether a bare ``key`` in an object of this name is a private one: ``ssl``, ``api``."""
+    return _words(name)[-1:] in _HOLDERS_OF_KEYS
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -187,7 +206,7 @@ def _is_secret(words: tuple[str, ...], within: tuple[str, ...]) -> bool:
         return True
     if words[-1] in _ABOUT:
         return False
-    if not _SECRET_WORDS.isdisjoint(words):
+    if words[-2:] in _SECRET_PAIRS or not _SECRET_WORDS.isdisjoint(words):
         return True
     return _is_secret_thing(words[-1], words[-2] if len(words) > 1 else "", within)
 
@@ -195,7 +214,7 @@ def _is_secret(words: tuple[str, ...], within: tuple[str, ...]) -> bool:
 def _is_secret_thing(last: str, before: str, within: tuple[str, ...]) -> bool:
     """Whether a key, a token or the like is one that nobody else may have."""
     if last in _KEYS:
-        is_private = before in _SECRET_KEYS if before else within[-1:] in _CERTIFICATES
+        is_private = before in _SECRET_KEYS if before else within[-1:] in _HOLDERS_OF_KEYS
     elif last == "tokens":
         is_private = before in _PLURAL_TOKENS
     elif last == "token":
@@ -211,11 +230,16 @@ def _is_person(words: tuple[str, ...]) -> bool:
     last, pair = words[-1], words[-2:]
     if pair in _PERSON_PAIRS or ("ssn" in words[:-1] and words[-1].isdigit()):
         return True
-    if last == "name" and len(words) > 1:
-        return words[-2] in _NAMES or words[-2] in _ROLES
+    if last in {"name", "fullname"} and len(words) > 1:
+        is_full = words[-2] == "full" or last == "fullname"
+        if is_full and not _NAMED_THINGS.isdisjoint(words[:-1]):
+            return False
+        return last == "fullname" or words[-2] in _NAMES or words[-2] in _ROLES
     return last in _PERSON_LAST
 
 
 def _is_device(words: tuple[str, ...]) -> bool:
     pair = words[-2:]
+    if words[-1] == "fingerprint" and len(words) > 1 and words[-2] in _FINGERPRINTS_OF_OTHERS:
+        return False
     return pair in _DEVICE_PAIRS or words[-1] in _DEVICE_LAST or words[-3:] == _GOOGLE_AD_ID

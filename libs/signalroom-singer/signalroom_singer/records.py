@@ -168,7 +168,9 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _key_shown(name: str, value: Any) -> Any:
-    if value.__class__ in {dict, list} or (value.__class__ is str and judge(name)):
+    if value.__class__ in {dict, list} or (
+        value.__class__ is str and ("@" in value or judge(name))
+    ):
         return describe_value(value)
     return value
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_sdk import typing as th
 
-from signalroom_singer.fieldnames import Sensitive, Verdict, judge
+from signalroom_singer.fieldnames import Sensitive, Verdict, holds_keys, judge
 from signalroom_singer.redaction import MASK, redact
 from signalroom_singer.secretshapes import (
     SHORTEST,
@@ -43,8 +43,14 @@ PERSONAL_DATA_SETTING = th.Property(
 _DEEPEST = 100
 #: Pairs of a name and a value: small objects that have both.
 _LARGEST_PAIR = 8
-_LABELS = ("label", "name", "key", "header", "hint", "field", "param", "parameter")
-_VALUES = ("value", "values", "val", "content")
+_LABELS = frozenset(
+    {"label", "name", "key", "header", "hint", "field", "param", "parameter", "id"}
+    | {"Label", "Name", "Key", "Header", "Field", "Id"}
+)
+_VALUES = ("value", "values", "val", "content", "default", "Value", "Values", "Default")
+_HAS_VALUE = frozenset(_VALUES)
+#: What a text may begin with that is JSON.
+_JSON_STARTS = frozenset('{["')
 #: A filter of PostHog's has a value too: which events or persons are meant.
 _FILTERS = frozenset(
     {
@@ -55,6 +61,14 @@ _FILTERS = frozenset(
 )
 _TOO_DEEP = "(left out: nested too deeply)"
 _EMAIL = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[a-z])[\w.-]*\w", re.IGNORECASE)
+#: Names of objects that may be in logs: those that nobody has for a person's or a token.
+_IDENTIFIER = re.compile(r"(?!.*\d{4})[$A-Za-z_][\w$-]{0,39}(?:\[\])?", re.ASCII)
+_KEY = "(a key)"
+#: An object whose name says nothing of its fields.
+_ANY = "*"
+_LONGEST_NAME = 60
+#: Names by vendors and people; there are more only where values are used as names.
+_MOST_VERDICTS = 1 << 15
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -88,7 +102,12 @@ class SensitiveFields:
             **dict.fromkeys(personal, Verdict(Sensitive.PERSON, 0)),
             **dict.fromkeys(secret, Verdict(Sensitive.SECRET, 0)),
         }
-        self._verdicts: dict[tuple[str, str], Verdict | None] = {}
+        self._holders = {
+            path.rpartition(".")[0] for path in (*self._kept, *self._declared) if "." in path
+        }
+        self._verdicts: dict[str, _Verdicts] = {}
+        self._labels: dict[tuple[str, str], Verdict | None] = {}
+        self._verdicts_left = _MOST_VERDICTS
 
     def verdict(self, name: str, within: str = "") -> Verdict | None:
         """Judge a field by its name.
@@ -100,19 +119,44 @@ class SensitiveFields:
         Returns:
             Why it is left out; None if it is loaded.
         """
-        place = (name, within)
-        try:
-            return self._verdicts[place]
-        except KeyError:
-            verdict = self._verdicts[place] = self._judged(name, within)
-            return verdict
+        return self._verdicts_within(within)[name]
+
+    def _verdicts_within(self, within: str) -> _Verdicts:
+        if (verdicts := self._verdicts.get(within)) is None:
+            # Most objects say nothing of their fields, and have the same verdicts.
+            matters = within in self._holders or holds_keys(within)
+            holder = within if matters else _ANY
+            self._make_room()
+            verdicts = self._verdicts.get(holder) or _Verdicts(self, holder)
+            self._verdicts[within] = self._verdicts[holder] = verdicts
+        return verdicts
+
+    def _make_room(self) -> None:
+        self._verdicts_left -= 1
+        if self._verdicts_left < 0:
+            self._verdicts.clear()
+            self._labels.clear()
+            self._verdicts_left = _MOST_VERDICTS
+
+    def judged(self, name: str, within: str) -> Verdict | None:
+        """Judge a field that is not known yet.
+
+        Args:
+            name: The field's.
+            within: The name of the object or list it is in.
+
+        Returns:
+            Why it is left out; None if it is loaded.
+        """
+        self._make_room()
+        return self._judged(name, within)
 
     def _judged(self, name: str, within: str) -> Verdict | None:
         path = f"{within}.{name}"
         declared = self._declared.get(path) or self._declared.get(name)
         if not declared and (name in self._kept or path in self._kept):
             return None
-        verdict = declared or judge(name, within)
+        verdict = declared or _judged_as_text(name) or judge(name, within)
         if verdict is None:
             return None
         if declared and verdict.kind is Sensitive.PERSON:
@@ -167,25 +211,31 @@ class SensitiveFields:
         """Clean an object in place; gives whether it changed."""
         dropped = []
         is_changed = False
+        verdicts = self._verdicts_within(within)
         for name, value in record.items():
             kind = value.__class__
-            if value is None or kind is bool:
-                continue
-            if (verdict := self.verdict(name, within)) and _applies(verdict, value):
-                dropped.append((name, verdict.kind))
+            if (verdict := verdicts[name]) is not None and _applies(verdict, value):
+                dropped.append((name, verdict))
             elif kind is str:
                 if (text := self._clean_text(value, name, depth)) != value:
                     record[name] = text
                     is_changed = True
             elif kind is dict or kind is list:
                 is_changed = self._clean_container(record, name, name, depth) or is_changed
-        for name, why in dropped:
-            if record.pop(name):
-                self.counts[why, f"{within}.{name}" if within else name] += 1
+        for name, verdict in dropped:
+            if record.pop(name) or verdict.in_name:
+                self._count(verdict, name, within)
             is_changed = True
-        if 1 < len(record) <= _LARGEST_PAIR:
+        if 1 < len(record) <= _LARGEST_PAIR and not _HAS_VALUE.isdisjoint(record):
             is_changed = self._clean_pair(record, within) or is_changed
         return is_changed
+
+    def _count(self, verdict: Verdict, name: str, within: str) -> None:
+        """Count what is left out, under a name that may be logged."""
+        if verdict.in_name or len(name) > _LONGEST_NAME or _judged_as_text(name):
+            name = _KEY
+        place = within if not within or _IDENTIFIER.fullmatch(within) else _KEY
+        self.counts[verdict.kind, f"{place}.{name}" if place else name] += 1
 
     def _clean_list(self, items: list[Any], within: str, depth: int) -> bool:
         is_changed = False
@@ -213,55 +263,97 @@ class SensitiveFields:
     def _clean_text(self, text: str, within: str, depth: int) -> str:
         if len(text) < SHORTEST:
             return text
-        start = text.lstrip()[:1]
-        if start in {"{", "["} and depth < _DEEPEST:
+        start = text[0]
+        if start.isspace():
+            start = text.lstrip()[:1]
+        if start in _JSON_STARTS and depth < _DEEPEST:
             try:
                 value = _decoder.decode(text)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 return without_secrets(text, self._is_masked)
             holder = [value]
+            if value.__class__ is str:
+                inner = self._clean_text(value, within, depth + 1)
+                return _encoder.encode(inner).decode() if inner != value else text
             if value.__class__ in {dict, list}:
                 is_changed = self._clean_container(holder, 0, within, depth)
                 return _encoder.encode(holder[0]).decode() if is_changed else text
         return without_secrets(text, self._is_masked)
 
     def _is_masked(self, parameter: str) -> bool:
-        return self.verdict(parameter) is not None
+        return self.verdict(parameter, _ANY) is not None
 
     def _clean_pair(self, record: dict[str, Any], within: str) -> bool:
         if "key" in record and ("operator" in record or record.get("type") in _FILTERS):
             return False
         value_name = next((name for name in _VALUES if name in record), None)
-        if value_name is None or not _is_filled(record[value_name]):
+        if value_name is None or record[value_name] in ("", MASK, [], {}):
             return False
-        for label in _LABELS:
-            text = record.get(label)
-            if text.__class__ is not str or label == value_name:
+        for label, text in record.items():
+            if label not in _LABELS or text.__class__ is not str or label == value_name:
                 continue
-            verdict = self.verdict(text.strip(), within)
-            if verdict is None and is_secret_header(text) and text not in self._kept:
-                verdict = Verdict(Sensitive.SECRET)
-            if verdict and verdict.kind in self._left_out and record[value_name] != MASK:
+            verdict = self._label_within(text, within)
+            if verdict and _applies(verdict, record[value_name]):
                 record[value_name] = MASK
-                self.counts[verdict.kind, f"{within}.{text}" if within else text] += 1
+                self._count(verdict, text.strip(), within)
                 return True
         return False
+
+    def _label_within(self, text: str, within: str) -> Verdict | None:
+        place = (text, within if within in self._holders else _ANY)
+        try:
+            return self._labels[place]
+        except KeyError:
+            self._make_room()
+            verdict = self._labels[place] = self._verdict_of_label(text.strip(), within)
+            return verdict
+
+    def _verdict_of_label(self, text: str, within: str) -> Verdict | None:
+        """What a label says, which people write: "API key" is a secret, "Forgot password?" none."""
+        words = text.split()
+        if not words or text.endswith("?"):
+            return None
+        verdict = self.verdict(text, within)
+        if verdict is None and is_secret_header(text) and text not in self._kept:
+            verdict = Verdict(Sensitive.SECRET)
+        if verdict and len(words) > 1 and not self.verdict(" ".join(words[-2:]), within):
+            return None
+        return verdict if verdict and verdict.kind in self._left_out else None
+
+
+class _Verdicts(dict[str, Verdict | None]):
+    """The verdicts of the names in an object of some name, each made once."""
+
+    def __init__(self, fields: SensitiveFields, within: str) -> None:
+        self._fields = fields
+        self._within = within
+
+    def __missing__(self, name: str) -> Verdict | None:
+        verdict = self[name] = self._fields.judged(name, self._within)
+        return verdict
+
+
+def _judged_as_text(name: str) -> Verdict | None:
+    """Judge a value that is used as a name: an address of a person, or a token."""
+    if len(name) < SHORTEST:
+        return None
+    if "@" in name and _EMAIL.search(name):
+        return Verdict(Sensitive.PERSON, in_name=True)
+    return Verdict(Sensitive.SECRET, in_name=True) if without_secrets(name) != name else None
 
 
 def _applies(verdict: Verdict, value: Any) -> bool:
     kind = value.__class__
+    if verdict.in_name:
+        return True
+    if value is None or kind is bool:
+        return False
     if kind is str:
         return not is_macro(value)
     if kind is dict or kind is list:
         return not verdict.only_text
     smallest = verdict.smallest_number
     return smallest is not None and abs(value) >= smallest
-
-
-def _is_filled(value: Any) -> bool:
-    if value.__class__ is str:
-        return value not in {"", MASK} and not is_macro(value)
-    return value is not None and value.__class__ is not bool
 
 
 def _is_header(items: list[Any]) -> bool:

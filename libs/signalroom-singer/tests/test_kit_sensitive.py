@@ -28,6 +28,9 @@ SECRET_NAMES = names_in("""
     refresh_token access_token accesstoken aws_secret_access_key session_token accessToken
     auth_token X-Api-Key X-Auth-Token webhook_url webhookUrl hook_url Authorization
     Proxy-Authorization Set-Cookie signing_key ssh_private_key smtp_password license_key
+    pass_phrase passphrase_encrypted private_key_pem hmac_key basicAuth http_auth auth_header
+    SharedAccessSignature connection_string deploy_key securityCode security_code cvv cvc cvv2
+    sentry_key
     password_hash encryptionKey db.password token service_account_credentials jwt sentry_dsn
 """)
 PERSONAL_NAMES = names_in("""
@@ -36,6 +39,7 @@ PERSONAL_NAMES = names_in("""
     phoneNumber mobile fax first_name firstName last_name billing_first_name shipping_last_name
     middle_name full_name contact_name username instant_messaging_identifier viewers signature
     tax_id ssn check_ssn_last_4 iban date_of_birth birthday birthDate address_1 address_2
+    drivers_license vat_number bank_account_number account_number routing_number
     billing_street_address postal_code zip_postal_code zipCode latitude $geoip_latitude
 """)
 DEVICE_NAMES = names_in("""
@@ -65,7 +69,9 @@ HARMLESS_NAMES = names_in("""
     user_name_field address_id is_contact_address_enabled android_version idfa_enabled has_phone
     signature_confirm first_seen last_seen last_name_changed_at street_type_id latitude_count
     faxed_at number_of_ips rt_ad_id rt_adgroup_id payout revenue sub1 adv5 utm_source
-    pub_password_reset
+    pub_password_reset $exception_fingerprint ssl_fingerprint device_fullname deviceFullName
+    campaign_full_name secret_menu_viewed cvv_result $feature/secret-offer
+    $feature_enrollment/new-password account_name account_id
 """)
 NAMES = {
     **dict.fromkeys(SECRET_NAMES, Sensitive.SECRET),
@@ -98,7 +104,7 @@ def test_other_names_are_loaded(name):
 @pytest.mark.parametrize(
     ("within", "name", "is_left_out"),
     (
-        *((within, "key", True) for within in ("acme", "ssl", "tls", "certificate")),
+        *((within, "key", True) for within in ("acme", "ssl", "tls", "certificate", "api", "auth")),
         *((within, "crt", True) for within in ("acme", "ssl")),
         *((within, "key", False) for within in ("filter", "flag", "properties")),
     ),
@@ -129,6 +135,9 @@ def test_an_empty_value_is_left_out_and_not_counted(value):
         ("$geoip_longitude", 13.4),
         ("pin", 4711),
         ("zip", 10_115),
+        ("password", 987_654_321),
+        ("apiKey", 1_234_567_890_123),
+        ("cvv", 123),
     ),
 )
 def test_numbers_that_are_personal_are_left_out(name, value):
@@ -188,6 +197,40 @@ def test_what_is_filled_in_later_is_no_secret(value):
         ('{"n": {payout}, "api_secret": "abc"}', f'{{"n": {{payout}}, "api_secret": "{MASK}"}}'),
         ("x = {'password': 'a b', 'y': 'z'}", f"x = {{'password': '{MASK}', 'y': 'z'}}"),
         ('{"a": "{\\"password\\": \\"x\\"}"}', '{"a":"{}"}'),
+        ('"{\\"secret\\": \\"x\\", \\"a\\": 1}"', '"{\\"a\\":1}"'),
+        ("https://h.example/p?X-Amz-Signature=abc", f"https://h.example/p?X-Amz-Signature={MASK}"),
+        ("https://h.example/p;jsessionid=abc", f"https://h.example/p;jsessionid={MASK}"),
+        (
+            "https://h.example/r?u=https%3A%2F%2Fg.example%2F%3Ftoken%3Dabc%26b%3D1",
+            f"https://h.example/r?u=https%3A%2F%2Fg.example%2F%3Ftoken%3D{MASK}%26b%3D1",
+        ),
+        (
+            "https://h.example/?a=b%2526api_key%253Dabc",
+            f"https://h.example/?a=b%2526api_key%253D{MASK}",
+        ),
+        ("host=h user=u password=abc dbname=d", f"host=h user=u password={MASK} dbname=d"),
+        ("Token token=abc", f"Token token={MASK}"),
+        (
+            "https://h.example/?user%5Bpassword%5D=abc",
+            f"https://h.example/?user%5Bpassword%5D={MASK}",
+        ),
+        ("https://h.example/?authkey=abc", f"https://h.example/?authkey={MASK}"),
+        ('api_key = "abcdef12"', f'api_key = "{MASK}"'),
+        ("api_key: abcdef12", f"api_key: {MASK}"),
+        ("curl -H 'X-Api-Key: abc' h.example", f"curl -H 'X-Api-Key: {MASK}' h.example"),
+        ("<a><password>abc</password></a>", f"<a><password>{MASK}</password></a>"),
+        ('{api_key: "abc", macro: {x}}', f'{{api_key: "{MASK}", macro: {{x}}}}'),
+        ("let apiKey := 'abc'", f"let apiKey := '{MASK}'"),
+        (
+            '{"n": {x}, "b": "{\\"secret\\": \\"x\\"}"}',
+            f'{{"n": {{x}}, "b": "{{\\"secret\\": \\"{MASK}\\"}}"}}',
+        ),
+        (
+            'a:2:{s:8:"password";s:3:"abc";s:1:"x";i:1;}',
+            f'a:2:{{s:8:"password";s:{len(MASK)}:"{MASK}";s:1:"x";i:1;}}',
+        ),
+        ("https://h.example/?e=ann%40mail.example&x=1", f"https://h.example/?e={MASK}&x=1"),
+        ("https://h.example/u/ann@mail.example/x", f"https://h.example/u/{MASK}/x"),
     ),
 )
 def test_secrets_in_texts_are_masked(text, cleaned):
@@ -215,6 +258,17 @@ def test_secrets_in_texts_are_masked(text, cleaned):
         "{not json",
         '{"n": {payout}, "api_secret": "{secret}", "b": "c"}',
         "utm_source=news&utm_medium=email",
+        "https://h.example/?key=12&a=1",
+        "https://h.example/?x=1%26utm_source%3Dnews%26token%3D{token}",
+        "https://cdn.example/logo@2x.png",
+        "https://h.example/@ann/post and lodash@4.17.21",
+        "password: required",
+        "token: {token}",
+        "SELECT token FROM t WHERE password = 'x'",
+        "Enter your password: then press OK",
+        "<p>token</p><b>password</b>",
+        'input:attr__name="password"attr__type="password"nth-child="2"',
+        "key-note speech, pat-on-the-back",
     ),
 )
 def test_other_texts_stay_as_they_are(text):
@@ -239,10 +293,27 @@ def test_a_labelled_secret_is_masked(label, name):
         {"key": "email", "value": ["a"], "operator": "exact", "type": "person"},
         {"name": "sub1", "value": "{clickid}"},
         {"name": "token", "value": "{token}"},
+        {"name": "Password reset mail", "value": 5},
+        {"name": "Password reset mail", "value": "sent"},
+        {"label": "Forgot password?", "value": "yes"},
+        {"key": "email", "label": "E-mail", "default": "{person.properties.email}"},
     ),
 )
 def test_other_pairs_stay_as_they_are(pair):
     assert rule().clean({"pairs": [dict(pair)]}) == {"pairs": [pair]}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    (
+        {"id": "accessToken", "value": PLANTED},
+        {"param": "api_key", "default": PLANTED},
+        {"Key": "Password", "Value": PLANTED},
+        {"label": "Your API key", "value": PLANTED},
+    ),
+)
+def test_pairs_are_known_in_other_notations(pair):
+    assert PLANTED not in json.dumps(rule().clean({"pairs": [pair]}))
 
 
 # What streams declare
