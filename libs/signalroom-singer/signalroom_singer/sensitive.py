@@ -69,6 +69,8 @@ _ANY = "*"
 _LONGEST_NAME = 60
 #: Names by vendors and people; there are more only where values are used as names.
 _MOST_VERDICTS = 1 << 15
+#: Texts that are kept with what became of them, and how long they may be.
+_MOST_TEXTS, _LONGEST_KNOWN = 20_000, 200
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -105,6 +107,7 @@ class SensitiveFields:
         self._holders = {
             path.rpartition(".")[0] for path in (*self._kept, *self._declared) if "." in path
         }
+        self._texts: dict[str, str] = {}
         self._verdicts: dict[str, _Verdicts] = {}
         self._labels: dict[tuple[str, str], Verdict | None] = {}
         self._verdicts_left = _MOST_VERDICTS
@@ -267,17 +270,28 @@ class SensitiveFields:
         if start.isspace():
             start = text.lstrip()[:1]
         if start in _JSON_STARTS and depth < _DEEPEST:
-            try:
-                value = _decoder.decode(text)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                return without_secrets(text, self._is_masked)
-            holder = [value]
-            if value.__class__ is str:
-                inner = self._clean_text(value, within, depth + 1)
-                return _encoder.encode(inner).decode() if inner != value else text
-            if value.__class__ in {dict, list}:
-                is_changed = self._clean_container(holder, 0, within, depth)
-                return _encoder.encode(holder[0]).decode() if is_changed else text
+            return self._clean_json(text, within, depth)
+        if len(text) > _LONGEST_KNOWN or text.isalnum():
+            return without_secrets(text, self._is_masked)
+        # Records name the same countries, offers and devices over and over again.
+        if (known := self._texts.get(text)) is None:
+            if len(self._texts) >= _MOST_TEXTS:
+                self._texts.clear()
+            known = self._texts[text] = without_secrets(text, self._is_masked)
+        return known
+
+    def _clean_json(self, text: str, within: str, depth: int) -> str:
+        try:
+            value = _decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return without_secrets(text, self._is_masked)
+        holder = [value]
+        if value.__class__ is str:
+            inner = self._clean_text(value, within, depth + 1)
+            return _encoder.encode(inner).decode() if inner != value else text
+        if value.__class__ in {dict, list}:
+            is_changed = self._clean_container(holder, 0, within, depth)
+            return _encoder.encode(holder[0]).decode() if is_changed else text
         return without_secrets(text, self._is_masked)
 
     def _is_masked(self, parameter: str) -> bool:

@@ -190,6 +190,8 @@ def test_what_is_filled_in_later_is_no_secret(value):
         ("X-Api-Key: abcdef\nAccept: */*", f"X-Api-Key: {MASK}\nAccept: */*"),
         ("a xoxb-not-a-real-token b", f"a {MASK} b"),
         ("sk_live_notarealone", MASK),
+        ("AIzaNotARealKeyAtAllButOfItsForm", MASK),
+        ("EAANotARealTokenButOfTheFormOfThoseThatAreReal", MASK),
         ("phx_notarealkeyatall", MASK),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", f"{MASK}\nx"),
         ('{"a": {"access_token": "abc"}, "b": 1.50}', '{"a":{},"b":1.50}'),
