@@ -57,5 +57,6 @@ def table_of(path):
 
 def known(state, stream="orders_create"):
     """The files of a state, with their rows."""
-    files = state["bookmarks"][stream]["files"]
+    # The first state of a run names its streams, before there are files.
+    files = state["bookmarks"][stream].get("files") or {}
     return {key: entry["n"] for key, entry in files.items()}

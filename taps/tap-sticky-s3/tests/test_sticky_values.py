@@ -43,7 +43,7 @@ class TestTypes:
         found = typed(s3, make_tap, sync, "date:%m/%d/%Y", *values)
         bad = [(None, value) for value in values[2:6]]
         assert found == ["2025-12-18", "2026-01-05", *bad, None]
-        assert "not a date written as %m/%d/%Y" in caplog.text
+        assert "not as the settings say but a text of 10 characters" in caplog.text
 
     def test_digits_are_read_by_their_format(self, s3, make_tap, sync):
         values = ("20260105130000", "1767225600", "202601051300")
