@@ -162,7 +162,7 @@ class TestErrors:
         url = f"{sandbox.mautic_url}/nowhere/oauth/v2/token"
         (error,) = requests.post(url, timeout=10).json()["errors"]
         assert error["message"] == "Requested URL not found: /mautic/nowhere/oauth/v2/token"
-        page = requests.get(f"{sandbox.mautic_url}/s/dashboard", timeout=10)
+        page = requests.get(f"{sandbox.mautic_url}/nowhere", timeout=10)
         assert page.status_code == 404
         assert page.headers["Content-Type"].startswith("text/html")
         assert page.cookies
