@@ -78,9 +78,7 @@ def test_nothing_is_nothing_in_each_form(make_tap, mautic, sync, caplog, empty):
 
 def test_entities_that_are_numbers_or_have_no_id(make_tap):
     stream = make_tap().streams["emails"]
-    row = stream.post_process(
-        {"id": 1, "lists": [4, {"name": "No id"}, "text"], "category": 3}
-    )
+    row = stream.post_process({"id": 1, "lists": [4, {"name": "No id"}, "text"], "category": 3})
     assert row["lists"] == {"4": {"id": 4}, "1": {"name": "No id"}, "2": "text"}
     assert row["category"] == {"id": 3}
     assert "_extra" not in row
