@@ -22,7 +22,7 @@ _TOKEN_SIGN = re.compile(
     r"SG\.|sk-|shp(?:at|ca|pa|ss)_|EAA|dop_v1_|npm_|pat-|key-"
 )
 _USER_INFO = re.compile(r"(\b[A-Za-z][\w+.-]*://)(?:[^\s/?#@:]*:[^\s/?#@]*|[^\s/?#@:]{16,})@")
-_PARAMETER = re.compile(r"([?&;#])([\w.\-\[\]%]+)=([^&#;\s\"'<>\\]+)")
+_PARAMETER = re.compile(r"([?&;#])([\w.\-\[\]%]+)(=)([^&#;\s\"'<>\\]+)")
 _FORM = re.compile(r"[\w.\-\[\]%]+=[^&\s]*(?:&[\w.\-\[\]%]+=[^&\s]*)*")
 # What is filled in for each click, by whoever sends it.
 _MACRO = re.compile(
@@ -152,11 +152,6 @@ def _without_tokens(text: str) -> str:
 
 def _without_parameters(text: str, is_masked: Callable[[str], bool]) -> str:
     def parameter(match: re.Match[str]) -> str:
-        before, name, value = match.groups()
-        is_secret = _is_secret_parameter(name, value, is_masked)
-        return f"{before}{name}={MASK}" if is_secret and not is_macro(value) else match[0]
-
-    def encoded(match: re.Match[str]) -> str:
         before, name, equals, value = match.groups()
         is_secret = _is_secret_parameter(name, value, is_masked)
         return f"{before}{name}{equals}{MASK}" if is_secret and not is_macro(value) else match[0]
@@ -171,7 +166,7 @@ def _without_parameters(text: str, is_masked: Callable[[str], bool]) -> str:
         text = text[1:] if is_form else text
         if " " in text:
             text = _WORD.sub(word, text)
-    return _ENCODED.sub(encoded, text) if "%" in text else text
+    return _ENCODED.sub(parameter, text) if "%" in text else text
 
 
 def _is_secret_parameter(name: str, value: str, is_masked: Callable[[str], bool]) -> bool:

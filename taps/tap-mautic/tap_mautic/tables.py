@@ -14,7 +14,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_mautic.client import MauticStream
-from tap_mautic.queries import Is, moment, order
+from tap_mautic.queries import MOST_NAMED, Is, moment, order
 from tap_mautic.sweeps import Sweep, SweptStream
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ _PATH = "/api/stats/{}"
 _DAY = timedelta(days=1)
 #: In place of a condition: rows of contacts into whom others were merged.
 _MOVED = Is("lead_id", "in")
-#: Named in one request: servers take addresses of 8 kB.
-_MOST_NAMED = 200
 _KEY = "stats"
 #: These rows are small: so many times as many as of contacts.
 _FACTOR = 5
@@ -162,8 +160,8 @@ class StatsStream(_TableStream, SweptStream):
             return
         others = [one for one in conditions if one != _MOVED]
         # Each part from its beginning, also after a stop: ids of rows go on with no part.
-        for first in range(0, len(self._winners), _MOST_NAMED):
-            named = ",".join(map(str, self._winners[first : first + _MOST_NAMED]))
+        for first in range(0, len(self._winners), MOST_NAMED):
+            named = ",".join(map(str, self._winners[first : first + MOST_NAMED]))
             yield from super().read_step([Is("lead_id", "in", named), *others], 0)
 
 

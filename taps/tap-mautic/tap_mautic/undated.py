@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import RefusedError
-from tap_mautic.queries import Is, moment, order
+from tap_mautic.queries import MOST_NAMED, Is, moment, order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +25,6 @@ _NOT_LOOKED_FOR = (
     "%s. Contacts whose company has a new name are not looked for: the next read of all contacts "
     "(contacts_whole_days) finds them"
 )
-#: Named in one request: servers take addresses of 8 kB.
-_MOST_NAMED = 200
 #: With more contacts than this the next read of all contacts finds them.
 _MOST_MEMBERS = 50_000
 
@@ -65,8 +63,8 @@ def contacts_of(stream: MauticStream, companies: Sequence[int]) -> set[int]:
     """
     contacts: set[int] = set()
     try:
-        for start in range(0, len(companies), _MOST_NAMED):
-            for ids in _members(stream, companies[start : start + _MOST_NAMED]):
+        for start in range(0, len(companies), MOST_NAMED):
+            for ids in _members(stream, companies[start : start + MOST_NAMED]):
                 contacts.update(ids)
                 if len(contacts) > _MOST_MEMBERS:
                     stream.logger.info(

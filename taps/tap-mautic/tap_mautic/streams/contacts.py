@@ -11,7 +11,7 @@ from typing_extensions import override
 from signalroom_singer import RefusedError, spoiled_state
 from tap_mautic.entities import EntityStream
 from tap_mautic.fields import Fields
-from tap_mautic.queries import Is, moment, order
+from tap_mautic.queries import MOST_NAMED, Is, moment, order
 from tap_mautic.relations import items_of, kinds_of, tidy
 from tap_mautic.roles import RoleCheckedStream, sample_of
 from tap_mautic.sweeps import LAST_ID, SweptStream
@@ -36,8 +36,6 @@ _STAGES, _UNDER_WAY = "stages", "sweep"
 _AUDITED = Is("id", "in")
 #: More changed contacts than this are not looked up one by one.
 _MOST_AUDITED = 200_000
-#: Named in one request: servers take addresses of 8 kB.
-_MOST_NAMED = 200
 _OBJECT = th.ObjectType(additional_properties=True)
 
 _COLUMNS = (
@@ -229,7 +227,7 @@ class Contacts(RoleCheckedStream, SweptStream):
             yield from super().read_step(conditions, after)
             return
         ids = [number for number in self._edited or () if number > after]
-        size = min(int(self.config["page_size"]), _MOST_NAMED)
+        size = min(int(self.config["page_size"]), MOST_NAMED)
         for start in range(0, len(ids), size):
             chunk = ids[start : start + size]
             some = Is("id", "in", ",".join(map(str, chunk)))
