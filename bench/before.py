@@ -2,11 +2,13 @@
 
     .venv/bin/python bench/before.py main --runs 5
     .venv/bin/python bench/before.py main files --runs 5
+    .venv/bin/python bench/before.py main taps --runs 5
 
 The commit is checked out and installed in a temporary folder. Both load the same records and
 batches, or the same files from S3 by tap and loader, into databases of the same server, one after
 the other; each line has the medians, and the ratio of the earlier one's seconds to this one's, pair
-by pair: more than 1 is faster than before.
+by pair: more than 1 is faster than before. ``taps`` has each HTTP tap write its largest stream as
+RECORD messages, without a loader, and compares CPU seconds: how long it takes is the rate limit's.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from statistics import median
 
 import files
 import loader
-from measure import BIN, HERE, Job, piped
+from measure import BIN, HERE, Job, cpu_seconds, piped
+from vendors import catalog, sandbox
 
 ROWS = {
     ("wide", "records"): loader.WIDE,
@@ -32,6 +35,13 @@ ROWS = {
     ("wide", "batch"): loader.WIDE,
 }
 PROJECT = HERE.parent
+STREAMS = {  # by tap, the stream with most columns or the deepest JSON
+    "tap-everflow": "conversions",
+    "tap-mautic": "contacts",
+    "tap-posthog": "events",
+    "tap-redtrack": "conversions",
+}
+SCALE, CONTACTS = 20, 30_000  # of the mock vendors' data
 
 
 @dataclass
@@ -103,6 +113,22 @@ def compare_files(job: Job, targets, folders, runs: int):
     return measured
 
 
+def compare_taps(job: Job, folders, runs: int):
+    """Run each tap of both in turns; yields its stream and the CPU seconds of each."""
+    with sandbox(scale=job.count(SCALE)) as (env, control):
+        control.mautic.make_contacts(count=job.count(CONTACTS), fields=36)
+        for tap, stream in STREAMS.items():
+            measured = ([], [])
+            for which in alternately(runs):
+                # A catalog is of its own version: what a newer one leaves out, an older one has.
+                folder = job.folder / f"{tap}-{which}"
+                folder.mkdir(exist_ok=True)
+                chosen = catalog(folders[which] / tap, stream, folder, env)
+                command = [folders[which] / tap, "--config=ENV", "--catalog", chosen]
+                measured[which].append((cpu_seconds(command, env), 0))
+            yield f"{tap} {stream}, CPU", measured
+
+
 def show(name: str, now, before) -> None:
     """Print a line: the usual of both, and the ratios of pairs."""
     ratios = sorted(old / new for (new, _), (old, _) in zip(now, before, strict=True))
@@ -119,7 +145,7 @@ def main() -> None:
     """Compare, and print a line for each load."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("revision")
-    parser.add_argument("what", nargs="?", default="loader", choices=("loader", "files"))
+    parser.add_argument("what", nargs="?", default="loader", choices=("loader", "files", "taps"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="few rows, to try it")
     given = parser.parse_args()
@@ -131,10 +157,16 @@ def main() -> None:
         targets = loader.OURS, Earlier(loader.OURS.program, folder=place)
         folders = BIN, place / ".venv" / "bin"
         for programs in folders:
-            compile_imports(programs / loader.OURS.program, programs / "tap-sticky-s3")
+            compile_imports(
+                *(programs / name for name in (loader.OURS.program, "tap-sticky-s3", *STREAMS))
+            )
         print(f"{'':34} {'now':>8} {'before':>8} {'ratio':>20} {'MB now':>7} {'before':>7}")
         if given.what == "files":
             show("files from S3", *compare_files(job, targets, folders, given.runs))
+            return
+        if given.what == "taps":
+            for name, (now, before) in compare_taps(job, folders, given.runs):
+                show(name, now, before)
             return
         for shape, form in ROWS:
             measured = compare(job, targets, shape, form, given.runs)

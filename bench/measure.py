@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,14 @@ def piped_each(commands, env=None, stdin=None) -> tuple[float, list[float]]:
                 said = complaints.read().decode(errors="replace")[-2_000:]
                 sys.exit(f"{said}\n{' '.join(map(str, command))} failed ({code})")
     return seconds, peaks
+
+
+def cpu_seconds(command, env=None) -> float:
+    """Run a command to its end, without its output; gives CPU seconds, user and system."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    timed(command, env)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def result(name, ours, peer, peak, *, budget):
