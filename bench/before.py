@@ -41,7 +41,7 @@ STREAMS = {  # by tap, the stream with most columns or the deepest JSON
     "tap-posthog": "events",
     "tap-redtrack": "conversions",
 }
-SCALE, CONTACTS = 20, 30_000  # of the mock vendors' data
+SCALE, CONTACTS = 8, 10_000  # of the mock vendors' data
 
 
 @dataclass
