@@ -23,6 +23,9 @@ class Sensitive(Enum):
     #: What somebody was online with: IP addresses, user agents, ids of devices.
     DEVICE = "data of devices"
 
+    # Each is there once; Enum's own hashes the name, in Python, for each field that is counted.
+    __hash__ = object.__hash__
+
 
 _WORD = re.compile(r"(?i:md|sha|ipv)[0-9]+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", re.ASCII)
 

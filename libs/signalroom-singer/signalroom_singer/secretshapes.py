@@ -28,6 +28,12 @@ _FORM = re.compile(r"[\w.\-\[\]%]+=[^&\s]*(?:&[\w.\-\[\]%]+=[^&\s]*)*")
 _MACRO = re.compile(
     r"\$?\{{1,2}[\w.-]+\}{1,2}|\[[\w.-]+\]|__\w+__|%7B[\w.-]+%7D|%5B[\w.-]+%5D", re.IGNORECASE
 )
+_MACRO_STARTS = frozenset("{[$_%")
+_ID_OR_TIME = re.compile(
+    r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
+)
 _CREDENTIALS = re.compile(r"\b((?i:bearer|basic|token)) +([A-Za-z0-9._~+/-]{8,}=*)")
 _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
@@ -100,7 +106,12 @@ def is_secret_header(name: str) -> bool:
 
 def is_macro(text: str) -> bool:
     """Whether a text only names a value that is filled in later: ``{clickid}``, ``[token]``."""
-    return _MACRO.fullmatch(text) is not None
+    return text[:1] in _MACRO_STARTS and _MACRO.fullmatch(text) is not None
+
+
+def is_id_or_time(text: str) -> bool:
+    """Whether a text is a UUID, a date or a timestamp, which no shape of a secret is found in."""
+    return _ID_OR_TIME.fullmatch(text) is not None
 
 
 def without_secrets(text: str, is_masked: Callable[[str], bool] = is_secret_name) -> str:

@@ -7,8 +7,6 @@ vendor, the streams declare.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +14,11 @@ import msgspec
 from singer_sdk import typing as th
 
 from signalroom_singer.fieldnames import Sensitive, Verdict, holds_keys, judge
+from signalroom_singer.leftout import EMAIL, LeftOut, judge_as_value
 from signalroom_singer.redaction import MASK, redact
 from signalroom_singer.secretshapes import (
     SHORTEST,
+    is_id_or_time,
     is_macro,
     is_secret_header,
     without_secrets,
@@ -60,13 +60,8 @@ _FILTERS = frozenset(
     }
 )
 _TOO_DEEP = "(left out: nested too deeply)"
-_EMAIL = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[a-z])[\w.-]*\w", re.IGNORECASE)
-#: Names of objects that may be in logs: those that nobody has for a person's or a token.
-_IDENTIFIER = re.compile(r"(?!.*\d{4})[$A-Za-z_][\w$-]{0,39}(?:\[\])?", re.ASCII)
-_KEY = "(a key)"
 #: An object whose name says nothing of its fields.
 _ANY = "*"
-_LONGEST_NAME = 60
 #: Names by vendors and people; there are more only where values are used as names.
 _MOST_VERDICTS = 1 << 15
 #: Texts that are kept with what became of them, and how long they may be.
@@ -96,9 +91,9 @@ class SensitiveFields:
         secret: Collection[str] = (),
         personal: Collection[str] = (),
     ) -> None:
-        #: How often each field was left out, by its kind and name.
-        self.counts: Counter[tuple[Sensitive, str]] = Counter()
-        self._left_out = frozenset(left_out)
+        #: What was left out.
+        self.left_out = LeftOut()
+        self._kinds = frozenset(left_out)
         self._kept = frozenset(kept)
         self._declared = {
             **dict.fromkeys(personal, Verdict(Sensitive.PERSON, 0)),
@@ -159,13 +154,13 @@ class SensitiveFields:
         declared = self._declared.get(path) or self._declared.get(name)
         if not declared and (name in self._kept or path in self._kept):
             return None
-        verdict = declared or _judged_as_text(name) or judge(name, within)
+        verdict = declared or judge_as_value(name) or judge(name, within)
         if verdict is None:
             return None
         if declared and verdict.kind is Sensitive.PERSON:
-            is_left_out = bool(self._left_out - {Sensitive.SECRET})
+            is_left_out = bool(self._kinds - {Sensitive.SECRET})
         else:
-            is_left_out = verdict.kind in self._left_out
+            is_left_out = verdict.kind in self._kinds
         return verdict if is_left_out else None
 
     def leaves_out_column(self, name: str, column: Mapping[str, Any]) -> bool:
@@ -195,7 +190,7 @@ class SensitiveFields:
         Returns:
             The same record: changed in place where it had something of the kind.
         """
-        if self._left_out:
+        if self._kinds:
             self._clean_object(record, "", 0)
         return record
 
@@ -212,33 +207,38 @@ class SensitiveFields:
 
     def _clean_object(self, record: dict[str, Any], within: str, depth: int) -> bool:
         """Clean an object in place; gives whether it changed."""
-        dropped = []
-        is_changed = False
         verdicts = self._verdicts_within(within)
+        sensitive = verdicts.sensitive(record)
+        is_changed = bool(sensitive) and self._drop(sensitive, verdicts, record, within)
+        texts = self._texts
         for name, value in record.items():
             kind = value.__class__
-            if (verdict := verdicts[name]) is not None and _applies(verdict, value):
-                dropped.append((name, verdict))
-            elif kind is str:
-                if (text := self._clean_text(value, name, depth)) != value:
+            if kind is str:
+                if len(value) < SHORTEST:
+                    continue
+                if (text := texts.get(value)) is None:
+                    text = self._clean_text(value, name, depth)
+                if text != value:
                     record[name] = text
                     is_changed = True
             elif kind is dict or kind is list:
                 is_changed = self._clean_container(record, name, name, depth) or is_changed
-        for name, verdict in dropped:
-            if record.pop(name) or verdict.in_name:
-                self._count(verdict, name, within)
-            is_changed = True
         if 1 < len(record) <= _LARGEST_PAIR and not _HAS_VALUE.isdisjoint(record):
             is_changed = self._clean_pair(record, within) or is_changed
         return is_changed
 
-    def _count(self, verdict: Verdict, name: str, within: str) -> None:
-        """Count what is left out, under a name that may be logged."""
-        if verdict.in_name or len(name) > _LONGEST_NAME or _judged_as_text(name):
-            name = _KEY
-        place = within if not within or _IDENTIFIER.fullmatch(within) else _KEY
-        self.counts[verdict.kind, f"{place}.{name}" if place else name] += 1
+    def _drop(
+        self, names: Collection[str], verdicts: _Verdicts, record: dict[str, Any], within: str
+    ) -> bool:
+        """Leave fields out of an object where their values are as their names say."""
+        is_changed = False
+        for name in names:
+            verdict = verdicts[name]
+            if verdict is not None and _applies(verdict, record[name]):
+                if record.pop(name) or verdict.in_name:
+                    self.left_out.add(verdict, name, within)
+                is_changed = True
+        return is_changed
 
     def _clean_list(self, items: list[Any], within: str, depth: int) -> bool:
         is_changed = False
@@ -273,6 +273,8 @@ class SensitiveFields:
             return self._clean_json(text, within, depth)
         if len(text) > _LONGEST_KNOWN or text.isalnum():
             return without_secrets(text, self._is_masked)
+        if is_id_or_time(text):
+            return text
         # Records name the same countries, offers and devices over and over again.
         if (known := self._texts.get(text)) is None:
             if len(self._texts) >= _MOST_TEXTS:
@@ -309,7 +311,7 @@ class SensitiveFields:
             verdict = self._label_within(text, within)
             if verdict and _applies(verdict, record[value_name]):
                 record[value_name] = MASK
-                self._count(verdict, text.strip(), within)
+                self.left_out.add(verdict, text.strip(), within)
                 return True
         return False
 
@@ -332,7 +334,7 @@ class SensitiveFields:
             verdict = Verdict(Sensitive.SECRET)
         if verdict and len(words) > 1 and not self.verdict(" ".join(words[-2:]), within):
             return None
-        return verdict if verdict and verdict.kind in self._left_out else None
+        return verdict if verdict and verdict.kind in self._kinds else None
 
 
 class _Verdicts(dict[str, Verdict | None]):
@@ -341,19 +343,22 @@ class _Verdicts(dict[str, Verdict | None]):
     def __init__(self, fields: SensitiveFields, within: str) -> None:
         self._fields = fields
         self._within = within
+        self._sensitive: set[str] = set()
 
     def __missing__(self, name: str) -> Verdict | None:
         verdict = self[name] = self._fields.judged(name, self._within)
+        if verdict is not None:
+            self._sensitive.add(name)
         return verdict
 
-
-def _judged_as_text(name: str) -> Verdict | None:
-    """Judge a value that is used as a name: an address of a person, or a token."""
-    if len(name) < SHORTEST:
-        return None
-    if "@" in name and _EMAIL.search(name):
-        return Verdict(Sensitive.PERSON, in_name=True)
-    return Verdict(Sensitive.SECRET, in_name=True) if without_secrets(name) != name else None
+    def sensitive(self, record: Mapping[str, Any]) -> Collection[str]:
+        """The names in an object that have a verdict."""
+        names = record.keys()
+        # Without a loop in Python: most objects have names that others had, and none of these.
+        if not names <= self.keys():
+            for name in names:
+                self[name]
+        return names & self._sensitive
 
 
 def _applies(verdict: Verdict, value: Any) -> bool:
@@ -389,24 +394,4 @@ def safe_message(text: str) -> str:
         secrets or personal data, and with masked e-mail addresses.
     """
     cleaned = SensitiveFields(frozenset(Sensitive)).clean_text(redact(text))
-    return _EMAIL.sub(MASK, cleaned)
-
-
-def summary(counts: Mapping[tuple[Sensitive, str], int], most: int = 10) -> str:
-    """Say what was left out.
-
-    Args:
-        counts: Of `SensitiveFields`.
-        most: How many fields are named.
-
-    Returns:
-        Each kind with its fields and how often; an empty text where there was nothing.
-    """
-    parts = []
-    for kind in Sensitive:
-        names = Counter({name: count for (is_of, name), count in counts.items() if is_of is kind})
-        if names:
-            listed = ", ".join(f"{name} ({count})" for name, count in names.most_common(most))
-            more = f" and {len(names) - most} more" if len(names) > most else ""
-            parts.append(f"{kind.value}: {listed}{more}")
-    return "; ".join(parts)
+    return EMAIL.sub(MASK, cleaned)

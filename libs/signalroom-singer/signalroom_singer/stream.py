@@ -20,7 +20,7 @@ from signalroom_singer.errors import FOR_USERS, TapError, expecting
 from signalroom_singer.fieldnames import Sensitive
 from signalroom_singer.hashing import ColumnHashes
 from signalroom_singer.records import EXTRA, RecordShaper
-from signalroom_singer.sensitive import PERSONAL_DATA, SensitiveFields, summary
+from signalroom_singer.sensitive import PERSONAL_DATA, SensitiveFields
 from signalroom_singer.streammaps import RecordMap, constants_of
 from signalroom_singer.timestamps import utc_isoformat
 
@@ -343,9 +343,9 @@ class SignalRoomStream(Stream):
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         super().finalize_state_progress_markers(state)
-        if left_out := summary(self._sensitive.counts):
+        if left_out := self._sensitive.left_out.summary():
             self.logger.info("Fields left out: %s", left_out)
-            self._sensitive.counts.clear()
+            self._sensitive.left_out.clear()
         if unreadable := self._shaper.unreadable:
             self.logger.warning(
                 "%d values could not be read as their columns' types and are kept in %s: %s",
