@@ -10,6 +10,11 @@ SETUP := $(VENV)/.set-up
 MANIFESTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml taps/*/pyproject.toml targets/*/pyproject.toml) sandbox/pyproject.toml
 RUN := $(VENV)/bin/
 
+# What users give as NAME=... reaches the recipes in their environment, as it is: neither make nor the
+# shell expands it. Recipes read it as "$$NAME". ARGS alone is text of the command line.
+GIVEN := FIRST FOR FROM KILLS LABEL NAME PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
+$(foreach one,$(GIVEN),$(if $(filter-out undefined,$(origin $(one))),$(eval override $(one) := $$(value $(one)))$(eval export $(one))))
+
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -26,11 +31,11 @@ setup: $(SETUP) ## Install everything, once
 FAILED = { echo "Set-up failed; the lines above say why. It needs a folder that can be written to, 1 GB of disk, and PyPI or a mirror of it. Mend that, and run the same again: it goes on from here." >&2; exit 1; }
 
 $(VENV)/bin/uv:
-	@command -v "$(PYTHON)" >/dev/null \
-	  || { echo "SignalRoom needs Python 3.11 or newer; there is no $(PYTHON). Install one, or name yours: make PYTHON=python3.12 demo" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "SignalRoom needs Python 3.11 or newer; $$("$(PYTHON)" --version 2>&1) was found. Try: make PYTHON=python3.12 demo" >&2; exit 1; }
-	@"$(PYTHON)" -m venv $(VENV) || $(FAILED)
+	@command -v "$$PYTHON" >/dev/null \
+	  || { echo "SignalRoom needs Python 3.11 or newer; there is no $$PYTHON. Install one, or name yours: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "SignalRoom needs Python 3.11 or newer; $$("$$PYTHON" --version 2>&1) was found. Try: make PYTHON=python3.12 demo" >&2; exit 1; }
+	@"$$PYTHON" -m venv $(VENV) || $(FAILED)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall "uv>=0.9" || $(FAILED)
 
 $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
@@ -42,7 +47,7 @@ $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 
 .PHONY: demo
 demo: $(SETUP) ## The sandbox's vendors into an embedded PostgreSQL, twice, through Meltano
-	@$(RUN)python scripts/demo.py
+	@$(RUN)signalroom demo
 
 .PHONY: test
 test: $(SETUP) ## Every test
@@ -50,8 +55,8 @@ test: $(SETUP) ## Every test
 
 .PHONY: chaos
 chaos: $(SETUP) ## Over 1,000 runs that are killed, cut off or lied to, into docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
-	@SIGNALROOM_KILLS=$(or $(KILLS),120) $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py
-	@SIGNALROOM_CHAOS=$(or $(SEEDS),4) SIGNALROOM_CHAOS_SEED=$(or $(FIRST),0) $(RUN)pytest tests/test_chaos.py $(ARGS)
+	@SIGNALROOM_KILLS="$${KILLS:-120}" $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py
+	@SIGNALROOM_CHAOS="$${SEEDS:-4}" SIGNALROOM_CHAOS_SEED="$${FIRST:-0}" $(RUN)pytest tests/test_chaos.py $(ARGS)
 
 .PHONY: compat
 compat: $(SETUP) ## The tests on Python 3.11 to 3.13, those that are installed: ARGS="--versions 3.13 -- libs"
@@ -79,13 +84,13 @@ fidelity: $(SETUP) ## The taps' requests and the mock vendors against other peop
 
 .PHONY: fuzz
 fuzz: $(SETUP) ## Answers, lines, files, cells and states, spoiled in more ways than in make test: RUNS=500 of each tap
-	@SIGNALROOM_FUZZ=$(or $(RUNS),500) $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
+	@SIGNALROOM_FUZZ="$${RUNS:-500}" $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
 
 .PHONY: fuzz-guided
 fuzz-guided: $(SETUP) ## Parsers' tests on bytes that Atheris finds by coverage (Linux): FOR=60 seconds each [PARSERS="lines files"]
 	@$(UV) sync --locked --quiet --group guided
-	@for parser in $(or $(PARSERS),$$($(RUN)python tests/fuzz/guided.py --list)); do \
-	  $(RUN)python tests/fuzz/guided.py $$parser -max_total_time=$(or $(FOR),60) $(ARGS) || exit 1; done
+	@for parser in $${PARSERS:-$$($(RUN)python tests/fuzz/guided.py --list)}; do \
+	  $(RUN)python tests/fuzz/guided.py "$$parser" -max_total_time="$${FOR:-60}" $(ARGS) || exit 1; done
 
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB
@@ -135,19 +140,19 @@ sandbox: $(SETUP) ## The vendor stand-ins in the foreground, with the .env to us
 
 .PHONY: sql
 sql: $(SETUP) ## A query on the embedded database: make sql Q="select 1" (without Q: psql)
-	@$(RUN)signalroom-postgres sql $(if $(Q),"$$Q")
+	@$(RUN)signalroom-postgres sql $${Q:+"$$Q"}
 
 .PHONY: new-client
 new-client: $(SETUP) ## A client's taps, credentials and schedules: NAME=acme [SOURCES=everflow,redtrack] [SCHEMA=own]
-	@$(RUN)python scripts/new_client.py "$(NAME)" $(if $(SOURCES),--sources=$(SOURCES)) $(if $(SCHEMA),--schema=$(SCHEMA))
+	@$(RUN)signalroom new-client $${SOURCES:+--sources="$$SOURCES"} $${SCHEMA:+--schema="$$SCHEMA"} -- "$$NAME"
 
 .PHONY: backfill
 backfill: $(SETUP) ## Days of a tap again, in slices side by side: TAP=tap-everflow FROM=2025-01-01 TO=2025-12-31 [SLICES=4] [STREAMS=daily_stats]
-	@$(RUN)python scripts/backfill.py "$(TAP)" "$(FROM)" "$(TO)" $(if $(SLICES),--slices=$(SLICES)) $(if $(STREAMS),--streams=$(STREAMS))
+	@$(RUN)signalroom backfill $${SLICES:+--slices="$$SLICES"} $${STREAMS:+--streams="$$STREAMS"} -- "$$TAP" "$$FROM" "$$TO"
 
 .PHONY: status
-status: $(SETUP) ## What each pipeline did: runs, rows, bookmarks, lag. ARGS="--watch", "--json", "--html status.html"
-	@$(RUN)python scripts/status.py $(ARGS)
+status: $(SETUP) ## What each pipeline did: runs, rows, bookmarks, lag. ARGS="--watch", "--json", "--html status.html". For exit codes call signalroom status
+	@$(RUN)signalroom status $(ARGS)
 
 AIRFLOW := orchestrate/.venv/.set-up
 
@@ -181,7 +186,7 @@ airflow-proof: $(AIRFLOW)-with-broker ## Airflow loads five clients from the san
 
 .PHONY: new-source
 new-source: $(SETUP) ## A new tap with a vendor to test it by, wired everywhere: NAME=acme-crm [LABEL="Acme CRM"]
-	@$(RUN)python scripts/new_source.py "$(NAME)" $(if $(LABEL),--label="$(LABEL)")
+	@$(RUN)python scripts/new_source.py $${LABEL:+--label="$$LABEL"} -- "$$NAME"
 
 .PHONY: new-source-proof
 new-source-proof: $(SETUP) ## A new source in a clone: all its commands, its lint, and the tests that know every tap
@@ -193,7 +198,7 @@ migration-proof: $(SETUP) ## The guide from dlt, word by word, on tables made by
 
 .PHONY: release
 release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
-	@$(RUN)python scripts/release.py "$(PACKAGE)" "$(VERSION)"
+	@$(RUN)python scripts/release.py -- "$$PACKAGE" "$$VERSION"
 
 .PHONY: settings
 settings: $(SETUP) ## meltano.yml, READMEs, .env.example and hub/ from the taps' config_jsonschema

@@ -33,13 +33,15 @@ from measure import BIN, HERE
 
 from signalroom_sandbox.gsheets import MAPPINGS, service_account
 from signalroom_sandbox.server import SandboxServer
+from signalroom_singer.clientnames import variable
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 from client_rows import digests  # noqa: E402 - a script
-from new_client import OWN, variable  # noqa: E402
+from signalroom_cli.clients import settings_of_sources  # noqa: E402
 
+OWN = settings_of_sources(ROOT)
 HOUR, ZONE = 3_600, "America/New_York"
 CLIENTS, ACCOUNTS, TICKS, AT_ONCE, POOL = 50, 5, 2, 4, 4
 OVERLAP = 20  # every so-manieth run is started twice at once
@@ -82,9 +84,9 @@ class Agency:
 
     def add(self, name: str, account: int) -> None:
         """Make a client, with the credentials of an account."""
-        command = [sys.executable, ROOT / "scripts/new_client.py", name]
+        command = [BIN / "signalroom", "new-client", name]
         command += ["--folder", self.folder / "clients"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
         sandbox = self.accounts[account]
         credentials = service_account(sandbox.gsheets_url)
         given = sandbox.dotenv | {"TAP_GSHEETS_CREDENTIALS_JSON": credentials}

@@ -26,12 +26,14 @@ import psycopg
 
 from client_rows import digests
 from local import LocalAirflow, free_port
-from new_client import OWN, variable
+from signalroom_cli.clients import settings_of_sources
 from signalroom_sandbox.gsheets import service_account
 from signalroom_sandbox.server import SandboxServer
+from signalroom_singer.clientnames import variable
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
+OWN = settings_of_sources(ROOT)
 CLIENTS = ("acme", "birch", "cedar", "dune", "ember")
 #: Loaded by Meltano alone, for comparison.
 ALONE = "alone"
@@ -202,11 +204,12 @@ def _project(folder: Path) -> Path:
     for client in (*CLIENTS, ALONE):
         subprocess.run(  # noqa: S603 - this project's
             [
-                *(sys.executable, ROOT / "scripts" / "new_client.py", client),
+                *(PROGRAMS / "signalroom", "new-client", client),
                 *("--folder", project / "clients"),
             ],
             check=True,
             stdout=subprocess.DEVNULL,
+            cwd=project,
         )
     return project
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from new_client import OWN
+from signalroom_cli.clients import settings_of_sources
 from signalroom_sandbox.server import SandboxServer
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 BIN = Path(sys.executable).parent
+SOURCES = list(settings_of_sources(Path(__file__).parents[1]))
 UVX = shutil.which("uvx") or str(BIN / "uvx")
 #: Those that begin at a day, and how many they read.
 DATED, DAYS = ("everflow", "posthog", "redtrack"), 4
@@ -276,7 +277,7 @@ def main() -> int:
     # A cell of theirs holds any length. Not on import: the limit is the whole process's.
     csv.field_size_limit(sys.maxsize)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--taps", nargs="+", choices=OWN, default=list(OWN))
+    parser.add_argument("--taps", nargs="+", choices=SOURCES, default=SOURCES)
     parser.add_argument("--targets", nargs="+", choices=OTHERS, default=list(OTHERS))
     asked = parser.parse_args()
     wrong = False

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from datetime import date
 
 import pytest
 from e2e import ROOT
 
+from signalroom_cli import backfill
+
 pytestmark = pytest.mark.e2e
 
 TAP = "tap-everflow"
 STATE_ID = f"dev:{TAP}-to-target-postgres"
-SCRIPT = ROOT / "scripts" / "backfill.py"
-_spec = importlib.util.spec_from_file_location("backfill", SCRIPT)
-backfill = importlib.util.module_from_spec(_spec)
-sys.modules["backfill"] = backfill
-_spec.loader.exec_module(backfill)
 
 
 def slices(project, *arguments, code=0, **env):
     streams = () if any("--streams" in one for one in arguments) else ("--streams=daily_stats",)
-    return project.run("python", SCRIPT, *arguments, *streams, code=code, **env)
+    return project.run("signalroom", "backfill", *arguments, *streams, code=code, **env)
 
 
 def totals(database):
@@ -128,11 +123,10 @@ def test_days_that_end_before_they_begin(project):
     assert "TO comes after FROM" in slices(project, TAP, "2026-01-03", "2026-01-02", code=2)
 
 
-def test_what_is_no_day(monkeypatch, capsys):
+def test_what_is_no_day(capsys):
     # As make gives them where they are not named.
-    monkeypatch.setattr(sys, "argv", ["backfill.py", "", "", ""])
     with pytest.raises(SystemExit):
-        backfill.main()
+        backfill.main(["", "", ""])
     assert "'' is no day, as 2025-01-31 is. Say which tap" in capsys.readouterr().err
 
 

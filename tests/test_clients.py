@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
-from e2e import ROOT, finished, new_database, new_project, run
+from e2e import BIN, ROOT, finished, new_database, new_project, run
 from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.e2e
@@ -13,13 +11,13 @@ pytestmark = pytest.mark.e2e
 CLIENTS = [f"client-{number}" for number in range(10)]
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
 KEY = "sandbox-everflow-network-key"
-SCRIPT = ROOT / "scripts" / "new_client.py"
+COMMAND = (BIN / "signalroom", "new-client")
 
 
 def make(project, name, *options):
     """Make a client as the command does; gives what it printed."""
     folder = ("--folder", project.folder / "clients")
-    return run(sys.executable, SCRIPT, name, *folder, *options, cwd=project.folder)
+    return run(*COMMAND, name, *folder, *options, cwd=project.folder)
 
 
 def variables(name, **values):
@@ -117,20 +115,48 @@ def test_every_source_can_be_a_clients(project):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     (
-        (["Acme"], "is no client's name"),
-        (["acme--co"], "is no client's name"),
-        (["../acme"], "is no client's name"),
+        (["Acme"], "Invalid client name"),
+        (["acme--co"], "Invalid client name"),
+        (["../acme"], "Invalid client name"),
         (["acme", "--sources=hubspot"], "There is no source hubspot; there are everflow"),
+        (["tap"], "variables that begin with TAP_, which others read"),
+        (["target-one"], "with TARGET_"),
+        (["google"], "Choose another, as in client-google"),
     ),
 )
 def test_what_is_refused(tmp_path, arguments, said):
     with pytest.raises(AssertionError, match=said):
-        run(sys.executable, SCRIPT, *arguments, "--folder", tmp_path, cwd=ROOT)
+        run(*COMMAND, *arguments, "--folder", tmp_path, cwd=ROOT)
 
 
 def test_a_client_is_not_written_over(tmp_path):
-    run(sys.executable, SCRIPT, "acme", "--folder", tmp_path, cwd=ROOT)
+    run(*COMMAND, "acme", "--folder", tmp_path, cwd=ROOT)
     (tmp_path / "acme.yml").write_text("# changed by hand\n")
-    with pytest.raises(AssertionError, match="is there already"):
-        run(sys.executable, SCRIPT, "acme", "--folder", tmp_path, cwd=ROOT)
+    with pytest.raises(AssertionError, match="exists already"):
+        run(*COMMAND, "acme", "--folder", tmp_path, cwd=ROOT)
     assert (tmp_path / "acme.yml").read_text() == "# changed by hand\n"
+
+
+def test_two_clients_do_not_read_the_same_variables(tmp_path):
+    run(*COMMAND, "acme", "--sources=everflow", "--folder", tmp_path, cwd=ROOT)
+    (tmp_path / "acme.yml").rename(tmp_path / "other.yml")
+    with pytest.raises(AssertionError, match="reads ACME_EVERFLOW_API_KEY too"):
+        run(*COMMAND, "acme", "--sources=everflow", "--folder", tmp_path, cwd=ROOT)
+
+
+def test_a_client_that_was_named_as_the_taps_variables_is_warned_of(project):
+    """It is loaded as before; only its variables are to be renamed."""
+    make(project, "acme", "--sources=everflow")
+    made = (project.folder / "clients" / "acme.yml").read_text()
+    text = made.replace("acme", "tap").replace("ACME_", "TAP_")
+    (project.folder / "clients" / "acme.yml").unlink()
+    (project.folder / "clients" / "tap.yml").write_text(text)
+    project.env["TAP_EVERFLOW__TAP__SELECT"] = '["offers.*"]'
+    printed = project.meltano("run", "tap-everflow--tap", "target-postgres", **DAYS)
+    warning = "Client 'tap' reads TAP_EVERFLOW_API_KEY. Variables that begin with TAP_ are read by"
+    assert warning in printed
+    own = text.replace("TAP_EVERFLOW_API_KEY", "CLIENT_TAP_EVERFLOW_API_KEY")
+    (project.folder / "clients" / "tap.yml").write_text(own)
+    project.env["CLIENT_TAP_EVERFLOW_API_KEY"] = KEY
+    printed = project.meltano("run", "tap-everflow--tap", "target-postgres", **DAYS)
+    assert "are read by others" not in printed

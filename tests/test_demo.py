@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-import demo
 import pytest
+
+from signalroom_cli import demo
 
 
 @pytest.fixture(autouse=True)
@@ -13,12 +14,14 @@ def _of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "LOG", tmp_path / ".meltano" / "demo.log")
     monkeypatch.setenv("MELTANO_ENVIRONMENT", "")
     monkeypatch.chdir(tmp_path)
+    for name in ("meltano.yml", "README.md"):
+        (tmp_path / name).touch()
 
 
 def test_a_second_one_beside_the_first_is_refused(monkeypatch):
-    monkeypatch.setattr(demo, "_demonstrate", demo.main)
+    monkeypatch.setattr(demo, "_demonstrate", lambda: demo.main([]))
     with pytest.raises(SystemExit) as caught:
-        demo.main()
+        demo.main([])
     assert "A demo of this folder runs already" in str(caught.value.code)
 
 
@@ -27,10 +30,10 @@ def test_an_interrupted_one_says_how_to_go_on(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "_demonstrate", interrupted)
-    assert demo.main() == 130
+    assert demo.main([]) == 130
     assert "`make demo` begins anew" in capsys.readouterr().out
     monkeypatch.setattr(demo, "_demonstrate", lambda: 0)
-    assert demo.main() == 0
+    assert demo.main([]) == 0
 
 
 def test_an_interrupted_one_leaves_no_run_behind(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ import yaml
 from e2e import BIN, ROOT, clean_env, clone_of_the_tree, run
 from release import packages
 
-KIT = "signalroom-singer"
+KIT, LOADER = "signalroom-singer", "signalroom-target-postgres"
 FOLDERS = {name: package.folder for name, package in packages().items()}
 TAPS = [name for name, folder in FOLDERS.items() if folder.parent.name == "taps"]
 #: Other than any that is released, and other than each other.
@@ -96,8 +96,9 @@ class Environment:
         )
         wheels = files_of(package, dist)[:1]
         asks = tomllib.loads((FOLDERS[package] / "pyproject.toml").read_text())["project"]
-        if any(one.startswith(KIT) for one in asks["dependencies"]):
-            wheels += files_of(KIT, dist)[:1]
+        for needed in (KIT, LOADER):
+            if any(one.startswith(needed) for one in asks["dependencies"]):
+                wheels += files_of(needed, dist)[:1]
         self._install("--no-deps", "--requirement", pins, *wheels)
         # Without dependencies nothing came that was not listed; now whether all that the wheels
         # themselves ask for is among it, in versions they allow.
@@ -256,6 +257,22 @@ def test_the_kit_works_from_its_wheel_alone(installed):
     names = [path.stem for path in (FOLDERS[KIT] / "signalroom_singer").glob("[a-z]*.py")]
     code = "; ".join(f"import signalroom_singer.{name}" for name in names)
     environment.run("python", "-W", "error", "-c", code)
+
+
+def test_the_commands_work_from_their_wheel_the_kits_and_the_loaders(installed):
+    package = "signalroom-cli"
+    environment = installed(package)
+    assert environment.modules() == {package, KIT, LOADER}
+    assert environment.run("signalroom", "--version") == f"signalroom {VERSIONS[package]}\n"
+    shutil.copy(ROOT / "meltano.yml", environment.folder)
+    made = environment.run("signalroom", "new-client", "acme", "--sources=everflow")
+    assert "ACME_EVERFLOW_API_KEY=" in made
+    code = (
+        "from signalroom_cli.status.page import page; from signalroom_cli.status.model import *\n"
+        "print(page([], utc_now(), days=3, problem=''))"
+    )
+    assert "<!doctype html>" in environment.run("python", "-c", code)
+    assert "usage: signalroom backfill" in environment.run("signalroom", "backfill", "--help")
 
 
 def test_the_sandbox_works_from_its_wheel_alone(installed):

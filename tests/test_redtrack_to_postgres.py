@@ -8,8 +8,9 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
-from demo import readme_query
+from e2e import ROOT
 
+from signalroom_cli.demo import readme_query
 from signalroom_sandbox.redtrack import API_KEY
 
 pytestmark = pytest.mark.e2e
@@ -105,7 +106,7 @@ def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
     blank = {"orders_id": "1", "order_status": "NEW", "total_amount": ""}
     s3.correct(corrected, 0, blank, modified=now)
     project.load(tap="tap-sticky-s3")
-    days = {row["day"]: row for row in database.query(readme_query())}
+    days = {row["day"]: row for row in database.query(readme_query(ROOT / "README.md"))}
     assert set(days) >= {START + timedelta(days=number) for number in range(40)}
     spend, totals = truth(redtrack), sandbox.control.totals(START, YESTERDAY, ZONE)["days"]
     for number in range(40):

@@ -7,7 +7,9 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from demo import readme_query
+from e2e import ROOT
+
+from signalroom_cli.demo import readme_query
 
 NAMES = ("_file_name", "_row_id", "_file_date", "_file_etag", "_file_last_modified")
 DAY = date(2026, 1, 5)
@@ -28,7 +30,7 @@ create table s3_exports.orders_create (
 
 
 def query(total_amount_is="order"):
-    text = readme_query()
+    text = readme_query(ROOT / "README.md")
     assert text.count("SELECT 'order'") == 1
     return text.replace("SELECT 'order'", f"SELECT '{total_amount_is}'")
 

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from e2e import ROOT
 
-from pipeline_status.command import main
-from pipeline_status.model import Condition, Outcome, Pipeline, Rows, Run
-from pipeline_status.page import bars, page
-from pipeline_status.table import short
-from pipeline_status.warehouse import look_up
+from signalroom_cli.status.command import main
+from signalroom_cli.status.model import Condition, Outcome, Pipeline, Rows, Run
+from signalroom_cli.status.page import bars, page
+from signalroom_cli.status.table import short
+from signalroom_cli.status.warehouse import look_up
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}

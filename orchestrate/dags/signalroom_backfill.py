@@ -18,7 +18,7 @@ def _backfill(*step: str) -> str:
     params: dict[str, Any] = get_current_context()["params"]
     return shlex.join(
         [
-            *(str(place.programs() / "python"), "scripts/backfill.py"),
+            *(str(place.programs() / "signalroom"), "backfill"),
             *(params["tap"], params["first_day"], params["last_day"]),
             *(f"--slices={params['slices']}", f"--streams={params['streams']}", *step),
         ]

@@ -77,7 +77,7 @@ def project(tmp_path, monkeypatch):
     folder = tmp_path / "project"
     folder.mkdir()
     calls, failing = tmp_path / "calls", tmp_path / "failing"
-    for name in ("meltano", "python"):
+    for name in ("meltano", "signalroom"):
         program = folder / name
         text = _PROGRAM.format(
             python=sys.executable, name=name, calls=str(calls), failing=str(failing)

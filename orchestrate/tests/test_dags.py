@@ -102,7 +102,7 @@ class TestBackfill:
         dag = dags_of("signalroom_backfill")["signalroom-backfill"]
         assert run(dag, **self.PARAMS) == "success"
         same = [
-            *("python", "scripts/backfill.py", "tap-everflow--acme", "2026-01-01", "2026-01-31"),
+            *("signalroom", "backfill", "tap-everflow--acme", "2026-01-01", "2026-01-31"),
             *("--slices=3", "--streams=daily_stats,offers"),
         ]
         plan, *loads, finish = project.calls()

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from PIL import Image
 
-from pipeline_status.model import Outcome, Pipeline, Rows, Run
-from pipeline_status.page import page
+from signalroom_cli.status.model import Outcome, Pipeline, Rows, Run
+from signalroom_cli.status.page import page
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
 BAR, LATE, OK = (0x5B, 0x8D, 0xEF), (0xC0, 0x26, 0x26), (0x1A, 0x7F, 0x4B)

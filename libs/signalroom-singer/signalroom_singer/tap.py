@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,6 +19,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
+from signalroom_singer import clientnames
 from signalroom_singer.answers import BoundedAdapter
 from signalroom_singer.commandline import ExplainedCommand, StoppedError
 from signalroom_singer.errors import expecting, without_traceback
@@ -245,6 +247,8 @@ class SignalRoomTap(ExplainedCommand, Tap):
         try:
             found = super()._validate_config(*args, **kwargs)
             self._check_hashing()
+            if text := clientnames.warning(os.environ):
+                self.logger.warning(text)
         except ConfigValidationError as error:
             error.errors = explained(error.errors, schema, self._env_var_prefix)
             raise

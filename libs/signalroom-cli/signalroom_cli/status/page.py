@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline_status.table import last_run, short
+from signalroom_cli.status.table import last_run, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    from pipeline_status.model import Pipeline
+    from signalroom_cli.status.model import Pipeline
 
 _BAR, _GAP, _HEIGHT = 9, 2, 34
 #: The whole of the bar that shows how fresh a pipeline is.

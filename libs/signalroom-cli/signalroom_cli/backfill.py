@@ -1,6 +1,6 @@
 """Load a range of days of one tap again, in slices side by side, apart from the hourly state.
 
-``make backfill TAP=tap-everflow--acme FROM=2025-01-01 TO=2025-12-31 SLICES=4``. Each slice is a
+``signalroom backfill tap-everflow--acme 2025-01-01 2025-12-31 --slices=4``. Each slice is a
 run of Meltano's with a state of its own (``--state-id-suffix``) and a working folder of its own,
 as Meltano keeps one catalog by tap. Rows are merged by key. A slice that fails is gone on with when
 the command is called again; once all are through, their states are removed.
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 from ruamel.yaml import YAML
+
+from signalroom_cli.folders import project_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,21 +196,31 @@ def run(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) ->
     return failed
 
 
-def main() -> int:
-    """Run the command; gives the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        The exit code: 1 if a chunk failed.
+    """
+    parser = argparse.ArgumentParser(
+        prog="signalroom backfill",
+        description="Load a date range in parallel chunks, without touching the bookmark.",
+    )
     parser.add_argument("tap")
     parser.add_argument("first", type=_day, metavar="FROM")
     parser.add_argument("last", type=_day, metavar="TO")
     parser.add_argument("--slices", type=int, default=4)
     parser.add_argument("--streams", default="", help="with commas; all that are selected if none")
-    parser.add_argument("--folder", type=Path, default=Path.cwd())
+    parser.add_argument("--folder", type=Path, default=project_folder(), help="the project's")
     # One step of it, for an orchestrator that does each by itself.
     step = parser.add_mutually_exclusive_group()
     step.add_argument("--plan", action="store_true", help="print the slices' numbers as JSON")
     step.add_argument("--only", type=int, metavar="NUMBER", help="load this slice")
     step.add_argument("--finish", action="store_true", help="remove the slices' states")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     streams = [name.strip() for name in asked.streams.split(",") if name.strip()]
     if asked.last < asked.first or asked.slices < 1:
         parser.error("TO comes after FROM, and there is at least one slice.")
@@ -239,8 +251,9 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         msg = (
-            f"{text!r} is no day, as 2025-01-31 is. Say which tap and which days: make backfill "
-            "TAP=tap-everflow FROM=2025-01-01 TO=2025-12-31"
+            f"{text!r} is no day, as 2025-01-31 is. Say which tap and which days: signalroom "
+            "backfill tap-everflow 2025-01-01 2025-12-31, or make backfill TAP=tap-everflow "
+            "FROM=2025-01-01 TO=2025-12-31"
         )
         raise argparse.ArgumentTypeError(msg) from None
 
@@ -297,7 +310,3 @@ def _meltano(tap: Tap, *arguments: str) -> None:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

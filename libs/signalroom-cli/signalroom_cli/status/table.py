@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from pipeline_status.model import Condition, Outcome
+from signalroom_cli.status.model import Condition, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from pipeline_status.model import Pipeline, Run
+    from signalroom_cli.status.model import Pipeline, Run
 
 _STYLES = {
     Condition.OK: "green",

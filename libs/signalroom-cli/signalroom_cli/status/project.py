@@ -19,7 +19,7 @@ from meltano.core.state_service import StateService
 from meltano.core.task_sets_service import TaskSetsService
 from sqlalchemy import inspect
 
-from pipeline_status.model import Outcome, Pipeline, Run
+from signalroom_cli.status.model import Outcome, Pipeline, Run
 from signalroom_singer import unsealed
 
 if TYPE_CHECKING:

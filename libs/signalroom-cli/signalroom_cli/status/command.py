@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console, Group
 from rich.live import Live
 
-from pipeline_status import warehouse
-from pipeline_status.model import utc_now
-from pipeline_status.page import page
-from pipeline_status.project import ProjectError, find, loader_settings, pipelines
-from pipeline_status.table import table
+from signalroom_cli.status import warehouse
+from signalroom_cli.status.model import utc_now
+from signalroom_cli.status.page import page
+from signalroom_cli.status.project import ProjectError, find, loader_settings, pipelines
+from signalroom_cli.status.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meltano.core.project import Project
 
-    from pipeline_status.model import Pipeline
+    from signalroom_cli.status.model import Pipeline
 
 _STALE, _UNKNOWN = 1, 2
 _EVERY = 5

@@ -1,7 +1,11 @@
-"""``make demo``: the taps against the sandbox, into the embedded PostgreSQL, twice."""
+"""``signalroom demo``: the taps against mock servers, into the embedded PostgreSQL, twice.
+
+It works in the folder it is called in, which is SignalRoom's repository.
+"""
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import re
@@ -13,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -27,29 +31,41 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.paths import data_directory_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-ROOT = Path(__file__).parents[1]
 MELTANO = Path(sys.executable).parent / "meltano"
-LOG = ROOT / ".meltano" / "demo.log"
+LOG = Path(".meltano") / "demo.log"
 ZONE = "America/New_York"
-#: Where each tap loads to, in the order of meltano.yml.
-SCHEMAS: dict[str, str] = {
-    plugin["name"]: plugin["load_schema"]
-    for plugin in YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]["extractors"]
-}
-#: Each is its tap into target-postgres.
-JOBS = [tap.removeprefix("tap-") for tap in SCHEMAS]
 #: How Meltano logs that it is through with a job.
 THROUGH = re.compile(r"\[info +\] meltano +Block run completed")
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
 
+#: Of each table its rows, and the time of the last load.
+Tables: TypeAlias = dict[str, tuple[int, datetime | None]]
 
-def main() -> int:
-    """Run the demo; gives the exit code."""
-    os.chdir(ROOT)
+
+def schemas() -> dict[str, str]:
+    """Where each tap loads to, in the order of meltano.yml."""
+    plugins = YAML(typ="safe").load(Path("meltano.yml"))["plugins"]["extractors"]
+    return {plugin["name"]: plugin["load_schema"] for plugin in plugins}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo.
+
+    Args:
+        arguments: Of the command line; there are no options.
+
+    Returns:
+        The exit code: 1 if something failed, or what was loaded differs from the mock vendors'.
+    """
+    description = "Load the mock vendors' data into an embedded PostgreSQL, twice."
+    argparse.ArgumentParser(prog="signalroom demo", description=description).parse_args(arguments)
+    if not (Path("meltano.yml").is_file() and Path("README.md").is_file()):
+        sys.stderr.write("Run the demo in the folder of SignalRoom's repository.\n")
+        return 2
     os.environ["MELTANO_ENVIRONMENT"] = "sandbox"
     try:
         with _alone():
@@ -85,6 +101,8 @@ def _demonstrate() -> int:
         }
         _say(f"The stand-ins of the six vendors listen at {sandbox.url}")
         _forget()
+        # Each is its tap into target-postgres.
+        jobs = [tap.removeprefix("tap-") for tap in schemas()]
         tables = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
             began = time.monotonic()
@@ -95,8 +113,8 @@ def _demonstrate() -> int:
             last = end if number == 1 else date.max
             settings["TAP_STICKY_S3_FILE_DATE_TO"] = last.isoformat()
             # One after the other by one Meltano, which takes a second or two to start.
-            _say(f"Run {number}: meltano run {' '.join(JOBS)}   (up to {end})")
-            if not _meltano("run", *JOBS, **settings):
+            _say(f"Run {number}: meltano run {' '.join(jobs)}   (up to {end})")
+            if not _meltano("run", *jobs, **settings):
                 return 1
             tables[number] = _tables()
             _say(f"         {'':10} {time.monotonic() - began:5.1f} s in all")
@@ -148,10 +166,10 @@ def _forget() -> None:
     LOG.write_text("")
     EmbeddedPostgres().stop(force=True)
     shutil.rmtree(data_directory_of("sandbox"), ignore_errors=True)
-    command = [MELTANO, "state", "list"]
+    command = [str(MELTANO), "state", "list"]
     kept = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     known = kept.stdout.split()
-    for tap in SCHEMAS:
+    for tap in schemas():
         if (state := STATE_ID.format(tap=tap)) in known:
             _meltano("state", "clear", "--force", state)
 
@@ -183,28 +201,28 @@ def _meltano(*arguments: str, **settings: str) -> bool:
             raise
     if run.returncode:
         sys.stderr.write("\n".join(LOG.read_text().splitlines()[-30:]) + "\n")
-        _say(f"meltano {' '.join(arguments)} failed; all it printed is in {LOG.relative_to(ROOT)}")
+        _say(f"meltano {' '.join(arguments)} failed; all it printed is in {LOG}")
     return run.returncode == 0
 
 
-def _tables() -> dict[str, tuple[int, datetime]]:
+def _tables() -> Tables:
     """Rows and the time of the last load of each table."""
     found = {}
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
         query = (
             "select schemaname, tablename from pg_tables where schemaname = any(%s) order by 1, 2"
         )
-        for schema, table in connection.execute(query, (list(SCHEMAS.values()),)).fetchall():
+        for schema, table in connection.execute(query, (list(schemas().values()),)).fetchall():
             count = sql.SQL("select count(*), max(_loaded_at) from {}.{}").format(
                 sql.Identifier(schema), sql.Identifier(table)
             )
-            found[f"{schema}.{table}"] = connection.execute(count).fetchone()
+            (found[f"{schema}.{table}"],) = connection.execute(count).fetchall()
     return found
 
 
-def _report(first: dict, second: dict) -> None:
+def _report(first: Tables, second: Tables) -> None:
     """Print what came, and what the second run added."""
-    last = max(loaded for _, loaded in first.values() if loaded)
+    last = max(loaded for _, loaded in first.values() if loaded is not None)
     read_again = _loaded_since(last, second)
     sys.stdout.write(
         f"\n{'table':28} {'run 1: rows':>12} {'run 2: read':>12} {'new rows':>9} {'rows':>8}\n"
@@ -225,7 +243,7 @@ def _loaded_since(moment: datetime, tables: Iterable[str]) -> dict[str, int]:
             query = sql.SQL("select count(*) from {}.{} where _loaded_at > %s").format(
                 *(sql.Identifier(part) for part in table.split("."))
             )
-            counts[table] = connection.execute(query, (moment,)).fetchone()[0]
+            ((counts[table],),) = connection.execute(query, (moment,)).fetchall()
         return counts
 
 
@@ -283,9 +301,14 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
     return agrees
 
 
-def readme_query() -> str:
-    """The README's query of spend, revenue and return, which is its only SQL."""
-    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def readme_query(readme: Path = Path("README.md")) -> str:
+    """The README's query of spend, revenue and return, which is its only SQL.
+
+    Args:
+        readme: The file.
+    """
+    found: list[str] = re.findall(r"```sql\n(.*?)```", readme.read_text(), re.DOTALL)
+    (query,) = found
     return query
 
 
@@ -303,7 +326,3 @@ def _show_return() -> None:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

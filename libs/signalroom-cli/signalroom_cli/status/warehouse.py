@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
-from pipeline_status.model import Rows
+from signalroom_cli.status.model import Rows
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 from signalroom_target_postgres.rejected import SUFFIX
 from signalroom_target_postgres.target import TargetPostgres
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from psycopg import Cursor
 
-    from pipeline_status.model import Pipeline
+    from signalroom_cli.status.model import Pipeline
 
 _TABLES = """
 select table_name, bool_or(column_name = '_client_id')

@@ -1,10 +1,10 @@
-"""What the pipelines did: ``make status``."""
+"""``python -m signalroom_cli``."""
 
 from __future__ import annotations
 
 import sys
 
-from pipeline_status.command import main
+from signalroom_cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

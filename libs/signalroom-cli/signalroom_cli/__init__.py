@@ -1,0 +1,1 @@
+"""Commands for a SignalRoom project: ``signalroom``."""

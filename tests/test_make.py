@@ -1,0 +1,130 @@
+"""What is given to make as NAME=... reaches the program as one argument, as it was written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from e2e import ROOT
+
+_PROGRAM = """#!{python}
+import json, os, sys
+env = {{name: value for name, value in os.environ.items() if "SIGNALROOM" in name}}
+line = {{"arguments": sys.argv[1:], "env": env}}
+open({calls!r}, "a").write(json.dumps(line) + "\\n")
+"""
+#: Each would leave a file behind, if make or the shell took it for more than a text.
+ODD = (
+    "a; touch made",
+    "$(touch made)",
+    "$(shell touch made)",
+    "${shell touch made}",
+    "`touch made`",
+    '"; touch made; "',
+    "'; touch made; '",
+    "two words",
+    "$HOME $$ * %",
+    "--help",
+    "it's",
+)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Call make with programs that write down what they were given; gives their calls."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    calls, programs = tmp_path / "calls", tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / "sandbox").mkdir()
+    for name in ("pyproject.toml", "uv.lock", "sandbox/pyproject.toml"):
+        (tmp_path / name).touch()
+    for name in ("signalroom", "signalroom-postgres", "python", "pytest", "uv"):
+        text = _PROGRAM.format(python=sys.executable, calls=str(calls))
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    (tmp_path / ".venv" / ".set-up").touch()
+
+    def call(*arguments, **env):
+        calls.unlink(missing_ok=True)
+        subprocess.run(
+            ["make", "UV=.venv/bin/uv", *arguments],
+            cwd=tmp_path,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/"} | env,
+            check=True,
+            capture_output=True,
+        )
+        assert not (tmp_path / "made").exists()
+        return [json.loads(line) for line in calls.read_text().splitlines()]
+
+    return call
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_each_argument_of_make_arrives_as_it_was_written(make, odd):
+    def given(target, *names):
+        (call,) = make(target, *(f"{name}={odd}" for name in names))
+        return call["arguments"]
+
+    assert given("new-client", "NAME", "SOURCES", "SCHEMA") == [
+        *("new-client", f"--sources={odd}", f"--schema={odd}", "--", odd)
+    ]
+    assert given("backfill", "TAP", "FROM", "TO", "SLICES", "STREAMS") == [
+        *("backfill", f"--slices={odd}", f"--streams={odd}", "--", odd, odd, odd)
+    ]
+    assert given("new-source", "NAME", "LABEL")[1:] == [f"--label={odd}", "--", odd]
+    assert given("release", "PACKAGE", "VERSION")[1:] == ["--", odd, odd]
+    assert given("sql", "Q") == ["sql", odd]
+    (call,) = make("fuzz", f"RUNS={odd}")
+    assert call["env"]["SIGNALROOM_FUZZ"] == odd
+    kills, seeds = make("chaos", *(f"{name}={odd}" for name in ("KILLS", "SEEDS", "FIRST")))
+    assert kills["env"]["SIGNALROOM_KILLS"] == odd
+    assert seeds["env"]["SIGNALROOM_CHAOS"] == seeds["env"]["SIGNALROOM_CHAOS_SEED"] == odd
+    *_, guided = make("fuzz-guided", "PARSERS=lines", f"FOR={odd}")
+    assert guided["arguments"][1:] == ["lines", f"-max_total_time={odd}"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_so_do_those_of_the_environment(make, odd):
+    (call,) = make("new-client", NAME=odd)
+    assert call["arguments"] == ["new-client", "--", odd]
+
+
+def test_what_is_not_given_is_left_out(make):
+    (call,) = make("new-client", "NAME=acme")
+    assert call["arguments"] == ["new-client", "--", "acme"]
+    (call,) = make("sql")
+    assert call["arguments"] == ["sql"]
+    (call,) = make("fuzz")
+    assert call["env"]["SIGNALROOM_FUZZ"] == "500"
+    first, second = make("chaos")[:2]
+    assert (first["env"]["SIGNALROOM_KILLS"], second["env"]["SIGNALROOM_CHAOS"]) == ("120", "4")
+    parsers = make("fuzz-guided", "PARSERS=lines files")
+    assert [one["arguments"][1] for one in parsers if "guided" in one["arguments"][0]] == [
+        *("lines", "files")
+    ]
+
+
+def test_options_are_split_by_the_shell(make):
+    (call,) = make("status", "ARGS=--days=3 --html 'my status.html'")
+    assert call["arguments"] == ["status", "--days=3", "--html", "my status.html"]
+
+
+def test_a_python_of_another_name_is_one_argument(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "uv.lock"):
+        (tmp_path / name).touch()
+    (tmp_path / "sandbox").mkdir()
+    (tmp_path / "sandbox" / "pyproject.toml").touch()
+    done = subprocess.run(
+        ["make", "setup", 'PYTHON=x"; touch made; "'],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert 'there is no x"; touch made; "' in done.stderr
+    assert not (tmp_path / "made").exists()
