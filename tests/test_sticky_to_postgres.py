@@ -137,7 +137,7 @@ def test_a_killed_run_goes_on_with_the_file_at_which_it_stopped(project, s3):
         s3.export("orders-create", FIRST + timedelta(days=number), 1000)
     with project.start_load(tap=TAP) as process:
         for line in process.stdout:
-            saved = project.saved_bookmarks(STATE_ID) if "Loaded 1000 records" in line else {}
+            saved = project.saved_bookmarks(STATE_ID) if "state has been updated" in line else {}
             if len(saved.get("orders_create", {}).get("files", ())) >= 6:
                 kill(process)
                 break

@@ -31,6 +31,8 @@ class FileRows:
     def __init__(self, files: Sequence[BatchFile], table: StreamTable, at_once: int) -> None:
         #: Rows that did not fit when the files were read the last time.
         self.misfits: list[Misfit] = []
+        #: Rows that did fit then.
+        self.count = 0
         self._files = files
         self._table = table
         self._at_once = min(at_once, _PORTION)
@@ -47,6 +49,7 @@ class FileRows:
             InputError: If a file cannot be read.
         """
         self.misfits.clear()
+        self.count = 0
         for file in self._files:
             yield from self._of(file)
 
@@ -60,9 +63,9 @@ class FileRows:
                 self._table.fail(misfits)
             held += batches
             size += sum(batch.nbytes for batch in batches)
-            self._table.sink.record_counter_metric.increment(
-                sum(batch.num_rows for batch in batches)
-            )
+            rows = sum(batch.num_rows for batch in batches)
+            self.count += rows
+            self._table.sink.record_counter_metric.increment(rows)
             if size >= self._at_once:
                 yield from tables_of(held)
                 held, size = [], 0

@@ -17,6 +17,7 @@ from signalroom_target_postgres.ahead import ahead
 from signalroom_target_postgres.arrowjson import record_json
 from signalroom_target_postgres.badrows import Trials, find_refused
 from signalroom_target_postgres.copytext import copy_text
+from signalroom_target_postgres.counts import RowCounts
 from signalroom_target_postgres.destination import names
 from signalroom_target_postgres.literals import array_json
 from signalroom_target_postgres.orphans import are_among
@@ -87,6 +88,8 @@ class Writer:
     misfits: list[Misfit] = field(default_factory=list)
     #: Those of them that refer to rows which are not there.
     orphans: list[Orphans] = field(default_factory=list)
+    #: Rows that the table took.
+    counts: RowCounts = field(default_factory=RowCounts)
     _written: int = 0
     # Rows that were refused for others that were not there, or were still there.
     _postponed: list[tuple[pa.Table, list[psycopg.Error]]] = field(default_factory=list)
@@ -122,6 +125,7 @@ class Writer:
         if self.traits.takes_copy and (self.fresh or not keys):
             error = _refusal(cursor, lambda: self._copy(cursor, self.destination.identifier, rows))
             if error is None:
+                self.counts.new += max(0, cursor.rowcount)
                 return
             if keys and isinstance(error, errors.UniqueViolation):
                 # Someone else's rows, or this stream's own from before.
@@ -172,10 +176,12 @@ class Writer:
         )
 
     def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
-        staging = Staging(cursor, self.destination, known(rows).column_names)
+        columns = known(rows).column_names
+        staging = Staging(cursor, self.destination, columns, updates=self.traits.updates)
         self._copy(cursor, staging.identifier, rows)
-        staging.insert_all()
+        counts = staging.insert_all()
         staging.drop()
+        self.counts.add(counts)
 
     def _write_others(
         self, cursor: Cursor[Any], rows: pa.Table, error: psycopg.Error
@@ -185,7 +191,9 @@ class Writer:
             raise LateRefusalError from error
         self._check_policies(cursor, [error])
         columns = known(rows).column_names
-        staging = Staging(cursor, self.destination, columns, numbered=True)
+        staging = Staging(
+            cursor, self.destination, columns, numbered=True, updates=self.traits.updates
+        )
         numbers = pa.array(range(rows.num_rows), pa.int64())
         numbered = rows.append_column(ORDINAL, numbers)
         with Trials(cursor) as trials:
@@ -199,7 +207,10 @@ class Writer:
         with Trials(cursor) as trials:
 
             def insert(start: int, stop: int) -> psycopg.Error | None:
-                return trials.execute(before + staging.numbers(start, stop) + after)
+                error = trials.execute(before + staging.numbers(start, stop) + after)
+                if error is None:
+                    self.counts.add(staging.insert.counts(cursor))
+                return error
 
             refused |= find_refused(rows.num_rows, insert)
         staging.drop()

@@ -99,13 +99,16 @@ class OutdatedRows:
             self._destination, self._scope, self._sink.sync_started_at, version=version, mark=mark
         )
 
-    def clear(self, cursor: Cursor[Any]) -> None:
+    def clear(self, cursor: Cursor[Any]) -> int:
         """Delete all rows that this run did not load.
 
         Args:
             cursor: Within a transaction.
+
+        Returns:
+            How many rows there were.
         """
-        self._rows().retire(cursor)
+        return self._rows().retire(cursor)
 
     def retire(self, cursor: Cursor[Any], activation: Activation) -> int:
         """Delete the rows that a version does not have, or mark them as deleted.
@@ -128,7 +131,7 @@ class OutdatedRows:
         """
         if retired:
             what = "Marked as deleted" if self._mark else "Deleted"
-            self._sink.logger.info("%s %d rows of %s", what, retired, self._destination)
+            self._sink.logger.debug("%s %d rows of %s", what, retired, self._destination)
 
     def exist(self, version: int) -> bool:
         """Tell whether there are rows that a version does not have.

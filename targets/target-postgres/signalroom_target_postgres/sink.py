@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from signalroom_singer.streammaps import Failure
     from signalroom_target_postgres.batchfiles import BatchFile
+    from signalroom_target_postgres.counts import Counts
     from signalroom_target_postgres.versions import Unconfirmed
 
 
@@ -115,6 +116,27 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         return self._waiting.size
 
     @property
+    def counts(self) -> Counts:
+        """What became of the stream's records so far."""
+        return self._table.counts
+
+    @property
+    def load_seconds(self) -> float:
+        """How long loading them took."""
+        return self._table.load_seconds
+
+    @property
+    def seen(self) -> int:
+        """How many records came."""
+        return self.counts.read + len(self._waiting.messages)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that came is loaded or rejected."""
+        waits = self.current_size or self._target.aside.is_busy or self.unconfirmed()
+        return not waits
+
+    @property
     @override
     def is_full(self) -> bool:
         rows = self.batch_size_rows
@@ -145,15 +167,13 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         """
         encoded, unfit = written(record)
         if unfit is not None:
-            self._note_record()
-            self._set_aside([unfit])
+            self._reject([unfit])
             return
         if self._validator is not None:
             try:
                 self._validator.validate(record)
             except NOT_VALID as error:
-                self._note_record()
-                self._set_aside([Misfit(encoded, broken_rule(error))])
+                self._reject([Misfit(encoded, broken_rule(error))])
                 return
         self.add(
             Message(
@@ -174,8 +194,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         Raises:
             BadRecordError: If such records are not to be set aside.
         """
-        self._note_record()
-        self._set_aside([unmapped(record, failures)])
+        self._reject([unmapped(record, failures)])
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -198,8 +217,12 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         Raises:
             BadRecordError: If such records are not to be set aside.
         """
+        self._reject([Misfit(record, reason)])
+
+    def _reject(self, misfits: Sequence[Misfit]) -> None:
         self._note_record()
-        self._set_aside([Misfit(record, reason)])
+        self._table.counts.read += len(misfits)
+        self._set_aside(misfits)
 
     def _note_record(self) -> None:
         if self.since is None:
@@ -219,6 +242,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             self._table.widen(error.column, error.to)
             self._read()
             return
+        self._table.counts.read += count
         self.tally_record_read(count)
         self.record_counter_metric.increment(count)
         self._table.warn_of_unknown(self._table.reader.unknown)
@@ -345,6 +369,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 self._table.widen(error.column, error.to)
             else:
                 break
+        self._table.counts.read += rows.count + len(rows.misfits)
         if spool is None:
             self._committed()
         for file in files:

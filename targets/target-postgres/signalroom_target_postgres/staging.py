@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
+from signalroom_target_postgres.counts import CountedInsert
 from signalroom_target_postgres.destination import names
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Composable, Composed
 
+    from signalroom_target_postgres.counts import RowCounts
     from signalroom_target_postgres.destination import Destination
 
 _NAME = "signalroom_staging"
@@ -42,6 +44,7 @@ class Staging:
         destination: The table.
         columns: The columns.
         numbered: Whether rows have numbers, so that some of them can be inserted.
+        updates: The query for the rows of the table that were updated, as `TableTraits` has it.
     """
 
     identifier = sql.Identifier("pg_temp", _NAME)
@@ -53,10 +56,14 @@ class Staging:
         columns: Sequence[str],
         *,
         numbered: bool = False,
+        updates: bytes | None = None,
     ) -> None:
         self._cursor = cursor
         self._destination = destination
         self._columns = columns
+        keys = destination.keys
+        #: What inserts rows, or updates those whose keys are there.
+        self.insert = CountedInsert(updates, updating=bool(keys and {*columns} - {*keys}))
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.identifier))
         create = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}{} FROM {} WITH NO DATA"
         cursor.execute(
@@ -68,15 +75,24 @@ class Staging:
             )
         )
 
-    def insert_all(self) -> None:
-        """Insert the rows, or update those whose keys are there."""
+    def insert_all(self) -> RowCounts:
+        """Insert the rows, or update those whose keys are there.
+
+        Returns:
+            The rows that were written.
+        """
         try:
             with self._cursor.connection.transaction():
-                self._cursor.execute(self._insert(_ALL))
+                return self._inserted(_ALL)
         except errors.CardinalityViolation:
             if not self._destination.keys:
                 raise
-            self._cursor.execute(self._insert(_LAST_OF_ALL))
+            return self._inserted(_LAST_OF_ALL)
+
+    def _inserted(self, source: LiteralString) -> RowCounts:
+        statement = self._insert(source).as_bytes(self._cursor)
+        self._cursor.execute(self.insert.around(statement), prepare=False)
+        return self.insert.counts(self._cursor)
 
     def index(self) -> tuple[bytes, bytes]:
         """Make the numbers fit to find rows by.
@@ -89,8 +105,8 @@ class Staging:
         self._cursor.execute(index.format(self.identifier, _NUMBER))
         source = _LAST_OF_SOME if self._destination.keys else _SOME
         # Made once: a statement over many columns takes as long to put together as to run.
-        parts = self._insert(source, range=sql.SQL("\0")).as_bytes(self._cursor)
-        before, _, after = parts.partition(b"\0")
+        statement = self._insert(source, range=sql.SQL("\0")).as_bytes(self._cursor)
+        before, _, after = self.insert.around(statement).partition(b"\0")
         return before, after
 
     @staticmethod

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import FORBIDDEN, Column, column
+from signalroom_target_postgres.counts import Counts
 from signalroom_target_postgres.destination import ColumnFixedError
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.loading import LateRefusalError, Writer
@@ -33,6 +36,15 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.sink import PostgresSink
 
 
+@dataclass
+class _Done:
+    """What a transaction did, besides what its writer wrote."""
+
+    rows: int = 0
+    retired: int = 0
+    replaced: int | None = None
+
+
 class StreamTable:
     """The table, with what makes columns of the stream's records.
 
@@ -55,6 +67,10 @@ class StreamTable:
         self._names: dict[str, str] = {}
         #: Rows of earlier versions and of earlier runs.
         self.outdated = OutdatedRows(sink, destination, self._names)
+        #: What became of the stream's records so far.
+        self.counts = Counts()
+        #: How long they were loaded for.
+        self.load_seconds = 0.0
         #: Whether a record did not fit and was not set aside: no state may pass over it.
         self.failed = False
         # Whether it was empty, so that no row is expected to be there; not known at first.
@@ -89,6 +105,7 @@ class StreamTable:
             earlier: It.
         """
         self.failed = earlier.failed
+        self.counts, self.load_seconds = earlier.counts, earlier.load_seconds
         self._fresh = earlier._fresh
         if self.destination.keys == earlier.destination.keys:
             self._orphans = earlier._orphans
@@ -304,41 +321,42 @@ class StreamTable:
             LoadError: If the server refuses all rows, or a statement.
         """
         newer: list[pa.Table] = []
+        began = time.monotonic()
 
-        def work(cursor: Cursor[Any], *, checks_now: bool = False) -> tuple[int, int, Writer]:
+        def work(cursor: Cursor[Any], *, checks_now: bool = False) -> tuple[_Done, Writer]:
             writer = self._writer(cursor, threaded=not aside, checks_now=checks_now)
+            done = _Done()
             if replace:
-                self.outdated.clear(cursor)
+                done.replaced = self.outdated.clear(cursor)
                 writer.fresh = True
             writer.begin(cursor)
-            count = retired = 0
             newer.clear()
             for table in tables():
                 if self._orphans:
                     newer.append(table.select(self.destination.keys))
                 writer.write(cursor, as_types(cursor, table, self.destination.types))
-                count += table.num_rows
+                done.rows += table.num_rows
             writer.finish(cursor)
             if whole and writer.misfits and not self.sets_aside:
                 self.fail(writer.misfits)
             if self.sets_aside:
                 self._keep(cursor, writer, misfits)
             if activation is not None and (self.sets_aside or not writer.misfits):
-                retired = self.outdated.retire(cursor, activation)
-            return count, retired, writer
+                done.retired = self.outdated.retire(cursor, activation)
+            return done, writer
 
         # Where rows have keys, or all are replaced, doing it again gives the same.
         again = replace or bool(self.destination.keys)
         in_transaction = self.sink.connector.in_transaction
         try:
-            count, retired, writer = in_transaction(work, repeatable=again)
+            done, writer = in_transaction(work, repeatable=again)
         except LateRefusalError:
-            count, retired, writer = in_transaction(
-                partial(work, checks_now=True), repeatable=again
-            )
+            done, writer = in_transaction(partial(work, checks_now=True), repeatable=again)
         self._fresh = writer.fresh
-        self._report(count - len(writer.misfits), [*misfits, *writer.misfits])
-        self.outdated.report(retired)
+        self.load_seconds += time.monotonic() - began
+        self._count(done, writer)
+        self._report(done.rows - len(writer.misfits), [*misfits, *writer.misfits])
+        self.outdated.report(done.retired)
         self._orphans.forget_replaced(newer, self.destination.keys, all_rows=replace)
         self._orphans.hold((self.noted(rows), misfits) for rows, misfits in writer.orphans)
         self._orphans.forget_outdated(activation)
@@ -369,7 +387,9 @@ class StreamTable:
 
         taken, writer = self.sink.connector.in_transaction(work, repeatable=False)
         self._orphans.hold((self.noted(rows), misfits) for rows, misfits in writer.orphans)
+        self.counts.written.add(writer.counts)
         if taken:
+            self.counts.rejected -= len(taken)
             self.sink.logger.info(
                 "Loaded %d records into %s that had been set aside before the rows came that they "
                 "refer to; they are no longer in %s",
@@ -417,11 +437,19 @@ class StreamTable:
             checks_now=checks_now,
         )
 
+    def _count(self, done: _Done, writer: Writer) -> None:
+        """Count what is committed."""
+        self.counts.written.add(writer.counts)
+        self.counts.removed += done.retired
+        if done.replaced is not None:
+            self.counts.replaced = (self.counts.replaced or 0) + done.replaced
+
     def _report(self, count: int, misfits: Sequence[Misfit]) -> None:
         sink = self.sink
         if count:
-            sink.logger.info("Loaded %d records into %s", count, self.destination)
+            sink.logger.debug("Loaded %d records into %s", count, self.destination)
         if misfits and self.sets_aside:
+            self.counts.rejected += len(misfits)
             sink.logger.warning(
                 "Set aside %d records of %s in %s; the first (record_hash %s...): %s",
                 len(misfits),

@@ -32,9 +32,21 @@ SELECT
             OR conrelid IN (SELECT relid FROM pg_partition_tree(class.oid))
         )
         ORDER BY nspname, conname
-    )
+    ),
+    CASE WHEN relkind IN ('r', 'p') AND current_setting('track_counts')::boolean
+        THEN class.oid::bigint END,
+    relhassubclass
 FROM pg_class AS class
 WHERE class.oid = to_regclass(%s)
+"""
+# Rows are counted where they are: in partitions and other tables that inherit.
+_UPDATES = "SELECT pg_stat_get_xact_tuples_updated({oid})"
+_UPDATES_OF_ALL = """
+WITH RECURSIVE parts AS (
+    SELECT {oid}::oid AS oid
+    UNION SELECT inhrelid FROM pg_inherits JOIN parts ON inhparent = parts.oid
+)
+SELECT sum(pg_stat_get_xact_tuples_updated(oid)) FROM parts
 """
 
 
@@ -45,10 +57,13 @@ class TableTraits:
     Args:
         takes_copy: Whether COPY has the same effect on it as INSERT.
         deferrable: Its constraints that may be checked as late as with COMMIT.
+        updates: The query for how many of its rows the session has updated so far. None where the
+            server does not count them: of views, or if it counts nothing.
     """
 
     takes_copy: bool = True
     deferrable: Sequence[Identifier] = ()
+    updates: bytes | None = None
 
     @classmethod
     def read(cls, cursor: Cursor[Any], destination: Destination) -> TableTraits:
@@ -64,7 +79,11 @@ class TableTraits:
         row = cursor.execute(_TRAITS, (destination.identifier.as_string(cursor),)).fetchone()
         if row is None:
             return cls()
-        return cls(row[0], [sql.Identifier(*name) for name in row[1]])
+        takes_copy, deferrable, oid, has_parts = row
+        updates = (_UPDATES_OF_ALL if has_parts else _UPDATES).format(oid=oid).encode()
+        return cls(
+            takes_copy, [sql.Identifier(*name) for name in deferrable], updates if oid else None
+        )
 
     @property
     def check_now(self) -> Composed | None:

@@ -50,6 +50,7 @@ from signalroom_target_postgres.settings import declared, secrets, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.startstate import StartState
 from signalroom_target_postgres.states import StateQueue
+from signalroom_target_postgres.summaries import Summaries
 from signalroom_target_postgres.tls import DEFAULTS
 from signalroom_target_postgres.versions import COMPLETE, REPLACE_ON_ACTIVATE
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from signalroom_target_postgres.connector import PostgresConnector
+    from signalroom_target_postgres.counts import Counts
 
 #: What comes of a map that does not fit its stream's schema.
 _WRONG_MAP = (MapExpressionError, StreamMapConfigError)
@@ -108,6 +110,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             # The stock target asserts what its settings need.
             raise ConnectionSettingsError(str(error)) from None
         self.states = StateQueue()
+        self.summaries = Summaries(self.logger)
         self._start_state = StartState(self.logger)
         #: The batch under way.
         self.aside = Aside()
@@ -229,6 +232,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         if schema is not None:
             quarantines = self.config.get("on_bad_record") == "quarantine"
             self.naming.claim(stream_name, self._source, suffixes=[REJECTED] * quarantines)
+            self.summaries.begin(stream_name, self._loading_sinks)
         earlier = self._sinks_active.get(stream_name)
         if schema is not None and earlier is not None:
             # Its rows are older than those to come.
@@ -278,10 +282,22 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             held -= sink.size
             sink.load_aside()
 
+    @property
+    def counts(self) -> dict[str, Counts]:
+        """What became of the records of each stream so far."""
+        return {one.stream_name: one.counts for one in self._loading_sinks}
+
+    @property
+    def _loading_sinks(self) -> list[PostgresSink]:
+        """The sinks of streams that are loaded."""
+        return [one for one in self._sinks_active.values() if not isinstance(one, RefusedSink)]
+
     def _between_messages(self) -> float | None:
         """Load what has waited too long; give the seconds until the next is due."""
         if self.aside.is_done:
             self.aside.settle()
+        for sink in self.summaries.look(self._loading_sinks, self._last_state):
+            sink.load_aside()
         longest = self.config["max_batch_age_seconds"]
         waiting = [sink for sink in self._sinks_active.values() if sink.since is not None]
         now = time.monotonic()
@@ -336,6 +352,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                     self.drain_one(sink)
                 raise
         except BaseException as error:
+            self.summaries.finish(self._loading_sinks, self._last_state)
             self._release()
             if isinstance(error, OSError) and DiskFullError.tells_of(error):
                 raise DiskFullError(error) from None
@@ -575,6 +592,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             while any(sink.try_orphans() for sink in self._sinks_active.values()):
                 pass
             super().process_endofpipe()
+            self.summaries.finish(self._loading_sinks, self._last_state)
             self._check_refused()
             if unconfirmed := [one for one in left if one is not None]:
                 raise UnconfirmedRowsError(unconfirmed)

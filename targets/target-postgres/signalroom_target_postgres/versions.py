@@ -155,7 +155,7 @@ class Versions:
         table.load(lambda: spool.read(at_once), replace=replace, activation=activation, whole=True)
         if self._replaces:
             said = "Replaced the rows of %s by %d new ones" if replace else "Added to %s: %d rows"
-            table.sink.logger.info(said, table.destination, spool.rows)
+            table.sink.logger.debug(said, table.destination, spool.rows)
             table.outdated.warn_of_unscoped()
         spool.close()
         self._replaced |= replace

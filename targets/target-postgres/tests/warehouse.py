@@ -9,12 +9,15 @@ import uuid
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from signalroom_target_postgres.target import TargetPostgres
+
+if TYPE_CHECKING:
+    from signalroom_target_postgres.counts import Counts
 
 BIN = Path(sys.executable).parent
 
@@ -76,11 +79,18 @@ class Warehouse:
 
     def load(self, *messages, **settings) -> list[Any]:
         """Load in this process; gives the states passed on."""
+        return self._load(messages, settings)[1]
+
+    def counts(self, *messages, **settings) -> Counts:
+        """Load in this process; gives what became of the records of the stream `orders`."""
+        return self._load(messages, settings)[0].counts["orders"]
+
+    def _load(self, messages, settings) -> tuple[TargetPostgres, list[Any]]:
         target = TargetPostgres(config=self.config | settings)
         output = io.StringIO()
         with redirect_stdout(output):
             target.listen(io.StringIO(lines(*messages)))
-        return [json.loads(line) for line in output.getvalue().splitlines()]
+        return target, [json.loads(line) for line in output.getvalue().splitlines()]
 
     def command(self, folder: Path, programs: Path = BIN, **settings) -> list[str]:
         """The executable with the settings, for tests that need a process.
