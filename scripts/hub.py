@@ -43,7 +43,7 @@ _LOADER_STEPS = (
     "`.meltano/postgres`. For one of yours set `host`, `user`, `password` and `database`, or "
     "`sqlalchemy_url`."
 )
-_LOCK = ROOT / "plugins/loaders/target-postgres--meltanolabs.lock"
+_LOCK = ROOT / "plugins/loaders/target-postgres--signalroom.lock"
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def variables(settings):
         prefix = tap.upper().replace("-", "_")
         names |= {f"{prefix}_{setting.upper()}" for setting in declared}
         names.add(f"{prefix}__SELECT")
-    loader = json.loads((ROOT / "plugins/loaders/target-postgres--meltanolabs.lock").read_text())
+    loader = json.loads((ROOT / "plugins/loaders/target-postgres--signalroom.lock").read_text())
     names |= {
         f"TARGET_POSTGRES_{setting['name'].upper().replace('.', '_')}"
         for setting in loader["settings"]

@@ -116,3 +116,24 @@ def plain(value):
     if isinstance(value, Decimal):
         return str(value.normalize())
     return str(value).removesuffix("+00:00")
+
+
+def test_a_project_with_the_variant_of_before_goes_on_and_keeps_its_state_with_the_new_one(
+    project, database
+):
+    days = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-06"}
+    settings, locks = project.folder / "meltano.yml", project.folder / "plugins" / "loaders"
+    text, lock = settings.read_text(), locks / "target-postgres--signalroom.lock"
+    assert "    variant: signalroom\n" in text
+    settings.write_text(text.replace("variant: signalroom", "variant: meltanolabs"))
+    old = lock.read_text().replace('"variant": "signalroom"', '"variant": "meltanolabs"')
+    (locks / "target-postgres--meltanolabs.lock").write_text(old)
+    lock.rename(project.folder / "new.lock")
+    project.load("daily_stats", **days)
+    before = project.saved_bookmarks(STATE_ID)
+    assert before["daily_stats"]["replication_key_value"] == "2026-01-06"
+    settings.write_text(text)
+    (locks / "target-postgres--meltanolabs.lock").unlink()
+    (project.folder / "new.lock").rename(lock)
+    assert "bookmark: 2026-01-06" in project.load("daily_stats", **days)
+    assert project.saved_bookmarks(STATE_ID) == before

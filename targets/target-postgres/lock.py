@@ -17,7 +17,8 @@ from signalroom_target_postgres.target import TargetPostgres
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LOCK = Path(__file__).parents[2] / "plugins/loaders/target-postgres--meltanolabs.lock"
+LOCK = Path(__file__).parents[2] / "plugins/loaders/target-postgres--signalroom.lock"
+_HOME = "https://github.com/signalroom/signalroom/tree/main/targets/target-postgres"
 _KINDS = ("integer", "boolean", "array", "object")
 # The SDK declares them; `meltano compile --lint` rejects a definition with them.
 _UNKNOWN_CAPABILITIES = {"validate-records", "target-schema"}
@@ -36,10 +37,10 @@ def render() -> str:
         "plugin_type": "loaders",
         "name": "target-postgres",
         "namespace": "target_postgres",
-        "variant": "meltanolabs",
+        "variant": "signalroom",
         "label": "PostgreSQL",
-        "docs": "https://hub.meltano.com/loaders/target-postgres--meltanolabs",
-        "repo": "https://github.com/MeltanoLabs/target-postgres",
+        "docs": _HOME + "#readme",
+        "repo": _HOME,
         # No pip_url: Meltano then builds no environment of its own for the loader, and runs the
         # executable that is on the path, as the project's lock file pins it.
         "executable": "signalroom-target-postgres",
