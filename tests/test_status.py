@@ -63,8 +63,9 @@ def pipeline(last=None, last_success=None, cron="5 * * * *", **values):
     ),
 )
 def test_what_is_to_be_thought_of_it(last, last_success, cron, expected):
-    assert pipeline(last, last_success, cron).condition(NOW) is expected
-    assert expected.is_stale is (expected in {Condition.LATE, Condition.NEVER})
+    one = pipeline(last, last_success, cron)
+    assert one.condition(NOW) is expected
+    assert one.is_stale(NOW) is (expected in {Condition.LATE, Condition.NEVER})
 
 
 @pytest.mark.parametrize(
@@ -139,11 +140,12 @@ def test_each_pipelines_rows_and_those_of_its_last_run(database):
     assert look_up(found, settings, NOW, days=2, seconds=20) == ""
     today, other = NOW.date(), Rows()
     assert [one.rows for one in found] == [
-        Rows({today: 61}, last_run=11, rejected=2),
-        Rows({today: 61}, last_run=21, rejected=0),
+        Rows({today: 60}, last_run=10, rejected=2),
+        Rows({today: 60}, last_run=20, rejected=0),
         Rows({today: 61}, last_run=31, rejected=1),
-        Rows({today: 61}, last_run=41, rejected=2),
-        Rows({today: 1}, last_run=1, rejected=0),
+        Rows({today: 60}, last_run=40, rejected=2),
+        # It never ran, and the rows without a client are not its own.
+        Rows(),
         other,
     ]
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
+from signalroom_cli.folders import project_folder
 from signalroom_cli.status import warehouse
 from signalroom_cli.status.model import utc_now
 from signalroom_cli.status.page import page
@@ -20,6 +22,7 @@ from signalroom_cli.status.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from meltano.core.project import Project
 
@@ -39,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         1 if a pipeline is stale, 2 if that cannot be told, else 0.
     """
     parser = argparse.ArgumentParser(
-        prog="status", description="What the pipelines did. Exit code 1: something is stale."
+        prog="signalroom status",
+        description="Show what each pipeline did, and whether one is stale.",
+        epilog=(
+            "Exit code: 1 if a pipeline is stale, 2 if the status cannot be determined, as where "
+            "no pipeline is configured, else 0."
+        ),
     )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="for programs")
@@ -49,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-rows", action="store_true", help="do not count rows: faster")
     parser.add_argument("--days", type=int, default=14, help="of rows to count (14)")
     parser.add_argument("--seconds", type=int, default=20, help="for each table at most (20)")
-    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="the project's")
+    parser.add_argument("--folder", type=Path, default=project_folder(), help="the project's")
     asked = parser.parse_args(arguments)
     try:
         project = find(asked.folder.resolve())
@@ -72,9 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _watch(project, asked)
     else:
         _print(found, problem)
-    if any(one.condition(now).is_stale for one in found):
+    if any(one.is_stale(now) for one in found):
         return _STALE
-    return _UNKNOWN if problem else 0
+    is_idle = all(one.is_unused(now) for one in found)
+    return _UNKNOWN if problem or is_idle else 0
 
 
 def _look(project: Project, asked: argparse.Namespace) -> tuple[list[Pipeline], str]:
@@ -84,7 +93,10 @@ def _look(project: Project, asked: argparse.Namespace) -> tuple[list[Pipeline], 
         raise ProjectError(msg)
     problem = ""
     if not asked.no_rows:
-        settings = loader_settings(project)
+        try:
+            settings = loader_settings(project)
+        except ProjectError as error:
+            return found, str(error)
         problem = warehouse.look_up(
             found, settings, utc_now(), days=asked.days, seconds=asked.seconds
         )
@@ -95,21 +107,35 @@ def _print(found: list[Pipeline], problem: str) -> None:
     now = utc_now()
     # Where it goes into a file, no line is cut to the width of a terminal that is not there.
     console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(table(found, now))
-    stale = [one for one in found if one.condition(now).is_stale]
-    for one in found:
-        if one.problem:
-            console.print(f"{one.tap}: {one.problem}", highlight=False)
+    console.print(shown(found, problem, now))
+
+
+def shown(found: list[Pipeline], problem: str, now: datetime) -> Group:
+    """The pipelines for a terminal: a table of those in use, and a line for each of the others.
+
+    Args:
+        found: All.
+        problem: Why rows were not counted, if so.
+        now: The time, in UTC.
+    """
+    used = [one for one in found if not one.is_unused(now)]
+    lines = [f"{one.tap}: {'. '.join(one.remarks)}" for one in used if one.remarks]
     if problem:
-        console.print(f"Rows were not counted: {problem}", highlight=False, soft_wrap=True)
+        lines.append(f"Rows were not counted: {problem}")
+    stale = [one for one in used if one.is_stale(now)]
     if stale:
         what = (
             "None has run yet. Run one"
-            if all(one.last is None for one in found)
-            else f"{len(stale)} of {len(found)} pipelines are stale. Run one to see why"
+            if all(one.last is None for one in used)
+            else f"{len(stale)} of {len(used)} pipelines are stale. Run one to see why"
         )
-        command = f"uv run meltano run {stale[0].tap} target-postgres"
-        console.print(f"\n{what}: {command}", highlight=False)
+        lines.append(f"\n{what}: uv run meltano run {stale[0].tap} target-postgres")
+    if unused := [one for one in found if one.is_unused(now)]:
+        # Quiet: nobody has to do anything about a vendor that is not used.
+        lines += ["" if used else "No pipeline is configured. Set the variables of one in .env:"]
+        lines += [f"{one.tap}: {one.unconfigured}" for one in unused]
+    texts = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
+    return Group(*([table(used, now)] if used else []), *texts)
 
 
 def _watch(project: Project, asked: argparse.Namespace) -> None:
@@ -117,7 +143,7 @@ def _watch(project: Project, asked: argparse.Namespace) -> None:
         with Live(console=Console(), auto_refresh=False) as live:
             while True:
                 found, problem = _look(project, asked)
-                live.update(Group(table(found, utc_now()), problem), refresh=True)
+                live.update(shown(found, problem, utc_now()), refresh=True)
                 time.sleep(_EVERY)
     except KeyboardInterrupt:
         return

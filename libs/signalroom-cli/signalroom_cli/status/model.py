@@ -35,11 +35,10 @@ class Condition(StrEnum):
     LATE = "late"
     #: It has a schedule, and no run was good yet.
     NEVER = "never"
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether somebody should do something."""
-        return self in {Condition.LATE, Condition.NEVER}
+    #: What it needs is not set, as where a vendor is not used.
+    NOT_CONFIGURED = "not configured"
+    #: Meltano cannot run it at all.
+    BROKEN = "broken"
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,10 @@ class Pipeline:
         last_success: The last good one.
         bookmarks: How far each stream is, as it is in the state.
         rows: What its tables hold; none if that was not looked up.
-        problem: Why that could not be looked up.
+        problem: What else is to be said of it.
+        unconfigured: Which variables are missing that it needs; empty if none is.
+        begun: Whether some of what it needs is set.
+        broken: Why Meltano cannot run it; empty if it can.
     """
 
     tap: str
@@ -101,6 +103,9 @@ class Pipeline:
     bookmarks: dict[str, str] = field(default_factory=dict)
     rows: Rows | None = None
     problem: str = ""
+    unconfigured: str = ""
+    begun: bool = False
+    broken: str = ""
 
     def condition(self, now: datetime) -> Condition:
         """Judge it.
@@ -108,6 +113,39 @@ class Pipeline:
         Args:
             now: The time, in UTC.
         """
+        if self.broken:
+            return Condition.BROKEN
+        by_runs = self._by_runs(now)
+        # If its runs are good, something runs it that has the variables, such as cron.
+        is_good = by_runs is not Condition.LATE and self.last_success is not None
+        if self.unconfigured and not is_good and by_runs is not Condition.RUNNING:
+            return Condition.NOT_CONFIGURED
+        return by_runs
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether somebody should do something.
+
+        Args:
+            now: The time, in UTC.
+        """
+        if self.condition(now) is Condition.NOT_CONFIGURED:
+            return self.begun or self.last_success is not None
+        return self.condition(now) in {Condition.LATE, Condition.NEVER, Condition.BROKEN}
+
+    def is_unused(self, now: datetime) -> bool:
+        """Whether nothing of it is set and it never ran, as where a vendor is not used.
+
+        Args:
+            now: The time, in UTC.
+        """
+        return self.condition(now) is Condition.NOT_CONFIGURED and not self.is_stale(now)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of it, in sentences."""
+        return [text for text in (self.broken, self.unconfigured, self.problem) if text]
+
+    def _by_runs(self, now: datetime) -> Condition:
         runs = self.last is not None and self.last.outcome is Outcome.RUNNING
         if self.last and runs and now - self.last.started_at < _LONGEST_RUN:
             return Condition.RUNNING
@@ -142,7 +180,7 @@ class Pipeline:
             "cron": self.cron,
             "state_id": self.state_id,
             "condition": self.condition(now),
-            "stale": self.condition(now).is_stale,
+            "stale": self.is_stale(now),
             "last_run": _run(self.last),
             "last_success": _run(self.last_success),
             "lag_seconds": None if lag is None else round(lag.total_seconds()),
@@ -152,7 +190,7 @@ class Pipeline:
             "rows_by_day": self.rows
             and {day.isoformat(): count for day, count in sorted(self.rows.by_day.items())},
             "rows_rejected": self.rows and self.rows.rejected,
-            "problem": self.problem or None,
+            "problem": ". ".join(self.remarks) or None,
         }
 
 

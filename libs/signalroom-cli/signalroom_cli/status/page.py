@@ -83,11 +83,12 @@ def page(pipelines: Sequence[Pipeline], now: datetime, *, days: int, problem: st
         lstrip_blocks=True,
     )
     return templates.get_template("page.html.j2").render(
-        pipelines=pipelines,
+        pipelines=[one for one in pipelines if not one.is_unused(now)],
+        unused=[one for one in pipelines if one.is_unused(now)],
         now=now,
         days=days,
         problem=problem,
-        stale=sum(one.condition(now).is_stale for one in pipelines),
+        stale=sum(one.is_stale(now) for one in pipelines),
         bars=bars,
         freshness=freshness,
         last_run=last_run,

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from meltano.core.db import project_engine
+from meltano.core.error import MeltanoError
 from meltano.core.job.job import Job, State
 from meltano.core.plugin.base import PluginType
-from meltano.core.plugin.settings_service import PluginSettingsService
 from meltano.core.project import Project
-from meltano.core.schedule import CRON_INTERVALS
+from meltano.core.schedule import CRON_INTERVALS, ELTSchedule
 from meltano.core.schedule_service import ScheduleService
 from meltano.core.state_service import StateService
-from meltano.core.task_sets_service import TaskSetsService
+from meltano.core.task_sets_service import JobNotFoundError, TaskSetsService
 from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
 
+from signalroom_cli.status.configured import configuration
 from signalroom_cli.status.model import Outcome, Pipeline, Run
 from signalroom_singer import unsealed
+from signalroom_singer.clientnames import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from meltano.core.plugin.project_plugin import ProjectPlugin
+    from meltano.core.schedule import Schedule
     from sqlalchemy.orm import Session
 
 #: Under which keys taps keep how far a stream is.
@@ -43,7 +49,7 @@ def find(folder: Path) -> Project:
         folder: In it.
 
     Raises:
-        ProjectError: If there is none.
+        ProjectError: If there is none, or its files cannot be read.
     """
     # Meltano tells of each state that it reads.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -51,11 +57,17 @@ def find(folder: Path) -> Project:
         msg = f"There is no meltano.yml in {folder}. Call this in the project's folder."
         raise ProjectError(msg)
     project = Project(folder)
-    name = os.environ.get("MELTANO_ENVIRONMENT") or project.settings.get("default_environment")
-    if name:
-        project.activate_environment(name)
-        # Where the embedded database is, which the loader finds by these.
-        os.environ["MELTANO_ENVIRONMENT"] = name
+    try:
+        name = os.environ.get("MELTANO_ENVIRONMENT") or project.settings.get("default_environment")
+        if name:
+            project.activate_environment(name)
+            # Where the embedded database is, which the loader finds by these.
+            os.environ["MELTANO_ENVIRONMENT"] = name
+        _ = project.meltano
+    except Exception as error:  # noqa: BLE001 - Meltano raises a plain one, see below
+        # YAML's, Meltano's own, or a plain one where two files have a plugin of the same name.
+        msg = f"Meltano cannot read the project's files: {error}"
+        raise ProjectError(msg) from None
     os.environ["MELTANO_PROJECT_ROOT"] = str(folder)
     return project
 
@@ -67,20 +79,27 @@ def pipelines(project: Project) -> list[Pipeline]:
         project: With its environment.
 
     Raises:
-        ProjectError: If there are none.
+        ProjectError: If there are none, or Meltano's database cannot be read.
     """
     found = list(_scheduled(project))
     if not found:
-        msg = "The project has no schedules. Add one to meltano.yml, or with `make new-client`."
+        msg = (
+            "The project has no schedules. Add one to meltano.yml, or with `signalroom new-client`."
+        )
         raise ProjectError(msg)
-    engine, make_session = project_engine(project)
-    with make_session() as session:
-        if not inspect(engine).has_table(Job.__tablename__):
-            # Meltano makes its tables with its first command.
-            return found
-        states = StateService(project, session)
-        for pipeline in found:
-            _look_up(pipeline, session, states)
+    try:
+        engine, make_session = project_engine(project)
+        with make_session() as session:
+            if not inspect(engine).has_table(Job.__tablename__):
+                # Meltano makes its tables with its first command.
+                return found
+            states = StateService(project, session)
+            for pipeline in found:
+                _look_up(pipeline, session, states)
+    except (SQLAlchemyError, MeltanoError) as error:
+        first, *_ = str(error).splitlines()
+        msg = f"Meltano's database cannot be read: {first}"
+        raise ProjectError(msg) from None
     return found
 
 
@@ -89,37 +108,103 @@ def loader_settings(project: Project) -> dict[str, Any]:
 
     Args:
         project: With its environment.
+
+    Raises:
+        ProjectError: If a variable that they name is not set.
     """
     plugin = project.plugins.find_plugin("target-postgres", plugin_type=PluginType.LOADERS)
-    settings = PluginSettingsService(project, plugin).as_dict()
-    return {
-        name: value
-        for name, value in settings.items()
-        if value is not None and not name.startswith("_")
-    }
+    found = configuration(project, plugin)
+    if found.missing:
+        msg = f"target-postgres: {found.problem}"
+        raise ProjectError(msg)
+    return found.values
+
+
+@dataclass
+class _Plugins:
+    """The project's plugins by name."""
+
+    extractors: dict[str, ProjectPlugin]
+    loaders: set[str]
+
+    @classmethod
+    def of(cls, project: Project) -> _Plugins:
+        by_type = project.plugins.get_plugins_of_type
+        extractors = {one.name: one for one in by_type(PluginType.EXTRACTORS)}
+        return cls(extractors, {one.name for one in by_type(PluginType.LOADERS)})
+
+    def runs(self, words: list[str]) -> Iterator[tuple[str, str]]:
+        """The taps of a command, each with the loader that follows it, mappers or not between."""
+        tap = None
+        for word in words:
+            if word in self.loaders and tap:
+                yield tap, word
+                tap = None
+            elif word in self.extractors or word.startswith("tap-"):
+                tap = word
 
 
 def _scheduled(project: Project) -> Iterator[Pipeline]:
-    jobs = TaskSetsService(project)
-    environment = project.environment
-    prefix = f"{environment.name}:" if environment else ""
-    for schedule in ScheduleService(project).schedules():
+    plugins = _Plugins.of(project)
+    # Meltano puts the schedules of included files into the list that it keeps of meltano.yml, each
+    # time that it reads them: they come twice.
+    schedules = {one.name: one for one in ScheduleService(project).schedules()}
+    for schedule in schedules.values():
         interval = schedule.interval or "@manual"
         cron = CRON_INTERVALS.get(interval, interval)
-        for task in jobs.get(schedule.job).tasks:
-            tap, loader = (task.split() if isinstance(task, str) else task)[:2]
-            plugin = project.plugins.find_plugin(tap, plugin_type=PluginType.EXTRACTORS)
-            settings = PluginSettingsService(project, plugin)
-            client = settings.get("client_id")
+        try:
+            words = _command(project, schedule)
+        except JobNotFoundError as error:
             yield Pipeline(
-                tap=tap,
-                state_id=f"{prefix}{tap}-to-{loader}",
-                schedule=schedule.name,
-                cron=cron,
-                # YAML has a client that is named 12 as a number, its rows have it as text.
-                client_id=None if client is None else str(client),
-                load_schema=settings.get("_load_schema"),
+                tap=schedule.name, state_id="", schedule=schedule.name, cron=cron, broken=str(error)
             )
+            continue
+        for tap, loader in plugins.runs(words):
+            yield _pipeline(
+                project, plugins.extractors.get(tap), (tap, loader), (schedule.name, cron)
+            )
+
+
+def _command(project: Project, schedule: Schedule) -> list[str]:
+    """What follows `meltano run` for a schedule."""
+    if isinstance(schedule, ELTSchedule):
+        return [schedule.extractor, schedule.loader]
+    tasks = TaskSetsService(project).get(schedule.job).tasks
+    lines = [task if isinstance(task, str) else " ".join(task) for task in tasks]
+    return " ".join(lines).split()
+
+
+def _pipeline(
+    project: Project,
+    plugin: ProjectPlugin | None,
+    run: tuple[str, str],
+    schedule: tuple[str, str | None],
+) -> Pipeline:
+    tap, loader = run
+    environment = project.environment
+    parts = [environment.name if environment else "", f"{tap}-to-{loader}"]
+    parts.append((environment and environment.state_id_suffix) or "")
+    found = Pipeline(
+        tap=tap, state_id=":".join(filter(None, parts)), schedule=schedule[0], cron=schedule[1]
+    )
+    if plugin is None:
+        found.broken = f"There is no plugin {tap}; its schedule is {schedule[0]}"
+        return found
+    try:
+        settings = configuration(project, plugin)
+    except (MeltanoError, ValueError, TypeError) as error:
+        found.broken = f"Meltano cannot read its settings: {error}"
+        return found
+    client = settings.values.get("client_id")
+    # YAML has a client that is named 12 as a number, its rows have it as text.
+    found.client_id = None if client is None else str(client)
+    found.load_schema = settings.load_schema
+    found.unconfigured = settings.problem
+    found.begun = settings.begun
+    root = str(project.root)
+    names = {"MELTANO_EXTRACTOR_NAME": tap, "MELTANO_PROJECT_ROOT": root}
+    found.problem = warning(names) or ""
+    return found
 
 
 def _look_up(pipeline: Pipeline, session: Session, states: StateService) -> None:

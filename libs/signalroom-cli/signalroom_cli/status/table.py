@@ -20,6 +20,8 @@ _STYLES = {
     Condition.FAILED: "yellow",
     Condition.LATE: "bold red",
     Condition.NEVER: "bold red",
+    Condition.NOT_CONFIGURED: "bold red",
+    Condition.BROKEN: "bold red",
 }
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 

@@ -112,7 +112,8 @@ def _count(
             continue
         for client, day, begun, count in found:
             for one, place, rows in counted:
-                if not is_shared or client == one.client_id:
+                # Where rows have no client, they are nobody's but the pipeline's without one.
+                if client == one.client_id:
                     rows.by_day[day] = rows.by_day.get(day, 0) + count
                     rows.last_run += count if begun > place else 0
     like = "%" + SUFFIX.replace("_", r"\_")

@@ -1,0 +1,98 @@
+"""Whether a pipeline has what it needs to run, and which variable is missing if not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from meltano.core.plugin.base import PluginType
+from meltano.core.plugin.settings_service import PluginSettingsService
+from meltano.core.settings_store import SettingValueStore
+from meltano.core.utils import EnvironmentVariableNotSetError
+
+if TYPE_CHECKING:
+    from meltano.core.plugin.project_plugin import ProjectPlugin
+    from meltano.core.project import Project
+    from meltano.core.setting_definition import SettingDefinition
+
+_NOT_OWN = (SettingValueStore.DEFAULT, SettingValueStore.INHERITED)
+
+
+@dataclass
+class Configuration:
+    """The settings of a plugin, as far as they are of interest here.
+
+    Attributes:
+        values: Of each setting; those that are not set are left out.
+        missing: The variables that are to be set, in order.
+        begun: Whether some of what it needs is set, for itself.
+        load_schema: Where its tables are, if it is a tap.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    begun: bool = False
+    load_schema: str | None = None
+
+    @property
+    def problem(self) -> str:
+        """Which variables are missing; an empty text if none is."""
+        if not self.missing:
+            return ""
+        *others, last = self.missing
+        names = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        return f"not configured ({names} not set)"
+
+
+def configuration(project: Project, plugin: ProjectPlugin) -> Configuration:
+    """Read the settings of a plugin.
+
+    Args:
+        project: With its environment.
+        plugin: The tap or the loader.
+    """
+    found = Configuration()
+    try:
+        service = PluginSettingsService(project, plugin)
+        definitions = {one.name: one for one in service.definitions(extras=False)}
+    except EnvironmentVariableNotSetError as error:
+        # Of the project's `env`, which all plugins share.
+        found.missing.append(str(error.env_var))
+        return found
+    own: set[str] = set()
+    for name, definition in definitions.items():
+        try:
+            value, details = service.get_with_metadata(name, setting_def=definition)
+        except EnvironmentVariableNotSetError as error:
+            found.missing.append(str(error.env_var))
+            continue
+        if value is not None and value != "":
+            found.values[name] = value
+            if details["source"] not in _NOT_OWN:
+                own.add(name)
+        elif reference := details.get("unexpanded_value"):
+            # A variable that is there, and empty: Meltano takes it for none.
+            found.missing.append(str(reference).strip("${}"))
+    found.missing = [*dict.fromkeys(found.missing)]
+    if not found.missing and plugin.type is PluginType.EXTRACTORS:
+        found.load_schema = service.get("_load_schema")
+    groups = plugin.settings_group_validation or []
+    found.begun = any(name in own for group in groups for name in group)
+    if not found.missing:
+        group = _closest(groups, found.values)
+        found.missing = [_variable(service, definitions[name]) for name in group]
+    return found
+
+
+def _closest(groups: list[list[str]], values: dict[str, Any]) -> list[str]:
+    """What is missing of the group that is nearest to complete; nothing if one is."""
+    lacking = [[name for name in group if name not in values] for group in groups]
+    return min(lacking, key=len, default=[])
+
+
+def _variable(service: PluginSettingsService, definition: SettingDefinition) -> str:
+    """The variable to set: the one that READMEs name."""
+    names = [one.key for one in service.setting_env_vars(definition, for_writing=False)]
+    aliases = [str(name) for name in definition.env_aliases or ()]
+    # Those of a child are of its own name only.
+    return next((name for name in aliases if name in names), names[0])
