@@ -38,7 +38,7 @@ def test_what_the_vendor_no_longer_has_goes_and_other_clients_rows_stay(project,
     output = project.load("offers", TAP_EVERFLOW_CLIENT_ID="acme")
     assert ids(database) == sorted([*before, ("globex", -1)])
     rows = sum(client == "acme" for client, _ in before)
-    assert f"offers: {rows} rows read, {rows} new in place of {rows + 1}, 0 rejected" in output
+    assert f"offers: {rows} rows read, replacing the {rows + 1} before, 0 rejected" in output
 
 
 def test_a_tap_that_fails_half_way_leaves_the_old_rows(project, sandbox, database):

@@ -20,7 +20,7 @@ from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from signalroom_singer.errors import without_traceback
-from signalroom_singer.executable import LOG_CONFIG
+from signalroom_singer.loaderfailure import LOG_CONFIG
 from signalroom_singer.settings import from_environment
 
 if TYPE_CHECKING:
@@ -55,8 +55,19 @@ class StoppedError(SystemExit):
         self.signal = signal.Signals(number).name
 
 
+class LoaderFailedError(SystemExit):
+    """The loader of the run has failed, so that reading on is of no use."""
+
+    def __init__(self) -> None:
+        # What failed is the loader alone: Meltano says so.
+        super().__init__(0)
+
+
 class _Command(SingerCommand):
     """Logs whatever it fails with: Meltano takes the level of a line from structured logs only."""
+
+    #: What to do before the last words.
+    before_failing: Callable[[], None] = staticmethod(lambda: None)
 
     @override
     def main(
@@ -83,7 +94,10 @@ class _Command(SingerCommand):
         if without_traceback not in self.logger.filters:
             self.logger.addFilter(without_traceback)
         try:
-            code = run()
+            code = self._watched(run)
+        except LoaderFailedError as error:
+            self.logger.info("Stopped before everything was read, as the loader has failed")
+            code = error.code
         except StoppedError as error:
             self.logger.error(
                 "Stopped by %s before everything was read. What was sent before counts: the next "
@@ -104,6 +118,14 @@ class _Command(SingerCommand):
             self.logger.error("%s", str(error) or type(error).__name__, exc_info=error)
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
+
+    def _watched(self, run: Callable[[], Any]) -> Any:
+        try:
+            return run()
+        except Exception as error:
+            if not isinstance(error, (click.exceptions.Exit, click.Abort)):
+                self.before_failing()
+            raise
 
     def _report(self, error: click.ClickException) -> None:
         if isinstance(error, SettingsError):
@@ -152,7 +174,7 @@ class ExplainedCommand(PluginBase):
                 option.callback = _settings(option.callback or (lambda *given: given[-1]))
             elif option.name in _CHECKS:
                 option.type, option.callback = click.STRING, _document
-        return _Command(
+        made = _Command(
             name=command.name,
             callback=command.callback,
             context_settings=command.context_settings,
@@ -160,6 +182,12 @@ class ExplainedCommand(PluginBase):
             help=command.help,
             logger=cls.logger,
         )
+        made.before_failing = cls.before_failing
+        return made
+
+    @classmethod
+    def before_failing(cls) -> None:
+        """Do what is to be done before the error is logged that the command ends with."""
 
     @classmethod
     @override

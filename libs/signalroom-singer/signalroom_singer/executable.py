@@ -15,18 +15,19 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-#: The variable that names a file of log settings; Meltano sets it for its plugins.
-LOG_CONFIG = "SINGER_SDK_LOG_CONFIG"
+from signalroom_singer.loaderfailure import LOG_CONFIG, stop_tap
+
 _INTERRUPTED = 130  # as a shell has it: 128 and SIGINT
 
 
-def run(name: str, module: str, plugin: str) -> None:
+def run(name: str, module: str, plugin: str, *, loads: bool = False) -> None:
     """Import a tap or target, and run its command.
 
     Args:
         name: Its name, for what is said where that fails.
         module: The module that its class is in.
         plugin: The class.
+        loads: Whether it is a target.
     """
     # Importing makes much and drops little: collecting garbage meanwhile takes an eighth of the
     # start. What is there then stays, and needs no looking at again.
@@ -38,6 +39,8 @@ def run(name: str, module: str, plugin: str) -> None:
     except Exception as error:  # a package of another version fails in any way
         if os.environ.get("LOGLEVEL", "").upper() == "DEBUG":
             raise
+        if loads:
+            stop_tap()
         say(name, f"Error: {_explained(name, error)}", level="error")
         sys.exit(1)
     gc.freeze()

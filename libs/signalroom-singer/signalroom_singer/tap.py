@@ -19,9 +19,9 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from signalroom_singer import clientnames
+from signalroom_singer import clientnames, loaderfailure
 from signalroom_singer.answers import BoundedAdapter
-from signalroom_singer.commandline import ExplainedCommand, StoppedError
+from signalroom_singer.commandline import ExplainedCommand, LoaderFailedError, StoppedError
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.failures import Failures
 from signalroom_singer.given import check_bookmarks
@@ -176,8 +176,16 @@ class SignalRoomTap(ExplainedCommand, Tap):
             cls.logger.info("Not tried, as they are off by default: %s", ", ".join(off))
         ctx.exit()
 
+    @classmethod
+    @override
+    def invoke(cls, **given: Any) -> None:
+        loaderfailure.watch()
+        super().invoke(**given)
+
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        if loaderfailure.has_failed():
+            raise LoaderFailedError
         try:
             super()._handle_termination(signum, frame)
         except SystemExit:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+
 import pytest
 from kit_vendor import SECRET, RowTap, Vendor
 
@@ -29,3 +32,16 @@ def make_tap(vendor):
     yield make
     for tap in taps:
         tap.close()
+
+
+@pytest.fixture
+def logging_as_it_was():
+    """Log settings, handlers and signals of a command go with the test."""
+    root = logging.getLogger()
+    before = root.level, [*root.handlers]
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

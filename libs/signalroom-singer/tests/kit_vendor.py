@@ -22,6 +22,21 @@ from signalroom_singer import (
     WindowedStream,
 )
 
+#: Log settings, as Meltano 4.4.1 writes them.
+STRUCTURED = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"singer_formatter": {"()": "singer_sdk.logging.StructuredFormatter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "singer_formatter",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}
+
 
 class Vendor:
     """Gives the answers that were queued, then ``[]`` for ever."""

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 
 import click
 import pytest
 from click.testing import CliRunner
-from kit_vendor import RowTap
+from kit_vendor import STRUCTURED, RowTap
 from singer_sdk.exceptions import ConfigValidationError
 
 import signalroom_singer
 from signalroom_singer import TapError, executable
 
-#: As Meltano 4.4.1 writes it.
-STRUCTURED = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"singer_formatter": {"()": "singer_sdk.logging.StructuredFormatter"}},
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "singer_formatter",
-            "stream": "ext://sys.stderr",
-        }
-    },
-    "root": {"handlers": ["console"], "level": "WARNING"},
-}
 #: What Meltano's parser asks of a line.
 FIELDS = {"level", "pid", "logger_name", "ts", "thread_name", "app_name", "message"}
 
@@ -44,19 +29,6 @@ class FailingTap(RowTap):
             raise self.error
         os.kill(os.getpid(), signal.SIGTERM)
         return []
-
-
-@pytest.fixture
-def logging_as_it_was():
-    """Log settings, handlers and signals of a command go with the test."""
-    root = logging.getLogger()
-    before = root.level, [*root.handlers]
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    root.setLevel(before[0])
-    root.handlers[:] = before[1]
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from signalroom_singer.executable import run
 
 def main() -> None:
     """Run the target."""
-    run("signalroom-target-postgres", "signalroom_target_postgres.target", "TargetPostgres")
+    name = "signalroom-target-postgres"
+    run(name, "signalroom_target_postgres.target", "TargetPostgres", loads=True)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Counts:
         if written.merged:
             parts += [f"{written.merged:,} new or updated"]
         if self.replaced is not None:
-            parts[-1] += f" in place of {self.replaced:,}"
+            parts[-1] = f"replacing the {self.replaced:,} before"
         if self.replaced is None or self.removed:
             parts += [f"{self.removed:,} removed"]
         return ", ".join([*parts, f"{self.rejected:,} rejected"])

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from signalroom_singer.executable import say
+from signalroom_singer.loaderfailure import watch
 from signalroom_target_postgres.tapstreams import TapStreams
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def run(command: Sequence[str], chosen: Sequence[str] | None = None) -> int:
 
 def _sync(command: Sequence[str], chosen: Sequence[str] | None) -> int:
     streams = TapStreams(command[1:])
+    watch()
     asked_to_end = False
     # In a process group of its own, so that Ctrl-C reaches it once: through us.
     with subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0) as process:  # noqa: S603

@@ -22,6 +22,7 @@ from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
 from signalroom_singer.commandline import ExplainedCommand
+from signalroom_singer.loaderfailure import stop_tap
 from signalroom_singer.redaction import protect
 from signalroom_singer.settings import explained
 from signalroom_singer.streammaps import RecordMap, constants_of
@@ -150,6 +151,12 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             # server runs.
             self._config["sqlalchemy_url"] = "postgresql+psycopg:///signalroom"
         return errors
+
+    @classmethod
+    @override
+    def before_failing(cls) -> None:
+        """Have the tap stop, so that the error is the last that the user reads."""
+        stop_tap()
 
     # The server.
 

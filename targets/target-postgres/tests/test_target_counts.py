@@ -151,7 +151,7 @@ class TestVersions:
     def test_a_table_that_is_replaced(self, warehouse, said):
         for numbers in ((1, 2, 3), (3, 4)):
             warehouse.load(REPLACED, *rows(*numbers), activate(1), **VERSIONED)
-        assert said() == "2 rows read, 2 new in place of 3, 0 rejected"
+        assert said() == "2 rows read, replacing the 3 before, 0 rejected"
 
     def test_rows_that_were_never_said_to_be_complete(self, warehouse, said):
         with pytest.raises(UnconfirmedRowsError, match="Rows were read and not loaded"):

@@ -1,0 +1,120 @@
+"""A loader that fails under Meltano stops the tap first, and ends then.
+
+Meltano (4.4.1) writes to the loader what the tap writes. Where the loader has ended meanwhile, it
+ends in a traceback of BrokenPipeError, far below what the loader said of the reason; and until the
+tap writes again, that reads on for nothing. So the loader leaves a note where the taps of this
+project look for it, reads what comes until the tap has stopped, and has the last word.
+
+Only the standard library is imported: a loader that cannot start does the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import stat
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The variable that names a file of log settings; Meltano sets it for its plugins.
+LOG_CONFIG = "SINGER_SDK_LOG_CONFIG"
+#: Another one: an id of the Meltano process, which tap and loader of a run have in common.
+RUN = "MELTANO_PARENT_CONTEXT_UUID"
+#: How long a tap that takes no notice is waited for: one of somebody else's.
+_PATIENCE = 30.0
+_POLL_SECONDS = 0.25
+_READ_BYTES = 1 << 20
+_STARTED = time.time()
+
+
+def note_path() -> Path | None:
+    """Where the note is of the run that this process is a part of.
+
+    Returns:
+        A file in `.meltano/run`; None if it is not Meltano that started tap and loader.
+    """
+    config = Path(os.environ.get(LOG_CONFIG, ""))
+    # As `config_files` in meltano/core/plugin/singer has it.
+    run = os.environ.get(RUN, "")
+    if not config.name.endswith(".singer_sdk_logging.json") or not re.fullmatch(r"[\w-]+", run):
+        return None
+    folder = config.resolve().parents[1]
+    return folder / f"loader-failed-{run}" if folder.name == "run" else None
+
+
+def stop_tap(
+    patience: float = _PATIENCE, clock: Callable[[], float] = time.monotonic, descriptor: int = 0
+) -> None:
+    """Have the tap of the run stop, and discard what it still writes.
+
+    No state passes over it: the loader passes on none any more.
+
+    Args:
+        patience: How many seconds to wait for a tap that takes no notice.
+        clock: Gives seconds.
+        descriptor: The input.
+    """
+    note = note_path()
+    if note is None or not _is_piped(descriptor):
+        return
+    with suppress(OSError):
+        note.touch()
+    until = clock() + patience
+    try:
+        while (left := until - clock()) > 0:
+            ready = select.select([descriptor], [], [], min(left, _POLL_SECONDS))[0]
+            if ready and not os.read(descriptor, _READ_BYTES):
+                return
+    except OSError:  # nobody is at the other end
+        return
+    finally:
+        with suppress(OSError):
+            note.unlink()
+
+
+def has_failed() -> bool:
+    """Whether the loader of the run has failed.
+
+    A note of an earlier run, whose loader was killed before it removed it, does not count.
+    """
+    note = note_path()
+    try:
+        return note is not None and note.stat().st_mtime >= _began()
+    except OSError:
+        return False
+
+
+def watch() -> None:
+    """Look for the note from now on, in a thread; once it is there, this process gets a SIGTERM."""
+    if note_path() is None:
+        return
+
+    def look() -> None:
+        while not has_failed():
+            time.sleep(_POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=look, name="loader-failure", daemon=True).start()
+
+
+def _began() -> float:
+    """When this process began, or a little before: Meltano writes the log settings first."""
+    with suppress(OSError):
+        return min(_STARTED, Path(os.environ[LOG_CONFIG]).stat().st_mtime)
+    return _STARTED
+
+
+def _is_piped(descriptor: int) -> bool:
+    """Whether there is another program at the other end; asyncio takes a socket for that."""
+    with suppress(OSError):
+        mode = os.fstat(descriptor).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    return False

@@ -1,0 +1,134 @@
+"""What a loader that fails does to the tap of its run, and the tap about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from contextlib import suppress
+
+import pytest
+from kit_vendor import STRUCTURED, RowTap
+
+from signalroom_singer import loaderfailure
+from signalroom_singer.commandline import LoaderFailedError
+
+
+@pytest.fixture
+def run_folder(tmp_path, monkeypatch):
+    """The folder of a run of Meltano's."""
+    folder = tmp_path / ".meltano" / "run"
+    path = folder / "tap-rows" / "tap.singer_sdk_logging.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(STRUCTURED))
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(path))
+    monkeypatch.setenv("MELTANO_PARENT_CONTEXT_UUID", "01a22bb0-460c")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def pipe():
+    """What the loader reads, and what Meltano writes to."""
+    reader, writer = os.pipe()
+    yield reader, writer
+    for one in (reader, writer):
+        with suppress(OSError):
+            os.close(one)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    (
+        ("SINGER_SDK_LOG_CONFIG", ""),
+        ("SINGER_SDK_LOG_CONFIG", "/etc/logging.yaml"),
+        ("SINGER_SDK_LOG_CONFIG", "/etc/mine.singer_sdk_logging.json"),
+        ("MELTANO_PARENT_CONTEXT_UUID", ""),
+        ("MELTANO_PARENT_CONTEXT_UUID", "../../x"),
+    ),
+)
+def test_without_meltano_there_is_nobody_to_stop(run_folder, monkeypatch, pipe, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert loaderfailure.note_path() is None
+    # Nothing is read: it returns though nothing comes, and nothing ends.
+    loaderfailure.stop_tap(descriptor=pipe[0])
+    assert not loaderfailure.has_failed()
+
+
+def test_the_loader_reads_on_until_the_tap_has_stopped(run_folder, pipe):
+    reader, writer = pipe
+    seen = []
+
+    def tap():
+        line = b"x" * 9999 + b"\n"
+        while not loaderfailure.has_failed():
+            os.write(writer, line)
+        seen.append([one.name for one in run_folder.glob("loader-failed-*")])
+        os.write(writer, line * 50)
+        os.close(writer)
+
+    thread = threading.Thread(target=tap)
+    thread.start()
+    loaderfailure.stop_tap(descriptor=reader)
+    thread.join()
+    assert seen == [["loader-failed-01a22bb0-460c"]]
+    assert [*run_folder.glob("loader-failed-*")] == []
+
+
+def test_a_tap_that_takes_no_notice_is_not_waited_for_without_end(run_folder, pipe):
+    times = iter([0.0, 1.0, 29.9, 30.1])
+    loaderfailure.stop_tap(clock=lambda: next(times), descriptor=pipe[0])
+    assert [*times] == []
+    assert not loaderfailure.has_failed()
+
+
+def test_a_file_or_a_terminal_is_not_read_to_its_end(run_folder, tmp_path):
+    (tmp_path / "messages").write_bytes(b"x\n" * 10)
+    with (tmp_path / "messages").open("rb") as file:
+        loaderfailure.stop_tap(descriptor=file.fileno())
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
+
+
+def test_the_note_of_an_earlier_run_does_not_count(run_folder):
+    note = loaderfailure.note_path()
+    note.touch()
+    assert loaderfailure.has_failed()
+    os.utime(note, (1, 1))
+    assert not loaderfailure.has_failed()
+
+
+def test_a_folder_that_cannot_be_written_to_does_no_harm(run_folder, pipe, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.touch", _refused)
+    os.close(pipe[1])
+    loaderfailure.stop_tap(descriptor=pipe[0])
+
+
+def _refused(*_, **__):
+    raise PermissionError
+
+
+class StoppedTap(RowTap):
+    name = "tap-stopped"
+
+    def sync_all(self):
+        loaderfailure.note_path().touch()
+        threading.Event().wait()
+
+
+def test_a_tap_stops_with_a_word_and_without_an_error(run_folder, logging_as_it_was, capsys):
+    with pytest.raises(SystemExit) as ended:
+        StoppedTap.cli([])
+    assert ended.value.code == 0
+    records = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [one for one in records if one["level"] != "info"] == []
+
+
+def test_a_signal_that_somebody_else_sends_is_one_as_before(run_folder, logging_as_it_was):
+    tap = StoppedTap()
+    with pytest.raises(SystemExit) as ended:
+        tap._handle_termination(signal.SIGTERM, None)
+    assert ended.value.code == 128 + signal.SIGTERM
+    loaderfailure.note_path().touch()
+    with pytest.raises(LoaderFailedError):
+        tap._handle_termination(signal.SIGTERM, None)
