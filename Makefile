@@ -110,6 +110,7 @@ lint: $(SETUP) ## ruff, mypy, bandit, zizmor and the other static checks
 	@$(RUN)zizmor --quiet --offline .github
 	@$(RUN)python scripts/settings.py --check
 	@$(RUN)python scripts/hub.py --check
+	@$(RUN)python scripts/other_projects.py --check
 	@$(UV) lock --check --quiet
 
 .PHONY: audit
@@ -204,3 +205,4 @@ release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACK
 settings: $(SETUP) ## meltano.yml, READMEs, .env.example and hub/ from the taps' config_jsonschema
 	@$(RUN)python scripts/settings.py
 	@$(RUN)python scripts/hub.py
+	@$(RUN)python scripts/other_projects.py

@@ -39,9 +39,9 @@ MAINTAINER = {
 }
 LOADER = "target-postgres"
 _LOADER_STEPS = (
-    "Without a connection, rows go into a PostgreSQL that comes with the loader, in "
-    "`.meltano/postgres`. For one of yours set `host`, `user`, `password` and `database`, or "
-    "`sqlalchemy_url`."
+    "Set `host`, `user`, `password` and `database`, or `sqlalchemy_url`. Without a server, "
+    "install it as `signalroom-target-postgres[embedded]`: rows then go into a PostgreSQL of its "
+    "own, in `.meltano/postgres`."
 )
 _LOCK = ROOT / "plugins/loaders/target-postgres--signalroom.lock"
 

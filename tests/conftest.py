@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from chaos.plan import SEEDS
 from chaos.report import Report
 from e2e import BIN, ROOT, clean_env, new_database, new_project, run
 from fuzz.taps import catalog_of, patient, read
+from wheels import built_once
 
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
@@ -80,3 +82,10 @@ def asked(sandbox_server):
         return catalogs[name], messages.get((name, stream))
 
     return of
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory):
+    """All packages as wheels and sources, built once for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    return built_once(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)

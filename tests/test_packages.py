@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import tomllib
-from contextlib import contextmanager
 
 import pytest
 import yaml
-from e2e import BIN, ROOT, clean_env, clone_of_the_tree, run
-from release import packages
-
-KIT, LOADER = "signalroom-singer", "signalroom-target-postgres"
-FOLDERS = {name: package.folder for name, package in packages().items()}
-TAPS = [name for name, folder in FOLDERS.items() if folder.parent.name == "taps"]
-#: Other than any that is released, and other than each other.
-VERSIONS = {name: f"1000.2.{number}" for number, name in enumerate(FOLDERS)}
-
-
-def sources(folder):
-    """This repository as it is here, committed or not, with a tag for each package's version."""
-    clone_of_the_tree(folder, "--no-tags")
-    for name, version in VERSIONS.items():
-        run("git", "tag", f"{name}-v{version}", cwd=folder)
-    return folder
-
-
-@contextmanager
-def alone(path):
-    """Whatever worker comes first; the others wait."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@pytest.fixture(scope="session")
-def dist(tmp_path_factory):
-    """All packages, built once for all workers."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    built = folder / "dist"
-    with alone(folder / "dist.lock"):
-        if not built.exists():
-            clone = sources(folder / "sources")
-            made = folder / "made"
-            run(BIN / "uv", "build", "--all-packages", "--out-dir", made, cwd=clone)
-            made.rename(built)
-    return built
-
-
-def files_of(package, dist):
-    return sorted(dist.glob(f"{package.replace('-', '_')}-*"))
+from e2e import ROOT, clean_env, run
+from wheels import FOLDERS, KIT, LOADER, TAPS, VERSIONS, Environment, files_of
 
 
 def test_twine_accepts_every_wheel_and_source(dist):
@@ -80,47 +34,6 @@ def test_a_tag_versions_its_package_alone(dist, package):
         f"{name}-{VERSIONS[package]}-py3-none-any.whl",
         f"{name}-{VERSIONS[package]}.tar.gz",
     ]
-
-
-class Environment:
-    """A package's wheel and the kit's, and what they ask for; nothing of this repository."""
-
-    def __init__(self, package, dist, folder):
-        self.folder = folder
-        run(BIN / "uv", "venv", "--quiet", f"--python={sys.executable}", folder)
-        pins = folder / "pins.txt"
-        run(
-            *(BIN / "uv", "export", "--quiet", "--frozen", "--package", package, "--no-dev"),
-            *("--no-emit-workspace", "--no-hashes", "--output-file", pins),
-            cwd=ROOT,
-        )
-        wheels = files_of(package, dist)[:1]
-        asks = tomllib.loads((FOLDERS[package] / "pyproject.toml").read_text())["project"]
-        for needed in (KIT, LOADER):
-            if any(one.startswith(needed) for one in asks["dependencies"]):
-                wheels += files_of(needed, dist)[:1]
-        self._install("--no-deps", "--requirement", pins, *wheels)
-        # Without dependencies nothing came that was not listed; now whether all that the wheels
-        # themselves ask for is among it, in versions they allow.
-        run(BIN / "uv", "pip", "check", "--quiet", "--python", folder)
-
-    def _install(self, *arguments):
-        command = [BIN / "uv", "pip", "install", "--quiet", "--python", self.folder, *arguments]
-        kept = subprocess.run([*command, "--offline"], capture_output=True, check=False)
-        if kept.returncode:
-            # uv's cache, which setting up this project filled, was emptied since.
-            run(*command)
-
-    def run(self, program, *arguments, **env):
-        """Run one of its programs; gives its standard output."""
-        return run(
-            self.folder / "bin" / program, *arguments, cwd=self.folder, env=clean_env() | env
-        )
-
-    def modules(self):
-        """What is installed from here."""
-        code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
-        return set(self.run("python", "-c", code).split()) & set(FOLDERS)
 
 
 @pytest.fixture
