@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import HealthCheck, settings
 
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer import redaction
@@ -25,6 +26,10 @@ from signalroom_singer.redaction import secret_values
 
 #: Fails the test whose output has a secret, wherever the test is; `pytester` tests it.
 pytest_plugins = ["leaks", "pytester"]
+
+# On a machine with much else to do an example may take any time.
+settings.register_profile("signalroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("signalroom")
 
 
 def pytest_collection_finish():
