@@ -57,7 +57,7 @@ LOADED = (
 )
 TABLES = """
 SELECT schemaname, tablename FROM pg_tables
-WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'signalroom') ORDER BY 1, 2
 """
 TABLE = """
 SELECT '{0}.{1}' AS name, count(*) AS rows, md5(string_agg(row, '' ORDER BY row)) AS content

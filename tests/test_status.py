@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 from contextlib import closing
@@ -10,12 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 from e2e import ROOT
+from rich.console import Console
 
-from signalroom_cli.status.command import main
-from signalroom_cli.status.model import Condition, Outcome, Pipeline, Rows, Run
-from signalroom_cli.status.page import bars, page
+from signalroom_cli.status.command import main, shown
+from signalroom_cli.status.model import Condition, Loaded, Outcome, Pipeline, Rows, Run
+from signalroom_cli.status.page import by_date, by_run, page
 from signalroom_cli.status.table import short
 from signalroom_cli.status.warehouse import look_up
+from signalroom_target_postgres.loadlog import CREATE
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
@@ -25,6 +28,10 @@ def run(minutes_ago, outcome=Outcome.SUCCESS, took=1):
     began = NOW - timedelta(minutes=minutes_ago)
     ended = None if outcome in {Outcome.RUNNING, Outcome.DIED} else began + timedelta(minutes=took)
     return Run(began, ended, outcome)
+
+
+def loaded(minutes_ago, written):
+    return Loaded(NOW - timedelta(minutes=minutes_ago), 7, written, 1, 3, 2, 1)
 
 
 def pipeline(last=None, last_success=None, cron="5 * * * *", **values):
@@ -87,13 +94,28 @@ def test_spans_are_short():
 
 
 class TestPage:
-    def test_a_bar_for_each_day(self):
-        by_day = {date(2026, 3, 20): 1000, date(2026, 3, 18): 1, date(2026, 3, 1): 9_999}
-        one = pipeline(rows=Rows(by_day={day: by_day[day] for day in [*by_day][:2]}))
-        found = bars(one, NOW, 3)
-        assert [(bar.day.day, bar.rows) for bar in found] == [(18, 1), (19, 0), (20, 1000)]
+    def test_a_bar_for_each_date(self):
+        dates = {date(2026, 3, 20): 1000, date(2026, 3, 18): 1, date(2026, 3, 1): 9_999}
+        one = pipeline(rows=Rows(by_date={day: dates[day] for day in [*dates][:2]}))
+        found = by_date(one, NOW, 3).bars
+        assert [bar.title for bar in found] == [
+            "2026-03-18: 1 rows",
+            "2026-03-19: 0 rows",
+            "2026-03-20: 1,000 rows",
+        ]
         assert [bar.height for bar in found] == [1.0, 0.0, 34.0]
         assert [bar.y + bar.height for bar in found] == [34.0] * 3
+
+    def test_a_bar_for_each_of_the_last_runs(self):
+        runs = [loaded(minutes, written=minutes) for minutes in range(40, 0, -1)]
+        unknown = Loaded(NOW, 9, 9, None, None, 0, 0)
+        plot = by_run(pipeline(rows=Rows(by_run=[*runs, unknown])))
+        assert len(plot.bars) == 24
+        assert [bar.rows for bar in plot.bars[-3:]] == [2, 1, 9]
+        assert plot.bars[-2].title == (
+            "2026-03-20 12:29: 7 rows read, 1 new, 3 updated, 2 removed, 1 rejected"
+        )
+        assert plot.bars[-1].title == "2026-03-20 12:30: 9 rows read, 9 new or updated"
 
     def test_names_are_text(self):
         one = pipeline(run(25), run(25), bookmarks={"a": "2026-01-02"})
@@ -110,44 +132,124 @@ class TestPage:
         assert "1 of 1 stale" in text
 
 
-def test_each_pipelines_rows_and_those_of_its_last_run(database):
-    with psycopg.connect(database.libpq_url) as connection:
-        connection.execute("create schema s")
-        connection.execute(
-            "create table s.shared as select client as _client_id, %s - make_interval(mins => n)"
-            " as _loaded_at from unnest(array['acme', 'bolt', null]) as client,"
-            " generate_series(1, 60) as n",
-            [NOW],
+@pytest.fixture
+def log(database):
+    """A log of loads: three runs of each pipeline, 30, 20 and 10 minutes ago, of 100 rows each."""
+
+    def write(*loads):
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("create schema if not exists signalroom")
+            connection.execute(CREATE)
+            for state_id, table, key in loads:
+                connection.execute(
+                    "insert into signalroom.loads (run_id, stream, state_id, table_schema,"
+                    " table_name, replication_key, started_at, rows_read, rows_written, rows_new,"
+                    " rows_updated) select %s || n, %s, %s, 's', %s, %s,"
+                    " %s - make_interval(mins => n), 101, 100, 40, 60"
+                    " from unnest(array[10, 20, 30]) as n",
+                    [state_id, table, state_id, table, key, NOW],
+                )
+
+    return write
+
+
+def named(tap, last=None, **values):
+    one = pipeline(last, **values)
+    one.tap, one.log_id = tap, f"dev:{tap}-to-target-postgres"
+    return one
+
+
+def ids(*names):
+    return [f"dev:tap-{name}-to-target-postgres" for name in names]
+
+
+class TestRows:
+    def look(self, database, *found, days=2, seconds=20):
+        settings = {"sqlalchemy_url": database.sqlalchemy_url}
+        return look_up(found, settings, NOW, days=days, seconds=seconds)
+
+    def test_of_each_run_and_of_the_last(self, database, log):
+        log(*((one, "shared", None) for one in ids("acme", "bolt")))
+        acme = named("tap-acme", run(25), client_id="acme")
+        bolt = named("tap-bolt", run(10), client_id="bolt")
+        never = named("tap-carl", client_id="carl")
+        assert self.look(database, acme, bolt, never) == ""
+        assert [one.rows.last_run for one in (acme, bolt, never)] == [200, 100, 0]
+        assert [one.started_at for one in acme.rows.by_run] == [
+            NOW - timedelta(minutes=minutes) for minutes in (30, 20, 10)
+        ]
+        assert acme.rows.by_run[0] == Loaded(NOW - timedelta(minutes=30), 101, 100, 40, 60, 0, 0)
+        assert acme.rows.by_day == {NOW.date(): 300}
+        assert never.rows == Rows()
+
+    def test_by_the_date_that_they_are_of(self, database, log):
+        """And not by when they were loaded, which is today for all that a lookback reads again."""
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("create schema s")
+            connection.execute(
+                "create table s.shared as select client as _client_id, %s::date - n as date,"
+                " %s as _loaded_at from unnest(array['acme', 'bolt', null]) as client,"
+                " generate_series(0, 9) as n",
+                [NOW, NOW],
+            )
+            connection.execute(
+                "create table s.moments as select timestamptz '2026-03-19T23:30Z' as at,"
+                " 'acme' as _client_id"
+            )
+            connection.execute("create table s.texts as select '2026-03-19' as date")
+            connection.execute(
+                "create table s.shared__rejected as select jsonb_build_object('_client_id', client)"
+                " as record from unnest(array['acme', 'acme', null]) as client"
+            )
+        log(
+            *((one, "shared", "date") for one in ids("acme", "bolt", "none")),
+            *((one, "moments", "at") for one in ids("acme")),
+            *((one, "texts", "date") for one in ids("none")),
+            *((one, "dropped", "date") for one in ids("bolt")),
         )
-        connection.execute("create table s.own as select %s as _loaded_at", [NOW])
-        connection.execute(
-            "create table s.shared__rejected as select jsonb_build_object('_client_id', client)"
-            " as record from unnest(array['acme', 'acme', null]) as client"
-        )
-    found = [
-        pipeline(last, client_id=client, load_schema=schema)
-        for last, client, schema in (
-            (run(10), "acme", "s"),
-            (run(20), "bolt", "s"),
-            (run(30), None, "s"),
-            # By another schedule.
-            (run(40), "acme", "s"),
-            (None, "carl", "s"),
-            (run(10), "acme", "elsewhere"),
-        )
-    ]
-    settings = {"sqlalchemy_url": database.sqlalchemy_url}
-    assert look_up(found, settings, NOW, days=2, seconds=20) == ""
-    today, other = NOW.date(), Rows()
-    assert [one.rows for one in found] == [
-        Rows({today: 60}, last_run=10, rejected=2),
-        Rows({today: 60}, last_run=20, rejected=0),
-        Rows({today: 61}, last_run=31, rejected=1),
-        Rows({today: 60}, last_run=40, rejected=2),
-        # It never ran, and the rows without a client are not its own.
-        Rows(),
-        other,
-    ]
+        acme, bolt = (named(f"tap-{name}", client_id=name) for name in ("acme", "bolt"))
+        none, never = named("tap-none"), named("tap-carl", client_id="carl")
+        assert self.look(database, acme, bolt, none, never) == ""
+        today, yesterday = NOW.date(), NOW.date() - timedelta(days=1)
+        assert acme.rows.by_date == {today: 1, yesterday: 2}
+        assert bolt.rows.by_date == none.rows.by_date == {today: 1, yesterday: 1}
+        assert never.rows == Rows()
+        assert [one.rows.rejected for one in (acme, bolt, none)] == [2, 0, 1]
+
+    def test_of_a_table_without_clients_are_nobodys_but_the_projects(self, database, log):
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("create schema s")
+            connection.execute("create table s.orders as select %s::date as day", [NOW])
+        log(*((one, "orders", "day") for one in ids("project", "acme")))
+        project, acme = named("tap-project"), named("tap-acme", client_id="acme")
+        assert self.look(database, project, acme) == ""
+        assert (project.rows.by_date, acme.rows.by_date) == ({NOW.date(): 1}, {})
+
+    def test_are_not_known_before_the_first_log(self, database):
+        ran, never = named("tap-acme", run(25)), named("tap-bolt")
+        assert self.look(database, ran, never) == ""
+        assert ran.rows is None
+        assert "there is no log of loads yet" in ran.no_rows
+        assert (never.rows, never.no_rows) == (Rows(), "")
+        assert "Rows are not shown: there is no log of loads yet" in text_of([ran, never])
+
+    def test_that_take_too_long_to_count_are_left_out(self, database, log):
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("create schema s")
+            connection.execute(
+                "create view s.slow as select '2026-03-20'::date as day, pg_sleep(60) is null as x"
+            )
+        log((*ids("acme"), "slow", "day"))
+        one = named("tap-acme", run(25))
+        assert self.look(database, one, seconds=1) == ""
+        assert one.rows.last_run == 200
+        assert "slow takes more than 1 s to count" in one.problem
+
+
+def text_of(found):
+    console = Console(width=200, file=io.StringIO())
+    console.print(shown(found, "", NOW))
+    return console.file.getvalue()
 
 
 @pytest.fixture
@@ -183,6 +285,9 @@ class TestProject:
         (row,) = database.query("select count(*)::int as rows from everflow.daily_stats")
         assert one["rows_last_run"] == row["rows"] > 0
         assert one["rows_by_day"] == {datetime.now(UTC).date().isoformat(): row["rows"]}
+        (first,) = one["rows_by_run"]
+        assert (first["read"], first["new"], first["updated"]) == (row["rows"], row["rows"], 0)
+        assert first["started_at"] >= one["last_run"]["started_at"]
         assert one["bookmarks"] == {"daily_stats": "2026-01-07"}
         assert 0 <= one["lag_seconds"] < 60
         # All others have never run.
@@ -220,7 +325,7 @@ class TestProject:
             (one,) = json.loads(status("--tap=everflow", "--json")[1])["pipelines"]
             assert (one["condition"], one["last_run"]["outcome"]) == ("failed", "died")
 
-    def test_rows_of_each_client_and_rejected_ones(self, project, status, database, tmp_path):
+    def test_a_client_has_its_own_rows(self, project, status, tmp_path):
         (project.folder / "clients").mkdir(exist_ok=True)
         (project.folder / "clients" / "acme.yml").write_text(
             "plugins: {extractors: [{name: tap-everflow--acme, inherit_from: tap-everflow,"
@@ -228,22 +333,14 @@ class TestProject:
             "jobs: [{name: acme, tasks: [tap-everflow--acme target-postgres]}]\n"
             "schedules: [{name: acme-hourly, interval: '@hourly', job: acme}]\n"
         )
-        with psycopg.connect(database.libpq_url) as connection:
-            connection.execute("create schema everflow")
-            connection.execute(
-                "create table everflow.daily_stats as select case when n % 3 = 0 then '12' end"
-                " as _client_id, now() - make_interval(days => n) as _loaded_at, n"
-                " from generate_series(0, 29) as n"
-            )
-            connection.execute(
-                "create table everflow.daily_stats__rejected as select jsonb_build_object("
-                "'_client_id', '12') as record from generate_series(1, 7)"
-            )
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        days = {"TAP_EVERFLOW_START_DATE": str(yesterday), "TAP_EVERFLOW_END_DATE": str(yesterday)}
+        project.load("daily_stats", **days)
         told = json.loads(status("--tap=everflow", "--json", "--days=10")[1])["pipelines"]
-        found = {
-            one["tap"]: (sum(one["rows_by_day"].values()), one["rows_rejected"]) for one in told
-        }
-        assert found == {"tap-everflow": (6, 0), "tap-everflow--acme": (4, 7)}
+        rows = {one["tap"]: one["rows_by_date"] for one in told}
+        assert rows["tap-everflow--acme"] == {}
+        assert [*rows["tap-everflow"]] == [str(yesterday)]
+        assert rows["tap-everflow"][str(yesterday)] > 0
         target = tmp_path / "status.html"
         assert status("--html", str(target))[0] == 1
         assert 'id="tap-everflow--acme"' in target.read_text()

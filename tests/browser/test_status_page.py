@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from PIL import Image
 
-from signalroom_cli.status.model import Outcome, Pipeline, Rows, Run
+from signalroom_cli.status.model import Loaded, Outcome, Pipeline, Rows, Run
 from signalroom_cli.status.page import page
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
@@ -62,7 +62,7 @@ def pipeline(hours_ago, counts=()):
         last=run,
         last_success=run,
         bookmarks={"daily_stats": "2026-03-19"},
-        rows=Rows(by_day=by_day, last_run=1234),
+        rows=Rows(by_date=by_day, last_run=1234),
     )
 
 
@@ -101,3 +101,30 @@ def test_a_narrow_window_shows_the_condition(draw):
     assert fine[OK] > 30
     assert fine[LATE] == 0
     assert stale[LATE] > 30
+
+
+def test_runs_are_bars_too(draw):
+    one = pipeline(0.2)
+    runs = [
+        Loaded(NOW - timedelta(hours=n), 9, rows, rows, 0, 0, 0) for n, rows in ((2, 5), (1, 10))
+    ]
+    one.rows = Rows(by_run=runs)
+    colours, _ = draw([one])
+    assert colours[BAR] == pytest.approx(9 * (34 + 17), rel=0.05)
+
+
+def test_pipelines_that_are_not_configured_are_folded(draw):
+    unused = Pipeline(tap="x", state_id="x", schedule="x", cron="5 * * * *", unconfigured="no key")
+    fine, _ = draw([pipeline(0.2, [1]), unused])
+    assert fine[LATE] == 0
+
+
+def test_a_telephone_shows_it_without_scrolling(draw):
+    one = pipeline(0.2, [100] * 14)
+    one.rows = Rows(
+        by_run=[Loaded(NOW, 9, 9, 9, 0, 0, 0)] * 24, by_date=one.rows.by_date, last_run=1234
+    )
+    colours, picture = draw([one], width=390)
+    assert picture.width == 390
+    # Both plots, whole.
+    assert colours[BAR] == pytest.approx(9 * 34 * (24 + 14), rel=0.05)

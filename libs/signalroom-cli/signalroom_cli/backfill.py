@@ -36,6 +36,7 @@ MELTANO = Path(sys.executable).parent / "meltano"
 _DAYS = (("start_date", "end_date"), ("file_date_from", "file_date_to"))
 _SHARED_OUT = ("requests_per_", "reads_per_", "max_concurrency")
 _DATABASE = "MELTANO_DATABASE_URI"
+_SUFFIX = "MELTANO_RUN_STATE_ID_SUFFIX"
 #: Where Meltano writes; in a container the project's folder is not to be written to.
 _ROOT = "MELTANO_SYS_DIR_ROOT"
 
@@ -142,6 +143,8 @@ def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) 
         tap.variable(days[1]): part.last.isoformat(),
         _ROOT: str(Path(tap.environ[_ROOT]) / "backfill" / tap.name / part.suffix),
         _DATABASE: tap.environ[_DATABASE],
+        # Also said to the loader, so that its log has these runs by themselves.
+        _SUFFIX: part.suffix,
     }
     for name, value in tap.settings.items():
         given = tap.environ.get(tap.variable(name), value)

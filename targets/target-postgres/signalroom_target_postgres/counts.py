@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,6 +58,14 @@ class Counts:
     removed: int = 0
     replaced: int | None = None
     rejected: int = 0
+
+    def copy(self) -> Counts:
+        """Take them as they are now.
+
+        Returns:
+            Counts that do not change with these.
+        """
+        return replace(self, written=replace(self.written))
 
     def describe(self) -> str:
         """Put them into words.

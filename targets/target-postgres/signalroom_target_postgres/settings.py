@@ -78,6 +78,18 @@ _SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "load_log",
+        th.BooleanType,
+        default=True,
+        title="Log of loads",
+        description=(
+            "Write into the table `signalroom.loads` what each run loads, by stream: rows read, "
+            "new, updated, removed and rejected, seconds and bookmarks. `signalroom status` reads "
+            "it. The table is created if it does not exist; without the permission the run warns "
+            "and loads as usual."
+        ),
+    ),
+    th.Property(
         "validate_records",
         th.BooleanType,
         default=False,

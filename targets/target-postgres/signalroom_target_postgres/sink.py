@@ -14,6 +14,7 @@ from signalroom_target_postgres.ahead import ahead
 from signalroom_target_postgres.connector import PostgresConnector
 from signalroom_target_postgres.destination import Destination
 from signalroom_target_postgres.filerows import FileRows
+from signalroom_target_postgres.loadlog import CLIENT_ID, Load
 from signalroom_target_postgres.mapped import explained, unmapped, written
 from signalroom_target_postgres.records import ColumnTooNarrowError, Message, Misfit
 from signalroom_target_postgres.rejected import OversizedRecordError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
+    from psycopg import Cursor
 
     from signalroom_singer.streammaps import Failure
     from signalroom_target_postgres.batchfiles import BatchFile
@@ -82,12 +84,36 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         destination = Destination(self.schema_name, self.table_name, keys, stream=self.stream_name)
         self._table = StreamTable(self, destination)
         self._table.prepare(naming)
+        self._target.load_log.begin(self.connector, self._load())
         self._versions = Versions(
             self._table,
             flush=lambda: self.process_batch({}),
             take=self._take,
             committed=self._committed,
         )
+
+    def _load(self) -> Load:
+        """What the log of loads has to know of the stream."""
+        bookmark, key = self._target.source_bookmark, self._target.source_replication_key
+        constant = self.schema.get("properties", {}).get(CLIENT_ID, {}).get("const")
+        columns = self._table.columns.items()
+        return Load(
+            stream=self.stream_name,
+            table=(self.schema_name or self._target.session_schema, self.table_name),
+            client_id=None if constant is None else str(constant),
+            replication_key=next((name for name, one in columns if one.source == key), None),
+            bookmark=bookmark,
+        )
+
+    def log(self, cursor: Cursor[Any], counts: Counts, seconds: float) -> None:
+        """Write what becomes of the stream's records into the log of loads.
+
+        Args:
+            cursor: Within the transaction that loads them.
+            counts: What will be once it is committed.
+            seconds: How long the stream was loaded for.
+        """
+        self._target.load_log.write(cursor, self.stream_name, counts, seconds)
 
     def inherit(self, earlier: PostgresSink) -> None:
         """Go on for a sink whose schema has changed.

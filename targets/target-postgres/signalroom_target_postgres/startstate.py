@@ -25,6 +25,8 @@ class StartState:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
+        #: The JSON of the state; none if there was none.
+        self.text: bytes | None = None
         self._bookmarks: dict[str, Any] | None = None
         self._reported: set[str] = set()
 
@@ -39,6 +41,7 @@ class StartState:
         Args:
             text: The JSON of the state before the first SCHEMA; none if there was none.
         """
+        self.text = text
         state = None
         # Whatever is wrong with it, it is not for us to use.
         with suppress(msgspec.MsgspecError, RecursionError):

@@ -343,6 +343,10 @@ class StreamTable:
                 self._keep(cursor, writer, misfits)
             if activation is not None and (self.sets_aside or not writer.misfits):
                 done.retired = self.outdated.retire(cursor, activation)
+            counts = self.counts.copy()
+            _count(counts, done, writer)
+            counts.rejected += len([*misfits, *writer.misfits]) if self.sets_aside else 0
+            self.sink.log(cursor, counts, self.load_seconds + time.monotonic() - began)
             return done, writer
 
         # Where rows have keys, or all are replaced, doing it again gives the same.
@@ -354,7 +358,7 @@ class StreamTable:
             done, writer = in_transaction(partial(work, checks_now=True), repeatable=again)
         self._fresh = writer.fresh
         self.load_seconds += time.monotonic() - began
-        self._count(done, writer)
+        _count(self.counts, done, writer)
         self._report(done.rows - len(writer.misfits), [*misfits, *writer.misfits])
         self.outdated.report(done.retired)
         self._orphans.forget_replaced(newer, self.destination.keys, all_rows=replace)
@@ -437,13 +441,6 @@ class StreamTable:
             checks_now=checks_now,
         )
 
-    def _count(self, done: _Done, writer: Writer) -> None:
-        """Count what is committed."""
-        self.counts.written.add(writer.counts)
-        self.counts.removed += done.retired
-        if done.replaced is not None:
-            self.counts.replaced = (self.counts.replaced or 0) + done.replaced
-
     def _report(self, count: int, misfits: Sequence[Misfit]) -> None:
         sink = self.sink
         if count:
@@ -458,3 +455,11 @@ class StreamTable:
                 rejected.short_hash(misfits[0]),
                 rejected.describe(misfits[0]),
             )
+
+
+def _count(counts: Counts, done: _Done, writer: Writer) -> None:
+    """Count what a transaction did."""
+    counts.written.add(writer.counts)
+    counts.removed += done.retired
+    if done.replaced is not None:
+        counts.replaced = (counts.replaced or 0) + done.replaced

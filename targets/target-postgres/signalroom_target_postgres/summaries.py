@@ -157,12 +157,19 @@ class Summaries:
 
     def _bookmark(self, stream: str, state: str | None) -> str:
         if state != self._state[0]:
-            self._state = (state, _bookmarks(state))
+            self._state = (state, bookmarks(state))
         return str(self._state[1].get(stream) or "")
 
 
-def _bookmarks(state: str | None) -> dict[str, Any]:
-    """The values of the replication keys in a state."""
+def bookmarks(state: str | bytes | None) -> dict[str, Any]:
+    """The values of the replication keys in a state.
+
+    Args:
+        state: Its JSON.
+
+    Returns:
+        By stream. Nothing if the state is none of Singer's.
+    """
     try:
         decoded = msgspec.json.decode(state or "", type=_State)
     except (msgspec.MsgspecError, RecursionError):

@@ -39,6 +39,7 @@ from signalroom_target_postgres.errors import (
     TargetPostgresError,
     UnconfirmedRowsError,
 )
+from signalroom_target_postgres.loadlog import LoadLog
 from signalroom_target_postgres.mapped import unchanged
 from signalroom_target_postgres.naming import TableNaming
 from signalroom_target_postgres.reader import MessageReader, Terminated
@@ -51,7 +52,7 @@ from signalroom_target_postgres.settings import declared, secrets, unquoted
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.startstate import StartState
 from signalroom_target_postgres.states import StateQueue
-from signalroom_target_postgres.summaries import Summaries
+from signalroom_target_postgres.summaries import Summaries, bookmarks
 from signalroom_target_postgres.tls import DEFAULTS
 from signalroom_target_postgres.versions import COMPLETE, REPLACE_ON_ACTIVATE
 
@@ -112,6 +113,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             raise ConnectionSettingsError(str(error)) from None
         self.states = StateQueue()
         self.summaries = Summaries(self.logger)
+        self.load_log = LoadLog(self.logger, enabled=bool(self.config.get("load_log", True)))
         self._start_state = StartState(self.logger)
         #: The batch under way.
         self.aside = Aside()
@@ -119,6 +121,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._last_state: str | None = None
         # The stream whose schema is being read, by the name that the tap gave it.
         self._source = ""
+        #: The property that its bookmark is of.
+        self.source_replication_key: str | None = None
         # The stream maps that leave something of a stream.
         self._maps: dict[str | None, Sequence[Any]] = {}
         # The same, as they are applied to records.
@@ -209,6 +213,17 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     def _session_schema(self) -> str:
         return self._session_schema_name
+
+    @property
+    def session_schema(self) -> str:
+        """Where tables are that are in no other schema."""
+        return self._session_schema_name
+
+    @property
+    def source_bookmark(self) -> str | None:
+        """The bookmark that the stream whose schema is being read had before the run."""
+        value = bookmarks(self._start_state.text).get(self._source)
+        return None if value is None else str(value)
 
     @override
     def get_sink(
@@ -360,6 +375,11 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                 raise
         except BaseException as error:
             self.summaries.finish(self._loading_sinks, self._last_state)
+            # Where the server is at fault, it is not asked for more.
+            if isinstance(error, (InputError, LimitError, UnconfirmedRowsError)):
+                self._finish_log("failed")
+            elif isinstance(error, SystemExit):
+                self._finish_log("stopped")
             self._release()
             if isinstance(error, OSError) and DiskFullError.tells_of(error):
                 raise DiskFullError(error) from None
@@ -379,6 +399,13 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     def _check_refused(self) -> None:
         if self._refused:
             raise refusal(self._refused)
+
+    def _finish_log(self, outcome: str) -> None:
+        sinks = self._loading_sinks
+        if sinks:
+            loaded = [(one.stream_name, one.counts, one.load_seconds) for one in sinks]
+            reached = bookmarks(self._last_state)
+            self.load_log.finish(self.target_connector, loaded, reached, outcome)
 
     def _release(self) -> None:
         for sink in self._sinks_active.values():
@@ -400,6 +427,9 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         if not self._start_state.is_known:
             self._start_state.begin(None)
         self._source = message_dict["stream"]
+        self.source_replication_key = next(
+            iter(message_dict.get("bookmark_properties") or ()), None
+        )
         self._maps.pop(self._source, None)
         self._record_maps.pop(self._source, None)
         stream = message_dict["stream"]
@@ -603,4 +633,5 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             self._check_refused()
             if unconfirmed := [one for one in left if one is not None]:
                 raise UnconfirmedRowsError(unconfirmed)
+            self._finish_log("loaded")
         self._release()

@@ -120,6 +120,7 @@ def shown(found: list[Pipeline], problem: str, now: datetime) -> Group:
     """
     used = [one for one in found if not one.is_unused(now)]
     lines = [f"{one.tap}: {'. '.join(one.remarks)}" for one in used if one.remarks]
+    lines += {f"Rows are not shown: {one.no_rows}" for one in used if one.no_rows}
     if problem:
         lines.append(f"Rows were not counted: {problem}")
     stale = [one for one in used if one.is_stale(now)]

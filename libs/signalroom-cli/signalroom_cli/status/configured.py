@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meltano.core.plugin.base import PluginType
 from meltano.core.plugin.settings_service import PluginSettingsService
 from meltano.core.settings_store import SettingValueStore
 from meltano.core.utils import EnvironmentVariableNotSetError
@@ -26,13 +25,11 @@ class Configuration:
         values: Of each setting; those that are not set are left out.
         missing: The variables that are to be set, in order.
         begun: Whether some of what it needs is set, for itself.
-        load_schema: Where its tables are, if it is a tap.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     begun: bool = False
-    load_schema: str | None = None
 
     @property
     def problem(self) -> str:
@@ -74,8 +71,6 @@ def configuration(project: Project, plugin: ProjectPlugin) -> Configuration:
             # A variable that is there, and empty: Meltano takes it for none.
             found.missing.append(str(reference).strip("${}"))
     found.missing = [*dict.fromkeys(found.missing)]
-    if not found.missing and plugin.type is PluginType.EXTRACTORS:
-        found.load_schema = service.get("_load_schema")
     groups = plugin.settings_group_validation or []
     found.begun = any(name in own for group in groups for name in group)
     if not found.missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -56,19 +56,53 @@ class Run:
     outcome: Outcome
 
 
-@dataclass
-class Rows:
-    """What a pipeline's tables hold.
+@dataclass(frozen=True)
+class Loaded:
+    """What a run loaded, as the loader's log has it.
 
     Attributes:
-        by_day: Rows by the day when they were last loaded (UTC).
-        last_run: Rows that the last run loaded, so far.
-        rejected: Rows beside the tables that could not be loaded.
+        started_at: UTC.
+        read: Rows that the tap sent.
+        written: Rows that were inserted or updated.
+        new: Rows that were inserted; none where the server does not tell.
+        updated: Rows that were written again.
+        removed: Rows that are no longer there.
+        rejected: Rows that could not be loaded.
     """
 
-    by_day: dict[date, int] = field(default_factory=dict)
+    started_at: datetime
+    read: int
+    written: int
+    new: int | None
+    updated: int | None
+    removed: int
+    rejected: int
+
+
+@dataclass
+class Rows:
+    """What a pipeline loaded, and what its tables hold.
+
+    Attributes:
+        by_run: What each run loaded, in order.
+        by_date: Rows by the date that they are of: the day of the replication key.
+        last_run: Rows that the last run loaded, so far.
+        rejected: Rows in quarantine.
+    """
+
+    by_run: list[Loaded] = field(default_factory=list)
+    by_date: dict[date, int] = field(default_factory=dict)
     last_run: int = 0
     rejected: int = 0
+
+    @property
+    def by_day(self) -> dict[date, int]:
+        """Rows by the day when they were loaded (UTC)."""
+        found: dict[date, int] = {}
+        for one in self.by_run:
+            day = one.started_at.astimezone(UTC).date()
+            found[day] = found.get(day, 0) + one.written
+        return found
 
 
 @dataclass
@@ -81,11 +115,12 @@ class Pipeline:
         schedule: Its name.
         cron: Five fields; none if it runs only when somebody starts it.
         client_id: Whose rows, if they are told apart.
-        load_schema: Where its tables are.
+        log_id: As the loader's log names it.
         last: The last run, if there was any.
         last_success: The last good one.
         bookmarks: How far each stream is, as it is in the state.
-        rows: What its tables hold; none if that was not looked up.
+        rows: What it loaded; none if that was not looked up.
+        no_rows: Why it was not found, if it was looked up.
         problem: What else is to be said of it.
         unconfigured: Which variables are missing that it needs; empty if none is.
         begun: Whether some of what it needs is set.
@@ -97,11 +132,12 @@ class Pipeline:
     schedule: str
     cron: str | None
     client_id: str | None = None
-    load_schema: str | None = None
+    log_id: str = ""
     last: Run | None = None
     last_success: Run | None = None
     bookmarks: dict[str, str] = field(default_factory=dict)
     rows: Rows | None = None
+    no_rows: str = ""
     problem: str = ""
     unconfigured: str = ""
     begun: bool = False
@@ -187,10 +223,12 @@ class Pipeline:
             "bookmark": self.bookmark or None,
             "bookmarks": self.bookmarks,
             "rows_last_run": self.rows and self.rows.last_run,
-            "rows_by_day": self.rows
-            and {day.isoformat(): count for day, count in sorted(self.rows.by_day.items())},
+            "rows_by_run": self.rows and [_loaded(one) for one in self.rows.by_run],
+            "rows_by_day": self.rows and _by_date(self.rows.by_day),
+            "rows_by_date": self.rows and _by_date(self.rows.by_date),
             "rows_rejected": self.rows and self.rows.rejected,
-            "problem": ". ".join(self.remarks) or None,
+            "problem": ". ".join([*self.remarks, *([self.no_rows] if self.no_rows else [])])
+            or None,
         }
 
 
@@ -202,6 +240,14 @@ def _run(run: Run | None) -> dict[str, Any] | None:
         "ended_at": run.ended_at and run.ended_at.isoformat(),
         "outcome": run.outcome,
     }
+
+
+def _loaded(one: Loaded) -> dict[str, Any]:
+    return asdict(one) | {"started_at": one.started_at.astimezone(UTC).isoformat()}
+
+
+def _by_date(counts: dict[date, int]) -> dict[str, int]:
+    return {day.isoformat(): count for day, count in sorted(counts.items())}
 
 
 def _is_time(value: str) -> bool:

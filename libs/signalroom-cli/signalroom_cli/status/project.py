@@ -183,9 +183,14 @@ def _pipeline(
     tap, loader = run
     environment = project.environment
     parts = [environment.name if environment else "", f"{tap}-to-{loader}"]
-    parts.append((environment and environment.state_id_suffix) or "")
+    suffix = (environment and environment.state_id_suffix) or ""
     found = Pipeline(
-        tap=tap, state_id=":".join(filter(None, parts)), schedule=schedule[0], cron=schedule[1]
+        tap=tap,
+        state_id=":".join(filter(None, [*parts, suffix])),
+        # The environment's suffix is Meltano's alone: the loader is not told.
+        log_id=":".join(filter(None, parts)),
+        schedule=schedule[0],
+        cron=schedule[1],
     )
     if plugin is None:
         found.broken = f"There is no plugin {tap}; its schedule is {schedule[0]}"
@@ -198,7 +203,6 @@ def _pipeline(
     client = settings.values.get("client_id")
     # YAML has a client that is named 12 as a number, its rows have it as text.
     found.client_id = None if client is None else str(client)
-    found.load_schema = settings.load_schema
     found.unconfigured = settings.problem
     found.begun = settings.begun
     root = str(project.root)

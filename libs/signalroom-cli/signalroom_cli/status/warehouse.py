@@ -1,69 +1,103 @@
-"""What arrived: rows by the day when they were loaded, and those that could not be."""
+"""What arrived: rows of each run, from the loader's log, and rows by the date that they are of."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
-from signalroom_cli.status.model import Rows
+from signalroom_cli.status.model import Loaded, Rows
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
+from signalroom_target_postgres.loadlog import SCHEMA, TABLE
+from signalroom_target_postgres.naming import with_suffix
 from signalroom_target_postgres.rejected import SUFFIX
 from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import Cursor
+    from psycopg.sql import Composed
 
     from signalroom_cli.status.model import Pipeline
 
+_CAN_READ = """
+select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s
+"""
+_RUNS = """
+select state_id, min(started_at), sum(rows_read)::int8, sum(rows_written)::int8,
+    sum(rows_new)::int8, sum(rows_updated)::int8, sum(rows_removed)::int8, sum(rows_rejected)::int8
+from signalroom.loads where state_id = any(%s) and started_at >= %s
+group by run_id, state_id order by 2
+"""
 _TABLES = """
-select table_name, bool_or(column_name = '_client_id')
-from information_schema.columns where table_schema = %s
-group by 1 having bool_or(column_name = '_loaded_at')
+select distinct state_id, table_schema, table_name, replication_key
+from signalroom.loads where state_id = any(%s) and started_at >= %s
 """
-_REJECTED_TABLES = """
-select table_name from information_schema.tables where table_schema = %s and table_name like %s
+_COLUMNS = """
+select attname, format_type(atttypid, null) from pg_attribute
+join pg_class as c on c.oid = attrelid join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s and attname = any(%s) and not attisdropped
 """
-# Which runs had begun when a row was loaded is told by a place among their beginnings.
-_COUNT = """
-select {client}, (_loaded_at at time zone 'UTC')::date, width_bucket(_loaded_at, %s::timestamptz[]),
-    count(*)
-from {table} where _loaded_at >= %s {own} group by 1, 2, 3
+_BY_DATE = """
+select {client}, {date}, count(*) from {table} where {key} >= %s {own} group by 1, 2
 """
 _REJECTED = "select record->>'_client_id', count(*) from {} group by 1"
+#: How a column of a type is a date; others are none.
+_DATES = {
+    "date": "{}",
+    "timestamp without time zone": "{}::date",
+    "timestamp with time zone": "({} at time zone 'UTC')::date",
+}
+_CLIENT = "_client_id"
+
+
+@dataclass(frozen=True)
+class _Table:
+    schema: str
+    name: str
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, self.name)
+
+    @property
+    def rejected(self) -> _Table:
+        return _Table(self.schema, with_suffix(self.name, SUFFIX))
 
 
 def look_up(
-    pipelines: Iterable[Pipeline],
+    pipelines: Sequence[Pipeline],
     settings: Mapping[str, Any],
     now: datetime,
     *,
     days: int,
     seconds: int,
 ) -> str:
-    """Count the rows of pipelines.
+    """Find the rows of pipelines.
 
     Args:
-        pipelines: To which it is added.
+        pipelines: To which they are added.
         settings: The loader's.
         now: The time, in UTC.
         days: How many to look back.
         seconds: How long each table may take.
 
     Returns:
-        Why nothing could be counted, or an empty text.
+        Why the database could not be asked, or an empty text.
     """
     connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
     since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     try:
-        for together in _by_schema(pipelines):
-            count = partial(_count, pipelines=together, since=since, seconds=seconds)
-            connector.in_transaction(count)
+        connector.in_transaction(
+            partial(_look_up, pipelines=pipelines, since=since, seconds=seconds)
+        )
     except (ConnectionFailedError, LoadError) as error:
         return str(error)
     finally:
@@ -71,56 +105,111 @@ def look_up(
     return ""
 
 
-def _by_schema(pipelines: Iterable[Pipeline]) -> Iterable[list[Pipeline]]:
-    found: dict[str | None, list[Pipeline]] = {}
-    for pipeline in pipelines:
-        found.setdefault(pipeline.load_schema, []).append(pipeline)
-    return found.values()
-
-
-def _count(
+def _look_up(
     cursor: Cursor[Any], *, pipelines: Sequence[Pipeline], since: datetime, seconds: int
 ) -> None:
-    """Count the rows of all pipelines of a schema, each table once."""
-    cursor.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(f"{seconds}s")))
-    schema = pipelines[0].load_schema or ""
-    began = [one.last.started_at if one.last else since for one in pipelines]
-    begins = sorted({*began})
-    counted = [
-        (one, begins.index(start), Rows()) for one, start in zip(pipelines, began, strict=True)
-    ]
-    # Of few clients, the rows are found by the table's key.
-    names = [one.client_id for one in pipelines if one.client_id is not None]
-    nobody = sql.SQL(" or _client_id is null" if len(names) < len(pipelines) else "")
-    own = sql.SQL("and (_client_id = any({}){})").format(names, nobody)
-    for table, is_shared in cursor.execute(_TABLES, (schema,)).fetchall():
-        # Rows of all clients, or of one that has no name, are in one table.
-        query = sql.SQL(_COUNT).format(
-            client=sql.SQL("_client_id" if is_shared else "null"),
-            table=sql.Identifier(schema, table),
-            own=own if is_shared else sql.SQL(""),
+    found = cursor.execute(_CAN_READ, (SCHEMA, TABLE)).fetchone()
+    if found != (True,):
+        why = (
+            f"{cursor.connection.info.user} may not read the log of loads"
+            if found
+            else "there is no log of loads yet; the loader writes it with its next run"
         )
+        for one in pipelines:
+            # Of one that never ran, nothing is expected.
+            one.rows = Rows() if one.last is None else None
+            one.no_rows = "" if one.last is None else why
+        return
+    cursor.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(f"{seconds}s")))
+    for one in pipelines:
+        one.rows = Rows()
+    _add_runs(cursor, pipelines, since)
+    for table, (key, together) in _tables(cursor, pipelines, since).items():
         try:
             with cursor.connection.transaction():
-                found = cursor.execute(query, (begins, since)).fetchall()
+                _add_dates(cursor, table, key, together, since)
+                _add_rejected(cursor, table.rejected, together)
         except errors.QueryCanceled:
-            for one in pipelines:
+            for one in together:
                 one.problem = (
-                    f"{table} takes more than {seconds} s to count: give it more with --seconds, "
-                    "or leave rows out with --no-rows"
+                    f"{table.name} takes more than {seconds} s to count: give it more with "
+                    "--seconds, or leave rows out with --no-rows"
                 )
-            continue
-        for client, day, begun, count in found:
-            for one, place, rows in counted:
-                # Where rows have no client, they are nobody's but the pipeline's without one.
-                if client == one.client_id:
-                    rows.by_day[day] = rows.by_day.get(day, 0) + count
-                    rows.last_run += count if begun > place else 0
-    like = "%" + SUFFIX.replace("_", r"\_")
-    for (table,) in cursor.execute(_REJECTED_TABLES, (schema, like)).fetchall():
-        query = sql.SQL(_REJECTED).format(sql.Identifier(schema, table))
-        rejected = dict(cursor.execute(query).fetchall())
-        for one, _, rows in counted:
-            rows.rejected += rejected.get(one.client_id, 0)
-    for one, _, rows in counted:
-        one.rows = rows
+
+
+def _add_runs(cursor: Cursor[Any], pipelines: Sequence[Pipeline], since: datetime) -> None:
+    ids = list({one.log_id for one in pipelines})
+    earliest = min([since, *(one.last.started_at for one in pipelines if one.last)])
+    for state_id, started_at, *counts in cursor.execute(_RUNS, (ids, earliest)).fetchall():
+        loaded = Loaded(started_at, *counts)
+        for one in pipelines:
+            if one.log_id != state_id or one.rows is None:
+                continue
+            if one.last and started_at >= one.last.started_at:
+                one.rows.last_run += loaded.written
+            if started_at >= since:
+                one.rows.by_run.append(loaded)
+
+
+def _tables(
+    cursor: Cursor[Any], pipelines: Sequence[Pipeline], since: datetime
+) -> dict[_Table, tuple[str | None, list[Pipeline]]]:
+    """The tables that pipelines loaded into, each with the column that their bookmark is of."""
+    ids = list({one.log_id for one in pipelines})
+    found: dict[_Table, tuple[str | None, list[Pipeline]]] = {}
+    for state_id, schema, name, key in cursor.execute(_TABLES, (ids, since)).fetchall():
+        table = _Table(schema, name)
+        _, together = found.get(table, (None, []))
+        together += [one for one in pipelines if one.log_id == state_id and one not in together]
+        found[table] = (key, together)
+    return found
+
+
+def _add_dates(
+    cursor: Cursor[Any],
+    table: _Table,
+    key: str | None,
+    together: Sequence[Pipeline],
+    since: datetime,
+) -> None:
+    names = [key, _CLIENT]
+    columns = dict(cursor.execute(_COLUMNS, (table.schema, table.name, names)).fetchall())
+    date = _DATES.get(columns.get(key or "", ""))
+    if key is None or date is None:
+        return
+    is_shared = _CLIENT in columns
+    query = sql.SQL(_BY_DATE).format(
+        client=sql.SQL(_CLIENT if is_shared else "null"),
+        date=sql.SQL(date).format(sql.Identifier(key)),
+        key=sql.Identifier(key),
+        table=table.identifier,
+        own=_own(together) if is_shared else sql.SQL(""),
+    )
+    for one, date_, count in _of_each(together, cursor.execute(query, (since,)).fetchall()):
+        one.by_date[date_] = one.by_date.get(date_, 0) + count
+
+
+def _add_rejected(cursor: Cursor[Any], table: _Table, together: Sequence[Pipeline]) -> None:
+    if cursor.execute(_CAN_READ, (table.schema, table.name)).fetchone() != (True,):
+        return
+    query = sql.SQL(_REJECTED).format(table.identifier)
+    counts = [(client, None, count) for client, count in cursor.execute(query).fetchall()]
+    for one, _, count in _of_each(together, counts):
+        one.rejected += count
+
+
+def _own(together: Sequence[Pipeline]) -> Composed:
+    """Of few clients, the rows are found by the table's key."""
+    names = [one.client_id for one in together if one.client_id is not None]
+    nobody = sql.SQL(" or _client_id is null" if len(names) < len(together) else "")
+    return sql.SQL("and (_client_id = any({}){})").format(names, nobody)
+
+
+def _of_each(
+    together: Sequence[Pipeline], counts: Iterable[tuple[str | None, Any, int]]
+) -> Iterator[tuple[Rows, Any, int]]:
+    """Whose counts are whose: where rows have no client, they are of pipelines without one."""
+    for client, value, count in counts:
+        for one in together:
+            if one.client_id == client and one.rows is not None:
+                yield one.rows, value, count
