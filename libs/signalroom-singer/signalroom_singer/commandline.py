@@ -21,6 +21,8 @@ from typing_extensions import override
 
 from signalroom_singer.errors import without_traceback
 from signalroom_singer.loaderfailure import LOG_CONFIG
+from signalroom_singer.progress import REPORTER
+from signalroom_singer.quietlog import quieten
 from signalroom_singer.settings import from_environment
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class _Command(SingerCommand):
             return run()
         if without_traceback not in self.logger.filters:
             self.logger.addFilter(without_traceback)
+        quieten()
         try:
             code = self._watched(run)
         except LoaderFailedError as error:
@@ -192,6 +195,7 @@ class ExplainedCommand(PluginBase):
     @classmethod
     @override
     def invoke(cls, **given: Any) -> None:
+        REPORTER.start()
         try:
             super().invoke(**given)
         except ConfigValidationError as error:

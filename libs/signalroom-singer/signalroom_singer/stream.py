@@ -19,6 +19,7 @@ from typing_extensions import override
 from signalroom_singer.errors import FOR_USERS, TapError, expecting
 from signalroom_singer.fieldnames import Sensitive
 from signalroom_singer.hashing import ColumnHashes
+from signalroom_singer.progress import REPORTER, Progress
 from signalroom_singer.records import EXTRA, RecordShaper
 from signalroom_singer.sensitive import PERSONAL_DATA, SensitiveFields
 from signalroom_singer.streammaps import RecordMap, constants_of
@@ -142,6 +143,11 @@ class SignalRoomStream(Stream):
             return frozenset({Sensitive.SECRET})
         return frozenset(Sensitive)
 
+    @cached_property
+    def progress(self) -> Progress:
+        """How far the stream is read."""
+        return Progress(self.name, self.logger)
+
     @property
     def replaces(self) -> bool:
         """Whether a run's rows are all there are: each is read whole, by this stream alone."""
@@ -186,8 +192,14 @@ class SignalRoomStream(Stream):
         tells = self.replaces and self.selected and write_messages
         if tells:
             self._stream_version = self._initialized_at // 1000
-        with expecting(lambda: self.last_asked or self.name):
-            yield from super()._sync_records(context, write_messages=write_messages)
+        records = super()._sync_records(context, write_messages=write_messages)
+        with (
+            REPORTER.on(self.progress) as progress,
+            expecting(lambda: self.last_asked or self.name),
+        ):
+            for record in records:
+                progress.rows += 1
+                yield record
         if tells and self.is_complete and self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 
@@ -344,11 +356,12 @@ class SignalRoomStream(Stream):
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         super().finalize_state_progress_markers(state)
         if left_out := self._sensitive.left_out.summary():
-            self.logger.info("Fields left out: %s", left_out)
+            self.logger.info("%s: fields left out: %s", self.name, left_out)
             self._sensitive.left_out.clear()
         if unreadable := self._shaper.unreadable:
             self.logger.warning(
-                "%d values could not be read as their columns' types and are kept in %s: %s",
+                "%s: %d values could not be read as their columns' types and are kept in %s: %s",
+                self.name,
                 unreadable.total(),
                 EXTRA,
                 ", ".join(f"{column} ({count})" for column, count in unreadable.most_common()),

@@ -188,15 +188,15 @@ class WindowedStream(OwnBookmarkStream, ABC):
         windows = split_days(start, end, days=self.window_days, zone=self.report_zone)
         if windows:
             self.logger.info(
-                "Reading %s to %s (%s), %d window(s); bookmark: %s",
-                start,
-                end,
-                self.report_zone.key,
-                len(windows),
-                bookmark or "none",
+                "%s: reading %s to %s (%s) in %d request%s, bookmark %s",
+                *(self.name, start, end, self.report_zone.key),
+                *(len(windows), "s" * (len(windows) > 1), bookmark or "none"),
             )
+            self.progress.expect(sum(window.days for window in windows), "days")
         else:
-            self.logger.info("Nothing to read: everything up to %s is loaded", bookmark or end)
+            self.logger.info(
+                "%s: nothing to read, everything up to %s is loaded", self.name, bookmark or end
+            )
         return windows
 
     def bookmark(self, context: Context | None) -> date | None:
@@ -247,6 +247,7 @@ class WindowedStream(OwnBookmarkStream, ABC):
                     self._finish(window, complete, context)
 
     def _finish(self, window: DateWindow, complete: date, context: Context | None) -> None:
+        self.progress.done += window.days
         reached = min(window.end, complete)
         bookmark = self.bookmark(context)
         if window.start <= reached and (bookmark is None or reached > bookmark):

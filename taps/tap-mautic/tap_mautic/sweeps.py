@@ -103,6 +103,9 @@ class SweptStream(OwnBookmarkStream, MauticStream):
             return
         sweep = self._sweep(context)
         steps = self._planned(sweep)
+        begun = sweep.after
+        if len(steps) == 1:
+            self.progress.expect(sweep.until - begun, "ids")
         while sweep.step < len(steps):
             wanted = [steps[sweep.step]]
             with ReadAhead(wanted, lambda step: self.read_step(step, sweep.after), workers=1) as (
@@ -113,6 +116,7 @@ class SweptStream(OwnBookmarkStream, MauticStream):
                     yield from rows or ()
                     if last:
                         sweep.after = last
+                        self.progress.done = last - begun
                         self._save(sweep, context)
             sweep.step, sweep.after = sweep.step + 1, 0
             self._save(sweep, context)

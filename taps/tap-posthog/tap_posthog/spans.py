@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FIRST_RUN = timedelta(days=30)
 _SMALLEST = timedelta(seconds=1)
+_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +105,16 @@ class SpanStream(OwnBookmarkStream, PostHogStream):
         else:
             begin = wanted or end - _FIRST_RUN
         if begin >= end:
-            self.logger.info("Nothing to read before %s", utc_isoformat(end))
+            self.logger.info("%s: nothing to read before %s", self.name, utc_isoformat(end))
             return []
         windows = Span(begin, end).cut(timedelta(hours=float(self.config["window_hours"])))
         self.logger.info(
-            "Reading %s of project %s, %d window(s); bookmark: %s",
-            Span(begin, end),
-            (context or {}).get("project_id"),
-            len(windows),
+            "%s: reading %s of project %s in %d window%s, bookmark %s",
+            *(self.name, Span(begin, end), (context or {}).get("project_id")),
+            *(len(windows), "s" * (len(windows) > 1)),
             utc_isoformat(bookmark) if bookmark else "none",
         )
+        self.progress.expect((end - begin) / _HOUR, "hours")
         return windows
 
     def settled(self) -> datetime:
@@ -145,16 +146,20 @@ class SpanStream(OwnBookmarkStream, PostHogStream):
             Records.
         """
         project = project_of(context)
+        done = self.progress.done
         windows = self.plan(context)
         # One at a time, as queries are; but the next is asked for while this one is handed on.
         with ReadAhead(windows, lambda span: self.read_span(span, project), workers=1) as pages:
             for span, page in pages:
                 if page is None:
-                    self._reach(span.end, context)
+                    moment = span.end
                 elif page:
-                    last = page[-1][str(self.replication_key)]
+                    moment = datetime.fromisoformat(page[-1][str(self.replication_key)])
                     yield from page
-                    self._reach(datetime.fromisoformat(last), context)
+                else:
+                    continue
+                self.progress.done = done + (moment - windows[0].begin) / _HOUR
+                self._reach(moment, context)
 
     def _reach(self, moment: datetime, context: Context | None) -> None:
         bookmark = self.bookmark(context)

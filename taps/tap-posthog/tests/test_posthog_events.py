@@ -252,7 +252,7 @@ class TestRuns:
         caplog.set_level("INFO")
         output = sync(make_tap(start_date=day(-5), end_date=None), EVENTS)
         assert output.records[EVENTS] == []
-        assert "Nothing to read" in caplog.text
+        assert "nothing to read" in caplog.text
 
     def test_one_query_at_a_time(self, make_tap, sandbox, posthog, sync):
         posthog.latency(seconds=0.02)

@@ -26,6 +26,7 @@ from signalroom_singer import (
     expecting,
 )
 from signalroom_singer.hashing import ColumnHashes
+from signalroom_singer.progress import REPORTER
 from tap_sticky_s3.admission import Admission
 from tap_sticky_s3.client import HEADERS_AT_ONCE
 from tap_sticky_s3.columns import KNOWN
@@ -309,8 +310,10 @@ class Table(StickyStream):
             yield [file] if file else []
 
         workers = self.config["max_concurrency"]
+        self.progress.expect(len(self._due), "files")
         with ReadAhead(self._due, read, workers=workers, buffer=workers) as ahead:
             for thing, files in ahead:
+                self.progress.done += files is None
                 if files == []:
                     self.logger.warning("%s was deleted since it was listed", thing.key)
                 for file in files or ():
@@ -415,11 +418,16 @@ class Table(StickyStream):
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         spool = self._tap.spool
         # The SDK comes here past `_sync_records`.
-        with expecting(lambda: self.name), self.get_batch_counter() as counter:
+        with (
+            expecting(lambda: self.name),
+            self.get_batch_counter() as counter,
+            REPORTER.on(self.progress) as progress,
+        ):
             for file in self._files():
                 if file.path:
                     self._write_batch_message(batch_config.encoding, [spool.send(file.path)])
                     counter.increment()
+                progress.rows += file.rows
                 self._done(file)
 
     # The end.

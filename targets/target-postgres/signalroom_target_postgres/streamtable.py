@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from signalroom_singer.progress import REPORTER, Progress
 from signalroom_target_postgres import comments, rejected
 from signalroom_target_postgres.columns import FORBIDDEN, Column, column
 from signalroom_target_postgres.counts import Counts
@@ -305,6 +306,7 @@ class StreamTable:
         activation: Activation | None = None,
         whole: bool = False,
         aside: bool = False,
+        expected: int = 0,
     ) -> None:
         """Load rows in one transaction.
 
@@ -315,6 +317,7 @@ class StreamTable:
             activation: A version that is complete with these rows: outdated ones go.
             whole: Whether none is to be loaded if one does not fit.
             aside: Whether this is a thread beside the main one already.
+            expected: How many rows there are, if that is known.
 
         Raises:
             BadRecordError: If a row does not fit.
@@ -331,11 +334,13 @@ class StreamTable:
                 writer.fresh = True
             writer.begin(cursor)
             newer.clear()
+            progress.rows = 0
             for table in tables():
                 if self._orphans:
                     newer.append(table.select(self.destination.keys))
                 writer.write(cursor, as_types(cursor, table, self.destination.types))
                 done.rows += table.num_rows
+                progress.rows = done.rows
             writer.finish(cursor)
             if whole and writer.misfits and not self.sets_aside:
                 self.fail(writer.misfits)
@@ -352,10 +357,12 @@ class StreamTable:
         # Where rows have keys, or all are replaced, doing it again gives the same.
         again = replace or bool(self.destination.keys)
         in_transaction = self.sink.connector.in_transaction
-        try:
-            done, writer = in_transaction(work, repeatable=again)
-        except LateRefusalError:
-            done, writer = in_transaction(partial(work, checks_now=True), repeatable=again)
+        progress = Progress(self.sink.stream_name, self.sink.logger, "loaded", total=expected)
+        with REPORTER.on(progress):
+            try:
+                done, writer = in_transaction(work, repeatable=again)
+            except LateRefusalError:
+                done, writer = in_transaction(partial(work, checks_now=True), repeatable=again)
         self._fresh = writer.fresh
         self.load_seconds += time.monotonic() - began
         _count(self.counts, done, writer)

@@ -152,7 +152,13 @@ class Versions:
         if replace and activation is not None and not spool.has_older(activation.version):
             # Deleting all that was there leaves no older row.
             activation = None
-        table.load(lambda: spool.read(at_once), replace=replace, activation=activation, whole=True)
+        table.load(
+            lambda: spool.read(at_once),
+            replace=replace,
+            activation=activation,
+            whole=True,
+            expected=spool.rows,
+        )
         if self._replaces:
             said = "Replaced the rows of %s by %d new ones" if replace else "Added to %s: %d rows"
             table.sink.logger.debug(said, table.destination, spool.rows)
