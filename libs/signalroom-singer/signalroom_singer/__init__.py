@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from signalroom_singer.retry import exponential_wait, parse_retry_after
     from signalroom_singer.sensitive import PERSONAL_DATA_SETTING, SensitiveFields, safe_message
     from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
+    from signalroom_singer.tabledocs import FULL_TABLE, Descriptions, Loading
     from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
     from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
     from signalroom_singer.urls import base_url
@@ -44,6 +45,7 @@ __all__ = [
     "CLIENT_ID",
     "COMMON_SETTINGS",
     "EXTRA",
+    "FULL_TABLE",
     "HTTP_SETTINGS",
     "LOADED_AT",
     "PERSONAL_DATA_SETTING",
@@ -53,9 +55,11 @@ __all__ = [
     "BufferedMsgSpecWriter",
     "DateFormat",
     "DateWindow",
+    "Descriptions",
     "Failures",
     "ForbiddenRequestError",
     "HTTPStream",
+    "Loading",
     "OwnBookmarkStream",
     "Pacer",
     "ReadAhead",
@@ -119,6 +123,7 @@ _NAMES = {
     "retry": ("exponential_wait", "parse_retry_after"),
     "sensitive": ("PERSONAL_DATA_SETTING", "SensitiveFields", "safe_message"),
     "stream": ("CLIENT_ID", "LOADED_AT", "OwnBookmarkStream", "SignalRoomStream"),
+    "tabledocs": ("FULL_TABLE", "Descriptions", "Loading"),
     "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
     "timestamps": ("to_date", "to_utc", "utc_isoformat"),
     "urls": ("base_url",),

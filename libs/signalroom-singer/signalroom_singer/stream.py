@@ -23,6 +23,7 @@ from signalroom_singer.progress import REPORTER, Progress
 from signalroom_singer.records import EXTRA, RecordShaper
 from signalroom_singer.sensitive import PERSONAL_DATA, SensitiveFields
 from signalroom_singer.streammaps import RecordMap, constants_of
+from signalroom_singer.tabledocs import FULL_TABLE, Descriptions, Loading
 from signalroom_singer.timestamps import utc_isoformat
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class SignalRoomStream(Stream):
     secret_fields: ClassVar[frozenset[str]] = frozenset()
     personal_fields: ClassVar[frozenset[str]] = frozenset()
 
+    #: What is said of the tap's tables and columns.
+    descriptions: ClassVar[Descriptions] = Descriptions()
+    #: How the stream is loaded, for its documentation.
+    loading: Loading = FULL_TABLE
+    #: Of a stream that is there as often as the settings say: what it is there for.
+    one_for_each = ""
+
     # Records are fitted to their schema by RecordShaper, which also keeps what does not fit.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -116,7 +124,8 @@ class SignalRoomStream(Stream):
             for name, column in self.schema["properties"].items()
             if not self._sensitive.leaves_out_column(name, column)
         }
-        tagged = {**self.schema, "properties": {**columns, **tags}}
+        tagged = self.descriptions.schema(self.name, {**self.schema, "properties": columns})
+        tagged["properties"] |= tags
         if isinstance(getattr(type(self), "schema", None), property):
             self._schema = tagged
         else:

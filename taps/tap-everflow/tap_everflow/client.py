@@ -9,6 +9,7 @@ from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from signalroom_singer import HTTPStream, Pacer, TapError, WindowedStream
+from tap_everflow.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,7 @@ class EverflowStream(HTTPStream[int]):
         HTTPStatus.NOT_FOUND: "Check the setting api_url; or deselect the stream",
     }
 
+    descriptions = DESCRIPTIONS
     personal_fields = frozenset({"platform_username"})
     #: Its reports come from BigQuery, which has a quota of its own.
     high_cardinality = False

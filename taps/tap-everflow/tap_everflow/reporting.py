@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, TapError
+from signalroom_singer import DateWindow, Loading, TapError
 from tap_everflow.client import EverflowWindows, report_filter
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ class ReportStream(EverflowWindows):
 
     path = TABLE
     replication_key = "date"
+    loading = Loading(
+        "Incremental by `date`; the last {stream.lookback_days} days are read again "
+        "(`lookback_days`)",
+        "All numbers of past days; Everflow does not say which changed",
+        "A combination that has no activity any more keeps its last row",
+    )
     #: The time column, then the others.
     dimensions: Sequence[str] = ()
     # A month a request; a table that is cut is split.

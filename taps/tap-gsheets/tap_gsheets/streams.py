@@ -10,9 +10,10 @@ from singer_sdk import typing as th
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer import SignalRoomStream
+from signalroom_singer import Loading, SignalRoomStream
 from signalroom_singer.cards import CardFindings
 from tap_gsheets.changes import digest
+from tap_gsheets.descriptions import DESCRIPTIONS
 from tap_gsheets.types import TYPES
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ class Tab(SignalRoomStream, Stream):
 
     _tap: TapGsheets
 
+    descriptions = DESCRIPTIONS
+    one_for_each = "each tab"
+    loading = Loading(
+        "Full table: it is replaced at once if the tab was read whole, and skipped if nothing "
+        "changed (`change_detection`)",
+        "Every run reads all rows again",
+        "They are removed from the table, but for reads that look like an accident",
+    )
     # People add columns whenever they like.
     columns_change = True
     # What is in a sheet, its owner put there to be loaded.
@@ -147,6 +156,7 @@ class Sheets(SignalRoomStream, Stream):
     """All tabs there are, read or not."""
 
     name = "gsheets_sheets"
+    descriptions = DESCRIPTIONS
     left_out = frozenset()
     primary_keys = ("spreadsheet_id", "sheet_id")
     schema = th.PropertiesList(

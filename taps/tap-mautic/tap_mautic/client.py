@@ -26,6 +26,7 @@ from signalroom_singer import (
     redact,
     spoiled_state,
 )
+from tap_mautic.descriptions import DESCRIPTIONS
 from tap_mautic.queries import Is, where
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ _SINGLE = (
 class MauticStream(HTTPStream[int]):
     """A stream of Mautic's API, version 1: the second leaves out custom fields."""
 
+    descriptions = DESCRIPTIONS
     allowed_requests = frozenset(
         {
             *(("GET", f"/api/{name}") for name in _LISTS),

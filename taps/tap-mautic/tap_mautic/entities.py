@@ -11,7 +11,7 @@ from singer_sdk import typing as th
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import RefusedError
+from signalroom_singer import Loading, RefusedError
 from tap_mautic.relations import items_of, kinds_of, tidy
 from tap_mautic.roles import RoleCheckedStream
 
@@ -36,6 +36,12 @@ PUBLISHED = (
     th.Property("date_modified", th.DateTimeType),
     th.Property("modified_by", th.IntegerType),
     th.Property("modified_by_user", th.StringType),
+)
+#: Of streams that keep what was deleted.
+FULL_BUT_KEPT = Loading(
+    "Full table",
+    "Every run reads all rows again: counters change without a date",
+    "They stay in the table, as statistics name them",
 )
 #: What is said of columns with other entities.
 ENTITIES = "By id, each with its id and name"

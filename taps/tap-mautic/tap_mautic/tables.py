@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from signalroom_singer import FULL_TABLE, Loading
 from tap_mautic.client import MauticStream
 from tap_mautic.queries import MOST_NAMED, Is, moment, order
 from tap_mautic.sweeps import Sweep, SweptStream
@@ -111,6 +112,19 @@ class StatsStream(_TableStream, SweptStream):
     table: ClassVar[str] = ""
     #: Whether Mautic moves rows to another contact where contacts are merged: that has no date.
     moves: ClassVar[bool] = False
+
+    @property
+    @override
+    def loading(self) -> Loading:  # type: ignore[override]
+        if self.replaces:
+            return FULL_TABLE
+        days = f"{self.changes_for} days" if self.changes_for > 1 else "day"
+        dated = " or ".join(f"`{name}`" for name in self.dates)
+        found = f"Rows of the last {days}, by {dated}; changes of older rows have no date"
+        moved = "; rows of contacts that were merged" if self.moves else ""
+        return Loading(
+            f"Incremental by `id`; rows of the last {days} are read again", f"{found}{moved}"
+        )
 
     @property
     def path(self) -> str:  # type: ignore[override]

@@ -15,6 +15,7 @@ from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, parse_retry_after
+from tap_posthog.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +46,9 @@ class QueryTooLargeError(TapError):
 class PostHogStream(HTTPStream[Any]):
     """A stream of one or more projects."""
 
+    descriptions = DESCRIPTIONS
+    #: What the scope of its key is called, where it is not the stream's name in the singular.
+    scope_object: ClassVar[str] = ""
     # Reads only; a query is a POST, as its text is long.
     allowed_requests = frozenset(
         {
@@ -97,6 +101,11 @@ class PostHogStream(HTTPStream[Any]):
         # Ids that senders make may be in several projects, and some rows are listed with each.
         if self._tap.projects.are_several and "project_id" not in self.primary_keys:
             self.primary_keys = (*self.primary_keys, "project_id")
+
+    @property
+    def scope(self) -> str:
+        """The scope that a personal API key needs to read the stream."""
+        return f"{self.scope_object or self.name.removesuffix('s')}:read"
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:

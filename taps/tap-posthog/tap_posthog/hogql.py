@@ -36,6 +36,7 @@ _TRY_MORE_AFTER = 32
 class HogQLStream(PostHogStream):
     """A stream that is a table of HogQL's."""
 
+    scope_object = "query"
     path = QUERY
     #: The table.
     table: str

@@ -10,6 +10,7 @@ from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from signalroom_singer import HTTPStream, Pacer
+from tap_redtrack.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ class Answer:
 class RedTrackStream(HTTPStream[int]):
     """A stream of RedTrack's API."""
 
+    descriptions = DESCRIPTIONS
     # Writes share paths with reads (POST /conversions, DELETE /campaigns/{id}): GET alone.
     allowed_requests = frozenset(
         {

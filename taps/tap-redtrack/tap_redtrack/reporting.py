@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, RefusedError, TapError, number_in
+from signalroom_singer import DateWindow, Loading, RefusedError, TapError, number_in
 from tap_redtrack.metrics import by_conversion_type
 from tap_redtrack.paging import Pages, PagingError
 from tap_redtrack.sweeping import SweptStream, most_a_day
@@ -41,6 +41,12 @@ class ReportStream(SweptStream):
 
     path = REPORT
     replication_key = "date"
+    loading = Loading(
+        "Incremental by `date`; the last {stream.lookback_days} days are read again "
+        "(`lookback_days`)",
+        "Costs and conversions of past days; RedTrack does not say which changed",
+        "A combination that has no activity any more keeps its last row",
+    )
     dimensions: Sequence[str] = ()
     #: RedTrack does not group by several dimensions at once: a request a day then.
     _day_by_day = False

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import SignalRoomStream, utc_isoformat
+from signalroom_singer import Loading, SignalRoomStream, utc_isoformat
+from tap_sticky_s3.descriptions import DESCRIPTIONS
 from tap_sticky_s3.selection import name_date
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _INCREMENTAL = "INCREMENTAL"
 class StickyStream(SignalRoomStream):
     """A stream whose progress is not a bookmark but the files that are done."""
 
+    descriptions = DESCRIPTIONS
     # No state but after a file.
     STATE_MSG_FREQUENCY = sys.maxsize
     # What is in a file, its owner put there to be loaded.
@@ -56,6 +58,10 @@ class Files(StickyStream):
     """The files that were read: a row for each version. Written by the tables, as they go."""
 
     name = "files"
+    loading = Loading(
+        "Incremental: a row for each version of a file, as it is read",
+        "Nothing: another version of a file is another row",
+    )
     primary_keys: ClassVar[tuple[str, ...]] = (FILE_NAME, "_file_etag")
     schema = th.PropertiesList(
         th.Property(FILE_NAME, th.StringType, required=True),

@@ -20,6 +20,7 @@ from signalroom_singer import (
     CLIENT_ID,
     EXTRA,
     LOADED_AT,
+    Loading,
     ReadAhead,
     RecordShaper,
     TapError,
@@ -74,6 +75,11 @@ class Table(StickyStream):
             `pattern`, what they match; and how the files are written, where they differ.
     """
 
+    loading = Loading(
+        "Incremental by file: each file once, and again if it was overwritten (ETag or size)",
+        "Files that were overwritten; later files about the same orders are further rows",
+        "Rows of files that are gone stay; `files` says which version of a file is the last",
+    )
     # Each file's header may have more.
     columns_are_known = False
 

@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from singer_sdk.pagination import PageNumberPaginator
 from typing_extensions import override
 
-from signalroom_singer import RefusedError, TapError, stored_moment
+from signalroom_singer import Loading, RefusedError, TapError, stored_moment
 from tap_everflow.client import EverflowStream
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
 _OVERLAP = timedelta(days=1)
+_BY_CHANGE = Loading(
+    "Full table; incremental by `time_saved` with `incremental_entities`",
+    "Every run reads all rows again; with `incremental_entities` those that were saved",
+    "They are removed from the table; with `incremental_entities` they stay",
+)
 _SAVED = (
     th.Property("time_created", th.DateTimeType),
     th.Property("time_saved", th.DateTimeType),
@@ -150,6 +155,7 @@ class Affiliates(EntityStream):
     records_key = "affiliates"
     primary_keys = ("network_affiliate_id",)
     incremental = True
+    loading = _BY_CHANGE
     schema = th.PropertiesList(
         th.Property("network_affiliate_id", th.IntegerType, required=True),
         th.Property("network_id", th.IntegerType),
@@ -192,6 +198,7 @@ class Offers(EntityStream):
     records_key = "offers"
     primary_keys = ("network_offer_id",)
     incremental = True
+    loading = _BY_CHANGE
     schema = th.PropertiesList(
         th.Property("network_offer_id", th.IntegerType, required=True),
         th.Property("network_id", th.IntegerType),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, TapError, WindowedStream
+from signalroom_singer import DateWindow, Loading, TapError, WindowedStream
 from tap_everflow.client import EverflowStream, EverflowWindows
 
 if TYPE_CHECKING:
@@ -148,6 +148,11 @@ class ConversionStream(RawStream):
     moment_field = "conversion_unix_timestamp"
     #: What of the two the stream asks for.
     flags: ClassVar[Mapping[str, bool]]
+    loading = Loading(
+        "Incremental by `date`; the last {stream.lookback_days} days are read again "
+        "(`conversions_lookback_days`); Everflow keeps {stream.horizon_days} days",
+        "`status`, `payout`, `revenue` and `sale_amount`; found by reading the day again",
+    )
     schema = th.PropertiesList(
         th.Property("conversion_id", th.StringType, required=True),
         th.Property("date", th.DateType, description="The day in the report zone"),
@@ -285,6 +290,11 @@ class Clicks(RawStream):
     lookback_days = 1
     # About three months are kept; older spans are empty rather than refused.
     horizon_days = 90
+    loading = Loading(
+        "Incremental by `date`; the last day is read again; Everflow keeps about "
+        "{stream.horizon_days} days",
+        "`has_conversion`, for conversions on the next day",
+    )
     moment_field = "unix_timestamp"
     schema = th.PropertiesList(
         th.Property("transaction_id", th.StringType, required=True),
@@ -355,6 +365,11 @@ class Adjustments(WindowedStream, EverflowStream):
     replication_key = "date_adjustment"
     window_days = 31
     lookback_days = 90
+    loading = Loading(
+        "Incremental by `date_adjustment`; the last {stream.lookback_days} days are read again",
+        "Adjustments of past days are added, changed and taken back",
+        "They stay, with `deleted` set",
+    )
     schema = th.PropertiesList(
         th.Property("network_reporting_adjustment_id", th.IntegerType, required=True),
         th.Property("date_adjustment", th.DateType),

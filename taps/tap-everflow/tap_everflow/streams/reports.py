@@ -110,6 +110,7 @@ class CustomReport(ReportStream):
     ``_dimensions_key``, a hash of them: free text may be longer than an index takes.
     """
 
+    one_for_each = "each entry of `custom_reports`"
     _FEW: ClassVar[int] = 3
 
     def __init__(self, tap: TapEverflow, name: str, columns: Sequence[str]) -> None:

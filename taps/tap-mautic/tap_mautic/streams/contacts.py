@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import RefusedError, spoiled_state
+from signalroom_singer import Loading, RefusedError, spoiled_state
 from tap_mautic.entities import EntityStream
 from tap_mautic.fields import Fields
 from tap_mautic.queries import MOST_NAMED, Is, moment, order
@@ -92,6 +92,12 @@ class Contacts(RoleCheckedStream, SweptStream):
     key = "contacts"
     primary_keys = ("id",)
     replication_key = "_updated_at"
+    loading = Loading(
+        "Incremental by `_updated_at`, or by the audit log where Mautic does not date edits; the "
+        "full table every 7 days (`contacts_whole_days`), or in each run (`contacts: all`)",
+        "Edits are found in the next run; `last_active` once a week",
+        "They stay; `gone_contacts` names them. With `contacts: all` they are removed",
+    )
 
     def __init__(self, tap: TapMautic, definitions: Iterable[Mapping[str, Any]] | None) -> None:
         """Make its schema.

@@ -14,6 +14,7 @@ from tap_mautic.client import snake_case
 from tap_mautic.entities import (
     ENTITIES,
     FAMILY,
+    FULL_BUT_KEPT,
     LIST,
     LIVE,
     OBJECT,
@@ -44,6 +45,7 @@ class Emails(EntityStream):
     named_in = (("email_stats", "email_id"),)
     # Those that were deleted stay: statistics name them.
     replaces = False
+    loading = FULL_BUT_KEPT
     # Sent with each e-mail, and often what a mail service asks for.
     secret_fields = frozenset({"headers"})
     children = ("variantChildren", "translationChildren")
@@ -81,6 +83,7 @@ class Campaigns(EntityStream):
     key = "campaigns"
     named_in = (("campaign_leads", "campaign_id"),)
     replaces = False
+    loading = FULL_BUT_KEPT
     schema = schema_of(
         *texts("name", "description"),
         th.Property("allow_restart", th.BooleanType),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import RefusedError, spoiled_state
+from signalroom_singer import Loading, RefusedError, spoiled_state
 from tap_mautic.entities import (
     LIVE,
     OBJECT,
@@ -62,6 +62,7 @@ class FormResults(EntityStream):
     selected_by_default = False
     replication_key = "id"
     is_sorted = True
+    loading = Loading("Incremental by `id`, form by form", "Nothing: answers do not change")
     schema = schema_of(
         *counts("form_id", "lead_id"),
         th.Property("date_submitted", th.DateTimeType),

@@ -96,6 +96,7 @@ class GroupTypes(ListStream):
     """Kinds of groups, such as companies."""
 
     name = "group_types"
+    scope_object = "group"
     path = "/api/projects/{project_id}/groups_types/"
     primary_keys = ("project_id", "group_type_index")
     selected_by_default = False

@@ -13,7 +13,7 @@ from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import Loading, RefusedError, TapError
 from tap_posthog.client import PROJECT_ID, project_of
 from tap_posthog.hogql import HogQLSpanStream, literal
 from tap_posthog.shared_ids import SharedIds
@@ -45,6 +45,12 @@ class Events(HogQLSpanStream, OlderEndpointStream):
     name = "events"
     table = "events"
     own_columns = HogQLSpanStream.own_columns | {EVENT_DATE}
+    loading = Loading(
+        "Incremental by `timestamp` (or `created_at`: `events_replication_key`); the last 24 hours "
+        "are read again (`lookback_hours`)",
+        "Events that arrive late; `person_id` of events before that changes when persons are "
+        "merged, which only a full refresh shows",
+    )
     # Of copies that are not merged yet the newest comes last: it is the one that PostHog keeps.
     ties = ("uuid", "event", "distinct_id", "timestamp", "created_at")
     primary_keys: tuple[str, ...] = ("uuid",)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from signalroom_singer import Loading
 from tap_posthog.client import PROJECT_ID, PostHogStream, project_of
 from tap_posthog.listing import ListStream
 
@@ -248,6 +249,11 @@ class SessionRecordings(ListStream):
     primary_keys = ("id",)
     selected_by_default = False
     replaces = False
+    loading = Loading(
+        "The last 30 days in each run",
+        "Everything of those days",
+        "They stay in the table",
+    )
     personal_fields = ListStream.personal_fields | {"person"}
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
+from signalroom_singer import Loading
 from tap_posthog.client import PROJECT_ID
 from tap_posthog.hogql import HogQLSpanStream
 
@@ -16,6 +17,10 @@ class Sessions(HogQLSpanStream):
     ties = ("session_id",)
     primary_keys = ("session_id",)
     replication_key = "start_timestamp"
+    loading = Loading(
+        "Incremental by `start_timestamp`; the last 24 hours are read again (`lookback_hours`)",
+        "Sessions that go on; those that are longer keep their last numbers",
+    )
     selected_by_default = False
     expressions = {  # noqa: RUF012 - a declaration
         name: f"${name}"

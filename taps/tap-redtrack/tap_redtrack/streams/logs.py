@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import to_utc
+from signalroom_singer import Loading, to_utc
 from tap_redtrack.paging import Pages, PagingError
 from tap_redtrack.sweeping import SweptStream
 
@@ -170,6 +170,11 @@ class Conversions(LogStream):
     path = "/conversions"
     replication_key = "created_at"
     times = ("created_at", "conv_time", "track_time")
+    loading = Loading(
+        "Incremental by day; the last {stream.lookback_days} days are read again "
+        "(`conversions_lookback_days`)",
+        "`status`, `payout` and whatever else is edited; found by reading the day again",
+    )
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         *_times(*times),
@@ -207,6 +212,10 @@ class Clicks(LogStream):
     replication_key = "track_time"
     times = ("track_time",)
     first_days = 1
+    loading = Loading(
+        "Incremental by day; the last day is read again",
+        "`cost` changes later, which only reports show: clicks are not read again for it",
+    )
     # Whose account's yesterday is not over when the report zone's is, is read again.
     lookback_days = 1
     schema = th.PropertiesList(

@@ -125,6 +125,7 @@ class CustomReport(ReportStream):
     Keyed by ``_dimensions_key``, a hash of their ids and texts: these may be long, and empty.
     """
 
+    one_for_each = "each entry of `custom_reports`"
     _MOST: ClassVar[int] = 9
 
     def __init__(self, tap: TapRedTrack, name: str, group: Sequence[str]) -> None:
