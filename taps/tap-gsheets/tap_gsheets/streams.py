@@ -31,7 +31,9 @@ POSITION = ("_spreadsheet_id", "_sheet_id", "_row_number")
 
 
 class Tab(SignalRoomStream, Stream):
-    """A tab, all of whose rows are in memory before the stream starts.
+    """A tab of a spreadsheet; its columns are those of the sheet.
+
+    All of its rows are in memory before the stream starts.
 
     Args:
         args: As for the SDK's stream.

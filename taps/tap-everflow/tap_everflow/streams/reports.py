@@ -104,7 +104,7 @@ class DailyOfferStats(ReportStream):
 
 
 class CustomReport(ReportStream):
-    """A report by the user's own dimensions.
+    """A report by day and dimensions of your choice.
 
     Keyed by the ids of its dimensions where these are few and are entities; otherwise by
     ``_dimensions_key``, a hash of them: free text may be longer than an index takes.

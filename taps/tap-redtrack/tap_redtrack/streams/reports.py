@@ -120,7 +120,7 @@ class NetworkDaily(ReportStream):
 
 
 class CustomReport(ReportStream):
-    """A report by the user's own dimensions.
+    """A report by day and dimensions of your choice.
 
     Keyed by ``_dimensions_key``, a hash of their ids and texts: these may be long, and empty.
     """
