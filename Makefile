@@ -111,6 +111,7 @@ lint: $(SETUP) ## ruff, mypy, bandit, zizmor and the other static checks
 	@$(RUN)python scripts/settings.py --check
 	@$(RUN)python scripts/hub.py --check
 	@$(RUN)python scripts/other_projects.py --check
+	@$(RUN)python scripts/tables.py --check
 	@$(UV) lock --check --quiet
 
 .PHONY: audit
@@ -202,7 +203,8 @@ release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACK
 	@$(RUN)python scripts/release.py -- "$$PACKAGE" "$$VERSION"
 
 .PHONY: settings
-settings: $(SETUP) ## meltano.yml, READMEs, .env.example and hub/ from the taps' config_jsonschema
+settings: $(SETUP) ## meltano.yml, READMEs, .env.example, hub/ and docs/tables from the taps' settings and streams
 	@$(RUN)python scripts/settings.py
 	@$(RUN)python scripts/hub.py
 	@$(RUN)python scripts/other_projects.py
+	@$(RUN)python scripts/tables.py

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2`*\s*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(\]\()([^)\s:#]+)(#[^)\s]*)?(?=[)\s])")
+_DIAGRAM = re.compile(r"^!\[([^\]]*)\]\(([^)\s]*images/tables/[\w-]+\.svg)\)$", re.MULTILINE)
+#: Of a diagram: the colors that it has where it stands alone. On the site they are in site.css.
+_COLORS = re.compile(r"<style>\n\.joins \{.*?</style>\n", re.DOTALL)
+_CELL = re.compile(r"(<td[^>]*>)(.*?)(?=</td>)", re.DOTALL)
+_NAME_IN_CODE = re.compile(r"<code>\w+</code>")
+#: Pictures of the README that are loaded from elsewhere; GitHub alone shows them.
+_BADGES = re.compile(r"^<!-- badges -->\n.*?<!-- end of badges -->\n", re.MULTILINE | re.DOTALL)
 #: What a browser would load from elsewhere; links that a person follows are none of it.
 _LOADED = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^\"'\s>]+"
@@ -40,7 +47,7 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def add_taps(nav: list[dict[str, Any]], included: dict[str, str]) -> None:
-    """Put the READMEs of all taps at the head of the reference.
+    """Put the READMEs of all taps at the head of the reference, and list the pages of tables.
 
     Args:
         nav: As in ``mkdocs.yml``; added to.
@@ -51,6 +58,11 @@ def add_taps(nav: list[dict[str, Any]], included: dict[str, str]) -> None:
     included |= {page: f"taps/{name}/README.md" for name, page in pages.items()}
     reference = next(part["Reference"] for part in nav if "Reference" in part)
     reference[:0] = [{name: page} for name, page in pages.items()]
+    tables = next(part["Tables"] for part in nav if "Tables" in part)
+    for path in sorted((ROOT / "docs/tables").glob("*.md")):
+        if path.stem != "index":
+            title = re.search(r"^# (.+): tables$", path.read_text(), re.MULTILINE)
+            tables.append({title[1] if title else path.stem: f"tables/{path.name}"})
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -69,14 +81,28 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
-    """Let links between files of the repository lead to pages of the site.
+    """Make a page of the site of a file of the repository: its links, diagrams and badges.
 
     Args:
         markdown: Of one page.
         page: The page.
         config: The site's.
     """
-    return site_links(markdown, page.file.src_uri, config.extra)
+    text = site_links(_BADGES.sub("", markdown), page.file.src_uri, config.extra)
+    return with_diagrams(text)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Let long names in cells of tables break after their underscores, and nowhere else.
+
+    Args:
+        html: Of one page.
+    """
+    return _CELL.sub(lambda cell: cell[1] + _NAME_IN_CODE.sub(_breakable, cell[2]), html)
+
+
+def _breakable(code: re.Match[str]) -> str:
+    return code.group().replace("_", "_<wbr>")
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> str:
@@ -97,6 +123,26 @@ def on_post_page(output: str, page: Page, **_: Any) -> str:
     return output
 
 
+def with_diagrams(markdown: str) -> str:
+    """Put diagrams into the page, so that they have its colors and their text can be selected.
+
+    Args:
+        markdown: The page's text.
+
+    Returns:
+        The text, with an element in place of each picture of ``docs/images/tables``.
+    """
+
+    def inlined(picture: re.Match[str]) -> str:
+        path = ROOT / "docs/images/tables" / posixpath.basename(picture[2])
+        drawing = _COLORS.sub("", path.read_text())
+        width = drawing.partition(' width="')[2].partition('"')[0]
+        style = f"--width: {width}px"
+        return f'<div class="diagram" style="{style}" tabindex="0">\n{drawing}</div>\n'
+
+    return _DIAGRAM.sub(inlined, markdown)
+
+
 def site_links(markdown: str, page: str, extra: Mapping[str, Any]) -> str:
     """Rewrite the links of a page to files of the repository.
 
@@ -109,6 +155,10 @@ def site_links(markdown: str, page: str, extra: Mapping[str, Any]) -> str:
         The text; fenced blocks stay as they are.
     """
     pages = {source: path for path, source in extra["included"].items()}
+    # READMEs that PyPI shows too name files of the repository by their whole addresses.
+    whole = re.compile(rf"\]\({re.escape(extra['repository'])}/blob/main/(docs/[^)\s#]+\.md)")
+    up = "../" * extra["included"].get(page, f"docs/{page}").count("/")
+    markdown = whole.sub(lambda link: f"]({up}{link[1]}", markdown)
     source = extra["included"].get(page, f"docs/{page}")
 
     def moved(link: re.Match[str]) -> str:

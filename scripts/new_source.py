@@ -202,7 +202,9 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
         for path, content in files.items():
             change.write(path, content)
         listed = ROOT / "hub" / "extractors" / source.tap / "signalroom.yml"
-        for path in (ROOT / "uv.lock", listed, *(ROOT / "taps").glob("*/README.md")):
+        tables = ROOT / "docs" / "tables" / f"{source.name}.md"
+        generated = (listed, tables, tables.with_name("index.md"))
+        for path in (ROOT / "uv.lock", *generated, *(ROOT / "taps").glob("*/README.md")):
             change.keep(path)
         new = [path for path in files if path not in texts and path.suffix == ".py"]
         # Where a name stands in an order, and where its line breaks, depends on the name.
@@ -216,6 +218,7 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
                 _run("uv", "sync", "--locked", "--inexact", "--quiet")
             _run("python", ROOT / "scripts" / "settings.py")
             _run("python", ROOT / "scripts" / "hub.py")
+            _run("python", ROOT / "scripts" / "tables.py")
         except BaseException:
             if sync:
                 # Whether it came as far as being installed or not.
@@ -223,7 +226,7 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
                     "uv", "pip", "uninstall", "--quiet", "--python", sys.executable, source.tap
                 )
             raise
-    return [*files, ROOT / "uv.lock", listed]
+    return [*files, ROOT / "uv.lock", *generated]
 
 
 def render(source: Source, folder: Path) -> Path:

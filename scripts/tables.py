@@ -53,9 +53,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     files = generated()
-    stale = [
-        path for path, text in files.items() if not path.is_file() or path.read_text() != text
-    ]
+    stale = [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
     there = {*(_DOCS / "tables").glob("*.md"), *(_DOCS / "images" / "tables").glob("*.svg")}
     gone = sorted(there - files.keys())
     for path in stale:

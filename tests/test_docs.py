@@ -41,7 +41,7 @@ def test_links_lead_somewhere(path):
 
 def pages_of(navigation):
     for entry in navigation:
-        for value in entry.values():
+        for value in [entry] if isinstance(entry, str) else entry.values():
             if isinstance(value, str):
                 yield value
             else:
@@ -140,6 +140,7 @@ def streams():
     }
 
 
+EXAMPLES = {("everflow", "by_country"), ("google_sheets", "affiliates"), ("redtrack", "by_ad")}
 VARIABLE = re.compile(
     r"\b(?:TAP|TARGET|EVERFLOW|GOOGLE|MAUTIC|POSTHOG|REDTRACK|AWS|S3|MELTANO|SIGNALROOM|SANDBOX"
     r"|ACME)_[A-Z0-9_]+\b"
@@ -199,7 +200,10 @@ def test_streams_and_tables_exist(path, streams):
             # dlt's own tables, and child tables that it made.
             is_migration = table.startswith("_dlt") or table.endswith("_dlt") or "__" in table
             domain = table in {"com", "io"}
-            assert domain or is_migration or table in streams[schema], f"no table {schema}.{table}"
+            # Of what is there as often as the settings say, docs/tables has an example of each.
+            is_example = (schema, table) in EXAMPLES
+            is_known = is_example or domain or is_migration or table in streams[schema]
+            assert is_known, f"no table {schema}.{table}"
         for stream in re.findall(r"[\"!](\w+)\.[\w*]+\"", text):
             assert stream in known, f"{text}: no stream {stream}"
 

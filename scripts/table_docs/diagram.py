@@ -8,12 +8,12 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from table_docs.joins import Join
 
-_HEAD, _ROW, _GAP, _MARGIN = 26, 19, 14, 12
-_CHARACTER, _PADDING, _BETWEEN = 7.3, 22, 84
+_HEAD, _ROW, _GAP, _MARGIN = 26, 19, 14, 4
+_CHARACTER, _PADDING, _BETWEEN = 7.3, 20, 72
 _SWEEPS = 8
 #: So many tables that join another one in the same way, and no other, share a box.
 _ALIKE = 3
@@ -28,7 +28,7 @@ _STYLE = """<style>
 .joins .sheet, .joins .box { fill: var(--paper); }
 .joins .box { stroke: var(--faint); }
 .joins .head { fill: var(--head); }
-.joins text { fill: var(--ink); font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+.joins text { fill: var(--ink); font: 12px ui-monospace, SFMono-Regular, Consolas, monospace; }
 .joins .key, .joins .name { font-weight: 700; }
 .joins .join { fill: none; stroke: var(--line); stroke-width: 1.4; }
 .joins .maybe { stroke-dasharray: 5 4; }
@@ -60,7 +60,7 @@ class _Box:
 
 
 def diagram(
-    joins: Iterable[Join], keys: dict[str, Sequence[str]], *, title: str, schema: str = ""
+    joins: Iterable[Join], keys: Mapping[str, Sequence[str]], *, title: str, schema: str = ""
 ) -> str:
     """Draw joins.
 
@@ -78,8 +78,11 @@ def diagram(
     columns = _columns(boxes, drawn)
     width, height = _place(columns, schema)
     parts = [
-        f'<svg class="joins" xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">',
+        (
+            f'<svg class="joins" xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
+            f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
+            f'aria-label="{escape(title)}">'
+        ),
         f"<title>{escape(title)}</title>",
         _COLORS,
         _STYLE,
@@ -161,7 +164,7 @@ def _place(columns: Sequence[Sequence[_Box]], schema: str) -> tuple[float, float
             box.x, box.y, box.width = x, y, width
             y += box.height + space
         x += width + _BETWEEN
-    return x - _BETWEEN + _MARGIN + 30, total + 2 * _MARGIN
+    return x - _BETWEEN + _MARGIN, total + 2 * _MARGIN
 
 
 def _name(table: str, schema: str) -> str:
@@ -194,10 +197,14 @@ def _line(boxes: dict[str, _Box], join: Join) -> str:
 def _drawn(box: _Box, keys: Sequence[str], schema: str) -> str:
     x, y, width = box.x, box.y, box.width
     lines = [
-        f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
-        f'height="{box.height:.1f}" rx="4"/>',
-        f'<rect class="head" x="{x + 0.5:.1f}" y="{y + 0.5:.1f}" width="{width - 1:.1f}" '
-        f'height="{box.head - 1:.1f}" rx="3.5"/>',
+        (
+            f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+            f'height="{box.height:.1f}" rx="4"/>'
+        ),
+        (
+            f'<rect class="head" x="{x + 0.5:.1f}" y="{y + 0.5:.1f}" width="{width - 1:.1f}" '
+            f'height="{box.head - 1:.1f}" rx="3.5"/>'
+        ),
         *(
             f'<text class="name" x="{x + 10:.1f}" y="{y + 17.5 + _ROW * number:.1f}">'
             f"{escape(_name(table, schema))}</text>"

@@ -62,8 +62,10 @@ def _within(schema: str, lines: str, *, drawn: bool = True) -> tuple[Join, ...]:
 _EVERFLOW = _within(
     "everflow",
     """
-daily_stats,daily_offer_stats,conversions,events,clicks affiliate_id > affiliates network_affiliate_id
-daily_stats,daily_offer_stats,conversions,events,clicks advertiser_id > advertisers network_advertiser_id
+daily_stats,daily_offer_stats affiliate_id > affiliates network_affiliate_id
+daily_stats,daily_offer_stats advertiser_id > advertisers network_advertiser_id
+conversions,events,clicks affiliate_id > affiliates network_affiliate_id
+conversions,events,clicks advertiser_id > advertisers network_advertiser_id
 daily_offer_stats,conversions,events,clicks offer_id > offers network_offer_id
 adjustments,coupon_codes network_affiliate_id > affiliates network_affiliate_id
 adjustments,coupon_codes,creatives,offer_urls network_offer_id > offers network_offer_id
@@ -89,9 +91,10 @@ _MAUTIC = _within(
     """
 email_stats,form_submissions,form_results,page_hits,asset_downloads,video_hits lead_id > contacts id
 lead_lists_leads,campaign_leads,companies_leads,lead_categories lead_id > contacts id
-campaign_lead_event_log,lead_event_log,lead_points_change_log,lead_stages_change_log lead_id > contacts id
-lead_companies_change_log,lead_utmtags,lead_devices,lead_donotcontact,lead_frequencyrules lead_id > contacts id
-sms_message_stats,push_notification_stats,dynamic_content_stats,dynamic_content_lead_data lead_id > contacts id
+campaign_lead_event_log,lead_event_log,lead_points_change_log lead_id > contacts id
+lead_stages_change_log,lead_companies_change_log,lead_utmtags,lead_devices lead_id > contacts id
+lead_donotcontact,lead_frequencyrules,sms_message_stats lead_id > contacts id
+push_notification_stats,dynamic_content_stats,dynamic_content_lead_data lead_id > contacts id
 focus_stats,point_lead_action_log,point_lead_event_log,stage_lead_action_log lead_id > contacts id
 gone_contacts final_id > contacts id
 email_stats,page_hits,asset_downloads email_id > emails id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
@@ -17,13 +17,12 @@ from signalroom_target_postgres.connector import PostgresConnector
 from signalroom_target_postgres.schematypes import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from singer_sdk import Tap
 
-#: Where the configuration of the mock servers, in `meltano.yml`, says that they are.
-_ADDRESS = "http://127.0.0.1:8642"
-_PERSONAL = "include_personal_data"
+#: Settings without which columns are left out.
+_INCLUDING = ("include_personal_data", "include_ip_addresses")
 #: For streams that are there as often as the settings say, an example of each.
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "tap-everflow": {"custom_reports": [{"name": "by_country", "columns": ["country"]}]},
@@ -101,7 +100,7 @@ def sources() -> list[Source]:
     found = []
     with _quiet(), SandboxServer() as server:
         for name, tap in taps().items():
-            config = _at(configs[name], server.url) | _EXAMPLES.get(name, {})
+            config = _at(configs[name], name, server.dotenv) | _EXAMPLES.get(name, {})
             plugin = plugins[name]
             found.append(
                 Source(name, plugin["label"], plugin["load_schema"], _tables(tap, config, plugin))
@@ -109,24 +108,28 @@ def sources() -> list[Source]:
     return found
 
 
-def _at(config: dict[str, Any], url: str) -> dict[str, Any]:
+def _at(config: dict[str, Any], tap: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that the project has for mock servers, at the place where one runs now."""
+    prefix = tap.upper().replace("-", "_")
     return {
-        name: value.replace(_ADDRESS, url) if isinstance(value, str) else value
+        name: given.get(f"{prefix}_{name.upper()}", value) if isinstance(value, str) else value
         for name, value in config.items()
     }
 
 
 def _tables(tap: type[Tap], config: dict[str, Any], plugin: dict[str, Any]) -> tuple[Table, ...]:
     default = _streams(tap, config)
-    every = default
-    if _PERSONAL in schema_of(tap)["properties"]:
-        every = _streams(tap, config | {_PERSONAL: True})
+    more = {
+        setting: _streams(tap, config | {setting: True})
+        for setting in _INCLUDING
+        if setting in schema_of(tap)["properties"]
+    }
     seen: set[str] = set()
     tables = []
     for name, stream in default.items():
         kind = getattr(stream, "one_for_each", "")
         if kind not in seen:
-            columns = _columns(every[name], {*stream.schema["properties"]})
+            columns = _columns(stream, {setting: one[name] for setting, one in more.items()})
             tables.append(Table(stream, plugin["load_schema"], columns))
             seen |= {kind} - {""}
     return tuple(tables)
@@ -143,19 +146,34 @@ def _streams(tap: type[Tap], config: dict[str, Any]) -> dict[str, SignalRoomStre
     }
 
 
-def _columns(stream: SignalRoomStream, default: set[str]) -> tuple[Column, ...]:
-    connector = PostgresConnector({"sqlalchemy_url": "postgresql://localhost"})
-    schema = stream.schema
+def _columns(stream: SignalRoomStream, more: Mapping[str, SignalRoomStream]) -> tuple[Column, ...]:
+    """The columns of a stream; at their places also those that a setting adds."""
+    found = {name: (column, "") for name, column in stream.schema["properties"].items()}
+    for setting, one in more.items():
+        found = {
+            name: found.get(name, (column, setting))
+            for name, column in (*one.schema["properties"].items(), *_schemas(found))
+        }
     return tuple(
         Column(
             name,
-            declared(column, schema, connector.to_sql_type).type,
+            declared(column, stream.schema, _connector().to_sql_type).type,
             column.get("description", ""),
             name in stream.primary_keys,
-            "" if name in default else _PERSONAL,
+            setting,
         )
-        for name, column in schema["properties"].items()
+        for name, (column, setting) in found.items()
     )
+
+
+def _schemas(found: Mapping[str, tuple[Any, str]]) -> Iterator[tuple[str, Any]]:
+    return ((name, column) for name, (column, _) in found.items())
+
+
+@cache
+def _connector() -> PostgresConnector:
+    """The loader's, to no server: it knows the types of columns."""
+    return PostgresConnector({"sqlalchemy_url": "postgresql://localhost"})
 
 
 def _first_line(stream: SignalRoomStream) -> str:
