@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -131,6 +132,12 @@ class TestVendorsThatAreNotUsed:
         assert conditions(text)["tap-mautic"] == ("not configured", True, problem)
         said = status("--tap=mautic", MAUTIC_BASE_URL="https://m.example.com")[1]
         assert f"tap-mautic: {problem}" in said
+
+    def test_a_project_in_which_meltano_never_ran(self, status, project):
+        shutil.rmtree(project.folder / ".meltano")
+        code, text = status("--tap=everflow", "--no-rows", EVERFLOW_API_KEY="synthetic-key")
+        assert code == 1
+        assert "tap-everflow  never" in text
 
     def test_a_project_without_any_has_no_status(self, status):
         code, text = status("--no-rows")

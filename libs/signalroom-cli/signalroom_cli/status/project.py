@@ -87,6 +87,8 @@ def pipelines(project: Project) -> list[Pipeline]:
             "The project has no schedules. Add one to meltano.yml, or with `signalroom new-client`."
         )
         raise ProjectError(msg)
+    # As each command of Meltano's does: its database is a file in there, by default.
+    project.dirs.meltano()
     try:
         engine, make_session = project_engine(project)
         with make_session() as session:
@@ -113,7 +115,7 @@ def loader_settings(project: Project) -> dict[str, Any]:
         ProjectError: If a variable that they name is not set.
     """
     plugin = project.plugins.find_plugin("target-postgres", plugin_type=PluginType.LOADERS)
-    found = configuration(project, plugin)
+    found = configuration(project, plugin, whole=True)
     if found.missing:
         msg = f"target-postgres: {found.problem}"
         raise ProjectError(msg)
