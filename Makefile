@@ -112,6 +112,7 @@ lint: $(SETUP) ## ruff, mypy, bandit, zizmor and the other static checks
 	@$(RUN)python scripts/hub.py --check
 	@$(RUN)python scripts/other_projects.py --check
 	@$(RUN)python scripts/tables.py --check
+	@$(RUN)python scripts/installing.py --check
 	@$(UV) lock --check --quiet
 
 .PHONY: audit
@@ -208,3 +209,4 @@ settings: $(SETUP) ## meltano.yml, READMEs, .env.example, hub/ and docs/tables f
 	@$(RUN)python scripts/hub.py
 	@$(RUN)python scripts/other_projects.py
 	@$(RUN)python scripts/tables.py
+	@$(RUN)python scripts/installing.py

@@ -219,6 +219,7 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
             _run("python", ROOT / "scripts" / "settings.py")
             _run("python", ROOT / "scripts" / "hub.py")
             _run("python", ROOT / "scripts" / "tables.py")
+            _run("python", ROOT / "scripts" / "installing.py")
         except BaseException:
             if sync:
                 # Whether it came as far as being installed or not.

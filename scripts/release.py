@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import installing
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
@@ -128,6 +129,9 @@ def release(package: Package, version: Version) -> str:
             flags=re.MULTILINE,
         )
     }
+    # From here on it is installed from PyPI.
+    pages = installing.generated(installing.released() | {package.name})
+    written |= {page: content for page, content in pages.items() if page.read_text() != content}
     if kit:
         written[package.manifest] = _MINIMUM.sub(str(kit), package.manifest.read_text(), count=1)
     before = {path: path.read_text() for path in written}

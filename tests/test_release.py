@@ -47,7 +47,9 @@ class Repository:
             self.write(part / "CHANGELOG.md", CHANGELOG)
         self.write("libs/signalroom-singer/signalroom_singer/stream.py", "pass\n")
         (folder / "scripts").mkdir()
-        shutil.copy(ROOT / "scripts/release.py", folder / "scripts")
+        for script in ("release.py", "installing.py"):
+            shutil.copy(ROOT / "scripts" / script, folder / "scripts")
+        self.write(".gitignore", "__pycache__/\n")
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit("As it is")
 
@@ -116,6 +118,24 @@ def test_a_release_is_a_dated_section_a_commit_and_a_tag(repository):
     push = next(line.strip() for line in said.splitlines() if "git push" in line)
     repository.git(*push.split()[1:])
     assert f"refs/tags/{KIT}-v1.2.3" in repository.git("ls-remote", "origin")
+
+
+def test_with_its_first_release_a_package_is_installed_from_pypi(repository):
+    begin, end = "<!-- install tap-redtrack: generated -->\n", "<!-- end of install -->\n"
+    for part in ("taps/tap-redtrack", "libs/signalroom-singer"):
+        repository.write(f"{part}/CHANGELOG.md", "# Changelog\n\n## Unreleased\n\n- New.\n")
+    page = "taps/tap-redtrack/README.md"
+    repository.write(page, f"# tap-redtrack\n\n{begin}{end}")
+    repository.commit("Nothing is released yet")
+    repository.release(KIT, "0.1.0")
+    # The tap itself is not on PyPI yet, what it needs is.
+    assert "It is not on PyPI yet" in repository.read(page)
+    assert '"tap-redtrack @ git+https' in repository.read(page)
+    assert KIT not in repository.read(page)
+    repository.release("tap-redtrack", "0.1.0")
+    assert repository.read(page).endswith(f"{begin}```bash\npip install tap-redtrack\n```\n{end}")
+    assert page in repository.git("show", "--name-only", "--format=", "HEAD")
+    assert repository.git("status", "--porcelain") == ""
 
 
 def test_a_release_can_be_taken_back_as_it_says(repository):

@@ -1,0 +1,102 @@
+"""Write how each package is installed: from PyPI, or before its first release from the repository.
+
+``make settings`` calls this, ``--check`` (``make lint``) says what is stale. A package is released
+once its changelog has a version: ``make release`` writes that, and these blocks with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+ROOT = Path(__file__).parents[1]
+KIT = "signalroom-singer"
+_REPOSITORY = "git+https://github.com/signalroom/signalroom"
+_FOLDERS = ("libs/*", "taps/*", "targets/*", "sandbox")
+_BLOCK = re.compile(
+    r"(?P<begin>^<!-- install (?P<what>[\w\[\]-]+): [^\n]*-->\n).*?(?=^<!-- end of install -->)",
+    re.MULTILINE | re.DOTALL,
+)
+_NOT_YET = (
+    "It is not on PyPI yet. Until its first release, install it from the repository; pip needs git "
+    "for that."
+)
+_VERSION = re.compile(r"^## \d", re.MULTILINE)
+
+
+def folders() -> dict[str, Path]:
+    """The folder of each package, by the package's name."""
+    found = [path.parent for one in _FOLDERS for path in sorted(ROOT.glob(f"{one}/pyproject.toml"))]
+    return {_name(folder): folder for folder in found}
+
+
+def _name(folder: Path) -> str:
+    name: str = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"]
+    return name
+
+
+def released() -> set[str]:
+    """The packages that are on PyPI: those whose changelogs have a version."""
+    return {
+        name
+        for name, folder in folders().items()
+        if _VERSION.search((folder / "CHANGELOG.md").read_text())
+    }
+
+
+def generated(known: Collection[str]) -> dict[Path, str]:
+    """All pages that say how a package is installed, with the text they should have.
+
+    Args:
+        known: The packages that are on PyPI.
+    """
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    pages += [folder / "README.md" for folder in folders().values()]
+    texts = {page: page.read_text() for page in pages if page.is_file()}
+    return {
+        page: _BLOCK.sub(lambda block: block["begin"] + _text(block["what"], known), text)
+        for page, text in texts.items()
+        if _BLOCK.search(text)
+    }
+
+
+def _text(what: str, known: Collection[str]) -> str:
+    name = what.partition("[")[0]
+    if name in known:
+        quoted = f"'{what}'" if "[" in what else what
+        return f"```bash\npip install {quoted}\n```\n"
+    places = folders()
+    needed = [one for one in (KIT, name) if one not in known and one in places]
+    lines = [
+        f'  "{what if one == name else one} @ '
+        f'{_REPOSITORY}#subdirectory={places[one].relative_to(ROOT).as_posix()}"'
+        for one in dict.fromkeys(needed)
+    ]
+    command = " \\\n".join(["pip install", *lines])
+    return f"{_NOT_YET}\n\n```bash\n{command}\n```\n"
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` name those that are not up to date."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = {path: text for path, text in generated(released()).items() if path.read_text() != text}
+    for path, text in stale.items():
+        if not check:
+            path.write_text(text)
+        sys.stdout.write(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}\n")
+    if check and stale:
+        sys.stdout.write("Run `make settings`.\n")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
