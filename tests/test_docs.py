@@ -153,7 +153,8 @@ def variables(settings):
     for tap, declared in settings.items():
         prefix = tap.upper().replace("-", "_")
         names |= {f"{prefix}_{setting.upper()}" for setting in declared}
-        names.add(f"{prefix}__SELECT")
+        # The latter is the SDK's.
+        names |= {f"{prefix}__SELECT", f"{prefix}_LOGLEVEL"}
     loader = json.loads((ROOT / "plugins/loaders/target-postgres--signalroom.lock").read_text())
     names |= {
         f"TARGET_POSTGRES_{setting['name'].upper().replace('.', '_')}"
