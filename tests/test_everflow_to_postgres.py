@@ -181,7 +181,10 @@ def test_what_users_call_besides_run(project):
     assert "lookback_days" in listed
     assert "sandbox-everflow" not in listed
     assert "everflow-hourly" in project.meltano("schedule", "list")
-    assert '"type":"RECORD"' in project.meltano("invoke", "tap-everflow", "--test")
+    tested = project.meltano("invoke", "tap-everflow", "--test")
+    assert "daily_stats: ok (a record read)" in tested.splitlines()
+    assert '"type":' not in tested
+    assert '"type":"RECORD"' in project.meltano("invoke", "tap-everflow", "--test=records")
     assert "api_key" in project.meltano("invoke", "tap-everflow", "--about")
     catalog = project.meltano("invoke", "--dump=catalog", "tap-everflow")
     selected = {

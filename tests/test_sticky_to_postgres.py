@@ -124,10 +124,20 @@ def test_the_mark_of_the_pipeline_before(project, s3, database):
     assert [row["_file_date"] for row in loaded] == dates[10:]
 
 
-def test_a_wrong_key_is_said_in_a_sentence(project):
-    env = {"TAP_STICKY_S3_AWS_ACCESS_KEY_ID": "AKIANOBODY"}
+@pytest.mark.parametrize(
+    ("variable", "advice"),
+    (
+        ("AWS_ACCESS_KEY_ID", "Check `aws_access_key_id`: S3 does not know it."),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            "Check `aws_secret_access_key`: it does not belong to the key id.",
+        ),
+    ),
+)
+def test_wrong_credentials_are_said_in_a_sentence(project, variable, advice):
+    env = {f"TAP_STICKY_S3_{variable}": "AKIANOBODY"}
     output = project.meltano("run", TAP, "target-postgres", code=1, **env)
-    assert "Check `aws_access_key_id`: S3 does not know it." in output
+    assert advice in output
     assert "Traceback" not in output
 
 

@@ -11,8 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import boto3
 import pytest
+import requests
 from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -29,14 +33,14 @@ from signalroom_sandbox.sticky_s3.exports import HEADER, export, key_of, rows_of
 DAY = date(2025, 12, 18)
 
 
-def client_of(server, service="s3", key=ACCESS_KEY, token=None, **config):
+def client_of(server, service="s3", key=ACCESS_KEY, token=None, secret=SECRET, **config):
     options = {
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
         "retries": {"total_max_attempts": 1},
         "s3": {"addressing_style": "path"},
     }
-    return boto3.Session(key, SECRET, token, region_name="us-east-1").client(
+    return boto3.Session(key, secret, token, region_name="us-east-1").client(
         service, endpoint_url=server.s3_url, config=Config(**options | config)
     )
 
@@ -410,6 +414,37 @@ class TestKeys:
         assert code(caught) == "InvalidAccessKeyId"
         client.close()
 
+    def test_a_wrong_secret(self, sandbox, listed):
+        for secret in ("", SECRET[:-1], f"{SECRET}x"):
+            with pytest.raises(ClientError) as caught:
+                listed(ACCESS_KEY, None, secret or " ")
+            assert code(caught) == "SignatureDoesNotMatch"
+        client = client_of(sandbox, secret="wrong")
+        with pytest.raises(ClientError) as caught:
+            client.head_object(Bucket=sandbox.bucket, Key="x.csv")
+        assert code(caught) == "403"
+        client.close()
+
+    @pytest.mark.parametrize(
+        "key", ("a b+c%20d/ü~(1)!*'.csv", "x=1&y=2?z#.csv", "//double//", "%2F%25")
+    )
+    def test_signatures_of_names_of_any_kind(self, sandbox, client, get, key):
+        client.put_object(Bucket=sandbox.bucket, Key=key, Body=b"stored")
+        assert get(key) == b"stored"
+        listed = client.list_objects_v2(Bucket=sandbox.bucket, Prefix=key, StartAfter="%")
+        assert [one["Key"] for one in listed.get("Contents", ())] == [key] * (key > "%")
+        client.delete_object(Bucket=sandbox.bucket, Key=key)
+
+    def test_a_request_that_was_changed_on_its_way(self, sandbox):
+        url = f"{sandbox.s3_url}/{sandbox.bucket}"
+        signed = AWSRequest("GET", f"{url}?list-type=2&prefix=a")
+        S3SigV4Auth(Credentials(ACCESS_KEY, SECRET), "s3", "us-east-1").add_auth(signed)
+        codes = [
+            requests.get(f"{url}?{query}", headers=dict(signed.headers), timeout=9).status_code
+            for query in ("prefix=a&list-type=2", "list-type=2&prefix=b")
+        ]
+        assert codes == [200, 403]
+
     def test_none(self, sandbox):
         client = client_of(sandbox, signature_version=UNSIGNED)
         with pytest.raises(ClientError) as caught:
@@ -420,6 +455,9 @@ class TestKeys:
     def test_those_of_a_role(self, sandbox, role, listed):
         given = role()
         assert listed(*given) == 28
+        with pytest.raises(ClientError) as caught:
+            listed(*given[:2])
+        assert code(caught) == "SignatureDoesNotMatch"
         with pytest.raises(ClientError) as caught:
             listed(given[0])
         assert code(caught) == "InvalidToken"
@@ -445,11 +483,15 @@ class TestKeys:
         assert code(caught) == "InvalidAccessKeyId"
 
     def test_what_sts_refuses(self, sandbox, role):
-        key, token = role(DurationSeconds=900)
+        given = role(DurationSeconds=900)
         sandbox.control.advance(901)
-        refused = {("AKIANOBODY", None): "InvalidClientTokenId", (key, token): "ExpiredToken"}
-        for (one, with_token), expected in refused.items():
-            client = client_of(sandbox, "sts", key=one, token=with_token)
+        refused = {
+            ("AKIANOBODY",): "InvalidClientTokenId",
+            (ACCESS_KEY, None, "wrong"): "SignatureDoesNotMatch",
+            given: "ExpiredToken",
+        }
+        for credentials, expected in refused.items():
+            client = client_of(sandbox, "sts", *credentials)
             with pytest.raises(ClientError) as caught:
                 client.get_caller_identity()
             assert code(caught) == expected
@@ -461,16 +503,16 @@ class TestKeys:
 
         def assume(**options):
             role = "arn:aws:iam::123456789012:role/reader"
-            answer = sts.assume_role(RoleArn=role, RoleSessionName="test", **options)
-            return answer["Credentials"]["AccessKeyId"], answer["Credentials"]["SessionToken"]
+            given = sts.assume_role(RoleArn=role, RoleSessionName="test", **options)["Credentials"]
+            return given["AccessKeyId"], given["SessionToken"], given["SecretAccessKey"]
 
         yield assume
         sts.close()
 
     @pytest.fixture
     def listed(self, sandbox):
-        def ask(key, token=None):
-            client = client_of(sandbox, key=key, token=token)
+        def ask(*credentials):
+            client = client_of(sandbox, "s3", *credentials)
             try:
                 return client.list_objects_v2(Bucket=sandbox.bucket)["KeyCount"]
             finally:

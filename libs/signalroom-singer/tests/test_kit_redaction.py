@@ -166,6 +166,16 @@ def test_a_dry_run_says_that_all_is_well(vendor, run_tap):
     assert run.returncode == 0
     assert "Every stream can be read" in run.stderr
     assert "ERROR" not in run.stderr
+    # No record: it may be a customer's.
+    assert run.stdout == "days: ok (a record read)\nrows: ok (empty)\n"
+
+
+def test_a_dry_run_prints_the_record_only_where_it_is_asked_for(vendor, run_tap):
+    vendor.answers.extend([ok([{"id": 1}, {"id": 2}])] * 2)
+    run = run_tap("--test=records")
+    assert run.returncode == 0
+    assert '"type":"RECORD","stream":"days","record":{' in run.stdout
+    assert "ok (" not in run.stdout
 
 
 @pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))

@@ -103,7 +103,10 @@ class StickyS3:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request below `/s3`."""
-        request = Request.of(dict(scope["headers"]))
+        request = Request.of(scope)
+        if request.needs_body:
+            body, receive = await _read(receive)
+            request = request.with_body(body)
         if self.latency:
             await asyncio.sleep(self.latency)
         if refused := self.access.refused(request):
@@ -176,6 +179,21 @@ class StickyS3:
 
             self._wsgi = WSGIMiddleware(told)
         return self._wsgi
+
+
+async def _read(receive: Receive) -> tuple[bytes, Receive]:
+    """A request's body, and what gives it once more."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return body, again
 
 
 def _today() -> date:

@@ -135,6 +135,10 @@ class TestListing:
         output = sync(make_tap(aws_access_key_id="AKIANOBODY"), fails=TapError)
         assert "InvalidAccessKeyId" in str(output.error)
 
+    def test_a_secret_that_is_not_the_keys(self, file, make_tap, sync):
+        output = sync(make_tap(aws_secret_access_key="wrong"), fails=TapError)
+        assert "(SignatureDoesNotMatch): Check `aws_secret_access_key`: " in str(output.error)
+
     def test_nobody_answers(self, make_tap, sync):
         tap = make_tap(endpoint_url="http://127.0.0.1:9", max_tries=2)
         output = sync(tap, fails=TapError)
