@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from e2e import ROOT
 from rich.console import Console
+from rich.text import Text
 
 from signalroom_cli.status.command import main, shown
 from signalroom_cli.status.model import Condition, Loaded, Outcome, Pipeline, Rows, Run
@@ -246,10 +247,22 @@ class TestRows:
         assert "slow takes more than 1 s to count" in one.problem
 
 
-def text_of(found):
-    console = Console(width=200, file=io.StringIO())
-    console.print(shown(found, "", NOW))
+def text_of(found, width=200):
+    console = Console(width=width, file=io.StringIO())
+    for one in shown(found, "", NOW):
+        console.print(one, soft_wrap=isinstance(one, Text))
     return console.file.getvalue()
+
+
+def test_a_narrow_terminal_cuts_neither_names_nor_commands():
+    found = [named("tap-everflow--a-client-of-ours", run(500), last_success=run(500))]
+    found.append(
+        named("tap-x", unconfigured=f"not configured ({'A_LONG_VARIABLE' * 5} is not set)")
+    )
+    text = text_of(found, width=80)
+    assert "tap-everflow--a-client-of-ours  late" in text
+    assert "uv run meltano run tap-everflow--a-client-of-ours target-postgres\n" in text
+    assert f"{'A_LONG_VARIABLE' * 5} is not set)\n" in text
 
 
 @pytest.fixture

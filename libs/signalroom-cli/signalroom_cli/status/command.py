@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from meltano.core.project import Project
+    from rich.table import Table
 
     from signalroom_cli.status.model import Pipeline
 
@@ -107,10 +108,12 @@ def _print(found: list[Pipeline], problem: str) -> None:
     now = utc_now()
     # Where it goes into a file, no line is cut to the width of a terminal that is not there.
     console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(shown(found, problem, now))
+    for one in shown(found, problem, now):
+        # A line that is longer than the terminal is broken by it: a command can still be copied.
+        console.print(one, soft_wrap=isinstance(one, Text))
 
 
-def shown(found: list[Pipeline], problem: str, now: datetime) -> Group:
+def shown(found: list[Pipeline], problem: str, now: datetime) -> list[Table | Text]:
     """The pipelines for a terminal: a table of those in use, and a line for each of the others.
 
     Args:
@@ -135,8 +138,7 @@ def shown(found: list[Pipeline], problem: str, now: datetime) -> Group:
         # Quiet: nobody has to do anything about a vendor that is not used.
         lines += ["" if used else "No pipeline is configured. Set the variables of one in .env:"]
         lines += [f"{one.tap}: {one.unconfigured}" for one in unused]
-    texts = [Text(line, no_wrap=True, overflow="ignore") for line in lines]
-    return Group(*([table(used, now)] if used else []), *texts)
+    return [*([table(used, now)] if used else []), *map(Text, lines)]
 
 
 def _watch(project: Project, asked: argparse.Namespace) -> None:
@@ -144,7 +146,7 @@ def _watch(project: Project, asked: argparse.Namespace) -> None:
         with Live(console=Console(), auto_refresh=False) as live:
             while True:
                 found, problem = _look(project, asked)
-                live.update(shown(found, problem, utc_now()), refresh=True)
+                live.update(Group(*shown(found, problem, utc_now())), refresh=True)
                 time.sleep(_EVERY)
     except KeyboardInterrupt:
         return

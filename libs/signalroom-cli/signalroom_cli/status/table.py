@@ -34,10 +34,16 @@ def table(pipelines: Sequence[Pipeline], now: datetime) -> Table:
         now: The time, in UTC.
     """
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("pipeline", "condition", "last run", "last success"):
+    # Where a terminal is narrow, times are cut before names and numbers are.
+    for name, values in (
+        ("pipeline", [one.tap for one in pipelines]),
+        ("condition", [one.condition(now) for one in pipelines]),
+    ):
+        drawn.add_column(name, no_wrap=True, min_width=max(map(len, [name, *values])))
+    for name in ("last run", "last success"):
         drawn.add_column(name, no_wrap=True)
     for name in ("lag", "rows", "rejected"):
-        drawn.add_column(name, justify="right", no_wrap=True)
+        drawn.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     drawn.add_column("bookmark", no_wrap=True)
     for one in pipelines:
         condition = one.condition(now)
