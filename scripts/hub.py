@@ -241,7 +241,7 @@ def contribute(clone: Path) -> list[str]:
         _added(data / "default_variants.yml", dict.fromkeys(names, VARIANT), kind)
     logos = sorted({definition["logo_url"] for definition in found.values()})
     missing = [logo for logo in logos if not (clone / f"static{logo}").exists()]
-    return [f"Put a logo, square and on nothing, at static{logo}" for logo in missing]
+    return [f"Add a square logo with a transparent background: static{logo}" for logo in missing]
 
 
 def _schemas(folder: Path) -> dict[str, dict[str, Any]]:
