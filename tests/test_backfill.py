@@ -80,6 +80,8 @@ def test_limits_are_shared_out(monkeypatch):
     env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
     assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "2"
     assert env["TAP_REDTRACK_START_DATE"] == "2026-01-01"
+    # The loader's log of loads has a slice by itself, apart from the hourly runs.
+    assert env["MELTANO_RUN_STATE_ID_SUFFIX"] == part.suffix
     env = backfill.environment(backfill.read_tap("tap-sticky-s3", ROOT), part, 2)
     assert env["TAP_STICKY_S3_FILE_DATE_TO"] == "2026-01-02"
 
