@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from datetime import date
 
 import pytest
@@ -141,3 +142,41 @@ def test_what_is_no_day(capsys):
 )
 def test_what_cannot_be_done_is_told(project, arguments, said):
     assert said in slices(project, *arguments, code=1)
+
+
+SAID = (
+    "tap-everflow conversions: reading 2026-10-01 to 2026-11-29 (UTC) in 60 requests",
+    "tap-everflow conversions: 14 of 60 days, 4,100 rows read in 10 s, about 33 s left",
+    "tap-everflow conversions: 29 of 60 days, 8,000 rows read in 20 s, about 21 s left",
+    "target-postgres conversions: 17 rows read, 17 new, 0 updated in 3.2 s, up to 2026-11-29",
+)
+LOG = "".join(f"2026-11-30T09:14:43Z [info     ] {line}\n" for line in SAID)
+
+
+def test_how_far_a_slice_is(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("")
+    assert backfill.progress(log) == ""
+    log.write_text(LOG)
+    assert backfill.progress(log) == (
+        "conversions: 29 of 60 days, 8,000 rows read in 20 s, about 21 s left"
+    )
+
+
+def test_slices_say_how_far_they_are_while_they_run(tmp_path, monkeypatch, capsys):
+    log = tmp_path / "run.log"
+    log.write_text(LOG)
+    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 31))
+
+    class Process:
+        waits = 0
+
+        def wait(self, seconds):
+            self.waits += 1
+            if self.waits < 3:
+                raise subprocess.TimeoutExpired([], seconds)
+            return 0
+
+    assert backfill._ended(Process(), {part: log}) == 0
+    line = "2026-01-01 to 2026-01-31  conversions: 29 of 60 days, 8,000 rows read in 20 s"
+    assert [one[: len(line)] for one in capsys.readouterr().out.splitlines()] == [line] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 
 import pytest
 
@@ -19,20 +20,20 @@ def _of_its_own(tmp_path, monkeypatch):
 
 
 def test_a_second_one_beside_the_first_is_refused(monkeypatch):
-    monkeypatch.setattr(demo, "_demonstrate", lambda: demo.main([]))
+    monkeypatch.setattr(demo, "_demonstrate", lambda **_: demo.main([]))
     with pytest.raises(SystemExit) as caught:
         demo.main([])
     assert "A demo of this folder runs already" in str(caught.value.code)
 
 
 def test_an_interrupted_one_says_how_to_go_on(monkeypatch, capsys):
-    def interrupted():
+    def interrupted(**_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "_demonstrate", interrupted)
     assert demo.main([]) == 130
     assert "`make demo` begins anew" in capsys.readouterr().out
-    monkeypatch.setattr(demo, "_demonstrate", lambda: 0)
+    monkeypatch.setattr(demo, "_demonstrate", lambda **_: 0)
     assert demo.main([]) == 0
 
 
@@ -55,3 +56,30 @@ def test_an_interrupted_one_leaves_no_run_behind(tmp_path, monkeypatch):
         demo._meltano("run", "everflow")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_it_ends_with_a_sentence_that_says_whether_all_totals_agree():
+    same = demo.Total("orders", Decimal(1292), Decimal("1292.0"))
+    assert demo.verdict([same] * 14, 62.6) == ("All 14 totals agree with the vendors' (63 s).", 0)
+    other = demo.Total("events", Decimal(6004), Decimal(6005))
+    assert demo.verdict([same, other], 9) == (
+        "1 of 2 totals differ from the vendors' (9 s): events: 6004 loaded, 6005 at the vendor.",
+        1,
+    )
+
+
+def test_a_run_that_fails_shows_its_errors_and_no_more(tmp_path, monkeypatch, capsys):
+    meltano = tmp_path / "meltano"
+    meltano.write_text(
+        "#!/bin/sh\n"
+        "echo '2026-01-31T12:00:00Z [info     ] meltano      Running catalog discovery'\n"
+        "echo '2026-01-31T12:00:00Z [error    ] tap-everflow Check the key.'\n"
+        "echo '2026-01-31T12:00:00Z [error    ] meltano      Block run completed'\nexit 1\n"
+    )
+    meltano.chmod(0o755)
+    monkeypatch.setattr(demo, "MELTANO", meltano)
+    demo.LOG.parent.mkdir()
+    assert not demo._meltano("run", "everflow")
+    shown = capsys.readouterr()
+    assert shown.err == "2026-01-31T12:00:00Z [error    ] tap-everflow Check the key.\n"
+    assert shown.out.endswith(f"meltano run everflow failed. Full log: {demo.LOG}\n")

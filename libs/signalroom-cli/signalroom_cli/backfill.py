@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ from ruamel.yaml import YAML
 from signalroom_cli.folders import project_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MELTANO = Path(sys.executable).parent / "meltano"
 #: The settings of a tap that say the first and the last day.
@@ -186,8 +187,10 @@ def run(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) ->
                 ),
             )
     failed = []
+    watched = {part: log for part, (log, _) in running.items()} if len(parts) > 1 else {}
     for part, (log, process) in running.items():
-        code = process.wait()
+        code = _ended(process, watched)
+        watched.pop(part, None)
         where = f"FAILED: see {log}" if len(parts) > 1 else "FAILED"
         _say(f"{part.first} to {part.last}  {'loaded' if code == 0 else where}")
         if code:
@@ -197,6 +200,35 @@ def run(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) ->
             errors = [line for line in lines if "[error" in line] or lines[-5:]
             _say("    " + "\n    ".join(errors))
     return failed
+
+
+#: What a tap or the loader says of long work; see `signalroom_singer.progress`.
+_PROGRESS = re.compile(r"\[info +\] \S+ +(?P<said>\S+: .*\d rows (?:read|loaded) in .*)")
+_EVERY_SECONDS = 10.0
+
+
+def _ended(process: subprocess.Popen[bytes], logs: Mapping[Slice, Path]) -> int:
+    """Wait for a run, and say every ten seconds how far all are; gives its exit code."""
+    while True:
+        try:
+            return process.wait(_EVERY_SECONDS)
+        except subprocess.TimeoutExpired:
+            for part, log in logs.items():
+                if said := progress(log):
+                    _say(f"{part.first} to {part.last}  {said}")
+
+
+def progress(log: Path) -> str:
+    """How far a run is.
+
+    Args:
+        log: What Meltano logged so far.
+
+    Returns:
+        The last line that says so; nothing if none does.
+    """
+    found = [one["said"] for one in _PROGRESS.finditer(log.read_text(errors="replace"))]
+    return found[-1] if found else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

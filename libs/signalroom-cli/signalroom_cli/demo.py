@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,9 +36,13 @@ if TYPE_CHECKING:
 
 MELTANO = Path(sys.executable).parent / "meltano"
 LOG = Path(".meltano") / "demo.log"
+#: The tables that it compares.
+REPORT = Path(".meltano") / "demo.txt"
 ZONE = "America/New_York"
 #: How Meltano logs that it is through with a job.
 THROUGH = re.compile(r"\[info +\] meltano +Block run completed")
+#: And that one has failed; why is said before.
+FAILED = re.compile(r"\] meltano +(?:Block run completed|(?:Extractor|Loader)[a-z ]* failed)")
 STATE_ID = "sandbox:{tap}-to-target-postgres"
 #: The first run ends so many days early, so that the second has something new to find.
 HELD_BACK = 3
@@ -56,20 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo.
 
     Args:
-        arguments: Of the command line; there are no options.
+        arguments: Of the command line.
 
     Returns:
         The exit code: 1 if something failed, or what was loaded differs from the mock vendors'.
     """
     description = "Load the mock vendors' data into an embedded PostgreSQL, twice."
-    argparse.ArgumentParser(prog="signalroom demo", description=description).parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="signalroom demo", description=description)
+    parser.add_argument("--tables", action="store_true", help="print all that was compared")
+    asked = parser.parse_args(arguments)
     if not (Path("meltano.yml").is_file() and Path("README.md").is_file()):
         sys.stderr.write("Run the demo in the folder of SignalRoom's repository.\n")
         return 2
     os.environ["MELTANO_ENVIRONMENT"] = "sandbox"
     try:
         with _alone():
-            return _demonstrate()
+            return _demonstrate(tables=asked.tables)
     except KeyboardInterrupt:
         _say("\nInterrupted, and stopped what it had started. `make demo` begins anew.")
         return 130
@@ -90,7 +97,8 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _demonstrate() -> int:
+def _demonstrate(*, tables: bool = False) -> int:
+    begun = time.monotonic()
     yesterday = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
     start = yesterday - timedelta(days=89)
     with SandboxServer() as sandbox:
@@ -99,11 +107,11 @@ def _demonstrate() -> int:
             "TAP_POSTHOG_START_DATE": (yesterday - timedelta(days=29)).isoformat(),
             "TAP_REDTRACK_START_DATE": start.isoformat(),
         }
-        _say(f"The stand-ins of the six vendors listen at {sandbox.url}")
+        _say(f"Mock servers of the six vendor APIs: {sandbox.url}")
         _forget()
         # Each is its tap into target-postgres.
         jobs = [tap.removeprefix("tap-") for tap in schemas()]
-        tables = {}
+        found = {}
         for number, end in ((1, yesterday - timedelta(days=HELD_BACK)), (2, yesterday)):
             began = time.monotonic()
             settings["TAP_EVERFLOW_END_DATE"] = end.isoformat()
@@ -116,8 +124,8 @@ def _demonstrate() -> int:
             _say(f"Run {number}: meltano run {' '.join(jobs)}   (up to {end})")
             if not _meltano("run", *jobs, **settings):
                 return 1
-            tables[number] = _tables()
-            _say(f"         {'':10} {time.monotonic() - began:5.1f} s in all")
+            found[number] = _tables()
+            _say(f"         {'total':10} {time.monotonic() - began:5.1f} s")
             if number == 1:
                 restated = yesterday - timedelta(days=10)
                 sandbox.control.restate(restated, ZONE, percent=90)
@@ -137,16 +145,61 @@ def _demonstrate() -> int:
                 cells = sandbox.control.gsheets.cells(**sheet)
                 sandbox.control.gsheets.edit(**sheet, cells=[*cells, ["1999", "Northwind"]])
                 _say("and somebody adds an affiliate to a sheet.")
-        _report(*tables.values())
-        agrees = _compare(sandbox, start, yesterday)
-        _show_return()
-    sys.stdout.write(
-        "\nLook around:\n"
+        totals = _totals(sandbox, start, yesterday)
+        parts = [_loaded(*found.values()), _compared(totals), _returned()]
+    REPORT.write_text("\n".join(parts))
+    if tables:
+        _say("\n" + "\n".join(parts))
+    _say("\nQuery the result:")
+    _say(
         '  make sql Q="select date, sum(conversions), sum(payout) from everflow.daily_stats'
-        ' group by 1 order by 1 desc limit 7"\n'
-        "Your own account: README.md. What Meltano printed: .meltano/demo.log\n"
+        ' group by 1 order by 1 desc limit 7"'
     )
-    return 0 if agrees else 1
+    _say(f"Rows of each table, the totals, and return on ad spend: {REPORT}")
+    _say(f"Full log of Meltano: {LOG}\n")
+    sentence, code = verdict(totals, time.monotonic() - begun)
+    _say(sentence)
+    return code
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum of what was loaded, and what it has to be.
+
+    Args:
+        name: What is summed up.
+        loaded: In PostgreSQL.
+        expected: At the mock vendor.
+    """
+
+    name: str
+    loaded: Decimal
+    expected: Decimal
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they are the same."""
+        return self.loaded == self.expected
+
+
+def verdict(totals: Sequence[Total], seconds: float) -> tuple[str, int]:
+    """Say in a sentence whether what was loaded is what the vendors have.
+
+    Args:
+        totals: What was compared.
+        seconds: How long all of it took.
+
+    Returns:
+        The sentence, and the exit code.
+    """
+    differing = [one for one in totals if not one.agrees]
+    if not differing:
+        return f"All {len(totals)} totals agree with the vendors' ({seconds:.0f} s).", 0
+    named = "; ".join(
+        f"{one.name}: {one.loaded} loaded, {one.expected} at the vendor" for one in differing
+    )
+    said = f"{len(differing)} of {len(totals)} totals differ from the vendors' ({seconds:.0f} s)"
+    return f"{said}: {named}.", 1
 
 
 def _redeliver(sandbox: SandboxServer, last: date) -> None:
@@ -181,7 +234,7 @@ def _meltano(*arguments: str, **settings: str) -> bool:
         LOG.open("a", buffering=1) as log,
         subprocess.Popen(  # noqa: S603 - this project's Meltano
             [MELTANO, *arguments],
-            env=os.environ | settings | {"NO_COLOR": "1"},
+            env=os.environ | settings | {"NO_COLOR": "1", "PATH": _path()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -200,9 +253,17 @@ def _meltano(*arguments: str, **settings: str) -> bool:
             run.kill()
             raise
     if run.returncode:
-        sys.stderr.write("\n".join(LOG.read_text().splitlines()[-30:]) + "\n")
-        _say(f"meltano {' '.join(arguments)} failed; all it printed is in {LOG}")
+        lines = LOG.read_text().splitlines()
+        # What a person can do something about; where nothing says so, the last lines.
+        errors = [line for line in lines if "[error" in line and not FAILED.search(line)]
+        sys.stderr.write("\n".join(errors or lines[-10:]) + "\n")
+        _say(f"meltano {' '.join(arguments)} failed. Full log: {LOG}")
     return run.returncode == 0
+
+
+def _path() -> str:
+    """Where Meltano looks for taps and loader: beside itself first."""
+    return os.pathsep.join((str(MELTANO.parent), os.environ.get("PATH", os.defpath)))
 
 
 def _tables() -> Tables:
@@ -220,19 +281,20 @@ def _tables() -> Tables:
     return found
 
 
-def _report(first: Tables, second: Tables) -> None:
-    """Print what came, and what the second run added."""
+def _loaded(first: Tables, second: Tables) -> str:
+    """What came, and what the second run added."""
     last = max(loaded for _, loaded in first.values() if loaded is not None)
     read_again = _loaded_since(last, second)
-    sys.stdout.write(
-        f"\n{'table':28} {'run 1: rows':>12} {'run 2: read':>12} {'new rows':>9} {'rows':>8}\n"
-    )
-    sys.stdout.write(f"{'-' * 28} {'-' * 12} {'-' * 12} {'-' * 9} {'-' * 8}\n")
+    lines = [
+        f"{'table':28} {'run 1: rows':>12} {'run 2: read':>12} {'new rows':>9} {'rows':>8}",
+        f"{'-' * 28} {'-' * 12} {'-' * 12} {'-' * 9} {'-' * 8}",
+    ]
     for table, (rows, _) in second.items():
         before = first.get(table, (0, None))[0]
-        sys.stdout.write(
-            f"{table:28} {before:12,} {read_again[table]:12,} {rows - before:9,} {rows:8,}\n"
+        lines.append(
+            f"{table:28} {before:12,} {read_again[table]:12,} {rows - before:9,} {rows:8,}"
         )
+    return "\n".join([*lines, ""])
 
 
 def _loaded_since(moment: datetime, tables: Iterable[str]) -> dict[str, int]:
@@ -247,8 +309,8 @@ def _loaded_since(moment: datetime, tables: Iterable[str]) -> dict[str, int]:
         return counts
 
 
-def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
-    """Hold the loaded sums against the sandbox's own."""
+def _totals(sandbox: SandboxServer, start: date, end: date) -> list[Total]:
+    """The loaded sums beside the sandbox's own."""
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
         stats = connection.execute(
             "select sum(clicks), sum(conversions), sum(payout), sum(revenue)"
@@ -285,20 +347,23 @@ def _compare(sandbox: SandboxServer, start: date, end: date) -> bool:
         ("orders revenue", orders_there["revenue"]),
         ("contacts", people["count"]),
         ("contacts points", people["points"]),
-        ("contacts letters of names", people["letters"]),
+        ("contacts name letters", people["letters"]),
         ("events", sandbox.control.posthog.totals(**span)["count"]),
     ]
-    agrees = True
-    sys.stdout.write(f"\n{'':24} {'loaded':>16} {'at the vendor':>16}\n")
-    for (name, expected), value in zip(
-        rows,
-        [value for found in (stats, spend, orders, contacts, events) for value in found or ()],
-        strict=True,
-    ):
-        same = Decimal(value) == Decimal(expected)
-        agrees &= same
-        sys.stdout.write(f"{name:24} {value:>16} {expected:>16} {'' if same else '  DIFFERS'}\n")
-    return agrees
+    loaded = [value for one in (stats, spend, orders, contacts, events) for value in one or ()]
+    return [
+        Total(name, Decimal(value or 0), Decimal(expected))
+        for (name, expected), value in zip(rows, loaded, strict=True)
+    ]
+
+
+def _compared(totals: Iterable[Total]) -> str:
+    """The sums, a line each."""
+    lines = [f"{'':24} {'loaded':>16} {'at the vendor':>16}"]
+    for one in totals:
+        differs = "" if one.agrees else "   DIFFERS"
+        lines.append(f"{one.name:24} {one.loaded!s:>16} {one.expected!s:>16}{differs}")
+    return "\n".join([*lines, ""])
 
 
 def readme_query(readme: Path = Path("README.md")) -> str:
@@ -312,15 +377,17 @@ def readme_query(readme: Path = Path("README.md")) -> str:
     return query
 
 
-def _show_return() -> None:
-    """Run the README's query of spend, revenue and return."""
+def _returned() -> str:
+    """Spend, revenue and return of the last days, by the README's query."""
     with EmbeddedPostgres() as server, psycopg.connect(server.libpq_url) as connection:
         answer = connection.execute(readme_query())
         names = [column.name for column in answer.description or ()]
         rows = answer.fetchmany(7)
-    sys.stdout.write("\nSpend, revenue, and return on ad spend (the query is in README.md):\n")
-    for row in (names, *rows):
-        sys.stdout.write("".join(f"{'' if cell is None else cell!s:>18}" for cell in row) + "\n")
+    lines = ["Spend, revenue, and return on ad spend (the query is in README.md):"]
+    lines += (
+        "".join(f"{'' if cell is None else cell!s:>18}" for cell in row) for row in (names, *rows)
+    )
+    return "\n".join([*lines, ""])
 
 
 def _say(text: str) -> None:
