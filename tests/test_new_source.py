@@ -68,7 +68,10 @@ def test_a_new_source_has_tests_and_lint_that_pass_and_loads(clone, env, databas
     assert f"{TAP} is there" in said
     assert "make test ARGS=taps/tap-acme-crm" in said
 
-    tests = (f"taps/{TAP}", f"sandbox/tests/test_sandbox_{MODULE}.py")
+    tests = (
+        *(f"taps/{TAP}", f"sandbox/tests/test_sandbox_{MODULE}.py"),
+        *("tests/test_tables.py", "tests/test_installing.py"),
+    )
     shown = run(sys.executable, "-m", "pytest", "-n0", "-q", *tests, cwd=clone, env=env)
     assert " passed" in shown
     assert " skipped" not in shown
@@ -77,6 +80,9 @@ def test_a_new_source_has_tests_and_lint_that_pass_and_loads(clone, env, databas
     run(BIN / "ruff", "format", "--check", ".", cwd=clone)
     run(BIN / "uv", "lock", "--check", cwd=clone)
     assert (clone / f"hub/extractors/{TAP}/signalroom.yml").exists()
+    page = (clone / "docs/tables/acme-crm.md").read_text()
+    assert "Incremental by day; the last 3 days are read again (`lookback_days`)" in page
+    assert "| **`id`** (key) | text | The vendor's id |" in page
 
     # What installing it makes.
     executable = tmp_path / "bin" / TAP
