@@ -397,7 +397,11 @@ class Table(StickyStream):
     def _has_types(self) -> bool:
         text = {"type": ["string", "null"]}
         own = self.schema["properties"].keys() - _METADATA.keys() - {CLIENT_ID, LOADED_AT, EXTRA}
-        return any(self.schema["properties"][name] != text for name in own)
+        # What a column is said to hold makes it no other one.
+        columns = self.schema["properties"]
+        return any(
+            columns[name] | {"description": ""} != text | {"description": ""} for name in own
+        )
 
     # The same rows as files.
 
