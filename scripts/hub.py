@@ -199,7 +199,9 @@ def _settings(properties: dict[str, Any], prefix: str = "") -> Iterator[dict[str
         if inner and not any(one.startswith("__") for one in inner):
             yield from _settings(inner, f"{name}.")
             continue
-        yield {"kind": "string"} | meltano_setting(name, declared, ())
+        setting = {"kind": "string"} | meltano_setting(name, declared)
+        setting.pop("variables", None)  # unknown to the Hub's schema
+        yield setting
 
 
 def written(definition: dict[str, Any]) -> str:

@@ -13,55 +13,16 @@ import re
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ruamel.yaml import YAML
 from singer_sdk import Tap
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from signalroom_singer.variables import VARIABLES
 
 ROOT = Path(__file__).parents[1]
 
-#: The environment variables of the pipeline that SignalRoom replaces: they go on working.
-LEGACY_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
-    "tap-everflow": {"api_key": ("EVERFLOW_API_KEY",), "api_url": ("EVERFLOW_BASE_URL",)},
-    "tap-gsheets": {
-        "credentials_path": ("GOOGLE_SHEETS_CREDENTIALS_PATH",),
-        "credentials_json": ("GOOGLE_SHEETS_CREDENTIALS_JSON",),
-    },
-    "tap-mautic": {
-        "api_url": ("MAUTIC_BASE_URL",),
-        "oauth_client_id": ("MAUTIC_CLIENT_ID",),
-        "oauth_client_secret": ("MAUTIC_CLIENT_SECRET",),
-    },
-    "tap-posthog": {
-        "api_key": ("POSTHOG_API_KEY",),
-        "api_url": ("POSTHOG_HOST",),
-        "project_id": ("POSTHOG_PROJECT_ID",),
-    },
-    "tap-redtrack": {"api_key": ("REDTRACK_API_KEY",), "api_url": ("REDTRACK_BASE_URL",)},
-    "tap-sticky-s3": {
-        "bucket": ("S3_BUCKET_NAME",),
-        "prefixes": ("S3_PREFIXES",),
-        "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
-        "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
-        "aws_session_token": ("AWS_SESSION_TOKEN",),
-        "aws_profile": ("AWS_PROFILE",),
-        "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
-    },
-}
-
 _BUILT_IN = ("stream_map", "faker", "flattening", "batch_config")
-#: None for fractions: Meltano makes a Decimal of what a variable says, and then cannot write it for
-#: the tap. As text it arrives, and the tap reads it.
-_KINDS = {
-    "array": "array",
-    "boolean": "boolean",
-    "integer": "integer",
-    "number": "",
-    "object": "object",
-}
 
 
 def taps() -> dict[str, type[Tap]]:
@@ -95,54 +56,48 @@ def own_settings(tap: type[Tap]) -> dict[str, dict[str, Any]]:
     return {key: value for key, value in declared.items() if not key.startswith(_BUILT_IN)}
 
 
-def meltano_settings(name: str, tap: type[Tap]) -> list[dict[str, Any]]:
+def meltano_settings(tap: type[Tap]) -> list[dict[str, Any]]:
     """A tap's settings as ``meltano.yml`` has them."""
-    legacy = LEGACY_NAMES.get(name, {})
     return [
-        meltano_setting(key, declared, legacy.get(key, ()))
-        for key, declared in schema_of(tap)["properties"].items()
+        meltano_setting(key, declared) for key, declared in schema_of(tap)["properties"].items()
     ]
 
 
-def meltano_setting(key: str, declared: dict[str, Any], legacy: Sequence[str]) -> dict[str, Any]:
+def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
     """A setting as Meltano declares it.
+
+    Numbers, booleans, lists and objects have no kind: what Meltano cannot cast ends in a traceback
+    without the variable's name, and any text is a boolean to it. The tap reads them as text.
 
     Args:
         key: Its name.
         declared: Its JSON schema.
-        legacy: Environment variables that give it too.
     """
     setting: dict[str, Any] = {"name": key}
-    if kind := _kind(declared):
-        setting["kind"] = kind
+    if declared.get("format") in {"date", "date-time"}:
+        setting["kind"] = "date_iso8601"
     if declared.get("enum"):
         setting["options"] = [
             {"label": value, "value": value} for value in declared["enum"] if value
         ]
     if declared.get("secret"):
         setting["sensitive"] = True
-    if "default" in declared:
+    if listed := declared.get(VARIABLES):
+        # Not Meltano's `env_aliases`: where two of them are set, it ends in a traceback. The tap
+        # reads them, and `signalroom status` does.
+        setting["variables"] = [*listed]
+    description = declared["description"]
+    if "default" in declared and not declared.get(VARIABLES):
         setting["value"] = declared["default"]
-    if legacy:
-        setting["env_aliases"] = [*legacy]
+    elif "default" in declared:
+        # Meltano would always pass it, and hide what the other variables say.
+        description = f"{description.rstrip('.')}. Default: `{_plain(declared['default'])}`."
     setting["label"] = declared.get("title", key.replace("_", " ").capitalize())
-    setting["description"] = declared["description"]
+    setting["description"] = description
     return setting
 
 
-def _kind(declared: dict[str, Any]) -> str | None:
-    if declared.get("enum"):
-        return "options"
-    # One of several, such as the SDK's seed of Faker, is text to Meltano.
-    given = declared.get("type", "string")
-    types = given if isinstance(given, list) else [given]
-    kind = next(name for name in types if name != "null")
-    if kind == "string":
-        return "date_iso8601" if declared.get("format") in {"date", "date-time"} else None
-    return _KINDS[kind]
-
-
-def readme_table(name: str, tap: type[Tap]) -> str:
+def readme_table(tap: type[Tap]) -> str:
     """A tap's own settings as a Markdown table."""
     required = schema_of(tap).get("required", [])
     rows = ["| Setting | Default | What it does |", "|---|---|---|"]
@@ -151,9 +106,9 @@ def readme_table(name: str, tap: type[Tap]) -> str:
         notes = [declared["description"]]
         if declared.get("enum"):
             notes.append("One of " + ", ".join(f"`{value}`" for value in declared["enum"] if value))
-        if legacy := LEGACY_NAMES.get(name, {}).get(key):
-            names = " and ".join(f"`{variable}`" for variable in legacy)
-            notes.append(f"{names} work{'s' if len(legacy) == 1 else ''} too")
+        if listed := declared.get(VARIABLES):
+            names = " or ".join(f"`{variable}`" for variable in listed)
+            notes.append(f"Variable: {names}")
         text = ". ".join(note.rstrip(".") for note in notes) + "."
         rows.append(f"| `{key}` | {'**required**' if key in required else default} | {text} |")
     rows += ["", "Besides, the SDK's own: `stream_maps`, `stream_map_config`, `faker_config`, and"]
@@ -162,19 +117,19 @@ def readme_table(name: str, tap: type[Tap]) -> str:
 
 
 def environment_lines(name: str, tap: type[Tap]) -> str:
-    """A tap's settings as the lines of an ``.env``; what has a default is commented out.
+    """A tap's settings as the lines of an ``.env``, all of them commented out.
 
-    So is what is JSON: Meltano ends in a traceback where such a variable is empty.
+    An empty variable is one that is set: two names of a setting would then contradict each other.
     """
     required = schema_of(tap).get("required", [])
     lines = []
     for key, declared in own_settings(tap).items():
-        legacy = LEGACY_NAMES.get(name, {}).get(key)
-        variable = legacy[0] if legacy else f"{name}_{key}".upper().replace("-", "_")
-        lines.append(f"# {declared['description']}")
-        is_text = "string" in declared["type"]
-        mark = "" if key in required and is_text else "# "
-        lines.append(f"{mark}{variable}={_plain(declared.get('default', ''))}")
+        variable = (declared.get(VARIABLES) or [f"{name}_{key}".upper().replace("-", "_")])[0]
+        needed = "Required. " if key in required else ""
+        lines += [
+            f"# {needed}{declared['description']}",
+            f"# {variable}={_plain(declared.get('default', ''))}",
+        ]
     return "\n".join(lines)
 
 
@@ -206,7 +161,7 @@ def generated() -> dict[Path, str]:
 
     for name, tap in taps().items():
         splice(ROOT / ".env.example", f"settings of {name}", environment_lines(name, tap))
-        splice(ROOT / "taps" / name / "README.md", "settings table", readme_table(name, tap))
+        splice(ROOT / "taps" / name / "README.md", "settings table", readme_table(tap))
     files[ROOT / "meltano.yml"] = project_file((ROOT / "meltano.yml").read_text())
     return files
 
@@ -221,7 +176,7 @@ def project_file(text: str) -> str:
     yaml.width = 100
     yaml.preserve_quotes = True
     project = yaml.load(text)
-    declared = {name: meltano_settings(name, tap) for name, tap in taps().items()}
+    declared = {name: meltano_settings(tap) for name, tap in taps().items()}
     plugins = {plugin["name"]: plugin for plugin in project["plugins"]["extractors"]}
     if all(plugins[name].get("settings") == settings for name, settings in declared.items()):
         # Meltano writes this file too, in a style of its own: only what it says counts.

@@ -215,6 +215,6 @@ def test_a_failing_run_says_why_and_keeps_what_it_had(project, sandbox, database
     before = database.contents("everflow.daily_stats")
     output = project.load("daily_stats", code=1, TAP_EVERFLOW_API_KEY="sandbox-everflow-wrong-key")
     assert "answered 401" in output
-    assert "Check the setting api_key" in output
+    assert "Check api_key (TAP_EVERFLOW_API_KEY)" in output
     assert "sandbox-everflow-wrong-key" not in output
     assert database.contents("everflow.daily_stats") == before

@@ -14,6 +14,22 @@ from signalroom_sandbox.app import Sandbox, dotenv
 from signalroom_sandbox.server import LOOPBACK
 
 PORT = 8642
+#: The variables that .env.example and the taps' messages name, by those of the SDK's.
+_SHORT_NAMES = {
+    "TAP_EVERFLOW_API_KEY": "EVERFLOW_API_KEY",
+    "TAP_EVERFLOW_API_URL": "EVERFLOW_BASE_URL",
+    "TAP_MAUTIC_API_URL": "MAUTIC_BASE_URL",
+    "TAP_MAUTIC_OAUTH_CLIENT_ID": "MAUTIC_CLIENT_ID",
+    "TAP_MAUTIC_OAUTH_CLIENT_SECRET": "MAUTIC_CLIENT_SECRET",
+    "TAP_POSTHOG_API_KEY": "POSTHOG_API_KEY",
+    "TAP_POSTHOG_API_URL": "POSTHOG_HOST",
+    "TAP_POSTHOG_PROJECT_ID": "POSTHOG_PROJECT_ID",
+    "TAP_REDTRACK_API_KEY": "REDTRACK_API_KEY",
+    "TAP_REDTRACK_API_URL": "REDTRACK_BASE_URL",
+    "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
+    "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
+    "TAP_STICKY_S3_BUCKET": "S3_BUCKET_NAME",
+}
 
 
 def main() -> int:
@@ -44,7 +60,10 @@ def main() -> int:
     sandbox = Sandbox(seed=given.seed, scale=given.scale, latency=given.latency)
     lines = [
         "# The sandbox runs. Put these into .env, or use `meltano --environment=sandbox`:",
-        *(f"{name}={value}" for name, value in dotenv(url, sandbox.s3.bucket).items()),
+        *(
+            f"{_SHORT_NAMES.get(name, name)}={value}"
+            for name, value in dotenv(url, sandbox.s3.bucket).items()
+        ),
         f"# Faults, restated days, the requests so far: {url}/control (see sandbox/README.md)",
         "# Stop it with Ctrl-C.",
     ]

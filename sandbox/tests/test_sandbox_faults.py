@@ -255,23 +255,23 @@ def test_the_command_prints_the_environment():
             lines = [process.stdout.readline().strip() for _ in range(21 + len(plugged))]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
             assert sorted(told.keys() - plugged) == [
-                "TAP_EVERFLOW_API_KEY",
-                "TAP_EVERFLOW_API_URL",
+                "AWS_ACCESS_KEY_ID",
+                "AWS_SECRET_ACCESS_KEY",
+                "EVERFLOW_API_KEY",
+                "EVERFLOW_BASE_URL",
+                "MAUTIC_BASE_URL",
+                "MAUTIC_CLIENT_ID",
+                "MAUTIC_CLIENT_SECRET",
+                "POSTHOG_API_KEY",
+                "POSTHOG_HOST",
+                "POSTHOG_PROJECT_ID",
+                "REDTRACK_API_KEY",
+                "REDTRACK_BASE_URL",
+                "S3_BUCKET_NAME",
                 "TAP_GSHEETS_API_KEY",
                 "TAP_GSHEETS_DRIVE_API_URL",
                 "TAP_GSHEETS_SHEETS_API_URL",
                 "TAP_GSHEETS_SPREADSHEETS",
-                "TAP_MAUTIC_API_URL",
-                "TAP_MAUTIC_OAUTH_CLIENT_ID",
-                "TAP_MAUTIC_OAUTH_CLIENT_SECRET",
-                "TAP_POSTHOG_API_KEY",
-                "TAP_POSTHOG_API_URL",
-                "TAP_POSTHOG_PROJECT_ID",
-                "TAP_REDTRACK_API_KEY",
-                "TAP_REDTRACK_API_URL",
-                "TAP_STICKY_S3_AWS_ACCESS_KEY_ID",
-                "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY",
-                "TAP_STICKY_S3_BUCKET",
                 "TAP_STICKY_S3_ENDPOINT_URL",
             ]
             assert {*plugged} <= told.keys()
@@ -280,8 +280,8 @@ def test_the_command_prints_the_environment():
                 retry = requests.adapters.Retry(connect=10, backoff_factor=0.05)
                 session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
                 response = session.get(
-                    f"{told['TAP_EVERFLOW_API_URL']}/v1/networks",
-                    headers={"X-Eflow-API-Key": told["TAP_EVERFLOW_API_KEY"]},
+                    f"{told['EVERFLOW_BASE_URL']}/v1/networks",
+                    headers={"X-Eflow-API-Key": told["EVERFLOW_API_KEY"]},
                     timeout=30,
                 )
             assert response.json()["name"] == "Sandbox network"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LOCK = Path(__file__).parents[2] / "plugins/loaders/target-postgres--signalroom.lock"
 _HOME = "https://github.com/signalroom/signalroom/tree/main/targets/target-postgres"
-_KINDS = ("integer", "boolean", "array", "object")
 # The SDK declares them; `meltano compile --lint` rejects a definition with them.
 _UNKNOWN_CAPABILITIES = {"validate-records", "target-schema"}
 _ACRONYMS = {"ssh": "SSH", "ssl": "SSL", "sqlalchemy": "SQLAlchemy", "url": "URL"}
@@ -67,7 +66,8 @@ def _settings(schema: dict[str, Any], prefix: str = "") -> Iterator[dict[str, An
             continue
         yield {
             "name": name,
-            "kind": _kind(definition),
+            # Meltano casts nothing: the loader says what is wrong with a text in a sentence.
+            "kind": "string",
             **({"value": definition["default"]} if definition.get("default") is not None else {}),
             **({"sensitive": True} if definition.get("secret") else {}),
             "label": definition.get("title") or _label(name),
@@ -78,13 +78,6 @@ def _settings(schema: dict[str, Any], prefix: str = "") -> Iterator[dict[str, An
                 else {}
             ),
         }
-
-
-def _kind(definition: dict[str, Any]) -> str:
-    if "enum" in definition:
-        return "options"
-    types = definition.get("type", "string")
-    return next((kind for kind in _KINDS if kind in types), "string")
 
 
 def _label(name: str) -> str:

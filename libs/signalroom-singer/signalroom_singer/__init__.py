@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from signalroom_singer.fieldnames import Sensitive
     from signalroom_singer.given import (
         check_bookmarks,
+        check_days,
         configured_day,
         configured_midnight,
         configured_moment,
@@ -33,21 +34,33 @@ if TYPE_CHECKING:
     from signalroom_singer.refusals import Refusals
     from signalroom_singer.retry import exponential_wait, parse_retry_after
     from signalroom_singer.sensitive import PERSONAL_DATA_SETTING, SensitiveFields, safe_message
+    from signalroom_singer.settings import invalid_setting, missing_setting, unknown_time_zone
+    from signalroom_singer.settingtexts import EXACT, KEY, PASSWORD
     from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
     from signalroom_singer.tabledocs import FULL_TABLE, Descriptions, Loading
     from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
     from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
     from signalroom_singer.urls import base_url
+    from signalroom_singer.variables import (
+        current,
+        given_by,
+        named,
+        with_variables,
+        with_variables_in_backticks,
+    )
     from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream, split_days
     from signalroom_singer.writer import BufferedMsgSpecWriter
 
 __all__ = [
     "CLIENT_ID",
     "COMMON_SETTINGS",
+    "EXACT",
     "EXTRA",
     "FULL_TABLE",
     "HTTP_SETTINGS",
+    "KEY",
     "LOADED_AT",
+    "PASSWORD",
     "PERSONAL_DATA_SETTING",
     "WINDOW_SETTINGS",
     "AnswerTooLargeError",
@@ -76,12 +89,18 @@ __all__ = [
     "WindowedStream",
     "base_url",
     "check_bookmarks",
+    "check_days",
     "configured_day",
     "configured_midnight",
     "configured_moment",
+    "current",
     "describe_value",
     "expecting",
     "exponential_wait",
+    "given_by",
+    "invalid_setting",
+    "missing_setting",
+    "named",
     "number_in",
     "parse_retry_after",
     "protect",
@@ -93,9 +112,12 @@ __all__ = [
     "stored_moment",
     "to_date",
     "to_utc",
+    "unknown_time_zone",
     "unreadable_state",
     "unsealed",
     "utc_isoformat",
+    "with_variables",
+    "with_variables_in_backticks",
 ]
 
 _NAMES = {
@@ -106,6 +128,7 @@ _NAMES = {
     "fieldnames": ("Sensitive",),
     "given": (
         "check_bookmarks",
+        "check_days",
         "configured_day",
         "configured_midnight",
         "configured_moment",
@@ -122,11 +145,14 @@ _NAMES = {
     "refusals": ("Refusals",),
     "retry": ("exponential_wait", "parse_retry_after"),
     "sensitive": ("PERSONAL_DATA_SETTING", "SensitiveFields", "safe_message"),
+    "settings": ("invalid_setting", "missing_setting", "unknown_time_zone"),
+    "settingtexts": ("EXACT", "KEY", "PASSWORD"),
     "stream": ("CLIENT_ID", "LOADED_AT", "OwnBookmarkStream", "SignalRoomStream"),
     "tabledocs": ("FULL_TABLE", "Descriptions", "Loading"),
     "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
     "timestamps": ("to_date", "to_utc", "utc_isoformat"),
     "urls": ("base_url",),
+    "variables": ("current", "given_by", "named", "with_variables", "with_variables_in_backticks"),
     "windows": ("WINDOW_SETTINGS", "DateWindow", "WindowedStream", "split_days"),
     "writer": ("BufferedMsgSpecWriter",),
 }

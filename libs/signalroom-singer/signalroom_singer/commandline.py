@@ -23,7 +23,17 @@ from signalroom_singer.errors import without_traceback
 from signalroom_singer.loaderfailure import LOG_CONFIG
 from signalroom_singer.progress import REPORTER
 from signalroom_singer.quietlog import quieten
-from signalroom_singer.settings import from_environment
+from signalroom_singer.settings import empty_variables, from_environment, invalid, unknown
+from signalroom_singer.settingtexts import read_texts
+from signalroom_singer.variables import (
+    Naming,
+    Origin,
+    current,
+    disagreeing,
+    given_by_variables,
+    instance_of,
+    use,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -174,7 +184,7 @@ class ExplainedCommand(PluginBase):
         command = super().get_singer_command()
         for option in command.params:
             if option.name == "config":
-                option.callback = _settings(option.callback or (lambda *given: given[-1]))
+                option.callback = cls._reading(option.callback or (lambda *given: given[-1]))
             elif option.name in _CHECKS:
                 option.type, option.callback = click.STRING, _document
         made = _Command(
@@ -205,24 +215,68 @@ class ExplainedCommand(PluginBase):
     @classproperty
     @override
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        return {**from_environment(cls.name_settings(Origin.ENVIRONMENT))}
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        naming = current()
+        if naming.plugin != self.name:
+            naming = self.name_settings(Origin.FILE)
+        given = dict(self._config)
+        # Whatever form they came in. One that cannot be used is left out: what only describes the
+        # plugin goes on.
+        self._config, wrong = read_texts(naming.properties, given)
+        problems: list[str] = []
+        try:
+            super()._validate_config(raise_errors=True)
+        except ConfigValidationError as error:
+            problems = error.errors
+        if wrong or problems:
+            problems = invalid(naming, type(self).config_jsonschema, self._config, wrong)
+        problems += empty_variables(naming, self._config)
+        if not raise_errors:
+            return problems
+        for sentence in (*disagreeing(naming), *unknown(naming, given)):
+            self.logger.warning("%s", sentence)
+        if problems:
+            raise ConfigValidationError(problems[0], errors=[*dict.fromkeys(problems)])
+        return problems
+
+    @classmethod
+    def name_settings(cls, origin: Origin) -> Naming:
+        """Name settings in messages by this plugin's variables.
+
+        Args:
+            origin: Where the settings come from.
+        """
         schema = cls.config_jsonschema
         cls.append_builtin_config(schema)
-        return from_environment(schema, cls._env_var_prefix)
+        instance = instance_of(cls.name) if origin is Origin.MELTANO else ""
+        naming = Naming(cls.name, schema.get("properties", {}), origin, instance)
+        use(naming)
+        return naming
 
+    @classmethod
+    def _reading(cls, read: Callable[..., Any]) -> Callable[..., Any]:
+        """Give an option of settings files, which the SDK reads, a reader of our own."""
 
-def _settings(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Give an option of settings files, which the SDK reads, a reader of our own."""
+        def callback(ctx: click.Context, param: click.Parameter, paths: Iterable[str]) -> Any:
+            given = read(ctx, param, [path for path in paths if path == "ENV"])
+            # Each once: it may be a pipe.
+            for path in paths:
+                if path != "ENV":
+                    _, settings = _object(path, ctx, param)
+                    given.config |= settings
+            if given.parse_env:
+                cls.name_settings(Origin.ENVIRONMENT)
+            elif paths and instance_of(cls.name):
+                naming = cls.name_settings(Origin.MELTANO)
+                given.config |= given_by_variables(naming, given.config)
+            else:
+                cls.name_settings(Origin.FILE)
+            return given
 
-    def callback(ctx: click.Context, param: click.Parameter, paths: Iterable[str]) -> Any:
-        given = read(ctx, param, [path for path in paths if path == "ENV"])
-        # Each once: it may be a pipe.
-        for path in paths:
-            if path != "ENV":
-                _, settings = _object(path, ctx, param)
-                given.config |= settings
-        return given
-
-    return callback
+        return callback
 
 
 def _document(ctx: click.Context, param: click.Parameter, path: str | None) -> io.StringIO | None:

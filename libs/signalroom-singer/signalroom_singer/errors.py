@@ -51,10 +51,10 @@ def expecting(place: Callable[[], str]) -> Iterator[None]:
     except _MISTAKEN as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         msg = (
-            f"{place()}: an answer is not as documented, or the tap takes it for something else "
-            f"({_without_values(error)}; {Path(where.filename).name}, line {where.lineno}). What "
-            "was sent before counts. Run it again; if that does not help, report it with this "
-            "line; LOGLEVEL=DEBUG shows more."
+            f"{place()}: unexpected response ({_without_values(error)}; "
+            f"{Path(where.filename).name}, line {where.lineno}). Records already sent are valid. "
+            "Run it again; if it persists, open an issue with this line (LOGLEVEL=DEBUG shows "
+            "more)."
         )
         raise UnexpectedAnswerError(msg) from error
 

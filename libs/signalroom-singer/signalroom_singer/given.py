@@ -7,14 +7,14 @@ import re
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import ConfigValidationError
-
 from signalroom_singer.errors import TapError
 from signalroom_singer.refreshes import FIELDS, are_fields
+from signalroom_singer.settings import invalid_setting
+from signalroom_singer.variables import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
+    from datetime import tzinfo
 
 #: Days before and after them, and hours of zones, can be added without an overflow.
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -56,9 +56,39 @@ def configured_moment(config: Mapping[str, Any], setting: str) -> datetime | Non
             raise ValueError  # noqa: TRY301 - of ISO 8601's forms the one that sorts as text
         moment = datetime.fromisoformat(text)
     except ValueError:
-        msg = f"Setting {setting}: {text[:40]!r} is not a date; write it as 2026-01-31."
-        raise ConfigValidationError(msg, errors=[msg]) from None
+        raise invalid_setting(setting, "expected YYYY-MM-DD", text) from None
     return _within_range(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def check_days(
+    config: Mapping[str, Any],
+    zone: tzinfo,
+    *,
+    first: str = "start_date",
+    last: str = "end_date",
+    now: datetime | None = None,
+) -> None:
+    """See that the first and the last day to read leave something to read.
+
+    Without that a run would end well and say that everything is loaded, while nothing ever was.
+
+    Args:
+        config: The settings.
+        zone: Whose days these are.
+        first: The setting of the first day.
+        last: The setting of the last day.
+        now: The time, unless given.
+
+    Raises:
+        ConfigValidationError: If one is not a date, the first is in the future, or after the last.
+    """
+    begin, end = configured_day(config, first), configured_day(config, last)
+    today = (now or datetime.now(UTC)).astimezone(zone).date()
+    if begin and begin > today:
+        problem = f"it is in the future (today is {today} in {zone})"
+        raise invalid_setting(first, problem, str(begin))
+    if begin and end and begin > end:
+        raise invalid_setting(first, f"it is after {named(last)}, {end}", str(begin))
 
 
 def configured_midnight(config: Mapping[str, Any], setting: str) -> datetime | None:

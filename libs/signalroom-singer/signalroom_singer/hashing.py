@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from signalroom_singer.records import EXTRA
+from signalroom_singer.settings import invalid_setting, missing_setting
+from signalroom_singer.settingtexts import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,6 +44,7 @@ HASH_SETTINGS = (
             "What `hash_columns` are hashed with: a long random text. Keep it: with another one "
             "all hashes change."
         ),
+        **EXACT,
     ),
 )
 _SHORTEST_SALT = 8
@@ -55,23 +58,21 @@ def check_hashing(config: Mapping[str, Any]) -> None:
         config: The tap's settings.
 
     Raises:
-        ValueError: If they cannot; the message names the setting.
+        ConfigValidationError: If they cannot.
     """
     patterns, salt = config.get(HASH_COLUMNS) or (), config.get(HASH_SALT) or ""
     for pattern in patterns:
         if "." not in pattern.strip("."):
-            msg = (
-                f"Setting {HASH_COLUMNS}: {pattern!r} names no column. Write it as stream.column, "
-                "such as contacts.email or *.email."
-            )
-            raise ValueError(msg)
+            problem = "expected stream.column, such as contacts.email or *.email"
+            raise invalid_setting(HASH_COLUMNS, problem, pattern)
     if patterns and len(salt) < _SHORTEST_SALT:
-        problem = "is too short" if salt else "is missing"
-        msg = (
-            f"Setting {HASH_SALT} {problem}: {HASH_COLUMNS} needs it, {_SHORTEST_SALT} characters "
-            "or more, better 32. Without it, anyone could hash a list of addresses and compare."
+        why = (
+            f"{HASH_COLUMNS} needs {_SHORTEST_SALT} characters or more, better 32; without it, "
+            "anyone could hash a list of addresses and compare"
         )
-        raise ValueError(msg)
+        if not salt:
+            raise missing_setting(HASH_SALT, why)
+        raise invalid_setting(HASH_SALT, f"it is too short, {why}")
 
 
 @dataclass(frozen=True)

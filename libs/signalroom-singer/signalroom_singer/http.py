@@ -27,6 +27,7 @@ from signalroom_singer.redaction import redact
 from signalroom_singer.retry import exponential_wait, parse_retry_after
 from signalroom_singer.sensitive import safe_message
 from signalroom_singer.stream import SignalRoomStream
+from signalroom_singer.variables import current, named, with_variables
 from signalroom_singer.vendortext import sentence
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ _RequestFunc = Callable[[requests.PreparedRequest, "Context | None"], requests.R
 
 _CONNECT_TIMEOUT = 10
 _MESSAGE_LENGTH = 300
+#: The connection was made, and then it broke.
+_CUT_OFF = {"ProtocolError", "RemoteDisconnected", "ConnectionResetError", "BrokenPipeError"}
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -85,8 +88,12 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     #: Whether this run could not read all of the stream.
     has_failed = False
 
-    #: What the user can do about a status code.
+    #: What the user can do about a status code; ``{api_key}`` stands for the setting's name, and
+    #: the variable that gives it.
     error_hints: ClassVar[Mapping[int, str]] = {}
+
+    #: The setting of the address that is asked.
+    address_setting: ClassVar[str] = "api_url"
 
     allow_redirects = False
     # A line for each of thousands of requests would bury the rest; they are counted anyway.
@@ -200,6 +207,8 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
                 if status == HTTPStatus.TOO_MANY_REQUESTS:
                     pacer.pause(self.retry_wait(error, 0) or 0)
                 raise
+            except (requests.exceptions.InvalidHeader, UnicodeError):
+                raise TapError(self._unsendable(prepared_request)) from None
             except requests.RequestException as error:
                 # Not chained: its text and its request carry the URL with all it holds.
                 raise RetriableAPIError(self._no_answer(prepared_request, error)) from None
@@ -234,7 +243,8 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
             msg = (
                 f"{self._asked(response.request)} was redirected to {target.scheme}://"
                 f"{target.netloc}. Redirects are not followed, they would take your credentials "
-                "along; if the vendor has moved, set the base URL in the tap's settings to it."
+                f"along; if the vendor has moved, set {named(self.address_setting)} to the new "
+                "address."
             )
             raise RefusedError(msg, response.status_code)
         try:
@@ -267,7 +277,7 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     def response_error_message(self, response: requests.Response) -> str:
         status = response.status_code
         said = safe_message(_vendor_message(response))[:_MESSAGE_LENGTH].rstrip(".")
-        hint = self.error_hints.get(status, "")
+        hint = with_variables(self.error_hints.get(status, ""))
         text = f"{self._asked(response.request)} answered {status} {response.reason or ''}".strip()
         return ". ".join(part for part in (f"{text}: {said}" if said else text, hint) if part)
 
@@ -349,7 +359,10 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         )
 
     def _log_giving_up(self, details: Details) -> None:
-        self.logger.error("Gave up after %d tries in %.0f s", details["tries"], details["elapsed"])
+        # The error itself follows, as the run's last words.
+        self.logger.warning(
+            "Gave up after %d tries in %.0f s", details["tries"], details["elapsed"]
+        )
 
     # Naming things
 
@@ -360,28 +373,44 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     def _asked(self, request: requests.PreparedRequest) -> str:
         return f"{self.name}: {request.method} {self._path(request.url)}"
 
+    def _unsendable(self, request: requests.PreparedRequest) -> str:
+        secrets = [name for name, one in current().properties.items() if one.get("secret")]
+        given = " and ".join(named(name) for name in secrets) or "the credentials"
+        return (
+            f"{self._asked(request)} cannot be sent: a header has a character that no header may "
+            f"have. Copy {given} again."
+        )
+
     def _no_answer(self, request: requests.PreparedRequest, error: Exception) -> str:
         host = urlsplit(request.url or "").netloc
+        address = named(self.address_setting)
         if isinstance(error, requests.Timeout):
-            what = f"had no answer from {host} in {self.config['request_timeout']} s"
+            what = (
+                f"had no response from {host} within {self.config['request_timeout']} s (setting "
+                f"{named('request_timeout')})"
+            )
         elif isinstance(error, AnswerTooLargeError):
             what = (
-                f"had an answer from {host} of more than {LARGEST_ANSWER >> 20} MiB, which was not "
-                "read to its end. Check that the base URL is the vendor's, and what is between"
+                f"had a response from {host} of more than {LARGEST_ANSWER >> 20} MiB, which was "
+                f"not read to its end. Check {address}, and any proxy in between"
             )
         elif isinstance(error, requests.exceptions.SSLError):
-            what = (
-                f"could not make a trusted connection to {host} ({_root(error)}). If its "
-                "certificate is of an authority of your own, set the environment variable "
+            return redact(
+                f"The TLS certificate of {host} is not trusted ({_root(error)}). Check {address}; "
+                "if your own certificate authority signed it, set the environment variable "
                 "REQUESTS_CA_BUNDLE to that authority's file"
             )
-        elif isinstance(error, requests.exceptions.ConnectionError):
+        elif _root(error) in _CUT_OFF:
             what = (
-                f"could not reach {host} ({_root(error)}; check the network, a proxy on the way, "
-                "and the address)"
+                f"lost its connection to {host} ({_root(error)}). Check the network, and any proxy "
+                "in between"
+            )
+        elif isinstance(error, requests.exceptions.ConnectionError):
+            return redact(
+                f"Cannot reach {host} ({_root(error)}). Check {address}, the network, and any proxy"
             )
         else:
-            what = f"had a broken answer from {host} ({_root(error)})"
+            what = f"had a broken response from {host} ({_root(error)})"
         return redact(f"{self._asked(request)} {what}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from signalroom_singer.errors import TapError
 from signalroom_singer.http import RefusedError
+from signalroom_singer.variables import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ class Refusals:
     Args:
         tap: Whose run.
         setting: The setting that says whether the run fails: ``error``, or ``skip``.
-        advice: What the user can do, as the end of a sentence that begins with "To mend it,".
+        advice: What the user can do, as the end of a sentence that begins with "To fix it,".
     """
 
     def __init__(self, tap: SignalRoomTap, *, setting: str, advice: str) -> None:
@@ -61,8 +62,8 @@ class Refusals:
         is_last = stream == [*self._tap.streams][-1]
         if is_last and self._refused and self._tap.config[self._setting] == "error":
             msg = (
-                f"The key may not read {', '.join(sorted(self._refused))}: what was loaded of "
-                "them before is still there, everything else was read. To mend it, "
-                f"{self._advice}; or deselect the streams, or set {self._setting} to skip."
+                f"The key may not read {', '.join(sorted(self._refused))}: rows loaded before "
+                f"stay, everything else was read. To fix it, {self._advice}; or deselect the "
+                f"streams, or set {named(self._setting)} to skip."
             )
             raise TapError(msg)

@@ -1,130 +1,248 @@
-"""Settings that cannot be used, said so that whoever made them knows which, and what to do."""
+"""Settings that cannot be used: which one, by which variable, and what is expected."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from signalroom_singer.dotenvfile import DotenvError, load_working_folder
+from signalroom_singer.settingtexts import (
+    TextError,
+    expectation,
+    has_secrets,
+    may_be_empty,
+    types_of,
+    unknown_names,
+)
+from signalroom_singer.variables import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-_MISSING = re.compile(r"'(\w+)' is a required property(?: in config\[(.*)\])?")
-_WRONG = re.compile(r"(.*) in config\[(.*)\]", re.DOTALL)
-_SNAKE_CASE = "does not match '^[a-z][a-z0-9_]*$'"
-_KINDS = {"integer": "a whole number", "array": "a JSON list", "object": "a JSON object"}
+    from signalroom_singer.variables import Naming
+
+_LONGEST = 60
+_SNAKE_CASE = "^[a-z][a-z0-9_]*$"
+#: Settings that Meltano's and the SDK's plugins may have in common, whatever this one declares.
+_SHARED = frozenset(
+    {
+        "add_record_metadata",
+        "batch_config",
+        "faker_config",
+        "flattening_enabled",
+        "flattening_max_depth",
+        "flattening_max_key_length",
+        "flattening_separator",
+        "process_activate_version_messages",
+        "stream_map_config",
+        "stream_maps",
+    }
+)
 
 
-def from_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Read settings from the environment, and what it lacks from ``.env`` of the working folder.
-
-    A variable that is set counts, also where it is empty. Empty means not set where a setting
-    cannot be an empty text, as a number or a list.
+def invalid_setting(setting: str, problem: str, value: Any = None) -> ConfigValidationError:
+    """The error for a setting that cannot be used.
 
     Args:
-        schema: The settings' JSON schema.
-        prefix: Of the variables.
+        setting: The setting's name, perhaps with a path into it.
+        problem: What is expected and what to do, without a full stop.
+        value: What is given, where that is no secret.
+    """
+    shown = "" if value is None else f" {_shortened(value)}"
+    msg = f"Invalid {current().named(setting)}{shown}: {problem.removesuffix('.')}."
+    return ConfigValidationError(msg, errors=[msg])
+
+
+def missing_setting(setting: str, why: str = "") -> ConfigValidationError:
+    """The error for a setting that is required and not given.
+
+    Args:
+        setting: The setting's name.
+        why: Which other setting needs it, without a full stop.
+    """
+    msg = _missing(current(), setting, why)
+    return ConfigValidationError(msg, errors=[msg])
+
+
+def unknown_time_zone(setting: str, name: str) -> ConfigValidationError:
+    """The error for a setting that names no time zone.
+
+    Args:
+        setting: The setting's name.
+        name: What is given.
+    """
+    problem = "unknown time zone, use an IANA name such as America/New_York"
+    return invalid_setting(setting, problem, name)
+
+
+def _missing(naming: Naming, setting: str, why: str = "") -> str:
+    title = naming.properties.get(setting, {}).get("title")
+    described = f"{setting} ({title})" if title and title.lower() != setting else setting
+    reason = f": {why}" if why else ""
+    return f"Missing required setting {described}{reason}. {naming.remedy(setting)}."
+
+
+def from_environment(naming: Naming) -> dict[str, str]:
+    """Read settings from the environment, and what it lacks from ``.env`` of the working folder.
+
+    Args:
+        naming: Of the plugin.
 
     Returns:
-        Those that are set.
+        The texts of those that are set. An empty variable only counts for the few settings that
+        an empty text means something to.
 
     Raises:
-        ConfigValidationError: If one is not what its type asks for, or ``.env`` cannot be read.
+        ConfigValidationError: If ``.env`` cannot be read.
     """
     try:
         load_working_folder()
     except DotenvError as error:
         raise ConfigValidationError(str(error), errors=[str(error)]) from None
-    properties = {
-        name: declared
-        for name, declared in schema.get("properties", {}).items()
-        if os.environ.get(_variable(prefix, name)) != "" or _may_be_empty(declared)
-    }
-    try:
-        return _parsed(properties, prefix)
-    except ValueError:
-        bad = [*_unreadable(properties, prefix)]
-        raise ConfigValidationError(bad[0], errors=bad) from None
+    found = {}
+    for setting, declared in naming.properties.items():
+        names = (naming.own(setting), *naming.listed(setting))
+        given = [os.environ[name] for name in names if name in os.environ]
+        text = next((text for text in given if text.strip()), None)
+        if text is None and given and may_be_empty(declared):
+            text = given[0]
+        if text is not None:
+            found[setting] = text
+    return found
 
 
-def _parsed(properties: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    # The path keeps the SDK from looking for a `.env` itself: it would take one from a folder
-    # above the installed package, and let that overrule the environment.
-    # https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/configuration/_dict_config.py
-    return parse_environment_config({"properties": dict(properties)}, prefix, os.devnull)
-
-
-def _variable(prefix: str, name: str) -> str:
-    return f"{prefix}{name.upper().replace('-', '_')}"
-
-
-def _may_be_empty(declared: Mapping[str, Any]) -> bool:
-    return bool(DEFAULT_JSONSCHEMA_VALIDATOR(declared).is_valid(""))
-
-
-def _unreadable(properties: Mapping[str, Any], prefix: str) -> Iterable[str]:
-    for name, declared in properties.items():
-        variable = _variable(prefix, name)
-        try:
-            _parsed({name: declared}, prefix)
-        except ValueError:
-            types = declared.get("type", ())
-            kinds = [
-                _KINDS[one]
-                for one in ([types] if isinstance(types, str) else types)
-                if one in _KINDS
-            ]
-            # A list or an object may have a secret within.
-            hides = '"secret": true' in json.dumps(declared)
-            given = "what is given" if hides else repr(os.environ[variable])
-            yield f"Setting {name}: {given} (in {variable}) is not {' or '.join(kinds)}."
-
-
-def explained(problems: Iterable[str], schema: Mapping[str, Any], prefix: str) -> list[str]:
-    """Say of each problem with the settings which one it is about.
+def empty_variables(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]:
+    """Find variables of a client's that are empty: nothing else may take their place.
 
     Args:
-        problems: As the SDK's validation has them.
+        naming: Of the plugin.
+        config: The settings that can be used.
+
+    Yields:
+        A sentence about each.
+    """
+    for setting in naming.properties:
+        variable = naming.clients(setting)
+        if variable and setting not in config and not os.environ[variable].strip():
+            title = naming.properties[setting].get("title", setting)
+            yield f"Missing setting {setting} ({title}). Set {variable} in .env: it is empty."
+
+
+def invalid(
+    naming: Naming,
+    schema: Mapping[str, Any],
+    config: Mapping[str, Any],
+    wrong: Iterable[TextError] = (),
+) -> list[str]:
+    """Validate settings.
+
+    Args:
+        naming: Of the plugin.
         schema: The settings' JSON schema.
-        prefix: Of the variables.
+        config: The settings.
+        wrong: What was left out of them, as it cannot be read.
 
     Returns:
-        The same, for somebody who has not read the schema.
+        A sentence about each that cannot be used.
     """
-    return [_explained(problem, schema.get("properties", {}), prefix) for problem in problems]
+    problems = [_of_text(naming, error) for error in wrong]
+    left_out = {re.split(r"[.\[]", error.path, maxsplit=1)[0] for error in wrong}
+    for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
+        problems += _explained(naming, error, left_out)
+    return [*dict.fromkeys(problems)]
 
 
-def _explained(problem: str, properties: Mapping[str, Any], prefix: str) -> str:
-    if missing := _MISSING.fullmatch(problem):
-        name, inside = missing.groups()
-        if inside:
-            return f"Setting {_dotted(inside)}: `{name}` is missing in it."
-        title = properties.get(name, {}).get("title")
+def _of_text(naming: Naming, error: TextError) -> str:
+    shown = "" if error.value is None else f" {_shortened(error.value)}"
+    return f"Invalid {naming.named(error.path)}{shown}: {error.expected}."
+
+
+def _explained(naming: Naming, error: Any, left_out: Collection[str]) -> Iterator[str]:
+    path = _dotted(error.absolute_path)
+    if error.validator == "required":
+        lacking = [name for name in error.validator_value if name not in error.instance]
+        for name in lacking:
+            if path:
+                yield f"Invalid {naming.named(path)}: `{name}` is missing."
+            elif name not in left_out:
+                yield _missing(naming, name)
+        return
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = [*error.schema.get("properties", {})]
+        for name in error.instance:
+            if name not in known:
+                hint = _nearest(name, known)
+                yield f"Invalid {naming.named(path)}: unknown key {_shortened(name)}{hint}."
+        return
+    root = error.absolute_path[0] if error.absolute_path else ""
+    hides = has_secrets(naming.properties.get(root, {}))
+    shown = "" if hides else f" {_shortened(error.instance)}"
+    yield f"Invalid {naming.named(path)}{shown}: {_expected(error, hides=hides)}."
+
+
+def _expected(error: Any, *, hides: bool) -> str:
+    schema, rule, wanted = error.schema, error.validator, error.validator_value
+    if rule == "type":
+        return f"expected {expectation(schema)}"
+    if rule == "enum":
+        return f"expected one of {', '.join(str(one) for one in wanted if one is not None)}"
+    if rule in {"minimum", "maximum"}:
+        return f"expected {_within_bounds(schema)}"
+    if rule in {"minLength", "maxLength"}:
+        word = "at least" if rule == "minLength" else "at most"
+        return f"expected {word} {wanted} characters"
+    if rule == "pattern":
         return (
-            f"Setting {name} is missing{f' ({title})' if title else ''}. Set "
-            f"{prefix}{name.upper()} in the environment (with Meltano: in .env), or {name} in the "
-            "file that --config names."
+            "expected a name in snake_case: lowercase letters, digits and underscores, beginning "
+            "with a letter"
+            if wanted == _SNAKE_CASE
+            else f"expected text that matches {wanted}"
         )
-    if wrong := _WRONG.fullmatch(problem):
-        text, path = wrong.groups()
-        text = text.replace(", 'null'", "").replace(
-            _SNAKE_CASE,
-            "is not a name in snake_case: use lowercase letters, digits and underscores, "
-            "beginning with a letter",
-        )
-        return f"Setting {_dotted(path)}: {text}."
-    return problem
+    return f"it breaks the rule `{rule}`" if hides else str(error.message)
 
 
-def _dotted(path: str) -> str:
-    """``'a'][0]['b'`` as ``a[0].b``."""
-    parts = [part.strip("'") for part in path.split("][")]
-    first, *rest = parts
-    return first + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in rest)
+def _within_bounds(schema: Mapping[str, Any]) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    kind = "a whole number" if "integer" in types_of(schema) else "a number"
+    if least is None or most is None:
+        return f"{kind}, {least} or more" if most is None else f"{kind}, {most} or less"
+    return f"{kind} from {least} to {most}"
+
+
+def unknown(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]:
+    """Find settings that the plugin does not have.
+
+    Args:
+        naming: The plugin's.
+        config: Its settings, as they were given.
+
+    Yields:
+        A sentence about each, with the name that may be meant.
+    """
+    for name, known in unknown_names(naming.properties, config):
+        if name not in _SHARED and not name.startswith("_"):
+            yield f"Unknown setting {name}{_nearest(name, known)}: it is ignored."
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, [*known], n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _dotted(path: Iterable[Any]) -> str:
+    """``["a", 0, "b"]`` as ``a[0].b``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

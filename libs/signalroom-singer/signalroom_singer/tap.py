@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from datetime import UTC
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +11,6 @@ import requests
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import (
-    ConfigValidationError,
     MapExpressionError,
     StreamMapConfigError,
 )
@@ -25,11 +24,11 @@ from signalroom_singer.commandline import ExplainedCommand, LoaderFailedError, S
 from signalroom_singer.connectiontest import CountingWriter, try_streams
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.failures import Failures
-from signalroom_singer.given import check_bookmarks
+from signalroom_singer.given import check_bookmarks, check_days
 from signalroom_singer.hashing import HASH_COLUMNS, HASH_SETTINGS, check_hashing
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.refreshes import begin_refresh, unsealed
-from signalroom_singer.settings import explained
+from signalroom_singer.settings import invalid_setting
 from signalroom_singer.stream import SignalRoomStream
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
@@ -172,9 +171,10 @@ class SignalRoomTap(ExplainedCommand, Tap):
         off = [stream.name for stream in tap.streams.values() if not stream.selected]
         try_streams(tap, writer)
         tap.close()
-        cls.logger.info("Every stream can be read: a record of each, or it has none")
+        tested = sum(stream.selected for stream in streams)
+        cls.logger.info("Connection test passed: all %d selected streams are readable", tested)
         if off:
-            cls.logger.info("Not tried, as they are off by default: %s", ", ".join(off))
+            cls.logger.info("Skipped (not selected by default): %s", ", ".join(off))
         ctx.exit()
 
     @classmethod
@@ -220,11 +220,11 @@ class SignalRoomTap(ExplainedCommand, Tap):
         try:
             super().setup_mapper()
         except (MapExpressionError, StreamMapConfigError) as error:
-            msg = (
-                f"Setting stream_maps: {str(error).removesuffix('.')}. Correct the expressions; "
-                "keep the key columns, or name others in `__key_properties__`."
+            problem = (
+                f"{str(error).removesuffix('.')}. Correct the expressions; keep the key columns, "
+                "or name others in `__key_properties__`"
             )
-            raise ConfigValidationError(msg, errors=[msg]) from error
+            raise invalid_setting("stream_maps", problem) from error
 
     def _check_hash_columns(self) -> None:
         """See that each column to hash is there: a name that is mistyped would hide nothing."""
@@ -232,48 +232,32 @@ class SignalRoomTap(ExplainedCommand, Tap):
         patterns = self.config.get(HASH_COLUMNS) or ()
         found = {pattern for stream in streams for pattern in stream.hashes_in_use()}
         if left := [pattern for pattern in patterns if pattern not in found]:
-            msg = (
-                f"Setting {HASH_COLUMNS}: no stream has the column {', '.join(left)}. The streams "
-                f"are {', '.join(one.name for one in streams)}."
+            problem = (
+                f"no stream has the column {', '.join(left)}. The streams are "
+                f"{', '.join(one.name for one in streams)}"
             )
-            raise ConfigValidationError(msg, errors=[msg])
+            raise invalid_setting(HASH_COLUMNS, problem)
 
     @override
-    def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         if without_traceback not in self.logger.filters:
             self.logger.addFilter(without_traceback)
-        # A setting that is null is one that was not made: its default applies. So is one that is
-        # needed and empty, as a line of .env that nobody filled in has it.
         schema = type(self).config_jsonschema
-        needed = schema.get("required", ())
-        self._config = {
-            name: self._as_number(name, value)
-            for name, value in self._config.items()
-            if value is not None and not (value == "" and name in needed)
-        }
         # The first moment the settings are known: an error about one may quote its value.
         protect(secret_values(schema, dict(self._config)))
-        try:
-            found = super()._validate_config(*args, **kwargs)
-            self._check_hashing()
+        found = super()._validate_config(raise_errors=raise_errors)
+        protect(secret_values(schema, self._config))
+        if raise_errors:
+            check_hashing(self.config)
+            self.check_days()
             if text := clientnames.warning(os.environ):
                 self.logger.warning(text)
-        except ConfigValidationError as error:
-            error.errors = explained(error.errors, schema, self._env_var_prefix)
-            raise
         return found
 
-    def _check_hashing(self) -> None:
-        try:
-            check_hashing(self.config)
-        except ValueError as error:
-            raise ConfigValidationError(str(error), errors=[str(error)]) from None
+    def check_days(self) -> None:
+        """See that the days in the settings leave something to read.
 
-    @classmethod
-    def _as_number(cls, setting: str, value: Any) -> Any:
-        """A number where the environment has text: the SDK reads whole ones only."""
-        declared = cls.config_jsonschema.get("properties", {}).get(setting, {})
-        if isinstance(value, str) and "number" in declared.get("type", ()):
-            with suppress(ValueError):  # for validation to say
-                return float(value)
-        return value
+        Raises:
+            ConfigValidationError: If they do not, or one is no day.
+        """
+        check_days(self.config, getattr(self, "report_zone", UTC))

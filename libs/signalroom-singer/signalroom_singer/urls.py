@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from singer_sdk.exceptions import ConfigValidationError
+from signalroom_singer.settings import invalid_setting
+from signalroom_singer.variables import named
 
 
 def base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:
@@ -29,18 +30,17 @@ def base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:
     text = text.rstrip("/")
     parts = urlsplit(text)
     if not parts.hostname or parts.scheme not in {"http", "https"}:
-        problem = "is not a web address. Write it as https://host"
+        problem = "expected a web address, such as https://host"
     elif parts.username or parts.password or parts.query or parts.fragment:
-        problem = "must be a plain address: no user, password, query or fragment"
+        problem = "expected a plain address, without user, password, query or fragment"
     elif parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
-        problem = "would send your credentials unencrypted. Write it with https://"
+        problem = "it would send your credentials unencrypted. Use https://"
         if allow_http is not None:
-            problem += "; or set allow_http, where all machines between are your own"
+            problem += f", or set {named('allow_http')} if the network in between is your own"
     else:
         return text
     shown = f"{parts.scheme}://{parts.hostname or ''}"
-    msg = f"Setting {setting} ({shown}) {problem}."
-    raise ConfigValidationError(msg, errors=[msg])
+    raise invalid_setting(setting, problem, shown)
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ from signalroom_singer.errors import TapError
 from signalroom_singer.given import configured_day
 from signalroom_singer.readahead import ReadAhead
 from signalroom_singer.stream import OwnBookmarkStream
+from signalroom_singer.variables import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -194,10 +195,19 @@ class WindowedStream(OwnBookmarkStream, ABC):
             )
             self.progress.expect(sum(window.days for window in windows), "days")
         else:
-            self.logger.info(
-                "%s: nothing to read, everything up to %s is loaded", self.name, bookmark or end
-            )
+            self.logger.info("%s: %s", self.name, self._nothing_to_read(start, end, bookmark))
         return windows
+
+    def _nothing_to_read(self, start: date, end: date, bookmark: date | None) -> str:
+        if (last := configured_day(self.config, "end_date")) and bookmark and last <= bookmark:
+            return (
+                f"nothing to read, {named('end_date')}, {last}, is before what is left; everything "
+                f"up to {bookmark} is loaded"
+            )
+        if bookmark and start == bookmark + _DAY - timedelta(days=self.lookback_days):
+            return f"nothing to read, everything up to {bookmark} is loaded"
+        begins = f"{named('start_date')} is {start}, and {end} is the last day to read"
+        return f"nothing to read yet, {begins}"
 
     def bookmark(self, context: Context | None) -> date | None:
         """The last day of which everything was read, if any was; never one that is not over.

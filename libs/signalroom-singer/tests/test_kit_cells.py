@@ -271,5 +271,5 @@ class TestSettings:
     def test_what_is_neither(self, read, value):
         with pytest.raises(ConfigValidationError) as caught:
             read({"file_date_from": value}, "file_date_from")
-        expected = f"Setting file_date_from: '{value}' is not a date; write it as 2026-01-31."
+        expected = f"Invalid file_date_from '{value}': expected YYYY-MM-DD."
         assert caught.value.errors == [expected]

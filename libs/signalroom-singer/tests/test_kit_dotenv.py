@@ -61,8 +61,8 @@ def settings(tmp_path, monkeypatch):
         ("", {}, None),
         (None, {"API_KEY": "b"}, "b"),
         # Set and empty, as where somebody takes a value of `.env` away for a run.
-        ("TAP_TYPED_API_KEY=a", {"API_KEY": ""}, ""),
-        ("TAP_TYPED_API_KEY=", {}, ""),
+        ("TAP_TYPED_API_KEY=a", {"API_KEY": ""}, None),
+        ("TAP_TYPED_API_KEY=", {}, None),
         ("TAP_TYPED_API_KEY", {}, None),
         ("export TAP_TYPED_API_KEY='a b#c'  # ours", {}, "a b#c"),
         ('TAP_TYPED_API_KEY="a\\nb"', {}, "a\nb"),

@@ -64,7 +64,7 @@ def test_lasting_faults_end_after_max_tries(vendor, make_tap, caplog, fault):
         (TRANSIENT["an error with 200"], "answered 200 but no data: no data today"),
         (
             TRANSIENT["connection reset"],
-            r"could not reach 127\.0\.0\.1:\d+ \(\w+; check the network",
+            r"lost its connection to 127\.0\.0\.1:\d+ \(\w+\)\. Check the network",
         ),
     ),
 )

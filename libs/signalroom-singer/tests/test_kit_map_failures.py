@@ -93,5 +93,5 @@ def test_a_tap_whose_map_fails_names_the_expression(
     ),
 )
 def test_a_map_that_cannot_be_read_is_a_mistake_in_the_settings(make_tap, rule, told):
-    with pytest.raises(ConfigValidationError, match=rf"^Setting stream_maps: .*{told}.*Correct"):
+    with pytest.raises(ConfigValidationError, match=rf"^Invalid stream_maps: .*{told}.*Correct"):
         make_tap(stream_maps={"rows": rule})

@@ -96,10 +96,9 @@ def test_an_error_about_the_setting_does_not_quote_it(log):
     word = 2**40  # a traceback prints this line: the value must not stand in it
     with pytest.raises(ConfigValidationError) as caught:
         RowTap(config={"api_key": [f"hunter{word}"]})
-    assert f"hunter{word}" in str(caught.value.errors)
     logger.error("%s", caught.value.errors, exc_info=caught.value)
     assert f"hunter{word}" not in written.getvalue()
-    assert "is not of type 'string'" in written.getvalue()
+    assert "Invalid api_key: expected text." in written.getvalue()
 
 
 FAULTS = {
@@ -155,8 +154,8 @@ def test_no_output_of_a_run_has_the_key(vendor, run_tap, fault, flags):
 def test_a_setting_that_is_wrong_is_named(run_tap, flags):
     run = run_tap(*flags, TAP_ROWS_MAX_TRIES="0")
     assert run.returncode == 1
-    assert "0 is less than the minimum of 1" in run.stderr
-    assert "max_tries" in run.stderr
+    said = "Invalid max_tries (TAP_ROWS_MAX_TRIES) 0: expected a whole number, 1 or more."
+    assert said in run.stderr
     assert "Traceback" not in run.stderr
 
 
@@ -164,7 +163,7 @@ def test_a_dry_run_says_that_all_is_well(vendor, run_tap):
     vendor.answers.extend([ok([{"id": 1}, {"id": 2}])] * 2)
     run = run_tap("--test")
     assert run.returncode == 0
-    assert "Every stream can be read" in run.stderr
+    assert "Connection test passed: all 1 selected streams are readable" in run.stderr
     assert "ERROR" not in run.stderr
     # No record: it may be a customer's.
     assert run.stdout == "days: ok (a record read)\nrows: ok (empty)\n"

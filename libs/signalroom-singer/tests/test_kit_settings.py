@@ -29,7 +29,7 @@ def test_a_number_may_be_text(given, read):
     assert PacedTap(config={"rate": given, "api_key": "5"}).config == {"rate": read, "api_key": "5"}
 
 
-@pytest.mark.parametrize("given", ("fast", "0.5", ""))
+@pytest.mark.parametrize("given", ("fast", "0.5", "nan"))
 def test_what_is_none_is_refused(given):
     with pytest.raises(ConfigValidationError) as caught:
         PacedTap(config={"rate": given})
@@ -132,16 +132,28 @@ def test_files_are_read_once_and_without_their_byte_order_mark(tmp_path):
 @pytest.mark.parametrize(
     ("env", "complaint"),
     (
-        ({}, "Setting api_key is missing (API key). Set TAP_ASKING_API_KEY in the environment"),
-        ({"TAP_ASKING_API_KEY": ""}, "or api_key in the file that --config names."),
-        ({"TAP_ASKING_TRIES": "abc"}, "tries: 'abc' (in TAP_ASKING_TRIES) is not a whole number."),
+        (
+            {},
+            "Missing required setting api_key (API key). Set TAP_ASKING_API_KEY in the",
+        ),
+        ({"TAP_ASKING_API_KEY": ""}, "or api_key in a --config file."),
+        (
+            {"TAP_ASKING_TRIES": "abc"},
+            "Invalid tries (TAP_ASKING_TRIES) 'abc': expected a whole number.",
+        ),
         (
             {"TAP_ASKING_TUNNEL": "abc"},
-            "tunnel: what is given (in TAP_ASKING_TUNNEL) is not",
+            "Invalid tunnel (TAP_ASKING_TUNNEL): expected a JSON object.",
         ),
-        ({"TAP_ASKING_BOOKS": "abc"}, "books: 'abc' (in TAP_ASKING_BOOKS) is not a JSON list."),
-        ({"TAP_ASKING_BOOKS": '["a"]'}, "Setting books[0]: 'a' is not of type 'object'."),
-        ({"TAP_ASKING_BOOKS": "[{}]"}, "Setting books[0]: `id` is missing in it."),
+        (
+            {"TAP_ASKING_BOOKS": "abc"},
+            "Invalid books (TAP_ASKING_BOOKS) 'abc': expected a JSON list.",
+        ),
+        (
+            {"TAP_ASKING_BOOKS": '["a"]'},
+            "Invalid books[0] (TAP_ASKING_BOOKS) 'a': expected a JSON object.",
+        ),
+        ({"TAP_ASKING_BOOKS": "[{}]"}, "Invalid books[0] (TAP_ASKING_BOOKS): `id` is missing."),
     ),
 )
 def test_a_setting_that_cannot_be_used(said, env, complaint, flags):
@@ -150,7 +162,7 @@ def test_a_setting_that_cannot_be_used(said, env, complaint, flags):
 
 def test_what_files_say_is_checked_as_well(said, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps({"api_key": "k", "tries": "x"}))
-    assert "Setting tries: 'x' is not of type 'integer'." in said("--config=settings.json")
+    assert "Invalid tries 'x': expected a whole number." in said("--config=settings.json")
 
 
 TALKING_TAP = """

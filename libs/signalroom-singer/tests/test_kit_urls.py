@@ -25,9 +25,9 @@ def test_addresses(given, used):
     (
         ("http://api.example.com", "unencrypted"),
         ("http://127.0.0.1.example.com", "unencrypted"),
-        ("ftp://api.example.com", "not a web address"),
-        ("https://", "not a web address"),
-        ("https://user:hunter22@api.example.com", "no user"),
+        ("ftp://api.example.com", "expected a web address"),
+        ("https://", "expected a web address"),
+        ("https://user:hunter22@api.example.com", "without user"),
         ("https://api.example.com?api_key=hunter22", "query"),
     ),
 )

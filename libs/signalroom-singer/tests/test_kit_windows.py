@@ -99,7 +99,7 @@ def test_nothing_to_read(make_tap, caplog):
     caplog.set_level("INFO")
     tap = make_tap(bookmarked("2026-03-10"), end_date="2026-03-01")
     assert tap.streams["days"].plan(None) == []
-    assert "nothing to read, everything up to 2026-03-10 is loaded" in caplog.text
+    assert "days: nothing to read, end_date, 2026-03-01, is before what is left" in caplog.text
 
 
 def test_the_vendors_horizon_clamps_with_a_warning(make_tap, caplog, monkeypatch):
@@ -226,4 +226,4 @@ def test_deselected_properties_are_left_out(make_tap, vendor, sync):
 @pytest.mark.parametrize("value", ("yesterday", "2026-02-30", "26-1-1"))
 def test_a_day_that_is_none_is_named(make_tap, sync, setting, value):
     output = sync(make_tap(**{setting: value}), "days", fails=ConfigValidationError)
-    assert f"Setting {setting}: {value!r} is not a date" in str(output.error)
+    assert f"Invalid {setting} {value!r}: expected YYYY-MM-DD." in str(output.error)

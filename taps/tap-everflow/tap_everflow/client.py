@@ -53,13 +53,13 @@ class EverflowStream(HTTPStream[int]):
         }
     )
     error_hints: ClassVar[Mapping[int, str]] = {
-        HTTPStatus.BAD_REQUEST: "Check the settings this request is made of, above all timezone, "
-        "currency_id and the columns of custom_reports",
-        HTTPStatus.UNAUTHORIZED: "Check the setting api_key (TAP_EVERFLOW_API_KEY): it may be "
-        "mistyped, revoked, or of an account on another host (EU accounts: set api_url)",
+        HTTPStatus.BAD_REQUEST: "Check the settings this request is made of: {timezone}, "
+        "{currency_id} and the columns of {custom_reports}",
+        HTTPStatus.UNAUTHORIZED: "Check {api_key}: it may be "
+        "mistyped, revoked, or of an account on another host (EU accounts: set {api_url} to https://api-eu.eflow.team)",
         HTTPStatus.FORBIDDEN: "The key must be a network key (not an affiliate's or advertiser's) "
         "with permission for this; or deselect the stream",
-        HTTPStatus.NOT_FOUND: "Check the setting api_url; or deselect the stream",
+        HTTPStatus.NOT_FOUND: "Check {api_url}; or deselect the stream",
     }
 
     descriptions = DESCRIPTIONS

@@ -163,7 +163,7 @@ class ReportStream(EverflowWindows):
             "from": window.start.isoformat(),
             "to": window.end.isoformat(),
             "timezone_id": self.timezone_id,
-            "currency_id": self.config["currency_id"],
+            "currency_id": self.config["currency_id"].upper(),
             "columns": [{"column": column} for column in columns],
             "query": {"filters": filters},
         }

@@ -5,22 +5,26 @@ from __future__ import annotations
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 from singer_sdk.authenticators import APIKeyAuthenticator
-from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
 from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
+    KEY,
     PERSONAL_DATA_SETTING,
     WINDOW_SETTINGS,
     Pacer,
     SignalRoomTap,
     TapError,
     base_url,
+    given_by,
+    invalid_setting,
+    unknown_time_zone,
 )
 from tap_everflow.streams import CustomReport, fixed_streams
 
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 API_VERSION = "/v1"
 
 _TIMEZONES = "/meta/timezones"
+#: Of a second, by all keys of a network together, on Everflow's own hosts.
+_MOST_REQUESTS = 30
+_EVERFLOWS = ".eflow.team"
 
 
 class TapEverflow(SignalRoomTap):
@@ -49,6 +56,8 @@ class TapEverflow(SignalRoomTap):
                 "A network API key: Control Center > Security > API Keys, with read permission "
                 "for reporting, affiliates, advertisers and offers."
             ),
+            **KEY,
+            **given_by("EVERFLOW_API_KEY"),
         ),
         th.Property(
             "api_url",
@@ -56,6 +65,7 @@ class TapEverflow(SignalRoomTap):
             default="https://api.eflow.team",
             title="API address",
             description="EU accounts: https://api-eu.eflow.team. A `/v1` at the end may stay.",
+            **given_by("EVERFLOW_BASE_URL", shared=True),
         ),
         th.Property(
             "timezone",
@@ -207,15 +217,18 @@ class TapEverflow(SignalRoomTap):
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            msg = f"Setting timezone: {name!r} is no IANA time zone, such as America/New_York."
-            raise ConfigValidationError(msg, errors=[msg]) from None
+            raise unknown_time_zone("timezone", name) from None
 
     # Everflow counts all keys of a network together, reports and BigQuery on top of that.
 
     @cached_property
     def account_pacer(self) -> Pacer:
         """All requests."""
-        return Pacer(per_second=self.config["requests_per_second"])
+        rate = self.config["requests_per_second"]
+        if rate > _MOST_REQUESTS and urlsplit(self.api_url).netloc.endswith(_EVERFLOWS):
+            problem = f"expected {_MOST_REQUESTS} or less, as Everflow allows"
+            raise invalid_setting("requests_per_second", problem, rate)
+        return Pacer(per_second=rate)
 
     @cached_property
     def report_pacer(self) -> Pacer:
@@ -262,14 +275,14 @@ class TapEverflow(SignalRoomTap):
         try:
             return self._timezone_ids[zone]
         except KeyError:
-            msg = (
-                f"Setting timezone: Everflow has no time zone {zone!r} in {_TIMEZONES}. It has: "
-                f"{', '.join(sorted(self._timezone_ids)[:20])}."
-            )
-            raise ConfigValidationError(msg, errors=[msg]) from None
+            known = ", ".join(sorted(self._timezone_ids)[:20])
+            problem = f"Everflow has no such time zone in {_TIMEZONES}. It has: {known}"
+            raise invalid_setting("timezone", problem, zone) from None
 
     @override
     def discover_streams(self) -> list[EverflowStream]:
+        # Now: this would be a mistake in the settings.
+        _ = self.account_pacer
         custom = self.config.get("custom_reports") or []
         return [
             *(stream(self) for stream in fixed_streams),

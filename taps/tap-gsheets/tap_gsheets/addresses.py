@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from signalroom_singer import TapError
+from signalroom_singer import TapError, named
 
 # People who are signed in to several accounts have the account's number before the id, and
 # the domain of a Google Workspace at the very beginning:
@@ -35,15 +35,15 @@ def id_in(given: str, setting: str) -> str:
     given = given.strip()
     if _PUBLISHED.search(given):
         msg = (
-            f"Setting {setting}: {given!r} is a page published to the web, not the spreadsheet "
-            "itself. Open the spreadsheet in Google Sheets and copy the address from the browser: "
-            "https://docs.google.com/spreadsheets/d/<id>/edit."
+            f"Invalid {named(setting)} {given!r}: it is a page published to the web, not the "
+            "spreadsheet itself. Open the spreadsheet in Google Sheets and copy the address from "
+            "the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
         raise TapError(msg)
     found = _ADDRESS.search(given) or _DRIVE.search(given) or _ID.fullmatch(given)
     if not found:
         msg = (
-            f"Setting {setting}: {given!r} is no spreadsheet's address or id. Copy the "
+            f"Invalid {named(setting)} {given!r}: expected a spreadsheet's id or address. Copy the "
             "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
         raise TapError(msg)

@@ -9,7 +9,7 @@ import random
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 from google.auth.exceptions import RefreshError, TransportError
@@ -19,6 +19,7 @@ from signalroom_singer import (
     Pacer,
     TapError,
     base_url,
+    named,
     parse_retry_after,
     redact,
 )
@@ -181,7 +182,7 @@ class SheetsClient:
         self, spreadsheet_id: str, url: str, query: Mapping[str, Any], key: str
     ) -> dict[str, Any]:
         for tried in range(1, self._tries + 1):
-            wait, problem = min(2.0**tried, self._longest), ""
+            wait, problem, quota = min(2.0**tried, self._longest), "", False
             try:
                 response = self._send(url, query)
                 body = _json(response)
@@ -191,7 +192,8 @@ class SheetsClient:
                     problem = f"an answer without {key}"
                 elif _passes(response.status_code, body):
                     problem = f"HTTP {response.status_code}"
-                    if response.status_code in {_QUOTA, _FORBIDDEN}:
+                    quota = response.status_code in {_QUOTA, _FORBIDDEN}
+                    if quota:
                         told = parse_retry_after(response.headers.get("Retry-After"))
                         wait = _REFILL * tried + random.uniform(0, 5) if told is None else told  # nosec B311 # noqa: S311
                         wait = min(wait, self._longest)
@@ -207,17 +209,20 @@ class SheetsClient:
                     raise TapError(msg) from None
                 problem = "no access token yet"
             except (requests.RequestException, TransportError) as error:
-                problem = _unanswered(error)
+                problem = _unanswered(error, urlsplit(url).netloc)
             if tried < self._tries:
                 self._logger.warning(
                     "Spreadsheet %s: %s; trying again in %.0f s", spreadsheet_id, problem, wait
                 )
                 self._pacer.pause(wait)
-        msg = (
-            f"Spreadsheet {spreadsheet_id}: {problem} after {self._tries} tries. Run again later, "
-            "or raise max_tries; if it is HTTP 429, lower max_reads_per_minute."
-        )
-        raise TapError(msg)
+        raise self._gave_up(spreadsheet_id, problem, quota=quota)
+
+    def _gave_up(self, spreadsheet_id: str, problem: str, *, quota: bool) -> TapError:
+        advice = "Run again later"
+        if quota:
+            advice += f", or lower {named('max_reads_per_minute')}: Google's quota is used up"
+        after = f"{problem} after {self._tries} tries"
+        return TapError(f"Spreadsheet {spreadsheet_id}: {after}. {advice}.")
 
     def _send(self, url: str, query: Mapping[str, Any]) -> requests.Response:
         with self._pacer.turn():
@@ -234,14 +239,15 @@ class SheetsClient:
         said = str(error.get("message") or "no message")
         kind = TapError
         if "parse range" in said or "exceeds grid" in said:
-            kind, advice = RangeError, "Check name and range in the setting tabs."
+            kind = RangeError
+            advice = f"Check name and range of the tab in {named('spreadsheets')}."
         elif error.get("status") == "FAILED_PRECONDITION":
             advice = "It is an uploaded Office file: in Drive, save it as Google Sheets."
         elif "SERVICE_DISABLED" in str(error) or "has not been used" in said:
             advice = "Enable that API in the Google Cloud console, and wait some minutes."
         elif "API key" in said:
             advice = (
-                "Check the setting api_key: Google Cloud console > APIs & Services > Credentials."
+                f"Check {named('api_key')}: Google Cloud console > APIs & Services > Credentials."
             )
         elif "scopes" in said:
             advice = "Sign in again with the scope spreadsheets.readonly (and Drive's, if asked)."
@@ -249,23 +255,32 @@ class SheetsClient:
             advice = (
                 f"Share the spreadsheet with {self._share_with} as a viewer, and check its id."
                 if self._share_with
-                else "With api_key the spreadsheet must be public to anyone with the link."
+                else f"With {named('api_key')} the spreadsheet must be public to anyone with the "
+                "link."
             )
         else:
             advice = "Check the spreadsheet's id, and the credentials."
         return kind(f"Spreadsheet {spreadsheet_id}: HTTP {status}: {redact(said)[:300]} {advice}")
 
 
-def _unanswered(error: Exception) -> str:
+def _unanswered(error: Exception, host: str) -> str:
     if "CERTIFICATE" in str(error):
         msg = (
-            "Google's address has no certificate that this machine trusts. If a proxy of your own "
-            "is between, set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
+            f"The TLS certificate of {host} is not trusted. If a proxy of your own is in between, "
+            "set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
         )
         raise TapError(msg) from None
     if isinstance(error, AnswerTooLargeError):
         return str(error)
-    return f"no answer ({type(error).__name__})"
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        msg = (
+            "The credentials have a character that no header may have. Copy them again: "
+            f"{named('api_key')}, or the sign-in."
+        )
+        raise TapError(msg) from None
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return f"cannot reach {host} ({type(error).__name__}; check the network and any proxy)"
+    return f"no response from {host} ({type(error).__name__})"
 
 
 def _json(response: requests.Response) -> Any:

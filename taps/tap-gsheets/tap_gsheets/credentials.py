@@ -13,9 +13,18 @@ import requests
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.credentials import Credentials as PersonCredentials
 from google.oauth2.service_account import Credentials
+from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from signalroom_singer import BoundedAdapter, TapError, base_url, protect
+from signalroom_singer import (
+    BoundedAdapter,
+    TapError,
+    base_url,
+    invalid_setting,
+    missing_setting,
+    named,
+    protect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,16 +103,18 @@ def read_key(text: str) -> dict[str, Any]:
         TapError: If it is no service account's key.
     """
     try:
-        if not text.lstrip().startswith("{"):
-            text = base64.b64decode("".join(text.split()), validate=True).decode()
+        text = text.lstrip("\ufeff \t\r\n")
+        if not text.startswith("{"):
+            text = base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig")
         key = json.loads(text)
     except (binascii.Error, ValueError, RecursionError):
         key = None
     # google-auth does not look at the type, and fails later without naming it.
     if not isinstance(key, dict) or key.get("type") != "service_account":
         msg = (
-            "credentials_json (or the file at credentials_path) is not a service account's key. "
-            "Create one: Google Cloud console > IAM > Service accounts > Keys > JSON."
+            f"{named('credentials_json')}, or the file at {named('credentials_path')}, is not a "
+            "service account's key. Create one: Google Cloud console > IAM > Service accounts > "
+            "Keys > JSON."
         )
         raise TapError(msg) from None
     key["private_key"] = str(key.get("private_key", "")).replace("\\n", "\n")
@@ -130,12 +141,12 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
         scopes.append(DRIVE_SCOPE)
     if path := config.get("credentials_path"):
         try:
-            text = Path(path).expanduser().read_text(encoding="utf-8")
+            text = Path(path).expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError) as error:
             # No file; no text, or no path; and nobody's home.
-            why = error.strerror if isinstance(error, OSError) else "it holds no text, or is none"
-            msg = f"credentials_path: {why}: {path}. Set it to the key's file."
-            raise TapError(msg) from None
+            why = error.strerror if isinstance(error, OSError) else "not a text file"
+            problem = f"{why}. Set it to the path of the service account's key file"
+            raise invalid_setting("credentials_path", problem, path) from None
     elif not (text := config.get("credentials_json") or ""):
         return _without_key(config, scopes)
     try:
@@ -154,8 +165,7 @@ def _without_key(
     if config.get("oauth_refresh_token"):
         names = ("oauth_client_id", "oauth_client_secret")
         if missing := [name for name in names if not config.get(name)]:
-            msg = f"Set {missing[0]}: a refresh token belongs to an OAuth client."
-            raise TapError(msg)
+            raise missing_setting(missing[0], "a refresh token belongs to an OAuth client")
         person = PersonCredentials(  # type: ignore[no-untyped-call]
             None,
             refresh_token=config["oauth_refresh_token"],
@@ -166,8 +176,9 @@ def _without_key(
         )
         return _Session(person), "the person who signed in"
     if not config.get("api_key"):
-        msg = f"Set one of {', '.join(WAYS)}."
-        raise TapError(msg)
+        ways = ", ".join(named(way) for way in WAYS)
+        msg = f"Missing credentials for Google: set one of {ways}."
+        raise ConfigValidationError(msg, errors=[msg])
     session = _Straight()
     # In a header, as URLs end up in logs.
     session.headers["X-Goog-Api-Key"] = config["api_key"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import TapError, expecting
+from signalroom_singer import TapError, expecting, named
 from tap_gsheets.addresses import id_in
 from tap_gsheets.blocks import read_blocks
 from tap_gsheets.books import Book, Tab
@@ -83,15 +83,16 @@ class Reader:
         ]
         books = [self._book(one, asked) for one, asked in zip(ids, wanted, strict=True)]
         if not books:
-            self._logger.warning("Setting spreadsheets names none: nothing is read")
+            self._logger.warning("%s is empty: nothing to sync", named("spreadsheets"))
         problems = [tab.problem for book in books for tab in book.tabs if tab.problem]
         problems += [problem for book in books for problem in self._lost_streams(book)]
         for problem in problems:
             self._logger.warning("%s. Its table stays as it is.", problem)
         if problems and self._config["on_bad_tab"] == "fail":
             msg = (
-                f"{problems[0]}. Nothing was loaded. Fix the sheet, set on_bad_tab to warn to load "
-                "the other tabs, or list the stream in accept_changes if the change is intended."
+                f"{problems[0]}. Nothing was loaded. Fix the sheet, set {named('on_bad_tab')} to "
+                "warn to load the other tabs, or list the stream in "
+                f"{named('accept_changes')} if the change is intended."
             )
             raise TapError(msg)
         return books
@@ -106,7 +107,7 @@ class Reader:
             # Before the cells: an edit in between is then found by the next run.
             file = self._client.file(spreadsheet_id)
             if file.get("mimeType") not in {None, _SPREADSHEET}:
-                msg = f"{spreadsheet_id} is no Google spreadsheet. In Drive, save it as one."
+                msg = f"{spreadsheet_id} is not a Google spreadsheet. In Drive, save it as one."
                 raise TapError(msg)
             if file.get("trashed"):
                 self._logger.warning("Spreadsheet %s is in the bin of Drive.", spreadsheet_id)

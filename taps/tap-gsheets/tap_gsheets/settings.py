@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS
+from signalroom_singer import (
+    COMMON_SETTINGS,
+    HTTP_SETTINGS,
+    KEY,
+    given_by,
+)
 from signalroom_singer.cards import CARD_SETTINGS
 from tap_gsheets.types import TYPES
 
@@ -63,6 +68,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         title="Key file",
         description="A service account's key file. Share the spreadsheets with its `client_email`",
+        **given_by("GOOGLE_SHEETS_CREDENTIALS_PATH"),
     ),
     th.Property(
         "credentials_json",
@@ -70,6 +76,7 @@ SETTINGS = th.PropertiesList(
         secret=True,
         title="Key",
         description="The key file's content instead: JSON, or base64 of it",
+        **given_by("GOOGLE_SHEETS_CREDENTIALS_JSON"),
     ),
     th.Property(
         "subject",
@@ -82,6 +89,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         title="OAuth client",
         description="With a refresh token: the OAuth client it belongs to",
+        **KEY,
     ),
     th.Property(
         "oauth_client_secret",
@@ -89,6 +97,7 @@ SETTINGS = th.PropertiesList(
         secret=True,
         title="OAuth client's secret",
         description="With a refresh token: the OAuth client's secret",
+        **KEY,
     ),
     th.Property(
         "oauth_refresh_token",
@@ -96,6 +105,7 @@ SETTINGS = th.PropertiesList(
         secret=True,
         title="Refresh token",
         description="Instead of a service account: a person's sign-in",
+        **KEY,
     ),
     th.Property(
         "api_key",
@@ -103,6 +113,7 @@ SETTINGS = th.PropertiesList(
         secret=True,
         title="API key",
         description="Instead of a sign-in, for spreadsheets that anyone with the link may read",
+        **KEY,
     ),
     th.Property(
         "render",

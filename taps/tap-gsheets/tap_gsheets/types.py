@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from signalroom_singer import TapError, number_in
+from signalroom_singer import TapError, named, number_in
 from tap_gsheets.cells import Moment, cell_text
 from tap_gsheets.moments import NoDayError, date_format, day_of, in_utc, read_moment
 from tap_gsheets.numbers import number_format
@@ -99,12 +99,16 @@ def check_formats(spreadsheets: Sequence[Mapping[str, Any]]) -> None:
             for place, column in enumerate(columns):
                 setting = f"spreadsheets[{book}].tabs[{tab}].columns[{place}]"
                 if column["name"] in names[:place]:
-                    msg = f"Setting {setting}: the column {column['name']!r} is there twice."
+                    msg = (
+                        f"Invalid {named(setting)}: the column {column['name']!r} is listed twice."
+                    )
                     raise TapError(msg)
                 try:
                     _check_format(column["type"], column.get("format") or "")
                 except ValueError as error:
-                    msg = f"Setting {setting}.format (column {column['name']!r}): {error}"
+                    msg = (
+                        f"Invalid {named(f'{setting}.format')} (column {column['name']!r}): {error}"
+                    )
                     raise TapError(msg) from None
 
 

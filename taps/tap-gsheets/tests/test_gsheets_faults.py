@@ -67,7 +67,7 @@ def test_a_token_that_ends_before_its_time(make_tap, offers):
         ({"credentials_json": None, "oauth_refresh_token": "x"}, "Set oauth_client_id"),
         ({"credentials_path": "/nowhere/key.json"}, "No such file"),
         ({"credentials_json": '{"type": "service_account"}'}, "cannot be used"),
-        ({"credentials_json": None, "api_key": "wrong"}, "Check the setting api_key"),
+        ({"credentials_json": None, "api_key": "wrong"}, "Check api_key"),
     ),
 )
 def test_credentials_that_are_none(make_tap, config, says):

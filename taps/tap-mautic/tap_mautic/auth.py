@@ -16,7 +16,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from typing_extensions import override
 
-from signalroom_singer import TapError, exponential_wait, protect, redact
+from signalroom_singer import TapError, exponential_wait, named, protect, redact, with_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,18 +29,17 @@ _MARGIN = 60.0
 _PASSING = frozenset({429, 500, 502, 503, 504})
 #: By Mautic's word for it; its sentences are in the language of the instance.
 _HINTS = {
-    "invalid_client": "Check the settings oauth_client_id and oauth_client_secret: Mautic > "
-    "Settings > API Credentials shows them",
-    "unauthorized_client": "Create the API credentials anew, as an administrator: those of others, "
+    "invalid_client": "Check {oauth_client_id} and {oauth_client_secret}: Mautic > Settings > API "
+    "Credentials shows them",
+    "unauthorized_client": "Create new API credentials as an administrator: those of others, "
     "and those from before Mautic 4, may not use client credentials",
-    "invalid_request": "Check the setting api_url: a redirect, as from http to https, loses what "
-    "was sent",
+    "invalid_request": "Check {api_url}: a redirect, as from http to https, loses what was sent",
     "api_disabled": "Turn the API on: Mautic > Settings > Configuration > API Settings",
 }
-_HINT = "Check the settings api_url, oauth_client_id and oauth_client_secret"
+_HINT = "Check {api_url}, {oauth_client_id} and {oauth_client_secret}"
 _HINTS_BY_STATUS: dict[int, str] = {
-    HTTPStatus.NOT_FOUND: "Check the setting api_url, with the path if Mautic is below one: there "
-    "is no Mautic, or none that has client credentials, at that path"
+    HTTPStatus.NOT_FOUND: "Check {api_url}, with the path if Mautic is below one: at that path "
+    "there is no Mautic, or one without client credentials"
 }
 _LOGIN = "/s/login"
 
@@ -70,7 +69,8 @@ class BasicCredentials(Credentials):
             username: Of a user of Mautic's.
             password: Theirs.
         """
-        self._sign = HTTPBasicAuth(username, password)
+        # Requests would encode texts as Latin-1; Mautic compares UTF-8.
+        self._sign = HTTPBasicAuth(username.encode(), password.encode())
 
     @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -118,7 +118,7 @@ class TokenCredentials(Credentials):
         except (KeyError, TypeError, ValueError):
             token, life = None, 0.0
         if not token or not isinstance(token, str):
-            msg = f"{TOKEN_PATH} answered 200 without a token. Check the setting api_url."
+            msg = f"{TOKEN_PATH} answered 200 without a token. Check {named('api_url')}."
             raise TapError(msg)
         protect([token])
         self._header = f"Bearer {token}"
@@ -129,8 +129,8 @@ class TokenCredentials(Credentials):
         config: Mapping[str, Any] = self._tap.config
         form = {
             "grant_type": "client_credentials",
-            "client_id": config["oauth_client_id"].strip(),
-            "client_secret": config["oauth_client_secret"].strip(),
+            "client_id": config["oauth_client_id"],
+            "client_secret": config["oauth_client_secret"],
         }
         problem = ""
         for attempt in range(config["max_tries"]):
@@ -147,13 +147,7 @@ class TokenCredentials(Credentials):
                     timeout=config["request_timeout"],
                 )
             except requests.RequestException as error:
-                # Not its text: that has the address, and what was sent.
-                host = urlsplit(self._tap.api_url).netloc
-                problem = (
-                    f"POST {TOKEN_PATH} had no answer from {host} ({type(error).__name__}). Is "
-                    "that where Mautic is (setting api_url), and does it have a valid certificate "
-                    "(ca_bundle)?"
-                )
+                problem = _unreachable(urlsplit(self._tap.api_url).netloc, error)
                 continue
             payload = _decoded(response)
             if response.status_code == HTTPStatus.OK and isinstance(payload, dict):
@@ -162,6 +156,17 @@ class TokenCredentials(Credentials):
             if response.status_code not in {*_PASSING, HTTPStatus.OK}:
                 raise TapError(problem)
         raise TapError(problem)
+
+
+def _unreachable(host: str, error: requests.RequestException) -> str:
+    # Not the error's text: that has the address, and what was sent.
+    kind = type(error).__name__
+    if isinstance(error, requests.exceptions.SSLError):
+        return (
+            f"The TLS certificate of {host} is not trusted ({kind}). Check {named('api_url')}; if "
+            f"your own certificate authority signed it, set {named('ca_bundle')} to its file."
+        )
+    return f"Cannot reach {host} ({kind}). Check {named('api_url')}, the network, and any proxy."
 
 
 def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -182,12 +187,12 @@ def _problem(response: requests.Response, payload: Any) -> str:
         return f"{asked}, to {_moved(response)}"
     errors = payload.get("errors") if isinstance(payload, dict) else None
     if not isinstance(errors, list) or not errors or not isinstance(errors[0], dict):
-        return f"{asked} without JSON. Check the setting api_url: is Mautic there?"
+        return f"{asked} without JSON. Check {named('api_url')}: is Mautic there?"
     # Most of Mautic's errors have no type: it is null.
     kind, said = (str(errors[0].get(name) or "") for name in ("type", "message"))
     hint = _HINTS.get(kind) or _HINTS_BY_STATUS.get(response.status_code, _HINT)
     parts = (" ".join(filter(None, (asked, kind))), redact(said)[:200].rstrip(". "))
-    return f"{': '.join(filter(None, parts))}. {hint}."
+    return f"{': '.join(filter(None, parts))}. {with_variables(hint)}."
 
 
 def _moved(response: requests.Response) -> str:
@@ -195,7 +200,7 @@ def _moved(response: requests.Response) -> str:
     base, page, _ = target.partition(_LOGIN)
     if page:
         return (
-            f"{target}, which is the page where people sign in. Set api_url to the address of "
-            f"Mautic itself, without /s and what follows: {base or 'https://mautic.example.com'}."
+            f"{target}, which is the page where people sign in. Set {named('api_url')} to "
+            f"the address of Mautic itself, without /s and what follows: {base or 'https://mautic.example.com'}."
         )
-    return f"{target}. If Mautic has moved, set api_url to that address."
+    return f"{target}. If Mautic has moved, set {named('api_url')} to that address."

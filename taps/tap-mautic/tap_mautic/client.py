@@ -25,6 +25,7 @@ from signalroom_singer import (
     UnexpectedAnswerError,
     redact,
     spoiled_state,
+    with_variables,
 )
 from tap_mautic.descriptions import DESCRIPTIONS
 from tap_mautic.queries import Is, where
@@ -80,14 +81,15 @@ class MauticStream(HTTPStream[int]):
     )
     own_failures = _OWN
     error_hints: ClassVar[Mapping[int, str]] = {
-        HTTPStatus.UNAUTHORIZED: "Check the settings of the credentials. If they are right, the "
-        "web server may drop the Authorization header: see Mautic's documentation of the API",
+        HTTPStatus.UNAUTHORIZED: "Check {oauth_client_id} and {oauth_client_secret}. If they "
+        "are right, the web server may drop the Authorization header: see Mautic's documentation "
+        "of the API",
         HTTPStatus.FORBIDDEN: "Give the role of the credentials the permission to view this, or "
         "deselect the stream; or turn on the API (and Basic auth, where it is used): Mautic > "
         "Settings > Configuration > API Settings",
-        HTTPStatus.NOT_FOUND: "Check the setting api_url, with the path if Mautic is below one",
+        HTTPStatus.NOT_FOUND: "Check {api_url}, with the path if Mautic is below one",
         HTTPStatus.TOO_MANY_REQUESTS: "Mautic's own limit of calls an hour is used up. Raise "
-        "max_rate_limit_wait to wait for it, or the limit in Mautic",
+        "{max_rate_limit_wait} to wait for it, or the limit in Mautic",
         HTTPStatus.SERVICE_UNAVAILABLE: "Mautic may be in maintenance mode: try again later",
     }
     # Where somebody was, with what, and the texts and links that one contact was sent.
@@ -183,7 +185,7 @@ class MauticStream(HTTPStream[int]):
         named = "an error" if code is None else f"error {code}"
         msg = f"{self._asked(response.request)} answered 200 with {named}: {said}"
         if code in _REFUSALS:
-            msg = f"{msg}. {self.error_hints[code]}"
+            msg = f"{msg}. {with_variables(self.error_hints[code])}"
             raise RefusedError(msg, code)
         raise RetriableAPIError(msg, response)
 

@@ -6,22 +6,26 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 from singer_sdk import typing as th
-from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
 from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
+    KEY,
+    PASSWORD,
     Pacer,
     Refusals,
     RefusedError,
     SignalRoomTap,
     base_url,
     configured_midnight,
+    given_by,
+    invalid_setting,
+    missing_setting,
 )
 from tap_mautic.addresses import without_entry, without_page
 from tap_mautic.auth import BasicCredentials, Credentials, TokenCredentials
@@ -56,6 +60,7 @@ class TapMautic(SignalRoomTap):
                 "out."
             ),
             examples=["https://mautic.example.com"],
+            **given_by("MAUTIC_BASE_URL"),
         ),
         th.Property(
             "oauth_client_id",
@@ -65,6 +70,8 @@ class TapMautic(SignalRoomTap):
                 "Mautic > Settings > API Credentials (OAuth 2), made by an administrator. The "
                 "role of whoever made them is what the tap may read."
             ),
+            **KEY,
+            **given_by("MAUTIC_CLIENT_ID"),
         ),
         th.Property(
             "oauth_client_secret",
@@ -72,6 +79,8 @@ class TapMautic(SignalRoomTap):
             secret=True,
             title="Secret key",
             description="Beside the public key.",
+            **KEY,
+            **given_by("MAUTIC_CLIENT_SECRET"),
         ),
         th.Property(
             "username",
@@ -80,7 +89,12 @@ class TapMautic(SignalRoomTap):
             description="In place of the keys, where Basic auth is turned on.",
         ),
         th.Property(
-            "password", th.StringType, secret=True, title="Password", description="The user's."
+            "password",
+            th.StringType,
+            secret=True,
+            title="Password",
+            description="Password of that user.",
+            **PASSWORD,
         ),
         th.Property(
             "allow_http",
@@ -241,19 +255,21 @@ class TapMautic(SignalRoomTap):
         user = [self.config.get(name) for name in ("username", "password")]
         if all(keys):
             if "_" not in str(keys[0]):
-                self._refuse("oauth_client_id: this is no public key of Mautic's, as 1_3bk7...")
+                problem = "expected Mautic's public key, such as 1_3bk7..."
+                raise invalid_setting("oauth_client_id", problem)
             return TokenCredentials(self)
         if not all(user):
-            self._refuse(
-                "oauth_client_id and oauth_client_secret are both needed: Mautic > Settings > API "
-                "Credentials shows them. Or username and password, where Basic auth is turned on"
+            lacking = next(
+                name
+                for name in ("oauth_client_id", "oauth_client_secret")
+                if not self.config.get(name)
             )
+            why = (
+                "oauth_client_id and oauth_client_secret are both needed (Mautic > Settings > API "
+                "Credentials), or username and password where Basic auth is turned on"
+            )
+            raise missing_setting(lacking, why)
         return BasicCredentials(str(user[0]), str(user[1]))
-
-    @staticmethod
-    def _refuse(problem: str) -> NoReturn:
-        msg = f"Setting {problem}."
-        raise ConfigValidationError(msg, errors=[msg])
 
     @cached_property
     def http_session(self) -> requests.Session:
@@ -261,7 +277,7 @@ class TapMautic(SignalRoomTap):
         session = super().http_session
         if bundle := self.config.get("ca_bundle"):
             if not Path(bundle).is_file():
-                self._refuse(f"ca_bundle: {bundle!r} is no file")
+                raise invalid_setting("ca_bundle", "file not found", bundle)
             session.verify = bundle
         elif not self.config["verify_tls"]:
             self.logger.warning("verify_tls is off: whoever is between may read the credentials")
@@ -286,10 +302,7 @@ class TapMautic(SignalRoomTap):
     @cached_property
     def start(self) -> datetime | None:
         """The first moment of statistics."""
-        start = configured_midnight(self.config, "start_date")
-        if start and start > datetime.now(UTC):
-            self._refuse(f"start_date: {start:%Y-%m-%d} is yet to come")
-        return start
+        return configured_midnight(self.config, "start_date")
 
     @property
     def contacts_whole_every(self) -> timedelta | None:

@@ -74,14 +74,14 @@ class PostHogStream(HTTPStream[Any]):
         }
     )
     error_hints: ClassVar[Mapping[int, str]] = {
-        HTTPStatus.UNAUTHORIZED: "Check the setting api_key (TAP_POSTHOG_API_KEY): it may be "
-        "mistyped or revoked, or of the other region (api_url: https://us.posthog.com or "
+        HTTPStatus.UNAUTHORIZED: "Check {api_key}: it may be "
+        "mistyped or revoked, or of the other region ({api_url}: https://us.posthog.com or "
         "https://eu.posthog.com)",
         HTTPStatus.PAYMENT_REQUIRED: "The organization's quota at PostHog is used up: see its "
         "billing page",
         HTTPStatus.FORBIDDEN: "Add the scope to the key (PostHog > Settings > Personal API keys) "
         "and the project to those it may read; or deselect the stream",
-        HTTPStatus.NOT_FOUND: "Check the settings project_id and api_url: this project may be in "
+        HTTPStatus.NOT_FOUND: "Check {project_id} and {api_url}: this project may be in "
         "the other region",
     }
     # The picture that a user made of himself.

@@ -5,9 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import ConfigValidationError
-
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import RefusedError, TapError, invalid_setting, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +30,11 @@ class Projects:
         words = [word.strip() for word in str(configured or "").split(",") if word.strip()]
         self._all = words == [_ALL]
         if not self._all and not all(word.isdecimal() for word in words):
-            msg = (
-                f"Setting project_id: {configured!r} is no project's number. It is in the address "
-                "of the project's pages: https://us.posthog.com/project/4711."
+            problem = (
+                "expected the number in the address of the project's pages "
+                "(https://us.posthog.com/project/4711), several with commas, or all"
             )
-            raise ConfigValidationError(msg, errors=[msg])
+            raise invalid_setting("project_id", problem, configured)
         self._ids = [] if self._all else [*dict.fromkeys(int(word) for word in words)]
         #: Whether the setting names several, or ``all``, however many these are.
         self.are_several = self._all or len(self._ids) > 1
@@ -55,8 +53,8 @@ class Projects:
             if not found or (len(found) > 1 and not self._all):
                 listed = ", ".join(f"{number} ({name})" for number, name in found.items())
                 msg = (
-                    f"Set project_id: the key can see {listed or 'no project'}. Several go with "
-                    "commas, `all` takes every one."
+                    f"Set {named('project_id')}: the key can see {listed or 'no project'}. "
+                    "Separate several with commas; `all` reads every one."
                 )
                 raise TapError(msg)
             self._ids = [*found]

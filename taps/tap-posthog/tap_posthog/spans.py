@@ -13,6 +13,7 @@ from signalroom_singer import (
     OwnBookmarkStream,
     ReadAhead,
     configured_midnight,
+    named,
     stored_moment,
     utc_isoformat,
 )
@@ -105,7 +106,13 @@ class SpanStream(OwnBookmarkStream, PostHogStream):
         else:
             begin = wanted or end - _FIRST_RUN
         if begin >= end:
-            self.logger.info("%s: nothing to read before %s", self.name, utc_isoformat(end))
+            if bookmark and bookmark >= end:
+                reason = f"everything up to {utc_isoformat(bookmark)} is loaded"
+            else:
+                reason = f"{named('start_date')} is after the last moment to read"
+            self.logger.info(
+                "%s: nothing to read before %s, %s", self.name, utc_isoformat(end), reason
+            )
             return []
         windows = Span(begin, end).cut(timedelta(hours=float(self.config["window_hours"])))
         self.logger.info(

@@ -9,16 +9,18 @@ from urllib.parse import urlsplit, urlunsplit
 
 from singer_sdk import typing as th
 from singer_sdk.authenticators import BearerTokenAuthenticator
-from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
 from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
+    KEY,
     Pacer,
     Refusals,
     SignalRoomTap,
     base_url,
+    given_by,
+    invalid_setting,
 )
 from tap_posthog.projects import Projects
 from tap_posthog.streams import all_streams
@@ -53,6 +55,8 @@ class TapPostHog(SignalRoomTap):
                 "PostHog > Settings > Personal API keys (`phx_...`), with the scope `query:read` "
                 "and those of the streams you select."
             ),
+            **KEY,
+            **given_by("POSTHOG_API_KEY"),
         ),
         th.Property(
             "api_url",
@@ -63,6 +67,7 @@ class TapPostHog(SignalRoomTap):
                 "EU cloud: https://eu.posthog.com. Self-hosted: its address, with the path if "
                 "there is one."
             ),
+            **given_by("POSTHOG_HOST", shared=True),
         ),
         th.Property(
             "allow_http",
@@ -81,6 +86,7 @@ class TapPostHog(SignalRoomTap):
                 "part of every primary key."
             ),
             examples=["4711", "4711,4712"],
+            **given_by("POSTHOG_PROJECT_ID"),
         ),
         th.Property(
             "start_date",
@@ -269,14 +275,14 @@ class TapPostHog(SignalRoomTap):
     @cached_property
     def authenticator(self) -> BearerTokenAuthenticator:
         """The key, in a header."""
-        key = self.config["api_key"].strip()
+        key = self.config["api_key"]
         if key.startswith((_PROJECT_KEY, _PROJECT_SECRET)):
             what = "only sends events" if key.startswith(_PROJECT_KEY) else "cannot list projects"
-            msg = (
-                f"Setting api_key: this is a project's key ({key[:4]}...), which {what}. Make a "
-                "personal API key: PostHog > Settings > Personal API keys."
+            problem = (
+                f"this is a project's key ({key[:4]}...), which {what}. Create a personal API "
+                "key: PostHog > Settings > Personal API keys"
             )
-            raise ConfigValidationError(msg, errors=[msg])
+            raise invalid_setting("api_key", problem)
         return BearerTokenAuthenticator(token=key)
 
     # PostHog has three classes of requests, and lets few queries run at once.

@@ -554,7 +554,7 @@ def test_the_key_is_revoked_in_the_middle(make_tap, posthog, sandbox, sync):
         body={"type": "authentication_error", "detail": "Personal API key is invalid."},
     )
     output = sync(make_tap(page_size=50), EVENTS, fails=RefusedError)
-    assert "Check the setting api_key" in str(output.error)
+    assert "Check api_key" in str(output.error)
     assert PERSONAL_KEY not in str(output.error)
     read = {*uuids(output)}
     assert len(read) >= 200

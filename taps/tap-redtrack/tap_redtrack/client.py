@@ -58,15 +58,15 @@ class RedTrackStream(HTTPStream[int]):
         }
     )
     error_hints: ClassVar[Mapping[int, str]] = {
-        HTTPStatus.BAD_REQUEST: "Check the settings this request is made of, above all timezone, "
-        "campaign_ids, source_ids, offer_ids and the groups of custom_reports",
-        HTTPStatus.UNAUTHORIZED: "Check the setting api_key (TAP_REDTRACK_API_KEY): it may be "
+        HTTPStatus.BAD_REQUEST: "Check the settings this request is made of: {timezone}, "
+        "{campaign_ids}, {source_ids}, {offer_ids} and the groups of {custom_reports}",
+        HTTPStatus.UNAUTHORIZED: "Check {api_key}: it may be "
         "mistyped or revoked; RedTrack shows it under Tools > Integrations",
         HTTPStatus.FORBIDDEN: "The key's user may not read this; deselect the stream",
-        HTTPStatus.NOT_FOUND: "Check the setting api_url: it is the host alone, without /v1 or the "
+        HTTPStatus.NOT_FOUND: "Check {api_url}: it is the host alone, without /v1 or the "
         "like; or deselect the stream",
-        HTTPStatus.TOO_MANY_REQUESTS: "Something else uses the same account's requests: lower the "
-        "setting requests_per_minute, or let the other pause",
+        HTTPStatus.TOO_MANY_REQUESTS: "Something else uses the same account's requests: lower "
+        "{requests_per_minute}, or pause the other client",
     }
     #: Seconds in which RedTrack counts requests. It does not say when a 429 is over.
     rate_window: ClassVar[float] = 60.0

@@ -8,16 +8,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 from singer_sdk.authenticators import APIKeyAuthenticator
-from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
 from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
+    KEY,
     WINDOW_SETTINGS,
     Pacer,
     SignalRoomTap,
     base_url,
+    given_by,
+    unknown_time_zone,
 )
 from tap_redtrack.client import FILTERS
 from tap_redtrack.streams import CustomReport, fixed_streams
@@ -40,6 +42,8 @@ class TapRedTrack(SignalRoomTap):
             secret=True,
             title="API key",
             description="The account's key: Tools > Integrations > API access.",
+            **KEY,
+            **given_by("REDTRACK_API_KEY"),
         ),
         th.Property(
             "api_url",
@@ -47,6 +51,7 @@ class TapRedTrack(SignalRoomTap):
             default="https://api.redtrack.io",
             title="API address",
             description="The host alone: RedTrack's API has no version in its address.",
+            **given_by("REDTRACK_BASE_URL", shared=True),
         ),
         th.Property(
             "timezone",
@@ -207,5 +212,4 @@ def _zone(setting: str, name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        msg = f"Setting {setting}: {name!r} is no IANA time zone, such as America/New_York."
-        raise ConfigValidationError(msg, errors=[msg]) from None
+        raise unknown_time_zone(setting, name) from None

@@ -14,7 +14,7 @@ from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import TapError, base_url, exponential_wait
+from signalroom_singer import TapError, base_url, exponential_wait, named
 from tap_sticky_s3.credentials import session_of
 from tap_sticky_s3.refusals import explained
 
@@ -276,7 +276,7 @@ def _refuse_redirect(
         target = urlsplit(headers["location"])
         msg = (
             f"S3 was asked, and the request was redirected to {target.scheme}://{target.netloc}: "
-            "that is no S3. Check `endpoint_url`, and what proxy is between."
+            f"that is not S3. Check {named('endpoint_url')}, and any proxy in between."
         )
         raise TapError(msg)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -11,6 +12,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 
+from signalroom_singer import current, missing_setting, named
 from tap_sticky_s3.refusals import explained
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def session_of(config: Mapping[str, Any]) -> boto3.Session:
     Raises:
         TapError: If the settings name a profile that is not there, or half of a key.
     """
+    _refuse_the_projects_keys(config)
     try:
         session = boto3.Session(
             aws_access_key_id=config.get("aws_access_key_id"),
@@ -42,6 +45,21 @@ def session_of(config: Mapping[str, Any]) -> boto3.Session:
     if role := config.get("role_arn"):
         _assume(session, role, config)
     return session
+
+
+def _refuse_the_projects_keys(config: Mapping[str, Any]) -> None:
+    """See that a client without credentials is not read with the project's own.
+
+    Without any boto3 looks into the environment, where Meltano has put what `.env` says.
+    """
+    given = ("aws_access_key_id", "aws_profile", "role_arn")
+    is_given = any(config.get(name) for name in given)
+    if current().is_clients(config) and not is_given and os.environ.get("AWS_ACCESS_KEY_ID"):
+        why = (
+            "AWS_ACCESS_KEY_ID is the project's own key, and is not used for a client. "
+            f"{' or '.join(named(name) for name in given[1:])} would do too"
+        )
+        raise missing_setting("aws_access_key_id", why)
 
 
 def _assume(session: boto3.Session, role: str, config: Mapping[str, Any]) -> None:

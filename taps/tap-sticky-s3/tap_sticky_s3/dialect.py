@@ -7,6 +7,8 @@ import csv
 from dataclasses import dataclass
 from typing import Any
 
+from signalroom_singer import invalid_setting
+
 #: Common delimiters, and how messages name them.
 DELIMITERS = {",": "`,`", ";": "`;`", "\t": "a tab", "|": "`|`"}
 #: The encoding that a file's byte order mark tells, or UTF-8.
@@ -48,24 +50,22 @@ class Dialect:
         }
         for name, character in given.items():
             if len(character) != 1 or not character.isascii() or character in "\r\n\0":
-                msg = f"Setting {name}: {character!r} is not one ASCII character, or a line end."
-                raise ValueError(msg)
+                problem = "expected one ASCII character, and not a line end"
+                raise invalid_setting(name, problem, character)
         if len({*given.values()}) < len(given):
-            msg = f"Settings {', '.join(given)}: they have to be different characters."
-            raise ValueError(msg)
+            *others, last = given
+            problem = f"expected another character than {' and '.join(others)}"
+            raise invalid_setting(last, problem, given[last])
         if " " in given.values():
-            msg = "Settings delimiter, quotechar, escapechar: a space cannot be one of them."
-            raise ValueError(msg)
+            name = next(name for name, character in given.items() if character == " ")
+            raise invalid_setting(name, "a space cannot be used", " ")
         if self.encoding != AUTO:
             try:
                 codecs.getincrementaldecoder(self.encoding)
                 "".encode(self.encoding)
             except (LookupError, ValueError):
-                msg = (
-                    f"Setting encoding: Python knows no encoding {self.encoding!r}. Common ones "
-                    "are utf-8, cp1252, latin-1 and utf-16."
-                )
-                raise ValueError(msg) from None
+                problem = "expected an encoding of Python's, such as utf-8, cp1252 or utf-16"
+                raise invalid_setting("encoding", problem, self.encoding) from None
 
     @property
     def nulls(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import TapError
+from signalroom_singer import TapError, with_variables_in_backticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ _ADVICE = {
         "It is archived. Restore it, or leave it out by `pattern` or `file_date_from`."
     ),
 }
+_HEADER = "Invalid header value"
 _ARCHIVED = "InvalidObjectState"
 _DENIED = {"AccessDenied", "403", "AllAccessDisabled"}
 _RIGHTS = {
@@ -69,10 +70,13 @@ def explained(
             "`aws_secret_access_key`, or `aws_profile`, or run where a role is attached."
         )
     elif isinstance(error, boto_errors.ProfileNotFound):
-        advice = f"there is no profile {config.get('aws_profile')!r}: see `aws configure list`."
+        advice = (
+            f"there is no profile {config.get('aws_profile')!r}: check `aws_profile`, and "
+            "`aws configure list-profiles`."
+        )
     elif isinstance(error, boto_errors.ParamValidationError) and "bucket name" in str(error):
         advice = (
-            f"{config.get('bucket')!r} is no bucket's name. Set `bucket` to the name alone, "
+            f"{config.get('bucket')!r} is not a bucket's name. Set `bucket` to the name alone, "
             "without s3:// or folders; those are `prefixes`."
         )
     elif isinstance(error, boto_errors.NoRegionError):
@@ -80,14 +84,20 @@ def explained(
     elif isinstance(error, boto_errors.SSLError):
         where = config.get("endpoint_url") or "S3"
         advice = (
-            f"{where} has no certificate that this machine trusts. If it is of an authority of "
-            "your own, set the environment variable AWS_CA_BUNDLE to that authority's file."
+            f"the TLS certificate of {where} is not trusted. If your own certificate authority "
+            "signed it, set the environment variable AWS_CA_BUNDLE to that authority's file."
         )
     elif isinstance(error, (boto_errors.ConnectionError, boto_errors.HTTPClientError)):
         where = config.get("endpoint_url") or "S3"
-        advice = f"{where} does not answer ({type(error).__name__})"
-        advice += f", after {tries} tries." if tries else "."
-        advice += _check(config)
+        if _HEADER in str(error):
+            advice = (
+                "the credentials have a character that no header may have. Copy "
+                "`aws_access_key_id` and `aws_secret_access_key` again, or correct the profile."
+            )
+        else:
+            advice = f"{where} does not respond ({type(error).__name__})"
+            advice += f", after {tries} tries." if tries else "."
+            advice += _check(config)
     elif isinstance(error, ResponseParserError):
         where = config.get("endpoint_url") or "S3"
         advice = f"what {where} answers is not what S3 answers"
@@ -95,7 +105,7 @@ def explained(
         advice += _check(config)
     else:
         advice = f"{type(error).__name__}: {error}" + (f", after {tries} tries" if tries else "")
-    return TapError(f"Cannot {doing}: {advice}")
+    return TapError(f"Cannot {doing}: {with_variables_in_backticks(advice)}")
 
 
 def _check(config: Mapping[str, Any]) -> str:
@@ -118,4 +128,4 @@ def _of_client_error(error: boto_errors.ClientError, doing: str, tries: int) -> 
     if operation in _FILE_OPERATIONS and (code in _DENIED or code == _ARCHIVED):
         kind = RefusedObjectError
     after = f" after {tries} tries" if tries else ""
-    return kind(f"Cannot {doing}{after} ({code}): {advice}")
+    return kind(f"Cannot {doing}{after} ({code}): {with_variables_in_backticks(advice)}")

@@ -19,6 +19,7 @@ from urllib.request import url2pathname
 
 import pyarrow as pa
 
+from signalroom_singer import invalid_setting
 from signalroom_singer.cards import CardFindings
 
 if TYPE_CHECKING:
@@ -244,9 +245,9 @@ def _local(root: str | None) -> Path:
         return Path(tempfile.gettempdir())
     address = urlparse(root)
     if address.scheme not in {"", "file"}:
-        msg = (
-            f"Setting batch_config: the root {root!r} is not on this machine. Name a folder that "
-            "tap and target share, such as file:///tmp/signalroom."
+        problem = (
+            "expected a root on this machine: a folder that tap and target share, such as "
+            "file:///tmp/signalroom"
         )
-        raise ValueError(msg)
+        raise invalid_setting("batch_config", problem, root)
     return Path(url2pathname(address.path) if address.scheme else root)

@@ -8,11 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
-from signalroom_singer import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
+from signalroom_singer import (
+    COMMON_SETTINGS,
+    EXACT,
+    HTTP_SETTINGS,
+    KEY,
+    SignalRoomTap,
+    given_by,
+    invalid_setting,
+    named,
+)
 from signalroom_singer.cards import CARD_SETTINGS, CardReport
 from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.dialect import Dialect
@@ -36,8 +44,7 @@ def _checked(column: str, text: str) -> None:
     try:
         ColumnType(text)
     except ValueError as error:
-        msg = f"Setting column_types: {column}: {error}"
-        raise ValueError(msg) from None
+        raise invalid_setting("column_types", f"{column}: {error}") from None
 
 
 class TapStickyS3(SignalRoomTap):
@@ -61,6 +68,7 @@ class TapStickyS3(SignalRoomTap):
             title="Bucket",
             description="The bucket with the exports.",
             examples=["sticky-713-data-repo"],
+            **given_by("S3_BUCKET_NAME"),
         ),
         th.Property(
             "prefixes",
@@ -71,6 +79,7 @@ class TapStickyS3(SignalRoomTap):
                 "Folders of the bucket, with commas between them. Each is a stream and a table: "
                 "`orders-create` is `orders_create`, with all files below `orders-create/`."
             ),
+            **given_by("S3_PREFIXES", shared=True),
         ),
         th.Property(
             "tables",
@@ -124,6 +133,7 @@ class TapStickyS3(SignalRoomTap):
             default=DEFAULT_PATTERN,
             title="Pattern",
             description="A regular expression; files whose keys do not match it are passed over.",
+            **EXACT,
         ),
         th.Property(
             "start_date",
@@ -189,6 +199,7 @@ class TapStickyS3(SignalRoomTap):
             default=",",
             title="Delimiter",
             description="What is between cells; a tab is `\\t`.",
+            **EXACT,
         ),
         th.Property(
             "quotechar",
@@ -196,6 +207,7 @@ class TapStickyS3(SignalRoomTap):
             default='"',
             title="Quote",
             description="What is around cells that hold a delimiter. Empty: nothing is quoted.",
+            **EXACT,
         ),
         th.Property(
             "doublequote",
@@ -209,6 +221,7 @@ class TapStickyS3(SignalRoomTap):
             th.StringType,
             title="Escape",
             description="A character before those that mean themselves.",
+            **EXACT,
         ),
         th.Property(
             "encoding",
@@ -286,6 +299,8 @@ class TapStickyS3(SignalRoomTap):
             th.StringType,
             title="AWS access key id",
             description="Without it, `aws_profile`, or what boto3 finds by itself.",
+            **KEY,
+            **given_by("AWS_ACCESS_KEY_ID"),
         ),
         th.Property(
             "aws_secret_access_key",
@@ -293,6 +308,8 @@ class TapStickyS3(SignalRoomTap):
             secret=True,
             title="AWS secret access key",
             description="Belongs to the access key id.",
+            **KEY,
+            **given_by("AWS_SECRET_ACCESS_KEY"),
         ),
         th.Property(
             "aws_session_token",
@@ -300,12 +317,15 @@ class TapStickyS3(SignalRoomTap):
             secret=True,
             title="AWS session token",
             description="Belongs to temporary keys.",
+            **KEY,
+            **given_by("AWS_SESSION_TOKEN"),
         ),
         th.Property(
             "aws_profile",
             th.StringType,
             title="AWS profile",
             description="A profile of the shared AWS files.",
+            **given_by("AWS_PROFILE"),
         ),
         th.Property(
             "region",
@@ -313,6 +333,7 @@ class TapStickyS3(SignalRoomTap):
             default="us-east-1",
             title="AWS region",
             description="Where the bucket is.",
+            **given_by("AWS_REGION", "AWS_DEFAULT_REGION", shared=True),
         ),
         th.Property(
             "role_arn",
@@ -401,8 +422,8 @@ class TapStickyS3(SignalRoomTap):
         form = (wanted.get("encoding") or {}).get("format", "arrow")
         storage = wanted.get("storage") or {}
         if form not in _FORMATS:
-            msg = f"Setting batch_config: the format can be {' or '.join(_FORMATS)}, not {form}."
-            raise ValueError(msg)
+            problem = f"expected the format {' or '.join(_FORMATS)}"
+            raise invalid_setting("batch_config", problem, form)
         return Spool(
             form, storage.get("root"), storage.get("prefix"), most=_WAITING, logger=self.logger
         )
@@ -414,7 +435,7 @@ class TapStickyS3(SignalRoomTap):
             table: Its settings; the tap's settings hold where it has none.
 
         Raises:
-            ValueError: If that cannot be; the message names the setting.
+            ConfigValidationError: If that cannot be.
         """
         config = {**self.config, **table}
         return Dialect(
@@ -457,8 +478,8 @@ class TapStickyS3(SignalRoomTap):
         unknown = [name for name in self.config["column_types"] if name not in found]
         if unknown and any(one.has_headers for one in tables):
             self.logger.warning(
-                "Setting column_types: no file of any table has %s, neither as a header nor as a "
-                "column's name",
+                "%s: no file of any table has %s, neither as a header nor as a column's name",
+                named("column_types"),
                 ", ".join(map(repr, unknown)),
             )
 
@@ -474,8 +495,7 @@ class TapStickyS3(SignalRoomTap):
         try:
             prefixes = json.loads(text) if text.startswith("[") else text.split(",")
         except ValueError:
-            msg = f'Setting prefixes: {text[:40]!r} is not a JSON list; write a,b or ["a", "b"].'
-            raise ValueError(msg) from None
+            raise invalid_setting("prefixes", 'expected a,b or ["a", "b"]', text) from None
         folders = [prefix.strip().strip("/") for prefix in prefixes if prefix.strip()]
         return [
             {
@@ -491,16 +511,17 @@ class TapStickyS3(SignalRoomTap):
         tables = self._tables()
         names = [Files.name, *(table["name"] for table in tables)]
         if repeated := {name for name in names if names.count(name) > 1}:
-            msg = (
-                f"Settings prefixes and tables: the name {', '.join(sorted(repeated))} is there "
-                "twice (`files` is the stream of the files). Set `tables` with other names."
+            problem = (
+                f"the name {', '.join(sorted(repeated))} is there twice (`files` is the stream of "
+                f"the files). Use other names in {named('tables')}"
             )
-            raise ConfigValidationError(msg, errors=[msg])
+            setting = "tables" if self.config.get("tables") else "prefixes"
+            raise invalid_setting(setting, problem)
         try:
             return [Files(self), *(Table(self, table) for table in tables)]
         except re.error as error:
-            msg = f"Setting tables: a pattern is no regular expression ({error})."
-            raise ConfigValidationError(msg, errors=[msg]) from None
+            problem = f"a pattern is not a regular expression ({error})"
+            raise invalid_setting("tables", problem) from None
 
     @classmethod
     @override
@@ -511,20 +532,23 @@ class TapStickyS3(SignalRoomTap):
         encoding["properties"]["format"]["enum"] = [*_FORMATS]
 
     @override
-    def _validate_config(self, *args: Any, **kwargs: Any) -> Any:
-        found = super()._validate_config(*args, **kwargs)
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        found = super()._validate_config(raise_errors=raise_errors)
+        _ = self.spool
         try:
-            _ = self.spool, re.compile(self.config["pattern"])
-            for table in [{}, *self._tables()]:
-                self.dialect(table)
-            for column, text in self.config["column_types"].items():
-                _checked(column, text)
-            check_dates(self.config)
-        except (re.error, ValueError) as error:
-            is_pattern = isinstance(error, re.error)
-            msg = f"Setting pattern: no regular expression ({error})" if is_pattern else str(error)
-            raise ConfigValidationError(msg, errors=[msg]) from None
+            re.compile(self.config["pattern"])
+        except re.error as error:
+            problem = f"it is not a regular expression ({error})"
+            raise invalid_setting("pattern", problem, self.config["pattern"]) from None
+        for table in [{}, *self._tables()]:
+            self.dialect(table)
+        for column, text in self.config["column_types"].items():
+            _checked(column, text)
         return found
+
+    @override
+    def check_days(self) -> None:
+        check_dates(self.config)
 
     @property
     @override

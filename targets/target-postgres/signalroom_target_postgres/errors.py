@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from signalroom_singer.variables import with_variables_in_backticks
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,7 +31,14 @@ class EmbeddedPostgresError(TargetPostgresError):
 
 
 class ConnectionSettingsError(TargetPostgresError):
-    """The settings do not say to which server to connect."""
+    """The settings do not say to which server to connect.
+
+    Args:
+        message: What is wrong, and what to do, with settings in backticks.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(with_variables_in_backticks(message))
 
 
 class ConnectionFailedError(TargetPostgresError):

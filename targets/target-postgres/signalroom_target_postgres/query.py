@@ -59,6 +59,9 @@ def configured_url() -> URL | None:
     # Here, as the SDK takes a second and a half to import: longer than most queries take.
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415
 
+    from signalroom_singer.settings import invalid  # noqa: PLC0415
+    from signalroom_singer.settingtexts import read_texts  # noqa: PLC0415
+    from signalroom_singer.variables import current  # noqa: PLC0415
     from signalroom_target_postgres.connector import PostgresConnector  # noqa: PLC0415
     from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
 
@@ -69,7 +72,11 @@ def configured_url() -> URL | None:
         if "default" in definition
     }
     try:
-        config |= TargetPostgres._env_var_config  # noqa: SLF001
+        texts = TargetPostgres._env_var_config  # noqa: SLF001
+        read, wrong = read_texts(schema["properties"], texts)
+        if problems := invalid(current(), schema, config | read, wrong):
+            raise ConnectionSettingsError(problems[0])
+        config |= read
     except ConfigValidationError as error:
         raise ConnectionSettingsError(error.errors[0]) from None
     if not is_configured(config):

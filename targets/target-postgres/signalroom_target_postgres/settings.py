@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 
 from signalroom_singer.redaction import secret_values
+from signalroom_singer.settingtexts import PASSWORD
 from signalroom_target_postgres import tls
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _UNMARKED_SECRETS = (
     "ssl_client_private_key",
     "ssl_client_private_key_password",
 )
-# Not quoted when their type is wrong. The tunnel's own secrets are within its setting.
-_UNQUOTED = (*_UNMARKED_SECRETS, "ssh_tunnel")
 
 _MEGABYTE = 1_000_000
 _SHORTEST_SECRET = 6
@@ -191,6 +190,9 @@ def declared() -> dict[str, Any]:
         properties[name] |= changes
     for name in _UNMARKED_SECRETS:
         properties[name] |= {"secret": True, "writeOnly": True}
+    for name in ("password", "ssl_client_private_key_password"):
+        properties[name] |= PASSWORD
+    properties["ssh_tunnel"]["properties"]["private_key_password"] |= PASSWORD
     properties["use_copy"] |= {
         "default": True,
         "description": "Has no effect: rows are always loaded by COPY.",
@@ -210,21 +212,6 @@ def declared() -> dict[str, Any]:
         )
     }
     return schema
-
-
-def unquoted(error: str) -> str:
-    """Say what is wrong with a setting, without the value of a secret one.
-
-    Args:
-        error: What validation found.
-
-    Returns:
-        The same, where no secret is in it.
-    """
-    for name in _UNQUOTED:
-        if f"config['{name}']" in error:
-            return f"The value of `{name}` has the wrong type (is it a text in quotes?)"
-    return error
 
 
 def secrets(config: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.exceptions import (
-    ConfigValidationError,
     InvalidJSONSchema,
     MapExpressionError,
     RecordsWithoutSchemaException,
@@ -24,7 +23,6 @@ from typing_extensions import override
 from signalroom_singer.commandline import ExplainedCommand
 from signalroom_singer.loaderfailure import stop_tap
 from signalroom_singer.redaction import protect
-from signalroom_singer.settings import explained
 from signalroom_singer.streammaps import RecordMap, constants_of
 from signalroom_target_postgres.ahead import Aside
 from signalroom_target_postgres.batchfiles import BatchFile
@@ -48,7 +46,7 @@ from signalroom_target_postgres.refusedsink import RefusedSink, refusal
 from signalroom_target_postgres.rejected import SUFFIX as REJECTED
 from signalroom_target_postgres.rejected import describe
 from signalroom_target_postgres.schematypes import uncombined, without_booleans
-from signalroom_target_postgres.settings import declared, secrets, unquoted
+from signalroom_target_postgres.settings import declared, secrets
 from signalroom_target_postgres.sink import PostgresSink
 from signalroom_target_postgres.startstate import StartState
 from signalroom_target_postgres.states import StateQueue
@@ -139,12 +137,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         protect(secrets(self._config))
-        try:
-            errors: list[str] = super()._validate_config(raise_errors=raise_errors)
-        except ConfigValidationError as error:
-            problems = [unquoted(text) for text in error.errors]
-            error.errors = explained(problems, self.config_jsonschema, self._env_var_prefix)
-            raise
+        errors: list[str] = super()._validate_config(raise_errors=raise_errors)
+        protect(secrets(self._config))
         self._uses_embedded = not is_configured(self.config)
         # The stock target asserts that these are there.
         self._config |= {name: text for name, text in DEFAULTS.items() if not self.config.get(name)}

@@ -64,9 +64,15 @@ def configuration(project: Project, plugin: ProjectPlugin, *, whole: bool = Fals
         return found
     own: set[str] = set()
     wanted = {name for group in groups for name in group} | {"client_id", *_named(service)}
+    listed = _listed(project, service, plugin)
     for name, definition in definitions.items():
         # To read an object, Meltano reads all settings of the plugin first.
         is_costly = definition.kind is SettingKind.OBJECT or name.partition(".")[0] not in wanted
+
+        if name in listed:
+            found.values[name] = listed[name]
+            own.add(name)
+            continue
         if is_costly and not whole:
             continue
         try:
@@ -100,6 +106,25 @@ def _named(service: PluginSettingsService | None) -> Iterator[str]:
         service = service.inherited_settings_service
 
 
+def _listed(
+    project: Project, service: PluginSettingsService, plugin: ProjectPlugin
+) -> dict[str, str]:
+    """The settings that the tap reads from variables which Meltano does not know."""
+    if plugin.inherit_from:
+        return {}
+    env = {**project.dotenv_env, **service.env}
+    found: dict[str, str] = {}
+    for definition in service.definitions(extras=False):
+        for name in _variables(definition):
+            if env.get(name, "").strip():
+                found.setdefault(definition.name, env[name])
+    return found
+
+
+def _variables(definition: SettingDefinition) -> list[str]:
+    return [str(name) for name in getattr(definition, "variables", None) or ()]
+
+
 def _closest(groups: list[list[str]], values: dict[str, Any]) -> list[str]:
     """What is missing of the group that is nearest to complete; nothing if one is."""
     lacking = [[name for name in group if name not in values] for group in groups]
@@ -109,6 +134,6 @@ def _closest(groups: list[list[str]], values: dict[str, Any]) -> list[str]:
 def _variable(service: PluginSettingsService, definition: SettingDefinition) -> str:
     """The variable to set: the one that READMEs name."""
     names = [one.key for one in service.setting_env_vars(definition, for_writing=False)]
-    aliases = [str(name) for name in definition.env_aliases or ()]
     # Those of a child are of its own name only.
-    return next((name for name in aliases if name in names), names[0])
+    listed = [] if service.plugin.inherit_from else _variables(definition)
+    return [*listed, *names][0]

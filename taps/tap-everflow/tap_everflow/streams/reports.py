@@ -7,10 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
-from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from signalroom_singer import utc_isoformat
+from signalroom_singer import invalid_setting, utc_isoformat
 from tap_everflow.reporting import ENTITIES, ReportStream, cells_of
 
 if TYPE_CHECKING:
@@ -134,8 +133,8 @@ class CustomReport(ReportStream):
         elif not 0 < len(others) < MOST_COLUMNS:
             problem = f"has 1 to {MOST_COLUMNS - 1} columns besides the time"
         if problem:
-            msg = f"Setting custom_reports: a report {problem}; {name} has {', '.join(columns)}."
-            raise ConfigValidationError(msg, errors=[msg])
+            problem = f"a report {problem}; {name} has {', '.join(columns)}"
+            raise invalid_setting("custom_reports", problem)
         self.dimensions = (*(times or ["date"]), *others)
         self._hourly = times == ["hour"]
         self._hashed = len(others) > self._FEW or not ENTITIES.issuperset(others)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk import typing as th
-from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
-from signalroom_singer import Loading, RefusedError, TapError
+from signalroom_singer import Loading, RefusedError, TapError, invalid_setting
 from tap_posthog.client import PROJECT_ID, project_of
 from tap_posthog.hogql import HogQLSpanStream, literal
 from tap_posthog.shared_ids import SharedIds
@@ -91,11 +90,8 @@ class Events(HogQLSpanStream, OlderEndpointStream):
             self._key_by_identity()
         self.replication_key = self.config["events_replication_key"]
         if self.replication_key == "created_at" and self.config["events_api"] == "events":
-            msg = (
-                "Setting events_replication_key: the older endpoint does not tell created_at. "
-                "Set it to timestamp, or events_api to query."
-            )
-            raise ConfigValidationError(msg, errors=[msg])
+            problem = "the older endpoint has no created_at: use timestamp, or events_api query"
+            raise invalid_setting("events_replication_key", problem, self.replication_key)
 
     def _key_by_identity(self) -> None:
         """Add to the key what PostHog tells events apart by.

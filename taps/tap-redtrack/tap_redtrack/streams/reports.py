@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
-from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
+from signalroom_singer import invalid_setting
 from tap_redtrack.metrics import METRICS
 from tap_redtrack.reporting import ENTITIES, NONE, ReportStream, amount
 
@@ -147,8 +147,7 @@ class CustomReport(ReportStream):
         elif not 0 < len(self.dimensions) <= self._MOST:
             problem = f"is by date and 1 to {self._MOST} other dimensions"
         if problem:
-            msg = f"Setting custom_reports: {name}: a report {problem}."
-            raise ConfigValidationError(msg, errors=[msg])
+            raise invalid_setting("custom_reports", f"{name}: a report {problem}")
         schema = _schema(*self.dimensions)
         schema["properties"]["_dimensions_key"] = {"type": ["string"]}
         schema["required"].append("_dimensions_key")

@@ -1,0 +1,278 @@
+"""Settings that arrive as text: from the environment, from Meltano, or from a file made by hand.
+
+Meltano's own casts (``kind: integer``) end in a traceback of a hundred lines without the variable's
+name, and take any text for a boolean. So settings reach the plugin as text, and are read here.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: The keyword of a setting's JSON schema that says what its text is, one of those below.
+TEXT = "x-text"
+#: An API key, token or id that is sent in a header: ASCII, without white space around it.
+KEY: dict[str, Any] = {TEXT: "key"}
+#: A password: it may begin or end with blanks, but a line end comes from a file or from ``echo``.
+PASSWORD: dict[str, Any] = {TEXT: "password"}
+#: Text that counts as it is, also where it is empty or blank.
+EXACT: dict[str, Any] = {TEXT: "exact"}
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+_EXPECTED = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a JSON list",
+    "object": "a JSON object",
+    "string": "text",
+}
+#: What copying and editors leave around a text and nobody sees: a byte order mark, and spaces of
+#: no width.
+_UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"
+_AROUND = f" \t\r\n\v\f\u00a0{_UNSEEN}"
+_NOT_IN_A_KEY = re.compile(r"[^\x20-\x7e]")
+_NAMES = {"\n": "a line break", "\r": "a carriage return", "\t": "a tab", "\0": "a NUL"}
+_DEEPEST = 20
+
+
+class TextError(ValueError):
+    """A text is not what its setting asks for.
+
+    Args:
+        path: The setting, with a path into it.
+        expected: What it asks for, as the end of a sentence.
+        value: What is given; none where it must not be shown.
+    """
+
+    def __init__(self, path: str, expected: str, value: Any = None) -> None:
+        super().__init__(f"{path}: {expected}")
+        self.path = path
+        self.expected = expected
+        self.value = value
+
+
+def types_of(declared: Mapping[str, Any]) -> list[str]:
+    """The types that a JSON schema names, without null.
+
+    Args:
+        declared: The schema.
+    """
+    given = declared.get("type", ())
+    return [one for one in ([given] if isinstance(given, str) else given) if one != "null"]
+
+
+def expectation(declared: Mapping[str, Any]) -> str:
+    """What a setting asks for, as the end of a sentence: ``a whole number``.
+
+    Args:
+        declared: Its JSON schema.
+    """
+    types = types_of(declared)
+    return " or ".join(dict.fromkeys(_EXPECTED[one] for one in types)) or "another value"
+
+
+def may_be_empty(declared: Mapping[str, Any]) -> bool:
+    """Whether an empty text is a value of a setting, and not one that is left out.
+
+    Args:
+        declared: Its JSON schema.
+    """
+    kind = declared.get(TEXT)
+    return kind == "password" or (kind == "exact" and "default" in declared)
+
+
+def has_secrets(declared: Mapping[str, Any]) -> bool:
+    """Whether a setting is a secret, or has one within.
+
+    Args:
+        declared: Its JSON schema.
+    """
+    return '"secret": true' in json.dumps(declared, default=str)
+
+
+def read_texts(
+    properties: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[TextError]]:
+    """Read settings by their declared types.
+
+    Args:
+        properties: The settings' JSON schemas by name.
+        config: The settings; texts stand for numbers, booleans, lists and objects too.
+
+    Returns:
+        The settings that can be used, and what is wrong with the others. Settings that are empty
+        are left out: their defaults apply.
+    """
+    read: dict[str, Any] = {}
+    wrong: list[TextError] = []
+    for name, value in config.items():
+        declared = properties.get(name)
+        if declared is None:
+            read[name] = value
+            continue
+        try:
+            found = _read(declared, value, name)
+        except TextError as error:
+            wrong.append(error)
+            continue
+        if found is not None and (found != "" or may_be_empty(declared)):
+            read[name] = found
+    return read, wrong
+
+
+def _read(declared: Mapping[str, Any], value: Any, path: str, depth: int = 0) -> Any:
+    types = types_of(declared)
+    if isinstance(value, str):
+        value = _of_text(declared, types, value, path, is_inner=depth > 0)
+    elif types == ["string"] and type(value) is int:
+        return str(value)
+    elif "integer" in types and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if depth > _DEEPEST:
+        return value
+    if isinstance(value, dict) and "object" in types:
+        return {
+            key: _read(_within(declared, key), inner, f"{path}.{key}", depth + 1)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list) and isinstance(items := declared.get("items"), dict):
+        return [
+            _read(items, inner, f"{path}[{number}]", depth + 1)
+            for number, inner in enumerate(value)
+        ]
+    return value
+
+
+def _within(declared: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    others = declared.get("additionalProperties")
+    found = declared.get("properties", {}).get(key, others)
+    return found if isinstance(found, dict) else {}
+
+
+def _of_text(
+    declared: Mapping[str, Any], types: list[str], text: str, path: str, *, is_inner: bool
+) -> Any:
+    # Texts within lists and objects were written by hand: no line end is there by accident.
+    if not types or (is_inner and "string" in types and TEXT not in declared):
+        return text
+    if "string" in types:
+        return _cleaned(declared, text, path)
+    bare = text.strip(_AROUND)
+    if not bare:
+        return None
+    for kind in types:
+        found = _parsed(declared, kind, bare)
+        if found is not None:
+            return found
+    expected = f"expected {expectation(declared)}"
+    if {"array", "object"} & {*types} and (examples := declared.get("examples")):
+        example = examples[0]
+        shown = example if isinstance(example, str) else json.dumps(example)
+        expected += f", such as {shown}"
+    raise TextError(path, expected, None if has_secrets(declared) else text)
+
+
+def _parsed(declared: Mapping[str, Any], kind: str, text: str) -> Any:
+    try:
+        if kind == "boolean":
+            return _BOOLEANS.get(text.lower())
+        if kind == "integer":
+            return int(text) if text.isascii() else None
+        if kind == "number":
+            number = float(text)
+            return number if math.isfinite(number) and text.isascii() else None
+    except ValueError:
+        return None
+    found = _json(text, list if kind == "array" else dict)
+    return _listed(declared, kind, text) if found is None else found
+
+
+def _json(text: str, wanted: type) -> Any:
+    for parse in (json.loads, ast.literal_eval):
+        # As Meltano reads them, which also takes Python's quotes.
+        try:
+            found = parse(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(found, wanted):
+            return found
+    return None
+
+
+def _listed(declared: Mapping[str, Any], kind: str, text: str) -> list[str] | None:
+    """Texts with commas between them, where a list of texts is wanted."""
+    items = declared.get("items")
+    if kind != "array" or not isinstance(items, dict) or types_of(items) != ["string"]:
+        return None
+    if text[0] in "[{(\"'":
+        return None
+    return [part for one in text.split(",") if (part := one.strip())]
+
+
+def _cleaned(declared: Mapping[str, Any], text: str, path: str) -> str:
+    kind = declared.get(TEXT)
+    if kind == "exact":
+        return text
+    if kind == "password":
+        return text.strip("\r\n\ufeff")
+    bare = text.strip(_AROUND)
+    if kind == "key" and (found := _NOT_IN_A_KEY.search(bare)):
+        raise TextError(
+            path,
+            f"character {found.start() + 1} of {len(bare)} is {_described(found[0])}, which "
+            "cannot be sent. Copy the value again",
+        )
+    return bare
+
+
+def _described(character: str) -> str:
+    name = _NAMES.get(character) or unicodedata.name(character, "")
+    code = f"U+{ord(character):04X}"
+    return f"{name} ({code})" if name else code
+
+
+def unknown_names(
+    properties: Mapping[str, Any], config: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, list[str]]]:
+    """Find names in a configuration that no setting has.
+
+    Args:
+        properties: The settings' JSON schemas by name.
+        config: The configuration.
+        prefix: What the names are within, with a full stop.
+
+    Yields:
+        Each name, and the names that are known there.
+    """
+    for name, value in config.items():
+        declared = properties.get(name)
+        if declared is None:
+            yield f"{prefix}{name}", [f"{prefix}{known}" for known in properties]
+            continue
+        for path, schema, inner in _objects(declared, value, f"{prefix}{name}"):
+            known = schema.get("properties")
+            # Where other names have a schema, they are the user's: columns, streams. Where they
+            # are refused, validation says so.
+            if known and schema.get("additionalProperties", True) is True:
+                yield from unknown_names(known, inner, f"{path}.")
+
+
+def _objects(
+    declared: Mapping[str, Any], value: Any, path: str
+) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    if isinstance(value, dict):
+        yield path, declared, value
+    elif isinstance(value, list) and isinstance(items := declared.get("items"), dict):
+        for number, inner in enumerate(value):
+            yield from _objects(items, inner, f"{path}[{number}]")
