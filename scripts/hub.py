@@ -200,7 +200,7 @@ def _settings(properties: dict[str, Any], prefix: str = "") -> Iterator[dict[str
             yield from _settings(inner, f"{name}.")
             continue
         setting = {"kind": "string"} | meltano_setting(name, declared)
-        setting.pop("variables", None)  # unknown to the Hub's schema
+        setting.pop("annotations", None)  # unknown to the Hub's schema
         yield setting
 
 

@@ -85,7 +85,7 @@ def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
     if listed := declared.get(VARIABLES):
         # Not Meltano's `env_aliases`: where two of them are set, it ends in a traceback. The tap
         # reads them, and `signalroom status` does.
-        setting["variables"] = [*listed]
+        setting["annotations"] = {"signalroom": {"variables": [*listed]}}
     description = declared["description"]
     if "default" in declared and not declared.get(VARIABLES):
         setting["value"] = declared["default"]

@@ -37,7 +37,7 @@ def test_no_variable_of_the_project_can_be_a_clients(pytestconfig):
         alias
         for plugin in plugins
         for setting in plugin["settings"]
-        for alias in setting.get("variables", ())
+        for alias in setting.get("annotations", {}).get("signalroom", {}).get("variables", ())
     }
     assert {"EVERFLOW_API_KEY", "AWS_PROFILE", "S3_PREFIXES"} <= aliases
     for alias in (*aliases, "TARGET_POSTGRES_HOST", "TAP_EVERFLOW_API_KEY", "MELTANO_DATABASE_URI"):

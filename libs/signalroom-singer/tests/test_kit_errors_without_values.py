@@ -28,7 +28,7 @@ def _raised(code):
 def test_values_are_not_quoted(code):
     said = _raised(code)
     assert _PLANTED not in said
-    assert said.startswith("rows: GET /rows: an answer is not as documented")
+    assert said.startswith("rows: GET /rows: unexpected response")
     assert "Error; test_kit_errors_without_values.py, line " in said
 
 

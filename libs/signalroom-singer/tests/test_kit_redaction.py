@@ -163,7 +163,7 @@ def test_a_dry_run_says_that_all_is_well(vendor, run_tap):
     vendor.answers.extend([ok([{"id": 1}, {"id": 2}])] * 2)
     run = run_tap("--test")
     assert run.returncode == 0
-    assert "Connection test passed: all 1 selected streams are readable" in run.stderr
+    assert "Connection test passed: all 2 selected streams are readable" in run.stderr
     assert "ERROR" not in run.stderr
     # No record: it may be a customer's.
     assert run.stdout == "days: ok (a record read)\nrows: ok (empty)\n"

@@ -224,6 +224,33 @@ def test_deselected_properties_are_left_out(make_tap, vendor, sync):
 
 @pytest.mark.parametrize("setting", ("start_date", "end_date"))
 @pytest.mark.parametrize("value", ("yesterday", "2026-02-30", "26-1-1"))
-def test_a_day_that_is_none_is_named(make_tap, sync, setting, value):
-    output = sync(make_tap(**{setting: value}), "days", fails=ConfigValidationError)
-    assert f"Invalid {setting} {value!r}: expected YYYY-MM-DD." in str(output.error)
+def test_a_day_that_is_none_is_named(make_tap, setting, value):
+    with pytest.raises(ConfigValidationError) as caught:
+        make_tap(**{setting: value})
+    assert caught.value.errors == [f"Invalid {setting} {value!r}: expected YYYY-MM-DD."]
+
+
+@pytest.mark.parametrize("state", (None, "2026-03-10"))
+@pytest.mark.parametrize(
+    ("config", "said"),
+    (
+        (
+            {"start_date": "2026-03-21"},
+            "Invalid start_date '2026-03-21': it is in the future (today is 2026-03-20 in UTC).",
+        ),
+        (
+            {"start_date": "2026-03-05", "end_date": "2026-03-04"},
+            "Invalid start_date '2026-03-05': it is after end_date, 2026-03-04.",
+        ),
+    ),
+)
+def test_days_that_leave_nothing_to_read_are_refused(make_tap, state, config, said):
+    with pytest.raises(ConfigValidationError) as caught:
+        make_tap(state and bookmarked(state), **config)
+    assert caught.value.errors == [said]
+
+
+def test_a_first_day_that_is_not_over_yet_is_said_so(make_tap, caplog):
+    caplog.set_level("INFO")
+    assert make_tap(start_date=str(TODAY)).streams["days"].plan(None) == []
+    assert f"Nothing to read yet: start_date is {TODAY}" in caplog.text

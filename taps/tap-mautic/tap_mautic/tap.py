@@ -48,6 +48,8 @@ class TapMautic(SignalRoomTap):
 
     name = "tap-mautic"
     package_name = "tap-mautic"
+    # Without the settings nothing can be asked for what there is.
+    dynamic_catalog = True
 
     config_jsonschema = th.PropertiesList(
         th.Property(

@@ -43,6 +43,8 @@ class TapPostHog(SignalRoomTap):
 
     name = "tap-posthog"
     package_name = "tap-posthog"
+    # Without the settings nothing can be asked for what there is.
+    dynamic_catalog = True
 
     config_jsonschema = th.PropertiesList(
         th.Property(

@@ -53,6 +53,8 @@ class TapStickyS3(SignalRoomTap):
     name = "tap-sticky-s3"
     _types_reported = False
     package_name = "tap-sticky-s3"
+    # Without the settings nothing can be asked for what there is.
+    dynamic_catalog = True
 
     # With BATCH: here it is done so that selection and client tags hold in it.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [

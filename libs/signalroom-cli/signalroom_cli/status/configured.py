@@ -122,7 +122,10 @@ def _listed(
 
 
 def _variables(definition: SettingDefinition) -> list[str]:
-    return [str(name) for name in getattr(definition, "variables", None) or ()]
+    # Meltano keeps annotations, and shows them to nobody.
+    annotations = getattr(definition, "_annotations", None)
+    ours = annotations.data.get("signalroom", {}) if annotations else {}
+    return [str(name) for name in ours.get("variables", ())]
 
 
 def _closest(groups: list[list[str]], values: dict[str, Any]) -> list[str]:

@@ -1,0 +1,139 @@
+"""Two variables of a setting, and messages that name the one to set."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from kit_vendor import RowTap
+from singer_sdk import typing as th
+
+from signalroom_singer import KEY, given_by
+
+
+class NamedTap(RowTap):
+    name = "tap-named"
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "api_key",
+            th.StringType,
+            required=True,
+            secret=True,
+            title="API key",
+            **KEY,
+            **given_by("NAMED_API_KEY"),
+        ),
+        th.Property(
+            "api_url",
+            th.StringType,
+            default="https://a.example",
+            **given_by("NAMED_BASE_URL", shared=True),
+        ),
+        th.Property("client_id", th.StringType),
+        th.Property("tries", th.IntegerType),
+    ).to_dict()
+
+    def discover_streams(self):
+        return []
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch, caplog):
+    """Run the tap; gives its settings, if it got any, and what it warned of."""
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    monkeypatch.setattr(NamedTap, "sync_all", lambda tap: found.update(tap.config))
+
+    def run(*, file=None, plugin="", **env):
+        given = "ENV"
+        if file is not None:
+            (tmp_path / "given.json").write_text(json.dumps(file))
+            given = "given.json"
+        if plugin:
+            env["MELTANO_EXTRACTOR_NAME"] = plugin
+        found.clear()
+        caplog.clear()
+        CliRunner(env=env).invoke(NamedTap.cli, [f"--config={given}"])
+        return dict(found), [one.message for one in caplog.records if one.levelno >= 30]
+
+    return run
+
+
+@pytest.mark.parametrize("variable", ("NAMED_API_KEY", "TAP_NAMED_API_KEY"))
+def test_either_name_gives_a_setting(read, variable):
+    assert read(**{variable: "k"})[0]["api_key"] == "k"
+    empty = {"NAMED_API_KEY": "", "TAP_NAMED_API_KEY": ""}
+    assert read(**empty | {variable: "k"})[0]["api_key"] == "k"
+    if variable.startswith("NAMED"):
+        config, said = read(file={}, plugin="tap-named", **{variable: "k"})
+        assert (config["api_key"], said) == ("k", [])
+
+
+def test_the_same_value_twice_is_nothing_to_speak_of(read):
+    assert read(NAMED_API_KEY="k", TAP_NAMED_API_KEY="k")[1] == []
+
+
+def test_two_values_are_warned_of(read):
+    config, said = read(NAMED_API_KEY="old", TAP_NAMED_API_KEY="k")
+    assert config["api_key"] == "k"
+    assert said == [
+        "NAMED_API_KEY is not used: TAP_NAMED_API_KEY gives api_key another value. "
+        "Remove one of them."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    (
+        ({"plugin": "tap-named", "file": {}}, "Set NAMED_API_KEY in .env."),
+        ({"plugin": "tap-named--raw", "file": {}}, "Set TAP_NAMED__RAW_API_KEY in .env."),
+        ({}, "Set NAMED_API_KEY in the environment or in .env, or api_key in a --config file."),
+        ({"file": {}}, "Set api_key in the --config file, or NAMED_API_KEY with --config=ENV."),
+    ),
+)
+def test_what_is_missing_is_named_as_it_can_be_given(read, options, remedy):
+    assert read(**options)[1] == [f"Missing required setting api_key (API key). {remedy}"]
+
+
+def test_a_plain_file_is_not_filled_up_from_the_environment(read):
+    assert read(file={}, NAMED_API_KEY="k")[0] == {}
+
+
+CLIENT = {"plugin": "tap-named--acme", "file": {"client_id": "acme"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "variable"),
+    (
+        # Meltano stops by itself where the client's variable is missing, not where it is empty.
+        ({**CLIENT, "ACME_NAMED_API_KEY": ""}, "ACME_NAMED_API_KEY"),
+        (CLIENT, "TAP_NAMED__ACME_API_KEY"),
+        # Without its tag it is still the client's.
+        ({**CLIENT, "file": {}, "ACME_NAMED_API_KEY": ""}, "ACME_NAMED_API_KEY"),
+    ),
+)
+def test_a_client_never_gets_the_projects_key(read, options, variable):
+    config, said = read(**options, NAMED_API_KEY="the-projects", TAP_NAMED_API_KEY="the-projects")
+    assert config == {}
+    assert f"Set {variable} in .env" in said[0]
+    assert "the-projects" not in "".join(said)
+
+
+def test_a_client_has_the_address_of_the_project(read):
+    options = {**CLIENT, "file": {"client_id": "acme", "api_key": "k"}}
+    assert read(**options, NAMED_BASE_URL="https://eu.example")[0]["api_url"] == (
+        "https://eu.example"
+    )
+
+
+def test_an_inherited_plugin_that_is_no_clients_has_the_projects_key(read):
+    config, _ = read(plugin="tap-named--raw", file={}, NAMED_API_KEY="k")
+    assert config["api_key"] == "k"
+
+
+def test_a_wrong_value_is_named_by_its_variable(read):
+    (said,) = read(plugin="tap-named", file={"api_key": "k", "tries": "x"})[1]
+    assert said == "Invalid tries (TAP_NAMED_TRIES) 'x': expected a whole number."
+    (said,) = read(**CLIENT | {"file": {"api_key": "k", "tries": "x"}})[1]
+    assert said == "Invalid tries (TAP_NAMED__ACME_TRIES) 'x': expected a whole number."
