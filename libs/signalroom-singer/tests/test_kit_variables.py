@@ -77,10 +77,8 @@ def test_the_same_value_twice_is_nothing_to_speak_of(read):
 def test_two_values_are_warned_of(read):
     config, said = read(NAMED_API_KEY="old", TAP_NAMED_API_KEY="k")
     assert config["api_key"] == "k"
-    assert said == [
-        "NAMED_API_KEY is not used: TAP_NAMED_API_KEY gives api_key another value. "
-        "Remove one of them."
-    ]
+    (warning,) = said
+    assert warning.startswith("NAMED_API_KEY is not used: TAP_NAMED_API_KEY gives api_key another")
 
 
 @pytest.mark.parametrize(
