@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer import redaction
 from signalroom_singer.redaction import secret_values
+from signalroom_singer.variables import Naming, use
 
 #: Fails the test whose output has a secret, wherever the test is; `pytester` tests it.
 pytest_plugins = ["leaks", "pytester"]
@@ -45,6 +46,12 @@ def pytest_collection_finish():
 def pytest_sessionfinish():
     """Let all of it go at the end: extension modules call what stays a leak."""
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _own_variables():
+    """Which variables messages name is the process's, and so of the test that ran a command."""
+    use(Naming())
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ def last_words(project, tap="tap-everflow", **env):
     (
         ({"SQLALCHEMY_URL": "postgresql://u:p@127.0.0.1:1/d"}, "Cannot connect to PostgreSQL at"),
         ({"SQLALCHEMY_URL": "mysql://u:p@h/d"}, "`sqlalchemy_url` is not a PostgreSQL address"),
-        ({"BATCH_SIZE_ROWS": "0"}, "Setting batch_size_rows: 0 is less than the minimum of 1."),
+        ({"BATCH_SIZE_ROWS": "0"}, "Invalid batch_size_rows (TARGET_POSTGRES_BATCH_SIZE_ROWS) 0: "),
         ({"STREAM_MAPS": '{"offers": {"x": "no_such()"}}'}, "The stream map of offers"),
     ),
 )
@@ -66,7 +66,7 @@ def test_a_tap_says_why_as_an_error(project, tap):
 
 def test_a_setting_is_the_last_that_a_tap_names(project):
     errors = last_words(project, TAP_EVERFLOW_API_KEY="")
-    assert errors[-1][1].startswith("Setting api_key is missing")
+    assert errors[-1][1].startswith("Missing required setting api_key")
 
 
 @pytest.mark.parametrize("broken", ("tap-everflow", "signalroom-target-postgres"))

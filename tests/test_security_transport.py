@@ -82,7 +82,7 @@ def test_plain_http_is_for_this_machine_alone(run, settings, tap, setting):
 
 @pytest.mark.parametrize("url", (*ELSEWHERE, *NO_ADDRESSES))
 def test_what_is_no_loopback_address_is_not_taken_for_one(url):
-    with pytest.raises(Exception, match="unencrypted" if url in ELSEWHERE else "Setting api_url"):
+    with pytest.raises(Exception, match="unencrypted" if url in ELSEWHERE else "Invalid api_url"):
         base_url(url, setting="api_url")
 
 

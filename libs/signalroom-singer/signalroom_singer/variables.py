@@ -186,7 +186,7 @@ def with_variables_in_backticks(text: str) -> str:
     Args:
         text: A message.
     """
-    return re.sub(r"`([a-z][a-z0-9_.]*)`", lambda found: _quoted(found[1]), text)
+    return re.sub(r"`([a-z][a-z0-9_.]*)`(?! \()", lambda found: _quoted(found[1]), text)
 
 
 def _quoted(name: str) -> str:

@@ -253,4 +253,4 @@ def test_days_that_leave_nothing_to_read_are_refused(make_tap, state, config, sa
 def test_a_first_day_that_is_not_over_yet_is_said_so(make_tap, caplog):
     caplog.set_level("INFO")
     assert make_tap(start_date=str(TODAY)).streams["days"].plan(None) == []
-    assert f"Nothing to read yet: start_date is {TODAY}" in caplog.text
+    assert f"nothing to read yet, start_date is {TODAY}" in caplog.text

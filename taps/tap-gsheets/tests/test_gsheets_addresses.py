@@ -54,7 +54,7 @@ def test_a_published_page_is_not_the_spreadsheet(make_tap, google, sandbox, give
     with pytest.raises(TapError) as caught:
         make_tap(spreadsheets=wanted)
     said = str(caught.value)
-    assert said.startswith("Setting spreadsheets[1].spreadsheet: ")
+    assert said.startswith("Invalid spreadsheets[1].spreadsheet ")
     assert "is a page published to the web, not the spreadsheet itself" in said
     assert "copy the address from the browser" in said
     assert sandbox.control.requests()["requests"] == []
@@ -70,7 +70,7 @@ def test_a_published_page_is_not_the_spreadsheet(make_tap, google, sandbox, give
     ),
 )
 def test_an_address_of_something_else_is_refused(given):
-    with pytest.raises(TapError, match="is no spreadsheet's address or id"):
+    with pytest.raises(TapError, match="expected a spreadsheet's id or address"):
         id_in(given, "spreadsheets[0].spreadsheet")
 
 

@@ -272,7 +272,7 @@ def test_a_column_that_is_twice_in_the_settings_is_refused(load):
 
 def test_a_column_that_is_twice_by_the_same_text_is_refused_at_the_start(make_tap, sandbox):
     columns = [{"name": "Cost", "type": "number"}, {"name": "Cost", "type": "integer"}]
-    says = r"spreadsheets\[0\].tabs\[0\].columns\[1\]: the column 'Cost' is there twice"
+    says = r"spreadsheets\[0\].tabs\[0\].columns\[1\]: the column 'Cost' is listed twice"
     with pytest.raises(TapError, match=says):
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [{"gid": 0, "columns": columns}]}])
     assert sandbox.control.requests()["requests"] == []

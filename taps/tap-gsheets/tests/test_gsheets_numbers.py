@@ -204,7 +204,7 @@ def test_a_format_that_is_none_is_refused_before_anything_is_read(make_tap, sand
     with pytest.raises(TapError) as caught:
         make_tap(spreadsheets=wanted)
     assert str(caught.value) == (
-        f"Setting spreadsheets[1].tabs[0].columns[1].format (column 'Cost'): {text!r} is not a "
+        f"Invalid spreadsheets[1].tabs[0].columns[1].format (column 'Cost'): {text!r} is not a "
         "number format. Use one of '1234.5', '1234,5', '1,234.5', '1.234,5', '1 234.5', "
         "'1 234,5', \"1'234.5\", \"1'234,5\", '12,34,567.8'."
     )

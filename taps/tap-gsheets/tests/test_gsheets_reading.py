@@ -228,7 +228,7 @@ def test_a_streams_name_is_in_snake_case(make_tap, name):
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": tabs}])
     (said,) = caught.value.errors
     assert said.startswith(
-        f"Setting spreadsheets[0].tabs[0].stream: {name!r} is not a name in snake"
+        f"Invalid spreadsheets[0].tabs[0].stream {name!r}: expected a name in snake_case"
     )
 
 

@@ -99,7 +99,7 @@ class TestTokens:
     @pytest.mark.parametrize("token", (None, "", 7, {"of": "another kind"}))
     def test_an_answer_without_one(self, make_tap, sandbox, token):
         refuse(sandbox, 200, {"access_token": token, "expires_in": 60}, match="oauth", times=9)
-        with pytest.raises(TapError, match=r"200 without a token. Check the setting api_url"):
+        with pytest.raises(TapError, match=r"200 without a token. Check api_url"):
             make_tap()
 
     def test_a_401_that_stays_is_told(self, make_tap, sandbox, sync):
@@ -201,7 +201,7 @@ class TestAddresses:
         message = "Requested URL not found: /mautic/oauth/v2/token"
         body = {"errors": [{"message": message, "code": 404, "type": kind, "details": []}]}
         refuse(sandbox, 404, body, match="oauth", times=9)
-        with pytest.raises(TapError, match="Check the setting api_url, with the path") as caught:
+        with pytest.raises(TapError, match="Check api_url, with the path") as caught:
             make_tap()
         assert "None" not in str(caught.value)
         assert "oauth_client_id" not in str(caught.value)

@@ -136,11 +136,11 @@ class TestWho:
 
     def test_a_project_that_is_not_there(self, make_tap, sync):
         output = sync(make_tap(project_id="99"), "cohorts", fails=RefusedError)
-        assert "Check the settings project_id and api_url" in str(output.error)
+        assert "Check project_id and api_url" in str(output.error)
 
     @pytest.mark.parametrize("project", ("shop", "4711;4712", "-1", "4711,all"))
     def test_a_project_that_is_no_number(self, make_tap, sync, project):
-        with pytest.raises(ConfigValidationError, match="is no project's number"):
+        with pytest.raises(ConfigValidationError, match="expected the number in the address"):
             sync(make_tap(project_id=project), "cohorts")
 
     def test_clients_in_the_key(self, make_tap, sync):

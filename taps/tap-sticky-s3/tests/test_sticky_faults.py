@@ -104,7 +104,9 @@ class TestListing:
     def test_no_name_of_a_bucket(self, make_tap, sync, given):
         with pytest.raises(TapError) as told:
             sync(make_tap(bucket=given))
-        assert f"{given!r} is no bucket's name. Set `bucket` to the name alone" in str(told.value)
+        assert f"{given!r} is not a bucket's name. Set `bucket` to the name alone" in str(
+            told.value
+        )
 
     def test_a_folder_without_files_is_told(self, s3, make_tap, sync, caplog):
         s3.put(DAY.format(1), "a,b\r\n1,2\r\n")

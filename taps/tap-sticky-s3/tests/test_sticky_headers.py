@@ -349,7 +349,7 @@ class TestTables:
         output = sync(make_tap(column_types=types), ORDERS, "prospects_create")
         (message,) = [one for one in caplog.messages if "column_types" in one]
         assert message == (
-            "Setting column_types: no file of any table has 'totl_amount', neither as a header nor "
+            "column_types: no file of any table has 'totl_amount', neither as a header nor "
             "as a column's name"
         )
         # Nor is it, where no file was new.

@@ -70,7 +70,7 @@ def is_configured(config: Mapping[str, Any]) -> bool:
         if missing := [part for part in PARTS if part not in given]:
             if not given and config.get("port") in {None, DEFAULT_PORT}:
                 return False
-            names = ", ".join(f"{part} (TARGET_POSTGRES_{part.upper()})" for part in missing)
+            names = ", ".join(f"`{part}` (TARGET_POSTGRES_{part.upper()})" for part in missing)
             msg = (
                 f"The connection is half configured: {names} missing. Set that too; or none of "
                 "host, port, user, password and database, to use the embedded PostgreSQL."

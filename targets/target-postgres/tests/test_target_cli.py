@@ -252,7 +252,10 @@ def test_a_project_s_dotenv_that_is_not_read_is_named(home, project):
     ("content", "message"),
     (
         (b"TARGET_POSTGRES_HOST=\xff", "it is not a text file in UTF-8"),
-        (b"TARGET_POSTGRES_HOST=h\nTARGET_POSTGRES_PORT=five", "Setting port: 'five' (in TARGET_"),
+        (
+            b"TARGET_POSTGRES_HOST=h\nTARGET_POSTGRES_PORT=five",
+            "Invalid port (TARGET_",
+        ),
         (b"TARGET_POSTGRES_HOST=h", "The connection is half configured"),
     ),
 )

@@ -67,8 +67,8 @@ def test_texts_where_numbers_belong_name_their_variables(monkeypatch, caplog):
         monkeypatch.setenv(f"TARGET_POSTGRES_{name}", value)
     result = CliRunner().invoke(TargetPostgres.cli, ["--config=ENV"])
     assert result.exit_code == 1
-    assert "Setting port: 'abc' (in TARGET_POSTGRES_PORT) is not a whole number." in caplog.text
-    assert "ssh_tunnel: what is given (in TARGET_POSTGRES_SSH_TUNNEL) is not a" in caplog.text
+    assert "Invalid port (TARGET_POSTGRES_PORT) 'abc': expected a whole number." in caplog.text
+    assert "Invalid ssh_tunnel (TARGET_POSTGRES_SSH_TUNNEL): expected a JSON object." in caplog.text
     assert PASSWORD not in result.output + caplog.text
 
 
@@ -104,8 +104,8 @@ def test_psycopg_3_is_the_driver_whatever_is_named(scheme):
 @pytest.mark.parametrize(
     ("name", "value"),
     (
-        ("password", 12345678),
-        ("ssh_tunnel", {"private_key": 12345678}),
+        ("password", [12345678]),
+        ("ssh_tunnel", {"private_key": [12345678]}),
         ("sqlalchemy_url", ["12345678"]),
     ),
 )
