@@ -171,7 +171,7 @@ class SignalRoomTap(ExplainedCommand, Tap):
         off = [stream.name for stream in tap.streams.values() if not stream.selected]
         try_streams(tap, writer)
         tap.close()
-        tested = sum(stream.selected for stream in streams)
+        tested = len(tap.streams) - len(off)
         cls.logger.info("Connection test passed: all %d selected streams are readable", tested)
         if off:
             cls.logger.info("Skipped (not selected by default): %s", ", ".join(off))

@@ -66,7 +66,7 @@ def test_a_token_that_ends_before_its_time(make_tap, offers):
 @pytest.mark.parametrize(
     ("config", "says"),
     (
-        ({"credentials_json": None}, "Missing credentials for Google: set one of credentials_path"),
+        ({"credentials_json": None}, "Missing credentials for Google: set one of"),
         (
             {"credentials_json": None, "oauth_refresh_token": "x"},
             "Missing required setting oauth_client_id",

@@ -171,9 +171,7 @@ class TestBatches:
 
     def test_a_root_elsewhere_is_refused(self, s3, make_tap, sync):
         batch = {"encoding": {"format": "parquet"}, "storage": {"root": "s3://elsewhere/x"}}
-        with pytest.raises(
-            ConfigValidationError, match=r"batch_config.*expected a root on this machine"
-        ):
+        with pytest.raises(ConfigValidationError, match="expected a root on this machine"):
             make_tap(batch_config=batch)
 
 
@@ -361,7 +359,7 @@ class TestStreams:
             ({"column_types": {"orders_id": "int"}}, "orders_id"),
             (
                 {"column_types": {"day": "date:%-m/%-d/%Y"}},
-                "Invalid column_types: day: the date format",
+                "column_types: day: the date format",
             ),
             ({"column_types": {"day": "date-time:%Y-%m-%d %H:%M %Z"}}, "Use %z for offsets"),
             ({"column_types": {"day": "date:%d/%m"}}, "must have the year"),
