@@ -20,6 +20,7 @@ from signalroom_singer import (
     BoundedAdapter,
     TapError,
     base_url,
+    current,
     invalid_setting,
     missing_setting,
     named,
@@ -139,7 +140,11 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
     scopes = [SHEETS_SCOPE]
     if config.get("change_detection") == "drive":
         scopes.append(DRIVE_SCOPE)
-    if path := config.get("credentials_path"):
+    path = config.get("credentials_path")
+    if current().is_clients(config) and config.get("credentials_json"):
+        # Meltano hands the project's file down to a client's tap, which has its own key.
+        path = None
+    if path:
         try:
             text = Path(path).expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError) as error:

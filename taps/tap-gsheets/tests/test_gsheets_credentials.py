@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from signalroom_singer import TapError
+from signalroom_singer.variables import Naming, Origin, use
 from tap_gsheets.credentials import open_session, read_key
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"
@@ -52,3 +53,24 @@ def test_a_key_signs_in_however_it_is_written(key, write):
 def test_what_is_no_key_is_refused(text):
     with pytest.raises(TapError, match="not a service account's key"):
         read_key(text)
+
+
+def test_a_client_with_a_key_of_its_own_is_not_read_with_the_projects_file(tmp_path, key):
+    (path := tmp_path / "key.json").write_text(json.dumps(key))
+    theirs = key | {"client_email": "acme@clients.example.com"}
+    config = {
+        "client_id": "acme",
+        "credentials_path": str(path),
+        "credentials_json": json.dumps(theirs),
+    }
+    use(Naming("tap-gsheets", {}, Origin.MELTANO, "tap-gsheets--acme"))
+    session, share_with = open_session(config)
+    session.close()
+    assert share_with == "acme@clients.example.com"
+
+
+def test_a_key_file_may_begin_with_a_byte_order_mark(tmp_path, key):
+    (path := tmp_path / "key.json").write_text("\ufeff" + json.dumps(key))
+    session, share_with = open_session({"credentials_path": str(path)})
+    session.close()
+    assert share_with == key["client_email"]
