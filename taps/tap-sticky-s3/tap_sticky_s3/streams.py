@@ -389,7 +389,7 @@ class Table(StickyStream):
         formats = {
             name: kind.read
             for name, kind in self._types.items()
-            if kind.has_format and columns.get(name) == kind.schema
+            if kind.has_format and _undescribed(columns.get(name, {})) == kind.schema
         }
         return RecordShaper(self.name, self.schema, self.record_keys, self.logger, readers=formats)
 
@@ -397,11 +397,7 @@ class Table(StickyStream):
     def _has_types(self) -> bool:
         text = {"type": ["string", "null"]}
         own = self.schema["properties"].keys() - _METADATA.keys() - {CLIENT_ID, LOADED_AT, EXTRA}
-        # What a column is said to hold makes it no other one.
-        columns = self.schema["properties"]
-        return any(
-            columns[name] | {"description": ""} != text | {"description": ""} for name in own
-        )
+        return any(_undescribed(self.schema["properties"][name]) != text for name in own)
 
     # The same rows as files.
 
@@ -470,3 +466,8 @@ def _ends(things: Iterable[S3Object], count: int) -> list[S3Object]:
     """The oldest and the newest files, as many of each, the oldest first."""
     ordered = sorted(things, key=lambda thing: (thing.modified, thing.key))
     return [*ordered[:count], *ordered[max(count, len(ordered) - count) :]]
+
+
+def _undescribed(column: Mapping[str, Any]) -> dict[str, Any]:
+    """A column's schema without its description, which says nothing of its type."""
+    return {name: value for name, value in column.items() if name != "description"}
