@@ -6,6 +6,8 @@ import pytest
 from e2e import BIN, ROOT, finished, new_database, new_project, run
 from ruamel.yaml import YAML
 
+from signalroom_sandbox.gsheets import service_account
+
 pytestmark = pytest.mark.e2e
 
 CLIENTS = [f"client-{number}" for number in range(10)]
@@ -75,6 +77,43 @@ def test_a_client_whose_key_is_missing_is_not_read_with_anothers(project, databa
     assert "ACME_EVERFLOW_API_KEY" in output
     assert KEY not in output
     assert database.query("select to_regclass('everflow.daily_stats') as made") == [{"made": None}]
+
+
+#: How the project signs in, in ways that the files of clients do not use.
+PROJECT = {
+    "TAP_GSHEETS_CREDENTIALS_PATH": "/nowhere/of-the-project.json",
+    "TAP_GSHEETS_SUBJECT": "of-the-project@example.com",
+    "TAP_GSHEETS_OAUTH_CLIENT_ID": "of-the-project",
+    "TAP_GSHEETS_OAUTH_CLIENT_SECRET": "of-the-project",
+    "TAP_GSHEETS_OAUTH_REFRESH_TOKEN": "of-the-project",
+    "TAP_GSHEETS_API_KEY": "of-the-project",
+    "TAP_MAUTIC_USERNAME": "of-the-project",
+    "TAP_MAUTIC_PASSWORD": "of-the-project",
+    "TAP_STICKY_S3_AWS_SESSION_TOKEN": "of-the-project",
+    "TAP_STICKY_S3_AWS_PROFILE": "of-the-project",
+    "TAP_STICKY_S3_ROLE_ARN": "arn:aws:iam::111111111111:role/of-the-project",
+    "TAP_STICKY_S3_EXTERNAL_ID": "of-the-project",
+}
+
+
+def test_a_client_signs_in_by_none_of_the_projects_ways(project, sandbox):
+    make(project, "acme", "--sources=gsheets,mautic,sticky-s3")
+    project.env |= PROJECT
+    project.env |= variables(
+        "acme",
+        gsheets_credentials_json=service_account(sandbox.gsheets_url),
+        gsheets_spreadsheets=project.env["TAP_GSHEETS_SPREADSHEETS"],
+        mautic_api_url=sandbox.mautic_url,
+        mautic_oauth_client_id=project.env["TAP_MAUTIC_OAUTH_CLIENT_ID"],
+        mautic_oauth_client_secret=project.env["TAP_MAUTIC_OAUTH_CLIENT_SECRET"],
+        sticky_s3_bucket=project.env["TAP_STICKY_S3_BUCKET"],
+        sticky_s3_aws_access_key_id=project.env["TAP_STICKY_S3_AWS_ACCESS_KEY_ID"],
+        sticky_s3_aws_secret_access_key=project.env["TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY"],
+    )
+    for source in ("gsheets", "mautic", "sticky-s3"):
+        assert "of-the-project" not in project.meltano("config", "print", f"tap-{source}--acme")
+        tested = project.meltano("invoke", f"tap-{source}--acme", "--test")
+        assert "Connection test passed" in tested
 
 
 def test_a_schema_of_its_own(project, sandbox, database):

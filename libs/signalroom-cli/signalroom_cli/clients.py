@@ -32,6 +32,15 @@ OWN: dict[str, tuple[str, ...]] = {
     "redtrack": ("api_key",),
     "sticky-s3": ("bucket", "aws_access_key_id", "aws_secret_access_key"),
 }
+#: Other ways to sign in. Meltano hands the project's down to a client's tap unless they are blank.
+NOT_INHERITED: dict[str, tuple[str, ...]] = {
+    "gsheets": (
+        *("credentials_path", "subject", "oauth_client_id", "oauth_client_secret"),
+        *("oauth_refresh_token", "api_key"),
+    ),
+    "mautic": ("username", "password"),
+    "sticky-s3": ("aws_session_token", "aws_profile", "role_arn", "external_id"),
+}
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]*)")
 _HOURLY = "0 * * * *"
@@ -148,6 +157,7 @@ def _written(
     for source, settings in sources.items():
         config = {"client_id": name}
         config |= {setting: f"${variable(name, source, setting)}" for setting in settings}
+        config |= dict.fromkeys(NOT_INHERITED.get(source, ()), "")
         child = f"tap-{source}--{name}"
         own = {}
         if own_schema:

@@ -156,7 +156,7 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
         return _without_key(config, scopes)
     try:
         credentials = _ServiceAccount.from_service_account_info(  # type: ignore[no-untyped-call]
-            read_key(text), scopes=scopes, subject=config.get("subject")
+            read_key(text), scopes=scopes, subject=config.get("subject") or None
         )
     except ValueError as error:
         msg = f"The service account's key cannot be used: {error}. Download a new key file."

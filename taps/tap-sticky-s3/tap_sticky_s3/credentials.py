@@ -36,7 +36,7 @@ def session_of(config: Mapping[str, Any]) -> boto3.Session:
         session = boto3.Session(
             aws_access_key_id=config.get("aws_access_key_id"),
             aws_secret_access_key=config.get("aws_secret_access_key"),
-            aws_session_token=config.get("aws_session_token"),
+            aws_session_token=config.get("aws_session_token") or None,
             profile_name=None if config.get("aws_access_key_id") else config.get("aws_profile"),
             region_name=config.get("region"),
         )
