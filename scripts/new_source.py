@@ -77,8 +77,8 @@ class Source:
             return f"Leave out the tap-: make new-source NAME={self.name.removeprefix('tap-')}."
         if not _NAME.fullmatch(self.name) or len(self.name) > _LONGEST:
             return (
-                f"{self.name!r} is no source's name: small letters, digits and single hyphens, a "
-                f"letter first, at most {_LONGEST} of them, as in acme-crm."
+                f"{self.name!r} is not a valid source name: lowercase letters, digits and single "
+                f"hyphens, a letter first, at most {_LONGEST} of them, as in acme-crm."
             )
         is_word = keyword.iskeyword(self.module) or YAML(typ="safe").load(self.name) != self.name
         if is_word or self.name in _TAKEN or self.module.startswith("pg_"):
@@ -90,7 +90,8 @@ class Source:
             )
         if self.label and not _LABEL.fullmatch(self.label):
             return (
-                f"{self.label!r} is no label: letters, digits, spaces and . & + - only, at most 40."
+                f"{self.label!r} is not a valid label: letters, digits, spaces and . & + - only, "
+                "at most 40."
             )
         return self._there_already()
 
@@ -117,7 +118,7 @@ class Source:
             there = f"{schemas[self.module]} loads into the schema {self.module} already"
         else:
             return None
-        return f"{there}. Choose another name; or, to make it anew, remove it first."
+        return f"{there}. Choose another name; or, to recreate it, remove it first."
 
 
 def _is_there(place: Path) -> bool:
@@ -292,8 +293,8 @@ def main() -> int:
         files = make(source, sync=not asked.no_sync)
     except (NewSourceError, OSError) as error:
         sys.stderr.write(
-            f"{error}\n\n{source.tap} was not made; the repository is as it was before. Mend what "
-            "is said above, and call the same again.\n"
+            f"{error}\n\n{source.tap} was not made; the repository is as it was before. Fix what "
+            "is said above, and rerun the command.\n"
         )
         return 1
     except (KeyboardInterrupt, SystemExit):

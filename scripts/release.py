@@ -275,7 +275,7 @@ def _version(text: str) -> Version:
         version = None
     # As PyPI writes it: the tag, the file's name and the changelog are then the same.
     if version is None or str(version) != text or version.is_devrelease or version.local:
-        msg = f"{text!r} is no version to release. Write it as 1.2.3, or 1.2.3rc1 to try it out."
+        msg = f"{text!r} is not a version to release. Write it as 1.2.3, or 1.2.3rc1 to try it out."
         raise ReleaseError(msg)
     return version
 

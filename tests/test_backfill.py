@@ -130,7 +130,7 @@ def test_what_is_no_day(capsys):
     # As make gives them where they are not named.
     with pytest.raises(SystemExit):
         backfill.main(["", "", ""])
-    assert "'' is no day, as 2025-01-31 is. Say which tap" in capsys.readouterr().err
+    assert "'' is not a date such as 2025-01-31. Say which tap" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

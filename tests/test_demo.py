@@ -32,7 +32,7 @@ def test_an_interrupted_one_says_how_to_go_on(monkeypatch, capsys):
 
     monkeypatch.setattr(demo, "_demonstrate", interrupted)
     assert demo.main([]) == 130
-    assert "`make demo` begins anew" in capsys.readouterr().out
+    assert "`make demo` starts over" in capsys.readouterr().out
     monkeypatch.setattr(demo, "_demonstrate", lambda **_: 0)
     assert demo.main([]) == 0
 

@@ -260,7 +260,7 @@ def test_a_tag_is_checked_before_it_is_published(with_kit):
     # Tags that were made by hand.
     assert "says nothing of 1.0.1" in with_kit.release("--check", "tap-redtrack-v1.0.1", code=1)
     assert "There is no package" in with_kit.release("--check", "tap-x-v1.0.0", code=1)
-    assert "is no version" in with_kit.release("--check", "tap-redtrack-vone", code=1)
+    assert "is not a version" in with_kit.release("--check", "tap-redtrack-vone", code=1)
     path = "taps/tap-redtrack/pyproject.toml"
     with_kit.write(path, with_kit.read(path).replace(f"{KIT}>=0.4.0", f"{KIT}>=0.5.0"))
     said = with_kit.release("--check", "tap-redtrack-v1.0.0", code=1)

@@ -286,7 +286,7 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         msg = (
-            f"{text!r} is no day, as 2025-01-31 is. Say which tap and which days: signalroom "
+            f"{text!r} is not a date such as 2025-01-31. Say which tap and which days: signalroom "
             "backfill tap-everflow 2025-01-01 2025-12-31, or make backfill TAP=tap-everflow "
             "FROM=2025-01-01 TO=2025-12-31"
         )

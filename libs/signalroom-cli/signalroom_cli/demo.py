@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _alone():
             return _demonstrate(tables=asked.tables)
     except KeyboardInterrupt:
-        _say("\nInterrupted, and stopped what it had started. `make demo` begins anew.")
+        _say("\nInterrupted, and stopped what it had started. `make demo` starts over.")
         return 130
 
 

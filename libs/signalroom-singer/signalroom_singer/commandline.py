@@ -294,13 +294,13 @@ def _object(path: str, ctx: click.Context, param: click.Parameter) -> tuple[str,
     except OSError as error:
         problem = error.strerror or str(error)
     except ValueError as error:
-        problem = f"is no JSON ({error})" if text.strip() else "is empty"
+        problem = f"is not JSON ({error})" if text.strip() else "is empty"
         if isinstance(error, UnicodeDecodeError):
-            problem = f"is no text ({error})"
+            problem = f"is not text ({error})"
     else:
         check = _CHECKS.get(param.name or "")
         if not isinstance(found, dict):
-            problem = "is no JSON object"
+            problem = "is not a JSON object"
         elif check:
             problem = check(found)
     if problem:

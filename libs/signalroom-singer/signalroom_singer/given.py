@@ -190,7 +190,7 @@ def unreadable_state(value: object, *, stream: str) -> TapError:
         stream: Whose state.
     """
     msg = (
-        f"{stream}: {str(value)[:100]!r} in the state is no moment (2026-01-31T12:00:00Z). Fix it "
-        "with `meltano state edit`, or read everything again with --full-refresh."
+        f"{stream}: {str(value)[:100]!r} in the state is not a timestamp (2026-01-31T12:00:00Z). "
+        "Fix it with `meltano state edit`, or read everything again with --full-refresh."
     )
     return TapError(msg)

@@ -48,8 +48,8 @@ COMMON_SETTINGS = (
         th.StringType,
         title="Client",
         description=(
-            "Whose data this is. Written to `_client_id` of every row, which then is the first "
-            "key column, so that several clients share a table. Without it there is no such column."
+            "Client name, written to `_client_id` and added to every primary key as its first "
+            "column, so that several clients share a table. Without it there is no such column."
         ),
         examples=["713", "acme"],
     ),
@@ -63,21 +63,21 @@ HTTP_SETTINGS = (
         th.IntegerType(minimum=1),
         default=90,
         title="Request timeout",
-        description="Seconds to wait for an answer before trying again.",
+        description="Seconds to wait for a response before a retry.",
     ),
     th.Property(
         "max_tries",
         th.IntegerType(minimum=1),
         default=6,
         title="Tries",
-        description="How often a request is tried before the run fails.",
+        description="Maximum attempts per request before the run fails.",
     ),
     th.Property(
         "max_retry_wait",
         th.IntegerType(minimum=0),
         default=300,
         title="Longest wait",
-        description="The most seconds to wait before a retry, whatever `Retry-After` asks for.",
+        description="Maximum seconds between retries, whatever `Retry-After` asks for.",
     ),
 )
 
@@ -258,6 +258,6 @@ class SignalRoomTap(ExplainedCommand, Tap):
         """See that the days in the settings leave something to read.
 
         Raises:
-            ConfigValidationError: If they do not, or one is no day.
+            ConfigValidationError: If they do not, or one is not a date.
         """
         check_days(self.config, getattr(self, "report_zone", UTC))

@@ -36,7 +36,7 @@ def utc_isoformat(moment: datetime) -> str:
             before 1 or after 9999.
     """
     if moment.tzinfo is None:
-        msg = f"a datetime without a time zone is no moment: {moment.isoformat()}"
+        msg = f"a datetime without a time zone is not a timestamp: {moment.isoformat()}"
         raise ValueError(msg)
     try:
         in_utc = moment.astimezone(UTC)

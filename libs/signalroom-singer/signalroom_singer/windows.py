@@ -216,7 +216,7 @@ class WindowedStream(OwnBookmarkStream, ABC):
             context: The stream's partition, if any.
 
         Raises:
-            TapError: If the state holds something that is no day.
+            TapError: If the state holds something that is not a date.
         """
         state = self.get_context_state(context)
         if state.get("replication_key") != self.replication_key:
@@ -229,7 +229,7 @@ class WindowedStream(OwnBookmarkStream, ABC):
             return max(min(day, last), _EARLIEST) if day else None
         except ValueError:
             msg = (
-                f"{self.name}: the bookmark {value!r} in the state is no day (YYYY-MM-DD). "
+                f"{self.name}: the bookmark {value!r} in the state is not a date (YYYY-MM-DD). "
                 "Fix it with `meltano state edit`, or read everything again with --full-refresh."
             )
             raise TapError(msg) from None

@@ -80,10 +80,10 @@ def said(tmp_path, monkeypatch, caplog):
     (
         (None, "No such file or directory"),
         (b"", "is empty"),
-        (b"api_key: x", "is no JSON (Expecting value: line 1 column 1 (char 0))"),
-        (b"[1]", "is no JSON object"),
-        (b"null", "is no JSON object"),
-        (b"\xff\xfe", "is no text ('utf-8' codec can't decode byte 0xff in position 0: "),
+        (b"api_key: x", "is not JSON (Expecting value: line 1 column 1 (char 0))"),
+        (b"[1]", "is not a JSON object"),
+        (b"null", "is not a JSON object"),
+        (b"\xff\xfe", "is not text ('utf-8' codec can't decode byte 0xff in position 0: "),
     ),
 )
 def test_a_file_that_holds_something_else(said, tmp_path, option, remedy, content, complaint):

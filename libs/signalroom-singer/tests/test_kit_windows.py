@@ -110,7 +110,7 @@ def test_the_vendors_horizon_clamps_with_a_warning(make_tap, caplog, monkeypatch
 
 
 def test_a_broken_bookmark_says_what_to_do(make_tap):
-    with pytest.raises(TapError, match=r"'soon' in the state is no day .*meltano state edit"):
+    with pytest.raises(TapError, match=r"'soon' in the state is not a date .*meltano state edit"):
         make_tap(bookmarked("soon")).streams["days"].plan(None)
 
 

@@ -124,7 +124,7 @@ def _click(world: World, item: Clicks, number: int, query: Query) -> dict[str, A
 
 
 def written(at: int, way: int, query: Query) -> str:
-    """A moment in one of the forms that RedTrack was seen to use; one is no moment at all."""
+    """A moment in one of the forms that RedTrack was seen to use; one is not a timestamp at all."""
     moment = datetime.fromtimestamp(at, UTC)
     if way == 1:
         return f"{moment:%Y-%m-%dT%H:%M:%S}.123456789Z"

@@ -183,8 +183,8 @@ class TapEverflow(SignalRoomTap):
             default=8,
             title="Concurrent reports",
             description=(
-                "Everflow allows 10 to all keys of a network together, and counts one until its "
-                "answer has left. Eight are enough for the full request rate."
+                "Everflow allows 10 concurrent requests to all keys of a network together, and "
+                "counts a request until its response has been sent. 8 saturates the rate limit."
             ),
         ),
         th.Property(

@@ -258,7 +258,7 @@ _STATISTICS = {
     "metadata": "What Mautic noted, as PHP serializes it",
     "date_last_exited": "When the contact last left the campaign (UTC)",
     "manually_added": "Whether somebody added the contact by hand",
-    "manually_removed": "Whether somebody removed the contact by hand: it is no member then",
+    "manually_removed": "Whether somebody removed the contact by hand: it is not a member then",
     "is_primary": "Whether it is the contact's main company",
     "campaign_leads.date_added": "When the contact joined the campaign (UTC)",
     "lead_lists_leads.date_added": "When the contact joined the segment (UTC)",

@@ -128,7 +128,7 @@ class SweptStream(OwnBookmarkStream, MauticStream):
         self.save_bookmark(sweep.began, context)
 
     def _planned(self, sweep: Sweep) -> list[Sequence[Is]]:
-        """The steps of a sweep; one that was begun by others begins anew."""
+        """The steps of a sweep; one that was begun by others starts over."""
         since = datetime.fromisoformat(sweep.since) if sweep.since else None
         known = sweep.until if sweep.known is None else min(sweep.known, sweep.until)
         steps: list[Sequence[Is]] = [(*step, self._up_to(known)) for step in self.steps(since)]

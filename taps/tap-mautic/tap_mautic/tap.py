@@ -80,7 +80,7 @@ class TapMautic(SignalRoomTap):
             th.StringType,
             secret=True,
             title="Secret key",
-            description="Beside the public key.",
+            description="OAuth 2 client secret.",
             **KEY,
             **given_by("MAUTIC_CLIENT_SECRET"),
         ),

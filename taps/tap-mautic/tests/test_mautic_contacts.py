@@ -455,6 +455,8 @@ class TestStopped:
         key = "replication_key_value" if isinstance(value, str) else "sweep"
         state = {"bookmarks": {CONTACTS: {"replication_key": "_updated_at", key: value}}}
         output = sync(make_tap(state), CONTACTS, fails=TapError)
-        told = "is no moment" if isinstance(value, str) else f"{CONTACTS} (sweep) cannot be used"
+        told = (
+            "is not a timestamp" if isinstance(value, str) else f"{CONTACTS} (sweep) cannot be used"
+        )
         assert told in str(output.error)
         assert "meltano state edit" in str(output.error)

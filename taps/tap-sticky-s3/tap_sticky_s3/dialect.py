@@ -21,7 +21,7 @@ class Dialect:
 
     Attributes:
         delimiter: What is between cells.
-        quotechar: What is around some; none if nothing is quoted.
+        quotechar: Quote character; none if nothing is quoted.
         doublequote: Whether a quote within quotes is written twice.
         escapechar: What is before a character that means itself.
         encoding: Python's name of it, or `auto`.

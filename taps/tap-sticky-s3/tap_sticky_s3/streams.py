@@ -270,7 +270,7 @@ class Table(StickyStream):
         else:
             columns = {**self.schema["properties"], **columns}
         if new:
-            self.logger.info("Columns that are no known ones: %s", ", ".join(new))
+            self.logger.info("Unknown columns: %s", ", ".join(new))
         self._schema = {**self.schema, "properties": columns}
 
     @override

@@ -208,7 +208,7 @@ class TapStickyS3(SignalRoomTap):
             th.StringType,
             default='"',
             title="Quote",
-            description="What is around cells that hold a delimiter. Empty: nothing is quoted.",
+            description="Quote character of cells with a delimiter. Empty: nothing is quoted.",
             **EXACT,
         ),
         th.Property(
@@ -222,7 +222,7 @@ class TapStickyS3(SignalRoomTap):
             "escapechar",
             th.StringType,
             title="Escape",
-            description="A character before those that mean themselves.",
+            description="Escape character.",
             **EXACT,
         ),
         th.Property(

@@ -198,14 +198,14 @@ class Cluster:
             version = (self.data / "PG_VERSION").read_text().strip()
         except FileNotFoundError:
             msg = (
-                f"{self.data} is in the way: it is no PostgreSQL database. Move it away, or set "
+                f"{self.data} is in the way: it is not a PostgreSQL database. Move it away, or set "
                 "SIGNALROOM_PGDATA to another folder."
             )
             raise EmbeddedPostgresError(msg) from None
         if version != self.version:
             msg = (
                 f"The database in {self.home} was made by PostgreSQL {version}; this is "
-                f"{self.version}. Move that folder away to start anew, or set SIGNALROOM_PGDATA to "
+                f"{self.version}. Move that folder away to start over, or set SIGNALROOM_PGDATA to "
                 "another."
             )
             raise EmbeddedPostgresError(msg)

@@ -163,7 +163,7 @@ _ADVICE = (
     (r"invalid port number", "check the port"),
     (
         r"response to SSL negotiation|expected authentication request",
-        "what listens there is no PostgreSQL: check the host and the port",
+        "what listens there is not PostgreSQL: check the host and the port",
     ),
     (r"ssl|certificate|tls", "TLS failed: check the ssl_* settings"),
 )

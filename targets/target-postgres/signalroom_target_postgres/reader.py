@@ -94,7 +94,7 @@ class MessageReader(GenericSingerReader[bytes]):
         try:
             return msgspec.json.decode(line, type=dict[str, Any])
         except _NO_JSON as error:
-            msg = f"The input is no Singer message: {error}"
+            msg = f"The input is not a Singer message: {error}"
             raise InputError(msg) from None
 
     @override
@@ -234,7 +234,7 @@ class MessageReader(GenericSingerReader[bytes]):
 
 def _no_message(number: int, error: Exception) -> InputError:
     why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return InputError(f"Line {number} of the input is no Singer message: {why}")
+    return InputError(f"Line {number} of the input is not a Singer message: {why}")
 
 
 def _enlarge_pipe(descriptor: int) -> None:

@@ -236,7 +236,10 @@ class _Work:
             raise TargetPostgresError(msg)
         ((oid, plain, owned, owner, user),) = found
         if not plain:
-            msg = f"{self._name} is no plain table (a view, or partitioned): name the one dlt made."
+            msg = (
+                f"{self._name} is not an ordinary table (a view, or partitioned): name the one "
+                "that dlt made."
+            )
             raise TargetPostgresError(msg)
         if not owned:
             change = self._sql.shown(

@@ -251,7 +251,7 @@ def test_fields_without_a_column_are_told_once(warehouse, caplog):
 @pytest.mark.parametrize(
     ("line", "told"),
     (
-        ("{broken", "Line 2 of the input is no Singer message"),
+        ("{broken", "Line 2 of the input is not a Singer message"),
         ('{"stream":"orders"}', "Line 2 .* missing required field `type`"),
         ('{"type":"NEWS"}', "Line 2 of the input has the unknown type 'NEWS'"),
         ('{"type":"RECORD","stream":"other","record":{}}', "'other' came before its schema"),
@@ -260,7 +260,7 @@ def test_fields_without_a_column_are_told_once(warehouse, caplog):
             "Line 2 .*RECORD.* 'orders' .*field `record`",
         ),
         ('{"type":"STATE"}', "Line 2 .* STATE message .* no `value`"),
-        ("[1]", "Line 2 of the input is no Singer message"),
+        ("[1]", "Line 2 of the input is not a Singer message"),
     ),
 )
 def test_input_that_is_not_singers(warehouse, line, told):

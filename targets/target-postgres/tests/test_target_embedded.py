@@ -244,7 +244,7 @@ def test_the_server_does_not_inherit_the_secrets_of_who_started_it(home, monkeyp
 def test_a_folder_of_something_else_is_left_alone(home):
     (home / "data").mkdir(parents=True)
     (home / "data" / "precious.txt").write_text("mine")
-    with pytest.raises(EmbeddedPostgresError, match="it is no PostgreSQL database"):
+    with pytest.raises(EmbeddedPostgresError, match="it is not a PostgreSQL database"):
         EmbeddedPostgres(home).acquire()
     assert (home / "data" / "precious.txt").read_text() == "mine"
 

@@ -238,7 +238,7 @@ def test_an_address_is_shown_without_its_secrets():
     (
         ('FATAL: permission denied for database "d"', "GRANT CONNECT ON DATABASE"),
         ('invalid port number: "99999"', "check the port"),
-        ("received invalid response to SSL negotiation: H", "no PostgreSQL: check the host and"),
+        ("received invalid response to SSL negotiation: H", "not PostgreSQL: check the host and"),
         ("canceling statement due to statement timeout", "Raise statement_timeout and lock_time"),
         ("canceling statement due to lock timeout", "Raise statement_timeout and lock_timeout"),
         ("connection timeout expired", "no answer: check the host, and the firewalls"),

@@ -336,7 +336,7 @@ def test_what_is_not_there_is_refused(connection, schema):
     assert f"{schema}.daily_stats has no column offer_id, Payout" in message
     assert "It has: date, affiliate_id, affiliate_label, payout" in message
     assert "There is no table" in refused(connection, schema, table="Daily_Stats")
-    assert "no plain table" in refused(connection, schema, table="everything")
+    assert "not an ordinary table" in refused(connection, schema, table="everything")
     assert "give the stream's key columns" in refused(connection, schema, key=[])
     assert "The client is empty" in refused(connection, schema, client_id="")
 
