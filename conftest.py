@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import itertools
 import json
 import ssl
 import sys
@@ -41,6 +42,18 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+#: Tests between two collections of all garbage. Taps and their streams refer to each other, with
+#: all that they have read: without it a worker held 5 GB after 6,000 tests, with it 0.5 GB.
+_TESTS_PER_COLLECTION = 50
+_tests_done = itertools.count(1)
+
+
+def pytest_runtest_teardown():
+    """Collect what tests have left, now and then: by itself Python looks at the oldest too late."""
+    if next(_tests_done) % _TESTS_PER_COLLECTION == 0:
+        gc.collect()
 
 
 def pytest_sessionfinish():
