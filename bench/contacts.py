@@ -45,11 +45,11 @@ def pages_alone(env) -> float:
     began, after = time.monotonic(), 0
     form = {
         "grant_type": "client_credentials",
-        "client_id": env["TAP_MAUTIC_OAUTH_CLIENT_ID"],
-        "client_secret": env["TAP_MAUTIC_OAUTH_CLIENT_SECRET"],
+        "client_id": env["MAUTIC_CLIENT_ID"],
+        "client_secret": env["MAUTIC_CLIENT_SECRET"],
     }
     with requests.Session() as session:
-        url = env["TAP_MAUTIC_API_URL"]
+        url = env["MAUTIC_BASE_URL"]
         token = session.post(f"{url}/oauth/v2/token", data=form, timeout=60).json()
         session.headers["Authorization"] = f"Bearer {token['access_token']}"
         while True:

@@ -21,7 +21,7 @@ def sandbox(*, scale: float = 1, latency: float = 0.0):
         try:
             lines = (line.strip() for line in process.stdout)
             env = dict(line.split("=", 1) for line in lines_until(lines, "# Stop") if "=" in line)
-            yield env, Control(env["TAP_EVERFLOW_API_URL"].removesuffix("/everflow"))
+            yield env, Control(env["EVERFLOW_BASE_URL"].removesuffix("/everflow"))
         finally:
             process.terminate()
 

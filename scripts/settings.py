@@ -18,6 +18,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from singer_sdk import Tap
 
+from signalroom_singer.settingtexts import types_of
 from signalroom_singer.variables import VARIABLES
 
 ROOT = Path(__file__).parents[1]
@@ -66,8 +67,9 @@ def meltano_settings(tap: type[Tap]) -> list[dict[str, Any]]:
 def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
     """A setting as Meltano declares it.
 
-    Numbers, booleans, lists and objects have no kind: what Meltano cannot cast ends in a traceback
-    without the variable's name, and any text is a boolean to it. The tap reads them as text.
+    Numbers, booleans and lists have no kind: what Meltano cannot cast ends in a traceback without
+    the variable's name, and any text is a boolean to it. The tap reads them as text. Objects have
+    one: Meltano (4.4) fails where a variable has the JSON of an object that meltano.yml has nested.
 
     Args:
         key: Its name.
@@ -76,6 +78,8 @@ def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
     setting: dict[str, Any] = {"name": key}
     if declared.get("format") in {"date", "date-time"}:
         setting["kind"] = "date_iso8601"
+    if "object" in types_of(declared):
+        setting["kind"] = "object"
     if declared.get("enum"):
         setting["options"] = [
             {"label": value, "value": value} for value in declared["enum"] if value

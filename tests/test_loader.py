@@ -135,5 +135,5 @@ def test_a_project_with_the_variant_of_before_goes_on_and_keeps_its_state_with_t
     settings.write_text(text)
     (locks / "target-postgres--meltanolabs.lock").unlink()
     (project.folder / "new.lock").rename(lock)
-    assert "bookmark: 2026-01-06" in project.load("daily_stats", **days)
+    assert "bookmark 2026-01-06" in project.load("daily_stats", **days)
     assert project.saved_bookmarks(STATE_ID) == before

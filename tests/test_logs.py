@@ -25,7 +25,10 @@ def last_words(project, tap="tap-everflow", **env):
     ("env", "words"),
     (
         ({"SQLALCHEMY_URL": "postgresql://u:p@127.0.0.1:1/d"}, "Cannot connect to PostgreSQL at"),
-        ({"SQLALCHEMY_URL": "mysql://u:p@h/d"}, "`sqlalchemy_url` is not a PostgreSQL address"),
+        (
+            {"SQLALCHEMY_URL": "mysql://u:p@h/d"},
+            "`sqlalchemy_url` (TARGET_POSTGRES_SQLALCHEMY_URL) is not a PostgreSQL address",
+        ),
         ({"BATCH_SIZE_ROWS": "0"}, "Invalid batch_size_rows (TARGET_POSTGRES_BATCH_SIZE_ROWS) 0: "),
         ({"STREAM_MAPS": '{"offers": {"x": "no_such()"}}'}, "The stream map of offers"),
     ),

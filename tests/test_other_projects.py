@@ -115,7 +115,7 @@ def tables(database):
     columns = database.query(
         "select table_schema || '.' || table_name as name, column_name, data_type"
         " from information_schema.columns where table_schema not in"
-        " ('pg_catalog', 'information_schema') order by 1, 2"
+        " ('pg_catalog', 'information_schema', 'signalroom') order by 1, 2"
     )
     names = sorted({column["name"] for column in columns})
     return {"columns": columns, "rows": {name: database.contents(name) for name in names}}

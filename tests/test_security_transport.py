@@ -77,7 +77,8 @@ def test_plain_http_is_for_this_machine_alone(run, settings, tap, setting):
     env = settings(tap, **signing_in, oauth_refresh_token="c", **{setting: ELSEWHERE[0]})
     code, said = run(tap, env)
     assert code != 0
-    assert f"Setting {setting} (http://example.com) would send your credentials unencrypted" in said
+    assert f"Invalid {setting} " in said
+    assert "it would send your credentials unencrypted. Use https://" in said
 
 
 @pytest.mark.parametrize("url", (*ELSEWHERE, *NO_ADDRESSES))

@@ -127,10 +127,13 @@ def test_the_mark_of_the_pipeline_before(project, s3, database):
 @pytest.mark.parametrize(
     ("variable", "advice"),
     (
-        ("AWS_ACCESS_KEY_ID", "Check `aws_access_key_id`: S3 does not know it."),
+        (
+            "AWS_ACCESS_KEY_ID",
+            "Check `aws_access_key_id` (TAP_STICKY_S3_AWS_ACCESS_KEY_ID): S3 does not know it.",
+        ),
         (
             "AWS_SECRET_ACCESS_KEY",
-            "Check `aws_secret_access_key`: it does not belong to the key id.",
+            "Check `aws_secret_access_key` (TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY): it does not belong to",
         ),
     ),
 )

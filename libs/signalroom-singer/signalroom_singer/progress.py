@@ -133,8 +133,9 @@ class Reporter:
         """Report from now on, in a thread: the work itself may wait for an answer for long."""
 
         def run() -> None:
-            while True:
-                time.sleep(_POLL_SECONDS)
+            # An event that nobody sets: what tests make of `time.sleep` is not meant for this.
+            never = threading.Event()
+            while not never.wait(_POLL_SECONDS):
                 self.tick()
 
         threading.Thread(target=run, name="progress", daemon=True).start()

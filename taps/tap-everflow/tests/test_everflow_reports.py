@@ -78,9 +78,11 @@ def test_the_zones_number_is_looked_up(make_tap, sandbox, sync, zone, identifier
 
 
 def test_an_unknown_zone_is_named_with_what_there_is(make_tap, sync):
-    with pytest.raises(ConfigValidationError, match="no IANA time zone"):
+    with pytest.raises(ConfigValidationError, match="unknown time zone, use an IANA name"):
         sync(make_tap(timezone="New York"), "daily_stats")
-    with pytest.raises(ConfigValidationError, match=r"no time zone 'Asia/Kolkata'.*America"):
+    with pytest.raises(
+        ConfigValidationError, match=r"'Asia/Kolkata': Everflow has no such.*America"
+    ):
         sync(make_tap(timezone="Asia/Kolkata"), "daily_stats")
 
 

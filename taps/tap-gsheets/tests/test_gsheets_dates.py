@@ -394,7 +394,7 @@ def test_a_format_that_no_date_can_have_is_refused_at_the_start(
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [{"gid": 0, "columns": columns}]}])
     said = str(caught.value)
     setting = "spreadsheets[0].tabs[0].columns[0].format (column 'Day')"
-    assert said.startswith(f"Setting {setting}: the date format {text!r} cannot be used: {says}")
+    assert said.startswith(f"Invalid {setting}: the date format {text!r} cannot be used: {says}")
     assert ".." not in said
     assert sandbox.control.requests()["requests"] == []
 

@@ -136,7 +136,7 @@ class TestTokens:
     @pytest.mark.parametrize("fault", ("http_503", "html_200", "connection_reset"))
     def test_what_does_not_pass(self, make_tap, sandbox, fault):
         sandbox.control.fault(fault, vendor="mautic", match="oauth", times=99)
-        with pytest.raises(TapError, match=r"POST /oauth/v2/token .*api_url"):
+        with pytest.raises(TapError, match=r"(POST /oauth/v2/token|Cannot reach) .*api_url"):
             make_tap(max_tries=2)
 
     def test_a_redirect_is_told(self, make_tap, sandbox):
@@ -351,7 +351,7 @@ class TestServers:
         if setting or environment == "own":
             TapMautic(config=config).close()
         else:
-            with pytest.raises(TapError, match=r"valid certificate \(ca_bundle\)"):
+            with pytest.raises(TapError, match=r"is not trusted .*set ca_bundle"):
                 TapMautic(config=config)
 
     def test_only_reads(self, make_tap):

@@ -78,7 +78,7 @@ class TestWhere:
 class TestWho:
     @pytest.mark.parametrize("key", (PROJECT_KEY, "phs_something"))
     def test_keys_of_projects_are_refused(self, make_tap, key):
-        with pytest.raises(ConfigValidationError, match="Make a personal API key"):
+        with pytest.raises(ConfigValidationError, match="Create a personal API key"):
             make_tap(api_key=key)
 
     def test_a_stream_that_the_key_may_not_read(self, make_tap, sync, caplog):

@@ -56,7 +56,7 @@ def test_no_rows_are_an_answer(make_tap, payload):
 
 
 def test_a_wrong_key_says_what_to_do(make_tap, sync):
-    with pytest.raises(RefusedError, match=r"offers: GET /offers answered 401.*setting api_key"):
+    with pytest.raises(RefusedError, match=r"offers: GET /offers answered 401.*Check api_key"):
         sync(make_tap(api_key="sandbox-redtrack-revoked"), "offers")
 
 

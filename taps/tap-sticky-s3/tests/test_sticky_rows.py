@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from singer_sdk.exceptions import ConfigValidationError
 
 from tap_sticky_s3.content import BadFileError
 from tap_sticky_s3.dialect import Dialect
@@ -454,7 +455,7 @@ class TestPacking:
 
     @pytest.mark.parametrize("encoding", ("klingon", "hex", "undefined", "a\0b", ""))
     def test_an_encoding_that_is_none(self, encoding):
-        with pytest.raises(ValueError, match="Python knows no encoding"):
+        with pytest.raises(ConfigValidationError, match="Invalid encoding"):
             Dialect(encoding=encoding)
 
     @pytest.mark.parametrize("piece", (1, 3, 1000))

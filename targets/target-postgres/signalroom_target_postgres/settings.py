@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 
 from signalroom_singer.redaction import secret_values
-from signalroom_singer.settingtexts import PASSWORD
+from signalroom_singer.settingtexts import EXACT, PASSWORD
 from signalroom_target_postgres import tls
 
 if TYPE_CHECKING:
@@ -192,6 +192,8 @@ def declared() -> dict[str, Any]:
         properties[name] |= {"secret": True, "writeOnly": True}
     for name in ("password", "ssl_client_private_key_password"):
         properties[name] |= PASSWORD
+    # Empty: the schema is in the streams' names, or is the connection's own.
+    properties["default_target_schema"] |= EXACT
     properties["ssh_tunnel"]["properties"]["private_key_password"] |= PASSWORD
     properties["use_copy"] |= {
         "default": True,
