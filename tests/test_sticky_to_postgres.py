@@ -133,7 +133,7 @@ def test_the_mark_of_the_pipeline_before(project, s3, database):
         ),
         (
             "AWS_SECRET_ACCESS_KEY",
-            "Check `aws_secret_access_key` (TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY): it does not belong to",
+            "Check `aws_secret_access_key` (TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY): it does not",
         ),
     ),
 )
