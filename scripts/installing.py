@@ -6,12 +6,13 @@ once its changelog has a version: ``make release`` writes that, and these blocks
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import generated_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -85,17 +86,7 @@ def _text(what: str, known: Collection[str]) -> str:
 
 def main() -> int:
     """Write the pages, or with ``--check`` name those that are not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    stale = {path: text for path, text in generated(released()).items() if path.read_text() != text}
-    for path, text in stale.items():
-        if not check:
-            path.write_text(text)
-        sys.stdout.write(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}\n")
-    if check and stale:
-        sys.stdout.write("Run `make settings`.\n")
-    return int(check and bool(stale))
+    return generated_files.main(__doc__.splitlines()[0], lambda: generated(released()))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ catalog may be cached. The commands set them as ``meltano.yml`` has them, so tab
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+import generated_files
 from ruamel.yaml import YAML
 from settings import ROOT, spliced
 
@@ -79,18 +79,7 @@ def page(text: str) -> str:
 
 def main() -> int:
     """Write the page, or with ``--check`` say that it is not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    text = PAGE.read_text()
-    if (new := page(text)) == text:
-        return 0
-    if check:
-        sys.stdout.write(f"stale: {PAGE.relative_to(ROOT)}\nRun `make settings`.\n")
-        return 1
-    PAGE.write_text(new)
-    sys.stdout.write(f"written: {PAGE.relative_to(ROOT)}\n")
-    return 0
+    return generated_files.main(__doc__.partition("\n")[0], lambda: {PAGE: page(PAGE.read_text())})
 
 
 if __name__ == "__main__":

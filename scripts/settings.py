@@ -6,7 +6,6 @@ rest up to date; ``python scripts/settings.py --check`` (a test) says what is no
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import re
@@ -15,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import generated_files
 from ruamel.yaml import YAML
 from singer_sdk import Tap
 
@@ -194,17 +194,7 @@ def project_file(text: str) -> str:
 
 def main() -> int:
     """Write the files, or with ``--check`` name those that are not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    stale = {path: text for path, text in generated().items() if path.read_text() != text}
-    for path, text in stale.items():
-        if not check:
-            path.write_text(text)
-        sys.stdout.write(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}\n")
-    if check and stale:
-        sys.stdout.write("Run `make settings`.\n")
-    return int(check and bool(stale))
+    return generated_files.main(__doc__, generated)
 
 
 if __name__ == "__main__":

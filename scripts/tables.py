@@ -7,10 +7,10 @@ tables join. ``make settings`` calls this, ``--check`` (``make lint``) says what
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
+import generated_files
 from settings import ROOT, spliced
 from table_docs.diagram import diagram
 from table_docs.joins import ACROSS
@@ -49,25 +49,12 @@ def generated() -> dict[Path, str]:
 
 def main() -> int:
     """Write the files, or with ``--check`` name those that are not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    files = generated()
-    stale = [path for path, text in files.items() if not path.is_file() or path.read_text() != text]
-    there = {*(_DOCS / "tables").glob("*.md"), *(_DOCS / "images" / "tables").glob("*.svg")}
-    gone = sorted(there - files.keys())
-    for path in stale:
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(files[path])
-    for path in gone:
-        if not check:
-            path.unlink()
-    for path in (*stale, *gone):
-        sys.stdout.write(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}\n")
-    if check and (stale or gone):
-        sys.stdout.write("Run `make settings`.\n")
-    return int(check and bool(stale or gone))
+    return generated_files.main(__doc__.splitlines()[0], generated, present)
+
+
+def present() -> set[Path]:
+    """The pages and pictures of earlier runs."""
+    return {*(_DOCS / "tables").glob("*.md"), *(_DOCS / "images" / "tables").glob("*.svg")}
 
 
 if __name__ == "__main__":

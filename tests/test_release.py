@@ -47,7 +47,7 @@ class Repository:
             self.write(part / "CHANGELOG.md", CHANGELOG)
         self.write("libs/signalroom-singer/signalroom_singer/stream.py", "pass\n")
         (folder / "scripts").mkdir()
-        for script in ("release.py", "installing.py"):
+        for script in ("generated_files.py", "installing.py", "release.py"):
             shutil.copy(ROOT / "scripts" / script, folder / "scripts")
         self.write(".gitignore", "__pycache__/\n")
         self.git("init", "--quiet", "--initial-branch=main")
