@@ -26,6 +26,8 @@ from loader import OURS, RUNS, SCHEMA, STOCK, copy_into, new_database, usual
 from measure import BIN, HERE, growth, piped, result, timed
 
 from signalroom_sandbox.sticky_s3.exports import export, key_of
+from tap_sticky_s3.client import S3Object
+from tap_sticky_s3.ledger import Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,17 +260,19 @@ def bench_nothing_new(job):
         body = export(PREFIX, FIRST, 1)
         for number in range(objects):
             bucket.client.put_object(Bucket=bucket.name, Key=f"{PREFIX}/{number:06}.csv", Body=body)
-        entries = {}
-        for page in bucket.client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name):
-            for entry in page["Contents"]:
-                entries[entry["Key"]] = {
-                    "e": entry["ETag"].strip('"'),
-                    "m": entry["LastModified"].isoformat(),
-                    "s": entry["Size"],
-                    "n": 1,
-                }
+        mark = {}
+        pages = bucket.client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name)
+        listed = [
+            S3Object(one["Key"], one["ETag"].strip('"'), one["Size"], one["LastModified"])
+            for page in pages
+            for one in page["Contents"]
+        ]
+        ledger = Ledger(mark, "orders_create", listed)
+        for thing in listed:
+            ledger.add(thing, 1)
+        ledger.save()
         state = job.folder / "state.json"
-        state.write_text(json.dumps({"bookmarks": {"orders_create": {"files": entries}}}))
+        state.write_text(json.dumps({"bookmarks": {"orders_create": mark}}))
         mine, peak = timed([*bucket.tap(job.folder), "--state", state])
         none, _ = timed(bucket.tap(job.folder, prefixes="nothing-there"))
     name = f"growth, nothing new of {objects:,} files"

@@ -40,6 +40,7 @@ FIELDS = (
     "last_id",
     "rows",
     "files",
+    "days",
     "floor",
     "headers",
     "last_file_date",

@@ -2,52 +2,104 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer import TapError
+from tap_sticky_s3.days import Day, parse, version_of, version_of_object
 from tap_sticky_s3.selection import name_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Iterable, Mapping, MutableMapping
 
     from tap_sticky_s3.client import S3Object
+    from tap_sticky_s3.days import LoadedFile, Version
 
-FILES, FLOOR = "files", "floor"
+DAYS, FLOOR = "days", "floor"
+#: Of earlier versions: an entry for each file, with ETag, LastModified, size and rows.
+_FILES = "files"
+_ETAG, _MODIFIED, _SIZE, _ROWS = "e", "m", "s", "n"
 #: Marks of pipelines that knew of files only up to where they had come: of the date in a name,
 #: and of LastModified.
 _DATE_MARKS = ("last_file_date",)
 _MOMENT_MARKS = ("modified_since", "replication_key_value")
-_ETAG, _MODIFIED, _SIZE, _ROWS = "e", "m", "s", "n"
+#: How many files the state has one by one: those of the newest days. Hourly ones of two weeks.
+_FILES_APART = 336
 _SECOND = timedelta(seconds=1)
 
 
 class Ledger:
-    """The files that were loaded, by key: their etag, size, time and rows.
+    """The versions of files that were loaded, and the rows of each.
 
-    No high-water mark can say that: files come late, within one second, and dated back.
+    No high-water mark can say that: files come late, within one second, and dated back. A name for
+    each file would make a state of megabytes. So each is known by a hash, and those of a day that
+    is past by a digest of all of them: the sum of their hashes, which says of a listing whether it
+    has these files, and which others. Where one of them was overwritten or deleted nobody can tell
+    which: then all of that day count as not loaded.
 
     Args:
-        state: The stream's state; changed in place.
+        state: The stream's state; changed by `save`.
         stream: Its name, for messages.
+        listed: The table's files.
+
+    Attributes:
+        read_again: The days whose files count as not loaded, as some were overwritten or deleted;
+            with how many files there are.
     """
 
-    def __init__(self, state: MutableMapping[str, Any], stream: str) -> None:
+    def __init__(
+        self, state: MutableMapping[str, Any], stream: str, listed: Iterable[S3Object] = ()
+    ) -> None:
         self._state = state
         self._stream = stream
-        self._check()
-        self._files: dict[str, dict[str, Any]] = state.setdefault(FILES, {})
+        self._versions: dict[S3Object, Version] = {}
+        self._days: dict[str, Day] = defaultdict(Day)
+        self.read_again: dict[str, int] = {}
+        things = sorted(listed, key=lambda thing: (thing.modified, thing.key))
+        try:
+            self._read({thing.key: thing.size for thing in things})
+            floor = self.floor
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+            raise unreadable(stream) from None
+        self._compare(things, floor.timestamp() if floor else None)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return sum(map(len, self._days.values()))
 
-    def _check(self) -> None:
-        try:
-            for entry in self._state.get(FILES, {}).values():
-                _ = entry[_ETAG], _moment(entry[_MODIFIED])
-            _ = self.floor
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-            raise unreadable(self._stream) from None
+    def _read(self, sizes: Mapping[str, int]) -> None:
+        for text in self._state.get(DAYS, ()):
+            name, day = parse(text)
+            self._days[name] = day
+        for key, entry in self._state.get(_FILES, {}).items():
+            # The first versions did not write the size.
+            size = entry.get(_SIZE, sizes.get(key))
+            modified = _moment(entry[_MODIFIED]).timestamp()
+            version = version_of(key, entry[_ETAG], size, modified)
+            rows = entry.get(_ROWS)
+            is_count = isinstance(rows, int) and rows >= 0
+            self._days[version.day].add(version, rows if is_count else None)
+
+    def _compare(self, things: Iterable[S3Object], floor: float | None) -> None:
+        by_day: dict[str, list[Version]] = defaultdict(list)
+        for thing in things:
+            version = self._version(thing)
+            by_day[version.day].append(version)
+        for name, versions in by_day.items():
+            self._days[name].listed = versions
+            if not self._days[name].open(floor):
+                self._days[name] = Day(listed=versions)
+                self.read_again[name] = len(versions)
+
+    def _version(self, thing: S3Object) -> Version:
+        version = self._versions.get(thing)
+        if version is None:
+            version = self._versions[thing] = version_of_object(thing)
+        return version
+
+    def _file(self, version: Version) -> LoadedFile | None:
+        day = self._days.get(version.day)
+        return day.files.get(version.key) if day else None
 
     @property
     def floor(self) -> datetime | None:
@@ -61,7 +113,8 @@ class Ledger:
         Args:
             key: The file.
         """
-        return self._files.get(key, {}).get(_ROWS)
+        file = self._file(version_of(key, "", None, 0))
+        return file.rows if file else None
 
     def has(self, thing: S3Object, *, by_time: bool = False) -> bool:
         """Whether this version of a file is loaded.
@@ -70,13 +123,14 @@ class Ledger:
             thing: The version.
             by_time: Whether a later LastModified makes another of it, though nothing else differs.
         """
-        entry = self._files.get(thing.key)
-        if entry is None:
+        version = self._version(thing)
+        file = self._file(version)
+        if file is None:
             floor = self.floor
             return floor is not None and thing.modified <= floor
-        if by_time and entry.get(_MODIFIED) != _written(thing.modified):
+        if by_time and file.modified != version.modified:
             return False
-        return bool(entry[_ETAG] == thing.etag and entry.get(_SIZE, thing.size) == thing.size)
+        return file.content == version.content
 
     def add(self, thing: S3Object, rows: int | None) -> None:
         """Note that a version of a file is loaded.
@@ -85,12 +139,19 @@ class Ledger:
             thing: The version.
             rows: How many rows it has, if that is known.
         """
-        self._files[thing.key] = {
-            _ETAG: thing.etag,
-            _MODIFIED: _written(thing.modified),
-            _SIZE: thing.size,
-            _ROWS: rows,
-        }
+        version = self._version(thing)
+        self._days[version.day].add(version, rows)
+
+    def save(self) -> None:
+        """Write what is known into the state."""
+        self._state.pop(_FILES, None)
+        apart, texts = 0, []
+        days = [(name, day) for name, day in self._days.items() if len(day)]
+        for name, day in sorted(days, key=lambda item: item[1].latest, reverse=True):
+            closed = apart + len(day) > _FILES_APART
+            apart += 0 if closed else len(day)
+            texts.append(day.text(name, closed=closed))
+        self._state[DAYS] = sorted(texts)
 
     def take_over(self, listed: Iterable[S3Object]) -> int:
         """Replace a mark that another pipeline left by the files that it stands for.
@@ -120,7 +181,7 @@ class Ledger:
         for thing in listed:
             named = name_date(thing.key)
             early = date is None or (named is not None and named < date)
-            if thing.key not in self._files and early and thing.modified < came_before:
+            if self._file(self._version(thing)) is None and early and thing.modified < came_before:
                 self.add(thing, None)
                 count += 1
         return count
@@ -136,11 +197,12 @@ class Ledger:
         """
         floor = datetime.now(UTC) - timedelta(days=days)
         floor = min([floor, *(thing.modified - _SECOND for thing in missing)])
-        old = [key for key, entry in self._files.items() if _moment(entry[_MODIFIED]) <= floor]
+        old = [name for name, day in self._days.items() if day.forget(floor.timestamp())]
         if not old:
             return
-        for key in old:
-            del self._files[key]
+        for name in old:
+            if self._days[name].digest:
+                del self._days[name]
         self._state[FLOOR] = _written(max(filter(None, (floor, self.floor))))
 
 

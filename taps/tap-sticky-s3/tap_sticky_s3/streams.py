@@ -51,9 +51,9 @@ if TYPE_CHECKING:
 
 _HEADERS_AT_DISCOVERY, _HEADERS_RECALLED = 5, 250
 _NAMED = 5
-# A state names every file: where there are many, one after each of them would cost more than
-# the files do.
-_MANY_FILES, _STATE_SECONDS = 500, 1.0
+# A state has all days of a table: where there are many files, one after each of them would cost
+# more than the files do.
+_MANY_FILES, _STATE_SECONDS = 100, 5.0
 
 _METADATA = th.PropertiesList(
     th.Property(FILE_NAME, th.StringType, description="The bucket, a slash, and the file's key"),
@@ -127,7 +127,7 @@ class Table(StickyStream):
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return Ledger(self.get_context_state(None), self.name)
+        return Ledger(self.get_context_state(None), self.name, self._listed)
 
     @cached_property
     def _listed(self) -> list[S3Object]:
@@ -165,6 +165,7 @@ class Table(StickyStream):
             self.logger.info(
                 "The state of an earlier pipeline stands for %d files: they count as loaded", taken
             )
+        self._report_days()
         new = self._missing()
         due = self._filter.of_this_run(thing for thing in new if self._filter.wants(thing))
         self.logger.info(
@@ -179,6 +180,19 @@ class Table(StickyStream):
         self._report_others()
         self._warn_of_repeats(due)
         return due
+
+    def _report_days(self) -> None:
+        """Name the days that are read again, as nobody can tell which of their files changed."""
+        if days := self._ledger.read_again:
+            more = len(days) - _NAMED
+            self.logger.warning(
+                "%s/%s: files of %s%s were overwritten or deleted after they were loaded. All %d "
+                "files of these days are read again, as the state does not have them one by one. "
+                "If one became shorter, rows of its earlier version stay in the table; the README "
+                "says how to leave them out.",
+                *(self._tap.bucket.name, self._prefix, ", ".join(sorted(days)[:_NAMED])),
+                *(f" and {more} more days" if more > 0 else "", sum(days.values())),
+            )
 
     def _missing(self) -> list[S3Object]:
         """The files that are not loaded."""
@@ -365,6 +379,7 @@ class Table(StickyStream):
         now = time.monotonic()
         if len(self._ledger) < _MANY_FILES or now - self._state_written > _STATE_SECONDS:
             self._state_written = now
+            self._ledger.save()
             self._write_state_message()
 
     @override
@@ -441,6 +456,7 @@ class Table(StickyStream):
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         self._ledger.prune(self._missing(), days=self.config["state_retention_days"])
+        self._ledger.save()
         self.state_manager.is_flushed = False
         super().finalize_state_progress_markers(state)
 

@@ -191,8 +191,8 @@ class TapStickyS3(SignalRoomTap):
             default=400,
             title="Days of state",
             description=(
-                "How long the state names each file. Of older ones it only says that they are "
-                "loaded; one that then comes with an even older LastModified is not found."
+                "How long files are in the state. Of older ones it only says that they are loaded; "
+                "one that then comes with an even older LastModified is not found."
             ),
         ),
         th.Property(

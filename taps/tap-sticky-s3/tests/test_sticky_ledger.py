@@ -33,15 +33,19 @@ class TestWhatIsLoaded:
 
     def test_a_file_that_is(self):
         state = {}
-        Ledger(state, "orders").add(thing(1), 5)
+        ledger = Ledger(state, "orders")
+        ledger.add(thing(1), 5)
+        ledger.save()
         assert Ledger(state, "orders").has(thing(1))
         assert Ledger(state, "orders").rows(thing(1).key) == 5
 
     def test_what_is_written_is_what_the_readme_says(self):
         state = {}
-        Ledger(state, "orders").add(thing(1), 5)
-        entry = {"e": "a", "m": "2025-12-02T06:00:00Z", "s": 10, "n": 5}
-        assert state == {"files": {thing(1).key: entry}}
+        ledger = Ledger(state, "orders")
+        ledger.add(thing(1), 5)
+        ledger.save()
+        # 18 bytes: the key, ETag and size, LastModified, rows.
+        assert state == {"days": ["2025-12-01 6gJaJ7ap7w3IAGkugGAAAAAF"]}
 
     @pytest.mark.parametrize("changed", ({"etag": "b"}, {"size": 11}))
     def test_another_version_is_another_file(self, changed):
@@ -76,7 +80,8 @@ class TestMarksOfOtherPipelines:
         assert [name_date(one.key) for one in files if not ledger.has(one)] == [
             f"2025-12-{day}" for day in range(10, 15)
         ]
-        assert list(state) == ["files"]
+        ledger.save()
+        assert list(state) == ["days"]
 
     def test_files_that_the_mark_does_not_vouch_for(self):
         ledger = Ledger({"last_file_date": "2025-12-10"}, "orders")

@@ -1,0 +1,329 @@
+"""The state of many files: small, and as good as a plain list of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalroom_singer import TapError, sealed, unsealed
+from tap_sticky_s3 import ledger as ledgers
+from tap_sticky_s3.client import S3Object
+from tap_sticky_s3.days import version_of_object
+from tap_sticky_s3.ledger import Ledger
+
+FIRST = datetime(2025, 12, 1, tzinfo=UTC)
+YEAR = 365
+PREFIXES = ("orders-create", "orders-update", "prospects-create")
+
+
+def file(hour, *, prefix="orders-create", suffix="x", etag="a", size=10, modified=None, name=None):
+    """The file of an hour since the first."""
+    moment = FIRST + timedelta(hours=hour)
+    name = name or f"report_{moment:%Y-%m-%dT%H%M}_{suffix}.csv"
+    return S3Object(f"{prefix}/{name}", etag, size, modified or moment + timedelta(hours=1))
+
+
+def stored(state):
+    """A state, as Meltano gives it back."""
+    return json.loads(json.dumps(state))
+
+
+def load(state, listed, *, unless=frozenset()):
+    """Load what is missing; gives it."""
+    ledger = Ledger(state, "orders", listed)
+    due = [thing for thing in listed if not ledger.has(thing)]
+    for thing in due:
+        if thing.key not in unless:
+            ledger.add(thing, 7)
+    ledger.save()
+    return due
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """A state in which each day is a digest."""
+    monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+    state, listed = {}, [file(hour) for hour in range(72)]
+    load(state, listed)
+    assert [len(text.split(" ")) for text in state["days"]] == [4, 4, 4]
+    return state, listed
+
+
+class TestDaysThatArePast:
+    def test_nothing_new(self, closed):
+        state, listed = closed
+        before = stored(state)
+        assert load(state, listed) == []
+        assert state == before
+
+    def test_late_files_are_read_alone(self, closed):
+        state, listed = closed
+        late = [
+            file(30, suffix="again"),
+            file(5, suffix="dated-back", modified=FIRST),
+            file(90),
+        ]
+        assert load(state, [*listed, *late]) == late
+        assert load(state, [*listed, *late]) == []
+
+    def test_hours_that_were_missing(self, monkeypatch):
+        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        state, listed = {}, [file(hour) for hour in range(24)]
+        missing = listed[3::7]
+        load(state, [thing for thing in listed if thing not in missing])
+        assert load(state, listed) == missing
+
+    def test_a_day_of_an_overwritten_file_is_read_again(self, closed):
+        state, listed = closed
+        listed[30] = file(30, etag="b", modified=FIRST + timedelta(days=9))
+        assert load(state, listed) == listed[24:48]
+        assert load(state, listed) == []
+
+    def test_a_day_of_a_deleted_file_is_read_again_once(self, closed):
+        state, listed = closed
+        ledger = Ledger(state, "orders", listed[:30] + listed[31:])
+        assert ledger.read_again == {"2025-12-02": 23}
+        rest = listed[:30] + listed[31:]
+        assert load(state, rest) == rest[24:47]
+        assert load(state, rest) == []
+
+    def test_a_day_that_is_gone_is_kept(self, closed):
+        state, listed = closed
+        before = stored(state)
+        assert load(state, listed[24:]) == []
+        assert state == before
+        assert load(state, listed) == []
+
+    def test_the_same_bytes_stored_again(self, closed):
+        state, listed = closed
+        listed[30] = file(30, modified=FIRST + timedelta(days=9))
+        ledger = Ledger(state, "orders", listed)
+        assert all(map(ledger.has, listed))
+        again = [thing for thing in listed if not ledger.has(thing, by_time=True)]
+        assert again == [listed[30]]
+
+    def test_two_versions_of_the_same_content_are_two_files(self, monkeypatch):
+        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        state = {}
+        load(state, [file(1)])
+        assert load(state, [file(2)]) == [file(2)]
+
+    @pytest.mark.parametrize("count", (1, 2, 12))
+    def test_files_that_are_never_loaded_make_no_other_be_read_again(self, monkeypatch, count):
+        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        state, listed = {}, [file(hour) for hour in range(24)]
+        bad = listed[: 2 * count : 2]
+        keys = {thing.key for thing in bad}
+        assert load(state, listed, unless=keys) == listed
+        for _ in range(3):
+            assert load(state, listed, unless=keys) == bad
+
+    def test_files_without_a_date(self, monkeypatch):
+        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        state = {}
+        listed = [file(hour, name=f"{hour}.csv") for hour in range(2000)]
+        load(state, listed)
+        assert len(state["days"]) == 256
+        assert load(state, listed) == []
+        listed[1000] = file(1000, name="1000.csv", etag="b")
+        again = load(state, listed)
+        assert listed[1000] in again
+        assert len(again) < 30
+
+    def test_the_newest_are_known_one_by_one(self):
+        state, listed = {}, [file(hour) for hour in range(24 * 40)]
+        load(state, listed)
+        forms = [len(text.split(" ")) for text in state["days"]]
+        assert forms == [4] * 26 + [2] * 14
+        listed[-100] = file(24 * 40 - 100, etag="b")
+        ledger = Ledger(state, "orders", listed)
+        assert [thing for thing in listed if not ledger.has(thing)] == [listed[-100]]
+        assert ledger.rows(listed[-100].key) == 7
+
+    def test_forgotten_files_and_late_ones_of_a_day(self, monkeypatch):
+        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        now = datetime.now(UTC).replace(microsecond=0)
+        old = [
+            file(0, suffix=str(number), modified=now - timedelta(days=400 + number))
+            for number in range(-9, 10)
+        ]
+        state = {}
+        load(state, old)
+        ledger = Ledger(state, "orders", old)
+        ledger.prune([], days=400)
+        ledger.save()
+        (text,) = state["days"]
+        assert text.split(" ")[1] == "9"
+        late = file(0, suffix="late", modified=now)
+        assert load(state, [*old, late]) == [late]
+
+
+class TestStatesOfEarlierVersions:
+    def entries(self, listed, **more):
+        return {
+            thing.key: {
+                "e": thing.etag,
+                "m": thing.modified.isoformat().replace("+00:00", "Z"),
+                "s": thing.size,
+                "n": 5,
+            }
+            | more
+            for thing in listed
+        }
+
+    def test_nothing_is_read_again(self):
+        listed = [file(hour) for hour in range(24 * YEAR)]
+        state = {"files": self.entries(listed)}
+        assert load(state, listed) == []
+        assert "files" not in state
+        assert load(stored(state), listed) == []
+
+    def test_the_first_ones_had_no_sizes(self):
+        listed = [file(1), file(2, etag="new")]
+        entries = {listed[0].key: {"e": "a", "m": "2025-12-01T00:00:00"}}
+        entries[listed[1].key] = {"e": "old", "m": "2025-12-01T00:00:00"}
+        state = {"files": entries}
+        assert load(state, listed) == [listed[1]]
+        assert load(state, listed) == []
+
+    def test_a_full_refresh_that_an_earlier_version_began(self):
+        listed = [file(hour) for hour in range(48)]
+        old = {"files": self.entries(listed, r=1)}
+        new = {"files": {**old["files"], **self.entries(listed[:20], r=2)}}
+        mark = {**new, "refresh": 2, "fields": ["files"]}
+        state, _ = unsealed({"bookmarks": {"orders": mark}})
+        assert load(state["bookmarks"]["orders"], listed) == listed[20:]
+
+
+@pytest.mark.parametrize(
+    "days",
+    (
+        7,
+        [7],
+        ["2025-12-01"],
+        ["2025-12-01 Zm9v"],
+        ["2025-12-01 é"],
+        ["2025-12-01 x AAAAAAAAAAAA 1"],
+        ["2025-12-01 0 AAAAAAAAAAAA 1"],
+        ["2025-12-01 2 AAAA 1"],
+        ["2025-12-01 2 AAAAAAAAAAAA -1"],
+        ["2025-12-01 2 AAAAAAAAAAAA 1 1"],
+        {"2025-12-01": 1},
+    ),
+)
+def test_days_that_cannot_be_read(days):
+    with pytest.raises(TapError, match=r"state of stream orders .*`meltano state clear`"):
+        Ledger({"days": days}, "orders")
+
+
+def delivered(prefix, hour, part):
+    """A file as Looker's deliveries name it."""
+    digest = hashlib.sha256(f"{prefix} {hour} {part}".encode()).hexdigest()
+    return file(hour, prefix=prefix, suffix=digest[:12], etag=digest[32:], size=123_456)
+
+
+@pytest.mark.parametrize("per_hour", (1, 3))
+def test_a_year_of_three_tables_is_less_than_100_kb(per_hour):
+    bookmarks, changed = {}, 0
+    headers = {f"A header of an export {number}": f"header_{number}" for number in range(129)}
+    for prefix in PREFIXES:
+        state = {"headers": headers, "refresh": 1_766_000_000_000}
+        listed = []
+        for day in range(YEAR):
+            hours = range(24 * day, 24 * day + 24)
+            today = [
+                delivered(prefix, hour, part)
+                for hour in hours
+                # Some hours have no file.
+                for part in range(per_hour)
+                if hour % 11
+            ]
+            if day % 30 == 29:
+                # One comes late, one is overwritten.
+                today.append(file(24 * (day - 20), suffix="late", prefix=prefix))
+                at = 24 * per_hour * (day // 2)
+                old = listed[at]
+                listed[at] = S3Object(old.key, "changed", 99, today[0].modified)
+                changed += 1
+            listed += today
+            due = load(state, listed)
+            assert {*today} <= {*due}
+            state = stored(state)
+        assert load(state, listed) == []
+        bookmarks[prefix] = state
+    text = json.dumps(sealed({"bookmarks": bookmarks}))
+    assert changed == 36
+    assert len(text.encode()) <= 100_000
+
+
+KEYS = st.builds(
+    "orders-create/{}{}.csv".format,
+    st.sampled_from(("2025-12-01_", "2025-12-02_", "2025-12-03_", "")),
+    st.integers(0, 5),
+)
+MOMENTS = st.integers(0, 5).map(lambda hours: FIRST + timedelta(hours=hours))
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(("put", "put", "delete")), KEYS, st.sampled_from("abc"), MOMENTS),
+    max_size=8,
+)
+RUNS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "changes": CHANGES,
+            "bad": st.frozensets(KEYS, max_size=3),
+            "killed_after": st.one_of(st.none(), st.integers(0, 8)),
+            "saves": st.booleans(),
+            "apart": st.sampled_from((0, 2, 5, 336)),
+        }
+    ),
+    max_size=12,
+)
+
+
+@given(RUNS, st.booleans())
+def test_it_finds_what_a_plain_list_of_files_would_find(runs, refreshed):
+    """Over any history of a bucket, with runs that are killed anywhere."""
+    mark = {"refresh": 1} if refreshed else {}
+    state, plain, bucket, deleted = {"bookmarks": {"orders": mark}}, {}, {}, set()
+    again = frozenset()
+    for run in runs:
+        for kind, key, etag, moment in run["changes"]:
+            if kind == "put":
+                bucket[key] = S3Object(key, etag, 1, moment)
+            elif bucket.pop(key, None):
+                deleted.add(key)
+        listed = sorted(bucket.values(), key=lambda thing: (thing.modified, thing.key))
+        state = unsealed(stored(sealed(state)))[0]
+        mark = state["bookmarks"]["orders"]
+        saved = stored(mark), plain, again
+        with patch.object(ledgers, "_FILES_APART", run["apart"]):
+            ledger = Ledger(mark, "orders", listed)
+            due = [thing for thing in listed if not ledger.has(thing)]
+            new = [thing for thing in listed if plain.get(thing.key) != thing.etag]
+            assert {*new} <= {*due}, "a file would never be loaded"
+            days = {thing.key: version_of_object(thing).day for thing in due}
+            again |= {key for key, day in days.items() if day in ledger.read_again}
+            # One that was deleted and is there again may have been forgotten with its day.
+            assert {thing.key for thing in {*due} - {*new}} <= again | deleted
+            for thing in due[: run["killed_after"]]:
+                if thing.key in run["bad"]:
+                    continue
+                ledger.add(thing, 1)
+                plain, again = {**plain, thing.key: thing.etag}, again - {thing.key}
+                if run["saves"]:
+                    ledger.save()
+                    saved = stored(mark), plain, again
+            if run["killed_after"] is None:
+                ledger.save()
+                saved = stored(mark), plain, again
+        state["bookmarks"]["orders"], plain, again = saved
+    # A day that was read again is not read again for ever.
+    mark, listed = unsealed(stored(sealed(state)))[0]["bookmarks"]["orders"], [*bucket.values()]
+    load(mark, listed)
+    assert load(stored(mark), listed) == []
