@@ -25,6 +25,7 @@ from signalroom_singer.progress import REPORTER
 from signalroom_singer.quietlog import quieten
 from signalroom_singer.settings import empty_variables, from_environment, invalid, unknown
 from signalroom_singer.settingtexts import read_texts
+from signalroom_singer.strayvariables import unknown_variables
 from signalroom_singer.variables import (
     Naming,
     Origin,
@@ -236,7 +237,8 @@ class ExplainedCommand(PluginBase):
         problems += empty_variables(naming, self._config)
         if not raise_errors:
             return problems
-        for sentence in (*disagreeing(naming), *unknown(naming, given)):
+        misspelt = unknown_variables(naming, given)
+        for sentence in (*disagreeing(naming), *unknown(naming, given), *misspelt):
             self.logger.warning("%s", sentence)
         if problems:
             raise ConfigValidationError(problems[0], errors=[*dict.fromkeys(problems)])

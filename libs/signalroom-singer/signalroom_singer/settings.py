@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -14,12 +13,14 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from signalroom_singer.dotenvfile import DotenvError, load_working_folder
 from signalroom_singer.settingtexts import (
     TextError,
+    did_you_mean,
     expectation,
     has_secrets,
     may_be_empty,
     types_of,
     unknown_names,
 )
+from signalroom_singer.strayvariables import similar_variable
 from signalroom_singer.variables import current
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ def _missing(naming: Naming, setting: str, why: str = "") -> str:
     title = naming.properties.get(setting, {}).get("title")
     described = f"{setting} ({title})" if title and title.lower() != setting else setting
     reason = f": {why}" if why else ""
-    return f"Missing required setting {described}{reason}. {naming.remedy(setting)}."
+    similar = similar_variable(naming, setting)
+    meant = f" {similar} is set, which no setting has: correct its name." if similar else ""
+    return f"Missing required setting {described}{reason}. {naming.remedy(setting)}.{meant}"
 
 
 def from_environment(naming: Naming) -> dict[str, str]:
@@ -177,7 +180,7 @@ def _explained(naming: Naming, error: Any, left_out: Collection[str]) -> Iterato
         known = [*error.schema.get("properties", {})]
         for name in error.instance:
             if name not in known:
-                hint = _nearest(name, known)
+                hint = did_you_mean(name, known)
                 yield f"Invalid {naming.named(path)}: unknown key {_shortened(name)}{hint}."
         return
     root = error.absolute_path[0] if error.absolute_path else ""
@@ -227,12 +230,7 @@ def unknown(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]:
     """
     for name, known in unknown_names(naming.properties, config):
         if name not in _SHARED and not name.startswith("_"):
-            yield f"Unknown setting {name}{_nearest(name, known)}: it is ignored."
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, [*known], n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
+            yield f"Unknown setting {name}{did_you_mean(name, known)}: it is ignored."
 
 
 def _shortened(value: Any) -> str:

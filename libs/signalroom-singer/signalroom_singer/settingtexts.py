@@ -7,6 +7,7 @@ name, and take any text for a boolean. So settings reach the plugin as text, and
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 import math
 import re
@@ -14,7 +15,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: The keyword of a setting's JSON schema that says what its text is, one of those below.
 TEXT = "x-text"
@@ -240,6 +241,21 @@ def _described(character: str) -> str:
     name = _NAMES.get(character) or unicodedata.name(character, "")
     code = f"U+{ord(character):04X}"
     return f"{name} ({code})" if name else code
+
+
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """Name what is probably meant by a name that nothing has.
+
+    Args:
+        name: The name.
+        known: Those that there are.
+        prefix: What they begin with, as variables do.
+
+    Returns:
+        As ``" (did you mean timezone?)"``; empty where none is similar.
+    """
+    close = difflib.get_close_matches(name, [*known], n=1)
+    return f" (did you mean {prefix}{close[0]}?)" if close else ""
 
 
 def unknown_names(

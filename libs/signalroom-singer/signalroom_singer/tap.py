@@ -28,8 +28,10 @@ from signalroom_singer.given import check_bookmarks, check_days
 from signalroom_singer.hashing import HASH_COLUMNS, HASH_SETTINGS, check_hashing
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.refreshes import begin_refresh, unsealed
+from signalroom_singer.selection import check_selected, unmatched_patterns
 from signalroom_singer.settings import invalid_setting
 from signalroom_singer.stream import SignalRoomStream
+from signalroom_singer.variables import current
 from signalroom_singer.writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
@@ -209,6 +211,9 @@ class SignalRoomTap(ExplainedCommand, Tap):
     def _reset_state_progress_markers(self) -> None:
         # What `sync_all`, which is final, does before it writes the first STATE.
         super()._reset_state_progress_markers()
+        check_selected(current(), self.streams)
+        for sentence in unmatched_patterns(current(), self.streams):
+            self.logger.warning("%s", sentence)
         if self._is_refresh:
             begin_refresh(stream for stream in self.streams.values() if stream.selected)
 

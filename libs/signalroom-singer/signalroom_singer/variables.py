@@ -78,7 +78,7 @@ class Naming:
         Args:
             setting: The setting's name; ``ssh_tunnel.host`` within an object.
         """
-        return _upper(f"{self.instance or self.plugin}_{setting}")
+        return upper(f"{self.instance or self.plugin}_{setting}")
 
     def clients(self, setting: str) -> str | None:
         """The variable that ``make new-client`` gave an inherited plugin, if it is defined.
@@ -90,7 +90,7 @@ class Naming:
         if not self.is_inherited or not parent:
             return None
         source = parent.removeprefix("tap-")
-        variable = _upper(f"{suffix}_{source}_{setting}")
+        variable = upper(f"{suffix}_{source}_{setting}")
         return variable if variable in os.environ else None
 
     def listed(self, setting: str) -> tuple[str, ...]:
@@ -138,7 +138,12 @@ class Naming:
         return f"Set {setting} in the --config file, or {variable} with --config=ENV"
 
 
-def _upper(name: str) -> str:
+def upper(name: str) -> str:
+    """A name as variables have it: ``TAP_EVERFLOW`` of ``tap-everflow``.
+
+    Args:
+        name: A plugin's, or a setting's.
+    """
     return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 

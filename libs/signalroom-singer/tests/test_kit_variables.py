@@ -135,3 +135,77 @@ def test_a_wrong_value_is_named_by_its_variable(read):
     assert said == "Invalid tries (TAP_NAMED_TRIES) 'x': expected a whole number."
     (said,) = read(**CLIENT | {"file": {"api_key": "k", "tries": "x"}})[1]
     assert said == "Invalid tries (TAP_NAMED__ACME_TRIES) 'x': expected a whole number."
+
+
+def named(said):
+    """What each warning about a variable says that is meant."""
+    assert all(text.endswith(": it is ignored.") for text in said)
+    return [text.removeprefix("Unknown variable ").split(": it is")[0] for text in said]
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    (
+        ("TAP_NAMED_TRYS", "TAP_NAMED_TRIES"),
+        ("TAP_NAMED_API_URI", "TAP_NAMED_API_URL"),
+        ("TAP_NAMED_CLIENTID", "TAP_NAMED_CLIENT_ID"),
+        ("TAP_NAMED_SELECT", "TAP_NAMED__SELECT"),
+        ("TAP_NAMED_LOAD_SCHEMA", "TAP_NAMED__LOAD_SCHEMA"),
+    ),
+)
+@pytest.mark.parametrize(
+    "options", ({}, {"plugin": "tap-named", "file": {"api_key": "k"}}), ids=("alone", "meltano")
+)
+def test_a_variable_that_no_setting_has_is_warned_of(read, options, variable, meant):
+    config, said = read(**options, NAMED_API_KEY="k", **{variable: "a-value"})
+    assert config["api_key"] == "k"
+    assert named(said) == [f"{variable} (did you mean {meant}?)"]
+    assert "a-value" not in said[0]
+
+
+def test_a_variable_like_none_of_the_settings_is_warned_of_without_a_name(read):
+    assert named(read(NAMED_API_KEY="k", TAP_NAMED_QQQQ="1")[1]) == ["TAP_NAMED_QQQQ"]
+
+
+def test_a_clients_tap_warns_of_its_own_and_of_its_parents(read):
+    options = {**CLIENT, "file": {"client_id": "acme", "api_key": "k"}}
+    _, said = read(**options, TAP_NAMED__ACME_TRYS="3", TAP_NAMED_TRYS="4")
+    assert named(said) == [
+        "TAP_NAMED_TRYS (did you mean TAP_NAMED_TRIES?)",
+        "TAP_NAMED__ACME_TRYS (did you mean TAP_NAMED__ACME_TRIES?)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    (
+        # Meltano's own, another client's, another plugin's, the SDK's, another tap's.
+        *("TAP_NAMED__SELECT", "TAP_NAMED__LOAD_SCHEMA", "TAP_NAMED__USE_CACHED_CATALOG"),
+        *("TAP_NAMED__ACME_API_KEY", "TAP_NAMED_EU_API_KEY", "TAP_NAMED_EU_LOGLEVEL"),
+        *("TAP_NAMEDLY_TRYS", "NAMED_TRYS", "TAP_NAMED_STREAM_MAPS_ROWS", "TAP_NAMED_EU__SELECT"),
+    ),
+)
+def test_variables_of_others_are_nothing_to_speak_of(read, variable):
+    assert read(NAMED_API_KEY="k", **{variable: "7"})[1] == []
+
+
+def test_the_log_level_is_the_sdks(read):
+    assert read(NAMED_API_KEY="k", TAP_NAMED_LOGLEVEL="INFO")[1] == []
+
+
+def test_an_unknown_setting_of_meltano_is_warned_of_once(read):
+    # It makes a variable of each setting that meltano.yml has.
+    options = {"plugin": "tap-named", "file": {"api_key": "k", "trys": "3"}}
+    (said,) = read(**options, TAP_NAMED_TRYS="3")[1]
+    assert said == "Unknown setting trys (did you mean tries?): it is ignored."
+
+
+@pytest.mark.parametrize("variable", ("NAMED_APIKEY", "NAMED_API_KEYS", "NAME_API_KEY"))
+def test_a_missing_setting_names_the_variable_that_is_misspelt(read, variable):
+    (said,) = read(**{variable: "k"})[1]
+    assert said.endswith(f" {variable} is set, which no setting has: correct its name.")
+
+
+@pytest.mark.parametrize("variable", ("OTHER_API_KEY", "ACME_NAMED_API_KEY", "NAMED_BASE_URL"))
+def test_a_missing_setting_names_no_other_variable(read, variable):
+    assert read(**{variable: "k"})[1][0].endswith("in a --config file.")

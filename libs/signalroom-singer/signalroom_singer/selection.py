@@ -1,0 +1,96 @@
+"""What is selected: a run that would read nothing fails, and patterns with a typo are named.
+
+Meltano (4.4) applies the patterns of ``select`` to the catalog, and says nothing of those that
+match no stream.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from signalroom_singer.errors import TapError
+from signalroom_singer.settingtexts import did_you_mean
+from signalroom_singer.variables import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from singer_sdk import Stream
+
+    from signalroom_singer.variables import Naming
+
+_SELECT = "_select"
+#: A column may also be missing as it is left out, so only one that looks like another is a typo.
+_SIMILAR = 0.8
+
+
+def check_selected(naming: Naming, streams: Mapping[str, Stream]) -> None:
+    """See that there is something to read.
+
+    Args:
+        naming: The tap's.
+        streams: Its streams by name.
+
+    Raises:
+        TapError: If there are streams, and none is selected.
+    """
+    # Not `selected`: a stream may also pass over a run in which it has no news.
+    if not streams or any(stream.mask.get((), True) for stream in streams.values()):
+        return
+    names = ", ".join(streams)
+    if naming.origin is Origin.MELTANO:
+        first = next(iter(streams))
+        remedy = (
+            f"Select some with `select` in meltano.yml, or with {naming.own(_SELECT)} in .env, as "
+            f'in ["{first}.*"]'
+        )
+    else:
+        remedy = 'Set `"selected": true` in the metadata of some, in the file of --catalog'
+    msg = f"No stream is selected, so there is nothing to read. {remedy}. The streams are {names}."
+    raise TapError(msg)
+
+
+def unmatched_patterns(naming: Naming, streams: Mapping[str, Stream]) -> Iterator[str]:
+    """Find patterns of Meltano's ``select`` that select or leave out nothing, after a typo.
+
+    Args:
+        naming: The tap's.
+        streams: Its streams by name.
+
+    Yields:
+        A sentence about each.
+    """
+    variable = naming.own(_SELECT)
+    for pattern in _patterns(os.environ.get(variable, "")):
+        wanted, _, column = pattern.removeprefix("!").partition(".")
+        matching = [stream for name, stream in streams.items() if fnmatchcase(name, wanted)]
+        problem = ""
+        if not matching:
+            hint = did_you_mean(wanted, streams)
+            problem = f"no stream{hint}. The streams are {', '.join(streams)}"
+        elif similar := _similar_column(column.partition(".")[0], matching):
+            problem = f"no column (did you mean {similar}?)"
+        if problem:
+            yield f"Pattern {pattern!r} of select ({variable}) matches {problem}."
+
+
+def _patterns(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def _similar_column(pattern: str, streams: Iterable[Stream]) -> str | None:
+    """The column that a pattern means which matches none."""
+    properties: dict[str, Any] = {}
+    for stream in streams:
+        properties |= stream.schema.get("properties", {})
+    if not pattern or any(fnmatchcase(name, pattern) for name in properties):
+        return None
+    return next(iter(difflib.get_close_matches(pattern, properties, n=1, cutoff=_SIMILAR)), None)
