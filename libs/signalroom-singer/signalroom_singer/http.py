@@ -22,6 +22,7 @@ from typing_extensions import TypeVar, override
 
 from signalroom_singer.answers import LARGEST_ANSWER, AnswerTooLargeError
 from signalroom_singer.errors import TapError
+from signalroom_singer.hashing import HASH_SALT
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.redaction import redact
 from signalroom_singer.retry import exponential_wait, parse_retry_after
@@ -209,6 +210,11 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
                 raise
             except (requests.exceptions.InvalidHeader, UnicodeError):
                 raise TapError(self._unsendable(prepared_request)) from None
+            except ValueError as error:
+                # As http.client has it of a line break; the rest may be one of an answer.
+                if not str(error).startswith("Invalid header"):
+                    raise
+                raise TapError(self._unsendable(prepared_request)) from None
             except requests.RequestException as error:
                 # Not chained: its text and its request carry the URL with all it holds.
                 raise RetriableAPIError(self._no_answer(prepared_request, error)) from None
@@ -374,7 +380,11 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         return f"{self.name}: {request.method} {self._path(request.url)}"
 
     def _unsendable(self, request: requests.PreparedRequest) -> str:
-        secrets = [name for name, one in current().properties.items() if one.get("secret")]
+        secrets = [
+            name
+            for name, one in current().properties.items()
+            if one.get("secret") and self.config.get(name) and name != HASH_SALT
+        ]
         given = " and ".join(named(name) for name in secrets) or "the credentials"
         return (
             f"{self._asked(request)} cannot be sent: a header has a character that no header may "

@@ -3,7 +3,8 @@
 Meltano (4.4.1) writes to the loader what the tap writes. Where the loader has ended meanwhile, it
 ends in a traceback of BrokenPipeError, far below what the loader said of the reason; and until the
 tap writes again, that reads on for nothing. So the loader leaves a note where the taps of this
-project look for it, reads what comes until the tap has stopped, and has the last word.
+project look for it, reads what comes until the tap has stopped, and has the last word. A tap of
+somebody else's does not look for it: after some seconds it gets a SIGTERM.
 
 Only the standard library is imported: a loader that cannot start does the same.
 """
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 LOG_CONFIG = "SINGER_SDK_LOG_CONFIG"
 #: Another one: an id of the Meltano process, which tap and loader of a run have in common.
 RUN = "MELTANO_PARENT_CONTEXT_UUID"
-#: How long a tap that takes no notice is waited for: one of somebody else's.
+#: After how long a tap that takes no notice of the note is ended: one of somebody else's.
+_UNNOTICED = 5.0
+#: How long one is waited for that does not end by that either.
 _PATIENCE = 30.0
 _POLL_SECONDS = 0.25
 _READ_BYTES = 1 << 20
@@ -67,9 +70,12 @@ def stop_tap(
         return
     with suppress(OSError):
         note.touch()
-    until = clock() + patience
+    until, ended = clock() + patience, False
     try:
         while (left := until - clock()) > 0:
+            if not ended and left < patience - _UNNOTICED:
+                _end_tap()
+                ended = True
             ready = select.select([descriptor], [], [], min(left, _POLL_SECONDS))[0]
             if ready and not os.read(descriptor, _READ_BYTES):
                 return
@@ -78,6 +84,20 @@ def stop_tap(
     finally:
         with suppress(OSError):
             note.unlink()
+
+
+def _end_tap() -> None:
+    """Send a SIGTERM to the plugins that the same Meltano runs, on Linux: it takes a /proc."""
+    run = f"{RUN}={os.environ[RUN]}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        # Others' processes cannot be read, and any may end meanwhile.
+        with suppress(OSError, ValueError):
+            process = int(folder.name)
+            parent = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
+            if process == os.getpid() or parent != os.getppid():
+                continue
+            if run in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(process, signal.SIGTERM)
 
 
 def has_failed() -> bool:

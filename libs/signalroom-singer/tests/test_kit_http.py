@@ -7,7 +7,8 @@ import time
 from decimal import Decimal
 
 import pytest
-from kit_vendor import SECRET, answer, ok, reset
+from kit_vendor import SECRET, RowStream, answer, ok, reset
+from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import ForbiddenRequestError, RefusedError, TapError
@@ -166,3 +167,20 @@ def test_only_what_does_not_say_what_to_do_is_called_unhandled(stream, caplog, m
     with pytest.raises(type(error)):
         stream.sync()
     assert ("unhandled" in caplog.text) is isinstance(error, OSError)
+
+
+class HeaderStream(RowStream):
+    @property
+    def authenticator(self):
+        return APIKeyAuthenticator(key="X-Key", value=self.config["api_key"], location="header")
+
+
+@pytest.mark.parametrize("key", ("one\ntwo", "one\r\ntwo", "f\u00fcnf\u20ac", "\ud800x"))
+def test_a_key_that_no_header_can_have_is_never_sent(vendor, make_tap, key):
+    with pytest.raises(TapError) as caught:
+        HeaderStream(make_tap(api_key=key)).get()
+    assert str(caught.value) == (
+        "rows: GET /rows cannot be sent: a header has a character that no header may have. Copy "
+        "api_key again."
+    )
+    assert vendor.requests == []

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from kit_vendor import STRUCTURED, RowTap
@@ -81,6 +84,43 @@ def test_a_tap_that_takes_no_notice_is_not_waited_for_without_end(run_folder, pi
     loaderfailure.stop_tap(clock=lambda: next(times), descriptor=pipe[0])
     assert [*times] == []
     assert not loaderfailure.has_failed()
+
+
+TAP = """
+import os, sys, time
+for _ in range(600):
+    sys.stdout.write("x\\n")
+    sys.stdout.flush()
+    time.sleep(0.1)
+"""
+LOADER = """
+import sys
+from signalroom_singer import loaderfailure
+loaderfailure._UNNOTICED = 0.2
+loaderfailure.stop_tap()
+"""
+#: Starts a tap and a loader, as Meltano does; gives how they ended. Another run goes on.
+RUN = """
+import os, subprocess, sys
+tap, loader = sys.argv[1:]
+other = {**os.environ, "MELTANO_PARENT_CONTEXT_UUID": "another"}
+start = lambda code, **options: subprocess.Popen([sys.executable, "-c", code], **options)
+others = start(tap, stdout=subprocess.DEVNULL, env=other)
+reading = start(tap, stdout=subprocess.PIPE)
+loading = start(loader, stdin=reading.stdout)
+reading.stdout.close()
+print(loading.wait(), reading.wait(), others.poll())
+others.kill()
+others.wait()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+def test_a_tap_that_takes_no_notice_is_ended(run_folder):
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, TAP, LOADER], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["0", str(-signal.SIGTERM), "None"]
 
 
 def test_a_file_or_a_terminal_is_not_read_to_its_end(run_folder, tmp_path):
