@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from signalroom_singer.settings import invalid_setting, missing_setting, unknown_time_zone
     from signalroom_singer.settingtexts import EXACT, KEY, PASSWORD
     from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
-    from signalroom_singer.tabledocs import FULL_TABLE, Descriptions, Loading
+    from signalroom_singer.tabledocs import FULL_TABLE, Descriptions, Loading, undescribed
     from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
     from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
     from signalroom_singer.urls import base_url
@@ -112,6 +112,7 @@ __all__ = [
     "stored_moment",
     "to_date",
     "to_utc",
+    "undescribed",
     "unknown_time_zone",
     "unreadable_state",
     "unsealed",
@@ -148,7 +149,7 @@ _NAMES = {
     "settings": ("invalid_setting", "missing_setting", "unknown_time_zone"),
     "settingtexts": ("EXACT", "KEY", "PASSWORD"),
     "stream": ("CLIENT_ID", "LOADED_AT", "OwnBookmarkStream", "SignalRoomStream"),
-    "tabledocs": ("FULL_TABLE", "Descriptions", "Loading"),
+    "tabledocs": ("FULL_TABLE", "Descriptions", "Loading", "undescribed"),
     "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
     "timestamps": ("to_date", "to_utc", "utc_isoformat"),
     "urls": ("base_url",),

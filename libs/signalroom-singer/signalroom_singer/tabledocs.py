@@ -59,6 +59,15 @@ class Descriptions:
         return found
 
 
+def undescribed(column: Mapping[str, Any]) -> dict[str, Any]:
+    """A column's JSON schema without its description, which says nothing of its type.
+
+    Args:
+        column: The schema.
+    """
+    return {name: value for name, value in column.items() if name != "description"}
+
+
 @dataclass(frozen=True, slots=True)
 class Loading:
     """How a stream is loaded, for its documentation.

@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer import Loading, SignalRoomStream
+from signalroom_singer import Loading, SignalRoomStream, undescribed
 from signalroom_singer.cards import CardFindings
 from tap_gsheets.changes import digest
 from tap_gsheets.descriptions import DESCRIPTIONS
@@ -89,9 +89,11 @@ class Tab(SignalRoomStream, Stream):
 
     @cached_property
     def content_hash(self) -> str:
-        """Of everything that makes the table what it is: cells, schema, keys, selection."""
+        """Of everything that makes the table what it is: cells, types, keys, selection."""
         deselected = sorted(str(place) for place in self.metadata if not self.mask[place])
-        shape = [self.schema, list(self.primary_keys), deselected, self._tags, self._client_id]
+        columns = {name: undescribed(one) for name, one in self.schema["properties"].items()}
+        schema = {**self.schema, "properties": columns}
+        shape = [schema, list(self.primary_keys), deselected, self._tags, self._client_id]
         maps = [self.config.get("stream_maps"), self.config.get("stream_map_config")]
         if self.hashes:
             # Of a salt that is another one by its hash.

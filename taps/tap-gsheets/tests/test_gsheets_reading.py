@@ -9,7 +9,8 @@ import pytest
 from gsheets_zoo import BOOK, ZOO, day, money
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_singer import TapError
+from signalroom_singer import Descriptions, TapError
+from tap_gsheets.streams import Tab
 
 ROWS = [[str(number), f"name {number}"] for number in range(20)]
 
@@ -83,6 +84,14 @@ def test_what_did_not_change_is_not_loaded_again(make_tap, sync, offers):
 def test_what_is_loaded_otherwise_is_loaded_again(make_tap, sync, offers, change):
     state = sync(make_tap()).state
     assert "offers" in replaced(sync(make_tap(state, **change)))
+
+
+def test_other_descriptions_are_no_reason_to_load_it_again(make_tap, sync, offers, monkeypatch):
+    state = sync(make_tap()).state
+    monkeypatch.setattr(Tab, "descriptions", Descriptions(columns={"name": "Of the offer"}))
+    described = make_tap(state)
+    assert described.streams["offers"].schema["properties"]["name"]["description"]
+    assert replaced(sync(described)) == []
 
 
 def test_the_state_holds_no_cell(make_tap, sync, offers):

@@ -18,6 +18,9 @@ from tap_sticky_s3.refusals import explained
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Variables that boto3 reads by itself, in its order.
+_BOTO3_READS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+
 
 def session_of(config: Mapping[str, Any]) -> boto3.Session:
     """Make a session by the settings.
@@ -52,12 +55,13 @@ def _refuse_the_projects_keys(config: Mapping[str, Any]) -> None:
 
     Without any boto3 looks into the environment, where Meltano has put what `.env` says.
     """
-    given = ("aws_access_key_id", "aws_profile", "role_arn")
-    is_given = any(config.get(name) for name in given)
-    if current().is_clients(config) and not is_given and os.environ.get("AWS_ACCESS_KEY_ID"):
+    ways = ("aws_access_key_id", "aws_profile", "role_arn")
+    if not current().is_clients(config) or any(config.get(way) for way in ways):
+        return
+    if projects := next((name for name in _BOTO3_READS if os.environ.get(name)), None):
         why = (
-            "AWS_ACCESS_KEY_ID is the project's own key, and is not used for a client. "
-            f"{' or '.join(named(name) for name in given[1:])} would do too"
+            f"{projects} is the project's own, and is not used for a client. "
+            f"{' or '.join(named(way) for way in ways[1:])} would do too"
         )
         raise missing_setting("aws_access_key_id", why)
 

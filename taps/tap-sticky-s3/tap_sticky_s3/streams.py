@@ -25,6 +25,7 @@ from signalroom_singer import (
     RecordShaper,
     TapError,
     expecting,
+    undescribed,
 )
 from signalroom_singer.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER
@@ -276,6 +277,7 @@ class Table(StickyStream):
             for name, kind in self._types.items()
             if name in self.schema["properties"]
         }
+        columns = self.descriptions.schema(self.name, {"properties": columns})["properties"]
         if self._input_schema is not None:
             # What the catalog says of a column holds; what it does not know is new.
             catalog = self._input_schema["properties"]
@@ -404,7 +406,7 @@ class Table(StickyStream):
         formats = {
             name: kind.read
             for name, kind in self._types.items()
-            if kind.has_format and _undescribed(columns.get(name, {})) == kind.schema
+            if kind.has_format and undescribed(columns.get(name, {})) == kind.schema
         }
         return RecordShaper(self.name, self.schema, self.record_keys, self.logger, readers=formats)
 
@@ -412,7 +414,7 @@ class Table(StickyStream):
     def _has_types(self) -> bool:
         text = {"type": ["string", "null"]}
         own = self.schema["properties"].keys() - _METADATA.keys() - {CLIENT_ID, LOADED_AT, EXTRA}
-        return any(_undescribed(self.schema["properties"][name]) != text for name in own)
+        return any(undescribed(self.schema["properties"][name]) != text for name in own)
 
     # The same rows as files.
 
@@ -482,8 +484,3 @@ def _ends(things: Iterable[S3Object], count: int) -> list[S3Object]:
     """The oldest and the newest files, as many of each, the oldest first."""
     ordered = sorted(things, key=lambda thing: (thing.modified, thing.key))
     return [*ordered[:count], *ordered[max(count, len(ordered) - count) :]]
-
-
-def _undescribed(column: Mapping[str, Any]) -> dict[str, Any]:
-    """A column's schema without its description, which says nothing of its type."""
-    return {name: value for name, value in column.items() if name != "description"}

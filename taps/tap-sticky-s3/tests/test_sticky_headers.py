@@ -337,6 +337,16 @@ class TestTables:
         assert row["order_date"] == "2026-01-05"
         assert "column_types" not in caplog.text
 
+    def test_columns_with_a_type_keep_their_descriptions(self, s3, make_tap, sync):
+        self.put(s3, 1, ("total_amount", "Refund"), ("1", "1.5", "2"))
+        plain, typed = (
+            sync(make_tap(column_types=types), ORDERS).schemas[ORDERS]["schema"]["properties"]
+            for types in ({}, {"total_amount": "number", "Refund": "number"})
+        )
+        assert typed["total_amount"] == plain["total_amount"] | {"type": ["number", "null"]}
+        assert typed["total_amount"]["description"]
+        assert typed["refund"] == {"type": ["number", "null"]}
+
     def test_a_type_of_the_second_of_two(self, s3, make_tap, sync):
         self.put(s3, 1, PAIR, ("1", "$1", "50"))
         (row,) = sync(make_tap(column_types={"Refund %": "integer"}), ORDERS).records[ORDERS]

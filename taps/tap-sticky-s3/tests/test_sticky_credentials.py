@@ -1,0 +1,59 @@
+"""Whose credentials read the files: never the project's for a client."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from sticky_exports import BUCKET_SETTINGS
+
+from tap_sticky_s3.tap import TapStickyS3
+
+KEY, SECRET = BUCKET_SETTINGS.values()
+CLIENT = "tap-sticky-s3--acme"
+
+
+@pytest.fixture
+def discover(tmp_path, sandbox, monkeypatch, caplog):
+    """Discover as Meltano has it done; gives the exit code, and what was logged."""
+    credentials = tmp_path / "credentials"
+    credentials.write_text(
+        f"[projects]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+
+    def run(plugin, env, **config):
+        path = tmp_path / "config.json"
+        where = {"bucket": sandbox.bucket, "endpoint_url": sandbox.s3_url, "max_tries": 1}
+        path.write_text(json.dumps(where | config))
+        env = env | {"MELTANO_EXTRACTOR_NAME": plugin}
+        result = CliRunner(env=env).invoke(TapStickyS3.cli, [f"--config={path}", "--discover"])
+        return result.exit_code, caplog.text
+
+    return run
+
+
+PROJECTS = (
+    {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
+    {"AWS_PROFILE": "projects"},
+    {"AWS_DEFAULT_PROFILE": "projects"},
+)
+
+
+@pytest.mark.parametrize("env", PROJECTS, ids=lambda env: next(iter(env)))
+class TestTheProjectsKeys:
+    def test_read_the_projects_files(self, discover, env):
+        assert discover("tap-sticky-s3", env)[0] == 0
+
+    def test_are_refused_for_a_client_without_its_own(self, discover, env):
+        code, text = discover(CLIENT, env, client_id="acme")
+        assert code == 1
+        name = next(iter(env))
+        assert f"{name} is the project's own, and is not used for a client." in text
+        assert "Set TAP_STICKY_S3__ACME_AWS_ACCESS_KEY_ID in .env." in text
+
+    def test_do_not_matter_to_a_client_with_its_own(self, discover, env):
+        env = env | {"AWS_ACCESS_KEY_ID": "AKIAOTHER"} if "AWS_ACCESS_KEY_ID" in env else env
+        own = BUCKET_SETTINGS | {"client_id": "acme"}
+        assert discover(CLIENT, env, **own)[0] == 0
