@@ -67,17 +67,16 @@ def meltano_settings(tap: type[Tap]) -> list[dict[str, Any]]:
 def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
     """A setting as Meltano declares it.
 
-    Numbers, booleans and lists have no kind: what Meltano cannot cast ends in a traceback without
-    the variable's name, and any text is a boolean to it. The tap reads them as text. Objects have
-    one: Meltano (4.4) fails where a variable has the JSON of an object that meltano.yml has nested.
+    Numbers, booleans, lists and dates have no kind: what Meltano cannot cast ends in a traceback
+    without the variable's name, any text is a boolean to it, and 01/02/2026 is the second of
+    January. The tap reads them as text. Objects have one: Meltano (4.4) fails where a variable has
+    the JSON of an object that meltano.yml has nested.
 
     Args:
         key: Its name.
         declared: Its JSON schema.
     """
     setting: dict[str, Any] = {"name": key}
-    if declared.get("format") in {"date", "date-time"}:
-        setting["kind"] = "date_iso8601"
     if "object" in types_of(declared):
         setting["kind"] = "object"
     if declared.get("enum"):

@@ -132,7 +132,7 @@ def test_the_hubs_rules_are_kept(path):
         values = [option["value"] for option in setting.get("options", [])]
         assert all(isinstance(value, str) for value in values)
         # Meltano casts nothing: the plugins say what is wrong with a text.
-        assert setting["kind"] in {"string", "object", "date_iso8601"}
+        assert setting["kind"] in {"string", "object"}
         if "value" in setting and values:
             assert setting["value"] in values
         # No secret has a default; that of the client's key is where libpq looks for it.
