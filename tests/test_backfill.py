@@ -144,6 +144,30 @@ def test_what_cannot_be_done_is_told(project, arguments, said):
     assert said in slices(project, *arguments, code=1)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    (
+        (None, "There is no {path}. Run this in the project's folder."),
+        ("plugins: [", "Cannot read {path}: while parsing a flow"),
+        ("- plugins", "Cannot read {path}: expected keys such as plugins and schedules."),
+    ),
+)
+def test_a_folder_that_is_no_projects(tmp_path, capsys, text, said):
+    path = tmp_path / "meltano.yml"
+    if text is not None:
+        path.write_text(text)
+    assert backfill.main([TAP, "2026-01-01", "2026-01-02", f"--folder={tmp_path}"]) == 1
+    assert capsys.readouterr().err.startswith(said.format(path=path))
+
+
+def test_a_limit_that_is_not_a_number(monkeypatch, capsys):
+    monkeypatch.setenv("TAP_EVERFLOW_REQUESTS_PER_SECOND", "many")
+    arguments = [TAP, "2026-01-01", "2026-01-02", f"--folder={ROOT}", "--plan"]
+    assert backfill.main(arguments) == 1
+    expected = "Invalid TAP_EVERFLOW_REQUESTS_PER_SECOND 'many': expected a number.\n"
+    assert capsys.readouterr().err == expected
+
+
 SAID = (
     "tap-everflow conversions: reading 2026-10-01 to 2026-11-29 (UTC) in 60 requests",
     "tap-everflow conversions: 14 of 60 days, 4,100 rows read in 10 s, about 33 s left",

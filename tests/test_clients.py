@@ -168,6 +168,17 @@ def test_what_is_refused(tmp_path, arguments, said):
         run(*COMMAND, *arguments, "--folder", tmp_path, cwd=ROOT)
 
 
+def test_sources_may_be_apart_by_blanks_and_have_the_taps_names(tmp_path):
+    run(*COMMAND, "acme", "--sources=everflow tap-redtrack", "--folder", tmp_path, cwd=ROOT)
+    taps = YAML(typ="safe").load(tmp_path / "acme.yml")["plugins"]["extractors"]
+    assert [tap["name"] for tap in taps] == ["tap-everflow--acme", "tap-redtrack--acme"]
+
+
+def test_outside_of_a_project(tmp_path):
+    with pytest.raises(AssertionError, match=r"There is no \S+/meltano.yml\. Run this in the"):
+        run(*COMMAND, "acme", cwd=tmp_path)
+
+
 def test_a_client_is_not_written_over(tmp_path):
     run(*COMMAND, "acme", "--folder", tmp_path, cwd=ROOT)
     (tmp_path / "acme.yml").write_text("# changed by hand\n")

@@ -13,7 +13,6 @@ from signalroom_cli import demo
 @pytest.fixture(autouse=True)
 def _of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "LOG", tmp_path / ".meltano" / "demo.log")
-    monkeypatch.setenv("MELTANO_ENVIRONMENT", "")
     monkeypatch.chdir(tmp_path)
     for name in ("meltano.yml", "README.md"):
         (tmp_path / name).touch()
@@ -83,3 +82,40 @@ def test_a_run_that_fails_shows_its_errors_and_no_more(tmp_path, monkeypatch, ca
     shown = capsys.readouterr()
     assert shown.err == "2026-01-31T12:00:00Z [error    ] tap-everflow Check the key.\n"
     assert shown.out.endswith(f"meltano run everflow failed. Full log: {demo.LOG}\n")
+
+
+#: What a user may have set, each of which leads somewhere else than to the demo's own.
+_OWN = {
+    "TARGET_POSTGRES_HOST": "db.example.com",
+    "TAP_EVERFLOW_LOOKBACK_DAYS": "1",
+    "EVERFLOW_API_KEY": "of-the-user",
+    "GOOGLE_SHEETS_CREDENTIALS_PATH": "/nowhere.json",
+    "AWS_PROFILE": "of-the-user",
+    "MELTANO_DATABASE_URI": "postgresql://db.example.com/meltano",
+    "SIGNALROOM_PGDATA": "/nowhere",
+    "PGHOST": "db.example.com",
+}
+
+
+def test_nothing_of_the_users_own_settings_reaches_it(tmp_path, monkeypatch):
+    meltano = tmp_path / "meltano"
+    meltano.write_text('#!/bin/sh\necho "$@" > arguments\nenv > environment\n')
+    meltano.chmod(0o755)
+    monkeypatch.setattr(demo, "MELTANO", meltano)
+    for name, value in _OWN.items():
+        monkeypatch.setenv(name, value)
+
+    def demonstrate(**_):
+        assert demo._meltano("run", "everflow", TAP_EVERFLOW_API_KEY="of-the-sandbox")
+        assert not _OWN.keys() & os.environ.keys()
+        return 0
+
+    monkeypatch.setattr(demo, "_demonstrate", demonstrate)
+    assert demo.main([]) == 0
+    assert (tmp_path / "arguments").read_text() == f"--env-file {os.devnull} run everflow\n"
+    lines = (tmp_path / "environment").read_text().splitlines()
+    found = dict(line.split("=", 1) for line in lines)
+    assert not _OWN.keys() & found.keys()
+    assert found["MELTANO_ENVIRONMENT"] == "sandbox"
+    assert found["TAP_EVERFLOW_API_KEY"] == "of-the-sandbox"
+    assert _OWN.items() <= os.environ.items()

@@ -358,6 +358,12 @@ class TestProject:
         assert status("--html", str(target))[0] == 1
         assert 'id="tap-everflow--acme"' in target.read_text()
 
+    def test_a_page_that_cannot_be_written(self, status, tmp_path):
+        target = tmp_path / "nowhere" / "status.html"
+        code, text = status("--html", str(target))
+        assert code == 2
+        assert f"Cannot write {target} (--html): No such file or directory." in text
+
     def test_a_database_that_is_not_there(self, status, monkeypatch):
         for name in ("HOST", "USER", "DATABASE", "PASSWORD"):
             monkeypatch.setenv(f"TARGET_POSTGRES_{name}", "127.0.0.1")

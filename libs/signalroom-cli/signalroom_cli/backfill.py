@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
-from ruamel.yaml import YAML
 
-from signalroom_cli.folders import project_folder
+from signalroom_cli.folders import ProjectFileError, project_folder, read_project_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,12 +101,12 @@ def read_tap(name: str, folder: Path) -> Tap:
 
     Raises:
         BackfillError: If there is no such tap.
+        ProjectFileError: If a file of the project cannot be read.
     """
-    yaml = YAML(typ="safe")
-    project = yaml.load(folder / "meltano.yml")
+    project = read_project_file(folder / "meltano.yml")
     found = {one["name"]: one for one in project["plugins"]["extractors"]}
     for path in sorted((folder / "clients").glob("*.yml")):
-        plugins = (yaml.load(path) or {}).get("plugins", {})
+        plugins = read_project_file(path).get("plugins", {})
         found |= {one["name"]: one for one in plugins.get("extractors", ())}
     one = found.get(name)
     if one is None:
@@ -133,7 +132,7 @@ def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) 
         streams: Only these, if any are named.
 
     Raises:
-        BackfillError: If the tap does not read by days.
+        BackfillError: If the tap does not read by days, or a limit is not a number.
     """
     days = next((pair for pair in _DAYS if {*pair} <= {*tap.settings}), None)
     if days is None:
@@ -150,10 +149,18 @@ def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) 
     for name, value in tap.settings.items():
         given = tap.environ.get(tap.variable(name), value)
         if name.startswith(_SHARED_OUT) and given is not None:
-            env[tap.variable(name)] = str(max(1, int(float(str(given))) // count))
+            env[tap.variable(name)] = _shared(tap.variable(name), str(given), count)
     if streams:
         env[f"{tap.prefix}__SELECT"] = json.dumps([f"{name}.*" for name in streams])
     return env
+
+
+def _shared(variable: str, limit: str, count: int) -> str:
+    try:
+        return str(max(1, int(float(limit)) // count))
+    except (ValueError, OverflowError):
+        msg = f"Invalid {variable} {limit!r}: expected a number."
+        raise BackfillError(msg) from None
 
 
 def run(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -> list[Slice]:
@@ -274,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.only is not None:
             return 0
         finish(tap, parts)
-    except BackfillError as error:
+    except (BackfillError, ProjectFileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     _say(f"{len(parts)} slices in {time.monotonic() - began:.0f} s; the hourly state is as it was.")

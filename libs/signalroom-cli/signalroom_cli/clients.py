@@ -13,11 +13,11 @@ import re
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ruamel.yaml import YAML
 
-from signalroom_cli.folders import project_folder
+from signalroom_cli.folders import ProjectFileError, project_folder, read_project_file
 from signalroom_singer.clientnames import taken_prefix, variable
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def settings_of_sources(folder: Path) -> dict[str, tuple[str, ...]]:
         By the source's name, in the order of ``meltano.yml``. Of a source that is none of the six,
         as one that `make new-source` made: the settings it needs.
     """
-    plugins = _read(folder / "meltano.yml")["plugins"]["extractors"]
+    plugins = read_project_file(folder / "meltano.yml")["plugins"]["extractors"]
     sources = {
         one["name"].removeprefix("tap-"): one for one in plugins if "inherit_from" not in one
     }
@@ -150,7 +150,7 @@ def _written(
     number: int,
 ) -> str:
     """The file of a client; `number` is how many there are with it: runs begin at other minutes."""
-    project = _read(folder / "meltano.yml")
+    project = read_project_file(folder / "meltano.yml")
     parents = {one["name"]: one for one in project["plugins"]["extractors"]}
     intervals = {one["job"]: one["interval"] for one in project.get("schedules") or ()}
     taps, jobs, schedules = [], [], []
@@ -184,15 +184,6 @@ def _shifted(interval: str, minutes: int) -> str:
     return f"{(int(minute) + minutes) % _HOUR} {rest}" if minute.isdecimal() else interval
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = YAML(typ="safe").load(path)
-    except FileNotFoundError:
-        msg = f"There is no {path}. Run this in the project's folder."
-        raise NewClientError(msg) from None
-    return found
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -207,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Write a client's taps, with credentials, state and schedules of its own.",
     )
     parser.add_argument("name", help="as in acme")
-    parser.add_argument("--sources", default="", help="comma-separated; default: all")
+    parser.add_argument("--sources", default="", help="as in everflow,redtrack; default: all")
     parser.add_argument(
         "--schema",
         choices=("shared", "own"),
@@ -216,7 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--folder", type=Path, help="of the clients' files; default: clients")
     asked = parser.parse_args(arguments)
-    sources = [source.strip() for source in asked.sources.split(",") if source.strip()]
+    named = (one.removeprefix("tap-") for one in re.split(r"[,\s]+", asked.sources))
+    sources = [one for one in named if one]
     root = project_folder()
     clients = asked.folder or root / "clients"
     own_schema = asked.schema == "own"
@@ -224,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path, needed = make(
             asked.name, sources, own_schema=own_schema, folder=root, clients=clients
         )
-    except NewClientError as error:
+    except (NewClientError, ProjectFileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     first = sources[0] if sources else next(iter(settings_of_sources(root)))
@@ -232,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{path} has the taps of {asked.name}. Next:\n"
         "1. Set in .env, or in the environment:\n"
         + "".join(f"     {one}=\n" for one in needed)
-        + f"2. meltano invoke tap-{first}--{asked.name} --test\n"
+        + f"2. signalroom test tap-{first}--{asked.name}\n"
         f"3. meltano run tap-{first}--{asked.name} target-postgres\n"
     )
     return 0

@@ -25,6 +25,7 @@ import psycopg
 from psycopg import sql
 from ruamel.yaml import YAML
 
+from signalroom_cli.isolation import NO_ENV_FILE, isolated
 from signalroom_sandbox.gsheets import MAPPINGS
 from signalroom_sandbox.server import SandboxServer
 from signalroom_sandbox.sticky_s3.exports import day_of
@@ -73,9 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (Path("meltano.yml").is_file() and Path("README.md").is_file()):
         sys.stderr.write("Run the demo in the folder of SignalRoom's repository.\n")
         return 2
-    os.environ["MELTANO_ENVIRONMENT"] = "sandbox"
     try:
-        with _alone():
+        with _alone(), isolated(MELTANO_ENVIRONMENT="sandbox"):
             return _demonstrate(tables=asked.tables)
     except KeyboardInterrupt:
         _say("\nInterrupted, and stopped what it had started. `make demo` starts over.")
@@ -219,7 +219,7 @@ def _forget() -> None:
     LOG.write_text("")
     EmbeddedPostgres().stop(force=True)
     shutil.rmtree(data_directory_of("sandbox"), ignore_errors=True)
-    command = [str(MELTANO), "state", "list"]
+    command = [str(MELTANO), *NO_ENV_FILE, "state", "list"]
     kept = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     known = kept.stdout.split()
     for tap in schemas():
@@ -233,7 +233,7 @@ def _meltano(*arguments: str, **settings: str) -> bool:
         # Line by line, for who watches it.
         LOG.open("a", buffering=1) as log,
         subprocess.Popen(  # noqa: S603 - this project's Meltano
-            [MELTANO, *arguments],
+            [MELTANO, *NO_ENV_FILE, *arguments],
             env=os.environ | settings | {"NO_COLOR": "1", "PATH": _path()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

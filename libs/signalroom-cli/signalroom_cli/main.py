@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: Modules with `main(arguments)`, imported when they are asked for: Meltano takes a second.
 _COMMANDS = {
     "status": ("status.command", "Show what each pipeline did, and whether one is stale"),
+    "test": ("connection", "Read one record per stream, to verify credentials and permissions"),
     "new-client": ("clients", "Write a client's taps, credentials and schedules"),
     "backfill": ("backfill", "Load a date range in parallel chunks, without touching the bookmark"),
     "demo": ("demo", "Load the mock vendors' data into an embedded PostgreSQL, twice"),

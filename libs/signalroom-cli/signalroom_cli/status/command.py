@@ -75,7 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     elif asked.html:
-        asked.html.write_text(page(found, now, days=asked.days, problem=problem), encoding="utf-8")
+        text = page(found, now, days=asked.days, problem=problem)
+        try:
+            asked.html.write_text(text, encoding="utf-8")
+        except OSError as error:
+            sys.stderr.write(f"Cannot write {asked.html} (--html): {error.strerror}.\n")
+            return _UNKNOWN
         sys.stdout.write(f"{asked.html} has {len(found)} pipelines.\n")
     elif asked.watch:
         _watch(project, asked)
