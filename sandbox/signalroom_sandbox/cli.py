@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import socket
 import sys
@@ -14,6 +15,8 @@ from signalroom_sandbox.app import Sandbox, dotenv
 from signalroom_sandbox.server import LOOPBACK
 
 PORT = 8642
+_LAST_PORT = 65535
+_LARGEST_SCALE = 1000
 #: The variables that .env.example and the taps' messages name, by those of the SDK's.
 _SHORT_NAMES = {
     "TAP_EVERFLOW_API_KEY": "EVERFLOW_API_KEY",
@@ -32,14 +35,52 @@ _SHORT_NAMES = {
 }
 
 
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= _LAST_PORT):
+        msg = f"{text!r} (SANDBOX_PORT): expected a port from 0 to {_LAST_PORT}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        msg = f"{text!r} (SANDBOX_SEED): expected a whole number, 0 or more"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _scale(text: str) -> float:
+    if not 0 < _number(text) <= _LARGEST_SCALE:
+        msg = f"{text!r} (SANDBOX_SCALE): expected a number above 0, at most {_LARGEST_SCALE}"
+        raise argparse.ArgumentTypeError(msg)
+    return float(text)
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= _number(text) < math.inf:
+        msg = f"{text!r}: expected seconds, 0 or more"
+        raise argparse.ArgumentTypeError(msg)
+    return float(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def main() -> int:
     """Run until interrupted."""
     parser = argparse.ArgumentParser(prog="signalroom-sandbox", description=__doc__)
     env = os.environ
-    parser.add_argument("--port", type=int, default=int(env.get("SANDBOX_PORT", PORT)))
-    parser.add_argument("--seed", type=int, default=int(env.get("SANDBOX_SEED", "713")))
-    parser.add_argument("--scale", type=float, default=float(env.get("SANDBOX_SCALE", "1")))
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
+    # As text: what a variable holds is checked as what an option holds.
+    parser.add_argument("--port", type=_port, default=env.get("SANDBOX_PORT", str(PORT)))
+    parser.add_argument("--seed", type=_seed, default=env.get("SANDBOX_SEED", "713"))
+    parser.add_argument("--scale", type=_scale, default=env.get("SANDBOX_SCALE", "1"))
+    parser.add_argument(
+        "--latency", type=_seconds, default=0.0, help="seconds that each answer takes"
+    )
     version = f"%(prog)s {metadata.version('signalroom-sandbox')}"
     parser.add_argument("--version", action="version", version=version)
     given = parser.parse_args()
