@@ -25,10 +25,10 @@ help: ## This list
 .PHONY: setup
 setup: $(SETUP) ## Install everything, once
 
-# What is half made, as on a disk that is full, is made anew the next time.
+# Incomplete targets, as on a full disk, are rebuilt.
 .DELETE_ON_ERROR:
 
-FAILED = { echo "Set-up failed; the lines above say why. It needs a folder that can be written to, 1 GB of disk, and PyPI or a mirror of it. Mend that, and run the same again: it goes on from here." >&2; exit 1; }
+FAILED = { echo "Set-up failed; the lines above say why. It needs a writable folder, 1 GB of disk, and PyPI or a mirror of it. Fix that and run the same command again: it resumes." >&2; exit 1; }
 
 $(VENV)/bin/uv:
 	@command -v "$$PYTHON" >/dev/null \
@@ -46,7 +46,7 @@ $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 	@touch $@
 
 .PHONY: demo
-demo: $(SETUP) ## The sandbox's vendors into an embedded PostgreSQL, twice, through Meltano
+demo: $(SETUP) ## Load the mock vendors' data into an embedded PostgreSQL, twice
 	@$(RUN)signalroom demo
 
 .PHONY: test
@@ -54,12 +54,12 @@ test: $(SETUP) ## Every test
 	@$(RUN)pytest $(ARGS)
 
 .PHONY: chaos
-chaos: $(SETUP) ## Over 1,000 runs that are killed, cut off or lied to, into docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
+chaos: $(SETUP) ## Fault injection: 1,000+ runs with kills, network faults and bad responses, into docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
 	@SIGNALROOM_KILLS="$${KILLS:-120}" $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py
 	@SIGNALROOM_CHAOS="$${SEEDS:-4}" SIGNALROOM_CHAOS_SEED="$${FIRST:-0}" $(RUN)pytest tests/test_chaos.py $(ARGS)
 
 .PHONY: compat
-compat: $(SETUP) ## The tests on Python 3.11 to 3.13, those that are installed: ARGS="--versions 3.13 -- libs"
+compat: $(SETUP) ## The tests on each installed Python, 3.11 to 3.13: ARGS="--versions 3.13 -- libs"
 	@$(RUN)python scripts/compat_pythons.py $(ARGS)
 
 .PHONY: compat-postgres
@@ -71,7 +71,7 @@ compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock
 	@$(RUN)python scripts/compat_targets.py $(ARGS)
 
 .PHONY: compat-taps
-compat-taps: $(SETUP) ## Taps of PipelineWise, MeltanoLabs and singer-io into the loader, twice: ARGS="--taps google-sheets"
+compat-taps: $(SETUP) ## Third-party taps (PipelineWise, MeltanoLabs, singer-io) into the loader, twice: ARGS="--taps google-sheets"
 	@$(RUN)python scripts/compat_taps.py $(ARGS)
 
 .PHONY: compat-bounds
@@ -79,26 +79,26 @@ compat-bounds: $(SETUP) ## Each package at the lowest versions it declares and a
 	@$(RUN)python scripts/compat_bounds.py $(ARGS)
 
 .PHONY: fidelity
-fidelity: $(SETUP) ## The taps' requests and the mock vendors against other people's software: ARGS="--only google --strict"
+fidelity: $(SETUP) ## Check the taps' requests and the mock vendors against third-party software: ARGS="--only google --strict"
 	@PYTHONPATH=scripts $(RUN)python -m fidelity $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(SETUP) ## Answers, lines, files, cells and states, spoiled in more ways than in make test: RUNS=500 of each tap
+fuzz: $(SETUP) ## Fuzz responses, lines, files, cells and states: RUNS=500 per tap
 	@SIGNALROOM_FUZZ="$${RUNS:-500}" $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
 
 .PHONY: fuzz-guided
-fuzz-guided: $(SETUP) ## Parsers' tests on bytes that Atheris finds by coverage (Linux): FOR=60 seconds each [PARSERS="lines files"]
+fuzz-guided: $(SETUP) ## Fuzz the parsers by code coverage, with Atheris (Linux): FOR=60 seconds each [PARSERS="lines files"]
 	@$(UV) sync --locked --quiet --group guided
 	@for parser in $${PARSERS:-$$($(RUN)python tests/fuzz/guided.py --list)}; do \
 	  $(RUN)python tests/fuzz/guided.py "$$parser" -max_total_time="$${FOR:-60}" $(ARGS) || exit 1; done
 
 .PHONY: clickhouse
-clickhouse: $(SETUP) ## The sandbox's SQL against ClickHouse itself, which is installed: 840 MB
+clickhouse: $(SETUP) ## Check the mock PostHog's SQL against ClickHouse (downloads 840 MB)
 	@$(UV) sync --locked --quiet --group clickhouse
 	@$(RUN)pytest -n 0 sandbox/tests/clickhouse/test_clickhouse_agrees.py
 
 .PHONY: browser-test
-browser-test: $(SETUP) ## The status page in headless Chromium, which must be on the PATH
+browser-test: $(SETUP) ## Test the status page in headless Chromium, which must be on the PATH
 	@$(RUN)pytest -n 0 tests/browser/test_status_page.py $(ARGS)
 
 .PHONY: lint
@@ -116,12 +116,12 @@ lint: $(SETUP) ## ruff, mypy, bandit, zizmor and the other static checks
 	@$(UV) lock --check --quiet
 
 .PHONY: audit
-audit: $(SETUP) ## Known vulnerabilities of what uv.lock pins; asks PyPI
+audit: $(SETUP) ## Look up known vulnerabilities of the pinned packages, on PyPI
 	@$(UV) export --locked --quiet --no-emit-workspace --format requirements-txt --output-file .audit.txt
 	@$(UV) run --locked --quiet --group audit pip-audit --strict --disable-pip --require-hashes --requirement .audit.txt
 
 .PHONY: docs
-docs: $(SETUP) ## The documentation as a site, in .site (ARGS=serve: served while you write)
+docs: $(SETUP) ## Build the documentation in .site (ARGS=serve: serve it while you write)
 	@$(UV) sync --locked --quiet --group docs
 	@NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs $(or $(ARGS),build)
 
@@ -138,23 +138,23 @@ bench-clients: $(SETUP) ## 50 clients x 6 taps for two hours of schedules, with 
 	@$(RUN)python bench/clients.py $(ARGS)
 
 .PHONY: sandbox
-sandbox: $(SETUP) ## The vendor stand-ins in the foreground, with the .env to use them
+sandbox: $(SETUP) ## Run the mock vendors in the foreground; prints the .env to use them
 	@$(RUN)signalroom-sandbox $(ARGS)
 
 .PHONY: sql
-sql: $(SETUP) ## A query on the embedded database: make sql Q="select 1" (without Q: psql)
+sql: $(SETUP) ## Query the database: make sql Q="select 1" (without Q: psql)
 	@$(RUN)signalroom-postgres sql $${Q:+"$$Q"}
 
 .PHONY: new-client
-new-client: $(SETUP) ## A client's taps, credentials and schedules: NAME=acme [SOURCES=everflow,redtrack] [SCHEMA=own]
+new-client: $(SETUP) ## Create a client's taps, credentials and schedules: NAME=acme [SOURCES=everflow,redtrack] [SCHEMA=own]
 	@$(RUN)signalroom new-client $${SOURCES:+--sources="$$SOURCES"} $${SCHEMA:+--schema="$$SCHEMA"} -- "$$NAME"
 
 .PHONY: backfill
-backfill: $(SETUP) ## Days of a tap again, in slices side by side: TAP=tap-everflow FROM=2025-01-01 TO=2025-12-31 [SLICES=4] [STREAMS=daily_stats]
+backfill: $(SETUP) ## Backfill a date range in parallel slices, without touching the bookmark: TAP=tap-everflow FROM=2025-01-01 TO=2025-12-31 [SLICES=4] [STREAMS=daily_stats]
 	@$(RUN)signalroom backfill $${SLICES:+--slices="$$SLICES"} $${STREAMS:+--streams="$$STREAMS"} -- "$$TAP" "$$FROM" "$$TO"
 
 .PHONY: status
-status: $(SETUP) ## What each pipeline did: runs, rows, bookmarks, lag. ARGS="--watch", "--json", "--html status.html". For exit codes call signalroom status
+status: $(SETUP) ## Show the status of each pipeline: runs, rows, bookmarks, lag. ARGS="--watch", "--json", "--html status.html". For exit codes call signalroom status
 	@$(RUN)signalroom status $(ARGS)
 
 AIRFLOW := orchestrate/.venv/.set-up
@@ -171,7 +171,7 @@ $(AIRFLOW)-with-broker: $(AIRFLOW)
 	@touch $@
 
 .PHONY: airflow
-airflow: $(AIRFLOW)-with-broker ## Airflow on this machine, with two workers, for this project's schedules
+airflow: $(AIRFLOW)-with-broker ## Run this project's schedules in Airflow on this machine, with two workers
 	@PYTHONPATH=orchestrate $(RUN)python orchestrate/local.py
 
 .PHONY: airflow-schedules
@@ -188,23 +188,23 @@ airflow-proof: $(AIRFLOW)-with-broker ## Airflow loads five clients from the san
 	@PYTHONPATH=scripts:orchestrate $(RUN)python orchestrate/prove.py $(ARGS)
 
 .PHONY: new-source
-new-source: $(SETUP) ## A new tap with a vendor to test it by, wired everywhere: NAME=acme-crm [LABEL="Acme CRM"]
+new-source: $(SETUP) ## Create a tap and a mock vendor to test it against: NAME=acme-crm [LABEL="Acme CRM"]
 	@$(RUN)python scripts/new_source.py $${LABEL:+--label="$$LABEL"} -- "$$NAME"
 
 .PHONY: new-source-proof
-new-source-proof: $(SETUP) ## A new source in a clone: all its commands, its lint, and the tests that know every tap
+new-source-proof: $(SETUP) ## Create a source in a clone; run its commands, lint, and all tests that iterate over taps
 	@$(RUN)pytest -n 0 tests/proofs/test_new_source_whole.py
 
 .PHONY: migration-proof
-migration-proof: $(SETUP) ## The guide from dlt, word by word, on tables made by dlt 1.4 and 1.31, which come from PyPI
+migration-proof: $(SETUP) ## Follow the guide from dlt on tables made by dlt 1.4 and 1.31 (from PyPI)
 	@$(RUN)pytest -n 0 tests/proofs/test_migration_whole.py $(ARGS)
 
 .PHONY: release
-release: $(SETUP) ## A package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
+release: $(SETUP) ## Write a package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
 	@$(RUN)python scripts/release.py -- "$$PACKAGE" "$$VERSION"
 
 .PHONY: settings
-settings: $(SETUP) ## meltano.yml, READMEs, .env.example, hub/ and docs/tables from the taps' settings and streams
+settings: $(SETUP) ## Generate meltano.yml, READMEs, .env.example, hub/ and docs/tables from settings and streams
 	@$(RUN)python scripts/settings.py
 	@$(RUN)python scripts/hub.py
 	@$(RUN)python scripts/other_projects.py

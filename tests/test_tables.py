@@ -13,7 +13,7 @@ from table_docs.diagram import diagram
 from table_docs.joins import ACROSS, JOINS, Join
 from table_docs.sources import sources
 
-#: What describes the tap's own columns is no table's.
+#: How descriptions refer to a column of another table.
 _REFERENCE = re.compile(r"`([a-z_]+)\.([a-z_0-9]+)`")
 
 
