@@ -56,10 +56,13 @@ def pages_alone(env) -> float:
             where = {"where[0][col]": "id", "where[0][expr]": "gt", "where[0][val]": after}
             params = {"orderBy": "id", "orderByDir": "ASC", "limit": PAGE, **where}
             page = session.get(f"{url}/api/contacts", params=params, timeout=60).content
-            found = [int(one) for one in re.findall(rb'"all":\{"id":(\d+)', page)]
-            if not found:
-                return time.monotonic() - began
-            after = max(found)
+            ids = [int(number) for number in re.findall(rb'"all":\{"id":"(\d+)"', page)]
+            if not ids:
+                break
+            after = max(ids)
+    if not after:
+        sys.exit("the pages alone: no contact was found in the first of them")
+    return time.monotonic() - began
 
 
 def check(mautic, database) -> None:

@@ -85,7 +85,8 @@ _ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
         _says(errors.UndefinedObject, "^find_option"),
         (
             "A policy, a trigger or a default of the table reads a setting that the loader's "
-            "session does not have: ALTER ROLE ... SET it for the loader's user."
+            "session does not have: ALTER ROLE ... SET it for the loader's user. A pooler has to "
+            "reconnect for it (PgBouncer: RECONNECT)."
         ),
     ),
     (

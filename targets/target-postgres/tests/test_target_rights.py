@@ -278,7 +278,12 @@ def test_a_setting_that_a_policy_reads_is_explained(warehouse, limited):
     run = schema(PROPERTIES), record(id=2, client="acme")
     with pytest.raises(LoadError, match=r"reads a setting .*ALTER ROLE \.\.\. SET it"):
         limited.load(*run, on_bad_record="quarantine")
-    warehouse.sql(f"ALTER ROLE {warehouse.name}_loader SET app.client = 'acme'")
+    role = f"{warehouse.name}_loader"
+    warehouse.sql(f"ALTER ROLE {role} SET app.client = 'acme'")
+    # A role's settings are read by new sessions, and a pooler keeps its own: PgBouncer's RECONNECT.
+    warehouse.sql(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+    )
     limited.load(*run, on_bad_record="quarantine")
     assert [row["id"] for row in warehouse.rows()] == [1, 2]
 
