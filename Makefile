@@ -157,6 +157,10 @@ backfill: $(SETUP) ## Backfill a date range in parallel slices, without touching
 status: $(SETUP) ## Show the status of each pipeline: runs, rows, bookmarks, lag. ARGS="--watch", "--json", "--html status.html". For exit codes call signalroom status
 	@$(RUN)signalroom status $(ARGS)
 
+.PHONY: clean-up
+clean-up: $(SETUP) ## Remove old runs, logs and working folders; never the state: ARGS="--days=30 --rejected-days=90 --dry-run"
+	@$(RUN)signalroom clean-up $(ARGS)
+
 AIRFLOW := orchestrate/.venv/.set-up
 
 $(AIRFLOW): orchestrate/pyproject.toml orchestrate/uv.lock | $(SETUP)

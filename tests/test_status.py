@@ -14,6 +14,7 @@ from e2e import ROOT
 from rich.console import Console
 from rich.text import Text
 
+from signalroom_cli.status import warehouse
 from signalroom_cli.status.command import main, shown
 from signalroom_cli.status.model import Condition, Loaded, Outcome, Pipeline, Rows, Run
 from signalroom_cli.status.page import by_date, by_run, page
@@ -165,9 +166,9 @@ def ids(*names):
 
 
 class TestRows:
-    def look(self, database, *found, days=2, seconds=20):
+    def look(self, database, *found, days=2, seconds=20, dates=True):
         settings = {"sqlalchemy_url": database.sqlalchemy_url}
-        return look_up(found, settings, NOW, days=days, seconds=seconds)
+        return look_up(found, settings, NOW, days=days, seconds=seconds, dates=dates)
 
     def test_of_each_run_and_of_the_last(self, database, log):
         log(*((one, "shared", None) for one in ids("acme", "bolt")))
@@ -233,6 +234,40 @@ class TestRows:
         assert "there is no log of loads yet" in ran.no_rows
         assert (never.rows, never.no_rows) == (Rows(), "")
         assert "Rows are not shown: there is no log of loads yet" in text_of([ran, never])
+
+    def test_of_runs_are_not_read_from_tables(self, database, log):
+        log((*ids("acme"), "orders", "day"))
+        one = named("tap-acme", run(25))
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("create schema s create table orders (day date)")
+            connection.commit()
+            connection.execute("lock s.orders in access exclusive mode")
+            # Nobody else can read it now.
+            assert self.look(database, one, seconds=3, dates=False) == ""
+        assert (one.problem, one.rows.last_run) == ("", 200)
+
+    @pytest.mark.parametrize("indexed", (True, False))
+    def test_by_date_of_a_large_table_need_an_index(self, database, log, monkeypatch, indexed):
+        monkeypatch.setattr(warehouse, "_DEAR", 1_000)
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("create schema s")
+            connection.execute(
+                "create table s.large as select %s::date - n / 1000 as date, n, repeat('x', 50)"
+                " as text from generate_series(0, 200000) as n",
+                [NOW.date()],
+            )
+            connection.execute(
+                f"create index on s.large ({'date' if indexed else 'n'}); analyze s.large"
+            )
+        log((*ids("acme"), "large", "date"))
+        one = named("tap-acme", run(25))
+        assert self.look(database, one) == ""
+        if indexed:
+            today, yesterday = NOW.date(), NOW.date() - timedelta(days=1)
+            assert one.rows.by_date == {today: 1000, yesterday: 1000}
+        else:
+            assert one.rows.by_date == {}
+            assert "CREATE INDEX ON s.large (date)" in one.problem
 
     def test_that_take_too_long_to_count_are_left_out(self, database, log):
         with psycopg.connect(database.libpq_url) as connection:

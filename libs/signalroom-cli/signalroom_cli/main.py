@@ -17,6 +17,7 @@ _COMMANDS = {
     "test": ("connection", "Read one record per stream, to verify credentials and permissions"),
     "new-client": ("clients", "Write a client's taps, credentials and schedules"),
     "backfill": ("backfill", "Load a date range in parallel chunks, without touching the bookmark"),
+    "clean-up": ("cleanup.command", "Remove old runs, logs and working folders; never the state"),
     "demo": ("demo", "Load the mock vendors' data into an embedded PostgreSQL, twice"),
 }
 

@@ -104,7 +104,11 @@ def _look(project: Project, asked: argparse.Namespace) -> tuple[list[Pipeline], 
         except ProjectError as error:
             return found, str(error)
         problem = warehouse.look_up(
-            found, settings, utc_now(), days=asked.days, seconds=asked.seconds
+            *(found, settings, utc_now()),
+            days=asked.days,
+            seconds=asked.seconds,
+            # A table in a terminal does not have them.
+            dates=bool(asked.json or asked.html),
         )
     return found, problem
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import errors, sql
 
 from signalroom_cli.status.model import Loaded, Rows
-from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
+from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.loadlog import SCHEMA, TABLE
 from signalroom_target_postgres.naming import with_suffix
 from signalroom_target_postgres.rejected import SUFFIX
@@ -56,6 +56,8 @@ _DATES = {
     "timestamp with time zone": "({} at time zone 'UTC')::date",
 }
 _CLIENT = "_client_id"
+#: In the planner's units: reading a table of some 500 MB.
+_DEAR = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,11 @@ def look_up(
     *,
     days: int,
     seconds: int,
+    dates: bool = True,
 ) -> str:
     """Find the rows of pipelines.
+
+    What a run loaded is in the log of loads. Only rows by date are counted in the tables.
 
     Args:
         pipelines: To which they are added.
@@ -88,25 +93,31 @@ def look_up(
         now: The time, in UTC.
         days: How many to look back.
         seconds: How long each table may take.
+        dates: Whether to count rows by date.
 
     Returns:
         Why the database could not be asked, or an empty text.
     """
-    connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
     since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    work = partial(_look_up, pipelines=pipelines, since=since, seconds=seconds, dates=dates)
     try:
-        connector.in_transaction(
-            partial(_look_up, pipelines=pipelines, since=since, seconds=seconds)
-        )
-    except (ConnectionFailedError, LoadError) as error:
+        connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
+        try:
+            connector.in_transaction(work)
+        finally:
+            connector.disconnect()
+    except TargetPostgresError as error:
         return str(error)
-    finally:
-        connector.disconnect()
     return ""
 
 
 def _look_up(
-    cursor: Cursor[Any], *, pipelines: Sequence[Pipeline], since: datetime, seconds: int
+    cursor: Cursor[Any],
+    *,
+    pipelines: Sequence[Pipeline],
+    since: datetime,
+    seconds: int,
+    dates: bool,
 ) -> None:
     found = cursor.execute(_CAN_READ, (SCHEMA, TABLE)).fetchone()
     if found != (True,):
@@ -127,7 +138,8 @@ def _look_up(
     for table, (key, together) in _tables(cursor, pipelines, since).items():
         try:
             with cursor.connection.transaction():
-                _add_dates(cursor, table, key, together, since)
+                if dates:
+                    _add_dates(cursor, table, key, together, since)
                 _add_rejected(cursor, table.rejected, together)
         except errors.QueryCanceled:
             for one in together:
@@ -185,8 +197,29 @@ def _add_dates(
         table=table.identifier,
         own=_own(together) if is_shared else sql.SQL(""),
     )
+    if _reads_all(cursor, query, since):
+        needed = f"{_CLIENT}, {key}" if is_shared else key
+        for pipeline in together:
+            pipeline.problem = (
+                f"{table.name} is large and has no index for its rows by date, which are not "
+                f"counted: CREATE INDEX ON {table.schema}.{table.name} ({needed})"
+            )
+        return
     for one, date_, count in _of_each(together, cursor.execute(query, (since,)).fetchall()):
         one.by_date[date_] = one.by_date.get(date_, 0) + count
+
+
+def _reads_all(cursor: Cursor[Any], query: Composed, since: datetime) -> bool:
+    """Whether a query would read all of a large table, to find what is in a few days."""
+    found = cursor.execute(sql.SQL("explain (format json) ") + query, (since,)).fetchone()
+    plans = [found[0][0]["Plan"]] if found else []
+    is_dear = any(plan["Total Cost"] > _DEAR for plan in plans)
+    while plans:
+        plan = plans.pop()
+        plans += plan.get("Plans", ())
+        if is_dear and plan["Node Type"] == "Seq Scan":
+            return True
+    return False
 
 
 def _add_rejected(cursor: Cursor[Any], table: _Table, together: Sequence[Pipeline]) -> None:

@@ -1,0 +1,1 @@
+"""`signalroom clean-up`: what runs leave behind, and nobody needs any more."""

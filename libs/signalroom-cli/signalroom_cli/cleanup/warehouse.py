@@ -1,0 +1,106 @@
+"""The log of loads, and rejected rows, in the database that is loaded into."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from signalroom_cli.cleanup.model import Removed
+from signalroom_target_postgres.errors import TargetPostgresError
+from signalroom_target_postgres.loadlog import SCHEMA, TABLE
+from signalroom_target_postgres.naming import with_suffix
+from signalroom_target_postgres.rejected import SUFFIX
+from signalroom_target_postgres.target import TargetPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from psycopg import Cursor
+
+    from signalroom_cli.cleanup.model import Limits
+
+_MAY_DELETE = """
+select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+and has_table_privilege(c.oid, 'delete')
+from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s
+"""
+#: Of each stream the last row stays: it says into which table the stream is loaded.
+_OLD_LOADS = """
+started_at < %(before)s and not run_id = any(%(running)s) and (run_id, stream) not in (
+    select run_id, stream from (
+        select run_id, stream, row_number() over (
+            partition by state_id, extractor, stream, table_schema, table_name
+            order by started_at desc
+        ) as place from signalroom.loads
+    ) as ranked where place = 1
+)
+"""
+_OLD_REJECTED = "last_rejected_at < %(before)s"
+_TABLES = "select distinct table_schema, table_name from signalroom.loads order by 1, 2"
+
+
+def clean(
+    settings: Mapping[str, Any], running: Collection[str], limits: Limits
+) -> tuple[list[Removed], list[str]]:
+    """Remove old rows of the log of loads, and rejected rows if that is asked for.
+
+    Args:
+        settings: The loader's.
+        running: The ids of runs that are going on.
+        limits: What is old enough.
+
+    Returns:
+        What was removed, by table; and what could not be, in sentences.
+    """
+    try:
+        connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
+        try:
+            return connector.in_transaction(partial(_clean, running=running, limits=limits))
+        finally:
+            connector.disconnect()
+    except TargetPostgresError as error:
+        return [], [str(error)]
+
+
+def _clean(
+    cursor: Cursor[Any], *, running: Collection[str], limits: Limits
+) -> tuple[list[Removed], list[str]]:
+    removed, problems = [], []
+
+    def remove(table: tuple[str, str], condition: str, **values: object) -> None:
+        found = cursor.execute(_MAY_DELETE, table).fetchone()
+        if found == (True,):
+            removed.append(_delete(cursor, table, condition, values, dry_run=limits.dry_run))
+        elif found:
+            name = ".".join(table)
+            role = cursor.connection.info.user
+            problems.append(
+                f"{role} may not delete rows of {name}. As its owner: GRANT SELECT, DELETE ON "
+                f"{name} TO {role}"
+            )
+
+    if limits.rejected_before and cursor.execute(_MAY_DELETE, (SCHEMA, TABLE)).fetchone():
+        for schema, name in cursor.execute(_TABLES).fetchall():
+            table = (schema, with_suffix(name, SUFFIX))
+            remove(table, _OLD_REJECTED, before=limits.rejected_before)
+    remove((SCHEMA, TABLE), _OLD_LOADS, before=limits.before, running=[*running])
+    return removed, problems
+
+
+def _delete(
+    cursor: Cursor[Any],
+    table: tuple[str, str],
+    condition: str,
+    values: Mapping[str, object],
+    *,
+    dry_run: bool,
+) -> Removed:
+    where = sql.SQL("from {} as found where " + condition).format(sql.Identifier(*table))
+    query = sql.SQL("select count(*), coalesce(sum(pg_column_size(found.*)), 0)::int8 ") + where
+    count, size = cursor.execute(query, values).fetchone() or (0, 0)
+    if not dry_run and count:
+        cursor.execute(sql.SQL("delete ") + where, values)
+    return Removed(f"rows of {'.'.join(table)}", count, size)
