@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
     from signalroom_singer.cells import DateFormat, number_in
     from signalroom_singer.errors import TapError, UnexpectedAnswerError, expecting
+    from signalroom_singer.exitcodes import ExitCode
     from signalroom_singer.failures import Failures
     from signalroom_singer.fieldnames import Sensitive
     from signalroom_singer.given import (
@@ -69,6 +70,7 @@ __all__ = [
     "DateFormat",
     "DateWindow",
     "Descriptions",
+    "ExitCode",
     "Failures",
     "ForbiddenRequestError",
     "HTTPStream",
@@ -125,6 +127,7 @@ _NAMES = {
     "answers": ("AnswerTooLargeError", "BoundedAdapter"),
     "cells": ("DateFormat", "number_in"),
     "errors": ("TapError", "UnexpectedAnswerError", "expecting"),
+    "exitcodes": ("ExitCode",),
     "failures": ("Failures",),
     "fieldnames": ("Sensitive",),
     "given": (

@@ -19,7 +19,8 @@ from singer_sdk.plugin_base import PluginBase, SingerCommand
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
-from signalroom_singer.errors import without_traceback
+from signalroom_singer.errors import exit_code, without_traceback
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.loaderfailure import LOG_CONFIG
 from signalroom_singer.progress import REPORTER
 from signalroom_singer.quietlog import quieten
@@ -49,6 +50,8 @@ class SettingsError(click.ClickException):
     Args:
         problems: What is wrong, a sentence each.
     """
+
+    exit_code = ExitCode.CONFIGURATION
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = [*dict.fromkeys(problems)]
@@ -127,10 +130,10 @@ class _Command(SingerCommand):
             code = error.exit_code
         except ConfigValidationError as error:
             self._report(SettingsError(error.errors or [str(error)]))
-            code = 1
+            code = exit_code(error)
         except Exception as error:
             self.logger.error("%s", str(error) or type(error).__name__, exc_info=error)
-            code = 1
+            code = exit_code(error)
         sys.exit(code if isinstance(code, int) else 0)
 
     def _watched(self, run: Callable[[], Any]) -> Any:

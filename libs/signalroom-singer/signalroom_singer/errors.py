@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.redaction import redact
 
 if TYPE_CHECKING:
@@ -19,7 +20,30 @@ if TYPE_CHECKING:
 
 
 class TapError(Exception):
-    """A run cannot go on; the message says why and what to do."""
+    """A run cannot go on; the message says why and what to do.
+
+    Args:
+        message: For the user.
+        exit_code: What the command ends with.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def exit_code(error: BaseException) -> int:
+    """Choose the exit code for an error that ends the command.
+
+    Args:
+        error: With an ``exit_code`` of its own, or another.
+    """
+    code = getattr(error, "exit_code", None)
+    if isinstance(code, int):
+        return int(code)
+    if isinstance(error, ConfigValidationError):
+        return ExitCode.CONFIGURATION
+    return ExitCode.UNAVAILABLE if isinstance(error, RetriableAPIError) else ExitCode.FAILED
 
 
 class UnexpectedAnswerError(TapError):

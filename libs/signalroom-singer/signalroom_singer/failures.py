@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from signalroom_singer.errors import TapError, UnexpectedAnswerError
+from signalroom_singer.errors import TapError, UnexpectedAnswerError, exit_code
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.records import RecordError
 
 if TYPE_CHECKING:
@@ -82,4 +83,5 @@ class Failures:
         parts += [str(error).removesuffix(".") for error in failed.values()]
         parts += [str(also).removesuffix(".")] if also else []
         msg = f"{'. '.join(parts)}."
-        raise TapError(msg)
+        codes = {exit_code(error) for error in (*failed.values(), *([also] if also else []))}
+        raise TapError(msg, exit_code=codes.pop() if len(codes) == 1 else ExitCode.FAILED)

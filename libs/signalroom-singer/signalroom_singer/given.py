@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.refreshes import FIELDS, are_fields
 from signalroom_singer.settings import invalid_setting
 from signalroom_singer.variables import named
@@ -179,7 +180,7 @@ def spoiled_state(value: object, *, stream: str = "", field: str = "") -> TapErr
         "nothing that the tap writes there. Fix it with `meltano state edit`, or read everything "
         "again with --full-refresh."
     )
-    return TapError(msg)
+    return TapError(msg, exit_code=ExitCode.DATA)
 
 
 def unreadable_state(value: object, *, stream: str) -> TapError:
@@ -193,4 +194,4 @@ def unreadable_state(value: object, *, stream: str) -> TapError:
         f"{stream}: {str(value)[:100]!r} in the state is not a timestamp (2026-01-31T12:00:00Z). "
         "Fix it with `meltano state edit`, or read everything again with --full-refresh."
     )
-    return TapError(msg)
+    return TapError(msg, exit_code=ExitCode.DATA)

@@ -22,6 +22,7 @@ from typing_extensions import TypeVar, override
 
 from signalroom_singer.answers import LARGEST_ANSWER, AnswerTooLargeError
 from signalroom_singer.errors import TapError
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.hashing import HASH_SALT
 from signalroom_singer.pacing import Pacer
 from signalroom_singer.redaction import redact
@@ -65,6 +66,8 @@ class RefusedError(FatalAPIError):
         """
         super().__init__(message)
         self.status = status
+        denied = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        self.exit_code = ExitCode.PERMISSION if denied else ExitCode.CONFIGURATION
 
 
 class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.http import RefusedError
 from signalroom_singer.variables import named
 
@@ -66,4 +67,4 @@ class Refusals:
                 f"stay, everything else was read. To fix it, {self._advice}; or deselect the "
                 f"streams, or set {named(self._setting)} to skip."
             )
-            raise TapError(msg)
+            raise TapError(msg, exit_code=ExitCode.PERMISSION)

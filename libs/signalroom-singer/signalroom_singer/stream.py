@@ -17,6 +17,7 @@ from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from signalroom_singer.errors import FOR_USERS, TapError, expecting
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.fieldnames import Sensitive
 from signalroom_singer.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER, Progress
@@ -359,7 +360,7 @@ class SignalRoomStream(Stream):
                     "(where a field may be null: `... if FIELD is not None else None`). What was "
                     "sent before counts."
                 )
-                raise TapError(msg) from error
+                raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from error
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:

@@ -11,6 +11,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.given import configured_day
 from signalroom_singer.readahead import ReadAhead
 from signalroom_singer.stream import OwnBookmarkStream
@@ -232,7 +233,7 @@ class WindowedStream(OwnBookmarkStream, ABC):
                 f"{self.name}: the bookmark {value!r} in the state is not a date (YYYY-MM-DD). "
                 "Fix it with `meltano state edit`, or read everything again with --full-refresh."
             )
-            raise TapError(msg) from None
+            raise TapError(msg, exit_code=ExitCode.DATA) from None
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:

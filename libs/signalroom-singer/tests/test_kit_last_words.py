@@ -10,10 +10,17 @@ import click
 import pytest
 from click.testing import CliRunner
 from kit_vendor import STRUCTURED, RowTap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
 import signalroom_singer
-from signalroom_singer import TapError, executable
+from signalroom_singer import (
+    ExitCode,
+    Failures,
+    RefusedError,
+    TapError,
+    UnexpectedAnswerError,
+    executable,
+)
 
 #: What Meltano's parser asks of a line.
 FIELDS = {"level", "pid", "logger_name", "ts", "thread_name", "app_name", "message"}
@@ -66,11 +73,46 @@ def under_meltano(tmp_path, monkeypatch, logging_as_it_was):
 )
 def test_every_error_is_a_record_of_its_own(under_meltano, capsys, error, messages, flags):
     code, records = under_meltano(capsys, *flags, error=error)
-    assert code == 1
+    assert code == (78 if isinstance(error, ConfigValidationError) else 1)
     assert [record["message"] for record in records] == messages
     # Where only a developer knows what it means, it is in the record, and not in lines of its own.
     traced = [record for record in records if "exception" in record]
     assert bool(traced) == isinstance(error, (PermissionError, MemoryError))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    (
+        (ConfigValidationError("Missing required setting api_key."), 78),
+        (RefusedError("GET /orders answered 401", 401), 77),
+        (RefusedError("GET /orders answered 403", 403), 77),
+        (RefusedError("GET /orders answered 404", 404), 78),
+        (RetriableAPIError("GET /orders answered 503 after 5 tries"), 75),
+        (UnexpectedAnswerError("orders: unexpected response"), 1),
+        (TapError("The file is damaged.", exit_code=ExitCode.DATA), 65),
+        (KeyError("id"), 1),
+    ),
+)
+def test_the_exit_code_is_of_the_kind_of_failure(under_meltano, capsys, error, expected):
+    code, _ = under_meltano(capsys, error=error)
+    assert code == expected
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    (
+        ([RetriableAPIError("down")], 75),
+        ([RetriableAPIError("down"), RetriableAPIError("down")], 75),
+        ([RetriableAPIError("down"), UnexpectedAnswerError("odd")], 1),
+    ),
+)
+def test_streams_that_failed_by_themselves(under_meltano, capsys, errors, expected):
+    """The code is theirs where they failed in one way."""
+    failures = Failures()
+    failures._errors = {str(number): error for number, error in enumerate(errors)}
+    with pytest.raises((RetriableAPIError, TapError)) as ended:
+        failures.end()
+    assert under_meltano(capsys, error=ended.value)[0] == expected
 
 
 @pytest.mark.parametrize(

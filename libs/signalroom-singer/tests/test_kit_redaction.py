@@ -153,7 +153,7 @@ def test_no_output_of_a_run_has_the_key(vendor, run_tap, fault, flags):
 @pytest.mark.parametrize("flags", ([], ["--test"]), ids=("run", "--test"))
 def test_a_setting_that_is_wrong_is_named(run_tap, flags):
     run = run_tap(*flags, TAP_ROWS_MAX_TRIES="0")
-    assert run.returncode == 1
+    assert run.returncode == 78
     said = "Invalid max_tries (TAP_ROWS_MAX_TRIES) 0: expected a whole number, 1 or more."
     assert said in run.stderr
     assert "Traceback" not in run.stderr
@@ -181,7 +181,7 @@ def test_a_dry_run_prints_the_record_only_where_it_is_asked_for(vendor, run_tap)
 def test_what_users_can_mend_is_a_sentence(vendor, run_tap, flags):
     vendor.answers.extend([answer(401, {"error": "no"})] * 4)
     run = run_tap(*flags)
-    assert run.returncode == 1
+    assert run.returncode == 77
     said = "days: GET /rows answered 401 Unauthorized: no. Check the setting api_key"
     assert said in run.stderr
     assert "Traceback" not in run.stderr

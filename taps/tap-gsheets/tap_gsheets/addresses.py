@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from signalroom_singer import TapError, named
+from signalroom_singer import ExitCode, TapError, named
 
 # People who are signed in to several accounts have the account's number before the id, and
 # the domain of a Google Workspace at the very beginning:
@@ -39,12 +39,12 @@ def id_in(given: str, setting: str) -> str:
             "spreadsheet itself. Open the spreadsheet in Google Sheets and copy the address from "
             "the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
-        raise TapError(msg)
+        raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
     found = _ADDRESS.search(given) or _DRIVE.search(given) or _ID.fullmatch(given)
     if not found:
         msg = (
             f"Invalid {named(setting)} {given!r}: expected a spreadsheet's id or address. Copy the "
             "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
-        raise TapError(msg)
+        raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
     return found[1]

@@ -16,6 +16,7 @@ from google.auth.exceptions import RefreshError, TransportError
 
 from signalroom_singer import (
     AnswerTooLargeError,
+    ExitCode,
     Pacer,
     TapError,
     base_url,
@@ -40,6 +41,8 @@ SERIALS = ("UNFORMATTED_VALUE", "SERIAL_NUMBER")
 SHOWN = ("FORMATTED_VALUE", "FORMATTED_STRING")
 FILE = "id,name,mimeType,modifiedTime,version,trashed"
 _QUOTA, _FORBIDDEN = 429, 403
+#: What is not shared with these credentials looks as if it were not there.
+_DENIED = frozenset((401, _FORBIDDEN, 404))
 _RETRIED = frozenset((408, _QUOTA, 500, 502, 503, 504))
 # Drive says so with 403: https://developers.google.com/drive/api/guides/handle-errors
 _DRIVE_QUOTA = frozenset(("userRateLimitExceeded", "rateLimitExceeded", "dailyLimitExceeded"))
@@ -206,7 +209,7 @@ class SheetsClient:
                         f"Google gave no access token: {said}. Check that the key is not revoked, "
                         "that it may act for subject, and that this machine's clock is right."
                     )
-                    raise TapError(msg) from None
+                    raise TapError(msg, exit_code=ExitCode.PERMISSION) from None
                 problem = "no access token yet"
             except (requests.RequestException, TransportError) as error:
                 problem = _unanswered(error, urlsplit(url).netloc)
@@ -222,7 +225,9 @@ class SheetsClient:
         if quota:
             advice += f", or lower {named('max_reads_per_minute')}: Google's quota is used up"
         after = f"{problem} after {self._tries} tries"
-        return TapError(f"Spreadsheet {spreadsheet_id}: {after}. {advice}.")
+        return TapError(
+            f"Spreadsheet {spreadsheet_id}: {after}. {advice}.", exit_code=ExitCode.UNAVAILABLE
+        )
 
     def _send(self, url: str, query: Mapping[str, Any]) -> requests.Response:
         with self._pacer.turn():
@@ -251,7 +256,7 @@ class SheetsClient:
             )
         elif "scopes" in said:
             advice = "Sign in again with the scope spreadsheets.readonly (and Drive's, if asked)."
-        elif status in {401, 403, 404}:
+        elif status in _DENIED:
             advice = (
                 f"Share the spreadsheet with {self._share_with} as a viewer, and check its id."
                 if self._share_with
@@ -260,7 +265,11 @@ class SheetsClient:
             )
         else:
             advice = "Check the spreadsheet's id, and the credentials."
-        return kind(f"Spreadsheet {spreadsheet_id}: HTTP {status}: {redact(said)[:300]} {advice}")
+        denied = status in _DENIED or "API key" in said
+        return kind(
+            f"Spreadsheet {spreadsheet_id}: HTTP {status}: {redact(said)[:300]} {advice}",
+            exit_code=ExitCode.PERMISSION if denied else ExitCode.CONFIGURATION,
+        )
 
 
 def _unanswered(error: Exception, host: str) -> str:
@@ -269,7 +278,7 @@ def _unanswered(error: Exception, host: str) -> str:
             f"The TLS certificate of {host} is not trusted. If a proxy of your own is in between, "
             "set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
         )
-        raise TapError(msg) from None
+        raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
     if isinstance(error, AnswerTooLargeError):
         return str(error)
     if isinstance(error, requests.exceptions.InvalidHeader):
@@ -277,7 +286,7 @@ def _unanswered(error: Exception, host: str) -> str:
             "The credentials have a character that no header may have. Copy them again: "
             f"{named('api_key')}, or the sign-in."
         )
-        raise TapError(msg) from None
+        raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
     if isinstance(error, requests.exceptions.ConnectionError):
         return f"cannot reach {host} ({type(error).__name__}; check the network and any proxy)"
     return f"no response from {host} ({type(error).__name__})"

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from signalroom_singer import (
     BoundedAdapter,
+    ExitCode,
     TapError,
     base_url,
     current,
@@ -60,7 +61,8 @@ class RedirectedError(TapError):
         super().__init__(
             f"{host} redirected to {to.scheme}://{to.netloc}. Redirects are not followed, they "
             "would take your credentials along. Check the addresses in the settings (and token_uri "
-            "in the key's file), and what proxy is between."
+            "in the key's file), and what proxy is between.",
+            exit_code=ExitCode.CONFIGURATION,
         )
 
 
@@ -117,7 +119,7 @@ def read_key(text: str) -> dict[str, Any]:
             "service account's key. Create one: Google Cloud console > IAM > Service accounts > "
             "Keys > JSON."
         )
-        raise TapError(msg) from None
+        raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
     key["private_key"] = str(key.get("private_key", "")).replace("\\n", "\n")
     protect([key["private_key"], key["private_key"].replace("\n", "\\n")])
     if key.get("token_uri"):
@@ -160,7 +162,7 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
         )
     except ValueError as error:
         msg = f"The service account's key cannot be used: {error}. Download a new key file."
-        raise TapError(msg) from None
+        raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
     return _Session(credentials), config.get("subject") or credentials.service_account_email
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import TapError, expecting, named
+from signalroom_singer import ExitCode, TapError, expecting, named
 from tap_gsheets.addresses import id_in
 from tap_gsheets.blocks import read_blocks
 from tap_gsheets.books import Book, Tab
@@ -94,7 +94,7 @@ class Reader:
                 "warn to load the other tabs, or list the stream in "
                 f"{named('accept_changes')} if the change is intended."
             )
-            raise TapError(msg)
+            raise TapError(msg, exit_code=ExitCode.DATA)
         return books
 
     def _book(self, spreadsheet_id: str, asked: dict[str, Any]) -> Book:
@@ -108,7 +108,7 @@ class Reader:
             file = self._client.file(spreadsheet_id)
             if file.get("mimeType") not in {None, _SPREADSHEET}:
                 msg = f"{spreadsheet_id} is not a Google spreadsheet. In Drive, save it as one."
-                raise TapError(msg)
+                raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
             if file.get("trashed"):
                 self._logger.warning("Spreadsheet %s is in the bin of Drive.", spreadsheet_id)
         try:

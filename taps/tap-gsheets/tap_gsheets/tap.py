@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import SignalRoomTap, TapError, check_bookmarks, unsealed
+from signalroom_singer import ExitCode, SignalRoomTap, TapError, check_bookmarks, unsealed
 from signalroom_singer.cards import CardReport
 from tap_gsheets.changes import check_read, digest
 from tap_gsheets.client import SheetsClient
@@ -94,7 +94,7 @@ class TapGsheets(SignalRoomTap):
                 f"Two tabs make the stream {doubled[0]}. Give one another name: `stream` of a tab, "
                 "or `prefix` of a spreadsheet, in the setting spreadsheets."
             )
-            raise TapError(msg)
+            raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
         rows = [_row(book, sheet) for book in books for sheet in book.sheets]
         return [*streams, Sheets(tap=self, rows=rows)]
 

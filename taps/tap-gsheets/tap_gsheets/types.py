@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from signalroom_singer import TapError, named, number_in
+from signalroom_singer import ExitCode, TapError, named, number_in
 from tap_gsheets.cells import Moment, cell_text
 from tap_gsheets.moments import NoDayError, date_format, day_of, in_utc, read_moment
 from tap_gsheets.numbers import number_format
@@ -102,14 +102,14 @@ def check_formats(spreadsheets: Sequence[Mapping[str, Any]]) -> None:
                     msg = (
                         f"Invalid {named(setting)}: the column {column['name']!r} is listed twice."
                     )
-                    raise TapError(msg)
+                    raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
                 try:
                     _check_format(column["type"], column.get("format") or "")
                 except ValueError as error:
                     msg = (
                         f"Invalid {named(f'{setting}.format')} (column {column['name']!r}): {error}"
                     )
-                    raise TapError(msg) from None
+                    raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
 
 
 def _check_format(kind: str, pattern: str) -> None:

@@ -16,7 +16,15 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from typing_extensions import override
 
-from signalroom_singer import TapError, exponential_wait, named, protect, redact, with_variables
+from signalroom_singer import (
+    ExitCode,
+    TapError,
+    exponential_wait,
+    named,
+    protect,
+    redact,
+    with_variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,7 +127,7 @@ class TokenCredentials(Credentials):
             token, life = None, 0.0
         if not token or not isinstance(token, str):
             msg = f"{TOKEN_PATH} answered 200 without a token. Check {named('api_url')}."
-            raise TapError(msg)
+            raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
         protect([token])
         self._header = f"Bearer {token}"
         self._ends = time.monotonic() + life - min(_MARGIN, life / 4)
@@ -154,8 +162,8 @@ class TokenCredentials(Credentials):
                 return payload
             problem = _problem(response, payload)
             if response.status_code not in {*_PASSING, HTTPStatus.OK}:
-                raise TapError(problem)
-        raise TapError(problem)
+                raise TapError(problem, exit_code=ExitCode.PERMISSION)
+        raise TapError(problem, exit_code=ExitCode.UNAVAILABLE)
 
 
 def _unreachable(host: str, error: requests.RequestException) -> str:

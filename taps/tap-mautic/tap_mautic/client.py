@@ -17,6 +17,7 @@ from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from signalroom_singer import (
+    ExitCode,
     HTTPStream,
     Pacer,
     RefusedError,
@@ -166,7 +167,8 @@ class MauticStream(HTTPStream[int]):
     def validate_response(self, response: requests.Response) -> None:
         if response.status_code == HTTPStatus.FORBIDDEN and _OFF.search(response.content):
             # Not this stream's permission: none can be read.
-            raise TapError(self.response_error_message(response))
+            message = self.response_error_message(response)
+            raise TapError(message, exit_code=ExitCode.PERMISSION)
         super().validate_response(response)
         payload = self.payload(response)
         # Tables of statistics tell errors, and that they are none, with a 200.

@@ -155,7 +155,7 @@ class TestConnectionTest:
 
     def test_as_a_command(self, mautic, sandbox, tmp_path):
         own(mautic, 91)
-        assert self.run(sandbox, tmp_path).exit_code == 1
+        assert self.run(sandbox, tmp_path).exit_code == 77
         mautic.switches(own_only=False)
         assert self.run(sandbox, tmp_path).exit_code == 0
 

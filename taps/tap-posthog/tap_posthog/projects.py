@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import RefusedError, TapError, invalid_setting, named
+from signalroom_singer import ExitCode, RefusedError, TapError, invalid_setting, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ class Projects:
                     f"Set {named('project_id')}: the key can see {listed or 'no project'}. "
                     "Separate several with commas; `all` reads every one."
                 )
-                raise TapError(msg)
+                raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
             self._ids = [*found]
         return self._ids
 

@@ -14,7 +14,7 @@ from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import TapError, base_url, exponential_wait, named
+from signalroom_singer import ExitCode, TapError, base_url, exponential_wait, named
 from tap_sticky_s3.credentials import session_of
 from tap_sticky_s3.refusals import explained
 
@@ -278,7 +278,7 @@ def _refuse_redirect(
             f"S3 was asked, and the request was redirected to {target.scheme}://{target.netloc}: "
             f"that is not S3. Check {named('endpoint_url')}, and any proxy in between."
         )
-        raise TapError(msg)
+        raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
 
 
 def _object(key: str, found: Mapping[str, Any], size: int) -> S3Object:

@@ -10,7 +10,7 @@ from io import IncrementalNewlineDecoder
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from signalroom_singer import TapError
+from signalroom_singer import ExitCode, TapError
 from tap_sticky_s3.dialect import AUTO
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class BadFileError(TapError):
     """
 
     def __init__(self, name: str, reason: str, *, line: int | None = None) -> None:
-        super().__init__(f"{name}{f', line {line}' if line else ''}: {reason}")
+        where = f"{name}{f', line {line}' if line else ''}"
+        super().__init__(f"{where}: {reason}", exit_code=ExitCode.DATA)
         self.reason = reason
         self.line = line
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import TapError
+from signalroom_singer import ExitCode, TapError
 from tap_sticky_s3.days import Day, parse, version_of, version_of_object
 from tap_sticky_s3.selection import name_date
 
@@ -217,7 +217,7 @@ def unreadable(stream: str) -> TapError:
         "set`), or clear it (`meltano state clear`): then all files are read again, and rows that "
         "are there are updated."
     )
-    return TapError(msg)
+    return TapError(msg, exit_code=ExitCode.DATA)
 
 
 def _written(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import TapError, with_variables_in_backticks
+from signalroom_singer import ExitCode, TapError, with_variables_in_backticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,7 @@ _ADVICE = {
 _HEADER = "Invalid header value"
 _ARCHIVED = "InvalidObjectState"
 _DENIED = {"AccessDenied", "403", "AllAccessDisabled"}
+_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"}
 _RIGHTS = {
     "list_objects_v2": "s3:ListBucket on the bucket",
     "ListObjectsV2": "s3:ListBucket on the bucket",
@@ -64,6 +65,7 @@ def explained(
     """
     if isinstance(error, boto_errors.ClientError):
         return _of_client_error(error, doing, tries)
+    code = ExitCode.CONFIGURATION
     if isinstance(error, (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError)):
         advice = (
             "there are no credentials, or half of them. Set `aws_access_key_id` and "
@@ -95,17 +97,20 @@ def explained(
                 "`aws_access_key_id` and `aws_secret_access_key` again, or correct the profile."
             )
         else:
+            code = ExitCode.UNAVAILABLE
             advice = f"{where} does not respond ({type(error).__name__})"
             advice += f", after {tries} tries." if tries else "."
             advice += _check(config)
     elif isinstance(error, ResponseParserError):
         where = config.get("endpoint_url") or "S3"
+        code = ExitCode.UNAVAILABLE
         advice = f"what {where} answers is not what S3 answers"
         advice += f", after {tries} tries: a proxy's page perhaps, or an outage."
         advice += _check(config)
     else:
+        code = ExitCode.FAILED
         advice = f"{type(error).__name__}: {error}" + (f", after {tries} tries" if tries else "")
-    return TapError(f"Cannot {doing}: {with_variables_in_backticks(advice)}")
+    return TapError(f"Cannot {doing}: {with_variables_in_backticks(advice)}", exit_code=code)
 
 
 def _check(config: Mapping[str, Any]) -> str:
@@ -128,4 +133,11 @@ def _of_client_error(error: boto_errors.ClientError, doing: str, tries: int) -> 
     if operation in _FILE_OPERATIONS and (code in _DENIED or code == _ARCHIVED):
         kind = RefusedObjectError
     after = f" after {tries} tries" if tries else ""
-    return kind(f"Cannot {doing}{after} ({code}): {with_variables_in_backticks(advice)}")
+    ends = ExitCode.FAILED
+    if code in _DENIED or code in _KEYS:
+        ends = ExitCode.PERMISSION
+    elif code in _ADVICE:
+        ends = ExitCode.CONFIGURATION
+    return kind(
+        f"Cannot {doing}{after} ({code}): {with_variables_in_backticks(advice)}", exit_code=ends
+    )

@@ -20,6 +20,7 @@ from signalroom_singer import (
     CLIENT_ID,
     EXTRA,
     LOADED_AT,
+    ExitCode,
     Loading,
     ReadAhead,
     RecordShaper,
@@ -477,7 +478,7 @@ class Table(StickyStream):
                 f"{first}{f' And {more} more files of {self.name}.' if more else ''} All other "
                 "files are loaded. To go on without such files, set `on_bad_file` to skip."
             )
-            raise TapError(msg)
+            raise TapError(msg, exit_code=ExitCode.DATA)
 
 
 def _ends(things: Iterable[S3Object], count: int) -> list[S3Object]:

@@ -195,6 +195,14 @@ _PASSING = (
     r"|cannot connect to server|server login (has been )?fail|server conn crashed"
     r"|max_client_conn|max clients reached|max client connections"
 )
+#: What a server says of credentials and settings, which it will say again.
+_REFUSED = (
+    r"password authentication failed|no password supplied|SASL authentication failed"
+    r"|certificate authentication failed|(database|role|file) .* does not exist"
+    r"|no such (database|user)|permission denied for database|no pg_hba\.conf entry"
+    r"|tenant or user not found|certificate verify failed|does not match host name"
+    r"|private key file|does not support SSL"
+)
 # Those end with the next query too; and no server of this name has it tomorrow.
 _LASTING = r"(statement|lock|transaction) timeout|(root certificate|private key) file"
 
@@ -211,6 +219,18 @@ def is_passing(reason: str) -> bool:
     if re.search(_LASTING, reason, re.IGNORECASE):
         return False
     return re.search(_PASSING, reason, re.IGNORECASE) is not None
+
+
+def is_refused(reason: str) -> bool:
+    """Tell whether the server takes neither these credentials nor these settings.
+
+    Args:
+        reason: The driver's words.
+
+    Returns:
+        Whether another try would end the same.
+    """
+    return re.search(_REFUSED, reason, re.IGNORECASE) is not None
 
 
 def explain_session(error: psycopg.Error) -> str | None:

@@ -17,10 +17,16 @@ from sqlalchemy.engine import make_url
 from target_postgres.connector import PostgresConnector as StockConnector
 from typing_extensions import override
 
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_target_postgres.connection import driver_options, url_of
-from signalroom_target_postgres.connection_errors import explain, explain_session, is_passing
+from signalroom_target_postgres.connection_errors import (
+    explain,
+    explain_session,
+    is_passing,
+    is_refused,
+)
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
-from signalroom_target_postgres.refusals import explain_refusal, is_unclear
+from signalroom_target_postgres.refusals import code_of, explain_refusal, is_unclear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,7 +121,9 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             error = context.original_exception
             # The driver's error and SQLAlchemy's around it would only repeat it at length.
             raise ConnectionFailedError(
-                explain(error, context.engine.url), passing=is_passing(str(error))
+                explain(error, context.engine.url),
+                passing=is_passing(str(error)),
+                refused=is_refused(str(error)),
             ) from None
 
     @property
@@ -166,13 +174,16 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
                         gone = driver.closed or driver.broken
                         again = gone or (is_unclear(error) and unclear <= _MOST_UNCLEAR)
                         if said := explain_session(error):
-                            raise LoadError(said) from error
+                            raise LoadError(said, exit_code=code_of(error)) from error
                         if not again:
-                            raise LoadError(explain_refusal(error, self.names)) from error
+                            raise LoadError(
+                                explain_refusal(error, self.names), exit_code=code_of(error)
+                            ) from error
                         losses += 1
                         if losses > _MOST_LOSSES:
                             raise LoadError(
-                                _LOST.format(losses, explain_refusal(error, self.names))
+                                _LOST.format(losses, explain_refusal(error, self.names)),
+                                exit_code=ExitCode.UNAVAILABLE,
                             ) from error
                         connection.invalidate()
             except ConnectionFailedError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.variables import with_variables_in_backticks
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class TargetPostgresError(click.ClickException):
     """Something the user can put right; the message says how.
 
     It is one of click's exceptions, so that both executables print the message and exit
-    with code 1.
+    with a code that says what kind of failure it is.
     """
 
 
@@ -37,6 +38,8 @@ class ConnectionSettingsError(TargetPostgresError):
         message: What is wrong, and what to do, with settings in backticks.
     """
 
+    exit_code = ExitCode.CONFIGURATION
+
     def __init__(self, message: str) -> None:
         super().__init__(with_variables_in_backticks(message))
 
@@ -47,15 +50,20 @@ class ConnectionFailedError(TargetPostgresError):
     Args:
         message: What is wrong, and what to do.
         passing: Whether it may be over in a moment, as while a server starts.
+        refused: Whether the server is there, and does not take these credentials.
     """
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(self, message: str, *, passing: bool = False, refused: bool = False) -> None:
         super().__init__(message)
         self.passing = passing
+        code = ExitCode.PERMISSION if refused else ExitCode.UNAVAILABLE
+        self.exit_code = code  # type: ignore[misc] # click declares it for the class alone
 
 
 class InputError(TargetPostgresError):
     """The tap sent something that cannot be loaded."""
+
+    exit_code = ExitCode.DATA
 
 
 class UnconfirmedRowsError(TargetPostgresError):
@@ -83,7 +91,16 @@ class UnconfirmedRowsError(TargetPostgresError):
 
 
 class LoadError(TargetPostgresError):
-    """The server refused what was to be loaded."""
+    """The server refused what was to be loaded.
+
+    Args:
+        message: What was refused, and what to do.
+        exit_code: What the command ends with.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = ExitCode.DATA) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc] # click declares it for the class alone
 
 
 class LimitError(LoadError):
@@ -96,6 +113,8 @@ class DiskFullError(TargetPostgresError):
     Args:
         error: What the system said.
     """
+
+    exit_code = ExitCode.UNAVAILABLE
 
     def __init__(self, error: OSError) -> None:
         super().__init__(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import DatabaseError, OperationalError, errors
 
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_target_postgres.servertexts import (
     function_of,
     is_raised,
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     import psycopg
 
 
+#: Classes of codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_LASTING = ("0A", "22", "23", "2B", "42", "54", "P0")
+
+
 def is_unclear(error: psycopg.Error) -> bool:
     """Whether an error is not the server's: it has no code, and is no mistake in what was sent.
 
@@ -29,6 +34,19 @@ def is_unclear(error: psycopg.Error) -> bool:
     """
     kind = type(error)
     return error.sqlstate is None and (kind is DatabaseError or issubclass(kind, OperationalError))
+
+
+def code_of(error: psycopg.Error) -> int:
+    """What the loader ends with after an error of the server's.
+
+    Args:
+        error: The driver's error.
+    """
+    state = error.sqlstate or ""
+    if state.startswith(("28", "42501")):
+        return ExitCode.PERMISSION
+    # What a statement or a row is; not a server that is full, locked or going down.
+    return ExitCode.DATA if state.startswith(_LASTING) else ExitCode.FAILED
 
 
 def explain_refusal(error: psycopg.Error, names: Collection[str] = ()) -> str:

@@ -83,7 +83,7 @@ def test_states_before_the_bad_record_are_passed_on(warehouse, tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 65
     assert done.stdout == '{"at": 100}\n'
     assert "column 'total': expected a number" in done.stderr
     assert "Traceback" not in done.stderr

@@ -261,14 +261,14 @@ def test_a_project_s_dotenv_that_is_not_read_is_named(home, project):
 )
 def test_a_dotenv_that_cannot_be_used_is_an_error(project, content, message):
     (project / "sub" / ".env").write_bytes(content)
-    assert message in run("sql", "SELECT 1", code=1)
+    assert message in run("sql", "SELECT 1", code=78)
 
 
 def test_a_configured_server_that_does_not_answer(monkeypatch):
     monkeypatch.setenv(
         "TARGET_POSTGRES_SQLALCHEMY_URL", "postgresql://u:topsecret@/d?host=/nowhere"
     )
-    output = run("sql", "SELECT 1", code=1)
+    output = run("sql", "SELECT 1", code=75)
     assert "Error: Cannot connect to PostgreSQL at /nowhere:5432 (database 'd', user 'u')" in output
     assert "topsecret" not in output
     assert "postgresql+psycopg://u:***@" in run("status", code=3)

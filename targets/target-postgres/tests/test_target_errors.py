@@ -14,12 +14,14 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg import errors
 from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_target_postgres.connection import is_configured, read_url, url_of
-from signalroom_target_postgres.connection_errors import explain, is_passing, shown
+from signalroom_target_postgres.connection_errors import explain, is_passing, is_refused, shown
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionFailedError, ConnectionSettingsError
+from signalroom_target_postgres.refusals import code_of
 from signalroom_target_postgres.target import TargetPostgres
 
 EXECUTABLE = Path(sys.executable).parent / "signalroom-target-postgres"
@@ -66,7 +68,7 @@ def test_texts_where_numbers_belong_name_their_variables(monkeypatch, caplog):
     for name, value in (("PORT", "abc"), ("SSH_TUNNEL", PASSWORD), ("HOST", "h")):
         monkeypatch.setenv(f"TARGET_POSTGRES_{name}", value)
     result = CliRunner().invoke(TargetPostgres.cli, ["--config=ENV"])
-    assert result.exit_code == 1
+    assert result.exit_code == 78
     assert "Invalid port (TARGET_POSTGRES_PORT) 'abc': expected a whole number." in caplog.text
     assert "Invalid ssh_tunnel (TARGET_POSTGRES_SSH_TUNNEL): expected a JSON object." in caplog.text
     assert PASSWORD not in result.output + caplog.text
@@ -278,7 +280,43 @@ def test_only_what_may_pass_is_waited_for(reason, passing):
     assert is_passing(reason) is passing
 
 
-def load(tmp_path, monkeypatch, config):
+@pytest.mark.parametrize(
+    ("reason", "refused"),
+    (
+        ('FATAL: password authentication failed for user "loader"', True),
+        ('FATAL: database "analytics" does not exist', True),
+        ('FATAL: role "loader" does not exist', True),
+        ('no pg_hba.conf entry for host "10.0.0.1", user "loader"', True),
+        ("server does not support SSL, but SSL was required", True),
+        ("connection refused", False),
+        ("FATAL: the database system is starting up", False),
+        ("could not translate host name: Temporary failure in name resolution", False),
+    ),
+)
+def test_the_exit_code_says_whether_a_retry_is_of_use(reason, refused):
+    """77 for what the server will refuse again, 75 for a server that may be back."""
+    assert is_refused(reason) is refused
+    error = ConnectionFailedError(reason, refused=is_refused(reason))
+    assert error.exit_code == (77 if refused else 75)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    (
+        (errors.InsufficientPrivilege, 77),
+        (errors.NumericValueOutOfRange, 65),
+        (errors.NotNullViolation, 65),
+        (errors.DatatypeMismatch, 65),
+        (errors.DiskFull, 1),
+        (errors.AdminShutdown, 1),
+        (errors.QueryCanceled, 1),
+    ),
+)
+def test_the_exit_code_of_a_statement_that_is_refused(kind, expected):
+    assert code_of(kind()) == expected
+
+
+def load(tmp_path, monkeypatch, config, *, code=75):
     for name in [name for name in os.environ if name.startswith("TARGET_POSTGRES_")]:
         monkeypatch.delenv(name)
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -290,7 +328,7 @@ def load(tmp_path, monkeypatch, config):
         check=False,
         env=os.environ | {"TARGET_POSTGRES_LOGLEVEL": "DEBUG"},
     )
-    assert result.returncode == 1
+    assert result.returncode == code
     output = result.stdout + result.stderr
     for secret in (PASSWORD, "s3cret"):
         assert secret not in output
@@ -332,7 +370,7 @@ def guarded():
 )
 def test_a_server_that_does_not_let_us_in(guarded, tmp_path, monkeypatch, address, advice):
     url = f"postgresql://{address}?host={guarded}"
-    output = load(tmp_path, monkeypatch, {"sqlalchemy_url": url})
+    output = load(tmp_path, monkeypatch, {"sqlalchemy_url": url}, code=77)
     assert advice in output
 
 

@@ -98,7 +98,7 @@ def test_about_and_nothing_to_load_need_no_server(tmp_path, monkeypatch):
 
 def test_an_error_releases_the_server(home, command):
     failed = load(command, SCHEMA, {"type": "RECORD", "stream": "unknown", "record": {}})
-    assert failed.returncode == 1
+    assert failed.returncode == 65
     assert "No connection is configured" in failed.stderr
     assert not EmbeddedPostgres(home).cluster.is_running
 

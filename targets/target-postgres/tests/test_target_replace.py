@@ -175,7 +175,7 @@ class TestOverwrite:
             text=True,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (1, "")
+        assert (done.returncode, done.stdout) == (75, "")
         assert "This machine's disk is full (File too large)" in done.stderr
         assert "set TMPDIR" in done.stderr
         assert "Traceback" not in done.stderr
