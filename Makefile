@@ -179,9 +179,8 @@ airflow: $(AIRFLOW)-with-broker ## Run this project's schedules in Airflow on th
 	@PYTHONPATH=orchestrate $(RUN)python orchestrate/local.py
 
 .PHONY: airflow-schedules
-airflow-schedules: $(SETUP) ## The list of schedules that Airflow's DAGs are made from
-	@$(RUN)meltano schedule list --format=json > orchestrate/schedules.json.new
-	@mv orchestrate/schedules.json.new orchestrate/schedules.json
+airflow-schedules: $(SETUP) ## The list of schedules that Airflow's DAGs are made from; fails if one cannot be run
+	@$(RUN)signalroom schedules --output=orchestrate/schedules.json
 
 .PHONY: airflow-test
 airflow-test: $(AIRFLOW) ## The tests of orchestrate/, in Airflow's own environment

@@ -1,7 +1,8 @@
-"""Who is told when a run fails or is late: a web hook, and the log in any case."""
+"""Alerts when a run fails or is late: to a web hook, and to the log in any case."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -13,23 +14,29 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = 10
+#: Characters of a reason, as much as a chat shows at once.
+_LONGEST = 600
 
 
 def failed(context: Mapping[str, Any]) -> None:
-    """Tell of a task that failed for good, after its last retry.
+    """Alert that a task has failed, without a retry to come.
 
     Args:
         context: Airflow's.
     """
     task = context["ti"]
-    _tell(
-        f"{task.task_id} failed after {task.try_number} tries ({task.dag_id}, run {task.run_id}). "
-        f"Its log: {task.log_url}"
+    tries = f" after {task.try_number} tries" if task.try_number > 1 else ""
+    reason = " ".join(str(context.get("exception") or "").split())[:_LONGEST]
+    _send(
+        f"{task.task_id} failed{tries} ({task.dag_id}, run {task.run_id})"
+        f"{f': {reason}' if reason else '.'} Log: {task.log_url}"
     )
 
 
-def late(context: Mapping[str, Any], **_: object) -> None:
-    """Tell of a run that takes longer than it may.
+async def late(context: Mapping[str, Any], **_: object) -> None:
+    """Alert that a run takes longer than it may.
+
+    The triggerer runs it: workers may have no slot, which is a reason to be late.
 
     Args:
         context: Airflow's.
@@ -38,10 +45,10 @@ def late(context: Mapping[str, Any], **_: object) -> None:
     dag_id, run_id = (
         (run["dag_id"], run["dag_run_id"]) if isinstance(run, dict) else (run.dag_id, run.run_id)
     )
-    _tell(f"{dag_id} is late: its run {run_id} is not through.")
+    await asyncio.to_thread(_send, f"{dag_id} is late: its run {run_id} has not ended.")
 
 
-def _tell(text: str) -> None:
+def _send(text: str) -> None:
     _log.error("%s", text)
     # `text` is what Slack, Mattermost, Teams' workflows and Discord's /slack take.
     if not (hook := os.environ.get("SIGNALROOM_ALERT_WEBHOOK")):

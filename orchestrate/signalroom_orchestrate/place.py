@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +24,15 @@ def environment() -> dict[str, str]:
 
 
 def schedules() -> Path:
-    """What ``meltano schedule list --format=json`` wrote: ``SIGNALROOM_SCHEDULES``."""
+    """What ``signalroom schedules`` wrote: ``SIGNALROOM_SCHEDULES``."""
     return Path(
         os.environ.get("SIGNALROOM_SCHEDULES") or project() / "orchestrate" / "schedules.json"
     )
+
+
+def pools() -> set[str]:
+    """The names of Airflow's pools, as ``pools.json`` makes them."""
+    return set(json.loads((Path(__file__).parents[1] / "pools.json").read_text("utf-8")))
 
 
 def retry_delay() -> timedelta:

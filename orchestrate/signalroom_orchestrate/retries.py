@@ -1,4 +1,4 @@
-"""When a task is tried again, and who is told when that did not help."""
+"""When a task is retried, and the alert when that did not help."""
 
 from __future__ import annotations
 

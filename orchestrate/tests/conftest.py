@@ -7,35 +7,46 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parents[1]
-#: As `meltano schedule list --format=json` writes it.
+#: As `signalroom schedules` writes it.
 LISTED = {
-    "schedules": {
-        "job": [
-            {
-                "name": "everflow-hourly--acme",
-                "interval": "6 * * * *",
-                "cron_interval": "6 * * * *",
-                "env": {"TAP_EVERFLOW__ACME_INCLUDE_TODAY": "true"},
-                "job": {"name": "everflow--acme", "tasks": ["tap-everflow--acme target-postgres"]},
-            },
-            {
-                "name": "both",
-                "interval": "@once",
-                "cron_interval": None,
-                "env": {},
-                "job": {
-                    "name": "both",
-                    "tasks": ["tap-sticky-s3 target-postgres", "tap-redtrack target-postgres"],
-                },
-            },
-        ],
-        "elt": [],
-    }
+    "schedules": [
+        {
+            "name": "everflow-hourly--acme",
+            "cron": "6 * * * *",
+            "env": {"TAP_EVERFLOW__ACME_INCLUDE_TODAY": "true"},
+            "tasks": [
+                {
+                    "name": "tap-everflow--acme",
+                    "command": ["run", "tap-everflow--acme", "target-postgres"],
+                    "source": "everflow",
+                    "client": "acme",
+                }
+            ],
+            "problem": "",
+        },
+        {
+            "name": "both",
+            "cron": None,
+            "env": {},
+            "tasks": [
+                {
+                    "name": f"tap-{source}",
+                    "command": ["run", f"tap-{source}", "target-postgres"],
+                    "source": source,
+                    "client": "",
+                }
+                for source in ("sticky-s3", "redtrack")
+            ],
+            "problem": "",
+        },
+    ]
 }
 _PROGRAM = """#!{python}
 import json, os, sys
@@ -95,6 +106,29 @@ def project(tmp_path, monkeypatch):
         schedules = listed
 
         @staticmethod
+        def add(name, *tasks, cron="0 * * * *", problem=""):
+            """Add a schedule to the list; a task is its words, without `run`."""
+            content = json.loads(listed.read_text())
+            content["schedules"].append(
+                {
+                    "name": name,
+                    "cron": cron,
+                    "env": {},
+                    "tasks": [
+                        {
+                            "name": words.split()[0],
+                            "command": ["run", *words.split()],
+                            "source": words.split()[0].partition("tap-")[2],
+                            "client": "",
+                        }
+                        for words in tasks
+                    ],
+                    "problem": problem,
+                }
+            )
+            listed.write_text(json.dumps(content))
+
+        @staticmethod
         def calls():
             lines = calls.read_text().splitlines() if calls.exists() else ()
             return [json.loads(line) for line in lines]
@@ -104,3 +138,27 @@ def project(tmp_path, monkeypatch):
             failing.touch()
 
     return Project
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    """A web hook; gives what came to it."""
+    came = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("SIGNALROOM_ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_port}/T0/x")
+    yield came
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -19,40 +17,32 @@ TASK = SimpleNamespace(
     try_number=6,
     log_url="https://airflow.example.com/log",
 )
+RUN = "everflow-hourly--acme, run scheduled__1"
+LOG = "Log: https://airflow.example.com/log"
 
 
-@pytest.fixture
-def hook(monkeypatch):
-    """A web hook; gives what came to it."""
-    came = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("SIGNALROOM_ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_port}/T0/x")
-    yield came
-    server.shutdown()
-    thread.join()
-    server.server_close()
+@pytest.mark.parametrize(
+    ("exception", "tries", "text"),
+    (
+        (None, 6, f"tap-everflow--acme failed after 6 tries ({RUN}). {LOG}"),
+        (
+            RuntimeError("Invalid API key.\nSet EVERFLOW_API_KEY."),
+            1,
+            f"tap-everflow--acme failed ({RUN}): Invalid API key. Set EVERFLOW_API_KEY. {LOG}",
+        ),
+    ),
+)
+def test_a_failure(hook, exception, tries, text):
+    task = SimpleNamespace(**vars(TASK) | {"try_number": tries})
+    alerts.failed({"ti": task, "exception": exception})
+    assert hook == [{"text": text}]
 
 
-def test_a_failure(hook):
-    alerts.failed({"ti": TASK})
-    assert hook == [
-        {
-            "text": "tap-everflow--acme failed after 6 tries (everflow-hourly--acme, run "
-            "scheduled__1). Its log: https://airflow.example.com/log"
-        }
-    ]
+def test_a_long_reason_is_cut(hook):
+    alerts.failed({"ti": TASK, "exception": RuntimeError("x" * 10_000)})
+    (alert,) = hook
+    assert 600 < len(alert["text"]) < 800
+    assert alert["text"].endswith(LOG)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +53,8 @@ def test_a_failure(hook):
     ),
 )
 def test_a_late_run(hook, run):
-    alerts.late({"dag_run": run})
-    assert hook == [{"text": "everflow-hourly--acme is late: its run scheduled__1 is not through."}]
+    asyncio.run(alerts.late({"dag_run": run}))
+    assert hook == [{"text": "everflow-hourly--acme is late: its run scheduled__1 has not ended."}]
 
 
 def test_a_hook_that_is_not_there_fails_nothing(monkeypatch, caplog):

@@ -8,9 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
-
-from signalroom_orchestrate import schedules
 
 HERE = Path(__file__).parents[1]
 POOLS = json.loads((HERE / "pools.json").read_text())
@@ -55,7 +54,7 @@ class TestSchedules:
 
     def test_each_runs_meltano_in_the_project(self, project):
         assert run(dags_of("signalroom_schedules")["both"]) == "success"
-        meltano = ["meltano", "--log-format=uncolored", "run"]
+        meltano = ["meltano", "--log-format=json", "run"]
         assert project.calls() == [
             [*meltano, "tap-sticky-s3", "target-postgres", str(project.path)],
             [*meltano, "tap-redtrack", "target-postgres", str(project.path)],
@@ -77,16 +76,81 @@ class TestSchedules:
         dags_of("signalroom_backfill")
         assert project.calls() == []
 
-    def test_no_list_is_told(self, project):
-        project.schedules.unlink()
-        with pytest.raises(schedules.ScheduleError, match=r"with `make airflow-schedules`"):
-            dags_of("signalroom_schedules")
+    def test_a_command_of_a_plugin_is_a_task_of_its_own(self, project):
+        project.add("daily", "tap-everflow target-postgres", "dbt-postgres:run", "dbt-postgres:run")
+        dag = dags_of("signalroom_schedules")["daily"]
+        assert [(one.task_id, one.task_display_name, one.pool) for one in dag.tasks] == [
+            ("tap-everflow", "tap-everflow", "everflow"),
+            ("dbt-postgres-run", "dbt-postgres:run", "default_pool"),
+            ("dbt-postgres-run-2", "dbt-postgres:run", "default_pool"),
+        ]
+        assert run(dag) == "success"
+        assert [call[2:-1] for call in project.calls()] == [
+            ["run", "tap-everflow", "target-postgres"],
+            ["run", "dbt-postgres:run"],
+            ["run", "dbt-postgres:run"],
+        ]
 
-    @pytest.mark.parametrize("text", ("", "[]", "{}", '{"schedules": 7}', "Traceback"))
-    def test_nor_is_something_else(self, project, text):
-        project.schedules.write_text(text)
-        with pytest.raises(schedules.ScheduleError, match=r"Write it anew"):
-            dags_of("signalroom_schedules")
+    def test_a_tap_without_a_pool_of_its_own_is_in_the_default_one(self, project):
+        project.add("github", "tap-github target-postgres")
+        (task,) = dags_of("signalroom_schedules")["github"].tasks
+        assert task.pool == "default_pool"
+
+    def test_names_that_airflow_does_not_take(self, project):
+        project.add("täglich, 6 Uhr", "tap-everflow target-postgres")
+        project.add("both ", "tap-everflow target-postgres")
+        project.add("both-", "tap-everflow target-postgres")
+        dags = dags_of("signalroom_schedules")
+        assert {one.dag_display_name: one.dag_id for one in dags.values()} == {
+            "everflow-hourly--acme": "everflow-hourly--acme",
+            "both": "both",
+            "täglich, 6 Uhr": "t-glich-6-Uhr",
+            "both ": "both-",
+            "both-": "both--2",
+        }
+
+
+class TestScheduleErrors:
+    """A schedule that cannot be run fails by itself, where it would have run, and alerts."""
+
+    def test_the_others_are_made(self, project, hook):
+        project.add("two loaders", cron="7 * * * *", problem="target-b has no tap before it.")
+        dags = dags_of("signalroom_schedules")
+        assert {*dags} == {"everflow-hourly--acme", "both", "two-loaders"}
+        dag = dags["two-loaders"]
+        assert (dag.schedule, dag.is_paused_upon_creation) == ("7 * * * *", False)
+        assert "broken" in dag.tags
+        assert run(dag) == "failed"
+        (alert,) = hook
+        assert alert["text"].startswith("schedule failed (two-loaders, run manual__")
+        assert "Schedule two loaders cannot be run: target-b has no tap before it." in alert["text"]
+        assert run(dags["both"]) == "success"
+
+    def test_what_only_airflow_refuses(self, project):
+        project.add("often", "tap-everflow target-postgres", cron="5 * * * * * * *")
+        dags = dags_of("signalroom_schedules")
+        assert {*dags} == {"everflow-hourly--acme", "both", "often"}
+        assert "Schedule often cannot be run:" in dags["often"].doc_md
+        dags["often"].validate()
+
+    def test_airflow_reads_all_of_them(self, project):
+        project.add("often", "tap-everflow target-postgres", cron="5 * * * * * * *")
+        project.add("two loaders", problem="target-b has no tap before it.")
+        bag = DagBag(HERE / "dags" / "signalroom_schedules.py")
+        assert bag.import_errors == {}
+        assert {*bag.dags} == {"everflow-hourly--acme", "both", "often", "two-loaders"}
+
+    @pytest.mark.parametrize("text", (None, "", "[]", "{}", '{"schedules": 7}', "Traceback"))
+    def test_no_list(self, project, hook, text):
+        if text is None:
+            project.schedules.unlink()
+        else:
+            project.schedules.write_text(text)
+        (dag,) = dags_of("signalroom_schedules").values()
+        assert (dag.dag_id, dag.is_paused_upon_creation) == ("signalroom-schedules", False)
+        assert run(dag) == "failed"
+        (alert,) = hook
+        assert "with `make airflow-schedules`" in alert["text"]
 
 
 class TestBackfill:

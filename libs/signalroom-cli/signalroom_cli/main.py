@@ -18,6 +18,7 @@ _COMMANDS = {
     "new-client": ("clients", "Write a client's taps, credentials and schedules"),
     "backfill": ("backfill", "Load a date range in parallel chunks, without touching the bookmark"),
     "clean-up": ("cleanup.command", "Remove old runs, logs and working folders; never the state"),
+    "schedules": ("schedules", "List the schedules as tasks for Airflow, and check them"),
     "demo": ("demo", "Load the mock vendors' data into an embedded PostgreSQL, twice"),
 }
 
