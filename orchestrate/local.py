@@ -2,7 +2,8 @@
 
 Two Celery workers, scheduler, API server, DAG processor and triggerer; the metadata in an embedded
 PostgreSQL, the broker is a Redis that comes as a package. Workers share no folder but the project's
-files: Meltano's state is in PostgreSQL too, and each worker has a working folder of its own.
+files and Airflow's logs: Meltano's state is in PostgreSQL too, and each worker has a working folder
+of its own. Only the web page and the broker listen, on this machine alone; both ask for a password.
 """
 
 from __future__ import annotations
@@ -25,16 +26,24 @@ from urllib.request import Request, urlopen
 import psutil
 import psycopg
 
+from signalroom_orchestrate import capacity
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from types import TracebackType
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / ".venv" / "bin"
 _STARTS_WITHIN = 120
 _STOPS_WITHIN = 20
+_WORKERS = ("worker-1", "worker-2")
+#: Tasks that a worker runs at once.
+_SLOTS = 2
+_USER = "admin"
+#: As in the cluster, where a worker runs what clients configure: Airflow's database and the key
+#: that signs for any task are none of its business.
+_NOT_FOR_WORKERS = {"AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
 
 
 class LocalAirflowError(Exception):
@@ -82,8 +91,14 @@ class LocalAirflow:
         self._loads_here = loads_here
         self._settings = dict(settings or {})
         self._token = ""
+        #: Of the user ``admin``.
+        self.password = secrets.token_urlsafe(12)
         self._stack = ExitStack()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def _passwords(self) -> Path:
+        return self.home / "passwords.json"
 
     # Starting and stopping
 
@@ -103,6 +118,7 @@ class LocalAirflow:
     ) -> None:
         for name in reversed([*self.processes]):
             self.kill(name, signal.SIGTERM)
+        self._remove_settings_of_runs()
         self._stack.close()
 
     def _start(self) -> None:
@@ -110,14 +126,15 @@ class LocalAirflow:
         self.postgres = self._stack.enter_context(EmbeddedPostgres(self.home / "postgres"))
         redis, password = free_port(), secrets.token_hex(32)
         self.env = self._environment(f"redis://:{password}@127.0.0.1:{redis}/0")
+        self._remove_settings_of_runs()
         self._write_schedules()
+        _write_private(self._passwords, json.dumps({_USER: self.password}))
         folder = self.home / "redis"
         folder.mkdir(exist_ok=True)
         # Who may write to the broker has the workers run tasks: not all users of this machine.
         # In a file, as everybody sees a process's arguments.
         config = folder / "redis.conf"
-        config.touch(mode=0o600)
-        config.write_text(f"requirepass {password}\n", encoding="utf-8")
+        _write_private(config, f"requirepass {password}\n")
         self._spawn(
             "redis",
             *(self._redis_server(), str(config), "--port", str(redis), "--bind", "127.0.0.1"),
@@ -127,27 +144,36 @@ class LocalAirflow:
         self._run("airflow", "pools", "import", str(HERE / "pools.json"))
         self._spawn("api-server", "airflow", "api-server", "--port", str(self._port))
         self._wait_for_page()
-        for name in ("scheduler", "dag-processor", "triggerer"):
+        for name in ("scheduler", "dag-processor"):
             self._spawn(name, "airflow", name)
-        for name in ("worker-1", "worker-2"):
+        # Logs are read from the folder: their servers would listen on all addresses.
+        self._spawn("triggerer", "airflow", "triggerer", "--skip-serve-logs")
+        for name in _WORKERS:
             self.start_worker(name)
 
-    def start_worker(self, name: str, slots: int = 2) -> None:
+    def start_worker(self, name: str) -> None:
         """Start a worker, with a working folder of its own for Meltano.
 
         Args:
             name: As it is called on the web page.
-            slots: How many tasks it runs at once.
         """
         folder = self.home / name
         folder.mkdir(exist_ok=True)
         self._spawn(
             name,
-            *("airflow", "celery", "worker", "--concurrency", str(slots)),
+            *("airflow", "celery", "worker", "--skip-serve-logs"),
             *("--celery-hostname", f"{name}@%h"),
+            without=_NOT_FOR_WORKERS,
             MELTANO_SYS_DIR_ROOT=str(folder / "meltano"),
-            AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=str(free_port()),
         )
+
+    def _remove_settings_of_runs(self) -> None:
+        """Remove the files, with credentials, in which Meltano hands settings to taps and loaders.
+
+        It removes them itself, unless it is killed. No worker runs.
+        """
+        for path in self.home.glob("worker-*/meltano/run/*/*.config.json"):
+            path.unlink()
 
     def kill(self, name: str, how: int = signal.SIGKILL) -> None:
         """End a process with all that it started, as when its machine ends.
@@ -201,7 +227,10 @@ class LocalAirflow:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             # Nobody but this machine reaches it.
             "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            # A web page that has its name resolve to this machine could do without a password what
+            # the user can.
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:ADMIN",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow,
             "MELTANO_DATABASE_URI": meltano,
             "PYTHONPATH": str(HERE),
@@ -211,6 +240,7 @@ class LocalAirflow:
         }
         if self._loads_here:
             defaults["TARGET_POSTGRES_SQLALCHEMY_URL"] = self.postgres.sqlalchemy_url
+        defaults |= capacity.settings(workers=len(_WORKERS), slots=_SLOTS)
         return kept | defaults | self._given | self._settings
 
     @staticmethod
@@ -258,11 +288,19 @@ class LocalAirflow:
             msg = f"`{program} {' '.join(arguments)}` failed: see {log}"
             raise LocalAirflowError(msg)
 
-    def _spawn(self, name: str, program: str, *arguments: str, **env: str) -> None:
+    def _spawn(
+        self,
+        name: str,
+        program: str,
+        *arguments: str,
+        without: Container[str] = (),
+        **env: str,
+    ) -> None:
+        visible = {key: value for key, value in self.env.items() if key not in without}
         with self._log(name).open("ab") as file:
             self.processes[name] = subprocess.Popen(  # noqa: S603 - Airflow, or its broker
                 [PROGRAMS / program, *arguments],
-                env=self.env | env,
+                env=visible | env,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -278,7 +316,7 @@ class LocalAirflow:
         until = time.monotonic() + _STARTS_WITHIN
         while True:
             try:
-                self.ask("/auth/token", method="GET", signed=False)
+                self.ask("/api/v2/monitor/health", signed=False)
             except URLError:
                 ended = self.processes["api-server"].poll() is not None
                 if ended or time.monotonic() > until:
@@ -288,7 +326,7 @@ class LocalAirflow:
             else:
                 return
 
-    # Asking
+    # Requests to the API
 
     def ask(
         self, path: str, body: Any = None, *, method: str | None = None, signed: bool = True
@@ -304,12 +342,19 @@ class LocalAirflow:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if signed:
             if not self._token:
-                self._token = self.ask("/auth/token", signed=False)["access_token"]
+                login = {"username": _USER, "password": self.password}
+                self._token = self.ask("/auth/token", login, signed=False)["access_token"]
             headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
         request = Request(self.url + path, data, headers, method=method)  # nosec B310 # noqa: S310 - this machine
         with urlopen(request, timeout=30) as response:  # nosec B310 # noqa: S310
             return json.load(response)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else can read."""
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def _signal(process: psutil.Process, how: int) -> None:
@@ -329,6 +374,7 @@ def main() -> int:
     try:
         with LocalAirflow(home, root, programs, {}) as airflow:
             sys.stdout.write(f"Airflow is at {airflow.url}; its logs are in {home / 'logs'}\n")
+            sys.stdout.write(f"Sign in as {_USER} with the password {airflow.password}\n")
             sys.stdout.write("DAGs are paused until you turn them on there. Ctrl-C ends it.\n")
             sys.stdout.flush()
             signal.pause()

@@ -42,13 +42,14 @@ def test_the_form_for_bugs_names_packages_that_are_there():
     assert {*options} <= {*installing.folders()} | {"target-postgres"}
 
 
-def test_dependabot_looks_at_each_lock_file_and_at_the_image():
+def test_dependabot_looks_at_each_lock_file_and_at_the_images():
     updates = {one["package-ecosystem"]: one for one in read(GITHUB / "dependabot.yml")["updates"]}
     assert updates.keys() == {"docker", "github-actions", "uv"}
     for folder in updates["uv"]["directories"]:
         assert (ROOT / folder.strip("/") / "uv.lock").is_file()
-    folder = updates["docker"]["directory"].strip("/")
-    assert (ROOT / folder / "Dockerfile").is_file()
+    image, cluster = (ROOT / folder.strip("/") for folder in updates["docker"]["directories"])
+    assert (image / "Dockerfile").is_file()
+    assert "image: redis:" in (cluster / "broker.yaml").read_text()
     for one in updates.values():
         assert one["schedule"]["interval"] == "weekly"
     # What the taps are built on comes by itself, all else together.
