@@ -36,6 +36,11 @@ class Database:
         with psycopg.connect(self.libpq_url, row_factory=dict_row) as connection:
             return connection.execute(sql, parameters or None).fetchall()
 
+    def execute(self, statements):
+        """Run statements that give no rows."""
+        with psycopg.connect(self.libpq_url) as connection:
+            connection.execute(statements)
+
     def contents(self, table):
         """All rows, without what says when they were loaded; in an order of their own."""
         rows = self.query(f"select * from {table}")

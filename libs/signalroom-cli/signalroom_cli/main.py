@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 #: Modules with `main(arguments)`, imported when they are asked for: Meltano takes a second.
 _COMMANDS = {
+    "run": ("run", "Run pipelines as `meltano run` does, reading only their clients' files"),
     "status": ("status.command", "Show what each pipeline did, and whether one is stale"),
     "test": ("connection", "Read one record per stream, to verify credentials and permissions"),
     "new-client": ("clients", "Write a client's taps, credentials and schedules"),
+    "remove-client": ("removal", "Remove a client's states, rows, schedules and file"),
     "backfill": ("backfill", "Load a date range in parallel chunks, without touching the bookmark"),
     "clean-up": ("cleanup.command", "Remove old runs, logs and working folders; never the state"),
     "schedules": ("schedules", "List the schedules as tasks for Airflow, and check them"),
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or what the subcommand documents.
     """
-    listed = "\n".join(f"  {name:<12} {text}" for name, (_, text) in _COMMANDS.items())
+    listed = "\n".join(f"  {name:<13} {text}" for name, (_, text) in _COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="signalroom",
         description="Commands for a SignalRoom project. Run them in the project's folder.",

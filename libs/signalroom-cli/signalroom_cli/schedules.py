@@ -116,14 +116,11 @@ def schedules(project: Project) -> list[Listed]:
     """Read and check all schedules.
 
     Args:
-        project: With its environment.
+        project: With its environment, from :func:`signalroom_cli.status.project.find`.
     """
-    # Meltano merges all files each time that this is read.
-    meltano = project.meltano
-    jobs = {job.name: job for job in meltano.jobs}
+    jobs = {job.name: job for job in project.meltano.jobs}
     blocks = _Blocks(project.plugins, jobs)
-    # Those of included files come twice.
-    return [blocks.listed(one) for one in {one.name: one for one in meltano.schedules}.values()]
+    return [blocks.listed(schedule) for schedule in project.meltano.schedules]
 
 
 class _Blocks:

@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _UNKNOWN
         sys.stdout.write(f"{asked.html} has {len(found)} pipelines.\n")
     elif asked.watch:
-        _watch(project, asked)
+        _watch(asked)
     else:
         _print(found, problem)
     if any(one.is_stale(now) for one in found):
@@ -150,11 +150,11 @@ def shown(found: list[Pipeline], problem: str, now: datetime) -> list[Table | Te
     return [*([table(used, now)] if used else []), *map(Text, lines)]
 
 
-def _watch(project: Project, asked: argparse.Namespace) -> None:
+def _watch(asked: argparse.Namespace) -> None:
     try:
         with Live(console=Console(), auto_refresh=False) as live:
             while True:
-                found, problem = _look(project, asked)
+                found, problem = _look(find(asked.folder.resolve()), asked)
                 live.update(Group(*shown(found, problem, utc_now())), refresh=True)
                 time.sleep(_EVERY)
     except KeyboardInterrupt:

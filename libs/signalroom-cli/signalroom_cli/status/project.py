@@ -13,7 +13,6 @@ from meltano.core.db import project_engine
 from meltano.core.error import MeltanoError
 from meltano.core.job.job import Job, State
 from meltano.core.plugin.base import PluginType
-from meltano.core.project import Project
 from meltano.core.schedule import CRON_INTERVALS, ELTSchedule
 from meltano.core.schedule_service import ScheduleService
 from meltano.core.state_service import StateService
@@ -21,6 +20,7 @@ from meltano.core.task_sets_service import JobNotFoundError, TaskSetsService
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
+from signalroom_cli.clientproject import project_for
 from signalroom_cli.status.configured import configuration
 from signalroom_cli.status.model import Outcome, Pipeline, Run
 from signalroom_singer import unsealed
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meltano.core.plugin.project_plugin import ProjectPlugin
+    from meltano.core.project import Project
     from meltano.core.schedule import Schedule
     from sqlalchemy.orm import Session
 
@@ -43,7 +44,7 @@ class ProjectError(Exception):
 
 
 def find(folder: Path) -> Project:
-    """Find the project and choose its environment.
+    """Find the project and choose its environment. Its files are read once.
 
     Args:
         folder: In it.
@@ -56,7 +57,7 @@ def find(folder: Path) -> Project:
     if not (folder / "meltano.yml").is_file():
         msg = f"There is no meltano.yml in {folder}. Call this in the project's folder."
         raise ProjectError(msg)
-    project = Project(folder)
+    project = project_for(folder)
     try:
         name = os.environ.get("MELTANO_ENVIRONMENT") or project.settings.get("default_environment")
         if name:
@@ -148,10 +149,7 @@ class _Plugins:
 
 def _scheduled(project: Project) -> Iterator[Pipeline]:
     plugins = _Plugins.of(project)
-    # Meltano puts the schedules of included files into the list that it keeps of meltano.yml, each
-    # time that it reads them: they come twice.
-    schedules = {one.name: one for one in ScheduleService(project).schedules()}
-    for schedule in schedules.values():
+    for schedule in ScheduleService(project).schedules():
         interval = schedule.interval or "@manual"
         cron = CRON_INTERVALS.get(interval, interval)
         try:
