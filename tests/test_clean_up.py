@@ -161,7 +161,7 @@ def clean_up_logs(project):
 
 def test_what_a_run_needs_that_goes_on_stays(project, system, clean_up, database, sandbox):
     sandbox.control.limits(per_second=2, burst=1)
-    days = {"TAP_EVERFLOW_START_DATE": "2026-01-01", "TAP_EVERFLOW_END_DATE": "2026-03-31"}
+    days = {"TAP_EVERFLOW_START_DATE": "2026-01-01", "TAP_EVERFLOW_END_DATE": "2026-10-31"}
     soon = {"TARGET_POSTGRES_MAX_BATCH_AGE_SECONDS": "1"}
     with project.start_load("daily_stats", **days, **soon) as process:
         until_it_loads(process, database)
@@ -171,19 +171,28 @@ def test_what_a_run_needs_that_goes_on_stays(project, system, clean_up, database
             system, "update runs set started_at = :moment where state = 'RUNNING'", moment=moment
         )
         database.query("update signalroom.loads set started_at = %s returning 1", LONG_AGO)
+        with psycopg.connect(database.libpq_url) as connection:
+            # Not the last of its stream, which would stay in any case.
+            connection.execute(
+                "insert into signalroom.loads (run_id, stream, state_id, extractor, table_schema,"
+                " table_name, started_at) select 'later', stream, state_id, extractor,"
+                " table_schema, table_name, now() from signalroom.loads"
+            )
         aged(project.folder / ".meltano" / "run", LONG_AGO + timedelta(seconds=5))
         aged(clean_up_logs(project), LONG_AGO + timedelta(seconds=5))
         before = {*(project.folder / ".meltano" / "run").rglob("*config.json")}
         assert before
         code, printed = clean_up("--days=1")
+        assert process.poll() is None, "the run was too fast for this test"
         assert (code, "0 bytes removed." in printed) == (0, True), printed
         assert before <= {*(project.folder / ".meltano" / "run").rglob("*config.json")}
-        assert process.poll() is None
         sandbox.control.limits(per_second=1_000, burst=1_000)
         output, _ = process.communicate()
         assert process.returncode == 0, output
     assert runs(system, "state") == [("SUCCESS",)]
-    (row,) = database.query("select rows_read, outcome from signalroom.loads")
+    (row,) = database.query(
+        "select rows_read, outcome from signalroom.loads where run_id <> 'later'"
+    )
     (count,) = database.query("select count(*) from everflow.daily_stats")
     assert row == {"rows_read": count["count"], "outcome": "loaded"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,10 +107,13 @@ def clean(project: Project, limits: Limits) -> tuple[list[Removed], list[str]]:
             "else was removed, as only this database says which runs are going on."
         )
         raise ProjectError(msg) from None
+    if found.running_since:
+        # What is as new as the first run that is going on may be that run's.
+        limits = replace(limits, before=min(limits.before, found.running_since))
     removed = [runs, *files.clean(project, found, limits)]
     try:
         settings = loader_settings(project)
     except ProjectError as error:
         return removed, [str(error)]
-    rows, problems = warehouse.clean(settings, found.running, limits)
+    rows, problems = warehouse.clean(settings, limits)
     return [*removed, *rows], problems

@@ -27,8 +27,6 @@ _OF_ONE_RUN = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.")
 def clean(project: Project, history: History, limits: Limits) -> list[Removed]:
     """Remove old logs and working folders on this machine.
 
-    What is as new as the first run that is going on stays, as it may be that run's.
-
     Args:
         project: With its environment.
         history: Which runs are kept.
@@ -37,7 +35,7 @@ def clean(project: Project, history: History, limits: Limits) -> list[Removed]:
     Returns:
         What was removed, by kind.
     """
-    before = min(filter(None, (limits.before, history.running_since))).timestamp()
+    before = limits.before.timestamp()
     root = project.dirs.meltano(make_dirs=False)
     logs = project.dirs.logs("elt", make_dirs=False)
     names = {sanitize_filename(one) for one in history.state_ids}

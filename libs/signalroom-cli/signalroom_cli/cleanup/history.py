@@ -34,13 +34,11 @@ class History:
     Attributes:
         state_ids: Of all pipelines that ran, or have a state.
         kept: The ids of runs that stay in the list.
-        running: Those of runs that are going on.
-        running_since: When the first of these started (UTC); none if none is going on.
+        running_since: When the first of the runs that are going on started (UTC); none if none is.
     """
 
     state_ids: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
-    running: frozenset[str] = frozenset()
     running_since: datetime | None = None
 
 
@@ -78,7 +76,6 @@ def clean(project: Project, limits: Limits) -> tuple[Removed, History]:
         history = History(
             _state_ids(session, has_states=inspect(engine).has_table(JobState.__tablename__)),
             kept,
-            frozenset(str(one.run_id) for one in running),
             min((one.started_at for one in running), default=None),
         )
         if not limits.dry_run:

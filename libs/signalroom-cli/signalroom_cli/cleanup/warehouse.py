@@ -15,7 +15,8 @@ from signalroom_target_postgres.rejected import SUFFIX
 from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
+    from datetime import datetime
 
     from psycopg import Cursor
 
@@ -29,7 +30,7 @@ where n.nspname = %s and c.relname = %s
 """
 #: Of each stream the last row stays: it says into which table the stream is loaded.
 _OLD_LOADS = """
-started_at < %(before)s and not run_id = any(%(running)s) and (run_id, stream) not in (
+started_at < %(before)s and (run_id, stream) not in (
     select run_id, stream from (
         select run_id, stream, row_number() over (
             partition by state_id, extractor, stream, table_schema, table_name
@@ -42,14 +43,11 @@ _OLD_REJECTED = "last_rejected_at < %(before)s"
 _TABLES = "select distinct table_schema, table_name from signalroom.loads order by 1, 2"
 
 
-def clean(
-    settings: Mapping[str, Any], running: Collection[str], limits: Limits
-) -> tuple[list[Removed], list[str]]:
+def clean(settings: Mapping[str, Any], limits: Limits) -> tuple[list[Removed], list[str]]:
     """Remove old rows of the log of loads, and rejected rows if that is asked for.
 
     Args:
         settings: The loader's.
-        running: The ids of runs that are going on.
         limits: What is old enough.
 
     Returns:
@@ -58,22 +56,20 @@ def clean(
     try:
         connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
         try:
-            return connector.in_transaction(partial(_clean, running=running, limits=limits))
+            return connector.in_transaction(partial(_clean, limits=limits))
         finally:
             connector.disconnect()
     except TargetPostgresError as error:
         return [], [str(error)]
 
 
-def _clean(
-    cursor: Cursor[Any], *, running: Collection[str], limits: Limits
-) -> tuple[list[Removed], list[str]]:
+def _clean(cursor: Cursor[Any], *, limits: Limits) -> tuple[list[Removed], list[str]]:
     removed, problems = [], []
 
-    def remove(table: tuple[str, str], condition: str, **values: object) -> None:
+    def remove(table: tuple[str, str], condition: str, before: datetime) -> None:
         found = cursor.execute(_MAY_DELETE, table).fetchone()
         if found == (True,):
-            removed.append(_delete(cursor, table, condition, values, dry_run=limits.dry_run))
+            removed.append(_delete(cursor, table, condition, before, dry_run=limits.dry_run))
         elif found:
             name = ".".join(table)
             role = cursor.connection.info.user
@@ -85,8 +81,8 @@ def _clean(
     if limits.rejected_before and cursor.execute(_MAY_DELETE, (SCHEMA, TABLE)).fetchone():
         for schema, name in cursor.execute(_TABLES).fetchall():
             table = (schema, with_suffix(name, SUFFIX))
-            remove(table, _OLD_REJECTED, before=limits.rejected_before)
-    remove((SCHEMA, TABLE), _OLD_LOADS, before=limits.before, running=[*running])
+            remove(table, _OLD_REJECTED, limits.rejected_before)
+    remove((SCHEMA, TABLE), _OLD_LOADS, limits.before)
     return removed, problems
 
 
@@ -94,10 +90,11 @@ def _delete(
     cursor: Cursor[Any],
     table: tuple[str, str],
     condition: str,
-    values: Mapping[str, object],
+    before: datetime,
     *,
     dry_run: bool,
 ) -> Removed:
+    values = {"before": before}
     where = sql.SQL("from {} as found where " + condition).format(sql.Identifier(*table))
     query = sql.SQL("select count(*), coalesce(sum(pg_column_size(found.*)), 0)::int8 ") + where
     count, size = cursor.execute(query, values).fetchone() or (0, 0)
