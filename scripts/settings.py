@@ -131,9 +131,14 @@ def environment_lines(name: str, tap: type[Tap]) -> str:
         needed = "Required. " if key in required else ""
         lines += [
             f"# {needed}{declared['description']}",
-            f"# {variable}={_plain(declared.get('default', ''))}",
+            f"# {variable}={_for_dotenv(_plain(declared.get('default', '')))}",
         ]
     return "\n".join(lines)
+
+
+def _for_dotenv(text: str) -> str:
+    """Quote a text that begins with a quote: python-dotenv would look for the other one."""
+    return f"'{text}'" if text.startswith('"') else text
 
 
 def _plain(value: Any) -> str:

@@ -128,3 +128,20 @@ def test_a_python_of_another_name_is_one_argument(tmp_path):
     )
     assert 'there is no x"; touch made; "' in done.stderr
     assert not (tmp_path / "made").exists()
+
+
+def test_an_activated_environment_in_a_folder_with_a_blank(tmp_path):
+    """Without uv on the machine: the environment's own is found, by its whole path."""
+    folder = tmp_path / "signal room"
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("pyproject.toml", "uv.lock"):
+        (folder / name).touch()
+    (folder / "sandbox").mkdir()
+    (folder / "sandbox" / "pyproject.toml").touch()
+    (programs / "uv").write_text('#!/bin/sh\necho "$@" > called\n')
+    (programs / "uv").chmod(0o755)
+    env = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": "/"}
+    subprocess.run(["make", "setup"], cwd=folder, env=env, check=True, capture_output=True)
+    assert (folder / "called").read_text() == "sync --locked --quiet\n"

@@ -237,7 +237,7 @@ class ExplainedCommand(PluginBase):
             problems = error.errors
         if wrong or problems:
             problems = invalid(naming, type(self).config_jsonschema, self._config, wrong)
-        problems += empty_variables(naming, self._config)
+        problems += empty_variables(naming, self._config, problems)
         if not raise_errors:
             return problems
         misspelt = unknown_variables(naming, given)

@@ -120,21 +120,29 @@ def from_environment(naming: Naming) -> dict[str, str]:
     return found
 
 
-def empty_variables(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]:
+def empty_variables(
+    naming: Naming, config: Mapping[str, Any], problems: Collection[str]
+) -> list[str]:
     """Find variables of a client's that are empty: nothing else may take their place.
 
     Args:
         naming: Of the plugin.
         config: The settings that can be used.
+        problems: What was said of the others: of a required one that it is missing.
 
-    Yields:
+    Returns:
         A sentence about each.
     """
+    found = []
     for setting in naming.properties:
         variable = naming.clients(setting)
         if variable and setting not in config and not os.environ[variable].strip():
             title = naming.properties[setting].get("title", setting)
-            yield f"Missing setting {setting} ({title}). Set {variable} in .env: it is empty."
+            if not any(f" {variable} " in one for one in problems):
+                found.append(
+                    f"Missing setting {setting} ({title}). Set {variable} in .env: it is empty."
+                )
+    return found
 
 
 def invalid(

@@ -158,6 +158,22 @@ class SignalRoomTap(ExplainedCommand, Tap):
 
     @classmethod
     @override
+    def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
+        if not value:
+            return
+        # The SDK's own ends with each problem in a line of its own words.
+        given = ctx.params.get("config")
+        tap = cls(
+            config=given and given.config,
+            parse_env_config=bool(given and given.parse_env),
+            validate_config=cls.dynamic_catalog,
+            setup_mapper=False,
+        )
+        tap.run_discovery()
+        ctx.exit()
+
+    @classmethod
+    @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)

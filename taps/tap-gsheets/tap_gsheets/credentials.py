@@ -161,7 +161,8 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
             read_key(text), scopes=scopes, subject=config.get("subject") or None
         )
     except ValueError as error:
-        msg = f"The service account's key cannot be used: {error}. Download a new key file."
+        problem = str(error).rstrip(".")
+        msg = f"The service account's key cannot be used: {problem}. Download a new key file."
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
     return _Session(credentials), config.get("subject") or credentials.service_account_email
 
