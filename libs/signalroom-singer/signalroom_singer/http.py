@@ -212,15 +212,15 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
                     pacer.pause(self.retry_wait(error, 0) or 0)
                 raise
             except (requests.exceptions.InvalidHeader, UnicodeError):
-                raise TapError(self._unsendable(prepared_request)) from None
-            except ValueError as error:
-                # As http.client has it of a line break; the rest may be one of an answer.
-                if not str(error).startswith("Invalid header"):
-                    raise
-                raise TapError(self._unsendable(prepared_request)) from None
+                raise self._unsendable(prepared_request) from None
             except requests.RequestException as error:
                 # Not chained: its text and its request carry the URL with all it holds.
                 raise RetriableAPIError(self._no_answer(prepared_request, error)) from None
+            except ValueError as error:
+                # As http.client has it of a line break; others are of an answer.
+                if not str(error).startswith("Invalid header"):
+                    raise
+                raise self._unsendable(prepared_request) from None
 
     def _check_allowed(self, request: requests.PreparedRequest) -> None:
         method, path = request.method, self._path(request.url)
@@ -382,17 +382,18 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
     def _asked(self, request: requests.PreparedRequest) -> str:
         return f"{self.name}: {request.method} {self._path(request.url)}"
 
-    def _unsendable(self, request: requests.PreparedRequest) -> str:
+    def _unsendable(self, request: requests.PreparedRequest) -> TapError:
         secrets = [
             name
             for name, one in current().properties.items()
             if one.get("secret") and self.config.get(name) and name != HASH_SALT
         ]
         given = " and ".join(named(name) for name in secrets) or "the credentials"
-        return (
+        msg = (
             f"{self._asked(request)} cannot be sent: a header has a character that no header may "
             f"have. Copy {given} again."
         )
+        return TapError(msg, exit_code=ExitCode.CONFIGURATION)
 
     def _no_answer(self, request: requests.PreparedRequest, error: Exception) -> str:
         host = urlsplit(request.url or "").netloc

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.settingtexts import did_you_mean
 from signalroom_singer.variables import Origin
 
@@ -51,7 +52,7 @@ def check_selected(naming: Naming, streams: Mapping[str, Stream]) -> None:
     else:
         remedy = 'Set `"selected": true` in the metadata of some, in the file of --catalog'
     msg = f"No stream is selected, so there is nothing to read. {remedy}. The streams are {names}."
-    raise TapError(msg)
+    raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
 
 
 def unmatched_patterns(naming: Naming, streams: Mapping[str, Stream]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from kit_vendor import SECRET, RowStream, answer, ok, reset
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import ForbiddenRequestError, RefusedError, TapError
+from signalroom_singer import ExitCode, ForbiddenRequestError, RefusedError, TapError
 
 ROWS = [{"id": 1, "name": "a"}]
 
@@ -183,4 +183,5 @@ def test_a_key_that_no_header_can_have_is_never_sent(vendor, make_tap, key):
         "rows: GET /rows cannot be sent: a header has a character that no header may have. Copy "
         "api_key again."
     )
+    assert caught.value.exit_code == ExitCode.CONFIGURATION
     assert vendor.requests == []

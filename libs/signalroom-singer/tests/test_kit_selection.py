@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner
 from kit_vendor import RowTap
 
+from signalroom_singer import ExitCode
+
 
 @pytest.fixture
 def run(tmp_path, vendor, caplog):
@@ -36,7 +38,7 @@ def run(tmp_path, vendor, caplog):
 
 def test_with_no_stream_selected_there_is_nothing_to_read(run, vendor):
     code, (said,) = run([])
-    assert code == 1
+    assert code == ExitCode.CONFIGURATION
     assert said == (
         "No stream is selected, so there is nothing to read. Select some with `select` in "
         'meltano.yml, or with TAP_ROWS__SELECT in .env, as in ["days.*"]. The streams are days, '
@@ -47,7 +49,7 @@ def test_with_no_stream_selected_there_is_nothing_to_read(run, vendor):
 
 def test_without_meltano_it_is_the_catalog_that_selects(run):
     code, (said,) = run([], plugin="")
-    assert code == 1
+    assert code == ExitCode.CONFIGURATION
     assert 'Set `"selected": true` in the metadata of some, in the file of --catalog.' in said
 
 
