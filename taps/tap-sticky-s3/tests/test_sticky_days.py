@@ -10,15 +10,18 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sticky_exports import DAY, export, orders
 
 from signalroom_singer import TapError, sealed, unsealed
 from tap_sticky_s3 import ledger as ledgers
+from tap_sticky_s3 import streams
 from tap_sticky_s3.client import S3Object
 from tap_sticky_s3.days import version_of_object
 from tap_sticky_s3.ledger import Ledger
 
 FIRST = datetime(2025, 12, 1, tzinfo=UTC)
-YEAR = 365
+YEAR, MONTH = 365, 30
+ORDERS = "orders_create"
 PREFIXES = ("orders-create", "orders-update", "prospects-create")
 
 
@@ -164,6 +167,34 @@ class TestDaysThatArePast:
         assert load(state, [*old, late]) == [late]
 
 
+class TestTap:
+    def put(self, s3, count, rows=2):
+        for number in range(count):
+            s3.put(DAY.format(1).replace("x.csv", f"{number}.csv"), export(*orders(rows)))
+
+    def test_the_state_of_many_files_is_not_written_after_each(
+        self, s3, make_tap, sync, monkeypatch
+    ):
+        monkeypatch.setattr(streams, "_MANY_FILES", 3)
+        self.put(s3, 8)
+        messages = sync(make_tap(), ORDERS).messages
+        states = [one["value"]["bookmarks"][ORDERS] for one in messages if one["type"] == "STATE"]
+        counts = [len(Ledger(state, ORDERS)) for state in states]
+        assert sorted({*counts}) == [0, 1, 2, 8]
+
+    def test_a_day_that_is_read_again_is_named(self, s3, make_tap, sync, monkeypatch, caplog):
+        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        self.put(s3, 3)
+        state = sync(make_tap(), ORDERS).state
+        assert sync(make_tap(state), ORDERS).records == {}
+        s3.put(DAY.format(1).replace("x.csv", "1.csv"), export(*orders(5)))
+        output = sync(make_tap(state), ORDERS)
+        assert len(output.records[ORDERS]) == 2 + 5 + 2
+        assert "files of 2025-12-01 were overwritten or deleted" in caplog.text
+        assert "All 3 files of these days are read again" in caplog.text
+        assert sync(make_tap(output.state), ORDERS).records == {}
+
+
 class TestStatesOfEarlierVersions:
     def entries(self, listed, **more):
         return {
@@ -230,35 +261,28 @@ def delivered(prefix, hour, part):
 
 @pytest.mark.parametrize("per_hour", (1, 3))
 def test_a_year_of_three_tables_is_less_than_100_kb(per_hour):
-    bookmarks, changed = {}, 0
     headers = {f"A header of an export {number}": f"header_{number}" for number in range(129)}
-    for prefix in PREFIXES:
-        state = {"headers": headers, "refresh": 1_766_000_000_000}
-        listed = []
-        for day in range(YEAR):
-            hours = range(24 * day, 24 * day + 24)
-            today = [
-                delivered(prefix, hour, part)
-                for hour in hours
-                # Some hours have no file.
-                for part in range(per_hour)
-                if hour % 11
-            ]
-            if day % 30 == 29:
-                # One comes late, one is overwritten.
-                today.append(file(24 * (day - 20), suffix="late", prefix=prefix))
-                at = 24 * per_hour * (day // 2)
-                old = listed[at]
-                listed[at] = S3Object(old.key, "changed", 99, today[0].modified)
-                changed += 1
-            listed += today
-            due = load(state, listed)
-            assert {*today} <= {*due}
-            state = stored(state)
-        assert load(state, listed) == []
-        bookmarks[prefix] = state
-    text = json.dumps(sealed({"bookmarks": bookmarks}))
-    assert changed == 36
+    state, listed = {"headers": headers, "refresh": 1_766_000_000_000}, []
+    for first in range(0, 24 * YEAR, 24 * MONTH):
+        new = [
+            delivered(PREFIXES[0], hour, part)
+            for hour in range(first, min(first + 24 * MONTH, 24 * YEAR))
+            # Some hours have no file.
+            if hour % 11
+            for part in range(per_hour)
+        ]
+        if listed:
+            # Of a month before, one comes late and one is overwritten.
+            new.append(file(first - 24 * MONTH, suffix="late"))
+            listed[-300] = S3Object(listed[-300].key, "changed", 99, new[0].modified)
+        listed += new
+        due = load(state, listed)
+        assert {*new} <= {*due}
+        # The day of the one that was overwritten, and that file.
+        assert len(due) - len(new) < 25 * per_hour
+        state = stored(state)
+    assert load(state, listed) == []
+    text = json.dumps(sealed({"bookmarks": dict.fromkeys(PREFIXES, state)}))
     assert len(text.encode()) <= 100_000
 
 
