@@ -408,6 +408,11 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
                 f"had a response from {host} of more than {LARGEST_ANSWER >> 20} MiB, which was "
                 f"not read to its end. Check {address}, and any proxy in between"
             )
+        elif isinstance(error, requests.exceptions.SSLError) and speaks_no_tls(error):
+            return redact(
+                f"{host} does not speak TLS. Check {address}: its port, and whether it begins with "
+                "http:// instead"
+            )
         elif isinstance(error, requests.exceptions.SSLError):
             return redact(
                 f"The TLS certificate of {host} is not trusted ({_root(error)}). Check {address}; "
@@ -426,6 +431,16 @@ class HTTPStream(SignalRoomStream, RESTStream[_TToken], ABC):
         else:
             what = f"had a broken response from {host} ({_root(error)})"
         return redact(f"{self._asked(request)} {what}")
+
+
+def speaks_no_tls(error: BaseException) -> bool:
+    """Whether a handshake failed as the server answered it with plain text.
+
+    Args:
+        error: Of the handshake.
+    """
+    # OpenSSL's words, before Python 3.13 and since.
+    return any(one in str(error) for one in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"))
 
 
 def _root(error: BaseException) -> str:

@@ -122,17 +122,27 @@ class Naming:
         root = re.split(r"[.\[]", setting, maxsplit=1)[0]
         if self.origin is Origin.FILE or root not in self.properties:
             return setting
-        return f"{setting} ({self.variable(root)})"
+        # Meltano has a variable for each key of an object that the settings declare.
+        key = setting.removeprefix(f"{root}.")
+        is_key = self.origin is Origin.MELTANO and key in self.properties[root].get(
+            "properties", ()
+        )
+        return f"{setting} ({self.own(setting) if is_key else self.variable(root)})"
 
     def remedy(self, setting: str) -> str:
         """How to give a setting: the begin of a sentence without its full stop.
 
         Args:
-            setting: The setting's name.
+            setting: The setting's name; ``ssh_tunnel.host`` within an object.
         """
         variable = self.variable(setting)
         if self.origin is Origin.MELTANO:
             return f"Set {variable} in .env"
+        root, _, key = setting.partition(".")
+        if key and self.origin is Origin.ENVIRONMENT:
+            return f"Set {key} in the JSON of {self.variable(root)}"
+        if key:
+            return f"Set {setting} in the --config file"
         if self.origin is Origin.ENVIRONMENT:
             return f"Set {variable} in the environment or in .env, or {setting} in a --config file"
         return f"Set {setting} in the --config file, or {variable} with --config=ENV"

@@ -185,3 +185,9 @@ def test_a_key_that_no_header_can_have_is_never_sent(vendor, make_tap, key):
     )
     assert caught.value.exit_code == ExitCode.CONFIGURATION
     assert vendor.requests == []
+
+
+def test_an_address_without_tls_is_said_to_be_one(vendor, make_tap):
+    tap = make_tap(api_url=vendor.url.replace("http://", "https://"), max_tries=1)
+    with pytest.raises(RetriableAPIError, match=r" does not speak TLS\. Check api_"):
+        tap.streams["rows"].get()

@@ -32,6 +32,7 @@ class NamedTap(RowTap):
         ),
         th.Property("client_id", th.StringType),
         th.Property("tries", th.IntegerType),
+        th.Property("tunnel", th.ObjectType(th.Property("port", th.IntegerType))),
     ).to_dict()
 
     def discover_streams(self):
@@ -134,6 +135,8 @@ def test_an_inherited_plugin_that_is_no_clients_has_the_projects_key(read):
 def test_a_wrong_value_is_named_by_its_variable(read):
     (said,) = read(plugin="tap-named", file={"api_key": "k", "tries": "x"})[1]
     assert said == "Invalid tries (TAP_NAMED_TRIES) 'x': expected a whole number."
+    (said,) = read(plugin="tap-named", file={"api_key": "k", "tunnel": {"port": "x"}})[1]
+    assert said == "Invalid tunnel.port (TAP_NAMED_TUNNEL_PORT) 'x': expected a whole number."
     (said,) = read(**CLIENT | {"file": {"api_key": "k", "tries": "x"}})[1]
     assert said == "Invalid tries (TAP_NAMED__ACME_TRIES) 'x': expected a whole number."
 

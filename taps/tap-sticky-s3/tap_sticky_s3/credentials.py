@@ -35,6 +35,7 @@ def session_of(config: Mapping[str, Any]) -> boto3.Session:
         TapError: If the settings name a profile that is not there, or half of a key.
     """
     _refuse_the_projects_keys(config)
+    _refuse_half_a_key(config)
     try:
         session = boto3.Session(
             aws_access_key_id=config.get("aws_access_key_id"),
@@ -64,6 +65,14 @@ def _refuse_the_projects_keys(config: Mapping[str, Any]) -> None:
             f"{' or '.join(named(way) for way in ways[1:])} would do too"
         )
         raise missing_setting("aws_access_key_id", why)
+
+
+def _refuse_half_a_key(config: Mapping[str, Any]) -> None:
+    """See that a key is whole: boto3 would sign with nothing, or end in a TypeError."""
+    pair = ("aws_access_key_id", "aws_secret_access_key")
+    lacking = [name for name in pair if not config.get(name)]
+    if len(lacking) == 1:
+        raise missing_setting(lacking[0], f"{' and '.join(pair)} go together")
 
 
 def _assume(session: boto3.Session, role: str, config: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 
 from signalroom_singer import ExitCode, TapError, with_variables_in_backticks
+from signalroom_singer.http import speaks_no_tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,19 @@ _RIGHTS = {
 _FILE_OPERATIONS = {"GetObject", "HeadObject"}
 
 
+def _advice_on_tls(error: Exception, config: Mapping[str, Any]) -> str:
+    where = config.get("endpoint_url") or "S3"
+    if speaks_no_tls(error):
+        return (
+            f"{where} does not speak TLS. Check `endpoint_url`: its port, and whether it begins "
+            "with http:// instead."
+        )
+    return (
+        f"the TLS certificate of {where} is not trusted. If your own certificate authority "
+        "signed it, set the environment variable AWS_CA_BUNDLE to that authority's file."
+    )
+
+
 def explained(
     error: Exception, doing: str, config: Mapping[str, Any], *, tries: int = 0
 ) -> TapError:
@@ -84,11 +98,7 @@ def explained(
     elif isinstance(error, boto_errors.NoRegionError):
         advice = "the region is not known: set `region`."
     elif isinstance(error, boto_errors.SSLError):
-        where = config.get("endpoint_url") or "S3"
-        advice = (
-            f"the TLS certificate of {where} is not trusted. If your own certificate authority "
-            "signed it, set the environment variable AWS_CA_BUNDLE to that authority's file."
-        )
+        advice = _advice_on_tls(error, config)
     elif isinstance(error, (boto_errors.ConnectionError, boto_errors.HTTPClientError)):
         where = config.get("endpoint_url") or "S3"
         if _HEADER in str(error):

@@ -40,6 +40,14 @@ _FORMATS = ("arrow", "parquet")
 _WAITING = 8  # batch files that the target has not loaded yet
 
 
+def _folders(text: str) -> list[str]:
+    """The folders of a JSON list, or of a text with commas between them; no other JSON is one."""
+    found = json.loads(text) if text.startswith("[") else text.split(",")
+    if text.startswith(("{", "'", '"')) or not all(isinstance(one, str) for one in found):
+        raise ValueError(text)
+    return list(found)
+
+
 def _checked(column: str, text: str) -> None:
     try:
         ColumnType(text)
@@ -495,7 +503,7 @@ class TapStickyS3(SignalRoomTap):
             return [{"pattern": self.config["pattern"], **table} for table in tables]
         text = self.config["prefixes"].strip()
         try:
-            prefixes = json.loads(text) if text.startswith("[") else text.split(",")
+            prefixes = _folders(text)
         except ValueError:
             raise invalid_setting("prefixes", 'expected a,b or ["a", "b"]', text) from None
         folders = [prefix.strip().strip("/") for prefix in prefixes if prefix.strip()]

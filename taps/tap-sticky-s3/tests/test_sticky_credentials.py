@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from sticky_exports import BUCKET_SETTINGS
 
+from signalroom_singer import ExitCode
 from tap_sticky_s3.tap import TapStickyS3
 
 KEY, SECRET = BUCKET_SETTINGS.values()
@@ -48,7 +49,7 @@ class TestTheProjectsKeys:
 
     def test_are_refused_for_a_client_without_its_own(self, discover, env):
         code, text = discover(CLIENT, env, client_id="acme")
-        assert code == 1
+        assert code == ExitCode.CONFIGURATION
         name = next(iter(env))
         assert f"{name} is the project's own, and is not used for a client." in text
         assert "Set TAP_STICKY_S3__ACME_AWS_ACCESS_KEY_ID in .env." in text
@@ -57,3 +58,22 @@ class TestTheProjectsKeys:
         env = env | {"AWS_ACCESS_KEY_ID": "AKIAOTHER"} if "AWS_ACCESS_KEY_ID" in env else env
         own = BUCKET_SETTINGS | {"client_id": "acme"}
         assert discover(CLIENT, env, **own)[0] == 0
+
+
+@pytest.mark.parametrize("name", BUCKET_SETTINGS)
+def test_half_a_key_is_refused(discover, name):
+    code, text = discover("tap-sticky-s3", {}, **{name: BUCKET_SETTINGS[name]})
+    (other,) = BUCKET_SETTINGS.keys() - {name}
+    assert code == ExitCode.CONFIGURATION
+    assert f"Missing required setting {other}" in text
+    assert "aws_access_key_id and aws_secret_access_key go together." in text
+    assert f"Set {other.upper()} in .env." in text
+
+
+def test_an_address_without_tls(discover, sandbox):
+    address = sandbox.s3_url.replace("http://", "https://")
+    code, text = discover("tap-sticky-s3", {}, **BUCKET_SETTINGS, endpoint_url=address)
+    assert code != 0
+    assert (
+        f"{address} does not speak TLS. Check `endpoint_url` (TAP_STICKY_S3_ENDPOINT_URL)" in text
+    )

@@ -374,6 +374,9 @@ class TestStreams:
                 "Invalid file_date_from '2026-01-05': it is after file_date_to, 2026-01-04",
             ),
             ({"prefixes": "[a"}, "Invalid prefixes '[a': expected a,b"),
+            ({"prefixes": "{'a': 'b'}"}, "expected a,b"),
+            ({"prefixes": '{"a": "b"}'}, "expected a,b"),
+            ({"prefixes": "[1]"}, "Invalid prefixes '[1]': expected a,b"),
             (
                 {"tables": [{"name": "x", "prefix": "x", "encoding": "klingon"}]},
                 "Invalid encoding 'klingon': expected an encoding of Python's",

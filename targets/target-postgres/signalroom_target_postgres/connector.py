@@ -18,6 +18,7 @@ from target_postgres.connector import PostgresConnector as StockConnector
 from typing_extensions import override
 
 from signalroom_singer.exitcodes import ExitCode
+from signalroom_singer.settings import missing_setting
 from signalroom_target_postgres.connection import driver_options, url_of
 from signalroom_target_postgres.connection_errors import (
     explain,
@@ -74,11 +75,14 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             config: The target's settings.
         """
         self.names = set()
+        tunnel = config.get("ssh_tunnel") or {}
+        for setting in ("ssh_tunnel.host", "ssh_tunnel.username", "ssh_tunnel.private_key"):
+            if tunnel.get("enable") and not tunnel.get(setting.partition(".")[2]):
+                raise missing_setting(setting, "ssh_tunnel.enable is true")
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         try:
             super().__init__(config)
         except (SSHException, OSError, KeyError, ValueError) as error:
-            tunnel = config.get("ssh_tunnel") or {}
             if not tunnel.get("enable"):
                 raise
             said = str(error) or type(error).__name__

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from singer_sdk.exceptions import ConfigValidationError
 from tls_server import PASSPHRASE, Authority, tls_server
 from warehouse import lines, record, schema, state
 
+from signalroom_singer import ExitCode
 from signalroom_target_postgres import tls
 from signalroom_target_postgres.cli import main
 from signalroom_target_postgres.connector import PostgresConnector
@@ -187,6 +189,17 @@ def test_a_tunnel_that_cannot_be_opened_is_an_error_in_words(warehouse, servers,
     message = refused(warehouse, servers["good"], ssh_tunnel=tunnel)
     assert "Cannot open the SSH tunnel by h:22: check `ssh_tunnel.host`" in message
     assert "s3cret" not in message
+
+
+@pytest.mark.parametrize("lacking", ("host", "username", "private_key"))
+def test_a_tunnel_that_lacks_a_setting_names_it(warehouse, servers, lacking):
+    tunnel = {"enable": True, "host": "h", "username": "u", "private_key": "k3y"}
+    del tunnel[lacking]
+    with pytest.raises(ConfigValidationError) as caught:
+        load(warehouse, servers["good"], ssh_tunnel=tunnel)
+    (message,) = caught.value.errors
+    assert f"Missing required setting ssh_tunnel.{lacking}: ssh_tunnel.enable is true." in message
+    assert f"Set ssh_tunnel.{lacking} in the --config file." in message
 
 
 @pytest.mark.parametrize("by", ("settings", "url"))
@@ -364,7 +377,7 @@ def test_sql_goes_the_loader_s_way(servers, authorities, home, monkeypatch):
     for name, value in connection(servers["good"], ssl_enable="true", password="-").items():
         if value:
             monkeypatch.setenv(f"TARGET_POSTGRES_{name.upper()}", str(value))
-    for authority, code in ((ca, 0), (other, 1)):
+    for authority, code in ((ca, 0), (other, ExitCode.UNAVAILABLE)):
         text = authority.root.read_text()
         monkeypatch.setenv("TARGET_POSTGRES_SSL_CERTIFICATE_AUTHORITY", text)
         result = CliRunner().invoke(main, ["sql", "select 6 * 7 as answer"])
