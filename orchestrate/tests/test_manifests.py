@@ -176,7 +176,7 @@ def test_a_release_ends_no_run():
     """A worker that has to go ends with the last of its tasks, however long one may take."""
     assert PODS["worker"]["terminationGracePeriodSeconds"] >= LONGEST.total_seconds()
     (worker,) = PODS["worker"]["containers"]
-    # Celery is the first process, and is told itself: a shell would not pass it on.
+    # Celery is the first process and gets the signal: a shell would not pass it on.
     assert "command" not in worker
     assert worker["args"] == ["celery", "worker"]
 
