@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow.exceptions import AirflowFailException
 from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, chain, task
+from airflow.sdk.exceptions import AirflowFailException
 from croniter import croniter
 
 from signalroom_orchestrate import alerts, place, retries, schedules

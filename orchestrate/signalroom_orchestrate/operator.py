@@ -10,9 +10,12 @@ from datetime import UTC, datetime, timedelta
 from subprocess import DEVNULL, PIPE, STDOUT, Popen  # nosec B404
 from typing import TYPE_CHECKING, Any
 
-from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+)
 
 from signalroom_orchestrate import place
 from signalroom_orchestrate.meltanolog import MeltanoLog
@@ -63,7 +66,7 @@ class MeltanoOperator(BaseOperator):  # type: ignore[misc, unused-ignore] # it h
         # Neither `with` nor `finally`: where the time is up, `on_kill` ends it, and what it then
         # says is still read.
         self._process = process = Popen(  # noqa: S603 - the project's Meltano
-            [place.programs() / "meltano", "--log-format=json", *self.command],
+            self._arguments(),
             cwd=place.project(),
             env=os.environ | place.environment() | self.variables,
             stdin=DEVNULL,
@@ -85,6 +88,13 @@ class MeltanoOperator(BaseOperator):  # type: ignore[misc, unused-ignore] # it h
             raise AirflowRescheduleException(datetime.now(UTC) + _LOOK_AGAIN)
         reason = log.reason or f"Meltano ended with exit code {code}."
         raise (AirflowFailException if log.is_lasting else AirflowException)(reason)
+
+    def _arguments(self) -> list[str]:
+        name, *rest = self.command
+        if name == "run":
+            # It reads the files of the task's own client alone.
+            return [str(place.programs() / "signalroom"), "run", "--log-format=json", *rest]
+        return [str(place.programs() / "meltano"), "--log-format=json", *self.command]
 
     def on_kill(self) -> None:
         """End Meltano, tap and loader; they load what they have read."""

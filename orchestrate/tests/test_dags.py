@@ -54,11 +54,21 @@ class TestSchedules:
 
     def test_each_runs_meltano_in_the_project(self, project):
         assert run(dags_of("signalroom_schedules")["both"]) == "success"
-        meltano = ["meltano", "--log-format=json", "run"]
+        command = ["signalroom", "run", "--log-format=json"]
         assert project.calls() == [
-            [*meltano, "tap-sticky-s3", "target-postgres", str(project.path)],
-            [*meltano, "tap-redtrack", "target-postgres", str(project.path)],
+            [*command, "tap-sticky-s3", "target-postgres", str(project.path)],
+            [*command, "tap-redtrack", "target-postgres", str(project.path)],
         ]
+
+    def test_a_schedule_of_an_extractor_and_a_loader_keeps_its_state(self, project):
+        """It is under the schedule's name, which `meltano elt` is given."""
+        command = ["elt", "tap-everflow", "target-postgres", "--transform=skip", "--state-id=pair"]
+        project.add("pair", "tap-everflow target-postgres")
+        listed = json.loads(project.schedules.read_text())
+        listed["schedules"][-1]["tasks"][0]["command"] = command
+        project.schedules.write_text(json.dumps(listed))
+        assert run(dags_of("signalroom_schedules")["pair"]) == "success"
+        assert project.calls() == [["meltano", "--log-format=json", *command, str(project.path)]]
 
     def test_a_tap_that_fails_stops_those_after_it(self, project):
         project.fail()
@@ -85,10 +95,10 @@ class TestSchedules:
             ("dbt-postgres-run-2", "dbt-postgres:run", "default_pool"),
         ]
         assert run(dag) == "success"
-        assert [call[2:-1] for call in project.calls()] == [
-            ["run", "tap-everflow", "target-postgres"],
-            ["run", "dbt-postgres:run"],
-            ["run", "dbt-postgres:run"],
+        assert [call[3:-1] for call in project.calls()] == [
+            ["tap-everflow", "target-postgres"],
+            ["dbt-postgres:run"],
+            ["dbt-postgres:run"],
         ]
 
     def test_a_tap_without_a_pool_of_its_own_is_in_the_default_one(self, project):

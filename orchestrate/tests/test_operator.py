@@ -11,8 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from airflow.exceptions import AirflowException, AirflowFailException
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+)
 
 from signalroom_orchestrate.operator import MeltanoOperator
 
