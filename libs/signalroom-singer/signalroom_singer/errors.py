@@ -99,6 +99,15 @@ FOR_USERS = (TapError, FatalAPIError, RetriableAPIError, ConfigValidationError)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error is that there is no space to write to.
+
+    Args:
+        error: The error, if there is one.
+    """
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
 def without_traceback(record: logging.LogRecord) -> bool:
     """Log what users can mend as a sentence: a logger's filter.
 
@@ -111,7 +120,7 @@ def without_traceback(record: logging.LogRecord) -> bool:
         True: nothing is filtered out.
     """
     error = record.exc_info[1] if record.exc_info else None
-    full = isinstance(error, OSError) and error.errno in _FULL
+    full = is_disk_full(error)
     if full:
         record.msg = (
             "This machine's disk is full (%s). What was sent before counts. Free some space, or "

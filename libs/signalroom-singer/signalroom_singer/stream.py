@@ -16,7 +16,7 @@ from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer.errors import FOR_USERS, TapError, expecting
+from signalroom_singer.errors import FOR_USERS, TapError, expecting, is_disk_full
 from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.fieldnames import Sensitive
 from signalroom_singer.hashing import ColumnHashes
@@ -139,7 +139,9 @@ class SignalRoomStream(Stream):
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # A dry run ends each stream after a record, which the SDK logs as an error. Those that
         # are some are logged by whoever they come to: what says itself what to do is said once.
-        told = self.ABORT_AT_RECORD_COUNT is not None or isinstance(sys.exception(), FOR_USERS)
+        error = sys.exception()
+        told = isinstance(error, FOR_USERS) or is_disk_full(error)
+        told = told or self.ABORT_AT_RECORD_COUNT is not None
         if not (told and message.startswith("An unhandled error")):
             super().log(message, *args, level=level, **kwargs)
 

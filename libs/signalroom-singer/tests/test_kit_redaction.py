@@ -16,7 +16,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.logging import StructuredFormatter
 
 from signalroom_singer import protect, redact
-from signalroom_singer.errors import without_traceback
+from signalroom_singer.errors import is_disk_full, without_traceback
 from signalroom_singer.redaction import MASK, redact_exception, secret_values
 
 
@@ -195,5 +195,6 @@ def test_a_full_disk_is_told_without_a_traceback(log, number):
     logger.error("%s", error.args[0], exc_info=error)
     logger.removeFilter(without_traceback)
     assert f"This machine's disk is full ([Errno {number}] " in written.getvalue()
+    assert is_disk_full(error)
     assert "set TMPDIR" in written.getvalue()
     assert "Traceback" not in written.getvalue()

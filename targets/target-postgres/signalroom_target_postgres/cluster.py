@@ -227,7 +227,8 @@ class Cluster:
             *("--auth-local=trust", "--auth-host=reject"),
         )
         if result.returncode:
-            msg = f"An embedded PostgreSQL cannot be made in {self.home}: {_last_line(result)}"
+            why = _when_full(result.stdout) or _last_line(result)
+            msg = f"An embedded PostgreSQL cannot be made in {self.home}: {why}"
             raise EmbeddedPostgresError(msg)
         unfinished.rename(self.data)
 
@@ -254,7 +255,10 @@ class Cluster:
             data=self.data,
         )
         if result.returncode:
-            msg = f"The embedded PostgreSQL in {self.home} does not start. {self._log_tail()}"
+            tail = self._log_tail()
+            why = _when_full(tail)
+            reason = f": {why}" if why else ""
+            msg = f"The embedded PostgreSQL in {self.home} does not start{reason}. {tail}"
             raise EmbeddedPostgresError(msg)
 
     def _create_database(self) -> bool:
@@ -349,6 +353,13 @@ def _make_private(folder: Path, account: Account) -> None:
                 "to its account. Remove it, or set SIGNALROOM_PGDATA to a shorter path."
             )
             raise EmbeddedPostgresError(msg) from None
+
+
+def _when_full(said: str) -> str:
+    """What to do, if a program ended as the disk is full: its last line does not say so."""
+    if "No space left on device" not in said:
+        return ""
+    return "the disk is full, free some space, or set SIGNALROOM_PGDATA to a folder on another"
 
 
 def _last_line(result: subprocess.CompletedProcess[str]) -> str:

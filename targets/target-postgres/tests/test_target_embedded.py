@@ -317,3 +317,17 @@ def test_another_users_database_is_refused_with_advice(home):
     assert process.returncode == 1
     assert "belongs to another user" in errors
     assert "SIGNALROOM_PGDATA" in errors
+
+
+def _ended(said):
+    return subprocess.CompletedProcess([], 1, stdout=said)
+
+
+def test_a_full_disk_is_named_where_a_database_cannot_be_made(tmp_path, monkeypatch):
+    said = (
+        "initdb: error: could not write file: No space left on device\n"
+        'initdb: removing contents of data directory "data.unfinished"\n'
+    )
+    monkeypatch.setattr(Cluster, "_run", lambda *_, **__: _ended(said))
+    with pytest.raises(EmbeddedPostgresError, match=r"made in .*: the disk is full, free some"):
+        EmbeddedPostgres(tmp_path).cluster.ensure_running()
