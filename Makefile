@@ -137,6 +137,10 @@ bench-large: $(SETUP) ## 10 million rows through S3, 5 million events through Po
 bench-clients: $(SETUP) ## 50 clients x 6 taps for two hours of schedules, with shared state (ARGS=--quick: 3 clients)
 	@$(RUN)python bench/clients.py $(ARGS)
 
+.PHONY: bench-year
+bench-year: $(SETUP) ## A year of hourly runs with a weekly clean-up: sizes of state, runs, logs by month (ARGS=--quick: two taps, daily)
+	@$(RUN)python bench/year.py $(ARGS)
+
 .PHONY: sandbox
 sandbox: $(SETUP) ## Run the mock vendors in the foreground; prints the .env to use them
 	@$(RUN)signalroom-sandbox $(ARGS)

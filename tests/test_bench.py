@@ -41,6 +41,14 @@ def test_the_large_one_runs_small():
     assert "5,000 events" in done.stdout
 
 
+def test_a_year_of_two_taps_grows_by_nothing_but_the_state():
+    year = [sys.executable, ROOT / "bench/year.py", "--quick"]
+    done = subprocess.run(year, capture_output=True, text=True, check=False, env=clean_env())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^ +12 +\d+\.\d kB", done.stdout, re.MULTILINE)
+    assert "From month 3 on nothing grows but the state" in done.stdout
+
+
 COMPARE = """
 import sys
 sys.path.insert(0, {bench!r})
