@@ -18,6 +18,7 @@ import generated_files
 from ruamel.yaml import YAML
 from singer_sdk import Tap
 
+from signalroom_singer import ACCOUNT_LIMIT
 from signalroom_singer.settingtexts import types_of
 from signalroom_singer.variables import VARIABLES
 
@@ -85,10 +86,16 @@ def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
         ]
     if declared.get("secret"):
         setting["sensitive"] = True
+    annotations: dict[str, Any] = {}
+    if kind := declared.get(ACCOUNT_LIMIT):
+        # For `signalroom backfill`.
+        annotations["account_limit"] = kind
     if listed := declared.get(VARIABLES):
         # Not Meltano's `env_aliases`: where two of them are set, it ends in a traceback. The tap
         # reads them, and `signalroom status` does.
-        setting["annotations"] = {"signalroom": {"variables": [*listed]}}
+        annotations["variables"] = [*listed]
+    if annotations:
+        setting["annotations"] = {"signalroom": annotations}
     description = declared["description"]
     if "default" in declared and not declared.get(VARIABLES):
         setting["value"] = declared["default"]

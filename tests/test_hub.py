@@ -147,8 +147,10 @@ def test_secrets_are_marked():
         path.parent.name: {one["name"] for one in read(path)["settings"] if one.get("sensitive")}
         for path in FILES
     }
-    assert marked["tap-everflow"] == {"api_key", "hash_salt"}
-    assert marked["tap-mautic"] == {"oauth_client_secret", "password", "hash_salt"}
+    assert marked["tap-everflow"] == {"api_key", "hash_salt", "rate_limit_store"}
+    assert marked["tap-mautic"] == {
+        *("oauth_client_secret", "password", "hash_salt", "rate_limit_store")
+    }
     assert marked["tap-sticky-s3"] == {"aws_secret_access_key", "aws_session_token", "hash_salt"}
     assert marked["target-postgres"] >= {"password", "sqlalchemy_url", "ssh_tunnel.private_key"}
 

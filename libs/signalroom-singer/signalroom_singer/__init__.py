@@ -10,6 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from signalroom_singer.accountlimits import (
+        ACCOUNT_LIMIT,
+        CONCURRENCY_LIMIT,
+        RATE_LIMIT,
+        RATE_LIMIT_SETTINGS,
+        AccountLimits,
+    )
     from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
     from signalroom_singer.cells import DateFormat, number_in
     from signalroom_singer.errors import TapError, UnexpectedAnswerError, expecting
@@ -53,8 +60,10 @@ if TYPE_CHECKING:
     from signalroom_singer.writer import BufferedMsgSpecWriter
 
 __all__ = [
+    "ACCOUNT_LIMIT",
     "CLIENT_ID",
     "COMMON_SETTINGS",
+    "CONCURRENCY_LIMIT",
     "EXACT",
     "EXTRA",
     "FULL_TABLE",
@@ -63,7 +72,10 @@ __all__ = [
     "LOADED_AT",
     "PASSWORD",
     "PERSONAL_DATA_SETTING",
+    "RATE_LIMIT",
+    "RATE_LIMIT_SETTINGS",
     "WINDOW_SETTINGS",
+    "AccountLimits",
     "AnswerTooLargeError",
     "BoundedAdapter",
     "BufferedMsgSpecWriter",
@@ -124,6 +136,13 @@ __all__ = [
 ]
 
 _NAMES = {
+    "accountlimits": (
+        "ACCOUNT_LIMIT",
+        "CONCURRENCY_LIMIT",
+        "RATE_LIMIT",
+        "RATE_LIMIT_SETTINGS",
+        "AccountLimits",
+    ),
     "answers": ("AnswerTooLargeError", "BoundedAdapter"),
     "cells": ("DateFormat", "number_in"),
     "errors": ("TapError", "UnexpectedAnswerError", "expecting"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from pyrate_limiter import Rate
 
+    from signalroom_singer.accountlimits import AccountLimits
+
 _logger = logging.getLogger(__name__)
 #: Seconds to wait without a word.
 _PATIENCE = 15
@@ -22,7 +25,8 @@ class Pacer:
     """One budget of requests, shared by all streams and threads of a tap.
 
     Rates are sliding windows: at no moment do the requests of the last second (minute,
-    hour) exceed the rate, so a vendor's own counter agrees however it is cut.
+    hour) exceed the rate, so a vendor's own counter agrees however it is cut. With an account, the
+    requests of other processes count too, and a pause is one for all of them.
     """
 
     def __init__(
@@ -33,6 +37,10 @@ class Pacer:
         per_hour: float | None = None,
         concurrency: int | None = None,
         within: Pacer | None = None,
+        account: AccountLimits | None = None,
+        group: str = "requests",
+        account_concurrency: int | None = None,
+        longest_request: float = 600,
     ) -> None:
         """Set the limits; ``None`` means none of that kind.
 
@@ -42,22 +50,38 @@ class Pacer:
             per_hour: Requests in any hour.
             concurrency: Requests under way at once.
             within: A wider budget that these requests count against too.
+            account: What keeps them together with other processes.
+            group: Which of the account's limits these are.
+            account_concurrency: Requests under way at once in all processes of the account.
+            longest_request: Seconds after which a request of these has ended in any case.
         """
         # Here, as the loader imports this package, and paces nothing: half of what that takes.
         from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate  # noqa: PLC0415
 
         self._within = within
-        rates = [
-            Rate(int(limit), unit) if limit >= 1 else Rate(1, round(unit / limit))
+        limits = [
+            (limit, unit.value)
             for limit, unit in (
-                (per_second, Duration.SECOND.value),
-                (per_minute, Duration.MINUTE.value),
-                (per_hour, Duration.HOUR.value),
+                (per_second, Duration.SECOND),
+                (per_minute, Duration.MINUTE),
+                (per_hour, Duration.HOUR),
             )
             if limit
         ]
-        # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
-        self._limiter = Limiter(InMemoryBucket(_binding(rates)), buffer_ms=1) if rates else None
+        rates = [
+            Rate(int(limit), unit) if limit >= 1 else Rate(1, math.ceil(unit / limit))
+            for limit, unit in limits
+        ]
+        self._limiter = None
+        self._account_concurrency = account_concurrency
+        self._longest_request = longest_request
+        self._shared = None
+        if account:
+            longest = max((unit for _, unit in limits), default=0)
+            self._shared = account.limit(group, _binding(rates), longest)
+        elif rates:
+            # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
+            self._limiter = Limiter(InMemoryBucket(_binding(rates)), buffer_ms=1)
         self._longest = max((rate.interval for rate in rates), default=0) / 1000
         self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
         self._lock = threading.Lock()
@@ -71,6 +95,8 @@ class Pacer:
         """
         with self._lock:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
+        if self._shared:
+            self._shared.pause(seconds)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -78,9 +104,13 @@ class Pacer:
         with ExitStack() as held:
             if self._slots:
                 held.enter_context(self._slots)
+            if self._shared and (count := self._account_concurrency):
+                held.enter_context(self._shared.slot(count, self._longest_request))
             while (pause := self._resume_at - time.monotonic()) > 0:
                 time.sleep(pause)
-            if self._limiter and not self._limiter.try_acquire("requests", timeout=_PATIENCE):
+            if self._shared:
+                self._shared.acquire()
+            elif self._limiter and not self._limiter.try_acquire("requests", timeout=_PATIENCE):
                 _logger.info(
                     "Waiting for a turn, so as not to pass the limit of requests: up to %.0f s",
                     self._longest,

@@ -19,13 +19,20 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from signalroom_singer import clientnames, loaderfailure
+from signalroom_singer.accountlimits import (
+    RATE_LIMIT_ACCOUNT,
+    AccountLimits,
+    account_digest,
+    open_store,
+)
 from signalroom_singer.answers import BoundedAdapter
 from signalroom_singer.commandline import ExplainedCommand, LoaderFailedError, StoppedError
 from signalroom_singer.connectiontest import CountingWriter, try_streams
 from signalroom_singer.errors import expecting, without_traceback
 from signalroom_singer.failures import Failures
 from signalroom_singer.given import check_bookmarks, check_days
-from signalroom_singer.hashing import HASH_COLUMNS, HASH_SETTINGS, check_hashing
+from signalroom_singer.hashing import HASH_COLUMNS, HASH_SALT, HASH_SETTINGS, check_hashing
+from signalroom_singer.limitstore import RATE_LIMIT_STORE
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.refreshes import begin_refresh, unsealed
 from signalroom_singer.selection import check_selected, unmatched_patterns
@@ -128,6 +135,8 @@ class SignalRoomTap(ExplainedCommand, Tap):
     @property
     @override
     def streams(self) -> dict[str, Stream]:
+        # Before anything is asked: without the store, no request may be sent.
+        _ = self.account_limits
         # Some ask the vendor which there are.
         with expecting(lambda: self.name):
             return super().streams
@@ -151,10 +160,36 @@ class SignalRoomTap(ExplainedCommand, Tap):
         """Streams that could not be read, where the tap goes on with the rest."""
         return Failures()
 
+    def account_identity(self) -> tuple[str, ...]:
+        """What tells the vendor's account apart, whose limits all runs share that use it.
+
+        By default the address and all credentials; a tap whose vendor counts otherwise overrides
+        it.
+        """
+        properties = self.config_jsonschema["properties"]
+        others = {HASH_SALT, RATE_LIMIT_STORE}
+        secrets = [
+            name for name, one in properties.items() if one.get("secret") and name not in others
+        ]
+        address = str(getattr(self, "api_url", ""))
+        return (address, *(str(self.config.get(name) or "") for name in sorted(secrets)))
+
+    @cached_property
+    def account_limits(self) -> AccountLimits | None:
+        """The account's limits, where a store keeps them for all processes."""
+        url = self.config.get(RATE_LIMIT_STORE)
+        if not url:
+            return None
+        name = self.config.get(RATE_LIMIT_ACCOUNT)
+        digest = account_digest(self.name, ("named", name) if name else self.account_identity())
+        return AccountLimits(open_store(url), digest)
+
     def close(self) -> None:
         """Let go of connections, for programs that go on after the tap."""
         if "http_session" in vars(self):
             self.http_session.close()
+        if limits := vars(self).get("account_limits"):
+            limits.close()
 
     @classmethod
     @override

@@ -14,9 +14,12 @@ from typing_extensions import override
 
 from signalroom_singer import (
     COMMON_SETTINGS,
+    CONCURRENCY_LIMIT,
     HTTP_SETTINGS,
     KEY,
     PERSONAL_DATA_SETTING,
+    RATE_LIMIT,
+    RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
     Pacer,
     SignalRoomTap,
@@ -176,6 +179,7 @@ class TapEverflow(SignalRoomTap):
             default=29,
             title="Requests a second",
             description="Everflow allows 30 to all keys of a network together.",
+            **RATE_LIMIT,
         ),
         th.Property(
             "max_concurrency",
@@ -186,6 +190,7 @@ class TapEverflow(SignalRoomTap):
                 "Everflow allows 10 concurrent requests to all keys of a network together, and "
                 "counts a request until its response has been sent. 8 saturates the rate limit."
             ),
+            **CONCURRENCY_LIMIT,
         ),
         th.Property(
             "bigquery_requests_per_hour",
@@ -193,7 +198,9 @@ class TapEverflow(SignalRoomTap):
             default=950,
             title="High-cardinality reports an hour",
             description="Everflow allows 1,000 reports by sub ids and the like an hour.",
+            **RATE_LIMIT,
         ),
+        *RATE_LIMIT_SETTINGS,
         *WINDOW_SETTINGS,
         *HTTP_SETTINGS,
         *COMMON_SETTINGS,
@@ -228,17 +235,30 @@ class TapEverflow(SignalRoomTap):
         if rate > _MOST_REQUESTS and urlsplit(self.api_url).netloc.endswith(_EVERFLOWS):
             problem = f"expected {_MOST_REQUESTS} or less, as Everflow allows"
             raise invalid_setting("requests_per_second", problem, rate)
-        return Pacer(per_second=rate)
+        return Pacer(per_second=rate, account=self.account_limits)
 
     @cached_property
     def report_pacer(self) -> Pacer:
         """Reports."""
-        return Pacer(concurrency=self.config["max_concurrency"], within=self.account_pacer)
+        count = self.config["max_concurrency"]
+        return Pacer(
+            concurrency=count,
+            within=self.account_pacer,
+            account=self.account_limits,
+            group="reports",
+            account_concurrency=count,
+            longest_request=2 * self.config["request_timeout"],
+        )
 
     @cached_property
     def bigquery_pacer(self) -> Pacer:
         """Reports by columns of high cardinality, which Everflow reads from BigQuery."""
-        return Pacer(per_hour=self.config["bigquery_requests_per_hour"], within=self.report_pacer)
+        return Pacer(
+            per_hour=self.config["bigquery_requests_per_hour"],
+            within=self.report_pacer,
+            account=self.account_limits,
+            group="bigquery",
+        )
 
     @cached_property
     def _timezones_lock(self) -> threading.Lock:

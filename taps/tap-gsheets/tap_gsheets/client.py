@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Mapping, Sequence
 
+    from signalroom_singer import AccountLimits
+
 METADATA = (
     "spreadsheetId,properties(title,locale,timeZone),"
     "sheets(properties(sheetId,title,index,sheetType,hidden,"
@@ -91,6 +93,7 @@ class SheetsClient:
         config: Mapping[str, Any],
         logger: logging.Logger,
         share_with: str | None = None,
+        account: AccountLimits | None = None,
     ) -> None:
         self._session = session
         self._sheets = base_url(config["sheets_api_url"], setting="sheets_api_url")
@@ -98,7 +101,9 @@ class SheetsClient:
         self._timeout = config["request_timeout"]
         self._tries = config["max_tries"]
         self._longest = config["max_retry_wait"]
-        self._pacer = Pacer(per_minute=config["max_reads_per_minute"])
+        self._pacer = Pacer(
+            per_minute=config["max_reads_per_minute"], account=account, group="reads"
+        )
         self._logger = logger
         self._share_with = share_with
 

@@ -8,6 +8,8 @@ from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
     KEY,
+    RATE_LIMIT,
+    RATE_LIMIT_SETTINGS,
     given_by,
 )
 from signalroom_singer.cards import CARD_SETTINGS
@@ -183,7 +185,9 @@ SETTINGS = th.PropertiesList(
         default=50,
         title="Reads a minute",
         description="Google allows 60 to a service account, for all who use it together",
+        **RATE_LIMIT,
     ),
+    *RATE_LIMIT_SETTINGS,
     th.Property(
         "sheets_api_url",
         th.StringType(nullable=False),

@@ -71,7 +71,9 @@ class TapGsheets(SignalRoomTap):
         check_formats(self.config["spreadsheets"])
         session, share_with = open_session(self.config)
         with session:
-            client = SheetsClient(session, self.config, self.logger, share_with)
+            client = SheetsClient(
+                session, self.config, self.logger, share_with, self.account_limits
+            )
             reader = Reader(
                 client,
                 self.config,
@@ -97,6 +99,13 @@ class TapGsheets(SignalRoomTap):
             raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
         rows = [_row(book, sheet) for book in books for sheet in book.sheets]
         return [*streams, Sheets(tap=self, rows=rows)]
+
+    @override
+    def account_identity(self) -> tuple[str, ...]:
+        # Google counts by who asks; a key file and its content are the same account.
+        session, email = open_session(self.config)
+        session.close()
+        return (self.config["sheets_api_url"], email) if email else super().account_identity()
 
     @cached_property
     def cards(self) -> CardReport:

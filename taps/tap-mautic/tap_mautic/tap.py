@@ -17,6 +17,8 @@ from signalroom_singer import (
     HTTP_SETTINGS,
     KEY,
     PASSWORD,
+    RATE_LIMIT,
+    RATE_LIMIT_SETTINGS,
     Pacer,
     Refusals,
     RefusedError,
@@ -224,6 +226,7 @@ class TapMautic(SignalRoomTap):
             th.NumberType(minimum=1),
             title="Requests a minute",
             description="To spare a small server. Without it as fast as it answers, one at a time.",
+            **RATE_LIMIT,
         ),
         th.Property(
             "max_rate_limit_wait",
@@ -235,6 +238,7 @@ class TapMautic(SignalRoomTap):
                 "this, the run ends, and the next one goes on from its state."
             ),
         ),
+        *RATE_LIMIT_SETTINGS,
         *HTTP_SETTINGS,
         *COMMON_SETTINGS,
     ).to_dict()
@@ -290,7 +294,11 @@ class TapMautic(SignalRoomTap):
     @cached_property
     def account_pacer(self) -> Pacer:
         """All requests, one after another: servers of Mautic's are small."""
-        return Pacer(per_minute=self.config.get("requests_per_minute"), concurrency=1)
+        return Pacer(
+            per_minute=self.config.get("requests_per_minute"),
+            concurrency=1,
+            account=self.account_limits,
+        )
 
     @cached_property
     def refusals(self) -> Refusals:

@@ -13,8 +13,11 @@ from typing_extensions import override
 
 from signalroom_singer import (
     COMMON_SETTINGS,
+    CONCURRENCY_LIMIT,
     HTTP_SETTINGS,
     KEY,
+    RATE_LIMIT,
+    RATE_LIMIT_SETTINGS,
     Pacer,
     Refusals,
     SignalRoomTap,
@@ -210,6 +213,7 @@ class TapPostHog(SignalRoomTap):
             default=230,
             title="Queries a minute",
             description="PostHog allows 240, to all keys together.",
+            **RATE_LIMIT,
         ),
         th.Property(
             "query_requests_per_hour",
@@ -217,6 +221,7 @@ class TapPostHog(SignalRoomTap):
             default=2300,
             title="Queries an hour",
             description="PostHog allows 2,400, and 120 to teams on the limits before: set 115.",
+            **RATE_LIMIT,
         ),
         th.Property(
             "requests_per_minute",
@@ -224,6 +229,7 @@ class TapPostHog(SignalRoomTap):
             default=460,
             title="Other requests a minute",
             description="PostHog allows 480.",
+            **RATE_LIMIT,
         ),
         th.Property(
             "requests_per_hour",
@@ -231,6 +237,7 @@ class TapPostHog(SignalRoomTap):
             default=4600,
             title="Other requests an hour",
             description="PostHog allows 4,800.",
+            **RATE_LIMIT,
         ),
         th.Property(
             "clickhouse_requests_per_minute",
@@ -241,6 +248,7 @@ class TapPostHog(SignalRoomTap):
                 "PostHog allows 240 for insights, session recordings and the older way of reading "
                 "events."
             ),
+            **RATE_LIMIT,
         ),
         th.Property(
             "clickhouse_requests_per_hour",
@@ -248,6 +256,18 @@ class TapPostHog(SignalRoomTap):
             default=1150,
             title="Requests to the event store an hour",
             description="PostHog allows 1,200.",
+            **RATE_LIMIT,
+        ),
+        th.Property(
+            "max_concurrent_queries",
+            th.IntegerType(minimum=1),
+            default=3,
+            title="Concurrent queries",
+            description=(
+                "PostHog allows three to an organization. A run has one query under way; with "
+                "`rate_limit_store`, all runs of the account together have at most this many."
+            ),
+            **CONCURRENCY_LIMIT,
         ),
         th.Property(
             "max_budget_wait",
@@ -259,6 +279,7 @@ class TapPostHog(SignalRoomTap):
                 "more seconds than this, the run ends, and the next one goes on from its state."
             ),
         ),
+        *RATE_LIMIT_SETTINGS,
         *HTTP_SETTINGS,
         *COMMON_SETTINGS,
     ).to_dict()
@@ -295,6 +316,7 @@ class TapPostHog(SignalRoomTap):
         return Pacer(
             per_minute=self.config["requests_per_minute"],
             per_hour=self.config["requests_per_hour"],
+            account=self.account_limits,
         )
 
     @cached_property
@@ -304,6 +326,10 @@ class TapPostHog(SignalRoomTap):
             per_minute=self.config["query_requests_per_minute"],
             per_hour=self.config["query_requests_per_hour"],
             concurrency=1,
+            account=self.account_limits,
+            group="queries",
+            account_concurrency=self.config["max_concurrent_queries"],
+            longest_request=2 * self.config["request_timeout"],
         )
 
     @cached_property
@@ -313,6 +339,8 @@ class TapPostHog(SignalRoomTap):
             per_minute=self.config["clickhouse_requests_per_minute"],
             per_hour=self.config["clickhouse_requests_per_hour"],
             concurrency=1,
+            account=self.account_limits,
+            group="clickhouse",
         )
         return {
             "query": self.query_pacer,

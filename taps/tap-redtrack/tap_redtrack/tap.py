@@ -14,6 +14,8 @@ from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
     KEY,
+    RATE_LIMIT,
+    RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
     Pacer,
     SignalRoomTap,
@@ -150,6 +152,7 @@ class TapRedTrack(SignalRoomTap):
             default=18,
             title="Requests a minute",
             description="RedTrack allows 20; lower it where something else reads the account.",
+            **RATE_LIMIT,
         ),
         th.Property(
             "report_window_days",
@@ -168,6 +171,7 @@ class TapRedTrack(SignalRoomTap):
             title="Page size of logs",
             description="Conversions or clicks asked for at once; more take more memory.",
         ),
+        *RATE_LIMIT_SETTINGS,
         *WINDOW_SETTINGS,
         *HTTP_SETTINGS,
         *COMMON_SETTINGS,
@@ -197,7 +201,11 @@ class TapRedTrack(SignalRoomTap):
     @cached_property
     def account_pacer(self) -> Pacer:
         """All requests, one after another."""
-        return Pacer(per_minute=self.config["requests_per_minute"], concurrency=1)
+        return Pacer(
+            per_minute=self.config["requests_per_minute"],
+            concurrency=1,
+            account=self.account_limits,
+        )
 
     @override
     def discover_streams(self) -> list[RedTrackStream]:

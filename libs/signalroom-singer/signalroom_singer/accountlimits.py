@@ -1,0 +1,285 @@
+"""Limits that a vendor sets for an account, kept by all processes that use it together."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from singer_sdk import typing as th
+
+from signalroom_singer.limitstore import RATE_LIMIT_STORE, LimitStoreError, new_store
+from signalroom_singer.redaction import redact
+from signalroom_singer.variables import given_by, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pyrate_limiter import AbstractBucket, Rate
+
+    from signalroom_singer.limitstore import LimitStore
+
+#: The keyword of a setting's JSON schema that says which limit of the account it is.
+ACCOUNT_LIMIT = "x-account-limit"
+#: Requests in some time: ``th.Property("requests_per_minute", ..., **RATE_LIMIT)``.
+RATE_LIMIT: dict[str, Any] = {ACCOUNT_LIMIT: "rate"}
+#: Requests under way at once.
+CONCURRENCY_LIMIT: dict[str, Any] = {ACCOUNT_LIMIT: "concurrency"}
+
+RATE_LIMIT_ACCOUNT = "rate_limit_account"
+#: The settings of a tap whose vendor limits requests.
+RATE_LIMIT_SETTINGS = (
+    th.Property(
+        RATE_LIMIT_STORE,
+        th.StringType,
+        secret=True,
+        title="Rate limit store",
+        description=(
+            "Where all runs that use one account count its requests together, so that they keep "
+            "its limits: `postgresql://user:password@host/database` or `redis://host`. Without it "
+            "each run keeps them on its own."
+        ),
+        **given_by("SIGNALROOM_RATE_LIMIT_STORE", shared=True),
+    ),
+    th.Property(
+        RATE_LIMIT_ACCOUNT,
+        th.StringType,
+        title="Rate limit account",
+        description=(
+            "With `rate_limit_store`: a name of your choice for the vendor's account, the same for "
+            "all taps that use it with different credentials. Without it, runs with the same "
+            "address and credentials share the limits."
+        ),
+        examples=["acme-network"],
+    ),
+)
+
+_logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+#: Milliseconds by which a window is longer than the vendor's: a request leaves a little after its
+#: turn was counted.
+_MARGIN = 20
+#: Seconds to wait without a word.
+_PATIENCE = 15
+#: The most seconds between two looks at the store: a pause may have been set meanwhile.
+_LONGEST_WAIT = 15.0
+#: Seconds between two looks for a slot.
+_SLOT_WAIT = 0.05
+#: Seconds added to waits, at random, as all processes would ask again at the same moment.
+_SPREAD = 0.01
+#: Seconds that the store may be away.
+_OUTAGE = 120.0
+#: Seconds between two clean-ups.
+_CLEAN_EVERY = 15.0
+
+
+def account_digest(plugin: str, parts: Sequence[str]) -> str:
+    """Name an account without saying what it is signed in with.
+
+    The function is slow on purpose, as a password could be guessed from a fast one.
+
+    Args:
+        plugin: The tap's name.
+        parts: What tells the account apart, such as host and key.
+
+    Returns:
+        32 hexadecimal digits, the same on all machines.
+    """
+    text = "\0".join(parts).encode()
+    salt = f"signalroom rate limits {plugin}".encode()
+    return hashlib.scrypt(text, salt=salt, n=2**14, r=8, p=1, dklen=16).hex()
+
+
+def open_store(url: str) -> LimitStore:
+    """Connect to the store of a URL.
+
+    Args:
+        url: The setting's value.
+
+    Raises:
+        ConfigValidationError: If it is no such URL, or a package is missing.
+        LimitStoreError: If it cannot be reached, or used.
+    """
+    store = new_store(url)
+    try:
+        store.open()
+    except (*store.outages, *store.errors) as error:
+        store.close()
+        msg = (
+            f"Cannot use the rate limit store, {store.title} on {store.place}: {_reason(error)}. "
+            f"Check {named(RATE_LIMIT_STORE)} and the server; without that setting, each run keeps "
+            "the limits on its own."
+        )
+        raise LimitStoreError(msg) from None
+    return store
+
+
+class AccountLimits:
+    """An account of a vendor, whose limits are kept in a store."""
+
+    def __init__(self, store: LimitStore, digest: str) -> None:
+        """Name the account.
+
+        Args:
+            store: Opened.
+            digest: Of :func:`account_digest`.
+        """
+        self._store = store
+        self._digest = digest
+
+    def limit(self, group: str, rates: list[Rate], longest: int) -> SharedLimit:
+        """One of the account's limits.
+
+        Args:
+            group: Which requests it is about.
+            rates: Those that this process keeps; none if it only pauses with others.
+            longest: The interval of the longest one that any process may have, in milliseconds.
+        """
+        from pyrate_limiter import Rate  # noqa: PLC0415 - as in `pacing`
+
+        rates = [Rate(rate.limit, rate.interval + _MARGIN) for rate in rates]
+        digest = hashlib.sha256(f"{self._digest} {group}".encode()).hexdigest()[:24]
+        label = "".join(letter for letter in group.lower() if letter.isalnum())[:20]
+        return SharedLimit(self._store, f"{label}_{digest}", rates, longest)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+
+class SharedLimit:
+    """A limit as a process sees it that shares it with others."""
+
+    def __init__(self, store: LimitStore, name: str, rates: list[Rate], longest: int) -> None:
+        """See :meth:`AccountLimits.limit`."""
+        self._store, self._name = store, name
+        self._rates = rates
+        # As some may have a limit below one, whose interval is longer.
+        self._kept = 2 * max([longest, *(rate.interval for rate in rates)])
+        self._bucket: AbstractBucket | None = None
+        # Threads wait one after another: the store is asked by one of a process. Not for both at
+        # once, as those that wait for a turn have the slots that others wait for.
+        self._turns, self._slots = threading.Lock(), threading.Lock()
+        self._cleaned = float("-inf")
+
+    def acquire(self) -> None:
+        """Wait for a turn.
+
+        Raises:
+            LimitStoreError: If the store is away for two minutes.
+        """
+        with self._turns:
+            self._wait(self._try)
+
+    def pause(self, seconds: float) -> None:
+        """Hold back the requests of all processes for a while.
+
+        Args:
+            seconds: From now; a pause never shortens one already set.
+        """
+        try:
+            self._store.pause(self._name, seconds)
+        except self._store.outages as error:
+            # The next request waits for the store, or fails.
+            _logger.warning("Other runs could not be paused (%s)", _reason(error))
+
+    @contextmanager
+    def slot(self, count: int, lease: float) -> Iterator[None]:
+        """Hold one of the slots that all processes share.
+
+        Args:
+            count: How many there are.
+            lease: Seconds that a request may take.
+
+        Raises:
+            LimitStoreError: If the store is away for two minutes.
+        """
+        taken: list[Callable[[], None]] = []
+
+        def take() -> float | None:
+            give_back = self._store.take_slot(self._name, count, lease)
+            if give_back is None:
+                return _SLOT_WAIT
+            taken.append(give_back)
+            return None
+
+        with self._slots:
+            self._wait(take)
+        try:
+            yield
+        finally:
+            taken[0]()
+
+    def _wait(self, attempt: Callable[[], float | None]) -> None:
+        """Try until it works; an attempt gives the seconds to wait for the next one."""
+        began, silent = time.monotonic(), True
+        while (wait := self._reach(attempt)) is not None:
+            if silent and time.monotonic() + wait - began > _PATIENCE:
+                _logger.info(
+                    "Waiting for a turn, so as not to pass the account's limit of requests: "
+                    "%.0f s or more",
+                    wait,
+                )
+                silent = False
+            jitter = random.uniform(0, _SPREAD)  # nosec B311 # noqa: S311 - no secret
+            time.sleep(min(wait, _LONGEST_WAIT) + jitter)
+
+    def _try(self) -> float | None:
+        from pyrate_limiter import RateItem  # noqa: PLC0415 - as in `pacing`
+
+        now, resume_at = self._store.clock(self._name)
+        if resume_at > now:
+            return (resume_at - now) / 1000
+        if not self._rates:
+            return None
+        if self._bucket is None:
+            self._bucket = self._store.bucket(self._name, self._rates)
+        item = RateItem("request", now)
+        if not self._bucket.put(item):
+            # Below zero where another process just had the table: then the jitter is the wait.
+            return max(0.0, float(self._bucket.waiting(item)) / 1000)  # type: ignore[arg-type]
+        if time.monotonic() - self._cleaned > _CLEAN_EVERY:
+            self._cleaned = time.monotonic()
+            longest = max(rate.interval for rate in self._rates)
+            kept = self._kept + round(2 * _CLEAN_EVERY * 1000)
+            self._store.clean(self._bucket, now - self._kept + longest, kept)
+        return None
+
+    def _reach(self, attempt: Callable[[], _Result]) -> _Result:
+        """Ask the store, and wait for it while it is away."""
+        since: float | None = None
+        while True:
+            try:
+                return attempt()
+            except self._store.outages as error:
+                reason = _reason(error)
+                if since is None:
+                    since = time.monotonic()
+                    _logger.warning(
+                        "The rate limit store is away (%s): requests wait for it, up to %.0f s",
+                        reason,
+                        _OUTAGE,
+                    )
+                elif time.monotonic() - since > _OUTAGE:
+                    msg = self._failure(f"has been away for {_OUTAGE:.0f} s: {reason}")
+                    raise LimitStoreError(msg) from None
+                time.sleep(1 + random.uniform(0, 1))  # nosec B311 # noqa: S311 - no secret
+            except self._store.errors as error:
+                msg = self._failure(f"cannot be used: {_reason(error)}")
+                raise LimitStoreError(msg) from None
+
+    def _failure(self, problem: str) -> str:
+        return (
+            f"The rate limit store, {self._store.title} on {self._store.place}, {problem}. Check "
+            f"the server and {named(RATE_LIMIT_STORE)}, then run again: it resumes."
+        )
+
+
+def _reason(error: Exception) -> str:
+    """What a driver says, on one line and without its address."""
+    lines = str(error).strip().splitlines()
+    return redact(lines[-1].strip().removesuffix(".")) if lines else type(error).__name__

@@ -1,0 +1,50 @@
+"""A process that asks for turns of an account: what it did is printed, a line each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from signalroom_singer import AccountLimits, Pacer
+from signalroom_singer.accountlimits import account_digest, open_store
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("store")
+    parser.add_argument("--key", default="key")
+    parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--per-second", type=float)
+    parser.add_argument("--at-once", type=int)
+    parser.add_argument("--seconds", type=float, default=0, help="that a request takes")
+    parser.add_argument("--pause", type=float, help="all processes for these seconds, and end")
+    options = parser.parse_args()
+    digest = account_digest("tap-test", ("https://api.example.com", options.key))
+    pacer = Pacer(
+        per_second=options.per_second,
+        account=AccountLimits(open_store(options.store), digest),
+        account_concurrency=options.at_once,
+        longest_request=3,
+    )
+    say("ready")
+    sys.stdin.readline()
+    if options.pause:
+        pacer.pause(options.pause)
+        say("paused")
+        return
+    for _ in range(options.turns):
+        with pacer.turn():
+            begin = time.time()
+            say(f"turn {begin}")
+            time.sleep(options.seconds)
+        say(f"done {begin} {time.time()}")
+
+
+def say(text):
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
