@@ -184,6 +184,16 @@ class TestBackfill:
         assert sorted(loads) == [[*same, f"--only={n}", str(project.path)] for n in range(3)]
         assert finish == [*same, "--finish", str(project.path)]
 
+    def test_slices_take_slots_of_the_vendors_pool(self, project):
+        dag = dags_of("signalroom_backfill")["signalroom-backfill"]
+        pools = {task.task_id: task.pool for task in dag.tasks if task.task_id.startswith("load")}
+        assert pools == {f"load-{name}": name for name in POOLS}
+
+    def test_a_vendor_without_a_pool_is_an_error(self, project):
+        dag = dags_of("signalroom_backfill")["signalroom-backfill"]
+        assert run(dag, **self.PARAMS | {"tap": "tap-nowhere"}) == "failed"
+        assert not any("--only" in word for call in project.calls() for word in call)
+
     @pytest.mark.parametrize(
         "params",
         (
