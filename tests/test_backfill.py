@@ -76,10 +76,11 @@ def test_the_days_are_cut_evenly():
 def test_limits_are_shared_out(monkeypatch):
     part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
     env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
-    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "4"
+    # A scheduled run goes on meanwhile.
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "3"
     monkeypatch.setenv("TAP_REDTRACK_REQUESTS_PER_MINUTE", "8")
     env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
-    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "2"
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "1"
     assert env["TAP_REDTRACK_START_DATE"] == "2026-01-01"
     # The loader's log of loads has a slice by itself, apart from the hourly runs.
     assert env["MELTANO_RUN_STATE_ID_SUFFIX"] == part.suffix
@@ -105,7 +106,7 @@ def test_what_stands_in_the_env_file_alone_holds(tmp_path, monkeypatch):
     )
     env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
     assert env["MELTANO_DATABASE_URI"] == "postgresql+psycopg://db.example.com/meltano"
-    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "3"
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "2"
 
 
 def test_step_by_step_as_an_orchestrator_does(project, sandbox, database):

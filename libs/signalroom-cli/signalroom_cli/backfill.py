@@ -5,7 +5,9 @@ run of Meltano's with a state of its own (``--state-id-suffix``) and a working f
 as Meltano keeps one catalog by tap. Rows are merged by key. A slice that fails is gone on with when
 the command is called again; once all are through, their states are removed.
 
-The vendor's limits are shared out: with four slices each asks a quarter as often.
+Limits of the vendor's account are for all runs together. With ``rate_limit_store`` the runs keep
+them so. Without it, each of four slices takes a fifth, as a scheduled run goes on meanwhile; where
+that is less than one, fewer slices run at once.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -24,9 +27,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotenv import dotenv_values
-
 from signalroom_cli.folders import ProjectFileError, project_folder, read_project_file
+from signalroom_cli.limits import TapSettings, at_once, read_settings, shares, too_low
+from signalroom_cli.meltanoproject import ENVIRONMENT_VARIABLE, ProjectError, open_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 MELTANO = Path(sys.executable).parent / "meltano"
 #: The settings of a tap that say the first and the last day.
 _DAYS = (("start_date", "end_date"), ("file_date_from", "file_date_to"))
-_SHARED_OUT = ("requests_per_", "reads_per_", "max_concurrency")
 _DATABASE = "MELTANO_DATABASE_URI"
 _SUFFIX = "MELTANO_RUN_STATE_ID_SUFFIX"
 #: Where Meltano writes; in a container the project's folder is not to be written to.
@@ -72,15 +74,17 @@ class Tap:
 
     Attributes:
         name: The plugin's.
-        settings: By name, with their defaults.
+        settings: As its runs would have them.
         environ: What its runs would see: the environment, and ``.env``.
         folder: The project's.
+        environment: Meltano's.
     """
 
     name: str
-    settings: dict[str, object]
+    settings: TapSettings
     environ: dict[str, str]
     folder: Path
+    environment: str
 
     @property
     def prefix(self) -> str:
@@ -91,35 +95,40 @@ class Tap:
         """The variable of a setting."""
         return f"{self.prefix}_{setting.upper()}"
 
+    def at_once(self, count: int) -> int:
+        """How many of so many slices can run at once."""
+        return count if self.settings.has_store else at_once(self.settings.limits, count)
 
-def read_tap(name: str, folder: Path) -> Tap:
-    """Read what the project says of a tap, or of the one that it inherits from.
+
+def read_tap(name: str, folder: Path, environment: str = "") -> Tap:
+    """Read what the project says of a tap, and of the one that it inherits from.
 
     Args:
         name: The tap's.
         folder: The project's.
+        environment: Meltano's, in place of the one that a command without a name has.
 
     Raises:
-        BackfillError: If there is no such tap.
+        BackfillError: If there is no environment, whose name the states have.
+        ProjectError: If there is no such tap, or a setting cannot be read.
         ProjectFileError: If a file of the project cannot be read.
     """
-    project = read_project_file(folder / "meltano.yml")
-    found = {one["name"]: one for one in project["plugins"]["extractors"]}
-    for path in sorted((folder / "clients").glob("*.yml")):
-        plugins = read_project_file(path).get("plugins", {})
-        found |= {one["name"]: one for one in plugins.get("extractors", ())}
-    one = found.get(name)
-    if one is None:
-        msg = f"There is no {name}; there are {', '.join(sorted(found))}."
+    in_project = read_project_file(folder / "meltano.yml")
+    project = open_project(folder, environment)
+    if project.environment is None:
+        msg = (
+            "A backfill needs a Meltano environment, whose name its states have. Name one with "
+            "--environment or MELTANO_ENVIRONMENT, or set default_environment in meltano.yml."
+        )
         raise BackfillError(msg)
-    declared = found[one.get("inherit_from", name)]["settings"]
-    settings = {setting["name"]: setting.get("value") for setting in declared}
-    given = {key: value for key, value in dotenv_values(folder / ".env").items() if value}
+    settings = read_settings(project, name)
+    in_file = {key: value for key, value in project.dotenv_env.items() if value}
     # The state is where it always is, though slices have folders of their own.
-    environ = {_ROOT: str(folder / ".meltano")} | given | os.environ
-    database = project.get("database_uri") or f"sqlite:///{Path(environ[_ROOT]) / 'meltano.db'}"
+    environ = {_ROOT: str(folder / ".meltano")} | in_file | os.environ
+    local = f"sqlite:///{Path(environ[_ROOT]) / 'meltano.db'}"
+    database = in_project.get("database_uri") or local
     environ.setdefault(_DATABASE, database)
-    return Tap(name, settings | (one.get("config") or {}), environ, folder)
+    return Tap(name, settings, environ, folder, project.environment.name)
 
 
 def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) -> dict[str, str]:
@@ -132,9 +141,9 @@ def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) 
         streams: Only these, if any are named.
 
     Raises:
-        BackfillError: If the tap does not read by days, or a limit is not a number.
+        BackfillError: If the tap does not read by days.
     """
-    days = next((pair for pair in _DAYS if {*pair} <= {*tap.settings}), None)
+    days = next((pair for pair in _DAYS if {*pair} <= tap.settings.names), None)
     if days is None:
         msg = f"{tap.name} does not read by days: run it with --full-refresh instead."
         raise BackfillError(msg)
@@ -143,70 +152,65 @@ def environment(tap: Tap, part: Slice, count: int, streams: Sequence[str] = ()) 
         tap.variable(days[1]): part.last.isoformat(),
         _ROOT: str(Path(tap.environ[_ROOT]) / "backfill" / tap.name / part.suffix),
         _DATABASE: tap.environ[_DATABASE],
+        ENVIRONMENT_VARIABLE: tap.environment,
         # Also said to the loader, so that its log has these runs by themselves.
         _SUFFIX: part.suffix,
     }
-    for name, value in tap.settings.items():
-        given = tap.environ.get(tap.variable(name), value)
-        if name.startswith(_SHARED_OUT) and given is not None:
-            env[tap.variable(name)] = _shared(tap.variable(name), str(given), count)
+    if not tap.settings.has_store:
+        for name, share in shares(tap.settings.limits, count).items():
+            env[tap.variable(name)] = share
     if streams:
         env[f"{tap.prefix}__SELECT"] = json.dumps([f"{name}.*" for name in streams])
     return env
 
 
-def _shared(variable: str, limit: str, count: int) -> str:
-    try:
-        return str(max(1, int(float(limit)) // count))
-    except (ValueError, OverflowError):
-        msg = f"Invalid {variable} {limit!r}: expected a number."
-        raise BackfillError(msg) from None
-
-
 def run(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -> list[Slice]:
-    """Load slices, all at once; gives those that failed.
+    """Load slices; gives those that failed.
 
     Args:
         tap: Which one.
         parts: Which.
-        count: How many share the vendor's limits; those that others run too.
+        count: How many run at once, and share the account's limits; those that others run too.
         streams: Only these, if any are named.
     """
-    running = {}
-    for part in parts:
-        env = environment(tap, part, count, streams)
-        log = Path(env[_ROOT]) / "run.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # One alone is watched: by a person, or by an orchestrator that shows what it prints.
-        with log.open("w") if len(parts) > 1 else nullcontext() as file:
-            running[part] = (
-                log,
-                subprocess.Popen(  # noqa: S603 - this project's Meltano
-                    [
-                        *(MELTANO, "run", f"--state-id-suffix={part.suffix}"),
-                        *(tap.name, "target-postgres"),
-                    ],
-                    cwd=tap.folder,
-                    env=os.environ | env,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL,
-                ),
-            )
-    failed = []
-    watched = {part: log for part, (log, _) in running.items()} if len(parts) > 1 else {}
-    for part, (log, process) in running.items():
-        code = _ended(process, watched)
-        watched.pop(part, None)
-        where = f"FAILED: see {log}" if len(parts) > 1 else "FAILED"
-        _say(f"{part.first} to {part.last}  {'loaded' if code == 0 else where}")
-        if code:
-            failed.append(part)
-        if code and len(parts) > 1:
-            lines = log.read_text().splitlines()
-            errors = [line for line in lines if "[error" in line] or lines[-5:]
-            _say("    " + "\n    ".join(errors))
-    return failed
+    # One alone is watched: by a person, or by an orchestrator that shows what it prints.
+    has_log = len(parts) > 1
+    with ThreadPoolExecutor(min(count, len(parts))) as pool:
+        runs = [pool.submit(_load, tap, part, count, streams, has_log) for part in parts]
+        try:
+            codes = [run.result() for run in runs]
+        except BaseException:
+            # Those under way were interrupted too.
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [part for part, code in zip(parts, codes, strict=True) if code]
+
+
+def _load(tap: Tap, part: Slice, count: int, streams: Sequence[str], has_log: bool) -> int:  # noqa: FBT001
+    env = environment(tap, part, count, streams)
+    log = Path(env[_ROOT]) / "run.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") if has_log else nullcontext() as file:
+        process = subprocess.Popen(  # noqa: S603 - this project's Meltano
+            [
+                *(MELTANO, "run", f"--state-id-suffix={part.suffix}"),
+                *(tap.name, "target-postgres"),
+            ],
+            cwd=tap.folder,
+            env=os.environ | env,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        code = _ended(process, {part: log} if has_log else {})
+    where = f"FAILED: see {log}" if has_log else "FAILED"
+    lines = [f"{part.first} to {part.last}  {'loaded' if code == 0 else where}"]
+    if code and has_log:
+        logged = log.read_text().splitlines()
+        errors = [line for line in logged if "[error" in line] or logged[-5:]
+        lines += [f"    {line}" for line in errors]
+    _say("\n".join(lines))
+    return code
 
 
 #: What a tap or the loader says of long work; see `signalroom_singer.progress`.
@@ -256,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("last", type=_day, metavar="TO")
     parser.add_argument("--slices", type=int, default=4)
     parser.add_argument("--streams", default="", help="with commas; all that are selected if none")
+    parser.add_argument("--environment", default="", help="Meltano's, if not the default one")
     parser.add_argument("--folder", type=Path, default=project_folder(), help="the project's")
     # One step of it, for an orchestrator that does each by itself.
     step = parser.add_mutually_exclusive_group()
@@ -271,17 +276,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"There are slices 0 to {len(parts) - 1}.")
     began = time.monotonic()
     try:
-        tap = read_tap(asked.tap, asked.folder.resolve())
+        tap = read_tap(asked.tap, asked.folder.resolve(), asked.environment)
         if asked.plan:
             environment(tap, parts[0], len(parts))
+            check_limits(tap, len(parts))
             _say(json.dumps([*range(len(parts))]))
             return 0
-        if not asked.finish:
-            load(tap, parts if asked.only is None else [parts[asked.only]], len(parts), streams)
+        if asked.only is not None:
+            check_limits(tap, len(parts))
+            load(tap, [parts[asked.only]], len(parts), streams)
+        elif not asked.finish:
+            load(tap, parts, tap.at_once(len(parts)), streams)
         if asked.only is not None:
             return 0
         finish(tap, parts)
-    except (BackfillError, ProjectFileError) as error:
+    except (BackfillError, ProjectError, ProjectFileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     _say(f"{len(parts)} slices in {time.monotonic() - began:.0f} s; the hourly state is as it was.")
@@ -306,12 +315,17 @@ def load(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -
     Args:
         tap: Which one.
         parts: Which.
-        count: How many there are in all.
+        count: How many run at once; those that others run too.
         streams: Only these, if any are named.
 
     Raises:
         BackfillError: If one failed.
     """
+    if count < len(parts):
+        _say(f"{count} of {len(parts)} slices run at once, so that each has a share of the limits.")
+    if not tap.settings.has_store and (low := too_low(tap.settings.limits, 1)):
+        names = ", ".join(f"{limit.setting} ({tap.variable(limit.setting)})" for limit in low)
+        _say(f"A slice and a scheduled run together exceed {names}: pause the schedule meanwhile.")
     # Meltano makes its database when it first runs, which several at once would do twice.
     _meltano(tap, "state", "list")
     if failed := run(tap, parts, count, streams):
@@ -322,6 +336,29 @@ def load(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -
         raise BackfillError(msg)
 
 
+def check_limits(tap: Tap, count: int) -> None:
+    """See that slices that an orchestrator runs, as many at once as it likes, keep the limits.
+
+    Requests under way at once are left to its pools.
+
+    Args:
+        tap: Which one.
+        count: How many slices there are.
+
+    Raises:
+        BackfillError: If there are too many.
+    """
+    rates = [limit for limit in tap.settings.limits if limit.is_rate]
+    if tap.settings.has_store or (most := at_once(rates, count)) == count:
+        return
+    names = ", ".join(f"{limit.setting} ({limit.value:g})" for limit in too_low(rates, count))
+    msg = (
+        f"{count} slices cannot share {names}: use {most}, or set SIGNALROOM_RATE_LIMIT_STORE, so "
+        "that all runs count their requests together."
+    )
+    raise BackfillError(msg)
+
+
 def finish(tap: Tap, parts: Sequence[Slice]) -> None:
     """Remove the states of slices that are all through.
 
@@ -329,9 +366,8 @@ def finish(tap: Tap, parts: Sequence[Slice]) -> None:
         tap: Which one.
         parts: Its slices.
     """
-    name = tap.environ.get("MELTANO_ENVIRONMENT", "dev")
     for part in parts:
-        state_id = f"{name}:{tap.name}-to-target-postgres:{part.suffix}"
+        state_id = f"{tap.environment}:{tap.name}-to-target-postgres:{part.suffix}"
         _meltano(tap, "state", "clear", "--force", state_id)
 
 
@@ -339,6 +375,7 @@ def _meltano(tap: Tap, *arguments: str) -> None:
     done = subprocess.run(  # noqa: S603 - this project's Meltano
         [MELTANO, *arguments],
         cwd=tap.folder,
+        env=os.environ | {ENVIRONMENT_VARIABLE: tap.environment},
         check=False,
         capture_output=True,
         stdin=subprocess.DEVNULL,

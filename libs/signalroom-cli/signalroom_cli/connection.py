@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from meltano.core.plugin.base import PluginType
 
 from signalroom_cli.folders import project_folder
+from signalroom_cli.meltanoproject import ProjectError
 from signalroom_cli.status.configured import configuration
-from signalroom_cli.status.project import ProjectError, find
+from signalroom_cli.status.project import find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from signalroom_cli.clientproject import IncludedFile
 from signalroom_cli.folders import project_folder
-from signalroom_cli.status.project import ProjectError, find, loader_settings
+from signalroom_cli.meltanoproject import ProjectError
+from signalroom_cli.status.project import find, loader_settings
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 from signalroom_target_postgres.loadlog import CLIENT_ID, SCHEMA, TABLE
 from signalroom_target_postgres.rejected import SUFFIX

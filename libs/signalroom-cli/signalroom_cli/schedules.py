@@ -21,7 +21,8 @@ from meltano.core.plugin.base import PluginType
 from meltano.core.schedule import ELTSchedule
 
 from signalroom_cli.folders import project_folder
-from signalroom_cli.status.project import ProjectError, find
+from signalroom_cli.meltanoproject import ProjectError
+from signalroom_cli.status.project import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

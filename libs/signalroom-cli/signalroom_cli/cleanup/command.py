@@ -15,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from signalroom_cli.cleanup import files, history, warehouse
 from signalroom_cli.cleanup.model import Limits, Removed, readable
 from signalroom_cli.folders import project_folder
+from signalroom_cli.meltanoproject import ProjectError
 from signalroom_cli.status.model import utc_now
-from signalroom_cli.status.project import ProjectError, find, loader_settings
+from signalroom_cli.status.project import find, loader_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,11 @@ from rich.live import Live
 from rich.text import Text
 
 from signalroom_cli.folders import project_folder
+from signalroom_cli.meltanoproject import ProjectError
 from signalroom_cli.status import warehouse
 from signalroom_cli.status.model import utc_now
 from signalroom_cli.status.page import page
-from signalroom_cli.status.project import ProjectError, find, loader_settings, pipelines
+from signalroom_cli.status.project import find, loader_settings, pipelines
 from signalroom_cli.status.table import table
 
 if TYPE_CHECKING:

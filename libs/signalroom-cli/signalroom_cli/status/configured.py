@@ -10,6 +10,8 @@ from meltano.core.setting_definition import SettingKind
 from meltano.core.settings_store import SettingValueStore
 from meltano.core.utils import EnvironmentVariableNotSetError
 
+from signalroom_cli.settingnotes import setting_notes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -122,10 +124,7 @@ def _listed(
 
 
 def _variables(definition: SettingDefinition) -> list[str]:
-    # Meltano keeps annotations, and shows them to nobody.
-    annotations = getattr(definition, "_annotations", None)
-    ours = annotations.data.get("signalroom", {}) if annotations else {}
-    return [str(name) for name in ours.get("variables", ())]
+    return [str(name) for name in setting_notes(definition).get("variables", ())]
 
 
 def _closest(groups: list[list[str]], values: dict[str, Any]) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from meltano.core.db import project_engine
 from meltano.core.error import MeltanoError
 from meltano.core.job.job import Job, State
@@ -20,7 +18,7 @@ from meltano.core.task_sets_service import JobNotFoundError, TaskSetsService
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from signalroom_cli.clientproject import project_for
+from signalroom_cli.meltanoproject import ENVIRONMENT_VARIABLE, ProjectError, open_project
 from signalroom_cli.status.configured import configuration
 from signalroom_cli.status.model import Outcome, Pipeline, Run
 from signalroom_singer import unsealed
@@ -39,10 +37,6 @@ if TYPE_CHECKING:
 _PLACES = ("replication_key_value", "last_file_date")
 
 
-class ProjectError(Exception):
-    """There is nothing to tell of; the message says why and what to do."""
-
-
 def find(folder: Path) -> Project:
     """Find the project and choose its environment. Its files are read once.
 
@@ -52,23 +46,10 @@ def find(folder: Path) -> Project:
     Raises:
         ProjectError: If there is none, or its files cannot be read.
     """
-    # Meltano tells of each state that it reads.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    if not (folder / "meltano.yml").is_file():
-        msg = f"There is no meltano.yml in {folder}. Call this in the project's folder."
-        raise ProjectError(msg)
-    project = project_for(folder)
-    try:
-        name = os.environ.get("MELTANO_ENVIRONMENT") or project.settings.get("default_environment")
-        if name:
-            project.activate_environment(name)
-            # Where the embedded database is, which the loader finds by these.
-            os.environ["MELTANO_ENVIRONMENT"] = name
-        _ = project.meltano
-    except Exception as error:  # noqa: BLE001 - Meltano raises a plain one, see below
-        # YAML's, Meltano's own, or a plain one where two files have a plugin of the same name.
-        msg = f"Meltano cannot read the project's files: {error}"
-        raise ProjectError(msg) from None
+    project = open_project(folder)
+    # Where the embedded database is, which the loader finds by these.
+    if project.environment:
+        os.environ[ENVIRONMENT_VARIABLE] = project.environment.name
     os.environ["MELTANO_PROJECT_ROOT"] = str(folder)
     return project
 
