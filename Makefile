@@ -38,9 +38,13 @@ $(VENV)/bin/uv:
 	@"$$PYTHON" -m venv $(VENV) || $(FAILED)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall "uv>=0.9" || $(FAILED)
 
+# Where Python does not keep what it compiles, as in many containers, it would compile all at each start.
+COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
+
 $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 	@echo "Installing what uv.lock pins ..."
-	@"$(UV)" sync --locked --quiet || $(FAILED)
+	@"$(UV)" sync --locked --quiet $(COMPILE) || $(FAILED)
+	@$(if $(COMPILE),$(RUN)python -m compileall -q libs taps targets sandbox || $(FAILED))
 	@# Meltano hands settings to plugins in files below, which everybody could read otherwise.
 	@mkdir -p .meltano && chmod go-rwx .meltano
 	@touch $@
