@@ -206,6 +206,10 @@ new-source: $(SETUP) ## Create a tap and a mock vendor to test it against: NAME=
 new-source-proof: $(SETUP) ## Create a source in a clone; run its commands, lint, and all tests that iterate over taps
 	@$(RUN)pytest -n 0 tests/proofs/test_new_source_whole.py
 
+.PHONY: upgrade-proof
+upgrade-proof: $(SETUP) ## A project of an earlier version goes on with its state and tables: FROM=<tag or commit>
+	@$(RUN)pytest -n 0 tests/proofs/test_upgrade_whole.py $(ARGS)
+
 .PHONY: migration-proof
 migration-proof: $(SETUP) ## Follow the guide from dlt on tables made by dlt 1.4 and 1.31 (from PyPI)
 	@$(RUN)pytest -n 0 tests/proofs/test_migration_whole.py $(ARGS)
