@@ -25,7 +25,7 @@ from signalroom_singer.loaderfailure import LOG_CONFIG
 from signalroom_singer.progress import REPORTER
 from signalroom_singer.quietlog import quieten
 from signalroom_singer.settings import empty_variables, from_environment, invalid, unknown
-from signalroom_singer.settingtexts import read_texts
+from signalroom_singer.settingtexts import read_texts, with_plain_secrets
 from signalroom_singer.strayvariables import unknown_variables
 from signalroom_singer.variables import (
     Naming,
@@ -227,6 +227,8 @@ class ExplainedCommand(PluginBase):
         if naming.plugin != self.name:
             naming = self.name_settings(Origin.FILE)
         given = dict(self._config)
+        if naming.origin is Origin.MELTANO:
+            given = with_plain_secrets(naming.properties, given)
         # Whatever form they came in. One that cannot be used is left out: what only describes the
         # plugin goes on.
         self._config, wrong = read_texts(naming.properties, given)

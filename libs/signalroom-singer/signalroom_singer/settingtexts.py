@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+#: The backslash before what Meltano would take for a variable.
+_ESCAPE = re.compile(r"\\(?=\$(?:[A-Z]|\{\w+\}))")
+
 #: The keyword of a setting's JSON schema that says what its text is, one of those below.
 TEXT = "x-text"
 #: An API key, token or id that is sent in a header: ASCII, without white space around it.
@@ -130,6 +133,24 @@ def read_texts(
         if found is not None and (found != "" or may_be_empty(declared)):
             read[name] = found
     return read, wrong
+
+
+def with_plain_secrets(properties: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    r"""Read secrets in which a ``$`` is escaped, as in ``pa\\$WORD``.
+
+    Meltano (4.4) takes ``$WORD`` for a variable and ends where it is not set. With a backslash it
+    leaves it, and the backslash too.
+
+    Args:
+        properties: The settings' JSON schemas by name.
+        config: The settings, as Meltano gives them.
+    """
+    return {
+        name: _ESCAPE.sub("", value)
+        if isinstance(value, str) and properties.get(name, {}).get("secret")
+        else value
+        for name, value in config.items()
+    }
 
 
 def _read(declared: Mapping[str, Any], value: Any, path: str, depth: int = 0) -> Any:

@@ -71,6 +71,27 @@ def test_either_name_gives_a_setting(read, variable):
         assert (config["api_key"], said) == ("k", [])
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    (
+        (r"pa\$WORD", "pa$WORD"),
+        (r"pa\${word}", "pa${word}"),
+        (r"\$A\$B", "$A$B"),
+        ("pa$WORD", "pa$WORD"),
+        (r"pa\$word", r"pa\$word"),
+        (r"pa\\WORD", r"pa\\WORD"),
+    ),
+)
+def test_a_dollar_in_a_secret_is_escaped_for_meltano(read, text, key):
+    """Meltano 4.4.1 leaves the backslash that keeps it from looking for a variable."""
+    assert read(file={"api_key": text}, plugin="tap-named")[0]["api_key"] == key
+    assert read(file={}, plugin="tap-named", NAMED_API_KEY=text)[0]["api_key"] == key
+    # Without Meltano nothing is to be escaped, and what is no secret stays.
+    assert read(NAMED_API_KEY=text)[0]["api_key"] == text
+    config = {"api_key": "k", "client_id": text}
+    assert read(file=config, plugin="tap-named")[0]["client_id"] == text
+
+
 def test_the_same_value_twice_is_nothing_to_speak_of(read):
     assert read(NAMED_API_KEY="k", TAP_NAMED_API_KEY="k")[1] == []
 
