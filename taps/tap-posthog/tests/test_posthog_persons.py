@@ -103,7 +103,7 @@ class TestTooSlow:
 
         def sometimes_slow(*args, **kwargs):
             if after <= next(calls) < after + 12:
-                raise QueryTooLargeError
+                raise QueryTooLargeError("the query is too slow")
             return ask(*args, **kwargs)
 
         monkeypatch.setattr(Persons, "rows", sometimes_slow)

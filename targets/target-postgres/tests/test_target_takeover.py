@@ -432,7 +432,7 @@ def test_the_command_goes_where_the_target_loads_to(
     monkeypatch.setenv(
         "TARGET_POSTGRES_SQLALCHEMY_URL", "postgresql://u:topsecret@/d?host=/nowhere"
     )
-    output = command("s.t", "--key", "id", code=1)
+    output = command("s.t", "--key", "id", code=75)
     assert "Error: Cannot connect to PostgreSQL at /nowhere:5432" in output
     assert "topsecret" not in output
 
