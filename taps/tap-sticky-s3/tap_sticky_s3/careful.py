@@ -80,11 +80,11 @@ class Records:
             except _EndsInRecordError:
                 return
             except csv.Error as error:
-                raise self._explained(str(error)) from None
+                raise self._failure(str(error)) from None
             if cells is None:
                 return
             if self._form and not self._form.fullmatch("".join(self._record)):
-                raise self._explained()
+                raise self._failure()
             yield cells
 
     def as_written(self, cells: Sequence[str]) -> Sequence[str]:
@@ -152,6 +152,14 @@ class Records:
                 raise BadFileError(self._name, msg, line=self.line + 1)
         self._lines = b"".join(held).splitlines(keepends=True)[::-1]
         return bool(self._lines)
+
+    def _failure(self, problem: str = "") -> BadFileError:
+        error = self._explained(problem)
+        # A record that is too large takes half a gigabyte. As the reader and this object refer to
+        # each other, it would stay until garbage is collected, maybe after the next file.
+        self._before, self._reader = self.line, csv.reader(())
+        self._record, self._lines, self._held = [], [], b""
+        return error
 
     def _explained(self, problem: str = "") -> BadFileError:
         marked = "doubled" if self._dialect.doublequote else "escaped"
