@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from signalroom_orchestrate.schedules import Schedule, Task
 
-#: Fails where there is no list of schedules.
+#: The DAG that fails where the list of schedules is missing.
 NO_LIST = "signalroom-schedules"
 _DEFAULT_POOL = "default_pool"
 #: As long as a task may take: a first load of years.

@@ -116,21 +116,23 @@ class ClientProject(Project):
         *,
         readonly: bool = False,
         dotenv_file: Path | None = None,
+        included: Collection[IncludedFile] = (),
         left_out: Collection[IncludedFile] = (),
     ) -> None:
         """Prepare the project; nothing is read yet.
 
         Args:
             root: Its folder.
+            included: The other included files, if any are left out.
             left_out: Included files that are not read; the variables of theirs are not seen.
         """
         super().__init__(root, environment, readonly=readonly, dotenv_file=dotenv_file)
-        self._left_out = left_out
+        self._included, self._left_out = included, left_out
         self._parsed: MeltanoFile | None = None
 
     @override
     def refresh(self, **kwargs: Any) -> None:
-        kept: dict[str, Any] = {"_left_out": self._left_out}
+        kept: dict[str, Any] = {"_included": self._included, "_left_out": self._left_out}
         if kwargs.keys() == {"environment"}:
             # The files are the same.
             kept |= {"_parsed": self._parsed, "project_files": self.project_files}
@@ -168,9 +170,7 @@ class ClientProject(Project):
         """
         if not self._left_out:
             return set()
-        left_out = {one.path for one in self._left_out}
-        kept = [one for one in included_files(self) if one.path not in left_out]
-        ours = {name for one in kept for name in one.variables}
+        ours = {name for one in self._included for name in one.variables}
         ours |= {*_REFERENCE.findall(self.meltanofile.read_text(encoding="utf-8"))}
         theirs = {
             name
@@ -196,7 +196,7 @@ def included_files(project: Project) -> list[IncludedFile]:
         project: Whose.
 
     Raises:
-        InvalidIncludePathError: If one is no file, or outside the project.
+        InvalidIncludePathError: If one is not a file, or outside the project.
         OSError: If one cannot be read.
         UnicodeDecodeError: If one is not UTF-8.
     """
@@ -217,7 +217,7 @@ def project_for(
         dotenv_file: In place of ``.env``.
 
     Raises:
-        InvalidIncludePathError: If an included file is no file, or outside the project.
+        InvalidIncludePathError: If an included path is not a file, or outside the project.
         OSError: If a file cannot be read.
         UnicodeDecodeError: If a file is not UTF-8.
     """
@@ -227,9 +227,15 @@ def project_for(
         return project
     files = included_files(project)
     plain = {name.partition(":")[0] for name in names}
-    kept = {one.path for one in _needed(yaml.load(project.meltanofile) or {}, files, plain)}
-    left_out = [one for one in files if one.path not in kept]
-    return ClientProject(root, readonly=readonly, dotenv_file=dotenv_file, left_out=left_out)
+    included = [*_needed(yaml.load(project.meltanofile) or {}, files, plain)]
+    left_out = [one for one in files if one not in included]
+    return ClientProject(
+        root,
+        readonly=readonly,
+        dotenv_file=dotenv_file,
+        included=included,
+        left_out=left_out,
+    )
 
 
 def _needed(

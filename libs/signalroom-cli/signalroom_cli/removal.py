@@ -24,13 +24,13 @@ from psycopg import sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from signalroom_cli.clientproject import IncludedFile
+from signalroom_cli.database import in_transaction
 from signalroom_cli.folders import project_folder
 from signalroom_cli.meltanoproject import ProjectError
 from signalroom_cli.status.project import find, loader_settings
-from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
+from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.loadlog import CLIENT_ID, SCHEMA, TABLE
 from signalroom_target_postgres.rejected import SUFFIX
-from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -268,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client = read_client(project, path)
         settings = {} if options.keep_rows else loader_settings(project)
         _remove(project, client, settings, is_meant=options.yes)
-    except (RemovalError, ProjectError, ConnectionFailedError, LoadError) as error:
+    except (RemovalError, ProjectError, TargetPostgresError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except (SQLAlchemyError, MeltanoError) as error:
@@ -290,7 +290,7 @@ def _remove(
         _say(f"  {path}: {', '.join(client.taps)}")
         _say(*(f"  state and runs: {state_id}" for state_id in states.ids))
         if settings:
-            counts = _in_warehouse(settings, partial(count_rows, client=client))
+            counts = in_transaction(settings, partial(count_rows, client=client))
             _say(*(f"  {table}: {count:,} rows" for table, count in counts.items()))
         if not is_meant:
             _say(
@@ -306,7 +306,7 @@ def _remove(
             )
             raise RemovalError(msg)
         if settings:
-            _in_warehouse(settings, partial(delete_rows, client=client))
+            in_transaction(settings, partial(delete_rows, client=client))
         states.remove()
     aside.unlink()
     variables = sorted(name for name in client.file.variables if _is_own(name, client.file))
@@ -318,14 +318,6 @@ def _remove(
 
 def _is_own(variable: str, file: IncludedFile) -> bool:
     return bool(file.prefix) and variable.startswith(str(file.prefix))
-
-
-def _in_warehouse(settings: Mapping[str, Any], work: Any) -> Any:
-    connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
-    try:
-        return connector.in_transaction(work)
-    finally:
-        connector.disconnect()
 
 
 def _say(*lines: str) -> None:

@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: Of the command line.
 
     Returns:
-        The exit code: 0; 1 if a schedule in the list cannot be run; 2 if there is no list.
+        The exit code: 0; 1 if a schedule in the list cannot be run; 2 if they cannot be listed.
     """
     parser = argparse.ArgumentParser(
         prog="signalroom schedules",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from signalroom_cli.cleanup.model import Removed
+from signalroom_cli.database import in_transaction
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.loadlog import SCHEMA, TABLE
 from signalroom_target_postgres.naming import with_suffix
 from signalroom_target_postgres.rejected import SUFFIX
-from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,11 +54,7 @@ def clean(settings: Mapping[str, Any], limits: Limits) -> tuple[list[Removed], l
         What was removed, by table; and what could not be, in sentences.
     """
     try:
-        connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
-        try:
-            return connector.in_transaction(partial(_clean, limits=limits))
-        finally:
-            connector.disconnect()
+        return in_transaction(settings, partial(_clean, limits=limits))
     except TargetPostgresError as error:
         return [], [str(error)]
 

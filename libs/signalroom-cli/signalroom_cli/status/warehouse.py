@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
+from signalroom_cli.database import in_transaction
 from signalroom_cli.status.model import Loaded, Rows
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.loadlog import SCHEMA, TABLE
 from signalroom_target_postgres.naming import with_suffix
 from signalroom_target_postgres.rejected import SUFFIX
-from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,11 +101,7 @@ def look_up(
     since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
     work = partial(_look_up, pipelines=pipelines, since=since, seconds=seconds, dates=dates)
     try:
-        connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
-        try:
-            connector.in_transaction(work)
-        finally:
-            connector.disconnect()
+        in_transaction(settings, work)
     except TargetPostgresError as error:
         return str(error)
     return ""
