@@ -27,7 +27,7 @@ from measure import BIN, HERE, growth, piped, result, timed
 
 from signalroom_sandbox.sticky_s3.exports import export, key_of
 from tap_sticky_s3.client import S3Object
-from tap_sticky_s3.ledger import Ledger
+from tap_sticky_s3.file_history import FileHistory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -267,7 +267,7 @@ def bench_nothing_new(job):
             for page in pages
             for one in page["Contents"]
         ]
-        ledger = Ledger(mark, "orders_create", listed)
+        ledger = FileHistory(mark, "orders_create", listed)
         for thing in listed:
             ledger.add(thing, 1)
         ledger.save()

@@ -38,7 +38,7 @@ from signalroom_sandbox.server import SandboxServer
 from signalroom_singer import sealed
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from tap_sticky_s3.client import S3Object
-from tap_sticky_s3.ledger import Ledger
+from tap_sticky_s3.file_history import FileHistory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ class Exports:
                 listed.append(file(folder, day - timedelta(hours=40, minutes=30)))
                 place = -min(100, len(listed))
                 listed[place] = S3Object(listed[place].key, f"{number:032x}", 99, day)
-            ledger = Ledger(mark, folder, listed)
+            ledger = FileHistory(mark, folder, listed)
             for thing in listed:
                 if not ledger.has(thing):
                     ledger.add(thing, 700)

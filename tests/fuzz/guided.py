@@ -50,7 +50,7 @@ PARSERS = {
     ),
     "files": Parser(*STICKY, "test_sticky_fuzz", "test_any_bytes_are_rows_or_told"),
     "headers": Parser(*STICKY, "test_sticky_fuzz", "test_any_beginning_is_a_header_or_told"),
-    "dialects": Parser(*STICKY, "test_sticky_rows", "test_both_engines_agree_on_any_text"),
+    "dialects": Parser(*STICKY, "test_sticky_csv_reader", "test_both_engines_agree_on_any_text"),
     "grids": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_grid_is_a_table_or_told"),
     "cells": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_cell_is_of_its_columns_type_or_told"),
     "numbers": Parser(

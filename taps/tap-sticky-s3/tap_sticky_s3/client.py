@@ -15,8 +15,8 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
 from signalroom_singer import ExitCode, TapError, base_url, exponential_wait, named
-from tap_sticky_s3.credentials import session_of
-from tap_sticky_s3.refusals import explained
+from tap_sticky_s3.credentials import open_session
+from tap_sticky_s3.s3_errors import describe_error
 
 if TYPE_CHECKING:
     import logging
@@ -95,7 +95,7 @@ class Bucket:
             "response_checksum_validation": "when_required",
         }
         timeout = self._config["request_timeout"]
-        session = session_of(self._config)
+        session = open_session(self._config)
         client = session.client(
             "s3",
             endpoint_url=endpoint,
@@ -225,13 +225,13 @@ class Bucket:
                 if status == _GONE and code != "NoSuchBucket" and "Key" in arguments:
                     raise ObjectGoneError(doing) from None
                 if not _is_passing(code, status):
-                    raise explained(error, doing, self._config) from error
+                    raise describe_error(error, doing, self._config) from error
                 problem: Exception = error
             except ResponseParserError as error:
                 problem = error
             except boto_errors.BotoCoreError as error:
                 if not isinstance(error, _CUT):
-                    raise explained(error, doing, self._config) from error
+                    raise describe_error(error, doing, self._config) from error
                 problem = error
             failed += 1
             self._wait(failed, doing, problem)
@@ -252,7 +252,7 @@ class Bucket:
     def _wait(self, failed: int, doing: str, error: Exception) -> None:
         """Wait before the next try, or give up."""
         if failed >= self._tries:
-            raise explained(error, doing, self._config, tries=failed) from error
+            raise describe_error(error, doing, self._config, tries=failed) from error
         seconds = exponential_wait(failed - 1, longest=self._longest_wait)
         self._logger.warning(
             "Cannot %s (%s): trying again in %.1f s (%d of %d)",

@@ -13,7 +13,7 @@ from botocore.credentials import (
 )
 
 from signalroom_singer import current, missing_setting, named
-from tap_sticky_s3.refusals import explained
+from tap_sticky_s3.s3_errors import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _BOTO3_READS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
-def session_of(config: Mapping[str, Any]) -> boto3.Session:
+def open_session(config: Mapping[str, Any]) -> boto3.Session:
     """Make a session by the settings.
 
     Keys win over a profile, and a profile over what boto3 finds by itself (environment, shared
@@ -45,7 +45,7 @@ def session_of(config: Mapping[str, Any]) -> boto3.Session:
             region_name=config.get("region"),
         )
     except (boto_errors.BotoCoreError, ValueError) as error:
-        raise explained(error, "use the credentials", config) from error
+        raise describe_error(error, "use the credentials", config) from error
     if role := config.get("role_arn"):
         _assume(session, role, config)
     return session
@@ -80,7 +80,7 @@ def _assume(session: boto3.Session, role: str, config: Mapping[str, Any]) -> Non
     core = session._session  # noqa: SLF001 - boto3 has no way of its own to do this
     credentials = session.get_credentials()
     if credentials is None:
-        raise explained(boto_errors.NoCredentialsError(), f"assume the role {role}", config)
+        raise describe_error(boto_errors.NoCredentialsError(), f"assume the role {role}", config)
     arguments = {
         "RoleSessionName": config["role_session_name"],
         "ExternalId": config.get("external_id"),
@@ -96,6 +96,6 @@ def _assume(session: boto3.Session, role: str, config: Mapping[str, Any]) -> Non
         try:
             return fetcher.fetch_credentials()
         except (boto_errors.BotoCoreError, boto_errors.ClientError) as error:
-            raise explained(error, f"assume the role {role}", config) from error
+            raise describe_error(error, f"assume the role {role}", config) from error
 
     core._credentials = DeferredRefreshableCredentials(fetch, "assume-role")  # noqa: SLF001

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tap_sticky_s3.days import parse, version_of
+from tap_sticky_s3.day_files import parse, version_of
 
 #: A sandbox's; the secret is not looked at.
 BUCKET_SETTINGS = {

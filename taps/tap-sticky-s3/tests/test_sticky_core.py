@@ -9,7 +9,7 @@ from sticky_exports import BUCKET_SETTINGS
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from signalroom_sandbox.server import SandboxServer
-from tap_sticky_s3.filestream import Files
+from tap_sticky_s3.streams.files import FilesStream
 from tap_sticky_s3.tap import TapStickyS3
 
 # The SDK's suite makes its tap when the module is read.
@@ -34,12 +34,14 @@ class Tables(TapStickyS3):
 
     @cached_property
     def files(self):
-        files = Files(self)
+        files = FilesStream(self)
         files.selected = False
         return files
 
     def discover_streams(self):
-        return [stream for stream in super().discover_streams() if not isinstance(stream, Files)]
+        return [
+            stream for stream in super().discover_streams() if not isinstance(stream, FilesStream)
+        ]
 
 
 # Every column of the catalog is in the files, and has values, but _extra: few rows do.

@@ -12,9 +12,9 @@ from fuzz.profiles import TIMEOUT, profile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_sticky_s3.content import BadFileError
-from tap_sticky_s3.dialect import Dialect
-from tap_sticky_s3.rows import NeedMoreError, RowReader, read_head
+from tap_sticky_s3.csv.dialect import Dialect
+from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
+from tap_sticky_s3.csv.reader import CsvReader, read_head
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
@@ -75,7 +75,7 @@ def read(data, piece=1 << 16, engine="either", **dialect):
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
     given = Dialect(**dialect)
     try:
-        reader = RowReader(pieces, given, name="b/x.csv", block_bytes=64, engine=engine)
+        reader = CsvReader(pieces, given, name="b/x.csv", block_bytes=64, engine=engine)
         return [tuple(row.values()) for batch in reader for row in batch.to_pylist()]
     except BadFileError as error:
         return str(error)

@@ -8,9 +8,9 @@ import tracemalloc
 
 import pytest
 
-from tap_sticky_s3.careful import Records
-from tap_sticky_s3.content import BadFileError
-from tap_sticky_s3.dialect import Dialect
+from tap_sticky_s3.csv.dialect import Dialect
+from tap_sticky_s3.csv.errors import BadFileError
+from tap_sticky_s3.csv.strict_reader import StrictReader
 
 MIB = 1 << 20
 
@@ -32,7 +32,7 @@ def test_a_quote_that_is_never_closed_is_not_kept(small_cells):
     try:
         for _ in range(3):
             with pytest.raises(BadFileError, match="a quote is probably never closed"):
-                list(Records([text], Dialect(), name="a.csv"))
+                list(StrictReader([text], Dialect(), name="a.csv"))
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

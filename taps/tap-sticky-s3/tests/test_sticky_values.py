@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sticky_exports import DAY, batch_rows, cells, export
 
-from tap_sticky_s3.types import ColumnType
+from tap_sticky_s3.column_types import ColumnType
 
 ORDERS = "orders_create"
 

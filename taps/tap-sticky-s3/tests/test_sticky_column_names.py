@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_sticky_s3.columns import KNOWN
-from tap_sticky_s3.names import column_names
+from tap_sticky_s3.csv.column_names import column_names
+from tap_sticky_s3.known_columns import KNOWN_COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_long_names_that_collide():
 
 
 def test_the_known_columns_are_the_names_of_their_headers():
-    headers = [*KNOWN["orders_create"][:-5]]
+    headers = [*KNOWN_COLUMNS["orders_create"][:-5]]
     headers += ["Click ID", "Retries Left", "Hold Type ID", "Offer ID", "Processor ID"]
-    assert column_names(headers) == [*KNOWN["orders_create"]]
+    assert column_names(headers) == [*KNOWN_COLUMNS["orders_create"]]
     assert len(headers) == 129
 
 

@@ -30,25 +30,25 @@ from signalroom_singer import (
 )
 from signalroom_singer.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER
-from tap_sticky_s3.admission import Admission
 from tap_sticky_s3.client import HEADERS_AT_ONCE
-from tap_sticky_s3.columns import KNOWN
-from tap_sticky_s3.files import FileReader, Layout
-from tap_sticky_s3.filestream import FILE_NAME, StickyStream
-from tap_sticky_s3.headers import Headers
-from tap_sticky_s3.ledger import Ledger
-from tap_sticky_s3.rows import ROW_ID
-from tap_sticky_s3.selection import DEFAULT_PATTERN, Filter, name_date
-from tap_sticky_s3.types import ColumnType
+from tap_sticky_s3.column_types import ColumnType
+from tap_sticky_s3.csv.reader import ROW_ID
+from tap_sticky_s3.file_check import FileCheck
+from tap_sticky_s3.file_filter import DEFAULT_PATTERN, FileFilter, date_in_key
+from tap_sticky_s3.file_history import FileHistory
+from tap_sticky_s3.file_parser import FileParser, StreamColumns
+from tap_sticky_s3.header_columns import HeaderColumns
+from tap_sticky_s3.known_columns import KNOWN_COLUMNS
+from tap_sticky_s3.streams.files import FILE_NAME, StickyStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_sticky_s3.batch_store import ParsedFile
     from tap_sticky_s3.client import S3Object
-    from tap_sticky_s3.heads import Head
-    from tap_sticky_s3.spool import ReadFile
+    from tap_sticky_s3.header_check import FilePreview
     from tap_sticky_s3.tap import TapStickyS3
 
 _HEADERS_AT_DISCOVERY, _HEADERS_RECALLED = 5, 250
@@ -68,7 +68,7 @@ _METADATA = th.PropertiesList(
 ).to_dict()["properties"]
 
 
-class Table(StickyStream):
+class TableStream(StickyStream):
     """The rows of all files under a prefix.
 
     Args:
@@ -88,8 +88,8 @@ class Table(StickyStream):
     def __init__(self, tap: TapStickyS3, table: Mapping[str, Any]) -> None:
         name, self._prefix = table["name"], table["prefix"]
         self._dialect = tap.dialect(table)
-        known = KNOWN.get(name, ())
-        self._types = self._typed(tap, name, Headers({}, name, known, tap.logger))
+        known = KNOWN_COLUMNS.get(name, ())
+        self._types = self._typed(tap, name, HeaderColumns({}, name, known, tap.logger))
         columns = {column: self._schema_of(column) for column in known}
         self._checks = table.get("check_header", tap.config["check_header"])
         super().__init__(
@@ -98,12 +98,12 @@ class Table(StickyStream):
             name,
             primary_keys=(FILE_NAME, ROW_ID),
         )
-        self._filter = Filter(tap.config, table["pattern"])
+        self._filter = FileFilter(tap.config, table["pattern"])
         self._bad: list[TapError] = []
         self._state_written = 0.0
 
     @staticmethod
-    def _typed(tap: TapStickyS3, table: str, headers: Headers) -> dict[str, ColumnType]:
+    def _typed(tap: TapStickyS3, table: str, headers: HeaderColumns) -> dict[str, ColumnType]:
         """The types that are asked for, by column."""
         named = tap.config["column_types"].items()
         found = {headers.column_of(name): ColumnType(text) for name, text in named}
@@ -128,8 +128,8 @@ class Table(StickyStream):
     # What to read.
 
     @cached_property
-    def _ledger(self) -> Ledger:
-        return Ledger(self.get_context_state(None), self.name, self._listed)
+    def _ledger(self) -> FileHistory:
+        return FileHistory(self.get_context_state(None), self.name, self._listed)
 
     @cached_property
     def _listed(self) -> list[S3Object]:
@@ -205,9 +205,9 @@ class Table(StickyStream):
         """Tell of days that came twice: their orders are in both files."""
         keys: dict[str, list[str]] = {}
         for thing in self._listed:
-            if date := name_date(thing.key):
+            if date := date_in_key(thing.key):
                 keys.setdefault(date, []).append(thing.key)
-        for date in sorted({date for thing in due if (date := name_date(thing.key))}):
+        for date in sorted({date for thing in due if (date := date_in_key(thing.key))}):
             if len(keys[date]) > 1:
                 self.logger.warning(
                     "%d files under %s have the date %s: %s. All are loaded; take the newest "
@@ -228,21 +228,21 @@ class Table(StickyStream):
             available = Metadata(inclusion=Metadata.InclusionType.AVAILABLE)
             self.metadata.setdefault(("properties", name), available)
 
-    def _heads(self, things: Sequence[S3Object]) -> dict[S3Object, Head | None]:
+    def _heads(self, things: Sequence[S3Object]) -> dict[S3Object, FilePreview | None]:
         known = self._headers.plain_names
         with ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
             heads = pool.map(lambda thing: self._reader.head(thing, known), things)
             return dict(zip(things, heads, strict=True))
 
     @cached_property
-    def _headers(self) -> Headers:
-        known = KNOWN.get(self.name, ())
-        return Headers(self.get_context_state(None), self.name, known, self.logger)
+    def _headers(self) -> HeaderColumns:
+        known = KNOWN_COLUMNS.get(self.name, ())
+        return HeaderColumns(self.get_context_state(None), self.name, known, self.logger)
 
     @cached_property
-    def _admission(self) -> Admission:
+    def _admission(self) -> FileCheck:
         bucket = self._tap.bucket.name
-        return Admission(self._headers, self.name, bucket, checks=self._checks)
+        return FileCheck(self._headers, self.name, bucket, checks=self._checks)
 
     def _recall(self) -> None:
         """Learn the headers of files that were loaded when the state kept none."""
@@ -264,7 +264,7 @@ class Table(StickyStream):
 
     def _learn(self, things: Sequence[S3Object]) -> None:
         """Add the columns of files' headers to the schema."""
-        before: Mapping[S3Object, Head | None] = {}
+        before: Mapping[S3Object, FilePreview | None] = {}
         if things:
             self._recall()
             if not self._headers and len(things) < len(self._listed):
@@ -302,11 +302,11 @@ class Table(StickyStream):
         super()._write_schema_message()
 
     @cached_property
-    def _layout(self) -> Layout:
+    def _layout(self) -> StreamColumns:
         columns = self.schema["properties"]
         keys = self.primary_keys
         selected = (name for name in columns if self.mask["properties", name] or name in keys)
-        return Layout(frozenset(columns), tuple(selected), self._client_id, self.hashes)
+        return StreamColumns(frozenset(columns), tuple(selected), self._client_id, self.hashes)
 
     @override
     def _with_hashes(self, record: Record) -> Record:
@@ -316,18 +316,18 @@ class Table(StickyStream):
     # The rows.
 
     @cached_property
-    def _reader(self) -> FileReader:
-        return FileReader(
+    def _reader(self) -> FileParser:
+        return FileParser(
             *(self._tap.bucket, self._dialect, self._tap.spool, self.config, self.logger),
             named=self._headers.names,
             refusal=self._refusal,
         )
 
-    def _files(self) -> Iterator[ReadFile]:
+    def _files(self) -> Iterator[ParsedFile]:
         """Read the files, several at once, and give them in their order."""
         layout = self._layout
 
-        def read(thing: S3Object) -> Iterator[list[ReadFile]]:
+        def read(thing: S3Object) -> Iterator[list[ParsedFile]]:
             with expecting(lambda: f"{self.name}: {self._tap.bucket.name}/{thing.key}"):
                 file = self._reader.read(thing, layout)
             yield [file] if file else []
@@ -345,7 +345,7 @@ class Table(StickyStream):
                     else:
                         yield file
 
-    def _refuse(self, file: ReadFile, error: TapError) -> None:
+    def _refuse(self, file: ParsedFile, error: TapError) -> None:
         """Tell of a file that cannot be loaded, and go on with the others."""
         self._tap.files.note(file, self.name, self._tap.bucket.name)
         skips = self.config["on_bad_file"] == "skip"
@@ -353,7 +353,7 @@ class Table(StickyStream):
         if not skips:
             self._bad.append(error)
 
-    def _done(self, file: ReadFile) -> None:
+    def _done(self, file: ParsedFile) -> None:
         """Note a file whose rows have been written: all of it, or nothing."""
         thing = file.thing
         before = self._ledger.rows(thing.key)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class RefusedObjectError(TapError):
+class ForbiddenObjectError(TapError):
     """One object may not be read; the others may."""
 
 
@@ -63,7 +63,7 @@ def _advice_on_tls(error: Exception, config: Mapping[str, Any]) -> str:
     )
 
 
-def explained(
+def describe_error(
     error: Exception, doing: str, config: Mapping[str, Any], *, tries: int = 0
 ) -> TapError:
     """Make a sentence of an error.
@@ -75,7 +75,7 @@ def explained(
         tries: How often it was tried.
 
     Returns:
-        The error to raise; a `RefusedObjectError` if it is about one object alone.
+        The error to raise; a `ForbiddenObjectError` if it is about one object alone.
     """
     if isinstance(error, boto_errors.ClientError):
         return _of_client_error(error, doing, tries)
@@ -141,7 +141,7 @@ def _of_client_error(error: boto_errors.ClientError, doing: str, tries: int) -> 
         )
     kind = TapError
     if operation in _FILE_OPERATIONS and (code in _DENIED or code == _ARCHIVED):
-        kind = RefusedObjectError
+        kind = ForbiddenObjectError
     after = f" after {tries} tries" if tries else ""
     ends = ExitCode.FAILED
     if code in _DENIED or code in _KEYS:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from signalroom_singer import TapError
 from tap_sticky_s3.client import S3Object
-from tap_sticky_s3.ledger import Ledger
-from tap_sticky_s3.selection import Filter, name_date
+from tap_sticky_s3.file_filter import FileFilter, date_in_key
+from tap_sticky_s3.file_history import FileHistory
 
 NOON = datetime(2025, 12, 18, 12, tzinfo=UTC)
 SETTINGS = {"settle_seconds": 0, "max_files_order": "newest"}
@@ -29,19 +29,19 @@ def ago(days):
 
 class TestWhatIsLoaded:
     def test_a_file_that_is_not_known(self):
-        assert not Ledger({}, "orders").has(thing(1))
+        assert not FileHistory({}, "orders").has(thing(1))
 
     def test_a_file_that_is(self):
         state = {}
-        ledger = Ledger(state, "orders")
+        ledger = FileHistory(state, "orders")
         ledger.add(thing(1), 5)
         ledger.save()
-        assert Ledger(state, "orders").has(thing(1))
-        assert Ledger(state, "orders").rows(thing(1).key) == 5
+        assert FileHistory(state, "orders").has(thing(1))
+        assert FileHistory(state, "orders").rows(thing(1).key) == 5
 
     def test_what_is_written_is_what_the_readme_says(self):
         state = {}
-        ledger = Ledger(state, "orders")
+        ledger = FileHistory(state, "orders")
         ledger.add(thing(1), 5)
         ledger.save()
         # 18 bytes: the key, ETag and size, LastModified, rows.
@@ -49,24 +49,24 @@ class TestWhatIsLoaded:
 
     @pytest.mark.parametrize("changed", ({"etag": "b"}, {"size": 11}))
     def test_another_version_is_another_file(self, changed):
-        ledger = Ledger({}, "orders")
+        ledger = FileHistory({}, "orders")
         ledger.add(thing(1), 5)
         assert not ledger.has(replace(thing(1), **changed))
 
     def test_the_same_bytes_stored_again(self):
-        ledger = Ledger({}, "orders")
+        ledger = FileHistory({}, "orders")
         ledger.add(thing(1), 5)
         again = replace(thing(1), modified=NOON)
         assert ledger.has(again)
         assert not ledger.has(again, by_time=True)
 
     def test_two_files_of_one_second(self):
-        ledger = Ledger({}, "orders")
+        ledger = FileHistory({}, "orders")
         ledger.add(thing(1, key="a.csv", modified=NOON), 5)
         assert not ledger.has(thing(1, key="b.csv", modified=NOON))
 
     def test_a_file_that_is_older_than_all_that_are_loaded(self):
-        ledger = Ledger({}, "orders")
+        ledger = FileHistory({}, "orders")
         ledger.add(thing(18), 5)
         assert not ledger.has(thing(2))
 
@@ -74,32 +74,32 @@ class TestWhatIsLoaded:
 class TestMarksOfOtherPipelines:
     def test_the_date_of_the_dlt_pipeline(self):
         state = {"last_file_date": "2025-12-10"}
-        ledger = Ledger(state, "orders")
+        ledger = FileHistory(state, "orders")
         files = [thing(day) for day in range(1, 15)]
         assert ledger.take_over(files) == 9
-        assert [name_date(one.key) for one in files if not ledger.has(one)] == [
+        assert [date_in_key(one.key) for one in files if not ledger.has(one)] == [
             f"2025-12-{day}" for day in range(10, 15)
         ]
         ledger.save()
         assert list(state) == ["days"]
 
     def test_files_that_the_mark_does_not_vouch_for(self):
-        ledger = Ledger({"last_file_date": "2025-12-10"}, "orders")
+        ledger = FileHistory({"last_file_date": "2025-12-10"}, "orders")
         late = thing(2, modified=datetime(2025, 12, 14, tzinfo=UTC))
         nameless = thing(2, key="orders-create/all.csv")
         assert ledger.take_over([late, nameless]) == 0
 
     def test_a_high_water_mark_of_last_modified(self):
-        ledger = Ledger({"replication_key_value": "2025-12-10T06:00:00+00:00"}, "orders")
+        ledger = FileHistory({"replication_key_value": "2025-12-10T06:00:00+00:00"}, "orders")
         files = [thing(day) for day in range(7, 12)]
         assert ledger.take_over(files) == 2  # the one in the mark's very second is read again
         assert [ledger.has(one) for one in files] == [True, True, False, False, False]
 
     def test_a_mark_nobody_can_read(self):
-        assert Ledger({"last_file_date": "yesterday"}, "orders").take_over([thing(1)]) == 0
+        assert FileHistory({"last_file_date": "yesterday"}, "orders").take_over([thing(1)]) == 0
 
     def test_an_overwritten_file_is_found_after_the_takeover(self):
-        ledger = Ledger({"last_file_date": "2025-12-10"}, "orders")
+        ledger = FileHistory({"last_file_date": "2025-12-10"}, "orders")
         ledger.take_over([thing(1)])
         assert not ledger.has(thing(1, etag="b", modified=NOON))
 
@@ -117,12 +117,12 @@ class TestMarksOfOtherPipelines:
 )
 def test_a_state_that_cannot_be_read(state):
     with pytest.raises(TapError, match=r"state of stream orders .*`meltano state clear`"):
-        Ledger(state, "orders")
+        FileHistory(state, "orders")
 
 
 class TestOldFiles:
     def ledger(self, *days):
-        ledger = Ledger({}, "orders")
+        ledger = FileHistory({}, "orders")
         for day in days:
             ledger.add(thing(1, key=f"{day}.csv", modified=ago(day)), 1)
         return ledger
@@ -162,17 +162,20 @@ class TestOldFiles:
 
 class TestFilter:
     def test_of_this_run_takes_the_newest_and_gives_the_oldest_first(self):
-        found = Filter(SETTINGS | {"max_files": 2}, "csv").of_this_run(map(thing, (3, 1, 2)))
+        found = FileFilter(SETTINGS | {"max_files": 2}, "csv").of_this_run(map(thing, (3, 1, 2)))
         assert found == [thing(2), thing(3)]
 
     def test_of_this_run_takes_the_oldest(self):
         settings = SETTINGS | {"max_files": 2, "max_files_order": "oldest"}
-        assert Filter(settings, "csv").of_this_run(map(thing, (3, 1, 2))) == [thing(1), thing(2)]
+        assert FileFilter(settings, "csv").of_this_run(map(thing, (3, 1, 2))) == [
+            thing(1),
+            thing(2),
+        ]
 
     def test_no_file_is_lost_whatever_the_order(self):
         for order in ("newest", "oldest"):
-            chooser = Filter(SETTINGS | {"max_files": 3, "max_files_order": order}, "csv")
-            ledger, files, runs = Ledger({}, "orders"), [thing(day) for day in range(1, 12)], 0
+            chooser = FileFilter(SETTINGS | {"max_files": 3, "max_files_order": order}, "csv")
+            ledger, files, runs = FileHistory({}, "orders"), [thing(day) for day in range(1, 12)], 0
             while due := chooser.of_this_run(one for one in files if not ledger.has(one)):
                 runs += 1
                 for one in due:
@@ -181,7 +184,7 @@ class TestFilter:
             assert all(map(ledger.has, files))
 
     def test_dates_of_names(self):
-        chooser = Filter(
+        chooser = FileFilter(
             SETTINGS | {"file_date_from": "2025-12-03", "file_date_to": "2025-12-05"}, "csv"
         )
         wanted = [day for day in range(1, 9) if chooser.wants(thing(day))]
@@ -189,11 +192,13 @@ class TestFilter:
         assert chooser.wants(thing(1, key="no-date.csv"))
 
     def test_start_date_and_settling(self):
-        assert not Filter(SETTINGS | {"start_date": "2025-12-19"}, "csv").wants(
+        assert not FileFilter(SETTINGS | {"start_date": "2025-12-19"}, "csv").wants(
             thing(1, modified=NOON)
         )
-        assert not Filter(SETTINGS | {"settle_seconds": 60}, "csv").wants(thing(1, modified=ago(0)))
-        assert Filter(SETTINGS | {"settle_seconds": 60}, "csv").wants(thing(1, modified=ago(1)))
+        assert not FileFilter(SETTINGS | {"settle_seconds": 60}, "csv").wants(
+            thing(1, modified=ago(0))
+        )
+        assert FileFilter(SETTINGS | {"settle_seconds": 60}, "csv").wants(thing(1, modified=ago(1)))
 
     @pytest.mark.parametrize(
         ("key", "matches"),
@@ -205,7 +210,7 @@ class TestFilter:
         ),
     )
     def test_the_default_pattern(self, key, matches):
-        assert Filter(SETTINGS, r"\.csv(\.gz)?$").is_of_table(thing(1, key=key)) is matches
+        assert FileFilter(SETTINGS, r"\.csv(\.gz)?$").is_of_table(thing(1, key=key)) is matches
 
 
 class TestDatesInKeys:
@@ -230,24 +235,24 @@ class TestDatesInKeys:
         ),
     )
     def test_the_first_real_day(self, key, day):
-        assert name_date(key) == day
+        assert date_in_key(key) == day
 
     @given(
         st.dates(datetime(1900, 1, 1).date(), datetime(2199, 12, 31).date()), st.text(), st.text()
     )
     def test_a_day_is_found_between_any_text(self, day, before, after):
         assume(not re.search("[0-9]", before + after))
-        assert name_date(f"{before}{day}{after}") == day.isoformat()
+        assert date_in_key(f"{before}{day}{after}") == day.isoformat()
 
     @given(st.text(alphabet="0123456789-", max_size=30))
     def test_whatever_is_found_is_a_day_of_the_key(self, key):
-        found = name_date(key)
+        found = date_in_key(key)
         if found:
             assert found in key
             assert 1900 <= datetime.fromisoformat(found).year <= 2199
 
     def test_an_id_does_not_hide_the_date_of_a_file(self):
-        taken = Filter(SETTINGS | {"file_date_from": "2026-01-01"}, "csv")
+        taken = FileFilter(SETTINGS | {"file_date_from": "2026-01-01"}, "csv")
         assert taken.wants(thing(1, key="x_10020030-44-55_2026-01-05.csv"))
         assert not taken.wants(thing(1, key="x_10020030-44-55_2025-12-31.csv"))
 
@@ -255,5 +260,5 @@ class TestDatesInKeys:
         "written", ("2025-12-03", "2025-12-03T00:00:00Z", "2025-12-03T00:00:00")
     )
     def test_a_first_and_a_last_date_as_meltano_writes_them(self, written):
-        one = Filter(SETTINGS | {"file_date_from": written, "file_date_to": written}, "csv")
+        one = FileFilter(SETTINGS | {"file_date_from": written, "file_date_to": written}, "csv")
         assert [one.wants(thing(day)) for day in (2, 3, 4)] == [False, True, False]

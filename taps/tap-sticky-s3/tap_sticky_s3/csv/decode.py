@@ -10,8 +10,8 @@ from io import IncrementalNewlineDecoder
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from signalroom_singer import ExitCode, TapError
-from tap_sticky_s3.dialect import AUTO
+from tap_sticky_s3.csv.dialect import AUTO
+from tap_sticky_s3.csv.errors import BadFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,23 +34,7 @@ _SEVERAL = 2
 _LINE_END = re.compile(r"[\r\n]")
 
 
-class BadFileError(TapError):
-    """A file is not what it should be.
-
-    Args:
-        name: The file.
-        reason: What is wrong with it.
-        line: In which line; the first is 1.
-    """
-
-    def __init__(self, name: str, reason: str, *, line: int | None = None) -> None:
-        where = f"{name}{f', line {line}' if line else ''}"
-        super().__init__(f"{where}: {reason}", exit_code=ExitCode.DATA)
-        self.reason = reason
-        self.line = line
-
-
-def text_of(
+def decode_stream(
     chunks: Iterable[bytes], *, name: str, encoding: str = AUTO, complete: bool = True
 ) -> Iterator[bytes]:
     """Unpack and decode.

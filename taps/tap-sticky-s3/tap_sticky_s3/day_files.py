@@ -9,7 +9,7 @@ from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_sticky_s3.selection import name_date
+from tap_sticky_s3.file_filter import date_in_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -82,7 +82,7 @@ def version_of(key: str, etag: str, size: int | None, modified: float) -> Versio
     """
     key_hash = _hashed(key, _KEY_BYTES)
     # Of keys without a date, each day gets some: a file's day may not change with its version.
-    day = name_date(key) or f"#{key_hash % 256:02x}"
+    day = date_in_key(key) or f"#{key_hash % 256:02x}"
     content = _hashed(f"{key}\0{etag}\0{size}", _VERSION_BYTES)
     return Version(day, key_hash, content, min(max(math.ceil(modified), 0), _LATEST))
 
@@ -102,7 +102,7 @@ def _hashed(text: str, size: int) -> int:
 
 
 @dataclass
-class Day:
+class DayFiles:
     """The loaded files of a day.
 
     Attributes:
@@ -221,7 +221,7 @@ class Day:
         return self._closed
 
 
-def parse(text: str) -> tuple[str, Day]:
+def parse(text: str) -> tuple[str, DayFiles]:
     """Read a day from the state.
 
     Args:
@@ -235,13 +235,13 @@ def parse(text: str) -> tuple[str, Day]:
     """
     name, *parts = text.split(" ")
     if len(parts) == 1:
-        return name, Day(dict(_unpacked(_decoded(parts[0], _FILE_BYTES))))
+        return name, DayFiles(dict(_unpacked(_decoded(parts[0], _FILE_BYTES))))
     count, total, latest = parts
     digest = Digest(int(count), int.from_bytes(_decoded(total, _HASH_BYTES), "big"), int(latest))
     is_whole = len(total) == len(_encoded(bytes(_HASH_BYTES)))
     if digest.count < 1 or not is_whole or not 0 <= digest.latest <= _LATEST:
         raise ValueError(text)
-    return name, Day(digest=digest)
+    return name, DayFiles(digest=digest)
 
 
 def _packed(key: int, file: LoadedFile) -> bytes:

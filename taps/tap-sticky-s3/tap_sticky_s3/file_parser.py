@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
 from signalroom_singer.cards import CardFindings
-from tap_sticky_s3.cards import FileCards
+from tap_sticky_s3.batch_store import ParsedFile, write
+from tap_sticky_s3.card_filter import CardFilter
 from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
-from tap_sticky_s3.content import BadFileError
-from tap_sticky_s3.heads import Head, head_of
-from tap_sticky_s3.refusals import RefusedObjectError
-from tap_sticky_s3.rows import ROW_ID, NeedMoreError, RowReader, read_head
-from tap_sticky_s3.selection import name_date
-from tap_sticky_s3.spool import ReadFile, write
+from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
+from tap_sticky_s3.csv.reader import ROW_ID, CsvReader, read_head
+from tap_sticky_s3.file_filter import date_in_key
+from tap_sticky_s3.header_check import FilePreview, preview_file
+from tap_sticky_s3.s3_errors import ForbiddenObjectError
 
 if TYPE_CHECKING:
     import logging
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from signalroom_singer.hashing import ColumnHashes
+    from tap_sticky_s3.batch_store import BatchStore
     from tap_sticky_s3.client import Bucket, S3Object
-    from tap_sticky_s3.dialect import Dialect
-    from tap_sticky_s3.spool import Spool
+    from tap_sticky_s3.csv.dialect import Dialect
 
 _HEADER_BYTES = 64 << 10
 _MOMENT = pa.timestamp("us", "UTC")
 
 
 @dataclass(frozen=True)
-class Layout:
+class StreamColumns:
     """The columns of a stream.
 
     Attributes:
@@ -51,7 +51,7 @@ class Layout:
     hashes: ColumnHashes | None = None
 
 
-class FileReader:
+class FileParser:
     """Reads a table's files; in several threads at once.
 
     Args:
@@ -68,7 +68,7 @@ class FileReader:
         self,
         bucket: Bucket,
         dialect: Dialect,
-        spool: Spool,
+        spool: BatchStore,
         config: Mapping[str, Any],
         logger: logging.Logger,
         *,
@@ -84,7 +84,7 @@ class FileReader:
         self._keeps_cards: bool = config["keep_card_data"]
         self._logger = logger
 
-    def head(self, thing: S3Object, known: frozenset[str]) -> Head | None:
+    def head(self, thing: S3Object, known: frozenset[str]) -> FilePreview | None:
         """Look at a file's first lines; of a file that is bad, gone or empty, nothing.
 
         Args:
@@ -98,14 +98,14 @@ class FileReader:
                 complete = size >= thing.size
                 name = self._name(thing)
                 found = read_head(chunks, self._dialect, name=name, complete=complete)
-                return head_of(*found, known, self._dialect) if found else None
+                return preview_file(*found, known, self._dialect) if found else None
             except NeedMoreError:
                 size *= 8
-            except (BadFileError, RefusedObjectError, ObjectChangedError, ObjectGoneError):
+            except (BadFileError, ForbiddenObjectError, ObjectChangedError, ObjectGoneError):
                 # It is reported when it is read.
                 return None
 
-    def read(self, thing: S3Object, layout: Layout) -> ReadFile | None:
+    def read(self, thing: S3Object, layout: StreamColumns) -> ParsedFile | None:
         """Read a file, whole.
 
         Args:
@@ -120,16 +120,16 @@ class FileReader:
         """
         for _ in range(self._tries):
             if refusal := self._refusal(thing):
-                return ReadFile(thing, error=refusal)
+                return ParsedFile(thing, error=refusal)
             path = self._spool.new_path()
             try:
                 return self._read(thing, layout, path)
             except ObjectChangedError:
                 self._logger.info("%s was overwritten: reading the new version", thing.key)
                 self._spool.drop(path)
-            except (BadFileError, RefusedObjectError) as error:
+            except (BadFileError, ForbiddenObjectError) as error:
                 self._spool.drop(path)
-                return ReadFile(thing, error=error)
+                return ParsedFile(thing, error=error)
             except ObjectGoneError:
                 self._spool.drop(path)
                 return None
@@ -146,21 +146,21 @@ class FileReader:
     def _name(self, thing: S3Object) -> str:
         return f"{self._bucket.name}/{thing.key}"
 
-    def _read(self, thing: S3Object, layout: Layout, path: Path) -> ReadFile:
+    def _read(self, thing: S3Object, layout: StreamColumns, path: Path) -> ParsedFile:
         name = self._name(thing)
         constants = {
             "_file_name": name,
-            "_file_date": name_date(thing.key),
+            "_file_date": date_in_key(thing.key),
             "_file_etag": thing.etag,
             "_file_last_modified": thing.modified,
             CLIENT_ID: layout.client_id,
             LOADED_AT: datetime.now(UTC),
         }
         constants = {name: constants[name] for name in layout.selected if name in constants}
-        rows = RowReader(self._bucket.read(thing), self._dialect, name=name, named=self._named)
+        rows = CsvReader(self._bucket.read(thing), self._dialect, name=name, named=self._named)
         findings = CardFindings()
         write(path, self._shaped(rows, layout, constants, findings), list(constants))
-        return ReadFile(
+        return ParsedFile(
             thing,
             path=path if path.exists() else None,
             constants=constants,
@@ -175,13 +175,13 @@ class FileReader:
 
     def _shaped(
         self,
-        rows: RowReader,
-        layout: Layout,
+        rows: CsvReader,
+        layout: StreamColumns,
         constants: Mapping[str, Any],
         findings: CardFindings,
     ) -> Iterator[pa.RecordBatch]:
         """Give a file's rows the stream's columns."""
-        cards: FileCards | None = None
+        cards: CardFilter | None = None
         for batch in rows:
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
             if not self._keeps_cards:
@@ -201,11 +201,11 @@ class FileReader:
 
     @staticmethod
     def _cards(
-        rows: RowReader, batch: pa.RecordBatch, layout: Layout, findings: CardFindings
-    ) -> FileCards:
+        rows: CsvReader, batch: pa.RecordBatch, layout: StreamColumns, findings: CardFindings
+    ) -> CardFilter:
         header = rows.header or []
         deselected = layout.known - {*layout.selected}
-        return FileCards(header, batch.schema.names[: len(header)], deselected, findings)
+        return CardFilter(header, batch.schema.names[: len(header)], deselected, findings)
 
 
 def _hashed(columns: Mapping[str, pa.Array], hashes: ColumnHashes) -> dict[str, pa.Array]:

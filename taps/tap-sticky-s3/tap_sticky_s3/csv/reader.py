@@ -17,14 +17,15 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from signalroom_singer import EXTRA
-from tap_sticky_s3.careful import CELL_BYTES, Records, line_ends
-from tap_sticky_s3.content import BadFileError, text_of
-from tap_sticky_s3.names import column_names
+from tap_sticky_s3.csv.column_names import column_names
+from tap_sticky_s3.csv.decode import decode_stream
+from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
+from tap_sticky_s3.csv.strict_reader import CELL_BYTES, StrictReader, line_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tap_sticky_s3.dialect import Dialect
+    from tap_sticky_s3.csv.dialect import Dialect
 
 ROW_ID = "_row_id"
 SURPLUS = "_surplus"
@@ -37,10 +38,6 @@ _ROWS_OF_HEAD = 20
 _SEP = re.compile(r"sep=(\\t|.)", re.IGNORECASE)
 
 Engine = Literal["either", "careful"]
-
-
-class NeedMoreError(Exception):
-    """The header does not end in what is there."""
 
 
 def read_head(
@@ -61,8 +58,8 @@ def read_head(
         NeedMoreError: If the header does not end in these bytes.
         BadFileError: If the file cannot be read.
     """
-    text = text_of(chunks, name=name, encoding=dialect.encoding, complete=complete)
-    records = Records(text, dialect, name=name, complete=complete)
+    text = decode_stream(chunks, name=name, encoding=dialect.encoding, complete=complete)
+    records = StrictReader(text, dialect, name=name, complete=complete)
     header = _header(records, dialect, name)
     if header is None:
         if not complete:
@@ -74,7 +71,7 @@ def read_head(
     return header, rows
 
 
-def _header(records: Records, dialect: Dialect, name: str) -> list[str] | None:
+def _header(records: StrictReader, dialect: Dialect, name: str) -> list[str] | None:
     """Read a header: after a line for Excel, if there is one, that says the delimiter."""
     lines = filter(None, records)
     header = next(lines, None)
@@ -108,7 +105,7 @@ def _check(header: Sequence[str], name: str) -> None:
         raise BadFileError(name, msg, line=1)
 
 
-class RowReader:
+class CsvReader:
     """Reads a file.
 
     Iterating gives batches: a text column for each of the header's cells; then `_row_id`, which
@@ -146,7 +143,7 @@ class RowReader:
         self._dialect = dialect
         self._block_bytes = block_bytes
         self._careful = engine == "careful" or not dialect.is_plain
-        self._text = text_of(chunks, name=name, encoding=dialect.encoding)
+        self._text = decode_stream(chunks, name=name, encoding=dialect.encoding)
         self._lines = 0  # before the block at hand
         self._quote = (dialect.quotechar or "").encode()
         self._columns: list[str] = []
@@ -158,7 +155,7 @@ class RowReader:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         text: Iterator[bytes] = self._text
-        records = Records(text, self._dialect, name=self._name)
+        records = StrictReader(text, self._dialect, name=self._name)
         self.header = _header(records, self._dialect, self._name)
         if self.header is None:
             return
@@ -288,7 +285,7 @@ class RowReader:
 
     def _read_carefully(self, text: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         width = len(self._columns)
-        records = Records(
+        records = StrictReader(
             text, self._dialect, name=self._name, line=self._lines, columns=self._columns
         )
         rows: list[Sequence[str | None]] = []
@@ -313,7 +310,7 @@ class RowReader:
             yield self._batch(list(zip(*rows, strict=True)), numbers, extras)
         self._lines = records.line
 
-    def _with_nulls(self, cells: Sequence[str], records: Records) -> Sequence[str | None]:
+    def _with_nulls(self, cells: Sequence[str], records: StrictReader) -> Sequence[str | None]:
         """Put NULL where a cell, as it is written, stands for it."""
         if not self._nulls and not self._unnamed_null:
             return cells
@@ -324,7 +321,7 @@ class RowReader:
             None if text in self._nulls else cell for cell, text in zip(cells, written, strict=True)
         ]
 
-    def _accepts(self, count: int, records: Records) -> bool:
+    def _accepts(self, count: int, records: StrictReader) -> bool:
         """Count a row that is too short or too long; says whether to load it."""
         width = len(self._columns)
         if self._dialect.on_bad_row == "error":

@@ -21,7 +21,7 @@ _FIRST_ZONE = timezone(timedelta(hours=14))
 _DATES = re.compile(r"(?=((?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}))")
 
 
-def name_date(key: str) -> str | None:
+def date_in_key(key: str) -> str | None:
     """The date in a key: the first real day of the years 1900 to 2199.
 
     Args:
@@ -59,7 +59,7 @@ def check_dates(config: Mapping[str, Any]) -> None:
     check_days(config, _FIRST_ZONE, first="file_date_from", last="file_date_to")
 
 
-class Filter:
+class FileFilter:
     """The files that the settings let through.
 
     Args:
@@ -105,7 +105,7 @@ class Filter:
             return False
         if self._settled and datetime.now(UTC) - thing.modified < self._settled:
             return False
-        named = name_date(thing.key)
+        named = date_in_key(thing.key)
         if named is None:
             # Nobody can tell: better twice than never.
             return True

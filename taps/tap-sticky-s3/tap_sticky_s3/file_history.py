@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer import ExitCode, TapError
-from tap_sticky_s3.days import Day, parse, version_of, version_of_object
-from tap_sticky_s3.selection import name_date
+from tap_sticky_s3.day_files import DayFiles, parse, version_of, version_of_object
+from tap_sticky_s3.file_filter import date_in_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
     from tap_sticky_s3.client import S3Object
-    from tap_sticky_s3.days import LoadedFile, Version
+    from tap_sticky_s3.day_files import LoadedFile, Version
 
 DAYS, FLOOR = "days", "floor"
 #: Of earlier versions: an entry for each file, with ETag, LastModified, size and rows.
@@ -29,7 +29,7 @@ _FILES_APART = 336
 _SECOND = timedelta(seconds=1)
 
 
-class Ledger:
+class FileHistory:
     """The versions of files that were loaded, and the rows of each.
 
     No high-water mark can say that: files come late, within one second, and dated back. A name for
@@ -54,7 +54,7 @@ class Ledger:
         self._state = state
         self._stream = stream
         self._versions: dict[S3Object, Version] = {}
-        self._days: dict[str, Day] = defaultdict(Day)
+        self._days: dict[str, DayFiles] = defaultdict(DayFiles)
         self.read_again: dict[str, int] = {}
         things = sorted(listed, key=lambda thing: (thing.modified, thing.key))
         try:
@@ -88,7 +88,7 @@ class Ledger:
         for name, versions in by_day.items():
             self._days[name].listed = versions
             if not self._days[name].open(floor):
-                self._days[name] = Day(listed=versions)
+                self._days[name] = DayFiles(listed=versions)
                 self.read_again[name] = len(versions)
 
     def _version(self, thing: S3Object) -> Version:
@@ -179,7 +179,7 @@ class Ledger:
             return 0
         count = 0
         for thing in listed:
-            named = name_date(thing.key)
+            named = date_in_key(thing.key)
             early = date is None or (named is not None and named < date)
             if self._file(self._version(thing)) is None and early and thing.modified < came_before:
                 self.add(thing, None)

@@ -6,8 +6,15 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tap_sticky_s3.ledger import unreadable
-from tap_sticky_s3.names import column_names, own_name, plain_name, signs, spelling, with_ending
+from tap_sticky_s3.csv.column_names import (
+    column_names,
+    own_name,
+    plain_name,
+    signs,
+    spelling,
+    with_ending,
+)
+from tap_sticky_s3.file_history import unreadable
 
 if TYPE_CHECKING:
     import logging
@@ -18,7 +25,7 @@ HEADERS = "headers"
 _AGAIN = "\x1f"
 
 
-class Headers:
+class HeaderColumns:
     """A table's headers, and the column of each: kept in the state.
 
     Two texts of one plain name (``Refund $``, ``Refund %``) are two columns: the name belongs to

@@ -38,7 +38,7 @@ _LOOK = 0.02  # seconds
 
 
 @dataclass
-class ReadFile:
+class ParsedFile:
     """An object that was read, whole or in vain.
 
     Attributes:
@@ -80,7 +80,7 @@ class ReadFile:
             yield from batch.select(names).to_pylist()
 
 
-class Spool:
+class BatchStore:
     """Files of columns, each in a folder of its own, which goes with it.
 
     Args:

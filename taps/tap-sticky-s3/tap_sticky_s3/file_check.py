@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_sticky_s3.content import BadFileError
-from tap_sticky_s3.heads import LOAD_ANYWAY, problems
+from tap_sticky_s3.csv.errors import BadFileError
+from tap_sticky_s3.header_check import LOAD_ANYWAY, find_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tap_sticky_s3.client import S3Object
-    from tap_sticky_s3.headers import Headers
-    from tap_sticky_s3.heads import Head
+    from tap_sticky_s3.header_check import FilePreview
+    from tap_sticky_s3.header_columns import HeaderColumns
 
 
-class Admission:
+class FileCheck:
     """Looks at files before they are read; in several threads at once.
 
     Args:
@@ -25,7 +25,7 @@ class Admission:
         checks: Whether any file is refused.
     """
 
-    def __init__(self, headers: Headers, table: str, bucket: str, *, checks: bool) -> None:
+    def __init__(self, headers: HeaderColumns, table: str, bucket: str, *, checks: bool) -> None:
         self._headers = headers
         self._table = table
         self._bucket = bucket
@@ -33,7 +33,9 @@ class Admission:
         self._refusals: dict[tuple[str, str], BadFileError | None] = {}
 
     def admit(
-        self, heads: Mapping[S3Object, Head | None], before: Iterable[Head | None] = ()
+        self,
+        heads: Mapping[S3Object, FilePreview | None],
+        before: Iterable[FilePreview | None] = (),
     ) -> list[str]:
         """Decide on versions of files, and name their columns.
 
@@ -64,7 +66,7 @@ class Admission:
                 names |= dict.fromkeys(self._headers.names(head.header))
         return [*names]
 
-    def recall(self, heads: Mapping[S3Object, Head | None]) -> list[str]:
+    def recall(self, heads: Mapping[S3Object, FilePreview | None]) -> list[str]:
         """Learn the columns of files that were loaded by a version of the tap that kept none.
 
         Args:
@@ -100,11 +102,11 @@ class Admission:
         """
         return self._refusals[thing.key, thing.etag]
 
-    def _problems(self, heads: Mapping[S3Object, Head | None]) -> Mapping[str, str]:
+    def _problems(self, heads: Mapping[S3Object, FilePreview | None]) -> Mapping[str, str]:
         if not self._checks:
             return {}
         found = {thing.key: head for thing, head in heads.items() if head}
-        return problems(
+        return find_problems(
             *(found, self._headers.plain_names, self._table),
             has_files=bool(self._headers),
         )

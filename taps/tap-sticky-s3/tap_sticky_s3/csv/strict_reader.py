@@ -7,13 +7,13 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tap_sticky_s3.content import BadFileError
-from tap_sticky_s3.dialect import DELIMITERS
+from tap_sticky_s3.csv.dialect import DELIMITERS
+from tap_sticky_s3.csv.errors import BadFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tap_sticky_s3.dialect import Dialect
+    from tap_sticky_s3.csv.dialect import Dialect
 
 #: The longest cell, and the longest row: beyond, a quote was probably never closed.
 CELL_BYTES = 10 << 20
@@ -27,7 +27,7 @@ class _EndsInRecordError(Exception):
     """The text ends, though not the file."""
 
 
-class Records:
+class StrictReader:
     """Iterates over the records of a text by Python's csv module; an empty line is an empty one.
 
     Args:

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_sticky_s3.content import BadFileError
-from tap_sticky_s3.dialect import Dialect
-from tap_sticky_s3.rows import NeedMoreError, RowReader, read_head
+from tap_sticky_s3.csv.dialect import Dialect
+from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
+from tap_sticky_s3.csv.reader import CsvReader, read_head
 
 ENGINES = ("either", "careful")
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
@@ -31,7 +31,7 @@ def pieces(data, size):
 def read(data, dialect=None, *, piece=1 << 16, block=1 << 22, engine="either"):
     """A reader that has read all, and its rows as tuples of cells, number and surplus."""
     data = data.encode() if isinstance(data, str) else data
-    reader = RowReader(
+    reader = CsvReader(
         pieces(data, piece),
         dialect or Dialect(),
         name="bucket/x.csv",
@@ -332,7 +332,7 @@ class TestWhatIsWrong:
     def test_a_quote_within_a_cell_hides_no_ends_of_rows(self, engine):
         # Files of more than 64 MiB were refused, and took minutes.
         data = b'a,b\n5" pipe,1\n' + (b"x" * 9_000 + b",1\n") * 8_000
-        reader = RowReader(pieces(data, 1 << 20), Dialect(), name="x", engine=engine)
+        reader = CsvReader(pieces(data, 1 << 20), Dialect(), name="x", engine=engine)
         assert sum(batch.num_rows for batch in reader) == 8_001
 
     @pytest.mark.parametrize("ending", ("\n", "\r", "\r\n"))
@@ -350,7 +350,7 @@ class TestWhatIsWrong:
 
     def test_many_rows_in_one_piece(self, engine):
         data = b"a,b\n" + (b"x" * 998 + b",1\n") * 70_000
-        reader = RowReader([data], Dialect(), name="x", engine=engine)
+        reader = CsvReader([data], Dialect(), name="x", engine=engine)
         assert sum(batch.num_rows for batch in reader) == 70_000
 
     def test_a_cell_without_an_end(self, engine):
@@ -469,7 +469,7 @@ class TestPacking:
 
     def test_a_packed_file_unpacks_in_portions(self):
         text = b"a,b\n" + b"1,2\n" * 3_000_000
-        reader = RowReader(pieces(gzip.compress(text), 1 << 16), Dialect(), name="x")
+        reader = CsvReader(pieces(gzip.compress(text), 1 << 16), Dialect(), name="x")
         assert sum(batch.num_rows for batch in reader) == 3_000_000
 
 
@@ -535,7 +535,7 @@ class TestGrowth:
         def seconds(size):
             text = "a,b\n" + first + again * (size // len(again)) + last
             began = time.process_time()
-            reader = RowReader(pieces(text.encode(), 1 << 16), Dialect(), name="x", engine=engine)
+            reader = CsvReader(pieces(text.encode(), 1 << 16), Dialect(), name="x", engine=engine)
             assert sum(batch.num_rows for batch in reader)
             return time.process_time() - began
 

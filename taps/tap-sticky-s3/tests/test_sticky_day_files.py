@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sticky_exports import DAY, export, orders
 
 from signalroom_singer import TapError, sealed, unsealed
-from tap_sticky_s3 import ledger as ledgers
-from tap_sticky_s3 import streams
+from tap_sticky_s3 import file_history
 from tap_sticky_s3.client import S3Object
-from tap_sticky_s3.days import version_of_object
-from tap_sticky_s3.ledger import Ledger
+from tap_sticky_s3.day_files import version_of_object
+from tap_sticky_s3.file_history import FileHistory
+from tap_sticky_s3.streams import tables
 
 FIRST = datetime(2025, 12, 1, tzinfo=UTC)
 YEAR, MONTH = 365, 30
@@ -39,7 +39,7 @@ def stored(state):
 
 def load(state, listed, *, unless=frozenset()):
     """Load what is missing; gives it."""
-    ledger = Ledger(state, "orders", listed)
+    ledger = FileHistory(state, "orders", listed)
     due = [thing for thing in listed if not ledger.has(thing)]
     for thing in due:
         if thing.key not in unless:
@@ -51,7 +51,7 @@ def load(state, listed, *, unless=frozenset()):
 @pytest.fixture
 def closed(monkeypatch):
     """A state in which each day is a digest."""
-    monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+    monkeypatch.setattr(file_history, "_FILES_APART", 0)
     state, listed = {}, [file(hour) for hour in range(72)]
     load(state, listed)
     assert [len(text.split(" ")) for text in state["days"]] == [4, 4, 4]
@@ -76,7 +76,7 @@ class TestDaysThatArePast:
         assert load(state, [*listed, *late]) == []
 
     def test_hours_that_were_missing(self, monkeypatch):
-        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_FILES_APART", 0)
         state, listed = {}, [file(hour) for hour in range(24)]
         missing = listed[3::7]
         load(state, [thing for thing in listed if thing not in missing])
@@ -90,7 +90,7 @@ class TestDaysThatArePast:
 
     def test_a_day_of_a_deleted_file_is_read_again_once(self, closed):
         state, listed = closed
-        ledger = Ledger(state, "orders", listed[:30] + listed[31:])
+        ledger = FileHistory(state, "orders", listed[:30] + listed[31:])
         assert ledger.read_again == {"2025-12-02": 23}
         rest = listed[:30] + listed[31:]
         assert load(state, rest) == rest[24:47]
@@ -106,20 +106,20 @@ class TestDaysThatArePast:
     def test_the_same_bytes_stored_again(self, closed):
         state, listed = closed
         listed[30] = file(30, modified=FIRST + timedelta(days=9))
-        ledger = Ledger(state, "orders", listed)
+        ledger = FileHistory(state, "orders", listed)
         assert all(map(ledger.has, listed))
         again = [thing for thing in listed if not ledger.has(thing, by_time=True)]
         assert again == [listed[30]]
 
     def test_two_versions_of_the_same_content_are_two_files(self, monkeypatch):
-        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_FILES_APART", 0)
         state = {}
         load(state, [file(1)])
         assert load(state, [file(2)]) == [file(2)]
 
     @pytest.mark.parametrize("count", (1, 2, 12))
     def test_files_that_are_never_loaded_make_no_other_be_read_again(self, monkeypatch, count):
-        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_FILES_APART", 0)
         state, listed = {}, [file(hour) for hour in range(24)]
         bad = listed[: 2 * count : 2]
         keys = {thing.key for thing in bad}
@@ -128,7 +128,7 @@ class TestDaysThatArePast:
             assert load(state, listed, unless=keys) == bad
 
     def test_files_without_a_date(self, monkeypatch):
-        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_FILES_APART", 0)
         state = {}
         listed = [file(hour, name=f"{hour}.csv") for hour in range(2000)]
         load(state, listed)
@@ -145,12 +145,12 @@ class TestDaysThatArePast:
         forms = [len(text.split(" ")) for text in state["days"]]
         assert forms == [4] * 26 + [2] * 14
         listed[-100] = file(24 * 40 - 100, etag="b")
-        ledger = Ledger(state, "orders", listed)
+        ledger = FileHistory(state, "orders", listed)
         assert [thing for thing in listed if not ledger.has(thing)] == [listed[-100]]
         assert ledger.rows(listed[-100].key) == 7
 
     def test_forgotten_files_and_late_ones_of_a_day(self, monkeypatch):
-        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_FILES_APART", 0)
         now = datetime.now(UTC).replace(microsecond=0)
         old = [
             file(0, suffix=str(number), modified=now - timedelta(days=400 + number))
@@ -158,7 +158,7 @@ class TestDaysThatArePast:
         ]
         state = {}
         load(state, old)
-        ledger = Ledger(state, "orders", old)
+        ledger = FileHistory(state, "orders", old)
         ledger.prune([], days=400)
         ledger.save()
         (text,) = state["days"]
@@ -175,15 +175,15 @@ class TestTap:
     def test_the_state_of_many_files_is_not_written_after_each(
         self, s3, make_tap, sync, monkeypatch
     ):
-        monkeypatch.setattr(streams, "_MANY_FILES", 3)
+        monkeypatch.setattr(tables, "_MANY_FILES", 3)
         self.put(s3, 8)
         messages = sync(make_tap(), ORDERS).messages
         states = [one["value"]["bookmarks"][ORDERS] for one in messages if one["type"] == "STATE"]
-        counts = [len(Ledger(state, ORDERS)) for state in states]
+        counts = [len(FileHistory(state, ORDERS)) for state in states]
         assert sorted({*counts}) == [0, 1, 2, 8]
 
     def test_a_day_that_is_read_again_is_named(self, s3, make_tap, sync, monkeypatch, caplog):
-        monkeypatch.setattr(ledgers, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_FILES_APART", 0)
         self.put(s3, 3)
         state = sync(make_tap(), ORDERS).state
         assert sync(make_tap(state), ORDERS).records == {}
@@ -250,7 +250,7 @@ class TestStatesOfEarlierVersions:
 )
 def test_days_that_cannot_be_read(days):
     with pytest.raises(TapError, match=r"state of stream orders .*`meltano state clear`"):
-        Ledger({"days": days}, "orders")
+        FileHistory({"days": days}, "orders")
 
 
 def delivered(prefix, hour, part):
@@ -326,8 +326,8 @@ def test_it_finds_what_a_plain_list_of_files_would_find(runs, refreshed):
         state = unsealed(stored(sealed(state)))[0]
         mark = state["bookmarks"]["orders"]
         saved = stored(mark), plain, again
-        with patch.object(ledgers, "_FILES_APART", run["apart"]):
-            ledger = Ledger(mark, "orders", listed)
+        with patch.object(file_history, "_FILES_APART", run["apart"]):
+            ledger = FileHistory(mark, "orders", listed)
             due = [thing for thing in listed if not ledger.has(thing)]
             new = [thing for thing in listed if plain.get(thing.key) != thing.etag]
             assert {*new} <= {*due}, "a file would never be loaded"

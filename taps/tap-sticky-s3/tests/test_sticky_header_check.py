@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sticky_exports import DAY, cells, export, known, orders
 
 from signalroom_singer import TapError
-from tap_sticky_s3.dialect import Dialect
-from tap_sticky_s3.heads import Head, head_of, problems
+from tap_sticky_s3.csv.dialect import Dialect
+from tap_sticky_s3.header_check import FilePreview, find_problems, preview_file
 
 ORDERS = "orders_create"
 NAMES = ("orders_id", "total_amount", "billing_state")
@@ -24,8 +24,8 @@ def moment(day):
 
 def problem(header, *rows, known=(), has_files=False, **dialect):
     """What is wrong with a file alone."""
-    head = head_of(header, rows, frozenset(known), Dialect(**dialect))
-    return problems({"x": head}, known, "refunds", has_files=has_files).get("x", "")
+    head = preview_file(header, rows, frozenset(known), Dialect(**dialect))
+    return find_problems({"x": head}, known, "refunds", has_files=has_files).get("x", "")
 
 
 class TestFirstFiles:
@@ -118,12 +118,12 @@ class TestFirstFiles:
 
     def test_most_files_say_what_the_table_has(self):
         heads = {
-            "a": Head(("Report by", "state")),
-            "b": Head(("id", "amount")),
-            "c": Head(("Amount", "note")),
-            "d": Head(("NOTE",)),
+            "a": FilePreview(("Report by", "state")),
+            "b": FilePreview(("id", "amount")),
+            "c": FilePreview(("Amount", "note")),
+            "d": FilePreview(("NOTE",)),
         }
-        found = problems(heads, (), "refunds", has_files=False)
+        found = find_problems(heads, (), "refunds", has_files=False)
         assert [*found] == ["a"]
         assert "shares no column with the table refunds" in found["a"]
 
@@ -154,8 +154,12 @@ class TestLaterFiles:
         assert problem(header, ["1", "2"], known=NAMES, has_files=True) == ""
 
     def test_others_that_share_with_those(self):
-        heads = {"a": Head(("y", "z")), "b": Head(("x", "y")), "c": Head(("orders_id", "x"))}
-        assert problems(heads, NAMES, "orders", has_files=True) == {}
+        heads = {
+            "a": FilePreview(("y", "z")),
+            "b": FilePreview(("x", "y")),
+            "c": FilePreview(("orders_id", "x")),
+        }
+        assert find_problems(heads, NAMES, "orders", has_files=True) == {}
 
     @pytest.mark.parametrize(
         ("header", "match"),

@@ -9,14 +9,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from signalroom_singer import number_in
-from tap_sticky_s3.dialect import DELIMITERS
-from tap_sticky_s3.names import plain_name
+from tap_sticky_s3.csv.column_names import plain_name
+from tap_sticky_s3.csv.dialect import DELIMITERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
-    from tap_sticky_s3.dialect import Dialect
+    from tap_sticky_s3.csv.dialect import Dialect
 
 _QUOTES = "\"'`"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]+")
@@ -34,7 +34,7 @@ LOAD_ANYWAY = "If the file is as it should be, set `check_header` to false."
 
 
 @dataclass(frozen=True)
-class Head:
+class FilePreview:
     """What the first lines of a file say of it.
 
     Attributes:
@@ -55,9 +55,9 @@ class Head:
         return _plain_names(self.header)
 
 
-def head_of(
+def preview_file(
     header: Sequence[str], rows: Sequence[Sequence[str]], known: frozenset[str], dialect: Dialect
-) -> Head:
+) -> FilePreview:
     """Look at the first lines of a file.
 
     Args:
@@ -69,9 +69,9 @@ def head_of(
     cells = _only_one(tuple(header))
     quotes = _of_quotes(cells, dialect)
     if quotes or _plain_names(cells) & known:
-        return Head(cells, quotes)
+        return FilePreview(cells, quotes)
     sign = _of_delimiters(cells, rows, dialect) or _of_titles(cells, rows)
-    return Head(
+    return FilePreview(
         cells,
         sign=sign or _of_values(cells, rows),
         has_values=any(_kind(cell) not in {"", "text"} for cell in cells),
@@ -89,8 +89,8 @@ def _plain_names(header: tuple[str, ...]) -> frozenset[str]:
     return frozenset(filter(None, map(plain_name, header)))
 
 
-def problems(
-    heads: Mapping[str, Head], known: Iterable[str], table: str, *, has_files: bool
+def find_problems(
+    heads: Mapping[str, FilePreview], known: Iterable[str], table: str, *, has_files: bool
 ) -> dict[str, str]:
     """Find the files that are not what the settings say.
 
@@ -125,7 +125,7 @@ def problems(
     return found
 
 
-def _strangers(heads: Mapping[str, Head], names: set[str]) -> dict[str, Head]:
+def _strangers(heads: Mapping[str, FilePreview], names: set[str]) -> dict[str, FilePreview]:
     """The files that share no column with a table, nor with others that do."""
     left = {key: head for key, head in heads.items() if head.names}
     while joined := [key for key, head in left.items() if head.names & names]:

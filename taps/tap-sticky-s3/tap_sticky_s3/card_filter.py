@@ -22,7 +22,7 @@ _DIGIT = r"[0-9]|[^\x00-\x7F]"
 _MANY_DIGITS = r"[0-9]{7}|[0-9][ !-)+-/:-@\[-`{-~]|[eE][+]?[0-9]|[^\x00-\x7F]"
 
 
-class FileCards:
+class CardFilter:
     """Leaves card data out of a file's batches.
 
     Args:

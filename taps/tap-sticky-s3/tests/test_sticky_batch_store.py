@@ -11,14 +11,14 @@ import time
 import pytest
 from sticky_exports import DAY, batch_rows, export, orders
 
-from tap_sticky_s3.spool import Spool
+from tap_sticky_s3.batch_store import BatchStore
 
 LOGGER = logging.getLogger("test")
 
 
 @pytest.fixture
 def spool(tmp_path):
-    spool = Spool("arrow", tmp_path.as_uri(), "acme-", most=2, logger=LOGGER)
+    spool = BatchStore("arrow", tmp_path.as_uri(), "acme-", most=2, logger=LOGGER)
     yield spool
     spool.close()
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sticky_exports import DAY, batch_rows, cells, export, known
 
 from signalroom_singer import TapError
-from tap_sticky_s3.columns import KNOWN
-from tap_sticky_s3.headers import Headers, _keys
-from tap_sticky_s3.names import column_names
+from tap_sticky_s3.csv.column_names import column_names
+from tap_sticky_s3.header_columns import HeaderColumns, _keys
+from tap_sticky_s3.known_columns import KNOWN_COLUMNS
 
 ORDERS = "orders_create"
 LOGGER = logging.getLogger("test")
@@ -22,7 +22,7 @@ PAIR = ("Refund $", "Refund %")
 
 def columns(*headers, state=None, known=("orders_id", "click_id")):
     """The names of each header's columns, by its texts."""
-    table = Headers({} if state is None else state, "orders", known, LOGGER)
+    table = HeaderColumns({} if state is None else state, "orders", known, LOGGER)
     return [dict(zip(header, table.names(header), strict=True)) for header in headers]
 
 
@@ -90,7 +90,7 @@ class TestTexts:
         assert columns(["Click ID %"]) == [{"Click ID %": "click_id_aad681"}]
 
     def test_repeated_texts_are_numbered(self):
-        table = Headers({}, "orders", (), LOGGER)
+        table = HeaderColumns({}, "orders", (), LOGGER)
         assert table.names(["a", "b", "a", "a"]) == ["a", "b", "a_2", "a_3"]
         assert table.names(["a_2", "a", "a"]) == ["a_2_e5cda8", "a", "a_2"]
 
@@ -100,7 +100,7 @@ class TestTexts:
         assert all(name.startswith("column_") for text, name in first.items() if text != "a")
 
     def test_no_text_at_all_leaves_the_place(self):
-        table = Headers({}, "orders", (), LOGGER)
+        table = HeaderColumns({}, "orders", (), LOGGER)
         assert table.names(["", "a", " "]) == ["column_1", "a", "column_3"]
         assert table.names(["a", "", ""]) == ["a", "column_2", "column_3"]
 
@@ -110,13 +110,13 @@ class TestTexts:
         assert max(len(name.encode()) for name in found.values()) == 63
 
     def test_sticky_s_own(self):
-        headers = [*KNOWN[ORDERS][:-5]]
+        headers = [*KNOWN_COLUMNS[ORDERS][:-5]]
         headers += ["Click ID", "Retries Left", "Hold Type ID", "Offer ID", "Processor ID"]
-        (found,) = columns(headers, known=KNOWN[ORDERS])
-        assert [*found.values()] == KNOWN[ORDERS]
+        (found,) = columns(headers, known=KNOWN_COLUMNS[ORDERS])
+        assert [*found.values()] == KNOWN_COLUMNS[ORDERS]
 
     def test_many_columns_take_no_square(self, caplog):
-        table = Headers({}, "orders", (), LOGGER)
+        table = HeaderColumns({}, "orders", (), LOGGER)
         header = [f"Column {'$' * (number % 2)} {number // 2}" for number in range(10_000)]
         assert len({*table.names(header)}) == 10_000
 
@@ -128,7 +128,7 @@ TEXTS = st.lists(st.sampled_from(("a", "A", "a ", "a$", "a%", "a_2", "", " ", "$
 class TestAnyHeaders:
     @given(st.lists(st.one_of(TEXTS, st.lists(st.text(max_size=5))), max_size=6))
     def test_each_file_has_a_column_for_each_header(self, headers):
-        table = Headers({}, "orders", ("a", "b"), LOGGER)
+        table = HeaderColumns({}, "orders", ("a", "b"), LOGGER)
         for header in headers:
             names = table.names(header)
             assert len({*names}) == len(header)
@@ -145,9 +145,9 @@ class TestAnyHeaders:
         for texts in files:
             header = data.draw(st.permutations(sorted(texts)))
             if data.draw(st.booleans()):
-                table = Headers(state, "orders", ("a",), LOGGER)
+                table = HeaderColumns(state, "orders", ("a",), LOGGER)
             else:
-                table = Headers(dict(state), "orders", ("a",), LOGGER)
+                table = HeaderColumns(dict(state), "orders", ("a",), LOGGER)
                 state = table._state
             for text, name in zip(header, table.names(header), strict=True):
                 assert found.setdefault(text, name) == name
@@ -166,7 +166,7 @@ class TestStatesFromBefore:
 
     def recalled(self, *headers, known=()):
         state = {}
-        Headers(state, "orders", known, LOGGER).recall(headers)
+        HeaderColumns(state, "orders", known, LOGGER).recall(headers)
         return state["headers"]
 
     def test_the_layout_of_most_files_decides(self):
@@ -191,7 +191,7 @@ class TestStatesFromBefore:
 
     @given(st.lists(TEXTS, min_size=1, max_size=6), st.sets(st.sampled_from(("a", "b", "a_2"))))
     def test_a_column_of_one_text_stays_its_own(self, headers, known):
-        table = Headers({}, "orders", known, LOGGER)
+        table = HeaderColumns({}, "orders", known, LOGGER)
         table.recall(headers)
         names, texts = {}, {}
         for header in headers:

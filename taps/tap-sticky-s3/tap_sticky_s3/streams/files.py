@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from signalroom_singer import Loading, SignalRoomStream, utc_isoformat
 from tap_sticky_s3.descriptions import DESCRIPTIONS
-from tap_sticky_s3.selection import name_date
+from tap_sticky_s3.file_filter import date_in_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_sticky_s3.spool import ReadFile
+    from tap_sticky_s3.batch_store import ParsedFile
     from tap_sticky_s3.tap import TapStickyS3
 
 FILE_NAME = "_file_name"
@@ -54,7 +54,7 @@ class StickyStream(SignalRoomStream):
         """Do nothing: a row more is no progress, a file more is."""
 
 
-class Files(StickyStream):
+class FilesStream(StickyStream):
     """The files that were read: a row for each version. Written by the tables, as they go."""
 
     name = "files"
@@ -102,7 +102,7 @@ class Files(StickyStream):
             self._announced = True
             super()._write_schema_message()
 
-    def note(self, file: ReadFile, table: str, bucket: str) -> None:
+    def note(self, file: ParsedFile, table: str, bucket: str) -> None:
         """Write the row of a file.
 
         Args:
@@ -117,7 +117,7 @@ class Files(StickyStream):
         row = {
             FILE_NAME: f"{bucket}/{thing.key}",
             "_file_etag": thing.etag,
-            "_file_date": name_date(thing.key),
+            "_file_date": date_in_key(thing.key),
             "_file_last_modified": utc_isoformat(thing.modified),
             "table_name": table,
             "bucket": bucket,

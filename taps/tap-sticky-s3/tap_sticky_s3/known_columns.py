@@ -135,4 +135,4 @@ _ORDERS = [
 ]
 
 #: Columns that a table has whether or not there is a file with them; others come from headers.
-KNOWN = {"orders_create": _ORDERS, "orders_update": _ORDERS}
+KNOWN_COLUMNS = {"orders_create": _ORDERS, "orders_update": _ORDERS}
