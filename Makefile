@@ -106,10 +106,11 @@ browser-test: $(SETUP) ## Test the status page in headless Chromium, which must 
 	@$(RUN)pytest -n 0 tests/browser/test_status_page.py $(ARGS)
 
 .PHONY: lint
-lint: $(SETUP) ## ruff, mypy, bandit, zizmor and the other static checks
+lint: $(SETUP) ## ruff, mypy, import-linter, bandit, zizmor and the other static checks
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
+	@$(RUN)lint-imports --no-logo --no-cache
 	@$(RUN)bandit --quiet --recursive --configfile pyproject.toml libs orchestrate scripts taps targets
 	@$(RUN)zizmor --quiet --offline .github
 	@$(RUN)python scripts/settings.py --check

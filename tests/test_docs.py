@@ -172,7 +172,9 @@ def variables(settings):
     for source in (core / "state_store").rglob("*.py"):
         found = re.findall(r"\"(state_backend\.[\w.]+)\"", source.read_text())
         names |= {f"MELTANO_{name.upper().replace('.', '_')}" for name in found}
-    own = words_of("meltano.yml", "scripts/*.py", "*/signalroom_*/**/*.py", "*/*/signalroom_*/*.py")
+    own = words_of(
+        "meltano.yml", "scripts/*.py", "*/signalroom_*/**/*.py", "*/*/signalroom_*/**/*.py"
+    )
     return names | {name for name in own if VARIABLE.fullmatch(name)}
 
 

@@ -20,7 +20,7 @@ from signalroom_cli.status.model import Condition, Loaded, Outcome, Pipeline, Ro
 from signalroom_cli.status.page import by_date, by_run, page
 from signalroom_cli.status.table import short
 from signalroom_cli.status.warehouse import look_up
-from signalroom_target_postgres.loadlog import CREATE
+from signalroom_target_postgres.warehouse.load_log import CREATE
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}

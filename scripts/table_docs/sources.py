@@ -13,8 +13,8 @@ from settings import ROOT, schema_of, taps
 
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer import EXTRA, LOADED_AT, SignalRoomStream
-from signalroom_target_postgres.connector import PostgresConnector
-from signalroom_target_postgres.schematypes import declared
+from signalroom_target_postgres.connection.connector import PostgresConnector
+from signalroom_target_postgres.values.schema_types import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

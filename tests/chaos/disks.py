@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from signalroom_target_postgres.account import account_for
+from signalroom_target_postgres.embedded.account import account_for
 
 #: What an empty database takes, and some of its own.
 _EMPTY_KB = 8 * 1024

@@ -19,8 +19,8 @@ if __name__ == "__main__":
 from e2e import ROOT
 from migration import samples, stage
 
-from signalroom_target_postgres.cluster import Cluster
 from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.embedded.cluster import Cluster
 
 FOLDER = ROOT / "targets" / "target-postgres" / "tests" / "dlt"
 _SCHEMAS = sorted({table.dataset for table in samples.TABLES})

@@ -13,7 +13,7 @@ import psycopg
 from e2e import Database, Project, clean_env, run
 from migration import legacy
 
-from signalroom_target_postgres.cluster import Cluster
+from signalroom_target_postgres.embedded.cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,6 +25,7 @@ def in_transaction(settings: Mapping[str, Any], work: Callable[[Cursor[Any]], _R
         What it gave.
 
     Raises:
+        EmbeddedPostgresError: If the embedded server is used and does not start.
         TargetPostgresError: If a setting cannot be used, or the database cannot be reached.
     """
     connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector

@@ -30,7 +30,7 @@ from signalroom_sandbox.gsheets import MAPPINGS
 from signalroom_sandbox.server import SandboxServer
 from signalroom_sandbox.sticky_s3.exports import day_of
 from signalroom_target_postgres.embedded import EmbeddedPostgres
-from signalroom_target_postgres.paths import data_directory_of
+from signalroom_target_postgres.embedded.paths import data_directory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -28,9 +28,10 @@ from signalroom_cli.database import in_transaction
 from signalroom_cli.folders import project_folder
 from signalroom_cli.meltanoproject import ProjectError
 from signalroom_cli.status.project import find, loader_settings
+from signalroom_target_postgres.embedded import EmbeddedPostgresError
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.loadlog import CLIENT_ID, SCHEMA, TABLE
-from signalroom_target_postgres.rejected import SUFFIX
+from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, SCHEMA, TABLE
+from signalroom_target_postgres.warehouse.rejected import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -268,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client = read_client(project, path)
         settings = {} if options.keep_rows else loader_settings(project)
         _remove(project, client, settings, is_meant=options.yes)
-    except (RemovalError, ProjectError, TargetPostgresError) as error:
+    except (RemovalError, ProjectError, EmbeddedPostgresError, TargetPostgresError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except (SQLAlchemyError, MeltanoError) as error:

@@ -13,7 +13,7 @@ from signalroom_singer.variables import with_variables_in_backticks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from signalroom_target_postgres.versions import Unconfirmed
+    from signalroom_target_postgres.warehouse.full_refresh import Unconfirmed
 
 #: No space, none of the user's share, or a file as large as files may be.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -25,10 +25,6 @@ class TargetPostgresError(click.ClickException):
     It is one of click's exceptions, so that both executables print the message and exit
     with a code that says what kind of failure it is.
     """
-
-
-class EmbeddedPostgresError(TargetPostgresError):
-    """The embedded server cannot be used."""
 
 
 class ConnectionSettingsError(TargetPostgresError):

@@ -13,7 +13,7 @@ from target_postgres.target import TargetPostgres as StockTargetPostgres
 
 from signalroom_singer.redaction import secret_values
 from signalroom_singer.settingtexts import EXACT, PASSWORD
-from signalroom_target_postgres import tls
+from signalroom_target_postgres.connection import tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,19 +10,21 @@ import msgspec
 from target_postgres.sinks import PostgresSink as StockSink
 from typing_extensions import override
 
-from signalroom_target_postgres.ahead import ahead
-from signalroom_target_postgres.connector import PostgresConnector
-from signalroom_target_postgres.destination import Destination
-from signalroom_target_postgres.filerows import FileRows
-from signalroom_target_postgres.loadlog import CLIENT_ID, Load
-from signalroom_target_postgres.mapped import explained, unmapped, written
-from signalroom_target_postgres.records import ColumnTooNarrowError, Message, Misfit
-from signalroom_target_postgres.rejected import OversizedRecordError
-from signalroom_target_postgres.sqltypes import family
-from signalroom_target_postgres.streamtable import StreamTable
-from signalroom_target_postgres.validation import NOT_VALID, RecordValidator, broken_rule
-from signalroom_target_postgres.versions import Versions
-from signalroom_target_postgres.waiting import Waiting
+from signalroom_target_postgres.connection.connector import PostgresConnector
+from signalroom_target_postgres.messages.models import Message
+from signalroom_target_postgres.messages.rejects import Misfit
+from signalroom_target_postgres.rows.background import ahead
+from signalroom_target_postgres.rows.buffer import Waiting
+from signalroom_target_postgres.rows.decoder import ColumnTooNarrowError
+from signalroom_target_postgres.rows.mapped_records import explained, unmapped, written
+from signalroom_target_postgres.rows.validation import NOT_VALID, RecordValidator, broken_rule
+from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.warehouse.file_rows import FileRows
+from signalroom_target_postgres.warehouse.full_refresh import Versions
+from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, Load
+from signalroom_target_postgres.warehouse.rejected import OversizedRecordError
+from signalroom_target_postgres.warehouse.stream_loader import StreamTable
+from signalroom_target_postgres.warehouse.table import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
     from psycopg import Cursor
 
     from signalroom_singer.streammaps import Failure
-    from signalroom_target_postgres.batchfiles import BatchFile
-    from signalroom_target_postgres.counts import Counts
-    from signalroom_target_postgres.versions import Unconfirmed
+    from signalroom_target_postgres.messages.batch_files import BatchFile
+    from signalroom_target_postgres.warehouse.counts import Counts
+    from signalroom_target_postgres.warehouse.full_refresh import Unconfirmed
 
 
 class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyped

@@ -24,11 +24,10 @@ from signalroom_singer.commandline import ExplainedCommand
 from signalroom_singer.loaderfailure import stop_tap
 from signalroom_singer.redaction import protect
 from signalroom_singer.streammaps import RecordMap, constants_of
-from signalroom_target_postgres.ahead import Aside
-from signalroom_target_postgres.batchfiles import BatchFile
-from signalroom_target_postgres.cluster import Cluster
-from signalroom_target_postgres.connection import is_configured
+from signalroom_target_postgres.connection.tls import DEFAULTS
+from signalroom_target_postgres.connection.url import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.embedded.cluster import Cluster
 from signalroom_target_postgres.errors import (
     ConnectionSettingsError,
     DiskFullError,
@@ -37,22 +36,23 @@ from signalroom_target_postgres.errors import (
     TargetPostgresError,
     UnconfirmedRowsError,
 )
-from signalroom_target_postgres.loadlog import LoadLog
-from signalroom_target_postgres.mapped import unchanged
-from signalroom_target_postgres.naming import TableNaming
-from signalroom_target_postgres.reader import MessageReader, Terminated
-from signalroom_target_postgres.records import Message, Misfit, unread_reason
-from signalroom_target_postgres.refusedsink import RefusedSink, refusal
-from signalroom_target_postgres.rejected import SUFFIX as REJECTED
-from signalroom_target_postgres.rejected import describe
-from signalroom_target_postgres.schematypes import uncombined, without_booleans
+from signalroom_target_postgres.messages.batch_files import BatchFile
+from signalroom_target_postgres.messages.reader import MessageReader, Terminated
+from signalroom_target_postgres.messages.rejects import Misfit, unread_reason
+from signalroom_target_postgres.refused_sink import RefusedSink, refusal
+from signalroom_target_postgres.rows.background import Aside
+from signalroom_target_postgres.rows.mapped_records import unchanged
 from signalroom_target_postgres.settings import declared, secrets
 from signalroom_target_postgres.sink import PostgresSink
-from signalroom_target_postgres.startstate import StartState
-from signalroom_target_postgres.states import StateQueue
+from signalroom_target_postgres.start_state import StartState
+from signalroom_target_postgres.state import StateQueue
 from signalroom_target_postgres.summaries import Summaries, bookmarks
-from signalroom_target_postgres.tls import DEFAULTS
-from signalroom_target_postgres.versions import COMPLETE, REPLACE_ON_ACTIVATE
+from signalroom_target_postgres.values.schema_types import uncombined, without_booleans
+from signalroom_target_postgres.warehouse.full_refresh import COMPLETE, REPLACE_ON_ACTIVATE
+from signalroom_target_postgres.warehouse.load_log import LoadLog
+from signalroom_target_postgres.warehouse.naming import TableNaming
+from signalroom_target_postgres.warehouse.rejected import SUFFIX as REJECTED
+from signalroom_target_postgres.warehouse.rejected import describe
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -60,8 +60,9 @@ if TYPE_CHECKING:
     from pathlib import PurePath
     from types import FrameType
 
-    from signalroom_target_postgres.connector import PostgresConnector
-    from signalroom_target_postgres.counts import Counts
+    from signalroom_target_postgres.connection.connector import PostgresConnector
+    from signalroom_target_postgres.messages.models import Message
+    from signalroom_target_postgres.warehouse.counts import Counts
 
 #: What comes of a map that does not fit its stream's schema.
 _WRONG_MAP = (MapExpressionError, StreamMapConfigError)

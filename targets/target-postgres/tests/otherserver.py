@@ -7,8 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from signalroom_target_postgres import cluster
-from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.embedded import EmbeddedPostgres, cluster
 
 #: The folder with `postgres`, `initdb` and `pg_ctl`.
 PROGRAMS = "SIGNALROOM_TEST_POSTGRES_BIN"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from signalroom_target_postgres.account import account_for
+from signalroom_target_postgres.embedded.account import account_for
 
 if TYPE_CHECKING:
     from signalroom_target_postgres.embedded import EmbeddedPostgres

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 from warehouse import record, schema, state
 
-from signalroom_target_postgres.catalog import read_stream
+from signalroom_target_postgres.dlt_adoption.catalog import read_stream
 from signalroom_target_postgres.errors import InputError, LoadError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
 VALUES = [{"a": [1.50]}, [1, "a"], "a", 1.5, True, None]

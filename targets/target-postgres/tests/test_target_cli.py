@@ -12,10 +12,9 @@ from click.testing import CliRunner
 from warehouse import lines, record
 from warehouse import schema as orders
 
-from signalroom_target_postgres import cluster, target
-from signalroom_target_postgres.cli import main
-from signalroom_target_postgres.embedded import EmbeddedPostgres
-from signalroom_target_postgres.errors import EmbeddedPostgresError
+from signalroom_target_postgres import target
+from signalroom_target_postgres.cli.commands import main
+from signalroom_target_postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, cluster
 
 EXECUTABLE = Path(sys.executable).parent / "signalroom-postgres"
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from signalroom_target_postgres.copytext import copy_text
-from signalroom_target_postgres.loading import last_of_each
+from signalroom_target_postgres.values.copy_format import copy_text
+from signalroom_target_postgres.warehouse.writer import last_of_each
 
 # All that a text may have, the characters that mean something to COPY more often.
 TEXTS = st.none() | st.text(

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 from warehouse import activate, new_schema, record, schema
 
-from signalroom_target_postgres.counts import Counts, RowCounts
 from signalroom_target_postgres.errors import UnconfirmedRowsError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.counts import Counts, RowCounts
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 SCHEMA = schema({"id": "integer", "name": "string"})
 REPLACED = schema({"id": "integer"}, **{"x-replace-on-activate": True})

@@ -13,10 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from signalroom_target_postgres.account import account_for
-from signalroom_target_postgres.cluster import Cluster
-from signalroom_target_postgres.embedded import EmbeddedPostgres
-from signalroom_target_postgres.errors import EmbeddedPostgresError
+from signalroom_target_postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from signalroom_target_postgres.embedded.account import account_for
+from signalroom_target_postgres.embedded.cluster import Cluster
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="switches users")

@@ -17,11 +17,16 @@ from click.testing import CliRunner
 from psycopg import errors
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_target_postgres.connection import is_configured, read_url, url_of
-from signalroom_target_postgres.connection_errors import explain, is_passing, is_refused, shown
+from signalroom_target_postgres.connection.connect_errors import (
+    explain,
+    is_passing,
+    is_refused,
+    shown,
+)
+from signalroom_target_postgres.connection.server_errors import code_of
+from signalroom_target_postgres.connection.url import is_configured, read_url, url_of
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionFailedError, ConnectionSettingsError
-from signalroom_target_postgres.refusals import code_of
 from signalroom_target_postgres.target import TargetPostgres
 
 EXECUTABLE = Path(sys.executable).parent / "signalroom-target-postgres"

@@ -13,9 +13,9 @@ import pytest
 from upath import UPath
 from warehouse import activate, record, schema, state
 
-from signalroom_target_postgres.batchfiles import OURS
 from signalroom_target_postgres.errors import InputError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.messages.batch_files import OURS
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}

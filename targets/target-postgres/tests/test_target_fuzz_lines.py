@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from warehouse import activate, record, schema, state
 
 from signalroom_target_postgres.errors import InputError, LoadError
-from signalroom_target_postgres.reader import MessageReader
-from signalroom_target_postgres.records import Message
+from signalroom_target_postgres.messages.models import Message
+from signalroom_target_postgres.messages.reader import MessageReader
 from signalroom_target_postgres.target import TargetPostgres
 
 pytestmark = pytest.mark.timeout(TIMEOUT)

@@ -14,8 +14,8 @@ from sqlalchemy import make_url
 from warehouse import lines, record, schema
 
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.rejected import BadRecordError
-from signalroom_target_postgres.streamtable import StreamTable
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.stream_loader import StreamTable
 
 FIELDS = {"uuid": "string", "project_id": "integer", "name": "string"}
 NARROW = schema(FIELDS, keys=("uuid",))

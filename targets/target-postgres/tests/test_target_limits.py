@@ -13,8 +13,8 @@ import pytest
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import LoadError, TargetPostgresError
-from signalroom_target_postgres.rejected import BadRecordError
 from signalroom_target_postgres.target import TargetPostgres
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 MOST = 1600
 

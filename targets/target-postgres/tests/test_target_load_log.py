@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 from warehouse import activate, record, schema, state
 
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "day": {"type": "string", "format": "date"}}
 ORDERS = schema(PROPERTIES) | {"bookmark_properties": ["day"]}

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from warehouse import record, schema, state
 
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
 STREAM = schema({"id": ID, "name": "string", "total": "number"})

@@ -8,7 +8,7 @@ import pytest
 from warehouse import activate, record, schema
 
 from signalroom_target_postgres.errors import InputError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 
 def test_stream_maps(warehouse):

@@ -11,7 +11,7 @@ import pytest
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import InputError, LoadError
-from signalroom_target_postgres.naming import normalized
+from signalroom_target_postgres.warehouse.naming import normalized
 
 HOSTILE = {
     "ends an identifier": 'x"; DROP TABLE canary;',

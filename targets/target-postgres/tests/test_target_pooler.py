@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from test_target_resilience import during_copy, session_of
 from warehouse import activate, lines, record, schema, state
 
-from signalroom_target_postgres.cli import main
+from signalroom_target_postgres.cli.commands import main
 from signalroom_target_postgres.errors import TargetPostgresError
 
 #: So few that runs get each other's sessions, as behind a busy pooler. By session, each loader has

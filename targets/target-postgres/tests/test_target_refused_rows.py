@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import activate, lines, record, schema, state
 
-from signalroom_target_postgres.badrows import find_refused
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.bad_rows import find_refused
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "total": "integer", "name": "string"}
 COLUMNS = "id bigint, total bigint, name text"

@@ -15,8 +15,8 @@ import pytest
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import UnconfirmedRowsError
-from signalroom_target_postgres.rejected import BadRecordError
 from signalroom_target_postgres.target import TargetPostgres
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
 STREAM = schema(PROPERTIES)

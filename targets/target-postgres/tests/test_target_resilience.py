@@ -21,11 +21,11 @@ import pytest
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from warehouse import Warehouse, activate, lines, record, schema, state
 
-from signalroom_target_postgres.connector import PostgresConnector, _was_committed
+from signalroom_target_postgres.connection.connector import PostgresConnector, _was_committed
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
-from signalroom_target_postgres.loading import Writer
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.writer import Writer
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string", "data": "object"}
 STREAM = schema(PROPERTIES)

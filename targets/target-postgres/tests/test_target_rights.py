@@ -11,9 +11,9 @@ from psycopg import errors
 from sqlalchemy.engine import make_url
 from warehouse import record, schema, state
 
+from signalroom_target_postgres.connection.row_errors import refuses_a_row
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.rejected import BadRecordError
-from signalroom_target_postgres.rowerrors import refuses_a_row
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "client": "string", "name": "string"}
 TABLE = "CREATE TABLE orders (id bigint PRIMARY KEY, client text, name text);"

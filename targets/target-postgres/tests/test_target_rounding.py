@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import record, schema
 
-from signalroom_target_postgres.destination import Destination
-from signalroom_target_postgres.limits import limit_of
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.values.limits import limit_of
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.table import Destination
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 

@@ -11,9 +11,9 @@ import time
 import pytest
 from warehouse import activate, lines, record, schema, state
 
-from signalroom_target_postgres.tapstreams import TapStreams
+from signalroom_target_postgres.run_tap.tap_streams import TapStreams
 
-RUN_TAP = [sys.executable, "-m", "signalroom_target_postgres.runtap"]
+RUN_TAP = [sys.executable, "-m", "signalroom_target_postgres.run_tap.command"]
 ORDERS = schema({"id": "integer"})
 OTHERS = schema({"id": "integer"}, stream="others")
 INCREMENTAL = OTHERS | {"bookmark_properties": ["id"]}

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from warehouse import record, schema, state
 
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
 INTEGERS = {"type": ["array", "null"], "items": {"type": "integer"}}

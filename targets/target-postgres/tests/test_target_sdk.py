@@ -16,7 +16,7 @@ from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.testing import get_target_test_class, target_test_streams
 from warehouse import new_schema
 
-from signalroom_target_postgres.account import account_for
+from signalroom_target_postgres.embedded.account import account_for
 from signalroom_target_postgres.target import TargetPostgres
 
 SAMPLES = resources.files(target_test_streams)

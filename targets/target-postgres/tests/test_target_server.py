@@ -9,7 +9,7 @@ import subprocess
 import psycopg
 from otherserver import PROGRAMS
 
-from signalroom_target_postgres.cluster import VERSION
+from signalroom_target_postgres.embedded.cluster import VERSION
 
 
 def test_the_server_is_the_one_that_was_asked_for(server):

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from warehouse import record, schema
 
+from signalroom_target_postgres.connection.row_errors import reason_of
+from signalroom_target_postgres.connection.server_errors import explain_refusal
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.refusals import explain_refusal
-from signalroom_target_postgres.rowerrors import reason_of
 
 FIELDS = {"id": {"type": "integer"}, "name": "string"}
 #: What is made of a text in a constraint.

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warehouse import lines, record, schema, state
 
-from signalroom_target_postgres.states import StateQueue
+from signalroom_target_postgres.state import StateQueue
 from signalroom_target_postgres.target import TargetPostgres
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}

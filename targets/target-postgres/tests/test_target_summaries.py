@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from warehouse import record, schema, state
 
-from signalroom_target_postgres.counts import Counts
 from signalroom_target_postgres.summaries import Summaries
+from signalroom_target_postgres.warehouse.counts import Counts
 
 
 @dataclass

@@ -6,9 +6,9 @@ import pytest
 from psycopg import errors
 from warehouse import record, schema
 
-from signalroom_target_postgres.destination import Destination
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.table import Destination
 
 ID = {"type": "integer"}
 BIG = 2**70

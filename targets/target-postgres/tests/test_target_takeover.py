@@ -12,12 +12,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from signalroom_target_postgres import takeover
-from signalroom_target_postgres.cli import main
+from signalroom_target_postgres.cli.commands import main
+from signalroom_target_postgres.dlt_adoption.report import TakeOver, describe
+from signalroom_target_postgres.dlt_adoption.take_over import take_over
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.outcome import TakeOver, describe
-from signalroom_target_postgres.takeover import take_over
 
 EXECUTABLE = Path(sys.executable).parent / "signalroom-target-postgres"
 KEY = ("date", "affiliate_id")
@@ -367,7 +366,7 @@ def test_only_the_owner_may(server, connection, schema):
 
 
 def test_a_table_in_use_is_not_waited_for_forever(server, connection, schema, monkeypatch):
-    monkeypatch.setattr(takeover, "_LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(f"{take_over.__module__}._LOCK_TIMEOUT", "50ms")
     with psycopg.connect(server.libpq_url) as other:
         other.execute(f"SELECT count(*) FROM {schema}.daily_stats")
         assert "is in use for more than 50ms" in refused(connection, schema)

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 from warehouse import Warehouse, record, schema
 
-from signalroom_target_postgres.cli import main
-from signalroom_target_postgres.dltnames import dlt_name, likely_keys
-from signalroom_target_postgres.dltview import describe_view, make_view
+from signalroom_target_postgres.cli.commands import main
+from signalroom_target_postgres.dlt_adoption.names import dlt_name, likely_keys
+from signalroom_target_postgres.dlt_adoption.take_over import take_over
+from signalroom_target_postgres.dlt_adoption.view import describe_view, make_view
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.takeover import take_over
 
 SCHEMAS = ("everflow", "mautic", "posthog", "redtrack", "s3_exports")
 FILES = sorted((Path(__file__).parent / "dlt").glob("*.sql"))

@@ -17,9 +17,9 @@ from tls_server import PASSPHRASE, Authority, tls_server
 from warehouse import lines, record, schema, state
 
 from signalroom_singer import ExitCode
-from signalroom_target_postgres import tls
-from signalroom_target_postgres.cli import main
-from signalroom_target_postgres.connector import PostgresConnector
+from signalroom_target_postgres.cli.commands import main
+from signalroom_target_postgres.connection import tls
+from signalroom_target_postgres.connection.connector import PostgresConnector
 from signalroom_target_postgres.errors import TargetPostgresError
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

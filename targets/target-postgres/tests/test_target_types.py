@@ -10,8 +10,8 @@ import pytest
 from warehouse import record, schema, state
 
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.rejected import BadRecordError
-from signalroom_target_postgres.sqltypes import widened
+from signalroom_target_postgres.values.sql_types import widened
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
 DATE = {"type": ["string", "null"], "format": "date"}

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from warehouse import activate, record, schema, state
 
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
 NULL = {"type": "null"}

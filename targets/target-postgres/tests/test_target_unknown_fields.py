@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from warehouse import activate, record, schema
 
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
 PROPERTIES = {"id": ID, "total": "number"}

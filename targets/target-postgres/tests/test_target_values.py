@@ -13,7 +13,7 @@ import pytest
 from warehouse import record, schema, state
 
 from signalroom_target_postgres.errors import InputError
-from signalroom_target_postgres.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
 MOMENT = {"type": ["string", "null"], "format": "date-time"}

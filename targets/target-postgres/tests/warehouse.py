@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from signalroom_target_postgres.target import TargetPostgres
 
 if TYPE_CHECKING:
-    from signalroom_target_postgres.counts import Counts
+    from signalroom_target_postgres.warehouse.counts import Counts
 
 BIN = Path(sys.executable).parent
 

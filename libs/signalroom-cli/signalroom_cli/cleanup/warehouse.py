@@ -9,10 +9,11 @@ from psycopg import sql
 
 from signalroom_cli.cleanup.model import Removed
 from signalroom_cli.database import in_transaction
+from signalroom_target_postgres.embedded import EmbeddedPostgresError
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.loadlog import SCHEMA, TABLE
-from signalroom_target_postgres.naming import with_suffix
-from signalroom_target_postgres.rejected import SUFFIX
+from signalroom_target_postgres.warehouse.load_log import SCHEMA, TABLE
+from signalroom_target_postgres.warehouse.naming import with_suffix
+from signalroom_target_postgres.warehouse.rejected import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,7 @@ def clean(settings: Mapping[str, Any], limits: Limits) -> tuple[list[Removed], l
     """
     try:
         return in_transaction(settings, partial(_clean, limits=limits))
-    except TargetPostgresError as error:
+    except (EmbeddedPostgresError, TargetPostgresError) as error:
         return [], [str(error)]
 
 

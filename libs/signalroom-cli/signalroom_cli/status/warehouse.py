@@ -11,10 +11,11 @@ from psycopg import errors, sql
 
 from signalroom_cli.database import in_transaction
 from signalroom_cli.status.model import Loaded, Rows
+from signalroom_target_postgres.embedded import EmbeddedPostgresError
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.loadlog import SCHEMA, TABLE
-from signalroom_target_postgres.naming import with_suffix
-from signalroom_target_postgres.rejected import SUFFIX
+from signalroom_target_postgres.warehouse.load_log import SCHEMA, TABLE
+from signalroom_target_postgres.warehouse.naming import with_suffix
+from signalroom_target_postgres.warehouse.rejected import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,7 +103,7 @@ def look_up(
     work = partial(_look_up, pipelines=pipelines, since=since, seconds=seconds, dates=dates)
     try:
         in_transaction(settings, work)
-    except TargetPostgresError as error:
+    except (EmbeddedPostgresError, TargetPostgresError) as error:
         return str(error)
     return ""
 

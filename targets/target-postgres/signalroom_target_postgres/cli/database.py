@@ -1,0 +1,225 @@
+"""The database that the target loads into, seen from the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.engine import URL
+
+from signalroom_singer.dotenvfile import DotenvError, load_working_folder
+from signalroom_target_postgres.cli.formatting import read_result
+from signalroom_target_postgres.connection.connect_errors import SECRETS, explain
+from signalroom_target_postgres.connection.tls import SETTINGS, kept
+from signalroom_target_postgres.connection.url import is_configured, libpq_parameters
+from signalroom_target_postgres.embedded import EmbeddedPostgres
+from signalroom_target_postgres.embedded.cluster import Cluster
+from signalroom_target_postgres.errors import (
+    ConnectionFailedError,
+    ConnectionSettingsError,
+    TargetPostgresError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from psycopg import Connection
+
+    from signalroom_target_postgres.cli.formatting import Result
+
+_PREFIX = "TARGET_POSTGRES_"
+_LOADED = """
+SELECT schemaname || '.' || tablename FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
+"""
+
+
+def configured_url() -> URL | None:
+    """Read the target's connection, as it does: the environment, then ``.env`` of this folder.
+
+    Returns:
+        Its address; None if none is configured, which means the embedded server.
+
+    Raises:
+        ConnectionSettingsError: If it is half configured.
+    """
+    # As the target itself reads it below; here to know whether anything is configured at all.
+    try:
+        load_working_folder()
+    except DotenvError as error:
+        raise ConnectionSettingsError(str(error)) from None
+    if not any(name.startswith(_PREFIX) and value for name, value in os.environ.items()):
+        return None
+    # Here, as the SDK takes a second and a half to import: longer than most queries take.
+    from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415
+
+    from signalroom_singer.settings import invalid  # noqa: PLC0415
+    from signalroom_singer.settingtexts import read_texts  # noqa: PLC0415
+    from signalroom_singer.variables import current  # noqa: PLC0415
+    from signalroom_target_postgres.connection.connector import PostgresConnector  # noqa: PLC0415
+    from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
+
+    schema = TargetPostgres.config_jsonschema
+    config: dict[str, Any] = {
+        name: definition["default"]
+        for name, definition in schema["properties"].items()
+        if "default" in definition
+    }
+    try:
+        texts = TargetPostgres._env_var_config  # noqa: SLF001
+        read, wrong = read_texts(schema["properties"], texts)
+        if problems := invalid(current(), schema, config | read, wrong):
+            raise ConnectionSettingsError(problems[0])
+        config |= read
+    except ConfigValidationError as error:
+        raise ConnectionSettingsError(error.errors[0]) from None
+    if not is_configured(config):
+        return None
+    engine_url: URL = PostgresConnector(config)._engine.url  # noqa: SLF001
+    return engine_url
+
+
+@contextmanager
+def database() -> Iterator[dict[str, Any]]:
+    """Use the configured database, or else the embedded one, for a while.
+
+    Yields:
+        The parameters of a libpq connection.
+    """
+    with _parameters(configured_url()) as parameters:
+        yield parameters
+
+
+@contextmanager
+def _parameters(url: URL | None) -> Iterator[dict[str, Any]]:
+    if url is None:
+        with EmbeddedPostgres() as embedded:
+            yield embedded.cluster.conninfo()
+    else:
+        yield libpq_parameters(url)
+
+
+def run(query: str) -> Iterator[Result]:
+    """Run statements on the configured database, or else the embedded one.
+
+    Args:
+        query: One or several; several are one transaction, unless they say otherwise.
+
+    Yields:
+        The result of each.
+    """
+    with database() as parameters:
+        yield from run_on(parameters, query)
+
+
+def connect(parameters: dict[str, Any]) -> Connection[Any]:
+    """Connect to a database.
+
+    Args:
+        parameters: Those of a libpq connection.
+
+    Returns:
+        The connection; it commits each statement.
+
+    Raises:
+        ConnectionFailedError: If the server cannot be reached.
+    """
+    try:
+        conninfo = make_conninfo("", **parameters)
+        # Nothing is prepared: behind a pooler, the next transaction may be in another session.
+        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        raise ConnectionFailedError(explain(error, _url(parameters))) from None
+
+
+def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:
+    """Run statements on one database.
+
+    Args:
+        parameters: Those of a libpq connection.
+        query: The statements.
+
+    Yields:
+        The result of each.
+
+    Raises:
+        TargetPostgresError: If the server cannot be reached, or a statement fails.
+    """
+    with connect(parameters) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(query.encode())
+        except psycopg.Error as error:
+            message = str(error).partition("\n")[0]
+            if isinstance(error, psycopg.errors.UndefinedTable):
+                message += f". {_what_there_is(connection)}"
+            raise TargetPostgresError(message) from None
+        yield read_result(cursor)
+        while cursor.nextset():
+            yield read_result(cursor)
+
+
+def _what_there_is(connection: Connection[Any]) -> str:
+    connection.rollback()
+    tables = connection.execute(_LOADED).fetchall()
+    if not tables:
+        return "Nothing was loaded into this database yet: `make demo`, or `meltano run`, does so."
+    return f"There are {', '.join(name for (name,) in tables)}."
+
+
+def open_psql() -> int:
+    """Open psql on the database: the system's on a configured one, as it knows TLS, or the wheel's.
+
+    Returns:
+        Its exit code.
+    """
+    url = configured_url()
+    with _parameters(url) as parameters:
+        # Not among the arguments, which everybody on the machine can see.
+        secrets = {name: parameters.pop(name) for name in SECRETS if name in parameters}
+        environment = os.environ.copy()
+        if password := secrets.pop("password", None):
+            environment["PGPASSWORD"] = password
+        if secrets:
+            # There are no variables for the others.
+            lines = (f"{name}={value}\n" for name, value in secrets.items())
+            environment["PGSERVICEFILE"] = kept("[signalroom]\n" + "".join(lines))
+            parameters["service"] = "signalroom"
+        command = [_psql(url, parameters), make_conninfo("", **parameters)]
+        # Ctrl-C is for psql, which ends a query by it; it must not end the server under it.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _psql(url: URL | None, parameters: Mapping[str, Any]) -> str:
+    """Find psql; that of the extra `embedded` is built without TLS."""
+    if url is not None and (found := shutil.which("psql")):
+        return found
+    wants_tls = str(parameters.get("sslmode", "")).startswith(("require", "verify"))
+    if url is None or (Cluster.is_installed() and not wants_tls):
+        return str(Cluster.program("psql"))
+    msg = (
+        "psql (with TLS) is not installed. Install PostgreSQL's client (on Debian: apt-get install "
+        'postgresql-client), or give a query: signalroom-postgres sql "select 1"'
+    )
+    raise TargetPostgresError(msg)
+
+
+def _url(parameters: dict[str, Any]) -> URL:
+    return URL.create(
+        "postgresql",
+        username=parameters.get("user"),
+        password=parameters.get("password"),
+        host=parameters.get("host"),
+        port=parameters.get("port"),
+        database=parameters.get("dbname"),
+        query={name: parameters[name] for name in (*SETTINGS, *SECRETS) if name in parameters},
+    )

@@ -1,0 +1,1 @@
+"""Which server to connect to, how, and what its errors mean."""

@@ -1,0 +1,262 @@
+"""The stock connector, with transactions that outlive the connection."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import psycopg
+from paramiko import SSHException  # type: ignore[import-untyped]
+from psycopg import errors
+from sqlalchemy import event
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.engine import make_url
+from target_postgres.connector import PostgresConnector as StockConnector
+from typing_extensions import override
+
+from signalroom_singer.exitcodes import ExitCode
+from signalroom_singer.settings import missing_setting
+from signalroom_target_postgres.connection.connect_errors import (
+    explain,
+    explain_session,
+    is_passing,
+    is_refused,
+)
+from signalroom_target_postgres.connection.server_errors import code_of, explain_refusal, is_unclear
+from signalroom_target_postgres.connection.url import driver_options, url_of
+from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from psycopg import Connection, Cursor
+    from singer_sdk.sql.connector import JSONSchemaToSQL
+    from sqlalchemy import Engine
+    from sqlalchemy.engine import ExceptionContext
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Of what others did at the same time; the next try is likely to pass.
+_COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure)
+_MOST_COLLISIONS = 10
+# Of one batch; it ends the session itself, as where it takes more memory than the server has.
+_MOST_LOSSES = 10
+_LOST = (
+    "The connection to PostgreSQL was lost {} times while the same batch was loaded. Look into the "
+    "log of the server, and of the pooler if there is one, for what ends it. {}"
+)
+#: So many errors without a word of the server's are taken for a lost connection.
+_MOST_UNCLEAR = 3
+
+
+class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock target is untyped
+    """Handles a connection whose failure is a sentence, without the password."""
+
+    #: What to do before a new connection is tried after one was lost.
+    before_reconnect: Callable[[], None] = staticmethod(lambda: None)
+    #: Of what is loaded: tables, their schemas and columns. Errors may repeat them.
+    names: set[str]
+    _has_connected = False
+    #: Whether to give up waiting for the server.
+    interrupted: Callable[[], bool] = staticmethod(lambda: False)
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        """Initialize, leaving signals to the target.
+
+        Args:
+            config: The target's settings.
+        """
+        self.names = set()
+        tunnel = config.get("ssh_tunnel") or {}
+        for setting in ("ssh_tunnel.host", "ssh_tunnel.username", "ssh_tunnel.private_key"):
+            if tunnel.get("enable") and not tunnel.get(setting.partition(".")[2]):
+                raise missing_setting(setting, "ssh_tunnel.enable is true")
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        try:
+            super().__init__(config)
+        except (SSHException, OSError, KeyError, ValueError) as error:
+            if not tunnel.get("enable"):
+                raise
+            said = str(error) or type(error).__name__
+            msg = (
+                f"Cannot open the SSH tunnel by {tunnel.get('host')}:{tunnel.get('port')}: check "
+                f"`ssh_tunnel.host`, `port`, `username`, `private_key` and `private_key_password` "
+                f"({said})."
+            )
+            raise ConnectionFailedError(msg) from None
+        if self.ssh_tunnel is not None:
+            # TLS is with the server at the far end: its certificate has that one's name.
+            url = make_url(self.sqlalchemy_url)
+            near = {"hostaddr": str(url.host)}
+            url = url.set(host=self.ssh_tunnel.remote_bind_host).update_query_dict(near)
+            self._sqlalchemy_url = url.render_as_string(hide_password=False)
+        # With a tunnel, the stock connector exits at once when asked to end: what was read and
+        # not loaded yet would have been read in vain.
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    @override
+    def get_sqlalchemy_url(self, config: Mapping[str, Any]) -> str:
+        return url_of(config).render_as_string(hide_password=False)
+
+    @override
+    def create_engine(self) -> Engine:
+        engine = cast("Engine", super().create_engine())
+        options = driver_options(engine.url)
+        # SQLAlchemy passes on a URL's parameters as texts; psycopg wants numbers and truth values.
+        event.listen(engine, "do_connect", lambda *parts: parts[-1].update(options))
+        event.listen(engine, "handle_error", self._explain_connect_error)
+        return engine
+
+    def _explain_connect_error(self, context: ExceptionContext) -> None:
+        # SQLAlchemy asks the first connection what the server is like before it hands it on: one
+        # that fails then is one that could not be opened.
+        opening = context.connection is None or context.is_disconnect or not self._has_connected
+        if opening and context.engine is not None:
+            error = context.original_exception
+            # The driver's error and SQLAlchemy's around it would only repeat it at length.
+            raise ConnectionFailedError(
+                explain(error, context.engine.url),
+                passing=is_passing(str(error)),
+                refused=is_refused(str(error)),
+            ) from None
+
+    @property
+    @override
+    def jsonschema_to_sql(self) -> JSONSchemaToSQL:
+        to_sql = cast("JSONSchemaToSQL", super().jsonschema_to_sql)
+        # A moment has a zone; the stock target's `timestamp` has none.
+        to_sql.register_format_handler("date-time", lambda _: TIMESTAMP(timezone=True))
+        return to_sql
+
+    def disconnect(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        self._engine.dispose()
+
+    def in_transaction(self, work: Callable[[Cursor[Any]], T], *, repeatable: bool = True) -> T:
+        """Do something in one transaction; where the connection is lost, again in another.
+
+        Args:
+            work: What to do. It may be called several times, so it must not keep what belonged
+                to a failed try.
+            repeatable: Whether it may be done once more though it was done. If not, a transaction
+                whose COMMIT got no answer, and which may have been committed, is asked about.
+
+        Returns:
+            What it gave.
+
+        Raises:
+            ConnectionFailedError: If the server does not come back in time.
+            LoadError: If the server refused it.
+        """
+        collisions = unclear = losses = 0
+        attempt = _Attempt(work, repeatable=repeatable)
+        while True:
+            try:
+                with self._connect() as connection:
+                    self._has_connected = True
+                    driver = connection.connection.driver_connection
+                    self.names.add(driver.info.dbname)
+                    try:
+                        return attempt.run(driver)
+                    except psycopg.Error as error:
+                        if isinstance(error, _COLLISIONS) and collisions < _MOST_COLLISIONS:
+                            collisions += 1
+                            continue
+                        # A server that dies while it is sent to: the driver knows it a moment
+                        # later, and the error has no code of the server's.
+                        unclear += is_unclear(error)
+                        gone = driver.closed or driver.broken
+                        again = gone or (is_unclear(error) and unclear <= _MOST_UNCLEAR)
+                        if said := explain_session(error):
+                            raise LoadError(said, exit_code=code_of(error)) from error
+                        if not again:
+                            raise LoadError(
+                                explain_refusal(error, self.names), exit_code=code_of(error)
+                            ) from error
+                        losses += 1
+                        if losses > _MOST_LOSSES:
+                            raise LoadError(
+                                _LOST.format(losses, explain_refusal(error, self.names)),
+                                exit_code=ExitCode.UNAVAILABLE,
+                            ) from error
+                        connection.invalidate()
+            except ConnectionFailedError as error:
+                # At the beginning of a run the settings are to blame.
+                if not (self._has_connected and error.passing):
+                    raise
+            logger.warning("The connection to PostgreSQL was lost; waiting for it to come back")
+            self._reconnect()
+            logger.info("PostgreSQL is back; loading the batch again")
+
+    def _reconnect(self) -> None:
+        """Wait for the server to take connections again."""
+        deadline = time.monotonic() + self.config["reconnect_seconds"]
+        pause = _FIRST_PAUSE
+        self.disconnect()
+        while True:
+            try:
+                self.before_reconnect()
+                with self._connect() as connection:
+                    # A pooler takes connections while the server behind it is away.
+                    connection.exec_driver_sql("SELECT 1")
+                    return
+            except ConnectionFailedError as error:
+                over = time.monotonic() > deadline or self.interrupted()
+                if over or not error.passing:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class _Attempt(Generic[T]):
+    """A transaction that may have to be tried again.
+
+    Args:
+        work: What to do in it.
+        repeatable: Whether it may be done once more though it was done.
+    """
+
+    def __init__(self, work: Callable[[Cursor[Any]], T], *, repeatable: bool) -> None:
+        self._work = work
+        self._repeatable = repeatable
+        self._result: T
+        # The number of the transaction whose COMMIT was sent and not answered.
+        self._unanswered: int | None = None
+
+    def run(self, connection: Connection[Any]) -> T:
+        if self._unanswered is not None and _was_committed(connection, self._unanswered):
+            return self._result
+        self._unanswered = None
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL timezone = 'UTC'")
+            self._result = self._work(cursor)
+            if not self._repeatable:
+                row = cursor.execute("SELECT txid_current_if_assigned()").fetchone()
+                self._unanswered = row[0] if row else None
+        return self._result
+
+
+def _was_committed(connection: Connection[Any], transaction: int) -> bool:
+    """Tell what became of a transaction whose end was not heard of."""
+    while True:
+        try:
+            with connection.transaction():
+                row = connection.execute("SELECT txid_status(%s)", (transaction,)).fetchone()
+        except errors.InvalidParameterValue:
+            # A number of the future: a crashed server lost the transaction and all trace of it.
+            return False
+        status = row[0] if row else None
+        if status != "in progress":
+            return bool(status == "committed")
+        # The server has yet to notice that its client is gone.
+        time.sleep(_FIRST_PAUSE)

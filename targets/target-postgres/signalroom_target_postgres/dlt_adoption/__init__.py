@@ -1,0 +1,1 @@
+"""Migration from dlt: its tables become the loader's, and views keep its columns."""

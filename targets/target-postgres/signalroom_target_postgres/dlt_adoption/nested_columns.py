@@ -1,0 +1,153 @@
+"""What dlt made of nested data: columns named `parent__child`, and child tables.
+
+A stream has nested data in one column, as JSON, and some of it under another name. Nothing is
+loaded into these columns and tables any more: they have to be named, or be served by a view.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from signalroom_target_postgres.dlt_adoption.statements import Statements
+
+SEPARATOR = "__"
+# A value that did not fit a column's type has a column of its own, by the type's name in dlt:
+# https://dlthub.com/docs/general-usage/schema#variant-columns (dlt 1.4, 1.31).
+_VARIANT = re.compile(
+    r"(?P<base>.+)__v_(text|double|bool|timestamp|bigint|binary|json|complex|decimal|wei|date|time)"
+)
+# Columns that dlt copied from a vendor's answer, and that the stream has under another name.
+_RENAMED = {("posthog", "events"): {"id": "uuid"}}
+# Columns that the stream fills only with a setting of its tap.
+_OPTIONAL = {
+    ("mautic", "emails"): {"custom_html": "include_html", "plain_text": "include_html"},
+}
+_CHILDREN = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind = 'r' AND starts_with(c.relname, %s) AND EXISTS (
+    SELECT FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attname IN ('_dlt_parent_id', '_dlt_list_idx')
+      AND NOT a.attisdropped
+) ORDER BY 1
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a stream has what dlt had in a column.
+
+    Args:
+        column: The stream's column.
+        path: Of the value within it, if the column is JSON: parts of names, as dlt wrote them.
+    """
+
+    column: str
+    path: tuple[str, ...] = ()
+
+
+def nested_columns(schema: str, table: str, columns: Iterable[str]) -> list[str]:
+    """Name the columns that the stream has elsewhere.
+
+    Args:
+        schema: The table's schema.
+        table: The table.
+        columns: All that it has.
+
+    Returns:
+        Their names, in the table's order.
+    """
+    renamed = _RENAMED.get((schema, table), {})
+    return [
+        column
+        for column in columns
+        if (SEPARATOR in column.lstrip("_") and not column.startswith("_dlt_")) or column in renamed
+    ]
+
+
+def optional_columns(schema: str, table: str, columns: Iterable[str]) -> dict[str, str]:
+    """Name the columns that the stream fills only with a setting of its tap.
+
+    Args:
+        schema: The table's schema.
+        table: The table.
+        columns: All that it has.
+
+    Returns:
+        The setting by column.
+    """
+    optional = _OPTIONAL.get((schema, table), {})
+    return {column: optional[column] for column in columns if column in optional}
+
+
+def child_tables(statements: Statements, schema: str, table: str) -> list[str]:
+    """Find the tables that dlt made of a table's lists.
+
+    Args:
+        statements: To ask with.
+        schema: The table's schema.
+        table: The table.
+
+    Returns:
+        Their names, without the schema's.
+    """
+    return [name for (name,) in statements.rows(_CHILDREN, schema, table + SEPARATOR)]
+
+
+def base_of_variant(column: str) -> str | None:
+    """Name the column whose other values a variant column has.
+
+    Args:
+        column: The column.
+
+    Returns:
+        The column; None if this is no variant.
+    """
+    variant = _VARIANT.fullmatch(column)
+    return variant["base"] if variant else None
+
+
+def find_source(schema: str, table: str, column: str, types: dict[str, str]) -> Source | None:
+    """Find where a stream has what dlt had in a column.
+
+    Args:
+        schema: The table's schema.
+        table: The table.
+        column: One of its `nested_columns`.
+        types: Of the table's columns, by name, once the stream was loaded.
+
+    Returns:
+        The place; None if the stream does not have it.
+    """
+    if (renamed := _RENAMED.get((schema, table), {}).get(column)) in types:
+        return Source(str(renamed))
+    name = base_of_variant(column) or column
+    if field := _mautic_field(table, name, types):
+        return Source(field)
+    # The longest column that is one: `a__b` may be a column itself. A part may begin with an
+    # underscore and ends with none: `a___b` is `a` and `_b`.
+    parts = name.split(SEPARATOR)
+    for count in range(len(parts) - 1, 0, -1):
+        parent = SEPARATOR.join(parts[:count])
+        if types.get(parent) in {"json", "jsonb"}:
+            return Source(parent, tuple(name.removeprefix(parent + SEPARATOR).split(SEPARATOR)))
+    return None
+
+
+def _mautic_field(table: str, name: str, types: dict[str, str]) -> str | None:
+    """Name the column of a contact's or company's field, which dlt had by group.
+
+    `fields__all__email` and `fields__core__email__value` are `email`, or `field_email` if the
+    record has another column of that name.
+    """
+    if table not in {"contacts", "companies"} or not name.startswith("fields__"):
+        return None
+    group, _, rest = name.removeprefix("fields__").partition(SEPARATOR)
+    alias, _, part = rest.partition(SEPARATOR)
+    if part not in ({""} if group == "all" else {"value", "normalized_value"}):
+        return None
+    return next((one for one in (f"field_{alias}", alias) if one in types), None)

@@ -1,0 +1,100 @@
+"""The primary key that a table is to have, and what stands against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from signalroom_target_postgres.dlt_adoption.statements import listed
+from signalroom_target_postgres.errors import TargetPostgresError
+from signalroom_target_postgres.warehouse.counts import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from signalroom_target_postgres.dlt_adoption.statements import Statements
+
+# Those on expressions have a column 0, which has no name.
+_UNIQUE = """
+SELECT i.indexrelid::regclass::text, c.conname, i.indisprimary,
+       array_agg(a.attname::text ORDER BY k.place)
+FROM pg_index i
+CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
+LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
+WHERE i.indrelid = %s AND i.indisunique AND k.place <= i.indnkeyatts
+GROUP BY i.indexrelid, c.conname, i.indisprimary ORDER BY 1
+"""
+
+
+def find_uniques(statements: Statements, oid: int) -> list[tuple[Any, ...]]:
+    """Find a table's unique indexes.
+
+    Args:
+        statements: To ask with.
+        oid: The table's.
+
+    Returns:
+        Name, constraint, whether it is the primary key, and columns of each.
+    """
+    return statements.rows(_UNIQUE, oid)
+
+
+def has_key(
+    statements: Statements, name: str, key: Sequence[str], uniques: Sequence[tuple[Any, ...]]
+) -> bool:
+    """Find out whether a table has the key.
+
+    Args:
+        statements: Such as have the ``{table}``.
+        name: The table's name, with the schema's.
+        key: The key, in any order.
+        uniques: What `find_uniques` found.
+
+    Raises:
+        TargetPostgresError: If it has another.
+    """
+    for _, constraint, primary, parts in uniques:
+        if not primary:
+            continue
+        if set(parts) == set(key):
+            return True
+        drop = statements.shown(
+            "ALTER TABLE {table} DROP CONSTRAINT {name}", name=sql.Identifier(constraint)
+        )
+        msg = (
+            f"{name} has another primary key, ({', '.join(parts)}), than "
+            f"({', '.join(key)}): give that one if it is the stream's, or else remove "
+            f"it first: {drop}"
+        )
+        raise TargetPostgresError(msg)
+    return False
+
+
+def check_nulls(statements: Statements, name: str, key: Sequence[str]) -> None:
+    """Refuse a key that is NULL in some rows.
+
+    Args:
+        statements: Such as have the ``{table}``.
+        name: The table's name, with the schema's.
+        key: The columns that may not be NULL.
+
+    Raises:
+        TargetPostgresError: If one is.
+    """
+    if not key:
+        return
+    counts = listed("count(*) FILTER (WHERE {} IS NULL)", key)
+    (found,) = statements.do("SELECT {counts} FROM {table}", counts=counts)
+    empty = {column: count for column, count in zip(key, found, strict=True) if count}
+    if empty:
+        where = listed("{} IS NULL", list(empty), " OR ")
+        shown = statements.shown("SELECT * FROM {table} WHERE {where}", where=where)
+        nulls = ", ".join(f"{column} in {counted(count)}" for column, count in empty.items())
+        msg = (
+            f"{name} has NULL in its key ({nulls}), so that nothing tells these rows "
+            f"from new ones: give them a value or delete them, and run this again; {shown} "
+            "shows them. Nothing was changed."
+        )
+        raise TargetPostgresError(msg)

@@ -1,0 +1,157 @@
+"""What became of a table that was taken over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from signalroom_target_postgres.warehouse.counts import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """What became of a table.
+
+    Args:
+        table: Its name, with the schema's.
+        key: The columns of its primary key, in order.
+        rows: How many rows it has now.
+        key_added: Whether the primary key is new.
+        example: The key of one row, as text.
+        duplicates: How many older rows of the same key were moved.
+        duplicates_table: Where to.
+        nullable: The columns that had to have a value, and need none any more.
+        client_column_added: Whether ``_client_id`` is new.
+        client_rows: How many rows had no client and have one now.
+        clients: How many rows each client has; None stands for rows without one.
+        columns: All columns that it had before.
+        nested: Columns of nested data: the stream has it elsewhere.
+        missing: Columns that the stream does not have, if its catalog was read.
+        optional: Columns that the stream fills only with a setting of its tap, and the setting.
+        empty: Columns that are NULL in all rows that came since dlt's last load.
+        children: Child tables, into which nothing is loaded any more.
+        uniques: Other unique indexes than dlt's own, which stay, and may be in the way.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    rows: int
+    key_added: bool = False
+    example: tuple[str, ...] = ()
+    duplicates: int = 0
+    duplicates_table: str = ""
+    nullable: tuple[str, ...] = ()
+    client_column_added: bool = False
+    client_rows: int = 0
+    clients: dict[str | None, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    optional: dict[str, str] = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    uniques: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return self.key_added or self.client_column_added or bool(self.nullable)
+
+    def held_against(self, stream_columns: Collection[str]) -> TakeOver:
+        """Name the columns that a stream does not have.
+
+        Args:
+            stream_columns: Those that it has.
+        """
+        known = {*stream_columns, *self.nested}
+        missing = [
+            name for name in self.columns if name not in known and not name.startswith("_dlt_")
+        ]
+        nested = [name for name in self.nested if name not in stream_columns]
+        return replace(self, missing=tuple(missing), nested=tuple(nested))
+
+
+def describe(result: TakeOver, *, dry_run: bool = False) -> str:
+    """Say what became of a table.
+
+    Args:
+        result: What `take_over` returned.
+        dry_run: Whether all of it was undone.
+
+    Returns:
+        Lines for a person.
+    """
+    done = f"{result.table} is taken over."
+    if not result.changed:
+        done = f"{result.table} was taken over before: nothing to change."
+    elif dry_run:
+        done = f"{result.table} can be taken over. This is what would be done:"
+    lines = [done, *_changes(result), *_not_filled(result)]
+    if result.uniques:
+        stay = ", ".join(result.uniques)
+        lines.append(_line("look at", f"unique, and still so: {stay}; drop what new rows repeat"))
+    if dry_run:
+        lines.append("This was a dry run: nothing was changed.")
+    return "\n".join(lines)
+
+
+def _changes(result: TakeOver) -> Iterator[str]:
+    yield _line("rows", f"{result.rows:,}")
+    added = " (new primary key)" if result.key_added else " (primary key)"
+    yield _line("key", ", ".join(result.key) + added)
+    if result.example:
+        pairs = zip(result.key, result.example, strict=True)
+        shown = ", ".join(f"{column} = {value}" for column, value in pairs)
+        yield _line("for example", f"{shown}; the stream's must look the same")
+    if result.client_rows or result.client_column_added:
+        yield _line("client", f"{counted(result.client_rows)} had none and got it")
+    if result.clients:
+        rows = ", ".join(
+            f"{'none' if client is None else client} ({counted(count)})"
+            for client, count in result.clients.items()
+        )
+        keyed = "_client_id" in result.key
+        rule = "the tap's `client_id` must be the same" if keyed else "new rows have none"
+        yield _line("clients", f"{rows}; {rule}")
+    if result.key_added:
+        moved = "none"
+        if result.duplicates:
+            moved = f"{counted(result.duplicates)} older than another of the same key, moved to "
+            moved += result.duplicates_table
+        yield _line("duplicates", moved)
+    if result.nullable:
+        yield _line("may be NULL", ", ".join(result.nullable))
+
+
+def _not_filled(result: TakeOver) -> Iterator[str]:
+    if result.nested:
+        names = ", ".join(result.nested)
+        text = f"{names}: new rows have NULL there. After the first load, `signalroom-postgres "
+        text += f"dlt-view {result.table}` makes a view with the values that the new pipeline has "
+        text += "elsewhere, and names the rest"
+        yield _line("not filled", text)
+    if result.missing:
+        text = (
+            f"{', '.join(result.missing)}: the stream has no such column; dlt's values stay, and "
+        )
+        text += "new rows have NULL there"
+        yield _line("not filled", text)
+    for column, setting in result.optional.items():
+        text = f"{column}: set the tap's `{setting}` to true before the first load, or the values "
+        text += "there become NULL"
+        yield _line("not filled", text)
+    named = {*result.nested, *result.missing, *result.optional}
+    if empty := [column for column in result.empty if column not in named]:
+        text = f"{', '.join(empty)}: NULL in all rows that came since dlt's last load"
+        yield _line("not filled", text)
+    if result.children:
+        text = f"{', '.join(result.children)}: child tables, which stay as they are; new rows "
+        text += f"have their lists in columns of {result.table}"
+        yield _line("not filled", text)
+
+
+def _line(title: str, text: str) -> str:
+    return f"{title:<14}{text}"

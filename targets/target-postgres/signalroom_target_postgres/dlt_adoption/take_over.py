@@ -1,0 +1,280 @@
+"""Tables that dlt made, made ready for this target.
+
+dlt writes by deleting and inserting, so its tables have no primary key, and two columns of its
+own, ``_dlt_id`` and ``_dlt_load_id``, that are never NULL. This target writes by ``INSERT ... ON
+CONFLICT (key) DO UPDATE``: it needs the key, and knows nothing of dlt's columns.
+
+Names, types and rows stay as they are, so that queries on the table go on working.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from signalroom_target_postgres.connection.server_messages import redacted
+from signalroom_target_postgres.dlt_adoption.clients import CLIENT_ID, check_clients, find_clients
+from signalroom_target_postgres.dlt_adoption.duplicates import Archive
+from signalroom_target_postgres.dlt_adoption.nested_columns import (
+    child_tables,
+    nested_columns,
+    optional_columns,
+)
+from signalroom_target_postgres.dlt_adoption.new_rows import without_new_values
+from signalroom_target_postgres.dlt_adoption.primary_key import check_nulls, find_uniques, has_key
+from signalroom_target_postgres.dlt_adoption.report import TakeOver
+from signalroom_target_postgres.dlt_adoption.statements import Statements, listed
+from signalroom_target_postgres.errors import TargetPostgresError
+from signalroom_target_postgres.warehouse.table import names as _names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from psycopg.sql import Composable
+
+_DLT_ID = "_dlt_id"
+# Whoever waits for the table keeps everybody who comes later waiting too, readers included.
+_LOCK_TIMEOUT = "30s"
+
+_FIND = """
+SELECT c.oid, c.relkind = 'r' AND NOT EXISTS (
+           SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)),
+       pg_has_role(c.relowner, 'USAGE'), pg_get_userbyid(c.relowner), current_user::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
+_COLUMNS = """
+SELECT attname, format_type(atttypid, atttypmod),
+       attnotnull AND attidentity = '' AND attgenerated = ''
+FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+
+
+def take_over(
+    connection: psycopg.Connection[Any],
+    schema: str,
+    table: str,
+    key: Sequence[str],
+    *,
+    client_id: str | None = None,
+    without_client: bool = False,
+    stream_columns: Collection[str] | None = None,
+    dry_run: bool = False,
+) -> TakeOver:
+    """Make a table that dlt made ready for this target, in one transaction.
+
+    Nobody else reads or writes the table meanwhile. Of several rows with the same key the one
+    that dlt loaded last stays; the others are moved into ``<table>__duplicates``. A table that
+    is ready stays as it is.
+
+    Args:
+        connection: To the database, as the table's owner.
+        schema: The table's schema.
+        table: The table.
+        key: The stream's key columns, without ``_client_id`` if `client_id` is given.
+        client_id: Whose the rows are that have no ``_client_id``; it becomes the first column of
+            the key, as the tap's setting `client_id` makes it.
+        without_client: Whether new rows are to have no client although old ones have one.
+        stream_columns: The columns that the stream fills, if its catalog was read.
+        dry_run: Whether to undo everything at the end.
+
+    Returns:
+        What was done.
+
+    Raises:
+        TargetPostgresError: If it cannot be done; then nothing is changed.
+    """
+    wanted = tuple(dict.fromkeys(key))
+    if not wanted:
+        msg = "Without a key there is nothing to merge rows by: give the stream's key columns."
+        raise TargetPostgresError(msg)
+    if client_id is not None:
+        if not client_id:
+            msg = "The client is empty: give what the tap's setting `client_id` is."
+            raise TargetPostgresError(msg)
+        wanted = (CLIENT_ID, *(column for column in wanted if column != CLIENT_ID))
+    name = f"{schema}.{table}"
+    try:
+        with (
+            connection.transaction(force_rollback=dry_run),
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            work = _Work(cursor, schema, table, wanted, client_id)
+            result = work.do(without_client=without_client, dry_run=dry_run)
+            return result if stream_columns is None else result.held_against(stream_columns)
+    except psycopg.errors.LockNotAvailable:
+        msg = (
+            f"{name} is in use for more than {_LOCK_TIMEOUT}: let the pipelines and queries on it "
+            "end, or stop them, and run this again. Nothing was changed."
+        )
+        raise TargetPostgresError(msg) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        grant = sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(
+            sql.Identifier(schema), sql.Identifier(connection.info.user)
+        )
+        msg = (
+            f"{name} cannot be taken over: {redacted(error, [schema, table])}. Nothing was "
+            "changed. To make a key one must also be allowed to create in the schema, whose owner "
+            f"can give it: {grant.as_string(connection)}"
+        )
+        raise TargetPostgresError(msg) from None
+    except psycopg.Error as error:
+        msg = (
+            f"{name} cannot be taken over: {redacted(error, [schema, table])}. Nothing was changed."
+        )
+        raise TargetPostgresError(msg) from None
+
+
+class _Work:
+    """One table's takeover, within a transaction."""
+
+    def __init__(
+        self,
+        cursor: psycopg.Cursor[tuple[Any, ...]],
+        schema: str,
+        table: str,
+        key: tuple[str, ...],
+        client_id: str | None,
+    ) -> None:
+        self._schema = schema
+        self._table = table
+        self._name = f"{schema}.{table}"
+        self._key = key
+        self._client_id = client_id
+        self._sql = Statements(
+            cursor,
+            table=sql.Identifier(schema, table),
+            key=_names(key),
+            client=sql.Identifier(CLIENT_ID),
+            client_id=sql.Literal(client_id),
+        )
+        self._archive = Archive(self._sql, schema, table)
+
+    def do(self, *, without_client: bool, dry_run: bool) -> TakeOver:
+        """Take the table over.
+
+        Args:
+            without_client: Whether new rows are to have no client although old ones have one.
+            dry_run: Whether all is undone at the end.
+
+        Returns:
+            What was done.
+        """
+        oid = self._lock()
+        columns = self._sql.rows(_COLUMNS, oid)
+        names = [name for name, _, _ in columns]
+        self._check_columns(names)
+        clients = find_clients(self._sql) if CLIENT_ID in names else {}
+        if not without_client:
+            check_clients(
+                self._sql, self._name, self._key, clients, self._client_id, dry_run=dry_run
+            )
+        uniques = find_uniques(self._sql, oid)
+        key_added = not has_key(self._sql, self._name, self._key, uniques)
+        client_column_added = self._client_id is not None and CLIENT_ID not in names
+        if client_column_added:
+            # Writes no row: PostgreSQL remembers what those that are there have.
+            self._sql.do("ALTER TABLE {table} ADD COLUMN {client} text DEFAULT {client_id}")
+            self._sql.do("ALTER TABLE {table} ALTER COLUMN {client} DROP DEFAULT")
+            columns.append((CLIENT_ID, "text", False))
+        nullable = [name for name, _, required in columns if required and name not in self._key]
+        if nullable:
+            self._sql.do(
+                "ALTER TABLE {table} {drops}",
+                drops=listed("ALTER COLUMN {} DROP NOT NULL", nullable),
+            )
+        duplicates = filled = 0
+        if key_added:
+            check_nulls(self._sql, self._name, self._own_key)
+            duplicates = self._archive.take(
+                self._partition(), {name: type_ for name, type_, _ in columns}
+            )
+            if self._client_id is not None:
+                # Only now: it moves rows, and their place may tell which is the newest.
+                filled = self._sql.do(
+                    "UPDATE {table} SET {client} = {client_id} WHERE {client} IS NULL"
+                ).rowcount
+            self._sql.do("ALTER TABLE {table} ADD PRIMARY KEY ({key})")
+        ((rows,),) = self._sql.do("SELECT count(*) FROM {table}")
+        return TakeOver(
+            table=self._name,
+            key=self._key,
+            rows=rows,
+            key_added=key_added,
+            example=self._example(),
+            duplicates=duplicates,
+            duplicates_table=str(self._archive) if duplicates else "",
+            nullable=tuple(nullable),
+            client_column_added=client_column_added,
+            client_rows=rows if client_column_added else filled,
+            clients=find_clients(self._sql) if clients or client_column_added else {},
+            columns=tuple(names),
+            nested=tuple(nested_columns(self._schema, self._table, names)),
+            optional=optional_columns(self._schema, self._table, names),
+            empty=without_new_values(self._sql, names),
+            children=tuple(child_tables(self._sql, self._schema, self._table)),
+            uniques=tuple(
+                index
+                for index, _, primary, parts in uniques
+                if not primary and parts != [_DLT_ID] and set(parts) != set(self._key)
+            ),
+        )
+
+    @property
+    def _own_key(self) -> list[str]:
+        """The key's columns but the client's, where a row without a client gets one."""
+        return [column for column in self._key if self._client_id is None or column != CLIENT_ID]
+
+    def _lock(self) -> int:
+        found = self._sql.rows(_FIND, self._schema, self._table)
+        if not found:
+            database = self._sql.cursor.connection.info.dbname
+            msg = (
+                f"There is no table {self._name} in the database {database!r}: check the name, "
+                "upper and lower case too, and that this is the database dlt loaded into "
+                "(TARGET_POSTGRES_*)."
+            )
+            raise TargetPostgresError(msg)
+        ((oid, plain, owned, owner, user),) = found
+        if not plain:
+            msg = (
+                f"{self._name} is not an ordinary table (a view, or partitioned): name the one "
+                "that dlt made."
+            )
+            raise TargetPostgresError(msg)
+        if not owned:
+            change = self._sql.shown(
+                "ALTER TABLE {table} OWNER TO {user}", user=sql.Identifier(user)
+            )
+            msg = (
+                f"{self._name} belongs to {owner!r}, and {user!r} may not change it: connect as "
+                f"{owner!r}, or let {owner!r} run: {change}"
+            )
+            raise TargetPostgresError(msg)
+        self._sql.rows("SELECT set_config('lock_timeout', %s, true)", _LOCK_TIMEOUT)
+        self._sql.do("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        return int(oid)
+
+    def _check_columns(self, names: Sequence[str]) -> None:
+        if missing := [column for column in self._own_key if column not in names]:
+            msg = (
+                f"{self._name} has no column {', '.join(missing)}: give the key columns as they "
+                f"are named there. It has: {', '.join(names)}."
+            )
+            raise TargetPostgresError(msg)
+
+    def _partition(self) -> list[Composable]:
+        """The key, as it will be once rows without a client have one."""
+        return [
+            sql.Identifier(column)
+            if column in self._own_key
+            else self._sql.composed("coalesce({client}, {client_id})")
+            for column in self._key
+        ]
+
+    def _example(self) -> tuple[str, ...]:
+        texts = listed("{}::text", self._key)
+        return next(iter(self._sql.do("SELECT {texts} FROM {table} LIMIT 1", texts=texts)), ())

@@ -1,0 +1,292 @@
+"""A view with the columns that dlt made of nested data, for queries that use them.
+
+In rows that dlt loaded they have what dlt loaded; in rows that were loaded since, what the stream
+has in JSON or under another name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from signalroom_target_postgres.dlt_adoption.column_types import read_as
+from signalroom_target_postgres.dlt_adoption.names import dlt_name, likely_keys
+from signalroom_target_postgres.dlt_adoption.nested_columns import (
+    base_of_variant,
+    find_source,
+    nested_columns,
+)
+from signalroom_target_postgres.dlt_adoption.new_rows import LOADED_AT, loaded_since
+from signalroom_target_postgres.dlt_adoption.statements import Statements
+from signalroom_target_postgres.errors import TargetPostgresError
+from signalroom_target_postgres.warehouse.naming import with_suffix
+
+if TYPE_CHECKING:
+    from psycopg.sql import Composable, Composed
+
+    from signalroom_target_postgres.dlt_adoption.nested_columns import Source
+
+SUFFIX = "_dlt"
+# Tells our view from one that somebody wrote.
+_REMARK = "Columns of the dlt pipeline, made by signalroom-postgres dlt-view"
+
+_TABLE = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v')
+  AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+"""
+_DESCRIBED = """
+SELECT obj_description(c.oid, 'pg_class') FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+"""
+_READERS = """
+SELECT DISTINCT CASE g.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(g.grantee) END::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+LATERAL aclexplode(c.relacl) g
+WHERE n.nspname = %s AND c.relname = %s AND g.privilege_type = 'SELECT' AND g.grantee <> c.relowner
+"""
+
+
+@dataclass(frozen=True)
+class DltView:
+    """What became of a view.
+
+    Args:
+        view: Its name, with the schema's.
+        served: Columns that have the new rows' values too, and where these are.
+        waiting: Those of them that no new row has a value for: there dlt's values stay.
+        ended: Columns that have a value in rows of dlt only.
+        statement: What made it.
+    """
+
+    view: str
+    served: dict[str, str]
+    waiting: tuple[str, ...]
+    ended: tuple[str, ...]
+    statement: str
+
+
+def make_view(
+    connection: psycopg.Connection[Any], schema: str, table: str, *, dry_run: bool = False
+) -> DltView:
+    """Make the view of a table, or make it fit what the table has now.
+
+    Args:
+        connection: To the database, as the table's owner.
+        schema: The table's schema.
+        table: The table, taken over and loaded into.
+        dry_run: Whether to undo it at the end.
+
+    Returns:
+        What was made.
+
+    Raises:
+        TargetPostgresError: If it cannot be made; then nothing is changed.
+    """
+    try:
+        with (
+            connection.transaction(force_rollback=dry_run),
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            return _Work(cursor, schema, table).do()
+    except psycopg.Error as error:
+        reason = (error.diag.message_primary or str(error)).partition("\n")[0]
+        msg = f"The view of {schema}.{table} cannot be made: {reason}. Nothing was changed."
+        raise TargetPostgresError(msg) from None
+
+
+def describe_view(result: DltView) -> str:
+    """Say what became of a view.
+
+    Args:
+        result: What `make_view` returned.
+
+    Returns:
+        Lines for a person.
+    """
+    lines = [f"{result.view} is made: query it in place of the table."]
+    width = max(map(len, result.served), default=0)
+    lines += [f"{column:<{width}}  {place}" for column, place in result.served.items()]
+    if result.waiting:
+        lines.append(
+            f"No new row has a value yet for {', '.join(result.waiting)}: until then dlt's values "
+            "stay there."
+        )
+    if result.ended:
+        lines.append(
+            f"As dlt left them, and NULL in new rows: {', '.join(result.ended)}: the new pipeline "
+            "does not have these values."
+        )
+    return "\n".join(lines)
+
+
+class _Work:
+    """One table's view, within a transaction."""
+
+    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], schema: str, table: str) -> None:
+        self._schema = schema
+        self._table = table
+        self._view = with_suffix(table, SUFFIX)
+        self._sql = Statements(
+            cursor, table=sql.Identifier(schema, table), view=sql.Identifier(schema, self._view)
+        )
+        self._types: dict[str, str] = {}
+        self._keys: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        self._since: Composable | None = None
+        self._guessed: set[str] = set()
+
+    def do(self) -> DltView:
+        """Make the view.
+
+        Returns:
+            What was made.
+        """
+        name = f"{self._schema}.{self._table}"
+        self._types = dict(self._sql.rows(_TABLE, self._schema, self._table))
+        if not self._types:
+            msg = (
+                f"There is no table {name}: check the name, and that this is the database dlt "
+                "loaded into (TARGET_POSTGRES_*)."
+            )
+            raise TargetPostgresError(msg)
+        nested = nested_columns(self._schema, self._table, self._types)
+        if not nested:
+            msg = (
+                f"{name} needs no view: dlt made no column of nested data there, and queries on "
+                "the table go on working."
+            )
+            raise TargetPostgresError(msg)
+        if LOADED_AT not in self._types:
+            msg = (
+                f"{name} has no row of the new pipeline yet: take it over, load the stream once, "
+                "and run this again."
+            )
+            raise TargetPostgresError(msg)
+        self._since = loaded_since(self._sql, self._schema, self._table, [*self._types])
+        served: dict[str, str] = {}
+        columns: dict[str, Composable] = {}
+        for column in self._types:
+            columns[column] = sql.Identifier(column)
+            source = (
+                find_source(self._schema, self._table, column, self._types)
+                if column in nested
+                else None
+            )
+            if source and (value := self._value(column, source)):
+                columns[column] = value
+                served[column] = self._described(source)
+        return DltView(
+            view=f"{self._schema}.{self._view}",
+            served=served,
+            waiting=tuple(column for column in served if column in self._guessed),
+            ended=tuple(column for column in nested if column not in served),
+            statement=self._make(columns),
+        )
+
+    def _value(self, column: str, source: Source) -> Composable | None:
+        """The column's value in every row."""
+        new = self._new_value(column, source)
+        base = base_of_variant(column)
+        if new is not None and base in self._types:
+            # dlt has a value in a variant only where the column itself does not take it.
+            taken = self._new_value(base, source)
+            new = sql.SQL("CASE WHEN {} IS NULL THEN {} END").format(taken, new) if taken else new
+        if new is None:
+            return None
+        old = sql.Identifier(column)
+        if self._since is None or column in self._guessed:
+            return sql.SQL("coalesce({}, {})").format(new, old)
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._since, new, old)
+
+    def _new_value(self, column: str, source: Source) -> Composable | None:
+        """What the stream has for the column, read as its type."""
+        type_ = self._types[column]
+        if not source.path:
+            return read_as(type_, self._types[source.column], sql.Identifier(source.column))
+        keys, is_found = self._candidates(source)
+        if not is_found:
+            self._guessed.add(column)
+        stored = sql.SQL("{}").format(sql.Identifier(source.column))
+        if self._types[source.column] != "jsonb":
+            stored = sql.SQL("{}::jsonb").format(stored)
+        values = [sql.SQL("{} #> {}").format(stored, sql.Literal([*path])) for path in keys]
+        return read_as(type_, "jsonb", sql.SQL("coalesce({})").format(sql.SQL(", ").join(values)))
+
+    def _candidates(self, source: Source) -> tuple[list[tuple[str, ...]], bool]:
+        """The paths of keys that dlt writes as the source's, and whether rows have them.
+
+        Where no row has one, what dlt may have made the name of is tried.
+        """
+        paths: list[tuple[str, ...]] = [()]
+        is_found = True
+        for part in source.path:
+            found = [
+                (*path, key)
+                for path in paths
+                for key in self._keys_at(source.column, path)
+                if dlt_name(key) == part
+            ]
+            is_found = is_found and bool(found)
+            paths = found or [(*path, key) for path in paths for key in likely_keys(part)]
+        return paths, is_found
+
+    def _keys_at(self, column: str, path: tuple[str, ...]) -> list[str]:
+        """The keys of the objects at a path, in all rows."""
+        if (column, path) not in self._keys:
+            self._keys[column, path] = [
+                key
+                for (key,) in self._sql.do(
+                    "SELECT DISTINCT k FROM (SELECT ({column}::jsonb) #> {path} AS value"
+                    " FROM {table} WHERE {column} IS NOT NULL) v,"
+                    " LATERAL jsonb_object_keys("
+                    "CASE jsonb_typeof(value) WHEN 'object' THEN value ELSE '{{}}' END) k"
+                    " ORDER BY 1",
+                    column=sql.Identifier(column),
+                    path=sql.Literal([*path]),
+                )
+            ]
+        return self._keys[column, path]
+
+    def _described(self, source: Source) -> str:
+        if not source.path:
+            return source.column
+        return ".".join((source.column, *self._candidates(source)[0][0]))
+
+    def _make(self, columns: dict[str, Composable]) -> str:
+        """Make the view, or put another in its place.
+
+        Returns:
+            The statement.
+        """
+        there = self._sql.rows(_DESCRIBED, self._schema, self._view)
+        if there not in ([], [(_REMARK,)]):
+            msg = (
+                f"{self._schema}.{self._view} is something else than a view of this command: "
+                "rename it, and run this again. Nothing was changed."
+            )
+            raise TargetPostgresError(msg)
+        # PostgreSQL replaces a view only by one that begins with the same columns.
+        before = [name for name, _ in self._sql.rows(_TABLE, self._schema, self._view)]
+        ordered = dict.fromkeys([name for name in before if name in columns]) | columns
+        made: Composed = self._sql.composed(
+            "CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {table}",
+            columns=sql.SQL(", ").join(
+                sql.SQL("{} AS {}").format(columns[name], sql.Identifier(name)) for name in ordered
+            ),
+        )
+        if len(before) > len([name for name in before if name in columns]):
+            self._sql.do("DROP VIEW {view}")
+        self._sql.cursor.execute(made)
+        self._sql.do("COMMENT ON VIEW {view} IS {remark}", remark=sql.Literal(_REMARK))
+        for (reader,) in self._sql.rows(_READERS, self._schema, self._table):
+            self._sql.do(
+                "GRANT SELECT ON {view} TO {reader}",
+                reader=sql.Identifier(reader) if reader else sql.SQL("PUBLIC"),
+            )
+        return made.as_string(self._sql.cursor)

@@ -1,0 +1,1 @@
+"""What the tap sends: lines, messages, and the files of BATCH messages."""

@@ -1,0 +1,245 @@
+"""Reads Singer messages as fast as they come, and notices when none comes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import select
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk.singerlib.encoding.base import GenericSingerReader
+from typing_extensions import override
+
+from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.messages.json_members import top_level_members
+from signalroom_target_postgres.messages.models import NOTHING, Message
+from signalroom_target_postgres.messages.validation import NoShapeError, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_READ_BYTES = 1 << 20
+_FEW_BYTES = 1 << 15
+_BREATH = 0.002  # seconds
+_LINES_BETWEEN_PAUSES = 1000
+# What RECORD messages have besides the record: what it should be.
+_EXPECTED = {"version": "an integer", "time_extracted": "a text"}
+_WRONG_TYPE = re.compile(r"got `(?P<got>.*)` - at `\$\.(?P<field>version|time_extracted)`$")
+
+
+#: Why bytes are no JSON.
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
+
+
+class Terminated(BaseException):
+    """The process was asked to end."""
+
+
+class MessageReader(GenericSingerReader[bytes]):
+    """Reads messages from standard input, or from an open file.
+
+    Attributes:
+        between: Called every now and then, also while nothing comes. Gives the seconds after
+            which it wants to be called again, or None.
+        unreadable: Called with a stream and the text of a record that is no JSON, but for NaN
+            and infinities, which some taps write; or, with a reason, that is nested too deeply or
+            whose message has a `version` or `time_extracted` of a wrong type.
+    """
+
+    between: Callable[[], float | None]
+    unreadable: Callable[..., None]
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Whether the process was asked to end.
+        self.terminated = False
+        self._waiting = False
+        self._decode = msgspec.json.Decoder(Message).decode
+
+    @property
+    @override
+    def default_input(self) -> IO[bytes]:
+        return sys.stdin.buffer
+
+    def terminate(self) -> None:
+        """Stop reading: at once if nothing comes, else after the message at hand.
+
+        Raises:
+            Terminated: If the reader was waiting.
+        """
+        self.terminated = True
+        if self._waiting:
+            raise Terminated
+
+    @override
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """Read a message as a dict.
+
+        Args:
+            line: The message.
+
+        Returns:
+            It.
+
+        Raises:
+            InputError: If it is no JSON object.
+        """
+        try:
+            return msgspec.json.decode(line, type=dict[str, Any])
+        except _NO_JSON as error:
+            msg = f"The input is not a Singer message: {error}"
+            raise InputError(msg) from None
+
+    @override
+    def process_lines(
+        self,
+        file_input: IO[bytes] | IO[str] | None,
+        callbacks: Mapping[str, Callable[[Any], None]],
+    ) -> Counter[str]:
+        """Read messages to the end and hand each to its callback.
+
+        RECORD and STATE come as `Message`, the others as dicts.
+
+        Args:
+            file_input: Where from, if not standard input.
+            callbacks: By the messages' types.
+
+        Returns:
+            How many there were of each type.
+
+        Raises:
+            InputError: If a line is no message; it says which.
+            Terminated: If the process was asked to end.
+        """
+        counts: Counter[str] = Counter()
+        for number, line in enumerate(self._lines(file_input or self.default_input), 1):
+            try:
+                message = self._decode(line)
+            except (*_NO_JSON, RecursionError) as error:
+                if not line.strip():
+                    continue
+                if not self._told_unreadable(line, error):
+                    raise _no_message(number, error) from None
+                counts["RECORD"] += 1
+                continue
+            kind = message.type
+            callback = callbacks.get(kind)
+            if callback is None:
+                msg = f"Line {number} of the input has the unknown type {kind!r}."
+                raise InputError(msg)
+            if kind == "RECORD" and message.record is not NOTHING and message.stream is not None:
+                callback(message)
+            else:
+                callback(self._checked(message, line, number))
+            counts[kind] += 1
+            if self.terminated:
+                raise Terminated
+        return counts
+
+    def _checked(self, message: Message, line: bytes, number: int) -> Message | dict[str, Any]:
+        """See that a message has what is read of it; gives it as its callback takes it."""
+        try:
+            if message.type == "STATE":
+                # Passed on as it came: Meltano would have to read it.
+                if message.value is not NOTHING:
+                    bytes(message.value).decode()
+                    return message
+                raise NoShapeError(message.type, "it has no `value`")  # noqa: TRY301
+            found = self.deserialize_json(line)
+            check(found)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise _no_message(number, error) from None
+        except NoShapeError as error:
+            of = f" of stream {message.stream!r}" if message.stream else ""
+            msg = (
+                f"Line {number} of the input is no {error.kind} message{of} that can be used: "
+                f"{error.reason}. The tap is at fault."
+            )
+            raise InputError(msg) from None
+        except InputError as error:
+            msg = f"Line {number}: {error.message}"
+            raise InputError(msg) from None
+        return found
+
+    def _told_unreadable(self, line: bytes, error: Exception) -> bool:
+        reasons = []
+        if isinstance(error, msgspec.ValidationError):
+            if not (found := _WRONG_TYPE.search(str(error))):
+                return False
+            field, got = found["field"], found["got"]
+            reasons = [f"its message's `{field}` has to be {_EXPECTED[field]} or null, got {got}"]
+        try:
+            # Python makes no integers of more than 4,300 digits.
+            json.loads(line, parse_int=str)
+        except ValueError:
+            return False
+        except RecursionError:
+            reasons = ["it is nested too deeply"]
+        members = top_level_members(line)
+        stream, record = members.get("stream", b""), members.get("record", b"")
+        if members.get("type") != b'"RECORD"' or stream[:1] != b'"' or record[:1] != b"{":
+            return False
+        self.unreadable(json.loads(stream), record, *reasons)
+        return True
+
+    def _lines(self, source: IO[Any]) -> Iterator[bytes]:
+        try:
+            descriptor = source.fileno()
+        except OSError:
+            # In memory, as tests do.
+            for number, line in enumerate(source):
+                if number % _LINES_BETWEEN_PAUSES == 0:
+                    self.between()
+                yield line if isinstance(line, bytes) else line.encode()
+        else:
+            yield from self._lines_of(descriptor)
+
+    def _lines_of(self, descriptor: int) -> Iterator[bytes]:
+        _enlarge_pipe(descriptor)
+        unfinished: list[bytes] = []
+        while data := self._next_bytes(descriptor):
+            first, *lines = data.split(b"\n")
+            unfinished.append(first)
+            if lines:
+                yield b"".join(unfinished)
+                *complete, rest = lines
+                yield from complete
+                unfinished = [rest]
+        if last := b"".join(unfinished):
+            yield last
+
+    def _next_bytes(self, descriptor: int) -> bytes:
+        while True:
+            wait = self.between()
+            self._waiting = True
+            try:
+                if self.terminated:
+                    raise Terminated
+                if select.select([descriptor], [], [], wait)[0]:
+                    data = os.read(descriptor, _READ_BYTES)
+                    if len(data) < _FEW_BYTES:
+                        # A tap that writes line by line: let some gather, for both sides' sake.
+                        time.sleep(_BREATH)
+                    return data
+            finally:
+                self._waiting = False
+
+
+def _no_message(number: int, error: Exception) -> InputError:
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return InputError(f"Line {number} of the input is not a Singer message: {why}")
+
+
+def _enlarge_pipe(descriptor: int) -> None:
+    """Let the tap go on writing while a batch is loaded, and both sides change turns less often."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        # No pipe, or a limit of the system's: it stays as it is.
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _READ_BYTES)

@@ -1,0 +1,1 @@
+"""From RECORD messages to Arrow batches, and what is buffered until it is loaded."""

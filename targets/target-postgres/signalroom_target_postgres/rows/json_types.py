@@ -1,0 +1,182 @@
+"""Which JSON types a field's values may have: the schema decides, whatever its column could hold.
+
+A column of a table that is there already may hold more than the schema allows: `text` and `jsonb`
+hold anything, `numeric` holds fractions of what is declared an integer. What a new table's column
+would refuse is refused there too.
+
+Where the schema asks for `jsonb`, any JSON is allowed: many taps declare `object` for values of any
+type. `validate_records` checks these too, and all else that a schema says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from signalroom_target_postgres.values import array_literals
+from signalroom_target_postgres.values.arrow_json import is_binary
+from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.values.timestamps import is_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from signalroom_target_postgres.values.schema_types import Declared
+
+_NUMBERS = {"integer", "number"}
+#: How the JSON of a type begins; of an integer as most are written: all of it.
+_PATTERNS = {
+    "array": r"\[",
+    "boolean": "[tf]",
+    "integer": "-?[0-9]+$",
+    "number": "[-0-9]",
+    "object": r"\{",
+    "string": '"',
+}
+#: For messages.
+_NAMES = {
+    "array": "an array",
+    "boolean": "a boolean",
+    "integer": "an integer",
+    "number": "a number",
+    "object": "an object",
+    "string": "a text",
+}
+# As msgspec calls what it got.
+_GOT = {"{": "object", "[": "array", '"': "str", "t": "bool", "f": "bool"}
+
+#: By the family of an array's elements: writes an element, or says that it is of another type.
+ELEMENTS: dict[str, Callable[[bytes], str]] = {
+    "integer": array_literals.integer_element,
+    "number": array_literals.number_element,
+    "boolean": array_literals.boolean_element,
+}
+
+
+@dataclass(frozen=True)
+class JsonTypes:
+    """The types that a schema allows.
+
+    Args:
+        types: The JSON types; none if all are allowed.
+        elements: Of arrays: the family of their elements, if they have to be of one.
+    """
+
+    types: frozenset[str] = frozenset()
+    elements: str = ""
+
+    @classmethod
+    def of(cls, declared: Declared) -> JsonTypes:
+        """Read what a schema declares.
+
+        Args:
+            declared: It.
+
+        Returns:
+            The types.
+        """
+        wanted = declared.type
+        if family(wanted) == "json":
+            return cls()
+        element = family(wanted.removesuffix("[]")) if wanted.endswith("[]") else ""
+        return cls(frozenset(declared.json_types), element if element in ELEMENTS else "")
+
+    @property
+    def expects(self) -> str:
+        """What a value should be; for messages."""
+        names = [name for type_, name in _NAMES.items() if type_ in self.types]
+        return " or ".join(names) or "a value"
+
+    @cached_property
+    def _pattern(self) -> str:
+        return rf"^\s*(?:{'|'.join(_PATTERNS[one] for one in sorted(self.types))})"
+
+    def check(self, texts: pa.Array) -> None:
+        """Check values.
+
+        Args:
+            texts: Their JSON; null for JSON's null.
+
+        Raises:
+            ValueError: If one is of another type.
+        """
+        if not self.types:
+            return
+        fits = pc.match_substring_regex(texts, self._pattern)
+        if pc.all(fits).as_py() is False:
+            for text in texts.filter(pc.invert(fits)).to_pylist():
+                self._check_other(text)
+        if self.elements:
+            for text in texts.to_pylist():
+                if text is not None:
+                    array_literals.array_literal(text, ELEMENTS[self.elements])
+
+    def _check_other(self, text: str) -> None:
+        """Refuse a value, but for integers that are written as 3.0 or 1e2."""
+        begins = text.lstrip()[:1]
+        got = _GOT.get(begins) or ("int" if text.lstrip("-").isdigit() else "float")
+        if "integer" in self.types and begins not in _GOT:
+            self._check_whole(Decimal(text))
+            return
+        msg = f"expected {self.expects}, got {got}"
+        raise ValueError(msg)
+
+    def _check_whole(self, number: Decimal) -> None:
+        try:
+            array_literals.whole(number)
+        except ValueError as error:
+            if self.types == {"integer"}:
+                raise
+            msg = f"expected {self.expects}, got {str(error).rpartition('got ')[2]}"
+            raise ValueError(msg) from None
+
+    def check_column(self, array: pa.Array, texts: Callable[[], pa.Array]) -> None:
+        """Check a file's column, whose type says more than the values' JSON.
+
+        Args:
+            array: The column, of one of Arrow's basic types.
+            texts: Gives its values as texts, and what is nested as JSON.
+
+        Raises:
+            ValueError: If it, or a value, is of another type.
+        """
+        if not self.types:
+            return
+        type_ = array.type
+        found = json_type(type_)
+        if pa.types.is_nested(type_):
+            self.check(texts())
+        elif found == "string" and self.types == {"array"}:
+            # It may come as its JSON.
+            self.check(texts())
+        elif found == "number" and self.types & _NUMBERS == {"integer"}:
+            for text in pc.unique(texts().drop_null()).to_pylist():
+                self._check_whole(Decimal(text))
+        elif found not in self.types and not (found == "integer" and self.types & _NUMBERS):
+            msg = f"expected {self.expects}, got {type_}"
+            raise ValueError(msg)
+
+
+def json_type(type_: pa.DataType) -> str:
+    """Name the JSON type of values that are not nested.
+
+    Args:
+        type_: Their type in a file.
+
+    Returns:
+        The JSON type.
+    """
+    if pa.types.is_boolean(type_):
+        return "boolean"
+    if pa.types.is_integer(type_):
+        return "integer"
+    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return "number"
+    if is_text(type_) or is_binary(type_) or pa.types.is_temporal(type_):
+        return "string"
+    return "object"

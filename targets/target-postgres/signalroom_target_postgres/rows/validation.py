@@ -1,0 +1,100 @@
+"""Full JSON-schema validation, of numbers as they were written."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from jsonschema.exceptions import (  # type: ignore[import-untyped] # without stubs
+    ValidationError,
+)
+from jsonschema.validators import extend  # type: ignore[import-untyped] # without stubs
+from referencing.exceptions import Unresolvable
+from singer_sdk.exceptions import InvalidRecord
+from singer_sdk.sinks.core import JSONSchemaValidator
+
+from signalroom_target_postgres.values.array_literals import MOST_DIGITS
+from signalroom_target_postgres.values.arrow_json import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST = 200
+#: What comes of a record that is not valid, or of a schema by which none is.
+NOT_VALID = (InvalidRecord, Unresolvable, RecursionError)
+_EXACT = Context(prec=2 * MOST_DIGITS)
+
+
+class RecordValidator(JSONSchemaValidator):
+    """The SDK's validator for records whose numbers are decimals.
+
+    Args:
+        schema: The stream's schema.
+    """
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        # A decimal has no remainder by a float (`multipleOf`).
+        super().__init__(_exact(schema))
+        kind = type(self.validator)
+        checker = kind.TYPE_CHECKER.redefine("integer", _is_integer)
+        # Not the SDK's format checker: formats are not validated by default.
+        rules = {"multipleOf": _multiple_of}
+        self.validator = extend(kind, rules, type_checker=checker)(
+            schema=self.validator.schema, format_checker=self.validator.format_checker
+        )
+
+
+def broken_rule(error: Exception) -> str:
+    """Say what validation found, without the value.
+
+    Args:
+        error: One of `NOT_VALID`.
+
+    Returns:
+        A part of a sentence. It names the field, not what is in it: names within an object may be
+        values, as those of people.
+    """
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply, or the schema's `$ref` never ends"
+    if isinstance(error, Unresolvable):
+        return "the schema's `$ref` refers to nothing"
+    cause = error.__cause__
+    path = getattr(cause, "absolute_path", None)
+    field = f"$.{path[0]}" if path else "$"
+    rule = getattr(cause, "validator", "schema")
+    wanted = _written(getattr(cause, "validator_value", ""))[:_LONGEST]
+    return f"at {field} it breaks the schema's `{rule}`: {wanted}"
+
+
+def _written(wanted: Any) -> str:
+    """A part of a schema as the schema has it; a text, as that of a pattern, without quotes."""
+    return wanted if isinstance(wanted, str) else encode(wanted).decode()
+
+
+def _exact(schema: Any) -> Any:
+    if isinstance(schema, float):
+        return Decimal(str(schema))
+    if isinstance(schema, dict):
+        return {name: _exact(inner) for name, inner in schema.items()}
+    return [_exact(inner) for inner in schema] if isinstance(schema, list) else schema
+
+
+def _multiple_of(validator: Any, divisor: Any, value: Any, _: object) -> Iterator[ValidationError]:
+    """As the library's, which fails where the quotient has more than 28 digits."""
+    if not validator.is_type(value, "number"):
+        return
+    number = Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+    try:
+        is_multiple = not _EXACT.remainder(number, Decimal(divisor))
+    except InvalidOperation:
+        is_multiple = False
+    if not is_multiple:
+        yield ValidationError("not a multiple")
+
+
+def _is_integer(_: object, value: object) -> bool:
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,318 @@
+"""Values of Arrow columns of any type as JSON has them, whatever a file may hold."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Raw
+
+from signalroom_target_postgres.values.timestamps import is_text, iso_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+#: Makes JSON of `values`.
+encode = msgspec.json.Encoder(decimal_format="number").encode
+_UNITS = {"s": 0, "ms": -3, "us": -6, "ns": -9}
+#: A UUID without its own type is as many bytes.
+UUID_BYTES = 16
+_DECIMAL_BITS = 128
+#: Of Arrow's largest decimals.
+_MOST_DIGITS = 76
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """Undo what only says how values are kept: dictionaries, runs, views and extension types.
+
+    Args:
+        array: A column.
+
+    Returns:
+        The same values in one of Arrow's basic types; UUIDs as texts.
+    """
+    type_ = array.type
+    if isinstance(type_, pa.BaseExtensionType):
+        of_storage = _EXTENSIONS.get(type_.extension_name, plain)
+        return of_storage(array.storage)
+    for is_one, of_basic_type in _OTHERS:
+        if is_one(type_):
+            return of_basic_type(array)
+    return array
+
+
+def uuid_texts(array: pa.Array) -> pa.Array:
+    """Write UUIDs.
+
+    Args:
+        array: Their 16 bytes.
+
+    Returns:
+        Texts.
+    """
+    return pa.array(
+        [None if one is None else str(uuid.UUID(bytes=one)) for one in array.to_pylist()],
+        pa.string(),
+    )
+
+
+_EXTENSIONS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "arrow.uuid": uuid_texts,
+    "arrow.bool8": lambda array: array.cast(pa.bool_()),
+}
+
+
+def _is_short_decimal(type_: pa.DataType) -> bool:
+    # Few of Arrow's functions take them (26).
+    return bool(pa.types.is_decimal(type_) and type_.bit_width < _DECIMAL_BITS)
+
+
+def _is_scaled_up(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(type_) and type_.scale < 0)
+
+
+def _decimal128(type_: pa.DataType) -> pa.DataType:
+    return pa.decimal128(type_.precision, type_.scale)
+
+
+_OTHERS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]]] = (
+    (pa.types.is_dictionary, lambda array: plain(array.dictionary_decode())),
+    (pa.types.is_run_end_encoded, lambda array: plain(pc.run_end_decode(array))),
+    (pa.types.is_string_view, lambda array: array.cast(pa.string())),
+    (pa.types.is_binary_view, lambda array: array.cast(pa.binary())),
+    (pa.types.is_float16, lambda array: array.cast(pa.float32())),
+    (_is_short_decimal, lambda array: array.cast(_decimal128(array.type))),
+    (_is_scaled_up, lambda array: array.cast(pa.decimal256(_MOST_DIGITS, 0))),
+)
+
+
+def is_binary(type_: pa.DataType) -> bool:
+    """Whether values of a type are bytes.
+
+    Args:
+        type_: The type.
+    """
+    return bool(
+        pa.types.is_binary(type_)
+        or pa.types.is_large_binary(type_)
+        or pa.types.is_fixed_size_binary(type_)
+    )
+
+
+def json_texts(array: pa.Array) -> pa.Array:
+    """Write a column's values as JSON.
+
+    Args:
+        array: The column.
+
+    Returns:
+        Texts; null stays null.
+
+    Raises:
+        ValueError: If JSON has no such value.
+    """
+    texts = [None if value is None else encode(value).decode() for value in values(array)]
+    return pa.array(texts, pa.string())
+
+
+def values(array: pa.Array) -> list[Any]:
+    """Give a column's values as Python's, as JSON has them: moments as texts, maps as objects.
+
+    Args:
+        array: The column.
+
+    Returns:
+        What msgspec encodes; bytes as they are.
+
+    Raises:
+        ValueError: If JSON has no such value, as NaN, or a key that is no text.
+    """
+    array = plain(array)
+    type_ = array.type
+    if pa.types.is_struct(type_):
+        found = _objects(array)
+    elif pa.types.is_map(type_):
+        pairs = pa.list_(pa.struct([("key", type_.key_type), ("value", type_.item_type)]))
+        found = [_object(one) for one in values(array.cast(pairs))]
+    elif pa.types.is_nested(type_) and not pa.types.is_union(type_):
+        found = _lists(array)
+    else:
+        found = _scalars(array)
+    return found
+
+
+def record_json(
+    row: pa.RecordBatch | pa.Table, written: Mapping[str, Callable[[str], str]] | None = None
+) -> bytes:
+    """Write a row as JSON, whatever is in it: it is written as it was refused.
+
+    Args:
+        row: A row.
+        written: By column, what makes JSON of its texts where these are no texts in a record.
+
+    Returns:
+        An object; values that JSON does not have as texts.
+    """
+    record = {}
+    for name, column in zip(row.schema.names, row.columns, strict=True):
+        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        try:
+            (value,) = values(array)
+            encoded = encode(value)
+            if written and name in written and isinstance(value, str):
+                text = written[name](value)
+                encoded = text.encode() if _is_json(text) else encoded
+        except (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException):
+            encoded = encode(array.to_string(indent=0).strip("[\n]"))
+        record[name] = Raw(encoded)
+    return encode(record)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def records_json(batch: pa.RecordBatch, kinds: Mapping[str, str]) -> list[bytes]:
+    """Write rows as a tap writes records.
+
+    Args:
+        batch: The rows.
+        kinds: What a column's bytes and texts are: `bytes` in hexadecimal digits, a `uuid`'s 16
+            bytes, `json`, an `array` in JSON, or `json or text`; others are texts.
+
+    Returns:
+        Objects.
+
+    Raises:
+        ValueError: If JSON has no such value.
+    """
+    names = batch.schema.names
+    columns = [
+        _READERS.get(kinds.get(name, ""), _with_texts)(plain(column))
+        for name, column in zip(names, batch.columns, strict=True)
+    ]
+    rows = zip(*columns, strict=True) if names else repeat((), batch.num_rows)
+    return [encode(dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _with_texts(array: pa.Array) -> list[Any]:
+    return values(array.cast(pa.string()) if is_binary(array.type) else array)
+
+
+def _in_hexadecimal(array: pa.Array) -> list[Any]:
+    if not is_binary(array.type):
+        return values(array)
+    return [one and one.hex() for one in array.to_pylist()]
+
+
+def _uuids(array: pa.Array) -> list[Any]:
+    type_ = array.type
+    is_uuid = pa.types.is_fixed_size_binary(type_) and type_.byte_width == UUID_BYTES
+    return _with_texts(uuid_texts(array) if is_uuid else array)
+
+
+def _parsed(array: pa.Array) -> list[Any]:
+    found = _with_texts(array)
+    if any(isinstance(one, str) and not _is_json(one) for one in found):
+        msg = "expected JSON, got another text"
+        raise ValueError(msg)
+    return [Raw(one.encode()) if isinstance(one, str) else one for one in found]
+
+
+def _parsed_or_texts(array: pa.Array) -> list[Any]:
+    return [
+        Raw(one.encode()) if isinstance(one, str) and is_nested_json(one) else one
+        for one in _with_texts(array)
+    ]
+
+
+_READERS: dict[str, Callable[[pa.Array], list[Any]]] = {
+    "bytes": _in_hexadecimal,
+    "uuid": _uuids,
+    "json": lambda array: _parsed(array) if _is_text(array.type) else values(array),
+    "array": lambda array: _parsed(array) if _is_text(array.type) else values(array),
+    "json or text": _parsed_or_texts,
+}
+
+
+def is_nested_json(text: str | None) -> bool:
+    """Whether a text is an object or an array in JSON.
+
+    Args:
+        text: The text.
+    """
+    return text is not None and text.lstrip().startswith(("{", "[")) and _is_json(text)
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return is_text(type_) or is_binary(type_)
+
+
+def _objects(array: pa.Array) -> list[Any]:
+    names = [field.name for field in array.type]
+    children = [values(child) for child in array.flatten()]
+    rows = zip(*children, strict=True) if names else repeat(())
+    return [
+        dict(zip(names, row, strict=True)) if is_there else None
+        for is_there, row in zip(array.is_valid().to_pylist(), rows, strict=False)
+    ]
+
+
+def _lists(array: pa.Array) -> list[Any]:
+    elements = iter(values(array.flatten()))
+    return [
+        None if length is None else [*islice(elements, length)]
+        for length in pc.list_value_length(array).to_pylist()
+    ]
+
+
+def _object(pairs: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    if pairs is None:
+        return None
+    found = {}
+    for pair in pairs:
+        key = pair["key"]
+        found[key if isinstance(key, str) else encode(key).decode()] = pair["value"]
+    if len(found) != len(pairs):
+        msg = "expected an object, got a map with a key twice"
+        raise ValueError(msg)
+    return found
+
+
+def _scalars(array: pa.Array) -> list[Any]:
+    type_ = array.type
+    if pa.types.is_floating(type_):
+        if pc.all(pc.is_finite(array)).as_py() is False:
+            raise ValueError(NOT_FINITE)
+        if pa.types.is_float32(type_):
+            # Its own digits: as Python's float 0.1 would be 0.10000000149011612.
+            texts = array.cast(pa.string()).to_pylist()
+            return [None if text is None else Decimal(text) for text in texts]
+    elif pa.types.is_temporal(type_):
+        if pa.types.is_duration(type_):
+            return [*map(_duration(type_.unit), array.cast(pa.int64()).to_pylist())]
+        if pa.types.is_interval(type_):
+            msg = f"expected JSON, got {type_}"
+            raise ValueError(msg)
+        array = iso_texts(array)
+    found: list[Any] = array.to_pylist()
+    return found
+
+
+NOT_FINITE = "expected a number, got NaN or an infinity"
+
+
+def _duration(unit: str) -> Any:
+    def text(count: int | None) -> str | None:
+        return None if count is None else f"PT{Decimal(count).scaleb(_UNITS[unit]):f}S"
+
+    return text

@@ -1,0 +1,122 @@
+"""Comments on tables and columns, from the descriptions in a stream's schema.
+
+A comment that somebody else wrote is never changed. Which comments are the loader's is kept where
+nobody looks: as a digest of each, in the comment on the table's row type. It is lost where a dump
+is restored; comments that still equal the descriptions are then taken for the loader's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from psycopg import errors, sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg import Cursor
+
+    from signalroom_target_postgres.warehouse.table import Destination
+
+logger = logging.getLogger(__name__)
+
+#: In place of a column's name: the table.
+TABLE = ""
+_DIGEST_DIGITS = 12
+# COMMENT waits for VACUUM and CREATE INDEX CONCURRENTLY, which may take hours.
+_LOCK_TIMEOUT = "1s"
+
+_FOUND = """
+SELECT relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE'), current_setting('lock_timeout'),
+    obj_description(reltype, 'pg_type'),
+    (
+        SELECT jsonb_object_agg(coalesce(attname, ''), description)
+        FROM pg_description LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid
+        WHERE classoid = 'pg_class'::regclass AND objoid = pg_class.oid
+    )
+FROM pg_class WHERE oid = to_regclass(%s)
+"""
+
+
+class _Written(msgspec.Struct, forbid_unknown_fields=True):
+    """What the loader remembers of a table, as JSON."""
+
+    #: By column; the digest of the comment that was written last.
+    signalroom_comments: dict[str, str]
+
+
+def describe(
+    cursor: Cursor[Any], destination: Destination, descriptions: Mapping[str, str | None]
+) -> None:
+    """Comment on a table and its columns, where nobody else has.
+
+    Args:
+        cursor: Within a transaction.
+        destination: The table.
+        descriptions: By column, `TABLE` for the table's; nothing for one without.
+    """
+    row = cursor.execute(_FOUND, (destination.identifier.as_string(cursor),)).fetchone()
+    is_owner, lock_timeout, remembered, found = row or (False, "", None, None)
+    if not is_owner:
+        return
+    written: dict[str, str] = {}
+    if remembered:
+        try:
+            written = msgspec.json.decode(remembered, type=_Written).signalroom_comments
+        except (msgspec.DecodeError, RecursionError):
+            # Somebody's own comment.
+            return
+    changes, digests = _changes(descriptions, found or {}, written)
+    if not changes and digests == written:
+        return
+    statements = [
+        sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT),
+        *(_comment(destination, column, text) for column, text in changes.items()),
+        sql.SQL("COMMENT ON TYPE {} IS {}").format(
+            destination.identifier, msgspec.json.encode(_Written(digests)).decode()
+        ),
+        sql.SQL("SET LOCAL lock_timeout = {}").format(lock_timeout),
+    ]
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(sql.SQL("; ").join(statements), prepare=False)
+    except (errors.LockNotAvailable, errors.DataError, errors.InsufficientPrivilege) as error:
+        # They are no reason to load nothing.
+        logger.info("No comments were written on %s: %s", destination, error.diag.message_primary)
+
+
+def _changes(
+    descriptions: Mapping[str, str | None], found: Mapping[str, str], written: Mapping[str, str]
+) -> tuple[dict[str, str | None], dict[str, str]]:
+    """The comments to write, and the digests to remember."""
+    changes: dict[str, str | None] = {}
+    digests = dict(written)
+    for column, description in descriptions.items():
+        wanted = description.replace("\0", "\ufffd") if description else None
+        present, before = found.get(column), written.get(column)
+        is_ours = present is not None and _digest(present) == before
+        if wanted is None:
+            if is_ours:
+                changes[column] = None
+            digests.pop(column, None)
+        elif present == wanted:
+            digests[column] = _digest(wanted)
+        elif is_ours or (present is None and before != _digest(wanted)):
+            # Not where somebody has removed this very comment.
+            changes[column] = wanted
+            digests[column] = _digest(wanted)
+    return changes, digests
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
+
+
+def _comment(destination: Destination, column: str, text: str | None) -> sql.Composed:
+    if column == TABLE:
+        return sql.SQL("COMMENT ON TABLE {} IS {}").format(destination.identifier, text)
+    identifier = sql.Identifier(*filter(None, (destination.schema, destination.name)), column)
+    return sql.SQL("COMMENT ON COLUMN {} IS {}").format(identifier, text)

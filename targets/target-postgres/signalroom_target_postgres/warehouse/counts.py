@@ -1,0 +1,151 @@
+"""What became of a stream's records: how many were read, and what they did to the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
+
+
+@dataclass
+class RowCounts:
+    """Rows that statements wrote.
+
+    Args:
+        new: Rows that were inserted.
+        updated: Rows whose key was there, and that were written again; also where nothing of
+            them changed.
+        merged: Rows that were inserted or updated, where the server does not say which: one with
+            `track_counts` off, or a foreign table.
+    """
+
+    new: int = 0
+    updated: int = 0
+    merged: int = 0
+
+    def add(self, other: RowCounts) -> None:
+        """Count what other statements wrote too.
+
+        Args:
+            other: What they wrote.
+        """
+        self.new += other.new
+        self.updated += other.updated
+        self.merged += other.merged
+
+
+@dataclass
+class Counts:
+    """What became of the records of a stream in this run.
+
+    `read` is more than `written.new`, `updated` and `rejected` together where a key came several
+    times in a batch: the last record of it is written.
+
+    Args:
+        read: Records that came.
+        written: What they did to the table, as far as it is committed.
+        removed: Rows that were deleted, or marked as deleted, as their version is outdated; not
+            those that `replaced` has.
+        replaced: Rows that the stream's rows took the place of, where the whole table is replaced.
+            None where rows are merged.
+        rejected: Records that are in quarantine.
+    """
+
+    read: int = 0
+    written: RowCounts = field(default_factory=RowCounts)
+    removed: int = 0
+    replaced: int | None = None
+    rejected: int = 0
+
+    def copy(self) -> Counts:
+        """Take them as they are now.
+
+        Returns:
+            Counts that do not change with these.
+        """
+        return replace(self, written=replace(self.written))
+
+    def describe(self) -> str:
+        """Put them into words.
+
+        Returns:
+            A part of a sentence.
+        """
+        written = self.written
+        parts = [f"{self.read:,} row{'s' * (self.read != 1)} read"]
+        if written.new or written.updated or not written.merged:
+            parts += [f"{written.new:,} new"]
+            parts += [f"{written.updated:,} updated"] if self.replaced is None else []
+        if written.merged:
+            parts += [f"{written.merged:,} new or updated"]
+        if self.replaced is not None:
+            parts[-1] = f"replacing the {self.replaced:,} before"
+        if self.replaced is None or self.removed:
+            parts += [f"{self.removed:,} removed"]
+        return ", ".join([*parts, f"{self.rejected:,} rejected"])
+
+
+@dataclass(frozen=True)
+class CountedInsert:
+    """An INSERT that says how many rows it inserted, and how many it updated.
+
+    The server counts them anyway, for its statistics. The number from before the statement and the
+    one from after it are asked for in the statement's own message, so that it takes no more time:
+    RETURNING would cost a pass over the rows, and rights that the loader may not have.
+    https://www.postgresql.org/docs/18/monitoring-stats.html ("pg_stat_xact_...")
+
+    Args:
+        updates: The query for the rows updated so far. Without it the server does not count them.
+        updating: Whether the statement may update rows.
+    """
+
+    updates: bytes | None
+    updating: bool = True
+
+    def around(self, statement: bytes) -> bytes:
+        """Ask for the numbers around a statement.
+
+        Args:
+            statement: The INSERT.
+
+        Returns:
+            What to execute, by itself or as one of several statements.
+        """
+        if not self.updates or not self.updating:
+            return statement
+        return b"; ".join([self.updates, statement, self.updates])
+
+    def counts(self, cursor: Cursor[Any]) -> RowCounts:
+        """Read what the statement did.
+
+        Args:
+            cursor: What it was executed by.
+
+        Returns:
+            The rows that it wrote.
+        """
+        numbers: list[int] = []
+        rows = 0
+        while True:
+            if cursor.description:
+                numbers += [int(row[0] or 0) for row in cursor.fetchall()]
+            elif (cursor.statusmessage or "").startswith("INSERT"):
+                rows += max(0, cursor.rowcount)
+            if not cursor.nextset():
+                break
+        if self.updating and not self.updates:
+            return RowCounts(merged=rows)
+        # A trigger may update rows of the same table.
+        updated = min(rows, numbers[-1] - numbers[0]) if numbers else 0
+        return RowCounts(new=rows - updated, updated=updated)
+
+
+def counted(rows: int) -> str:
+    """Say how many rows.
+
+    Args:
+        rows: The number.
+    """
+    return f"{rows:,} row{'' if rows == 1 else 's'}"

@@ -1,0 +1,316 @@
+"""The log of loads: a row for each run and stream, in the database that it loads into.
+
+A stream's row is written in the transactions of its records, so that it says neither more nor less
+than what is loaded, however a run ends. Its end and its bookmark come once the run is over.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import psycopg
+from psycopg import sql
+
+from signalroom_target_postgres.errors import LoadError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping, Sequence
+
+    from psycopg import Cursor
+
+    from signalroom_target_postgres.connection.connector import PostgresConnector
+    from signalroom_target_postgres.warehouse.counts import Counts
+
+SCHEMA, TABLE = "signalroom", "loads"
+#: The column that tells clients apart, as the taps of this project have it.
+CLIENT_ID = "_client_id"
+_NAME = f"{SCHEMA}.{TABLE}"
+#: Of an advisory lock: two loaders that begin at once make the table one after the other.
+_LOCK = 0x5161A100
+
+_CREATE_SCHEMA = f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"
+#: What makes the table, and what it needs.
+CREATE = f"""
+CREATE TABLE IF NOT EXISTS {_NAME} (
+    run_id text NOT NULL,
+    stream text NOT NULL,
+    state_id text,
+    extractor text,
+    client_id text,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    replication_key text,
+    rows_read bigint NOT NULL DEFAULT 0,
+    rows_new bigint,
+    rows_updated bigint,
+    rows_written bigint NOT NULL DEFAULT 0,
+    rows_removed bigint NOT NULL DEFAULT 0,
+    rows_rejected bigint NOT NULL DEFAULT 0,
+    seconds double precision NOT NULL DEFAULT 0,
+    bookmark_before text,
+    bookmark_after text,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    outcome text,
+    PRIMARY KEY (run_id, stream)
+);
+CREATE INDEX IF NOT EXISTS loads_state_id ON {_NAME} (state_id, started_at);
+COMMENT ON TABLE {_NAME} IS 'What each run loaded, by stream; written by target-postgres';
+"""
+_EXISTS = """
+SELECT c.oid, has_schema_privilege(n.oid, 'USAGE'),
+    has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+    AND has_table_privilege(c.oid, 'UPDATE')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
+_SCHEMA_EXISTS = "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s"
+_MAY_CREATE = "SELECT has_database_privilege(current_database(), 'CREATE')"
+_COLUMNS = (
+    *("run_id", "stream", "state_id", "extractor", "client_id", "table_schema", "table_name"),
+    *("replication_key", "rows_read", "rows_new", "rows_updated", "rows_written"),
+    *("rows_removed", "rows_rejected", "seconds", "bookmark_before", "started_at"),
+)
+_COUNTED = (*(name for name in _COLUMNS if name.startswith("rows_")), "seconds")
+_WRITE = sql.SQL(
+    "INSERT INTO signalroom.loads AS old ({}) VALUES ({})"
+    " ON CONFLICT (run_id, stream) DO UPDATE SET {}"
+).format(
+    sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
+    sql.SQL(", ").join(sql.Placeholder() * len(_COLUMNS)),
+    sql.SQL(", ").join(
+        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in _COUNTED
+    ),
+)
+_FINISH = """
+UPDATE signalroom.loads SET finished_at = now(), outcome = %s, bookmark_after = %s
+WHERE run_id = %s AND stream = %s
+"""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What is loaded, as Meltano's environment says it.
+
+    Attributes:
+        run_id: Of Meltano, where it was given one; else of this process.
+        state_id: Meltano's; none without Meltano.
+        extractor: The tap's name in the project.
+    """
+
+    run_id: str
+    state_id: str | None
+    extractor: str | None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Pipeline:
+        """Read what Meltano says to its plugins.
+
+        Args:
+            environ: The environment.
+        """
+        extractor = environ.get("MELTANO_EXTRACTOR_NAME")
+        loader = environ.get("MELTANO_LOADER_NAME")
+        parts = [
+            environ.get("MELTANO_ENVIRONMENT"),
+            f"{extractor}-to-{loader}",
+            # Only where it is given by this variable: what `--state-id-suffix` says is not known.
+            environ.get("MELTANO_RUN_STATE_ID_SUFFIX"),
+        ]
+        return cls(
+            run_id=environ.get("MELTANO_RUN_ID") or str(uuid.uuid4()),
+            state_id=":".join(filter(None, parts)) if extractor and loader else None,
+            extractor=extractor,
+        )
+
+
+@dataclass(frozen=True)
+class Load:
+    """A stream of this run.
+
+    Attributes:
+        stream: Its name.
+        table: The schema and the name of its table.
+        client_id: Whose rows, where the stream's schema says so.
+        replication_key: The column that its bookmark is of.
+        bookmark: As the state before the run has it.
+        started_at: UTC.
+    """
+
+    stream: str
+    table: tuple[str, str]
+    client_id: str | None
+    replication_key: str | None
+    bookmark: str | None
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class LoadLog:
+    """Writes the log, or not, where it cannot: what is loaded does not depend on it.
+
+    Args:
+        logger: Where to say so, once.
+        enabled: Whether it is to be written.
+        environ: What Meltano says.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, *, enabled: bool, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self._logger = logger
+        self._pipeline = Pipeline.of(environ)
+        self._usable = enabled
+        self._loads: dict[str, Load] = {}
+        self._prepared = False
+
+    def begin(self, connector: PostgresConnector, load: Load) -> None:
+        """Note that a stream begins; make the table with the first.
+
+        Args:
+            connector: To the database.
+            load: The stream.
+        """
+        if load.table == (SCHEMA, TABLE):
+            self._give_up("a stream is loaded into a table of that name")
+        if not self._usable:
+            return
+        if not self._prepared:
+            self._prepared = True
+            try:
+                problem = connector.in_transaction(_prepare)
+            except LoadError as error:
+                problem = str(error)
+            if problem:
+                self._give_up(problem)
+                return
+        self._loads.setdefault(load.stream, load)
+
+    def write(self, cursor: Cursor[Any], stream: str, counts: Counts, seconds: float) -> None:
+        """Write what became of a stream's records.
+
+        Args:
+            cursor: Within the transaction that loads them.
+            stream: Its name.
+            counts: What will be once it is committed.
+            seconds: How long the stream was loaded for.
+        """
+        load = self._loads.get(stream)
+        if not self._usable or load is None:
+            return
+        self._try(cursor, lambda: cursor.execute(_WRITE, self._values(load, counts, seconds)))
+
+    def finish(
+        self,
+        connector: PostgresConnector,
+        loaded: Sequence[tuple[str, Counts, float]],
+        bookmarks: Mapping[str, Any],
+        outcome: str,
+    ) -> None:
+        """Write that the run is over.
+
+        Args:
+            connector: To the database.
+            loaded: Each stream's name, what became of its records, and how long they were loaded.
+            bookmarks: Of the last state that was passed on, by stream.
+            outcome: How it ended: `loaded`, `failed` or `stopped`.
+        """
+        if not self._usable:
+            return
+
+        def work(cursor: Cursor[Any]) -> None:
+            for stream, counts, seconds in loaded:
+                self.write(cursor, stream, counts, seconds)
+                self._end(cursor, stream, bookmarks.get(stream), outcome)
+
+        try:
+            connector.in_transaction(work)
+        except click.ClickException as error:
+            # All is loaded, and its state passed on.
+            self._give_up(str(error))
+
+    def _end(self, cursor: Cursor[Any], stream: str, reached: Any, outcome: str) -> None:
+        bookmark = None if reached is None else str(reached)
+        values = [outcome, bookmark, self._pipeline.run_id, stream]
+        if self._usable:
+            self._try(cursor, lambda: cursor.execute(_FINISH, values))
+
+    def _values(self, load: Load, counts: Counts, seconds: float) -> list[Any]:
+        written = counts.written
+        # Where the server does not say which of the rows were there, neither does this.
+        is_known = not written.merged
+        return [
+            *(self._pipeline.run_id, load.stream, self._pipeline.state_id),
+            *(self._pipeline.extractor, load.client_id),
+            *(*load.table, load.replication_key),
+            counts.read,
+            written.new if is_known else None,
+            written.updated if is_known else None,
+            written.new + written.updated + written.merged,
+            counts.removed + (counts.replaced or 0),
+            counts.rejected,
+            *(round(seconds, 3), load.bookmark, load.started_at),
+        ]
+
+    def _try(self, cursor: Cursor[Any], work: Callable[[], object]) -> None:
+        """Do it in a transaction within that of the records, which outlives it if it fails."""
+        try:
+            with cursor.connection.transaction():
+                work()
+        except psycopg.Error as error:
+            if cursor.connection.broken or cursor.connection.closed:
+                raise
+            self._give_up(str(error).splitlines()[0])
+
+    def _give_up(self, problem: str) -> None:
+        if self._usable:
+            self._usable = False
+            self._logger.warning(
+                "The log of loads, %s, is not written: %s. Records are loaded as ever, and "
+                "`signalroom status` shows no rows of this run. Grant what is missing, or set "
+                "load_log to false.",
+                *(_NAME, problem),
+            )
+
+
+def _prepare(cursor: Cursor[Any]) -> str:
+    """Make the table if it is not there.
+
+    Args:
+        cursor: Within a transaction of its own.
+
+    Returns:
+        Why it cannot be used; an empty text if it can.
+    """
+    role = cursor.connection.info.user
+    found = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
+    if found is None:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        found = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
+    if found is not None:
+        may_use = found[1] and found[2]
+        grants = (
+            f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; "
+            f"GRANT SELECT, INSERT, UPDATE ON {_NAME} TO {role}"
+        )
+        return "" if may_use else f"{role} may not write to it ({grants})"
+    schema = cursor.execute(_SCHEMA_EXISTS, (SCHEMA,)).fetchone()
+    (may_create,) = schema or cursor.execute(_MAY_CREATE).fetchone() or (False,)
+    if not may_create:
+        what = f"SCHEMA {SCHEMA}" if schema else f"DATABASE {cursor.connection.info.dbname}"
+        return f"{role} may not make it (GRANT CREATE ON {what} TO {role})"
+    try:
+        with cursor.connection.transaction():
+            if schema is None:
+                cursor.execute(_CREATE_SCHEMA)
+            cursor.execute(CREATE)
+    except psycopg.Error as error:
+        if cursor.connection.broken or cursor.connection.closed:
+            raise
+        return str(error).splitlines()[0]
+    return ""

@@ -1,0 +1,92 @@
+"""Rows that were read for one column type, and are loaded into another.
+
+A column may become wider while rows wait to be complete. What they hold is then converted as
+`ALTER TABLE` converted the table's own rows: by the server, which alone reads its arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from psycopg import sql
+
+from signalroom_target_postgres.values.copy_format import copy_text
+from signalroom_target_postgres.values.sql_types import JSON_ITEMS_FUNCTION, conversion, type_sql
+from signalroom_target_postgres.warehouse.staging import ORDINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg import Cursor
+
+_TYPE = b"signalroom.type"
+_NAME = sql.Identifier("pg_temp", "signalroom_retyped")
+
+
+def with_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
+    """Note which column types rows were read for.
+
+    Args:
+        rows: The rows.
+        types: The types of the table's columns.
+
+    Returns:
+        The same rows.
+    """
+    fields = [
+        field.with_metadata({_TYPE: types[field.name]}) if field.name in types else field
+        for field in rows.schema
+    ]
+    return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
+
+
+def is_of(rows: pa.Table, types: Mapping[str, str]) -> bool:
+    """Whether rows were read for the types that the table's columns have.
+
+    Args:
+        rows: The rows, with a note from `with_types`.
+        types: The types.
+    """
+    return all(
+        (field.metadata or {}).get(_TYPE, b"").decode() == types.get(field.name)
+        for field in rows.schema
+    )
+
+
+def as_types(cursor: Cursor[Any], rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
+    """Convert the columns of rows that were read for another type.
+
+    Args:
+        cursor: Within a transaction.
+        rows: The rows; without a note from `with_types` they stay as they are.
+        types: The types that the table's columns have by now.
+
+    Returns:
+        The rows, with what COPY takes for these types.
+    """
+    noted = {field.name: (field.metadata or {}).get(_TYPE, b"").decode() for field in rows.schema}
+    before = {name: type_ for name, type_ in noted.items() if type_ and type_ != types[name]}
+    for name, type_ in before.items():
+        texts = _converted(cursor, rows.select([name]), type_, types[name])
+        rows = rows.set_column(rows.column_names.index(name), name, texts)
+    return rows
+
+
+def _converted(cursor: Cursor[Any], rows: pa.Table, actual: str, to: str) -> pa.Array:
+    (name,) = rows.column_names
+    column, number = sql.Identifier(name), sql.Identifier(ORDINAL)
+    numbered = rows.append_column(ORDINAL, pa.array(range(rows.num_rows), pa.int64()))
+    create = sql.SQL("CREATE TEMPORARY TABLE {} ({} {}, {} bigint) ON COMMIT DROP")
+    cursor.execute(create.format(_NAME, column, type_sql(actual), number))
+    with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(_NAME)) as copy:
+        for lines in copy_text(numbered, types={name: actual}):
+            copy.write(lines)
+    if to == "jsonb[]":
+        cursor.execute(JSON_ITEMS_FUNCTION)
+    select = sql.SQL("SELECT CAST({} AS text) FROM {} ORDER BY {}")
+    found = cursor.execute(select.format(conversion(name, actual, to), _NAME, number)).fetchall()
+    if to == "jsonb[]":
+        cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
+    cursor.execute(sql.SQL("DROP TABLE {}").format(_NAME))
+    return pa.array([text for (text,) in found], pa.string())

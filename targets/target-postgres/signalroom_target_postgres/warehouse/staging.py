@@ -1,0 +1,151 @@
+"""The temporary table through which rows are merged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import errors, sql
+
+from signalroom_target_postgres.warehouse.counts import CountedInsert
+from signalroom_target_postgres.warehouse.table import names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import LiteralString
+
+    from psycopg import Cursor
+    from psycopg.sql import Composable, Composed
+
+    from signalroom_target_postgres.warehouse.counts import RowCounts
+    from signalroom_target_postgres.warehouse.table import Destination
+
+_NAME = "signalroom_staging"
+#: The column that numbers rows, where they are numbered.
+ORDINAL = "signalroom ordinal"
+
+_NUMBER = sql.Identifier(ORDINAL)
+_ALL = "{staging}"
+# Keys that the server holds for equal, as the numbers 1 and 1.0: the last one counts.
+_LAST_OF_ALL = "(SELECT DISTINCT ON ({keys}) * FROM {staging} ORDER BY {keys}, ctid DESC) AS staged"
+_LAST_OF_SOME = (
+    "(SELECT DISTINCT ON ({keys}) * FROM {staging} WHERE {range}"
+    " ORDER BY {keys}, {number} DESC) AS staged"
+)
+_SOME = "{staging} WHERE {range} ORDER BY {number}"
+
+
+class Staging:
+    """An empty table with some of a table's columns, their types, and none of its constraints.
+
+    What the table forbids is found out there: its triggers may fill in what a row lacks.
+
+    Args:
+        cursor: Within a transaction.
+        destination: The table.
+        columns: The columns.
+        numbered: Whether rows have numbers, so that some of them can be inserted.
+        updates: The query for the rows of the table that were updated, as `TableTraits` has it.
+    """
+
+    identifier = sql.Identifier("pg_temp", _NAME)
+
+    def __init__(
+        self,
+        cursor: Cursor[Any],
+        destination: Destination,
+        columns: Sequence[str],
+        *,
+        numbered: bool = False,
+        updates: bytes | None = None,
+    ) -> None:
+        self._cursor = cursor
+        self._destination = destination
+        self._columns = columns
+        keys = destination.keys
+        #: What inserts rows, or updates those whose keys are there.
+        self.insert = CountedInsert(updates, updating=bool(keys and {*columns} - {*keys}))
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.identifier))
+        create = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}{} FROM {} WITH NO DATA"
+        cursor.execute(
+            sql.SQL(create).format(
+                sql.Identifier(_NAME),
+                names(columns),
+                sql.SQL(", 0::bigint AS {}").format(_NUMBER) if numbered else sql.SQL(""),
+                destination.identifier,
+            )
+        )
+
+    def insert_all(self) -> RowCounts:
+        """Insert the rows, or update those whose keys are there.
+
+        Returns:
+            The rows that were written.
+        """
+        try:
+            with self._cursor.connection.transaction():
+                return self._inserted(_ALL)
+        except errors.CardinalityViolation:
+            if not self._destination.keys:
+                raise
+            return self._inserted(_LAST_OF_ALL)
+
+    def _inserted(self, source: LiteralString) -> RowCounts:
+        statement = self._insert(source).as_bytes(self._cursor)
+        self._cursor.execute(self.insert.around(statement), prepare=False)
+        return self.insert.counts(self._cursor)
+
+    def index(self) -> tuple[bytes, bytes]:
+        """Make the numbers fit to find rows by.
+
+        Returns:
+            The statement that inserts some rows, or updates those whose keys are there: what comes
+            before the condition that they meet, and what comes after it.
+        """
+        index = sql.SQL("CREATE UNIQUE INDEX ON {} ({})")
+        self._cursor.execute(index.format(self.identifier, _NUMBER))
+        source = _LAST_OF_SOME if self._destination.keys else _SOME
+        # Made once: a statement over many columns takes as long to put together as to run.
+        statement = self._insert(source, range=sql.SQL("\0")).as_bytes(self._cursor)
+        before, _, after = self.insert.around(statement).partition(b"\0")
+        return before, after
+
+    @staticmethod
+    def numbers(start: int, stop: int) -> bytes:
+        """The condition of some rows.
+
+        Args:
+            start: The first row's number.
+            stop: The number after the last row's.
+
+        Returns:
+            It.
+        """
+        return f'"{ORDINAL}" >= {start} AND "{ORDINAL}" < {stop}'.encode()
+
+    def drop(self) -> None:
+        """Drop it; another may come in the same transaction."""
+        self._cursor.execute(sql.SQL("DROP TABLE {}").format(self.identifier))
+
+    def _insert(self, source: LiteralString, **parts: Composable) -> Composed:
+        keys = self._destination.keys
+        changes = [name for name in self._columns if name not in keys]
+        action = sql.SQL("DO UPDATE SET {}").format(
+            sql.SQL(", ").join(
+                sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in changes
+            )
+        )
+        conflict = sql.SQL(" ON CONFLICT ({}) {}").format(
+            names(keys), action if changes else sql.SQL("DO NOTHING")
+        )
+        # Identity columns take what is sent, as they do from COPY.
+        return sql.SQL(
+            "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"
+            " SELECT {columns} FROM {source}{conflict}"
+        ).format(
+            table=self._destination.identifier,
+            columns=names(self._columns),
+            source=sql.SQL(source).format(
+                staging=self.identifier, keys=names(keys), number=_NUMBER, **parts
+            ),
+            conflict=conflict if keys else sql.SQL(""),
+        )

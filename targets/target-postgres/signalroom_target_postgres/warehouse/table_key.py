@@ -1,0 +1,250 @@
+"""The key of a table that is there already: made, widened, or left with an error that says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from psycopg import errors, sql
+
+from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.values.sql_types import type_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psycopg import Cursor
+    from psycopg.sql import Composable, Composed
+
+    from signalroom_target_postgres.warehouse.table import Destination
+
+# Of all unique indexes over whole columns, the primary key first.
+_UNIQUE_KEYS = """
+SELECT index.indisprimary, array_agg(attname ORDER BY position), constraint_.conname,
+    index.indexrelid::bigint, constraint_.oid::bigint, index.indisreplident, index.indisclustered
+FROM pg_index AS index
+CROSS JOIN LATERAL unnest(index.indkey[:index.indnkeyatts - 1]) WITH ORDINALITY
+    AS part (number, position)
+JOIN pg_attribute ON attrelid = index.indrelid AND attnum = part.number
+LEFT JOIN pg_constraint AS constraint_
+    ON constraint_.conindid = index.indexrelid AND constraint_.contype = 'p'
+WHERE index.indrelid = %s AND index.indisunique AND index.indisvalid
+    AND index.indpred IS NULL AND index.indexprs IS NULL AND index.indimmediate
+GROUP BY index.indexrelid, index.indisprimary, constraint_.conname, constraint_.oid,
+    index.indisreplident, index.indisclustered
+ORDER BY index.indisprimary DESC
+"""
+# Foreign keys hold on to the index, and views that group by the key to the constraint.
+_DEPENDENTS = """
+SELECT DISTINCT pg_describe_object(classid, objid, objsubid)
+FROM pg_depend
+WHERE deptype = 'n' AND (
+    (refclassid = 'pg_class'::regclass AND refobjid = %s)
+    OR (refclassid = 'pg_constraint'::regclass AND refobjid = %s)
+)
+ORDER BY 1
+"""
+# What is equal to such columns although it is not the same. `character(3)` is none of them, as
+# texts that it would take for equal widen it; `bpchar` without a length is.
+_LOOSE = """
+SELECT attname, CASE
+        WHEN collisdeterministic THEN format_type(atttypid, atttypmod)
+        ELSE coalesce('collation ' || collname, format_type(atttypid, atttypmod))
+    END
+FROM pg_attribute
+JOIN pg_type AS declared ON declared.oid = atttypid
+JOIN pg_type AS base ON base.oid IN (declared.oid, declared.typbasetype)
+LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+WHERE attrelid = %s AND attname = ANY(%s)
+    AND (
+        base.typname IN ('citext', 'interval') OR NOT collisdeterministic
+        OR (base.typname = 'bpchar' AND greatest(atttypmod, declared.typtypmod) = -1)
+    )
+GROUP BY attnum, 1, 2
+ORDER BY attnum
+"""
+
+
+class PrimaryKey(NamedTuple):
+    """A table's primary key.
+
+    Attributes:
+        columns: Its columns, in their order.
+        name: The constraint.
+        index_oid: The index's number.
+        constraint_oid: The constraint's number.
+        identifies: Whether it is the table's REPLICA IDENTITY USING INDEX.
+        is_clustered: Whether the table is to be CLUSTERed by it.
+    """
+
+    columns: Sequence[str]
+    name: str
+    index_oid: int
+    constraint_oid: int
+    identifies: bool
+    is_clustered: bool
+
+
+def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
+    """Give a table the stream's key, if no unique index has it.
+
+    A key with more columns than the old one is unique where that is. One with fewer would make
+    one row of several, so only an empty table gets it.
+
+    Args:
+        cursor: Within a transaction.
+        table: The table, with its types and the keys that it is to have.
+        oid: Its number.
+
+    Raises:
+        LoadError: If the table cannot have that key.
+    """
+    _warn_of_loose(cursor, table, oid)
+    unique = cursor.execute(_UNIQUE_KEYS, (oid,)).fetchall()
+    if any(set(columns) == set(table.keys) for _, columns, *_ in unique):
+        return
+    old = next((PrimaryKey(*found) for is_primary, *found in unique if is_primary), None)
+    has_rows = table.has_rows(cursor) or _hides_rows(cursor, oid)
+    if old is not None and has_rows:
+        if set(table.keys) < set(old.columns):
+            raise _narrower(cursor, table, old)
+        if set(table.keys) > set(old.columns):
+            _check_filled(cursor, table, old)
+    was = _was(old)
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(_change(table, old))
+    except (errors.UniqueViolation, errors.NotNullViolation) as error:
+        empty = error.diag.column_name
+        if empty and old is not None and set(table.keys) > set(old.columns):
+            # Of rows that row-level security hides.
+            raise _not_filled(cursor, table, old, [empty]) from error
+        raise _refused(table, old, error) from error
+    except (errors.DependentObjectsStillExist, errors.InvalidTableDefinition) as error:
+        if old is None:
+            raise
+        raise _fixed(cursor, table, old, error) from error
+    keys = ", ".join(table.keys)
+    table.notes.append((True, f"{table} was {was}; it is now keyed by {keys}"))
+
+
+def _warn_of_loose(cursor: Cursor[Any], table: Destination, oid: int) -> None:
+    """Warn of key columns by which two keys are equal that are not the same."""
+    for name, compares in cursor.execute(_LOOSE, (oid, [*table.keys])).fetchall():
+        what = compares if compares.startswith("collation ") else f"type {compares}"
+        note = (
+            f"The key column {name} of {table} is of the {what}, which takes some different values "
+            "for equal (in upper and lower case, for example). Records whose keys differ only so "
+            "become one row"
+        )
+        table.notes.append((True, note))
+
+
+def _hides_rows(cursor: Cursor[Any], oid: int) -> bool:
+    """Whether row-level security may hide rows from the loader, so that the table looks empty."""
+    row = cursor.execute("SELECT row_security_active(%s::oid)", (oid,)).fetchone()
+    return bool(row and row[0])
+
+
+def _was(old: PrimaryKey | None) -> str:
+    return f"keyed by {', '.join(old.columns)}" if old else "without a key"
+
+
+def _change(table: Destination, old: PrimaryKey | None) -> Composed:
+    """The statement that makes the key; of the old one's name, which other statements may use."""
+    keys = _listed(table.keys)
+    if old is None:
+        return sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table.identifier, keys)
+    parts = ["ALTER TABLE {} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} PRIMARY KEY ({})"]
+    if old.identifies:
+        # Else published tables could not be updated.
+        parts.append("REPLICA IDENTITY USING INDEX {name}")
+    if old.is_clustered:
+        parts.append("CLUSTER ON {name}")
+    return sql.SQL(", ".join(parts)).format(table.identifier, keys, name=sql.Identifier(old.name))
+
+
+def _listed(columns: Sequence[str]) -> Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _check_filled(cursor: Cursor[Any], table: Destination, old: PrimaryKey) -> None:
+    """Check that no row lacks a value in a column that the key gets."""
+    added = [name for name in table.keys if name not in old.columns]
+    lacks = sql.SQL(", ").join(
+        sql.SQL("bool_or({} IS NULL)").format(sql.Identifier(name)) for name in added
+    )
+    row = cursor.execute(sql.SQL("SELECT {} FROM {}").format(lacks, table.identifier)).fetchone()
+    if empty := [name for name, lacking in zip(added, row or (), strict=False) if lacking]:
+        raise _not_filled(cursor, table, old, empty)
+
+
+def _not_filled(
+    cursor: Cursor[Any], table: Destination, old: PrimaryKey, empty: Sequence[str]
+) -> LoadError:
+    # The transaction is undone, and with it a column that was added.
+    add = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}")
+    fill = sql.SQL("UPDATE {} SET {column} = ... WHERE {column} IS NULL")
+    steps: list[Composable] = [
+        step
+        for name in empty
+        for step in (
+            add.format(table.identifier, sql.Identifier(name), type_sql(table.types[name])),
+            fill.format(table.identifier, column=sql.Identifier(name)),
+        )
+    ]
+    statements = sql.SQL("; ").join([*steps, _change(table, old)]).as_string(cursor)
+    return LoadError(
+        f"{table} is {_was(old)}, and the stream's key is {', '.join(table.keys)}. Its primary key "
+        f"is not widened, as rows have no value in {', '.join(empty)}. Fill in the value that "
+        f"these rows have at their source, and make the key: {statements}. Or load into another "
+        "schema (`default_target_schema`). Nothing of the stream was loaded."
+    )
+
+
+def _narrower(cursor: Cursor[Any], table: Destination, old: PrimaryKey) -> LoadError:
+    keys = ", ".join(table.keys)
+    missing = ", ".join(name for name in old.columns if name not in table.keys)
+    return LoadError(
+        f"{table} is {_was(old)}, and the stream's key is {keys}. Rows that differ only in "
+        f"{missing} would become one. Keep the old key (undo the change of the tap's settings that "
+        "made it another, or name its columns in `__key_properties__` in the setting stream_maps), "
+        "or load into another schema (`default_target_schema`). If no two rows "
+        f"share {keys}, and none are to come, change the key: "
+        f"{_change(table, old).as_string(cursor)}. Nothing of the stream was loaded."
+    )
+
+
+def _refused(table: Destination, old: PrimaryKey | None, error: errors.Error) -> LoadError:
+    keys = ", ".join(table.keys)
+    reason = f"several rows have the same {keys}"
+    if isinstance(error, errors.NotNullViolation):
+        reason = f"rows have no value in {error.diag.column_name}"
+    return LoadError(
+        f"{table} is {_was(old)}, and the stream's key is {keys}. The table "
+        f"cannot take that key: {reason}. Remove or complete the rows that "
+        f"stand against it (`signalroom-postgres take-over {table}` does so for tables that dlt "
+        "made), or load into another schema (`default_target_schema`)."
+    )
+
+
+def _fixed(
+    cursor: Cursor[Any], table: Destination, old: PrimaryKey, error: errors.Error
+) -> LoadError:
+    found = cursor.execute(_DEPENDENTS, (old.index_oid, old.constraint_oid)).fetchall()
+    dependents = ", ".join(name for (name,) in found)
+    if dependents:
+        advice = (
+            f"{dependents} depends on it. Drop what depends on it, run again, and create it again "
+            "for the new key"
+        )
+    else:
+        # Of a table that it is a partition of, or inherits from.
+        advice = (
+            f"{error.diag.message_primary}. Change the key of the table that it comes from, or "
+            "load into that table"
+        )
+    return LoadError(
+        f"{table} is {_was(old)}, and the stream's key is {', '.join(table.keys)}. The primary key "
+        f"cannot change: {advice}; or load into another schema (`default_target_schema`). Nothing "
+        "of the stream was loaded."
+    )

@@ -1,0 +1,319 @@
+"""Arrow tables into a PostgreSQL table, by COPY."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import errors, sql
+
+from signalroom_target_postgres.connection.row_errors import (
+    is_faulty_function,
+    is_oversized,
+    is_refused_by_policy,
+    reason_of,
+    refuses_a_row,
+)
+from signalroom_target_postgres.messages.rejects import Misfit
+from signalroom_target_postgres.rows.background import ahead
+from signalroom_target_postgres.rows.unknown_fields import known, with_unknown
+from signalroom_target_postgres.values.array_literals import array_json
+from signalroom_target_postgres.values.arrow_json import record_json
+from signalroom_target_postgres.values.copy_format import copy_text
+from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.warehouse.bad_rows import Trials, find_refused
+from signalroom_target_postgres.warehouse.counts import RowCounts
+from signalroom_target_postgres.warehouse.orphans import are_among
+from signalroom_target_postgres.warehouse.policies import check_policies
+from signalroom_target_postgres.warehouse.staging import ORDINAL, Staging
+from signalroom_target_postgres.warehouse.table import names
+from signalroom_target_postgres.warehouse.table_traits import TableTraits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from psycopg import Cursor
+    from psycopg.sql import Identifier
+
+    from signalroom_target_postgres.rows.column_codecs import Column
+    from signalroom_target_postgres.warehouse.orphans import Orphans
+    from signalroom_target_postgres.warehouse.table import Destination
+
+# So few are not worth a thread.
+_FEW = 1024
+# What the server refuses one row for, and takes once others are there.
+_OF_OTHER_ROWS = (errors.ForeignKeyViolation, errors.UniqueViolation, errors.ExclusionViolation)
+_TO_UPDATE = "; to update such rows, give the stream a key and set `load_method` to upsert"
+_TO_ALLOW_NULL = (
+    ", and the stream does not have it: ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL or SET "
+    "DEFAULT (for tables made by dlt: signalroom-postgres take-over)"
+)
+
+
+class LateRefusalError(Exception):
+    """Constraints that are checked late refuse a row: they have to be checked at once."""
+
+
+@dataclass
+class Writer:
+    """Writes batches of a stream's rows, within the caller's transaction.
+
+    Args:
+        destination: The table.
+        columns: Its columns by name, as the stream has them.
+        metadata: Those of them that the loader fills. They differ with each run, and are left out
+            of a refused record, so that it is the same one when it comes again.
+        replace_nul: Whether NUL becomes U+FFFD, which PostgreSQL can store.
+    """
+
+    destination: Destination
+    columns: Mapping[str, Column]
+    metadata: Collection[str] = ()
+    replace_nul: bool = True
+    #: How the table takes rows.
+    traits: TableTraits = field(default_factory=TableTraits)
+    #: Whether no row is expected to be there already, so that COPY can go straight into the table.
+    fresh: bool = False
+    #: Whether to make lines in another thread while others are sent.
+    threaded: bool = True
+    #: Whether constraints are checked with each statement, also those that could wait for COMMIT.
+    checks_now: bool = False
+    #: Rows the server refused.
+    misfits: list[Misfit] = field(default_factory=list)
+    #: Those of them that refer to rows which are not there.
+    orphans: list[Orphans] = field(default_factory=list)
+    #: Rows that the table took.
+    counts: RowCounts = field(default_factory=RowCounts)
+    _written: int = 0
+    # Rows that were refused for others that were not there, or were still there.
+    _postponed: list[tuple[pa.Table, list[psycopg.Error]]] = field(default_factory=list)
+
+    def begin(self, cursor: Cursor[Any]) -> None:
+        """Have constraints checked with each statement, if that is wanted.
+
+        Args:
+            cursor: Within a transaction; what is to be deleted is deleted.
+        """
+        if self.checks_now and (statement := self.traits.check_now):
+            cursor.execute(statement)
+
+    def write(self, cursor: Cursor[Any], rows: pa.Table) -> None:
+        """Insert rows, or update those whose keys are there; the last of a key wins.
+
+        Those that the server refuses are left out and kept in `misfits`.
+
+        Args:
+            cursor: Within a transaction.
+            rows: Columns of the stream, all or some.
+
+        Raises:
+            LateRefusalError: If it takes a writer that `checks_now` to find those.
+        """
+        keys = self.destination.keys
+        if keys:
+            rows = last_of_each(rows, keys)
+            self._forget_replaced(rows)
+            self.destination.lock(cursor)
+        self._written += rows.num_rows
+        error = None
+        if self.traits.takes_copy and (self.fresh or not keys):
+            error = _refusal(cursor, lambda: self._copy(cursor, self.destination.identifier, rows))
+            if error is None:
+                self.counts.new += max(0, cursor.rowcount)
+                return
+            if keys and isinstance(error, errors.UniqueViolation):
+                # Someone else's rows, or this stream's own from before.
+                self.fresh = False
+                error = None
+        if error is None:
+            error = _refusal(cursor, lambda: self._merge(cursor, rows))
+        if error is not None:
+            self._refused(self._write_others(cursor, rows, error))
+
+    def finish(self, cursor: Cursor[Any]) -> None:
+        """Do what only the end can show: check, and try what other rows may have made possible.
+
+        Args:
+            cursor: Within the transaction, after all rows.
+
+        Raises:
+            LateRefusalError: As for `write`.
+        """
+        if not self.checks_now and (statement := self.traits.check_now):
+            error = _refusal(cursor, lambda: cursor.execute(statement))
+            if error is not None:
+                raise LateRefusalError from error
+        count = sum(rows.num_rows for rows, _ in self._postponed)
+        while self._postponed and count < self._written:
+            again, self._postponed = self._postponed, []
+            for rows, found in again:
+                self._refused(self._write_others(cursor, rows, found[0]))
+            left = sum(rows.num_rows for rows, _ in self._postponed)
+            if left == count:
+                break
+            count = left
+        for rows, found in self._postponed:
+            described = [*self._described(rows, found)]
+            self.misfits += described
+            is_orphan = [isinstance(error, errors.ForeignKeyViolation) for error in found]
+            if any(is_orphan):
+                self.orphans.append(
+                    (rows.filter(pa.array(is_orphan)), [*compress(described, is_orphan)])
+                )
+        self._postponed.clear()
+
+    @property
+    def refuses_all(self) -> bool:
+        """Whether the table refused all rows for what no record of the stream can change."""
+        return 0 < self._written == len(self.misfits) and all(
+            misfit.of_table for misfit in self.misfits
+        )
+
+    def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
+        columns = known(rows).column_names
+        staging = Staging(cursor, self.destination, columns, updates=self.traits.updates)
+        self._copy(cursor, staging.identifier, rows)
+        counts = staging.insert_all()
+        staging.drop()
+        self.counts.add(counts)
+
+    def _write_others(
+        self, cursor: Cursor[Any], rows: pa.Table, error: psycopg.Error
+    ) -> tuple[pa.Table, list[psycopg.Error]]:
+        """Load all rows but those that the server refuses; give these, with the errors."""
+        if self.traits.deferrable and not self.checks_now:
+            raise LateRefusalError from error
+        self._check_policies(cursor, [error])
+        columns = known(rows).column_names
+        staging = Staging(
+            cursor, self.destination, columns, numbered=True, updates=self.traits.updates
+        )
+        numbers = pa.array(range(rows.num_rows), pa.int64())
+        numbered = rows.append_column(ORDINAL, numbers)
+        with Trials(cursor) as trials:
+
+            def copy(start: int, stop: int) -> psycopg.Error | None:
+                part = numbered.slice(start, stop - start)
+                return trials.call(lambda: self._copy(cursor, staging.identifier, part))
+
+            refused = dict(find_refused(rows.num_rows, copy))
+        before, after = staging.index()
+        with Trials(cursor) as trials:
+
+            def insert(start: int, stop: int) -> psycopg.Error | None:
+                error = trials.execute(before + staging.numbers(start, stop) + after)
+                if error is None:
+                    self.counts.add(staging.insert.counts(cursor))
+                return error
+
+            refused |= find_refused(rows.num_rows, insert)
+        staging.drop()
+        self._check_policies(cursor, refused.values())
+        found = sorted(refused)
+        return rows.take(pa.array(found, pa.int64())), [refused[number] for number in found]
+
+    def _forget_replaced(self, newer: pa.Table) -> None:
+        """Do not try rows again whose keys came again: the last of a key wins."""
+        postponed, self._postponed = self._postponed, []
+        for rows, found in postponed:
+            is_last = pc.invert(are_among(rows, [newer], self.destination.keys))
+            self._written -= rows.num_rows - (pc.sum(is_last).as_py() or 0)
+            if left := [*compress(found, is_last.to_pylist())]:
+                self._postponed.append((rows.filter(is_last), left))
+
+    def _check_policies(self, cursor: Cursor[Any], found: Iterable[psycopg.Error]) -> None:
+        """Blame no row for what a policy that is missing refuses."""
+        if not any(map(is_refused_by_policy, found)):
+            return
+        commands, purpose = ["INSERT"], "Adding rows"
+        if self.destination.keys:
+            commands, purpose = ["SELECT", "INSERT", "UPDATE"], "Merging rows by their key"
+        check_policies(cursor, self.destination, commands, purpose)
+
+    def _refused(self, found: tuple[pa.Table, list[psycopg.Error]]) -> None:
+        """Keep rows as misfits, or for another try once all others are there."""
+        rows, causes = found
+        later = [isinstance(error, _OF_OTHER_ROWS) for error in causes]
+        if any(later):
+            again = [error for error, is_later in zip(causes, later, strict=True) if is_later]
+            self._postponed.append((rows.filter(pa.array(later)), again))
+        if not all(later):
+            final = [error for error, is_later in zip(causes, later, strict=True) if not is_later]
+            self.misfits += self._described(rows.filter(pc.invert(pa.array(later))), final)
+
+    def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
+        rows = known(rows)
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, names(rows.column_names))
+        text = copy_text(
+            rows,
+            types={name: column.type for name, column in self.columns.items()},
+            replace_nul=self.replace_nul,
+        )
+        with cursor.copy(statement) as copy:
+            for lines in ahead(text) if self.threaded and rows.num_rows > _FEW else text:
+                copy.write(lines)
+
+    def _described(self, rows: pa.Table, causes: Sequence[psycopg.Error]) -> Iterator[Misfit]:
+        """Say of rows why they were refused."""
+        loaded = known(rows)
+        loaded = loaded.select([name for name in loaded.column_names if name not in self.metadata])
+        fields = loaded.rename_columns([self.columns[name].source for name in loaded.column_names])
+        written = {column.source: partial(_record_text, column) for column in self.columns.values()}
+        for number, error in enumerate(causes):
+            record = record_json(fields.slice(number, 1), written)
+            record = with_unknown(record, rows.slice(number, 1), fields.column_names)
+            reason, column = reason_of(error)
+            of_table = is_faulty_function(error)
+            if isinstance(error, errors.UniqueViolation) and not self.destination.keys:
+                reason += _TO_UPDATE
+            if isinstance(error, errors.NotNullViolation) and column not in self.columns:
+                reason += _TO_ALLOW_NULL
+                of_table = True
+            oversized = is_oversized(error)
+            yield Misfit(record, reason, column, oversized=oversized, of_table=of_table)
+
+
+def _record_text(column: Column, text: str) -> str:
+    """The JSON that a record had for what is to be copied as a text."""
+    kind = family(column.type)
+    if kind == "array":
+        of_json = family(column.type.removesuffix("[]")) == "json"
+        return array_json(text, of_json=of_json)
+    is_number = kind in {"integer", "number"} and "string" not in column.json_types
+    return text if kind == "json" or is_number else msgspec.json.encode(text).decode()
+
+
+def _refusal(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:
+    """Do something; give the error, and leave no trace, if the server refused a row."""
+    try:
+        with cursor.connection.transaction():
+            work()
+    except psycopg.Error as error:
+        if not refuses_a_row(error):
+            raise
+        return error
+    return None
+
+
+def last_of_each(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Keep the last row of each key.
+
+    Args:
+        rows: Rows.
+        keys: Columns.
+
+    Returns:
+        The rows, in their order, without those that a later one replaces.
+    """
+    keyed = rows.select([*keys]).append_column(ORDINAL, pa.array(range(rows.num_rows), pa.int64()))
+    last = keyed.group_by([*keys]).aggregate([(ORDINAL, "max")])
+    if last.num_rows == rows.num_rows:
+        return rows
+    indices = last.column(f"{ORDINAL}_max")
+    return rows.take(indices.take(pc.array_sort_indices(indices.combine_chunks())))
