@@ -64,27 +64,27 @@ chaos: $(SETUP) ## Fault injection: 1,000+ runs with kills, network faults and b
 
 .PHONY: compat
 compat: $(SETUP) ## The tests on each installed Python, 3.11 to 3.13: ARGS="--versions 3.13 -- libs"
-	@$(RUN)python scripts/compat_pythons.py $(ARGS)
+	@$(RUN)python -m tools.compat.pythons $(ARGS)
 
 .PHONY: compat-postgres
 compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18 and PgBouncer, those available: ARGS="--versions 14 pgbouncer"
-	@$(RUN)python scripts/compat_postgres.py $(ARGS)
+	@$(RUN)python -m tools.compat.postgres $(ARGS)
 
 .PHONY: compat-targets
 compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock target: the same rows
-	@$(RUN)python scripts/compat_targets.py $(ARGS)
+	@$(RUN)python -m tools.compat.targets $(ARGS)
 
 .PHONY: compat-taps
 compat-taps: $(SETUP) ## Third-party taps (PipelineWise, MeltanoLabs, singer-io) into the loader, twice: ARGS="--taps google-sheets"
-	@$(RUN)python scripts/compat_taps.py $(ARGS)
+	@$(RUN)python -m tools.compat.taps $(ARGS)
 
 .PHONY: compat-bounds
 compat-bounds: $(SETUP) ## Each package at the lowest versions it declares and at the newest, end to end: ARGS="--versions 3.11 3.13"
-	@$(RUN)python scripts/compat_bounds.py $(ARGS)
+	@$(RUN)python -m tools.compat.bounds $(ARGS)
 
 .PHONY: fidelity
 fidelity: $(SETUP) ## Check the taps' requests and the mock vendors against third-party software: ARGS="--only google --strict"
-	@PYTHONPATH=scripts $(RUN)python -m fidelity $(ARGS)
+	@$(RUN)python -m tools.fidelity $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(SETUP) ## Fuzz responses, lines, files, cells and states: RUNS=500 per tap
@@ -111,13 +111,9 @@ lint: $(SETUP) ## ruff, mypy, import-linter, bandit, zizmor and the other static
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
 	@$(RUN)lint-imports --no-logo --no-cache
-	@$(RUN)bandit --quiet --recursive --configfile pyproject.toml libs orchestrate scripts taps targets
+	@$(RUN)bandit --quiet --recursive --configfile pyproject.toml libs orchestrate taps targets tools
 	@$(RUN)zizmor --quiet --offline .github
-	@$(RUN)python scripts/settings.py --check
-	@$(RUN)python scripts/hub.py --check
-	@$(RUN)python scripts/other_projects.py --check
-	@$(RUN)python scripts/tables.py --check
-	@$(RUN)python scripts/installing.py --check
+	@$(RUN)python -m tools.generate --check
 	@"$(UV)" lock --check --quiet
 
 .PHONY: audit
@@ -197,11 +193,11 @@ airflow-test: $(AIRFLOW) ## The tests of orchestrate/, in Airflow's own environm
 
 .PHONY: airflow-proof
 airflow-proof: $(AIRFLOW)-with-broker ## Airflow loads five clients from the sandbox while a worker dies: 8 minutes
-	@PYTHONPATH=scripts:orchestrate $(RUN)python orchestrate/prove.py $(ARGS)
+	@PYTHONPATH=.:orchestrate $(RUN)python orchestrate/prove.py $(ARGS)
 
 .PHONY: new-source
 new-source: $(SETUP) ## Create a tap and a mock vendor to test it against: NAME=acme-crm [LABEL="Acme CRM"]
-	@$(RUN)python scripts/new_source.py $${LABEL:+--label="$$LABEL"} -- "$$NAME"
+	@$(RUN)python -m tools.new_source $${LABEL:+--label="$$LABEL"} -- "$$NAME"
 
 .PHONY: new-source-proof
 new-source-proof: $(SETUP) ## Create a source in a clone; run its commands, lint, and all tests that iterate over taps
@@ -217,12 +213,8 @@ migration-proof: $(SETUP) ## Follow the guide from dlt on tables made by dlt 1.4
 
 .PHONY: release
 release: $(SETUP) ## Write a package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3
-	@$(RUN)python scripts/release.py -- "$$PACKAGE" "$$VERSION"
+	@$(RUN)python -m tools.release -- "$$PACKAGE" "$$VERSION"
 
 .PHONY: settings
 settings: $(SETUP) ## Generate meltano.yml, READMEs, .env.example, hub/ and docs/tables from settings and streams
-	@$(RUN)python scripts/settings.py
-	@$(RUN)python scripts/hub.py
-	@$(RUN)python scripts/other_projects.py
-	@$(RUN)python scripts/tables.py
-	@$(RUN)python scripts/installing.py
+	@$(RUN)python -m tools.generate

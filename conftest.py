@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -25,6 +26,10 @@ from signalroom_sandbox.server import SandboxServer
 from signalroom_singer import redaction
 from signalroom_singer.redaction import secret_values
 from signalroom_singer.variables import Naming, use
+
+ROOT = Path(__file__).parent
+# Modules that tests of one package share, and the root for `tools`.
+sys.path += [str(ROOT), str(ROOT / "tests"), *map(str, sorted(ROOT.glob("*/*/tests")))]
 
 #: Fails the test whose output has a secret, wherever the test is; `pytester` tests it.
 pytest_plugins = ["leaks", "pytester"]

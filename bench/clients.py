@@ -37,9 +37,9 @@ from signalroom_singer.clientnames import variable
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 ROOT = HERE.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-from client_rows import digests  # noqa: E402 - a script
+sys.path.insert(0, str(ROOT))
 from signalroom_cli.clients import settings_of_sources  # noqa: E402
+from tools.client_rows import digests  # noqa: E402
 
 OWN = settings_of_sources(ROOT)
 HOUR, ZONE = 3_600, "America/New_York"
@@ -243,8 +243,7 @@ def simulate(folder: Path, asked) -> list[str]:
         project = folder / "project"
         project.mkdir()
         shutil.copy(ROOT / "meltano.yml", project)
-        for name in ("plugins", "scripts"):
-            shutil.copytree(ROOT / name, project / name)
+        shutil.copytree(ROOT / "plugins", project / "plugins")
         warehouse, system = database(server, "warehouse"), database(server, "meltano")
         agency = Agency(project, environment(folder, warehouse[0], system[0]), accounts)
         for number in range(asked.clients):

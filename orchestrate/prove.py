@@ -24,12 +24,12 @@ from typing import Any
 import psutil
 import psycopg
 
-from client_rows import digests
 from local import LocalAirflow, free_port
 from signalroom_cli.clients import settings_of_sources
 from signalroom_sandbox.gsheets import service_account
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer.clientnames import variable
+from tools.client_rows import digests
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(sys.executable).parent
@@ -210,8 +210,7 @@ def _project(folder: Path) -> Path:
     project = folder / "project"
     project.mkdir()
     shutil.copy(ROOT / "meltano.yml", project)
-    for name in ("plugins", "scripts"):
-        shutil.copytree(ROOT / name, project / name)
+    shutil.copytree(ROOT / "plugins", project / "plugins")
     for client in (*CLIENTS, ALONE):
         subprocess.run(  # noqa: S603 - this project's
             [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 from functools import cache
@@ -13,20 +12,14 @@ from urllib.parse import unquote
 import yaml
 from markdown_it import MarkdownIt
 
+from tools import docs_site
+
 ROOT = Path(__file__).parents[1]
-
-
-def script(name):
-    """A module of the folder scripts, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 INCLUDED = SITE["extra"]["included"]
-script("docs_site").add_taps(SITE["nav"], INCLUDED)
+docs_site.add_taps(SITE["nav"], INCLUDED)
 ALL = sorted(  # a set: in a merge git names a file several times
     {
         ROOT / name

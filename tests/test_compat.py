@@ -11,11 +11,9 @@ import pytest
 import yaml
 from e2e import ROOT, clean_env, run
 
-import compat_bounds
-import compat_postgres
-import compat_pythons
-from compat_targets import OTHERS, differences, same
-from fidelity.__main__ import CHECKS
+from tools.compat import bounds, postgres, pythons
+from tools.compat.targets import OTHERS, differences, same
+from tools.fidelity.__main__ import CHECKS
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,7 @@ def test_rows_that_are_missing_and_too_many_are_told():
 @pytest.mark.e2e
 def test_the_stock_target_gets_the_same_rows():
     chosen = ("--taps", "redtrack", "--targets", "target-postgres")
-    told = run(sys.executable, ROOT / "scripts/compat_targets.py", *chosen, env=clean_env())
+    told = run(sys.executable, "-m", "tools.compat.targets", *chosen, env=clean_env())
     assert "tap-redtrack" in told
     assert told.strip().endswith("the same")
 
@@ -83,8 +81,8 @@ def test_the_stock_target_gets_the_same_rows():
 @pytest.mark.parametrize(
     ("module", "finder", "version", "advice"),
     (
-        (compat_postgres, "programs_of", "14", "npm cannot fetch it"),
-        (compat_pythons, "python_of", "3.12", "uv python install 3.12"),
+        (postgres, "programs_of", "14", "npm cannot fetch it"),
+        (pythons, "python_of", "3.12", "uv python install 3.12"),
     ),
 )
 def test_what_cannot_be_tried_is_told_and_is_no_success(
@@ -102,13 +100,13 @@ def test_versions_that_load_other_rows_are_told(monkeypatch, capsys):
     """As `make compat-bounds` does, with what each set of versions loads made up."""
     loaded = {"locked": {"a.x": ("2", "m1"), "a.y": ("1", "m2")}}
     loaded |= {"lowest": {"a.x": ("2", "m3")}, "newest": loaded["locked"]}
-    monkeypatch.setattr(compat_bounds, "built", lambda: None)
-    monkeypatch.setattr(compat_bounds, "installed", lambda *_: None)
+    monkeypatch.setattr(bounds, "built", lambda: None)
+    monkeypatch.setattr(bounds, "installed", lambda *_: None)
     monkeypatch.setattr(
-        compat_bounds, "loaded", lambda place, _: loaded[place.data.name.partition("-")[0]]
+        bounds, "loaded", lambda place, _: loaded[place.data.name.partition("-")[0]]
     )
     monkeypatch.setattr(sys, "argv", ["compat"])
-    assert compat_bounds.main() == 1
+    assert bounds.main() == 1
     lowest, newest = capsys.readouterr().out.splitlines()[-2:]
     assert "FAILED: a.x: 2 rows, 2 locked; a.y: none rows, 1 locked" in lowest
     assert "2 tables, the same" in newest
@@ -117,13 +115,13 @@ def test_versions_that_load_other_rows_are_told(monkeypatch, capsys):
 def test_a_version_that_does_not_run_is_told(monkeypatch, capsys):
     def installed(package, *_):
         msg = f"{package}: no such version"
-        raise compat_bounds.FailedError(msg)
+        raise bounds.FailedError(msg)
 
-    monkeypatch.setattr(compat_bounds, "built", lambda: None)
-    monkeypatch.setattr(compat_bounds, "installed", installed)
-    monkeypatch.setattr(compat_bounds, "loaded", lambda *_: {})
+    monkeypatch.setattr(bounds, "built", lambda: None)
+    monkeypatch.setattr(bounds, "installed", installed)
+    monkeypatch.setattr(bounds, "loaded", lambda *_: {})
     monkeypatch.setattr(sys, "argv", ["compat", "--resolutions", "lowest"])
-    assert compat_bounds.main() == 1
+    assert bounds.main() == 1
     assert "FAILED: tap-everflow: no such version" in capsys.readouterr().out
 
 
@@ -131,12 +129,12 @@ def test_the_page_ci_and_the_commands_name_the_same_versions():
     page = (ROOT / "docs/compatibility.md").read_text()
     with (ROOT / ".github/workflows/ci.yml").open() as file:
         matrix = yaml.safe_load(file)["jobs"]["test"]["strategy"]["matrix"]["python"]
-    pythons, servers, _, targets, checks = (
+    versions, servers, _, targets, checks = (
         re.findall(r"^\| `?([\w.-]+)`? ?([\d.]*) \|", part, re.MULTILINE)[1:]
         for part in page.split("\n## ")[1:]
     )
-    assert [name for name, _ in pythons] == [*compat_pythons.SUPPORTED] == matrix
-    tried = [pinned.rpartition(".0-")[0] for pinned in compat_postgres.PINNED.values()]
+    assert [name for name, _ in versions] == [*pythons.SUPPORTED] == matrix
+    tried = [pinned.rpartition(".0-")[0] for pinned in postgres.PINNED.values()]
     assert [name for name, _ in servers] == tried
     for name, named in targets:
         commands = " ".join(part for other in OTHERS.values() for part in other.command)

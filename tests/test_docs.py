@@ -20,9 +20,11 @@ from pages import (
     fences,
     links,
     named,
-    script,
     words_of,
 )
+
+from tools import docs_site
+from tools.generate.settings import schema_of, taps
 
 # Pages and links
 
@@ -69,23 +71,23 @@ def test_every_package_has_its_page(folder):
 
 
 def test_links_of_the_repository_lead_to_pages_of_the_site():
-    links_on = script("docs_site").site_links
+    links_on = docs_site.site_links
     extra = SITE["extra"]
     readme = "[a](../../taps/tap-gsheets/README.md#what-to-read) [b](../clients.md) [c](#here)"
     assert links_on(readme, "vendors/gsheets.md", extra) == (
         "[a](../reference/tap-gsheets.md#what-to-read) [b](../clients.md) [c](#here)"
     )
-    guide = "[g](../../docs/migrating-from-dlt.md) [f](lock.py) [w](https://example.com)\n"
+    guide = "[g](../../docs/migrating-from-dlt.md) [f](pyproject.toml) [w](https://example.com)\n"
     block = "```markdown\n[g](../../docs/clients.md)\n```\n"
     assert links_on(guide + block, "reference/target-postgres.md", extra) == (
         "[g](../migrating-from-dlt.md) "
-        f"[f]({extra['repository']}/blob/main/targets/target-postgres/lock.py) "
+        f"[f]({extra['repository']}/blob/main/targets/target-postgres/pyproject.toml) "
         f"[w](https://example.com)\n{block}"
     )
 
 
 def test_a_page_that_loads_from_elsewhere_is_noticed():
-    loaded = script("docs_site")._LOADED
+    loaded = docs_site._LOADED
     for bad in (
         '<script src="https://cdn.example.com/a.js"></script>',
         "<img alt=x src=//example.com/a.png>",
@@ -117,8 +119,7 @@ def test_blocks_of_json_and_yaml_parse(path):
 
 @pytest.fixture(scope="module")
 def settings():
-    declared = script("settings")
-    return {name: declared.schema_of(tap)["properties"] for name, tap in declared.taps().items()}
+    return {name: schema_of(tap)["properties"] for name, tap in taps().items()}
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def variables(settings):
         found = re.findall(r"\"(state_backend\.[\w.]+)\"", source.read_text())
         names |= {f"MELTANO_{name.upper().replace('.', '_')}" for name in found}
     own = words_of(
-        "meltano.yml", "scripts/*.py", "*/signalroom_*/**/*.py", "*/*/signalroom_*/**/*.py"
+        "meltano.yml", "tools/**/*.py", "*/signalroom_*/**/*.py", "*/*/signalroom_*/**/*.py"
     )
     return names | {name for name in own if VARIABLE.fullmatch(name)}
 

@@ -8,17 +8,16 @@ import re
 from functools import cache
 
 import pytest
-from pages import ROOT, VENDORS, anchors, code, fences, named, script, words_of
+from pages import ROOT, VENDORS, anchors, code, fences, named, words_of
+
+from tools.generate.settings import taps
 
 
 def test_the_policy_for_s3_reads_the_default_folders_and_nothing_else():
     page = ROOT / "docs/vendors/sticky-s3.md"
-    settings = script("settings")
     policy = json.loads(next(text for language, text in fences(page) if language == "json"))
     default = (
-        settings.taps()["tap-sticky-s3"]
-        .config_jsonschema["properties"]["prefixes"]["default"]
-        .split(",")
+        taps()["tap-sticky-s3"].config_jsonschema["properties"]["prefixes"]["default"].split(",")
     )
     listing, reading = policy["Statement"]
     bucket = listing["Resource"]

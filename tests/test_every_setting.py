@@ -10,11 +10,11 @@ import re
 
 import pytest
 from e2e import ROOT
-from settings import schema_of, taps
 
 from signalroom_singer.settingtexts import types_of
 from signalroom_singer.variables import VARIABLES
 from signalroom_target_postgres.target import TargetPostgres
+from tools.generate.settings import schema_of, taps
 
 pytestmark = pytest.mark.e2e
 

@@ -8,12 +8,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from fidelity import __main__ as lane
-from fidelity.environments import FailedError, NotAvailableError, Result
-from fidelity.recorder import recording_sandbox
-from fidelity.s3 import differences
-from fidelity.theirs import google_documents
 from signalroom_sandbox.gsheets import API_KEY, PUBLIC
+from tools.fidelity import __main__ as lane
+from tools.fidelity.environments import FailedError, NotAvailableError, Result
+from tools.fidelity.recorder import recording_sandbox
+from tools.fidelity.s3 import differences
+from tools.fidelity.theirs import google_documents
 
 DOCUMENT = {
     "servicePath": "",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-import installing
 import pytest
 import yaml
-from pages import ROOT, script
+from pages import ROOT
+
+from tools import docs_site
+from tools.generate import install_notes
 
 GITHUB = ROOT / ".github"
 FORMS = sorted(set(GITHUB.glob("ISSUE_TEMPLATE/*.yml")) - {GITHUB / "ISSUE_TEMPLATE/config.yml"})
@@ -39,7 +41,7 @@ def test_the_form_for_bugs_names_packages_that_are_there():
     ]
     *options, project = package["attributes"]["options"]
     assert project.startswith("The project")
-    assert {*options} <= {*installing.folders()} | {"target-postgres"}
+    assert {*options} <= {*install_notes.folders()} | {"target-postgres"}
 
 
 def test_dependabot_looks_at_each_lock_file_and_at_the_images():
@@ -62,6 +64,6 @@ def test_badges_say_what_ci_tries_and_stay_off_the_site():
     pythons = read(GITHUB / "workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert f"[![Python {', '.join(pythons)}]" in text
     assert "%20%7C%20".join(pythons) in text
-    site = script("docs_site")
+    site = docs_site
     assert re.search(r"!\[[^\]]*\]\(https?://", text)
     assert not re.search(r"!\[[^\]]*\]\(https?://", site._BADGES.sub("", text))

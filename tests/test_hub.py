@@ -12,6 +12,9 @@ import yaml
 from e2e import BIN, ROOT, clean_env, run
 from jsonschema import Draft202012Validator
 
+from tools.generate import hub
+from tools.generate.files import GeneratorError
+
 FILES = sorted((ROOT / "hub").glob("*/*/*.yml"))
 #: What the Hub shows and Meltano's own schema of a project does not have.
 SHOWN = {
@@ -45,43 +48,24 @@ def read(path):
     return yaml.safe_load(path.read_text())
 
 
-@pytest.fixture
-def hub(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import hub  # noqa: PLC0415
-
-    return hub
-
-
-def test_what_the_hub_is_told_is_up_to_date(hub, capsys):
-    assert hub.main(["--check"]) == 0
-    assert capsys.readouterr().out == ""
-
-
-def test_what_is_stale_is_named_and_mended(hub, capsys, tmp_path):
-    folder = tmp_path / "hub"
-    assert hub.main([f"--folder={folder}"]) == 0
-    stale = folder / "extractors/tap-redtrack/signalroom.yml"
+def test_stale_and_removed_definitions_are_named_and_fixed(monkeypatch, tmp_path):
+    monkeypatch.setattr(hub, "_FOLDER", tmp_path)
+    assert len(hub.GENERATOR.write()) == len(FILES)
+    stale = tmp_path / "extractors/tap-redtrack/signalroom.yml"
     stale.write_text(stale.read_text().replace("sensitive: true", "sensitive: false"))
-    gone = folder / "extractors/tap-gone/signalroom.yml"
-    gone.parent.mkdir()
-    gone.write_text("name: tap-gone\n")
-    capsys.readouterr()
-    assert hub.main([f"--folder={folder}", "--check"]) == 1
-    assert capsys.readouterr().out.splitlines() == [
-        "stale: hub/extractors/tap-gone/signalroom.yml",
-        "stale: hub/extractors/tap-redtrack/signalroom.yml",
-        "Run `make settings`.",
-    ]
-    assert hub.main([f"--folder={folder}"]) == 0
-    assert hub.main([f"--folder={folder}", "--check"]) == 0
-    assert not gone.exists()
+    removed = tmp_path / "extractors/tap-gone/signalroom.yml"
+    removed.parent.mkdir()
+    removed.write_text("name: tap-gone\n")
+    assert hub.GENERATOR.check() == [stale, removed]
+    assert hub.GENERATOR.write() == [stale, removed]
+    assert hub.GENERATOR.check() == []
+    assert not removed.exists()
 
 
-def test_a_tap_that_cannot_be_listed_yet(hub, capsys, monkeypatch):
+def test_a_tap_that_cannot_be_listed_yet(monkeypatch):
     monkeypatch.setattr(hub, "taps", lambda: {"tap-new": None})
-    assert hub.main(["--check"]) == 1
-    assert "tap-new is not in meltano.yml: put it under plugins" in capsys.readouterr().err
+    with pytest.raises(GeneratorError, match=r"tap-new is not in meltano\.yml: put it under plug"):
+        hub.GENERATOR.check()
 
 
 def test_every_tap_and_the_loader_is_listed():
@@ -118,7 +102,7 @@ def test_the_hubs_rules_are_kept(path):
     assert definition["quality"] == "unknown"
     assert definition["maintenance_status"] in STATUSES
     assert definition["logo_url"].startswith(f"/assets/logos/{kind_of(path)}/")
-    # None: scripts/hub.py was told of no site.
+    # None where tools/generate/hub.py lists no site.
     assert (definition["domain_url"] or "https://").startswith("https://")
     assert "meltano_sdk" in definition["keywords"]
     assert set(definition["capabilities"]) <= CAPABILITIES[kind_of(path)]
@@ -270,7 +254,7 @@ def clone(tmp_path):
     return tmp_path
 
 
-def test_they_are_added_to_a_clone_of_the_hub(hub, clone, capsys):
+def test_they_are_added_to_a_clone_of_the_hub(clone, capsys):
     assert hub.main([f"--into={clone}"]) == 0
     left = capsys.readouterr().out
     assert "static/assets/logos/extractors/mautic.png" in left
@@ -292,7 +276,7 @@ def test_they_are_added_to_a_clone_of_the_hub(hub, clone, capsys):
     assert (data / "default_variants.yml").read_text() == before
 
 
-def test_what_the_hub_would_reject_is_not_added(hub, clone, capsys):
+def test_what_the_hub_would_reject_is_not_added(clone, capsys):
     path = clone / "schemas/common/common.schema.json"
     path.write_text(path.read_text().replace('"beta", ', ""))
     assert hub.main([f"--into={clone}"]) == 1
@@ -301,6 +285,6 @@ def test_what_the_hub_would_reject_is_not_added(hub, clone, capsys):
     assert not (clone / "_data/meltano").exists()
 
 
-def test_a_folder_that_is_no_clone_of_the_hub(hub, tmp_path, capsys):
+def test_a_folder_that_is_no_clone_of_the_hub(tmp_path, capsys):
     assert hub.main([f"--into={tmp_path}"]) == 1
     assert "git clone https://github.com/meltano/hub" in capsys.readouterr().err

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-import installing
 import pytest
 from pages import ALL, ROOT, named
 
-PACKAGES = sorted(installing.folders())
+from tools.generate import install_notes
+
+PACKAGES = sorted(install_notes.folders())
 BLOCK = re.compile(r"<!-- install .*?<!-- end of install -->", re.DOTALL)
 
 
@@ -26,18 +27,18 @@ def test_no_package_is_installed_by_its_name_alone_before_it_is_on_pypi(path):
 
 
 def test_every_package_that_is_used_by_itself_says_how_to_install_it():
-    for name, folder in installing.folders().items():
+    for name, folder in install_notes.folders().items():
         if folder.parent.name in {"taps", "targets"}:
             assert f"<!-- install {name}" in (folder / "README.md").read_text()
 
 
 def test_what_is_said_is_up_to_date():
-    for path, text in installing.generated(installing.released()).items():
+    for path, text in install_notes.texts(install_notes.released()).items():
         assert path.read_text() == text, "run `make settings`"
 
 
 def test_before_the_release_the_commands_name_folders_that_are_there():
-    texts = "".join(installing.generated(()).values())
+    texts = "".join(install_notes.texts(()).values())
     commands = BLOCK.findall(texts)
     assert len(commands) >= len(PACKAGES) - 2
     for command in commands:
@@ -51,7 +52,7 @@ def test_before_the_release_the_commands_name_folders_that_are_there():
 
 
 def test_after_the_release_it_is_pypi():
-    texts = "".join(installing.generated(PACKAGES).values())
+    texts = "".join(install_notes.texts(PACKAGES).values())
     assert "git+" not in texts
     assert "```bash\npip install tap-everflow\n```" in texts
     assert "```bash\npip install 'signalroom-target-postgres[embedded]'\n```" in texts

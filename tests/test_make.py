@@ -74,8 +74,8 @@ def test_each_argument_of_make_arrives_as_it_was_written(make, odd):
     assert given("backfill", "TAP", "FROM", "TO", "SLICES", "STREAMS") == [
         *("backfill", f"--slices={odd}", f"--streams={odd}", "--", odd, odd, odd)
     ]
-    assert given("new-source", "NAME", "LABEL")[1:] == [f"--label={odd}", "--", odd]
-    assert given("release", "PACKAGE", "VERSION")[1:] == ["--", odd, odd]
+    assert given("new-source", "NAME", "LABEL")[2:] == [f"--label={odd}", "--", odd]
+    assert given("release", "PACKAGE", "VERSION")[2:] == ["--", odd, odd]
     assert given("sql", "Q") == ["sql", odd]
     (call,) = make("fuzz", f"RUNS={odd}")
     assert call["env"]["SIGNALROOM_FUZZ"] == odd

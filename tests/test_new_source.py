@@ -12,11 +12,13 @@ import sys
 import tomllib
 from contextlib import contextmanager
 
-import new_source
 import pytest
-import sharing
 import yaml
 from e2e import BIN, ROOT, Project, clean_env, clone_of_the_tree, run
+
+from tools.generate import workspace
+from tools.new_source import __main__ as new_source
+from tools.new_source import wiring
 
 NAME, TAP, MODULE = "acme-crm", "tap-acme-crm", "acme_crm"
 PACKAGES = ("libs/signalroom-singer", "targets/target-postgres", "sandbox", f"taps/{TAP}")
@@ -37,7 +39,7 @@ def env(clone):
 def make(clone, env, name=NAME, code=0):
     """Call the command; gives all it printed."""
     done = subprocess.run(
-        [sys.executable, "scripts/new_source.py", name, "--no-sync"],
+        [sys.executable, "-m", "tools.new_source", name, "--no-sync"],
         cwd=clone,
         env=env,
         capture_output=True,
@@ -108,8 +110,8 @@ def test_a_new_source_has_tests_and_lint_that_pass_and_loads(clone, env, databas
 
 
 def test_what_fails_in_the_middle_leaves_nothing_behind(clone, env):
-    settings = clone / "scripts" / "settings.py"
-    settings.write_text('import sys\n\nsys.exit("a tap cannot be read")\n')
+    generate = clone / "tools" / "generate" / "__main__.py"
+    generate.write_text('import sys\n\nsys.exit("a tap cannot be read")\n')
     before = run("git", "status", "--porcelain", cwd=clone)
     changed = run("git", "diff", cwd=clone)
     said = make(clone, env, code=1)
@@ -149,7 +151,8 @@ def test_a_name_that_is_none_is_refused(name, said):
 
 def test_the_command_says_what_is_wrong_in_a_sentence():
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/new_source.py", "redtrack"],
+        [sys.executable, "-m", "tools.new_source", "redtrack"],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -160,43 +163,45 @@ def test_the_command_says_what_is_wrong_in_a_sentence():
 
 
 @pytest.mark.parametrize("name", ("nnn", "zzz"))
-def test_all_that_is_shared_stays_and_is_in_order(tmp_path, name):
+def test_what_is_in_shared_files_stays_and_is_in_order(tmp_path, name):
     rendered = new_source.render(new_source.Source(name), tmp_path)
-    texts = sharing.shared(ROOT, f"tap-{name}", name, rendered / "shared")
-    assert len(texts) == 5
+    texts = wiring.entries(ROOT, name, rendered / "shared")
+    assert len(texts) == 2
     for path, text in texts.items():
         lines = iter(text.splitlines())
-        # The one line that is a list in itself.
-        kept = [line for line in path.read_text().splitlines() if line[:12] != "pythonpath ="]
-        if path.suffix == ".json":
-            assert json.loads(text).items() > json.loads(path.read_text()).items()
-            kept = kept[:-2]  # JSON has no comma behind the last
-        assert all(line in lines for line in kept), path
-    manifest = tomllib.loads(texts[ROOT / "pyproject.toml"])
-    for packages in (
-        manifest["project"]["dependencies"],
-        manifest["tool"]["uv"]["sources"],
-        manifest["tool"]["pytest"]["ini_options"]["pythonpath"],
-    ):
-        taps = [one for one in packages if "tap-" in one]
-        assert taps == sorted(taps)
-        assert len([one for one in taps if f"tap-{name}" in one]) == 1
+        assert all(line in lines for line in path.read_text().splitlines()), path
     project = yaml.safe_load(texts[ROOT / "meltano.yml"])
     for items in (project["plugins"]["extractors"], project["jobs"], project["schedules"]):
-        names = [one["name"] for one in items]
+        names = [item["name"] for item in items]
         assert names == sorted(names)
-        assert len([one for one in names if name in one]) == 1
+        assert len([listed for listed in names if name in listed]) == 1
+
+
+def test_the_lists_of_taps_follow_from_the_folders():
+    names = ["tap-everflow", "tap-nnn"]
+    text = (ROOT / "pyproject.toml").read_text()
+    manifest = tomllib.loads(workspace.manifest(text, names))
+    for listed in (manifest["project"]["dependencies"], manifest["tool"]["uv"]["sources"]):
+        assert [name for name in listed if name.startswith("tap-")] == names
+    # All else stays: comments, and what is not a tap.
+    lines = iter(workspace.manifest(text, workspace.tap_names()).splitlines())
+    assert all(line in lines for line in text.splitlines())
+
+    pools = (ROOT / "orchestrate/pools.json").read_text()
+    changed = json.loads(workspace.pools(pools, names))
+    assert changed == {
+        "everflow": json.loads(pools)["everflow"],
+        "nnn": {"slots": 4, "description": "Runs of tap-nnn at once", "include_deferred": False},
+    }
 
 
 def test_a_new_source_begins_far_from_the_others():
     text = 'schedules:\n- interval: "5 * * * *"\n- interval: "42 * * * *"\n- interval: "@daily"\n'
-    assert sharing.minute(text) == 23
+    assert wiring.free_minute(text) == 23
 
 
 def test_a_file_without_a_place_is_named():
-    with pytest.raises(sharing.NoPlaceError, match="known-first-party"):
-        sharing.manifest((ROOT / "pyproject.toml").read_text().replace("known-first", "x"), "tap-x")
-    with pytest.raises(sharing.NoPlaceError, match=r"meltano\.yml lacks an environment"):
-        sharing.project("environments: []\n", "environment:\n- name: x\n")
-    with pytest.raises(sharing.NoPlaceError, match=r"sandbox/README\.md"):
-        sharing.endpoints("# Nothing\n", "x", "| row |\n")
+    with pytest.raises(wiring.NoPlaceError, match=r"meltano\.yml lacks an environment"):
+        wiring.add_plugin("environments: []\n", "environment:\n- name: x\n")
+    with pytest.raises(wiring.NoPlaceError, match=r"sandbox/README\.md"):
+        wiring.add_endpoints("# Nothing\n", "x", "| row |\n")

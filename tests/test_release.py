@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -35,6 +34,8 @@ PERSON = {
     for what, value in {"NAME": "A Maintainer", "EMAIL": "maintainer@example.com"}.items()
 }
 
+GENERATORS = ("__init__", "files", "install_notes")
+
 
 class Repository:
     """This repository's packages, without their code, in a repository of the test's own."""
@@ -46,9 +47,10 @@ class Repository:
             self.write(part / "pyproject.toml", re.sub(rf'"{KIT}>=.*"', f'"{KIT}>=0.1"', manifest))
             self.write(part / "CHANGELOG.md", CHANGELOG)
         self.write("libs/signalroom-singer/signalroom_singer/stream.py", "pass\n")
-        (folder / "scripts").mkdir()
-        for script in ("generated_files.py", "installing.py", "release.py"):
-            shutil.copy(ROOT / "scripts" / script, folder / "scripts")
+        # What the publishing workflow runs without anything installed.
+        for module in ("__init__", "release", *(f"generate/{name}" for name in GENERATORS)):
+            path = f"tools/{module}.py"
+            self.write(path, (ROOT / path).read_text())
         self.write(".gitignore", "__pycache__/\n")
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit("As it is")
@@ -70,7 +72,8 @@ class Repository:
     def release(self, *arguments, code=0, env=PERSON):
         """What the script says; what it prints is on one of the two streams, by its exit code."""
         done = subprocess.run(
-            [sys.executable, self.folder / "scripts/release.py", *arguments],
+            [sys.executable, "-m", "tools.release", *arguments],
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -297,6 +300,6 @@ def test_a_tag_that_cannot_be_published_is_not_built():
     steps = [step.get("run", "") for step in WORKFLOW["jobs"]["build"]["steps"]]
     checks, builds = (
         next(number for number, step in enumerate(steps) if word in step)
-        for word in ("scripts/release.py --check", "uv build")
+        for word in ("tools.release --check", "uv build")
     )
     assert checks < builds

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 from e2e import ROOT, clean_env, run
-from settings import taps
+
+from tools.generate.settings import taps
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -25,7 +26,7 @@ COMMANDS = [
 
 
 def test_what_follows_from_the_settings_is_up_to_date():
-    assert run(sys.executable, ROOT / "scripts/settings.py", "--check") == ""
+    assert run(sys.executable, "-m", "tools.generate", "--check") == ""
 
 
 def extractors():

@@ -7,11 +7,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
-from pages import ROOT, script
-from settings import own_settings, taps
-from table_docs.diagram import diagram
-from table_docs.joins import ACROSS, JOINS, Join
-from table_docs.sources import sources
+from pages import ROOT
+
+from tools import docs_site
+from tools.generate.settings import own_settings, taps
+from tools.generate.table_docs.diagram import diagram
+from tools.generate.table_docs.joins import ACROSS, JOINS, Join
+from tools.generate.table_docs.sources import sources
 
 #: How descriptions refer to a column of another table.
 _REFERENCE = re.compile(r"`([a-z_]+)\.([a-z_0-9]+)`")
@@ -193,7 +195,7 @@ def test_diagrams_fit_the_page_and_overlap_nowhere():
 
 def test_the_site_has_diagrams_as_part_of_the_page_in_its_own_colors():
     page = "before\n\n![Joins](../images/tables/across.svg)\n\nafter ![x](images/run.svg)\n"
-    made = script("docs_site").with_diagrams(page)
+    made = docs_site.with_diagrams(page)
     assert '<div class="diagram" style="--width: ' in made
     assert "<title>Joins between sources</title>" in made
     assert "prefers-color-scheme" not in made
@@ -215,7 +217,7 @@ def test_every_color_of_a_diagram_is_one_of_the_site_too():
 
 
 def test_long_names_break_after_underscores_only_in_tables():
-    content = script("docs_site").on_page_content
+    content = docs_site.on_page_content
     html = "<p><code>a_b</code></p><table><tr><td><code>a_b</code> <code>x y_z</code></td></tr>"
     assert content(html) == html.replace("<td><code>a_b", "<td><code>a_<wbr>b")
 

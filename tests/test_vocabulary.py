@@ -13,7 +13,7 @@ LIMITS = {
     "signalroom_singer": (131, 45, 63),
     "signalroom_orchestrate": (12, 3, 3),
     "signalroom_sandbox": (167, 61, 82),
-    "scripts": (129, 29, 42),
+    "tools": (116, 24, 38),
     "tap_everflow": (13, 3, 7),
     "tap_gsheets": (67, 16, 14),
     "tap_mautic": (44, 20, 24),

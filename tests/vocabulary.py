@@ -65,7 +65,7 @@ def packages() -> dict[str, Path]:
         for init in ROOT.glob(f"{pattern}/*/__init__.py")
         if init.parent.name != "tests"
     ]
-    folders.append(ROOT / "scripts")
+    folders.append(ROOT / "tools")
     return {folder.name: folder for folder in sorted(folders)}
 
 

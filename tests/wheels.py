@@ -9,7 +9,8 @@ import tomllib
 from contextlib import contextmanager
 
 from e2e import BIN, ROOT, clean_env, clone_of_the_tree, run
-from release import packages
+
+from tools.release import packages
 
 KIT, LOADER = "signalroom-singer", "signalroom-target-postgres"
 FOLDERS = {name: package.folder for name, package in packages().items()}

@@ -49,7 +49,7 @@ def test_every_command_works_with_a_new_source():
         assert " totals agree with the vendors' " in shown.splitlines()[-1]
 
         # Once more, and with what cannot be read.
-        broken = clone / "scripts" / "settings.py"
+        broken = clone / "tools" / "generate" / "__main__.py"
         broken.write_text('import sys\n\nsys.exit("cannot be read")\n')
         status = run("git", "status", "--porcelain", cwd=clone)
         with pytest.raises(AssertionError, match="tap-other was not made"):

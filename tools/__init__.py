@@ -1,0 +1,7 @@
+"""What maintainers run, by ``make``: generators of files, releases, compatibility, new sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]

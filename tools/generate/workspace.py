@@ -1,0 +1,82 @@
+"""Writes what follows from the folders in ``taps``: lists in ``pyproject.toml``, Airflow's pools.
+
+Nothing of a tap is imported: a new one need not be installed yet.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+
+from tools import ROOT
+from tools.generate.files import Generator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_MANIFEST = ROOT / "pyproject.toml"
+_POOLS = ROOT / "orchestrate" / "pools.json"
+_PREFIX = "tap-"
+_SLOTS = 4
+
+
+def tap_names() -> list[str]:
+    """The names of the packages under ``taps``, sorted."""
+    # A folder without a manifest is what Python's caches leave of a tap on another branch.
+    return sorted(path.parent.name for path in (ROOT / "taps").glob("tap-*/pyproject.toml"))
+
+
+def texts() -> dict[Path, str]:
+    """The generated files, with the text that each should have."""
+    names = tap_names()
+    return {
+        _MANIFEST: manifest(_MANIFEST.read_text(encoding="utf-8"), names),
+        _POOLS: pools(_POOLS.read_text(encoding="utf-8"), names),
+    }
+
+
+def manifest(text: str, names: Iterable[str]) -> str:
+    """Bring the lists of taps in the root's ``pyproject.toml`` up to date.
+
+    Args:
+        text: The file as it is; comments and everything else stay.
+        names: The packages under ``taps``, sorted.
+    """
+    document: Any = tomlkit.parse(text)
+    dependencies = document["project"]["dependencies"]
+    for entry in [entry for entry in dependencies if entry.startswith(_PREFIX)]:
+        dependencies.remove(entry)
+    for name in names:
+        dependencies.append(name)
+    sources = document["tool"]["uv"]["sources"]
+    for name in [name for name in sources if name.startswith(_PREFIX)]:
+        sources.remove(name)
+    lines = "".join(f"{name} = {{ workspace = true }}\n" for name in names)
+    sources.update(tomlkit.parse(lines))
+    return tomlkit.dumps(document)
+
+
+def pools(text: str, names: Iterable[str]) -> str:
+    """Bring Airflow's pools up to date: one for each tap; those of other names go.
+
+    Args:
+        text: The file as it is; slots and descriptions that were changed by hand stay.
+        names: The packages under ``taps``, sorted.
+    """
+    before = json.loads(text)
+    lines = []
+    for name in names:
+        source = name.removeprefix(_PREFIX)
+        default = {
+            "slots": _SLOTS,
+            "description": f"Runs of {name} at once",
+            "include_deferred": False,
+        }
+        lines.append(f"  {json.dumps(source)}: {json.dumps(before.get(source, default))}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+GENERATOR = Generator(texts)
