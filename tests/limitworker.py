@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from signalroom_singer import AccountLimits, Pacer
+from signalroom_singer import AccountLimits, RateLimiter
 from signalroom_singer.accountlimits import account_digest, open_store
 
 
@@ -21,7 +21,7 @@ def main():
     parser.add_argument("--pause", type=float, help="all processes for these seconds, and end")
     options = parser.parse_args()
     digest = account_digest("tap-test", ("https://api.example.com", options.key))
-    pacer = Pacer(
+    pacer = RateLimiter(
         per_second=options.per_second,
         account=AccountLimits(open_store(options.store), digest),
         account_concurrency=options.at_once,
@@ -34,7 +34,7 @@ def main():
         say("paused")
         return
     for _ in range(options.turns):
-        with pacer.turn():
+        with pacer.slot():
             begin = time.time()
             say(f"turn {begin}")
             time.sleep(options.seconds)

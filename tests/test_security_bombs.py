@@ -87,7 +87,7 @@ def test_an_answer_that_unpacks_to_gigabytes(measured, tap):
         signing_in = {"api_key": "a", "credentials_json": ""} if tap == "tap-gsheets" else {}
         code, said, memory = measured(tap, **addresses_of(tap, url), **signing_in)
     assert code == 75
-    assert "more than 512 MiB" in said or "AnswerTooLargeError" in said, said[-2000:]
+    assert "more than 512 MiB" in said or "ResponseTooLargeError" in said, said[-2000:]
     assert memory < MOST
 
 

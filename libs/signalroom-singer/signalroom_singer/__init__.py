@@ -17,12 +17,24 @@ if TYPE_CHECKING:
         RATE_LIMIT_SETTINGS,
         AccountLimits,
     )
-    from signalroom_singer.answers import AnswerTooLargeError, BoundedAdapter
-    from signalroom_singer.cells import DateFormat, number_in
-    from signalroom_singer.errors import TapError, UnexpectedAnswerError, expecting
-    from signalroom_singer.exitcodes import ExitCode
-    from signalroom_singer.failures import Failures
-    from signalroom_singer.fieldnames import Sensitive
+    from signalroom_singer.cells import (
+        DateFormat,
+        number_in,
+    )
+    from signalroom_singer.errors import (
+        MalformedResponseError,
+        TapError,
+        explain_malformed_responses,
+    )
+    from signalroom_singer.exitcodes import (
+        ExitCode,
+    )
+    from signalroom_singer.failures import (
+        Failures,
+    )
+    from signalroom_singer.fieldnames import (
+        Sensitive,
+    )
     from signalroom_singer.given import (
         check_bookmarks,
         check_days,
@@ -33,22 +45,103 @@ if TYPE_CHECKING:
         stored_moment,
         unreadable_state,
     )
-    from signalroom_singer.http import ForbiddenRequestError, HTTPStream, RefusedError
-    from signalroom_singer.pacing import Pacer
-    from signalroom_singer.readahead import ReadAhead
-    from signalroom_singer.records import EXTRA, RecordError, RecordShaper, describe_value
-    from signalroom_singer.redaction import protect, redact
-    from signalroom_singer.refreshes import sealed, unsealed
-    from signalroom_singer.refusals import Refusals
-    from signalroom_singer.retry import exponential_wait, parse_retry_after
-    from signalroom_singer.sensitive import PERSONAL_DATA_SETTING, SensitiveFields, safe_message
-    from signalroom_singer.settings import invalid_setting, missing_setting, unknown_time_zone
-    from signalroom_singer.settingtexts import EXACT, KEY, PASSWORD
-    from signalroom_singer.stream import CLIENT_ID, LOADED_AT, OwnBookmarkStream, SignalRoomStream
-    from signalroom_singer.tabledocs import FULL_TABLE, Descriptions, Loading, undescribed
-    from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
-    from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
-    from signalroom_singer.urls import base_url
+    from signalroom_singer.http.adaptive import (
+        AdaptiveLimit,
+    )
+    from signalroom_singer.http.auth import (
+        RenewableAuth,
+        Token,
+        TokenAuth,
+    )
+    from signalroom_singer.http.client import (
+        ApiClient,
+    )
+    from signalroom_singer.http.errors import (
+        ErrorMapper,
+        ForbiddenRequestError,
+        RequestRejectedError,
+        error_in_ok_response,
+    )
+    from signalroom_singer.http.inherited import (
+        HTTPStream,
+    )
+    from signalroom_singer.http.rate_limit import (
+        RateLimiter,
+    )
+    from signalroom_singer.http.retry import (
+        RequestTooLargeError,
+        RetryPolicy,
+        ShrinkInstead,
+        exponential_wait,
+        parse_retry_after,
+    )
+    from signalroom_singer.http.size_limit import (
+        BoundedAdapter,
+        ResponseTooLargeError,
+    )
+    from signalroom_singer.http.stream import (
+        ApiStream,
+    )
+    from signalroom_singer.permissions import (
+        PermissionErrors,
+    )
+    from signalroom_singer.readahead import (
+        ReadAhead,
+    )
+    from signalroom_singer.records import (
+        EXTRA,
+        RecordError,
+        RecordShaper,
+        describe_value,
+    )
+    from signalroom_singer.redaction import (
+        protect,
+        redact,
+    )
+    from signalroom_singer.refreshes import (
+        sealed,
+        unsealed,
+    )
+    from signalroom_singer.sensitive import (
+        PERSONAL_DATA_SETTING,
+        SensitiveFields,
+        safe_message,
+    )
+    from signalroom_singer.settings import (
+        invalid_setting,
+        missing_setting,
+        unknown_time_zone,
+    )
+    from signalroom_singer.settingtexts import (
+        EXACT,
+        KEY,
+        PASSWORD,
+    )
+    from signalroom_singer.stream import (
+        CLIENT_ID,
+        LOADED_AT,
+        OwnBookmarkStream,
+        SignalRoomStream,
+    )
+    from signalroom_singer.tabledocs import (
+        FULL_TABLE,
+        Descriptions,
+        Loading,
+        undescribed,
+    )
+    from signalroom_singer.tap import (
+        COMMON_SETTINGS,
+        HTTP_SETTINGS,
+        SignalRoomTap,
+    )
+    from signalroom_singer.timestamps import (
+        to_date,
+        to_utc,
+        utc_isoformat,
+    )
+    from signalroom_singer.urls import (
+        base_url,
+    )
     from signalroom_singer.variables import (
         current,
         given_by,
@@ -56,8 +149,15 @@ if TYPE_CHECKING:
         with_variables,
         with_variables_in_backticks,
     )
-    from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream, split_days
-    from signalroom_singer.writer import BufferedMsgSpecWriter
+    from signalroom_singer.windows import (
+        WINDOW_SETTINGS,
+        DateWindow,
+        WindowedStream,
+        split_days,
+    )
+    from signalroom_singer.writer import (
+        BufferedMsgSpecWriter,
+    )
 
 __all__ = [
     "ACCOUNT_LIMIT",
@@ -76,30 +176,40 @@ __all__ = [
     "RATE_LIMIT_SETTINGS",
     "WINDOW_SETTINGS",
     "AccountLimits",
-    "AnswerTooLargeError",
+    "AdaptiveLimit",
+    "ApiClient",
+    "ApiStream",
     "BoundedAdapter",
     "BufferedMsgSpecWriter",
     "DateFormat",
     "DateWindow",
     "Descriptions",
+    "ErrorMapper",
     "ExitCode",
     "Failures",
     "ForbiddenRequestError",
     "HTTPStream",
     "Loading",
+    "MalformedResponseError",
     "OwnBookmarkStream",
-    "Pacer",
+    "PermissionErrors",
+    "RateLimiter",
     "ReadAhead",
     "RecordError",
     "RecordShaper",
-    "Refusals",
-    "RefusedError",
+    "RenewableAuth",
+    "RequestRejectedError",
+    "RequestTooLargeError",
+    "ResponseTooLargeError",
+    "RetryPolicy",
     "Sensitive",
     "SensitiveFields",
+    "ShrinkInstead",
     "SignalRoomStream",
     "SignalRoomTap",
     "TapError",
-    "UnexpectedAnswerError",
+    "Token",
+    "TokenAuth",
     "WindowedStream",
     "base_url",
     "check_bookmarks",
@@ -109,7 +219,8 @@ __all__ = [
     "configured_moment",
     "current",
     "describe_value",
-    "expecting",
+    "error_in_ok_response",
+    "explain_malformed_responses",
     "exponential_wait",
     "given_by",
     "invalid_setting",
@@ -143,9 +254,8 @@ _NAMES = {
         "RATE_LIMIT_SETTINGS",
         "AccountLimits",
     ),
-    "answers": ("AnswerTooLargeError", "BoundedAdapter"),
     "cells": ("DateFormat", "number_in"),
-    "errors": ("TapError", "UnexpectedAnswerError", "expecting"),
+    "errors": ("MalformedResponseError", "TapError", "explain_malformed_responses"),
     "exitcodes": ("ExitCode",),
     "failures": ("Failures",),
     "fieldnames": ("Sensitive",),
@@ -159,14 +269,31 @@ _NAMES = {
         "stored_moment",
         "unreadable_state",
     ),
-    "http": ("ForbiddenRequestError", "HTTPStream", "RefusedError"),
-    "pacing": ("Pacer",),
+    "http.adaptive": ("AdaptiveLimit",),
+    "http.auth": ("RenewableAuth", "Token", "TokenAuth"),
+    "http.client": ("ApiClient",),
+    "http.errors": (
+        "ErrorMapper",
+        "ForbiddenRequestError",
+        "RequestRejectedError",
+        "error_in_ok_response",
+    ),
+    "http.inherited": ("HTTPStream",),
+    "http.rate_limit": ("RateLimiter",),
+    "http.retry": (
+        "RequestTooLargeError",
+        "RetryPolicy",
+        "ShrinkInstead",
+        "exponential_wait",
+        "parse_retry_after",
+    ),
+    "http.size_limit": ("BoundedAdapter", "ResponseTooLargeError"),
+    "http.stream": ("ApiStream",),
+    "permissions": ("PermissionErrors",),
     "readahead": ("ReadAhead",),
     "records": ("EXTRA", "RecordError", "RecordShaper", "describe_value"),
     "redaction": ("protect", "redact"),
     "refreshes": ("sealed", "unsealed"),
-    "refusals": ("Refusals",),
-    "retry": ("exponential_wait", "parse_retry_after"),
     "sensitive": ("PERSONAL_DATA_SETTING", "SensitiveFields", "safe_message"),
     "settings": ("invalid_setting", "missing_setting", "unknown_time_zone"),
     "settingtexts": ("EXACT", "KEY", "PASSWORD"),

@@ -19,7 +19,7 @@ from singer_sdk.plugin_base import PluginBase, SingerCommand
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
-from signalroom_singer.errors import exit_code, without_traceback
+from signalroom_singer.errors import exit_code, hide_traceback
 from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.loaderfailure import LOG_CONFIG
 from signalroom_singer.progress import REPORTER
@@ -107,8 +107,8 @@ class _Command(SingerCommand):
 
         if not standalone_mode:
             return run()
-        if without_traceback not in self.logger.filters:
-            self.logger.addFilter(without_traceback)
+        if hide_traceback not in self.logger.filters:
+            self.logger.addFilter(hide_traceback)
         quieten()
         try:
             code = self._watched(run)

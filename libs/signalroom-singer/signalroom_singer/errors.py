@@ -46,7 +46,7 @@ def exit_code(error: BaseException) -> int:
     return ExitCode.UNAVAILABLE if isinstance(error, RetriableAPIError) else ExitCode.FAILED
 
 
-class UnexpectedAnswerError(TapError):
+class MalformedResponseError(TapError):
     """A vendor's answer is not of the shape that it is documented to have."""
 
 
@@ -57,7 +57,7 @@ _MISTAKEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError
 
 
 @contextmanager
-def expecting(place: Callable[[], str]) -> Iterator[None]:
+def explain_malformed_responses(place: Callable[[], str]) -> Iterator[None]:
     """Say whose answer it was, where one is not of the shape that the code relies on.
 
     What is known to vary is looked at where it is read. This is for all that never did.
@@ -67,7 +67,7 @@ def expecting(place: Callable[[], str]) -> Iterator[None]:
             before.
 
     Raises:
-        UnexpectedAnswerError: In place of an error that only a programmer understands; that one
+        MalformedResponseError: In place of an error that only a programmer understands; that one
             is shown at the level DEBUG.
     """
     try:
@@ -80,7 +80,7 @@ def expecting(place: Callable[[], str]) -> Iterator[None]:
             "Run it again; if it persists, open an issue with this line (LOGLEVEL=DEBUG shows "
             "more)."
         )
-        raise UnexpectedAnswerError(msg) from error
+        raise MalformedResponseError(msg) from error
 
 
 def _without_values(error: Exception) -> str:
@@ -92,7 +92,7 @@ def _without_values(error: Exception) -> str:
 
 
 #: What its text is enough of.
-FOR_USERS = (TapError, FatalAPIError, RetriableAPIError, ConfigValidationError)
+USER_ERRORS = (TapError, FatalAPIError, RetriableAPIError, ConfigValidationError)
 
 
 #: No space, none of the user's share, or a file as large as files may be.
@@ -108,7 +108,7 @@ def is_disk_full(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL
 
 
-def without_traceback(record: logging.LogRecord) -> bool:
+def hide_traceback(record: logging.LogRecord) -> bool:
     """Log what users can mend as a sentence: a logger's filter.
 
     At the level DEBUG the traceback stays.
@@ -128,6 +128,6 @@ def without_traceback(record: logging.LogRecord) -> bool:
         )
         record.args = (error,)
     debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
-    if (full or isinstance(error, FOR_USERS)) and not debugging:
+    if (full or isinstance(error, USER_ERRORS)) and not debugging:
         record.exc_info = None
     return True

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from signalroom_singer.errors import TapError, UnexpectedAnswerError, exit_code
+from signalroom_singer.errors import MalformedResponseError, TapError, exit_code
 from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.records import RecordError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Iterator
 
-    from signalroom_singer.http import HTTPStream
-
-#: So many in a row are a sign that it is not the streams: the vendor is down.
+#: This many in a row are a sign that it is not the streams: the vendor is down.
 _MOST_IN_A_ROW = 3
-_OF_AN_ANSWER = (FatalAPIError, RetriableAPIError, UnexpectedAnswerError, RecordError)
+_ABOUT_A_RESPONSE = (FatalAPIError, RetriableAPIError, MalformedResponseError, RecordError)
+
+
+class _Stream(Protocol):
+    name: str
+    ABORT_AT_RECORD_COUNT: int | None
+    is_complete: bool
+    has_failed: bool
+
+    @property
+    def logger(self) -> logging.Logger: ...
+
+    def fails_alone(self, error: Exception) -> bool: ...
 
 
 class Failures:
-    """What failed in a run, while other streams went on.
+    """Collects the errors of streams that failed while others went on.
 
-    A server error for one endpoint, or an answer that one stream cannot read, must not keep the
-    streams after it from their turn. A run still fails, once all of them had theirs.
+    A server error for one endpoint, or a response that one stream cannot read, must not keep the
+    streams after it from being read. The run still fails, once all of them were.
     """
 
     def __init__(self) -> None:
@@ -35,12 +46,12 @@ class Failures:
         self._in_a_row: Counter[str] = Counter()
 
     @contextmanager
-    def isolated(self, stream: HTTPStream, part: str = "") -> Iterator[None]:
-        """Go on after what is done within has failed by itself.
+    def isolate(self, stream: _Stream, part: str = "") -> Iterator[None]:
+        """Go on if this block fails for a reason of the stream's own.
 
         Args:
-            stream: Whose records are read. Its table and its bookmark stay as they are.
-            part: What of it is read, where it has parts, such as a partition.
+            stream: The stream that is read. Its table and its bookmark stay as they are.
+            part: The name of what is read of it, such as a partition, where it has parts.
 
         Raises:
             TapError: If as many failed, one after another, as no coincidence explains.
@@ -48,7 +59,7 @@ class Failures:
         level, name = (stream.name, part) if part else ("", stream.name)
         try:
             yield
-        except _OF_AN_ANSWER as error:
+        except _ABOUT_A_RESPONSE as error:
             # A connection test ends at the first failure, and says which it is.
             if stream.ABORT_AT_RECORD_COUNT or not stream.fails_alone(error):
                 raise
@@ -62,26 +73,26 @@ class Failures:
         else:
             self._in_a_row[level] = 0
 
-    def end(self, also: TapError | None = None) -> None:
-        """Fail, once the last stream had its turn, if any has failed.
+    def raise_if_any(self, also: TapError | None = None) -> None:
+        """Fail the run if a stream has failed.
 
         Args:
-            also: What else is wrong with the run.
+            also: Another error of the run, to report together with them.
 
         Raises:
-            Exception: What failed, if that is all.
-            TapError: All of it.
+            Exception: The error of the one stream that failed, if that is all.
+            TapError: All errors in one.
         """
-        failed, self._errors = self._errors, {}
-        if not failed:
+        errors, self._errors = self._errors, {}
+        if not errors:
             if also:
                 raise also
             return
-        if len(failed) == 1 and not also:
-            raise next(iter(failed.values()))
-        parts = [f"{', '.join(failed)} failed, all other streams were read"]
-        parts += [str(error).removesuffix(".") for error in failed.values()]
+        if len(errors) == 1 and not also:
+            raise next(iter(errors.values()))
+        parts = [f"{', '.join(errors)} failed, all other streams were read"]
+        parts += [str(error).removesuffix(".") for error in errors.values()]
         parts += [str(also).removesuffix(".")] if also else []
         msg = f"{'. '.join(parts)}."
-        codes = {exit_code(error) for error in (*failed.values(), *([also] if also else []))}
+        codes = {exit_code(error) for error in (*errors.values(), *([also] if also else []))}
         raise TapError(msg, exit_code=codes.pop() if len(codes) == 1 else ExitCode.FAILED)

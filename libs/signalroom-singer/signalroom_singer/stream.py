@@ -16,7 +16,12 @@ from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer.errors import FOR_USERS, TapError, expecting, is_disk_full
+from signalroom_singer.errors import (
+    USER_ERRORS,
+    TapError,
+    explain_malformed_responses,
+    is_disk_full,
+)
 from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.fieldnames import Sensitive
 from signalroom_singer.hashing import ColumnHashes
@@ -70,9 +75,6 @@ class SignalRoomStream(Stream):
 
     #: Whether the schema has all columns before a run starts.
     columns_are_known = True
-
-    #: The stream and what it asked last, for errors; where it asks side by side, one of those.
-    last_asked = ""
 
     #: A stream that left rows out, and goes on with others, says no: then none may go.
     is_complete = True
@@ -140,7 +142,7 @@ class SignalRoomStream(Stream):
         # A dry run ends each stream after a record, which the SDK logs as an error. Those that
         # are some are logged by whoever they come to: what says itself what to do is said once.
         error = sys.exception()
-        told = isinstance(error, FOR_USERS) or is_disk_full(error)
+        told = isinstance(error, USER_ERRORS) or is_disk_full(error)
         told = told or self.ABORT_AT_RECORD_COUNT is not None
         if not (told and message.startswith("An unhandled error")):
             super().log(message, *args, level=level, **kwargs)
@@ -154,6 +156,10 @@ class SignalRoomStream(Stream):
         if self.config.get(PERSONAL_DATA):
             return frozenset({Sensitive.SECRET})
         return frozenset(Sensitive)
+
+    def last_request(self) -> str:
+        """The stream and its latest request, for errors; empty where it sends none."""
+        return ""
 
     @cached_property
     def progress(self) -> Progress:
@@ -207,7 +213,7 @@ class SignalRoomStream(Stream):
         records = super()._sync_records(context, write_messages=write_messages)
         with (
             REPORTER.on(self.progress) as progress,
-            expecting(lambda: self.last_asked or self.name),
+            explain_malformed_responses(lambda: self.last_request() or self.name),
         ):
             for record in records:
                 progress.rows += 1

@@ -25,13 +25,13 @@ from signalroom_singer.accountlimits import (
     account_digest,
     open_store,
 )
-from signalroom_singer.answers import BoundedAdapter
 from signalroom_singer.commandline import ExplainedCommand, LoaderFailedError, StoppedError
 from signalroom_singer.connectiontest import CountingWriter, try_streams
-from signalroom_singer.errors import expecting, without_traceback
+from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
 from signalroom_singer.failures import Failures
 from signalroom_singer.given import check_bookmarks, check_days
 from signalroom_singer.hashing import HASH_COLUMNS, HASH_SALT, HASH_SETTINGS, check_hashing
+from signalroom_singer.http.size_limit import BoundedAdapter
 from signalroom_singer.limitstore import RATE_LIMIT_STORE
 from signalroom_singer.redaction import protect, secret_values
 from signalroom_singer.refreshes import begin_refresh, unsealed
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from signalroom_singer.refusals import Refusals
+    from signalroom_singer.permissions import PermissionErrors
 
 #: Settings of every tap.
 COMMON_SETTINGS = (
@@ -138,7 +138,7 @@ class SignalRoomTap(ExplainedCommand, Tap):
         # Before anything is asked: without the store, no request may be sent.
         _ = self.account_limits
         # Some ask the vendor which there are.
-        with expecting(lambda: self.name):
+        with explain_malformed_responses(lambda: self.name):
             return super().streams
 
     @cached_property
@@ -151,14 +151,28 @@ class SignalRoomTap(ExplainedCommand, Tap):
         return session
 
     @property
-    def refusals(self) -> Refusals | None:
-        """What the vendor does not let the key read, where the tap goes on with the rest."""
+    def permission_errors(self) -> PermissionErrors | None:
+        """What the credentials may not read, where the tap goes on with the rest."""
         return None
 
     @cached_property
     def failures(self) -> Failures:
         """Streams that could not be read, where the tap goes on with the rest."""
         return Failures()
+
+    def raise_failures(self) -> None:
+        """Fail the run, once all streams are read, if some of them could not be.
+
+        Raises:
+            Exception: The one error, or a `TapError` with all of them.
+        """
+        missing_permissions: TapError | None = None
+        try:
+            if self.permission_errors:
+                self.permission_errors.raise_if_any()
+        except TapError as error:
+            missing_permissions = error
+        self.failures.raise_if_any(also=missing_permissions)
 
     def account_identity(self) -> tuple[str, ...]:
         """What tells the vendor's account apart, whose limits all runs share that use it.
@@ -296,8 +310,8 @@ class SignalRoomTap(ExplainedCommand, Tap):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        if without_traceback not in self.logger.filters:
-            self.logger.addFilter(without_traceback)
+        if hide_traceback not in self.logger.filters:
+            self.logger.addFilter(hide_traceback)
         schema = type(self).config_jsonschema
         # The first moment the settings are known: an error about one may quote its value.
         protect(secret_values(schema, dict(self._config)))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from signalroom_singer.errors import UnexpectedAnswerError, expecting
+from signalroom_singer.errors import MalformedResponseError, explain_malformed_responses
 
 _PLANTED = "ann@example.org"
 
 
 def _raised(code):
-    with pytest.raises(UnexpectedAnswerError) as caught, expecting(lambda: "rows: GET /rows"):
+    with (
+        pytest.raises(MalformedResponseError) as caught,
+        explain_malformed_responses(lambda: "rows: GET /rows"),
+    ):
         code()
     return str(caught.value)
 

@@ -11,7 +11,7 @@ from kit_vendor import SECRET, RowStream, answer, ok, reset
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import ExitCode, ForbiddenRequestError, RefusedError, TapError
+from signalroom_singer import ExitCode, ForbiddenRequestError, RequestRejectedError, TapError
 
 ROWS = [{"id": 1, "name": "a"}]
 
@@ -77,7 +77,7 @@ def test_errors_say_what_came(vendor, make_tap, fault, said):
 
 def test_refusals_are_not_tried_again_and_say_what_to_do(vendor, stream):
     vendor.answers.append(answer(401, {"error": "No Authentication Method Found"}))
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         stream.get()
     assert str(caught.value) == (
         "rows: GET /rows answered 401 Unauthorized: No Authentication Method Found. "
@@ -116,7 +116,9 @@ def test_retry_after_is_honoured_up_to_the_cap(vendor, make_tap, header, cap, be
 
 def test_redirects_are_not_followed(vendor, stream):
     vendor.answers.append(answer(302, headers={"Location": f"https://other.example/?k={SECRET}"}))
-    with pytest.raises(RefusedError, match=r"redirected to https://other\.example\. ") as caught:
+    with pytest.raises(
+        RequestRejectedError, match=r"redirected to https://other\.example\. "
+    ) as caught:
         stream.get()
     assert SECRET not in str(caught.value)
     assert len(vendor.requests) == 1

@@ -16,9 +16,9 @@ import signalroom_singer
 from signalroom_singer import (
     ExitCode,
     Failures,
-    RefusedError,
+    MalformedResponseError,
+    RequestRejectedError,
     TapError,
-    UnexpectedAnswerError,
     executable,
 )
 
@@ -84,11 +84,11 @@ def test_every_error_is_a_record_of_its_own(under_meltano, capsys, error, messag
     ("error", "expected"),
     (
         (ConfigValidationError("Missing required setting api_key."), 78),
-        (RefusedError("GET /orders answered 401", 401), 77),
-        (RefusedError("GET /orders answered 403", 403), 77),
-        (RefusedError("GET /orders answered 404", 404), 78),
+        (RequestRejectedError("GET /orders answered 401", 401), 77),
+        (RequestRejectedError("GET /orders answered 403", 403), 77),
+        (RequestRejectedError("GET /orders answered 404", 404), 78),
         (RetriableAPIError("GET /orders answered 503 after 5 tries"), 75),
-        (UnexpectedAnswerError("orders: unexpected response"), 1),
+        (MalformedResponseError("orders: unexpected response"), 1),
         (TapError("The file is damaged.", exit_code=ExitCode.DATA), 65),
         (KeyError("id"), 1),
     ),
@@ -103,7 +103,7 @@ def test_the_exit_code_is_of_the_kind_of_failure(under_meltano, capsys, error, e
     (
         ([RetriableAPIError("down")], 75),
         ([RetriableAPIError("down"), RetriableAPIError("down")], 75),
-        ([RetriableAPIError("down"), UnexpectedAnswerError("odd")], 1),
+        ([RetriableAPIError("down"), MalformedResponseError("odd")], 1),
     ),
 )
 def test_streams_that_failed_by_themselves(under_meltano, capsys, errors, expected):
@@ -111,7 +111,7 @@ def test_streams_that_failed_by_themselves(under_meltano, capsys, errors, expect
     failures = Failures()
     failures._errors = {str(number): error for number, error in enumerate(errors)}
     with pytest.raises((RetriableAPIError, TapError)) as ended:
-        failures.end()
+        failures.raise_if_any()
     assert under_meltano(capsys, error=ended.value)[0] == expected
 
 

@@ -16,7 +16,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.logging import StructuredFormatter
 
 from signalroom_singer import protect, redact
-from signalroom_singer.errors import is_disk_full, without_traceback
+from signalroom_singer.errors import hide_traceback, is_disk_full
 from signalroom_singer.redaction import MASK, redact_exception, secret_values
 
 
@@ -190,10 +190,10 @@ def test_what_users_can_mend_is_a_sentence(vendor, run_tap, flags):
 @pytest.mark.parametrize("number", (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 def test_a_full_disk_is_told_without_a_traceback(log, number):
     logger, written = log
-    logger.addFilter(without_traceback)
+    logger.addFilter(hide_traceback)
     error = OSError(number, os.strerror(number))
     logger.error("%s", error.args[0], exc_info=error)
-    logger.removeFilter(without_traceback)
+    logger.removeFilter(hide_traceback)
     assert f"This machine's disk is full ([Errno {number}] " in written.getvalue()
     assert is_disk_full(error)
     assert "set TMPDIR" in written.getvalue()

@@ -9,7 +9,7 @@ from kit_vendor import answer, ok
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import PluginMapper
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RequestRejectedError
 from signalroom_singer.streammaps import constants_of
 
 ROWS = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
@@ -39,8 +39,8 @@ def test_a_stream_without_rows_is_complete_too(make_tap, sync):
 
 def test_a_stream_that_fails_is_not_complete(vendor, make_tap, sync):
     vendor.answers.append(answer(403, b"{}"))
-    output = sync(make_tap(), "rows", fails=RefusedError)
-    assert isinstance(output.error, RefusedError)
+    output = sync(make_tap(), "rows", fails=RequestRejectedError)
+    assert isinstance(output.error, RequestRejectedError)
     assert activations(output) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalroom_singer import Pacer, exponential_wait, parse_retry_after
+from signalroom_singer import RateLimiter, exponential_wait, parse_retry_after
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -48,13 +48,13 @@ def test_waits_grow_to_a_cap():
 
 
 def test_the_rate_is_used_and_not_exceeded():
-    pacer = Pacer(per_second=50)
+    pacer = RateLimiter(per_second=50)
     moments = []
     lock = threading.Lock()
 
     def ask():
         for _ in range(15):
-            with pacer.turn(), lock:
+            with pacer.slot(), lock:
                 moments.append(time.monotonic())
 
     threads = [threading.Thread(target=ask) for _ in range(10)]
@@ -71,15 +71,15 @@ def test_the_rate_is_used_and_not_exceeded():
 
 
 def test_concurrency_is_shared_with_the_wider_budget():
-    account = Pacer(concurrency=2)
-    reports = Pacer(concurrency=5, within=account)
+    account = RateLimiter(concurrency=2)
+    reports = RateLimiter(concurrency=5, parent=account)
     under_way = most = 0
     lock = threading.Lock()
     gate = threading.Barrier(2, timeout=5)
 
     def ask():
         nonlocal under_way, most
-        with reports.turn():
+        with reports.slot():
             with lock:
                 under_way += 1
                 most = max(most, under_way)
@@ -96,11 +96,11 @@ def test_concurrency_is_shared_with_the_wider_budget():
 
 
 def test_a_pause_holds_everyone_back():
-    pacer = Pacer()
+    pacer = RateLimiter()
     pacer.pause(0.2)
     pacer.pause(0.01)
     started = time.monotonic()
-    with pacer.turn():
+    with pacer.slot():
         assert time.monotonic() - started >= 0.19
 
 
@@ -115,9 +115,9 @@ def test_a_pause_holds_everyone_back():
     ),
 )
 def test_limits_of_which_some_say_nothing(limits, seconds, monkeypatch):
-    pacer = Pacer(**limits)
+    pacer = RateLimiter(**limits)
     for _ in range(3):
-        with pacer.turn():
+        with pacer.slot():
             pass
     slept = []
 
@@ -125,19 +125,19 @@ def test_limits_of_which_some_say_nothing(limits, seconds, monkeypatch):
         slept.append(wait)
         raise InterruptedError
 
-    monkeypatch.setattr("signalroom_singer.pacing._PATIENCE", -1)
+    monkeypatch.setattr("signalroom_singer.http.rate_limit._PATIENCE", -1)
     monkeypatch.setattr("pyrate_limiter.limiter.sleep", sleep)
-    with pytest.raises(InterruptedError), pacer.turn():
+    with pytest.raises(InterruptedError), pacer.slot():
         pass
     assert seconds - 5 < slept[0] <= seconds + 1
 
 
 def test_a_long_wait_is_told(monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr("signalroom_singer.pacing._PATIENCE", 0.05)
-    pacer = Pacer(per_second=1)
+    monkeypatch.setattr("signalroom_singer.http.rate_limit._PATIENCE", 0.05)
+    pacer = RateLimiter(per_second=1)
     for _ in range(2):
-        with pacer.turn():
+        with pacer.slot():
             pass
     assert "Waiting for a turn" in caplog.text
     assert "up to 1 s" in caplog.text

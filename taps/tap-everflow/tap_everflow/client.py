@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import HTTPStream, Pacer, TapError, WindowedStream
+from signalroom_singer import HTTPStream, RateLimiter, TapError, WindowedStream
 from tap_everflow.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class EverflowStream(HTTPStream[int]):
         return [report_filter("advertiser", advertiser)] if advertiser is not None else []
 
     @override
-    def pacer(self, request: requests.PreparedRequest) -> Pacer:
+    def pacer(self, request: requests.PreparedRequest) -> RateLimiter:
         if REPORTING not in (request.url or ""):
             return self._tap.account_pacer
         return self._tap.bigquery_pacer if self.high_cardinality else self._tap.report_pacer

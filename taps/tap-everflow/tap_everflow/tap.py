@@ -21,7 +21,7 @@ from signalroom_singer import (
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
-    Pacer,
+    RateLimiter,
     SignalRoomTap,
     TapError,
     base_url,
@@ -229,21 +229,21 @@ class TapEverflow(SignalRoomTap):
     # Everflow counts all keys of a network together, reports and BigQuery on top of that.
 
     @cached_property
-    def account_pacer(self) -> Pacer:
+    def account_pacer(self) -> RateLimiter:
         """All requests."""
         rate = self.config["requests_per_second"]
         if rate > _MOST_REQUESTS and urlsplit(self.api_url).netloc.endswith(_EVERFLOWS):
             problem = f"expected {_MOST_REQUESTS} or less, as Everflow allows"
             raise invalid_setting("requests_per_second", problem, rate)
-        return Pacer(per_second=rate, account=self.account_limits)
+        return RateLimiter(per_second=rate, account=self.account_limits)
 
     @cached_property
-    def report_pacer(self) -> Pacer:
+    def report_pacer(self) -> RateLimiter:
         """Reports."""
         count = self.config["max_concurrency"]
-        return Pacer(
+        return RateLimiter(
             concurrency=count,
-            within=self.account_pacer,
+            parent=self.account_pacer,
             account=self.account_limits,
             group="reports",
             account_concurrency=count,
@@ -251,11 +251,11 @@ class TapEverflow(SignalRoomTap):
         )
 
     @cached_property
-    def bigquery_pacer(self) -> Pacer:
+    def bigquery_pacer(self) -> RateLimiter:
         """Reports by columns of high cardinality, which Everflow reads from BigQuery."""
-        return Pacer(
+        return RateLimiter(
             per_hour=self.config["bigquery_requests_per_hour"],
-            within=self.report_pacer,
+            parent=self.report_pacer,
             account=self.account_limits,
             group="bigquery",
         )

@@ -5,7 +5,7 @@ from everflow_days import NEW_YORK, days_ago, keyed
 from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
 from signalroom_sandbox.everflow import AFFILIATE_KEY, LIMITED_KEY
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import RequestRejectedError, TapError
 
 PASSING = (
     ("http_500", {}),
@@ -68,7 +68,7 @@ def test_a_lasting_fault_keeps_the_days_before_it(make_tap, sandbox, sync):
     ),
 )
 def test_a_refused_key_says_what_to_do(make_tap, sync, key, stream, said):
-    with pytest.raises(RefusedError, match=said) as caught:
+    with pytest.raises(RequestRejectedError, match=said) as caught:
         sync(make_tap(api_key=key), stream)
     assert str(caught.value).startswith(f"{stream}: ")
     assert key not in str(caught.value)
@@ -91,7 +91,7 @@ def test_the_eu_host_and_others(make_tap):
 
 def test_a_redirect_takes_no_key_along(make_tap, sandbox, sync):
     sandbox.control.fault("redirect", match="networks/offers", location="http://127.0.0.1:9")
-    output = sync(make_tap(), "offers", fails=RefusedError)
+    output = sync(make_tap(), "offers", fails=RequestRejectedError)
     assert r"was redirected to http://127.0.0.1:9" in str(output.error)
 
 

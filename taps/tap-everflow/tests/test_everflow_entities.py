@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RequestRejectedError
 from tap_everflow.client import EverflowStream
 
 COUNTS = {
@@ -135,5 +135,5 @@ def test_an_undocumented_path_may_be_missing(make_tap, sandbox, sync, caplog):
 
 def test_a_documented_path_must_be_there(make_tap, sandbox, sync):
     sandbox.control.fault("http_404", match="networks/offers")
-    output = sync(make_tap(), "offers", fails=RefusedError)
+    output = sync(make_tap(), "offers", fails=RequestRejectedError)
     assert "offers: GET /networks/offers answered 404" in str(output.error)

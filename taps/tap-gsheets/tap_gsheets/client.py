@@ -15,9 +15,9 @@ import requests
 from google.auth.exceptions import RefreshError, TransportError
 
 from signalroom_singer import (
-    AnswerTooLargeError,
     ExitCode,
-    Pacer,
+    RateLimiter,
+    ResponseTooLargeError,
     TapError,
     base_url,
     named,
@@ -101,7 +101,7 @@ class SheetsClient:
         self._timeout = config["request_timeout"]
         self._tries = config["max_tries"]
         self._longest = config["max_retry_wait"]
-        self._pacer = Pacer(
+        self._pacer = RateLimiter(
             per_minute=config["max_reads_per_minute"], account=account, group="reads"
         )
         self._logger = logger
@@ -235,7 +235,7 @@ class SheetsClient:
         )
 
     def _send(self, url: str, query: Mapping[str, Any]) -> requests.Response:
-        with self._pacer.turn():
+        with self._pacer.slot():
             try:
                 return self._session.get(url, params=query, timeout=self._timeout)
             except (TypeError, AttributeError, LookupError) as error:
@@ -284,7 +284,7 @@ def _unanswered(error: Exception, host: str) -> str:
             "set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
-    if isinstance(error, AnswerTooLargeError):
+    if isinstance(error, ResponseTooLargeError):
         return str(error)
     if isinstance(error, requests.exceptions.InvalidHeader):
         msg = (

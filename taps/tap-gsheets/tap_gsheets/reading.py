@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import ExitCode, TapError, expecting, named
+from signalroom_singer import ExitCode, TapError, explain_malformed_responses, named
 from tap_gsheets.addresses import id_in
 from tap_gsheets.blocks import read_blocks
 from tap_gsheets.books import Book, Tab
@@ -98,7 +98,7 @@ class Reader:
         return books
 
     def _book(self, spreadsheet_id: str, asked: dict[str, Any]) -> Book:
-        with expecting(lambda: f"Spreadsheet {spreadsheet_id}"):
+        with explain_malformed_responses(lambda: f"Spreadsheet {spreadsheet_id}"):
             return self._read(spreadsheet_id, asked)
 
     def _read(self, spreadsheet_id: str, asked: dict[str, Any]) -> Book:

@@ -163,7 +163,9 @@ def test_what_does_not_pass_is_an_error_and_no_empty_tab(make_tap, offers, sandb
 
 def test_a_quota_is_waited_out_for_more_than_a_minute(make_tap, offers, monkeypatch):
     waits = []
-    monkeypatch.setattr("tap_gsheets.client.Pacer.pause", lambda _, seconds: waits.append(seconds))
+    monkeypatch.setattr(
+        "tap_gsheets.client.RateLimiter.pause", lambda _, seconds: waits.append(seconds)
+    )
     offers.access(per_user=0)
     with pytest.raises(TapError, match="lower max_reads_per_minute"):
         make_tap(max_tries=3, max_retry_wait=300)

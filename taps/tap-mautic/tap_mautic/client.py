@@ -19,11 +19,11 @@ from typing_extensions import override
 from signalroom_singer import (
     ExitCode,
     HTTPStream,
-    Pacer,
-    RefusedError,
+    MalformedResponseError,
+    RateLimiter,
+    RequestRejectedError,
     Sensitive,
     TapError,
-    UnexpectedAnswerError,
     redact,
     spoiled_state,
     with_variables,
@@ -135,7 +135,7 @@ class MauticStream(HTTPStream[int]):
         return self._tap.credentials
 
     @override
-    def pacer(self, request: requests.PreparedRequest) -> Pacer:
+    def pacer(self, request: requests.PreparedRequest) -> RateLimiter:
         return self._tap.account_pacer
 
     # Sending
@@ -149,7 +149,7 @@ class MauticStream(HTTPStream[int]):
         used = str(prepared_request.headers["Authorization"])
         try:
             response = super()._request(prepared_request, context)
-        except RefusedError as error:
+        except RequestRejectedError as error:
             # Revoked, or ended early by a clock that goes wrong. Once, then it is something else.
             is_signature = error.status == HTTPStatus.UNAUTHORIZED
             if not is_signature or not self._tap.credentials.renew(used):
@@ -177,7 +177,7 @@ class MauticStream(HTTPStream[int]):
                 f"{self._asked(response.request)}: this Mautic has no such table. Deselect the "
                 "stream: its version, or a plugin that is missing, may be the reason."
             )
-            raise RefusedError(msg, HTTPStatus.FORBIDDEN)
+            raise RequestRejectedError(msg, HTTPStatus.FORBIDDEN)
         if not (errors := payload.get("errors")):
             return
         first = errors[0] if isinstance(errors, list) else errors
@@ -188,7 +188,7 @@ class MauticStream(HTTPStream[int]):
         msg = f"{self._asked(response.request)} answered 200 with {named}: {said}"
         if code in _REFUSALS:
             msg = f"{msg}. {with_variables(self.error_hints[code])}"
-            raise RefusedError(msg, code)
+            raise RequestRejectedError(msg, code)
         raise RetriableAPIError(msg, response)
 
     @override
@@ -307,7 +307,7 @@ class MauticStream(HTTPStream[int]):
             key: Under which it has them.
 
         Raises:
-            UnexpectedAnswerError: If it has none, not even an empty list.
+            MalformedResponseError: If it has none, not even an empty list.
         """
         rows = payload.get(key)
         # PHP writes an empty list and an empty map as either.
@@ -317,7 +317,7 @@ class MauticStream(HTTPStream[int]):
                 f"{self.name}: Mautic's answer has no {key!r} ({', '.join(sorted(payload)[:5])}). "
                 "Nothing of it was loaded; is another version of its API at api_url?"
             )
-            raise UnexpectedAnswerError(msg)
+            raise MalformedResponseError(msg)
         return found
 
     def in_order(self, way: str = "ASC") -> dict[str, str]:
@@ -378,7 +378,7 @@ class MauticStream(HTTPStream[int]):
             "does not filter. Nothing of it was loaded; please report this with the version of "
             "your Mautic."
         )
-        return UnexpectedAnswerError(msg)
+        return MalformedResponseError(msg)
 
     def check_shrunk(self, had: int, has: int, told: str = "") -> None:
         """Refuse a list of which most is gone: that is what a narrowed role looks like.
@@ -389,7 +389,7 @@ class MauticStream(HTTPStream[int]):
             told: How to say it, where it is not known how many there were.
 
         Raises:
-            RefusedError: If so, and the settings do not say that it is meant.
+            RequestRejectedError: If so, and the settings do not say that it is meant.
         """
         is_left = 2 * has >= had or (has and had - has <= _FEW)
         if is_left or not self.shows_own_only or self.name in self.config["accept_changes"]:
@@ -401,14 +401,14 @@ class MauticStream(HTTPStream[int]):
             "of the credentials. If the rows were deleted, name the stream in accept_changes for "
             "one run"
         )
-        raise RefusedError(msg, HTTPStatus.FORBIDDEN)
+        raise RequestRejectedError(msg, HTTPStatus.FORBIDDEN)
 
     # Records
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         part = f"{self.name} of {dict(context)}" if context else ""
-        with self._tap.refusals.noted(self, self.name), self._apart(part):
+        with self._tap.permission_errors.skip_forbidden(self, self.name), self._apart(part):
             count = 0
             for row in self.read(context):
                 count += 1
@@ -427,7 +427,7 @@ class MauticStream(HTTPStream[int]):
         if not part:
             yield
             return
-        with self._tap.failures.isolated(self, part):
+        with self._tap.failures.isolate(self, part):
             yield
 
     @abstractmethod

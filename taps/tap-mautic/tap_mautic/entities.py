@@ -11,7 +11,7 @@ from singer_sdk import typing as th
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import Loading, RefusedError
+from signalroom_singer import Loading, RequestRejectedError
 from tap_mautic.relations import items_of, kinds_of, tidy
 from tap_mautic.roles import RoleCheckedStream
 
@@ -96,7 +96,7 @@ class EntityStream(RoleCheckedStream):
     def _one(self, number: int) -> Record | None:
         try:
             answer = self.fetch(HTTPRequest(url=f"{self.url_base}{self.path}/{number}"))
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None  # deleted since it was named

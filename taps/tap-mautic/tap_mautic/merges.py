@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RequestRejectedError
 from tap_mautic.queries import Is, moment, order
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def read_merges(stream: MauticStream, since: datetime | None = None) -> Merges:
                 if (winner := winner_of(row)) is not None:
                     loser = int(row["object_id"])
                     winners[loser], dates[loser] = winner, _moment(str(row["date_added"]))
-    except RefusedError as error:
+    except RequestRejectedError as error:
         stream.logger.warning(
             "%s. Which contacts were merged is not known: their old rows keep the id that is gone",
             error,

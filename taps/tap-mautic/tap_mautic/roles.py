@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from singer_sdk.exceptions import RetriableAPIError
 from singer_sdk.streams.rest import HTTPRequest
 
-from signalroom_singer import RefusedError, UnexpectedAnswerError
+from signalroom_singer import MalformedResponseError, RequestRejectedError
 from tap_mautic.client import MauticStream
 from tap_mautic.queries import Is, order, where
 
@@ -49,7 +49,7 @@ class RoleCheckedStream(MauticStream):
             The ids that were found, for a look at which of them were read.
 
         Raises:
-            RefusedError: If the role may not view one.
+            RequestRejectedError: If the role may not view one.
         """
         if self.name in self.config["accept_changes"]:
             return set()
@@ -65,7 +65,7 @@ class RoleCheckedStream(MauticStream):
             read: The ids that came.
 
         Raises:
-            RefusedError: If the role may not view one.
+            RequestRejectedError: If the role may not view one.
         """
         self.probe(sorted(set(named) - set(read)))
 
@@ -85,7 +85,7 @@ class RoleCheckedStream(MauticStream):
             numbers: Some ids, the most telling ones first.
 
         Raises:
-            RefusedError: If the role may not view one.
+            RequestRejectedError: If the role may not view one.
         """
         for number, _ in zip(numbers, range(_PROBES), strict=False):
             if self.status_of(number) == HTTPStatus.FORBIDDEN:
@@ -106,7 +106,7 @@ class RoleCheckedStream(MauticStream):
     def _status_of(self, path: str) -> int:
         try:
             self.fetch(HTTPRequest(url=f"{self.url_base}{path}"))
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status == HTTPStatus.UNAUTHORIZED:
                 raise
             return int(error.status)
@@ -116,7 +116,7 @@ class RoleCheckedStream(MauticStream):
             return HTTPStatus.INTERNAL_SERVER_ERROR
         return HTTPStatus.OK
 
-    def restricted(self, number: int) -> RefusedError:
+    def restricted(self, number: int) -> RequestRejectedError:
         """The error for a row that is there, and not for this role.
 
         Args:
@@ -128,7 +128,7 @@ class RoleCheckedStream(MauticStream):
             'Give the role the right "View others"; or, if it is meant to see its own rows only, '
             "name the stream in accept_changes"
         )
-        return RefusedError(msg, HTTPStatus.FORBIDDEN)
+        return RequestRejectedError(msg, HTTPStatus.FORBIDDEN)
 
 
 def sample_of(stream: MauticStream, table: str, *conditions: Is) -> list[Record]:
@@ -143,8 +143,8 @@ def sample_of(stream: MauticStream, table: str, *conditions: Is) -> list[Record]
     request = HTTPRequest(url=f"{stream.url_base}/api/stats/{table}", params=query)
     try:
         return stream.rows_of(stream.page(request, may_shrink=True), "stats")
-    except (RefusedError, RetriableAPIError, UnexpectedAnswerError) as error:
-        if isinstance(error, RefusedError) and error.status == HTTPStatus.FORBIDDEN:
+    except (RequestRejectedError, RetriableAPIError, MalformedResponseError) as error:
+        if isinstance(error, RequestRejectedError) and error.status == HTTPStatus.FORBIDDEN:
             return []
         if not stream.fails_alone(error):
             raise

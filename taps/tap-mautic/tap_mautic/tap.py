@@ -19,9 +19,9 @@ from signalroom_singer import (
     PASSWORD,
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
-    Pacer,
-    Refusals,
-    RefusedError,
+    PermissionErrors,
+    RateLimiter,
+    RequestRejectedError,
     SignalRoomTap,
     base_url,
     configured_midnight,
@@ -292,19 +292,19 @@ class TapMautic(SignalRoomTap):
         return session
 
     @cached_property
-    def account_pacer(self) -> Pacer:
+    def account_pacer(self) -> RateLimiter:
         """All requests, one after another: servers of Mautic's are small."""
-        return Pacer(
+        return RateLimiter(
             per_minute=self.config.get("requests_per_minute"),
             concurrency=1,
             account=self.account_limits,
         )
 
     @cached_property
-    def refusals(self) -> Refusals:
+    def permission_errors(self) -> PermissionErrors:
         """What the role may not read."""
-        return Refusals(
-            self,
+        return PermissionErrors(
+            self.config,
             setting="on_missing_permission",
             advice="give the role of the credentials the permissions to view them",
         )
@@ -407,7 +407,7 @@ class TapMautic(SignalRoomTap):
     def _definitions(self, fields: ContactFields | CompanyFields) -> list[dict[str, Any]] | None:
         try:
             return [row for row in fields.read(None) if row.get("isPublished", True)]
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             self.logger.warning(

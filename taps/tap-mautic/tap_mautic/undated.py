@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RequestRejectedError
 from tap_mautic.queries import MOST_NAMED, Is, moment, order
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tap_mautic.client import MauticStream
 
 #: Contacts are read though these are not.
-_UNREADABLE = (RefusedError, RetriableAPIError)
+_UNREADABLE = (RequestRejectedError, RetriableAPIError)
 _NOT_LOOKED_FOR = (
     "%s. Contacts whose company has a new name are not looked for: the next read of all contacts "
     "(contacts_whole_days) finds them"

@@ -16,7 +16,7 @@ from signalroom_sandbox.mautic import (
     PASSWORD,
     USERNAME,
 )
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import RequestRejectedError, TapError
 from tap_mautic.tap import TapMautic
 
 #: Pages of contacts, and not the newest one, which is asked for first.
@@ -51,7 +51,7 @@ def waits(monkeypatch):
     """How long was waited between tries; nothing is waited."""
     found = []
     monkeypatch.setattr("backoff._sync.time.sleep", found.append)
-    monkeypatch.setattr("signalroom_singer.pacing.Pacer.pause", lambda *_: None)
+    monkeypatch.setattr("signalroom_singer.http.rate_limit.RateLimiter.pause", lambda *_: None)
     return found
 
 
@@ -106,7 +106,7 @@ class TestTokens:
         tap = make_tap()
         body = {"errors": [{"message": "denied", "code": 401, "type": "access_denied"}]}
         refuse(sandbox, 401, body, times=99)
-        output = sync(tap, "contacts", fails=RefusedError)
+        output = sync(tap, "contacts", fails=RequestRejectedError)
         assert "contacts: GET /api/contacts answered 401" in str(output.error)
         assert "may drop the Authorization header" in str(output.error)
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from signalroom_sandbox.mautic import CLIENT_ID, CLIENT_SECRET, LIMITED_ID
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import RequestRejectedError, TapError
 from tap_mautic.tap import TapMautic
 
 CONTACTS = "contacts"
@@ -150,7 +150,9 @@ class TestConnectionTest:
         mautic.switches(version=version)
         own(mautic, 91)
         tap = make_tap()
-        with pytest.raises(RefusedError, match=f"{stream}: the role of the credentials may not"):
+        with pytest.raises(
+            RequestRejectedError, match=f"{stream}: the role of the credentials may not"
+        ):
             tap.run_sync_dry_run(1, [tap.streams[stream]])
 
     def test_as_a_command(self, mautic, sandbox, tmp_path):

@@ -14,7 +14,13 @@ from singer_sdk.singerlib import Metadata, Schema
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import HTTPStream, Pacer, RefusedError, TapError, parse_retry_after
+from signalroom_singer import (
+    HTTPStream,
+    RateLimiter,
+    RequestRejectedError,
+    TapError,
+    parse_retry_after,
+)
 from tap_posthog.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
@@ -135,7 +141,7 @@ class PostHogStream(HTTPStream[Any]):
         return [{"project_id": number} for number in self._tap.projects.ids(self)]
 
     @override
-    def pacer(self, request: requests.PreparedRequest) -> Pacer:
+    def pacer(self, request: requests.PreparedRequest) -> RateLimiter:
         _, _, below = urlsplit(request.url or "").path.rpartition("/projects/")
         _, resource, *_ = f"{below}//".split("/")
         return self._tap.pacers.get(resource, self._tap.pacer)
@@ -225,7 +231,7 @@ class PostHogStream(HTTPStream[Any]):
             time.sleep(_POLL_SECONDS)
             try:
                 answer = self.get(f"{path}{status['id']}/")
-            except RefusedError as error:
+            except RequestRejectedError as error:
                 # It failed, or its result is not kept any more: a smaller one may do.
                 raise QueryTooLargeError(str(error)) from None
         msg = (
@@ -244,7 +250,7 @@ class PostHogStream(HTTPStream[Any]):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         # Other projects may be read; the table keeps what it has of this one.
         what = f"{self.name} of project {project_of(context)}"
-        with self._tap.refusals.noted(self, what):
+        with self._tap.permission_errors.skip_forbidden(self, what):
             yield from self.read_project(context)
 
     @abstractmethod

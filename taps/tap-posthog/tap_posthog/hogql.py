@@ -14,7 +14,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from signalroom_singer import RefusedError, TapError, to_utc, utc_isoformat
+from signalroom_singer import RequestRejectedError, TapError, to_utc, utc_isoformat
 from tap_posthog.client import QUERY, PostHogStream, QueryTooLargeError, named_rows
 from tap_posthog.keyset import Place, behind, place_of
 from tap_posthog.spans import Span, SpanStream
@@ -87,7 +87,7 @@ class HogQLStream(PostHogStream):
         columns = self.columns()
         try:
             return [*named_rows(self.query(project, text, values), columns, stream=self.name)]
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status != HTTPStatus.BAD_REQUEST or not self._leave_out(columns, str(error)):
                 raise
         return self.rows(project, conditions, order, **values, limit=limit)

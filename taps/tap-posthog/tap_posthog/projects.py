@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import ExitCode, RefusedError, TapError, invalid_setting, named
+from signalroom_singer import ExitCode, RequestRejectedError, TapError, invalid_setting, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ class Projects:
     def _visible(stream: PostHogStream) -> dict[int, str]:
         try:
             projects = [*_listed(stream)]
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             # A key that is restricted to projects cannot list them, but knows them.

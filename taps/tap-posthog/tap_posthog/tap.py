@@ -18,8 +18,8 @@ from signalroom_singer import (
     KEY,
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
-    Pacer,
-    Refusals,
+    PermissionErrors,
+    RateLimiter,
     SignalRoomTap,
     base_url,
     given_by,
@@ -311,18 +311,18 @@ class TapPostHog(SignalRoomTap):
     # PostHog has three classes of requests, and lets few queries run at once.
 
     @cached_property
-    def pacer(self) -> Pacer:
+    def pacer(self) -> RateLimiter:
         """Whatever is in no other class."""
-        return Pacer(
+        return RateLimiter(
             per_minute=self.config["requests_per_minute"],
             per_hour=self.config["requests_per_hour"],
             account=self.account_limits,
         )
 
     @cached_property
-    def query_pacer(self) -> Pacer:
+    def query_pacer(self) -> RateLimiter:
         """Queries: one at a time, as PostHog allows three to a whole organization."""
-        return Pacer(
+        return RateLimiter(
             per_minute=self.config["query_requests_per_minute"],
             per_hour=self.config["query_requests_per_hour"],
             concurrency=1,
@@ -333,9 +333,9 @@ class TapPostHog(SignalRoomTap):
         )
 
     @cached_property
-    def pacers(self) -> dict[str, Pacer]:
+    def pacers(self) -> dict[str, RateLimiter]:
         """Resources of a project that have limits of their own."""
-        clickhouse = Pacer(
+        clickhouse = RateLimiter(
             per_minute=self.config["clickhouse_requests_per_minute"],
             per_hour=self.config["clickhouse_requests_per_hour"],
             concurrency=1,
@@ -350,10 +350,10 @@ class TapPostHog(SignalRoomTap):
         }
 
     @cached_property
-    def refusals(self) -> Refusals:
+    def permission_errors(self) -> PermissionErrors:
         """What the key may not read."""
-        return Refusals(
-            self,
+        return PermissionErrors(
+            self.config,
             setting="on_missing_scope",
             advice="add the scopes and projects named above to the key",
         )

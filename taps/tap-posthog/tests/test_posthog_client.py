@@ -18,7 +18,7 @@ from signalroom_sandbox.posthog import (
     SCOPED_KEY,
     SECOND_PROJECT,
 )
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import RequestRejectedError, TapError
 
 
 def refuse(sandbox, status, code="error", detail="no", *, match="query", retry_after=None, **more):
@@ -35,7 +35,7 @@ def waits(monkeypatch):
     """How long was waited between tries; nothing is waited."""
     found = []
     monkeypatch.setattr("backoff._sync.time.sleep", found.append)
-    monkeypatch.setattr("signalroom_singer.pacing.Pacer.pause", lambda *_: None)
+    monkeypatch.setattr("signalroom_singer.http.rate_limit.RateLimiter.pause", lambda *_: None)
     return found
 
 
@@ -64,12 +64,14 @@ class TestWhere:
 
     def test_a_redirect_is_not_followed(self, make_tap, sandbox, sync):
         sandbox.control.fault("redirect", vendor="posthog", match="query")
-        output = sync(make_tap(), "events", fails=RefusedError)
+        output = sync(make_tap(), "events", fails=RequestRejectedError)
         assert "elsewhere.example.com" in str(output.error)
         assert "Redirects are not followed" in str(output.error)
 
     def test_the_other_region(self, make_tap, sync):
-        output = sync(make_tap(api_key="phx_of-another-region"), "events", fails=RefusedError)
+        output = sync(
+            make_tap(api_key="phx_of-another-region"), "events", fails=RequestRejectedError
+        )
         assert "answered 401" in str(output.error)
         assert "https://eu.posthog.com" in str(output.error)
         assert "phx_of-another-region" not in str(output.error)
@@ -111,7 +113,7 @@ class TestWho:
 
     def test_a_dry_run_tells_at_once(self, make_tap):
         tap = make_tap(api_key=LIMITED_KEY)
-        with pytest.raises(RefusedError, match="cohort:read"):
+        with pytest.raises(RequestRejectedError, match="cohort:read"):
             tap.run_sync_dry_run(dry_run_record_limit=1, streams=[tap.streams["cohorts"]])
 
     def test_the_only_project_is_found(self, make_tap, posthog, sync):
@@ -135,7 +137,7 @@ class TestWho:
         assert tap.projects.ids(tap.streams["project"]) == [*range(1, 231)]
 
     def test_a_project_that_is_not_there(self, make_tap, sync):
-        output = sync(make_tap(project_id="99"), "cohorts", fails=RefusedError)
+        output = sync(make_tap(project_id="99"), "cohorts", fails=RequestRejectedError)
         assert "Check project_id and api_url" in str(output.error)
 
     @pytest.mark.parametrize("project", ("shop", "4711;4712", "-1", "4711,all"))
@@ -171,7 +173,8 @@ class TestLimits:
     def test_each_class_has_its_own(self, make_tap, monkeypatch, resource, per_hour):
         made = {}
         monkeypatch.setattr(
-            "tap_posthog.tap.Pacer", lambda **limits: made.setdefault(limits["per_hour"], object())
+            "tap_posthog.tap.RateLimiter",
+            lambda **limits: made.setdefault(limits["per_hour"], object()),
         )
         tap = make_tap(
             query_requests_per_hour=2300, clickhouse_requests_per_hour=1150, requests_per_hour=4600
@@ -213,7 +216,7 @@ class TestLimits:
 
     def test_a_used_up_quota(self, make_tap, sandbox, sync):
         refuse(sandbox, 402, "quota_limit_exceeded")
-        output = sync(make_tap(), "events", fails=RefusedError)
+        output = sync(make_tap(), "events", fails=RequestRejectedError)
         assert "billing page" in str(output.error)
 
 
@@ -314,7 +317,7 @@ class TestFaults:
 def test_the_key_is_in_no_output(make_tap, sandbox, sync, caplog, fault):
     caplog.set_level("DEBUG")
     sandbox.control.fault(fault, vendor="posthog", times=99)
-    output = sync(make_tap(max_tries=2), "events", fails=(RefusedError, RetriableAPIError))
+    output = sync(make_tap(max_tries=2), "events", fails=(RequestRejectedError, RetriableAPIError))
     assert output.error
     assert PERSONAL_KEY not in str(output.error)
     assert PERSONAL_KEY not in json.dumps(output.messages)

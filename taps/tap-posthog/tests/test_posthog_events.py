@@ -11,7 +11,7 @@ from posthog_days import day, days_ago, moment
 from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, SECOND_PROJECT
-from signalroom_singer import RefusedError, TapError
+from signalroom_singer import RequestRejectedError, TapError
 from tap_posthog.client import QueryTooLargeError
 from tap_posthog.hogql import HogQLSpanStream
 
@@ -417,7 +417,7 @@ class TestContents:
     @pytest.mark.parametrize("column", ("uuid", "event", "distinct_id", "timestamp", "created_at"))
     def test_a_column_that_must_be_there(self, make_tap, posthog, sync, column):
         posthog.switches(missing_column=column)
-        output = sync(make_tap(), EVENTS, fails=RefusedError)
+        output = sync(make_tap(), EVENTS, fails=RequestRejectedError)
         assert f"Unable to resolve field: {column}" in str(output.error)
 
 
@@ -426,7 +426,7 @@ class TestQueriesThatAreNotFound:
 
     def read(self, sandbox, sync, tap, **fault):
         sandbox.control.fault("http_404", vendor="posthog", match="/query", **fault)
-        output = sync(tap, EVENTS, fails=RefusedError)
+        output = sync(tap, EVENTS, fails=RequestRejectedError)
         paths = [one["path"] for one in sandbox.control.requests()["requests"]]
         return output, [path for path in paths if path.rstrip("/").endswith("/events")]
 
@@ -529,7 +529,7 @@ class TestTheEndpointBefore:
         assert sorted({*uuids(sync(make_old_tap(), EVENTS))}) == expected(posthog)
 
     def test_it_is_not_tried_where_it_is_not_wanted(self, make_old_tap, sync):
-        output = sync(make_old_tap(events_api="query"), EVENTS, fails=RefusedError)
+        output = sync(make_old_tap(events_api="query"), EVENTS, fails=RequestRejectedError)
         assert "answered 404" in str(output.error)
 
     def test_it_has_no_time_of_arrival(self, make_old_tap, sync):
@@ -551,12 +551,14 @@ def test_the_key_is_revoked_in_the_middle(make_tap, posthog, sandbox, sync):
         headers={},
         body={"type": "authentication_error", "detail": "Personal API key is invalid."},
     )
-    output = sync(make_tap(page_size=50), EVENTS, fails=RefusedError)
+    output = sync(make_tap(page_size=50), EVENTS, fails=RequestRejectedError)
     assert "Check api_key" in str(output.error)
     assert PERSONAL_KEY not in str(output.error)
     read = {*uuids(output)}
     assert len(read) >= 200
-    rest = {*uuids(sync(make_tap(output.state, lookback_hours=0), EVENTS, fails=RefusedError))}
+    rest = {
+        *uuids(sync(make_tap(output.state, lookback_hours=0), EVENTS, fails=RequestRejectedError))
+    }
     assert rest == set()
     sandbox.control.clear_faults()
     rest = {*uuids(sync(make_tap(output.state, lookback_hours=0), EVENTS))}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from signalroom_singer import HTTPStream, Pacer
+from signalroom_singer import HTTPStream, RateLimiter
 from tap_redtrack.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class RedTrackStream(HTTPStream[int]):
         return {name: ",".join(ids) for name, ids in wanted.items() if ids}
 
     @override
-    def pacer(self, request: requests.PreparedRequest) -> Pacer:
+    def pacer(self, request: requests.PreparedRequest) -> RateLimiter:
         # The limit is documented for reports only, and not whether keys share it: one for all.
         return self._tap.account_pacer
 

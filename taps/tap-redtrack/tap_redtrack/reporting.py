@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, Loading, RefusedError, TapError, number_in
+from signalroom_singer import DateWindow, Loading, RequestRejectedError, TapError, number_in
 from tap_redtrack.metrics import by_conversion_type
 from tap_redtrack.paging import Pages, PagingError
 from tap_redtrack.sweeping import SweptStream, most_a_day
@@ -78,7 +78,7 @@ class ReportStream(SweptStream):
             answer = self._ask_group(window)
             if self._is_grouped(answer, ("date", *self.dimensions)):
                 return answer
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
             refusal = error
@@ -87,7 +87,7 @@ class ReportStream(SweptStream):
         self._day_by_day = True
         try:
             answer = self._ask_day(day)
-        except (RefusedError, ReportError):
+        except (RequestRejectedError, ReportError):
             # It was not the groups, then: what RedTrack said at first says more.
             self._day_by_day = False
             if refusal is None:
@@ -230,7 +230,7 @@ class ReportStream(SweptStream):
                     # Without a direction: RedTrack's Swagger has an integer there, its clients
                     # send asc and desc, and either order is as good.
                     return self._ask_group(window, page=page, sortby=self._order)
-                except RefusedError as error:
+                except RequestRejectedError as error:
                     if error.status != HTTPStatus.BAD_REQUEST:
                         raise
                     self._sortable = False

@@ -17,7 +17,7 @@ from signalroom_singer import (
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
-    Pacer,
+    RateLimiter,
     SignalRoomTap,
     base_url,
     given_by,
@@ -199,9 +199,9 @@ class TapRedTrack(SignalRoomTap):
         return _zone("account_timezone", name) if name else self.report_zone
 
     @cached_property
-    def account_pacer(self) -> Pacer:
+    def account_pacer(self) -> RateLimiter:
         """All requests, one after another."""
-        return Pacer(
+        return RateLimiter(
             per_minute=self.config["requests_per_minute"],
             concurrency=1,
             account=self.account_limits,

@@ -13,7 +13,7 @@ from singer_sdk.exceptions import RetriableAPIError
 from singer_sdk.streams.rest import HTTPRequest
 
 from signalroom_sandbox.redtrack import API_KEY
-from signalroom_singer import ForbiddenRequestError, RefusedError
+from signalroom_singer import ForbiddenRequestError, RequestRejectedError
 
 PASSING = (
     *("http_500", "http_502", "http_503", "http_429", "connection_reset", "cut_body"),
@@ -56,12 +56,14 @@ def test_no_rows_are_an_answer(make_tap, payload):
 
 
 def test_a_wrong_key_says_what_to_do(make_tap, sync):
-    with pytest.raises(RefusedError, match=r"offers: GET /offers answered 401.*Check api_key"):
+    with pytest.raises(
+        RequestRejectedError, match=r"offers: GET /offers answered 401.*Check api_key"
+    ):
         sync(make_tap(api_key="sandbox-redtrack-revoked"), "offers")
 
 
 def test_a_version_in_the_address_says_what_to_do(make_tap, sandbox, sync):
-    with pytest.raises(RefusedError, match=r"404.*without /v1"):
+    with pytest.raises(RequestRejectedError, match=r"404.*without /v1"):
         sync(make_tap(api_url=f"{sandbox.redtrack_url}/v1"), "offers")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 from redtrack_days import NEW_YORK, days_ago
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RequestRejectedError
 from tap_redtrack.paging import PagingError
 
 
@@ -138,7 +138,7 @@ def test_clicks(make_tap, redtrack, sync):
 def test_a_killed_run_goes_on_where_it_stopped(make_tap, redtrack, sandbox, sync):
     sandbox.control.fault("http_401", vendor="redtrack", match="conversions", times=99, skip=2)
     begun = make_tap(start_date=str(days_ago(60)))
-    first = sync(begun, "conversions", fails=RefusedError)
+    first = sync(begun, "conversions", fails=RequestRejectedError)
     assert first.bookmarks("conversions")
     sandbox.control.clear_faults()
     tap = make_tap(first.state, conversions_lookback_days=1, start_date=str(days_ago(60)))

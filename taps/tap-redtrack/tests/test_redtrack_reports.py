@@ -8,7 +8,7 @@ import pytest
 from redtrack_days import NEW_YORK, days_ago, keyed, truth
 from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import Pacer, RefusedError
+from signalroom_singer import RateLimiter, RequestRejectedError
 from tap_redtrack.client import RedTrackStream
 from tap_redtrack.reporting import ReportError, ReportStream
 from tap_redtrack.tap import TapRedTrack
@@ -47,7 +47,7 @@ def test_a_year_takes_the_fewest_requests_that_the_clamp_allows(make_tap, redtra
 def test_the_pace_is_the_limit_and_no_slower(make_tap, redtrack, sandbox, sync, monkeypatch):
     # A minute of two seconds.
     redtrack.limits(per_window=20, window=2.0, scope="account")
-    monkeypatch.setattr(TapRedTrack, "account_pacer", Pacer(per_second=9, concurrency=1))
+    monkeypatch.setattr(TapRedTrack, "account_pacer", RateLimiter(per_second=9, concurrency=1))
     sync(make_tap(report_window_days=1, start_date=str(days_ago(27))), "daily_spend")
     seen = sandbox.control.requests()
     assert seen["refused"] == 0
@@ -176,7 +176,9 @@ def test_an_account_without_groups_of_several(make_tap, redtrack, sync, asked, b
 
 def test_a_refusal_for_another_reason_is_told(make_tap, sandbox, sync):
     sandbox.control.fault("http_404", vendor="redtrack", match="report")
-    with pytest.raises(RefusedError, match=r"daily_spend: GET /report answered 404.*api_url"):
+    with pytest.raises(
+        RequestRejectedError, match=r"daily_spend: GET /report answered 404.*api_url"
+    ):
         sync(make_tap(), "daily_spend")
 
 

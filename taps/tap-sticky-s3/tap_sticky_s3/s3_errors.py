@@ -8,7 +8,7 @@ from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 
 from signalroom_singer import ExitCode, TapError, with_variables_in_backticks
-from signalroom_singer.http import speaks_no_tls
+from signalroom_singer.http.errors import speaks_no_tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from singer_sdk.pagination import PageNumberPaginator
 from typing_extensions import override
 
-from signalroom_singer import Loading, RefusedError, TapError, stored_moment
+from signalroom_singer import Loading, RequestRejectedError, TapError, stored_moment
 from tap_everflow.client import EverflowStream
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class EntityStream(EverflowStream):
                     "GET %s says that there are %d and gave %d: none that is loaded is removed",
                     *(self.path, self._told, len(self._seen)),
                 )
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if not (self.path_unverified and error.status == HTTPStatus.NOT_FOUND):
                 raise
             self.logger.warning("This account's API has no %s: nothing to load", self.path)

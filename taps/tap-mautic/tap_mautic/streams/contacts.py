@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RefusedError, spoiled_state
+from signalroom_singer import Loading, RequestRejectedError, spoiled_state
 from tap_mautic.entities import EntityStream
 from tap_mautic.fields import Fields
 from tap_mautic.queries import MOST_NAMED, Is, moment, order
@@ -131,7 +131,7 @@ class Contacts(RoleCheckedStream, SweptStream):
         """See that the role may view all contacts: before any is read, and in each run.
 
         Raises:
-            RefusedError: If it may not, and the settings do not say that it is meant.
+            RequestRejectedError: If it may not, and the settings do not say that it is meant.
         """
         if self.name in self.config["accept_changes"]:
             return
@@ -215,7 +215,7 @@ class Contacts(RoleCheckedStream, SweptStream):
                 if len(found["lead"]) > _MOST_AUDITED:
                     self.logger.info("More than %d contacts changed: reading all", _MOST_AUDITED)
                     return None
-        except RefusedError as error:
+        except RequestRejectedError as error:
             self.logger.warning(
                 "%s. Mautic %d does not date edits, and its audit log cannot be read: reading all "
                 "contacts, each time",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RefusedError, spoiled_state
+from signalroom_singer import Loading, RequestRejectedError, spoiled_state
 from tap_mautic.entities import (
     LIVE,
     OBJECT,
@@ -80,7 +80,7 @@ class FormResults(EntityStream):
     @cached_property
     def _forms(self) -> list[int]:
         found: list[int] = []
-        with self._tap.refusals.noted(self, self.name):
+        with self._tap.permission_errors.skip_forbidden(self, self.name):
             by_id = {"orderBy": "id", "orderByDir": "ASC"}
             for rows in self.by_id(Forms.path, Forms.key, params=by_id):
                 found += [int(row["id"]) for row in rows]
@@ -104,7 +104,7 @@ class FormResults(EntityStream):
     def _pages(self, form: int, after: int) -> Iterator[list[Record]]:
         try:
             yield from self.by_id(self.path.format(form_id=form), self.key, after=after)
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             self.logger.info("Form %d was deleted meanwhile", form)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import RefusedError
+from signalroom_singer import RequestRejectedError
 from tap_mautic.merges import OF_CONTACTS, winner_of
 from tap_mautic.queries import Is
 from tap_mautic.tables import StatsStream, columns
@@ -94,7 +94,7 @@ class GoneContacts(_GoneStream):
     def read(self, context: Context | None) -> Iterator[Record]:
         try:
             yield from super().read(context)
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             self.logger.warning(

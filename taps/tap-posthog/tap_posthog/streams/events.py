@@ -12,7 +12,7 @@ import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RefusedError, TapError, invalid_setting
+from signalroom_singer import Loading, RequestRejectedError, TapError, invalid_setting
 from tap_posthog.client import PROJECT_ID, project_of
 from tap_posthog.hogql import HogQLSpanStream, literal
 from tap_posthog.shared_ids import SharedIds
@@ -137,7 +137,7 @@ class Events(HogQLSpanStream, OlderEndpointStream):
                 for page in super().read_span(span, project):
                     self._has_answered = True
                     yield page
-            except RefusedError as error:
+            except RequestRejectedError as error:
                 # Any proxy says 404 once, and the older endpoint tells less of each event.
                 if error.status != HTTPStatus.NOT_FOUND or self._has_answered:
                     raise

@@ -25,7 +25,7 @@ from signalroom_singer import (
     ReadAhead,
     RecordShaper,
     TapError,
-    expecting,
+    explain_malformed_responses,
     undescribed,
 )
 from signalroom_singer.hashing import ColumnHashes
@@ -328,7 +328,9 @@ class TableStream(StickyStream):
         layout = self._layout
 
         def read(thing: S3Object) -> Iterator[list[ParsedFile]]:
-            with expecting(lambda: f"{self.name}: {self._tap.bucket.name}/{thing.key}"):
+            with explain_malformed_responses(
+                lambda: f"{self.name}: {self._tap.bucket.name}/{thing.key}"
+            ):
                 file = self._reader.read(thing, layout)
             yield [file] if file else []
 
@@ -443,7 +445,7 @@ class TableStream(StickyStream):
         spool = self._tap.spool
         # The SDK comes here past `_sync_records`.
         with (
-            expecting(lambda: self.name),
+            explain_malformed_responses(lambda: self.name),
             self.get_batch_counter() as counter,
             REPORTER.on(self.progress) as progress,
         ):

@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 _PATIENCE = 15
 
 
-class Pacer:
+class RateLimiter:
     """One budget of requests, shared by all streams and threads of a tap.
 
     Rates are sliding windows: at no moment do the requests of the last second (minute,
@@ -36,7 +36,7 @@ class Pacer:
         per_minute: float | None = None,
         per_hour: float | None = None,
         concurrency: int | None = None,
-        within: Pacer | None = None,
+        parent: RateLimiter | None = None,
         account: AccountLimits | None = None,
         group: str = "requests",
         account_concurrency: int | None = None,
@@ -49,7 +49,7 @@ class Pacer:
             per_minute: Requests in any minute.
             per_hour: Requests in any hour.
             concurrency: Requests under way at once.
-            within: A wider budget that these requests count against too.
+            parent: A wider budget that these requests count against too.
             account: What keeps them together with other processes.
             group: Which of the account's limits these are.
             account_concurrency: Requests under way at once in all processes of the account.
@@ -58,7 +58,7 @@ class Pacer:
         # Here, as the loader imports this package, and paces nothing: half of what that takes.
         from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate  # noqa: PLC0415
 
-        self._within = within
+        self._parent = parent
         limits = [
             (limit, unit.value)
             for limit, unit in (
@@ -99,13 +99,13 @@ class Pacer:
             self._shared.pause(seconds)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn, and hold one of the concurrent slots while in the block."""
-        with ExitStack() as held:
+    def slot(self) -> Iterator[None]:
+        """Wait until a request may be sent, and count it as under way within the block."""
+        with ExitStack() as stack:
             if self._slots:
-                held.enter_context(self._slots)
+                stack.enter_context(self._slots)
             if self._shared and (count := self._account_concurrency):
-                held.enter_context(self._shared.slot(count, self._longest_request))
+                stack.enter_context(self._shared.slot(count, self._longest_request))
             while (pause := self._resume_at - time.monotonic()) > 0:
                 time.sleep(pause)
             if self._shared:
@@ -116,8 +116,8 @@ class Pacer:
                     self._longest,
                 )
                 self._limiter.try_acquire("requests")
-            if self._within:
-                held.enter_context(self._within.turn())
+            if self._parent:
+                stack.enter_context(self._parent.slot())
             yield
 
 

@@ -10,14 +10,14 @@ from click.testing import CliRunner
 from kit_vendor import RowStream, RowTap, answer
 from singer_sdk import typing as th
 
-from signalroom_singer import Refusals, RefusedError, TapError
+from signalroom_singer import PermissionErrors, RequestRejectedError, TapError
 
 
 class Refused(RowStream):
     name = "refused"
 
     def get_records(self, context):
-        with self._tap.refusals.noted(self, "refused"):
+        with self._tap.permission_errors.skip_forbidden(self, "refused"):
             yield from self.get()
 
 
@@ -38,8 +38,8 @@ class RefusalsTap(RowTap):
     }
 
     @cached_property
-    def refusals(self):
-        return Refusals(self, setting="on_refusal", advice="ask for permission")
+    def permission_errors(self):
+        return PermissionErrors(self.config, setting="on_refusal", advice="ask for permission")
 
     def discover_streams(self):
         return [Refused(self), Later(self)]
@@ -99,7 +99,7 @@ def test_or_it_does_not(vendor, make, sync):
 
 def test_another_refusal_ends_it_at_once(vendor, make, sync):
     vendor.answers.append(answer(401, b"{}"))
-    output = sync(make(on_refusal="skip"), fails=RefusedError)
+    output = sync(make(on_refusal="skip"), fails=RequestRejectedError)
     assert "answered 401" in str(output.error)
 
 

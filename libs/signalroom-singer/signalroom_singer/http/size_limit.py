@@ -1,0 +1,71 @@
+"""How much of a response is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Bytes, unpacked. Pages have some megabytes, and the first of unknown rows up to 250 or so.
+LARGEST_RESPONSE = 512 << 20
+_CHUNK = 1 << 16
+
+
+class ResponseTooLargeError(requests.RequestException):
+    """A response of more than :data:`LARGEST_RESPONSE` bytes.
+
+    A megabyte of gzip can be a gigabyte of text, which would not fit into memory.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(f"a response of more than {LARGEST_RESPONSE >> 20} MiB")
+
+
+def read_body(response: requests.Response) -> None:
+    """Read a response that was requested with ``stream=True``, and close it if it is too large.
+
+    Args:
+        response: The response; afterwards its ``content`` is there.
+
+    Raises:
+        ResponseTooLargeError: If it has more than `LARGEST_RESPONSE` bytes.
+    """
+    chunks = []
+    size = 0
+    for chunk in response.iter_content(_CHUNK):
+        size += len(chunk)
+        if size > LARGEST_RESPONSE:
+            response.close()
+            raise ResponseTooLargeError
+        chunks.append(chunk)
+    # What the property `content` does, which knows of no limit.
+    response._content = b"".join(chunks)  # noqa: SLF001
+
+
+class _Bounded(requests.Response):
+    """`content`, `text` and `json` all read by this."""
+
+    @override
+    def iter_content(self, *args: Any, **options: Any) -> Iterator[Any]:
+        size = 0
+        for chunk in super().iter_content(*args, **options):
+            size += len(chunk)
+            if size > LARGEST_RESPONSE:
+                self.close()
+                raise ResponseTooLargeError
+            yield chunk
+
+
+class BoundedAdapter(HTTPAdapter):
+    """Stops to read a response that no vendor has reason to send."""
+
+    @override
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        response = super().build_response(req, resp)
+        response.__class__ = _Bounded  # requests has no other way to choose it
+        return response

@@ -1,0 +1,65 @@
+"""The base of streams whose own failures do not end the run."""
+
+from __future__ import annotations
+
+from abc import ABC
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from typing_extensions import override
+
+from signalroom_singer.http.errors import RequestRejectedError
+from signalroom_singer.stream import SignalRoomStream
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from singer_sdk.helpers.types import Context
+
+    from signalroom_singer.tap import SignalRoomTap
+
+
+class IsolatedStream(SignalRoomStream, ABC):
+    """A stream whose own failures do not keep the streams after it from being read."""
+
+    #: Statuses that are about one endpoint, once all tries have failed. None of them is about the
+    #: whole server.
+    own_failures: ClassVar[frozenset[int]] = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
+    #: Whether this run could not read all of the stream.
+    has_failed = False
+    _tap: SignalRoomTap
+
+    def fails_alone(self, error: Exception) -> bool:
+        """Whether streams after this one may still be readable.
+
+        Args:
+            error: The reason why this one cannot be read.
+        """
+        if isinstance(error, FatalAPIError):
+            return isinstance(error, RequestRejectedError) and error.status in self.own_failures
+        if isinstance(error, RetriableAPIError):
+            response = error.response
+            return response is not None and response.status_code in self.own_failures
+        return True
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        with self._tap.failures.isolate(self):
+            yield from super()._sync_records(context, write_messages=write_messages)
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        # It would make a bookmark of how far a stream came that was not read to its end.
+        if not self.has_failed:
+            super().finalize_state_progress_markers(state)
+
+    @override
+    def log_sync_costs(self) -> None:
+        # The SDK calls this for each stream once all are read; its loop, which is final, has no
+        # other hook at the end of a run.
+        super().log_sync_costs()
+        if self.name == [*self._tap.streams][-1]:
+            self._tap.raise_failures()
