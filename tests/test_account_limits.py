@@ -355,7 +355,7 @@ def test_a_name_joins_different_credentials(redis_server):
     config = {"rate_limit_store": redis_server.url, "rate_limit_account": "network 7"}
     taps = [TapEverflow(config={"api_key": key, **config}) for key in ("one", "another")]
     for tap in taps:
-        with tap.account_pacer.slot():
+        with tap.client.rate_limiter("/networks/offers").slot():
             pass
         tap.close()
     with redis.Redis.from_url(redis_server.url) as client:

@@ -125,14 +125,14 @@ def settings():
 @pytest.fixture(scope="module")
 def streams():
     """The streams of each tap that are there without an account."""
-    from tap_everflow.streams import fixed_streams as everflow  # noqa: PLC0415
+    from tap_everflow import streams as everflow  # noqa: PLC0415
     from tap_gsheets.streams import Sheets  # noqa: PLC0415
     from tap_mautic.streams import all_streams as mautic  # noqa: PLC0415
     from tap_posthog.streams import all_streams as posthog  # noqa: PLC0415
     from tap_redtrack.streams import fixed_streams as redtrack  # noqa: PLC0415
 
     return {
-        "everflow": {stream.name for stream in everflow},
+        "everflow": {stream.name for stream in everflow.STREAM_TYPES},
         "google_sheets": {Sheets.name},
         "mautic": {stream.name for stream in mautic},
         "posthog": {stream.name for stream in posthog},

@@ -14,7 +14,7 @@ LIMITS = {
     "signalroom_orchestrate": (12, 3, 3),
     "signalroom_sandbox": (167, 61, 82),
     "tools": (116, 24, 38),
-    "tap_everflow": (13, 3, 7),
+    "tap_everflow": (0, 0, 0),
     "tap_gsheets": (67, 16, 14),
     "tap_mautic": (44, 20, 24),
     "tap_posthog": (26, 12, 9),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
-from singer_sdk.authenticators import APIKeyAuthenticator
 from typing_extensions import override
 
 from signalroom_singer import (
@@ -21,25 +18,18 @@ from signalroom_singer import (
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
-    RateLimiter,
     SignalRoomTap,
-    TapError,
     base_url,
     given_by,
-    invalid_setting,
     unknown_time_zone,
 )
-from tap_everflow.streams import CustomReport, fixed_streams
+from tap_everflow.client import EverflowClient
+from tap_everflow.streams import STREAM_TYPES, CustomReport
 
 if TYPE_CHECKING:
-    from tap_everflow.client import EverflowStream
+    from tap_everflow.streams._base import EverflowStream
 
 API_VERSION = "/v1"
-
-_TIMEZONES = "/meta/timezones"
-#: Of a second, by all keys of a network together, on Everflow's own hosts.
-_MOST_REQUESTS = 30
-_EVERFLOWS = ".eflow.team"
 
 
 class TapEverflow(SignalRoomTap):
@@ -213,11 +203,6 @@ class TapEverflow(SignalRoomTap):
         return address.removesuffix(API_VERSION) + API_VERSION
 
     @cached_property
-    def authenticator(self) -> APIKeyAuthenticator:
-        """The network key, in a header."""
-        return APIKeyAuthenticator(key="X-Eflow-API-Key", value=self.config["api_key"])
-
-    @cached_property
     def report_zone(self) -> ZoneInfo:
         """The zone whose days are reported."""
         name = self.config["timezone"]
@@ -226,85 +211,25 @@ class TapEverflow(SignalRoomTap):
         except (ZoneInfoNotFoundError, ValueError):
             raise unknown_time_zone("timezone", name) from None
 
-    # Everflow counts all keys of a network together, reports and BigQuery on top of that.
-
     @cached_property
-    def account_pacer(self) -> RateLimiter:
-        """All requests."""
-        rate = self.config["requests_per_second"]
-        if rate > _MOST_REQUESTS and urlsplit(self.api_url).netloc.endswith(_EVERFLOWS):
-            problem = f"expected {_MOST_REQUESTS} or less, as Everflow allows"
-            raise invalid_setting("requests_per_second", problem, rate)
-        return RateLimiter(per_second=rate, account=self.account_limits)
-
-    @cached_property
-    def report_pacer(self) -> RateLimiter:
-        """Reports."""
-        count = self.config["max_concurrency"]
-        return RateLimiter(
-            concurrency=count,
-            parent=self.account_pacer,
+    def client(self) -> EverflowClient:
+        """The client that all streams share."""
+        return EverflowClient(
+            self.config,
+            self.http_session,
+            self.logger,
+            base_url=self.api_url,
+            report_zone=self.report_zone,
             account=self.account_limits,
-            group="reports",
-            account_concurrency=count,
-            longest_request=2 * self.config["request_timeout"],
         )
-
-    @cached_property
-    def bigquery_pacer(self) -> RateLimiter:
-        """Reports by columns of high cardinality, which Everflow reads from BigQuery."""
-        return RateLimiter(
-            per_hour=self.config["bigquery_requests_per_hour"],
-            parent=self.report_pacer,
-            account=self.account_limits,
-            group="bigquery",
-        )
-
-    @cached_property
-    def _timezones_lock(self) -> threading.Lock:
-        return threading.Lock()
-
-    _timezone_ids: dict[str, int] | None = None
-
-    def timezone_id(self, zone: str, stream: EverflowStream) -> int:
-        """Everflow's number for a time zone, which no rule can guess.
-
-        Args:
-            zone: An IANA name.
-            stream: Whoever asks; its client is used.
-
-        Returns:
-            The ``timezone_id`` of https://developers.everflow.io/user-guide/timezones.
-
-        Raises:
-            ConfigValidationError: If Everflow does not know the zone.
-            TapError: If it answers with something else.
-        """
-        with self._timezones_lock:
-            if self._timezone_ids is None:
-                listed = stream.rows_of(stream.get(_TIMEZONES), "timezones")
-                try:
-                    ids = {str(row["timezone"]): int(row["timezone_id"]) for row in listed}
-                except (TypeError, LookupError, ValueError):
-                    msg = f"{stream.name}: GET {_TIMEZONES} has a time zone without name or number"
-                    raise TapError(msg) from None
-                if not ids:
-                    msg = f"{stream.name}: GET {_TIMEZONES} answered without time zones"
-                    raise TapError(msg)
-                self._timezone_ids = ids
-        try:
-            return self._timezone_ids[zone]
-        except KeyError:
-            known = ", ".join(sorted(self._timezone_ids)[:20])
-            problem = f"Everflow has no such time zone in {_TIMEZONES}. It has: {known}"
-            raise invalid_setting("timezone", problem, zone) from None
 
     @override
     def discover_streams(self) -> list[EverflowStream]:
-        # Now: this would be a mistake in the settings.
-        _ = self.account_pacer
         custom = self.config.get("custom_reports") or []
         return [
-            *(stream(self) for stream in fixed_streams),
-            *(CustomReport(self, report["name"], report["columns"]) for report in custom),
+            *(stream(self, self.client) for stream in STREAM_TYPES),
+            *(
+                CustomReport(self, self.client, report["name"], report["columns"])
+                for report in custom
+            ),
         ]

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from signalroom_singer import RequestRejectedError
-from tap_everflow.client import EverflowStream
+from tap_everflow.client import EverflowClient
 
 COUNTS = {
     "advertisers": 9,
@@ -47,15 +47,15 @@ def test_a_clamped_page_size_loses_nothing(make_tap, sandbox, sync):
 @pytest.fixture
 def telling(monkeypatch):
     """Let answers tell something else of their pages: ``telling(change)`` gets what they tell."""
-    decode = EverflowStream._decode
+    get = EverflowClient.get
 
     def with_pages(change):
-        def changed(stream, response):
-            payload = decode(stream, response)
+        def changed(client, path, params):
+            payload = get(client, path, params)
             payload["paging"] = change(payload["paging"])
             return payload
 
-        monkeypatch.setattr(EverflowStream, "_decode", changed)
+        monkeypatch.setattr(EverflowClient, "get", changed)
 
     return with_pages
 
@@ -79,7 +79,7 @@ def test_a_full_page_is_followed_whatever_is_told_of_it(make_tap, sync, telling,
 def test_fewer_than_there_are_replace_nothing(make_tap, sync, telling, caplog):
     telling(lambda paging: paging | {"total_count": 40})
     output = sync(make_tap(), "affiliates", "offers")
-    assert "GET /networks/affiliates says that there are 40 and gave 37" in caplog.text
+    assert "GET /networks/affiliates reported 40 rows but returned 37" in caplog.text
     ended = {m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"}
     assert "affiliates" not in ended
     telling(lambda paging: paging)

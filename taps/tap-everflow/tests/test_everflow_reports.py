@@ -12,7 +12,7 @@ from everflow_days import NEW_YORK, days_ago, keyed
 from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
 from signalroom_singer import DateWindow, TapError
-from tap_everflow.reporting import IncompleteReportError
+from tap_everflow.streams._report_base import IncompleteReportError
 from tap_everflow.streams.reports import DailyStats
 
 BERLIN = "Europe/Berlin"
@@ -220,7 +220,7 @@ class TestControlTotals:
     @staticmethod
     def lose_a_row(monkeypatch, times=99):
         """Let the tap's view of the table miss its busiest row, as if Everflow had dropped it."""
-        whole = DailyStats._table
+        whole = DailyStats._request_table
         left = [times]
 
         def cut(self, *args):
@@ -230,7 +230,7 @@ class TestControlTotals:
                 rows.remove(max(rows, key=lambda row: row["reporting"]["total_click"]))
             return rows, capped
 
-        monkeypatch.setattr(DailyStats, "_table", cut)
+        monkeypatch.setattr(DailyStats, "_request_table", cut)
 
 
 def test_labels_may_be_missing_null_or_anything(make_tap, sandbox, sync):

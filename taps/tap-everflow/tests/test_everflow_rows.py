@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from everflow_days import NEW_YORK, days_ago
 
-from tap_everflow.streams.raw import IncompleteDayError
+from tap_everflow.streams.row_level import IncompleteDayError
 
 PERSONAL = {
     "email",

@@ -15,14 +15,14 @@ from tap_everflow.streams.entities import (
     Timezones,
     TrackingDomains,
 )
-from tap_everflow.streams.raw import Adjustments, Clicks, Conversions, Events
 from tap_everflow.streams.reports import CustomReport, DailyOfferStats, DailyStats
+from tap_everflow.streams.row_level import Adjustments, Clicks, Conversions, Events
 
 if TYPE_CHECKING:
-    from tap_everflow.client import EverflowStream
+    from tap_everflow.streams._base import EverflowStream
 
-#: The streams that are there without being configured.
-fixed_streams: tuple[type[EverflowStream], ...] = (
+#: The streams that every account has.
+STREAM_TYPES: tuple[type[EverflowStream], ...] = (
     DailyStats,
     DailyOfferStats,
     Conversions,
@@ -40,4 +40,4 @@ fixed_streams: tuple[type[EverflowStream], ...] = (
     Timezones,
 )
 
-__all__ = ["CustomReport", "fixed_streams"]
+__all__ = ["STREAM_TYPES", "CustomReport"]

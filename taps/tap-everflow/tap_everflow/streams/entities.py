@@ -7,18 +7,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
-from singer_sdk.pagination import PageNumberPaginator
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, TapError, stored_moment
-from tap_everflow.client import EverflowStream
+from signalroom_singer import Loading, RequestRejectedError, stored_moment
+from tap_everflow.streams._base import EverflowStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
-    import requests
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.streams.rest import HTTPRequest, PageContext
+
+    from signalroom_singer import SignalRoomTap
+    from tap_everflow.client import EverflowClient
 
 _OVERLAP = timedelta(days=1)
 _BY_CHANGE = Loading(
@@ -32,119 +32,97 @@ _SAVED = (
 )
 
 
-class NoListError(TapError):
-    """An answer has not the shape that the documentation promises."""
-
-
 def _paging(payload: Any) -> dict[str, Any]:
-    """What an answer says of its pages: nothing, if it is a bare list."""
-    found = payload.get("paging") if isinstance(payload, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-class EntityPaginator(PageNumberPaginator):
-    """Pages from 1 until all are read, or one is not full."""
-
-    def __init__(self, page_size: int) -> None:
-        """Start at the first page.
-
-        Args:
-            page_size: Rows asked for.
-        """
-        super().__init__(start_value=1)
-        self._page_size = page_size
-
-    @override
-    def has_more(self, response: requests.Response) -> bool:
-        payload = EverflowStream.payload(response)
-        paging = _paging(payload)
-        # The size asked for may be clamped; the one in the answer is the one that counts.
-        size = paging.get("page_size") or self._page_size
-        lists = [payload] if isinstance(payload, list) else payload.values()
-        rows = max((len(one) for one in lists if isinstance(one, list)), default=0)
-        # A full page may be followed by another one, whatever the count says, or if there is none.
-        return bool(rows >= size or self.current_value * size < (paging.get("total_count") or 0))
+    """The paging of a response; empty if it is a bare list."""
+    paging = payload.get("paging") if isinstance(payload, dict) else None
+    return paging if isinstance(paging, dict) else {}
 
 
 class EntityStream(EverflowStream):
-    """All entities of a kind, keyed by their id; what they have no column for is in ``_extra``."""
+    """All entities of a kind, keyed by their id; fields without a column go into ``_extra``."""
 
-    #: The key of the list in the answer.
+    #: The key of the list in the response.
     records_key: str
-    #: Its path is not documented: an account may not have it.
+    #: Whether the path is undocumented: an account may not have it.
     path_unverified: ClassVar[bool] = False
-    #: May be read by time of change, where the user asks for it.
+    #: Whether the stream can be read by time of change, where the settings ask for it.
     incremental: ClassVar[bool] = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize, by time of change if that is asked for and possible.
+    def __init__(self, tap: SignalRoomTap, client: EverflowClient) -> None:
+        """Initialize the stream, by time of change if the settings ask for it and it is possible.
 
         Args:
-            args: As for the SDK's stream.
-            kwargs: As for the SDK's stream.
+            tap: The tap that the stream belongs to.
+            client: The client that all streams share.
         """
-        super().__init__(*args, **kwargs)
+        super().__init__(tap, client)
         if self.incremental and self.config["incremental_entities"]:
             self.replication_key = "time_saved"
-        self._seen: set[Any] = set()
-        self._told = 0
 
     @override
-    def get_new_paginator(self) -> EntityPaginator:
-        return EntityPaginator(self.config["page_size"])
-
-    @override
-    def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
-        request = super().get_http_request(page=page)
-        request.params |= {"page": page.next_page_token, "page_size": self.config["page_size"]}
-        saved = self.replication_key and self.stream_state.get("replication_key_value")
-        if since := stored_moment(saved, stream=self.name):
+    def query(self, context: Context | None) -> dict[str, Any]:
+        query = {"page": 1, "page_size": self.config["page_size"]}
+        bookmark = self.replication_key and self.stream_state.get("replication_key_value")
+        if since := stored_moment(bookmark, stream=self.name):
             # By the bookmark alone: start_date is about reports, older entities are needed too.
-            request.params["filter"] = f"time_saved>{int((since - _OVERLAP).timestamp())}"
-        return request
+            query["filter"] = f"time_saved>{int((since - _OVERLAP).timestamp())}"
+        return query
 
     @override
-    def request_records(self, context: Context | None) -> Iterator[Record]:
-        self._seen.clear()
+    def next_query(self, query: Mapping[str, Any], payload: Any) -> dict[str, Any] | None:
+        paging = _paging(payload)
+        # The requested size may be clamped; the one in the response is the one that counts.
+        size = paging.get("page_size") or query["page_size"]
+        lists = [payload] if isinstance(payload, list) else payload.values()
+        rows = max((len(value) for value in lists if isinstance(value, list)), default=0)
+        # A full page may be followed by another one, whatever the count says, or if there is none.
+        has_more = rows >= size or query["page"] * size < (paging.get("total_count") or 0)
+        return {**query, "page": query["page"] + 1} if has_more else None
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        seen_keys: set[tuple[Any, ...]] = set()
+        total = 0
         try:
-            yield from super().request_records(context)
-            if len(self._seen) < self._told:
-                self.is_complete = False
-                self.logger.warning(
-                    "GET %s says that there are %d and gave %d: none that is loaded is removed",
-                    *(self.path, self._told, len(self._seen)),
-                )
+            for payload in self.read_pages(self.query(context), context):
+                total = _paging(payload).get("total_count") or 0
+                new_rows = self._new_rows(payload, seen_keys)
+                # A page that only repeats rows ends the paging.
+                if not new_rows:
+                    break
+                yield from new_rows
         except RequestRejectedError as error:
             if not (self.path_unverified and error.status == HTTPStatus.NOT_FOUND):
                 raise
             self.logger.warning("This account's API has no %s: nothing to load", self.path)
+            return
+        if len(seen_keys) < total:
+            self.is_complete = False
+            self.logger.warning(
+                "GET %s reported %d rows but returned %d: existing rows are kept",
+                *(self.path, total, len(seen_keys)),
+            )
+
+    def _new_rows(self, payload: Any, seen_keys: set[tuple[Any, ...]]) -> list[Record]:
+        new_rows = []
+        for row in self.parse_rows(payload):
+            key = tuple(row.get(name) for name in self.record_keys)
+            if key not in seen_keys:
+                seen_keys.add(key)
+                new_rows.append(row)
+        return new_rows
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterable[Record]:
-        payload = self.payload(response)
-        self._told = _paging(payload).get("total_count") or 0
-        # A page that only repeats what came before gives nothing, and so ends the paging.
-        for record in self._records(payload):
-            key = tuple(record.get(name) for name in self.record_keys)
-            if key not in self._seen:
-                self._seen.add(key)
-                yield record
-
-    def _records(self, payload: Any) -> list[Record]:
-        """The list in an answer, which some accounts get bare and some in an envelope."""
-        if isinstance(payload, dict):
-            lists = [value for value in payload.values() if isinstance(value, list)]
-            # Not every envelope's key is documented; its one list is what was asked for.
-            payload = payload.get(self.records_key, lists[0] if len(lists) == 1 else payload)
-        if payload is None:
-            return []
-        if not isinstance(payload, list):
-            msg = (
-                f"{self.name}: GET {self.path} answered without a list of {self.records_key}; "
-                f"it has: {', '.join(payload) if isinstance(payload, dict) else type(payload)}"
-            )
-            raise NoListError(msg)
-        return payload
+    def parse_rows(self, payload: Any) -> list[Record]:
+        # Some accounts get the list bare, and some in an envelope.
+        if isinstance(payload, list):
+            return payload
+        key = self.records_key
+        if isinstance(payload, dict) and key not in payload:
+            lists = [name for name, value in payload.items() if isinstance(value, list)]
+            # Not every envelope's key is documented; its only list is that of the rows.
+            key = lists[0] if len(lists) == 1 else key
+        return self.client.extract_rows(payload, key, may_lack=False)
 
 
 class Affiliates(EntityStream):

@@ -10,14 +10,15 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import invalid_setting, utc_isoformat
-from tap_everflow.reporting import ENTITIES, ReportStream, cells_of
+from tap_everflow.streams._report_base import ENTITIES, ReportStream, cells_by_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from singer_sdk.helpers.types import Record
 
-    from tap_everflow.tap import TapEverflow
+    from signalroom_singer import SignalRoomTap
+    from tap_everflow.client import EverflowClient
 
 MOST_COLUMNS = 10
 _COUNTS = (
@@ -112,16 +113,19 @@ class CustomReport(ReportStream):
     one_for_each = "each entry of `custom_reports`"
     _FEW: ClassVar[int] = 3
 
-    def __init__(self, tap: TapEverflow, name: str, columns: Sequence[str]) -> None:
+    def __init__(
+        self, tap: SignalRoomTap, client: EverflowClient, name: str, columns: Sequence[str]
+    ) -> None:
         """Define the stream.
 
         Args:
-            tap: The tap.
-            name: The stream's name.
+            tap: The tap that the stream belongs to.
+            client: The client that all streams share.
+            name: The name of the stream.
             columns: Everflow's report columns, with or without a time column.
 
         Raises:
-            ConfigValidationError: If Everflow would refuse the columns.
+            ConfigValidationError: If Everflow would reject the columns.
         """
         times = [column for column in columns if column in _TIMES]
         others = [column for column in columns if column not in _TIMES]
@@ -138,14 +142,15 @@ class CustomReport(ReportStream):
         self.dimensions = (*(times or ["date"]), *others)
         self._hourly = times == ["hour"]
         self._hashed = len(others) > self._FEW or not ENTITIES.issuperset(others)
-        # Everflow reads anything but entities and countries from BigQuery.
-        self.high_cardinality = not (ENTITIES | {"country", "country_code"}).issuperset(others)
         ids = tuple(f"{dimension}_id" for dimension in others)
         time_keys = ("date", "hour") if self._hourly else ("date",)
         keys = (*time_keys, *(("_dimensions_key",) if self._hashed else ids))
-        super().__init__(tap, name=name, schema=self._columns(others), primary_keys=keys)
+        schema = self._schema_of(others)
+        super().__init__(tap, client, name=name, schema=schema, primary_keys=keys)
+        # Everflow reads anything but entities and countries from BigQuery.
+        self.client.uses_bigquery = not (ENTITIES | {"country", "country_code"}).issuperset(others)
 
-    def _columns(self, others: Sequence[str]) -> dict[str, Any]:
+    def _schema_of(self, others: Sequence[str]) -> dict[str, Any]:
         properties = [th.Property("date", th.DateType, required=True)]
         if self._hourly:
             properties.append(th.Property("hour", th.DateTimeType, required=True))
@@ -162,10 +167,10 @@ class CustomReport(ReportStream):
         return th.PropertiesList(*properties, *_METRICS).to_dict()
 
     @override
-    def record_of(self, row: dict[str, Any]) -> Record:
-        record = super().record_of(row)
+    def parse_row(self, row: dict[str, Any]) -> Record:
+        record = super().parse_row(row)
         if self._hourly:
-            record["hour"] = utc_isoformat(self.moment(cells_of(row)))
+            record["hour"] = utc_isoformat(self.parse_time(cells_by_type(row)))
         if self._hashed:
             ids = [str(record[f"{dimension}_id"]) for dimension in self.dimensions[1:]]
             record["_dimensions_key"] = hashlib.sha256(json.dumps(ids).encode()).hexdigest()

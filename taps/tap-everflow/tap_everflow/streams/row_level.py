@@ -1,4 +1,4 @@
-"""Single conversions, events, clicks and adjustments."""
+"""Streams of single rows: conversions, events, clicks and adjustments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import DateWindow, Loading, TapError, WindowedStream
-from tap_everflow.client import EverflowStream, EverflowWindows
+from tap_everflow.streams._base import EverflowStream, WindowedEverflowStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONVERSIONS = "/networks/reporting/conversions"
 CLICKS = "/networks/reporting/clicks/stream"
-#: Raw rows are asked for by the moment, in the one zone where no hour comes twice.
+#: Rows are requested by time, in a time zone where no hour comes twice.
 UTC_NAME = "UTC"
 #: Everflow drops clicks beyond this, with neither a flag nor another page.
 CLICK_CAP = 10_000
@@ -79,56 +79,56 @@ _TEXTS = (
 
 
 class IncompleteDayError(TapError):
-    """Everflow did not give all rows of a day, whichever way it was asked."""
+    """Everflow did not return all rows of a day, in whichever parts they were requested."""
 
 
-class RawStream(EverflowWindows):
+class RowLevelStream(WindowedEverflowStream):
     """Single rows, read a day of the report zone at a time."""
 
     replication_key = "date"
-    #: The field with the row's moment, in epoch seconds.
-    moment_field: str
+    #: The field with the row's time, in epoch seconds.
+    time_field: str
 
-    def _query(self, begin: datetime, end: datetime, **flags: bool) -> dict[str, Any]:
+    def _body(self, begin: datetime, end: datetime, **flags: bool) -> dict[str, Any]:
         return {
             "from": f"{begin:%Y-%m-%d %H:%M:%S}",
             "to": f"{end:%Y-%m-%d %H:%M:%S}",
-            "timezone_id": self._tap.timezone_id(UTC_NAME, self),
+            "timezone_id": self.client.request_timezone_id(UTC_NAME),
             **flags,
             "query": {"filters": self.filters},
         }
 
     def _seconds(self, row: Record, *, otherwise: float) -> float:
-        """The row's moment; of one that cannot be read, which is kept, the other."""
+        """The row's time; the other one where it cannot be read, so that the row stays."""
         try:
-            return int(row.get(self.moment_field) or otherwise)
+            return int(row.get(self.time_field) or otherwise)
         except (OverflowError, TypeError, ValueError):
             return otherwise
 
     def _within(
         self, rows: Iterable[Record], begin: datetime, end: datetime, day: DateWindow
     ) -> list[Record]:
-        """The rows of a span, which the answer may overlap by a second, with their ids and day."""
+        """The rows between two times, which a response may exceed by a second, with ids and day."""
         first, after = begin.timestamp(), end.timestamp()
-        found = [
-            self._flattened(row, day)
+        flat_rows = [
+            self._flatten(row, day)
             for row in rows
             if first <= self._seconds(row, otherwise=first) < after
         ]
         advertiser = self.config.get("advertiser_id")
-        wanted = [row for row in found if advertiser in (None, row["advertiser_id"])]
-        if len(wanted) < len(found):
+        matching = [row for row in flat_rows if advertiser in (None, row["advertiser_id"])]
+        if len(matching) < len(flat_rows):
             self.logger.warning(
                 "%s: Everflow ignored the filter by advertiser %s; dropped %d of %d rows",
                 day,
                 advertiser,
-                len(found) - len(wanted),
-                len(found),
+                len(flat_rows) - len(matching),
+                len(flat_rows),
             )
-        return wanted
+        return matching
 
-    def _flattened(self, row: Record, day: DateWindow) -> Record:
-        """Lift out what joins and filters need; the whole relationship stays as it is."""
+    def _flatten(self, row: Record, day: DateWindow) -> Record:
+        """Add columns with the ids that joins and filters need; the relationship stays as it is."""
         row["date"] = day.start.isoformat()
         related = row.get("relationship") or {}
         for name in ("offer", "advertiser", "affiliate"):
@@ -136,7 +136,7 @@ class RawStream(EverflowWindows):
         return row
 
 
-class ConversionStream(RawStream):
+class ConversionStream(RowLevelStream):
     """Conversions or events: https://developers.everflow.io/docs/network/reporting/raw_conversions.
 
     They have no date of change, so changes are found by reading past days again.
@@ -145,8 +145,8 @@ class ConversionStream(RawStream):
     path = CONVERSIONS
     primary_keys = ("conversion_id",)
     horizon_days = 365
-    moment_field = "conversion_unix_timestamp"
-    #: What of the two the stream asks for.
+    time_field = "conversion_unix_timestamp"
+    #: Which of the two the stream requests.
     flags: ClassVar[Mapping[str, bool]]
     loading = Loading(
         "Incremental by `date`; the last {stream.lookback_days} days are read again "
@@ -187,8 +187,8 @@ class ConversionStream(RawStream):
         """Read a day's pages until there are as many rows as Everflow says there are.
 
         Args:
-            window: One day.
-            context: Not used.
+            window: The one day to read.
+            context: The stream's partition, which is not used.
 
         Yields:
             Pages of conversions, each conversion once.
@@ -196,7 +196,7 @@ class ConversionStream(RawStream):
         Raises:
             IncompleteDayError: If rows stay missing at every page size.
         """
-        seen: set[str | None] = set()
+        seen_ids: set[str | None] = set()
         duplicates: list[int] = []
         first = self.config["page_size"]
         total = None
@@ -204,44 +204,45 @@ class ConversionStream(RawStream):
             received = 0
             for rows, total in self._pages(window, page_size):  # noqa: B007 - the last one counts
                 received += len(rows)
-                found = {row.get("conversion_id"): row for row in rows}
-                new = {key: row for key, row in found.items() if key not in seen}
-                seen.update(new)
+                rows_by_id = {row.get("conversion_id"): row for row in rows}
+                new = {key: row for key, row in rows_by_id.items() if key not in seen_ids}
+                seen_ids.update(new)
                 if page := self._within(new.values(), window.begins_at, window.ends_at, window):
                     yield page
-            if total is None or len(seen) >= total:
+            if total is None or len(seen_ids) >= total:
                 return
             if received == total:
-                duplicates.append(len(seen))
-                if duplicates[:-1] == [len(seen)]:
+                duplicates.append(len(seen_ids))
+                if duplicates[:-1] == [len(seen_ids)]:
                     self.logger.warning(
-                        "%s: Everflow repeats %d of %d rows", window, total - len(seen), total
+                        "%s: Everflow repeats %d of %d rows", window, total - len(seen_ids), total
                     )
                     return
             self.logger.warning(
                 "%s: %d of %d rows in pages of %d: reading again in pages of another size",
                 window,
-                len(seen),
+                len(seen_ids),
                 total,
                 page_size,
             )
         msg = (
-            f"{self.name}: {window}: Everflow counts {total} rows and gave {len(seen)}, at every "
-            "page size. The bookmark stays before this day; run again later."
+            f"{self.name}: {window}: Everflow counts {total} rows and gave {len(seen_ids)}, at "
+            "every page size. The bookmark stays before this day; run again later."
         )
         raise IncompleteDayError(msg)
 
     def _pages(
         self, window: DateWindow, page_size: int
     ) -> Iterator[tuple[list[Record], int | None]]:
-        """The pages of a day, with the count of rows that comes with each, if it does."""
-        query = self._query(window.begins_at, window.ends_at, **self.flags)
+        """Request the pages of a day; yields the rows of each, and the day's count, if sent."""
+        body = self._body(window.begins_at, window.ends_at, **self.flags)
         received = 0
         previous: list[Record] = []
         for page in range(1, 1 + 10**6):
-            answer = self.post(CONVERSIONS, query, {"page": page, "page_size": page_size})
-            rows = self.rows_of(answer, "conversions")
-            paging = answer.get("paging") or {}
+            params = {"page": page, "page_size": page_size}
+            payload = self.client.post(CONVERSIONS, body, params)
+            rows = self.client.extract_rows(payload, "conversions")
+            paging = payload.get("paging") or {}
             total = paging.get("total_count")
             if not rows or _ids(rows) == _ids(previous):
                 yield [], total
@@ -277,10 +278,10 @@ class Events(ConversionStream):
     flags: ClassVar[Mapping[str, bool]] = {"show_conversions": False, "show_events": True}
 
 
-class Clicks(RawStream):
+class Clicks(RowLevelStream):
     """Clicks: https://developers.everflow.io/docs/network/reporting/raw_clicks.
 
-    No pages: a span with too many clicks is halved until none is cut.
+    There are no pages: a window with too many clicks is halved until no response is cut.
     """
 
     name = "clicks"
@@ -295,7 +296,7 @@ class Clicks(RawStream):
         "{stream.horizon_days} days",
         "`has_conversion`, for conversions on the next day",
     )
-    moment_field = "unix_timestamp"
+    time_field = "unix_timestamp"
     schema = th.PropertiesList(
         th.Property("transaction_id", th.StringType, required=True),
         th.Property("date", th.DateType, description="The day in the report zone"),
@@ -324,7 +325,7 @@ class Clicks(RawStream):
     @property
     @override
     def concurrency(self) -> int:  # type: ignore[override]
-        # An answer may hold 10,000 clicks: three at once keep memory within bounds.
+        # A response may hold 10,000 clicks: three at once keep memory within bounds.
         return min(3, super().concurrency)
 
     @override
@@ -332,7 +333,8 @@ class Clicks(RawStream):
         yield from self._read(window.begins_at, window.ends_at, window)
 
     def _read(self, begin: datetime, end: datetime, day: DateWindow) -> Iterator[list[Record]]:
-        rows = self.rows_of(self.post(CLICKS, self._query(begin, end)), "clicks")
+        payload = self.client.post(CLICKS, self._body(begin, end))
+        rows = self.client.extract_rows(payload, "clicks")
         if len(rows) < CLICK_CAP:
             yield self._within(rows, begin, end, day)
             return
@@ -397,9 +399,9 @@ class Adjustments(WindowedStream, EverflowStream):
         query = {
             "from": window.start.isoformat(),
             "to": window.end.isoformat(),
-            "timezone_id": self.timezone_id,
+            "timezone_id": self.client.request_timezone_id(self.report_zone.key),
         }
-        yield self.rows_of(self.get(self.path, query), "adjustments")
+        yield self.client.extract_rows(self.client.get(self.path, query), "adjustments")
 
 
 def _ids(rows: list[Record]) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""How aggregated reports are read whole: https://developers.everflow.io/docs/network/reporting/aggregated_data."""
+"""The base of reports: https://developers.everflow.io/docs/network/reporting/aggregated_data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from typing_extensions import override
 
 from signalroom_singer import DateWindow, Loading, TapError
-from tap_everflow.client import EverflowWindows, report_filter
+from tap_everflow.client import report_filter
+from tap_everflow.streams._base import WindowedEverflowStream
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -23,8 +24,8 @@ ROW_CAP = 10_000
 _DAY_SECONDS = 86_400
 _CONTROL_READS = 3
 
-#: What a table's rows must add up to in the summary, and whether it is counted or money.
-_CONTROLLED = {"total_click": True, "cv": True, "payout": False, "revenue": False}
+#: The metrics whose sum over a table must equal the summary's, and whether they are counts.
+_CONTROL_METRICS = {"total_click": True, "cv": True, "payout": False, "revenue": False}
 
 #: Dimensions whose ids are the integers of an entity stream.
 ENTITIES = frozenset(
@@ -48,10 +49,10 @@ _Totals = dict[str, Decimal]
 
 
 class IncompleteReportError(TapError):
-    """Everflow did not give a whole report, whichever way it was asked for."""
+    """Everflow did not return all rows of a report, in whichever parts it was requested."""
 
 
-class ReportStream(EverflowWindows):
+class ReportStream(WindowedEverflowStream):
     """A report by day and other dimensions, keyed by their ids."""
 
     path = TABLE
@@ -79,69 +80,72 @@ class ReportStream(EverflowWindows):
     def _read(
         self, window: DateWindow, filters: list[dict[str, str]]
     ) -> Generator[list[Record], None, _Totals]:
-        """Read a window, in parts where Everflow cuts the whole; gives the totals."""
-        rows, cut = self._table(window, self.dimensions, filters)
-        if not cut:
-            return (yield from self._controlled(window, filters, rows))
+        """Read a window, in parts where Everflow cuts the report; returns the totals."""
+        rows, is_cut = self._request_table(window, self.dimensions, filters)
+        if not is_cut:
+            return (yield from self._reconcile(window, filters, rows))
         if self.config["on_incomplete"] == "fail":
             self._fail(window, filters, "on_incomplete is set to fail")
         if window.days > 1:
             first, second = window.halves()
             totals = yield from self._read(first, filters)
-            return _added(totals, (yield from self._read(second, filters)))
+            return _add(totals, (yield from self._read(second, filters)))
         return (yield from self._split_day(window, filters))
 
     def _split_day(
         self, window: DateWindow, filters: list[dict[str, str]]
     ) -> Generator[list[Record], None, _Totals]:
-        filtered = {entry["resource_type"] for entry in filters}
+        """Read a day in one part for each id of a dimension; returns the totals."""
+        filter_types = {entry["resource_type"] for entry in filters}
         splittable = [name for name in _SPLITTABLE if name in self.dimensions]
-        dimension = next((name for name in splittable if name not in filtered), None)
+        dimension = next((name for name in splittable if name not in filter_types), None)
         if dimension is None:
             self._fail(window, filters, f"split by {', '.join(splittable) or 'day'} already")
-        listed, cut = self._table(window, [dimension], filters)
-        if cut:
+        rows, is_cut = self._request_table(window, [dimension], filters)
+        if is_cut:
             self._fail(window, filters, f"even its list of {dimension} ids is cut")
-        ids = [_id(cells_of(row)[dimension]) for row in listed]
+        ids = [_id(cells_by_type(row)[dimension]) for row in rows]
         self.logger.info(
             "%s is cut at %d rows: reading %d %ss", window, ROW_CAP, len(ids), dimension
         )
-        totals = _totals([])
+        totals = _sum_metrics([])
         for value in ids:
             part = yield from self._read(window, [*filters, report_filter(dimension, value)])
-            totals = _added(totals, part)
-        if problem := self._difference(totals, self._summary(window, filters), len(ids)):
+            totals = _add(totals, part)
+        summary = self._request_summary(window, filters)
+        if problem := self._describe_difference(totals, summary, len(ids)):
             self._mismatch(window, problem)
         return totals
 
-    def _controlled(
+    def _reconcile(
         self, window: DateWindow, filters: list[dict[str, str]], rows: list[dict[str, Any]]
     ) -> Generator[list[Record], None, _Totals]:
-        """Emit rows that add up to the summary, reading again where they do not."""
-        totals = _totals(rows)
+        """Emit rows that add up to the summary, after another request where they do not."""
+        totals = _sum_metrics(rows)
         if self.config["control_totals"] != "off":
             for attempt in range(_CONTROL_READS):
                 if attempt:
-                    rows, _ = self._table(window, self.dimensions, filters)
-                    totals = _totals(rows)
-                problem = self._difference(totals, self._summary(window, filters), len(rows))
+                    rows, _ = self._request_table(window, self.dimensions, filters)
+                    totals = _sum_metrics(rows)
+                summary = self._request_summary(window, filters)
+                problem = self._describe_difference(totals, summary, len(rows))
                 if not problem:
                     break
             else:
                 self._mismatch(window, problem)
-        yield self._unique(window, [self.record_of(row) for row in rows])
+        yield self._drop_repeated(window, [self.parse_row(row) for row in rows])
         return totals
 
-    def _table(
+    def _request_table(
         self, window: DateWindow, columns: Sequence[str], filters: list[dict[str, str]]
     ) -> tuple[list[dict[str, Any]], bool]:
-        """One table, and whether it was cut."""
-        answer = self.post(TABLE, self._query(window, columns, filters))
-        rows = self.rows_of(answer, "table")
-        cut = bool(answer.get("incomplete_results")) or len(rows) >= ROW_CAP
-        matching = [row for row in rows if _matches(row, filters)]
+        """Request one table; returns its rows, and whether Everflow cut it."""
+        payload = self.client.post(TABLE, self._body(window, columns, filters))
+        rows = self.client.extract_rows(payload, "table")
+        is_cut = bool(payload.get("incomplete_results")) or len(rows) >= ROW_CAP
+        matching = [row for row in rows if _matches(row, filters)] if filters else rows
         if len(matching) < len(rows):
-            if cut:
+            if is_cut:
                 self._fail(window, filters, "Everflow ignored the filter")
             self.logger.warning(
                 "%s: Everflow ignored the filter %s; dropped %d of %d rows that do not match it",
@@ -150,27 +154,32 @@ class ReportStream(EverflowWindows):
                 len(rows) - len(matching),
                 len(rows),
             )
-        return matching, cut
+        return matching, is_cut
 
-    def _summary(self, window: DateWindow, filters: list[dict[str, str]]) -> dict[str, Any]:
-        answer: dict[str, Any] = self.post(SUMMARY, self._query(window, self.dimensions, filters))
-        return answer
+    def _request_summary(self, window: DateWindow, filters: list[dict[str, str]]) -> dict[str, Any]:
+        body = self._body(window, self.dimensions, filters)
+        summary: dict[str, Any] = self.client.post(SUMMARY, body)
+        return summary
 
-    def _query(
+    def _body(
         self, window: DateWindow, columns: Sequence[str], filters: list[dict[str, str]]
     ) -> dict[str, Any]:
         return {
             "from": window.start.isoformat(),
             "to": window.end.isoformat(),
-            "timezone_id": self.timezone_id,
+            "timezone_id": self.client.request_timezone_id(self.report_zone.key),
             "currency_id": self.config["currency_id"].upper(),
             "columns": [{"column": column} for column in columns],
             "query": {"filters": filters},
         }
 
-    def record_of(self, row: dict[str, Any]) -> Record:
-        """A row of a table as a record: the day, each dimension's id and label, the metrics."""
-        cells, metrics = cells_of(row), row.get("reporting") or {}
+    def parse_row(self, row: dict[str, Any]) -> Record:
+        """Make a record of a row: the day, each dimension's id and label, the metrics.
+
+        Args:
+            row: A row of a table, as Everflow returns it.
+        """
+        cells, metrics = cells_by_type(row), row.get("reporting") or {}
         record: Record = {"date": self._day(cells)}
         for dimension in self.dimensions[1:]:
             cell = cells.get(dimension) or {}
@@ -186,41 +195,45 @@ class ReportStream(EverflowWindows):
                 record[name] = row[name]
         return record
 
-    def moment(self, cells: dict[str, Any]) -> datetime:
-        """The moment that a row's time column names."""
+    def parse_time(self, cells: dict[str, Any]) -> datetime:
+        """Parse the time column of a row.
+
+        Args:
+            cells: The cells of the row by type, as `cells_by_type` returns them.
+        """
         return datetime.fromtimestamp(int(cells[self.dimensions[0]]["id"]), UTC)
 
     def _day(self, cells: dict[str, Any]) -> str:
         # Whether a day's id is its midnight in UTC or in the report zone is not documented.
         # The two cannot be confused: only UTC midnights are whole multiples of a day.
-        moment = self.moment(cells)
-        if self.dimensions[0] == "hour" or moment.timestamp() % _DAY_SECONDS:
-            moment = moment.astimezone(self.report_zone)
-        return moment.date().isoformat()
+        time = self.parse_time(cells)
+        if self.dimensions[0] == "hour" or time.timestamp() % _DAY_SECONDS:
+            time = time.astimezone(self.report_zone)
+        return time.date().isoformat()
 
-    def _unique(self, window: DateWindow, records: list[Record]) -> list[Record]:
+    def _drop_repeated(self, window: DateWindow, records: list[Record]) -> list[Record]:
         """Drop repeated rows; two different rows of one key would overwrite each other."""
-        found: dict[tuple[Any, ...], Record] = {}
+        records_by_key: dict[tuple[Any, ...], Record] = {}
         keys = self.record_keys
         for record in records:
             key = tuple(record[name] for name in keys)
-            if found.setdefault(key, record) != record:
-                named = ", ".join(f"{name} {value}" for name, value in zip(keys, key, strict=True))
-                msg = f"{self.name}: {window}: Everflow gave two different rows for {named}"
+            if records_by_key.setdefault(key, record) != record:
+                text = ", ".join(f"{name} {value}" for name, value in zip(keys, key, strict=True))
+                msg = f"{self.name}: {window}: Everflow gave two different rows for {text}"
                 raise IncompleteReportError(msg)
-        return list(found.values())
+        return list(records_by_key.values())
 
     @staticmethod
-    def _difference(totals: _Totals, summary: dict[str, Any], rows: int) -> str:
-        """What differs between a table and its summary; empty if nothing does."""
-        found = []
-        for metric, counted in _CONTROLLED.items():
+    def _describe_difference(totals: _Totals, summary: dict[str, Any], rows: int) -> str:
+        """Say what differs between a table and its summary; empty if nothing does."""
+        differences = []
+        for metric, is_count in _CONTROL_METRICS.items():
             expected = Decimal(str(summary.get(metric) or 0))
             # Each row may be rounded to the cent where the summary is not.
-            tolerance = Decimal(0) if counted else Decimal("0.005") * (rows + 1)
+            tolerance = Decimal(0) if is_count else Decimal("0.005") * (rows + 1)
             if abs(expected - totals[metric]) > tolerance:
-                found.append(f"{metric} {totals[metric]} in rows, {expected} in the summary")
-        return "; ".join(found)
+                differences.append(f"{metric} {totals[metric]} in rows, {expected} in the summary")
+        return "; ".join(differences)
 
     def _mismatch(self, window: DateWindow, problem: str) -> None:
         # What is still being counted may differ between two requests.
@@ -243,18 +256,22 @@ class ReportStream(EverflowWindows):
         raise IncompleteReportError(msg)
 
 
-def cells_of(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A row's columns by type: their order is not that of the request."""
+def cells_by_type(row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The cells of a row by their column's type: their order is not that of the request.
+
+    Args:
+        row: A row of a table, as Everflow returns it.
+    """
     return {cell["column_type"]: cell for cell in row.get("columns") or []}
 
 
 def _id(cell: dict[str, Any]) -> str:
-    """A cell's id as filters want it; 0 where there is none."""
+    """The id of a cell, as filters expect it; 0 where it has no id."""
     return str(cell.get("id") or 0)
 
 
 def _matches(row: dict[str, Any], filters: list[dict[str, str]]) -> bool:
-    cells = cells_of(row)
+    cells = cells_by_type(row)
     return all(
         _id(cells[entry["resource_type"]]) == entry["filter_id_value"]
         for entry in filters
@@ -262,13 +279,13 @@ def _matches(row: dict[str, Any], filters: list[dict[str, str]]) -> bool:
     )
 
 
-def _totals(rows: list[dict[str, Any]]) -> _Totals:
+def _sum_metrics(rows: list[dict[str, Any]]) -> _Totals:
     reports = [row.get("reporting") or {} for row in rows]
     return {
         metric: sum((Decimal(str(report.get(metric) or 0)) for report in reports), Decimal(0))
-        for metric in _CONTROLLED
+        for metric in _CONTROL_METRICS
     }
 
 
-def _added(first: _Totals, second: _Totals) -> _Totals:
-    return {metric: first[metric] + second[metric] for metric in _CONTROLLED}
+def _add(first: _Totals, second: _Totals) -> _Totals:
+    return {metric: first[metric] + second[metric] for metric in _CONTROL_METRICS}
