@@ -267,10 +267,10 @@ def bench_nothing_new(job):
             for page in pages
             for one in page["Contents"]
         ]
-        ledger = FileHistory(mark, "orders_create", listed)
-        for thing in listed:
-            ledger.add(thing, 1)
-        ledger.save()
+        history = FileHistory(mark, "orders_create", listed)
+        for obj in listed:
+            history.add(obj, 1)
+        history.save()
         state = job.folder / "state.json"
         state.write_text(json.dumps({"bookmarks": {"orders_create": mark}}))
         mine, peak = timed([*bucket.tap(job.folder), "--state", state])

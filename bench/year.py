@@ -1,10 +1,11 @@
 """``make bench-year``: a year of hourly runs of the six taps, with a clean-up each week.
 
 Real are: one run of each tap at the beginning and one at the end, through Meltano, from a sandbox
-into an embedded PostgreSQL; what these runs leave behind; the ledger of tap-sticky-s3 over a year
-of hourly files in three folders, of which some come late and some are overwritten; and the clean-up
-itself, on simulated days. Replicated are the runs in between: each is written as the real one was,
-into Meltano's list of runs (with the state of that day), its logs, and the log of loads.
+into an embedded PostgreSQL; what these runs leave behind; the file history of tap-sticky-s3 over a
+year of hourly files in three folders, of which some come late and some are overwritten; and the
+clean-up itself, on simulated days. Replicated are the runs in between: each is written as the
+real one was, into Meltano's list of runs (with the state of that day), its logs, and the log of
+loads.
 """
 
 from __future__ import annotations
@@ -92,11 +93,11 @@ class Exports:
                 listed.append(file(folder, day - timedelta(hours=40, minutes=30)))
                 place = -min(100, len(listed))
                 listed[place] = S3Object(listed[place].key, f"{number:032x}", 99, day)
-            ledger = FileHistory(mark, folder, listed)
-            for thing in listed:
-                if not ledger.has(thing):
-                    ledger.add(thing, 700)
-            ledger.save()
+            history = FileHistory(mark, folder, listed)
+            for obj in listed:
+                if not history.is_loaded(obj):
+                    history.add(obj, 700)
+            history.save()
         self.state = state
         return {"singer_state": json.loads(json.dumps(sealed(state)))}
 

@@ -19,7 +19,7 @@ LIMITS = {
     "tap_mautic": (44, 20, 24),
     "tap_posthog": (26, 12, 9),
     "tap_redtrack": (23, 6, 2),
-    "tap_sticky_s3": (134, 27, 32),
+    "tap_sticky_s3": (0, 0, 0),
     "signalroom_target_postgres": (256, 71, 130),
 }
 

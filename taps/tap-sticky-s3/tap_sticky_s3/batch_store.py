@@ -1,4 +1,4 @@
-"""Files on their way to the target: each S3 object's rows, once it was read whole."""
+"""Batch files on disk, until the target has loaded them."""
 
 from __future__ import annotations
 
@@ -10,88 +10,39 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-import pyarrow as pa
-
 from signalroom_singer import invalid_setting
-from signalroom_singer.cards import CardFindings
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping
 
-    from signalroom_singer import TapError
-    from tap_sticky_s3.client import S3Object
-
-#: Targets that know the name remove files in such a folder once they are loaded.
-_OURS = "signalroom-batch-"
-_STALE = 2 * 24 * 3600  # seconds
-_ROWS_AT_ONCE = 4096
-_ARROW = ".arrow"
-_LOOK = 0.02  # seconds
-
-
-@dataclass
-class ParsedFile:
-    """An object that was read, whole or in vain.
-
-    Attributes:
-        thing: Its version.
-        path: Its rows as a file of columns; none if it has none.
-        constants: What all its rows have in common, by column.
-        header: Its header, as it is written.
-        rows: How many rows it has, with those that were skipped.
-        short: Rows with too few cells.
-        long: Rows with too many.
-        skipped: Rows that are not loaded.
-        unnamed_nulls: Cells that are NULL to most who write an escape character, but not here.
-        error: Why it could not be read.
-        cards: The card data in it.
-    """
-
-    thing: S3Object
-    path: Path | None = None
-    constants: dict[str, Any] = field(default_factory=dict)
-    header: Sequence[str] = ()
-    rows: int = 0
-    short: int = 0
-    long: int = 0
-    skipped: int = 0
-    unnamed_nulls: int = 0
-    error: TapError | None = None
-    cards: CardFindings = field(default_factory=CardFindings)
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Read the rows.
-
-        Yields:
-            Cells by column, without the constants.
-        """
-        if self.path is None:
-            return
-        for batch in _batches(self.path):
-            names = [name for name in batch.schema.names if name not in self.constants]
-            yield from batch.select(names).to_pylist()
+#: Formats of batch files.
+BATCH_FORMATS = ("arrow", "parquet")
+#: How many batch files may wait for the target.
+_MAX_PENDING = 8
+#: Targets that know this prefix remove the files in such a folder once they have loaded them.
+_FOLDER_PREFIX = "signalroom-batch-"
+_STALE_SECONDS = 2 * 24 * 3600
+_POLL_SECONDS = 0.02
 
 
 class BatchStore:
-    """Files of columns, each in a folder of its own, which goes with it.
+    """A folder of batch files, each in a subfolder of its own, which is removed together with it.
 
     Args:
-        form: Their format: `arrow` or `parquet`.
-        root: Where the folders are made; the system's place for temporary files by default.
-        prefix: How the files' names begin.
-        most: How many files may wait to be loaded.
-        logger: Where waits are told.
+        form: Format of the files: `arrow` or `parquet`.
+        root: Path or file URL of the folder; by default the system's folder for temporary files.
+        prefix: Start of the files' names.
+        max_pending: How many files may wait for the target.
+        logger: Logger for warnings about the target.
 
     Raises:
-        ValueError: If the root is not on this machine.
+        ConfigValidationError: If the root is not on this machine.
     """
 
     def __init__(
@@ -100,147 +51,132 @@ class BatchStore:
         root: str | None,
         prefix: str | None,
         *,
-        most: int,
+        max_pending: int,
         logger: logging.Logger,
     ) -> None:
         self.form = form
-        self.root = _local(root)
+        self.root = _local_path(root)
         self._name = f"{prefix or ''}rows.{form}"
-        self._most = most
+        self._max_pending = max_pending
         self._logger = logger
-        self._cleaned = False
+        self._is_ready = False
         self._lock = threading.Lock()
         self._unsent: set[Path] = set()
         self._sent: list[Path] = []
-        self._taken = False
+        self._target_removes_files = False
         self._patience = 60.0
 
     def new_path(self) -> Path:
-        """Make a place for a file that is to be written."""
+        """Make a folder for a new file, and return the file's path."""
         with self._lock:
-            if not self._cleaned:
-                self._cleaned = True
+            if not self._is_ready:
+                self._is_ready = True
                 self.root.mkdir(parents=True, exist_ok=True)
-                self._remove_stale()
+                self._remove_stale_folders()
                 atexit.register(self.close)
-            path = Path(tempfile.mkdtemp(prefix=_OURS, dir=self.root)) / self._name
+            path = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=self.root)) / self._name
             self._unsent.add(path)
         return path
 
-    def drop(self, path: Path) -> None:
+    def remove(self, path: Path) -> None:
         """Remove a file that is not needed any more.
 
         Args:
-            path: The file; it may be missing.
+            path: Path of the file, which may not exist.
         """
         with self._lock:
             self._unsent.discard(path)
         shutil.rmtree(path.parent, ignore_errors=True)
 
-    def send(self, path: Path) -> str:
-        """Let a file go to the target, once there are not too many on their way.
+    def hand_over(self, path: Path) -> str:
+        """Leave a file to the target, once fewer than `max_pending` files wait for it.
 
         Args:
-            path: The file, which the target removes.
+            path: Path of the file; the target removes it.
 
         Returns:
-            Its address.
+            The URL of the file.
 
         Raises:
             BrokenPipeError: If the target has ended.
         """
         deadline = time.monotonic() + self._patience
-        while self._waiting() >= self._most:
-            if not self._taken and time.monotonic() > deadline:
+        while self._count_pending() >= self._max_pending:
+            if not self._target_removes_files and time.monotonic() > deadline:
                 self._logger.warning(
                     "The target does not remove the batch files that it loads: they stay in "
                     "%s/%s*. Remove them after the run, or unset `batch_config`.",
-                    *(self.root, _OURS),
+                    *(self.root, _FOLDER_PREFIX),
                 )
-                self._most = sys.maxsize
+                self._max_pending = sys.maxsize
                 break
-            if _nobody_reads():
-                # A write would tell, but here none is made.
+            if _is_stdout_closed():
+                # Writing a message would raise this error, but here none is written.
                 raise BrokenPipeError(errno.EPIPE, "The target has ended")
-            time.sleep(_LOOK)
+            time.sleep(_POLL_SECONDS)
         with self._lock:
             self._unsent.discard(path)
         self._sent.append(path)
         return path.as_uri()
 
-    def _waiting(self) -> int:
+    def _count_pending(self) -> int:
         before = len(self._sent)
         self._sent = [path for path in self._sent if path.exists()]
-        self._taken = self._taken or len(self._sent) < before
+        self._target_removes_files = self._target_removes_files or len(self._sent) < before
         return len(self._sent)
 
     def close(self) -> None:
-        """Remove what was not sent; the rest is the target's."""
+        """Remove the files that were not sent; the target removes the others."""
         for path in [*self._unsent]:
-            self.drop(path)
+            self.remove(path)
 
-    def _remove_stale(self) -> None:
-        """Remove what killed runs left behind."""
-        for folder in self.root.glob(f"{_OURS}*"):
+    def _remove_stale_folders(self) -> None:
+        """Remove the folders of runs that were killed."""
+        for folder in self.root.glob(f"{_FOLDER_PREFIX}*"):
             try:
-                if time.time() - folder.stat().st_mtime > _STALE:
+                if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
             except FileNotFoundError:
                 continue
 
 
-def write(path: Path, batches: Iterator[pa.RecordBatch], constants: Sequence[str]) -> None:
-    """Write rows in the format that the path's suffix names; without any, nothing.
+def make_batch_store(config: Mapping[str, Any], logger: logging.Logger) -> BatchStore:
+    """Make the store that the setting `batch_config` describes.
 
     Args:
-        path: Where to.
-        batches: The rows.
-        constants: Columns with one value in all rows.
+        config: The tap's settings.
+        logger: Logger for warnings about the target.
+
+    Raises:
+        ConfigValidationError: If the format or the root cannot be used.
     """
-    with ExitStack() as stack:
-        writer: Any = None
-        for batch in batches:
-            if writer is None:
-                writer = stack.enter_context(_writer(path, batch.schema, constants))
-            # Parquet keeps what comes as batches until there are a million rows.
-            writer.write_table(pa.Table.from_batches([batch]))
-
-
-def _writer(path: Path, schema: pa.Schema, constants: Sequence[str]) -> Any:
-    if path.suffix == _ARROW:
-        return pa.ipc.new_file(str(path), schema)
-    import pyarrow.parquet as pq  # noqa: PLC0415 - for whoever wants it
-
-    # For speed: it lives for a second. Only what is the same throughout is packed.
-    return pq.ParquetWriter(
-        path, schema, compression="none", use_dictionary=[*constants], write_statistics=False
+    batch_config = config.get("batch_config") or {}
+    form = (batch_config.get("encoding") or {}).get("format", "arrow")
+    storage = batch_config.get("storage") or {}
+    if form not in BATCH_FORMATS:
+        problem = f"expected the format {' or '.join(BATCH_FORMATS)}"
+        raise invalid_setting("batch_config", problem, form)
+    return BatchStore(
+        form,
+        storage.get("root"),
+        storage.get("prefix"),
+        max_pending=_MAX_PENDING,
+        logger=logger,
     )
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    if path.suffix == _ARROW:
-        with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
-            for number in range(reader.num_record_batches):
-                yield reader.get_batch(number)
-        return
-    import pyarrow.parquet as pq  # noqa: PLC0415 - for whoever wants it
-
-    with pq.ParquetFile(path, pre_buffer=False) as parquet:
-        yield from parquet.iter_batches(_ROWS_AT_ONCE)
-
-
-def _nobody_reads() -> bool:
+def _is_stdout_closed() -> bool:
     """Whether standard output is a pipe whose other end is closed."""
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
         return any(event & select.POLLERR for _, event in poll.poll(0))
     except (AttributeError, OSError):
-        # No such call on this system, or no file at all.
+        # The system has no poll(), or standard output is not a file.
         return False
 
 
-def _local(root: str | None) -> Path:
+def _local_path(root: str | None) -> Path:
     if root is None:
         return Path(tempfile.gettempdir())
     address = urlparse(root)

@@ -1,4 +1,4 @@
-"""Card data in a file's columns, which is not loaded."""
+"""Removes card data from a file's columns."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from signalroom_singer.cards import CardFindings
 
-# What a value has that is_left_out would leave out, and some more: a hundredth of what reading the
-# file costs. RE2 is slow where it has to know all scripts' digits.
+# Match all values that `is_left_out` leaves out, and a few more, at a hundredth of the cost of
+# reading the file. RE2 is slow at the digits of all scripts, so all characters but ASCII match.
 _DIGIT = r"[0-9]|[^\x00-\x7F]"
 _MANY_DIGITS = r"[0-9]{7}|[0-9][ !-)+-/:-@\[-`{-~]|[eE][+]?[0-9]|[^\x00-\x7F]"
 
 
 class CardFilter:
-    """Leaves card data out of a file's batches.
+    """Removes card data from the batches of a file.
 
     Args:
-        header: The file's header.
-        names: Its columns' names, in the same order.
+        header: The cells of the file's header.
+        names: The names of its columns, in the same order.
         deselected: Columns that are not loaded anyway.
-        findings: Where it is noted what was found.
+        findings: Counts of what was removed; the filter adds to them.
     """
 
     def __init__(
@@ -40,57 +40,60 @@ class CardFilter:
         findings: CardFindings,
     ) -> None:
         self._findings = findings
-        kinds = {names[position]: kind for position, kind in card_columns(header)}
+        card_types = {names[position]: kind for position, kind in card_columns(header)}
         self._fragments = {
-            name for name, kind in kinds.items() if kind in {CardColumn.FRAGMENT, CardColumn.NUMBER}
+            name
+            for name, kind in card_types.items()
+            if kind in {CardColumn.FRAGMENT, CardColumn.NUMBER}
         } - {*deselected}
-        self._kinds = {
+        self._card_types = {
             name: kind
-            for name, kind in kinds.items()
+            for name, kind in card_types.items()
             if kind is not CardColumn.FRAGMENT and name not in deselected
         }
 
-    def cleaned(self, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
-        """Put NULL in place of card data.
+    def remove_card_data(self, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        """Replace card data by NULL.
 
         Args:
-            columns: A batch's columns, by name.
+            columns: The columns of a batch, by name.
 
         Returns:
-            The same, without card data.
+            The columns without card data.
         """
         clean = {
-            name: self._cleaned(name, columns[name], kind) for name, kind in self._kinds.items()
+            name: self._clean_column(name, columns[name], kind)
+            for name, kind in self._card_types.items()
         }
-        if self._kinds and (extra := columns[EXTRA]).null_count < len(extra):
-            # A row with too many cells may have its card number in one of those.
-            clean[EXTRA] = pa.array(map(self._without_numbers, extra.to_pylist()), pa.string())
+        if self._card_types and (extra := columns[EXTRA]).null_count < len(extra):
+            # In a row with too many cells, a surplus cell may be the card number.
+            clean[EXTRA] = pa.array(map(self._clean_extra, extra.to_pylist()), pa.string())
         for name in self._fragments - self._findings.fragments.keys():
             if _has_values(clean.get(name, columns[name])):
                 self._findings.fragments[name] = None
         return columns | clean
 
-    def _cleaned(self, name: str, column: pa.Array, kind: CardColumn) -> pa.Array:
+    def _clean_column(self, name: str, column: pa.Array, kind: CardColumn) -> pa.Array:
         pattern = _MANY_DIGITS if kind is CardColumn.NUMBER else _DIGIT
         if not pc.any(pc.match_substring_regex(column, pattern)).as_py():
             return column
         values = column.to_pylist()
-        kept = [None if is_left_out(value, kind) else value for value in values]
-        if count := kept.count(None) - values.count(None):
+        clean = [None if is_left_out(value, kind) else value for value in values]
+        if count := clean.count(None) - values.count(None):
             self._findings.left_out[name] += count
-        return pa.array(kept, pa.string())
+        return pa.array(clean, pa.string())
 
-    def _without_numbers(self, extra: str | None) -> str | None:
+    def _clean_extra(self, extra: str | None) -> str | None:
         if extra is None:
             return None
         fields: dict[str, Any] = json.loads(extra)
-        kept = {
-            name: [self._kept(one) for one in cells] if isinstance(cells, list) else cells
+        clean = {
+            name: [self._clean_cell(cell) for cell in cells] if isinstance(cells, list) else cells
             for name, cells in fields.items()
         }
-        return extra if kept == fields else json.dumps(kept, ensure_ascii=False)
+        return extra if clean == fields else json.dumps(clean, ensure_ascii=False)
 
-    def _kept(self, cell: Any) -> Any:
+    def _clean_cell(self, cell: Any) -> Any:
         if not is_card_number(cell):
             return cell
         self._findings.left_out[EXTRA] += 1

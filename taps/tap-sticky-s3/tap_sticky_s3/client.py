@@ -1,4 +1,4 @@
-"""S3: what is there, and its bytes, whole and of one version."""
+"""The S3 client: lists a bucket, and reads the bytes of one version of an object."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _CHUNK = 1 << 20
-#: Headers are small: waiting for them is what takes time.
-HEADERS_AT_ONCE = 8
-_CUT = (
+#: Headers are small: the time goes into waiting for them.
+HEADER_THREADS = 8
+_INTERRUPTED = (
     boto_errors.IncompleteReadError,
     boto_errors.ResponseStreamingError,
     boto_errors.ReadTimeoutError,
@@ -39,10 +39,10 @@ class S3Object:
     """One version of an object.
 
     Attributes:
-        key: Its key in the bucket.
-        etag: What tells versions apart; opaque, without quotes.
-        size: Bytes.
-        modified: LastModified (UTC); of a multipart upload, when it was begun.
+        key: Key in the bucket.
+        etag: ETag, which is different for each version; opaque, without quotes.
+        size: Size in bytes.
+        modified: LastModified (UTC); for a multipart upload, when it was started.
     """
 
     key: str
@@ -52,27 +52,27 @@ class S3Object:
 
 
 class ObjectChangedError(Exception):
-    """The object was overwritten meanwhile."""
+    """The object was overwritten while it was being read."""
 
 
 class ObjectGoneError(Exception):
-    """The object was deleted meanwhile."""
+    """The object was deleted after it was listed."""
 
 
 class Bucket:
-    """A bucket, read only.
+    """A bucket, opened read-only.
 
     Args:
         config: The tap's settings.
-        logger: Where waits are told.
+        logger: Logger for retries and renewed credentials.
     """
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
         self.name: str = config["bucket"]
         self._config = config
         self._logger = logger
-        self._tries: int = config["max_tries"]
-        self._longest_wait: float = config["max_retry_wait"]
+        self._max_tries: int = config["max_tries"]
+        self._max_wait: float = config["max_retry_wait"]
         self._endpoint = config.get("endpoint_url") and base_url(
             config["endpoint_url"], setting="endpoint_url", allow_http=config["allow_http"]
         )
@@ -89,8 +89,8 @@ class Bucket:
     def _client(self) -> Any:
         endpoint = self._endpoint
         style = self._config.get("addressing_style") or ("path" if endpoint else "auto")
-        only_if_asked = {
-            # Newer checksums are more than R2, MinIO and others understand.
+        compatibility = {
+            # R2, MinIO and others do not support the newer checksums.
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
         }
@@ -102,161 +102,162 @@ class Bucket:
             config=Config(
                 connect_timeout=min(timeout, 20),
                 read_timeout=timeout,
-                # Tried again here, where it is told, and where bodies are read too.
+                # Retried here, with a log message, and in the middle of a body too.
                 retries={"total_max_attempts": 1},
-                max_pool_connections=HEADERS_AT_ONCE + self._config["max_concurrency"],
+                max_pool_connections=HEADER_THREADS + self._config["max_concurrency"],
                 s3={"addressing_style": style},
-                **(only_if_asked if endpoint else {}),
+                **(compatibility if endpoint else {}),
             ),
         )
         client.meta.events.register("response-received.s3", _refuse_redirect)
         return client
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to S3."""
         if "_client" in vars(self):
             self._client.close()
             del self._client
 
-    def objects(self, prefix: str) -> Iterator[S3Object]:
-        """List objects, in the order of their keys.
+    def list_objects(self, prefix: str) -> Iterator[S3Object]:
+        """List objects in the order of their keys.
 
         Args:
-            prefix: What the keys begin with.
+            prefix: Start of the keys.
 
         Yields:
-            The objects; no folders.
+            The objects, without folders.
 
         Raises:
             TapError: If the bucket cannot be listed.
         """
-        asked = {"Bucket": self.name, "Prefix": prefix, **self._extra}
+        arguments = {"Bucket": self.name, "Prefix": prefix, **self._extra}
         while True:
-            page = self._ask("list_objects_v2", f"list {self.name}/{prefix}", **asked)
+            page = self._request("list_objects_v2", f"list {self.name}/{prefix}", **arguments)
             for entry in page.get("Contents", ()):
                 if not entry["Key"].endswith("/"):
-                    yield _object(entry["Key"], entry, entry["Size"])
+                    yield _to_object(entry["Key"], entry, entry["Size"])
             if not page.get("IsTruncated"):
                 return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
 
-    def head(self, key: str) -> S3Object:
-        """Ask for the version that is there now.
+    def current_version(self, key: str) -> S3Object:
+        """Request the current version of an object.
 
         Args:
-            key: Its key.
+            key: Key in the bucket.
 
         Raises:
-            ObjectGoneError: If there is none.
-            TapError: If it may not be read.
+            ObjectGoneError: If the object was deleted.
+            TapError: If the credentials may not read it.
         """
         doing = f"look at {self.name}/{key}"
-        found = self._ask("head_object", doing, Bucket=self.name, Key=key, **self._extra)
-        return _object(key, found, found["ContentLength"])
+        response = self._request("head_object", doing, Bucket=self.name, Key=key, **self._extra)
+        return _to_object(key, response, response["ContentLength"])
 
-    def read(self, thing: S3Object, end: int | None = None) -> Iterator[bytes]:
-        """Read an object's bytes; a body that breaks is taken up where it broke.
+    def read(self, obj: S3Object, end: int | None = None) -> Iterator[bytes]:
+        """Read an object's bytes; an interrupted download resumes where it stopped.
 
         Args:
-            thing: The version to read.
-            end: How many bytes of it; all by default.
+            obj: The version to read.
+            end: How many bytes to read from the start; all by default.
 
         Yields:
-            Some of them.
+            The bytes in chunks.
 
         Raises:
-            ObjectChangedError: If it was overwritten since.
-            ObjectGoneError: If it was deleted since.
-            TapError: If it may not be read, or keeps breaking.
+            ObjectChangedError: If the object has another version now.
+            ObjectGoneError: If the object was deleted.
+            TapError: If the credentials may not read it, or the download keeps failing.
         """
-        end = thing.size if end is None else min(end, thing.size)
-        position, failed = 0, 0
+        end = obj.size if end is None else min(end, obj.size)
+        position, failures = 0, 0
         while position < end:
-            began = position
+            start = position
             try:
-                for chunk in self._body(thing, position, end):
+                for chunk in self._read_body(obj, position, end):
                     position += len(chunk)
                     yield chunk
-            except _CUT as error:
-                failed = 1 if position > began else failed + 1
-                self._wait(failed, f"read {self.name}/{thing.key} from byte {position}", error)
+            except _INTERRUPTED as error:
+                failures = 1 if position > start else failures + 1
+                self._back_off(failures, f"read {self.name}/{obj.key} from byte {position}", error)
 
-    def _body(self, thing: S3Object, start: int, end: int) -> Iterator[bytes]:
-        part = {} if (start, end) == (0, thing.size) else {"Range": f"bytes={start}-{end - 1}"}
-        response = self._ask(
+    def _read_body(self, obj: S3Object, start: int, end: int) -> Iterator[bytes]:
+        part = {} if (start, end) == (0, obj.size) else {"Range": f"bytes={start}-{end - 1}"}
+        response = self._request(
             "get_object",
-            f"read {self.name}/{thing.key}",
+            f"read {self.name}/{obj.key}",
             Bucket=self.name,
-            Key=thing.key,
-            IfMatch=f'"{thing.etag}"',
+            Key=obj.key,
+            IfMatch=f'"{obj.etag}"',
             **part,
             **self._extra,
         )
         with closing(response["Body"]) as body:
-            # Not every store heeds If-Match.
+            # Not every store honors If-Match.
             if (
-                _etag(response) != thing.etag
+                _etag(response) != obj.etag
                 or response["ContentLength"] != end - start
-                or (part and not response.get("ContentRange", "").endswith(f"/{thing.size}"))
+                or (part and not response.get("ContentRange", "").endswith(f"/{obj.size}"))
             ):
-                raise ObjectChangedError(thing.key)
-            # Checks the length; the raw stream would end early without a word.
+                raise ObjectChangedError(obj.key)
+            # Checks the length; the raw stream would silently end early.
             yield from body.iter_chunks(_CHUNK)
 
-    def _ask(self, operation: str, doing: str, **arguments: Any) -> Any:
-        """Ask S3, again while that may help."""
-        failed = 0
-        renewed = False
+    def _request(self, operation: str, doing: str, **arguments: Any) -> Any:
+        """Send a request, with retries after transient errors."""
+        failures = 0
+        has_renewed = False
         while True:
             try:
-                return self._answer(operation, arguments)
+                return self._send(operation, arguments)
             except boto_errors.ClientError as error:
                 code = error.response["Error"].get("Code", "")
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if code == "ExpiredToken" and not renewed:
-                    # Credentials that renew themselves have new ones after this.
-                    self._logger.warning("The credentials have expired: asking for new ones")
-                    renewed = True
-                    # Not closed: other threads are reading by it.
+                if code == "ExpiredToken" and not has_renewed:
+                    # The next client gets new ones, if the credentials renew themselves.
+                    self._logger.warning("The credentials have expired: requesting new ones")
+                    has_renewed = True
+                    # Not closed: other threads are still using it.
                     vars(self).pop("_client", None)
                     continue
-                if status == _CHANGED and "IfMatch" in arguments:
+                if status == _PRECONDITION_FAILED and "IfMatch" in arguments:
                     raise ObjectChangedError(doing) from None
-                if status == _GONE and code != "NoSuchBucket" and "Key" in arguments:
+                if status == _NOT_FOUND and code != "NoSuchBucket" and "Key" in arguments:
                     raise ObjectGoneError(doing) from None
-                if not _is_passing(code, status):
+                if not _is_transient(code, status):
                     raise describe_error(error, doing, self._config) from error
                 problem: Exception = error
             except ResponseParserError as error:
                 problem = error
             except boto_errors.BotoCoreError as error:
-                if not isinstance(error, _CUT):
+                if not isinstance(error, _INTERRUPTED):
                     raise describe_error(error, doing, self._config) from error
                 problem = error
-            failed += 1
-            self._wait(failed, doing, problem)
+            failures += 1
+            self._back_off(failures, doing, problem)
 
-    def _answer(self, operation: str, arguments: Mapping[str, Any]) -> Any:
-        """One answer; a proxy's page or an error with status 200 is none."""
-        ask: Callable[..., Any] = getattr(self._client, operation)
-        found = ask(**arguments)
-        told = _TOLD[operation] & found.keys()
-        # Of a listing, stores other than AWS's leave some out.
-        if not told or (told != _TOLD[operation] and operation != "list_objects_v2"):
-            if "Body" in found:
-                found["Body"].close()
-            msg = f"the answer has no {' and no '.join(sorted(_TOLD[operation] - told))}"
+    def _send(self, operation: str, arguments: Mapping[str, Any]) -> Any:
+        """Send a request once; a proxy's page, or an error with status 200, is an error too."""
+        send: Callable[..., Any] = getattr(self._client, operation)
+        response = send(**arguments)
+        required = _REQUIRED_FIELDS[operation]
+        present = required & response.keys()
+        # Stores other than AWS leave out some fields of a listing.
+        if not present or (present != required and operation != "list_objects_v2"):
+            if "Body" in response:
+                response["Body"].close()
+            msg = f"the response has no {' and no '.join(sorted(required - present))}"
             raise ResponseParserError(msg)
-        return found
+        return response
 
-    def _wait(self, failed: int, doing: str, error: Exception) -> None:
-        """Wait before the next try, or give up."""
-        if failed >= self._tries:
-            raise describe_error(error, doing, self._config, tries=failed) from error
-        seconds = exponential_wait(failed - 1, longest=self._longest_wait)
+    def _back_off(self, failures: int, doing: str, error: Exception) -> None:
+        """Wait before the next attempt; after too many, raise the error."""
+        if failures >= self._max_tries:
+            raise describe_error(error, doing, self._config, tries=failures) from error
+        seconds = exponential_wait(failures - 1, longest=self._max_wait)
         self._logger.warning(
             "Cannot %s (%s): trying again in %.1f s (%d of %d)",
-            *(doing, _named(error), seconds, failed + 1, self._tries),
+            *(doing, _error_code(error), seconds, failures + 1, self._max_tries),
         )
         time.sleep(seconds)
 
@@ -266,45 +267,45 @@ def _refuse_redirect(
     parsed_response: Mapping[str, Any] | None = None,
     **_: object,
 ) -> None:
-    """Stop at what leads elsewhere, other than S3 itself to the region that a bucket is in.
+    """Refuse redirects, except those of S3 itself to the bucket's region.
 
-    botocore would ask the same address for that region, is led elsewhere again, and so on.
+    botocore would request the region from the same address, be redirected again, and so on.
     """
     headers = response_dict["headers"] if response_dict else {}
     code = ((parsed_response or {}).get("Error") or {}).get("Code", "")
-    if "location" in headers and not code.endswith("Redirect") and _REGION not in headers:
+    if "location" in headers and not code.endswith("Redirect") and _REGION_HEADER not in headers:
         target = urlsplit(headers["location"])
         msg = (
-            f"S3 was asked, and the request was redirected to {target.scheme}://{target.netloc}: "
-            f"that is not S3. Check {named('endpoint_url')}, and any proxy in between."
+            f"The request to S3 was redirected to {target.scheme}://{target.netloc}, which is not "
+            f"S3. Check {named('endpoint_url')}, and any proxy in between."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
 
 
-def _object(key: str, found: Mapping[str, Any], size: int) -> S3Object:
-    return S3Object(key, _etag(found), size, found["LastModified"].astimezone(UTC))
+def _to_object(key: str, fields: Mapping[str, Any], size: int) -> S3Object:
+    return S3Object(key, _etag(fields), size, fields["LastModified"].astimezone(UTC))
 
 
-def _etag(found: Mapping[str, Any]) -> str:
-    return str(found["ETag"]).strip('"')
+def _etag(fields: Mapping[str, Any]) -> str:
+    return str(fields["ETag"]).strip('"')
 
 
-_REGION = "x-amz-bucket-region"
-#: What each answer says, even if there is nothing to read.
-_TOLD = {
+_REGION_HEADER = "x-amz-bucket-region"
+#: Fields that each response has, even an empty one.
+_REQUIRED_FIELDS = {
     "get_object": {"ETag", "ContentLength"},
     "head_object": {"ETag", "ContentLength", "LastModified"},
     "list_objects_v2": {"Name", "IsTruncated", "KeyCount"},
 }
-_PASSING = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling"}
-_GONE, _CHANGED, _TOO_MANY, _SERVER = 404, 412, 429, 500
+_TRANSIENT = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling"}
+_NOT_FOUND, _PRECONDITION_FAILED, _TOO_MANY, _SERVER = 404, 412, 429, 500
 
 
-def _is_passing(code: str, status: int) -> bool:
-    return code in _PASSING or status in {_CHANGED, _TOO_MANY} or status >= _SERVER
+def _is_transient(code: str, status: int) -> bool:
+    return code in _TRANSIENT or status in {_PRECONDITION_FAILED, _TOO_MANY} or status >= _SERVER
 
 
-def _named(error: Exception) -> str:
+def _error_code(error: Exception) -> str:
     if isinstance(error, boto_errors.ClientError):
         return str(error.response["Error"].get("Code") or error.response["ResponseMetadata"])
     return type(error).__name__

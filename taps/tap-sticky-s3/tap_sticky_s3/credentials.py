@@ -1,4 +1,4 @@
-"""Who asks: keys, a profile, the machine's own role, or a role that is assumed."""
+"""AWS credentials: keys, a profile, the machine's own role, or an assumed role."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from tap_sticky_s3.s3_errors import describe_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Variables that boto3 reads by itself, in its order.
-_BOTO3_READS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+#: Variables that boto3 reads by itself, in that order.
+_BOTO3_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 
 
 def open_session(config: Mapping[str, Any]) -> boto3.Session:
-    """Make a session by the settings.
+    """Open a boto3 session with the credentials of the settings.
 
-    Keys win over a profile, and a profile over what boto3 finds by itself (environment, shared
-    files, web identity, ECS, EC2). A role is assumed by these, and again before it expires.
+    Keys take precedence over a profile, and a profile over boto3's default chain (environment,
+    shared files, web identity, ECS, EC2). With `role_arn` these credentials assume that role, and
+    renew it before it expires.
 
     Args:
         config: The tap's settings.
 
     Raises:
-        TapError: If the settings name a profile that is not there, or half of a key.
+        TapError: If the profile of the settings does not exist.
+        ConfigValidationError: If the settings have only one half of a key.
     """
-    _refuse_the_projects_keys(config)
-    _refuse_half_a_key(config)
+    _check_client_credentials(config)
+    _check_key_pair(config)
     try:
         session = boto3.Session(
             aws_access_key_id=config.get("aws_access_key_id"),
@@ -47,37 +49,37 @@ def open_session(config: Mapping[str, Any]) -> boto3.Session:
     except (boto_errors.BotoCoreError, ValueError) as error:
         raise describe_error(error, "use the credentials", config) from error
     if role := config.get("role_arn"):
-        _assume(session, role, config)
+        _assume_role(session, role, config)
     return session
 
 
-def _refuse_the_projects_keys(config: Mapping[str, Any]) -> None:
-    """See that a client without credentials is not read with the project's own.
+def _check_client_credentials(config: Mapping[str, Any]) -> None:
+    """Fail if a client has no credentials of its own, rather than use the project's.
 
-    Without any boto3 looks into the environment, where Meltano has put what `.env` says.
+    boto3 would look into the environment, where Meltano has put the variables of `.env`.
     """
-    ways = ("aws_access_key_id", "aws_profile", "role_arn")
-    if not current().is_clients(config) or any(config.get(way) for way in ways):
+    settings = ("aws_access_key_id", "aws_profile", "role_arn")
+    if not current().is_clients(config) or any(config.get(setting) for setting in settings):
         return
-    if projects := next((name for name in _BOTO3_READS if os.environ.get(name)), None):
+    if variable := next((name for name in _BOTO3_VARIABLES if os.environ.get(name)), None):
         why = (
-            f"{projects} is the project's own, and is not used for a client. "
-            f"{' or '.join(named(way) for way in ways[1:])} would do too"
+            f"{variable} is the project's own, and is not used for a client. "
+            f"{' or '.join(map(named, settings[1:]))} would do too"
         )
         raise missing_setting("aws_access_key_id", why)
 
 
-def _refuse_half_a_key(config: Mapping[str, Any]) -> None:
-    """See that a key is whole: boto3 would sign with nothing, or end in a TypeError."""
+def _check_key_pair(config: Mapping[str, Any]) -> None:
+    """Fail if only one half of the key is set: boto3 would not sign, or raise a TypeError."""
     pair = ("aws_access_key_id", "aws_secret_access_key")
-    lacking = [name for name in pair if not config.get(name)]
-    if len(lacking) == 1:
-        raise missing_setting(lacking[0], f"{' and '.join(pair)} go together")
+    missing = [name for name in pair if not config.get(name)]
+    if len(missing) == 1:
+        raise missing_setting(missing[0], f"{' and '.join(pair)} go together")
 
 
-def _assume(session: boto3.Session, role: str, config: Mapping[str, Any]) -> None:
-    """Let a session act as a role, with credentials that renew themselves: a backfill is long."""
-    core = session._session  # noqa: SLF001 - boto3 has no way of its own to do this
+def _assume_role(session: boto3.Session, role: str, config: Mapping[str, Any]) -> None:
+    """Make the session assume a role, with credentials that renew themselves for long backfills."""
+    core = session._session  # noqa: SLF001 - boto3 has no public way to do this
     credentials = session.get_credentials()
     if credentials is None:
         raise describe_error(boto_errors.NoCredentialsError(), f"assume the role {role}", config)

@@ -1,4 +1,4 @@
-"""The loaded files of a day, as the state has them: one by one, or as one digest."""
+"""The loaded files of a day, as the state has them: each by itself, or all in one digest."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 _KEY_BYTES, _VERSION_BYTES, _MODIFIED_BYTES, _ROWS_BYTES = 4, 5, 5, 4
 _FILE_BYTES = _KEY_BYTES + _VERSION_BYTES + _MODIFIED_BYTES + _ROWS_BYTES
 _HASH_BYTES = _KEY_BYTES + _VERSION_BYTES
-_HASHES = 1 << 8 * _HASH_BYTES
-_LATEST = (1 << 8 * _MODIFIED_BYTES) - 1
-#: In place of a number of rows that is not known.
-_UNKNOWN = (1 << 8 * _ROWS_BYTES) - 1
-#: How many sets of files that may be missing from a digest are tried.
-_MOST_SETS = 10_000
+_HASH_MODULUS = 1 << 8 * _HASH_BYTES
+_MAX_MODIFIED = (1 << 8 * _MODIFIED_BYTES) - 1
+#: Stands for a row count that is not known.
+_UNKNOWN_ROWS = (1 << 8 * _ROWS_BYTES) - 1
+#: How many combinations of files are tried to find those that a digest does not contain.
+_MAX_COMBINATIONS = 10_000
 
 
-class Version(NamedTuple):
-    """A version of a file, by hashes.
+class FileVersion(NamedTuple):
+    """A version of a file, identified by hashes.
 
     Attributes:
-        day: The group that its file is in, whatever the version.
-        key: 32 bits of the key's hash.
-        content: 40 bits of the hash of key, ETag and size.
-        modified: LastModified, in seconds since 1970, rounded up.
+        day: Name of the group that the file is in, whatever its version.
+        key: 32 bits of a hash of the key.
+        content: 40 bits of a hash of key, ETag and size.
+        modified: LastModified in seconds since 1970, rounded up.
     """
 
     day: str
@@ -44,59 +44,59 @@ class Version(NamedTuple):
 
     @property
     def hash(self) -> int:
-        """What a digest adds up."""
+        """The number that a digest adds up."""
         return self.key << 8 * _VERSION_BYTES | self.content
 
 
 class LoadedFile(NamedTuple):
-    """A version that is loaded: as in `Version`, and how many rows it had, if that is known."""
+    """A version that is loaded: fields of `FileVersion`, and its row count if it is known."""
 
     content: int
     modified: int
-    rows: int | None
+    row_count: int | None
 
 
 @dataclass(frozen=True)
 class Digest:
-    """Files that are known together.
+    """Several loaded files in one entry of the state.
 
     Attributes:
-        count: How many.
-        total: The sum of their hashes.
-        latest: The last of their LastModified, as in `Version`.
+        count: How many files there are.
+        total: Sum of their hashes, modulo 2**72.
+        last_modified: The latest LastModified, as in `FileVersion`.
     """
 
     count: int
     total: int
-    latest: int
+    last_modified: int
 
 
-def version_of(key: str, etag: str, size: int | None, modified: float) -> Version:
-    """Name a version of a file by hashes.
+def hash_version(key: str, etag: str, size: int | None, modified: float) -> FileVersion:
+    """Identify a version of a file by hashes.
 
     Args:
-        key: The file's.
-        etag: The version's.
-        size: Its bytes.
-        modified: Its LastModified, in seconds since 1970.
+        key: Key in the bucket.
+        etag: ETag of the version.
+        size: Size in bytes, if known.
+        modified: LastModified in seconds since 1970.
     """
-    key_hash = _hashed(key, _KEY_BYTES)
-    # Of keys without a date, each day gets some: a file's day may not change with its version.
+    key_hash = _hash(key, _KEY_BYTES)
+    # Keys without a date are spread over 256 groups: a file's group may not depend on its version.
     day = date_in_key(key) or f"#{key_hash % 256:02x}"
-    content = _hashed(f"{key}\0{etag}\0{size}", _VERSION_BYTES)
-    return Version(day, key_hash, content, min(max(math.ceil(modified), 0), _LATEST))
+    content = _hash(f"{key}\0{etag}\0{size}", _VERSION_BYTES)
+    return FileVersion(day, key_hash, content, min(max(math.ceil(modified), 0), _MAX_MODIFIED))
 
 
-def version_of_object(thing: S3Object) -> Version:
-    """Name a listed version of a file by hashes.
+def hash_object(obj: S3Object) -> FileVersion:
+    """Identify a listed version of a file by hashes.
 
     Args:
-        thing: The version.
+        obj: The version, as the bucket lists it.
     """
-    return version_of(thing.key, thing.etag, thing.size, thing.modified.timestamp())
+    return hash_version(obj.key, obj.etag, obj.size, obj.modified.timestamp())
 
 
-def _hashed(text: str, size: int) -> int:
+def _hash(text: str, size: int) -> int:
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size)
     return int.from_bytes(digest.digest(), "big")
 
@@ -106,146 +106,154 @@ class DayFiles:
     """The loaded files of a day.
 
     Attributes:
-        files: Those that are known one by one, by the hash of their key.
-        digest: What stands for them as long as they are not.
-        listed: Its files that are in the bucket, in the order in which they are loaded.
+        files: The files that are known by themselves, by the hash of their key.
+        digest: The files in one entry, until `resolve_digest` has replaced it by `files`.
+        in_bucket: The day's files that are in the bucket, in the order of loading.
     """
 
     files: dict[int, LoadedFile] = field(default_factory=dict)
     digest: Digest | None = None
-    listed: Sequence[Version] = ()
-    _closed: Digest | None = None
+    in_bucket: Sequence[FileVersion] = ()
+    _cached_digest: Digest | None = None
 
     def __len__(self) -> int:
         return self.digest.count if self.digest else len(self.files)
 
     @property
-    def latest(self) -> int:
-        """The last LastModified of a file, in seconds since 1970."""
+    def last_modified(self) -> int:
+        """The latest LastModified of a file, in seconds since 1970."""
         if self.digest:
-            return self.digest.latest
-        return max((one.modified for one in self.files.values()), default=0)
+            return self.digest.last_modified
+        return max((file.modified for file in self.files.values()), default=0)
 
-    def has(self, version: Version) -> bool:
+    def has(self, version: FileVersion) -> bool:
         """Whether this version of a file is loaded.
 
         Args:
-            version: The version.
+            version: A version of a file of the day.
         """
         file = self.files.get(version.key)
         return file is not None and file.content == version.content
 
-    def add(self, version: Version, rows: int | None) -> None:
-        """Note that a version of a file is loaded.
+    def add(self, version: FileVersion, row_count: int | None) -> None:
+        """Add a version of a file that has been loaded.
 
         Args:
-            version: The version.
-            rows: How many rows it has, if that is known.
+            version: A version of a file of the day.
+            row_count: How many rows it has, if known.
         """
-        self._closed = None
-        self.files[version.key] = LoadedFile(version.content, version.modified, rows)
+        self._cached_digest = None
+        self.files[version.key] = LoadedFile(version.content, version.modified, row_count)
 
-    def forget(self, moment: float) -> bool:
-        """Forget files that were not modified since.
+    def remove_until(self, timestamp: float) -> bool:
+        """Remove the files that were last modified at or before a time.
 
         Args:
-            moment: In seconds since 1970.
+            timestamp: Time in seconds since 1970.
 
         Returns:
             Whether there were any.
         """
         if self.digest:
-            return self.digest.latest <= moment
-        old = [key for key, file in self.files.items() if file.modified <= moment]
+            return self.digest.last_modified <= timestamp
+        old = [key for key, file in self.files.items() if file.modified <= timestamp]
         for key in old:
             del self.files[key]
-        self._closed = None if old else self._closed
+        self._cached_digest = None if old else self._cached_digest
         return bool(old)
 
-    def open(self, floor: float | None) -> bool:
-        """Find out which of the listed files the digest stands for.
+    def resolve_digest(self, floor: float | None) -> bool:
+        """Find out which files of the bucket the digest contains.
 
         Args:
-            floor: Files that were not modified since, in seconds since 1970, may have been
-                forgotten.
+            floor: In seconds since 1970; files that were not modified later may have been removed
+                from the state.
 
         Returns:
-            Whether there is an answer. There is none if one of them was overwritten or deleted.
+            Whether it succeeded; it cannot after a file was overwritten or deleted.
         """
-        if self.digest is None or not self.listed:
+        if self.digest is None or not self.in_bucket:
             return True
-        candidates = [self.listed]
+        candidates = [self.in_bucket]
         if floor is not None:
-            candidates.append([one for one in self.listed if one.modified > floor])
+            candidates.append([version for version in self.in_bucket if version.modified > floor])
         for versions in candidates:
-            others = _left_out([one.hash for one in versions], self.digest)
-            if others is not None:
-                # A later LastModified is that of the same bytes, stored again.
-                latest = self.digest.latest
+            hashes = [version.hash for version in versions]
+            not_loaded = _find_hashes_not_in_digest(hashes, self.digest)
+            if not_loaded is not None:
+                # A later LastModified means that the same bytes were stored again.
+                latest = self.digest.last_modified
                 self.files = {
-                    one.key: LoadedFile(one.content, min(one.modified, latest), None)
-                    for one in versions
-                    if one.hash not in others
+                    version.key: LoadedFile(version.content, min(version.modified, latest), None)
+                    for version in versions
+                    if version.hash not in not_loaded
                 }
                 self.digest = None
                 return True
         return False
 
-    def text(self, name: str, *, closed: bool) -> str:
-        """Write it for the state.
+    def to_text(self, name: str, *, as_digest: bool) -> str:
+        """Write the day for the state.
 
         Args:
-            name: The day's.
-            closed: Whether as a digest. It is not where `open` could not tell afterwards which
-                files are meant, as where many files of a day cannot be loaded.
+            name: Name of the day.
+            as_digest: Whether to write one digest. The files are written by themselves anyway if
+                `resolve_digest` could not find them again, as where many of a day cannot be loaded.
         """
-        digest = self.digest or (self._close() if closed else None)
+        digest = self.digest or (self._make_digest() if as_digest else None)
         if digest is None:
-            return f"{name} {_encoded(b''.join(_packed(*item) for item in self.files.items()))}"
-        total = _encoded(digest.total.to_bytes(_HASH_BYTES, "big"))
-        return f"{name} {digest.count} {total} {digest.latest}"
+            packed = b"".join(_pack_file(*item) for item in self.files.items())
+            return f"{name} {_to_base64(packed)}"
+        total = _to_base64(digest.total.to_bytes(_HASH_BYTES, "big"))
+        return f"{name} {digest.count} {total} {digest.last_modified}"
 
-    def _close(self) -> Digest | None:
-        if self._closed is None:
-            versions = [one for one in self.listed if self.has(one)]
-            hashes = [one.hash for one in versions]
-            if not self.listed:
+    def _make_digest(self) -> Digest | None:
+        if self._cached_digest is None:
+            versions = [version for version in self.in_bucket if self.has(version)]
+            hashes = [version.hash for version in versions]
+            if not self.in_bucket:
                 hashes = [
                     key << 8 * _VERSION_BYTES | file.content for key, file in self.files.items()
                 ]
-            modified = [self.files[one.key].modified for one in versions] or [self.latest]
-            digest = Digest(len(hashes), sum(hashes) % _HASHES, max(modified))
-            listed = [one.hash for one in self.listed]
-            if hashes and (not listed or _left_out(listed, digest) is not None):
-                self._closed = digest
-        return self._closed
+            modified = [self.files[version.key].modified for version in versions]
+            digest = Digest(
+                len(hashes), sum(hashes) % _HASH_MODULUS, max(modified or [self.last_modified])
+            )
+            in_bucket = [version.hash for version in self.in_bucket]
+            if hashes and (
+                not in_bucket or _find_hashes_not_in_digest(in_bucket, digest) is not None
+            ):
+                self._cached_digest = digest
+        return self._cached_digest
 
 
-def parse(text: str) -> tuple[str, DayFiles]:
+def parse_day(text: str) -> tuple[str, DayFiles]:
     """Read a day from the state.
 
     Args:
-        text: As `Day.text` wrote it.
+        text: The entry that `DayFiles.to_text` wrote.
 
     Returns:
         The day's name, and its files.
 
     Raises:
-        ValueError: If nothing of the sort is written there.
+        ValueError: If the text is not such an entry.
     """
     name, *parts = text.split(" ")
     if len(parts) == 1:
-        return name, DayFiles(dict(_unpacked(_decoded(parts[0], _FILE_BYTES))))
+        return name, DayFiles(dict(_unpack_files(_from_base64(parts[0], _FILE_BYTES))))
     count, total, latest = parts
-    digest = Digest(int(count), int.from_bytes(_decoded(total, _HASH_BYTES), "big"), int(latest))
-    is_whole = len(total) == len(_encoded(bytes(_HASH_BYTES)))
-    if digest.count < 1 or not is_whole or not 0 <= digest.latest <= _LATEST:
+    digest = Digest(
+        int(count), int.from_bytes(_from_base64(total, _HASH_BYTES), "big"), int(latest)
+    )
+    is_complete = len(total) == len(_to_base64(bytes(_HASH_BYTES)))
+    if digest.count < 1 or not is_complete or not 0 <= digest.last_modified <= _MAX_MODIFIED:
         raise ValueError(text)
     return name, DayFiles(digest=digest)
 
 
-def _packed(key: int, file: LoadedFile) -> bytes:
-    rows = _UNKNOWN if file.rows is None else min(file.rows, _UNKNOWN)
+def _pack_file(key: int, file: LoadedFile) -> bytes:
+    rows = _UNKNOWN_ROWS if file.row_count is None else min(file.row_count, _UNKNOWN_ROWS)
     return b"".join(
         number.to_bytes(size, "big")
         for number, size in (
@@ -257,47 +265,50 @@ def _packed(key: int, file: LoadedFile) -> bytes:
     )
 
 
-def _unpacked(packed: bytes) -> Iterable[tuple[int, LoadedFile]]:
+def _unpack_files(packed: bytes) -> Iterable[tuple[int, LoadedFile]]:
     for start in range(0, len(packed), _FILE_BYTES):
         numbers = []
         for size in (_KEY_BYTES, _VERSION_BYTES, _MODIFIED_BYTES, _ROWS_BYTES):
             numbers.append(int.from_bytes(packed[start : start + size], "big"))
             start += size  # noqa: PLW2901 - through the parts of one file
         key, content, modified, rows = numbers
-        yield key, LoadedFile(content, modified, None if rows == _UNKNOWN else rows)
+        yield key, LoadedFile(content, modified, None if rows == _UNKNOWN_ROWS else rows)
 
 
-def _encoded(packed: bytes) -> str:
+def _to_base64(packed: bytes) -> str:
     return urlsafe_b64encode(packed).decode()
 
 
-def _decoded(text: str, unit: int) -> bytes:
+def _from_base64(text: str, unit: int) -> bytes:
     packed = b64decode(text, altchars=b"-_", validate=True)
     if len(packed) % unit:
         raise ValueError(text)
     return packed
 
 
-def _left_out(hashes: Sequence[int], digest: Digest) -> Collection[int] | None:
-    """Which of some files a digest does not have, if it has all others and no more.
+def _find_hashes_not_in_digest(hashes: Sequence[int], digest: Digest) -> Collection[int] | None:
+    """Find the hashes that a digest does not contain, if it contains all others and no more.
 
     Args:
-        hashes: The files, in the order in which they are loaded.
-        digest: The digest.
+        hashes: Hashes of files, in the order of loading.
+        digest: The digest to compare them with.
+
+    Returns:
+        The hashes; None if no such set was found.
     """
     count = len(hashes) - digest.count
     if count < 0:
         return None
-    total = (sum(hashes) - digest.total) % _HASHES
-    # Those that came late, or that a run did not get to, are mostly the last ones, or the first.
-    for some in (hashes[digest.count :], hashes[:count]):
-        if sum(some) % _HASHES == total:
-            return {*some}
-    if count == 0 or math.comb(len(hashes), count - 1) > _MOST_SETS:
+    total = (sum(hashes) - digest.total) % _HASH_MODULUS
+    # Files that were late, or that a run did not reach, are mostly the last ones, or the first.
+    for subset in (hashes[digest.count :], hashes[:count]):
+        if sum(subset) % _HASH_MODULUS == total:
+            return {*subset}
+    if count == 0 or math.comb(len(hashes), count - 1) > _MAX_COMBINATIONS:
         return None
     every = {*hashes}
-    for some in itertools.combinations(hashes, count - 1):
-        last = (total - sum(some)) % _HASHES
-        if last in every and last not in some:
-            return {*some, last}
+    for combination in itertools.combinations(hashes, count - 1):
+        last = (total - sum(combination)) % _HASH_MODULUS
+        if last in every and last not in combination:
+            return {*combination, last}
     return None

@@ -1,7 +1,7 @@
-"""What is said of tables and columns, in the catalog and in the tables' comments.
+"""Descriptions of tables and columns, for the catalog and the tables' comments.
 
-Nothing public describes Sticky.io's export. What its fields mean is what its API calls them
-(https://developer-prod.sticky.io), and how values are written is what exports have.
+Sticky.io's export has no public documentation. Meanings are those of its API's fields
+(https://developer-prod.sticky.io), formats are those seen in exports.
 """
 
 from __future__ import annotations

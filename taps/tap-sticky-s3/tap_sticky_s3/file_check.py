@@ -1,4 +1,4 @@
-"""Which files are of a table, by their first lines, and what their columns are called."""
+"""Decides by their first lines which files may be loaded, and names their columns."""
 
 from __future__ import annotations
 
@@ -16,100 +16,107 @@ if TYPE_CHECKING:
 
 
 class FileCheck:
-    """Looks at files before they are read; in several threads at once.
+    """Checks files before they are loaded; used by several threads at a time.
 
     Args:
-        headers: The table's headers.
-        table: Its name.
-        bucket: Where the files are, for messages.
-        checks: Whether any file is refused.
+        columns: The table's headers and columns.
+        table: Name of the table, for messages.
+        bucket: Name of the bucket, for messages.
+        is_enabled: Whether bad headers are problems: the setting `check_header`.
     """
 
-    def __init__(self, headers: HeaderColumns, table: str, bucket: str, *, checks: bool) -> None:
-        self._headers = headers
+    def __init__(
+        self, columns: HeaderColumns, table: str, bucket: str, *, is_enabled: bool
+    ) -> None:
+        self._columns = columns
         self._table = table
         self._bucket = bucket
-        self._checks = checks
-        self._refusals: dict[tuple[str, str], BadFileError | None] = {}
+        self._is_enabled = is_enabled
+        self._errors: dict[tuple[str, str], BadFileError | None] = {}
 
-    def admit(
+    def check(
         self,
-        heads: Mapping[S3Object, FilePreview | None],
-        before: Iterable[FilePreview | None] = (),
+        previews: Mapping[S3Object, FilePreview | None],
+        older: Iterable[FilePreview | None] = (),
     ) -> list[str]:
-        """Decide on versions of files, and name their columns.
+        """Check versions of files, and name the columns of the good ones.
 
         Args:
-            heads: The files' first lines; none of those that are empty, gone or bad. The oldest
-                comes first: its headers have the plain names.
-            before: Those of older files of the table, which are not read now, where no header is
-                known: theirs come before. So runs of some files agree with a run of all.
+            previews: The files' first lines, the oldest file first, as its headers get the plain
+                names; None for files that are empty, deleted or cannot be read.
+            older: First lines of the oldest files of the table, while no header is known: they
+                get the plain names even if this run does not load them. So runs of some files
+                give the same names as a run of all.
 
         Returns:
-            The columns of those that may be loaded.
+            The columns of the good files.
         """
-        wrong = self._problems(heads)
-        good = {
+        problems = self._find_problems(previews)
+        good_names = {
             name
-            for thing, head in heads.items()
-            if head and thing.key not in wrong
-            for name in head.names
+            for obj, preview in previews.items()
+            if preview and obj.key not in problems
+            for name in preview.names
         }
-        for head in before:
-            if head and not head.quotes and head.names & good:
-                self._headers.names(head.header)
+        for preview in older:
+            if preview and not preview.quote_problem and preview.names & good_names:
+                self._columns.name_columns(preview.header)
         names: dict[str, None] = {}
-        for thing, head in heads.items():
-            problem = wrong.get(thing.key)
-            self._refusals[thing.key, thing.etag] = self._error(thing, problem) if problem else None
-            if head and not problem:
-                names |= dict.fromkeys(self._headers.names(head.header))
+        for obj, preview in previews.items():
+            problem = problems.get(obj.key)
+            self._errors[obj.key, obj.etag] = self._make_error(obj, problem) if problem else None
+            if preview and not problem:
+                names |= dict.fromkeys(self._columns.name_columns(preview.header))
         return [*names]
 
-    def recall(self, heads: Mapping[S3Object, FilePreview | None]) -> list[str]:
-        """Learn the columns of files that were loaded by a version of the tap that kept none.
+    def restore_columns(self, previews: Mapping[S3Object, FilePreview | None]) -> list[str]:
+        """Learn the columns of files that an earlier version loaded, which saved no headers.
 
         Args:
-            heads: Their first lines, the oldest first.
+            previews: The files' first lines, the oldest file first.
 
         Returns:
-            The keys of those that would be refused now.
+            The keys of files that would be bad files now.
         """
-        strange = self._problems(heads)
-        good, wrong = [], []
-        for thing, head in heads.items():
-            # Files of a second kind are the table's, too: it has their columns.
-            if head and thing.key in strange and (head.quotes or head.sign or head.has_values):
-                wrong.append(thing.key)
-            elif head:
-                good.append(head.header)
-        self._headers.recall(good)
-        return wrong
+        problems = self._find_problems(previews)
+        headers, bad_keys = [], []
+        for obj, preview in previews.items():
+            # Files of a second kind were loaded too, so the table has their columns.
+            if (
+                preview
+                and obj.key in problems
+                and (preview.quote_problem or preview.header_problem or preview.has_values)
+            ):
+                bad_keys.append(obj.key)
+            elif preview:
+                headers.append(preview.header)
+        self._columns.restore(headers)
+        return bad_keys
 
-    def is_known(self, thing: S3Object) -> bool:
-        """Whether a version of a file was decided on.
+    def is_checked(self, obj: S3Object) -> bool:
+        """Whether a version of a file has been checked.
 
         Args:
-            thing: The version.
+            obj: The version, as the bucket lists it.
         """
-        return (thing.key, thing.etag) in self._refusals
+        return (obj.key, obj.etag) in self._errors
 
-    def refusal(self, thing: S3Object) -> BadFileError | None:
-        """Why a version of a file may not be loaded, if it may not.
+    def error(self, obj: S3Object) -> BadFileError | None:
+        """Return why a version of a file may not be loaded; None if it may.
 
         Args:
-            thing: A version that was decided on.
+            obj: A version that has been checked.
         """
-        return self._refusals[thing.key, thing.etag]
+        return self._errors[obj.key, obj.etag]
 
-    def _problems(self, heads: Mapping[S3Object, FilePreview | None]) -> Mapping[str, str]:
-        if not self._checks:
+    def _find_problems(self, previews: Mapping[S3Object, FilePreview | None]) -> Mapping[str, str]:
+        if not self._is_enabled:
             return {}
-        found = {thing.key: head for thing, head in heads.items() if head}
+        by_key = {obj.key: preview for obj, preview in previews.items() if preview}
         return find_problems(
-            *(found, self._headers.plain_names, self._table),
-            has_files=bool(self._headers),
+            *(by_key, self._columns.plain_names, self._table),
+            has_files=self._columns.has_headers,
         )
 
-    def _error(self, thing: S3Object, problem: str) -> BadFileError:
-        return BadFileError(f"{self._bucket}/{thing.key}", f"{problem} {LOAD_ANYWAY}")
+    def _make_error(self, obj: S3Object, problem: str) -> BadFileError:
+        return BadFileError(f"{self._bucket}/{obj.key}", f"{problem} {LOAD_ANYWAY}")

@@ -1,4 +1,4 @@
-"""Which files of a table a run reads."""
+"""Which files are a table's, and which of them the settings let through."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
     from tap_sticky_s3.client import S3Object
 
-#: The keys of a table's files, if nobody says otherwise.
+#: Default of the setting `pattern`.
 DEFAULT_PATTERN = r"\.csv(\.gz)?$"
-# Where each day begins first.
+# The time zone in which a day begins first.
 _FIRST_ZONE = timezone(timedelta(hours=14))
-# Overlapping: the digits of an id may run into those of a date.
+# With a lookahead, as matches overlap: digits of an id may run into those of a date.
 _DATES = re.compile(r"(?=((?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}))")
 
 
 def date_in_key(key: str) -> str | None:
-    """The date in a key: the first real day of the years 1900 to 2199.
+    """Find the date in a key: the first valid one of the years 1900 to 2199.
 
     Args:
-        key: The key.
+        key: Key of an object in the bucket.
 
     Returns:
-        The day as ``YYYY-MM-DD``, or nothing. A day right after other digits, which may be the end
+        The date as ``YYYY-MM-DD``, or None. A date right after other digits, which may be the end
         of an id, counts only if there is no other.
     """
-    found = [match for match in _DATES.finditer(key) if _is_day(match[1])]
-    alone = (match for match in found if not key[: match.start(1)][-1:].isdigit())
-    first = next(alone, found[0] if found else None)
+    dates = [match for match in _DATES.finditer(key) if _is_date(match[1])]
+    separate = (match for match in dates if not key[: match.start(1)][-1:].isdigit())
+    first = next(separate, dates[0] if dates else None)
     return first[1] if first else None
 
 
-def _is_day(text: str) -> bool:
+def _is_date(text: str) -> bool:
     try:
         date.fromisoformat(text)
     except ValueError:
@@ -46,7 +46,7 @@ def _is_day(text: str) -> bool:
 
 
 def check_dates(config: Mapping[str, Any]) -> None:
-    """See that the settings about dates can be used.
+    """Check the settings with dates.
 
     Args:
         config: The tap's settings.
@@ -55,72 +55,66 @@ def check_dates(config: Mapping[str, Any]) -> None:
         ConfigValidationError: If one is not a date, the first is in the future, or after the last.
     """
     check_days(config, UTC)
-    # Exports may be dated by a zone that is ahead: theirs is tomorrow before ours is.
+    # Exports may be dated in a zone ahead of UTC, where tomorrow begins earlier.
     check_days(config, _FIRST_ZONE, first="file_date_from", last="file_date_to")
 
 
 class FileFilter:
-    """The files that the settings let through.
+    """Decides by the settings which files of a table are read.
 
     Args:
         config: The tap's settings.
-        pattern: What a key has to match.
+        pattern: Regular expression that the keys of the table's files match.
     """
 
     def __init__(self, config: Mapping[str, Any], pattern: str) -> None:
         self.pattern = pattern
-        self._pattern = re.compile(pattern)
+        self._compiled = re.compile(pattern)
         self._start = configured_moment(config, "start_date")
-        # Meltano makes timestamps of dates.
+        # Meltano passes dates as timestamps.
         first, last = (configured_day(config, name) for name in ("file_date_from", "file_date_to"))
         self._from = first and first.isoformat()
         self._to = last and last.isoformat()
-        self._settled = timedelta(seconds=config["settle_seconds"])
-        self._most: int | None = config.get("max_files")
+        self._settling_time = timedelta(seconds=config["settle_seconds"])
+        self._max_files: int | None = config.get("max_files")
         self._newest_first = config["max_files_order"] == "newest"
-
-    def is_of_table(self, thing: S3Object) -> bool:
-        """Whether it is a file of the table at all.
-
-        Args:
-            thing: A file under the table's prefix.
-        """
-        return self.matches(thing.key)
 
     def matches(self, key: str) -> bool:
         """Whether a key matches the pattern.
 
         Args:
-            key: The key.
+            key: Key of an object under the table's prefix.
         """
-        return self._pattern.search(key) is not None
+        return self._compiled.search(key) is not None
 
-    def wants(self, thing: S3Object) -> bool:
-        """Whether the settings let it through.
+    def is_in_range(self, obj: S3Object) -> bool:
+        """Whether the settings with dates and `settle_seconds` let a file through.
 
         Args:
-            thing: A file of the table.
+            obj: A file of the table.
         """
-        if self._start and thing.modified < self._start:
+        if self._start and obj.modified < self._start:
             return False
-        if self._settled and datetime.now(UTC) - thing.modified < self._settled:
+        if self._settling_time and datetime.now(UTC) - obj.modified < self._settling_time:
             return False
-        named = date_in_key(thing.key)
-        if named is None:
-            # Nobody can tell: better twice than never.
+        day = date_in_key(obj.key)
+        if day is None:
+            # Unknown, so it is loaded: rather too many files than too few.
             return True
-        return (self._from or named) <= named <= (self._to or named)
+        return (self._from or day) <= day <= (self._to or day)
 
-    def of_this_run(self, things: Iterable[S3Object]) -> list[S3Object]:
-        """Take as many as a run may, in the order in which they are read.
+    def select_for_run(self, objects: Iterable[S3Object]) -> list[S3Object]:
+        """Select the files of a run: at most `max_files`, in the order of reading.
 
         Args:
-            things: Files that are not loaded.
+            objects: Files that are not loaded yet.
 
         Returns:
-            The oldest first, whichever were taken.
+            The selected files, the oldest first.
         """
-        ordered = sorted(things, key=lambda thing: (thing.modified, thing.key))
-        if not self._most or len(ordered) <= self._most:
+        ordered = sorted(objects, key=lambda obj: (obj.modified, obj.key))
+        if not self._max_files or len(ordered) <= self._max_files:
             return ordered
-        return ordered[-self._most :] if self._newest_first else ordered[: self._most]
+        if self._newest_first:
+            return ordered[-self._max_files :]
+        return ordered[: self._max_files]

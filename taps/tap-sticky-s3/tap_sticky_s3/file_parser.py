@@ -1,4 +1,4 @@
-"""One file: from S3 into a file with the stream's columns."""
+"""Reads an object from S3 into a batch file with the stream's columns."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
 from signalroom_singer.cards import CardFindings
-from tap_sticky_s3.batch_store import ParsedFile, write
 from tap_sticky_s3.card_filter import CardFilter
 from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
 from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
 from tap_sticky_s3.csv.reader import ROW_ID, CsvReader, read_head
 from tap_sticky_s3.file_filter import date_in_key
 from tap_sticky_s3.header_check import FilePreview, preview_file
+from tap_sticky_s3.parsed_file import ParsedFile, write_batches
 from tap_sticky_s3.s3_errors import ForbiddenObjectError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.csv.dialect import Dialect
 
-_HEADER_BYTES = 64 << 10
-_MOMENT = pa.timestamp("us", "UTC")
+_PREVIEW_BYTES = 64 << 10
+_TIMESTAMP = pa.timestamp("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class StreamColumns:
     """The columns of a stream.
 
     Attributes:
-        known: All that it has.
-        selected: Those that are wanted, in their order.
-        client_id: The client's tag, if there is one.
+        known: All columns of the stream.
+        selected: The selected columns, in their order.
+        client_id: The value of `_client_id`, if the client is set.
         hashes: The columns that are loaded as hashes.
     """
 
@@ -51,183 +51,195 @@ class StreamColumns:
     hashes: ColumnHashes | None = None
 
 
-class FileParser:
-    """Reads a table's files; in several threads at once.
+def preview_object(
+    bucket: Bucket, obj: S3Object, dialect: Dialect, known: frozenset[str]
+) -> FilePreview | None:
+    """Read the first lines of an object.
 
     Args:
-        bucket: Where they are.
-        dialect: How they are written.
-        spool: Where they go.
+        bucket: The bucket that the object is in.
+        obj: The version to read.
+        dialect: The file's delimiter, quotes and encoding.
+        known: Plain names of the table's columns.
+
+    Returns:
+        The preview; None if the object is empty, deleted or cannot be read.
+    """
+    size = _PREVIEW_BYTES
+    while True:
+        try:
+            head = read_head(
+                bucket.read(obj, size),
+                dialect,
+                name=f"{bucket.name}/{obj.key}",
+                complete=size >= obj.size,
+            )
+            return preview_file(*head, known, dialect) if head else None
+        except NeedMoreError:
+            size *= 8
+        except (BadFileError, ForbiddenObjectError, ObjectChangedError, ObjectGoneError):
+            # It is reported when the object is read.
+            return None
+
+
+class FileParser:
+    """Reads a table's files; used by several threads at a time.
+
+    Args:
+        bucket: The bucket that the files are in.
+        dialect: The files' delimiter, quotes and encoding.
+        store: The folder for the batch files.
         config: The tap's settings.
-        logger: Where it is told what happens.
-        named: What names the columns of a file, by its header.
-        refusal: What says why a version of a file may not be loaded, if it may not.
+        logger: Logger for files that change while they are read.
+        name_columns: Returns a column name for each cell of a header.
+        check: Returns why a version of a file may not be loaded; None if it may.
     """
 
     def __init__(
         self,
         bucket: Bucket,
         dialect: Dialect,
-        spool: BatchStore,
+        store: BatchStore,
         config: Mapping[str, Any],
         logger: logging.Logger,
         *,
-        named: Callable[[Sequence[str]], list[str]],
-        refusal: Callable[[S3Object], TapError | None],
+        name_columns: Callable[[Sequence[str]], list[str]],
+        check: Callable[[S3Object], TapError | None],
     ) -> None:
-        self._named = named
-        self._refusal = refusal
+        self._name_columns = name_columns
+        self._check = check
         self._bucket = bucket
         self._dialect = dialect
-        self._spool = spool
-        self._tries: int = config["max_tries"]
-        self._keeps_cards: bool = config["keep_card_data"]
+        self._store = store
+        self._max_tries: int = config["max_tries"]
+        self._keep_card_data: bool = config["keep_card_data"]
         self._logger = logger
 
-    def head(self, thing: S3Object, known: frozenset[str]) -> FilePreview | None:
-        """Look at a file's first lines; of a file that is bad, gone or empty, nothing.
+    def parse(self, obj: S3Object, columns: StreamColumns) -> ParsedFile | None:
+        """Read a file completely, in its newest version.
 
         Args:
-            thing: The file.
-            known: The plain names of the table's columns.
-        """
-        size = _HEADER_BYTES
-        while True:
-            try:
-                chunks = self._bucket.read(thing, size)
-                complete = size >= thing.size
-                name = self._name(thing)
-                found = read_head(chunks, self._dialect, name=name, complete=complete)
-                return preview_file(*found, known, self._dialect) if found else None
-            except NeedMoreError:
-                size *= 8
-            except (BadFileError, ForbiddenObjectError, ObjectChangedError, ObjectGoneError):
-                # It is reported when it is read.
-                return None
-
-    def read(self, thing: S3Object, layout: StreamColumns) -> ParsedFile | None:
-        """Read a file, whole.
-
-        Args:
-            thing: The file.
-            layout: The stream's columns.
+            obj: The file, as the bucket listed it.
+            columns: The columns of the stream.
 
         Returns:
-            Its rows, or why there are none; nothing if it is gone.
+            The file's rows, or why it cannot be read; None if it was deleted.
 
         Raises:
-            TapError: If S3 fails.
+            TapError: If requests to S3 fail, or the file is overwritten again and again.
         """
-        for _ in range(self._tries):
-            if refusal := self._refusal(thing):
-                return ParsedFile(thing, error=refusal)
-            path = self._spool.new_path()
+        for _ in range(self._max_tries):
+            if error := self._check(obj):
+                return ParsedFile(obj, error=error)
+            path = self._store.new_path()
             try:
-                return self._read(thing, layout, path)
+                return self._parse_version(obj, columns, path)
             except ObjectChangedError:
-                self._logger.info("%s was overwritten: reading the new version", thing.key)
-                self._spool.drop(path)
-            except (BadFileError, ForbiddenObjectError) as error:
-                self._spool.drop(path)
-                return ParsedFile(thing, error=error)
+                self._logger.info("%s was overwritten: reading the new version", obj.key)
+                self._store.remove(path)
+            except (BadFileError, ForbiddenObjectError) as bad_file:
+                self._store.remove(path)
+                return ParsedFile(obj, error=bad_file)
             except ObjectGoneError:
-                self._spool.drop(path)
+                self._store.remove(path)
                 return None
             try:
-                thing = self._bucket.head(thing.key)
+                obj = self._bucket.current_version(obj.key)
             except ObjectGoneError:
                 return None
         msg = (
-            f"{self._name(thing)} was overwritten {self._tries} times while it was read. Run "
-            "again when it has come to rest, or set `settle_seconds`."
+            f"{self._name(obj)} was overwritten {self._max_tries} times while it was read. Run "
+            "again when it is no longer written to, or set `settle_seconds`."
         )
         raise TapError(msg)
 
-    def _name(self, thing: S3Object) -> str:
-        return f"{self._bucket.name}/{thing.key}"
+    def _name(self, obj: S3Object) -> str:
+        return f"{self._bucket.name}/{obj.key}"
 
-    def _read(self, thing: S3Object, layout: StreamColumns, path: Path) -> ParsedFile:
-        name = self._name(thing)
+    def _parse_version(self, obj: S3Object, columns: StreamColumns, path: Path) -> ParsedFile:
+        name = self._name(obj)
         constants = {
             "_file_name": name,
-            "_file_date": date_in_key(thing.key),
-            "_file_etag": thing.etag,
-            "_file_last_modified": thing.modified,
-            CLIENT_ID: layout.client_id,
+            "_file_date": date_in_key(obj.key),
+            "_file_etag": obj.etag,
+            "_file_last_modified": obj.modified,
+            CLIENT_ID: columns.client_id,
             LOADED_AT: datetime.now(UTC),
         }
-        constants = {name: constants[name] for name in layout.selected if name in constants}
-        rows = CsvReader(self._bucket.read(thing), self._dialect, name=name, named=self._named)
+        constants = {name: constants[name] for name in columns.selected if name in constants}
+        reader = CsvReader(
+            self._bucket.read(obj), self._dialect, name=name, name_columns=self._name_columns
+        )
         findings = CardFindings()
-        write(path, self._shaped(rows, layout, constants, findings), list(constants))
+        batches = self._convert_batches(reader, columns, constants, findings)
+        write_batches(path, batches, list(constants))
         return ParsedFile(
-            thing,
+            obj,
             path=path if path.exists() else None,
             constants=constants,
-            header=rows.header or [],
-            rows=rows.row_count,
-            short=rows.short_rows,
-            long=rows.long_rows,
-            skipped=rows.skipped_rows,
-            unnamed_nulls=rows.unnamed_nulls,
+            header=reader.header or [],
+            row_count=reader.row_count,
+            short_rows=reader.short_rows,
+            long_rows=reader.long_rows,
+            skipped_rows=reader.skipped_rows,
+            unlisted_nulls=reader.unlisted_nulls,
             cards=findings,
         )
 
-    def _shaped(
+    def _convert_batches(
         self,
-        rows: CsvReader,
-        layout: StreamColumns,
+        reader: CsvReader,
+        columns: StreamColumns,
         constants: Mapping[str, Any],
         findings: CardFindings,
     ) -> Iterator[pa.RecordBatch]:
-        """Give a file's rows the stream's columns."""
-        cards: CardFilter | None = None
-        for batch in rows:
-            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            if not self._keeps_cards:
-                cards = cards or self._cards(rows, batch, layout, findings)
-                columns = cards.cleaned(columns)
-            if layout.hashes:
-                columns |= _hashed(columns, layout.hashes)
-            # Only of a file that was overwritten after its header was read.
-            unknown = columns.keys() - layout.known - {ROW_ID, EXTRA}
+        """Convert batches with a file's columns to batches with the stream's."""
+        card_filter: CardFilter | None = None
+        for batch in reader:
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+            if not self._keep_card_data:
+                card_filter = card_filter or _make_card_filter(reader, batch, columns, findings)
+                arrays = card_filter.remove_card_data(arrays)
+            if columns.hashes:
+                arrays |= _hash_columns(arrays, columns.hashes)
+            # Only if the file was overwritten after its header was read.
+            unknown = arrays.keys() - columns.known - {ROW_ID, EXTRA}
             if unknown:
-                in_order = [name for name in columns if name in unknown]
-                columns[EXTRA] = _extra_with(columns, in_order)
-            columns |= {name: _repeated(value, batch.num_rows) for name, value in constants.items()}
+                in_order = [name for name in arrays if name in unknown]
+                arrays[EXTRA] = _add_to_extra(arrays, in_order)
+            arrays |= {name: _repeat(value, batch.num_rows) for name, value in constants.items()}
             missing = pa.nulls(batch.num_rows, pa.string())
-            arrays = [columns.get(name, missing) for name in layout.selected]
-            yield pa.RecordBatch.from_arrays(arrays, names=list(layout.selected))
-
-    @staticmethod
-    def _cards(
-        rows: CsvReader, batch: pa.RecordBatch, layout: StreamColumns, findings: CardFindings
-    ) -> CardFilter:
-        header = rows.header or []
-        deselected = layout.known - {*layout.selected}
-        return CardFilter(header, batch.schema.names[: len(header)], deselected, findings)
+            selected = [arrays.get(name, missing) for name in columns.selected]
+            yield pa.RecordBatch.from_arrays(selected, names=list(columns.selected))
 
 
-def _hashed(columns: Mapping[str, pa.Array], hashes: ColumnHashes) -> dict[str, pa.Array]:
+def _make_card_filter(
+    reader: CsvReader, batch: pa.RecordBatch, columns: StreamColumns, findings: CardFindings
+) -> CardFilter:
+    header = reader.header or []
+    deselected = columns.known - {*columns.selected}
+    return CardFilter(header, batch.schema.names[: len(header)], deselected, findings)
+
+
+def _hash_columns(arrays: Mapping[str, pa.Array], hashes: ColumnHashes) -> dict[str, pa.Array]:
     return {
-        name: pa.array(map(hashes.hashed, column.to_pylist()), pa.string())
-        for name, column in columns.items()
+        name: pa.array(map(hashes.hashed, array.to_pylist()), pa.string())
+        for name, array in arrays.items()
         if hashes.has(name)
     }
 
 
-def _repeated(value: str | datetime | None, count: int) -> pa.Array:
-    kind = _MOMENT if isinstance(value, datetime) else pa.string()
-    return pa.repeat(pa.scalar(value, kind), count)
+def _repeat(value: str | datetime | None, count: int) -> pa.Array:
+    arrow_type = _TIMESTAMP if isinstance(value, datetime) else pa.string()
+    return pa.repeat(pa.scalar(value, arrow_type), count)
 
 
-def _extra_with(columns: Mapping[str, pa.Array], names: Sequence[str]) -> pa.Array:
-    """The column `_extra`, with the columns that the stream does not have."""
-    arrays = [columns[name] for name in names]
-    cells = pa.RecordBatch.from_arrays(arrays, names=list(names)).to_pylist()
-    extras = columns[EXTRA].to_pylist()
+def _add_to_extra(arrays: Mapping[str, pa.Array], names: Sequence[str]) -> pa.Array:
+    """Add columns that the stream does not have to the column `_extra`."""
+    batch = pa.RecordBatch.from_arrays([arrays[name] for name in names], names=list(names))
+    extras = arrays[EXTRA].to_pylist()
     merged = [
         json.dumps({**row, **json.loads(extra or "{}")}, ensure_ascii=False)
-        for row, extra in zip(cells, extras, strict=True)
+        for row, extra in zip(batch.to_pylist(), extras, strict=True)
     ]
     return pa.array(merged, pa.string())

@@ -1,4 +1,4 @@
-"""Files that are not what the settings say, recognised by their first lines before a load."""
+"""Recognizes by their first lines files that are not what the settings say."""
 
 from __future__ import annotations
 
@@ -20,67 +20,67 @@ if TYPE_CHECKING:
 
 _QUOTES = "\"'`"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]+")
-_NO_NAME = re.compile(
+_ID = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|https?://\S+|[0-9]{1,3}(\.[0-9]{1,3}){3}",
     re.IGNORECASE,
-)  # a UUID, an address of a page or of a machine
-_MONEY = "$\u20ac\u00a3\u00a5"
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}.*")
+)  # a UUID, a URL or an IP address
+_CURRENCY_SIGNS = "$\u20ac\u00a3\u00a5"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}.*")
 _YEARS, _YEAR_DIGITS = range(1900, 2101), 4
-_TITLE_CELLS = 2
+_MAX_TITLE_CELLS = 2
 _NO_HEADER = "its first line is a row of values: the header is missing. Have it delivered with one."
-#: What a user can do about any of these signs that is a false alarm.
+#: Advice for false alarms.
 LOAD_ANYWAY = "If the file is as it should be, set `check_header` to false."
 
 
 @dataclass(frozen=True)
 class FilePreview:
-    """What the first lines of a file say of it.
+    """The header of a file, and what its first lines show.
 
     Attributes:
-        header: Its header.
-        quotes: What is wrong with the quotes of its header; empty if nothing is.
-        sign: Why the first line is not a header; empty if it may be one.
-        has_values: Whether a cell of the header is a number, a date or the like.
+        header: The cells of the header.
+        quote_problem: Problem with the quotes of the header; empty if there is none.
+        header_problem: Why the first line is probably not a header; empty if it may be one.
+        has_values: Whether a cell of the header is a number, a date or an id.
     """
 
     header: tuple[str, ...]
-    quotes: str = ""
-    sign: str = ""
+    quote_problem: str = ""
+    header_problem: str = ""
     has_values: bool = False
 
     @property
     def names(self) -> frozenset[str]:
-        """The plain names of its columns."""
+        """The plain names of its columns, without empty ones."""
         return _plain_names(self.header)
 
 
 def preview_file(
     header: Sequence[str], rows: Sequence[Sequence[str]], known: frozenset[str], dialect: Dialect
 ) -> FilePreview:
-    """Look at the first lines of a file.
+    """Check the first lines of a file for signs that they are not as expected.
 
     Args:
-        header: Its header.
-        rows: Some rows after it.
-        known: The plain names of the table's columns. With one of them the rows do not matter.
-        dialect: How the file is written.
+        header: The cells of the file's header.
+        rows: The rows after the header, or the first of them.
+        known: Plain names of the table's columns. If the header has any, the rows do not matter.
+        dialect: The file's delimiter and quotes.
     """
-    cells = _only_one(tuple(header))
-    quotes = _of_quotes(cells, dialect)
-    if quotes or _plain_names(cells) & known:
-        return FilePreview(cells, quotes)
-    sign = _of_delimiters(cells, rows, dialect) or _of_titles(cells, rows)
+    cells = _intern_header(tuple(header))
+    quote_problem = _find_quote_problem(cells, dialect)
+    if quote_problem or _plain_names(cells) & known:
+        return FilePreview(cells, quote_problem)
+    problem = _find_delimiter_problem(cells, rows, dialect) or _find_title_problem(cells, rows)
     return FilePreview(
         cells,
-        sign=sign or _of_values(cells, rows),
-        has_values=any(_kind(cell) not in {"", "text"} for cell in cells),
+        header_problem=problem or _find_missing_header(cells, rows),
+        has_values=any(_value_type(cell) not in {"", "text"} for cell in cells),
     )
 
 
 @lru_cache(maxsize=256)
-def _only_one(header: tuple[str, ...]) -> tuple[str, ...]:
-    """The same header, which thousands of files have, once in memory."""
+def _intern_header(header: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the same tuple for equal headers: thousands of files have the same one."""
     return header
 
 
@@ -90,52 +90,55 @@ def _plain_names(header: tuple[str, ...]) -> frozenset[str]:
 
 
 def find_problems(
-    heads: Mapping[str, FilePreview], known: Iterable[str], table: str, *, has_files: bool
+    previews: Mapping[str, FilePreview], known: Iterable[str], table: str, *, has_files: bool
 ) -> dict[str, str]:
     """Find the files that are not what the settings say.
 
-    A file that shares a column with the table is one of it. Where the table has no file yet, and
-    none is as expected, its columns are those of most files without a sign of being wrong.
+    A file that shares a column with the table is as expected. If the table has no file yet, and no
+    file shares a column, its columns are those of the largest group of files without a problem.
 
     Args:
-        heads: The first lines of files, by key, the oldest first.
-        known: The plain names of the table's columns.
-        table: Its name, for messages.
-        has_files: Whether files of the table were loaded; else its columns are expected ones.
+        previews: The first lines of files, by key, the oldest first.
+        known: Plain names of the table's columns.
+        table: Name of the table, for messages.
+        has_files: Whether files of the table were loaded; otherwise `known` is what to expect.
 
     Returns:
-        What is wrong, as a sentence without any cell's text, by key.
+        By key, the problem as a sentence that quotes no cell.
     """
-    found = {key: head.quotes for key, head in heads.items() if head.quotes}
-    rest = {key: head for key, head in heads.items() if key not in found}
+    problems = {
+        key: preview.quote_problem for key, preview in previews.items() if preview.quote_problem
+    }
+    rest = {key: preview for key, preview in previews.items() if key not in problems}
     names = {*known}
-    if not has_files and not any(head.names & names for head in rest.values()):
-        for key, head in rest.items():
-            if sign := head.sign or (_NO_HEADER if names and head.has_values else ""):
-                found[key] = sign
-        rest = {key: head for key, head in rest.items() if key not in found}
-        names = _most([head.names for head in rest.values()])
-    for key, head in _strangers(rest, names).items():
-        found[key] = head.sign or (
+    if not has_files and not any(preview.names & names for preview in rest.values()):
+        for key, preview in rest.items():
+            missing = _NO_HEADER if names and preview.has_values else ""
+            if problem := preview.header_problem or missing:
+                problems[key] = problem
+        rest = {key: preview for key, preview in rest.items() if key not in problems}
+        names = _largest_group([preview.names for preview in rest.values()])
+    for key, preview in _find_unrelated(rest, names).items():
+        problems[key] = preview.header_problem or (
             _NO_HEADER
-            if head.has_values
+            if preview.has_values
             else f"its header shares no column with the table {table}: it is missing, or the file "
             "is of another kind. Have it delivered with its header, or leave it out by `pattern`."
         )
-    return found
+    return problems
 
 
-def _strangers(heads: Mapping[str, FilePreview], names: set[str]) -> dict[str, FilePreview]:
-    """The files that share no column with a table, nor with others that do."""
-    left = {key: head for key, head in heads.items() if head.names}
-    while joined := [key for key, head in left.items() if head.names & names]:
-        for key in joined:
-            names |= left.pop(key).names
-    return left
+def _find_unrelated(previews: Mapping[str, FilePreview], names: set[str]) -> dict[str, FilePreview]:
+    """Find the files that share no column with a table, nor with other files that do."""
+    unrelated = {key: preview for key, preview in previews.items() if preview.names}
+    while related := [key for key, preview in unrelated.items() if preview.names & names]:
+        for key in related:
+            names |= unrelated.pop(key).names
+    return unrelated
 
 
-def _most(files: Sequence[frozenset[str]]) -> set[str]:
-    """The columns of those that share some, of whom there are most; of the oldest among equals."""
+def _largest_group(files: Sequence[frozenset[str]]) -> set[str]:
+    """The columns of the largest group of files that share columns; among equals, of the oldest."""
     groups: list[tuple[set[str], int]] = []
     for names in files:
         joined, count = {*names}, 1
@@ -150,7 +153,7 @@ def _most(files: Sequence[frozenset[str]]) -> set[str]:
     return groups[0][0] if groups else set()
 
 
-def _of_quotes(header: Sequence[str], dialect: Dialect) -> str:
+def _find_quote_problem(header: Sequence[str], dialect: Dialect) -> str:
     cells = [cell for cell in header if cell]
     for quote in _QUOTES:
         if quote != dialect.quotechar and all(
@@ -160,30 +163,32 @@ def _of_quotes(header: Sequence[str], dialect: Dialect) -> str:
     return ""
 
 
-def _of_delimiters(header: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dialect) -> str:
-    cells = _trimmed(header)
+def _find_delimiter_problem(
+    header: Sequence[str], rows: Sequence[Sequence[str]], dialect: Dialect
+) -> str:
+    cells = _trim(header)
     text = "".join(cells)
-    others = [one for one in DELIMITERS if one != dialect.delimiter and one in text]
+    others = [char for char in DELIMITERS if char != dialect.delimiter and char in text]
     if len(cells) != 1:
         counts = {len(row) for row in (header, *rows)}
         if rows and len(counts) > 1:
-            # More often than the set one, which may be in cells, as this may.
-            for one in (one for one in others if text.count(one) >= len(cells)):
-                if {"".join(row).count(one) for row in rows} == {text.count(one)}:
-                    found = DELIMITERS[one]
-                    return f"each of its first lines has {found} equally often. Set `delimiter`."
+            # At least as often as the configured one: both may also be in cells.
+            for other in (char for char in others if text.count(char) >= len(cells)):
+                if {"".join(row).count(other) for row in rows} == {text.count(other)}:
+                    label = DELIMITERS[other]
+                    return f"each of its first lines has {label} equally often. Set `delimiter`."
         return ""
-    inside = [one for one in others if not rows or any(one in "".join(row) for row in rows)]
+    inside = [char for char in others if not rows or any(char in "".join(row) for row in rows)]
     if not inside:
         return ""
     most = max(inside, key=text.count)
     return f"its header is one cell, with {DELIMITERS[most]} in it. Set `delimiter`."
 
 
-def _of_titles(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    count = len(_trimmed(header))
-    wide = [row for row in rows if len(_trimmed(row)) >= max(2 * count, 2)]
-    if (count <= _TITLE_CELLS and 2 * len(wide) > len(rows)) or _has_header_below(count, rows):
+def _find_title_problem(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    count = len(_trim(header))
+    wide = [row for row in rows if len(_trim(row)) >= max(2 * count, 2)]
+    if (count <= _MAX_TITLE_CELLS and 2 * len(wide) > len(rows)) or _has_header_below(count, rows):
         return (
             f"its first line has {count} cell{'s' if count > 1 else ''}, lines after it have more: "
             "a title above the header? Have it delivered without."
@@ -192,84 +197,90 @@ def _of_titles(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _has_header_below(count: int, rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a row of words is wider than the first line, with values below it."""
+    """Whether a row of words has more cells than the first line, and values below it."""
     for number, row in enumerate(rows):
-        words = _trimmed(row)
+        words = _trim(row)
         if len(words) > count:
-            below = [[_kind(cell) for cell in one] for one in rows[number + 1 :]]
-            return {*map(_kind, words)} == {"text"} and any(
-                {kinds[at] for kinds in below} in ({"number"}, {"date"})
-                for at in range(len(words))
-                if below and all(len(kinds) > at for kinds in below)
+            below = [[_value_type(cell) for cell in lower] for lower in rows[number + 1 :]]
+            return {*map(_value_type, words)} == {"text"} and any(
+                {types[column] for types in below} in ({"number"}, {"date"})
+                for column in range(len(words))
+                if below and all(len(types) > column for types in below)
             )
     return False
 
 
-def _of_values(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Whether the header is a row like the others, by columns that are not of text."""
-    kinds = [_kind(cell) for cell in header]
+def _find_missing_header(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Check whether the first line is a row like the others, by the types of its cells."""
+    types = [_value_type(cell) for cell in header]
     values = typed = 0
-    for number, kind in enumerate(kinds):
+    for number, value_type in enumerate(types):
         cells = [row[number] for row in rows if number < len(row)]
-        below = {_kind(cell) for cell in cells} - {""}
-        if kind not in {"", "text"}:
+        below = {_value_type(cell) for cell in cells} - {""}
+        if value_type not in {"", "text"}:
             # A price as a header has counts below it.
             is_header = "." in header[number] and not any("." in cell for cell in cells)
-            values += not rows or (below == {kind} and not (kind == "number" and is_header))
-        elif kind == "text" and below == {"date"} and _is_word(header[number]):
+            is_number_header = value_type == "number" and is_header
+            values += not rows or (below == {value_type} and not is_number_header)
+        elif value_type == "text" and below == {"date"} and _is_word(header[number]):
             return ""
-        elif kind == "text" and len(below) == 1 and below != {"text"}:
+        elif value_type == "text" and len(below) == 1 and below != {"text"}:
             typed += 1
     # Tables with a column for each year, month or hour have numbers as headers.
-    numbers = [_number(header[at]) for at, kind in enumerate(kinds) if kind == "number"]
-    if kinds and _count_up(numbers, after_a_label=kinds[0] in {"", "text"}):
+    numbers = [
+        _parse_number(cell)
+        for cell, value_type in zip(header, types, strict=True)
+        if value_type == "number"
+    ]
+    if types and _is_sequence(numbers, has_label=types[0] in {"", "text"}):
         values -= len(numbers)
-    enough = values > 4 * typed if rows else 2 * values > len([*filter(None, kinds)])
+    enough = values > 4 * typed if rows else 2 * values > len([*filter(None, types)])
     return _NO_HEADER if values > 0 and enough else ""
 
 
-def _kind(cell: str) -> str:
+def _value_type(cell: str) -> str:
     text = cell.strip()
     if not text:
         return ""
     if "@" in text and _EMAIL.fullmatch(text):
         return "e-mail"
-    if _NO_NAME.fullmatch(text):
+    if _ID.fullmatch(text):
         return "id"
-    if text[0] not in "+-.0123456789" and text[0] not in _MONEY:
+    if text[0] not in "+-.0123456789" and text[0] not in _CURRENCY_SIGNS:
         return "text"
     try:
-        number = _number(text)
+        number = _parse_number(text)
     except ValueError:
-        return "date" if _DAY.fullmatch(text) else "text"
+        return "date" if _DATE.fullmatch(text) else "text"
     # Years may be headers.
     return "text" if len(text) == _YEAR_DIGITS and number in _YEARS else "number"
 
 
-def _number(text: str) -> Decimal:
-    """A number, or an amount of money."""
-    return number_in(text.strip().lstrip(_MONEY))
+def _parse_number(text: str) -> Decimal:
+    """Parse a number, or an amount with a currency sign."""
+    return number_in(text.strip().lstrip(_CURRENCY_SIGNS))
 
 
 def _is_word(text: str) -> bool:
-    """Whether it can be a column's name, and stands for no value that is missing."""
+    """Whether it can be a header, and is not a placeholder for a missing value."""
     return plain_name(text) not in {"", "n", "n_a", "na", "nan", "nil", "none", "null", "unknown"}
 
 
-def _count_up(numbers: Sequence[Decimal], *, after_a_label: bool) -> bool:
-    """Whether they are small integers that rise, or fall by even steps.
+def _is_sequence(numbers: Sequence[Decimal], *, has_label: bool) -> bool:
+    """Whether numbers are small integers that rise, or fall in equal steps.
 
-    Where no label of the rows comes first, it takes three by even steps.
+    Without a label in the first column they have to be at least three, in equal steps.
     """
     rises = [after - before for before, after in pairwise(numbers)]
     are_small = all(number == int(number) and 0 <= number <= _YEARS[-1] for number in numbers)
     are_even = len({*rises}) == 1 and len(rises) > 1
-    if not after_a_label:
+    if not has_label:
         return are_small and are_even
     return are_small and (all(rise > 0 for rise in rises) or len({*rises}) == 1)
 
 
-def _trimmed(cells: Sequence[str]) -> Sequence[str]:
+def _trim(cells: Sequence[str]) -> Sequence[str]:
+    """Drop blank cells from the end."""
     count = len(cells)
     while count and not cells[count - 1].strip():
         count -= 1

@@ -134,5 +134,5 @@ _ORDERS = [
     "processor_id",
 ]
 
-#: Columns that a table has whether or not there is a file with them; others come from headers.
+#: Columns that a table has even without files; all others come from the files' headers.
 KNOWN_COLUMNS = {"orders_create": _ORDERS, "orders_update": _ORDERS}

@@ -1,4 +1,4 @@
-"""What S3 says no to, and what to do about it."""
+"""Errors of S3 and boto3 as sentences that say what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ForbiddenObjectError(TapError):
-    """One object may not be read; the others may."""
+    """The credentials may not read one object; they may read others."""
 
 
 _ADVICE = {
@@ -36,21 +36,21 @@ _ADVICE = {
         "It is archived. Restore it, or leave it out by `pattern` or `file_date_from`."
     ),
 }
-_HEADER = "Invalid header value"
+_INVALID_HEADER = "Invalid header value"
 _ARCHIVED = "InvalidObjectState"
-_DENIED = {"AccessDenied", "403", "AllAccessDisabled"}
-_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"}
-_RIGHTS = {
+_ACCESS_DENIED = {"AccessDenied", "403", "AllAccessDisabled"}
+_INVALID_KEY = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"}
+_PERMISSIONS = {
     "list_objects_v2": "s3:ListBucket on the bucket",
     "ListObjectsV2": "s3:ListBucket on the bucket",
     "GetObject": "s3:GetObject on the object (and kms:Decrypt, if a KMS key encrypts it)",
     "HeadObject": "s3:GetObject on the object",
     "AssumeRole": "sts:AssumeRole, and the role has to trust it (`external_id`?)",
 }
-_FILE_OPERATIONS = {"GetObject", "HeadObject"}
+_OBJECT_OPERATIONS = {"GetObject", "HeadObject"}
 
 
-def _advice_on_tls(error: Exception, config: Mapping[str, Any]) -> str:
+def _tls_advice(error: Exception, config: Mapping[str, Any]) -> str:
     where = config.get("endpoint_url") or "S3"
     if speaks_no_tls(error):
         return (
@@ -66,19 +66,19 @@ def _advice_on_tls(error: Exception, config: Mapping[str, Any]) -> str:
 def describe_error(
     error: Exception, doing: str, config: Mapping[str, Any], *, tries: int = 0
 ) -> TapError:
-    """Make a sentence of an error.
+    """Turn an error of botocore into one that says what to do.
 
     Args:
-        error: botocore's.
-        doing: What was tried, as it goes on after "Cannot".
+        error: Any error of boto3 or botocore.
+        doing: The operation, as it follows "Cannot" in a sentence.
         config: The tap's settings.
-        tries: How often it was tried.
+        tries: Attempts until the tap gave up; 0 if it did not retry.
 
     Returns:
         The error to raise; a `ForbiddenObjectError` if it is about one object alone.
     """
     if isinstance(error, boto_errors.ClientError):
-        return _of_client_error(error, doing, tries)
+        return _describe_client_error(error, doing, tries)
     code = ExitCode.CONFIGURATION
     if isinstance(error, (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError)):
         advice = (
@@ -98,10 +98,10 @@ def describe_error(
     elif isinstance(error, boto_errors.NoRegionError):
         advice = "the region is not known: set `region`."
     elif isinstance(error, boto_errors.SSLError):
-        advice = _advice_on_tls(error, config)
+        advice = _tls_advice(error, config)
     elif isinstance(error, (boto_errors.ConnectionError, boto_errors.HTTPClientError)):
         where = config.get("endpoint_url") or "S3"
-        if _HEADER in str(error):
+        if _INVALID_HEADER in str(error):
             advice = (
                 "the credentials have a character that no header may have. Copy "
                 "`aws_access_key_id` and `aws_secret_access_key` again, or correct the profile."
@@ -110,44 +110,45 @@ def describe_error(
             code = ExitCode.UNAVAILABLE
             advice = f"{where} does not respond ({type(error).__name__})"
             advice += f", after {tries} tries." if tries else "."
-            advice += _check(config)
+            advice += _network_advice(config)
     elif isinstance(error, ResponseParserError):
         where = config.get("endpoint_url") or "S3"
         code = ExitCode.UNAVAILABLE
-        advice = f"what {where} answers is not what S3 answers"
+        advice = f"the response of {where} is not one of S3"
         advice += f", after {tries} tries: a proxy's page perhaps, or an outage."
-        advice += _check(config)
+        advice += _network_advice(config)
     else:
         code = ExitCode.FAILED
         advice = f"{type(error).__name__}: {error}" + (f", after {tries} tries" if tries else "")
     return TapError(f"Cannot {doing}: {with_variables_in_backticks(advice)}", exit_code=code)
 
 
-def _check(config: Mapping[str, Any]) -> str:
+def _network_advice(config: Mapping[str, Any]) -> str:
     return " Check the network" + (" and `endpoint_url`." if config.get("endpoint_url") else ".")
 
 
-def _of_client_error(error: boto_errors.ClientError, doing: str, tries: int) -> TapError:
-    answer = error.response["Error"]
-    code = str(answer.get("Code", ""))
+def _describe_client_error(error: boto_errors.ClientError, doing: str, tries: int) -> TapError:
+    details = error.response["Error"]
+    code = str(details.get("Code", ""))
     operation = error.operation_name
     headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
-    if code in _DENIED:
-        advice = f"Access is denied. It needs {_RIGHTS.get(operation, operation)}."
+    if code in _ACCESS_DENIED:
+        advice = f"Access is denied. It needs {_PERMISSIONS.get(operation, operation)}."
     else:
-        region = headers.get("x-amz-bucket-region") or answer.get("Region")
-        advice = _ADVICE.get(code, str(answer.get("Message", ""))).replace(
+        region = headers.get("x-amz-bucket-region") or details.get("Region")
+        advice = _ADVICE.get(code, str(details.get("Message", ""))).replace(
             "{region}", f" to {region}" if region else ""
         )
-    kind = TapError
-    if operation in _FILE_OPERATIONS and (code in _DENIED or code == _ARCHIVED):
-        kind = ForbiddenObjectError
+    error_type = TapError
+    if operation in _OBJECT_OPERATIONS and (code in _ACCESS_DENIED or code == _ARCHIVED):
+        error_type = ForbiddenObjectError
     after = f" after {tries} tries" if tries else ""
-    ends = ExitCode.FAILED
-    if code in _DENIED or code in _KEYS:
-        ends = ExitCode.PERMISSION
+    exit_code = ExitCode.FAILED
+    if code in _ACCESS_DENIED or code in _INVALID_KEY:
+        exit_code = ExitCode.PERMISSION
     elif code in _ADVICE:
-        ends = ExitCode.CONFIGURATION
-    return kind(
-        f"Cannot {doing}{after} ({code}): {with_variables_in_backticks(advice)}", exit_code=ends
+        exit_code = ExitCode.CONFIGURATION
+    return error_type(
+        f"Cannot {doing}{after} ({code}): {with_variables_in_backticks(advice)}",
+        exit_code=exit_code,
     )

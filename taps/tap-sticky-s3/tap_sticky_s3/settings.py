@@ -6,7 +6,7 @@ from singer_sdk import typing as th
 
 from signalroom_singer import COMMON_SETTINGS, EXACT, HTTP_SETTINGS, KEY, given_by
 from signalroom_singer.cards import CARD_SETTINGS
-from tap_sticky_s3.column_types import PATTERN
+from tap_sticky_s3.column_types import TYPE_PATTERN
 from tap_sticky_s3.file_filter import DEFAULT_PATTERN
 
 SETTINGS = th.PropertiesList(
@@ -201,7 +201,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "column_types",
-        th.ObjectType(additional_properties=th.StringType(pattern=PATTERN)),
+        th.ObjectType(additional_properties=th.StringType(pattern=TYPE_PATTERN)),
         default={},
         title="Column types",
         description=(

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tap_sticky_s3.day_files import parse, version_of
+from tap_sticky_s3.day_files import hash_version, parse_day
 
 #: A sandbox's; the secret is not looked at.
 BUCKET_SETTINGS = {
@@ -60,12 +60,12 @@ def table_of(path):
 def known(state, stream="orders_create"):
     """The files of a state, of those that tests put, with their rows."""
     # The first state of a run names its streams, before there are files.
-    days = dict(parse(text) for text in state["bookmarks"][stream].get("days", ()))
+    days = dict(parse_day(text) for text in state["bookmarks"][stream].get("days", ()))
     keys = (*map(DAY.format, range(1, 32)), f"{stream.replace('_', '-')}/x.csv")
     found = {}
     for key in keys:
-        version = version_of(key, "", 0, 0)
+        version = hash_version(key, "", 0, 0)
         if (day := days.get(version.day)) and version.key in day.files:
-            found[key] = day.files[version.key].rows
+            found[key] = day.files[version.key].row_count
     assert len(found) == sum(map(len, days.values()))
     return found

@@ -17,14 +17,14 @@ LOGGER = logging.getLogger("test")
 
 
 @pytest.fixture
-def spool(tmp_path):
-    spool = BatchStore("arrow", tmp_path.as_uri(), "acme-", most=2, logger=LOGGER)
-    yield spool
-    spool.close()
+def store(tmp_path):
+    store = BatchStore("arrow", tmp_path.as_uri(), "acme-", max_pending=2, logger=LOGGER)
+    yield store
+    store.close()
 
 
-def written(spool):
-    path = spool.new_path()
+def written(store):
+    path = store.new_path()
     path.write_bytes(b"rows")
     return path
 
@@ -35,12 +35,12 @@ def taken(path):
     path.parent.rmdir()
 
 
-def test_the_tap_waits_until_the_target_has_loaded_some(spool):
-    paths = [written(spool) for _ in range(3)]
+def test_the_tap_waits_until_the_target_has_loaded_some(store):
+    paths = [written(store) for _ in range(3)]
     for path in paths[:2]:
-        spool.send(path)
+        store.hand_over(path)
     sent = threading.Event()
-    sender = threading.Thread(target=lambda: (spool.send(paths[2]), sent.set()))
+    sender = threading.Thread(target=lambda: (store.hand_over(paths[2]), sent.set()))
     sender.start()
     assert not sent.wait(0.2)
     taken(paths[0])
@@ -48,34 +48,34 @@ def test_the_tap_waits_until_the_target_has_loaded_some(spool):
     sender.join()
 
 
-def test_a_target_that_has_died_is_not_waited_for(spool, monkeypatch):
+def test_a_target_that_has_died_is_not_waited_for(store, monkeypatch):
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         for _ in range(2):
-            spool.send(written(spool))
+            store.hand_over(written(store))
         os.close(reading)
         with pytest.raises(BrokenPipeError):
-            spool.send(written(spool))
+            store.hand_over(written(store))
 
 
-def test_a_target_that_removes_nothing_is_not_waited_for_for_ever(spool, caplog):
-    spool._patience = 0.1
+def test_a_target_that_removes_nothing_is_not_waited_for_for_ever(store, caplog):
+    store._patience = 0.1
     for _ in range(5):
-        spool.send(written(spool))
+        store.hand_over(written(store))
     assert caplog.text.count("does not remove the batch files") == 1
 
 
-def test_what_was_not_sent_is_removed(spool, tmp_path):
-    sent, unsent = written(spool), written(spool)
-    assert spool.send(sent) == sent.as_uri()
+def test_what_was_not_sent_is_removed(store, tmp_path):
+    sent, unsent = written(store), written(store)
+    assert store.hand_over(sent) == sent.as_uri()
     assert sent.name == "acme-rows.arrow"
-    spool.close()
+    store.close()
     assert sent.exists()
     assert not unsent.parent.exists()
 
 
-def test_what_killed_runs_left_behind_is_removed(spool, tmp_path):
+def test_what_killed_runs_left_behind_is_removed(store, tmp_path):
     old, young, other = (
         tmp_path / name for name in ("signalroom-batch-a", "signalroom-batch-b", "c")
     )
@@ -84,7 +84,7 @@ def test_what_killed_runs_left_behind_is_removed(spool, tmp_path):
         (folder / "rows.arrow").write_bytes(b"x")
         when = time.time() - (60 if folder is young else 10 * 24 * 3600)
         os.utime(folder, (when, when))
-    spool.new_path()
+    store.new_path()
     assert not old.exists()
     assert young.exists()
     assert other.exists()

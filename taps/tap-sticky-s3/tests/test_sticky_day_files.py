@@ -15,7 +15,7 @@ from sticky_exports import DAY, export, orders
 from signalroom_singer import TapError, sealed, unsealed
 from tap_sticky_s3 import file_history
 from tap_sticky_s3.client import S3Object
-from tap_sticky_s3.day_files import version_of_object
+from tap_sticky_s3.day_files import hash_object
 from tap_sticky_s3.file_history import FileHistory
 from tap_sticky_s3.streams import tables
 
@@ -39,19 +39,19 @@ def stored(state):
 
 def load(state, listed, *, unless=frozenset()):
     """Load what is missing; gives it."""
-    ledger = FileHistory(state, "orders", listed)
-    due = [thing for thing in listed if not ledger.has(thing)]
-    for thing in due:
-        if thing.key not in unless:
-            ledger.add(thing, 7)
-    ledger.save()
+    history = FileHistory(state, "orders", listed)
+    due = [obj for obj in listed if not history.is_loaded(obj)]
+    for obj in due:
+        if obj.key not in unless:
+            history.add(obj, 7)
+    history.save()
     return due
 
 
 @pytest.fixture
 def closed(monkeypatch):
     """A state in which each day is a digest."""
-    monkeypatch.setattr(file_history, "_FILES_APART", 0)
+    monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
     state, listed = {}, [file(hour) for hour in range(72)]
     load(state, listed)
     assert [len(text.split(" ")) for text in state["days"]] == [4, 4, 4]
@@ -76,10 +76,10 @@ class TestDaysThatArePast:
         assert load(state, [*listed, *late]) == []
 
     def test_hours_that_were_missing(self, monkeypatch):
-        monkeypatch.setattr(file_history, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         state, listed = {}, [file(hour) for hour in range(24)]
         missing = listed[3::7]
-        load(state, [thing for thing in listed if thing not in missing])
+        load(state, [obj for obj in listed if obj not in missing])
         assert load(state, listed) == missing
 
     def test_a_day_of_an_overwritten_file_is_read_again(self, closed):
@@ -90,8 +90,8 @@ class TestDaysThatArePast:
 
     def test_a_day_of_a_deleted_file_is_read_again_once(self, closed):
         state, listed = closed
-        ledger = FileHistory(state, "orders", listed[:30] + listed[31:])
-        assert ledger.read_again == {"2025-12-02": 23}
+        history = FileHistory(state, "orders", listed[:30] + listed[31:])
+        assert history.reread_days == {"2025-12-02": 23}
         rest = listed[:30] + listed[31:]
         assert load(state, rest) == rest[24:47]
         assert load(state, rest) == []
@@ -106,29 +106,29 @@ class TestDaysThatArePast:
     def test_the_same_bytes_stored_again(self, closed):
         state, listed = closed
         listed[30] = file(30, modified=FIRST + timedelta(days=9))
-        ledger = FileHistory(state, "orders", listed)
-        assert all(map(ledger.has, listed))
-        again = [thing for thing in listed if not ledger.has(thing, by_time=True)]
+        history = FileHistory(state, "orders", listed)
+        assert all(map(history.is_loaded, listed))
+        again = [obj for obj in listed if not history.is_loaded(obj, by_time=True)]
         assert again == [listed[30]]
 
     def test_two_versions_of_the_same_content_are_two_files(self, monkeypatch):
-        monkeypatch.setattr(file_history, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         state = {}
         load(state, [file(1)])
         assert load(state, [file(2)]) == [file(2)]
 
     @pytest.mark.parametrize("count", (1, 2, 12))
     def test_files_that_are_never_loaded_make_no_other_be_read_again(self, monkeypatch, count):
-        monkeypatch.setattr(file_history, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         state, listed = {}, [file(hour) for hour in range(24)]
         bad = listed[: 2 * count : 2]
-        keys = {thing.key for thing in bad}
+        keys = {obj.key for obj in bad}
         assert load(state, listed, unless=keys) == listed
         for _ in range(3):
             assert load(state, listed, unless=keys) == bad
 
     def test_files_without_a_date(self, monkeypatch):
-        monkeypatch.setattr(file_history, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         state = {}
         listed = [file(hour, name=f"{hour}.csv") for hour in range(2000)]
         load(state, listed)
@@ -145,12 +145,12 @@ class TestDaysThatArePast:
         forms = [len(text.split(" ")) for text in state["days"]]
         assert forms == [4] * 26 + [2] * 14
         listed[-100] = file(24 * 40 - 100, etag="b")
-        ledger = FileHistory(state, "orders", listed)
-        assert [thing for thing in listed if not ledger.has(thing)] == [listed[-100]]
-        assert ledger.rows(listed[-100].key) == 7
+        history = FileHistory(state, "orders", listed)
+        assert [obj for obj in listed if not history.is_loaded(obj)] == [listed[-100]]
+        assert history.row_count(listed[-100].key) == 7
 
     def test_forgotten_files_and_late_ones_of_a_day(self, monkeypatch):
-        monkeypatch.setattr(file_history, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         now = datetime.now(UTC).replace(microsecond=0)
         old = [
             file(0, suffix=str(number), modified=now - timedelta(days=400 + number))
@@ -158,9 +158,9 @@ class TestDaysThatArePast:
         ]
         state = {}
         load(state, old)
-        ledger = FileHistory(state, "orders", old)
-        ledger.prune([], days=400)
-        ledger.save()
+        history = FileHistory(state, "orders", old)
+        history.prune([], days=400)
+        history.save()
         (text,) = state["days"]
         assert text.split(" ")[1] == "9"
         late = file(0, suffix="late", modified=now)
@@ -183,7 +183,7 @@ class TestTap:
         assert sorted({*counts}) == [0, 1, 2, 8]
 
     def test_a_day_that_is_read_again_is_named(self, s3, make_tap, sync, monkeypatch, caplog):
-        monkeypatch.setattr(file_history, "_FILES_APART", 0)
+        monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         self.put(s3, 3)
         state = sync(make_tap(), ORDERS).state
         assert sync(make_tap(state), ORDERS).records == {}
@@ -198,14 +198,14 @@ class TestTap:
 class TestStatesOfEarlierVersions:
     def entries(self, listed, **more):
         return {
-            thing.key: {
-                "e": thing.etag,
-                "m": thing.modified.isoformat().replace("+00:00", "Z"),
-                "s": thing.size,
+            obj.key: {
+                "e": obj.etag,
+                "m": obj.modified.isoformat().replace("+00:00", "Z"),
+                "s": obj.size,
                 "n": 5,
             }
             | more
-            for thing in listed
+            for obj in listed
         }
 
     def test_nothing_is_read_again(self):
@@ -322,29 +322,29 @@ def test_it_finds_what_a_plain_list_of_files_would_find(runs, refreshed):
                 bucket[key] = S3Object(key, etag, 1, moment)
             elif bucket.pop(key, None):
                 deleted.add(key)
-        listed = sorted(bucket.values(), key=lambda thing: (thing.modified, thing.key))
+        listed = sorted(bucket.values(), key=lambda obj: (obj.modified, obj.key))
         state = unsealed(stored(sealed(state)))[0]
         mark = state["bookmarks"]["orders"]
         saved = stored(mark), plain, again
-        with patch.object(file_history, "_FILES_APART", run["apart"]):
-            ledger = FileHistory(mark, "orders", listed)
-            due = [thing for thing in listed if not ledger.has(thing)]
-            new = [thing for thing in listed if plain.get(thing.key) != thing.etag]
+        with patch.object(file_history, "_SEPARATE_FILES", run["apart"]):
+            history = FileHistory(mark, "orders", listed)
+            due = [obj for obj in listed if not history.is_loaded(obj)]
+            new = [obj for obj in listed if plain.get(obj.key) != obj.etag]
             assert {*new} <= {*due}, "a file would never be loaded"
-            days = {thing.key: version_of_object(thing).day for thing in due}
-            again |= {key for key, day in days.items() if day in ledger.read_again}
+            days = {obj.key: hash_object(obj).day for obj in due}
+            again |= {key for key, day in days.items() if day in history.reread_days}
             # One that was deleted and is there again may have been forgotten with its day.
-            assert {thing.key for thing in {*due} - {*new}} <= again | deleted
-            for thing in due[: run["killed_after"]]:
-                if thing.key in run["bad"]:
+            assert {obj.key for obj in {*due} - {*new}} <= again | deleted
+            for obj in due[: run["killed_after"]]:
+                if obj.key in run["bad"]:
                     continue
-                ledger.add(thing, 1)
-                plain, again = {**plain, thing.key: thing.etag}, again - {thing.key}
+                history.add(obj, 1)
+                plain, again = {**plain, obj.key: obj.etag}, again - {obj.key}
                 if run["saves"]:
-                    ledger.save()
+                    history.save()
                     saved = stored(mark), plain, again
             if run["killed_after"] is None:
-                ledger.save()
+                history.save()
                 saved = stored(mark), plain, again
         state["bookmarks"]["orders"], plain, again = saved
     # A day that was read again is not read again for ever.

@@ -17,7 +17,7 @@ NOON = datetime(2025, 12, 18, 12, tzinfo=UTC)
 SETTINGS = {"settle_seconds": 0, "max_files_order": "newest"}
 
 
-def thing(day, *, key=None, etag="a", size=10, modified=None):
+def make_object(day, *, key=None, etag="a", size=10, modified=None):
     key = key or f"orders-create/report_2025-12-{day:02}T0600_x.csv"
     modified = modified or datetime(2025, 12, day, 6, tzinfo=UTC) + timedelta(days=1)
     return S3Object(key, etag, size, modified)
@@ -29,79 +29,84 @@ def ago(days):
 
 class TestWhatIsLoaded:
     def test_a_file_that_is_not_known(self):
-        assert not FileHistory({}, "orders").has(thing(1))
+        assert not FileHistory({}, "orders").is_loaded(make_object(1))
 
     def test_a_file_that_is(self):
         state = {}
-        ledger = FileHistory(state, "orders")
-        ledger.add(thing(1), 5)
-        ledger.save()
-        assert FileHistory(state, "orders").has(thing(1))
-        assert FileHistory(state, "orders").rows(thing(1).key) == 5
+        history = FileHistory(state, "orders")
+        history.add(make_object(1), 5)
+        history.save()
+        assert FileHistory(state, "orders").is_loaded(make_object(1))
+        assert FileHistory(state, "orders").row_count(make_object(1).key) == 5
 
     def test_what_is_written_is_what_the_readme_says(self):
         state = {}
-        ledger = FileHistory(state, "orders")
-        ledger.add(thing(1), 5)
-        ledger.save()
+        history = FileHistory(state, "orders")
+        history.add(make_object(1), 5)
+        history.save()
         # 18 bytes: the key, ETag and size, LastModified, rows.
         assert state == {"days": ["2025-12-01 6gJaJ7ap7w3IAGkugGAAAAAF"]}
 
     @pytest.mark.parametrize("changed", ({"etag": "b"}, {"size": 11}))
     def test_another_version_is_another_file(self, changed):
-        ledger = FileHistory({}, "orders")
-        ledger.add(thing(1), 5)
-        assert not ledger.has(replace(thing(1), **changed))
+        history = FileHistory({}, "orders")
+        history.add(make_object(1), 5)
+        assert not history.is_loaded(replace(make_object(1), **changed))
 
     def test_the_same_bytes_stored_again(self):
-        ledger = FileHistory({}, "orders")
-        ledger.add(thing(1), 5)
-        again = replace(thing(1), modified=NOON)
-        assert ledger.has(again)
-        assert not ledger.has(again, by_time=True)
+        history = FileHistory({}, "orders")
+        history.add(make_object(1), 5)
+        again = replace(make_object(1), modified=NOON)
+        assert history.is_loaded(again)
+        assert not history.is_loaded(again, by_time=True)
 
     def test_two_files_of_one_second(self):
-        ledger = FileHistory({}, "orders")
-        ledger.add(thing(1, key="a.csv", modified=NOON), 5)
-        assert not ledger.has(thing(1, key="b.csv", modified=NOON))
+        history = FileHistory({}, "orders")
+        history.add(make_object(1, key="a.csv", modified=NOON), 5)
+        assert not history.is_loaded(make_object(1, key="b.csv", modified=NOON))
 
     def test_a_file_that_is_older_than_all_that_are_loaded(self):
-        ledger = FileHistory({}, "orders")
-        ledger.add(thing(18), 5)
-        assert not ledger.has(thing(2))
+        history = FileHistory({}, "orders")
+        history.add(make_object(18), 5)
+        assert not history.is_loaded(make_object(2))
 
 
-class TestMarksOfOtherPipelines:
+class TestBookmarksOfOtherPipelines:
     def test_the_date_of_the_dlt_pipeline(self):
         state = {"last_file_date": "2025-12-10"}
-        ledger = FileHistory(state, "orders")
-        files = [thing(day) for day in range(1, 15)]
-        assert ledger.take_over(files) == 9
-        assert [date_in_key(one.key) for one in files if not ledger.has(one)] == [
+        history = FileHistory(state, "orders")
+        files = [make_object(day) for day in range(1, 15)]
+        assert history.migrate_bookmark(files) == 9
+        assert [date_in_key(one.key) for one in files if not history.is_loaded(one)] == [
             f"2025-12-{day}" for day in range(10, 15)
         ]
-        ledger.save()
+        history.save()
         assert list(state) == ["days"]
 
-    def test_files_that_the_mark_does_not_vouch_for(self):
-        ledger = FileHistory({"last_file_date": "2025-12-10"}, "orders")
-        late = thing(2, modified=datetime(2025, 12, 14, tzinfo=UTC))
-        nameless = thing(2, key="orders-create/all.csv")
-        assert ledger.take_over([late, nameless]) == 0
+    def test_files_that_the_bookmark_does_not_vouch_for(self):
+        history = FileHistory({"last_file_date": "2025-12-10"}, "orders")
+        late = make_object(2, modified=datetime(2025, 12, 14, tzinfo=UTC))
+        nameless = make_object(2, key="orders-create/all.csv")
+        assert history.migrate_bookmark([late, nameless]) == 0
 
     def test_a_high_water_mark_of_last_modified(self):
-        ledger = FileHistory({"replication_key_value": "2025-12-10T06:00:00+00:00"}, "orders")
-        files = [thing(day) for day in range(7, 12)]
-        assert ledger.take_over(files) == 2  # the one in the mark's very second is read again
-        assert [ledger.has(one) for one in files] == [True, True, False, False, False]
+        history = FileHistory({"replication_key_value": "2025-12-10T06:00:00+00:00"}, "orders")
+        files = [make_object(day) for day in range(7, 12)]
+        assert history.migrate_bookmark(files) == 2  # that of the bookmark's second is read again
+        assert [history.is_loaded(one) for one in files] == [True, True, False, False, False]
 
-    def test_a_mark_nobody_can_read(self):
-        assert FileHistory({"last_file_date": "yesterday"}, "orders").take_over([thing(1)]) == 0
+    def test_a_bookmark_nobody_can_read(self):
+        assert (
+            FileHistory({"last_file_date": "yesterday"}, "orders").migrate_bookmark(
+                [make_object(1)]
+            )
+            == 0
+        )
 
-    def test_an_overwritten_file_is_found_after_the_takeover(self):
-        ledger = FileHistory({"last_file_date": "2025-12-10"}, "orders")
-        ledger.take_over([thing(1)])
-        assert not ledger.has(thing(1, etag="b", modified=NOON))
+    def test_an_overwritten_file_is_found_after_the_migration(self):
+        history = FileHistory({"last_file_date": "2025-12-10"}, "orders")
+        history.migrate_bookmark([make_object(1)])
+        assert not history.is_loaded(make_object(1, etag="b", modified=NOON))
 
 
 @pytest.mark.parametrize(
@@ -121,84 +126,88 @@ def test_a_state_that_cannot_be_read(state):
 
 
 class TestOldFiles:
-    def ledger(self, *days):
-        ledger = FileHistory({}, "orders")
+    def history(self, *days):
+        history = FileHistory({}, "orders")
         for day in days:
-            ledger.add(thing(1, key=f"{day}.csv", modified=ago(day)), 1)
-        return ledger
+            history.add(make_object(1, key=f"{day}.csv", modified=ago(day)), 1)
+        return history
 
     def test_they_are_forgotten_by_name_and_stay_loaded(self):
-        ledger = self.ledger(500, 401, 399, 1)
-        ledger.prune([], days=400)
-        assert len(ledger) == 2
-        assert ledger.floor is not None
-        assert ledger.has(thing(1, key="500.csv", modified=ago(500)))
+        history = self.history(500, 401, 399, 1)
+        history.prune([], days=400)
+        assert len(history) == 2
+        assert history.floor is not None
+        assert history.is_loaded(make_object(1, key="500.csv", modified=ago(500)))
 
     def test_the_floor_never_passes_a_file_that_is_not_loaded(self):
-        ledger = self.ledger(600, 500, 401)
-        left_out = thing(1, key="left-out.csv", modified=ago(550))
-        ledger.prune([left_out], days=400)
-        assert not ledger.has(left_out)
-        assert len(ledger) == 2
+        history = self.history(600, 500, 401)
+        left_out = make_object(1, key="left-out.csv", modified=ago(550))
+        history.prune([left_out], days=400)
+        assert not history.is_loaded(left_out)
+        assert len(history) == 2
 
     def test_the_floor_stays_where_nothing_is_old(self):
-        ledger = self.ledger(399, 1)
-        ledger.prune([], days=400)
-        assert ledger.floor is None
+        history = self.history(399, 1)
+        history.prune([], days=400)
+        assert history.floor is None
 
     def test_the_floor_never_falls(self):
-        ledger = self.ledger(500)
-        ledger.prune([], days=400)
-        floor = ledger.floor
-        ledger.add(thing(1, key="x.csv", modified=ago(700)), 1)
-        ledger.prune([], days=600)
-        assert ledger.floor == floor
+        history = self.history(500)
+        history.prune([], days=400)
+        floor = history.floor
+        history.add(make_object(1, key="x.csv", modified=ago(700)), 1)
+        history.prune([], days=600)
+        assert history.floor == floor
 
     def test_the_state_is_bounded(self):
-        ledger = self.ledger(*range(1, 2000))
-        ledger.prune([], days=400)
-        assert len(ledger) in {399, 400}
+        history = self.history(*range(1, 2000))
+        history.prune([], days=400)
+        assert len(history) in {399, 400}
 
 
 class TestFilter:
-    def test_of_this_run_takes_the_newest_and_gives_the_oldest_first(self):
-        found = FileFilter(SETTINGS | {"max_files": 2}, "csv").of_this_run(map(thing, (3, 1, 2)))
-        assert found == [thing(2), thing(3)]
+    def test_select_for_run_takes_the_newest_and_gives_the_oldest_first(self):
+        found = FileFilter(SETTINGS | {"max_files": 2}, "csv").select_for_run(
+            map(make_object, (3, 1, 2))
+        )
+        assert found == [make_object(2), make_object(3)]
 
-    def test_of_this_run_takes_the_oldest(self):
+    def test_select_for_run_takes_the_oldest(self):
         settings = SETTINGS | {"max_files": 2, "max_files_order": "oldest"}
-        assert FileFilter(settings, "csv").of_this_run(map(thing, (3, 1, 2))) == [
-            thing(1),
-            thing(2),
+        assert FileFilter(settings, "csv").select_for_run(map(make_object, (3, 1, 2))) == [
+            make_object(1),
+            make_object(2),
         ]
 
     def test_no_file_is_lost_whatever_the_order(self):
         for order in ("newest", "oldest"):
             chooser = FileFilter(SETTINGS | {"max_files": 3, "max_files_order": order}, "csv")
-            ledger, files, runs = FileHistory({}, "orders"), [thing(day) for day in range(1, 12)], 0
-            while due := chooser.of_this_run(one for one in files if not ledger.has(one)):
+            history, files, runs = (
+                FileHistory({}, "orders"),
+                [make_object(day) for day in range(1, 12)],
+                0,
+            )
+            while due := chooser.select_for_run(one for one in files if not history.is_loaded(one)):
                 runs += 1
                 for one in due:
-                    ledger.add(one, 1)
+                    history.add(one, 1)
             assert runs == 4
-            assert all(map(ledger.has, files))
+            assert all(map(history.is_loaded, files))
 
     def test_dates_of_names(self):
         chooser = FileFilter(
             SETTINGS | {"file_date_from": "2025-12-03", "file_date_to": "2025-12-05"}, "csv"
         )
-        wanted = [day for day in range(1, 9) if chooser.wants(thing(day))]
+        wanted = [day for day in range(1, 9) if chooser.is_in_range(make_object(day))]
         assert wanted == [3, 4, 5]
-        assert chooser.wants(thing(1, key="no-date.csv"))
+        assert chooser.is_in_range(make_object(1, key="no-date.csv"))
 
     def test_start_date_and_settling(self):
-        assert not FileFilter(SETTINGS | {"start_date": "2025-12-19"}, "csv").wants(
-            thing(1, modified=NOON)
-        )
-        assert not FileFilter(SETTINGS | {"settle_seconds": 60}, "csv").wants(
-            thing(1, modified=ago(0))
-        )
-        assert FileFilter(SETTINGS | {"settle_seconds": 60}, "csv").wants(thing(1, modified=ago(1)))
+        since = FileFilter(SETTINGS | {"start_date": "2025-12-19"}, "csv")
+        assert not since.is_in_range(make_object(1, modified=NOON))
+        settled = FileFilter(SETTINGS | {"settle_seconds": 60}, "csv")
+        assert not settled.is_in_range(make_object(1, modified=ago(0)))
+        assert settled.is_in_range(make_object(1, modified=ago(1)))
 
     @pytest.mark.parametrize(
         ("key", "matches"),
@@ -210,7 +219,7 @@ class TestFilter:
         ),
     )
     def test_the_default_pattern(self, key, matches):
-        assert FileFilter(SETTINGS, r"\.csv(\.gz)?$").is_of_table(thing(1, key=key)) is matches
+        assert FileFilter(SETTINGS, r"\.csv(\.gz)?$").matches(key) is matches
 
 
 class TestDatesInKeys:
@@ -253,12 +262,12 @@ class TestDatesInKeys:
 
     def test_an_id_does_not_hide_the_date_of_a_file(self):
         taken = FileFilter(SETTINGS | {"file_date_from": "2026-01-01"}, "csv")
-        assert taken.wants(thing(1, key="x_10020030-44-55_2026-01-05.csv"))
-        assert not taken.wants(thing(1, key="x_10020030-44-55_2025-12-31.csv"))
+        assert taken.is_in_range(make_object(1, key="x_10020030-44-55_2026-01-05.csv"))
+        assert not taken.is_in_range(make_object(1, key="x_10020030-44-55_2025-12-31.csv"))
 
     @pytest.mark.parametrize(
         "written", ("2025-12-03", "2025-12-03T00:00:00Z", "2025-12-03T00:00:00")
     )
     def test_a_first_and_a_last_date_as_meltano_writes_them(self, written):
         one = FileFilter(SETTINGS | {"file_date_from": written, "file_date_to": written}, "csv")
-        assert [one.wants(thing(day)) for day in (2, 3, 4)] == [False, True, False]
+        assert [one.is_in_range(make_object(day)) for day in (2, 3, 4)] == [False, True, False]

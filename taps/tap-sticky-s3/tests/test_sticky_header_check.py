@@ -242,13 +242,14 @@ class TestTables:
         s3.put(DAY.format(1), self.GOOD)
         tap = make_tap()
         table = tap.streams[ORDERS]
-        learn = table._learn
+        plan_run = table._plan_run
 
-        def then_overwrite(things):
-            learn(things)
+        def then_overwrite():
+            plan = plan_run()
             s3.put(DAY.format(1), "2,95,TX\r\n1,95,TX\r\n")
+            return plan
 
-        monkeypatch.setattr(table, "_learn", then_overwrite)
+        monkeypatch.setattr(table, "_plan_run", then_overwrite)
         output = sync(tap, ORDERS, fails=TapError)
         assert "header" in str(output.error)
         assert output.records == {}

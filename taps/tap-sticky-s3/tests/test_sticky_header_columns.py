@@ -12,7 +12,7 @@ from sticky_exports import DAY, batch_rows, cells, export, known
 
 from signalroom_singer import TapError
 from tap_sticky_s3.csv.column_names import column_names
-from tap_sticky_s3.header_columns import HeaderColumns, _keys
+from tap_sticky_s3.header_columns import HeaderColumns, _identify_headers
 from tap_sticky_s3.known_columns import KNOWN_COLUMNS
 
 ORDERS = "orders_create"
@@ -23,7 +23,7 @@ PAIR = ("Refund $", "Refund %")
 def columns(*headers, state=None, known=("orders_id", "click_id")):
     """The names of each header's columns, by its texts."""
     table = HeaderColumns({} if state is None else state, "orders", known, LOGGER)
-    return [dict(zip(header, table.names(header), strict=True)) for header in headers]
+    return [dict(zip(header, table.name_columns(header), strict=True)) for header in headers]
 
 
 class TestTexts:
@@ -91,8 +91,8 @@ class TestTexts:
 
     def test_repeated_texts_are_numbered(self):
         table = HeaderColumns({}, "orders", (), LOGGER)
-        assert table.names(["a", "b", "a", "a"]) == ["a", "b", "a_2", "a_3"]
-        assert table.names(["a_2", "a", "a"]) == ["a_2_e5cda8", "a", "a_2"]
+        assert table.name_columns(["a", "b", "a", "a"]) == ["a", "b", "a_2", "a_3"]
+        assert table.name_columns(["a_2", "a", "a"]) == ["a_2_e5cda8", "a", "a_2"]
 
     def test_symbols_alone_are_texts_too(self):
         first, second = columns(["💰", "%", "a"], ["%", "a", "💰"])
@@ -101,8 +101,8 @@ class TestTexts:
 
     def test_no_text_at_all_leaves_the_place(self):
         table = HeaderColumns({}, "orders", (), LOGGER)
-        assert table.names(["", "a", " "]) == ["column_1", "a", "column_3"]
-        assert table.names(["a", "", ""]) == ["a", "column_2", "column_3"]
+        assert table.name_columns(["", "a", " "]) == ["column_1", "a", "column_3"]
+        assert table.name_columns(["a", "", ""]) == ["a", "column_2", "column_3"]
 
     def test_long_names(self):
         (found,) = columns(["é" * 40, "é" * 41, "x" * 80, "x" * 81])
@@ -118,7 +118,7 @@ class TestTexts:
     def test_many_columns_take_no_square(self, caplog):
         table = HeaderColumns({}, "orders", (), LOGGER)
         header = [f"Column {'$' * (number % 2)} {number // 2}" for number in range(10_000)]
-        assert len({*table.names(header)}) == 10_000
+        assert len({*table.name_columns(header)}) == 10_000
 
 
 #: Few texts, so that they meet.
@@ -130,7 +130,7 @@ class TestAnyHeaders:
     def test_each_file_has_a_column_for_each_header(self, headers):
         table = HeaderColumns({}, "orders", ("a", "b"), LOGGER)
         for header in headers:
-            names = table.names(header)
+            names = table.name_columns(header)
             assert len({*names}) == len(header)
             for name in names:
                 assert 0 < len(name.encode()) <= 63
@@ -149,7 +149,7 @@ class TestAnyHeaders:
             else:
                 table = HeaderColumns(dict(state), "orders", ("a",), LOGGER)
                 state = table._state
-            for text, name in zip(header, table.names(header), strict=True):
+            for text, name in zip(header, table.name_columns(header), strict=True):
                 assert found.setdefault(text, name) == name
         assert len({*found.values()}) == len(found)
 
@@ -166,7 +166,7 @@ class TestStatesFromBefore:
 
     def recalled(self, *headers, known=()):
         state = {}
-        HeaderColumns(state, "orders", known, LOGGER).recall(headers)
+        HeaderColumns(state, "orders", known, LOGGER).restore(headers)
         return state["headers"]
 
     def test_the_layout_of_most_files_decides(self):
@@ -192,16 +192,16 @@ class TestStatesFromBefore:
     @given(st.lists(TEXTS, min_size=1, max_size=6), st.sets(st.sampled_from(("a", "b", "a_2"))))
     def test_a_column_of_one_text_stays_its_own(self, headers, known):
         table = HeaderColumns({}, "orders", known, LOGGER)
-        table.recall(headers)
+        table.restore(headers)
         names, texts = {}, {}
         for header in headers:
-            for key, name in zip(_keys(header), column_names(header), strict=True):
+            for key, name in zip(_identify_headers(header), column_names(header), strict=True):
                 names.setdefault(key, set()).add(name)
                 texts.setdefault(name, set()).add(key)
         for header in headers:
-            found = table.names(header)
+            found = table.name_columns(header)
             assert len({*found}) == len(header)
-            for key, name in zip(_keys(header), found, strict=True):
+            for key, name in zip(_identify_headers(header), found, strict=True):
                 (*had,) = names[key]
                 if len(had) == 1 and texts[had[0]] == {key}:
                     assert name == had[0]
@@ -311,13 +311,14 @@ class TestTables:
         self.put(s3, 1, PAIR, ("1", "$", "%"))
         tap = make_tap()
         table = tap.streams[ORDERS]
-        learn = table._learn
+        plan_run = table._plan_run
 
-        def then_overwrite(things):
-            learn(things)
+        def then_overwrite():
+            plan = plan_run()
             self.put(s3, 1, PAIR[::-1], ("2", "%", "$"))
+            return plan
 
-        monkeypatch.setattr(table, "_learn", then_overwrite)
+        monkeypatch.setattr(table, "_plan_run", then_overwrite)
         rows = sync(tap, ORDERS).records[ORDERS]
         assert cells(rows, "orders_id", "refund", "refund_616000") == [("2", "$", "%")]
 

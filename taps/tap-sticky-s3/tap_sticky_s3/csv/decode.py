@@ -1,4 +1,4 @@
-"""An object's bytes as UTF-8 text, however it was packed and encoded."""
+"""Decompression, encodings and byte order marks: an object's bytes as UTF-8 text."""
 
 from __future__ import annotations
 
@@ -17,141 +17,143 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
-_LAYERS = 2  # a .csv.gz that was also sent with Content-Encoding: gzip
-_UNPACKED_AT_ONCE = 1 << 20
-_PAGES = ("<!doctype", "<html", "<?xml", "<error")
-_PAGE_BYTES = 512
-_MARKS = (
+_MAX_GZIP_LAYERS = 2  # a .csv.gz that was also sent with Content-Encoding: gzip
+_GUNZIP_BYTES = 1 << 20
+_MARKUP = ("<!doctype", "<html", "<?xml", "<error")
+_PREVIEW_BYTES = 512
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, as it begins with that mark
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # https://encoding.spec.whatwg.org/#decode, and UTF-32
 _MARK = "\ufeff"
-_WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-_SEVERAL = 2
+_WIDE_ENCODINGS = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_MIN_LINES = 2
 _LINE_END = re.compile(r"[\r\n]")
 
 
 def decode_stream(
     chunks: Iterable[bytes], *, name: str, encoding: str = AUTO, complete: bool = True
 ) -> Iterator[bytes]:
-    """Unpack and decode.
+    """Decompress a file (gzip, up to two layers) and transcode it to UTF-8.
 
     Args:
-        chunks: The object's bytes, however they are cut.
-        name: What the file is called in errors.
-        encoding: Python's name of it, or `auto` for UTF-8. A byte order mark overrules it.
-        complete: Whether the bytes are all that there are; else they may end anywhere.
+        chunks: The object's bytes, in chunks of any size.
+        name: Bucket and key, for errors.
+        encoding: A Python codec name, or `auto` for UTF-8; a byte order mark overrules it.
+        complete: Whether the chunks are the complete file; otherwise they may end anywhere.
 
     Yields:
-        The text in UTF-8, without a byte order mark. That it is valid is for the reader to see,
-        where it was UTF-8 already.
+        Chunks of UTF-8 text without a byte order mark. Text that was UTF-8 already is not
+        validated here: the reader does that, and knows the line.
 
     Raises:
-        BadFileError: If it cannot be unpacked or decoded, or is a web page.
+        BadFileError: If the file cannot be decompressed or decoded, or is a web page.
     """
-    for _ in range(_LAYERS + 1):
-        first, chunks = _peeked(chunks, len(_ZIP))
+    for _ in range(_MAX_GZIP_LAYERS + 1):
+        first, chunks = _peek(chunks, len(_ZIP))
         if first.startswith(_ZIP):
             msg = "it is a ZIP archive. Have it exported as plain CSV or gzip."
             raise BadFileError(name, msg)
         if not first.startswith(_GZIP):
             break
-        chunks = _unpacked(chunks, name, complete=complete)
-    first, chunks = _peeked(chunks, _PAGE_BYTES)
-    marked = next((named for mark, named in _MARKS if first.startswith(mark)), None)
+        chunks = _gunzip(chunks, name, complete=complete)
+    first, chunks = _peek(chunks, _PREVIEW_BYTES)
+    marked = next((codec for mark, codec in _BYTE_ORDER_MARKS if first.startswith(mark)), None)
     if marked or encoding == AUTO:
         encoding = marked or "utf-8"
     if (
         first.decode(marked or "utf-8", "ignore")
         .lstrip(f"{_MARK} \t\r\n")
         .lower()
-        .startswith(_PAGES)
+        .startswith(_MARKUP)
     ):
         msg = "it is a web page or an error in XML, not an export. Have it delivered again."
         raise BadFileError(name, msg)
     codec = codecs.lookup(encoding).name
     if codec in {"utf-8", "utf-8-sig"}:
-        if not marked and (wide := _wide_encoding(first)):
+        if not marked and (wide := _detect_wide_encoding(first)):
             msg = f"it is encoded in {wide}, without a byte order mark. Set `encoding` to {wide}."
             raise BadFileError(name, msg)
-        return _without_mark(chunks)
+        return _strip_utf8_mark(chunks)
     advice = ", as its byte order mark says. Have it delivered again." if marked else ""
-    return _transcoded(chunks, encoding, name, advice or ". Set `encoding`.", complete=complete)
+    return _transcode(chunks, encoding, name, advice or ". Set `encoding`.", complete=complete)
 
 
-def _wide_encoding(first: bytes) -> str:
-    """Recognise UTF-16 and UTF-32 that no mark announces: in ASCII they are UTF-8 with NULs.
+def _detect_wide_encoding(first: bytes) -> str:
+    """Detect UTF-16 and UTF-32 without a byte order mark, which in ASCII look like UTF-8 with NULs.
 
-    NULs alone say nothing, as a cell may have some: the first line has to be text in such an
-    encoding, and must not be in UTF-8. Where letters have bytes that are line ends to UTF-8, as a
-    few Chinese ones, all has to be text, in several lines.
+    NULs alone prove nothing, as a cell may have some: the first line has to be printable in such an
+    encoding, and must not be in UTF-8. Some letters, such as a few Chinese ones, have bytes that
+    are line ends in UTF-8; then all of it has to be printable, in several lines.
 
     Args:
-        first: The first bytes.
+        first: The first bytes of the file.
 
     Returns:
-        The encoding; an empty text if it is another.
+        The encoding; an empty text if it is none of these.
     """
     if b"\0" not in first:
         return ""
-    may_be_utf_8 = _begins_as_text(_decoded(first.split(b"\0")[0], "utf-8"), end="\0")
-    is_wide: Callable[[str], bool] = _is_text if may_be_utf_8 else _begins_as_text
-    texts = {encoding: _decoded(first, encoding) for encoding in _WIDE}
-    likely = [encoding for encoding, text in texts.items() if is_wide(text)]
-    # Read by the other order of bytes, Latin letters are Chinese ones, and line ends are none.
-    return max(likely, key=lambda one: sum(map(str.isascii, texts[one])), default="")
+    may_be_utf_8 = _starts_with_printable_line(
+        _decode_prefix(first.split(b"\0")[0], "utf-8"), line_end="\0"
+    )
+    is_wide: Callable[[str], bool] = _is_printable if may_be_utf_8 else _starts_with_printable_line
+    texts = {encoding: _decode_prefix(first, encoding) for encoding in _WIDE_ENCODINGS}
+    candidates = [encoding for encoding, text in texts.items() if is_wide(text)]
+    # In the wrong byte order, Latin letters look Chinese and there are no line ends.
+    return max(candidates, key=lambda encoding: sum(map(str.isascii, texts[encoding])), default="")
 
 
-def _decoded(data: bytes, encoding: str) -> str:
-    """Decode bytes that may end within a character; nothing if they are not of the encoding."""
+def _decode_prefix(data: bytes, encoding: str) -> str:
+    """Decode bytes that may end within a character; empty if they are not of the encoding."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(data)
     except UnicodeError:
         return ""
 
 
-def _begins_as_text(text: str, *, end: str = "") -> bool:
-    """Whether there is a first line, and it has nothing that is not printed."""
+def _starts_with_printable_line(text: str, *, line_end: str = "") -> bool:
+    """Whether there is a first line, and all of it is printable."""
     line, *more = _LINE_END.split(text.lstrip("\r\n"), maxsplit=1)
-    # What ends in place of the line is a part of it.
-    line += end if not more else ""
-    return bool(line) and all(one.isprintable() or one == "\t" for one in line)
+    # If the text ends before its line does, what comes next belongs to the line.
+    line += line_end if not more else ""
+    return bool(line) and all(char.isprintable() or char == "\t" for char in line)
 
 
-def _is_text(text: str) -> bool:
-    """Whether there are several lines, and nothing that is not printed."""
+def _is_printable(text: str) -> bool:
+    """Whether there are several lines, and all of them are printable."""
     lines = _LINE_END.split(text.replace("\r\n", "\n"))
-    return len(lines) > _SEVERAL and all(line.replace("\t", "").isprintable() for line in lines)
+    return len(lines) > _MIN_LINES and all(line.replace("\t", "").isprintable() for line in lines)
 
 
-def _peeked(chunks: Iterable[bytes], count: int) -> tuple[bytes, Iterable[bytes]]:
-    """Look at the first bytes; gives them, and all of them again."""
+def _peek(chunks: Iterable[bytes], count: int) -> tuple[bytes, Iterable[bytes]]:
+    """Look at the first bytes; returns them, and an iterable of all chunks."""
     remaining, first = iter(chunks), b""
     while len(first) < count and (more := next(remaining, None)) is not None:
         first += more
     return first, chain([first], remaining)
 
 
-def _unpacked(chunks: Iterable[bytes], name: str, *, complete: bool) -> Iterator[bytes]:
-    """Unpack gzip, with all its members: zlib would stop after the first without a word."""
+def _gunzip(chunks: Iterable[bytes], name: str, *, complete: bool) -> Iterator[bytes]:
+    """Decompress all members of a gzip file: zlib would silently stop after the first."""
     member = None
     for chunk in chunks:
-        packed = chunk
-        while packed:
+        compressed = chunk
+        while compressed:
             if member is None:
-                packed = packed.lstrip(b"\0")  # padding
-                if not packed:
+                compressed = compressed.lstrip(b"\0")  # padding
+                if not compressed:
                     break
                 member = zlib.decompressobj(wbits=31)
             try:
-                yield member.decompress(packed, _UNPACKED_AT_ONCE)
+                yield member.decompress(compressed, _GUNZIP_BYTES)
             except zlib.error as error:
                 msg = f"its gzip is damaged ({error}). Have it delivered again."
                 raise BadFileError(name, msg) from None
-            packed = member.unconsumed_tail or member.unused_data
+            compressed = member.unconsumed_tail or member.unused_data
             if member.eof:
                 member = None
     if member is not None and complete:
@@ -159,36 +161,36 @@ def _unpacked(chunks: Iterable[bytes], name: str, *, complete: bool) -> Iterator
         raise BadFileError(name, msg)
 
 
-def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    _, chunks = _peeked(chunks, len(codecs.BOM_UTF8))
+def _strip_utf8_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    _, chunks = _peek(chunks, len(codecs.BOM_UTF8))
     for number, chunk in enumerate(chunks):
         yield chunk.removeprefix(codecs.BOM_UTF8) if number == 0 else chunk
 
 
-def _transcoded(
+def _transcode(
     chunks: Iterable[bytes], encoding: str, name: str, advice: str, *, complete: bool
 ) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = IncrementalNewlineDecoder(None, translate=True)
-    begun, line = False, 1
+    has_text, line = False, 1
     for chunk in chain(chunks, [None]):
         text, state, is_last = "", decoder.getstate(), chunk is None and complete
         try:
             text = decoder.decode(chunk or b"", final=is_last)
             encoded = text.encode()
         except UnicodeError as error:
-            if isinstance(error, UnicodeEncodeError):  # half a character, which UTF-8 has not
+            if isinstance(error, UnicodeEncodeError):  # a lone surrogate, which UTF-8 cannot encode
                 text = text[: error.start]
             elif isinstance(error, UnicodeDecodeError):
-                # The error's bytes begin with what was left of the chunk before.
+                # The error's bytes begin with what was left of the previous chunk.
                 decoder.setstate(state)
                 good = len(chunk or b"") - len(error.object) + error.start
-                with suppress(UnicodeError):  # punycode: each error is in all that there was
+                with suppress(UnicodeError):  # punycode reports the complete input, not a position
                     text = decoder.decode((chunk or b"")[: max(good, 0)])
             line += newlines.decode(text, final=True).count("\n")
             msg = f"it is not encoded in {encoding}{advice}"
             raise BadFileError(name, msg, line=line) from None
-        if not begun and text:
-            begun, encoded = True, text.removeprefix(_MARK).encode()
+        if not has_text and text:
+            has_text, encoded = True, text.removeprefix(_MARK).encode()
         line += newlines.decode(text).count("\n")
         yield encoded

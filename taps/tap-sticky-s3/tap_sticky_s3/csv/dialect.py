@@ -1,4 +1,4 @@
-"""How the files are written."""
+"""The dialect of a table's files: delimiter, quotes, encoding, nulls."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 from signalroom_singer import invalid_setting
 
-#: Common delimiters, and how messages name them.
+#: Common delimiters, by the name that messages use.
 DELIMITERS = {",": "`,`", ";": "`;`", "\t": "a tab", "|": "`|`"}
-#: The encoding that a file's byte order mark tells, or UTF-8.
+#: The encoding of a file's byte order mark; UTF-8 without one.
 AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How files are written, and what is made of rows that are not.
+    """How files are written, and what to do with rows that have another number of cells.
 
     Attributes:
-        delimiter: What is between cells.
-        quotechar: Quote character; none if nothing is quoted.
-        doublequote: Whether a quote within quotes is written twice.
-        escapechar: What is before a character that means itself.
-        encoding: Python's name of it, or `auto`.
-        null_values: Cells that become null.
-        empty_as_null: Whether empty ones do.
-        on_bad_row: `extra`, `error` or `skip`, where rows have too few cells or too many.
+        delimiter: The character between two cells.
+        quotechar: Quote character; None if cells are never quoted.
+        doublequote: Whether a quote within a quoted cell is doubled.
+        escapechar: Character that makes the next one literal; None if there is none.
+        encoding: A Python codec name, or `auto`.
+        null_values: Cells to load as NULL.
+        empty_as_null: Whether an empty cell is NULL too.
+        on_bad_row: `extra`, `error` or `skip`: for rows with too few or too many cells.
 
     Raises:
-        ValueError: If that cannot be.
+        ConfigValidationError: If a setting is invalid, or two of them are the same character.
     """
 
     delimiter: str = ","
@@ -43,21 +43,21 @@ class Dialect:
     on_bad_row: str = "extra"
 
     def __post_init__(self) -> None:
-        given = {
+        characters = {
             name: character
             for name in ("delimiter", "quotechar", "escapechar")
             if (character := getattr(self, name)) is not None
         }
-        for name, character in given.items():
+        for name, character in characters.items():
             if len(character) != 1 or not character.isascii() or character in "\r\n\0":
                 problem = "expected one ASCII character, and not a line end"
                 raise invalid_setting(name, problem, character)
-        if len({*given.values()}) < len(given):
-            *others, last = given
+        if len({*characters.values()}) < len(characters):
+            *others, last = characters
             problem = f"expected another character than {' and '.join(others)}"
-            raise invalid_setting(last, problem, given[last])
-        if " " in given.values():
-            name = next(name for name, character in given.items() if character == " ")
+            raise invalid_setting(last, problem, characters[last])
+        if " " in characters.values():
+            name = next(name for name, character in characters.items() if character == " ")
             raise invalid_setting(name, "a space cannot be used", " ")
         if self.encoding != AUTO:
             try:
@@ -69,16 +69,16 @@ class Dialect:
 
     @property
     def nulls(self) -> frozenset[str]:
-        """The cells that become null."""
+        """Cells to load as NULL, as the file has them."""
         return frozenset([*self.null_values, *([""] if self.empty_as_null else [])])
 
     @property
     def is_plain(self) -> bool:
-        """Whether quotes, if any, are doubled within quotes, and nothing is escaped."""
+        """Whether Arrow can read it: no escape character, and quotes within quotes are doubled."""
         return self.escapechar is None and (self.doublequote or self.quotechar is None)
 
-    def format(self) -> dict[str, Any]:
-        """The same for Python's csv module."""
+    def csv_options(self) -> dict[str, Any]:
+        """Format parameters for Python's csv module."""
         quoting = csv.QUOTE_MINIMAL if self.quotechar else csv.QUOTE_NONE
         return {
             "delimiter": self.delimiter,

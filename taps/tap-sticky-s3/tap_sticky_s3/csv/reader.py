@@ -1,7 +1,7 @@
-"""A file's rows: CSV into columns of text.
+"""Reads the rows of a CSV file into Arrow batches of text columns.
 
-Two engines have one contract. Arrow's reads blocks whose quotes are all where they belong. Python's
-reads what is left, row by row, and says what is wrong with it.
+There are two engines with the same results. Arrow reads blocks in which all quotes are in place.
+The strict reader takes over where they are not: row by row, with errors that name the line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from signalroom_singer import EXTRA
 from tap_sticky_s3.csv.column_names import column_names
 from tap_sticky_s3.csv.decode import decode_stream
 from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
-from tap_sticky_s3.csv.strict_reader import CELL_BYTES, StrictReader, line_ends
+from tap_sticky_s3.csv.strict_reader import MAX_CELL_BYTES, StrictReader, count_line_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,65 +29,66 @@ if TYPE_CHECKING:
 
 ROW_ID = "_row_id"
 SURPLUS = "_surplus"
-_BLOCK = 1 << 20
-_ROWS_AT_ONCE, _BYTES_AT_ONCE = 4096, 4 << 20
+_BLOCK_BYTES = 1 << 20
+_BATCH_ROWS, _BATCH_BYTES = 4096, 4 << 20
 _MARK = "\ufeff".encode()
-#: PostgreSQL's tables have 1,600 at most; other warehouses' have some thousands.
-_MOST_COLUMNS = 10_000
-_ROWS_OF_HEAD = 20
-_SEP = re.compile(r"sep=(\\t|.)", re.IGNORECASE)
+#: PostgreSQL allows 1,600 columns a table; other warehouses a few thousand.
+_MAX_COLUMNS = 10_000
+_PREVIEW_ROWS = 20
+#: The line by which Excel is told the delimiter.
+_SEP_LINE = re.compile(r"sep=(\\t|.)", re.IGNORECASE)
 
-Engine = Literal["either", "careful"]
+Engine = Literal["either", "strict"]
 
 
 def read_head(
     chunks: Iterable[bytes], dialect: Dialect, *, name: str, complete: bool = True
 ) -> tuple[list[str], list[list[str]]] | None:
-    """Read a file's header, and some rows.
+    """Read a file's header and its first rows.
 
     Args:
-        chunks: The file's bytes; the first of them will do.
-        dialect: How it is written.
-        name: What it is called in errors.
-        complete: Whether these are all its bytes.
+        chunks: The file's bytes, or the first of them.
+        dialect: The file's delimiter, quotes and encoding.
+        name: Bucket and key, for errors.
+        complete: Whether the chunks are the complete file.
 
     Returns:
-        The header, and the first rows of those that can be read; nothing if the file is empty.
+        The header and up to 20 rows, until the first that cannot be read; None for an empty file.
 
     Raises:
-        NeedMoreError: If the header does not end in these bytes.
+        NeedMoreError: If the header is longer than the chunks.
         BadFileError: If the file cannot be read.
     """
     text = decode_stream(chunks, name=name, encoding=dialect.encoding, complete=complete)
     records = StrictReader(text, dialect, name=name, complete=complete)
-    header = _header(records, dialect, name)
+    header = _read_header(records, dialect, name)
     if header is None:
         if not complete:
             raise NeedMoreError
         return None
     rows: list[list[str]] = []
-    with suppress(BadFileError):  # it will be reported when the file is read
-        rows.extend(islice(filter(None, records), _ROWS_OF_HEAD))
+    with suppress(BadFileError):  # reported when the file is read
+        rows.extend(islice(filter(None, records), _PREVIEW_ROWS))
     return header, rows
 
 
-def _header(records: StrictReader, dialect: Dialect, name: str) -> list[str] | None:
-    """Read a header: after a line for Excel, if there is one, that says the delimiter."""
+def _read_header(records: StrictReader, dialect: Dialect, name: str) -> list[str] | None:
+    """Read the header, after a line such as `sep=;` if there is one."""
     lines = filter(None, records)
     header = next(lines, None)
-    if header and (said := _SEP.fullmatch(dialect.delimiter.join(header))):
-        delimiter = said[1].replace("\\t", "\t")
+    if header and (match := _SEP_LINE.fullmatch(dialect.delimiter.join(header))):
+        delimiter = match[1].replace("\\t", "\t")
         if delimiter != dialect.delimiter:
-            shown = "a tab (\\t)" if delimiter == "\t" else delimiter
-            msg = f"it says that its delimiter is {shown}. Set `delimiter`."
-            raise BadFileError(name, msg, line=records.began)
+            label = "a tab (\\t)" if delimiter == "\t" else delimiter
+            msg = f"it says that its delimiter is {label}. Set `delimiter`."
+            raise BadFileError(name, msg, line=records.record_line)
         header = next(lines, None)
     if header is not None:
-        _check(header, name)
+        _check_header(header, name)
     return header
 
 
-def _check(header: Sequence[str], name: str) -> None:
+def _check_header(header: Sequence[str], name: str) -> None:
     if not any(cell.strip() for cell in header):
         msg = "its header is empty. Have it delivered again, with the columns' names."
         raise BadFileError(name, msg, line=1)
@@ -97,29 +98,28 @@ def _check(header: Sequence[str], name: str) -> None:
             "`encoding` to utf-16-le or utf-16-be."
         )
         raise BadFileError(name, msg, line=1)
-    if len(header) > _MOST_COLUMNS:
+    if len(header) > _MAX_COLUMNS:
         msg = (
-            f"its header has {len(header)} columns, more than the {_MOST_COLUMNS} that a table can "
+            f"its header has {len(header)} columns, more than the {_MAX_COLUMNS} that a table can "
             "have. Check `delimiter`, and have it delivered again."
         )
         raise BadFileError(name, msg, line=1)
 
 
 class CsvReader:
-    """Reads a file.
+    """Iterates over the batches of a CSV file.
 
-    Iterating gives batches: a text column for each of the header's cells; then `_row_id`, which
-    counts all rows from 0, also those that are left out; then `_extra`, a JSON object where a row
-    has more cells than there are columns. Lines without any character are no rows, but in a file of
-    one column, where they are empty cells.
+    A batch has a text column for each cell of the header; then `_row_id`, which counts all rows
+    from 0, skipped ones included; then `_extra`, a JSON object for rows with more cells than the
+    header. Empty lines are skipped, except in a file with one column, where each is an empty cell.
 
     Args:
-        chunks: The file's bytes.
-        dialect: How it is written.
-        name: What it is called in errors.
-        named: What names its columns, by its header.
-        block_bytes: How much is read at once.
-        engine: Whether only the careful one may be used.
+        chunks: The file's bytes, in chunks of any size.
+        dialect: The file's delimiter, quotes, encoding and nulls.
+        name: Bucket and key, for errors.
+        name_columns: Returns a column name for each cell of the header.
+        block_bytes: How many bytes Arrow reads at a time.
+        engine: `either`, or `strict` for the strict reader alone.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class CsvReader:
         dialect: Dialect,
         *,
         name: str,
-        named: Callable[[Sequence[str]], list[str]] = column_names,
-        block_bytes: int = _BLOCK,
+        name_columns: Callable[[Sequence[str]], list[str]] = column_names,
+        block_bytes: int = _BLOCK_BYTES,
         engine: Engine = "either",
     ) -> None:
         self.header: list[str] | None = None
@@ -137,100 +137,100 @@ class CsvReader:
         self.short_rows = 0
         self.long_rows = 0
         self.skipped_rows = 0
-        self.unnamed_nulls = 0
+        self.unlisted_nulls = 0
         self._name = name
-        self._named = named
+        self._name_columns = name_columns
         self._dialect = dialect
         self._block_bytes = block_bytes
-        self._careful = engine == "careful" or not dialect.is_plain
+        self._is_strict = engine == "strict" or not dialect.is_plain
         self._text = decode_stream(chunks, name=name, encoding=dialect.encoding)
-        self._lines = 0  # before the block at hand
+        self._lines = 0  # before the current block
         self._quote = (dialect.quotechar or "").encode()
         self._columns: list[str] = []
-        self._held: list[bytes] = []  # after the block at hand
+        self._pending: list[bytes] = []  # chunks after the current block
         self._nulls = dialect.nulls
-        # What MySQL, PostgreSQL and Hive write for NULL.
+        # MySQL, PostgreSQL and Hive write NULL as \N.
         null = f"{dialect.escapechar}N" if dialect.escapechar else ""
-        self._unnamed_null = null if null not in self._nulls else ""
+        self._unlisted_null = null if null not in self._nulls else ""
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         text: Iterator[bytes] = self._text
         records = StrictReader(text, self._dialect, name=self._name)
-        self.header = _header(records, self._dialect, self._name)
+        self.header = _read_header(records, self._dialect, self._name)
         if self.header is None:
             return
-        self._columns = self._named(self.header)
+        self._columns = self._name_columns(self.header)
         self._lines = records.line
-        text = records.rest()
-        if self._careful:
-            yield from self._read_carefully(text)
+        text = records.unread_text()
+        if self._is_strict:
+            yield from self._read_strictly(text)
             return
-        for block, is_whole in self._blocks(text):
-            if not is_whole or not self._is_clean(block):
-                # Where its last row ends is not sure either.
-                yield from self._read_carefully(chain([block], self._held, text))
+        for block, ends_in_row in self._cut_blocks(text):
+            if not ends_in_row or not self._is_clean(block):
+                # With stray quotes the end of the last row is not certain either.
+                yield from self._read_strictly(chain([block], self._pending, text))
                 return
             batch = self._read_fast(block)
             if batch is None:
-                yield from self._read_carefully([block])
+                yield from self._read_strictly([block])
             else:
                 yield batch
-                self._lines += line_ends(block)
+                self._lines += count_line_ends(block)
 
     # Blocks.
 
-    def _blocks(self, text: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-        """Cut the text at ends of rows; the last block may have none, if the rest is not clean."""
-        size, wanted = 0, self._block_bytes
+    def _cut_blocks(self, text: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+        """Cut the text at row ends; yields blocks, and whether each ends where a row does."""
+        size, min_bytes = 0, self._block_bytes
         for chunk in text:
-            self._held.append(chunk)
+            self._pending.append(chunk)
             size += len(chunk)
-            if size < wanted:
+            if size < min_bytes:
                 continue
-            joined = b"".join(self._held)
-            end = self._last_end(joined)
+            joined = b"".join(self._pending)
+            end = self._last_row_end(joined)
             if end == 0:
-                # A quote in the middle of a cell hides the ends of all rows: more is no use.
-                if size > CELL_BYTES or not self._is_clean(joined, whole=False):
-                    self._held = []
+                # A quote in the middle of a cell hides all row ends: more text would not help.
+                if size > MAX_CELL_BYTES or not self._is_clean(joined, ends_in_row=False):
+                    self._pending = []
                     yield joined, False
                     return
-                # Longer by half before it is looked at again, or it would take the square.
-                self._held, wanted = [joined], size + size // 2
+                # Half as much again before the next look, or the time would be quadratic.
+                self._pending, min_bytes = [joined], size + size // 2
                 continue
-            self._held, wanted = [joined[end:]], self._block_bytes
+            self._pending, min_bytes = [joined[end:]], self._block_bytes
             size = len(joined) - end
             yield joined[:end], True
-        last, self._held = b"".join(self._held), []
+        last, self._pending = b"".join(self._pending), []
         if last:
             yield last, True
 
-    def _last_end(self, block: bytes) -> int:
-        """Where the last whole row ends: after the last line end that is outside of quotes."""
+    def _last_row_end(self, block: bytes) -> int:
+        """Find the end of the last complete row: after the last line end outside of quotes."""
         # A carriage return at the very end may be half of a line end.
         end = len(block) - block.endswith(b"\r")
         inside = bool(self._quote) and block.count(self._quote, 0, end) % 2 == 1
-        # From quote to quote, so that no byte is looked at twice: cells may have many line ends.
+        # From quote to quote, so that no byte is scanned twice: cells may have many line ends.
         while True:
             quote = block.rfind(self._quote, 0, end) if self._quote else -1
             if not inside:
                 begin = quote + 1
-                at = max(block.rfind(b"\n", begin, end), block.rfind(b"\r", begin, end))
-                if at >= 0:
-                    return at + 1
+                line_end = max(block.rfind(b"\n", begin, end), block.rfind(b"\r", begin, end))
+                if line_end >= 0:
+                    return line_end + 1
             if quote < 0:
                 return 0
             inside, end = not inside, quote
 
-    def _is_clean(self, block: bytes, *, whole: bool = True) -> bool:
-        """Whether all quotes are around cells, or doubled within; the last cell's may be open."""
+    def _is_clean(self, block: bytes, *, ends_in_row: bool = True) -> bool:
+        """Whether all quotes enclose cells or are doubled; the last may be open at no row end."""
         if block.startswith(_MARK):
-            return False  # Arrow takes it for the file's
+            return False  # Arrow would take it for the file's byte order mark
         if not self._quote or self._quote not in block:
             return True
-        # Outside and inside of quotes by turns; nothing is outside where a quote is doubled.
+        # Parts are outside and inside of quotes in turn; at a doubled quote the outside is empty.
         first, *parts = block.split(self._quote)
-        if len(parts) % 2 and whole:
+        if len(parts) % 2 and ends_in_row:
             return False
         outside = parts[1::2]
         last = b"" if len(parts) % 2 else outside.pop()
@@ -244,7 +244,7 @@ class CsvReader:
     # Engines.
 
     def _read_fast(self, block: bytes) -> pa.RecordBatch | None:
-        """Read a block by Arrow; nothing if it has rows that are too short or too long."""
+        """Read a block with Arrow; None if it has rows with too few or too many cells."""
         nulls = [*self._nulls]
         try:
             table = arrow_csv.read_csv(
@@ -269,21 +269,22 @@ class CsvReader:
             )
         except pa.ArrowInvalid:
             return None
-        if len(block) > CELL_BYTES and any(
-            (pc.max(pc.binary_length(column)).as_py() or 0) > CELL_BYTES for column in table.columns
+        if len(block) > MAX_CELL_BYTES and any(
+            (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_CELL_BYTES
+            for column in table.columns
         ):
             return None
         if table.num_rows == 0:
             return None
         (batch,) = table.combine_chunks().to_batches()
         first, self.row_count = self.row_count, self.row_count + batch.num_rows
-        return self._batch(
+        return self._make_batch(
             batch.columns,
             range(first, self.row_count),
             pa.nulls(batch.num_rows, pa.string()),
         )
 
-    def _read_carefully(self, text: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
+    def _read_strictly(self, text: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         width = len(self._columns)
         records = StrictReader(
             text, self._dialect, name=self._name, line=self._lines, columns=self._columns
@@ -291,45 +292,45 @@ class CsvReader:
         rows: list[Sequence[str | None]] = []
         numbers: list[int] = []
         extras: list[str | None] = []
-        size = records.read
+        size = records.bytes_read
         for cells in records:
             if not cells and width > 1:
                 continue
-            cells = cells or [""]  # noqa: PLW2901 - an empty line of a file of one column
+            cells = cells or [""]  # noqa: PLW2901 - an empty line of a file with one column
             number, self.row_count = self.row_count, self.row_count + 1
-            if len(cells) != width and not self._accepts(len(cells), records):
+            if len(cells) != width and not self._accept_length(len(cells), records):
                 continue
             row = self._with_nulls(cells, records)
             rows.append([*row[:width], *[None] * (width - len(row))])
             numbers.append(number)
-            extras.append(_surplus(cells[width:]))
-            if len(rows) >= _ROWS_AT_ONCE or records.read - size > _BYTES_AT_ONCE:
-                yield self._batch(list(zip(*rows, strict=True)), numbers, extras)
-                rows, numbers, extras, size = [], [], [], records.read
+            extras.append(_encode_surplus(cells[width:]))
+            if len(rows) >= _BATCH_ROWS or records.bytes_read - size > _BATCH_BYTES:
+                yield self._make_batch(list(zip(*rows, strict=True)), numbers, extras)
+                rows, numbers, extras, size = [], [], [], records.bytes_read
         if rows:
-            yield self._batch(list(zip(*rows, strict=True)), numbers, extras)
+            yield self._make_batch(list(zip(*rows, strict=True)), numbers, extras)
         self._lines = records.line
 
     def _with_nulls(self, cells: Sequence[str], records: StrictReader) -> Sequence[str | None]:
-        """Put NULL where a cell, as it is written, stands for it."""
-        if not self._nulls and not self._unnamed_null:
+        """Replace cells that are listed as nulls; compared as they are written in the file."""
+        if not self._nulls and not self._unlisted_null:
             return cells
         written = records.as_written(cells)
-        if self._unnamed_null:
-            self.unnamed_nulls += written.count(self._unnamed_null)
+        if self._unlisted_null:
+            self.unlisted_nulls += written.count(self._unlisted_null)
         return [
             None if text in self._nulls else cell for cell, text in zip(cells, written, strict=True)
         ]
 
-    def _accepts(self, count: int, records: StrictReader) -> bool:
-        """Count a row that is too short or too long; says whether to load it."""
+    def _accept_length(self, count: int, records: StrictReader) -> bool:
+        """Count a row with too few or too many cells; returns whether to load it."""
         width = len(self._columns)
         if self._dialect.on_bad_row == "error":
             msg = (
                 f"a row has {count} cells, the header {width}. Have it corrected, or set "
                 "`on_bad_row`."
             )
-            raise BadFileError(self._name, msg, line=records.began)
+            raise BadFileError(self._name, msg, line=records.record_line)
         if count < width:
             self.short_rows += 1
         else:
@@ -339,7 +340,7 @@ class CsvReader:
             return False
         return True
 
-    def _batch(
+    def _make_batch(
         self, columns: Sequence[object], numbers: Sequence[int], extras: Sequence[str | None]
     ) -> pa.RecordBatch:
         arrays = [pa.array(column, pa.string()) for column in columns]
@@ -347,5 +348,5 @@ class CsvReader:
         return pa.RecordBatch.from_arrays(arrays, names=[*self._columns, ROW_ID, EXTRA])
 
 
-def _surplus(cells: Sequence[str]) -> str | None:
+def _encode_surplus(cells: Sequence[str]) -> str | None:
     return json.dumps({SURPLUS: cells}, ensure_ascii=False) if cells else None

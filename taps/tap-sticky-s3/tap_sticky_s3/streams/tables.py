@@ -1,11 +1,10 @@
-"""The streams: a table of files each."""
+"""The streams of the tables: the rows of their files, as records or as batch files."""
 
 from __future__ import annotations
 
 import json
-import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,31 +29,34 @@ from signalroom_singer import (
 )
 from signalroom_singer.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER
-from tap_sticky_s3.client import HEADERS_AT_ONCE
+from tap_sticky_s3.column_discovery import ColumnDiscovery
 from tap_sticky_s3.column_types import ColumnType
 from tap_sticky_s3.csv.reader import ROW_ID
-from tap_sticky_s3.file_check import FileCheck
-from tap_sticky_s3.file_filter import DEFAULT_PATTERN, FileFilter, date_in_key
 from tap_sticky_s3.file_history import FileHistory
+from tap_sticky_s3.file_log import FILE_NAME
 from tap_sticky_s3.file_parser import FileParser, StreamColumns
 from tap_sticky_s3.header_columns import HeaderColumns
 from tap_sticky_s3.known_columns import KNOWN_COLUMNS
-from tap_sticky_s3.streams.files import FILE_NAME, StickyStream
+from tap_sticky_s3.run_plan import RunPlanner
+from tap_sticky_s3.streams.base import StickyStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_sticky_s3.batch_store import ParsedFile
-    from tap_sticky_s3.client import S3Object
-    from tap_sticky_s3.header_check import FilePreview
-    from tap_sticky_s3.tap import TapStickyS3
+    from signalroom_singer.cards import CardReport
+    from tap_sticky_s3.batch_store import BatchStore
+    from tap_sticky_s3.client import Bucket, S3Object
+    from tap_sticky_s3.column_types import TypeUsage
+    from tap_sticky_s3.file_log import FileLog
+    from tap_sticky_s3.parsed_file import ParsedFile
+    from tap_sticky_s3.run_plan import RunPlan
+    from tap_sticky_s3.table_settings import TableSettings
 
-_HEADERS_AT_DISCOVERY, _HEADERS_RECALLED = 5, 250
-_NAMED = 5
-# A state has all days of a table: where there are many files, one after each of them would cost
-# more than the files do.
+# The state has all days of a table: with many files, a state after each would cost more than
+# reading the files.
 _MANY_FILES, _STATE_SECONDS = 100, 5.0
 
 _METADATA = th.PropertiesList(
@@ -66,15 +68,37 @@ _METADATA = th.PropertiesList(
         "_file_last_modified", th.DateTimeType, description="When that version was stored (UTC)"
     ),
 ).to_dict()["properties"]
+_TEXT = {"type": ["string", "null"]}
+
+
+@dataclass(frozen=True)
+class RunResources:
+    """The objects that the tables of a run share.
+
+    Attributes:
+        tables: The settings of all tables.
+        bucket: The bucket that all files are in.
+        batch_store: The folder for batch files.
+        file_log: The log of files for the stream `files`.
+        card_report: The card data that was removed in the run.
+        type_usage: The names in `column_types` that are columns of a table.
+    """
+
+    tables: Sequence[TableSettings]
+    bucket: Bucket
+    batch_store: BatchStore
+    file_log: FileLog
+    card_report: CardReport
+    type_usage: TypeUsage
 
 
 class TableStream(StickyStream):
-    """The rows of all files under a prefix.
+    """The rows of all files of a table.
 
     Args:
-        tap: The tap.
-        table: Its settings: `name`, also the stream's; `prefix`, what the files' keys begin with;
-            `pattern`, what they match; and how the files are written, where they differ.
+        tap: The tap that the stream belongs to.
+        table: The table's settings.
+        resources: The objects that it shares with other streams.
     """
 
     loading = Loading(
@@ -82,205 +106,93 @@ class TableStream(StickyStream):
         "Files that were overwritten; later files about the same orders are further rows",
         "Rows of files that are gone stay; `files` says which version of a file is the last",
     )
-    # Each file's header may have more.
+    # The header of each file may have more.
     columns_are_known = False
 
-    def __init__(self, tap: TapStickyS3, table: Mapping[str, Any]) -> None:
-        name, self._prefix = table["name"], table["prefix"]
-        self._dialect = tap.dialect(table)
-        known = KNOWN_COLUMNS.get(name, ())
-        self._types = self._typed(tap, name, HeaderColumns({}, name, known, tap.logger))
-        columns = {column: self._schema_of(column) for column in known}
-        self._checks = table.get("check_header", tap.config["check_header"])
+    # A run's plan and what follows from it; `_write_schema_message` sets them before the rows.
+    _plan: RunPlan
+    _columns: StreamColumns
+    _parser: FileParser
+
+    def __init__(self, tap: Tap, table: TableSettings, resources: RunResources) -> None:
+        known = KNOWN_COLUMNS.get(table.name, ())
+        headers = HeaderColumns({}, table.name, known, tap.logger)
+        self._types = _find_types(table.name, tap.config, headers)
+        columns = {column: self._column_schema(column) for column in known}
         super().__init__(
             tap,
             {"type": "object", "properties": {**_METADATA, **columns}},
-            name,
+            table.name,
             primary_keys=(FILE_NAME, ROW_ID),
         )
-        self._filter = FileFilter(tap.config, table["pattern"])
-        self._bad: list[TapError] = []
-        self._state_written = 0.0
-
-    @staticmethod
-    def _typed(tap: TapStickyS3, table: str, headers: HeaderColumns) -> dict[str, ColumnType]:
-        """The types that are asked for, by column."""
-        named = tap.config["column_types"].items()
-        found = {headers.column_of(name): ColumnType(text) for name, text in named}
-        hashes = ColumnHashes.of(table, tap.config)
-        return {name: kind for name, kind in found.items() if name and not hashes.has(name)}
-
-    @property
-    def typed_names(self) -> list[str]:
-        """The names in `column_types` that are columns of this table."""
-        return [name for name in self.config["column_types"] if self._headers.column_of(name)]
-
-    @property
-    def has_headers(self) -> bool:
-        """Whether any file's header is known."""
-        return bool(self._headers)
-
-    def _schema_of(self, column: str) -> dict[str, Any]:
-        if column in self._types:
-            return self._types[column].schema
-        return {"type": ["string", "null"]}
-
-    # What to read.
-
-    @cached_property
-    def _ledger(self) -> FileHistory:
-        return FileHistory(self.get_context_state(None), self.name, self._listed)
-
-    @cached_property
-    def _listed(self) -> list[S3Object]:
-        """The table's files; asked for once a run."""
-        found: dict[bool, list[S3Object]] = {True: [], False: []}
-        for thing in self._tap.bucket.objects(self._prefix):
-            found[self._filter.is_of_table(thing)].append(thing)
-        self._others = [thing.key for thing in found[False] if not thing.key.endswith("/")]
-        return found[True]
-
-    def has(self, key: str) -> bool:
-        """Whether a key is one of the table's.
-
-        Args:
-            key: Of any file of the bucket.
-        """
-        return key.startswith(self._prefix) and self._filter.matches(key)
-
-    def _report_others(self) -> None:
-        """Name the files below the prefix that are in no table."""
-        if others := [key for key in self._others if not self._tap.is_of_a_table(key)]:
-            more = len(others) - _NAMED
-            self.logger.log(
-                # Whoever set a pattern knows that some do not match.
-                logging.WARNING if self._filter.pattern == DEFAULT_PATTERN else logging.INFO,
-                "%s/%s: %d files do not match the pattern %s and are not read: %s%s",
-                *(self._tap.bucket.name, self._prefix, len(others), self._filter.pattern),
-                *(", ".join(others[:_NAMED]), f" and {more} more" if more > 0 else ""),
-            )
-
-    @cached_property
-    def _due(self) -> list[S3Object]:
-        """The files to read in this run."""
-        if taken := self._ledger.take_over(self._listed):
-            self.logger.info(
-                "The state of an earlier pipeline stands for %d files: they count as loaded", taken
-            )
-        self._report_days()
-        new = self._missing()
-        due = self._filter.of_this_run(thing for thing in new if self._filter.wants(thing))
-        self.logger.info(
-            "%s/%s: %d files, %d not loaded, reading %d",
-            *(self._tap.bucket.name, self._prefix, len(self._listed), len(new), len(due)),
+        self._table = table
+        self._bucket = resources.bucket
+        self._batch_store = resources.batch_store
+        self._file_log = resources.file_log
+        self._card_report = resources.card_report
+        self._type_usage = resources.type_usage
+        self._planner = RunPlanner(
+            *(table, resources.tables, resources.bucket, tap.config, self.logger)
         )
-        if not self._listed:
-            self.logger.warning(
-                "%s/%s has no files of this table. If it should, check `prefixes` and `tables`",
-                *(self._tap.bucket.name, self._prefix),
-            )
-        self._report_others()
-        self._warn_of_repeats(due)
-        return due
+        self._file_errors: list[TapError] = []
+        self._state_written_at = 0.0
 
-    def _report_days(self) -> None:
-        """Name the days that are read again, as nobody can tell which of their files changed."""
-        if days := self._ledger.read_again:
-            more = len(days) - _NAMED
-            self.logger.warning(
-                "%s/%s: files of %s%s were overwritten or deleted after they were loaded. All %d "
-                "files of these days are read again, as the state does not have them one by one. "
-                "If one became shorter, rows of its earlier version stay in the table; the README "
-                "says how to leave them out.",
-                *(self._tap.bucket.name, self._prefix, ", ".join(sorted(days)[:_NAMED])),
-                *(f" and {more} more days" if more > 0 else "", sum(days.values())),
-            )
+    # The plan and the columns.
 
-    def _missing(self) -> list[S3Object]:
-        """The files that are not loaded."""
-        by_time = self.config["reload_on"] == "last_modified"
-        return [thing for thing in self._listed if not self._ledger.has(thing, by_time=by_time)]
-
-    def _warn_of_repeats(self, due: Sequence[S3Object]) -> None:
-        """Tell of days that came twice: their orders are in both files."""
-        keys: dict[str, list[str]] = {}
-        for thing in self._listed:
-            if date := date_in_key(thing.key):
-                keys.setdefault(date, []).append(thing.key)
-        for date in sorted({date for thing in due if (date := date_in_key(thing.key))}):
-            if len(keys[date]) > 1:
-                self.logger.warning(
-                    "%d files under %s have the date %s: %s. All are loaded; take the newest "
-                    "`_file_last_modified` of an order where they overlap.",
-                    *(len(keys[date]), self._prefix, date, ", ".join(keys[date])),
-                )
-
-    # The columns.
-
-    def discover(self) -> None:
-        """Learn the columns of the newest files, for a catalog, and of the oldest.
-
-        Those decide which header has a plain name, as in a run that reads all.
-        """
-        self._learn(_ends(self._listed, _HEADERS_AT_DISCOVERY))
+    def discover_columns(self) -> None:
+        """Add the columns of the table's files to the schema, for a catalog."""
+        state = self.get_context_state(None)
+        objects = self._planner.list_files()
+        discovery = self._make_discovery(state)
+        names = discovery.learn_from_some(objects, FileHistory(state, self.name, objects))
+        self._add_columns(names, discovery.headers)
         # Columns without metadata cannot be deselected in Meltano.
         for name in self.schema["properties"]:
             available = Metadata(inclusion=Metadata.InclusionType.AVAILABLE)
             self.metadata.setdefault(("properties", name), available)
 
-    def _heads(self, things: Sequence[S3Object]) -> dict[S3Object, FilePreview | None]:
-        known = self._headers.plain_names
-        with ThreadPoolExecutor(HEADERS_AT_ONCE) as pool:
-            heads = pool.map(lambda thing: self._reader.head(thing, known), things)
-            return dict(zip(things, heads, strict=True))
+    @override
+    def _write_schema_message(self) -> None:
+        # The columns of all files of the run have to be known before the schema is written.
+        self._plan = self._plan_run()
+        super()._write_schema_message()
 
-    @cached_property
-    def _headers(self) -> HeaderColumns:
-        known = KNOWN_COLUMNS.get(self.name, ())
-        return HeaderColumns(self.get_context_state(None), self.name, known, self.logger)
+    def _plan_run(self) -> RunPlan:
+        """Decide which files the run reads, and read their headers for the schema."""
+        state = self.get_context_state(None)
+        plan = self._planner.plan(state)
+        discovery = self._make_discovery(state)
+        names = discovery.learn(plan.due, plan.objects, plan.history)
+        self._add_columns(names, discovery.headers)
+        self._report_types(discovery.headers)
+        self._tap.mapper.register_raw_stream_schema(
+            self.name, get_selected_schema(self.name, self.schema, self.mask), self.primary_keys
+        )
+        self._stream_maps = None
+        self._columns = self._selected_columns()
+        self._parser = FileParser(
+            *(self._bucket, self._table.dialect, self._batch_store, self.config, self.logger),
+            name_columns=discovery.headers.name_columns,
+            check=discovery.error,
+        )
+        return plan
 
-    @cached_property
-    def _admission(self) -> FileCheck:
-        bucket = self._tap.bucket.name
-        return FileCheck(self._headers, self.name, bucket, checks=self._checks)
+    def _make_discovery(self, state: dict[str, Any]) -> ColumnDiscovery:
+        return ColumnDiscovery(state, self._table, self._bucket, self.logger)
 
-    def _recall(self) -> None:
-        """Learn the headers of files that were loaded when the state kept none."""
-        if self._headers or not len(self._ledger):
-            return
-        loaded = [thing for thing in self._listed if self._ledger.has(thing)]
-        if wrong := self._admission.recall(self._heads(_ends(loaded, _HEADERS_RECALLED))):
-            self.logger.warning(
-                "%d files that count as loaded would be refused now, as they are not what the "
-                "settings say: %s. Look at their rows; --full-refresh reads them again.",
-                *(len(wrong), ", ".join(wrong[:_NAMED])),
-            )
-
-    def _refusal(self, thing: S3Object) -> TapError | None:
-        """Why a file may not be loaded; looked at again if it was overwritten meanwhile."""
-        if not self._admission.is_known(thing):
-            self._admission.admit(self._heads([thing]))
-        return self._admission.refusal(thing)
-
-    def _learn(self, things: Sequence[S3Object]) -> None:
-        """Add the columns of files' headers to the schema."""
-        before: Mapping[S3Object, FilePreview | None] = {}
-        if things:
-            self._recall()
-            if not self._headers and len(things) < len(self._listed):
-                before = self._heads(_ends(self._listed, _HEADERS_AT_DISCOVERY))
-        names = self._admission.admit(self._heads(things), before.values())
-        self._types = self._typed(self._tap, self.name, self._headers)
+    def _add_columns(self, names: Iterable[str], headers: HeaderColumns) -> None:
+        """Add columns to the schema, and the types of columns whose headers are known now."""
+        self._types = _find_types(self.name, self.config, headers)
         new = [name for name in names if name not in self.schema["properties"]]
-        columns = {name: self._schema_of(name) for name in new}
+        columns = {name: self._column_schema(name) for name in new}
         columns |= {
-            name: kind.schema
-            for name, kind in self._types.items()
+            name: column_type.schema
+            for name, column_type in self._types.items()
             if name in self.schema["properties"]
         }
         columns = self.descriptions.schema(self.name, {"properties": columns})["properties"]
         if self._input_schema is not None:
-            # What the catalog says of a column holds; what it does not know is new.
+            # The catalog takes precedence; columns that it does not have are new.
             catalog = self._input_schema["properties"]
             columns = {**self.schema["properties"], **columns, **catalog}
             self._input_schema = {**self._input_schema, "properties": columns}
@@ -290,19 +202,16 @@ class TableStream(StickyStream):
             self.logger.info("Unknown columns: %s", ", ".join(new))
         self._schema = {**self.schema, "properties": columns}
 
-    @override
-    def _write_schema_message(self) -> None:
-        # Before it, so that no column comes as a surprise.
-        self._learn(self._due)
-        self._tap.report_types(self)
-        self._tap.mapper.register_raw_stream_schema(
-            self.name, get_selected_schema(self.name, self.schema, self.mask), self.primary_keys
-        )
-        self._stream_maps = None
-        super()._write_schema_message()
+    def _column_schema(self, column: str) -> dict[str, Any]:
+        if column in self._types:
+            return self._types[column].schema
+        return {"type": ["string", "null"]}
 
-    @cached_property
-    def _layout(self) -> StreamColumns:
+    def _report_types(self, headers: HeaderColumns) -> None:
+        used = [name for name in self.config["column_types"] if headers.find_column(name)]
+        self._type_usage.add(self.name, used, has_headers=headers.has_headers)
+
+    def _selected_columns(self) -> StreamColumns:
         columns = self.schema["properties"]
         keys = self.primary_keys
         selected = (name for name in columns if self.mask["properties", name] or name in keys)
@@ -310,172 +219,165 @@ class TableStream(StickyStream):
 
     @override
     def _with_hashes(self, record: Record) -> Record:
-        # The reader has hashed them, also for batches.
+        # The parser has hashed them, for batch files too.
         return record
 
     # The rows.
 
-    @cached_property
-    def _reader(self) -> FileParser:
-        return FileParser(
-            *(self._tap.bucket, self._dialect, self._tap.spool, self.config, self.logger),
-            named=self._headers.names,
-            refusal=self._refusal,
-        )
+    def _parse_files(self) -> Iterator[ParsedFile]:
+        """Read the files of the run, several at a time; yields the good ones, in order."""
+        columns = self._columns
 
-    def _files(self) -> Iterator[ParsedFile]:
-        """Read the files, several at once, and give them in their order."""
-        layout = self._layout
-
-        def read(thing: S3Object) -> Iterator[list[ParsedFile]]:
-            with explain_malformed_responses(
-                lambda: f"{self.name}: {self._tap.bucket.name}/{thing.key}"
-            ):
-                file = self._reader.read(thing, layout)
+        def parse(obj: S3Object) -> Iterator[list[ParsedFile]]:
+            with explain_malformed_responses(lambda: f"{self.name}: {self._bucket.name}/{obj.key}"):
+                file = self._parser.parse(obj, columns)
             yield [file] if file else []
 
         workers = self.config["max_concurrency"]
-        self.progress.expect(len(self._due), "files")
-        with ReadAhead(self._due, read, workers=workers, buffer=workers) as ahead:
-            for thing, files in ahead:
+        self.progress.expect(len(self._plan.due), "files")
+        with ReadAhead(self._plan.due, parse, workers=workers, buffer=workers) as ahead:
+            for obj, files in ahead:
                 self.progress.done += files is None
                 if files == []:
-                    self.logger.warning("%s was deleted since it was listed", thing.key)
+                    self.logger.warning("%s was deleted since it was listed", obj.key)
                 for file in files or ():
                     if file.error:
-                        self._refuse(file, file.error)
+                        self._skip_bad_file(file, file.error)
                     else:
                         yield file
 
-    def _refuse(self, file: ParsedFile, error: TapError) -> None:
-        """Tell of a file that cannot be loaded, and go on with the others."""
-        self._tap.files.note(file, self.name, self._tap.bucket.name)
+    def _skip_bad_file(self, file: ParsedFile, error: TapError) -> None:
+        """Log a file that cannot be loaded; the others are loaded all the same."""
+        self._file_log.add(file, self.name, self._bucket.name)
         skips = self.config["on_bad_file"] == "skip"
         self.logger.warning("%s%s", error, " It is skipped." if skips else "")
         if not skips:
-            self._bad.append(error)
+            self._file_errors.append(error)
 
-    def _done(self, file: ParsedFile) -> None:
-        """Note a file whose rows have been written: all of it, or nothing."""
-        thing = file.thing
-        before = self._ledger.rows(thing.key)
-        if before is not None and file.rows < before:
+    def _complete_file(self, file: ParsedFile) -> None:
+        """Add a file to the state, after all of its rows have been written."""
+        history = self._plan.history
+        self._warn_of_rows(file, history.row_count(file.obj.key))
+        self._card_report.add(self.name, f"{self._bucket.name}/{file.obj.key}", file.cards)
+        self._file_log.add(file, self.name, self._bucket.name)
+        history.add(file.obj, file.row_count)
+        self.state_manager.is_flushed = False
+        now = time.monotonic()
+        if len(history) < _MANY_FILES or now - self._state_written_at > _STATE_SECONDS:
+            self._state_written_at = now
+            history.save()
+            self._write_state_message()
+
+    def _warn_of_rows(self, file: ParsedFile, rows_before: int | None) -> None:
+        if rows_before is not None and file.row_count < rows_before:
             self.logger.warning(
                 "%s had %d rows and has %d now: the last ones of the earlier version stay in the "
                 "table. The README says how to leave them out.",
-                *(thing.key, before, file.rows),
+                *(file.obj.key, rows_before, file.row_count),
             )
-        if file.short or file.long:
+        if file.short_rows or file.long_rows:
             self.logger.warning(
                 "%s: %d rows have too few cells (null there), %d too many (%s)",
-                *(thing.key, file.short, file.long),
-                "left out" if file.skipped else f"kept in {EXTRA}",
+                *(file.obj.key, file.short_rows, file.long_rows),
+                "left out" if file.skipped_rows else f"kept in {EXTRA}",
             )
-        if file.unnamed_nulls:
+        if file.unlisted_nulls:
             self.logger.warning(
                 "%s: %d cells are %sN, which is NULL to MySQL, and are read as the text N. If they "
                 "are NULL, add it to `null_values`.",
-                *(thing.key, file.unnamed_nulls, self._dialect.escapechar),
+                *(file.obj.key, file.unlisted_nulls, self._table.dialect.escapechar),
             )
-        self._tap.cards.add(self.name, f"{self._tap.bucket.name}/{thing.key}", file.cards)
-        self._tap.files.note(file, self.name, self._tap.bucket.name)
-        self._ledger.add(thing, file.rows)
-        self.state_manager.is_flushed = False
-        now = time.monotonic()
-        if len(self._ledger) < _MANY_FILES or now - self._state_written > _STATE_SECONDS:
-            self._state_written = now
-            self._ledger.save()
-            self._write_state_message()
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        for file in self._files():
+        for file in self._parse_files():
             for row in file.records():
                 yield row | file.constants
             if file.path:
-                self._tap.spool.drop(file.path)
-            self._done(file)
+                self._batch_store.remove(file.path)
+            self._complete_file(file)
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         if extra := row.get(EXTRA):
             row[EXTRA] = json.loads(extra)
-        # All is text and fits, unless somebody asked for more.
+        # Without types all cells are text, which fits.
         return self._shaper.shape(row) if self._has_types else row
 
     @cached_property
     def _shaper(self) -> RecordShaper:
         columns = self.schema["properties"]
-        formats = {
-            name: kind.read
-            for name, kind in self._types.items()
-            if kind.has_format and undescribed(columns.get(name, {})) == kind.schema
+        readers = {
+            name: column_type.read
+            for name, column_type in self._types.items()
+            if column_type.has_format and undescribed(columns.get(name, {})) == column_type.schema
         }
-        return RecordShaper(self.name, self.schema, self.record_keys, self.logger, readers=formats)
+        return RecordShaper(self.name, self.schema, self.record_keys, self.logger, readers=readers)
 
     @cached_property
     def _has_types(self) -> bool:
-        text = {"type": ["string", "null"]}
-        own = self.schema["properties"].keys() - _METADATA.keys() - {CLIENT_ID, LOADED_AT, EXTRA}
-        return any(undescribed(self.schema["properties"][name]) != text for name in own)
+        columns = self.schema["properties"]
+        of_files = columns.keys() - _METADATA.keys() - {CLIENT_ID, LOADED_AT, EXTRA}
+        return any(undescribed(columns[name]) != _TEXT for name in of_files)
 
-    # The same rows as files.
+    # The same rows as batch files.
 
     @override
     def get_batch_config(self, config: Any) -> BatchConfig | None:
-        """Give the settings of BATCH messages; none where only records will do."""
+        """Return the settings of BATCH messages; None if rows have to be sent as records."""
         (stream_map, *more) = self.stream_maps
-        as_they_are = type(stream_map) is SameRecordTransform and not more
+        is_unmapped = type(stream_map) is SameRecordTransform and not more
         if (
-            not as_they_are
+            not config.get("batch_config")
+            or not is_unmapped
             or stream_map.flattening_enabled
             or self._has_types
-            # A test of the connection wants a record.
+            # A test of the connection counts records.
             or self.ABORT_AT_RECORD_COUNT is not None
         ):
             return None
-        if not self._tap.sends_batches:
-            return None
         return BatchConfig(
-            BaseBatchFileEncoding(self._tap.spool.form), StorageTarget(str(self._tap.spool.root))
+            BaseBatchFileEncoding(self._batch_store.form),
+            StorageTarget(str(self._batch_store.root)),
         )
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
-        spool = self._tap.spool
-        # The SDK comes here past `_sync_records`.
+        # The SDK does not call `_sync_records` for batches, which would do the first and the last.
         with (
             explain_malformed_responses(lambda: self.name),
             self.get_batch_counter() as counter,
             REPORTER.on(self.progress) as progress,
         ):
-            for file in self._files():
+            for file in self._parse_files():
                 if file.path:
-                    self._write_batch_message(batch_config.encoding, [spool.send(file.path)])
+                    url = self._batch_store.hand_over(file.path)
+                    self._write_batch_message(batch_config.encoding, [url])
                     counter.increment()
-                progress.rows += file.rows
-                self._done(file)
+                progress.rows += file.row_count
+                self._complete_file(file)
 
-    # The end.
+    # The end of the run.
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        self._ledger.prune(self._missing(), days=self.config["state_retention_days"])
-        self._ledger.save()
+        history = self._plan.history
+        history.prune(self._plan.not_loaded(), days=self.config["state_retention_days"])
+        history.save()
         self.state_manager.is_flushed = False
         super().finalize_state_progress_markers(state)
 
     @override
     def log_sync_costs(self) -> None:
-        """Fail for the files that could not be read: now, as all others of all streams are done.
+        """Fail if files could not be read; called after all other files of all streams are done.
 
         Raises:
             TapError: If there are such files.
         """
         super().log_sync_costs()
-        self._tap.cards.log(self.logger)
-        if self._bad:
-            first, more = self._bad[0], len(self._bad) - 1
+        self._card_report.log(self.logger)
+        if self._file_errors:
+            first, more = self._file_errors[0], len(self._file_errors) - 1
             msg = (
                 f"{first}{f' And {more} more files of {self.name}.' if more else ''} All other "
                 "files are loaded. To go on without such files, set `on_bad_file` to skip."
@@ -483,7 +385,14 @@ class TableStream(StickyStream):
             raise TapError(msg, exit_code=ExitCode.DATA)
 
 
-def _ends(things: Iterable[S3Object], count: int) -> list[S3Object]:
-    """The oldest and the newest files, as many of each, the oldest first."""
-    ordered = sorted(things, key=lambda thing: (thing.modified, thing.key))
-    return [*ordered[:count], *ordered[max(count, len(ordered) - count) :]]
+def _find_types(
+    table: str, config: Mapping[str, Any], headers: HeaderColumns
+) -> dict[str, ColumnType]:
+    """Find the types of the table's columns in `column_types`; hashes are always text."""
+    types = {
+        headers.find_column(name): ColumnType(text) for name, text in config["column_types"].items()
+    }
+    hashes = ColumnHashes.of(table, config)
+    return {
+        name: column_type for name, column_type in types.items() if name and not hashes.has(name)
+    }

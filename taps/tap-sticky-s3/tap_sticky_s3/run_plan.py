@@ -1,0 +1,160 @@
+"""Plans a run: lists a table's files, and decides which of them to read."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tap_sticky_s3.file_filter import DEFAULT_PATTERN, FileFilter, date_in_key
+from tap_sticky_s3.file_history import FileHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping, Sequence
+
+    from tap_sticky_s3.client import Bucket, S3Object
+    from tap_sticky_s3.table_settings import TableSettings
+
+#: How many files or days a message names.
+MAX_NAMES = 5
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Which files of a table a run reads.
+
+    Attributes:
+        objects: The table's files in the bucket.
+        history: The versions that are loaded; the run adds those that it loads.
+        due: The files to read, in that order.
+        by_time: Whether a later LastModified alone makes another version: `reload_on`.
+    """
+
+    objects: Sequence[S3Object]
+    history: FileHistory
+    due: Sequence[S3Object]
+    by_time: bool
+
+    def not_loaded(self) -> list[S3Object]:
+        """Return the files in the bucket that are not loaded by now."""
+        return _not_loaded(self.objects, self.history, by_time=self.by_time)
+
+
+class RunPlanner:
+    """Plans the runs of a table.
+
+    Args:
+        table: The table's settings.
+        tables: The settings of all tables.
+        bucket: The bucket that the files are in.
+        config: The tap's settings.
+        logger: Logger for what is read, and for files to check.
+    """
+
+    def __init__(
+        self,
+        table: TableSettings,
+        tables: Sequence[TableSettings],
+        bucket: Bucket,
+        config: Mapping[str, Any],
+        logger: logging.Logger,
+    ) -> None:
+        self._table = table
+        self._tables = tables
+        self._bucket = bucket
+        self._filter = FileFilter(config, table.pattern)
+        self._by_time = config["reload_on"] == "last_modified"
+        self._logger = logger
+        self._folder = f"{bucket.name}/{table.prefix}"
+
+    def list_files(self) -> list[S3Object]:
+        """List the table's files in the bucket, in the order of their keys."""
+        objects, _ = self._list()
+        return objects
+
+    def _list(self) -> tuple[list[S3Object], list[str]]:
+        """List the table's files, and the keys of others under the prefix."""
+        objects, other_keys = [], []
+        for obj in self._bucket.list_objects(self._table.prefix):
+            if self._filter.matches(obj.key):
+                objects.append(obj)
+            else:
+                other_keys.append(obj.key)
+        return objects, other_keys
+
+    def plan(self, state: MutableMapping[str, Any]) -> RunPlan:
+        """List the table's files, and select those to read.
+
+        Args:
+            state: The stream's state; a bookmark of another pipeline is removed from it.
+
+        Raises:
+            TapError: If the bucket cannot be listed, or the state is not valid.
+        """
+        objects, other_keys = self._list()
+        history = FileHistory(state, self._table.name, objects)
+        if count := history.migrate_bookmark(objects):
+            self._logger.info(
+                "The state of an earlier pipeline stands for %d files: they count as loaded", count
+            )
+        self._warn_of_reread_days(history)
+        not_loaded = _not_loaded(objects, history, by_time=self._by_time)
+        due = self._filter.select_for_run(filter(self._filter.is_in_range, not_loaded))
+        self._logger.info(
+            "%s: %d files, %d not loaded, reading %d",
+            *(self._folder, len(objects), len(not_loaded), len(due)),
+        )
+        if not objects:
+            self._logger.warning(
+                "%s has no files of this table. If it should, check `prefixes` and `tables`",
+                self._folder,
+            )
+        self._report_unmatched(other_keys)
+        self._warn_of_repeated_dates(objects, due)
+        return RunPlan(objects, history, due, self._by_time)
+
+    def _warn_of_reread_days(self, history: FileHistory) -> None:
+        """Name the days that are read again, as the changed file of such a day is not known."""
+        if days := history.reread_days:
+            more = len(days) - MAX_NAMES
+            self._logger.warning(
+                "%s: files of %s%s were overwritten or deleted after they were loaded. All %d "
+                "files of these days are read again, as the state does not have them one by one. "
+                "If one became shorter, rows of its earlier version stay in the table; the README "
+                "says how to leave them out.",
+                *(self._folder, ", ".join(sorted(days)[:MAX_NAMES])),
+                *(f" and {more} more days" if more > 0 else "", sum(days.values())),
+            )
+
+    def _report_unmatched(self, keys: Sequence[str]) -> None:
+        """Name the files under the prefix that belong to no table."""
+        unmatched = [key for key in keys if not any(table.contains(key) for table in self._tables)]
+        if unmatched:
+            more = len(unmatched) - MAX_NAMES
+            self._logger.log(
+                # Whoever set a pattern knows that some files do not match.
+                logging.WARNING if self._filter.pattern == DEFAULT_PATTERN else logging.INFO,
+                "%s: %d files do not match the pattern %s and are not read: %s%s",
+                *(self._folder, len(unmatched), self._filter.pattern),
+                *(", ".join(unmatched[:MAX_NAMES]), f" and {more} more" if more > 0 else ""),
+            )
+
+    def _warn_of_repeated_dates(self, objects: Sequence[S3Object], due: Sequence[S3Object]) -> None:
+        """Warn of dates with several files, as the same orders may be in all of them."""
+        keys: dict[str, list[str]] = {}
+        for obj in objects:
+            if date := date_in_key(obj.key):
+                keys.setdefault(date, []).append(obj.key)
+        for date in sorted({date for obj in due if (date := date_in_key(obj.key))}):
+            if len(keys[date]) > 1:
+                self._logger.warning(
+                    "%d files under %s have the date %s: %s. All are loaded; take the newest "
+                    "`_file_last_modified` of an order where they overlap.",
+                    *(len(keys[date]), self._table.prefix, date, ", ".join(keys[date])),
+                )
+
+
+def _not_loaded(
+    objects: Sequence[S3Object], history: FileHistory, *, by_time: bool
+) -> list[S3Object]:
+    return [obj for obj in objects if not history.is_loaded(obj, by_time=by_time)]
