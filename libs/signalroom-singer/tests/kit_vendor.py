@@ -6,18 +6,20 @@ import json
 import threading
 from collections import deque
 from contextlib import suppress
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from zoneinfo import ZoneInfo
 
 from singer_sdk import typing as th
 from singer_sdk.authenticators import APIKeyAuthenticator
-from singer_sdk.streams.rest import HTTPRequest
 
 from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
     WINDOW_SETTINGS,
-    HTTPStream,
+    ApiClient,
+    ApiStream,
+    ErrorMapper,
     SignalRoomTap,
     WindowedStream,
 )
@@ -44,13 +46,26 @@ class Vendor:
     def __init__(self):
         self.answers = deque()
         self.requests = []
+        self.bodies = []
+        self.signatures = []
+        self.ports = set()
         vendor = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
+                self.answer_request()
+
+            def do_POST(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                vendor.bodies.append(self.rfile.read(length))
+                self.answer_request()
+
+            def answer_request(self):
                 vendor.requests.append(self.path)
+                vendor.ports.add(self.client_address[1])
+                vendor.signatures.append(self.headers.get("Authorization"))
                 answer = vendor.answers.popleft() if vendor.answers else ok([])
                 with suppress(BrokenPipeError):
                     answer(self)
@@ -103,30 +118,16 @@ def reset(handler):
 SECRET = "s3cret/key+with%odd=characters"
 
 
-class RowStream(HTTPStream):
+class RowStream(ApiStream):
     name = "rows"
     path = "/rows"
     primary_keys = ("id",)
-    allowed_requests = frozenset({("GET", "/rows"), ("GET", "/rows/{}/parts")})
-    error_hints = {401: "Check the setting api_key"}
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True), th.Property("name", th.StringType)
     ).to_dict()
 
-    @property
-    def url_base(self):
-        return self.config["api_url"]
-
-    @property
-    def authenticator(self):
-        # In the URL, where a key leaks most easily.
-        return APIKeyAuthenticator(key="api_key", value=self.config["api_key"], location="params")
-
-    def get_new_paginator(self):
-        return None
-
     def get(self, path="/rows"):
-        return self.fetch(HTTPRequest(url=self.url_base + path))
+        return self.client.get(path)
 
 
 class DayStream(WindowedStream, RowStream):
@@ -145,7 +146,7 @@ class DayStream(WindowedStream, RowStream):
 
 class RowTap(SignalRoomTap):
     name = "tap-rows"
-    stream_types = (RowStream,)
+    stream_types = (RowStream, DayStream)
     config_jsonschema = th.PropertiesList(
         th.Property("api_url", th.StringType),
         th.Property("api_key", th.StringType, secret=True),
@@ -154,5 +155,26 @@ class RowTap(SignalRoomTap):
         *COMMON_SETTINGS,
     ).to_dict()
 
+    @cached_property
+    def client(self):
+        return ApiClient(
+            self.config,
+            self.http_session,
+            self.logger,
+            base_url=self.config.get("api_url", ""),
+            allowed_requests={
+                *(("GET", "/rows"), ("GET", "/rows/{}/parts")),
+                *(("POST", "/query"), ("POST", "/token")),
+            },
+            auth=self.auth(),
+            errors=ErrorMapper(hints={401: "Check the setting api_key"}),
+        )
+
+    def auth(self):
+        # In the URL, where a key leaks most easily.
+        return APIKeyAuthenticator(
+            key="api_key", value=self.config.get("api_key"), location="params"
+        )
+
     def discover_streams(self):
-        return [stream(self) for stream in (RowStream, DayStream)]
+        return [stream(self, self.client) for stream in self.stream_types]

@@ -17,7 +17,7 @@ def stream(name):
 
 class FiveTap(RowTap):
     def discover_streams(self):
-        return [stream(name)(self) for name in NAMES]
+        return [stream(name)(self, self.client) for name in NAMES]
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class RefusalsTap(RowTap):
         return PermissionErrors(self.config, setting="on_refusal", advice="ask for permission")
 
     def discover_streams(self):
-        return [Refused(self), Later(self)]
+        return [Refused(self, self.client), Later(self, self.client)]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ class Off(Refused):
 
 class SomeAreOffTap(RowTap):
     def discover_streams(self):
-        return [Later(self), Off(self)]
+        return [Later(self, self.client), Off(self, self.client)]
 
 
 def test_a_dry_run_leaves_out_what_is_off_by_default(vendor, tmp_path, caplog):
@@ -108,11 +108,11 @@ class Growing(RowStream):
     columns_change = True
     more = ()
 
-    def __init__(self, tap):
+    def __init__(self, tap, client):
         names = [th.Property(name, th.StringType) for name in ("name", *self.more)]
         key = th.Property("id", th.IntegerType, required=True)
         self.schema = th.PropertiesList(key, *names).to_dict()
-        super().__init__(tap)
+        super().__init__(tap, client)
 
     def get_records(self, context):
         yield {"id": 1, "name": "a", **dict.fromkeys(self.more, "new")}
@@ -120,7 +120,7 @@ class Growing(RowStream):
 
 class GrowingTap(RowTap):
     def discover_streams(self):
-        return [Growing(self)]
+        return [Growing(self, self.client)]
 
 
 @pytest.mark.parametrize("changes", (True, False))

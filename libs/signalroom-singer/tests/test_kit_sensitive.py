@@ -438,7 +438,8 @@ class Visits(RowStream):
 
 def visits(**config):
     settings = {"api_url": "http://127.0.0.1:9", "api_key": "planted-key-of-a-test"}
-    return Visits(RowTap(config=settings | config))
+    tap = RowTap(config=settings | config)
+    return Visits(tap, tap.client)
 
 
 def test_a_column_that_is_a_key_is_loaded_whatever_it_is_called():
