@@ -63,6 +63,7 @@ class ApiClient:
         rate_limit: The limit that all requests share; see `rate_limiter` for several.
         retry: When a request is sent again; by the settings, without another.
         errors: What responses mean, and what the user can do.
+        decode: A function that turns a body into a payload, or raises ValueError.
         on_response: A function that gets each good response: a vendor's clock, or its headers
             about limits.
     """
@@ -79,6 +80,7 @@ class ApiClient:
         rate_limit: RateLimiter | None = None,
         retry: RetryPolicy | None = None,
         errors: ErrorMapper | None = None,
+        decode: Callable[[bytes], Any] = decode_json,
         on_response: Callable[[requests.Response], None] | None = None,
     ) -> None:
         self.config = config
@@ -93,6 +95,7 @@ class ApiClient:
         self._session = session
         self._auth = auth
         self._rate_limit = rate_limit or RateLimiter()
+        self._decode = decode
         self._on_response = on_response
         self._base_path = urlsplit(base_url).path
         self._allowed = [
@@ -262,7 +265,7 @@ class ApiClient:
     def _read(self, response: requests.Response, label: str) -> Any:
         self.errors.check_response(response, label)
         try:
-            payload = decode_json(response.content)
+            payload = self._decode(response.content)
         except ValueError:
             msg = (
                 f"{label} answered {response.status_code} with {describe_body(response)} where "
