@@ -142,7 +142,7 @@ def sandbox_server():
 def sandbox(sandbox_server):
     """The sandbox as new, with limits that no test meets by accident."""
     sandbox_server.control.reset()
-    sandbox_server.control.limits(per_second=10_000, burst=10_000)
+    sandbox_server.control.everflow.limits(per_second=10_000, burst=10_000)
     return sandbox_server
 
 

@@ -152,7 +152,7 @@ def change(control) -> None:
     """Let an hour pass at an account's vendors, with all that makes a second run hard."""
     control.advance(HOUR)
     day = SETTLED - timedelta(days=1)
-    control.restate(day, ZONE, percent=110)
+    control.everflow.restate(day, ZONE, percent=110)
     control.redtrack.restate(day=day.isoformat(), timezone=ZONE, cost_percent=120)
     late = datetime(day.year, day.month, day.day, 23, 59, tzinfo=UTC).isoformat()
     control.posthog.events(events=[{"timestamp": late} for _ in range(25)])
@@ -237,7 +237,7 @@ def simulate(folder: Path, asked) -> list[str]:
         ]
         for control in (account.control for account in accounts):
             # Behind an account are ten clients here, and one there: limits are not the point.
-            control.limits(per_second=10_000, burst=10_000)
+            control.everflow.limits(per_second=10_000, burst=10_000)
             control.posthog.limits(**dict.fromkeys(POSTHOG_LIMITS, 10_000))
             control.redtrack.limits(per_window=10_000)
         project = folder / "project"

@@ -153,7 +153,7 @@ def main() -> int:
 
 def _prove(folder: Path, sandbox: SandboxServer, *, look: bool) -> bool:
     # Each client is an account of its own: their limits are not the point.
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     project = _project(folder)
     env = _variables(sandbox)
     airflow = LocalAirflow(

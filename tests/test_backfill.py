@@ -31,22 +31,21 @@ def totals(database):
 
 
 def test_slices_are_as_one_run_and_leave_the_state_alone(project, sandbox, database):
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     days = {"TAP_EVERFLOW_START_DATE": "2026-01-01", "TAP_EVERFLOW_END_DATE": "2026-01-20"}
     project.load("daily_stats", **days)
     whole = totals(database)
     before = project.saved_bookmarks(STATE_ID)
     for day in range(1, 11):
-        sandbox.control.restate(date(2026, 1, day), "America/New_York", percent=50)
+        sandbox.control.everflow.restate(date(2026, 1, day), "America/New_York", percent=50)
     printed = slices(project, TAP, "2026-01-01", "2026-01-10", "--slices=3")
     assert "2026-01-01 to 2026-01-03  loaded" in printed
     assert "2026-01-07 to 2026-01-10  loaded" in printed
     assert "3 slices in" in printed
     after = totals(database)
     assert (after["rows"], after["days"]) == (whole["rows"], 20)
-    expected = sandbox.control.totals(date(2026, 1, 1), date(2026, 1, 20), "America/New_York")[
-        "totals"
-    ]
+    span = (date(2026, 1, 1), date(2026, 1, 20), "America/New_York")
+    expected = sandbox.control.everflow.totals(*span)["totals"]
     assert str(after["payout"].normalize()) == str(expected["payout"]).rstrip("0").rstrip(".")
     assert after["payout"] < whole["payout"]
     assert project.saved_bookmarks(STATE_ID) == before
@@ -54,7 +53,7 @@ def test_slices_are_as_one_run_and_leave_the_state_alone(project, sandbox, datab
 
 
 def test_a_slice_that_failed_is_gone_on_with(project, sandbox, database):
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     # Not read at the first call: the days of the second slice.
     sandbox.control.fault("http_401", match="entity", skip=1, times=99)
     arguments = (TAP, "2026-01-01", "2026-01-04", "--slices=2")
@@ -110,7 +109,7 @@ def test_what_stands_in_the_env_file_alone_holds(tmp_path, monkeypatch):
 
 
 def test_step_by_step_as_an_orchestrator_does(project, sandbox, database):
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     arguments = (TAP, "2026-01-01", "2026-01-04", "--slices=2")
     assert slices(project, *arguments, "--plan") == "[0, 1]\n"
     assert "2026-01-03 to 2026-01-04  loaded" in slices(project, *arguments, "--only=1")

@@ -139,7 +139,7 @@ def test_no_share_is_rounded_up():
 
 
 def test_slices_that_cannot_have_a_share_wait(project, sandbox):
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     printed = project.run(
         *("signalroom", "backfill", "tap-everflow", "2026-01-01", "2026-01-03", "--slices=3"),
         "--streams=daily_stats",
@@ -150,7 +150,7 @@ def test_slices_that_cannot_have_a_share_wait(project, sandbox):
 
 
 def test_one_request_cannot_be_shared(project, sandbox):
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     printed = project.run(
         *("signalroom", "backfill", "tap-everflow", "2026-01-01", "2026-01-01"),
         "--streams=daily_stats",
@@ -182,7 +182,7 @@ def test_a_backfill_and_an_hourly_run_of_another_machine(
     tmp_path, project, meltano_template, sandbox, database, zygote, is_shared
 ):
     """The vendor counts both; without a store, together they exceed what each keeps."""
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     other = new_project(
         tmp_path / "other machine", meltano_template, sandbox, database, programs=zygote.bin
     )
@@ -211,7 +211,7 @@ def test_states_of_the_default_environment_are_removed(project, sandbox, databas
     path = project.folder / "meltano.yml"
     text = path.read_text()
     path.write_text(text.replace("default_environment: dev", f"default_environment: {default}"))
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     command = ("signalroom", "backfill", "tap-everflow", "2026-01-01", "2026-01-04", "--slices=2")
     days = "select count(distinct date)::int as days from everflow.daily_stats"
     for _ in range(2):
@@ -223,7 +223,7 @@ def test_states_of_the_default_environment_are_removed(project, sandbox, databas
 
 
 def test_the_environment_can_be_named(project, sandbox):
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     command = ("signalroom", "backfill", "tap-everflow", "2026-01-01", "2026-01-02", "--slices=2")
     project.run(*command, "--streams=daily_stats", "--only=0", "--environment=staging")
     assert "staging:tap-everflow-to-target-postgres:backfill-2026-01-01" in project.meltano(

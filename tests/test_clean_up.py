@@ -160,7 +160,7 @@ def clean_up_logs(project):
 
 
 def test_what_a_run_needs_that_goes_on_stays(project, system, clean_up, database, sandbox):
-    sandbox.control.latency(2)
+    sandbox.control.everflow.latency(2)
     days = {"TAP_EVERFLOW_START_DATE": "2026-01-01", "TAP_EVERFLOW_END_DATE": "2026-10-31"}
     soon = {"TARGET_POSTGRES_MAX_BATCH_AGE_SECONDS": "1", "TAP_EVERFLOW_MAX_CONCURRENCY": "1"}
     with project.start_load("daily_stats", **days, **soon) as process:
@@ -186,7 +186,7 @@ def test_what_a_run_needs_that_goes_on_stays(project, system, clean_up, database
         assert process.poll() is None, "the run was too fast for this test"
         assert (code, "0 bytes removed." in printed) == (0, True), printed
         assert before <= {*(project.folder / ".meltano" / "run").rglob("*config.json")}
-        sandbox.control.latency(0)
+        sandbox.control.everflow.latency(0)
         output, _ = process.communicate()
         assert process.returncode == 0, output
     assert runs(system, "state") == [("SUCCESS",)]

@@ -40,7 +40,7 @@ def test_ten_at_once_are_as_ten_one_after_the_other(
     clients, database, postgres, tmp_path, meltano_template, sandbox, zygote
 ):
     # The vendor's own limit is not the point: ten clients are ten accounts.
-    sandbox.control.limits(per_second=1_000, burst=1_000)
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
     select = {
         f"TAP_EVERFLOW__{name.upper().replace('-', '_')}__SELECT": '["daily_stats.*"]'
         for name in CLIENTS

@@ -18,7 +18,7 @@ STATE_ID = "dev:tap-everflow-to-target-postgres"
 
 def truth(sandbox, start=START, end=YESTERDAY):
     """The sandbox's own count, computed apart from its API's answers."""
-    return sandbox.control.totals(start, end, "America/New_York")
+    return sandbox.control.everflow.totals(start, end, "America/New_York")
 
 
 def keyed(days):
@@ -120,7 +120,7 @@ def test_a_second_run_reads_the_lookback_and_corrects_what_was_restated(project,
     restated = YESTERDAY - timedelta(days=10)
     untouched = YESTERDAY - timedelta(days=35)
     for day in (restated, untouched):
-        sandbox.control.restate(day, "America/New_York", percent=50)
+        sandbox.control.everflow.restate(day, "America/New_York", percent=50)
     sandbox.control.clear_requests()
     project.load("daily_stats", TAP_EVERFLOW_START_DATE=START.isoformat())
 
@@ -145,7 +145,7 @@ def test_a_second_run_reads_the_lookback_and_corrects_what_was_restated(project,
 def test_conversions_and_events_are_all_there(project, sandbox, database):
     start = YESTERDAY - timedelta(days=9)
     project.load("conversions", "events", TAP_EVERFLOW_START_DATE=start.isoformat())
-    expected = sandbox.control.conversions(start, YESTERDAY, "America/New_York")
+    expected = sandbox.control.everflow.conversions(start, YESTERDAY, "America/New_York")
     for table, is_event in (("conversions", False), ("events", True)):
         rows = database.query(f"select conversion_id, payout, date from everflow.{table}")
         wanted = {

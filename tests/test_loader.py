@@ -52,7 +52,7 @@ def test_a_tap_that_fails_half_way_leaves_the_old_rows(project, sandbox, databas
 
 
 def test_the_state_shows_progress_while_a_run_is_going_on(project, sandbox):
-    sandbox.control.latency(1.5)
+    sandbox.control.everflow.latency(1.5)
     start = (YESTERDAY - timedelta(days=100)).isoformat()
     process = project.start_load(
         "daily_stats",

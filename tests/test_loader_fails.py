@@ -60,7 +60,7 @@ def test_a_table_that_cannot_take_the_stream(project, database):
 
 
 def test_a_database_that_goes_away_half_way(project, database, sandbox):
-    sandbox.control.latency(0.05)
+    sandbox.control.everflow.latency(0.05)
     server = database.libpq_url.replace(f"/{database.name}?", "/postgres?")
     lines = []
     with (
@@ -93,7 +93,7 @@ def test_a_database_that_goes_away_half_way(project, database, sandbox):
 def test_a_tap_that_waits_for_a_slow_vendor_is_stopped(project, database, sandbox):
     with psycopg.connect(database.libpq_url) as connection:
         connection.execute("create schema everflow; create view everflow.daily_stats as select 1 a")
-    sandbox.control.latency(0.2)
+    sandbox.control.everflow.latency(0.2)
     output = project.load("daily_stats", code=1, **days(2000))
     words = last_words(output)
     assert words[-1][:2] == ("error", "target-postgres")

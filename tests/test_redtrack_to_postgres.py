@@ -108,7 +108,7 @@ def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
     project.load(tap="tap-sticky-s3")
     days = {row["day"]: row for row in database.query(readme_query(ROOT / "README.md"))}
     assert set(days) >= {START + timedelta(days=number) for number in range(40)}
-    spend, totals = truth(redtrack), sandbox.control.totals(START, YESTERDAY, ZONE)["days"]
+    spend, totals = truth(redtrack), sandbox.control.everflow.totals(START, YESTERDAY, ZONE)["days"]
     for number in range(40):
         day = START + timedelta(days=number)
         row = days[day]

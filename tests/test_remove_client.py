@@ -114,7 +114,7 @@ def test_rows_can_be_kept(agency, database):
 
 def test_a_client_that_is_running_is_not_removed(project, sandbox):
     new_client(project, "acme", loads=False)
-    sandbox.control.latency(seconds=60)
+    sandbox.control.everflow.latency(seconds=60)
     running = project.start("run", "tap-everflow--acme", "target-postgres", **DAYS)
     try:
         while not is_running(project, STATE.format("acme")):

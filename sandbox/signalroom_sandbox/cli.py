@@ -11,28 +11,12 @@ from importlib import metadata
 
 import uvicorn
 
-from signalroom_sandbox.app import Sandbox, dotenv
+from signalroom_sandbox.app import Sandbox
 from signalroom_sandbox.server import LOOPBACK
 
 PORT = 8642
 _LAST_PORT = 65535
 _LARGEST_SCALE = 1000
-#: The variables that .env.example and the taps' messages name, by those of the SDK's.
-_SHORT_NAMES = {
-    "TAP_EVERFLOW_API_KEY": "EVERFLOW_API_KEY",
-    "TAP_EVERFLOW_API_URL": "EVERFLOW_BASE_URL",
-    "TAP_MAUTIC_API_URL": "MAUTIC_BASE_URL",
-    "TAP_MAUTIC_OAUTH_CLIENT_ID": "MAUTIC_CLIENT_ID",
-    "TAP_MAUTIC_OAUTH_CLIENT_SECRET": "MAUTIC_CLIENT_SECRET",
-    "TAP_POSTHOG_API_KEY": "POSTHOG_API_KEY",
-    "TAP_POSTHOG_API_URL": "POSTHOG_HOST",
-    "TAP_POSTHOG_PROJECT_ID": "POSTHOG_PROJECT_ID",
-    "TAP_REDTRACK_API_KEY": "REDTRACK_API_KEY",
-    "TAP_REDTRACK_API_URL": "REDTRACK_BASE_URL",
-    "TAP_STICKY_S3_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
-    "TAP_STICKY_S3_AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
-    "TAP_STICKY_S3_BUCKET": "S3_BUCKET_NAME",
-}
 
 
 def _port(text: str) -> int:
@@ -83,28 +67,25 @@ def main() -> int:
     )
     version = f"%(prog)s {metadata.version('signalroom-sandbox')}"
     parser.add_argument("--version", action="version", version=version)
-    given = parser.parse_args()
+    options = parser.parse_args()
     # Of TCP by name: else asyncio takes no delay off it, and each answer waits 40 ms.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((LOOPBACK, given.port))
+        listener.bind((LOOPBACK, options.port))
         # Before it says so: whoever reads it may ask at once.
         listener.listen()
     except OSError as error:
         sys.stderr.write(
-            f"Port {given.port} cannot be used ({error.strerror}): another sandbox may be running. "
-            "Choose another with --port or SANDBOX_PORT.\n"
+            f"Port {options.port} cannot be used ({error.strerror}): another sandbox may be "
+            "running. Choose another with --port or SANDBOX_PORT.\n"
         )
         return 1
     url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-    sandbox = Sandbox(seed=given.seed, scale=given.scale, latency=given.latency)
+    sandbox = Sandbox(seed=options.seed, scale=options.scale, latency=options.latency)
     lines = [
         "# The sandbox runs. Put these into .env, or use `meltano --environment=sandbox`:",
-        *(
-            f"{_SHORT_NAMES.get(name, name)}={value}"
-            for name, value in dotenv(url, sandbox.s3.bucket).items()
-        ),
+        *(f"{name}={value}" for name, value in sandbox.variables(url, short=True).items()),
         f"# Faults, restated days, the requests so far: {url}/control (see sandbox/README.md)",
         "# Stop it with Ctrl-C.",
     ]

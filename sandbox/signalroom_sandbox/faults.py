@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_sandbox.sticky_s3.answers import FAULTS as S3_FAULTS
+from signalroom_sandbox.plugins import plugins
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -45,8 +45,8 @@ class Fault:
     params: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.fault not in FAULTS:
-            msg = f"no such fault: {self.fault}; there are: {', '.join(sorted(FAULTS))}"
+        if self.fault not in (known := known_faults()):
+            msg = f"unknown fault {self.fault}; known are: {', '.join(sorted(known))}"
             raise ValueError(msg)
         try:
             re.compile(self.match)
@@ -92,7 +92,7 @@ class FaultMiddleware:
         if fault is None:
             await self._app(scope, receive, send)
         else:
-            await FAULTS[fault.fault](self._app, scope, receive, send, fault.params)
+            await known_faults()[fault.fault](self._app, scope, receive, send, fault.params)
 
 
 async def _answer(
@@ -211,8 +211,8 @@ async def _drain(receive: Receive) -> None:
         pass
 
 
-#: Every fault by its name.
-FAULTS: dict[str, Any] = {
+#: The faults of any vendor, by name.
+SHARED_FAULTS: dict[str, Any] = {
     "answer": _as_told,
     "bigquery_429": _status(429, "Big Query usage is above limit"),
     "connection_reset": _connection_reset,
@@ -233,5 +233,12 @@ FAULTS: dict[str, Any] = {
     "redirect": _redirect,
     "timeout": _timeout,
     "truncated_json": _changing("truncated"),
-    **S3_FAULTS,
 }
+
+
+def known_faults() -> dict[str, Any]:
+    """All faults by name: those of any vendor, and each vendor's own."""
+    faults = dict(SHARED_FAULTS)
+    for plugin in plugins().values():
+        faults |= plugin.faults
+    return faults

@@ -7,18 +7,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import msgspec
 import uvicorn
 
-from signalroom_sandbox.app import Sandbox, dotenv
-from signalroom_sandbox.sticky_s3.client import ControlS3
+from signalroom_sandbox.app import Sandbox
+from signalroom_sandbox.plugins import plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date
     from types import TracebackType
     from typing import Self
 
@@ -57,15 +55,14 @@ class SandboxServer:
             target=self._server.run, args=([self._socket],), daemon=True
         )
         self.url = f"http://{LOOPBACK}:{self._socket.getsockname()[1]}"
-        self.everflow_url = f"{self.url}/everflow"
-        self.s3_url = f"{self.url}/s3"
-        self.gsheets_url = f"{self.url}/gsheets"
-        self.mautic_url = f"{self.url}/mautic"
-        self.posthog_url = f"{self.url}/posthog"
-        self.redtrack_url = f"{self.url}/redtrack"
-        self.bucket = self._sandbox.s3.bucket
-        self.dotenv = dotenv(self.url, self.bucket)
+        self.dotenv = self._sandbox.variables(self.url)
+        # ``everflow_url`` and the like.
+        vars(self).update(self._sandbox.attributes(self.url))
         self.control = Control(self.url)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> str: ...
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -90,127 +87,112 @@ class SandboxServer:
 
 
 class ControlError(Exception):
-    """The control endpoint refused."""
+    """The control endpoint refused a request."""
 
 
 class ControlVendor:
-    """A vendor's part of it: calls the actions of its ``control`` module by name.
+    """The control actions of a vendor, as methods.
 
     Args:
-        control: The endpoint.
-        vendor: Whose.
+        control: Client of the control endpoint.
+        vendor: Name of the vendor's plugin.
     """
 
     def __init__(self, control: Control, vendor: str) -> None:
         self._control = control
         self._vendor = vendor
+        self._actions = {action.name: action for action in plugins()[vendor].endpoints}
 
-    def __getattr__(self, action: str) -> Callable[..., Any]:
-        def act(**given: Any) -> Any:
-            return self._control.ask("POST", f"/{self._vendor}/{action}", given)
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        action = self._actions.get(name)
+        if action is None:
+            raise AttributeError(name)
+
+        def act(*positional: Any, **named: Any) -> Any:
+            values = action.bind(positional, named)
+            prepare = plugins()[self._vendor].controls.get(name, dict)
+            return self._control.send("POST", f"/{self._vendor}/{name}", prepare(values))
 
         return act
 
 
 class Control:
-    """The control endpoint of a running sandbox.
+    """Client of the control endpoint; ``control.everflow`` and the like are its vendors.
 
     Args:
-        url: Where the sandbox listens.
+        url: URL that the sandbox listens on.
     """
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/control"
-        self.s3 = ControlS3(self)
-        self.gsheets = ControlVendor(self, "gsheets")
-        self.mautic = ControlVendor(self, "mautic")
-        self.posthog = ControlVendor(self, "posthog")
-        self.redtrack = ControlVendor(self, "redtrack")
+
+    def __getattr__(self, name: str) -> ControlVendor:
+        if name not in plugins():
+            raise AttributeError(name)
+        return self.vendor(name)
 
     def vendor(self, name: str) -> ControlVendor:
-        """The part of a vendor that plugs itself in.
+        """The control actions of a vendor.
 
         Args:
-            name: The first part of its paths, as in ``acme_crm``.
+            name: Name of the vendor's plugin, as in ``acme_crm``.
         """
         return ControlVendor(self, name)
 
     def reset(self) -> None:
-        """Undo everything; forget the requests."""
-        self.ask("POST", "/reset")
+        """Undo all changes and faults, and clear the journal."""
+        self.send("POST", "/reset")
 
     def advance(self, seconds: float) -> None:
-        """Set the vendors' clock ahead."""
-        self.ask("POST", "/clock", {"advance_seconds": seconds})
+        """Advance the vendors' clock."""
+        self.send("POST", "/clock", {"advance_seconds": seconds})
 
     def requests(self) -> Any:
         """The journal: ``count``, ``max_concurrent``, ``refused``, ``requests``."""
-        return self.ask("GET", "/requests")
+        return self.send("GET", "/requests")
 
     def clear_requests(self) -> None:
-        """Forget the requests."""
-        self.ask("DELETE", "/requests")
+        """Clear the journal."""
+        self.send("DELETE", "/requests")
 
     def fault(
         self,
         fault: str,
         *,
-        vendor: str = "everflow",
+        vendor: str = "",
         match: str = "",
         times: int = 1,
         skip: int = 0,
         **params: Any,
     ) -> None:
-        """Let a fault happen to a vendor's next requests that match."""
-        given = {"fault": fault, "vendor": vendor, "match": match, "times": times, "skip": skip}
-        self.ask("POST", "/faults", given | {"params": params})
+        """Inject a fault into the next requests that match.
+
+        Args:
+            fault: Name of the fault.
+            vendor: Name of the vendor's plugin; any vendor if it is empty.
+            match: Regular expression for the path.
+            times: How many requests fail.
+            skip: How many matching requests succeed before.
+            params: Parameters of the fault.
+        """
+        values = {"fault": fault, "vendor": vendor, "match": match, "times": times, "skip": skip}
+        self.send("POST", "/faults", values | {"params": params})
 
     def clear_faults(self) -> None:
-        """Let no more faults happen."""
-        self.ask("DELETE", "/faults")
+        """Clear the faults."""
+        self.send("DELETE", "/faults")
 
-    def latency(self, seconds: float) -> None:
-        """Let each answer of Everflow's take so long."""
-        self.ask("POST", "/everflow/latency", {"seconds": seconds})
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request to the control endpoint, and decode its response.
 
-    def limits(self, **limits: Any) -> None:
-        """Set limits; what is not given is as documented."""
-        self.ask("POST", "/everflow/limits", limits)
+        Args:
+            method: HTTP method of the request.
+            path: Path below ``/control``.
+            body: JSON body, where the request has one.
 
-    def switch(self, **switches: Any) -> None:
-        """Turn lasting behaviours on or off."""
-        self.ask("POST", "/everflow/switches", switches)
-
-    def restate(self, day: date, timezone: str, **changes: int) -> None:
-        """Change a day: ``percent``, ``reject``, ``add_conversions``, ``delete_affiliate``."""
-        given = {"date": day.isoformat(), "timezone": timezone, **changes}
-        self.ask("POST", "/everflow/restate", given)
-
-    def crowd(
-        self, day: date, timezone: str, *, affiliates: int, offers: int, clicks: int = 1
-    ) -> None:
-        """Replace a day by clicks of each affiliate on each offer."""
-        given = {"affiliates": affiliates, "offers": offers, "clicks": clicks}
-        self.ask("POST", "/everflow/crowd", given | {"date": day.isoformat(), "timezone": timezone})
-
-    def totals(self, start: date, end: date, timezone: str) -> Any:
-        """What daily stats must say: ``days`` and ``totals``; amounts are text."""
-        return self._asked_span("/everflow/totals", start, end, timezone)
-
-    def conversions(self, start: date, end: date, timezone: str) -> Any:
-        """The conversions and events of whole days."""
-        return self._asked_span("/everflow/conversions", start, end, timezone)
-
-    def clicks(self, start: date, end: date, timezone: str) -> int:
-        """How many clicks whole days have."""
-        return int(self._asked_span("/everflow/clicks", start, end, timezone)["count"])
-
-    def _asked_span(self, path: str, start: date, end: date, timezone: str) -> Any:
-        query = {"from": start.isoformat(), "to": end.isoformat(), "timezone": timezone}
-        return self.ask("GET", f"{path}?{urlencode(query)}")
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask for anything; gives what is answered."""
+        Raises:
+            ControlError: If the endpoint refuses it.
+        """
         data = None if body is None else msgspec.json.encode(body)
         request = Request(self._url + path, data, method=method)  # noqa: S310 - loopback
         try:

@@ -200,7 +200,7 @@ def test_a_filter_keeps_its_rows_and_the_legacy_shape_none(control, read):
     kept = read("POST", TABLE, filtered)["table"]
     assert kept == [row for row in every if row["columns"][2]["id"] == "1"]
     assert 0 < len(kept) < len(every)
-    control.switch(filter_ignored=True)
+    control.everflow.switches(filter_ignored=True)
     assert read("POST", TABLE, filtered)["table"] == every
 
 
@@ -216,7 +216,7 @@ def test_single_rows_are_filtered(read, control, path, name):
     assert found
     ids = {row["relationship"][name][f"network_{name}_id"] for row in found}
     assert ids == {int(body["query"]["filters"][0]["filter_id_value"])}
-    control.switch(filter_ignored=True)
+    control.everflow.switches(filter_ignored=True)
     assert len(read("POST", path, body, page_size=2000)[kind]) > len(found)
 
 
@@ -224,9 +224,9 @@ def test_single_rows_are_filtered(read, control, path, name):
 @pytest.mark.parametrize("flagged", (True, False))
 def test_a_table_is_cut_at_10000_rows(control, read, beyond, flagged):
     # 100 pairs of 100, or one more on a day of its own.
-    control.crowd(DAY, ZONES[NEW_YORK], affiliates=100, offers=100)
-    control.crowd(DAY + DAY_LONG, ZONES[NEW_YORK], affiliates=1, offers=1)
-    control.switch(flag_missing=not flagged)
+    control.everflow.crowd(DAY, ZONES[NEW_YORK], affiliates=100, offers=100)
+    control.everflow.crowd(DAY + DAY_LONG, ZONES[NEW_YORK], affiliates=1, offers=1)
+    control.everflow.switches(flag_missing=not flagged)
     answer = read("POST", TABLE, report(DAY, DAY + timedelta(days=beyond)))
     assert len(answer["table"]) == 10_000
     assert answer.get("incomplete_results", "absent") == (bool(beyond) if flagged else "absent")
@@ -236,10 +236,10 @@ def test_a_table_is_cut_at_10000_rows(control, read, beyond, flagged):
 
 
 def test_a_crowd_replaces_another(control, read):
-    control.crowd(DAY, ZONES[NEW_YORK], affiliates=3, offers=3)
-    control.crowd(DAY, ZONES[NEW_YORK], affiliates=2, offers=1, clicks=5)
+    control.everflow.crowd(DAY, ZONES[NEW_YORK], affiliates=3, offers=3)
+    control.everflow.crowd(DAY, ZONES[NEW_YORK], affiliates=2, offers=1, clicks=5)
     assert read("POST", SUMMARY, report())["total_click"] == 10
-    assert control.clicks(DAY, DAY, ZONES[NEW_YORK]) == 10
+    assert control.everflow.clicks(DAY, DAY, ZONES[NEW_YORK])["count"] == 10
 
 
 CASES = [(zone, DAY) for zone in (UTC_ID, NEW_YORK, BERLIN)] + [
@@ -251,7 +251,7 @@ CASES = [(zone, DAY) for zone in (UTC_ID, NEW_YORK, BERLIN)] + [
 def test_all_endpoints_agree_to_the_last_digit(control, read, zone, day):
     body = report(day, zone=zone)
     reported = [row["reporting"] for row in read("POST", TABLE, body)["table"]]
-    told = control.totals(day, day, ZONES[zone])["totals"]
+    told = control.everflow.totals(day, day, ZONES[zone])["totals"]
     answer = read("POST", CONVERSIONS, rows(day, zone=zone), page_size=2000)["conversions"]
     counted = [row for row in answer if row["status"] == "approved"]
     sums = {
@@ -268,7 +268,8 @@ def test_all_endpoints_agree_to_the_last_digit(control, read, zone, day):
     assert sums["cv"] == told["conversions"] == bases > 0
     assert sums["event"] == len(counted) - bases
     clicks = read("POST", CLICKS, rows(day, zone=zone))["clicks"] if day == DAY else None
-    assert sums["total_click"] == told["clicks"] == control.clicks(day, day, ZONES[zone])
+    expected = control.everflow.clicks(day, day, ZONES[zone])["count"]
+    assert sums["total_click"] == told["clicks"] == expected
     assert clicks is None or len(clicks) == told["clicks"]
 
 
@@ -283,7 +284,7 @@ def test_a_dst_day_has_23_or_25_hours(read, zone):
 
 def test_days_sum_to_their_span(control, read):
     start = DAY - timedelta(days=3)
-    told = control.totals(start, DAY, ZONES[BERLIN])
+    told = control.everflow.totals(start, DAY, ZONES[BERLIN])
     table = read("POST", TABLE, report(start, zone=BERLIN, end=DAY))["table"]
     assert len(table) == len(told["days"])
     by_key = {
@@ -300,7 +301,7 @@ def test_days_sum_to_their_span(control, read):
 
 @pytest.mark.parametrize("local", (False, True))
 def test_a_date_is_midnight_of_utc_or_of_the_zone(control, read, local):
-    control.switch(local_midnight_ids=local)
+    control.everflow.switches(local_midnight_ids=local)
     for zone in (NEW_YORK, BERLIN):
         row = read("POST", TABLE, report(zone=zone))["table"][0]
         midnight = ZoneInfo(ZONES[zone]) if local else UTC
@@ -309,11 +310,11 @@ def test_a_date_is_midnight_of_utc_or_of_the_zone(control, read, local):
 
 
 def test_switches_of_reports(control, read):
-    control.switch(label_missing=True, new_metric=True)
+    control.everflow.switches(label_missing=True, new_metric=True)
     row = read("POST", TABLE, report())["table"][0]
     assert set(row["columns"][0]) == {"column_type", "id"}
     assert row["reporting"]["quality_score"] == row["reporting"]["total_click"] * 7
-    control.switch(table_null=True)
+    control.everflow.switches(table_null=True)
     assert read("POST", TABLE, report())["table"] is None
     control.reset()
     row = read("POST", TABLE, report())["table"][0]
@@ -349,7 +350,8 @@ def ids_of(answer):
 def test_pages_of_conversions(control, read):
     whole = read("POST", CONVERSIONS, rows(), page_size=2000)
     total = whole["paging"]["total_count"]
-    assert len(set(ids_of(whole))) == total == len(control.conversions(DAY, DAY, ZONES[NEW_YORK]))
+    expected = control.everflow.conversions(DAY, DAY, ZONES[NEW_YORK])
+    assert len(set(ids_of(whole))) == total == len(expected)
     first = read("POST", CONVERSIONS, rows())
     assert first["paging"] == {"page": 1, "page_size": 50, "total_count": total}
     second = read("POST", CONVERSIONS, rows(), page=2)
@@ -380,12 +382,12 @@ def test_conversions_and_events_are_asked_for(read):
 
 def test_a_page_size_is_clamped_and_told_or_not(control, read):
     assert read("POST", CONVERSIONS, rows(), page_size=9999)["paging"]["page_size"] == 2000
-    control.switch(page_clamp=20)
+    control.everflow.switches(page_clamp=20)
     answer = read("POST", CONVERSIONS, rows(), page_size=2000)
     assert len(answer["conversions"]) == answer["paging"]["page_size"] == 20
-    control.switch(page_size_told=False)
+    control.everflow.switches(page_size_told=False)
     assert "page_size" not in read("POST", CONVERSIONS, rows())["paging"]
-    control.switch(total_count="absent")
+    control.everflow.switches(total_count="absent")
     assert "paging" not in read("POST", CONVERSIONS, rows())
 
 
@@ -394,16 +396,16 @@ def test_a_page_size_is_clamped_and_told_or_not(control, read):
     (("steady", (0, 0, 0)), ("growing", (-2, -1, 0)), ("shrinking", (2, 1, 0))),
 )
 def test_a_total_count_moves_while_pages_are_read(control, read, behaviour, off):
-    control.switch(total_count=behaviour)
-    total = len(control.conversions(DAY, DAY, ZONES[NEW_YORK]))
+    control.everflow.switches(total_count=behaviour)
+    total = len(control.everflow.conversions(DAY, DAY, ZONES[NEW_YORK]))
     pages = [read("POST", CONVERSIONS, rows(), page=page, page_size=20) for page in (1, 2, 3)]
     assert tuple(page["paging"]["total_count"] - total for page in pages) == off
-    control.switch(total_count="absent")
+    control.everflow.switches(total_count="absent")
     assert "total_count" not in read("POST", CONVERSIONS, rows())["paging"]
 
 
 def test_a_lossy_page_size_is_cured_by_another(control, read):
-    control.switch(lossy_page_size=20)
+    control.everflow.switches(lossy_page_size=20)
     expected = Counter(ids_of(read("POST", CONVERSIONS, rows(), page_size=2000)))
 
     def paged(size):
@@ -424,11 +426,11 @@ def test_a_lossy_page_size_is_cured_by_another(control, read):
 
 def test_rows_and_pages_are_repeated(control, read):
     whole = read("POST", CONVERSIONS, rows(), page_size=2000)
-    control.switch(repeated_rows=3)
+    control.everflow.switches(repeated_rows=3)
     more = read("POST", CONVERSIONS, rows(), page_size=2000)
     assert more["conversions"] == whole["conversions"] + whole["conversions"][:3]
     assert more["paging"]["total_count"] == whole["paging"]["total_count"] + 3
-    control.switch(repeated_rows=0, repeated_pages=True)
+    control.everflow.switches(repeated_rows=0, repeated_pages=True)
     pages = [read("POST", CONVERSIONS, rows(), page=page, page_size=20) for page in (1, 2)]
     assert pages[0]["conversions"] == pages[1]["conversions"]
 
@@ -440,14 +442,14 @@ def test_a_page_that_is_none(call, params):
 
 
 def test_clicks_come_newest_first_and_are_cut_without_a_word(control, read):
-    control.crowd(DAY, ZONES[NEW_YORK], affiliates=1, offers=1, clicks=3500)
-    control.crowd(DAY + DAY_LONG, ZONES[NEW_YORK], affiliates=1, offers=2, clicks=3500)
+    control.everflow.crowd(DAY, ZONES[NEW_YORK], affiliates=1, offers=1, clicks=3500)
+    control.everflow.crowd(DAY + DAY_LONG, ZONES[NEW_YORK], affiliates=1, offers=2, clicks=3500)
     answer = read("POST", CLICKS, rows(DAY, DAY + DAY_LONG))
     moments = [row["unix_timestamp"] for row in answer["clicks"]]
     assert set(answer) == {"clicks"}
     assert len(moments) == 10_000
     assert moments == sorted(moments, reverse=True)
-    assert control.clicks(DAY, DAY + DAY_LONG, ZONES[NEW_YORK]) == 10_500
+    assert control.everflow.clicks(DAY, DAY + DAY_LONG, ZONES[NEW_YORK])["count"] == 10_500
     # All of the newer day, and not all of the older one.
     middle = min(
         row["unix_timestamp"] for row in read("POST", CLICKS, rows(DAY + DAY_LONG))["clicks"]
@@ -480,7 +482,7 @@ def test_adjustments(call, read):
 
 
 def test_a_token_bucket_for_all_requests(control, call):
-    control.limits(per_second=0, burst=2)
+    control.everflow.limits(per_second=0, burst=2)
     answers = [call("GET", "/networks") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert [answer.headers.get("X-RateLimit-Remaining") for answer in answers] == ["1", "0", None]
@@ -490,36 +492,36 @@ def test_a_token_bucket_for_all_requests(control, call):
 
 
 def test_the_documented_limits_are_what_is_not_set(control, call):
-    control.limits()
+    control.everflow.limits()
     assert call("GET", "/networks").headers["X-RateLimit-Limit"] == "50"
 
 
 def test_10_reports_at_a_time(control, call):
     # The latency is what lets them overlap; nothing else waits for it.
-    control.latency(1)
+    control.everflow.latency(1)
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: call("POST", SUMMARY, report()), range(12)))
     assert sorted(answer.status_code for answer in answers) == [200] * 10 + [429] * 2
     refused = next(answer for answer in answers if not answer.ok)
     assert refused.json() == {"error": "Too many concurrent reporting requests"}
     assert control.requests()["max_concurrent"] > 10
-    control.latency(0)
+    control.everflow.latency(0)
     assert call("POST", SUMMARY, report()).ok
 
 
 def test_limits_set_while_a_report_is_under_way_are_kept(control, call):
-    control.latency(0.3)
+    control.everflow.latency(0.3)
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(call, "POST", SUMMARY, report())
         while not control.requests()["count"]:
             pass
-        control.limits(concurrent_reports=0)
+        control.everflow.limits(concurrent_reports=0)
         assert under_way.result().ok
     assert call("POST", SUMMARY, report()).status_code == 429
 
 
 def test_an_hourly_quota_of_bigquery(control, call):
-    control.limits(bigquery_per_hour=2)
+    control.everflow.limits(bigquery_per_hour=2)
     body = report(columns=("sub1",))
     answers = [call("POST", path, body) for path in (TABLE, SUMMARY, TABLE)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -539,7 +541,7 @@ def seen(control, read, day=DAY):
     ]
     table = [row["reporting"] for row in read("POST", TABLE, report(day))["table"]]
     whole = read("POST", SUMMARY, report(day))
-    told = control.totals(day, day, ZONES[NEW_YORK])["totals"]
+    told = control.everflow.totals(day, day, ZONES[NEW_YORK])["totals"]
     payouts = {
         Decimal(sum(row["payout"] for row in counted)),
         Decimal(sum(row["payout"] for row in table)),
@@ -563,13 +565,13 @@ def seen(control, read, day=DAY):
 
 def test_restated_amounts_show_everywhere(control, read):
     payout, counted, clicks = seen(control, read)
-    control.restate(DAY, ZONES[NEW_YORK], percent=150)
+    control.everflow.restate(DAY, ZONES[NEW_YORK], percent=150)
     assert seen(control, read) == (payout * 3 / 2, counted, clicks)
 
 
 def test_rejected_conversions_show_everywhere(control, read):
     _, counted, clicks = seen(control, read)
-    control.restate(DAY, ZONES[NEW_YORK], reject=4)
+    control.everflow.restate(DAY, ZONES[NEW_YORK], reject=4)
     assert seen(control, read)[1:] == (counted - 4, clicks)
 
 
@@ -583,13 +585,13 @@ def test_late_conversions_show_everywhere(control, read):
     before = count()
     # The same call again adds others.
     for expected in (before + 5, before + 10):
-        control.restate(DAY, ZONES[NEW_YORK], add_conversions=5)
+        control.everflow.restate(DAY, ZONES[NEW_YORK], add_conversions=5)
         assert count() == expected
 
 
 def test_a_deleted_affiliate_is_nowhere(control, read):
     before = seen(control, read)
-    control.restate(DAY, ZONES[NEW_YORK], delete_affiliate=1)
+    control.everflow.restate(DAY, ZONES[NEW_YORK], delete_affiliate=1)
     after = seen(control, read)
     assert after[1] < before[1]
     assert after[2] < before[2]
@@ -604,8 +606,8 @@ def test_a_deleted_affiliate_is_nowhere(control, read):
 
 @pytest.mark.parametrize("change", ({"nonsense": 1}, {"percent": "x"}))
 def test_a_change_that_is_none(control, change):
-    with pytest.raises(ControlError, match="TypeError"):
-        control.restate(DAY, ZONES[NEW_YORK], **change)
+    with pytest.raises(ControlError, match="arguments of restate"):
+        control.everflow.restate(DAY, ZONES[NEW_YORK], **change)
 
 
 # Entities
@@ -622,7 +624,7 @@ def test_pages_of_entities(control, read, path):
     pages = [read("GET", f"/networks/{path}", page=page)[key] for page in (1, 2)]
     assert pages[0] + pages[1] == whole[key]
     assert len(pages[0]) == min(total, 50)
-    control.switch(bare_lists=True)
+    control.everflow.switches(bare_lists=True)
     assert read("GET", f"/networks/{path}", page_size=2000) == whole[key]
 
 
@@ -665,7 +667,7 @@ def test_sentinels_of_entities(read):
 
 
 def test_undocumented_paths_may_be_missing(control, call):
-    control.switch(undocumented_missing=True)
+    control.everflow.switches(undocumented_missing=True)
     assert call("GET", "/networks/couponcodes").status_code == 404
     assert call("GET", "/networks/offers").ok
 
@@ -733,7 +735,7 @@ def test_a_seed_is_a_network(server):
 
 def test_a_scale_is_more_or_less(server):
     with SandboxServer(scale=0.1) as small:
-        less = small.control.totals(DAY, DAY, "UTC")["totals"]
-    more = server.control.totals(DAY, DAY, "UTC")["totals"]
+        less = small.control.everflow.totals(DAY, DAY, "UTC")["totals"]
+    more = server.control.everflow.totals(DAY, DAY, "UTC")["totals"]
     assert less["conversions"] < more["conversions"]
     assert less["clicks"] < more["clicks"]

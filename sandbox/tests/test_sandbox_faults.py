@@ -14,21 +14,23 @@ import pytest
 import requests
 
 from signalroom_sandbox.app import Sandbox
-from signalroom_sandbox.control import control_app
+from signalroom_sandbox.control import endpoint_table, endpoints
 from signalroom_sandbox.everflow import NETWORK_KEY
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
-from signalroom_sandbox.faults import FAULTS
+from signalroom_sandbox.faults import known_faults
 from signalroom_sandbox.mautic.limits import Limits as MauticLimits
 from signalroom_sandbox.mautic.switches import Switches as MauticSwitches
-from signalroom_sandbox.plugs import plugs
+from signalroom_sandbox.plugins import plugins
 from signalroom_sandbox.posthog.limits import Limits as PostHogLimits
 from signalroom_sandbox.posthog.switches import Switches as PostHogSwitches
 from signalroom_sandbox.redtrack.limits import Limits as RedTrackLimits
 from signalroom_sandbox.redtrack.switches import Switches as RedTrackSwitches
 from signalroom_sandbox.server import ControlError
-from signalroom_sandbox.sticky_s3.answers import FAULTS as S3_FAULTS
+from signalroom_sandbox.sticky_s3.errors import FAULTS as S3_FAULTS
 
+FAULTS = known_faults()
+VENDORS = ("everflow", "gsheets", "mautic", "posthog", "redtrack", "s3")
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 CUT = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
 COMMAND = (sys.executable, "-m", "signalroom_sandbox")
@@ -194,7 +196,7 @@ def test_an_unknown_fault_is_refused_with_the_names(control):
 
 def test_an_unknown_switch_is_refused_with_the_names(control):
     with pytest.raises(ControlError) as refused:
-        control.switch(nonsense=True)
+        control.everflow.switches(nonsense=True)
     assert all(item.name in str(refused.value) for item in fields(Switches))
 
 
@@ -202,7 +204,7 @@ def test_what_else_is_refused(server, control):
     with pytest.raises(ControlError, match="regular expression"):
         control.fault("http_500", match="(")
     with pytest.raises(ControlError, match="nonsense"):
-        control.limits(nonsense=1)
+        control.everflow.limits(nonsense=1)
     response = requests.post(f"{server.url}/control/faults", data="{", timeout=30)
     assert response.status_code == 400
     assert "error" in response.json()
@@ -247,14 +249,19 @@ def test_the_journal_keeps_bodies(server, control):
 
 
 def test_the_command_prints_the_environment():
-    plugged = [name for plug in plugs().values() for name in plug.variables("")]
+    sandbox = Sandbox()
+    others = [
+        name
+        for vendor in plugins().keys() - VENDORS
+        for name in plugins()[vendor].variables("", sandbox.vendors[vendor])
+    ]
     with subprocess.Popen(
         [*COMMAND, "--port=0", "--scale=0.1"], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline().strip() for _ in range(21 + len(plugged))]
+            lines = [process.stdout.readline().strip() for _ in range(21 + len(others))]
             told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
-            assert sorted(told.keys() - plugged) == [
+            assert sorted(told.keys() - others) == [
                 "AWS_ACCESS_KEY_ID",
                 "AWS_SECRET_ACCESS_KEY",
                 "EVERFLOW_API_KEY",
@@ -274,7 +281,7 @@ def test_the_command_prints_the_environment():
                 "TAP_GSHEETS_SPREADSHEETS",
                 "TAP_STICKY_S3_ENDPOINT_URL",
             ]
-            assert {*plugged} <= told.keys()
+            assert {*others} <= told.keys()
             # The port listens by then, or soon: retries are the client's, nothing sleeps here.
             with requests.Session() as session:
                 retry = requests.adapters.Retry(connect=10, backoff_factor=0.05)
@@ -336,7 +343,40 @@ def test_the_readme_names_the_settings_and_their_defaults(title, kind):
     assert table(title) == settings
 
 
-def test_the_readme_names_the_control_endpoints():
-    routes = control_app(Sandbox()).routes
-    expected = [f"{method} {route.path}" for route in routes for method in route.methods - {"HEAD"}]
-    assert list(table("Control")) == expected
+def test_the_readme_has_the_control_endpoints():
+    assert endpoint_table() in README
+
+
+def test_every_vendor_plugs_in_with_its_paths():
+    paths = {endpoint.path for endpoint in endpoints()}
+    assert plugins().keys() >= {*VENDORS}
+    assert {f"/{vendor}/latency" for vendor in plugins()} <= paths
+
+
+@pytest.mark.parametrize(
+    ("vendor", "action", "arguments", "message"),
+    (
+        ("everflow", "restate", {"timezone": "UTC"}, "missing required field `date`"),
+        ("everflow", "restate", {"date": "01/02/2026", "timezone": "UTC"}, "Invalid RFC3339"),
+        ("everflow", "restate", {"date": "2026-01-02", "timezone": "Mars"}, "unknown time zone"),
+        ("everflow", "latency", {"seconds": "soon"}, "Expected `float`, got `str`"),
+        (
+            "everflow",
+            "latency",
+            {"minutes": 1},
+            "unknown field `minutes`; arguments of latency: se",
+        ),
+        ("s3", "versioning", {"on": 1}, "Expected `bool`, got `int`"),
+        ("gsheets", "cells", {"id": "nowhere", "gid": 0}, "KeyError: 'nowhere'"),
+    ),
+)
+def test_arguments_of_actions_are_checked(control, vendor, action, arguments, message):
+    with pytest.raises(ControlError, match=message.replace("`", ".")):
+        control.send("POST", f"/{vendor}/{action}", arguments)
+
+
+def test_what_only_reads_is_a_get_too(server, control):
+    days = {"from": "2026-01-02", "to": "2026-01-02", "timezone": "UTC"}
+    got = requests.get(f"{server.url}/control/everflow/clicks", days, timeout=30)
+    assert got.json() == control.send("POST", "/everflow/clicks", days)
+    assert requests.get(f"{server.url}/control/everflow/restate", timeout=30).status_code == 405

@@ -175,7 +175,7 @@ def test_times_come_in_every_form(ask):
 
 
 def test_a_switch_that_is_none_is_refused(redtrack):
-    with pytest.raises(ControlError, match="no such switch: planet"):
+    with pytest.raises(ControlError, match="`planet`; arguments of switches: account_zone"):
         redtrack.switches(planet=True)
 
 

@@ -27,7 +27,7 @@ from botocore.exceptions import (
 
 from signalroom_sandbox.server import ControlError, SandboxServer
 from signalroom_sandbox.sticky_s3 import ACCESS_KEY, SECRET
-from signalroom_sandbox.sticky_s3.answers import FAULTS
+from signalroom_sandbox.sticky_s3.errors import FAULTS
 from signalroom_sandbox.sticky_s3.exports import HEADER, export, key_of, rows_of
 
 DAY = date(2025, 12, 18)
@@ -403,7 +403,7 @@ class TestBucket:
 
     def test_an_action_there_is_not(self, s3, sandbox):
         with pytest.raises(ControlError, match="Not Found"):
-            sandbox.control.ask("POST", "/s3/explode", {})
+            sandbox.control.send("POST", "/s3/explode", {})
 
 
 class TestKeys:
@@ -610,7 +610,7 @@ class TestFaults:
         assert len(names()) == 28
 
     def test_of_one_vendor_the_other_knows_nothing(self, sandbox, names):
-        sandbox.control.fault("http_500")
+        sandbox.control.fault("http_500", vendor="everflow")
         assert len(names()) == 28
 
     def test_a_body_that_is_slow(self, sandbox, s3):

@@ -74,13 +74,13 @@ def unknown_key(control, vendor):
 
 
 def prepare_everflow(control):
-    control.limits(per_second=10_000, burst=10_000)
+    control.everflow.limits(per_second=10_000, burst=10_000)
 
 
 def restate_everflow(control, chance):
-    control.restate(day(chance), ZONE, percent=chance.randrange(50, 150))
-    control.restate(day(chance), ZONE, add_conversions=chance.randrange(1, 30))
-    control.restate(day(chance), ZONE, reject=chance.randrange(1, 5))
+    control.everflow.restate(day(chance), ZONE, percent=chance.randrange(50, 150))
+    control.everflow.restate(day(chance), ZONE, add_conversions=chance.randrange(1, 30))
+    control.everflow.restate(day(chance), ZONE, reject=chance.randrange(1, 5))
 
 
 # Google Sheets

@@ -88,7 +88,7 @@ def test_every_client_has_new_days_and_no_row_is_without(followed):
 
 def test_money_agrees_with_the_vendor_to_the_cent(followed, sandbox_server):
     first = YESTERDAY - timedelta(days=44)
-    days = sandbox_server.control.totals(first, YESTERDAY, "America/New_York")["days"]
+    days = sandbox_server.control.everflow.totals(first, YESTERDAY, "America/New_York")["days"]
     expected = {
         (day["date"], day["affiliate_id"], day["advertiser_id"]): Decimal(day["payout"])
         for day in days

@@ -291,7 +291,7 @@ def main() -> int:
         SandboxServer() as sandbox,
         EmbeddedPostgres(Path(name) / "pg") as server,
     ):
-        sandbox.control.limits(per_second=1_000, burst=1_000)
+        sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
         for tap in asked.taps:
             folder = Path(name) / tap.replace("-", "_")
             folder.mkdir()

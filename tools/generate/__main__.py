@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from tools.generate import (
+    control_endpoints,
     hub,
     install_notes,
     loader_lock,
@@ -24,6 +25,7 @@ GENERATORS = (
     workspace.GENERATOR,
     settings.GENERATOR,
     loader_lock.GENERATOR,
+    control_endpoints.GENERATOR,
     hub.GENERATOR,
     other_projects.GENERATOR,
     tables.GENERATOR,

@@ -36,7 +36,10 @@ BIN = Path(sys.executable).parent
 TEMPLATE = ROOT / "templates" / "tap"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 #: Files that ``tools.generate`` and uv write, and that exist already.
-_GENERATED = (".env.example", "orchestrate/pools.json", "pyproject.toml", "uv.lock")
+_GENERATED = (
+    *(".env.example", "orchestrate/pools.json", "pyproject.toml", "uv.lock"),
+    "sandbox/README.md",
+)
 #: Lines that hold the name must not become too long.
 _LONGEST = 24
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .&+-]{0,39}")
@@ -200,7 +203,7 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
         }
         files[ROOT / "taps" / source.tap / "LICENSE"] = (ROOT / "LICENSE").read_bytes()
         try:
-            texts = entries(ROOT, source.module, rendered / "shared")
+            texts = entries(ROOT, rendered / "shared")
         except NoPlaceError as error:
             raise NewSourceError(str(error)) from None
         files |= {path: text.encode() for path, text in texts.items()}

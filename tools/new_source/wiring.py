@@ -1,4 +1,4 @@
-"""Enters a new source in ``meltano.yml`` and the sandbox's README; what is there stays as it is."""
+"""Enters a new source in ``meltano.yml``; what is there stays as it is."""
 
 from __future__ import annotations
 
@@ -17,28 +17,19 @@ class NoPlaceError(Exception):
     """A file has no place for the new entry; the message names the file and what is missing."""
 
 
-def entries(root: Path, module: str, snippets: Path) -> dict[Path, str]:
+def entries(root: Path, snippets: Path) -> dict[Path, str]:
     """The new text of each file that a source is entered in.
 
     Args:
         root: The repository's folder.
-        module: The new vendor's name in the sandbox.
         snippets: The rendered folder ``shared`` of the template.
 
     Raises:
         NoPlaceError: If a file has no place for its entry.
     """
-    project, readme = root / "meltano.yml", root / "sandbox" / "README.md"
-
-    def snippet(name: str) -> str:
-        return (snippets / name).read_text(encoding="utf-8")
-
-    return {
-        project: add_plugin(project.read_text(encoding="utf-8"), snippet("meltano.yml")),
-        readme: add_endpoints(
-            readme.read_text(encoding="utf-8"), module, snippet("sandbox-readme.md")
-        ),
-    }
+    project = root / "meltano.yml"
+    snippet = (snippets / "meltano.yml").read_text(encoding="utf-8")
+    return {project: add_plugin(project.read_text(encoding="utf-8"), snippet)}
 
 
 def free_minute(text: str) -> int:
@@ -110,32 +101,3 @@ def _insert(lines: list[str], sequence: Any, item: str) -> None:
         while at < len(lines) and lines[at].startswith(f"{indent} "):
             at += 1
     lines[at:at] = [indent + line for line in item.splitlines(keepends=True)]
-
-
-def add_endpoints(text: str, module: str, snippet: str) -> str:
-    """Add a vendor's control endpoints to the table in the sandbox's README.
-
-    They come after those of S3, in the order of the vendors' names.
-
-    Args:
-        text: The text of the README.
-        module: The new vendor's name in the sandbox.
-        snippet: The new rows of the table.
-
-    Raises:
-        NoPlaceError: If the README has no table of control endpoints.
-    """
-    lines = text.splitlines(keepends=True)
-    rows = {
-        number: match[1]
-        for number, line in enumerate(lines)
-        if (match := re.match(r"\| `(?:GET|POST|DELETE) /(\w+)/\w+` \|", line))
-    }
-    last = max((number for number, vendor in rows.items() if vendor == "s3"), default=None)
-    if last is None:
-        msg = "sandbox/README.md no longer has a table of control endpoints: put it back."
-        raise NoPlaceError(msg)
-    at = last + 1
-    while rows.get(at, module) < module:
-        at += 1
-    return "".join([*lines[:at], snippet, *lines[at:]])

@@ -128,7 +128,7 @@ def _demonstrate(*, tables: bool = False) -> int:
             _say(f"         {'total':10} {time.monotonic() - began:5.1f} s")
             if number == 1:
                 restated = yesterday - timedelta(days=10)
-                sandbox.control.restate(restated, ZONE, percent=90)
+                sandbox.control.everflow.restate(restated, ZONE, percent=90)
                 _say(f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue,")
                 sandbox.control.s3.export("orders-create", start, 200)
                 costly = yesterday - timedelta(days=5)
@@ -326,7 +326,7 @@ def _totals(sandbox: SandboxServer, start: date, end: date) -> list[Total]:
         spend = connection.execute(
             "select sum(clicks), sum(conversions), sum(cost) from redtrack.daily_spend"
         ).fetchone()
-    totals = sandbox.control.totals(start, end, ZONE)["totals"]
+    totals = sandbox.control.everflow.totals(start, end, ZONE)["totals"]
     orders_there = sandbox.control.s3.totals("orders-create/")["orders"]
     days = sandbox.control.redtrack.totals(start=str(start), end=str(end), timezone=ZONE)
     # Without traffic that came from no source: the tap leaves it out.

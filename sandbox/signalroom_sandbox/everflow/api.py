@@ -20,10 +20,10 @@ from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.everflow.validation import BIGQUERY_COLUMNS, TIMEZONES, report_query
 from signalroom_sandbox.everflow.world import World
-from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import timedelta
 
     from starlette.requests import Request
 
@@ -61,9 +61,9 @@ class Everflow:
         self.switches = Switches()
         self.latency = 0.0
 
-    def switch(self, **values: Any) -> None:
-        """Turn behaviours on or off."""
-        turn(self.switches, values)
+    def advance(self, by: timedelta) -> None:
+        """Set the clock ahead."""
+        self.world.ahead += by
 
     def app(self) -> Starlette:
         """The API, below ``/v1``."""

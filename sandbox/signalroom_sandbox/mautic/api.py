@@ -30,10 +30,10 @@ from signalroom_sandbox.mautic.switches import Switches
 from signalroom_sandbox.mautic.tables import tables_of
 from signalroom_sandbox.mautic.where import listed, matches, nested, to_sql
 from signalroom_sandbox.mautic.world import World
-from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -63,7 +63,7 @@ class Mautic:
     #: Whether the data was changed from outside.
     changed: bool = field(default=False, init=False)
     _world: World | None = field(default=None, init=False)
-    _lists: dict[str, list[dict[str, Any]]] | None = field(default=None, init=False)
+    _lists: tuple[int, dict[str, list[dict[str, Any]]]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.reset()
@@ -82,23 +82,21 @@ class Mautic:
 
     @property
     def world(self) -> World:
-        """Contacts and tables; made when they are first asked for."""
-        if self._world is None:
+        """Contacts and tables, made when first needed; another version is another instance."""
+        if self._world is None or self._world.version != self.switches.version:
             self._world = World(self.scale, self.switches.version)
         return self._world
 
     @property
     def lists(self) -> dict[str, list[dict[str, Any]]]:
         """What people made, by list."""
-        if self._lists is None:
-            self._lists = entities.made(self.switches.version)
-        return self._lists
+        if self._lists is None or self._lists[0] != self.switches.version:
+            self._lists = self.switches.version, entities.made(self.switches.version)
+        return self._lists[1]
 
-    def switch(self, **values: Any) -> None:
-        """Turn behaviours on or off; another version is another instance."""
-        turn(self.switches, values)
-        if "version" in values:
-            self._world, self._lists, self.changed = None, None, True
+    def advance(self, by: timedelta) -> None:
+        """Set the clock ahead."""
+        self.world.ahead += by
 
     def app(self) -> Starlette:
         """The API, and the endpoint of tokens."""

@@ -20,7 +20,6 @@ from signalroom_sandbox.posthog.hogql import translate
 from signalroom_sandbox.posthog.limits import Limits
 from signalroom_sandbox.posthog.switches import Switches
 from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT, World
-from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -84,9 +83,9 @@ class PostHog:
             self._lists = {team: rows.made(team) for team in self.zones}
         return self._lists
 
-    def switch(self, **values: Any) -> None:
-        """Turn behaviours on or off."""
-        turn(self.switches, values)
+    def advance(self, by: timedelta) -> None:
+        """Set the clock ahead."""
+        self.world.ahead += by
 
     def app(self) -> Starlette:
         """The API, below ``/api``."""

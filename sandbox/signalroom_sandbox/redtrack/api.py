@@ -19,10 +19,10 @@ from signalroom_sandbox.redtrack.limits import Limits
 from signalroom_sandbox.redtrack.query import check_types, log_query, paging, report_query
 from signalroom_sandbox.redtrack.switches import Switches
 from signalroom_sandbox.redtrack.world import World
-from signalroom_sandbox.switching import turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import timedelta
 
     from starlette.requests import Request
 
@@ -57,9 +57,9 @@ class RedTrack:
         self.switches = Switches()
         self._asked = 0
 
-    def switch(self, **values: Any) -> None:
-        """Turn behaviours on or off."""
-        turn(self.switches, values)
+    def advance(self, by: timedelta) -> None:
+        """Set the clock ahead."""
+        self.world.ahead += by
 
     def app(self) -> Starlette:
         """The API; what is not here is 404, and so is every method but GET."""

@@ -119,10 +119,10 @@ class World:
     _days: dict[date, _Day] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.people(self.sources)
+        self.reset_sources(self.sources)
 
-    def people(self, sources: int) -> None:
-        """Begin anew with so many sources, a campaign each at least, and direct traffic."""
+    def reset_sources(self, sources: int) -> None:
+        """Start over with so many sources, at least one campaign each, and direct traffic."""
         self.sources = sources
         self._days.clear()
         count = max(_CAMPAIGNS, sources) if sources else 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from signalroom_sandbox.sticky_s3.answers import refusal, refusal_of_sts
+from signalroom_sandbox.sticky_s3.errors import refusal, refusal_of_sts
 from signalroom_sandbox.sticky_s3.signature import Signature, Signed, headers_of
 
 if TYPE_CHECKING:

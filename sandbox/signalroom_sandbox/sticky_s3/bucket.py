@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from signalroom_sandbox.sticky_s3.access import Access, Request
-from signalroom_sandbox.sticky_s3.answers import SWAP, answer
-from signalroom_sandbox.sticky_s3.exports import day_of, delivered, export, key_of
+from signalroom_sandbox.sticky_s3.errors import SWAP, answer
+from signalroom_sandbox.sticky_s3.exports import day_of, delivery_time, export, key_of
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NAME = "sticky-713-data-repo"
 _DAYS = 14
@@ -80,7 +80,7 @@ class StickyS3:
                 self._exports[kind, day] = export(kind, day, rows, seed=self.seed)
             key = key_of(kind, day, seed=self.seed)
             stored = backend.put_object(self.bucket, key, self._exports[kind, day])
-            stored.last_modified = delivered(kind, day, seed=self.seed)
+            stored.last_modified = delivery_time(kind, day, seed=self.seed)
 
     def empty(self, backend: Any) -> None:
         """Delete all objects, and the uploads that are under way."""
@@ -99,7 +99,15 @@ class StickyS3:
             self.empty(backend)
             backend.delete_bucket(self.bucket)
 
+    def advance(self, by: timedelta) -> None:
+        """Set the clock ahead, by which temporary credentials expire."""
+        self.access.ahead += by
+
     # Requests.
+
+    def app(self) -> ASGIApp:
+        """The bucket: moto needs paths as they were sent, which no router has."""
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request below `/s3`."""

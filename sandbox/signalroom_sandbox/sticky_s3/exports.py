@@ -151,7 +151,7 @@ def day_of(key: str) -> str:
     return found[0] if found else ""
 
 
-def delivered(kind: str, day: date, *, seed: int = 713) -> datetime:
+def delivery_time(kind: str, day: date, *, seed: int = 713) -> datetime:
     """When the export of a day is stored (UTC, without a zone): early on the next one.
 
     Args:

@@ -32,9 +32,9 @@ def test_a_passing_fault_changes_nothing(make_tap, sandbox, sync, fault, params)
     sandbox.control.fault(fault, times=2, skip=1, match="reporting/conversions", **params)
     sandbox.control.fault(fault, times=2, match="networks/offers", **params)
     output = sync(make_tap(), "daily_stats", "conversions", "offers")
-    totals = sandbox.control.totals(days_ago(5), days_ago(1), NEW_YORK)
+    totals = sandbox.control.everflow.totals(days_ago(5), days_ago(1), NEW_YORK)
     assert keyed(output.records["daily_stats"]) == keyed(totals["days"])
-    expected = sandbox.control.conversions(days_ago(5), days_ago(1), NEW_YORK)
+    expected = sandbox.control.everflow.conversions(days_ago(5), days_ago(1), NEW_YORK)
     assert {row["conversion_id"] for row in output.records["conversions"]} == {
         row["conversion_id"] for row in expected if not row["is_event"]
     }
@@ -55,7 +55,7 @@ def test_a_lasting_fault_keeps_the_days_before_it(make_tap, sandbox, sync):
     sandbox.control.clear_faults()
     resumed = sync(make_tap(output.state, conversions_lookback_days=0), "conversions")
     found = [row["conversion_id"] for o in (output, resumed) for row in o.records["conversions"]]
-    expected = sandbox.control.conversions(days_ago(5), days_ago(1), NEW_YORK)
+    expected = sandbox.control.everflow.conversions(days_ago(5), days_ago(1), NEW_YORK)
     assert sorted(found) == sorted(r["conversion_id"] for r in expected if not r["is_event"])
 
 
@@ -97,8 +97,8 @@ def test_a_redirect_takes_no_key_along(make_tap, sandbox, sync):
 
 def test_the_limits_are_kept_and_used(make_tap, sandbox, sync):
     # A tenth of a second an answer and ten at once: the rate is what limits.
-    sandbox.control.limits(per_second=30, burst=50)
-    sandbox.control.latency(0.1)
+    sandbox.control.everflow.limits(per_second=30, burst=50)
+    sandbox.control.everflow.latency(0.1)
     tap = make_tap(start_date=days_ago(120).isoformat(), requests_per_second=29)
     sync(tap, "conversions")
     seen = sandbox.control.requests()
@@ -110,7 +110,7 @@ def test_the_limits_are_kept_and_used(make_tap, sandbox, sync):
 
 
 def test_fewer_at_once_where_asked_for(make_tap, sandbox, sync):
-    sandbox.control.latency(0.05)
+    sandbox.control.everflow.latency(0.05)
     sync(make_tap(max_concurrency=2, start_date=days_ago(10).isoformat()), "conversions")
     assert sandbox.control.requests()["max_concurrent"] == 2
 

@@ -25,7 +25,7 @@ _config = {
 @pytest.fixture(scope="session", autouse=True)
 def _serve():
     with _server:
-        _server.control.limits(per_second=10_000, burst=10_000)
+        _server.control.everflow.limits(per_second=10_000, burst=10_000)
         yield
 
 

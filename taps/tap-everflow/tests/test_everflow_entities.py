@@ -29,7 +29,7 @@ def asked(sandbox, path):
 @pytest.mark.parametrize("bare", (False, True), ids=("envelope", "bare list"))
 @pytest.mark.parametrize("page_size", (2000, 10, 5))
 def test_every_entity_comes_once(make_tap, sandbox, sync, bare, page_size):
-    sandbox.control.switch(bare_lists=bare)
+    sandbox.control.everflow.switches(bare_lists=bare)
     output = sync(make_tap(page_size=page_size), *COUNTS)
     for stream, count in COUNTS.items():
         (key,) = output.schemas[stream]["key_properties"]
@@ -38,7 +38,7 @@ def test_every_entity_comes_once(make_tap, sandbox, sync, bare, page_size):
 
 
 def test_a_clamped_page_size_loses_nothing(make_tap, sandbox, sync):
-    sandbox.control.switch(page_clamp=4)
+    sandbox.control.everflow.switches(page_clamp=4)
     output = sync(make_tap(), "affiliates", "creatives")
     assert len(output.records["affiliates"]) == COUNTS["affiliates"]
     assert len(output.records["creatives"]) == COUNTS["creatives"]
@@ -126,7 +126,7 @@ def test_entities_can_be_read_by_time_of_change(make_tap, sandbox, sync):
 
 
 def test_an_undocumented_path_may_be_missing(make_tap, sandbox, sync, caplog):
-    sandbox.control.switch(undocumented_missing=True)
+    sandbox.control.everflow.switches(undocumented_missing=True)
     output = sync(make_tap(), "coupon_codes", "offers")
     assert output.records["coupon_codes"] == []
     assert len(output.records["offers"]) == COUNTS["offers"]

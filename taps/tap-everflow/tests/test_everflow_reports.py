@@ -19,7 +19,7 @@ BERLIN = "Europe/Berlin"
 
 
 def truth(sandbox, start, end=None, zone=NEW_YORK):
-    return sandbox.control.totals(start, end or days_ago(1, zone), zone)["days"]
+    return sandbox.control.everflow.totals(start, end or days_ago(1, zone), zone)["days"]
 
 
 def queries(sandbox, path="entity/table"):
@@ -63,7 +63,7 @@ def test_an_answer_to_something_else_is_no_empty_day(make_tap, sandbox, sync, st
 def test_days_are_the_report_zones_however_their_ids_are_written(
     make_tap, sandbox, sync, zone, local
 ):
-    sandbox.control.switch(local_midnight_ids=local)
+    sandbox.control.everflow.switches(local_midnight_ids=local)
     tap = make_tap(timezone=zone, start_date=days_ago(3, zone).isoformat())
     rows = sync(tap, "daily_stats").records["daily_stats"]
     assert keyed(rows) == keyed(truth(sandbox, days_ago(3, zone), zone=zone))
@@ -111,7 +111,7 @@ def test_days_on_which_the_clocks_change_are_whole(make_tap, sandbox, sync, zone
         make_tap(start_date=day, end_date=day, timezone=zone), "daily_stats", "conversions"
     )
     assert keyed(output.records["daily_stats"]) == keyed(truth(sandbox, date, date, zone))
-    expected = sandbox.control.conversions(date, date, zone)
+    expected = sandbox.control.everflow.conversions(date, date, zone)
     found = {row["conversion_id"] for row in output.records["conversions"]}
     assert found == {row["conversion_id"] for row in expected if not row["is_event"]}
 
@@ -120,7 +120,7 @@ class TestCutReports:
     """Everflow cuts a report at 10,000 rows."""
 
     def crowd(self, sandbox, affiliates, offers):
-        sandbox.control.crowd(days_ago(2), NEW_YORK, affiliates=affiliates, offers=offers)
+        sandbox.control.everflow.crowd(days_ago(2), NEW_YORK, affiliates=affiliates, offers=offers)
 
     @pytest.mark.parametrize(
         ("affiliates", "offers", "told"),
@@ -131,7 +131,7 @@ class TestCutReports:
         self, make_tap, sandbox, sync, affiliates, offers, told
     ):
         self.crowd(sandbox, affiliates, offers)
-        sandbox.control.switch(flag_missing=not told)
+        sandbox.control.everflow.switches(flag_missing=not told)
         output = sync(make_tap(start_date=days_ago(4).isoformat()), "daily_stats")
         rows = output.records["daily_stats"]
         assert len(rows) > affiliates * offers
@@ -144,7 +144,7 @@ class TestCutReports:
 
     def test_a_window_is_halved_before_days_are_split(self, make_tap, sandbox, sync):
         for number in range(2, 25):
-            sandbox.control.crowd(days_ago(number), NEW_YORK, affiliates=60, offers=20)
+            sandbox.control.everflow.crowd(days_ago(number), NEW_YORK, affiliates=60, offers=20)
         start = days_ago(28)
         rows = sync(make_tap(start_date=start.isoformat()), "daily_stats").records["daily_stats"]
         assert len(rows) > 20_000
@@ -168,7 +168,7 @@ class TestCutReports:
 
     def test_an_ignored_filter_is_not_taken_for_an_answer(self, make_tap, sandbox, sync):
         self.crowd(sandbox, 101, 100)
-        sandbox.control.switch(filter_ignored=True)
+        sandbox.control.everflow.switches(filter_ignored=True)
         output = sync(make_tap(), "daily_stats", fails=IncompleteReportError)
         assert "Everflow ignored the filter" in str(output.error)
         assert output.bookmarks("daily_stats") == []
@@ -186,7 +186,7 @@ class TestFilter:
         assert json.loads(filters) == [{"resource_type": "advertiser", "filter_id_value": "1"}]
 
     def test_rows_of_others_are_dropped_with_a_warning(self, make_tap, sandbox, sync, caplog):
-        sandbox.control.switch(filter_ignored=True)
+        sandbox.control.everflow.switches(filter_ignored=True)
         tap = make_tap(advertiser_id=1, control_totals="off")
         output = sync(tap, "daily_stats", "conversions")
         expected = [row for row in truth(sandbox, days_ago(5)) if row["advertiser_id"] == 1]
@@ -241,19 +241,19 @@ def test_labels_may_be_missing_null_or_anything(make_tap, sandbox, sync):
     assert labels[8] == "شركة الواحة"
     assert labels[10] == "Third\nLine, Inc."
     assert {row["affiliate_id"] for row in rows} >= {0, 1}
-    sandbox.control.switch(label_missing=True)
+    sandbox.control.everflow.switches(label_missing=True)
     rows = sync(make_tap(), "daily_stats").records["daily_stats"]
     assert {row["advertiser_label"] for row in rows} == {None}
 
 
 def test_an_unknown_metric_is_kept(make_tap, sandbox, sync):
-    sandbox.control.switch(new_metric=True)
+    sandbox.control.everflow.switches(new_metric=True)
     rows = sync(make_tap(), "daily_stats").records["daily_stats"]
     assert all(row["_extra"] == {"quality_score": row["clicks"] * 7} for row in rows)
 
 
 def test_an_empty_report_is_no_error(make_tap, sandbox, sync):
-    sandbox.control.switch(table_null=True)
+    sandbox.control.everflow.switches(table_null=True)
     output = sync(make_tap(control_totals="off"), "daily_stats")
     assert output.records["daily_stats"] == []
     assert output.bookmarks("daily_stats") == [days_ago(1).isoformat()]
@@ -269,7 +269,7 @@ class TestCustomReports:
         rows = output.records["by_offer"]
         keys = {(row["date"], row["offer_id"], row["affiliate_id"]) for row in rows}
         assert len(keys) == len(rows)
-        total = sandbox.control.totals(days_ago(5), days_ago(1), NEW_YORK)["totals"]
+        total = sandbox.control.everflow.totals(days_ago(5), days_ago(1), NEW_YORK)["totals"]
         assert sum(Decimal(str(row["revenue"])) for row in rows) == Decimal(total["revenue"])
 
     def test_free_text_is_keyed_by_a_hash(self, make_tap, sandbox, sync):
@@ -281,8 +281,8 @@ class TestCustomReports:
         rows = output.records["by_sub"]
         assert len({(row["date"], row["_dimensions_key"]) for row in rows}) == len(rows)
         assert "" in {row["sub1_id"] for row in rows}
-        clicks = sandbox.control.totals(days_ago(5), days_ago(1), NEW_YORK)["totals"]["clicks"]
-        assert sum(row["clicks"] for row in rows) == clicks
+        totals = sandbox.control.everflow.totals(days_ago(5), days_ago(1), NEW_YORK)["totals"]
+        assert sum(row["clicks"] for row in rows) == totals["clicks"]
 
     def test_hours_are_utc_and_days_are_local(self, make_tap, sync):
         report = {"name": "by_hour", "columns": ["hour", "advertiser"]}
@@ -316,7 +316,7 @@ class TestCustomReports:
         assert "Big Query usage is above limit" in caplog.text
 
     def test_an_exhausted_quota_ends_the_run_with_its_name(self, make_tap, sandbox, sync):
-        sandbox.control.limits(per_second=10_000, burst=10_000, bigquery_per_hour=0)
+        sandbox.control.everflow.limits(per_second=10_000, burst=10_000, bigquery_per_hour=0)
         report = {"name": "by_sub", "columns": ["sub1"]}
         output = sync(make_tap(custom_reports=[report]), "by_sub", fails=RetriableAPIError)
         assert "Big Query usage is above limit" in str(output.error)

@@ -20,7 +20,7 @@ PERSONAL = {
 
 
 def truth(sandbox, start, end=None, *, events=False):
-    found = sandbox.control.conversions(start, end or days_ago(1), NEW_YORK)
+    found = sandbox.control.everflow.conversions(start, end or days_ago(1), NEW_YORK)
     return {row["conversion_id"]: row for row in found if row["is_event"] is events}
 
 
@@ -112,25 +112,25 @@ class TestPaging:
         ids=json.dumps,
     )
     def test_pages_of_any_kind_give_each_row_once(self, make_tap, sandbox, sync, switches):
-        sandbox.control.switch(**switches)
+        sandbox.control.everflow.switches(**switches)
         assert_whole(self.read(make_tap, sync).records["conversions"], sandbox, days_ago(2))
 
     def test_a_row_lost_at_a_boundary_is_found_with_another_page_size(
         self, make_tap, sandbox, sync, caplog
     ):
-        sandbox.control.switch(lossy_page_size=10)
+        sandbox.control.everflow.switches(lossy_page_size=10)
         assert_whole(self.read(make_tap, sync).records["conversions"], sandbox, days_ago(2))
         assert "reading again in pages of another size" in caplog.text
 
     def test_rows_that_everflow_repeats_are_dropped_with_a_warning(
         self, make_tap, sandbox, sync, caplog
     ):
-        sandbox.control.switch(repeated_rows=3)
+        sandbox.control.everflow.switches(repeated_rows=3)
         assert_whole(self.read(make_tap, sync).records["conversions"], sandbox, days_ago(2))
         assert "Everflow repeats 3 of" in caplog.text
 
     def test_pages_that_repeat_end_the_run_before_the_day(self, make_tap, sandbox, sync):
-        sandbox.control.switch(repeated_pages=True, page_clamp=10)
+        sandbox.control.everflow.switches(repeated_pages=True, page_clamp=10)
         tap = make_tap(start_date=days_ago(2).isoformat())
         output = sync(tap, "conversions", fails=IncompleteDayError)
         assert "Everflow counts" in str(output.error)
@@ -140,7 +140,7 @@ class TestPaging:
 
 def test_a_changed_status_comes_with_the_lookback(make_tap, sandbox, sync):
     first = sync(make_tap(), "conversions")
-    sandbox.control.restate(days_ago(4), NEW_YORK, reject=5)
+    sandbox.control.everflow.restate(days_ago(4), NEW_YORK, reject=5)
     second = sync(make_tap(state=first.state), "conversions")
     assert_whole(second.records["conversions"], sandbox, days_ago(5))
     before = {row["conversion_id"]: row["status"] for row in first.records["conversions"]}
@@ -172,18 +172,19 @@ class TestClicks:
     def test_they_are_whole(self, make_tap, sandbox, sync):
         rows = sync(make_tap(start_date=days_ago(3).isoformat()), "clicks").records["clicks"]
         assert len({row["transaction_id"] for row in rows}) == len(rows)
-        assert len(rows) == sandbox.control.clicks(days_ago(3), days_ago(1), NEW_YORK)
+        expected = sandbox.control.everflow.clicks(days_ago(3), days_ago(1), NEW_YORK)
+        assert len(rows) == expected["count"]
         assert isinstance(rows[0]["has_conversion"], bool)
 
     @pytest.mark.parametrize("clicks", (10_000, 10_001, 35_000))
     def test_a_cut_span_is_halved(self, make_tap, sandbox, sync, clicks):
-        sandbox.control.crowd(days_ago(2), NEW_YORK, affiliates=1, offers=1, clicks=clicks)
+        sandbox.control.everflow.crowd(days_ago(2), NEW_YORK, affiliates=1, offers=1, clicks=clicks)
         tap = make_tap(start_date=days_ago(2).isoformat(), end_date=days_ago(2).isoformat())
         rows = sync(tap, "clicks").records["clicks"]
         assert len({row["transaction_id"] for row in rows}) == len(rows) == clicks
 
     def test_a_second_that_is_cut_fails_loudly(self, make_tap, sandbox, sync):
-        sandbox.control.crowd(days_ago(2), NEW_YORK, affiliates=150, offers=100)
+        sandbox.control.everflow.crowd(days_ago(2), NEW_YORK, affiliates=150, offers=100)
         tap = make_tap(start_date=days_ago(2).isoformat(), end_date=days_ago(2).isoformat())
         output = sync(tap, "clicks", fails=IncompleteDayError)
         assert "10000 clicks or more in the second" in str(output.error)
