@@ -12,7 +12,7 @@ LIMITS = {
     "signalroom_cli": (135, 17, 38),
     "signalroom_singer": (125, 41, 62),
     "signalroom_orchestrate": (12, 3, 3),
-    "signalroom_sandbox": (167, 61, 82),
+    "signalroom_sandbox": (142, 57, 70),
     "tools": (116, 24, 38),
     "tap_everflow": (0, 0, 0),
     "tap_gsheets": (67, 16, 14),
