@@ -126,14 +126,14 @@ def settings():
 def streams():
     """The streams of each tap that are there without an account."""
     from tap_everflow import streams as everflow  # noqa: PLC0415
-    from tap_gsheets.streams import Sheets  # noqa: PLC0415
+    from tap_gsheets.streams import SheetListStream  # noqa: PLC0415
     from tap_mautic.streams import all_streams as mautic  # noqa: PLC0415
     from tap_posthog.streams import all_streams as posthog  # noqa: PLC0415
     from tap_redtrack.streams import fixed_streams as redtrack  # noqa: PLC0415
 
     return {
         "everflow": {stream.name for stream in everflow.STREAM_TYPES},
-        "google_sheets": {Sheets.name},
+        "google_sheets": {SheetListStream.name},
         "mautic": {stream.name for stream in mautic},
         "posthog": {stream.name for stream in posthog},
         "redtrack": {stream.name for stream in redtrack},

@@ -15,7 +15,7 @@ LIMITS = {
     "signalroom_sandbox": (142, 57, 70),
     "tools": (116, 24, 38),
     "tap_everflow": (0, 0, 0),
-    "tap_gsheets": (67, 16, 14),
+    "tap_gsheets": (8, 4, 2),
     "tap_mautic": (44, 20, 24),
     "tap_posthog": (26, 12, 9),
     "tap_redtrack": (23, 6, 2),

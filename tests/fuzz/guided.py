@@ -55,7 +55,7 @@ PARSERS = {
     "cells": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_cell_is_of_its_columns_type_or_told"),
     "numbers": Parser(
         *SHEETS,
-        "test_gsheets_numbers",
+        "test_gsheets_number_formats",
         "test_a_text_is_a_number_only_if_it_is_written_by_the_format",
     ),
     "digits": Parser(
@@ -64,7 +64,7 @@ PARSERS = {
         "test_digits_are_a_date_only_if_they_are_written_by_the_format",
     ),
     "titles": Parser(
-        *SHEETS, "test_gsheets_columns", "test_any_titles_are_told_apart_by_their_text"
+        *SHEETS, "test_gsheets_column_names", "test_any_titles_are_told_apart_by_their_text"
     ),
     "keys": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_key_is_told"),
 }

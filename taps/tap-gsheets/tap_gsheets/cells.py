@@ -1,7 +1,7 @@
 """Cells as Google sends them, and as text.
 
-Asked for what is shown, Google sends dates as text; asked for serial numbers, as numbers like any
-other. Only both answers together say which cells are dates, and which.
+In a response with displayed values dates are text; in one with serial numbers they are numbers like
+any other. Only both together tell which cells are dates, and which dates.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ _Rows = list[list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class DateCell:
     """A cell that is a date, a time of day or a duration to Google.
 
     Attributes:
-        shown: As people see it.
-        serial: Its serial day, by the sheet's clock.
+        displayed: The text that people see.
+        serial: Days since 1899-12-30, by the sheet's clock.
     """
 
-    shown: str
+    displayed: str
     serial: float
 
 
-class EditedError(ValueError):
-    """Two answers are of different states of a tab."""
+class ConcurrentEditError(ValueError):
+    """Two responses show different states of a tab."""
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a cell shows nothing; 0 and an unticked box are not blank."""
-    return value is None or value == "" or (isinstance(value, Moment) and not value.shown)
+    """Whether a cell shows nothing; 0 and an unchecked box are not blank."""
+    return value is None or value == "" or (isinstance(value, DateCell) and not value.displayed)
 
 
 def cell_text(value: Any) -> str | None:
-    """Write a cell as text; a blank cell is None."""
-    if isinstance(value, Moment):
-        value = value.shown
+    """Convert a cell to text; a blank cell is None."""
+    if isinstance(value, DateCell):
+        value = value.displayed
     if value is None or isinstance(value, str):
         return value or None
     if isinstance(value, bool):
@@ -47,50 +47,53 @@ def cell_text(value: Any) -> str | None:
     return str(value)
 
 
-def with_moments(computed: _Rows, serials: _Rows, shown: _Rows, *, strict: bool = True) -> _Rows:
-    """Put two or three answers for one range together.
+def merge_reads(computed: _Rows, serials: _Rows, values: _Rows, *, strict: bool = True) -> _Rows:
+    """Merge the responses for the same range, to find out which cells are dates.
 
     Args:
         computed: Numbers as they are, dates as text.
-        serials: Numbers as they are, dates too.
-        shown: What is wanted of the cells that are not dates: ``computed``, or everything as text.
-        strict: Whether numbers that are not the same are a sign of an edit: else those of
-            formulas, which Google may compute for each answer, are those of ``shown``.
+        serials: Numbers as they are, dates as serial numbers.
+        values: What cells without a date are loaded as: ``computed``, or everything as displayed.
+        strict: Whether numbers that differ between responses are an edit; otherwise those of
+            ``values`` count, as Google may compute a formula anew for each response.
 
     Returns:
-        The cells of ``shown``, with a ``Moment`` for each that is a date.
+        The cells of ``values``, with a ``DateCell`` for each date.
 
     Raises:
-        EditedError: If somebody edited the tab in between; the message names the first row, from 0.
+        ConcurrentEditError: If somebody edited the tab between the responses; the message is the
+            first row that differs, counted from 0.
     """
-    height = max(len(computed), len(serials), len(shown))
+    height = max(len(computed), len(serials), len(values))
     return [
-        _row(number, *(_at(rows, number, []) for rows in (computed, serials, shown)), strict=strict)
+        _merge_row(
+            number, *(_get(rows, number, []) for rows in (computed, serials, values)), strict=strict
+        )
         for number in range(height)
     ]
 
 
-def _row(
-    number: int, computed: list[Any], serials: list[Any], shown: list[Any], *, strict: bool
+def _merge_row(
+    number: int, computed: list[Any], serials: list[Any], values: list[Any], *, strict: bool
 ) -> list[Any]:
     if computed == serials:
-        return shown
-    found = []
-    for index in range(max(len(computed), len(serials), len(shown))):
-        plain, serial = _at(computed, index, ""), _at(serials, index, "")
-        seen = _at(shown, index, "")
-        # A date may also be shown as nothing at all.
+        return values
+    cells = []
+    for index in range(max(len(computed), len(serials), len(values))):
+        plain, serial = _get(computed, index, ""), _get(serials, index, "")
+        value = _get(values, index, "")
+        # A date may be displayed as an empty text too.
         if isinstance(plain, str) and _is_number(serial):
-            found.append(Moment(str(seen), serial))
+            cells.append(DateCell(str(value), serial))
             continue
         if plain != serial and (strict or not (_is_number(plain) and _is_number(serial))):
-            raise EditedError(number)
-        found.append(seen)
-    return found
+            raise ConcurrentEditError(number)
+        cells.append(value)
+    return cells
 
 
-def _at(items: list[Any], index: int, blank: Any) -> Any:
-    return items[index] if index < len(items) else blank
+def _get(items: list[Any], index: int, default: Any) -> Any:
+    return items[index] if index < len(items) else default
 
 
 def _is_number(value: Any) -> bool:

@@ -13,7 +13,7 @@ from signalroom_singer import (
     given_by,
 )
 from signalroom_singer.cards import CARD_SETTINGS
-from tap_gsheets.types import TYPES
+from tap_gsheets.column_types import TYPES
 
 _COLUMN = th.ObjectType(
     th.Property("name", th.StringType(nullable=False), required=True),

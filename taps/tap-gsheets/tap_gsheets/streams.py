@@ -12,41 +12,38 @@ from typing_extensions import override
 
 from signalroom_singer import Loading, SignalRoomStream, undescribed
 from signalroom_singer.cards import CardFindings
-from tap_gsheets.changes import digest
+from tap_gsheets.column_types import TYPES
 from tap_gsheets.descriptions import DESCRIPTIONS
-from tap_gsheets.types import TYPES
+from tap_gsheets.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_gsheets.tables import Table
-    from tap_gsheets.tap import TapGsheets
-    from tap_gsheets.types import Declared
+    from signalroom_singer.cards import CardReport
+    from tap_gsheets.table import Table
 
 TAGS = ("_spreadsheet_id", "_sheet_id", "_sheet_title")
-#: Where no natural key is set. Positional: good only for a table that is replaced.
-POSITION = ("_spreadsheet_id", "_sheet_id", "_row_number")
+#: Key of a tab without `primary_keys`: positions, so the table has to be replaced as a whole.
+POSITION_KEY = ("_spreadsheet_id", "_sheet_id", "_row_number")
 
 
-class Tab(SignalRoomStream, Stream):
+class SheetStream(SignalRoomStream, Stream):
     """A tab of a spreadsheet; its columns are those of the sheet.
 
     All of its rows are in memory before the stream starts.
 
     Args:
         args: As for the SDK's stream.
-        table: The tab's rows.
-        tags: What its rows are tagged with.
-        declared: Its columns' types.
-        before: Its bookmark of the last good read.
-        notes: What its next bookmark holds besides.
-        skips: Whether it is left out where nothing changed.
+        table: The rows of the tab.
+        tags: Values of the columns that tell where a row comes from.
+        bookmark: The stream's bookmark from the last successful read.
+        bookmark_fields: Fields of the next bookmark, besides the hash of the content.
+        skips_unchanged: Whether the stream is skipped if nothing changed.
+        card_report: The card data that was removed in the run.
         kwargs: As for the SDK's stream.
     """
-
-    _tap: TapGsheets
 
     descriptions = DESCRIPTIONS
     one_for_each = "each tab"
@@ -58,7 +55,7 @@ class Tab(SignalRoomStream, Stream):
     )
     # People add columns whenever they like.
     columns_change = True
-    # What is in a sheet, its owner put there to be loaded.
+    # Whoever put a column into a sheet wants it loaded.
     left_out = frozenset()
 
     def __init__(
@@ -66,67 +63,64 @@ class Tab(SignalRoomStream, Stream):
         *args: Any,
         table: Table,
         tags: dict[str, str],
-        declared: Mapping[str, Declared],
-        before: Mapping[str, Any],
-        notes: dict[str, Any],
-        skips: bool,
+        bookmark: Mapping[str, Any],
+        bookmark_fields: dict[str, Any],
+        skips_unchanged: bool,
+        card_report: CardReport,
         **kwargs: Any,
     ) -> None:
+        types = {name: column_type.name for name, column_type in table.types.items()}
         schema = th.PropertiesList(
             *(th.Property(name, th.StringType) for name in tags),
             th.Property("_row_number", th.IntegerType),
-            *(
-                th.Property(name, TYPES[declared[name].kind if name in declared else "string"])
-                for name in table.columns
-            ),
+            *(th.Property(name, TYPES[types.get(name, "string")]) for name in table.columns),
         ).to_dict()
         super().__init__(*args, schema=schema, **kwargs)
         self.table = table
         self._tags = tags
-        self._before = dict(before)
-        self._notes = notes
-        self._skips = skips
+        self._bookmark = dict(bookmark)
+        self._bookmark_fields = bookmark_fields
+        self._skips_unchanged = skips_unchanged
+        self._card_report = card_report
 
     @cached_property
     def content_hash(self) -> str:
-        """Of everything that makes the table what it is: cells, types, keys, selection."""
-        deselected = sorted(str(place) for place in self.metadata if not self.mask[place])
-        columns = {name: undescribed(one) for name, one in self.schema["properties"].items()}
+        """A hash of everything that makes the table what it is: cells, types, keys, selection."""
+        deselected = sorted(
+            str(breadcrumb) for breadcrumb in self.metadata if not self.mask[breadcrumb]
+        )
+        properties = self.schema["properties"].items()
+        columns = {name: undescribed(column) for name, column in properties}
         schema = {**self.schema, "properties": columns}
         shape = [schema, list(self.primary_keys), deselected, self._tags, self._client_id]
         maps = [self.config.get("stream_maps"), self.config.get("stream_map_config")]
         if self.hashes:
-            # Of a salt that is another one by its hash.
+            # A hash stands for the salt, so that another salt is a change.
             maps = [*maps, *self.hashes.patterns, self.hashes.hashed("")]
-        return digest(shape, maps, self.table.rows)
+        return fingerprint(shape, maps, self.table.rows)
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether its table is as the last good read left it."""
-        return self._skips and self._before.get("content_hash") == self.content_hash
+        """Whether the table is as the last successful read left it."""
+        return self._skips_unchanged and self._bookmark.get("content_hash") == self.content_hash
 
-    def note(self) -> None:
-        """Note in the state what was read."""
-        self.get_context_state(None).update(self._notes, content_hash=self.content_hash)
+    def save_read(self) -> None:
+        """Save in the state what was read."""
+        self.get_context_state(None).update(self._bookmark_fields, content_hash=self.content_hash)
 
-    @property
-    @override
+    # The SDK's setter stays.
+    @Stream.selected.getter  # type: ignore[attr-defined, untyped-decorator]
     def selected(self) -> bool:
-        # A stream that starts replaces its table: one without news does not start.
+        """Whether to sync the stream: a stream that starts replaces its table."""
         return super().selected and not self.is_unchanged
 
-    @selected.setter
-    def selected(self, value: bool | None) -> None:
-        Stream.selected.fset(self, value)  # type: ignore[attr-defined]
-
     def _report_cards(self) -> None:
-        found = self.table.cards
+        findings = self.table.cards
         loaded = [name for name in self.table.columns if self.mask["properties", name]]
-        counts = Counter({name: found.left_out[name] for name in loaded if found.left_out[name]})
-        parts = {name: None for name in loaded if name in found.fragments}
-        self._tap.cards.add(
-            *(self.name, f"the tab {self._tags['_sheet_title']!r}", CardFindings(counts, parts))
-        )
+        counts = {name: findings.left_out[name] for name in loaded if findings.left_out[name]}
+        fragments = {name: None for name in loaded if name in findings.fragments}
+        place = f"the tab {self._tags['_sheet_title']!r}"
+        self._card_report.add(self.name, place, CardFindings(Counter(counts), fragments))
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -141,8 +135,8 @@ class Tab(SignalRoomStream, Stream):
     @override
     def log_sync_costs(self) -> None:
         super().log_sync_costs()
-        # All streams are done by now: once is enough.
-        self._tap.cards.log(self.logger)
+        # All streams are done by now; the report is logged by the first of them.
+        self._card_report.log(self.logger)
 
     @override
     def _sync_records(
@@ -150,14 +144,14 @@ class Tab(SignalRoomStream, Stream):
     ) -> Generator[dict[str, Any], Any, Any]:
         yield from super()._sync_records(context, write_messages=write_messages)
         if write_messages:
-            # After the rows and the word that they are all: only then was the read a good one.
-            self.note()
+            # After the rows and ACTIVATE_VERSION: only then was the read successful.
+            self.save_read()
             self.state_manager.is_flushed = False
             self._write_state_message()
 
 
-class Sheets(SignalRoomStream, Stream):
-    """All tabs there are, read or not."""
+class SheetListStream(SignalRoomStream, Stream):
+    """All tabs of the spreadsheets, whether they are read or not."""
 
     name = "gsheets_sheets"
     descriptions = DESCRIPTIONS

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from signalroom_singer import ExitCode, SignalRoomTap, TapError, check_bookmarks, unsealed
 from signalroom_singer.cards import CardReport
-from tap_gsheets.changes import check_read, digest
 from tap_gsheets.client import SheetsClient
+from tap_gsheets.column_types import check_formats
 from tap_gsheets.credentials import open_session
-from tap_gsheets.reading import Reader
+from tap_gsheets.fingerprint import fingerprint
 from tap_gsheets.settings import SETTINGS
-from tap_gsheets.streams import POSITION, TAGS, Sheets, Tab
-from tap_gsheets.types import check_formats
+from tap_gsheets.shrink_guard import validate_bookmark
+from tap_gsheets.spreadsheet_reader import SpreadsheetReader
+from tap_gsheets.streams import POSITION_KEY, TAGS, SheetListStream, SheetStream
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
     from singer_sdk.streams import Stream
 
-    from tap_gsheets.books import Book
-    from tap_gsheets.books import Tab as ReadTab
-    from tap_gsheets.tables import Table
+    from tap_gsheets.spreadsheets import Spreadsheet, TabRead
+    from tap_gsheets.table import Table
 
 
 class TapGsheets(SignalRoomTap):
@@ -31,88 +30,96 @@ class TapGsheets(SignalRoomTap):
 
     name = "tap-gsheets"
     package_name = "tap-gsheets"
-    # Without the settings there are no streams to list.
+    # The streams are the tabs of the spreadsheets in the settings.
     dynamic_catalog = True
     config_jsonschema = SETTINGS
 
     def __init__(self, *args: Any, state: Any = None, **kwargs: Any) -> None:
-        """Initialize as the SDK does, which lists the streams before it looks at the state.
+        """Initialize as the SDK does, which lists the streams before it loads the state.
 
         Args:
             args: As for the SDK's tap.
-            state: The last run's.
+            state: The state that the last run wrote.
             kwargs: As for the SDK's tap.
         """
-        self._before: dict[str, Any] = {}
+        self._bookmarks: dict[str, Any] = {}
         if isinstance(state, dict):
             check_bookmarks(state)
             valid, _ = unsealed(state)
-            for stream, before in valid["bookmarks"].items():
-                check_read(stream, before)
-                self._before[stream] = before
-        self._forgotten: set[str] = set()
+            for stream, bookmark in valid["bookmarks"].items():
+                validate_bookmark(stream, bookmark)
+                self._bookmarks[stream] = bookmark
+        self._dropped_streams: set[str] = set()
+        self._card_report = CardReport()
         super().__init__(*args, state=state, **kwargs)
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        # Or the next run would miss the tab again.
-        kept = state.get("bookmarks", {}).items()
-        bookmarks = {name: mark for name, mark in kept if name not in self._forgotten}
+        # Without the bookmarks of dropped streams, or the next run would miss their tabs again.
+        bookmarks = {
+            name: bookmark
+            for name, bookmark in state.get("bookmarks", {}).items()
+            if name not in self._dropped_streams
+        }
         super().load_state({**state, "bookmarks": bookmarks})
-        # A tab without news does not start, and yet was seen: as of which version, and by which
-        # settings, is what the next run compares with.
+        # An unchanged stream does not start, but it was read: the next run compares with the
+        # version and the settings of this read.
         for stream in self.streams.values():
-            if isinstance(stream, Tab) and stream.is_unchanged:
-                stream.note()
+            if isinstance(stream, SheetStream) and stream.is_unchanged:
+                stream.save_read()
 
     @override
     def discover_streams(self) -> list[Stream]:
         """Read everything: a stream that starts has all its rows, so no table is emptied."""
         check_formats(self.config["spreadsheets"])
+        spreadsheets = self._read_spreadsheets()
+        streams: list[Stream] = [
+            self._make_stream(spreadsheet, tab, tab.table)
+            for spreadsheet in spreadsheets
+            for tab in spreadsheet.tabs
+            if tab.table is not None
+        ]
+        names = [tab.stream for spreadsheet in spreadsheets for tab in spreadsheet.tabs]
+        names.append(SheetListStream.name)
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            msg = (
+                f"Two tabs make the stream {repeated[0]}. Give one another name: `stream` of a "
+                "tab, or `prefix` of a spreadsheet, in the setting spreadsheets."
+            )
+            raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
+        rows = [
+            _make_row(spreadsheet, sheet)
+            for spreadsheet in spreadsheets
+            for sheet in spreadsheet.sheets
+        ]
+        return [*streams, SheetListStream(tap=self, rows=rows)]
+
+    def _read_spreadsheets(self) -> list[Spreadsheet]:
         session, share_with = open_session(self.config)
         with session:
             client = SheetsClient(
                 session, self.config, self.logger, share_with, self.account_limits
             )
-            reader = Reader(
+            reader = SpreadsheetReader(
                 client,
                 self.config,
-                self._before,
+                self._bookmarks,
                 self.logger,
-                shape=self._shape(),
-                deselected=self._deselected(),
+                settings_fingerprint=self._settings_fingerprint(),
+                deselected=self._deselected_streams(),
             )
-            books = reader.read()
-        self._forgotten = reader.forgotten
-        streams: list[Stream] = [
-            self._stream(book, tab, tab.table)
-            for book in books
-            for tab in book.tabs
-            if tab.table is not None
-        ]
-        names = [Sheets.name, *(tab.stream for book in books for tab in book.tabs)]
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            msg = (
-                f"Two tabs make the stream {doubled[0]}. Give one another name: `stream` of a tab, "
-                "or `prefix` of a spreadsheet, in the setting spreadsheets."
-            )
-            raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
-        rows = [_row(book, sheet) for book in books for sheet in book.sheets]
-        return [*streams, Sheets(tap=self, rows=rows)]
+            spreadsheets = reader.read()
+        self._dropped_streams = reader.dropped_streams
+        return spreadsheets
 
     @override
     def account_identity(self) -> tuple[str, ...]:
-        # Google counts by who asks; a key file and its content are the same account.
+        # Google counts requests by identity; a key file and its content are the same one.
         session, email = open_session(self.config)
         session.close()
         return (self.config["sheets_api_url"], email) if email else super().account_identity()
 
-    @cached_property
-    def cards(self) -> CardReport:
-        """The card data that was found in this run."""
-        return CardReport()
-
-    def _deselected(self) -> frozenset[str]:
+    def _deselected_streams(self) -> frozenset[str]:
         catalog = self._input_catalog
         return frozenset(
             entry.tap_stream_id
@@ -120,41 +127,44 @@ class TapGsheets(SignalRoomTap):
             if not entry.metadata.resolve_selection()[()]
         )
 
-    def _shape(self) -> str:
+    def _settings_fingerprint(self) -> str:
+        """Hash the settings, and the catalog, that change rows."""
         names = (
             *("render", "error_cells", "client_id", "stream_maps", "stream_map_config"),
             *("keep_card_data", "hash_columns"),
         )
         catalog = self._input_catalog.to_dict() if self._input_catalog else None
-        return digest([self.config.get(name) for name in names], catalog)
+        return fingerprint([self.config.get(name) for name in names], catalog)
 
-    def _stream(self, book: Book, tab: ReadTab, table: Table) -> Stream:
-        return Tab(
+    def _make_stream(self, spreadsheet: Spreadsheet, tab: TabRead, table: Table) -> Stream:
+        return SheetStream(
             tap=self,
             name=tab.stream,
-            primary_keys=tab.keys or POSITION,
+            primary_keys=tab.keys or POSITION_KEY,
             table=table,
-            tags=dict(zip(TAGS, (book.id, tab.gid, tab.title), strict=True)),
-            declared=table.types,
-            before=self._before.get(tab.stream, {}),
-            notes=book.notes(tab, self._shape()),
-            skips=self.config["change_detection"] != "none",
+            tags=dict(zip(TAGS, (spreadsheet.id, tab.gid, tab.title), strict=True)),
+            bookmark=self._bookmarks.get(tab.stream, {}),
+            bookmark_fields=spreadsheet.bookmark_fields(tab, self._settings_fingerprint()),
+            skips_unchanged=self.config["change_detection"] != "none",
+            card_report=self._card_report,
         )
 
 
-def _row(book: Book, sheet: dict[str, Any]) -> Record:
+def _make_row(spreadsheet: Spreadsheet, sheet: dict[str, Any]) -> Record:
+    """Make the row of a tab in the stream `gsheets_sheets`."""
     properties = sheet["properties"]
     grid = properties.get("gridProperties", {})
     gid = str(properties.get("sheetId", 0))
-    tab = next((tab for tab in book.tabs if tab.gid == gid and not tab.problem), None)
-    bad = next((tab for tab in book.tabs if tab.gid == gid and tab.problem), None)
-    read = tab or bad
-    table = tab.table if tab else None
+    reads = [tab for tab in spreadsheet.tabs if tab.gid == gid]
+    good = next((tab for tab in reads if not tab.problem), None)
+    bad = next((tab for tab in reads if tab.problem), None)
+    tab = good or bad
+    table = good.table if good else None
     return {
-        "spreadsheet_id": book.id,
-        "spreadsheet_title": book.properties.get("title"),
-        "locale": book.properties.get("locale"),
-        "time_zone": book.properties.get("timeZone"),
+        "spreadsheet_id": spreadsheet.id,
+        "spreadsheet_title": spreadsheet.properties.get("title"),
+        "locale": spreadsheet.properties.get("locale"),
+        "time_zone": spreadsheet.properties.get("timeZone"),
         "sheet_id": gid,
         "title": properties["title"],
         "index": properties.get("index", 0),
@@ -162,10 +172,10 @@ def _row(book: Book, sheet: dict[str, Any]) -> Record:
         "hidden": properties.get("hidden", False),
         "row_count": grid.get("rowCount"),
         "column_count": grid.get("columnCount"),
-        "stream": read.stream if read else None,
+        "stream": tab.stream if tab else None,
         "columns": table.columns if table else None,
         "rows_read": len(table.rows) if table else None,
         "problem": bad.problem if bad else None,
-        "modified_time": book.file.get("modifiedTime"),
-        "version": book.file.get("version"),
+        "modified_time": spreadsheet.file.get("modifiedTime"),
+        "version": spreadsheet.file.get("version"),
     }

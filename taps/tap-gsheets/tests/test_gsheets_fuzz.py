@@ -15,27 +15,19 @@ from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_singer import TapError
-from tap_gsheets.cells import Moment
+from tap_gsheets.cell_parser import FORMULA_ERRORS, LOADING, TabLayout, parse_table
+from tap_gsheets.cells import DateCell, cell_text
+from tap_gsheets.column_names import column_letter
+from tap_gsheets.column_types import TYPES, ColumnType
 from tap_gsheets.credentials import read_key
-from tap_gsheets.tables import (
-    ERRORS,
-    LOADING,
-    EmptyTabError,
-    Layout,
-    UnreadableTabError,
-    cell_text,
-    check_keys,
-    column_letter,
-    read_table,
-)
-from tap_gsheets.types import TYPES, Declared
+from tap_gsheets.table import EmptyTabError, UnreadableTabError, check_keys
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
 CELL_NUMBER = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 #: What JSON may have where Google has a cell.
 CELL = st.one_of(
-    st.sampled_from(("", "", None, "a", "b", 0, 0.0, True, LOADING, *sorted(ERRORS))),
+    st.sampled_from(("", "", None, "a", "b", 0, 0.0, True, LOADING, *sorted(FORMULA_ERRORS))),
     st.text(max_size=6),
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
@@ -43,7 +35,7 @@ CELL = st.one_of(
     st.sampled_from([one for one in STRANGE if not isinstance(one, (list, dict))]),
     st.sampled_from(("1,5", "1.234,5", "31/01/2026", "2026-01-31T12:00:00+02:00", "0001-01-01")),
 )
-CELL = st.one_of(CELL, st.builds(Moment, shown=st.text(max_size=6), serial=CELL_NUMBER))
+CELL = st.one_of(CELL, st.builds(DateCell, displayed=st.text(max_size=6), serial=CELL_NUMBER))
 GRID = st.lists(st.lists(CELL, max_size=5), max_size=6)
 BOUND = st.integers(0, 9)
 MERGE = st.fixed_dictionaries(
@@ -53,18 +45,18 @@ MERGE = st.fixed_dictionaries(
     ),
 )
 LAYOUT = st.builds(
-    Layout,
+    TabLayout,
     header_row=st.integers(1, 3),
     top=st.integers(0, 3),
     left=st.integers(0, 30),
-    errors=st.sampled_from(("null", "keep", "fail")),
+    error_cells=st.sampled_from(("null", "keep", "fail")),
     merges=st.lists(MERGE, max_size=2),
 )
 DECLARED = st.builds(
-    Declared,
-    kind=st.sampled_from(sorted(TYPES)),
-    pattern=st.sampled_from(("", "%d/%m/%Y", "1.234,5", "1,234.5", "%", "%d %d", "\0", "%Q")),
-    zone=st.sampled_from(("Etc/GMT", "America/New_York", "Mars/Base")),
+    ColumnType,
+    name=st.sampled_from(sorted(TYPES)),
+    format=st.sampled_from(("", "%d/%m/%Y", "1.234,5", "1,234.5", "%", "%d %d", "\0", "%Q")),
+    time_zone=st.sampled_from(("Etc/GMT", "America/New_York", "Mars/Base")),
 )
 #: A cell, a row, or the column of the setting that is at fault.
 PLACE = re.compile(r"cell [A-Z]+\d+|row \d+|rows \d+ and \d+|column \S+|it is empty")
@@ -74,12 +66,12 @@ PLACE = re.compile(r"cell [A-Z]+\d+|row \d+|rows \d+ and \d+|column \S+|it is em
 @given(GRID, LAYOUT)
 def test_any_grid_is_a_table_or_told(grid, layout):
     try:
-        table = read_table([list(row) for row in grid], layout)
+        table = parse_table([list(row) for row in grid], layout)
     except UnreadableTabError as error:
         assert PLACE.search(str(error)), str(error)
         if isinstance(error, EmptyTabError):
             below = [cell for row in grid[layout.header_row :] for cell in row]
-            kept = {None} | (ERRORS if layout.errors == "null" else set())
+            kept = {None} | (FORMULA_ERRORS if layout.error_cells == "null" else set())
             assert not [cell for cell in below if cell_text(cell) not in kept]
         return
     assert len({*table.columns}) == len(table.columns)
@@ -103,7 +95,7 @@ def as_it_is(grid, layout):
     for number, row in enumerate(square[1:], layout.top + layout.header_row + 1):
         cells = [cell_text(row[column]) for column in kept]
         if any(cell is not None for cell in cells):
-            nulls = ERRORS if layout.errors == "null" else ()
+            nulls = FORMULA_ERRORS if layout.error_cells == "null" else ()
             rows.append((number, [None if cell in nulls else cell for cell in cells]))
     return rows
 
@@ -116,13 +108,13 @@ def test_any_cell_is_of_its_columns_type_or_told(grid, layout, declared, is_key)
     header = ["", *[f"h{number}" for number in range(4)]]
     grid = [*[[] for _ in range(layout.header_row - 1)], header, *grid]
     try:
-        table = read_table(grid, layout, columns)
+        table = parse_table(grid, layout, columns)
         if is_key:
             check_keys(table, list(columns))
     except UnreadableTabError as error:
         assert PLACE.search(str(error)), str(error)
         return
-    kinds = {
+    types = {
         "string": str,
         "date": str,
         "datetime": str,
@@ -131,7 +123,7 @@ def test_any_cell_is_of_its_columns_type_or_told(grid, layout, declared, is_key)
         "boolean": bool,
     }
     for _, row in table.rows:
-        assert row[0] is None or type(row[0]) is kinds[declared.kind]
+        assert row[0] is None or type(row[0]) is types[declared.name]
 
 
 KEY = {

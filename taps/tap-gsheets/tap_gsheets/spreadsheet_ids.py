@@ -1,4 +1,4 @@
-"""Addresses of spreadsheets, as people copy them from a browser or from Drive."""
+"""Spreadsheet ids, in addresses as people copy them from a browser or from Drive."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ _DRIVE = re.compile(
     r"//drive\.google\.com/(?:open\?(?:.*&)?id=|file/(?:u/\d+/)?d/)([\w-]+)", re.ASCII
 )
 _ID = re.compile(r"([\w-]+)", re.ASCII)
-# What "File > Share > Publish to web" gives. It has an id of its own, which the API does not know.
+# From "File > Share > Publish to web". It has another id, which the API does not know.
 _PUBLISHED = re.compile(r"/spreadsheets/(?:u/\d+/)?d/e/|(?:^|/)2PACX-")
 
 
-def id_in(given: str, setting: str) -> str:
-    """Find a spreadsheet's id.
+def parse_spreadsheet_id(text: str, setting: str) -> str:
+    """Parse the id of a spreadsheet.
 
     Args:
-        given: Its id, or an address with it.
-        setting: Which setting has it, for errors.
+        text: An id, or an address with it.
+        setting: Name of the setting with this text, for errors.
 
     Returns:
         The id.
 
     Raises:
-        TapError: If it is neither, or the address of a published page.
+        TapError: If the text is neither, or the address of a published page.
     """
-    given = given.strip()
-    if _PUBLISHED.search(given):
+    text = text.strip()
+    if _PUBLISHED.search(text):
         msg = (
-            f"Invalid {named(setting)} {given!r}: it is a page published to the web, not the "
+            f"Invalid {named(setting)} {text!r}: it is a page published to the web, not the "
             "spreadsheet itself. Open the spreadsheet in Google Sheets and copy the address from "
             "the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
-    found = _ADDRESS.search(given) or _DRIVE.search(given) or _ID.fullmatch(given)
-    if not found:
+    match = _ADDRESS.search(text) or _DRIVE.search(text) or _ID.fullmatch(text)
+    if not match:
         msg = (
-            f"Invalid {named(setting)} {given!r}: expected a spreadsheet's id or address. Copy the "
+            f"Invalid {named(setting)} {text!r}: expected a spreadsheet's id or address. Copy the "
             "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
-    return found[1]
+    return match[1]

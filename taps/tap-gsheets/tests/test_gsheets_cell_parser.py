@@ -8,8 +8,10 @@ import pytest
 import responses
 
 from signalroom_singer import TapError
+from tap_gsheets.cell_parser import parse_table
 from tap_gsheets.client import quoted
-from tap_gsheets.tables import UnreadableTabError, check_keys, column_letter, read_table
+from tap_gsheets.column_names import column_letter
+from tap_gsheets.table import UnreadableTabError, check_keys
 from tap_gsheets.tap import TapGsheets
 
 API = "https://sheets.googleapis.com/v4/spreadsheets/sheet1"
@@ -47,10 +49,10 @@ def tap(state=None, **settings):
 
 
 def test_a_messy_tab_becomes_the_table_a_person_sees():
-    table = read_table(OFFERS)
+    table = parse_table(OFFERS)
     assert table.columns == ["offer_id", "pays_2f61e4", "column_c", "pays_21bd90"]
     assert table.rows == [(2, ["007", "0", "x", None]), (4, ["8", "true", None, None])]
-    assert table.errors == 1
+    assert table.error_count == 1
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_messy_tab_becomes_the_table_a_person_sees():
 )
 def test_what_is_no_table_is_refused(sheet, says):
     with pytest.raises(UnreadableTabError, match=says):
-        read_table(sheet)
+        parse_table(sheet)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_what_is_no_table_is_refused(sheet, says):
 )
 def test_a_natural_key_must_be_one(rows, says):
     with pytest.raises(UnreadableTabError, match=says):
-        check_keys(read_table([["a", "b"], *rows]), ["a"])
+        check_keys(parse_table([["a", "b"], *rows]), ["a"])
 
 
 def test_letters_and_names_as_google_writes_them():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalroom_singer import TapError
-from tap_gsheets.columns import column_names, find_column
+from tap_gsheets.column_names import column_names, find_column
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 

@@ -6,7 +6,7 @@ import pytest
 from gsheets_zoo import BOOK
 
 from signalroom_singer import TapError
-from tap_gsheets.addresses import id_in
+from tap_gsheets.spreadsheet_ids import parse_spreadsheet_id
 
 ID = "1AbC-d_e2PACX0"
 DOCS, DRIVE = "https://docs.google.com", "https://drive.google.com"
@@ -34,7 +34,7 @@ DOCS, DRIVE = "https://docs.google.com", "https://drive.google.com"
     ),
 )
 def test_an_address_has_an_id(given):
-    assert id_in(given, "spreadsheets[0].spreadsheet") == ID
+    assert parse_spreadsheet_id(given, "spreadsheets[0].spreadsheet") == ID
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_published_page_is_not_the_spreadsheet(make_tap, google, sandbox, give
 )
 def test_an_address_of_something_else_is_refused(given):
     with pytest.raises(TapError, match="expected a spreadsheet's id or address"):
-        id_in(given, "spreadsheets[0].spreadsheet")
+        parse_spreadsheet_id(given, "spreadsheets[0].spreadsheet")
 
 
 def test_an_address_of_another_account_is_read(make_tap, google):

@@ -1,4 +1,4 @@
-"""Numbers that people typed as text, by how their language writes them."""
+"""Formats of numbers that are text, as different languages write them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _EXPONENT = r"(?:[eE][+-]?[0-9]{1,9})?"
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How numbers are written.
+    """A format of numbers.
 
     Babel's ``parse_decimal(strict=True)`` (2.19) knows each locale's groups too, but also reads
     ``12_34``, digits of other scripts and ``NaN``, reads only one of the marks that look alike, and
     refuses ``1'234'567.5`` for ``de_CH``.
 
     Attributes:
-        group: A regular expression of the mark between groups; empty if there is none.
-        point: What stands before the fraction.
+        group: Regular expression of the separator between groups; empty if there is none.
+        point: The decimal separator.
         lakh: Whether groups have two digits above the thousands, as in India.
     """
 
@@ -40,27 +40,27 @@ class NumberFormat:
     lakh: bool = False
 
     def read(self, text: str) -> Decimal:
-        """Read a number.
+        """Parse a number.
 
         Args:
-            text: A sign, digits with or without the marks of groups, a fraction, an exponent.
-                Where groups are marked, all are. The first has no leading zero: ``0,999`` is no
-                999.
+            text: A sign, digits with or without group separators, a fraction and an exponent.
+                Either all groups are separated or none is, and the first does not begin with a
+                zero: ``0,999`` is not 999.
 
         Returns:
             The number, with all its digits.
 
         Raises:
-            ValueError: If it is not written so.
+            ValueError: If the text is not in this format.
         """
         stripped = text.strip()
-        if not self._form().fullmatch(stripped):
+        if not self._pattern().fullmatch(stripped):
             raise ValueError(text)
         plain = re.sub(self.group, "", stripped) if self.group else stripped
         return number_in(plain.replace(self.point, ".").replace(_MINUS, "-"))
 
-    @cache  # noqa: B019 - there are as many as FORMATS
-    def _form(self) -> re.Pattern[str]:
+    @cache  # noqa: B019 - the only instances are those of FORMATS
+    def _pattern(self) -> re.Pattern[str]:
         digits = "[0-9]+"
         if self.group:
             first, more = ("[1-9][0-9]?", "{2}") if self.lakh else ("[1-9][0-9]{0,2}", "{3}")
@@ -70,7 +70,7 @@ class NumberFormat:
         return re.compile(f"[+{_MINUS}-]?(?:{digits}(?:{point}[0-9]*)?|{point}[0-9]+){_EXPONENT}")
 
 
-#: The formats, each by an example.
+#: The formats, by the example that the settings use.
 FORMATS = {
     "1234.5": NumberFormat("", "."),
     "1234,5": NumberFormat("", ","),
@@ -85,13 +85,13 @@ FORMATS = {
 
 
 def number_format(example: str) -> NumberFormat:
-    """Find a format by its example.
+    """Look up a format by its example.
 
     Args:
-        example: One of ``FORMATS``; the spaces and apostrophes that look alike are the same.
+        example: A key of ``FORMATS``, with any of the spaces and apostrophes that look alike.
 
     Raises:
-        ValueError: If it is another; the message is a sentence that lists those there are.
+        ValueError: If there is no such format; the message is a sentence that lists all formats.
     """
     plain = re.sub(_APOSTROPHES, "'", re.sub(_SPACES, " ", example.strip()))
     if plain not in FORMATS:

@@ -10,7 +10,7 @@ from gsheets_zoo import BOOK, ZOO, day, money
 from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_singer import Descriptions, TapError
-from tap_gsheets.streams import Tab
+from tap_gsheets.streams import SheetStream
 
 ROWS = [[str(number), f"name {number}"] for number in range(20)]
 
@@ -88,7 +88,7 @@ def test_what_is_loaded_otherwise_is_loaded_again(make_tap, sync, offers, change
 
 def test_other_descriptions_are_no_reason_to_load_it_again(make_tap, sync, offers, monkeypatch):
     state = sync(make_tap()).state
-    monkeypatch.setattr(Tab, "descriptions", Descriptions(columns={"name": "Of the offer"}))
+    monkeypatch.setattr(SheetStream, "descriptions", Descriptions(columns={"name": "Of the offer"}))
     described = make_tap(state)
     assert described.streams["offers"].schema["properties"]["name"]["description"]
     assert replaced(sync(described)) == []
@@ -126,7 +126,7 @@ def test_drive_is_blind_to_formulas_and_content_is_not(make_tap, sync, offers):
 def test_the_bin_and_office_files(make_tap, offers, caplog):
     offers.file(id=BOOK, trashed=True)
     assert "offers" in make_tap(change_detection="drive").streams
-    assert "is in the bin" in caplog.text
+    assert "is in Drive's trash" in caplog.text
     office = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     offers.file(id=BOOK, mime=office)
     for way in ("drive", "content"):

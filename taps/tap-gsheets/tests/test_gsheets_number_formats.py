@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from signalroom_singer import TapError
-from tap_gsheets.types import Declared
+from tap_gsheets.column_types import ColumnType
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
@@ -50,7 +50,7 @@ def written(number, example, mark):
 
 
 def read(text, example, kind="number"):
-    return Declared(kind, example).read(text)
+    return ColumnType(kind, example).convert(text)
 
 
 @profile(300)
