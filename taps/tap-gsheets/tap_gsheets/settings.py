@@ -30,25 +30,37 @@ _TAB = th.ObjectType(
     th.Property(
         "gid", th.IntegerType, description="The tab's number in its URL; outlives renames."
     ),
-    th.Property("range", th.StringType, description="`B5:G`, or a named range; all if not set."),
-    th.Property("header_row", th.IntegerType(minimum=1), description="Of the range; 1 if not set."),
+    th.Property(
+        "range", th.StringType, description="`B5:G`, or a named range; the whole tab if not set."
+    ),
+    th.Property(
+        "header_row",
+        th.IntegerType(minimum=1),
+        description="Row of the range with the titles; 1 if not set.",
+    ),
     th.Property(
         "stream",
         th.StringType(pattern="^[a-z][a-z0-9_]*$"),
-        description="The stream and table name, in snake_case; the tab's if not set.",
+        description="The stream and table name, in snake_case; the tab's title if not set.",
     ),
     th.Property("primary_keys", th.ArrayType(th.StringType), description="Natural key columns."),
-    th.Property("columns", th.ArrayType(_COLUMN), description="Types; all else is text."),
-    th.Property("fill_merged", th.BooleanType, description="Fill the cells that a merge covers."),
+    th.Property(
+        "columns", th.ArrayType(_COLUMN), description="Types of columns; all others are text."
+    ),
+    th.Property(
+        "fill_merged", th.BooleanType, description="Copy the value of merged cells to all of them."
+    ),
     additional_properties=False,
 )
 _SPREADSHEET = th.ObjectType(
     th.Property(
         "spreadsheet", th.StringType(nullable=False), required=True, description="Id or URL."
     ),
-    th.Property("prefix", th.StringType, description="Put before the streams' names."),
-    th.Property("tabs", th.ArrayType(_TAB), description="All visible ones if not set."),
-    th.Property("include_hidden", th.BooleanType, description="All: the hidden ones too."),
+    th.Property("prefix", th.StringType, description="Start of the streams' names."),
+    th.Property(
+        "tabs", th.ArrayType(_TAB), description="Tabs to read; all visible ones if not set."
+    ),
+    th.Property("include_hidden", th.BooleanType, description="Read hidden tabs too."),
     additional_properties=False,
 )
 
@@ -59,9 +71,9 @@ SETTINGS = th.PropertiesList(
         required=True,
         title="Spreadsheets",
         description=(
-            "What to read: a list of `spreadsheet` (id or URL), with `tabs` to choose some (by "
-            "`name` or `gid`; with `range`, `header_row`, `stream`, `primary_keys`, `columns`, "
-            "`fill_merged`), `include_hidden`, and `prefix` for the streams' names"
+            "Spreadsheets to read: a list of objects with `spreadsheet` (id or URL), and if needed "
+            "`tabs` (each with `name` or `gid`, `range`, `header_row`, `stream`, `primary_keys`, "
+            "`columns`, `fill_merged`), `include_hidden`, and `prefix` for the streams' names"
         ),
         examples=['[{"spreadsheet": "<id or URL>"}]'],
     ),
@@ -77,7 +89,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Key",
-        description="The key file's content instead: JSON, or base64 of it",
+        description="The content of the key file instead: JSON, or base64 of it",
         **given_by("GOOGLE_SHEETS_CREDENTIALS_JSON"),
     ),
     th.Property(
@@ -90,7 +102,7 @@ SETTINGS = th.PropertiesList(
         "oauth_client_id",
         th.StringType,
         title="OAuth client",
-        description="With a refresh token: the OAuth client it belongs to",
+        description="OAuth client that the refresh token belongs to",
         **KEY,
     ),
     th.Property(
@@ -98,7 +110,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         secret=True,
         title="OAuth client's secret",
-        description="With a refresh token: the OAuth client's secret",
+        description="Secret of that OAuth client",
         **KEY,
     ),
     th.Property(
@@ -106,7 +118,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Refresh token",
-        description="Instead of a service account: a person's sign-in",
+        description="Refresh token of a person, instead of a service account",
         **KEY,
     ),
     th.Property(
@@ -114,7 +126,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         secret=True,
         title="API key",
-        description="Instead of a sign-in, for spreadsheets that anyone with the link may read",
+        description="For spreadsheets that anyone with the link can view",
         **KEY,
     ),
     th.Property(
@@ -134,7 +146,10 @@ SETTINGS = th.PropertiesList(
         default="null",
         allowed_values=["null", "keep", "fail"],
         title="Error cells",
-        description="Cells such as #REF!: null and counted, kept as text, or a bad tab",
+        description=(
+            "Cells with formula errors such as #REF!: loaded as NULL (`null`) or as text (`keep`), "
+            "or a bad tab (`fail`)"
+        ),
     ),
     th.Property(
         "on_bad_tab",
@@ -154,8 +169,8 @@ SETTINGS = th.PropertiesList(
         default=50,
         title="Most rows lost",
         description=(
-            "A tab of ten rows or more that lost more than this share of them since the last good "
-            "read is a bad tab"
+            "Percentage of its rows that a tab may lose since the last successful read; if it had "
+            "ten rows or more and loses more, it is a bad tab"
         ),
     ),
     th.Property(
@@ -164,7 +179,7 @@ SETTINGS = th.PropertiesList(
         default=[],
         title="Accept changes of",
         description=(
-            "Streams whose lost rows, lost columns or new tab are meant: set it for one run"
+            "Streams whose lost rows, lost columns or new tab are intended: set it for one run"
         ),
     ),
     th.Property(
@@ -174,9 +189,9 @@ SETTINGS = th.PropertiesList(
         allowed_values=["content", "drive", "none"],
         title="Change detection",
         description=(
-            "`content`: a tab whose cells are as last time is not loaded again. `drive`: nor is it "
-            "read, if Drive tells no new version of the spreadsheet; Drive does not see new values "
-            "of formulas or forms. `none`: everything is loaded each time"
+            "`content`: a tab whose cells have not changed is not loaded again. `drive`: it is not "
+            "even read if Drive reports no new version of the spreadsheet; Drive does not notice "
+            "new results of formulas and forms. `none`: every run loads all tabs"
         ),
     ),
     th.Property(
@@ -184,7 +199,7 @@ SETTINGS = th.PropertiesList(
         th.IntegerType(minimum=1),
         default=50,
         title="Reads a minute",
-        description="Google allows 60 to a service account, for all who use it together",
+        description="Google allows a service account 60, for all its users together",
         **RATE_LIMIT,
     ),
     *RATE_LIMIT_SETTINGS,
@@ -193,21 +208,21 @@ SETTINGS = th.PropertiesList(
         th.StringType(nullable=False),
         default="https://sheets.googleapis.com",
         title="Sheets' address",
-        description="Where the Sheets API is; for tests",
+        description="URL of the Sheets API; for tests",
     ),
     th.Property(
         "drive_api_url",
         th.StringType(nullable=False),
         default="https://www.googleapis.com",
         title="Drive's address",
-        description="Where the Drive API is; for tests",
+        description="URL of the Drive API; for tests",
     ),
     th.Property(
         "oauth_token_uri",
         th.StringType(nullable=False),
         default="https://oauth2.googleapis.com/token",
         title="Token address",
-        description="Where a refresh token is exchanged; for tests",
+        description="URL where a refresh token is exchanged; for tests",
     ),
     *CARD_SETTINGS,
     *COMMON_SETTINGS,

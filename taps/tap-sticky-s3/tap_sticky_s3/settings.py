@@ -15,7 +15,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         required=True,
         title="Bucket",
-        description="The bucket with the exports.",
+        description="Bucket with the exports.",
         examples=["sticky-713-data-repo"],
         **given_by("S3_BUCKET_NAME"),
     ),
@@ -25,8 +25,8 @@ SETTINGS = th.PropertiesList(
         default="orders-create,orders-update,prospects-create",
         title="Prefixes",
         description=(
-            "Folders of the bucket, with commas between them. Each is a stream and a table: "
-            "`orders-create` is `orders_create`, with all files below `orders-create/`."
+            "Folders of the bucket, comma-separated. Each is a stream and a table: `orders-create` "
+            "is `orders_create`, with all files below `orders-create/`."
         ),
         **given_by("S3_PREFIXES", shared=True),
     ),
@@ -44,35 +44,35 @@ SETTINGS = th.PropertiesList(
                     "prefix",
                     th.StringType,
                     required=True,
-                    description="What the keys begin with; with a slash at its end, a folder.",
+                    description="Start of the keys; ends in a slash if it is a folder.",
                 ),
                 th.Property(
                     "pattern",
                     th.StringType,
-                    description="What the keys match; by default the setting `pattern`.",
+                    description="Regular expression for the keys; default: the setting `pattern`.",
                 ),
                 th.Property(
                     "encoding",
                     th.StringType,
-                    description="Of these files; by default the setting `encoding`.",
+                    description="Encoding of the files; default: the setting `encoding`.",
                 ),
                 th.Property(
                     "delimiter",
                     th.StringType,
-                    description="Of these files; by default the setting `delimiter`.",
+                    description="Delimiter of the files; default: the setting `delimiter`.",
                 ),
                 th.Property(
                     "check_header",
                     th.BooleanType,
-                    description="Of these files; by default the setting `check_header`.",
+                    description="Whether to check headers; default: the setting `check_header`.",
                 ),
             ),
         ),
         title="Tables",
         description=(
-            "Tables of files, in place of `prefixes`, where names differ from folders. Each "
-            "has `name` and `prefix`, and may have its own `pattern`, `encoding`, "
-            "`delimiter` and `check_header`."
+            "Tables instead of `prefixes`, if they have other names than the folders. Each has "
+            "`name` and `prefix`, and may have its own `pattern`, `encoding`, `delimiter` and "
+            "`check_header`."
         ),
         examples=[[{"name": "refunds", "prefix": "exports/refunds/", "pattern": "\\.txt$"}]],
     ),
@@ -81,46 +81,46 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default=DEFAULT_PATTERN,
         title="Pattern",
-        description="A regular expression; files whose keys do not match it are passed over.",
+        description="Regular expression; files whose keys do not match are ignored.",
         **EXACT,
     ),
     th.Property(
         "start_date",
         th.DateTimeType,
         title="Stored since",
-        description="Pass over files that were stored before this moment (LastModified).",
+        description="Ignore files that were stored before this time (LastModified).",
     ),
     th.Property(
         "file_date_from",
         th.DateType,
         title="First date",
-        description="Pass over files with an earlier date in their key (YYYY-MM-DD).",
+        description="Ignore files with an earlier date in their key (YYYY-MM-DD).",
     ),
     th.Property(
         "file_date_to",
         th.DateType,
         title="Last date",
-        description="Pass over files with a later date in their key (YYYY-MM-DD).",
+        description="Ignore files with a later date in their key (YYYY-MM-DD).",
     ),
     th.Property(
         "max_files",
         th.IntegerType(minimum=1),
         title="Files a run",
-        description="Read at most so many files of each table in a run; the next reads more.",
+        description="Maximum number of files per table and run; the next run reads more.",
     ),
     th.Property(
         "max_files_order",
         th.StringType(allowed_values=["newest", "oldest"]),
         default="newest",
         title="Which files first",
-        description="Which ones, if `max_files` is less than there are.",
+        description="Which files to read if there are more than `max_files`.",
     ),
     th.Property(
         "settle_seconds",
         th.IntegerType(minimum=0),
         default=0,
         title="Settling time",
-        description="Leave files that are younger than this to the next run.",
+        description="Leave files that were stored less than this many seconds ago to the next run.",
     ),
     th.Property(
         "reload_on",
@@ -128,8 +128,8 @@ SETTINGS = th.PropertiesList(
         default="content",
         title="Read again",
         description=(
-            "A file that was loaded is read again when its `content` (ETag or size) differs, "
-            "or already when it was stored again (`last_modified`)."
+            "When to read a loaded file again: if its `content` has changed (ETag or size), or "
+            "whenever it was stored again (`last_modified`)."
         ),
     ),
     th.Property(
@@ -138,8 +138,8 @@ SETTINGS = th.PropertiesList(
         default=400,
         title="Days of state",
         description=(
-            "How long files are in the state. Of older ones it only says that they are loaded; "
-            "one that then comes with an even older LastModified is not found."
+            "Days that files stay in the state. Older files count as loaded, so a file that is "
+            "added with an older LastModified is not found."
         ),
     ),
     th.Property(
@@ -147,7 +147,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default=",",
         title="Delimiter",
-        description="What is between cells; a tab is `\\t`.",
+        description="Character between cells; `\\t` for a tab.",
         **EXACT,
     ),
     th.Property(
@@ -155,7 +155,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default='"',
         title="Quote",
-        description="Quote character of cells with a delimiter. Empty: nothing is quoted.",
+        description="Quote character; empty if cells are never quoted.",
         **EXACT,
     ),
     th.Property(
@@ -163,7 +163,7 @@ SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=True,
         title="Doubled quotes",
-        description="Whether a quote within quotes is written twice.",
+        description="Whether a quote within a quoted cell is doubled.",
     ),
     th.Property(
         "escapechar",
@@ -178,8 +178,8 @@ SETTINGS = th.PropertiesList(
         default="auto",
         title="Encoding",
         description=(
-            "Encoding of files without a byte order mark, by Python's names, such as `cp1252`; "
-            "`auto` is UTF-8. A byte order mark always decides."
+            "Encoding of files without a byte order mark, as a Python codec such as `cp1252`; "
+            "`auto` is UTF-8. A byte order mark takes precedence."
         ),
     ),
     th.Property(
@@ -188,8 +188,8 @@ SETTINGS = th.PropertiesList(
         default=[],
         title="Null values",
         description=(
-            "Cells that become NULL, such as `N/A`, or `\\N` if `escapechar` is a backslash: "
-            "each as the file has it, without quotes. By default each cell is its text."
+            "Cells to load as NULL, such as `N/A`, or `\\N` if `escapechar` is a backslash: as "
+            "the file has them, without quotes. By default all cells are text."
         ),
     ),
     th.Property(
@@ -197,7 +197,7 @@ SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Empty cells as NULL",
-        description="Whether an empty cell is NULL; by default it is an empty text.",
+        description="Whether to load empty cells as NULL instead of as empty text.",
     ),
     th.Property(
         "column_types",
@@ -206,9 +206,8 @@ SETTINGS = th.PropertiesList(
         title="Column types",
         description=(
             "Types by header or column name: `string` (the default), `integer`, `number`, "
-            "`boolean`, `date`, `date-time`; dates may add their format, as in "
-            "`date:%m/%d/%Y` (Python's strptime). A cell that cannot be read so is NULL and "
-            "kept in `_extra`"
+            "`boolean`, `date`, `date-time`; dates may have a format, as in `date:%m/%d/%Y` "
+            "(Python's strptime). A cell that does not fit is NULL, and its text is in `_extra`"
         ),
         examples=[{"total_amount": "number", "order_date": "date:%m/%d/%Y"}],
     ),
@@ -218,9 +217,8 @@ SETTINGS = th.PropertiesList(
         default="extra",
         title="On a bad row",
         description=(
-            "A row with too few cells is NULL in the others, the surplus of one with too many "
-            "goes to `_extra` (`extra`); or the file is bad (`error`), or the row is left out "
-            "(`skip`)."
+            "Rows with too few or too many cells: missing cells are NULL and surplus ones go to "
+            "`_extra` (`extra`); the file is bad (`error`); or the row is left out (`skip`)."
         ),
     ),
     th.Property(
@@ -229,8 +227,8 @@ SETTINGS = th.PropertiesList(
         default="error",
         title="On a bad file",
         description=(
-            "A file that cannot be read is not loaded, all others are. Then the run fails "
-            "(`error`), or only warns (`skip`); either way the next run tries it again."
+            "After all other files are loaded, a file that cannot be read fails the run (`error`) "
+            "or is only a warning (`skip`); either way the next run reads it again."
         ),
     ),
     th.Property(
@@ -239,15 +237,15 @@ SETTINGS = th.PropertiesList(
         default=True,
         title="Check headers",
         description=(
-            "Whether a file is bad whose header shares no column with its table, or is one "
-            "cell with another delimiter in it, a title or a row of values."
+            "Whether a file is bad if its header shares no column with its table, or is a single "
+            "cell with another delimiter in it, a title, or a row of values."
         ),
     ),
     th.Property(
         "aws_access_key_id",
         th.StringType,
         title="AWS access key id",
-        description="Without it, `aws_profile`, or what boto3 finds by itself.",
+        description="Without it, `aws_profile` or boto3's default credentials are used.",
         **KEY,
         **given_by("AWS_ACCESS_KEY_ID"),
     ),
@@ -256,7 +254,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         secret=True,
         title="AWS secret access key",
-        description="Belongs to the access key id.",
+        description="Secret of the access key.",
         **KEY,
         **given_by("AWS_SECRET_ACCESS_KEY"),
     ),
@@ -265,7 +263,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         secret=True,
         title="AWS session token",
-        description="Belongs to temporary keys.",
+        description="Session token of temporary credentials.",
         **KEY,
         **given_by("AWS_SESSION_TOKEN"),
     ),
@@ -273,7 +271,7 @@ SETTINGS = th.PropertiesList(
         "aws_profile",
         th.StringType,
         title="AWS profile",
-        description="A profile of the shared AWS files.",
+        description="Profile in the shared AWS configuration files.",
         **given_by("AWS_PROFILE"),
     ),
     th.Property(
@@ -281,34 +279,34 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default="us-east-1",
         title="AWS region",
-        description="Where the bucket is.",
+        description="Region of the bucket.",
         **given_by("AWS_REGION", "AWS_DEFAULT_REGION", shared=True),
     ),
     th.Property(
         "role_arn",
         th.StringType,
         title="Role",
-        description="A role to assume by these credentials; renewed before it expires.",
+        description="Role to assume with these credentials; renewed before it expires.",
         examples=["arn:aws:iam::123456789012:role/exports-reader"],
     ),
     th.Property(
         "external_id",
         th.StringType(min_length=2),
         title="External id",
-        description="What the role asks for, if it belongs to someone else.",
+        description="External id that the role requires, if it belongs to another account.",
     ),
     th.Property(
         "role_session_name",
         th.StringType(min_length=2),
         default="tap-sticky-s3",
         title="Role session name",
-        description="How the role's owner sees this tap in the logs.",
+        description="Name of the session in the logs of the role's owner.",
     ),
     th.Property(
         "endpoint_url",
         th.StringType,
         title="Endpoint",
-        description="The address of an S3-compatible store, such as MinIO or R2.",
+        description="URL of an S3-compatible store, such as MinIO or R2.",
         examples=["https://minio.example.com"],
     ),
     th.Property(
@@ -316,33 +314,33 @@ SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Allow plain HTTP",
-        description="Read files unencrypted from a store of your own without TLS.",
+        description="Whether to read unencrypted from a store of your own without TLS.",
     ),
     th.Property(
         "addressing_style",
         th.StringType(allowed_values=["path", "virtual", "auto"]),
         title="Addressing style",
-        description="How the bucket is named in addresses; `path` where `endpoint_url` is set.",
+        description="Where URLs have the bucket's name; `path` if `endpoint_url` is set.",
     ),
     th.Property(
         "request_payer",
         th.BooleanType,
         default=False,
         title="Requester pays",
-        description="Whether to pay for requests to a bucket that asks for it.",
+        description="Whether to pay for requests to a requester-pays bucket.",
     ),
     th.Property(
         "expected_bucket_owner",
         th.StringType,
         title="Expected owner",
-        description="An AWS account id; if the bucket is another's, the run fails.",
+        description="AWS account id; the run fails if the bucket belongs to another account.",
     ),
     th.Property(
         "max_concurrency",
         th.IntegerType(minimum=1, maximum=32),
         default=2,
         title="Concurrent files",
-        description="Files read at once; each takes some 50 MB of memory.",
+        description="Files to read at a time; each takes about 50 MB of memory.",
     ),
     *CARD_SETTINGS,
     *HTTP_SETTINGS,
