@@ -20,7 +20,7 @@ LIMITS = {
     "tap_posthog": (26, 12, 9),
     "tap_redtrack": (23, 6, 2),
     "tap_sticky_s3": (0, 0, 0),
-    "signalroom_target_postgres": (256, 71, 130),
+    "signalroom_target_postgres": (185, 46, 79),
 }
 
 

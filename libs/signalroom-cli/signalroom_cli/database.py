@@ -30,6 +30,6 @@ def in_transaction(settings: Mapping[str, Any], work: Callable[[Cursor[Any]], _R
     """
     connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
     try:
-        return connector.in_transaction(work)
+        return connector.run_transaction(work)
     finally:
         connector.disconnect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +13,6 @@ from signalroom_singer.variables import with_variables_in_backticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from signalroom_target_postgres.warehouse.full_refresh import Unconfirmed
 
 #: No space, none of the user's share, or a file as large as files may be.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -45,14 +44,16 @@ class ConnectionFailedError(TargetPostgresError):
 
     Args:
         message: What is wrong, and what to do.
-        passing: Whether it may be over in a moment, as while a server starts.
-        refused: Whether the server is there, and does not take these credentials.
+        is_transient: Whether it may be over in a moment, as while a server starts.
+        is_rejected_login: Whether the server is there, and does not take these credentials.
     """
 
-    def __init__(self, message: str, *, passing: bool = False, refused: bool = False) -> None:
+    def __init__(
+        self, message: str, *, is_transient: bool = False, is_rejected_login: bool = False
+    ) -> None:
         super().__init__(message)
-        self.passing = passing
-        code = ExitCode.PERMISSION if refused else ExitCode.UNAVAILABLE
+        self.is_transient = is_transient
+        code = ExitCode.PERMISSION if is_rejected_login else ExitCode.UNAVAILABLE
         self.exit_code = code  # type: ignore[misc] # click declares it for the class alone
 
 
@@ -60,6 +61,27 @@ class InputError(TargetPostgresError):
     """The tap sent something that cannot be loaded."""
 
     exit_code = ExitCode.DATA
+
+
+@dataclass(frozen=True)
+class Unconfirmed:
+    """Rows of a stream that were not loaded, as nothing said that they are complete.
+
+    Args:
+        stream: The stream's name.
+        table: The stream's table, which stays as it was.
+        rows: How many rows were staged.
+        remedy: What loads them although the tap never says that they are complete.
+    """
+
+    stream: str
+    table: str
+    rows: int
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        rows = f"{self.rows:,} row{'s' * (self.rows != 1)}"
+        return f"{self.stream} ({rows} for {self.table})"
 
 
 class UnconfirmedRowsError(TargetPostgresError):
@@ -120,7 +142,7 @@ class DiskFullError(TargetPostgresError):
         )
 
     @staticmethod
-    def tells_of(error: OSError) -> bool:
+    def is_disk_full(error: OSError) -> bool:
         """Whether this is why something could not be written.
 
         Args:

@@ -9,9 +9,8 @@ from typing_extensions import override
 from signalroom_target_postgres.sink import PostgresSink
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from signalroom_target_postgres.errors import TargetPostgresError
     from signalroom_target_postgres.messages.batch_files import BatchFile
 
 
@@ -26,8 +25,8 @@ class RefusedSink(PostgresSink):
         """Touch no table."""
 
     @override
-    def inherit(self, earlier: PostgresSink) -> None:
-        earlier.forget()
+    def resume_from(self, previous: PostgresSink) -> None:
+        previous.discard()
 
     @property
     @override
@@ -36,43 +35,28 @@ class RefusedSink(PostgresSink):
 
     @property
     @override
-    def kinds(self) -> dict[str, str]:
+    def text_kinds(self) -> dict[str, str]:
         return {}
 
-    def _hold_states(self, *_: Any, **__: Any) -> None:
-        # By a name of its own: a later sink of the stream commits only its own records.
-        self._target.states.record(("refused", self.stream_name))
+    def _hold_states(self, *_: Any, **__: Any) -> bool:
+        # By a label of its own: a later sink of the stream commits only its own records.
+        self._run.states.mark_pending(("refused", self.stream_name))
+        return False
 
     def _ignore(self, *_: Any, **__: Any) -> None:
-        """Nothing is held, so nothing is left to do."""
+        """Nothing is buffered, so nothing is left to do."""
 
     @override
-    def try_orphans(self) -> bool:
+    def retry_orphans(self) -> bool:
         return False
 
     @override
     def load_files(self, files: Sequence[BatchFile]) -> None:
         self._hold_states()
-        # The next run brings the rows again, in files of its own.
+        # The next run sends the rows again, in files of its own.
         for file in files:
             file.remove()
 
-    add = add_dict = reject = activate_version = _hold_states
-    process_batch = load_aside = finish = unconfirmed = forget = _ignore
-
-
-def refusal(refused: Mapping[str, TargetPostgresError]) -> TargetPostgresError:
-    """Make the error that a run ends with which has not loaded all streams.
-
-    Args:
-        refused: Why, and what to do; by stream.
-
-    Returns:
-        The first stream's error, with the other streams' names.
-    """
-    first, *more = refused
-    also = f" Nor is all of {', '.join(map(repr, more))} loaded: see the log." if more else ""
-    return type(refused[first])(
-        f"{refused[first].message}{also} The other streams were loaded. States that pass over "
-        "records which were not loaded are held back: the next run reads from there again."
-    )
+    add = add_mapped = _hold_states
+    reject = reject_unmapped = activate_version = _hold_states  # type: ignore[assignment]
+    use_map = flush = finish = unconfirmed = discard = _ignore

@@ -177,7 +177,7 @@ _TLS: dict[str, dict[str, Any]] = {
 }
 
 
-def declared() -> dict[str, Any]:
+def config_jsonschema() -> dict[str, Any]:
     """Declare the stock target's settings with our own, and with secrets marked.
 
     Returns:
@@ -226,7 +226,7 @@ def secrets(config: Mapping[str, Any]) -> Iterator[str]:
         The secrets, but for passwords that are words, such as `postgres`: masked wherever they
         stand, they would make the log unreadable.
     """
-    texts = [*secret_values(declared(), dict(config))]
+    texts = [*secret_values(config_jsonschema(), dict(config))]
     with suppress(ArgumentError, ValueError):  # for validation to say
         texts.append(str(make_url(str(config.get("sqlalchemy_url") or "")).password or ""))
     known = {str(config.get(name)) for name in ("host", "user", "database")}

@@ -1,130 +1,166 @@
-"""One stream into one table."""
+"""One stream: buffers its records, has them loaded, and counts and logs what became of them."""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from target_postgres.sinks import PostgresSink as StockSink
 from typing_extensions import override
 
+from signalroom_singer.progress import REPORTER, Progress
 from signalroom_target_postgres.connection.connector import PostgresConnector
 from signalroom_target_postgres.messages.models import Message
-from signalroom_target_postgres.messages.rejects import Misfit
-from signalroom_target_postgres.rows.background import ahead
-from signalroom_target_postgres.rows.buffer import Waiting
+from signalroom_target_postgres.messages.rejects import RejectedRecord, RejectedRecordsError
+from signalroom_target_postgres.rows.background import prefetch_one
+from signalroom_target_postgres.rows.buffer import RecordBuffer
 from signalroom_target_postgres.rows.decoder import ColumnTooNarrowError
-from signalroom_target_postgres.rows.mapped_records import explained, unmapped, written
-from signalroom_target_postgres.rows.validation import NOT_VALID, RecordValidator, broken_rule
+from signalroom_target_postgres.rows.file_batches import FileBatches
+from signalroom_target_postgres.rows.mapped_records import (
+    encode_mapped,
+    name_expressions,
+    reject_unmapped,
+)
+from signalroom_target_postgres.rows.validation import (
+    NOT_VALID,
+    RecordValidator,
+    describe_violation,
+)
+from signalroom_target_postgres.spec import StreamSpec
 from signalroom_target_postgres.values.sql_types import family
-from signalroom_target_postgres.warehouse.file_rows import FileRows
-from signalroom_target_postgres.warehouse.full_refresh import Versions
-from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, Load
-from signalroom_target_postgres.warehouse.rejected import OversizedRecordError
-from signalroom_target_postgres.warehouse.stream_loader import StreamTable
-from signalroom_target_postgres.warehouse.table import Destination
+from signalroom_target_postgres.warehouse.counts import Counts
+from signalroom_target_postgres.warehouse.full_refresh import FullRefresh
+from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, LogEntry
+from signalroom_target_postgres.warehouse.outdated_rows import Activation
+from signalroom_target_postgres.warehouse.rejected import (
+    OversizedRecordError,
+    bad_record_error,
+    short_hash,
+)
+from signalroom_target_postgres.warehouse.stream_loader import Batch, StreamLoader
+from signalroom_target_postgres.warehouse.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    import logging
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
-    from psycopg import Cursor
 
     from signalroom_singer.streammaps import Failure
+    from signalroom_target_postgres.errors import Unconfirmed
     from signalroom_target_postgres.messages.batch_files import BatchFile
-    from signalroom_target_postgres.warehouse.counts import Counts
-    from signalroom_target_postgres.warehouse.full_refresh import Unconfirmed
+    from signalroom_target_postgres.run import Run
+    from signalroom_target_postgres.warehouse.stream_loader import LoadResult
+    from signalroom_target_postgres.warehouse.table import Note
 
 
 class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyped
     """The stock sink, loading columns by COPY in place of rows by INSERT."""
 
     connector_class = PostgresConnector
+    logger: logging.Logger
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Initialize.
 
         Args:
-            args: As for the stock sink.
-            kwargs: As for the stock sink.
+            args: The arguments of the stock sink.
+            kwargs: The keyword arguments of the stock sink.
         """
         super().__init__(*args, **kwargs)
-        self._target = kwargs.get("target") or args[0]
-        #: When the oldest record came that is neither loaded nor spooled; by `time.monotonic`.
-        self.since: float | None = None
-        self._waiting = Waiting()
-        #: Columns that the stream's map sets to the same value in all records.
-        self.mapped_constants: Mapping[str, Any] = {}
-        #: The expressions of the stream's map, by the properties that they make.
-        self.mapped_expressions: Mapping[str, str] = {}
+        target = kwargs.get("target") or args[0]
+        self._run: Run = target.run
+        #: When the oldest record came that is neither loaded nor staged; by `time.monotonic`.
+        self.oldest_record_at: float | None = None
+        #: Counts of the stream's records so far.
+        self.counts = Counts()
+        self._buffer = RecordBuffer()
+        #: Whether a record did not fit and was not quarantined: no state may pass over it.
+        self._failed = False
+        self._warned_fields: set[str] = set()
+        # The expressions of the stream's map, by the properties that they make.
+        self._expressions: Mapping[str, str] = {}
 
     @property
     @override
     def schema_name(self) -> str | None:
-        schema: str | None = self._target.naming.of(self.stream_name).schema
-        return schema
+        return self._run.naming.of(self.stream_name).schema
 
     @property
     @override
     def table_name(self) -> str:
-        return str(self._target.naming.of(self.stream_name).table)
+        return self._run.naming.of(self.stream_name).table
 
     @override
     def setup(self) -> None:
-        """Make or adapt the table.
+        """Create or adapt the table.
 
         Raises:
-            LoadError: If it cannot be what the stream needs.
+            LoadError: If the table cannot be what the stream needs.
         """
-        self.append_only = (
-            self.config.get("load_method") == "append-only" or not self.key_properties
-        )
-        keys = () if self.append_only else self.key_properties
-        naming = self._target.naming
-        destination = Destination(self.schema_name, self.table_name, keys, stream=self.stream_name)
-        self._table = StreamTable(self, destination)
-        self._table.prepare(naming)
-        self._target.load_log.begin(self.connector, self._load())
-        self._versions = Versions(
-            self._table,
-            flush=lambda: self.process_batch({}),
-            take=self._take,
-            committed=self._committed,
+        spec = self._make_spec()
+        self.append_only = not spec.merge_keys
+        table = Table(self.schema_name, self.table_name, spec.merge_keys, stream=self.stream_name)
+        self._loader = StreamLoader(spec, table, self.connector, self._run.load_log)
+        self._refresh = FullRefresh(spec)
+        self._log_notes(self._loader.prepare(self._run.naming))
+        self._run.load_log.begin(self.connector, self._make_log_entry())
+
+    def _make_spec(self) -> StreamSpec:
+        config = self.config
+        return StreamSpec(
+            name=self.stream_name,
+            schema=self.schema,
+            key_properties=self.key_properties,
+            load_method=config.get("load_method") or "upsert",
+            quarantines=config.get("on_bad_record") == "quarantine",
+            obeys_activate_version=bool(config.get("activate_version")),
+            hard_delete=bool(config.get("hard_delete")),
+            deletion_column=self.soft_delete_column_name,
+            has_metadata=self.include_sdc_metadata_properties,
+            adds_comments=bool(config.get("add_comments")),
+            replace_nul=self.connector.sanitize_null_text_characters,
+            sync_started_at=self.sync_started_at,
+            batch_bytes=int(config["batch_size_bytes"]),
         )
 
-    def _load(self) -> Load:
-        """What the log of loads has to know of the stream."""
-        bookmark, key = self._target.source_bookmark, self._target.source_replication_key
-        constant = self.schema.get("properties", {}).get(CLIENT_ID, {}).get("const")
-        columns = self._table.columns.items()
-        return Load(
+    def _make_log_entry(self) -> LogEntry:
+        source = self._run.source
+        client = self.schema.get("properties", {}).get(CLIENT_ID, {}).get("const")
+        columns = self._loader.columns.by_name.items()
+        return LogEntry(
             stream=self.stream_name,
-            table=(self.schema_name or self._target.session_schema, self.table_name),
-            client_id=None if constant is None else str(constant),
-            replication_key=next((name for name, one in columns if one.source == key), None),
-            bookmark=bookmark,
+            table=(self.schema_name or self._run.naming.session_schema, self.table_name),
+            client_id=None if client is None else str(client),
+            replication_key=next(
+                (name for name, column in columns if column.source == source.replication_key), None
+            ),
+            bookmark=source.bookmark,
         )
 
-    def log(self, cursor: Cursor[Any], counts: Counts, seconds: float) -> None:
-        """Write what becomes of the stream's records into the log of loads.
+    def use_map(self, constants: Mapping[str, Any], expressions: Mapping[str, str]) -> None:
+        """Note what the stream's map makes of its records.
 
         Args:
-            cursor: Within the transaction that loads them.
-            counts: What will be once it is committed.
-            seconds: How long the stream was loaded for.
+            constants: Fields that it sets to the same value in all records.
+            expressions: Its expressions, by the properties that they make.
         """
-        self._target.load_log.write(cursor, self.stream_name, counts, seconds)
+        self._loader.outdated.map_constants = constants
+        self._expressions = expressions
 
-    def inherit(self, earlier: PostgresSink) -> None:
-        """Go on for a sink whose schema has changed.
+    def resume_from(self, previous: PostgresSink) -> None:
+        """Go on from the sink of the stream before its schema changed.
 
         Args:
-            earlier: It. It was drained.
+            previous: The stream's sink so far, which was flushed.
         """
-        self._table.inherit(earlier._table)
-        self._versions.inherit(earlier._versions)
+        self._failed = previous._failed
+        self.counts = previous.counts
+        self._loader.resume_from(previous._loader)
+        self._refresh.resume_from(previous._refresh)
 
     # Records.
 
@@ -135,34 +171,28 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     @property
     @override
     def current_size(self) -> int:
-        """Records that wait to be loaded, and such as were found not to fit."""
-        return self._waiting.rows
+        """Records that are buffered, rejected ones included."""
+        return self._buffer.rows
 
     @property
     def size(self) -> int:
-        """Bytes that wait to be loaded."""
-        return self._waiting.size
-
-    @property
-    def counts(self) -> Counts:
-        """What became of the stream's records so far."""
-        return self._table.counts
+        """Bytes that are buffered."""
+        return self._buffer.size
 
     @property
     def load_seconds(self) -> float:
-        """How long loading them took."""
-        return self._table.load_seconds
+        """How long loading took."""
+        return self.counts.seconds
 
     @property
-    def seen(self) -> int:
+    def records_read(self) -> int:
         """How many records came."""
-        return self.counts.read + len(self._waiting.messages)
+        return self.counts.read + len(self._buffer.messages)
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that came is loaded or rejected."""
-        waits = self.current_size or self._target.aside.is_busy or self.unconfirmed()
-        return not waits
+        """Whether all records that came are loaded or rejected."""
+        return not (self.current_size or self._run.background.is_busy or self.unconfirmed())
 
     @property
     @override
@@ -170,40 +200,47 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         rows = self.batch_size_rows
         return rows is not None and self.current_size >= rows
 
-    def add(self, message: Message) -> None:
-        """Take a record.
+    def add(self, message: Message) -> bool:
+        """Buffer a record.
 
         Args:
             message: The RECORD message.
+
+        Returns:
+            Whether the buffer was decoded, so that its size may have grown.
 
         Raises:
             BadRecordError: If it, or one just before it, does not fit.
         """
         self._note_record()
-        if self._waiting.add(message):
-            self._read()
+        if self._buffer.add(message):
+            self._decode()
+            return True
+        return False
 
-    def add_dict(self, record: dict[str, Any], message: Message) -> None:
-        """Take a record that a stream map made, or that is to be validated.
+    def add_mapped(self, record: dict[str, Any], message: Message) -> bool:
+        """Buffer a record that a stream map made, or that is to be validated.
 
         Args:
-            record: The record.
+            record: The record itself.
             message: The message it came in.
 
+        Returns:
+            Whether the buffer was decoded, so that its size may have grown.
+
         Raises:
-            BadRecordError: If it does not fit.
+            BadRecordError: If the record does not fit.
         """
-        encoded, unfit = written(record)
-        if unfit is not None:
-            self._reject([unfit])
-            return
-        if self._validator is not None:
+        encoded, reject = encode_mapped(record)
+        if reject is None and self._validator is not None:
             try:
                 self._validator.validate(record)
             except NOT_VALID as error:
-                self._reject([Misfit(encoded, broken_rule(error))])
-                return
-        self.add(
+                reject = RejectedRecord(encoded, describe_violation(error))
+        if reject is not None:
+            self._reject([reject])
+            return False
+        return self.add(
             Message(
                 type="RECORD",
                 record=msgspec.Raw(encoded),
@@ -213,237 +250,400 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         )
 
     def reject_unmapped(self, record: dict[str, Any], failures: Sequence[Failure]) -> None:
-        """Take a record on which expressions of the stream's map failed.
+        """Reject a record on which expressions of the stream's map failed.
 
         Args:
-            record: What the map made of it.
-            failures: What it did not.
+            record: The fields that the map made.
+            failures: The expressions that failed.
 
         Raises:
-            BadRecordError: If such records are not to be set aside.
+            BadRecordError: If such records are not quarantined.
         """
-        self._reject([unmapped(record, failures)])
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """What the fields' bytes and texts in a file are, as for `records_json`."""
-        found = {}
-        for one in self._table.columns.values():
-            kind = family(one.type)
-            if kind == "json" and (not one.json_types or "string" in one.json_types):
-                kind = "json or text"
-            found[one.source] = kind
-        return found
+        self._reject([reject_unmapped(record, failures)])
 
     def reject(self, record: bytes, reason: str) -> None:
-        """Take a record that cannot be read.
+        """Reject a record that cannot be decoded.
 
         Args:
-            record: Its text.
+            record: The record's text.
             reason: What is wrong with it.
 
         Raises:
-            BadRecordError: If such records are not to be set aside.
+            BadRecordError: If such records are not quarantined.
         """
-        self._reject([Misfit(record, reason)])
+        self._reject([RejectedRecord(record, reason)])
 
-    def _reject(self, misfits: Sequence[Misfit]) -> None:
+    @property
+    def text_kinds(self) -> dict[str, str]:
+        """What the fields' bytes and texts in a file are, as for `records_json`."""
+        kinds = {}
+        for column in self._loader.columns.by_name.values():
+            kind = family(column.type)
+            if kind == "json" and (not column.json_types or "string" in column.json_types):
+                kind = "json or text"
+            kinds[column.source] = kind
+        return kinds
+
+    def _reject(self, rejects: Sequence[RejectedRecord]) -> None:
         self._note_record()
-        self._table.counts.read += len(misfits)
-        self._set_aside(misfits)
+        self.counts.read += len(rejects)
+        self._buffer_rejects(rejects)
 
     def _note_record(self) -> None:
-        if self.since is None:
-            self.since = time.monotonic()
-            self._target.states.record(self.stream_name)
+        if self.oldest_record_at is None:
+            self.oldest_record_at = time.monotonic()
+            self._run.states.mark_pending(self.stream_name)
 
-    def _read(self) -> None:
-        """Make columns of the messages at hand."""
-        count = len(self._waiting.messages)
+    def _decode(self) -> None:
+        """Decode the buffered messages."""
+        count = len(self._buffer.messages)
         if not count:
             return
+        decoder = self._loader.columns.decoder
         try:
-            misfits = self._waiting.read(self._table.reader)
+            rejects = self._buffer.decode(decoder)
         except ColumnTooNarrowError as error:
-            # The messages go on waiting, so that no state is passed on which covers them.
-            self._flush()
-            self._table.widen(error.column, error.to)
-            self._read()
+            # The messages stay buffered, so that no state is emitted which covers them.
+            self._load_buffer()
+            self._widen(error)
+            self._decode()
             return
-        self._table.counts.read += count
+        self.counts.read += count
         self.tally_record_read(count)
         self.record_counter_metric.increment(count)
-        self._table.warn_of_unknown(self._table.reader.unknown)
-        self._set_aside(misfits)
-        self._target.relieve()
+        self._warn_unknown_fields(decoder.unknown_fields)
+        self._buffer_rejects(rejects)
 
-    def _set_aside(self, misfits: Sequence[Misfit]) -> None:
-        misfits = explained(misfits, self.mapped_expressions)
-        if misfits and not self._table.sets_aside:
-            self._table.fail(misfits)
-        self._waiting.add_misfits(misfits)
+    def _widen(self, error: ColumnTooNarrowError) -> None:
+        self._log_notes(self._loader.widen(error.column, error.to))
+
+    def _buffer_rejects(self, rejects: Sequence[RejectedRecord]) -> None:
+        rejects = name_expressions(rejects, self._expressions)
+        if rejects and not self._loader.spec.quarantines:
+            self._fail(rejects)
+        self._buffer.add_rejects(rejects)
+
+    def _fail(self, rejects: Sequence[RejectedRecord]) -> NoReturn:
+        """Fail the run, or the stream where a record is too large; no state passes over it.
+
+        Raises:
+            BadRecordError: Always.
+        """
+        self._failed = True
+        loader = self._loader
+        raise bad_record_error(self.stream_name, loader.table, loader.rejected_table, rejects)
+
+    def _warn_unknown_fields(self, fields: set[str]) -> None:
+        for name in fields - self._warned_fields:
+            self._warned_fields.add(name)
+            if not name.startswith("_sdc_"):
+                self.logger.warning(
+                    "Records of %s have the field %r, which its schema does not have: it (and "
+                    "others like it) is not loaded",
+                    self.stream_name,
+                    name,
+                )
+
+    def _log_notes(self, notes: Iterable[Note]) -> None:
+        for note in notes:
+            (self.logger.warning if note.is_warning else self.logger.info)("%s", note.text)
 
     # Loading.
 
     @override
     def process_batch(self, context: dict[str, Any]) -> None:
-        self._read()
-        self._flush()
+        self.flush()
 
-    def load_aside(self) -> None:
-        """Load what is held while the next records are read."""
-        self._read()
-        if self._versions.spool is not None:
-            self._flush()
-            return
-        tables, misfits = self._waiting.take()
+    def flush(self, *, background: bool = False) -> None:
+        """Load what is buffered, or stage it if it has to be complete first.
+
+        Args:
+            background: Whether to return while it is loaded. One batch at a time is.
+        """
+        self._decode()
+        if self._buffer.rows or not background:
+            self._load_buffer(background=background)
+
+    def _load_buffer(
+        self, *, background: bool = False, activation: Activation | None = None
+    ) -> None:
+        """Load or stage the decoded records."""
+        self._run.background.wait()
+        tables, rejects = self._buffer.drain()
         self.mark_drained()
-        if not tables and not misfits:
+        batch = Batch(lambda: iter(tables), rejects, activation=activation)
+        if self._refresh.staging is not None:
+            self._stage(tables, rejects)
+        elif background:
+            self._load_in_background(batch)
+        elif tables or rejects or activation is not None:
+            with self._refusing_oversized():
+                self._load(batch)
+        if not self._buffer.messages:
+            self.oldest_record_at = None
+            if self._refresh.staging is None and not background:
+                self._commit()
+
+    def _load_in_background(self, batch: Batch) -> None:
+        records = self._run.states.mark_in_flight(self.stream_name)
+
+        def finish(result: LoadResult) -> None:
+            with self._refusing_oversized():
+                self._finish_load(batch, result)
+                self._commit(records)
+
+        self._run.background.start(partial(self._send, batch, threaded=False), finish)
+
+    def _load(self, batch: Batch, *, expected_rows: int = 0) -> None:
+        """Load a batch.
+
+        Args:
+            batch: The rows to load.
+            expected_rows: How many rows there are, if that is known.
+
+        Raises:
+            BadRecordError: If a row does not fit.
+        """
+        try:
+            result = self._send(batch, expected_rows=expected_rows)
+        except RejectedRecordsError as error:
+            self._fail(error.rejects)
+        self._finish_load(batch, result)
+
+    def _send(self, batch: Batch, *, expected_rows: int = 0, threaded: bool = True) -> LoadResult:
+        progress = Progress(self.stream_name, self.logger, "loaded", total=expected_rows)
+        with REPORTER.on(progress):
+            return self._loader.load(batch, self.counts.copy(), progress, threaded=threaded)
+
+    def _finish_load(self, batch: Batch, result: LoadResult) -> None:
+        """Count and log what was loaded; fail if the server did not take all of it."""
+        refused, quarantines = result.refused, self._loader.spec.quarantines
+        rejects = [*batch.rejects, *refused] if quarantines else []
+        result.add_to(self.counts, len(rejects))
+        loaded = result.rows - len(refused)
+        if loaded:
+            self.logger.debug("Loaded %d records into %s", loaded, self._loader.table)
+        self._warn_quarantined(rejects)
+        if result.removed:
+            marks = self._loader.outdated.marks_deleted
+            verb = "Marked as deleted" if marks else "Deleted"
+            self.logger.debug("%s %d rows of %s", verb, result.removed, self._loader.table)
+        if refused and not quarantines:
+            self._fail(refused)
+
+    def _warn_quarantined(self, rejects: Sequence[RejectedRecord]) -> None:
+        if rejects:
+            self.logger.warning(
+                "Quarantined %d records of %s in %s; the first (record_hash %s...): %s",
+                *(len(rejects), self.stream_name, self._loader.rejected_table),
+                *(short_hash(rejects[0]), rejects[0].describe()),
+            )
+
+    def _stage(self, tables: Iterable[pa.Table], rejects: Sequence[RejectedRecord]) -> None:
+        """Stage rows, and quarantine the records that do not fit."""
+        staging = self._refresh.staging
+        if staging is None:
             return
-        self.since = None
-        records = self._target.states.in_flight(self.stream_name)
-        refusals: list[OversizedRecordError] = []
-
-        def load() -> None:
-            try:
-                self._table.load(lambda: iter(tables), misfits, aside=True)
-            except OversizedRecordError as error:
-                refusals.append(error)
-
-        def then() -> None:
-            if refusals:
-                self._refuse(refusals[0])
-            else:
-                self._committed(records)
-
-        self._target.aside.begin(load, then)
+        for rows in tables:
+            staging.write(self._loader.tag_types(rows))
+        if rejects:
+            self._loader.quarantine(rejects)
+            self.counts.rejected += len(rejects)
+            self._warn_quarantined(rejects)
 
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def _refusing_oversized(self) -> Iterator[None]:
         """Go on with the other streams where a record is too large for the table."""
         try:
             yield
         except OversizedRecordError as error:
-            # Never said to be committed, so no state passes.
-            self._target.states.in_flight(self.stream_name)
-            self._refuse(error)
+            # These records are never marked as committed, so no state passes over them.
+            self._run.states.mark_in_flight(self.stream_name)
+            self._run.refuse(self.stream_name, error)
 
-    def _refuse(self, error: OversizedRecordError) -> None:
-        self._table.failed = True
-        self._target.refuse(self.stream_name, error)
-
-    def _take(self) -> tuple[Sequence[pa.Table], Sequence[Misfit]]:
-        """Give what is held, to be loaded by the caller."""
-        self._read()
-        self._target.aside.settle()
-        self.mark_drained()
-        self.since = None
-        return self._waiting.take()
-
-    def _flush(self) -> None:
-        """Load what is held, or spool it."""
-        self._target.aside.settle()
-        tables, misfits = self._waiting.take()
-        self.mark_drained()
-        spool = self._versions.spool
-        if spool is not None:
-            for table in tables:
-                spool.write(self._table.noted(table))
-            if misfits:
-                self._table.set_aside(misfits)
-        elif tables or misfits:
-            with self._refusing():
-                self._table.load(lambda: iter(tables), misfits)
-        if self._waiting.messages:
-            return
-        self.since = None
-        if spool is None:
-            self._committed()
-
-    def _committed(self, records: Hashable | None = None) -> None:
-        """Let states pass that waited for these records; by default for all of the stream."""
-        if records is not None or not self._table.failed:
-            self._target.states.committed(records or self.stream_name)
-            self._target.emit_state()
+    def _commit(self, records: Hashable | None = None) -> None:
+        """Emit states that waited for records; by default for all of the stream."""
+        if records is not None or not self._failed:
+            self._run.states.mark_committed(records or self.stream_name)
+            self._run.states.emit()
 
     def load_files(self, files: Sequence[BatchFile]) -> None:
-        """Load the files of a BATCH message, all or nothing, and remove those made for us.
+        """Load the files of a BATCH message, all or nothing, and remove temporary ones.
 
         Args:
-            files: The files.
+            files: The files of the message.
 
         Raises:
             BadRecordError: If a row does not fit.
             InputError: If a file cannot be read.
         """
-        self.process_batch({})
+        self.flush()
         self._note_record()
-        self.since = None
-        rows = FileRows(files, self._table, self._target.batch_size_bytes)
-        spool = self._versions.spool
-        mark = spool.mark() if spool is not None else (0, 0)
+        self.oldest_record_at = None
+        staging = self._refresh.staging
+        savepoint = staging.savepoint() if staging is not None else None
         while True:
+            batches = self._open_files(files)
             try:
-                if spool is not None:
-                    spool.rewind(mark)
-                    for table in rows.tables():
-                        spool.write(self._table.noted(table))
-                    if rows.misfits:
-                        self._table.set_aside(rows.misfits)
+                if staging is not None and savepoint is not None:
+                    staging.rollback_to(savepoint)
+                    self._stage(batches.tables(), batches.rejects)
                 else:
-                    with self._refusing():
-                        self._table.load(lambda: ahead(rows.tables()), rows.misfits, whole=True)
+                    batch = Batch(
+                        lambda: prefetch_one(batches.tables()),  # noqa: B023 - used up within
+                        batches.rejects,
+                        all_or_nothing=True,
+                    )
+                    with self._refusing_oversized():
+                        self._load(batch)
             except ColumnTooNarrowError as error:
-                self._table.widen(error.column, error.to)
+                self._widen(error)
+            except RejectedRecordsError as error:
+                self._fail(error.rejects)
             else:
                 break
-        self._table.counts.read += rows.count + len(rows.misfits)
-        if spool is None:
-            self._committed()
+        self._warn_unknown_fields(batches.unknown_fields)
+        self.counts.read += batches.rows + len(batches.rejects)
+        self.record_counter_metric.increment(batches.rows)
+        if staging is None:
+            self._commit()
         for file in files:
             file.remove()
 
-    # Versions.
+    def _open_files(self, files: Sequence[BatchFile]) -> FileBatches:
+        spec, columns = self._loader.spec, self._loader.columns
+        return FileBatches(
+            files,
+            columns.decoder,
+            columns.fields,
+            batch_bytes=spec.batch_bytes,
+            fails_on_rejects=not spec.quarantines,
+        )
+
+    # Full refreshes.
 
     @override
     def activate_version(
         self, new_version: int, *, follows_records: bool = True, complete: bool = False
     ) -> None:
-        """Take an ACTIVATE_VERSION: older rows go, if it says that the version is complete.
+        """Process an ACTIVATE_VERSION: if the version is complete, older rows are removed.
 
         Args:
-            new_version: The version.
+            new_version: The version of the message.
             follows_records: Whether records of the stream came since its last SCHEMA message, or
                 since its last activation.
             complete: Whether the tap has ended well, and all rows of the stream came in this run.
         """
-        with self._refusing():
-            self._versions.activate(new_version, follows_records=follows_records, complete=complete)
+        refresh = self._refresh
+        if refresh.ignores_versions:
+            self.logger.debug("ACTIVATE_VERSION of %s: activate_version is off", self.stream_name)
+        elif refresh.is_complete(follows_records=follows_records, complete=complete):
+            with self._refusing_oversized():
+                self._complete(refresh.removes_outdated(Activation(new_version, complete)))
+        else:
+            refresh.announced = new_version
+            if refresh.stages_announced:
+                self.flush()
+                if self._loader.has_outdated(new_version):
+                    refresh.stage()
+
+    def _complete(self, activation: Activation | None) -> None:
+        """Load the rows of a version that is complete, and remove older ones."""
+        if self._refresh.staging is None:
+            self._decode()
+            self._run.background.wait()
+            # Older rows stay where not all new ones were loaded.
+            self._load_buffer(activation=None if self._failed else activation)
+        else:
+            self.flush()
+            if self._failed:
+                return
+            self._load_staged(activation)
+        self._refresh.announced = None
+        self._commit()
+
+    def _load_staged(self, activation: Activation | None) -> None:
+        """Load the staged rows, and remove those that they replace, in one transaction."""
+        refresh, table = self._refresh, self._loader.table
+        staging = refresh.staging
+        if staging is None:
+            return
+        replaces = refresh.replaces_now
+        if replaces and activation is not None and not staging.has_older(activation.version):
+            # Deleting all rows that were there leaves no older one.
+            activation = None
+        batch_bytes, count = self._loader.spec.batch_bytes, staging.rows
+        batch = Batch(
+            lambda: staging.read(batch_bytes),
+            replaces=replaces,
+            activation=activation,
+            all_or_nothing=True,
+        )
+        self._load(batch, expected_rows=count)
+        if refresh.replaces:
+            text = "Replaced the rows of %s by %d new ones" if replaces else "Added to %s: %d rows"
+            self.logger.debug(text, table, count)
+            for column in self._loader.unscoped_columns():
+                self.logger.warning(
+                    "%s has rows without a value in %s, which the schema or the stream map of %s "
+                    "sets to a constant. They were kept, as they may be another account's: delete "
+                    "them, or fill the column, if they are not",
+                    *(table, column, self.stream_name),
+                )
+        refresh.end_staging()
 
     def finish(self) -> Unconfirmed | None:
-        """The input has ended: see what was never said to be complete.
+        """End the stream, as the input has ended.
 
         Returns:
             The rows that are not loaded; None if all are.
         """
-        return self._versions.finish()
+        unconfirmed = self.unconfirmed()
+        refresh, table = self._refresh, self._loader.table
+        if unconfirmed is not None:
+            if refresh.is_promised:
+                # It is read in full each time: no state passes over what was not loaded.
+                self._commit()
+            return unconfirmed
+        # Records may have come that were all quarantined.
+        self._commit()
+        if refresh.awaits_rows:
+            self.logger.warning(
+                "Nothing came of %s, and nothing that says that it is empty: %s stays as it was",
+                *(self.stream_name, table),
+            )
+        elif refresh.announced is not None and (
+            rows := self._loader.count_outdated(refresh.announced)
+        ):
+            self.logger.warning(
+                "%s keeps %d rows of earlier versions: the tap sent ACTIVATE_VERSION before the "
+                "records of %s, and nothing after them that says they are complete. If rows that "
+                "are deleted at the source should go, run the tap by `signalroom-run-tap`",
+                *(table, rows, self.stream_name),
+            )
+        return None
 
-    def try_orphans(self) -> bool:
-        """Load rows whose parents have come after them.
+    def retry_orphans(self) -> bool:
+        """Load rows that were quarantined, if the rows that they refer to have come after them.
 
         Returns:
             Whether the table took any: rows of other streams may refer to these.
         """
-        return self._table.try_orphans()
+        count, written = self._loader.retry_orphans()
+        self.counts.written.add(written)
+        if count:
+            self.counts.rejected -= count
+            self.logger.info(
+                "Loaded %d records into %s that had been quarantined before the rows came that "
+                "they refer to; they are no longer in %s",
+                *(count, self._loader.table, self._loader.rejected_table),
+            )
+        return bool(count)
 
     def unconfirmed(self) -> Unconfirmed | None:
-        """Rows that wait to be complete.
+        """Return the rows that are staged, as they are not complete; None if there are none."""
+        return self._refresh.unconfirmed(str(self._loader.table))
 
-        Returns:
-            How many, and of what; None if there are none.
-        """
-        return self._versions.unconfirmed()
-
-    def forget(self) -> None:
-        """Let go of the rows that were never completed."""
-        self._versions.forget()
+    def discard(self) -> None:
+        """Discard the rows that were never completed."""
+        self._refresh.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from signalroom_target_postgres.run_tap.tap_streams import is_bookmark
+from signalroom_target_postgres.state import bookmarks
 
 if TYPE_CHECKING:
     import logging
@@ -25,8 +26,7 @@ class StartState:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        #: The JSON of the state; none if there was none.
-        self.text: bytes | None = None
+        self._text: bytes | None = None
         self._bookmarks: dict[str, Any] | None = None
         self._reported: set[str] = set()
 
@@ -41,7 +41,7 @@ class StartState:
         Args:
             text: The JSON of the state before the first SCHEMA; none if there was none.
         """
-        self.text = text
+        self._text = text
         state = None
         # Whatever is wrong with it, it is not for us to use.
         with suppress(msgspec.MsgspecError, RecursionError):
@@ -49,7 +49,16 @@ class StartState:
         bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
         self._bookmarks = bookmarks if isinstance(bookmarks, dict) else {}
 
-    def table_made(self, stream: str, table: object) -> None:
+    def bookmark(self, stream: str) -> str | None:
+        """Return the value of a stream's replication key, if the state has one.
+
+        Args:
+            stream: The name that the tap gave it.
+        """
+        value = bookmarks(self._text).get(stream)
+        return None if value is None else str(value)
+
+    def warn_new_table(self, stream: str, table: object) -> None:
         """Warn if the table of a stream is new, and should not be.
 
         Args:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from signalroom_target_postgres.state import bookmarks
 
 if TYPE_CHECKING:
     import logging
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 #: Of a stream that the tap has left for another one; some go back and forth between streams.
 _IDLE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
-
-
-class _Bookmark(msgspec.Struct):
-    replication_key_value: Any = None
-
-
-class _State(msgspec.Struct):
-    bookmarks: dict[str, _Bookmark]
 
 
 @dataclass
@@ -132,10 +124,12 @@ class Summaries:
     def _see(self, sinks: Iterable[PostgresSink], now: float) -> None:
         """Note of which streams there are more records than at the last look."""
         sinks = [sink for sink in sinks if sink.stream_name in self._streams]
-        grown = [sink for sink in sinks if self._streams[sink.stream_name].seen != sink.seen]
+        grown = [
+            sink for sink in sinks if self._streams[sink.stream_name].seen != sink.records_read
+        ]
         for sink in grown:
             one = self._streams[sink.stream_name]
-            one.seen, one.last, one.loaded = sink.seen, now, sink.load_seconds
+            one.seen, one.last, one.loaded = sink.records_read, now, sink.load_seconds
         if not grown:
             return
         names = {sink.stream_name for sink in grown}
@@ -159,19 +153,3 @@ class Summaries:
         if state != self._state[0]:
             self._state = (state, bookmarks(state))
         return str(self._state[1].get(stream) or "")
-
-
-def bookmarks(state: str | bytes | None) -> dict[str, Any]:
-    """The values of the replication keys in a state.
-
-    Args:
-        state: Its JSON.
-
-    Returns:
-        By stream. Nothing if the state is none of Singer's.
-    """
-    try:
-        decoded = msgspec.json.decode(state or "", type=_State)
-    except (msgspec.MsgspecError, RecursionError):
-        return {}
-    return {name: one.replication_key_value for name, one in decoded.bookmarks.items()}

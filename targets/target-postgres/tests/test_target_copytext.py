@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from signalroom_target_postgres.values.copy_format import copy_text
-from signalroom_target_postgres.warehouse.writer import last_of_each
+from signalroom_target_postgres.warehouse.writer import deduplicate
 
 # All that a text may have, the characters that mean something to COPY more often.
 TEXTS = st.none() | st.text(
@@ -71,5 +71,5 @@ def test_the_last_of_each_key_stays_in_its_place(rows):
     )
     last = {row[:2]: place for place, row in enumerate(rows)}
     expected = [rows[place] for place in sorted(last.values())]
-    kept = last_of_each(table, ["x", "y"]).to_pylist()
+    kept = deduplicate(table, ["x", "y"]).to_pylist()
     assert [(row["x"], row["y"], int(row["v"])) for row in kept] == expected

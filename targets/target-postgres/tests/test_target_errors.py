@@ -18,12 +18,12 @@ from psycopg import errors
 from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_target_postgres.connection.connect_errors import (
-    explain,
-    is_passing,
-    is_refused,
+    describe_connection_error,
+    is_rejected_login,
+    is_transient,
     shown,
 )
-from signalroom_target_postgres.connection.server_errors import code_of
+from signalroom_target_postgres.connection.server_errors import exit_code_of
 from signalroom_target_postgres.connection.url import is_configured, read_url, url_of
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionFailedError, ConnectionSettingsError
@@ -236,7 +236,7 @@ def test_an_address_is_shown_without_its_secrets():
     url = read_url("postgresql://u:s3cret@h/d?sslpassword=s3cret&sslmode=require")
     assert "s3cret" not in shown(url)
     assert "sslmode=require" in shown(url)
-    said = explain(psycopg.OperationalError("connection refused (s3cret)"), url)
+    said = describe_connection_error(psycopg.OperationalError("connection refused (s3cret)"), url)
     assert "s3cret" not in said
 
 
@@ -266,7 +266,7 @@ def test_an_address_is_shown_without_its_secrets():
 )
 def test_what_to_do_where_there_is_no_connection(reason, advice):
     url = read_url("postgresql://u:s3cret@h/d")
-    said = explain(psycopg.OperationalError(f"{reason}, s3cret"), url)
+    said = describe_connection_error(psycopg.OperationalError(f"{reason}, s3cret"), url)
     assert f"{advice}" in said
     assert "s3cret" not in said
 
@@ -282,7 +282,7 @@ def test_what_to_do_where_there_is_no_connection(reason, advice):
     ),
 )
 def test_only_what_may_pass_is_waited_for(reason, passing):
-    assert is_passing(reason) is passing
+    assert is_transient(reason) is passing
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_only_what_may_pass_is_waited_for(reason, passing):
 )
 def test_the_exit_code_says_whether_a_retry_is_of_use(reason, refused):
     """77 for what the server will refuse again, 75 for a server that may be back."""
-    assert is_refused(reason) is refused
-    error = ConnectionFailedError(reason, refused=is_refused(reason))
+    assert is_rejected_login(reason) is refused
+    error = ConnectionFailedError(reason, is_rejected_login=is_rejected_login(reason))
     assert error.exit_code == (77 if refused else 75)
 
 
@@ -318,7 +318,7 @@ def test_the_exit_code_says_whether_a_retry_is_of_use(reason, refused):
     ),
 )
 def test_the_exit_code_of_a_statement_that_is_refused(kind, expected):
-    assert code_of(kind()) == expected
+    assert exit_code_of(kind()) == expected
 
 
 def load(tmp_path, monkeypatch, config, *, code=75):

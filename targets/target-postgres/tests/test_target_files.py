@@ -14,7 +14,7 @@ from upath import UPath
 from warehouse import activate, record, schema, state
 
 from signalroom_target_postgres.errors import InputError
-from signalroom_target_postgres.messages.batch_files import OURS
+from signalroom_target_postgres.messages.batch_files import TEMP_DIR_PREFIX
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
@@ -46,7 +46,7 @@ def arrow(path, **columns):
 @pytest.mark.parametrize("rows", (0, 1, 250, 10_000))
 def test_files_of_arrow_columns(warehouse, tmp_path, rows):
     url = arrow(
-        tmp_path / f"{OURS}x" / "a.arrow",
+        tmp_path / f"{TEMP_DIR_PREFIX}x" / "a.arrow",
         id=pa.array(range(rows), pa.int64()),
         name=pa.array([f"n{number}" for number in range(rows)], pa.string()),
     )
@@ -192,8 +192,8 @@ def test_metadata_is_filled(warehouse, tmp_path):
 
 def test_only_files_made_for_us_are_removed(warehouse, tmp_path):
     theirs = tmp_path / "exports" / "a.parquet"
-    ours = [tmp_path / f"{OURS}1" / name for name in ("a.parquet", "b.parquet")]
-    kept = tmp_path / f"{OURS}2" / "other"
+    ours = [tmp_path / f"{TEMP_DIR_PREFIX}1" / name for name in ("a.parquet", "b.parquet")]
+    kept = tmp_path / f"{TEMP_DIR_PREFIX}2" / "other"
     kept.parent.mkdir()
     kept.touch()
     ours.append(kept.with_name("c.parquet"))
@@ -206,7 +206,7 @@ def test_only_files_made_for_us_are_removed(warehouse, tmp_path):
 
 
 def test_a_bad_row_loads_nothing_of_the_message_and_keeps_the_files(warehouse, tmp_path):
-    path = tmp_path / f"{OURS}1" / "a.parquet"
+    path = tmp_path / f"{TEMP_DIR_PREFIX}1" / "a.parquet"
     good = parquet(path.with_name("good.parquet"), id=[1, 2], name=["a", "b"])
     bad = parquet(path, id=[3, None, 4], name=["c", "secret", "d"])
     with pytest.raises(BadRecordError) as error:
@@ -363,7 +363,7 @@ def test_a_file_with_columns_of_the_same_name(warehouse, tmp_path, maps):
 
 def test_mapped_files_stay_until_their_rows_are_committed(warehouse, tmp_path):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, name text CHECK (name <> 'bad'))")
-    path = tmp_path / f"{OURS}1" / "a.parquet"
+    path = tmp_path / f"{TEMP_DIR_PREFIX}1" / "a.parquet"
     url = parquet(path, id=[1, 2], name=["good", "bad"])
     maps = {"orders": {"name": "name"}}
     with pytest.raises(BadRecordError):

@@ -121,8 +121,8 @@ ANY_LINE = st.one_of(
 def test_each_line_is_handed_on_as_it_was_or_told(lines):
     told = []
     reader = MessageReader()
-    reader.between = lambda: None
-    reader.unreadable = lambda stream, line, *reasons: told.append(("RECORD", stream))
+    reader.on_idle = lambda: None
+    reader.on_invalid_record = lambda stream, line, *reasons: told.append(("RECORD", stream))
     callbacks = dict.fromkeys(
         ("SCHEMA", "RECORD", "STATE", "BATCH", "ACTIVATE_VERSION"),
         lambda one: told.append(seen(one)),

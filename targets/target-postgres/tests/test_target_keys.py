@@ -15,7 +15,7 @@ from warehouse import lines, record, schema
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
-from signalroom_target_postgres.warehouse.stream_loader import StreamTable
+from signalroom_target_postgres.warehouse.stream_loader import StreamLoader
 
 FIELDS = {"uuid": "string", "project_id": "integer", "name": "string"}
 NARROW = schema(FIELDS, keys=("uuid",))
@@ -88,14 +88,15 @@ class TestKeyThatGrows:
 
     def test_by_another_loader_during_a_run(self, warehouse, monkeypatch):
         warehouse.load(NARROW, record(uuid="a", project_id=1))
-        prepare = StreamTable.prepare
+        prepare = StreamLoader.prepare
 
         def prepared(*given):
-            prepare(*given)
-            monkeypatch.setattr(StreamTable, "prepare", prepare)
+            notes = prepare(*given)
+            monkeypatch.setattr(StreamLoader, "prepare", prepare)
             warehouse.load(WIDE, record(uuid="a", project_id=2))
+            return notes
 
-        monkeypatch.setattr(StreamTable, "prepare", prepared)
+        monkeypatch.setattr(StreamLoader, "prepare", prepared)
         with pytest.raises(LoadError, match=r"primary key is no longer the one .* Run again"):
             warehouse.load(NARROW, record(uuid="a", project_id=1, name="new"))
         assert [row[:2] for row in pairs(warehouse)] == [(1, "a"), (2, "a")]

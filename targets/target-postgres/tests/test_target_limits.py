@@ -128,7 +128,7 @@ def test_a_run_that_is_asked_to_end_says_what_was_refused(warehouse):
 
     def read():
         yield from messages.splitlines()
-        target.message_reader.terminate()
+        target.message_reader.request_shutdown()
         yield lines(state(at=1))
 
     class Input:

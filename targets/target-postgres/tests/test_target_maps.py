@@ -48,7 +48,11 @@ def test_a_mapped_number_keeps_every_digit(warehouse):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    (("[1]", "it is no object"), ("7", "it is no object"), (f'{{"id":{"9" * 5000}}}', "nteger")),
+    (
+        ("[1]", "it is not an object"),
+        ("7", "it is not an object"),
+        (f'{{"id":{"9" * 5000}}}', "nteger"),
+    ),
     ids=("list", "number", "digits"),
 )
 def test_a_record_that_no_map_can_read_is_a_bad_one(warehouse, text, told):

@@ -434,7 +434,7 @@ def test_a_column_that_may_have_been_anothers_is_named(warehouse, caplog):
     for _ in range(2):
         warehouse.load(schema(types), record(id=1, ctid="a", ctid_="b"))
     assert warehouse.rows() == [{"id": 1, "ctid_": "b", "ctid_field": "a"}]
-    said = "ctid_field. If its values of before are in ctid_, copy them"
+    said = "ctid_field. If earlier values are in ctid_, copy them"
     assert caplog.text.count(said) == 1
 
 

@@ -487,7 +487,7 @@ class TestParentsThatComeLater:
             (left,) = warehouse.rows("lines__rejected")
             assert left["record"]["id"] == 4
             assert left["times"] == run
-        said = f"Loaded 2 records into {warehouse.name}.lines that had been set aside before"
+        said = f"Loaded 2 records into {warehouse.name}.lines that had been quarantined before"
         assert caplog.text.count(said) == 1
 
     def test_children_of_children(self, warehouse):

@@ -154,7 +154,7 @@ class TestOverwrite:
         def messages():
             yield lines(STREAM)
             yield lines(record(id=3, name="new"))
-            target.message_reader.terminate()
+            target.message_reader.request_shutdown()
             yield lines(record(id=4, name="new"))
 
         source = Mock(spec=io.StringIO, fileno=Mock(side_effect=OSError))

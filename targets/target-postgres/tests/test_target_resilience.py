@@ -25,7 +25,7 @@ from signalroom_target_postgres.connection.connector import PostgresConnector, _
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
-from signalroom_target_postgres.warehouse.writer import Writer
+from signalroom_target_postgres.warehouse.writer import TableWriter
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string", "data": "object"}
 STREAM = schema(PROPERTIES)
@@ -147,7 +147,7 @@ class TestLostConnections:
     def test_a_server_that_does_not_come_back(self, warehouse, monkeypatch):
         def gone(self):
             message = "Cannot connect to PostgreSQL at db:5432: no server listens there"
-            raise ConnectionFailedError(message, passing=True)
+            raise ConnectionFailedError(message, is_transient=True)
 
         def kill(connection, table):
             warehouse.sql("SELECT pg_terminate_backend(%s)", session_of(connection))
@@ -167,14 +167,14 @@ def session_of(connection):
 @contextmanager
 def during_copy(act):
     """Do something to the connection as soon as a COPY has begun."""
-    real = Writer._copy
+    real = TableWriter._copy
 
     def copy(self, cursor, into, rows):
         act(cursor.connection, into)
         real(self, cursor, into, rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Writer, "_copy", copy)
+        patch.setattr(TableWriter, "_copy", copy)
         yield
 
 

@@ -16,7 +16,7 @@ from warehouse import record, schema
 
 from signalroom_target_postgres.values.limits import limit_of
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
-from signalroom_target_postgres.warehouse.table import Destination
+from signalroom_target_postgres.warehouse.table import Table
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
@@ -387,7 +387,7 @@ def test_what_a_schema_asks_for_is_quarantined_where_a_view_stands_against_it(wa
 def test_another_loader_may_have_made_it_wider(warehouse):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, value text)")
     with psycopg.connect(warehouse.libpq_url) as connection:
-        destination = Destination(warehouse.name, "orders", types={"value": "numeric(10,2)"})
+        destination = Table(warehouse.name, "orders", types={"value": "numeric(10,2)"})
         destination.widen(connection.cursor(), "value", "numeric")
     assert destination.types["value"] == warehouse.types()["value"] == "text"
 

@@ -7,7 +7,7 @@ import pytest
 from warehouse import record, schema
 
 from signalroom_target_postgres.connection.row_errors import reason_of
-from signalroom_target_postgres.connection.server_errors import explain_refusal
+from signalroom_target_postgres.connection.server_errors import describe_server_error
 from signalroom_target_postgres.errors import TargetPostgresError
 
 FIELDS = {"id": {"type": "integer"}, "name": "string"}
@@ -122,7 +122,10 @@ def test_a_constraint_that_quotes_a_value(warehouse, way):
                     way(cursor, secret)
                 except psycopg.Error as error:
                     refused.add(what)
-                    reasons = str(reason_of(error)), explain_refusal(error, {"orders", "name"})
+                    reasons = (
+                        str(reason_of(error)),
+                        describe_server_error(error, {"orders", "name"}),
+                    )
                     assert "cret" not in "".join(reasons), (what, secret, reasons)
     assert len(refused) > len(EXPRESSIONS) * 0.75, EXPRESSIONS.keys() - refused
 

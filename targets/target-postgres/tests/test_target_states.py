@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from warehouse import lines, record, schema, state
 
-from signalroom_target_postgres.state import StateQueue
+from signalroom_target_postgres.state import StateTracker
 from signalroom_target_postgres.target import TargetPostgres
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
@@ -42,25 +42,25 @@ PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
 )
 def test_a_state_goes_when_all_before_it_is_committed_and_not_before(events):
     """Against the plain rule, with each state remembered."""
-    queue = StateQueue()
+    queue = StateTracker()
     uncommitted, states, passed = {}, [], 0
     for at, (kind, stream) in enumerate(events, 1):
         if kind == "record":
             uncommitted.setdefault(stream, at)
-            queue.record(stream)
+            queue.mark_pending(stream)
         elif kind == "commit":
             uncommitted.pop(stream, None)
-            queue.committed(stream)
+            queue.mark_committed(stream)
         else:
             states.append(at)
             queue.add(str(at))
-        due = queue.due()
+        due = queue.pop_committed()
         oldest = min(uncommitted.values(), default=len(events) + 1)
         allowed = [one for one in states if one < oldest]
         expected = allowed[-1] if allowed and allowed[-1] > passed else None
         assert due == (None if expected is None else str(expected))
         passed = expected or passed
-        assert len(queue._waiting) <= 4
+        assert len(queue._states) <= 4
 
 
 def test_a_state_is_passed_on_as_it_came(warehouse):

@@ -23,7 +23,7 @@ class Sink:
     current_size: int = 0
 
     @property
-    def seen(self):
+    def records_read(self):
         return self.counts.read + self.current_size
 
     @property

@@ -8,7 +8,7 @@ from warehouse import record, schema
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
-from signalroom_target_postgres.warehouse.table import Destination
+from signalroom_target_postgres.warehouse.table import Table
 
 ID = {"type": "integer"}
 BIG = 2**70
@@ -57,7 +57,7 @@ def test_a_key_that_the_table_cannot_take_is_not_said_to_be_its_key(warehouse, c
 
 
 def test_a_change_that_was_rolled_back_and_made_again_is_said_once(warehouse, caplog, monkeypatch):
-    widen, tries = Destination.widen, []
+    widen, tries = Table.widen, []
 
     def collide(destination, cursor, column, to):
         widen(destination, cursor, column, to)
@@ -65,7 +65,7 @@ def test_a_change_that_was_rolled_back_and_made_again_is_said_once(warehouse, ca
         if len(tries) == 1:
             raise errors.DeadlockDetected
 
-    monkeypatch.setattr(Destination, "widen", collide)
+    monkeypatch.setattr(Table, "widen", collide)
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, count bigint)")
     warehouse.load(schema({"id": ID, "count": "integer"}), record(id=1, count=BIG))
     assert tries == ["count", "count"]

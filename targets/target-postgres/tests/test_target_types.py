@@ -10,7 +10,7 @@ import pytest
 from warehouse import record, schema, state
 
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.values.sql_types import widened
+from signalroom_target_postgres.values.sql_types import common_type
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
@@ -356,4 +356,4 @@ def test_the_keys_order_is_the_streams(warehouse):
     ),
 )
 def test_what_holds_a_type_is_left_alone(actual, wanted, result):
-    assert widened(actual, wanted) == result
+    assert common_type(actual, wanted) == result

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer import EXTRA, LOADED_AT, SignalRoomStream
 from signalroom_target_postgres.connection.connector import PostgresConnector
-from signalroom_target_postgres.values.schema_types import declared
+from signalroom_target_postgres.values.schema_types import declared_type
 from tools import ROOT
 from tools.generate.settings import schema_of, taps
 
@@ -158,7 +158,7 @@ def _columns(stream: SignalRoomStream, more: Mapping[str, SignalRoomStream]) -> 
     return tuple(
         Column(
             name,
-            declared(column, stream.schema, _connector().to_sql_type).type,
+            declared_type(column, stream.schema, _connector().to_sql_type).type,
             column.get("description", ""),
             name in stream.primary_keys,
             setting,

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 
 from signalroom_singer.dotenvfile import DotenvError, load_working_folder
 from signalroom_target_postgres.cli.formatting import read_result
-from signalroom_target_postgres.connection.connect_errors import SECRETS, explain
+from signalroom_target_postgres.connection.connect_errors import SECRETS, describe_connection_error
 from signalroom_target_postgres.connection.tls import SETTINGS, kept
 from signalroom_target_postgres.connection.url import is_configured, libpq_parameters
 from signalroom_target_postgres.embedded import EmbeddedPostgres
@@ -135,7 +135,7 @@ def connect(parameters: dict[str, Any]) -> Connection[Any]:
         # Nothing is prepared: behind a pooler, the next transaction may be in another session.
         return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        raise ConnectionFailedError(explain(error, _url(parameters))) from None
+        raise ConnectionFailedError(describe_connection_error(error, _url(parameters))) from None
 
 
 def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:

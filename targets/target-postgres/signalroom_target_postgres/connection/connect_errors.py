@@ -207,7 +207,7 @@ _REFUSED = (
 _LASTING = r"(statement|lock|transaction) timeout|(root certificate|private key) file"
 
 
-def is_passing(reason: str) -> bool:
+def is_transient(reason: str) -> bool:
     """Tell whether a failed connection may do in a moment, as while a server restarts.
 
     Args:
@@ -221,7 +221,7 @@ def is_passing(reason: str) -> bool:
     return re.search(_PASSING, reason, re.IGNORECASE) is not None
 
 
-def is_refused(reason: str) -> bool:
+def is_rejected_login(reason: str) -> bool:
     """Tell whether the server takes neither these credentials nor these settings.
 
     Args:
@@ -233,7 +233,7 @@ def is_refused(reason: str) -> bool:
     return re.search(_REFUSED, reason, re.IGNORECASE) is not None
 
 
-def explain_session(error: psycopg.Error) -> str | None:
+def describe_session_error(error: psycopg.Error) -> str | None:
     """Say in a sentence why a session cannot do what it is for, however often it is opened.
 
     Args:
@@ -249,7 +249,7 @@ def explain_session(error: psycopg.Error) -> str | None:
     return f"PostgreSQL refused to load: {reason}. {advice}"
 
 
-def explain(error: BaseException, url: URL) -> str:
+def describe_connection_error(error: BaseException, url: URL) -> str:
     """Say in a sentence why a connection failed, and what to do.
 
     Args:

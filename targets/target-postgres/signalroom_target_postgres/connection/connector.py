@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import psycopg
@@ -20,17 +21,21 @@ from typing_extensions import override
 from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.settings import missing_setting
 from signalroom_target_postgres.connection.connect_errors import (
-    explain,
-    explain_session,
-    is_passing,
-    is_refused,
+    describe_connection_error,
+    describe_session_error,
+    is_rejected_login,
+    is_transient,
 )
-from signalroom_target_postgres.connection.server_errors import code_of, explain_refusal, is_unclear
+from signalroom_target_postgres.connection.server_errors import (
+    describe_server_error,
+    exit_code_of,
+    is_ambiguous,
+)
 from signalroom_target_postgres.connection.url import driver_options, url_of
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from psycopg import Connection, Cursor
     from singer_sdk.sql.connector import JSONSchemaToSQL
@@ -46,15 +51,15 @@ _LONGEST_PAUSE = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Of what others did at the same time; the next try is likely to pass.
 _COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure)
-_MOST_COLLISIONS = 10
+_MAX_COLLISIONS = 10
 # Of one batch; it ends the session itself, as where it takes more memory than the server has.
-_MOST_LOSSES = 10
+_MAX_LOSSES = 10
 _LOST = (
     "The connection to PostgreSQL was lost {} times while the same batch was loaded. Look into the "
     "log of the server, and of the pooler if there is one, for what ends it. {}"
 )
 #: So many errors without a word of the server's are taken for a lost connection.
-_MOST_UNCLEAR = 3
+_MAX_AMBIGUOUS_ERRORS = 3
 
 
 class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock target is untyped
@@ -66,7 +71,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
     names: set[str]
     _has_connected = False
     #: Whether to give up waiting for the server.
-    interrupted: Callable[[], bool] = staticmethod(lambda: False)
+    should_stop: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, config: dict[str, Any]) -> None:
         """Initialize, leaving signals to the target.
@@ -125,9 +130,9 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             error = context.original_exception
             # The driver's error and SQLAlchemy's around it would only repeat it at length.
             raise ConnectionFailedError(
-                explain(error, context.engine.url),
-                passing=is_passing(str(error)),
-                refused=is_refused(str(error)),
+                describe_connection_error(error, context.engine.url),
+                is_transient=is_transient(str(error)),
+                is_rejected_login=is_rejected_login(str(error)),
             ) from None
 
     @property
@@ -142,24 +147,24 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         """Close the connections; the next use opens new ones."""
         self._engine.dispose()
 
-    def in_transaction(self, work: Callable[[Cursor[Any]], T], *, repeatable: bool = True) -> T:
-        """Do something in one transaction; where the connection is lost, again in another.
+    def run_transaction(self, work: Callable[[Cursor[Any]], T], *, idempotent: bool = True) -> T:
+        """Do work in one transaction; where the connection is lost, again in another.
 
         Args:
             work: What to do. It may be called several times, so it must not keep what belonged
-                to a failed try.
-            repeatable: Whether it may be done once more though it was done. If not, a transaction
-                whose COMMIT got no answer, and which may have been committed, is asked about.
+                to a failed attempt.
+            idempotent: Whether it may be committed twice. If not, a transaction whose COMMIT got
+                no answer is looked up before it is run again.
 
         Returns:
-            What it gave.
+            The result of the work.
 
         Raises:
             ConnectionFailedError: If the server does not come back in time.
             LoadError: If the server refused it.
         """
-        collisions = unclear = losses = 0
-        attempt = _Attempt(work, repeatable=repeatable)
+        failures = _Failures()
+        attempt = _Attempt(work, idempotent=idempotent)
         while True:
             try:
                 with self._connect() as connection:
@@ -169,30 +174,14 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
                     try:
                         return attempt.run(driver)
                     except psycopg.Error as error:
-                        if isinstance(error, _COLLISIONS) and collisions < _MOST_COLLISIONS:
-                            collisions += 1
+                        if failures.is_collision(error):
                             continue
-                        # A server that dies while it is sent to: the driver knows it a moment
-                        # later, and the error has no code of the server's.
-                        unclear += is_unclear(error)
-                        gone = driver.closed or driver.broken
-                        again = gone or (is_unclear(error) and unclear <= _MOST_UNCLEAR)
-                        if said := explain_session(error):
-                            raise LoadError(said, exit_code=code_of(error)) from error
-                        if not again:
-                            raise LoadError(
-                                explain_refusal(error, self.names), exit_code=code_of(error)
-                            ) from error
-                        losses += 1
-                        if losses > _MOST_LOSSES:
-                            raise LoadError(
-                                _LOST.format(losses, explain_refusal(error, self.names)),
-                                exit_code=ExitCode.UNAVAILABLE,
-                            ) from error
+                        is_gone = driver.closed or driver.broken
+                        failures.check(error, self.names, is_gone=is_gone)
                         connection.invalidate()
             except ConnectionFailedError as error:
-                # At the beginning of a run the settings are to blame.
-                if not (self._has_connected and error.passing):
+                # At the beginning of a run the settings are the likely cause.
+                if not (self._has_connected and error.is_transient):
                     raise
             logger.warning("The connection to PostgreSQL was lost; waiting for it to come back")
             self._reconnect()
@@ -211,11 +200,52 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
                     connection.exec_driver_sql("SELECT 1")
                     return
             except ConnectionFailedError as error:
-                over = time.monotonic() > deadline or self.interrupted()
-                if over or not error.passing:
+                over = time.monotonic() > deadline or self.should_stop()
+                if over or not error.is_transient:
                     raise
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+@dataclass
+class _Failures:
+    """Counts the failures of one transaction, and decides which of them are final."""
+
+    collisions: int = 0
+    ambiguous: int = 0
+    losses: int = 0
+
+    def is_collision(self, error: psycopg.Error) -> bool:
+        """Whether to run the transaction again at once, as others changed the same rows."""
+        if not isinstance(error, _COLLISIONS) or self.collisions >= _MAX_COLLISIONS:
+            return False
+        self.collisions += 1
+        return True
+
+    def check(self, error: psycopg.Error, names: Collection[str], *, is_gone: bool) -> None:
+        """Fail unless the connection was lost, and not too often.
+
+        Args:
+            error: The driver's error.
+            names: Names that an error message may repeat.
+            is_gone: Whether the driver knows that the connection is lost.
+
+        Raises:
+            LoadError: If the error is final.
+        """
+        if problem := describe_session_error(error):
+            raise LoadError(problem, exit_code=exit_code_of(error)) from error
+        # A server that dies while it is sent to: the driver knows it a moment later, and the
+        # error has no code of the server's.
+        self.ambiguous += is_ambiguous(error)
+        is_lost = is_gone or (is_ambiguous(error) and self.ambiguous <= _MAX_AMBIGUOUS_ERRORS)
+        problem = describe_server_error(error, names)
+        if not is_lost:
+            raise LoadError(problem, exit_code=exit_code_of(error)) from error
+        self.losses += 1
+        if self.losses > _MAX_LOSSES:
+            msg = _LOST.format(self.losses, problem)
+            raise LoadError(msg, exit_code=ExitCode.UNAVAILABLE) from error
 
 
 class _Attempt(Generic[T]):
@@ -226,9 +256,9 @@ class _Attempt(Generic[T]):
         repeatable: Whether it may be done once more though it was done.
     """
 
-    def __init__(self, work: Callable[[Cursor[Any]], T], *, repeatable: bool) -> None:
+    def __init__(self, work: Callable[[Cursor[Any]], T], *, idempotent: bool) -> None:
         self._work = work
-        self._repeatable = repeatable
+        self._repeatable = idempotent
         self._result: T
         # The number of the transaction whose COMMIT was sent and not answered.
         self._unanswered: int | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LASTING = ("0A", "22", "23", "2B", "42", "54", "P0")
 
 
-def is_unclear(error: psycopg.Error) -> bool:
+def is_ambiguous(error: psycopg.Error) -> bool:
     """Whether an error is not the server's: it has no code, and is no mistake in what was sent.
 
     Args:
@@ -36,7 +36,7 @@ def is_unclear(error: psycopg.Error) -> bool:
     return error.sqlstate is None and (kind is DatabaseError or issubclass(kind, OperationalError))
 
 
-def code_of(error: psycopg.Error) -> int:
+def exit_code_of(error: psycopg.Error) -> int:
     """What the loader ends with after an error of the server's.
 
     Args:
@@ -49,7 +49,7 @@ def code_of(error: psycopg.Error) -> int:
     return ExitCode.DATA if state.startswith(_LASTING) else ExitCode.FAILED
 
 
-def explain_refusal(error: psycopg.Error, names: Collection[str] = ()) -> str:
+def describe_server_error(error: psycopg.Error, names: Collection[str] = ()) -> str:
     """Say in a sentence why the server refused a statement, and what to do.
 
     Args:

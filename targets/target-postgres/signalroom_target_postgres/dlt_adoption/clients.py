@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.warehouse.counts import counted
+from signalroom_target_postgres.warehouse.counts import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,9 @@ def check_clients(
 
 def _listed(clients: dict[str | None, int]) -> str:
     named = [
-        f"{client!r} in {counted(count)}" for client, count in clients.items() if client is not None
+        f"{client!r} in {count_rows(count)}"
+        for client, count in clients.items()
+        if client is not None
     ]
     more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
     return ", ".join(named[:_NAMED]) + more

@@ -9,7 +9,7 @@ from psycopg import sql
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.values.sql_types import type_sql
 from signalroom_target_postgres.warehouse.naming import with_suffix
-from signalroom_target_postgres.warehouse.table import names
+from signalroom_target_postgres.warehouse.table import column_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +76,7 @@ class Archive:
             " WHERE t.ctid = r.place AND r.rank > 1 RETURNING t.*)"
             " INSERT INTO {archive} ({columns}) SELECT {columns} FROM moved",
             ranks=ranks,
-            columns=names([*types]),
+            columns=column_list([*types]),
         )
         return moved.rowcount
 

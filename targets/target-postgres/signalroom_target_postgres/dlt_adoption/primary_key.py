@@ -8,7 +8,7 @@ from psycopg import sql
 
 from signalroom_target_postgres.dlt_adoption.statements import listed
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.warehouse.counts import counted
+from signalroom_target_postgres.warehouse.counts import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,7 @@ def check_nulls(statements: Statements, name: str, key: Sequence[str]) -> None:
     if empty:
         where = listed("{} IS NULL", list(empty), " OR ")
         shown = statements.shown("SELECT * FROM {table} WHERE {where}", where=where)
-        nulls = ", ".join(f"{column} in {counted(count)}" for column, count in empty.items())
+        nulls = ", ".join(f"{column} in {count_rows(count)}" for column, count in empty.items())
         msg = (
             f"{name} has NULL in its key ({nulls}), so that nothing tells these rows "
             f"from new ones: give them a value or delete them, and run this again; {shown} "

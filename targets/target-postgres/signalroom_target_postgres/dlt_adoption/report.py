@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from signalroom_target_postgres.warehouse.counts import counted
+from signalroom_target_postgres.warehouse.counts import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -107,10 +107,10 @@ def _changes(result: TakeOver) -> Iterator[str]:
         shown = ", ".join(f"{column} = {value}" for column, value in pairs)
         yield _line("for example", f"{shown}; the stream's must look the same")
     if result.client_rows or result.client_column_added:
-        yield _line("client", f"{counted(result.client_rows)} had none and got it")
+        yield _line("client", f"{count_rows(result.client_rows)} had none and got it")
     if result.clients:
         rows = ", ".join(
-            f"{'none' if client is None else client} ({counted(count)})"
+            f"{'none' if client is None else client} ({count_rows(count)})"
             for client, count in result.clients.items()
         )
         keyed = "_client_id" in result.key
@@ -119,7 +119,7 @@ def _changes(result: TakeOver) -> Iterator[str]:
     if result.key_added:
         moved = "none"
         if result.duplicates:
-            moved = f"{counted(result.duplicates)} older than another of the same key, moved to "
+            moved = f"{count_rows(result.duplicates)} older than another of the same key, moved to "
             moved += result.duplicates_table
         yield _line("duplicates", moved)
     if result.nullable:

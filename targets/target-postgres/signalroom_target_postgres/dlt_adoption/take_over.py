@@ -28,7 +28,7 @@ from signalroom_target_postgres.dlt_adoption.primary_key import check_nulls, fin
 from signalroom_target_postgres.dlt_adoption.report import TakeOver
 from signalroom_target_postgres.dlt_adoption.statements import Statements, listed
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.warehouse.table import names as _names
+from signalroom_target_postgres.warehouse.table import column_list as _names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

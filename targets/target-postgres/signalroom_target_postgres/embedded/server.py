@@ -101,7 +101,7 @@ class EmbeddedPostgres:
             raise
         return self
 
-    def revive(self) -> None:
+    def restart_if_dead(self) -> None:
         """Start the server again if it has died while in use.
 
         Raises:

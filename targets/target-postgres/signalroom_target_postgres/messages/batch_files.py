@@ -17,7 +17,7 @@ from upath import UPath
 
 from signalroom_target_postgres.errors import InputError
 from signalroom_target_postgres.messages.models import Message
-from signalroom_target_postgres.messages.rejects import UNFIT, Misfit, without_values
+from signalroom_target_postgres.messages.rejects import UNFIT, RejectedRecord, without_values
 from signalroom_target_postgres.values.arrow_json import record_json, records_json
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _BYTES_AT_ONCE = 8_000_000
 _LINES_AT_ONCE = 256
 _GZIP = b"\x1f\x8b"
 #: Files in such a folder were made for the target alone.
-OURS = "signalroom-batch-"
+TEMP_DIR_PREFIX = "signalroom-batch-"
 
 
 class BatchFile:
@@ -64,7 +64,7 @@ class BatchFile:
         """Whether it holds columns; else it holds records, one a line."""
         return self._format != "jsonl"
 
-    def columns(self) -> Iterator[pa.RecordBatch]:
+    def iter_batches(self) -> Iterator[pa.RecordBatch]:
         """Read a file of columns.
 
         Yields:
@@ -105,7 +105,7 @@ class BatchFile:
                 for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
                     yield batch.slice(first, _ROWS_AT_ONCE)
 
-    def records(self) -> Iterator[Sequence[Message]]:
+    def iter_messages(self) -> Iterator[Sequence[Message]]:
         """Read a file of records.
 
         Yields:
@@ -120,7 +120,7 @@ class BatchFile:
                     Message(type="RECORD", record=Raw(line), version=self.version) for line in some
                 ]
 
-    def rows(self, kinds: Mapping[str, str]) -> Iterator[Message | Misfit]:
+    def iter_rows(self, kinds: Mapping[str, str]) -> Iterator[Message | RejectedRecord]:
         """Read either as records, for stream maps.
 
         Args:
@@ -130,16 +130,16 @@ class BatchFile:
             RECORD messages; and rows that JSON cannot have.
         """
         if self.has_columns:
-            for batch in self.columns():
+            for batch in self.iter_batches():
                 yield from _rows(batch, kinds, self.version)
         else:
-            for messages in self.records():
+            for messages in self.iter_messages():
                 yield from messages
 
     def remove(self) -> None:
         """Delete the file if it is local and was made for us, and its folder with the last."""
         path = self._local_path
-        if path is None or not path.parent.name.startswith(OURS):
+        if path is None or not path.parent.name.startswith(TEMP_DIR_PREFIX):
             return
         path.unlink(missing_ok=True)
         if not any(path.parent.iterdir()):
@@ -177,13 +177,13 @@ class BatchFile:
 
 def _rows(
     batch: pa.RecordBatch, kinds: Mapping[str, str], version: int | None
-) -> Iterator[Message | Misfit]:
+) -> Iterator[Message | RejectedRecord]:
     try:
         records = records_json(batch, kinds)
     except UNFIT as error:
         if batch.num_rows == 1:
             reason = without_values(error, "a value that JSON has")
-            yield Misfit(record_json(batch), reason, _unfit_column(batch, kinds))
+            yield RejectedRecord(record_json(batch), reason, _unfit_column(batch, kinds))
             return
         middle = batch.num_rows // 2
         for half in (batch.slice(0, middle), batch.slice(middle)):

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 #: What a message without a record or a state has in its place.
-NOTHING = Raw()
+MISSING = Raw()
 
 
 class Message(msgspec.Struct, gc=False):
@@ -23,7 +23,7 @@ class Message(msgspec.Struct, gc=False):
 
     type: str
     stream: str | None = None
-    record: Raw = NOTHING
-    value: Raw = NOTHING
+    record: Raw = MISSING
+    value: Raw = MISSING
     time_extracted: str | None = None
     version: int | None = None

@@ -10,7 +10,7 @@ import select
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -19,26 +19,27 @@ from typing_extensions import override
 
 from signalroom_target_postgres.errors import InputError
 from signalroom_target_postgres.messages.json_members import top_level_members
-from signalroom_target_postgres.messages.models import NOTHING, Message
-from signalroom_target_postgres.messages.validation import NoShapeError, check
+from signalroom_target_postgres.messages.models import MISSING, Message
+from signalroom_target_postgres.messages.validation import InvalidMessageError, validate_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 _READ_BYTES = 1 << 20
-_FEW_BYTES = 1 << 15
-_BREATH = 0.002  # seconds
-_LINES_BETWEEN_PAUSES = 1000
+_SMALL_READ = 1 << 15
+_COALESCE_SECONDS = 0.002  # seconds
+_LINES_PER_IDLE_CALL = 1000
 # What RECORD messages have besides the record: what it should be.
 _EXPECTED = {"version": "an integer", "time_extracted": "a text"}
 _WRONG_TYPE = re.compile(r"got `(?P<got>.*)` - at `\$\.(?P<field>version|time_extracted)`$")
 
 
 #: Why bytes are no JSON.
-_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
-class Terminated(BaseException):
+class ShutdownRequested(BaseException):
     """The process was asked to end."""
 
 
@@ -46,20 +47,22 @@ class MessageReader(GenericSingerReader[bytes]):
     """Reads messages from standard input, or from an open file.
 
     Attributes:
-        between: Called every now and then, also while nothing comes. Gives the seconds after
-            which it wants to be called again, or None.
-        unreadable: Called with a stream and the text of a record that is no JSON, but for NaN
-            and infinities, which some taps write; or, with a reason, that is nested too deeply or
-            whose message has a `version` or `time_extracted` of a wrong type.
+        on_idle: Called every now and then, also while nothing comes. Returns the seconds after
+            which it is to be called again, or None.
+        on_invalid_record: Called with a stream and the text of a record whose JSON is invalid only
+            for NaN and infinities, which some taps write; or, with a reason, of one that is nested
+            too deeply, or whose message has a `version` or `time_extracted` of a wrong type.
+        guard: Makes a context manager in which messages are read.
     """
 
-    between: Callable[[], float | None]
-    unreadable: Callable[..., None]
+    on_idle: Callable[[], float | None]
+    on_invalid_record: Callable[..., None]
+    guard: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
 
     def __init__(self) -> None:
         super().__init__()
         #: Whether the process was asked to end.
-        self.terminated = False
+        self.shutdown_requested = False
         self._waiting = False
         self._decode = msgspec.json.Decoder(Message).decode
 
@@ -68,15 +71,15 @@ class MessageReader(GenericSingerReader[bytes]):
     def default_input(self) -> IO[bytes]:
         return sys.stdin.buffer
 
-    def terminate(self) -> None:
+    def request_shutdown(self) -> None:
         """Stop reading: at once if nothing comes, else after the message at hand.
 
         Raises:
-            Terminated: If the reader was waiting.
+            ShutdownRequested: If the reader was waiting.
         """
-        self.terminated = True
+        self.shutdown_requested = True
         if self._waiting:
-            raise Terminated
+            raise ShutdownRequested
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
@@ -93,7 +96,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         try:
             return msgspec.json.decode(line, type=dict[str, Any])
-        except _NO_JSON as error:
+        except _DECODE_ERRORS as error:
             msg = f"The input is not a Singer message: {error}"
             raise InputError(msg) from None
 
@@ -116,17 +119,23 @@ class MessageReader(GenericSingerReader[bytes]):
 
         Raises:
             InputError: If a line is no message; it says which.
-            Terminated: If the process was asked to end.
+            ShutdownRequested: If the process was asked to end.
         """
+        with self.guard():
+            return self._process(file_input or self.default_input, callbacks)
+
+    def _process(
+        self, source: IO[Any], callbacks: Mapping[str, Callable[[Any], None]]
+    ) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for number, line in enumerate(self._lines(file_input or self.default_input), 1):
+        for number, line in enumerate(self._lines(source), 1):
             try:
                 message = self._decode(line)
-            except (*_NO_JSON, RecursionError) as error:
+            except (*_DECODE_ERRORS, RecursionError) as error:
                 if not line.strip():
                     continue
-                if not self._told_unreadable(line, error):
-                    raise _no_message(number, error) from None
+                if not self._pass_on_invalid(line, error):
+                    raise _not_a_message(number, error) from None
                 counts["RECORD"] += 1
                 continue
             kind = message.type
@@ -134,29 +143,29 @@ class MessageReader(GenericSingerReader[bytes]):
             if callback is None:
                 msg = f"Line {number} of the input has the unknown type {kind!r}."
                 raise InputError(msg)
-            if kind == "RECORD" and message.record is not NOTHING and message.stream is not None:
+            if kind == "RECORD" and message.record is not MISSING and message.stream is not None:
                 callback(message)
             else:
-                callback(self._checked(message, line, number))
+                callback(self._validate(message, line, number))
             counts[kind] += 1
-            if self.terminated:
-                raise Terminated
+            if self.shutdown_requested:
+                raise ShutdownRequested
         return counts
 
-    def _checked(self, message: Message, line: bytes, number: int) -> Message | dict[str, Any]:
+    def _validate(self, message: Message, line: bytes, number: int) -> Message | dict[str, Any]:
         """See that a message has what is read of it; gives it as its callback takes it."""
         try:
             if message.type == "STATE":
                 # Passed on as it came: Meltano would have to read it.
-                if message.value is not NOTHING:
+                if message.value is not MISSING:
                     bytes(message.value).decode()
                     return message
-                raise NoShapeError(message.type, "it has no `value`")  # noqa: TRY301
+                raise InvalidMessageError(message.type, "it has no `value`")  # noqa: TRY301
             found = self.deserialize_json(line)
-            check(found)
+            validate_message(found)
         except (UnicodeDecodeError, RecursionError) as error:
-            raise _no_message(number, error) from None
-        except NoShapeError as error:
+            raise _not_a_message(number, error) from None
+        except InvalidMessageError as error:
             of = f" of stream {message.stream!r}" if message.stream else ""
             msg = (
                 f"Line {number} of the input is no {error.kind} message{of} that can be used: "
@@ -168,7 +177,7 @@ class MessageReader(GenericSingerReader[bytes]):
             raise InputError(msg) from None
         return found
 
-    def _told_unreadable(self, line: bytes, error: Exception) -> bool:
+    def _pass_on_invalid(self, line: bytes, error: Exception) -> bool:
         reasons = []
         if isinstance(error, msgspec.ValidationError):
             if not (found := _WRONG_TYPE.search(str(error))):
@@ -186,7 +195,7 @@ class MessageReader(GenericSingerReader[bytes]):
         stream, record = members.get("stream", b""), members.get("record", b"")
         if members.get("type") != b'"RECORD"' or stream[:1] != b'"' or record[:1] != b"{":
             return False
-        self.unreadable(json.loads(stream), record, *reasons)
+        self.on_invalid_record(json.loads(stream), record, *reasons)
         return True
 
     def _lines(self, source: IO[Any]) -> Iterator[bytes]:
@@ -195,8 +204,8 @@ class MessageReader(GenericSingerReader[bytes]):
         except OSError:
             # In memory, as tests do.
             for number, line in enumerate(source):
-                if number % _LINES_BETWEEN_PAUSES == 0:
-                    self.between()
+                if number % _LINES_PER_IDLE_CALL == 0:
+                    self.on_idle()
                 yield line if isinstance(line, bytes) else line.encode()
         else:
             yield from self._lines_of(descriptor)
@@ -217,22 +226,22 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _next_bytes(self, descriptor: int) -> bytes:
         while True:
-            wait = self.between()
+            wait = self.on_idle()
             self._waiting = True
             try:
-                if self.terminated:
-                    raise Terminated
+                if self.shutdown_requested:
+                    raise ShutdownRequested
                 if select.select([descriptor], [], [], wait)[0]:
                     data = os.read(descriptor, _READ_BYTES)
-                    if len(data) < _FEW_BYTES:
+                    if len(data) < _SMALL_READ:
                         # A tap that writes line by line: let some gather, for both sides' sake.
-                        time.sleep(_BREATH)
+                        time.sleep(_COALESCE_SECONDS)
                     return data
             finally:
                 self._waiting = False
 
 
-def _no_message(number: int, error: Exception) -> InputError:
+def _not_a_message(number: int, error: Exception) -> InputError:
     why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
     return InputError(f"Line {number} of the input is not a Singer message: {why}")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class NoShapeError(Exception):
+class InvalidMessageError(Exception):
     """A message has not what it needs.
 
     Args:
@@ -62,7 +62,7 @@ class _ActivateVersion(msgspec.Struct):
     version: int
 
 
-_SHAPES: Mapping[str, type[msgspec.Struct]] = {
+_MESSAGES: Mapping[str, type[msgspec.Struct]] = {
     "SCHEMA": _Schema,
     "RECORD": _Record,
     "BATCH": _Batch,
@@ -70,7 +70,7 @@ _SHAPES: Mapping[str, type[msgspec.Struct]] = {
 }
 
 
-def check(message: dict[str, Any]) -> None:
+def validate_message(message: dict[str, Any]) -> None:
     """See that a message has what is read of it.
 
     Args:
@@ -81,17 +81,17 @@ def check(message: dict[str, Any]) -> None:
     """
     kind = message["type"]
     try:
-        msgspec.convert(message, _SHAPES[kind])
+        msgspec.convert(message, _MESSAGES[kind])
     except msgspec.ValidationError as error:
-        raise NoShapeError(kind, str(error)) from None
+        raise InvalidMessageError(kind, str(error)) from None
     if "\0" in message["stream"]:
-        raise NoShapeError(kind, "the stream's name has the character NUL")
+        raise InvalidMessageError(kind, "the stream's name has the character NUL")
     if kind == "SCHEMA":
         for name, declared in message["schema"]["properties"].items():
             try:
                 msgspec.convert(declared, Property | bool)
             except msgspec.ValidationError as error:
-                raise NoShapeError(kind, f"column {name!r}: {error}") from None
+                raise InvalidMessageError(kind, f"column {name!r}: {error}") from None
             if declared is False and name in (message.get("key_properties") or ()):
                 reason = f"column {name!r} is a key, and its schema `false` allows no value"
-                raise NoShapeError(kind, reason)
+                raise InvalidMessageError(kind, reason)

@@ -1,4 +1,4 @@
-"""What is done in a thread beside the main one: it reads on while the server is busy."""
+"""Threads: one loads a batch while the main thread reads on, one prepares what is sent next."""
 
 from __future__ import annotations
 
@@ -12,59 +12,58 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Iterate in a thread, one item ahead: the server is busy with one while we make the next.
+def prefetch_one(items: Iterable[T]) -> Iterator[T]:
+    """Iterate in a thread, one item ahead: the server works on one while the next is made.
 
     Args:
-        items: Whatever makes them; errors come out where the item would have.
+        items: The items; an error is raised where its item would have been.
 
     Yields:
         The items.
     """
     end = object()
-    made = iter(items)
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
-        coming = pool.submit(next, made, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, made, end)
+    iterator = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        future = pool.submit(next, iterator, end)
+        while (item := future.result()) is not end:
+            future = pool.submit(next, iterator, end)
             yield item  # type: ignore[misc] # not the end
 
 
-class Aside:
-    """One task at a time, begun here and ended here; only its middle is in another thread."""
+class BackgroundTask:
+    """Runs one task at a time in a thread; it starts and ends in the calling thread."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="aside")
-        self._task: tuple[Future[Any], Callable[[], None]] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._task: tuple[Future[Any], Callable[[Any], None]] | None = None
 
     @property
     def is_busy(self) -> bool:
-        """Whether a task was begun and is not settled."""
+        """Whether a task was started and not waited for."""
         return self._task is not None
 
     @property
     def is_done(self) -> bool:
-        """Whether a task waits to be settled."""
+        """Whether a task has ended, so that `wait` does not wait."""
         return self._task is not None and self._task[0].done()
 
-    def begin(self, work: Callable[[], None], then: Callable[[], None]) -> None:
-        """Begin a task, once the one before it has ended.
+    def start(self, work: Callable[[], T], on_done: Callable[[T], None]) -> None:
+        """Start a task, once the one before it has ended.
 
         Args:
             work: What to do in the thread.
-            then: What to do here afterwards, if it did not fail.
+            on_done: Called with its result by the thread that waits, unless it failed.
         """
-        self.settle()
-        self._task = (self._pool.submit(work), then)
+        self.wait()
+        self._task = (self._pool.submit(work), on_done)
 
-    def settle(self) -> None:
-        """Wait for the task, if there is one; raise what it raised, or do what comes then."""
+    def wait(self) -> None:
+        """Wait for the task, if there is one; raise its error, or call its `on_done`."""
         if self._task is None:
             return
-        (future, then), self._task = self._task, None
-        future.result()
-        then()
+        (future, on_done), self._task = self._task, None
+        on_done(future.result())
 
     def close(self) -> None:
-        """End the thread, after the task that it has; what becomes of that is not asked."""
+        """End the thread after its task, whose result is ignored."""
         self._pool.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""What waits in memory to be loaded."""
+"""The records of a stream in memory: RECORD messages, then Arrow batches, until the next flush."""
 
 from __future__ import annotations
 
@@ -11,96 +11,96 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from signalroom_target_postgres.messages.models import Message
-    from signalroom_target_postgres.messages.rejects import Misfit
-    from signalroom_target_postgres.rows.decoder import RecordReader
+    from signalroom_target_postgres.messages.rejects import RejectedRecord
+    from signalroom_target_postgres.rows.decoder import RecordDecoder
 
-_READ_AT_ONCE = 256
-_READ_BYTES = 1 << 20
+_DECODE_MESSAGES = 256
+_DECODE_BYTES = 1 << 20
 
 
-class Waiting:
-    """Records of a stream: as messages, then as columns; and such as were found not to fit."""
+class RecordBuffer:
+    """Messages that are not decoded yet, batches of those that are, and rejected records."""
 
     def __init__(self) -> None:
-        #: Not made into columns yet.
+        #: RECORD messages that are not decoded yet.
         self.messages: list[Message] = []
         self._message_bytes = 0
         self._batches: list[pa.RecordBatch] = []
-        self._batched_rows = 0
-        self._batched_bytes = 0
-        self._misfits: list[Misfit] = []
+        self._batch_rows = 0
+        self._batch_bytes = 0
+        self._rejects: list[RejectedRecord] = []
 
     @property
     def rows(self) -> int:
-        """How many there are."""
-        return len(self.messages) + self._batched_rows + len(self._misfits)
+        """How many records are buffered, rejected ones included."""
+        return len(self.messages) + self._batch_rows + len(self._rejects)
 
     @property
     def size(self) -> int:
-        """How many bytes they take."""
-        return self._message_bytes + self._batched_bytes
+        """How many bytes the records take."""
+        return self._message_bytes + self._batch_bytes
 
     def add(self, message: Message) -> bool:
-        """Add a record.
+        """Buffer a record.
 
         Args:
             message: The RECORD message.
 
         Returns:
-            Whether there are enough messages to make columns of them.
+            Whether there are enough messages to decode them.
         """
         self.messages.append(message)
         self._message_bytes += len(memoryview(message.record))
-        return len(self.messages) >= _READ_AT_ONCE or self._message_bytes >= _READ_BYTES
+        return len(self.messages) >= _DECODE_MESSAGES or self._message_bytes >= _DECODE_BYTES
 
-    def read(self, reader: RecordReader) -> Sequence[Misfit]:
-        """Make columns of the messages.
+    def decode(self, decoder: RecordDecoder) -> Sequence[RejectedRecord]:
+        """Decode the buffered messages into batches.
 
         Args:
-            reader: Reads the stream's records.
+            decoder: Decodes the stream's records.
 
         Returns:
-            Records that do not fit. They are not kept.
+            Records that do not fit. They are not buffered.
 
         Raises:
-            ColumnTooNarrowError: If values need a wider column. All messages stay as they are.
+            ColumnTooNarrowError: If values need a wider column. All messages stay buffered.
         """
-        batches, misfits = reader.read(self.messages)
+        batches, rejects = decoder.decode(self.messages)
         self.messages, self._message_bytes = [], 0
         self._batches += batches
-        self._batched_rows += sum(batch.num_rows for batch in batches)
-        self._batched_bytes += sum(batch.nbytes for batch in batches)
-        return misfits
+        self._batch_rows += sum(batch.num_rows for batch in batches)
+        self._batch_bytes += sum(batch.nbytes for batch in batches)
+        return rejects
 
-    def add_misfits(self, misfits: Sequence[Misfit]) -> None:
-        """Add records that do not fit.
+    def add_rejects(self, rejects: Sequence[RejectedRecord]) -> None:
+        """Buffer rejected records, to be written in the transaction of the rows around them.
 
         Args:
-            misfits: They.
+            rejects: Records that do not fit.
         """
-        self._misfits += misfits
-        self._batched_bytes += sum(len(misfit.record) for misfit in misfits)
+        self._rejects += rejects
+        self._batch_bytes += sum(len(reject.record) for reject in rejects)
 
-    def take(self) -> tuple[list[pa.Table], list[Misfit]]:
-        """Give all but the messages, and hold it no more.
+    def drain(self) -> tuple[list[pa.Table], list[RejectedRecord]]:
+        """Remove everything but the messages from the buffer.
 
         Returns:
-            The rows; and the records that do not fit.
+            The rows, and the rejected records.
         """
-        taken = tables_of(self._batches), self._misfits
-        self._batches, self._batched_rows, self._batched_bytes = [], 0, 0
-        self._misfits = []
-        return taken
+        drained = concat_batches(self._batches), self._rejects
+        self._batches, self._batch_rows, self._batch_bytes = [], 0, 0
+        self._rejects = []
+        return drained
 
 
-def tables_of(batches: Sequence[pa.RecordBatch]) -> list[pa.Table]:
-    """Join batches whose columns have the same types.
+def concat_batches(batches: Sequence[pa.RecordBatch]) -> list[pa.Table]:
+    """Join adjacent batches whose columns have the same types.
 
     Args:
-        batches: Rows, in their order.
+        batches: Batches in their order.
 
     Returns:
-        The same.
+        Tables with the same rows, in the same order.
     """
     groups = groupby(batches, key=lambda batch: batch.schema)
     return [pa.Table.from_batches([*group]) for _, group in groups]

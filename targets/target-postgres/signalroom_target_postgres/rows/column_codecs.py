@@ -33,14 +33,14 @@ from signalroom_target_postgres.values.arrow_json import (
 )
 from signalroom_target_postgres.values.copy_format import has_nul, nul_escape
 from signalroom_target_postgres.values.limits import limit_of
-from signalroom_target_postgres.values.sql_types import family, widened
+from signalroom_target_postgres.values.sql_types import common_type, family
 from signalroom_target_postgres.values.timestamps import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from signalroom_target_postgres.values.limits import Limit
-    from signalroom_target_postgres.values.schema_types import Declared
+    from signalroom_target_postgres.values.schema_types import DeclaredType
 
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _UUID = r"^\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?$"
@@ -70,7 +70,7 @@ class TooNarrowError(ValueError):
 
 
 @dataclass(frozen=True)
-class Kind:
+class Codec:
     """What a column's values are read as, and how they become an array.
 
     Args:
@@ -80,10 +80,10 @@ class Kind:
         convert: Makes that array of a file's column.
     """
 
-    expects: str
+    expected: str
     read_as: Any
-    gather: Callable[[Sequence[Any]], pa.Array]
-    convert: Callable[[pa.Array], pa.Array]
+    from_json: Callable[[Sequence[Any]], pa.Array]
+    from_arrow: Callable[[pa.Array], pa.Array]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Column:
 
     name: str
     type: str
-    kind: Kind
+    codec: Codec
     required: bool = False
     field: str = ""
     limit: Limit | None = None
@@ -121,7 +121,7 @@ class Column:
         """What records and files call it."""
         return self.field or self.name
 
-    def gather(self, values: Sequence[Any]) -> pa.Array:
+    def from_json(self, values: Sequence[Any]) -> pa.Array:
         """Make an array of what msgspec read.
 
         Args:
@@ -131,13 +131,13 @@ class Column:
             The array.
 
         Raises:
-            InexactError: If the values are to be read again by `gather_exactly`.
+            InexactError: If the values are to be read again by `from_exact_json`.
             TooNarrowError: If a value needs a wider column.
             ValueError: If a value does not fit.
         """
-        return self._checked(self.kind.gather, values)
+        return self._checked(self.codec.from_json, values)
 
-    def gather_exactly(self, values: Sequence[Decimal | float | None]) -> pa.Array:
+    def from_exact_json(self, values: Sequence[Decimal | float | None]) -> pa.Array:
         """Make an array of integers, some of which were written as floats.
 
         Args:
@@ -151,7 +151,7 @@ class Column:
         """
         return self._checked(_whole_numbers, values)
 
-    def convert(self, array: pa.Array) -> pa.Array:
+    def from_arrow(self, array: pa.Array) -> pa.Array:
         """Make an array of a file's column.
 
         Args:
@@ -167,9 +167,9 @@ class Column:
         array = plain(array)
         if array.null_count == len(array):
             # Of whatever type: nothing in it is of another.
-            array = pa.nulls(len(array), self.kind.gather(()).type)
+            array = pa.nulls(len(array), self.codec.from_json(()).type)
             return self._checked(lambda nulls: nulls, array)
-        return self._checked(self.kind.convert, array)
+        return self._checked(self.codec.from_arrow, array)
 
     def _checked(self, make: Callable[[Any], pa.Array], values: Any) -> pa.Array:
         limit = self.limit
@@ -180,7 +180,7 @@ class Column:
         if limit is not None and not limit.holds(array):
             raise self._too_narrow(limit.wider)
         if self.required and array.null_count:
-            msg = f"expected {self.kind.expects}, got null"
+            msg = f"expected {self.codec.expected}, got null"
             raise ValueError(msg)
         if self.key and pa.types.is_string(array.type) and has_nul(array, nul_escape(self.type)):
             # Replaced, two keys could become one.
@@ -196,9 +196,9 @@ class Column:
         )
 
 
-def column(
+def make_column(
     name: str,
-    declared: Declared,
+    declared: DeclaredType,
     type_: str,
     *,
     required: bool = False,
@@ -220,12 +220,12 @@ def column(
     Returns:
         The column.
     """
-    wider = widened(type_, declared.type)
+    wider = common_type(type_, declared.type)
     allowed = JsonTypes.of(declared)
     return Column(
         name,
         type_,
-        _restricted(_kind(declared.held_by(type_), type_, key=key), type_, allowed),
+        _restricted(_codec(declared.held_by(type_), type_, key=key), type_, allowed),
         required=key or (required and not declared.nullable),
         limit=limit_of(type_),
         wider=wider if wider != type_ else None,
@@ -237,7 +237,7 @@ def column(
     )
 
 
-def _kind(types: set[str] | None, type_: str, *, key: bool) -> Kind:
+def _codec(types: set[str] | None, type_: str, *, key: bool) -> Codec:
     """Choose how values are read.
 
     Args:
@@ -246,64 +246,64 @@ def _kind(types: set[str] | None, type_: str, *, key: bool) -> Kind:
         key: Whether it is one of the keys.
     """
     held = family(type_)
-    kind = _KINDS.get(held, ANY_TEXT)
+    codec = _CODECS.get(held, ANY_TEXT)
     if held == "array":
-        kind = _array(type_.removesuffix("[]"))
+        codec = _array(type_.removesuffix("[]"))
     elif held == "timestamp":
-        kind = _timely("a date and time", partial(timestamps.moments, exact=key))
+        codec = _timely("a date and time", partial(timestamps.moments, exact=key))
     elif held == "time":
         read = (
             timestamps.clocks_with_zone if type_.endswith("with time zone") else timestamps.clocks
         )
-        kind = _timely("a time", partial(read, exact=key))
-    return kind if types is None else _kind_by(types, held, kind)
+        codec = _timely("a time", partial(read, exact=key))
+    return codec if types is None else _codec_by(types, held, codec)
 
 
-def _kind_by(types: set[str], held: str, kind: Kind) -> Kind:
+def _codec_by(types: set[str], held: str, codec: Codec) -> Codec:
     """Where it depends on what the schema allows."""
     if held == "text" and types == {"string"}:
-        kind = TEXT
+        codec = TEXT
     elif held == "json":
-        kind = _json_kind(types)
+        codec = _json_codec(types)
     elif held == "number" and "string" in types:
-        kind = QUOTED_NUMBER
+        codec = QUOTED_NUMBER
     elif held == "integer" and "string" in types:
-        kind = ANY_TEXT  # an x-sql-datatype; the server reads it
-    return kind
+        codec = ANY_TEXT  # an x-sql-datatype; the server reads it
+    return codec
 
 
-def _restricted(kind: Kind, type_: str, allowed: JsonTypes) -> Kind:
+def _restricted(codec: Codec, type_: str, allowed: JsonTypes) -> Codec:
     """Have a kind refuse what the schema does not allow, where the column would hold it."""
     held = family(type_)
     if held == "array":
         return _array(type_.removesuffix("[]"), allowed.elements)
-    if kind.read_as is not Raw or not allowed.types:
-        return kind
+    if codec.read_as is not Raw or not allowed.types:
+        return codec
     if held == "number":
         if "number" in allowed.types and "string" not in allowed.types:
-            return kind
+            return codec
         allowed = JsonTypes(allowed.types & {"integer", "number", "string"})
 
-    def gather(values: Sequence[Raw]) -> pa.Array:
+    def from_json(values: Sequence[Raw]) -> pa.Array:
         texts = _raw_texts(values)
         allowed.check(texts)
-        return texts if kind.gather is _raw_texts else kind.gather(values)
+        return texts if codec.from_json is _raw_texts else codec.from_json(values)
 
-    def convert(array: pa.Array) -> pa.Array:
-        converted = kind.convert(array)
+    def from_arrow(array: pa.Array) -> pa.Array:
+        converted = codec.from_arrow(array)
         if held == "json":
             allowed.check(converted)
         else:
             allowed.check_column(array, lambda: converted.cast(pa.string()))
         return converted
 
-    return replace(kind, expects=allowed.expects, gather=gather, convert=convert)
+    return replace(codec, expected=allowed.expected, from_json=from_json, from_arrow=from_arrow)
 
 
-def _json_kind(types: set[str]) -> Kind:
+def _json_codec(types: set[str]) -> Codec:
     if types and not types & {"array", "object"}:
         return JSON_SCALAR
-    return _KINDS["json"] if types and "string" not in types else JSON_OR_TEXT
+    return _CODECS["json"] if types and "string" not in types else JSON_OR_TEXT
 
 
 # Values that msgspec reads.
@@ -484,11 +484,11 @@ def _quoted_numbers(values: Sequence[Raw]) -> pa.Array:
     return _as_quoted_numbers(pc.utf8_trim(_raw_texts(values), '"'))
 
 
-def _timely(expects: str, read: Callable[[pa.Array], pa.Array]) -> Kind:
-    return Kind(expects, str, lambda values: read(_strings(values)), read)
+def _timely(expected: str, read: Callable[[pa.Array], pa.Array]) -> Codec:
+    return Codec(expected, str, lambda values: read(_strings(values)), read)
 
 
-def _array(element_type: str, wanted: str = "") -> Kind:
+def _array(element_type: str, wanted: str = "") -> Codec:
     """Arrays; `wanted` is the family of the elements that the schema allows, if it is one."""
     write = {**ELEMENTS, "json": array_literals.json_element}.get(
         family(element_type), array_literals.text_element
@@ -505,7 +505,7 @@ def _array(element_type: str, wanted: str = "") -> Kind:
             [array_literals.array_literal(one, elements) for one in values], pa.string()
         )
 
-    return Kind(
+    return Codec(
         "an array",
         Raw,
         lambda values: written(None if one == _NULL else one for one in values),
@@ -516,22 +516,22 @@ def _array(element_type: str, wanted: str = "") -> Kind:
 #: For messages: of a field that has no column.
 NOTHING_ALLOWED = "no value, as the schema forbids the field"
 #: Of fields that the schema forbids: only null is read, and nothing comes of it.
-FORBIDDEN = Kind(NOTHING_ALLOWED, None, lambda values: pa.nulls(len(values)), lambda array: array)
-TEXT = Kind("a text", str, _strings, _as_text)
-ANY_TEXT = Kind("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_any_text)
-JSON_SCALAR = Kind("a value", Raw, _raw_texts, _as_encoded)
-JSON_OR_TEXT = Kind("a value", Raw, _raw_texts, _as_json_or_text)
-QUOTED_NUMBER = Kind("a number", Raw, _quoted_numbers, _as_quoted_numbers)
-_KINDS = {
+FORBIDDEN = Codec(NOTHING_ALLOWED, None, lambda values: pa.nulls(len(values)), lambda array: array)
+TEXT = Codec("a text", str, _strings, _as_text)
+ANY_TEXT = Codec("a value", Raw, lambda values: _strings([*map(_plain_text, values)]), _as_any_text)
+JSON_SCALAR = Codec("a value", Raw, _raw_texts, _as_encoded)
+JSON_OR_TEXT = Codec("a value", Raw, _raw_texts, _as_json_or_text)
+QUOTED_NUMBER = Codec("a number", Raw, _quoted_numbers, _as_quoted_numbers)
+_CODECS = {
     "text": ANY_TEXT,
     "other": ANY_TEXT,
-    "integer": Kind("an integer", int | float, _integers, _as_integers),
-    "number": Kind("a number", Raw, _numbers, _as_numbers),
-    "boolean": Kind("a boolean", bool, lambda values: pa.array(values, pa.bool_()), _as_booleans),
+    "integer": Codec("an integer", int | float, _integers, _as_integers),
+    "number": Codec("a number", Raw, _numbers, _as_numbers),
+    "boolean": Codec("a boolean", bool, lambda values: pa.array(values, pa.bool_()), _as_booleans),
     "date": _timely("a date", timestamps.dates),
-    "uuid": Kind(
+    "uuid": Codec(
         "a UUID", str, lambda values: _matching(_strings(values), _UUID, "a UUID"), _as_uuids
     ),
-    "json": Kind("JSON", Raw, _raw_texts, _as_json),
-    "bytes": Kind("hexadecimal digits", str, lambda values: _as_hex(_strings(values)), _as_hex),
+    "json": Codec("JSON", Raw, _raw_texts, _as_json),
+    "bytes": Codec("hexadecimal digits", str, lambda values: _as_hex(_strings(values)), _as_hex),
 }

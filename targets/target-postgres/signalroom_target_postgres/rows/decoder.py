@@ -1,4 +1,4 @@
-"""From RECORD messages to Arrow batches; what does not fit is set aside with its reason."""
+"""From RECORD messages, and files' columns, to Arrow batches; rejects what does not fit."""
 
 from __future__ import annotations
 
@@ -14,42 +14,37 @@ import pyarrow as pa
 from msgspec import Raw
 from msgspec.structs import astuple
 
-from signalroom_target_postgres.messages.rejects import UNFIT, Misfit, unread_reason, without_values
-from signalroom_target_postgres.rows import unknown_fields
+from signalroom_target_postgres.messages.rejects import (
+    UNFIT,
+    RejectedRecord,
+    describe_decode_error,
+    without_values,
+)
 from signalroom_target_postgres.rows.column_codecs import (
     NOTHING_ALLOWED,
     Column,
     InexactError,
     TooNarrowError,
 )
-from signalroom_target_postgres.rows.unknown_fields import UNKNOWN
-from signalroom_target_postgres.values.array_literals import whole
+from signalroom_target_postgres.rows.json_types import is_of_types
+from signalroom_target_postgres.rows.struct_decoder import NULL, build_decode, decode_fields
+from signalroom_target_postgres.rows.unknown_fields import UNKNOWN, keep_columns, keep_records
 from signalroom_target_postgres.values.arrow_json import record_json
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from signalroom_target_postgres.messages.models import Message
 
+# What msgspec says of a record that does not fit.
 _UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<field>.*)`", re.DOTALL)
-_MISFIT = re.compile(r"Expected `(?P<expected>.*)`, got `(?P<got>.*)` - at `\$\.(?P<field>.*)`")
+_WRONG_TYPE = re.compile(r"Expected `(?P<expected>.*)`, got `(?P<got>.*)` - at `\$\.(?P<field>.*)`")
 _TOO_LARGE = re.compile(r"out of range - at `\$\.(?P<field>.*)`")
-_ESCAPED = re.compile(r'[\x00-\x1f"\\]')
-_BY_FIRST_CHARACTER = {
-    b'"': "string",
-    b"{": "object",
-    b"[": "array",
-    b"t": "boolean",
-    b"f": "boolean",
-    b"n": "null",
-}
-_NULL = Raw(b"null")
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_number = msgspec.json.Decoder(Decimal | None).decode
 
 
-class RefusalError(ValueError):
+class ColumnRejectedError(ValueError):
     """Why a column does not take its values."""
 
     def __init__(self, column: Column, reason: str) -> None:
@@ -61,7 +56,7 @@ class ColumnTooNarrowError(Exception):
     """A column has to become wider before the records can be loaded.
 
     Args:
-        column: Its name.
+        column: The column's name.
         to: The type it needs.
     """
 
@@ -71,14 +66,14 @@ class ColumnTooNarrowError(Exception):
         self.to = to
 
 
-class RecordReader:
-    """Reads the records of a stream into batches.
+class RecordDecoder:
+    """Decodes the records of a stream into batches.
 
     Args:
-        columns: The stream's columns, but for the metadata.
-        forbidden: Fields that the schema has and allows no value for. They have no columns.
-        metadata: The metadata's columns, where it is wanted.
+        columns: The stream's columns, without those of the metadata.
+        metadata: The metadata's columns; none if they are not added.
         sync_started_at: When the run began, in milliseconds since 1970.
+        forbidden: Fields for which the schema allows no value. They have no columns.
     """
 
     def __init__(
@@ -89,151 +84,110 @@ class RecordReader:
         forbidden: Sequence[Column] = (),
     ) -> None:
         self.columns = columns
-        self._forbidden = forbidden
         #: Fields that records have and the schema does not.
-        self.unknown: set[str] = set()
+        self.unknown_fields: set[str] = set()
+        self._forbidden = forbidden
         self._metadata = metadata
         self._sync_started_at = sync_started_at
-        self._decode = self._decoder(strict=True)
+        self._decode = build_decode([*columns, *forbidden], strict=True)
 
-    def _decoder(self, *, strict: bool) -> Any:
-        # Names of fields may be anything, of attributes not.
-        columns = [*self.columns, *self._forbidden]
-        names = {f"f{number}": column.source for number, column in enumerate(columns)}
-        aliases = {name: alias for alias, name in names.items() if _ESCAPED.search(name)}
-        names |= {alias: alias for alias in aliases.values()}
-        row = msgspec.defstruct(
-            "Row",
-            [_field(attribute, column) for attribute, column in zip(names, columns, strict=True)],
-            rename=names,
-            forbid_unknown_fields=strict,
-            gc=False,
-            kw_only=True,
-        )
-        decode = msgspec.json.Decoder(row).decode
-        if not aliases:
-            return decode
-
-        def decode_renamed(record: Raw) -> Any:
-            # msgspec has no fields with characters that JSON escapes.
-            fields = _decode_fields(record)
-            return decode(
-                msgspec.json.encode({aliases.get(name, name): fields[name] for name in fields})
-            )
-
-        return decode_renamed
-
-    def read(self, messages: Sequence[Message]) -> tuple[list[pa.RecordBatch], list[Misfit]]:
-        """Read records.
+    def decode(
+        self, messages: Sequence[Message]
+    ) -> tuple[list[pa.RecordBatch], list[RejectedRecord]]:
+        """Decode records.
 
         Args:
             messages: RECORD messages, in their order.
 
         Returns:
-            Batches of those that fit, in the same order; and the others.
+            Batches of those that fit, in the same order; and the rejected records.
 
         Raises:
-            ColumnTooNarrowError: If values need a wider column. Nothing was read.
+            ColumnTooNarrowError: If values need a wider column. Nothing was decoded.
         """
         try:
-            return [self._batch(messages)], []
+            return [self._decode_batch(messages)], []
         except (ValueError, RecursionError) as error:
             if len(messages) == 1:
-                if self._knows_now(error):
-                    return self.read(messages)
-                return [], [self._widened_or(self._misfit(messages[0], error))]
+                if self._ignore_unknown_field(error):
+                    return self.decode(messages)
+                return [], [self._widen_or_reject(self._reject(messages[0], error))]
         middle = len(messages) // 2
-        return _together(self.read(messages[:middle]), self.read(messages[middle:]))
+        return _join(self.decode(messages[:middle]), self.decode(messages[middle:]))
 
-    def fit(
+    def convert_batch(
         self, batch: pa.RecordBatch, version: int | None = None
-    ) -> tuple[list[pa.RecordBatch], list[Misfit]]:
-        """Make a file's columns the table's.
+    ) -> tuple[list[pa.RecordBatch], list[RejectedRecord]]:
+        """Convert a file's columns to the table's.
 
         Args:
             batch: Rows as the file has them.
             version: The version of the stream that they are of, where it is known.
 
         Returns:
-            Batches of those that fit, in the same order; and the others.
+            Batches of those that fit, in the same order; and the rejected rows.
 
         Raises:
             ColumnTooNarrowError: If values need a wider column.
         """
         try:
-            return [self._fitted(batch, version)], []
-        except RefusalError as error:
+            return [self._convert_columns(batch, version)], []
+        except ColumnRejectedError as error:
             if batch.num_rows == 1:
-                return [], [self._widened_or(_refused(record_json(batch), error))]
+                return [], [self._widen_or_reject(_reject_for(record_json(batch), error))]
         middle = batch.num_rows // 2
-        return _together(
-            self.fit(batch.slice(0, middle), version), self.fit(batch.slice(middle), version)
+        return _join(
+            self.convert_batch(batch.slice(0, middle), version),
+            self.convert_batch(batch.slice(middle), version),
         )
 
-    def _fitted(self, batch: pa.RecordBatch, version: int | None) -> pa.RecordBatch:
+    def _convert_columns(self, batch: pa.RecordBatch, version: int | None) -> pa.RecordBatch:
         arrays = []
         for column in self.columns:
             if column.source in batch.schema.names:
                 array = batch.column(column.source)
             else:
                 array = pa.nulls(batch.num_rows)
-            try:
-                arrays.append(column.convert(array))
-            except TooNarrowError as error:
-                raise ColumnTooNarrowError(column.name, error.to) from None
-            except UNFIT as error:
-                raise RefusalError(column, str(error)) from error
-        for column in self._forbidden:
-            if column.source not in batch.schema.names:
-                continue
-            array = batch.column(column.source)
-            if array.null_count < len(array):
-                raise RefusalError(column, f"expected {NOTHING_ALLOWED}, got {array.type}")
+            arrays.append(_make_array(column, column.from_arrow, array))
+        self._check_forbidden(batch)
         names = [column.name for column in self.columns]
         fields = {column.source for column in (*self.columns, *self._forbidden)}
-        if (unknown := unknown_fields.of_file(batch, fields)) is not None:
+        if (unknown := keep_columns(batch, fields)) is not None:
             names.append(UNKNOWN)
             arrays.append(unknown)
         return self._with_metadata(
             pa.RecordBatch.from_arrays(arrays, names), versions=[version] * batch.num_rows
         )
 
-    def _batch(self, messages: Sequence[Message]) -> pa.RecordBatch:
+    def _check_forbidden(self, batch: pa.RecordBatch) -> None:
+        for column in self._forbidden:
+            if column.source not in batch.schema.names:
+                continue
+            array = batch.column(column.source)
+            if array.null_count < len(array):
+                reason = f"expected {NOTHING_ALLOWED}, got {array.type}"
+                raise ColumnRejectedError(column, reason)
+
+    def _decode_batch(self, messages: Sequence[Message]) -> pa.RecordBatch:
         decode = self._decode
-        rows = zip(*[astuple(decode(message.record)) for message in messages], strict=True)
+        columns = zip(*[astuple(decode(message.record)) for message in messages], strict=True)
         arrays = []
         # After them come the fields that are forbidden, which are null.
-        for column, values in zip(self.columns, rows, strict=not self._forbidden):
+        for column, values in zip(self.columns, columns, strict=not self._forbidden):
             try:
-                arrays.append(self._gathered(column, values, messages))
-            except TooNarrowError as error:
-                raise ColumnTooNarrowError(column.name, error.to) from None
-            except UNFIT as error:
-                raise RefusalError(column, str(error)) from error
+                arrays.append(_make_array(column, column.from_json, values))
+            except InexactError:
+                exact = [*_exact_numbers(column, values, messages)]
+                arrays.append(_make_array(column, column.from_exact_json, exact))
         names = [column.name for column in self.columns]
-        if self.unknown:
+        if self.unknown_fields:
             names.append(UNKNOWN)
-            arrays.append(unknown_fields.of_records([message.record for message in messages]))
-        batch = pa.RecordBatch.from_arrays(arrays, names)
+            arrays.append(keep_records([message.record for message in messages]))
         return self._with_metadata(
-            batch,
+            pa.RecordBatch.from_arrays(arrays, names),
             [message.time_extracted for message in messages],
             [message.version for message in messages],
         )
-
-    def _gathered(
-        self, column: Column, values: Sequence[Any], messages: Sequence[Message]
-    ) -> pa.Array:
-        try:
-            return column.gather(values)
-        except InexactError:
-            exact: list[Decimal | float | None] = [
-                _decode_number(_decode_fields(message.record)[column.source])
-                if isinstance(value, float)
-                else value
-                for value, message in zip(values, messages, strict=True)
-            ]
-            return column.gather_exactly(exact)
 
     def _with_metadata(
         self,
@@ -241,12 +195,12 @@ class RecordReader:
         extracted_at: Sequence[str | None] = (),
         versions: Sequence[int | None] = (),
     ) -> pa.RecordBatch:
-        """Add the metadata's columns, where it is wanted; of files only what is known."""
+        """Append the metadata's columns, if they are added; a file's rows have only some values."""
         if not self._metadata:
             return batch
         now = datetime.now(UTC)
         text, count = now.isoformat(), batch.num_rows
-        values: dict[str, Sequence[Any]] = {
+        metadata: dict[str, Sequence[Any]] = {
             "_sdc_extracted_at": extracted_at or [text] * count,
             "_sdc_received_at": [text] * count,
             "_sdc_batched_at": [text] * count,
@@ -255,24 +209,19 @@ class RecordReader:
             "_sdc_sync_started_at": [self._sync_started_at] * count,
         }
         for column in self._metadata:
-            filled = values[column.name]
-            if column.kind.read_as is Raw:
-                # Of a table that has them in columns of other types.
-                filled = [Raw(msgspec.json.encode(value)) for value in filled]
-            try:
-                array = column.gather(filled)
-            except TooNarrowError as error:
-                raise ColumnTooNarrowError(column.name, error.to) from None
-            except UNFIT as error:
-                raise RefusalError(column, str(error)) from error
+            values = metadata[column.name]
+            if column.codec.read_as is Raw:
+                # The table has the column with another type.
+                values = [Raw(msgspec.json.encode(value)) for value in values]
+            array = _make_array(column, column.from_json, values)
             batch = batch.append_column(column.name, array)
         return batch
 
-    def _widened_or(self, misfit: Misfit) -> Misfit:
+    def _widen_or_reject(self, reject: RejectedRecord) -> RejectedRecord:
         """Ask for a wider column where the schema allows a value and only the column does not.
 
         Args:
-            misfit: The record.
+            reject: The record, as rejected so far.
 
         Returns:
             The same, with why the column is not wider, if that is so.
@@ -280,89 +229,90 @@ class RecordReader:
         Raises:
             ColumnTooNarrowError: If the column is to become wider.
         """
-        column = next((one for one in self.columns if one.source == misfit.column), None)
+        column = next((column for column in self.columns if column.source == reject.column), None)
         if column is None or column.wider is None:
-            return misfit
+            return reject
         try:
-            value = _decode_fields(misfit.record).get(column.source, _NULL)
+            value = decode_fields(reject.record).get(column.source, NULL)
         except (ValueError, RecursionError):
-            return misfit
-        if value == _NULL or not allows(column.allowed, value):
-            return misfit
+            return reject
+        if value == NULL or not is_of_types(value, column.allowed):
+            return reject
         if column.fixed is None:
             raise ColumnTooNarrowError(column.name, column.wider)
-        if misfit.reason.endswith(column.fixed):
-            return misfit
-        return replace(misfit, reason=f"{misfit.reason}; {column.fixed}")
+        if reject.reason.endswith(column.fixed):
+            return reject
+        return replace(reject, reason=f"{reject.reason}; {column.fixed}")
 
-    def _knows_now(self, error: Exception) -> bool:
-        """Note fields the schema does not have; from now on they are passed over."""
-        if (found := _UNKNOWN.search(str(error))) is None:
+    def _ignore_unknown_field(self, error: Exception) -> bool:
+        """Remember a field that the schema does not have, and ignore such fields from now on.
+
+        Args:
+            error: Why a record could not be decoded.
+
+        Returns:
+            Whether an unknown field was the reason.
+        """
+        if (match := _UNKNOWN.search(str(error))) is None:
             return False
-        self.unknown.add(found["field"])
-        self._decode = self._decoder(strict=False)
+        self.unknown_fields.add(match["field"])
+        self._decode = build_decode([*self.columns, *self._forbidden], strict=False)
         return True
 
-    def _misfit(self, message: Message, error: Exception) -> Misfit:
+    def _reject(self, message: Message, error: Exception) -> RejectedRecord:
         record = bytes(message.record)
-        if isinstance(error, RefusalError):
-            return _refused(record, error)
+        if isinstance(error, ColumnRejectedError):
+            return _reject_for(record, error)
         text = str(error)
-        if found := _MISSING.search(text):
-            return Misfit(record, "it is missing", found["field"])
-        if found := _MISFIT.search(text):
+        if match := _MISSING.search(text):
+            return RejectedRecord(record, "it is missing", match["field"])
+        if match := _WRONG_TYPE.search(text):
             columns = [*self.columns, *self._forbidden]
-            expects = {column.source: column.kind.expects for column in columns}
-            expected = expects.get(found["field"], found["expected"])
-            return Misfit(record, f"expected {expected}, got {found['got']}", found["field"])
-        if found := _TOO_LARGE.search(text):
-            return Misfit(record, "expected a number, got one out of range", found["field"])
-        return Misfit(record, unread_reason(error))
+            by_field = {column.source: column.codec.expected for column in columns}
+            expected = by_field.get(match["field"], match["expected"])
+            reason = f"expected {expected}, got {match['got']}"
+            return RejectedRecord(record, reason, match["field"])
+        if match := _TOO_LARGE.search(text):
+            return RejectedRecord(record, "expected a number, got one out of range", match["field"])
+        return RejectedRecord(record, describe_decode_error(error))
 
 
-def allows(json_types: Collection[str], value: Raw) -> bool:
-    """Whether a JSON value is of one of some types.
+def _make_array(column: Column, make: Callable[[Any], pa.Array], values: Any) -> pa.Array:
+    """Make a column's array.
 
-    Args:
-        json_types: The types; none if all are allowed.
-        value: The value.
-    """
-    text = bytes(value).strip()
-    found = _BY_FIRST_CHARACTER.get(text[:1], "number")
-    if found == "number" and "integer" in json_types and "number" not in json_types:
-        return is_whole(text)
-    return not json_types or found in json_types
-
-
-def is_whole(number: bytes) -> bool:
-    """Whether a number is an integer, as also 3.0 and 1e2 are.
-
-    Args:
-        number: Its JSON.
+    Raises:
+        ColumnTooNarrowError: If the column has to become wider.
+        ColumnRejectedError: If a value does not fit.
+        InexactError: If integers have to be decoded again, exactly.
     """
     try:
-        whole(Decimal(number.decode()))
-    except (ValueError, ArithmeticError):
-        return False
-    return True
+        return make(values)
+    except TooNarrowError as error:
+        raise ColumnTooNarrowError(column.name, error.to) from None
+    except InexactError:
+        raise
+    except UNFIT as error:
+        raise ColumnRejectedError(column, str(error)) from error
 
 
-def _together(*parts: tuple[list[pa.RecordBatch], list[Misfit]]) -> tuple[list[Any], list[Misfit]]:
-    batches, misfits = zip(*parts, strict=True)
-    return [*chain(*batches)], [*chain(*misfits)]
+def _exact_numbers(
+    column: Column, values: Sequence[Any], messages: Sequence[Message]
+) -> Iterator[Decimal | float | None]:
+    """Decode integers that were written as floats, without loss."""
+    for value, message in zip(values, messages, strict=True):
+        if isinstance(value, float):
+            yield _decode_number(decode_fields(message.record)[column.source])
+        else:
+            yield value
 
 
-def _refused(record: bytes, error: RefusalError) -> Misfit:
+def _join(
+    *parts: tuple[list[pa.RecordBatch], list[RejectedRecord]],
+) -> tuple[list[pa.RecordBatch], list[RejectedRecord]]:
+    batches, rejects = zip(*parts, strict=True)
+    return [*chain(*batches)], [*chain(*rejects)]
+
+
+def _reject_for(record: bytes, error: ColumnRejectedError) -> RejectedRecord:
     column = error.column
-    return Misfit(record, without_values(error, column.kind.expects), column.source)
-
-
-def _field(attribute: str, column: Column) -> tuple[Any, ...]:
-    read_as = column.kind.read_as
-    if read_as is None:
-        return (attribute, None, None)
-    if column.required:
-        return (attribute, read_as)
-    if read_as is Raw:
-        return (attribute, Raw, _NULL)
-    return (attribute, read_as | None, None)
+    return RejectedRecord(record, without_values(error, column.codec.expected), column.source)

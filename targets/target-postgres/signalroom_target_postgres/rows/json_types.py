@@ -24,9 +24,11 @@ from signalroom_target_postgres.values.sql_types import family
 from signalroom_target_postgres.values.timestamps import is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from signalroom_target_postgres.values.schema_types import Declared
+    from msgspec import Raw
+
+    from signalroom_target_postgres.values.schema_types import DeclaredType
 
 _NUMBERS = {"integer", "number"}
 #: How the JSON of a type begins; of an integer as most are written: all of it.
@@ -50,6 +52,15 @@ _NAMES = {
 # As msgspec calls what it got.
 _GOT = {"{": "object", "[": "array", '"': "str", "t": "bool", "f": "bool"}
 
+_BY_FIRST_CHARACTER = {
+    b'"': "string",
+    b"{": "object",
+    b"[": "array",
+    b"t": "boolean",
+    b"f": "boolean",
+    b"n": "null",
+}
+
 #: By the family of an array's elements: writes an element, or says that it is of another type.
 ELEMENTS: dict[str, Callable[[bytes], str]] = {
     "integer": array_literals.integer_element,
@@ -71,7 +82,7 @@ class JsonTypes:
     elements: str = ""
 
     @classmethod
-    def of(cls, declared: Declared) -> JsonTypes:
+    def of(cls, declared: DeclaredType) -> JsonTypes:
         """Read what a schema declares.
 
         Args:
@@ -87,7 +98,7 @@ class JsonTypes:
         return cls(frozenset(declared.json_types), element if element in ELEMENTS else "")
 
     @property
-    def expects(self) -> str:
+    def expected(self) -> str:
         """What a value should be; for messages."""
         names = [name for type_, name in _NAMES.items() if type_ in self.types]
         return " or ".join(names) or "a value"
@@ -123,7 +134,7 @@ class JsonTypes:
         if "integer" in self.types and begins not in _GOT:
             self._check_whole(Decimal(text))
             return
-        msg = f"expected {self.expects}, got {got}"
+        msg = f"expected {self.expected}, got {got}"
         raise ValueError(msg)
 
     def _check_whole(self, number: Decimal) -> None:
@@ -132,7 +143,7 @@ class JsonTypes:
         except ValueError as error:
             if self.types == {"integer"}:
                 raise
-            msg = f"expected {self.expects}, got {str(error).rpartition('got ')[2]}"
+            msg = f"expected {self.expected}, got {str(error).rpartition('got ')[2]}"
             raise ValueError(msg) from None
 
     def check_column(self, array: pa.Array, texts: Callable[[], pa.Array]) -> None:
@@ -158,7 +169,7 @@ class JsonTypes:
             for text in pc.unique(texts().drop_null()).to_pylist():
                 self._check_whole(Decimal(text))
         elif found not in self.types and not (found == "integer" and self.types & _NUMBERS):
-            msg = f"expected {self.expects}, got {type_}"
+            msg = f"expected {self.expected}, got {type_}"
             raise ValueError(msg)
 
 
@@ -180,3 +191,26 @@ def json_type(type_: pa.DataType) -> str:
     if is_text(type_) or is_binary(type_) or pa.types.is_temporal(type_):
         return "string"
     return "object"
+
+
+def is_of_types(value: Raw, types: Collection[str]) -> bool:
+    """Whether a JSON value is of one of some types.
+
+    Args:
+        value: The value's JSON.
+        types: The JSON types; none if all are allowed.
+    """
+    text = bytes(value).strip()
+    type_ = _BY_FIRST_CHARACTER.get(text[:1], "number")
+    if type_ == "number" and "integer" in types and "number" not in types:
+        return _is_whole(text)
+    return not types or type_ in types
+
+
+def _is_whole(number: bytes) -> bool:
+    """Whether a number's JSON is an integer, as also 3.0 and 1e2 are."""
+    try:
+        array_literals.whole(Decimal(number.decode()))
+    except (ValueError, ArithmeticError):
+        return False
+    return True

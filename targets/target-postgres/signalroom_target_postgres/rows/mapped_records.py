@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from signalroom_singer.streammaps import shortened
-from signalroom_target_postgres.messages.rejects import Misfit
+from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.values.arrow_json import NOT_FINITE
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ _TYPED = (
 _NO_JSON = "expected a value that JSON has, got another"
 # As of `Decimal` and dates, which expressions may give.
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
-_UNWRITTEN = (ValueError, TypeError, ArithmeticError, RecursionError)
+_NOT_ENCODABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
 
 
-def written(record: dict[str, Any]) -> tuple[bytes, Misfit | None]:
+def encode_mapped(record: dict[str, Any]) -> tuple[bytes, RejectedRecord | None]:
     """Write a record as JSON.
 
     Args:
@@ -45,15 +45,15 @@ def written(record: dict[str, Any]) -> tuple[bytes, Misfit | None]:
     """
     for name, value in record.items():
         if _is_not_finite(value):
-            return b"", Misfit(_as_far_as_it_goes(record), NOT_FINITE, name)
+            return b"", RejectedRecord(_encode_encodable(record), NOT_FINITE, name)
     try:
         return _encode(record), None
-    except _UNWRITTEN:
-        at_fault = next((name for name in record if not _can_be_written(record[name])), None)
-        return b"", Misfit(_as_far_as_it_goes(record), _NO_JSON, at_fault)
+    except _NOT_ENCODABLE:
+        at_fault = next((name for name in record if not _is_encodable(record[name])), None)
+        return b"", RejectedRecord(_encode_encodable(record), _NO_JSON, at_fault)
 
 
-def unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> Misfit:
+def reject_unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> RejectedRecord:
     """Make a misfit of a record on which a stream map failed.
 
     Args:
@@ -65,8 +65,8 @@ def unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> Misfit:
     """
     first, *more = failures
     others = [f"; column {one.column!r}: {one.reason}" for one in more if one.column]
-    return Misfit(
-        _as_far_as_it_goes(record),
+    return RejectedRecord(
+        _encode_encodable(record),
         "".join([first.reason, *others]),
         first.column,
         advice=_ADVICE,
@@ -74,7 +74,7 @@ def unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> Misfit:
     )
 
 
-def unchanged(record: bytes, record_map: RecordMap) -> bytes:
+def encode_unchanged(record: bytes, record_map: RecordMap) -> bytes:
     """Leave out of a record that cannot be read what its stream's map removes or changes.
 
     Args:
@@ -88,31 +88,33 @@ def unchanged(record: bytes, record_map: RecordMap) -> bytes:
         found = json.loads(record, parse_float=str)
     except (ValueError, RecursionError):
         found = None
-    return _as_far_as_it_goes(record_map.unchanged(found) if isinstance(found, dict) else {})
+    return _encode_encodable(record_map.unchanged(found) if isinstance(found, dict) else {})
 
 
-def explained(misfits: Sequence[Misfit], expressions: Mapping[str, str]) -> Sequence[Misfit]:
+def name_expressions(
+    rejects: Sequence[RejectedRecord], expressions: Mapping[str, str]
+) -> Sequence[RejectedRecord]:
     """Say of values that a stream map made which expression it was, and how to give it a type.
 
     Args:
-        misfits: Records that do not fit.
+        rejects: Records that do not fit.
         expressions: The map's expressions, by the properties that they make.
 
     Returns:
         The same.
     """
-    return [_explained(one, expressions) for one in misfits] if expressions else misfits
+    return [_name_expression(one, expressions) for one in rejects] if expressions else rejects
 
 
-def _explained(misfit: Misfit, expressions: Mapping[str, str]) -> Misfit:
-    expression = expressions.get(misfit.column or "", "")
+def _name_expression(reject: RejectedRecord, expressions: Mapping[str, str]) -> RejectedRecord:
+    expression = expressions.get(reject.column or "", "")
     # What is only copied is as the tap sent it.
-    if not misfit.reason.startswith("expected ") or not expression or expression.isidentifier():
-        return misfit
-    reason = f"{misfit.reason}, from the stream map's expression {shortened(expression)}"
-    if misfit.reason not in {NOT_FINITE, _NO_JSON}:
+    if not reject.reason.startswith("expected ") or not expression or expression.isidentifier():
+        return reject
+    reason = f"{reject.reason}, from the stream map's expression {shortened(expression)}"
+    if reject.reason not in {NOT_FINITE, _NO_JSON}:
         reason += _TYPED
-    return replace(misfit, reason=reason, advice="Correct it in the setting stream_maps")
+    return replace(reject, reason=reason, advice="Correct it in the setting stream_maps")
 
 
 def _is_not_finite(value: object) -> bool:
@@ -122,19 +124,19 @@ def _is_not_finite(value: object) -> bool:
     return isinstance(value, Decimal) and not value.is_finite()
 
 
-def _can_be_written(value: object) -> bool:
+def _is_encodable(value: object) -> bool:
     try:
         _encode(value)
-    except _UNWRITTEN:
+    except _NOT_ENCODABLE:
         return False
     return True
 
 
-def _as_far_as_it_goes(record: dict[str, Any]) -> bytes:
+def _encode_encodable(record: dict[str, Any]) -> bytes:
     """A record's JSON; what JSON does not have is a text, or left out."""
     fits = {
         name: str(value) if _is_not_finite(value) else value
         for name, value in record.items()
-        if _can_be_written(value)
+        if _is_encodable(value)
     }
     return _encode(fits)

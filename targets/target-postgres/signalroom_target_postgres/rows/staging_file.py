@@ -1,4 +1,4 @@
-"""Rows on the local disk until a stream is complete."""
+"""Rows of a full refresh on the local disk, until the stream is complete."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from signalroom_target_postgres.rows.metadata import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Self
 
 
-class Spool:
+class StagingFile:
     """Batches of rows in files that vanish with the process, however it ends."""
 
     def __init__(self) -> None:
@@ -26,85 +25,80 @@ class Spool:
         self._schema: pa.Schema | None = None
         self._oldest_version: Any = None
 
-    def write(self, table: pa.Table) -> None:
+    def write(self, rows: pa.Table) -> None:
         """Append rows.
 
         Args:
-            table: Of the same columns as those before, or of others.
+            rows: Rows with the columns of those before, or with others.
 
         Raises:
             OSError: If the disk is full.
         """
-        if self._writer is None or not table.schema.equals(self._schema, check_metadata=True):
-            self._finish()
+        if self._writer is None or not rows.schema.equals(self._schema, check_metadata=True):
+            self._close_writer()
             # Without a name, so that nobody else can read it and nothing is left of it.
             self._files.append(tempfile.TemporaryFile(prefix="signalroom-"))  # noqa: SIM115
-            self._writer = pa.ipc.new_stream(self._files[-1], table.schema)
-            self._schema = table.schema
-        self._writer.write_table(table)
-        self.rows += table.num_rows
-        if VERSION in table.column_names:
-            versions = (self._oldest_version, pc.min(table.column(VERSION)).as_py())
-            self._oldest_version = min((one for one in versions if one is not None), default=None)
+            self._writer = pa.ipc.new_stream(self._files[-1], rows.schema)
+            self._schema = rows.schema
+        self._writer.write_table(rows)
+        self.rows += rows.num_rows
+        if VERSION in rows.column_names:
+            versions = (self._oldest_version, pc.min(rows.column(VERSION)).as_py())
+            self._oldest_version = min(
+                (version for version in versions if version is not None), default=None
+            )
 
     def has_older(self, version: int) -> bool:
-        """Tell whether a row has an older version.
+        """Whether a row has an older version; rows without a version do not.
 
         Args:
-            version: The version.
-
-        Returns:
-            Whether one has; rows without a version have none that is older.
+            version: The version of an ACTIVATE_VERSION.
         """
         oldest = self._oldest_version
         return oldest is not None and int(oldest) < version
 
-    def mark(self) -> tuple[int, int]:
-        """Remember how much there is.
-
-        Returns:
-            What `rewind` takes.
-        """
-        self._finish()
+    def savepoint(self) -> tuple[int, int]:
+        """Remember how much is staged, for `rollback_to`."""
+        self._close_writer()
         return len(self._files), self.rows
 
-    def rewind(self, mark: tuple[int, int]) -> None:
-        """Forget what came after a mark.
+    def rollback_to(self, savepoint: tuple[int, int]) -> None:
+        """Discard the rows that were written after a savepoint.
 
         Args:
-            mark: From `mark`.
+            savepoint: The result of `savepoint`.
         """
-        self._finish()
-        files, self.rows = mark
+        self._close_writer()
+        files, self.rows = savepoint
         for file in self._files[files:]:
             file.close()
         del self._files[files:]
 
-    def read(self, at_once: int) -> Iterator[pa.Table]:
-        """Give all rows, again and again if need be.
+    def read(self, batch_bytes: int) -> Iterator[pa.Table]:
+        """Read all rows, from the start with each call.
 
         Args:
-            at_once: About how many bytes of them at a time.
+            batch_bytes: How many bytes a table may have, about.
 
         Yields:
             Rows.
         """
-        self._finish()
+        self._close_writer()
         for file in self._files:
             file.seek(0)
-            held: list[pa.RecordBatch] = []
+            buffered: list[pa.RecordBatch] = []
             size = 0
             for batch in pa.ipc.open_stream(file):
-                held.append(batch)
+                buffered.append(batch)
                 size += batch.nbytes
-                if size >= at_once:
-                    yield pa.Table.from_batches(held)
-                    held, size = [], 0
-            if held:
-                yield pa.Table.from_batches(held)
+                if size >= batch_bytes:
+                    yield pa.Table.from_batches(buffered)
+                    buffered, size = [], 0
+            if buffered:
+                yield pa.Table.from_batches(buffered)
 
     def close(self) -> None:
-        """Forget the rows; a full disk is no error any more."""
+        """Discard the rows; a full disk is not an error any more."""
         self._writer = None
         for file in self._files:
             with suppress(OSError):
@@ -113,13 +107,7 @@ class Spool:
         self.rows = 0
         self._oldest_version = None
 
-    def _finish(self) -> None:
+    def _close_writer(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -44,7 +44,7 @@ class RecordValidator(JSONSchemaValidator):
         )
 
 
-def broken_rule(error: Exception) -> str:
+def describe_violation(error: Exception) -> str:
     """Say what validation found, without the value.
 
     Args:
@@ -62,11 +62,11 @@ def broken_rule(error: Exception) -> str:
     path = getattr(cause, "absolute_path", None)
     field = f"$.{path[0]}" if path else "$"
     rule = getattr(cause, "validator", "schema")
-    wanted = _written(getattr(cause, "validator_value", ""))[:_LONGEST]
+    wanted = _as_text(getattr(cause, "validator_value", ""))[:_LONGEST]
     return f"at {field} it breaks the schema's `{rule}`: {wanted}"
 
 
-def _written(wanted: Any) -> str:
+def _as_text(wanted: Any) -> str:
     """A part of a schema as the schema has it; a text, as that of a pattern, without quotes."""
     return wanted if isinstance(wanted, str) else encode(wanted).decode()
 

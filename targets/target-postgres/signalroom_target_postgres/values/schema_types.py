@@ -29,7 +29,7 @@ _ANY_FLATTENED = {"type": ["string", "integer", "number", "boolean", "null"]}
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredType:
     """What a schema declares of a field.
 
     Args:
@@ -158,7 +158,7 @@ def _is_begun(wanted: str, actual: str) -> bool:
     return is_held(wanted, actual) or (is_same and elements == {"integer"})
 
 
-def declared(schema: Any, root: Any, to_sql: ToSql) -> Declared:
+def declared_type(schema: Any, root: Any, to_sql: ToSql) -> DeclaredType:
     """Read a field's schema.
 
     Args:
@@ -178,10 +178,10 @@ def declared(schema: Any, root: Any, to_sql: ToSql) -> Declared:
     }
     if not variants:
         variants = {(_ANY, type_name(to_sql({})))}
-    return Declared(frozenset(variants), nullable=bool({_ANY, "null"} & {*types}) or not found)
+    return DeclaredType(frozenset(variants), nullable=bool({_ANY, "null"} & {*types}) or not found)
 
 
-def pinned(schema: Any, root: Any) -> tuple[Any, ...]:
+def constants(schema: Any, root: Any) -> tuple[Any, ...]:
     """Find the one value that a field can have.
 
     Args:

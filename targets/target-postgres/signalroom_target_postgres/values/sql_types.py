@@ -87,7 +87,7 @@ def family(name: str) -> str:
     return _FAMILIES.get(head + tail.partition(")")[2], "other")
 
 
-def widened(actual: str, wanted: str) -> str:
+def common_type(actual: str, wanted: str) -> str:
     """Find the type that holds a column's values and those to come.
 
     A column is changed only where it has to be: a legacy column of text, of `varchar(20)` or of
@@ -104,7 +104,7 @@ def widened(actual: str, wanted: str) -> str:
     if old in _HOLD_ALL or new == "other" or (old, new) in _HELD:
         result = actual
     elif old == new == "array":
-        result = f"{widened(actual[:-2], wanted[:-2])}[]"
+        result = f"{common_type(actual[:-2], wanted[:-2])}[]"
     elif "array" in {old, new} or new == "json":
         result = "jsonb"
     elif old == new == "integer":
@@ -123,7 +123,7 @@ def is_held(wanted: str, actual: str) -> bool:
         wanted: The type that the values ask for.
         actual: The column's type.
     """
-    return widened(actual, wanted) == actual
+    return common_type(actual, wanted) == actual
 
 
 def common(types: Iterable[str]) -> str:
@@ -169,13 +169,13 @@ $$
 """
 
 
-def conversion(column: str, actual: str, to: str) -> Composable:
+def cast_expression(column: str, actual: str, to: str) -> Composable:
     """Say how a column's values become another type's.
 
     Args:
         column: The column's name.
         actual: Its type.
-        to: The type from `widened`.
+        to: The type from `common_type`.
 
     Returns:
         The expression for `ALTER COLUMN ... USING`; for `jsonb[]` it needs

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from psycopg import Cursor
 
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.warehouse.table import Table
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +48,17 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
     signalroom_comments: dict[str, str]
 
 
-def describe(
-    cursor: Cursor[Any], destination: Destination, descriptions: Mapping[str, str | None]
+def write_comments(
+    cursor: Cursor[Any], table: Table, descriptions: Mapping[str, str | None]
 ) -> None:
     """Comment on a table and its columns, where nobody else has.
 
     Args:
         cursor: Within a transaction.
-        destination: The table.
+        table: The table that is commented on.
         descriptions: By column, `TABLE` for the table's; nothing for one without.
     """
-    row = cursor.execute(_FOUND, (destination.identifier.as_string(cursor),)).fetchone()
+    row = cursor.execute(_FOUND, (table.identifier.as_string(cursor),)).fetchone()
     is_owner, lock_timeout, remembered, found = row or (False, "", None, None)
     if not is_owner:
         return
@@ -74,9 +74,9 @@ def describe(
         return
     statements = [
         sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT),
-        *(_comment(destination, column, text) for column, text in changes.items()),
+        *(_comment(table, column, text) for column, text in changes.items()),
         sql.SQL("COMMENT ON TYPE {} IS {}").format(
-            destination.identifier, msgspec.json.encode(_Written(digests)).decode()
+            table.identifier, msgspec.json.encode(_Written(digests)).decode()
         ),
         sql.SQL("SET LOCAL lock_timeout = {}").format(lock_timeout),
     ]
@@ -85,7 +85,7 @@ def describe(
             cursor.execute(sql.SQL("; ").join(statements), prepare=False)
     except (errors.LockNotAvailable, errors.DataError, errors.InsufficientPrivilege) as error:
         # They are no reason to load nothing.
-        logger.info("No comments were written on %s: %s", destination, error.diag.message_primary)
+        logger.info("No comments were written on %s: %s", table, error.diag.message_primary)
 
 
 def _changes(
@@ -115,8 +115,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
-def _comment(destination: Destination, column: str, text: str | None) -> sql.Composed:
+def _comment(table: Table, column: str, text: str | None) -> sql.Composed:
     if column == TABLE:
-        return sql.SQL("COMMENT ON TABLE {} IS {}").format(destination.identifier, text)
-    identifier = sql.Identifier(*filter(None, (destination.schema, destination.name)), column)
+        return sql.SQL("COMMENT ON TABLE {} IS {}").format(table.identifier, text)
+    identifier = sql.Identifier(*filter(None, (table.schema, table.name)), column)
     return sql.SQL("COMMENT ON COLUMN {} IS {}").format(identifier, text)

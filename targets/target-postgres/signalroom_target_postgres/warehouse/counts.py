@@ -1,4 +1,4 @@
-"""What became of a stream's records: how many were read, and what they did to the table."""
+"""Counts of a stream's records: how many were read, and what they did to the table."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class RowCounts:
     merged: int = 0
 
     def add(self, other: RowCounts) -> None:
-        """Count what other statements wrote too.
+        """Add the rows of other statements.
 
         Args:
-            other: What they wrote.
+            other: Rows that other statements wrote.
         """
         self.new += other.new
         self.updated += other.updated
@@ -38,19 +38,20 @@ class RowCounts:
 
 @dataclass
 class Counts:
-    """What became of the records of a stream in this run.
+    """Counts of a stream's records in this run.
 
     `read` is more than `written.new`, `updated` and `rejected` together where a key came several
     times in a batch: the last record of it is written.
 
     Args:
-        read: Records that came.
-        written: What they did to the table, as far as it is committed.
+        read: Records that were read.
+        written: Rows that they wrote, as far as they are committed.
         removed: Rows that were deleted, or marked as deleted, as their version is outdated; not
-            those that `replaced` has.
-        replaced: Rows that the stream's rows took the place of, where the whole table is replaced.
+            those that `replaced` counts.
+        replaced: Rows that were there before, where the stream's rows replace the whole table.
             None where rows are merged.
         rejected: Records that are in quarantine.
+        seconds: How long loading took.
     """
 
     read: int = 0
@@ -58,21 +59,14 @@ class Counts:
     removed: int = 0
     replaced: int | None = None
     rejected: int = 0
+    seconds: float = field(default=0.0, compare=False)
 
     def copy(self) -> Counts:
-        """Take them as they are now.
-
-        Returns:
-            Counts that do not change with these.
-        """
+        """Return counts that do not change with these."""
         return replace(self, written=replace(self.written))
 
     def describe(self) -> str:
-        """Put them into words.
-
-        Returns:
-            A part of a sentence.
-        """
+        """Put the counts into words, as a part of a sentence."""
         written = self.written
         parts = [f"{self.read:,} row{'s' * (self.read != 1)} read"]
         if written.new or written.updated or not written.merged:
@@ -142,10 +136,10 @@ class CountedInsert:
         return RowCounts(new=rows - updated, updated=updated)
 
 
-def counted(rows: int) -> str:
-    """Say how many rows.
+def count_rows(rows: int) -> str:
+    """Say how many rows, as a part of a sentence.
 
     Args:
-        rows: The number.
+        rows: The number of rows.
     """
     return f"{rows:,} row{'' if rows == 1 else 's'}"

@@ -20,7 +20,7 @@ from signalroom_target_postgres.errors import LoadError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from psycopg import Cursor
 
@@ -131,7 +131,7 @@ class Pipeline:
 
 
 @dataclass(frozen=True)
-class Load:
+class LogEntry:
     """A stream of this run.
 
     Attributes:
@@ -166,49 +166,48 @@ class LoadLog:
         self._logger = logger
         self._pipeline = Pipeline.of(environ)
         self._usable = enabled
-        self._loads: dict[str, Load] = {}
+        self._entries: dict[str, LogEntry] = {}
         self._prepared = False
 
-    def begin(self, connector: PostgresConnector, load: Load) -> None:
+    def begin(self, connector: PostgresConnector, entry: LogEntry) -> None:
         """Note that a stream begins; make the table with the first.
 
         Args:
             connector: To the database.
-            load: The stream.
+            entry: The stream that begins.
         """
-        if load.table == (SCHEMA, TABLE):
+        if entry.table == (SCHEMA, TABLE):
             self._give_up("a stream is loaded into a table of that name")
         if not self._usable:
             return
         if not self._prepared:
             self._prepared = True
             try:
-                problem = connector.in_transaction(_prepare)
+                problem = connector.run_transaction(_prepare)
             except LoadError as error:
                 problem = str(error)
             if problem:
                 self._give_up(problem)
                 return
-        self._loads.setdefault(load.stream, load)
+        self._entries.setdefault(entry.stream, entry)
 
-    def write(self, cursor: Cursor[Any], stream: str, counts: Counts, seconds: float) -> None:
+    def write(self, cursor: Cursor[Any], stream: str, counts: Counts) -> None:
         """Write what became of a stream's records.
 
         Args:
             cursor: Within the transaction that loads them.
             stream: Its name.
-            counts: What will be once it is committed.
-            seconds: How long the stream was loaded for.
+            counts: The stream's counts, once it is committed.
         """
-        load = self._loads.get(stream)
-        if not self._usable or load is None:
+        entry = self._entries.get(stream)
+        if not self._usable or entry is None:
             return
-        self._try(cursor, lambda: cursor.execute(_WRITE, self._values(load, counts, seconds)))
+        self._try(cursor, lambda: cursor.execute(_WRITE, self._values(entry, counts)))
 
     def finish(
         self,
         connector: PostgresConnector,
-        loaded: Sequence[tuple[str, Counts, float]],
+        counts: Mapping[str, Counts],
         bookmarks: Mapping[str, Any],
         outcome: str,
     ) -> None:
@@ -216,7 +215,7 @@ class LoadLog:
 
         Args:
             connector: To the database.
-            loaded: Each stream's name, what became of its records, and how long they were loaded.
+            counts: The counts of each stream.
             bookmarks: Of the last state that was passed on, by stream.
             outcome: How it ended: `loaded`, `failed` or `stopped`.
         """
@@ -224,12 +223,12 @@ class LoadLog:
             return
 
         def work(cursor: Cursor[Any]) -> None:
-            for stream, counts, seconds in loaded:
-                self.write(cursor, stream, counts, seconds)
+            for stream, stream_counts in counts.items():
+                self.write(cursor, stream, stream_counts)
                 self._end(cursor, stream, bookmarks.get(stream), outcome)
 
         try:
-            connector.in_transaction(work)
+            connector.run_transaction(work)
         except click.ClickException as error:
             # All is loaded, and its state passed on.
             self._give_up(str(error))
@@ -240,21 +239,21 @@ class LoadLog:
         if self._usable:
             self._try(cursor, lambda: cursor.execute(_FINISH, values))
 
-    def _values(self, load: Load, counts: Counts, seconds: float) -> list[Any]:
+    def _values(self, entry: LogEntry, counts: Counts) -> list[Any]:
         written = counts.written
         # Where the server does not say which of the rows were there, neither does this.
         is_known = not written.merged
         return [
-            *(self._pipeline.run_id, load.stream, self._pipeline.state_id),
-            *(self._pipeline.extractor, load.client_id),
-            *(*load.table, load.replication_key),
+            *(self._pipeline.run_id, entry.stream, self._pipeline.state_id),
+            *(self._pipeline.extractor, entry.client_id),
+            *(*entry.table, entry.replication_key),
             counts.read,
             written.new if is_known else None,
             written.updated if is_known else None,
             written.new + written.updated + written.merged,
             counts.removed + (counts.replaced or 0),
             counts.rejected,
-            *(round(seconds, 3), load.bookmark, load.started_at),
+            *(round(counts.seconds, 3), entry.bookmark, entry.started_at),
         ]
 
     def _try(self, cursor: Cursor[Any], work: Callable[[], object]) -> None:

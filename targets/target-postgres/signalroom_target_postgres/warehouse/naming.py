@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from signalroom_target_postgres.errors import InputError, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 #: PostgreSQL cuts longer names, and two may become one.
 NAME_BYTES = 63
@@ -59,12 +59,12 @@ class TableNaming:
         self._default_schema = default_schema or None
         self._by_last_part = by_last_part
         self._session_schema = session_schema
-        #: Streams and fields whose column has another name, and was warned of.
-        self.renamed_fields: set[tuple[str, str]] = set()
+        # Streams and fields whose column has another name, and was warned of.
+        self._renamed: set[tuple[str, str]] = set()
         # Which stream loads into a table: where it comes from, and its name after stream maps.
         self._owners: dict[TableName, tuple[str, str]] = {}
         self._helpers: dict[TableName, str] = {}
-        self._made: set[TableName] = set()
+        self._created: set[TableName] = set()
 
     def of(self, stream: str) -> TableName:
         """Name a stream's table.
@@ -79,7 +79,7 @@ class TableNaming:
             return table_by_last_part(stream, self._default_schema)
         return table_of(stream, self._default_schema)
 
-    def earlier(self, stream: str) -> TableName | None:
+    def previous(self, stream: str) -> TableName | None:
         """Name the table that a stream had in earlier versions and has in the stock target.
 
         Args:
@@ -89,7 +89,7 @@ class TableNaming:
             The table, if it is not the one that the stream has now; nothing if this run made it.
         """
         name = table_by_last_part(stream, self._default_schema)
-        if name == self.of(stream) or self._located(name) in self._made:
+        if name == self.of(stream) or self._located(name) in self._created:
             return None
         return name
 
@@ -104,21 +104,36 @@ class TableNaming:
         """
         return self._owners.get(self._located(table), (None, None))[1]
 
-    def is_made(self, table: TableName) -> bool:
+    def is_new(self, table: TableName) -> bool:
         """Tell whether this run made a table.
 
         Args:
             table: The table.
         """
-        return self._located(table) in self._made
+        return self._located(table) in self._created
 
-    def note_made(self, table: TableName) -> None:
+    def newly_renamed(self, stream: str, columns: Mapping[str, str]) -> list[str]:
+        """Fields whose column has another name, each of them once a run.
+
+        Args:
+            stream: The stream's name, after stream maps.
+            columns: The column of each field.
+        """
+        fields = [
+            field
+            for field, name in columns.items()
+            if field != name and (stream, field) not in self._renamed
+        ]
+        self._renamed.update((stream, field) for field in fields)
+        return fields
+
+    def note_created(self, table: TableName) -> None:
         """Note that this run made a table.
 
         Args:
             table: The table.
         """
-        self._made.add(self._located(table))
+        self._created.add(self._located(table))
 
     def claim(self, stream: str, source: str, *, suffixes: Iterable[str] = ()) -> None:
         """Note that a stream of this run loads into its table.

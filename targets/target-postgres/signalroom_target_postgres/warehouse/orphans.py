@@ -1,7 +1,7 @@
-"""Rows that were set aside as what they refer to was not there; it may come with another stream.
+"""Orphans: rows that were quarantined as the row they refer to was not there yet.
 
-They are in quarantine from the transaction of their batch on, so that states may pass and a run
-that dies loses nothing. At the end of the run they are tried again, and leave it if the table takes
+They are in quarantine from the transaction of their batch on, so that states may go and a run that
+dies loses nothing. At the end of the run they are loaded once more, and leave it if the table takes
 them.
 """
 
@@ -15,103 +15,99 @@ import pyarrow.compute as pc
 from signalroom_target_postgres.rows.metadata import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from signalroom_target_postgres.messages.rejects import Misfit
+    from signalroom_target_postgres.messages.rejects import RejectedRecord
     from signalroom_target_postgres.warehouse.outdated_rows import Activation
 
 #: Rows of a stream, and their records as they are in quarantine.
-Orphans = tuple[pa.Table, "list[Misfit]"]
+Orphans = tuple[pa.Table, "list[RejectedRecord]"]
 
 
-class HeldOrphans:
-    """Those of a stream, in memory.
+class OrphanBuffer:
+    """The orphans of a stream, in memory.
 
     Args:
-        most: How many bytes of them; more stay in quarantine.
+        max_bytes: How many bytes of them are buffered; others stay in quarantine.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: list[Orphans] = []
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._orphans: list[Orphans] = []
 
     def __bool__(self) -> bool:
-        return bool(self._held)
+        return bool(self._orphans)
 
-    def hold(self, orphans: Iterable[Orphans]) -> None:
-        """Hold rows until the end of the run.
+    def add(self, batches: Iterable[Orphans]) -> None:
+        """Buffer orphans until the end of the run.
 
         Args:
-            orphans: Of a batch that was committed.
+            batches: The orphans of a batch that was committed.
         """
-        size = sum(map(_size, self._held))
-        for one in orphans:
-            size += _size(one)
-            if size <= self._most:
-                self._held.append(one)
+        size = sum(map(_size, self._orphans))
+        for orphans in batches:
+            size += _size(orphans)
+            if size <= self._max_bytes:
+                self._orphans.append(orphans)
 
-    def take(self) -> list[Orphans]:
-        """Give them, and hold them no more.
+    def drain(self) -> list[Orphans]:
+        """Remove all orphans from the buffer, and return them."""
+        drained, self._orphans = self._orphans, []
+        return drained
 
-        Returns:
-            They.
-        """
-        taken, self._held = self._held, []
-        return taken
-
-    def forget_replaced(
-        self, newer: Sequence[pa.Table], keys: Sequence[str], *, all_rows: bool = False
-    ) -> None:
-        """Let go of rows whose keys came again.
+    def discard_replaced(self, newer: Sequence[pa.Table], keys: Sequence[str]) -> None:
+        """Discard orphans whose keys came again.
 
         Args:
             newer: The keys of later rows.
-            keys: Their columns; nothing is replaced without.
-            all_rows: Whether the later rows replace all that were there.
+            keys: The key's columns; without any, no row replaces another.
         """
-        if all_rows:
-            self._held = []
-        elif keys and self._held:
-            self._keep(lambda rows: pc.invert(are_among(rows, newer, keys)))
+        if keys and self._orphans:
+            self._filter(lambda rows: pc.invert(have_keys_of(rows, newer, keys)))
 
-    def forget_outdated(self, activation: Activation | None) -> None:
-        """Let go of rows of older versions than one that is complete.
+    def discard_all(self) -> None:
+        """Discard all orphans: later rows replace the whole table."""
+        self._orphans = []
+
+    def discard_outdated(self, activation: Activation | None) -> None:
+        """Discard orphans of older versions than one that is complete.
 
         Args:
             activation: The version, if one is. Where this run has all rows, all are of it.
         """
         if activation is None or activation.complete:
             return
-        version = activation.version
-        self._keep(
+        oldest = activation.version
+        self._filter(
             lambda rows: pa.array(
-                [one is None or int(one) >= version for one in _versions(rows)], pa.bool_()
+                [version is None or int(version) >= oldest for version in _versions(rows)],
+                pa.bool_(),
             )
         )
 
-    def _keep(self, chosen: Any) -> None:
-        kept = []
-        for rows, misfits in self._held:
-            mask = chosen(rows)
-            still = [one for one, is_kept in zip(misfits, mask.to_pylist(), strict=True) if is_kept]
-            if still:
-                kept.append((rows.filter(mask), still))
-        self._held = kept
+    def _filter(self, make_mask: Callable[[pa.Table], Any]) -> None:
+        filtered = []
+        for rows, rejects in self._orphans:
+            mask = make_mask(rows)
+            pairs = zip(rejects, mask.to_pylist(), strict=True)
+            if left := [reject for reject, stays in pairs if stays]:
+                filtered.append((rows.filter(mask), left))
+        self._orphans = filtered
 
 
-def are_among(rows: pa.Table, others: Sequence[pa.Table], keys: Sequence[str]) -> pa.Array:
-    """Whether rows have the keys of others.
+def have_keys_of(rows: pa.Table, others: Sequence[pa.Table], keys: Sequence[str]) -> pa.Array:
+    """Tell which rows have the keys of other rows.
 
     Args:
-        rows: Rows.
-        others: Others.
-        keys: The columns.
+        rows: The rows to compare.
+        others: Tables that have the key's columns.
+        keys: The key's columns.
 
     Returns:
-        Truth values.
+        A boolean for each row.
     """
-    found = {key for table in others for key in _keys(table, keys)}
-    return pa.array([key in found for key in _keys(rows, keys)], pa.bool_())
+    other_keys = {key for table in others for key in _keys(table, keys)}
+    return pa.array([key in other_keys for key in _keys(rows, keys)], pa.bool_())
 
 
 def _versions(rows: pa.Table) -> Sequence[Any]:
@@ -122,8 +118,8 @@ def _versions(rows: pa.Table) -> Sequence[Any]:
 
 
 def _size(orphans: Orphans) -> int:
-    rows, misfits = orphans
-    return int(rows.nbytes) + sum(len(misfit.record) for misfit in misfits)
+    rows, rejects = orphans
+    return int(rows.nbytes) + sum(len(reject.record) for reject in rejects)
 
 
 def _keys(rows: pa.Table, keys: Sequence[str]) -> Iterable[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from psycopg import errors, sql
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rows.metadata import SYNC_STARTED_AT, VERSION
-from signalroom_target_postgres.values.schema_types import pinned
+from signalroom_target_postgres.values.schema_types import constants
 from signalroom_target_postgres.values.sql_types import family, type_sql
 from signalroom_target_postgres.warehouse.policies import check_policies
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Composable, Composed
 
-    from signalroom_target_postgres.sink import PostgresSink
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.spec import StreamSpec
+    from signalroom_target_postgres.warehouse.table import Table
 
 #: Counting reads the whole table, and is only for a message.
 _COUNT_SECONDS = 10
-# Policies leave out rows from DELETE and UPDATE without a word.
-_KEPT = "SELECT row_security_active({}::regclass) AND EXISTS (SELECT FROM {} WHERE {})"
+# Policies leave out rows from DELETE and UPDATE without an error.
+_LEFT = "SELECT row_security_active({}::regclass) AND EXISTS (SELECT FROM {} WHERE {})"
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A version whose rows have all come.
+    """A version of a stream whose rows are complete.
 
     Args:
-        version: The version.
+        version: The version of the ACTIVATE_VERSION.
         complete: Whether this run loaded all rows of the stream, whatever their versions.
     """
 
@@ -46,138 +46,119 @@ class OutdatedRows:
     """The rows of a stream's table that are not of its latest version, or not of this run.
 
     Args:
-        sink: What is known of the stream.
-        destination: Its table.
+        spec: The stream that is loaded.
+        table: The table that it is loaded into.
         columns: The column of each field.
     """
 
-    def __init__(
-        self, sink: PostgresSink, destination: Destination, columns: Mapping[str, str]
-    ) -> None:
-        self._sink = sink
-        self._destination = destination
+    def __init__(self, spec: StreamSpec, table: Table, columns: Mapping[str, str]) -> None:
+        self._spec = spec
+        self._table = table
         self._columns = columns
-
-    @property
-    def _mapped(self) -> Mapping[str, Any]:
-        """Columns that a stream map sets to a constant."""
-        mapped: Mapping[str, Any] = self._sink.mapped_constants
-        return {
-            self._columns[name]: value for name, value in mapped.items() if name in self._columns
-        }
+        #: Fields that the stream map sets to the same value in all records.
+        self.map_constants: Mapping[str, Any] = {}
 
     @property
     def _scope(self) -> dict[str, Any]:
-        """The values that all rows of the stream share; rows of other accounts are not its own."""
-        root: Mapping[str, Any] = self._sink.schema
+        """The values that all rows of the stream share; rows of other accounts have others."""
+        root = self._spec.schema
         declared = {
-            self._columns[name]: value
-            for name, one in root["properties"].items()
-            for value in pinned(one, root)
+            field: value
+            for field, schema in root["properties"].items()
+            for value in constants(schema, root)
         }
-        return {
-            name: value
-            for name, value in {**declared, **self._mapped}.items()
-            if name in self._destination.types
+        by_column = {
+            self._columns[field]: value
+            for field, value in {**declared, **self.map_constants}.items()
+            if field in self._columns
         }
+        return {name: value for name, value in by_column.items() if name in self._table.types}
 
     @property
-    def _mark(self) -> str | None:
-        """The column that says when a row was deleted, where rows are only marked."""
-        if self._sink.config.get("hard_delete"):
-            return None
-        name: str = self._sink.soft_delete_column_name
-        return name
+    def marks_deleted(self) -> bool:
+        """Whether rows are only marked as deleted."""
+        return not self._spec.hard_delete
 
-    @property
-    def _knows_versions(self) -> bool:
-        return VERSION in self._destination.types
-
-    def _rows(self, version: int | None = None, mark: str | None = None) -> Outdated:
-        return Outdated(
-            self._destination, self._scope, self._sink.sync_started_at, version=version, mark=mark
+    def _select(self, version: int | None = None, mark: str | None = None) -> RowSelection:
+        return RowSelection(
+            self._table, self._scope, self._spec.sync_started_at, version=version, mark=mark
         )
 
-    def clear(self, cursor: Cursor[Any]) -> int:
-        """Delete all rows that this run did not load.
+    def _older_than(self, version: int | None) -> RowSelection:
+        mark = self._spec.deletion_column if self.marks_deleted else None
+        return self._select(version, mark)
+
+    def delete_all(self, cursor: Cursor[Any]) -> int:
+        """Delete all rows of the stream that this run did not load.
 
         Args:
-            cursor: Within a transaction.
+            cursor: A cursor within a transaction.
 
         Returns:
-            How many rows there were.
+            How many rows were deleted.
         """
-        return self._rows().retire(cursor)
+        return self._select().retire(cursor)
 
     def retire(self, cursor: Cursor[Any], activation: Activation) -> int:
-        """Delete the rows that a version does not have, or mark them as deleted.
+        """Delete the rows of older versions, or mark them as deleted.
 
         Args:
-            cursor: Within a transaction.
-            activation: The version.
+            cursor: A cursor within a transaction.
+            activation: The version that is complete.
 
         Returns:
-            How many rows there were.
+            How many rows were deleted or marked.
         """
         version = None if activation.complete else activation.version
-        return self._rows(version, self._mark).retire(cursor)
+        return self._older_than(version).retire(cursor)
 
-    def report(self, retired: int) -> None:
-        """Say what `retire` did.
+    def exist(self, cursor: Cursor[Any], version: int) -> bool:
+        """Whether the table has rows of older versions.
 
         Args:
-            retired: How many rows there were.
+            cursor: The cursor to query with.
+            version: The version that is to come.
         """
-        if retired:
-            what = "Marked as deleted" if self._mark else "Deleted"
-            self._sink.logger.debug("%s %d rows of %s", what, retired, self._destination)
+        return VERSION in self._table.types and self._older_than(version).exist(cursor)
 
-    def exist(self, version: int) -> bool:
-        """Tell whether there are rows that a version does not have.
+    def count(self, cursor: Cursor[Any], version: int) -> int:
+        """Count the rows of older versions, for a message.
 
         Args:
-            version: The version.
+            cursor: A cursor within a transaction.
+            version: The version that is to come.
 
         Returns:
-            Whether there are.
+            How many rows there are; 0 also where counting would take long.
         """
-        rows = self._rows(version, self._mark)
-        return self._knows_versions and self._sink.connector.in_transaction(rows.exist)
+        if VERSION not in self._table.types:
+            return 0
+        return self._older_than(version).count(cursor) or 0
 
-    def count(self, version: int) -> int:
-        """Count the rows that a version does not have; for a message.
+    def unscoped_columns(self, cursor: Cursor[Any]) -> list[str]:
+        """Columns of the scope in which rows are null, so that a full refresh left them.
 
         Args:
-            version: The version.
-
-        Returns:
-            How many there are; 0 also where counting would take long.
+            cursor: The cursor to query with.
         """
-        rows = self._rows(version, self._mark)
-        return (self._knows_versions and self._sink.connector.in_transaction(rows.count)) or 0
-
-    def warn_of_unscoped(self) -> None:
-        """Say which rows a replace kept because they lack a constant."""
-        for name in (name for name, value in self._scope.items() if value is not None):
-            without = Outdated(self._destination, self._scope | {name: None}, run=0)
-            if self._sink.connector.in_transaction(without.exist):
-                self._sink.logger.warning(
-                    "%s has rows without a value in %s, which the schema or the stream map of %s "
-                    "sets to a constant. They were kept, as they may be another account's: delete "
-                    "them, or fill the column, if they are not",
-                    *(self._destination, name, self._sink.stream_name),
-                )
+        scope = self._scope
+        selections = {
+            name: RowSelection(self._table, scope | {name: None}, run=0)
+            for name, value in scope.items()
+            if value is not None
+        }
+        return [name for name, rows in selections.items() if rows.exist(cursor)]
 
 
 @dataclass(frozen=True)
-class Outdated:
+class RowSelection:
     """The rows of a stream that a version, or a run as a whole, does not have.
 
     Rows without a version that this run loaded are never among them: the tap sent them, and
     some taps give versions to none of their records.
 
     Args:
-        destination: The stream's table.
+        table: The table of the stream.
         scope: The values that all rows of this stream share, by column; others' rows stay.
         run: When this run began (`_sdc_sync_started_at` of its rows).
         version: Older versions, and rows without one, are outdated. Without it all rows are that
@@ -186,7 +167,7 @@ class Outdated:
             Marked rows are not outdated again.
     """
 
-    destination: Destination
+    table: Table
     scope: Mapping[str, Any]
     run: int
     version: int | None = None
@@ -196,24 +177,24 @@ class Outdated:
         """Delete these rows, or mark them as deleted.
 
         Args:
-            cursor: Within a transaction.
+            cursor: A cursor within a transaction.
 
         Returns:
-            How many rows there were.
+            How many rows were deleted or marked.
 
         Raises:
-            LoadError: If row-level security keeps some that it shows, or shows none at all.
+            LoadError: If row-level security protects some rows that it shows, or shows none.
         """
-        self.destination.lock(cursor)
+        self.table.lock(cursor)
         if self.mark:
             statement = sql.SQL("UPDATE {} SET {} = now() WHERE {}").format(
-                self.destination.identifier, sql.Identifier(self.mark), self._condition()
+                self.table.identifier, sql.Identifier(self.mark), self._condition()
             )
         else:
             # Readers see the rows until the transaction ends; TRUNCATE would show some an empty
             # table.
             statement = sql.SQL("DELETE FROM {} WHERE {}").format(
-                self.destination.identifier, self._condition()
+                self.table.identifier, self._condition()
             )
         count = cursor.execute(statement).rowcount
         self._check_policies(cursor)
@@ -221,15 +202,15 @@ class Outdated:
 
     def _check_policies(self, cursor: Cursor[Any]) -> None:
         # Where none shows rows, nothing tells whether there are any.
-        check_policies(cursor, self.destination, ["SELECT"], "Replacing rows")
-        identifier = self.destination.identifier
+        check_policies(cursor, self.table, ["SELECT"], "Replacing rows")
+        identifier = self.table.identifier
         name = sql.Literal(identifier.as_string(cursor))
-        kept = cursor.execute(sql.SQL(_KEPT).format(name, identifier, self._condition()))
-        if kept.fetchone() == (True,):
+        left = cursor.execute(sql.SQL(_LEFT).format(name, identifier, self._condition()))
+        if left.fetchone() == (True,):
             command = "UPDATE" if self.mark else "DELETE"
             msg = (
-                f"Row-level security of {self.destination} shows older rows to the loader's user, "
-                f"and does not let it {command} them, so that the new rows would stand beside "
+                f"Row-level security of {self.table} shows older rows to the loader's user, "
+                f"and does not let it {command} them, so that the new rows would be added to "
                 f"them: they were not loaded. CREATE POLICY ... FOR {command} with the condition "
                 "of the policy FOR SELECT; or set `load_method` to upsert and `activate_version` "
                 "to false."
@@ -237,40 +218,37 @@ class Outdated:
             raise LoadError(msg)
 
     def exist(self, cursor: Cursor[Any]) -> bool:
-        """Tell whether there is any.
+        """Whether the table has such a row.
 
         Args:
-            cursor: To ask by.
-
-        Returns:
-            Whether there is.
+            cursor: The cursor to query with.
         """
-        row = cursor.execute(self._select("SELECT EXISTS (SELECT FROM {} WHERE {})")).fetchone()
+        row = cursor.execute(self._query("SELECT EXISTS (SELECT FROM {} WHERE {})")).fetchone()
         return bool(row and row[0])
 
     def count(self, cursor: Cursor[Any]) -> int | None:
-        """Count them, if that takes no longer than a message is worth.
+        """Count the rows, if that takes no longer than a message is worth.
 
         Args:
-            cursor: Within a transaction.
+            cursor: A cursor within a transaction.
 
         Returns:
-            How many there are; None if counting took too long.
+            How many rows there are; None if counting took too long.
         """
         try:
             with cursor.connection.transaction():
                 cursor.execute(f"SET LOCAL statement_timeout = '{_COUNT_SECONDS}s'")
-                row = cursor.execute(self._select("SELECT count(*) FROM {} WHERE {}")).fetchone()
+                row = cursor.execute(self._query("SELECT count(*) FROM {} WHERE {}")).fetchone()
         except errors.QueryCanceled:
             return None
         return int(row[0]) if row else 0
 
-    def _select(self, statement: LiteralString) -> Composed:
-        return sql.SQL(statement).format(self.destination.identifier, self._condition())
+    def _query(self, statement: LiteralString) -> Composed:
+        return sql.SQL(statement).format(self.table.identifier, self._condition())
 
     def _condition(self) -> Composable:
-        types = self.destination.types
-        conditions = [*self._in_scope()]
+        types = self.table.types
+        conditions = [equals(name, value, types[name]) for name, value in self.scope.items()]
         of_this_run = sql.SQL("{} IS NOT DISTINCT FROM {}").format(
             self._number(SYNC_STARTED_AT), sql.Literal(self.run)
         )
@@ -289,13 +267,9 @@ class Outdated:
 
     def _number(self, column: str) -> Composable:
         identifier = sql.Identifier(column)
-        if family(self.destination.types.get(column, "bigint")) in {"integer", "number"}:
+        if family(self.table.types.get(column, "bigint")) in {"integer", "number"}:
             return identifier
         return sql.SQL("CAST(CAST({} AS text) AS numeric)").format(identifier)
-
-    def _in_scope(self) -> list[Composed]:
-        types = self.destination.types
-        return [equals(name, value, types[name]) for name, value in self.scope.items()]
 
 
 def equals(column: str, value: Any, type_: str) -> Composed:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from psycopg import Cursor
 
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.warehouse.table import Table
 
 # As pg_policy names the commands.
 _COMMANDS = {"SELECT": "r", "INSERT": "a", "UPDATE": "w", "DELETE": "d"}
@@ -41,7 +41,7 @@ WHERE class.oid = to_regclass(%s) AND row_security_active(class.oid)
 
 
 def check_policies(
-    cursor: Cursor[Any], table: Destination, commands: Sequence[str], purpose: str
+    cursor: Cursor[Any], table: Table, commands: Sequence[str], purpose: str
 ) -> None:
     """Check that a table with row-level security has policies for commands at all.
 
@@ -73,7 +73,7 @@ def _listed(commands: Sequence[str]) -> str:
     return f"policies FOR {', '.join(first)} and {last}" if first else f"a policy FOR {last}"
 
 
-def _statement(cursor: Cursor[Any], table: Destination, command: str, user: str) -> str:
+def _statement(cursor: Cursor[Any], table: Table, command: str, user: str) -> str:
     clause = "WITH CHECK" if command == "INSERT" else "USING"
     names = sql.Identifier(f"loader_{command.lower()}"), table.identifier, sql.Identifier(user)
     policy, identifier, role = (name.as_string(cursor) for name in names)

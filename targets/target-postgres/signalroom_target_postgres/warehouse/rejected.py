@@ -1,4 +1,4 @@
-"""Where records go that cannot be loaded: beside their table, with the reason."""
+"""The table of rejected records: `<table>__rejected`, with the reason of each."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from psycopg import Cursor
 
-    from signalroom_target_postgres.messages.rejects import Misfit
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.messages.rejects import RejectedRecord
+    from signalroom_target_postgres.warehouse.table import Table
 
 SUFFIX = "__rejected"
 # What JSON may have and jsonb may not: NUL, and halves of surrogate pairs.
@@ -61,71 +61,77 @@ class OversizedRecordError(BadRecordError):
     """A record that is too large for its table; other streams can be loaded."""
 
 
-def keep(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit]) -> None:
-    """Keep records where a person can look at them.
+def bad_record_error(
+    stream: str, table: Table, rejected_table: Table, rejects: Sequence[RejectedRecord]
+) -> BadRecordError:
+    """Make the error that a run ends with if records do not fit and are not quarantined.
 
     Args:
-        cursor: Within a transaction, that of the records that did fit.
-        destination: Their table.
-        misfits: The records.
+        stream: The stream's name.
+        table: The stream's table.
+        rejected_table: The table that the records would go into.
+        rejects: Records that do not fit; at least one.
     """
-    beside = destination.sibling(SUFFIX)
-    beside.lock(cursor)
-    cursor.execute(sql.SQL(_TABLE).format(beside.identifier))
+    first, others = rejects[0], len(rejects) - 1
+    problem = f"A record of stream {stream} does not fit its table {table}"
+    if first.unmapped:
+        problem = f"The stream map of {stream} cannot be applied to a record"
+    advice = first.advice or "Correct it at its source or in the tap"
+    kind = OversizedRecordError if all(one.oversized for one in rejects) else BadRecordError
+    return kind(
+        f"{problem}: {first.describe()}{f'; and {others} more' if others else ''}. {advice}; or "
+        f"set `on_bad_record` to quarantine: such records then go to {rejected_table} (this one "
+        f"with a record_hash that begins with {short_hash(first)}), and the run goes on."
+    )
+
+
+def insert_rejected(cursor: Cursor[Any], table: Table, rejects: Sequence[RejectedRecord]) -> None:
+    """Write rejected records into their table, which is created if it does not exist.
+
+    Args:
+        cursor: A cursor within the transaction of the records that did fit.
+        table: The table of rejected records.
+        rejects: Records that do not fit.
+    """
+    table.lock(cursor)
+    cursor.execute(sql.SQL(_TABLE).format(table.identifier))
     # The statement has parameters, for which a percent sign in a name is to be doubled.
-    table = sql.SQL(beside.identifier.as_string(cursor).replace("%", "%%"))
+    identifier = sql.SQL(table.identifier.as_string(cursor).replace("%", "%%"))
+    rows = [(_hash(reject), reject.describe(), _storable(reject.record)) for reject in rejects]
     try:
         with cursor.connection.transaction():
-            cursor.executemany(
-                sql.SQL(_INSERT).format(table=table),
-                [(_hash(one), describe(one), _storable(one.record)) for one in misfits],
-            )
+            cursor.executemany(sql.SQL(_INSERT).format(table=identifier), rows)
     except errors.InsufficientPrivilege:
-        # Where a policy's condition is at fault, the server says so.
-        check_policies(cursor, beside, ("SELECT", "INSERT", "UPDATE"), "Keeping rejected records")
+        # Where a policy's condition is the reason, the server says so.
+        commands = ("SELECT", "INSERT", "UPDATE")
+        check_policies(cursor, table, commands, "Keeping rejected records")
         raise
 
 
-def release(cursor: Cursor[Any], destination: Destination, misfits: Sequence[Misfit]) -> None:
-    """Take records out that the table has taken after all.
+def delete_rejected(cursor: Cursor[Any], table: Table, rejects: Sequence[RejectedRecord]) -> None:
+    """Delete rejected records that were loaded after all.
 
     Args:
-        cursor: Within the transaction in which it did.
-        destination: Their table.
-        misfits: The records.
+        cursor: A cursor within the transaction that loads them.
+        table: The table of rejected records.
+        rejects: Records that are not rejected any more.
     """
-    statement = sql.SQL("DELETE FROM {} WHERE record_hash = ANY({})").format(
-        destination.sibling(SUFFIX).identifier, sql.Literal([_hash(one) for one in misfits])
-    )
-    cursor.execute(statement)
+    hashes = sql.Literal([_hash(reject) for reject in rejects])
+    statement = sql.SQL("DELETE FROM {} WHERE record_hash = ANY({})")
+    cursor.execute(statement.format(table.identifier, hashes))
 
 
-def describe(misfit: Misfit) -> str:
-    """Say what is wrong with a record.
+def short_hash(reject: RejectedRecord) -> str:
+    """Return the first digits of a record's hash, to find it in quarantine by.
 
     Args:
-        misfit: The record.
-
-    Returns:
-        A part of a sentence, without the record's values.
+        reject: The rejected record.
     """
-    return f"column {misfit.column!r}: {misfit.reason}" if misfit.column else misfit.reason
+    return _hash(reject)[:_SHORT]
 
 
-def short_hash(misfit: Misfit) -> str:
-    """Name a record without any of its values, so that it can be found in quarantine.
-
-    Args:
-        misfit: The record.
-
-    Returns:
-        The first digits of its hash.
-    """
-    return _hash(misfit)[:_SHORT]
-
-
-def _hash(misfit: Misfit) -> str:
-    return hashlib.sha256(misfit.record).hexdigest()
+def _hash(reject: RejectedRecord) -> str:
+    return hashlib.sha256(reject.record).hexdigest()
 
 
 def _storable(record: bytes) -> str:

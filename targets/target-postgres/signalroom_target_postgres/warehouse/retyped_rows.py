@@ -12,7 +12,11 @@ import pyarrow as pa
 from psycopg import sql
 
 from signalroom_target_postgres.values.copy_format import copy_text
-from signalroom_target_postgres.values.sql_types import JSON_ITEMS_FUNCTION, conversion, type_sql
+from signalroom_target_postgres.values.sql_types import (
+    JSON_ITEMS_FUNCTION,
+    cast_expression,
+    type_sql,
+)
 from signalroom_target_postgres.warehouse.staging import ORDINAL
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ _TYPE = b"signalroom.type"
 _NAME = sql.Identifier("pg_temp", "signalroom_retyped")
 
 
-def with_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
+def tag_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
     """Note which column types rows were read for.
 
     Args:
@@ -41,11 +45,11 @@ def with_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
     return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
 
 
-def is_of(rows: pa.Table, types: Mapping[str, str]) -> bool:
+def has_types(rows: pa.Table, types: Mapping[str, str]) -> bool:
     """Whether rows were read for the types that the table's columns have.
 
     Args:
-        rows: The rows, with a note from `with_types`.
+        rows: The rows, with a note from `tag_types`.
         types: The types.
     """
     return all(
@@ -54,12 +58,12 @@ def is_of(rows: pa.Table, types: Mapping[str, str]) -> bool:
     )
 
 
-def as_types(cursor: Cursor[Any], rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
+def convert_types(cursor: Cursor[Any], rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
     """Convert the columns of rows that were read for another type.
 
     Args:
         cursor: Within a transaction.
-        rows: The rows; without a note from `with_types` they stay as they are.
+        rows: The rows; without a note from `tag_types` they stay as they are.
         types: The types that the table's columns have by now.
 
     Returns:
@@ -68,12 +72,12 @@ def as_types(cursor: Cursor[Any], rows: pa.Table, types: Mapping[str, str]) -> p
     noted = {field.name: (field.metadata or {}).get(_TYPE, b"").decode() for field in rows.schema}
     before = {name: type_ for name, type_ in noted.items() if type_ and type_ != types[name]}
     for name, type_ in before.items():
-        texts = _converted(cursor, rows.select([name]), type_, types[name])
+        texts = _convert_column(cursor, rows.select([name]), type_, types[name])
         rows = rows.set_column(rows.column_names.index(name), name, texts)
     return rows
 
 
-def _converted(cursor: Cursor[Any], rows: pa.Table, actual: str, to: str) -> pa.Array:
+def _convert_column(cursor: Cursor[Any], rows: pa.Table, actual: str, to: str) -> pa.Array:
     (name,) = rows.column_names
     column, number = sql.Identifier(name), sql.Identifier(ORDINAL)
     numbered = rows.append_column(ORDINAL, pa.array(range(rows.num_rows), pa.int64()))
@@ -85,7 +89,9 @@ def _converted(cursor: Cursor[Any], rows: pa.Table, actual: str, to: str) -> pa.
     if to == "jsonb[]":
         cursor.execute(JSON_ITEMS_FUNCTION)
     select = sql.SQL("SELECT CAST({} AS text) FROM {} ORDER BY {}")
-    found = cursor.execute(select.format(conversion(name, actual, to), _NAME, number)).fetchall()
+    found = cursor.execute(
+        select.format(cast_expression(name, actual, to), _NAME, number)
+    ).fetchall()
     if to == "jsonb[]":
         cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
     cursor.execute(sql.SQL("DROP TABLE {}").format(_NAME))

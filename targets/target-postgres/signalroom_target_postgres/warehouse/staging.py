@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import errors, sql
 
 from signalroom_target_postgres.warehouse.counts import CountedInsert
-from signalroom_target_postgres.warehouse.table import names
+from signalroom_target_postgres.warehouse.table import column_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg.sql import Composable, Composed
 
     from signalroom_target_postgres.warehouse.counts import RowCounts
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.warehouse.table import Table
 
 _NAME = "signalroom_staging"
 #: The column that numbers rows, where they are numbered.
@@ -52,16 +52,16 @@ class Staging:
     def __init__(
         self,
         cursor: Cursor[Any],
-        destination: Destination,
+        table: Table,
         columns: Sequence[str],
         *,
         numbered: bool = False,
         updates: bytes | None = None,
     ) -> None:
         self._cursor = cursor
-        self._destination = destination
+        self._table = table
         self._columns = columns
-        keys = destination.keys
+        keys = table.keys
         #: What inserts rows, or updates those whose keys are there.
         self.insert = CountedInsert(updates, updating=bool(keys and {*columns} - {*keys}))
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.identifier))
@@ -69,9 +69,9 @@ class Staging:
         cursor.execute(
             sql.SQL(create).format(
                 sql.Identifier(_NAME),
-                names(columns),
+                column_list(columns),
                 sql.SQL(", 0::bigint AS {}").format(_NUMBER) if numbered else sql.SQL(""),
-                destination.identifier,
+                table.identifier,
             )
         )
 
@@ -85,7 +85,7 @@ class Staging:
             with self._cursor.connection.transaction():
                 return self._inserted(_ALL)
         except errors.CardinalityViolation:
-            if not self._destination.keys:
+            if not self._table.keys:
                 raise
             return self._inserted(_LAST_OF_ALL)
 
@@ -103,7 +103,7 @@ class Staging:
         """
         index = sql.SQL("CREATE UNIQUE INDEX ON {} ({})")
         self._cursor.execute(index.format(self.identifier, _NUMBER))
-        source = _LAST_OF_SOME if self._destination.keys else _SOME
+        source = _LAST_OF_SOME if self._table.keys else _SOME
         # Made once: a statement over many columns takes as long to put together as to run.
         statement = self._insert(source, range=sql.SQL("\0")).as_bytes(self._cursor)
         before, _, after = self.insert.around(statement).partition(b"\0")
@@ -127,7 +127,7 @@ class Staging:
         self._cursor.execute(sql.SQL("DROP TABLE {}").format(self.identifier))
 
     def _insert(self, source: LiteralString, **parts: Composable) -> Composed:
-        keys = self._destination.keys
+        keys = self._table.keys
         changes = [name for name in self._columns if name not in keys]
         action = sql.SQL("DO UPDATE SET {}").format(
             sql.SQL(", ").join(
@@ -135,17 +135,17 @@ class Staging:
             )
         )
         conflict = sql.SQL(" ON CONFLICT ({}) {}").format(
-            names(keys), action if changes else sql.SQL("DO NOTHING")
+            column_list(keys), action if changes else sql.SQL("DO NOTHING")
         )
         # Identity columns take what is sent, as they do from COPY.
         return sql.SQL(
             "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"
             " SELECT {columns} FROM {source}{conflict}"
         ).format(
-            table=self._destination.identifier,
-            columns=names(self._columns),
+            table=self._table.identifier,
+            columns=column_list(self._columns),
             source=sql.SQL(source).format(
-                staging=self.identifier, keys=names(keys), number=_NUMBER, **parts
+                staging=self.identifier, keys=column_list(keys), number=_NUMBER, **parts
             ),
             conflict=conflict if keys else sql.SQL(""),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import errors, sql
 
@@ -12,9 +12,9 @@ from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.values.limits import limit_of
 from signalroom_target_postgres.values.sql_types import (
     JSON_ITEMS_FUNCTION,
-    conversion,
+    cast_expression,
+    common_type,
     type_sql,
-    widened,
 )
 from signalroom_target_postgres.warehouse import table_checks
 from signalroom_target_postgres.warehouse.naming import TableName, with_suffix
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Composable
 
-    from signalroom_target_postgres.values.schema_types import Declared
+    from signalroom_target_postgres.values.schema_types import DeclaredType
 
 # With what domains and arrays of them are made of, and with the places that the server's locale
 # gives to money.
@@ -82,8 +82,20 @@ class ColumnFixedError(LoadError):
         self.reason = f"the column cannot become {to}: {reason}"
 
 
+class Note(NamedTuple):
+    """A sentence about a table, to be logged once it is committed.
+
+    Attributes:
+        is_warning: Whether it is logged as a warning.
+        text: The sentence itself.
+    """
+
+    is_warning: bool
+    text: str
+
+
 @dataclass
-class Destination:
+class Table:
     """A table.
 
     Args:
@@ -102,9 +114,7 @@ class Destination:
     types: dict[str, str] = field(default_factory=dict)
     #: Why a column's type cannot change, by its name.
     fixed: dict[str, str] = field(default_factory=dict)
-    #: What `prepare` or `widen` changed, or could not, to be logged once it is committed: whether
-    #: it is a warning, and a sentence.
-    notes: list[tuple[bool, str]] = field(default_factory=list)
+    _notes: list[Note] = field(default_factory=list)
     _bases: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -115,7 +125,7 @@ class Destination:
         """The name for statements."""
         return sql.Identifier(*filter(None, (self.schema, self.name)))
 
-    def sibling(self, suffix: str) -> Destination:
+    def companion(self, suffix: str) -> Table:
         """Name a table beside this one.
 
         Args:
@@ -124,7 +134,21 @@ class Destination:
         Returns:
             That table, without keys.
         """
-        return Destination(self.schema, with_suffix(self.name, suffix))
+        return Table(self.schema, with_suffix(self.name, suffix))
+
+    def note(self, text: str, *, is_warning: bool = True) -> None:
+        """Note what is to be logged once the transaction is committed.
+
+        Args:
+            text: A sentence about the table.
+            is_warning: Whether it is logged as a warning.
+        """
+        self._notes.append(Note(is_warning, text))
+
+    def pop_notes(self) -> list[Note]:
+        """Return what `prepare` and `widen` changed, or could not, since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def lock(self, cursor: Cursor[Any]) -> None:
         """Let no other loader change the table or its rows until this transaction ends.
@@ -142,7 +166,7 @@ class Destination:
     def prepare(
         self,
         cursor: Cursor[Any],
-        wanted: Mapping[str, Declared],
+        wanted: Mapping[str, DeclaredType],
         earlier: TableName | None = None,
         owner: str | None = None,
         *,
@@ -165,12 +189,12 @@ class Destination:
         """
         table_checks.check_names(self, wanted)
         # What a try before this one noted was rolled back.
-        self.notes.clear()
+        self._notes.clear()
         self.lock(cursor)
         oid = self._oid(cursor)
         if oid is None:
             if earlier is not None:
-                before = Destination(*earlier)
+                before = Table(*earlier)
                 before._read_types(cursor)
                 table_checks.check_earlier(cursor, self, wanted, before, owner)
             table_checks.check_width(self, len(wanted))
@@ -191,7 +215,7 @@ class Destination:
         Raises:
             ColumnFixedError: If a view or something else depends on the type.
         """
-        self.notes.clear()
+        self._notes.clear()
         self.lock(cursor)
         self._widen(cursor, column, to)
 
@@ -199,7 +223,7 @@ class Destination:
         # Another loader may have widened it meanwhile, further even.
         self._read_types(cursor)
         actual = self.types[column]
-        if actual == (wider := _wider(self.base_type(column), to)):
+        if actual == (wider := _wider_type(self.base_type(column), to)):
             return
         if wider == "jsonb[]":
             cursor.execute(JSON_ITEMS_FUNCTION)
@@ -207,7 +231,7 @@ class Destination:
         cursor.execute("SET LOCAL extra_float_digits = 1")
         statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
             *(self.identifier, sql.Identifier(column)),
-            *(type_sql(wider), conversion(column, actual, wider)),
+            *(type_sql(wider), cast_expression(column, actual, wider)),
         )
         try:
             with cursor.connection.transaction():
@@ -216,7 +240,7 @@ class Destination:
             raise self._fixed(cursor, column, wider, error) from error
         if wider == "jsonb[]":
             cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
-        self.notes.append((True, f"Column {column} of {self} becomes {wider} (was {actual})"))
+        self.note(f"Column {column} of {self} becomes {wider} (was {actual})")
         self._read_types(cursor)
 
     def _fixed(
@@ -282,7 +306,7 @@ class Destination:
         """
         return self._bases.get(column) or self.types[column]
 
-    def _create(self, cursor: Cursor[Any], wanted: Mapping[str, Declared]) -> None:
+    def _create(self, cursor: Cursor[Any], wanted: Mapping[str, DeclaredType]) -> None:
         if self.schema:
             exists = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
             if not _value(cursor, exists, (self.schema,)):
@@ -294,13 +318,13 @@ class Destination:
             for name, declared in wanted.items()
         ]
         if self.keys:
-            parts.append(sql.SQL("PRIMARY KEY ({})").format(names(self.keys)))
+            parts.append(sql.SQL("PRIMARY KEY ({})").format(column_list(self.keys)))
         cursor.execute(
             sql.SQL("CREATE TABLE {} ({})").format(self.identifier, sql.SQL(", ").join(parts))
         )
 
     def _adapt(
-        self, cursor: Cursor[Any], oid: int, wanted: Mapping[str, Declared], *, keep_fixed: bool
+        self, cursor: Cursor[Any], oid: int, wanted: Mapping[str, DeclaredType], *, keep_fixed: bool
     ) -> None:
         self._read_types(cursor)
         if new := wanted.keys() - self.types.keys():
@@ -313,7 +337,7 @@ class Destination:
                         self.identifier, sql.Identifier(name), type_sql(declared.type)
                     )
                 )
-                self.notes.append((False, f"Added column {name} ({declared.type}) to {self}"))
+                self.note(f"Added column {name} ({declared.type}) to {self}", is_warning=False)
             elif name not in self.fixed and declared.held_by(self.types[name]) is None:
                 # One that holds some of what may come is widened by the first value that is not.
                 try:
@@ -321,7 +345,7 @@ class Destination:
                 except ColumnFixedError as error:
                     if not keep_fixed:
                         raise
-                    self.notes.append((True, str(error)))
+                    self.note(str(error))
                     self.fixed[name] = error.reason
         if self.keys:
             if new:
@@ -329,13 +353,13 @@ class Destination:
             set_key(cursor, self, oid)
 
 
-def _wider(actual: str, to: str) -> str:
+def _wider_type(actual: str, to: str) -> str:
     """The type that holds a column's values and those of another; without its limit for those."""
     limit = limit_of(actual)
-    return to if limit is not None and limit.wider == to else widened(actual, to)
+    return to if limit is not None and limit.wider == to else common_type(actual, to)
 
 
-def names(columns: Sequence[str]) -> Composable:
+def column_list(columns: Sequence[str]) -> Composable:
     """List columns for a statement.
 
     Args:

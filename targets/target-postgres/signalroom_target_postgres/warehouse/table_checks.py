@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from psycopg import Cursor
 
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.warehouse.table import Table
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _RENAME = {
 }
 
 
-def check_names(table: Destination, columns: Collection[str]) -> None:
+def check_names(table: Table, columns: Collection[str]) -> None:
     """Check the names of a table, its columns and its key.
 
     Args:
@@ -75,7 +75,7 @@ def check_names(table: Destination, columns: Collection[str]) -> None:
         raise LoadError(msg)
 
 
-def check_width(table: Destination, count: int, dropped: int = 0) -> None:
+def check_width(table: Table, count: int, dropped: int = 0) -> None:
     """Check how many columns a table would have.
 
     Args:
@@ -105,9 +105,9 @@ def check_width(table: Destination, count: int, dropped: int = 0) -> None:
 
 def check_earlier(
     cursor: Cursor[Any],
-    table: Destination,
+    table: Table,
     columns: Collection[str],
-    earlier: Destination,
+    earlier: Table,
     owner: str | None,
 ) -> None:
     """Check that a stream has no table under another name before a new one is made.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Composable, Composed
 
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.warehouse.table import Table
 
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
@@ -84,7 +84,7 @@ class PrimaryKey(NamedTuple):
     is_clustered: bool
 
 
-def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
+def set_key(cursor: Cursor[Any], table: Table, oid: int) -> None:
     """Give a table the stream's key, if no unique index has it.
 
     A key with more columns than the old one is unique where that is. One with fewer would make
@@ -124,10 +124,10 @@ def set_key(cursor: Cursor[Any], table: Destination, oid: int) -> None:
             raise
         raise _fixed(cursor, table, old, error) from error
     keys = ", ".join(table.keys)
-    table.notes.append((True, f"{table} was {was}; it is now keyed by {keys}"))
+    table.note(f"{table} was {was}; it is now keyed by {keys}")
 
 
-def _warn_of_loose(cursor: Cursor[Any], table: Destination, oid: int) -> None:
+def _warn_of_loose(cursor: Cursor[Any], table: Table, oid: int) -> None:
     """Warn of key columns by which two keys are equal that are not the same."""
     for name, compares in cursor.execute(_LOOSE, (oid, [*table.keys])).fetchall():
         what = compares if compares.startswith("collation ") else f"type {compares}"
@@ -136,7 +136,7 @@ def _warn_of_loose(cursor: Cursor[Any], table: Destination, oid: int) -> None:
             "for equal (in upper and lower case, for example). Records whose keys differ only so "
             "become one row"
         )
-        table.notes.append((True, note))
+        table.note(note)
 
 
 def _hides_rows(cursor: Cursor[Any], oid: int) -> bool:
@@ -149,7 +149,7 @@ def _was(old: PrimaryKey | None) -> str:
     return f"keyed by {', '.join(old.columns)}" if old else "without a key"
 
 
-def _change(table: Destination, old: PrimaryKey | None) -> Composed:
+def _change(table: Table, old: PrimaryKey | None) -> Composed:
     """The statement that makes the key; of the old one's name, which other statements may use."""
     keys = _listed(table.keys)
     if old is None:
@@ -167,7 +167,7 @@ def _listed(columns: Sequence[str]) -> Composed:
     return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
-def _check_filled(cursor: Cursor[Any], table: Destination, old: PrimaryKey) -> None:
+def _check_filled(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> None:
     """Check that no row lacks a value in a column that the key gets."""
     added = [name for name in table.keys if name not in old.columns]
     lacks = sql.SQL(", ").join(
@@ -179,7 +179,7 @@ def _check_filled(cursor: Cursor[Any], table: Destination, old: PrimaryKey) -> N
 
 
 def _not_filled(
-    cursor: Cursor[Any], table: Destination, old: PrimaryKey, empty: Sequence[str]
+    cursor: Cursor[Any], table: Table, old: PrimaryKey, empty: Sequence[str]
 ) -> LoadError:
     # The transaction is undone, and with it a column that was added.
     add = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}")
@@ -201,7 +201,7 @@ def _not_filled(
     )
 
 
-def _narrower(cursor: Cursor[Any], table: Destination, old: PrimaryKey) -> LoadError:
+def _narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadError:
     keys = ", ".join(table.keys)
     missing = ", ".join(name for name in old.columns if name not in table.keys)
     return LoadError(
@@ -214,7 +214,7 @@ def _narrower(cursor: Cursor[Any], table: Destination, old: PrimaryKey) -> LoadE
     )
 
 
-def _refused(table: Destination, old: PrimaryKey | None, error: errors.Error) -> LoadError:
+def _refused(table: Table, old: PrimaryKey | None, error: errors.Error) -> LoadError:
     keys = ", ".join(table.keys)
     reason = f"several rows have the same {keys}"
     if isinstance(error, errors.NotNullViolation):
@@ -227,9 +227,7 @@ def _refused(table: Destination, old: PrimaryKey | None, error: errors.Error) ->
     )
 
 
-def _fixed(
-    cursor: Cursor[Any], table: Destination, old: PrimaryKey, error: errors.Error
-) -> LoadError:
+def _fixed(cursor: Cursor[Any], table: Table, old: PrimaryKey, error: errors.Error) -> LoadError:
     found = cursor.execute(_DEPENDENTS, (old.index_oid, old.constraint_oid)).fetchall()
     dependents = ", ".join(name for (name,) in found)
     if dependents:

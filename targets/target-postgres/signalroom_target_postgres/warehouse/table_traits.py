@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Composed, Identifier
 
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.warehouse.table import Table
 
 # COPY refuses tables with row-level security and most views, and passes over rules:
 # https://www.postgresql.org/docs/18/sql-copy.html ("Notes"). Rules on SELECT are views.
@@ -66,17 +66,17 @@ class TableTraits:
     updates: bytes | None = None
 
     @classmethod
-    def read(cls, cursor: Cursor[Any], destination: Destination) -> TableTraits:
+    def read(cls, cursor: Cursor[Any], table: Table) -> TableTraits:
         """Read them from the database, for the session's user.
 
         Args:
             cursor: Within a transaction.
-            destination: The table.
+            table: The table to look at.
 
         Returns:
             Its traits.
         """
-        row = cursor.execute(_TRAITS, (destination.identifier.as_string(cursor),)).fetchone()
+        row = cursor.execute(_TRAITS, (table.identifier.as_string(cursor),)).fetchone()
         if row is None:
             return cls()
         takes_copy, deferrable, oid, has_parts = row

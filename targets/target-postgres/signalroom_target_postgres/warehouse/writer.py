@@ -20,19 +20,19 @@ from signalroom_target_postgres.connection.row_errors import (
     reason_of,
     refuses_a_row,
 )
-from signalroom_target_postgres.messages.rejects import Misfit
-from signalroom_target_postgres.rows.background import ahead
-from signalroom_target_postgres.rows.unknown_fields import known, with_unknown
+from signalroom_target_postgres.messages.rejects import RejectedRecord
+from signalroom_target_postgres.rows.background import prefetch_one
+from signalroom_target_postgres.rows.unknown_fields import with_unknown, without_unknown
 from signalroom_target_postgres.values.array_literals import array_json
 from signalroom_target_postgres.values.arrow_json import record_json
 from signalroom_target_postgres.values.copy_format import copy_text
 from signalroom_target_postgres.values.sql_types import family
 from signalroom_target_postgres.warehouse.bad_rows import Trials, find_refused
 from signalroom_target_postgres.warehouse.counts import RowCounts
-from signalroom_target_postgres.warehouse.orphans import are_among
+from signalroom_target_postgres.warehouse.orphans import have_keys_of
 from signalroom_target_postgres.warehouse.policies import check_policies
 from signalroom_target_postgres.warehouse.staging import ORDINAL, Staging
-from signalroom_target_postgres.warehouse.table import names
+from signalroom_target_postgres.warehouse.table import column_list
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.rows.column_codecs import Column
     from signalroom_target_postgres.warehouse.orphans import Orphans
-    from signalroom_target_postgres.warehouse.table import Destination
+    from signalroom_target_postgres.warehouse.table import Table
 
 # So few are not worth a thread.
 _FEW = 1024
@@ -56,12 +56,12 @@ _TO_ALLOW_NULL = (
 )
 
 
-class LateRefusalError(Exception):
+class LateRejectError(Exception):
     """Constraints that are checked late refuse a row: they have to be checked at once."""
 
 
 @dataclass
-class Writer:
+class TableWriter:
     """Writes batches of a stream's rows, within the caller's transaction.
 
     Args:
@@ -72,20 +72,20 @@ class Writer:
         replace_nul: Whether NUL becomes U+FFFD, which PostgreSQL can store.
     """
 
-    destination: Destination
+    table: Table
     columns: Mapping[str, Column]
     metadata: Collection[str] = ()
     replace_nul: bool = True
     #: How the table takes rows.
     traits: TableTraits = field(default_factory=TableTraits)
     #: Whether no row is expected to be there already, so that COPY can go straight into the table.
-    fresh: bool = False
+    expects_no_conflicts: bool = False
     #: Whether to make lines in another thread while others are sent.
     threaded: bool = True
     #: Whether constraints are checked with each statement, also those that could wait for COMMIT.
     checks_now: bool = False
     #: Rows the server refused.
-    misfits: list[Misfit] = field(default_factory=list)
+    rejects: list[RejectedRecord] = field(default_factory=list)
     #: Those of them that refer to rows which are not there.
     orphans: list[Orphans] = field(default_factory=list)
     #: Rows that the table took.
@@ -106,7 +106,7 @@ class Writer:
     def write(self, cursor: Cursor[Any], rows: pa.Table) -> None:
         """Insert rows, or update those whose keys are there; the last of a key wins.
 
-        Those that the server refuses are left out and kept in `misfits`.
+        Those that the server refuses are left out and kept in `rejects`.
 
         Args:
             cursor: Within a transaction.
@@ -115,26 +115,26 @@ class Writer:
         Raises:
             LateRefusalError: If it takes a writer that `checks_now` to find those.
         """
-        keys = self.destination.keys
+        keys = self.table.keys
         if keys:
-            rows = last_of_each(rows, keys)
+            rows = deduplicate(rows, keys)
             self._forget_replaced(rows)
-            self.destination.lock(cursor)
+            self.table.lock(cursor)
         self._written += rows.num_rows
         error = None
-        if self.traits.takes_copy and (self.fresh or not keys):
-            error = _refusal(cursor, lambda: self._copy(cursor, self.destination.identifier, rows))
+        if self.traits.takes_copy and (self.expects_no_conflicts or not keys):
+            error = _row_error(cursor, lambda: self._copy(cursor, self.table.identifier, rows))
             if error is None:
                 self.counts.new += max(0, cursor.rowcount)
                 return
             if keys and isinstance(error, errors.UniqueViolation):
                 # Someone else's rows, or this stream's own from before.
-                self.fresh = False
+                self.expects_no_conflicts = False
                 error = None
         if error is None:
-            error = _refusal(cursor, lambda: self._merge(cursor, rows))
+            error = _row_error(cursor, lambda: self._merge(cursor, rows))
         if error is not None:
-            self._refused(self._write_others(cursor, rows, error))
+            self._postpone_or_reject(self._write_others(cursor, rows, error))
 
     def finish(self, cursor: Cursor[Any]) -> None:
         """Do what only the end can show: check, and try what other rows may have made possible.
@@ -146,21 +146,21 @@ class Writer:
             LateRefusalError: As for `write`.
         """
         if not self.checks_now and (statement := self.traits.check_now):
-            error = _refusal(cursor, lambda: cursor.execute(statement))
+            error = _row_error(cursor, lambda: cursor.execute(statement))
             if error is not None:
-                raise LateRefusalError from error
+                raise LateRejectError from error
         count = sum(rows.num_rows for rows, _ in self._postponed)
         while self._postponed and count < self._written:
             again, self._postponed = self._postponed, []
             for rows, found in again:
-                self._refused(self._write_others(cursor, rows, found[0]))
+                self._postpone_or_reject(self._write_others(cursor, rows, found[0]))
             left = sum(rows.num_rows for rows, _ in self._postponed)
             if left == count:
                 break
             count = left
         for rows, found in self._postponed:
-            described = [*self._described(rows, found)]
-            self.misfits += described
+            described = [*self._describe_rejects(rows, found)]
+            self.rejects += described
             is_orphan = [isinstance(error, errors.ForeignKeyViolation) for error in found]
             if any(is_orphan):
                 self.orphans.append(
@@ -169,15 +169,15 @@ class Writer:
         self._postponed.clear()
 
     @property
-    def refuses_all(self) -> bool:
+    def rejects_all(self) -> bool:
         """Whether the table refused all rows for what no record of the stream can change."""
-        return 0 < self._written == len(self.misfits) and all(
-            misfit.of_table for misfit in self.misfits
+        return 0 < self._written == len(self.rejects) and all(
+            reject.of_table for reject in self.rejects
         )
 
     def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
-        columns = known(rows).column_names
-        staging = Staging(cursor, self.destination, columns, updates=self.traits.updates)
+        columns = without_unknown(rows).column_names
+        staging = Staging(cursor, self.table, columns, updates=self.traits.updates)
         self._copy(cursor, staging.identifier, rows)
         counts = staging.insert_all()
         staging.drop()
@@ -188,12 +188,10 @@ class Writer:
     ) -> tuple[pa.Table, list[psycopg.Error]]:
         """Load all rows but those that the server refuses; give these, with the errors."""
         if self.traits.deferrable and not self.checks_now:
-            raise LateRefusalError from error
+            raise LateRejectError from error
         self._check_policies(cursor, [error])
-        columns = known(rows).column_names
-        staging = Staging(
-            cursor, self.destination, columns, numbered=True, updates=self.traits.updates
-        )
+        columns = without_unknown(rows).column_names
+        staging = Staging(cursor, self.table, columns, numbered=True, updates=self.traits.updates)
         numbers = pa.array(range(rows.num_rows), pa.int64())
         numbered = rows.append_column(ORDINAL, numbers)
         with Trials(cursor) as trials:
@@ -222,7 +220,7 @@ class Writer:
         """Do not try rows again whose keys came again: the last of a key wins."""
         postponed, self._postponed = self._postponed, []
         for rows, found in postponed:
-            is_last = pc.invert(are_among(rows, [newer], self.destination.keys))
+            is_last = pc.invert(have_keys_of(rows, [newer], self.table.keys))
             self._written -= rows.num_rows - (pc.sum(is_last).as_py() or 0)
             if left := [*compress(found, is_last.to_pylist())]:
                 self._postponed.append((rows.filter(is_last), left))
@@ -232,11 +230,11 @@ class Writer:
         if not any(map(is_refused_by_policy, found)):
             return
         commands, purpose = ["INSERT"], "Adding rows"
-        if self.destination.keys:
+        if self.table.keys:
             commands, purpose = ["SELECT", "INSERT", "UPDATE"], "Merging rows by their key"
-        check_policies(cursor, self.destination, commands, purpose)
+        check_policies(cursor, self.table, commands, purpose)
 
-    def _refused(self, found: tuple[pa.Table, list[psycopg.Error]]) -> None:
+    def _postpone_or_reject(self, found: tuple[pa.Table, list[psycopg.Error]]) -> None:
         """Keep rows as misfits, or for another try once all others are there."""
         rows, causes = found
         later = [isinstance(error, _OF_OTHER_ROWS) for error in causes]
@@ -245,23 +243,25 @@ class Writer:
             self._postponed.append((rows.filter(pa.array(later)), again))
         if not all(later):
             final = [error for error, is_later in zip(causes, later, strict=True) if not is_later]
-            self.misfits += self._described(rows.filter(pc.invert(pa.array(later))), final)
+            self.rejects += self._describe_rejects(rows.filter(pc.invert(pa.array(later))), final)
 
     def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
-        rows = known(rows)
-        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, names(rows.column_names))
+        rows = without_unknown(rows)
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, column_list(rows.column_names))
         text = copy_text(
             rows,
             types={name: column.type for name, column in self.columns.items()},
             replace_nul=self.replace_nul,
         )
         with cursor.copy(statement) as copy:
-            for lines in ahead(text) if self.threaded and rows.num_rows > _FEW else text:
+            for lines in prefetch_one(text) if self.threaded and rows.num_rows > _FEW else text:
                 copy.write(lines)
 
-    def _described(self, rows: pa.Table, causes: Sequence[psycopg.Error]) -> Iterator[Misfit]:
+    def _describe_rejects(
+        self, rows: pa.Table, causes: Sequence[psycopg.Error]
+    ) -> Iterator[RejectedRecord]:
         """Say of rows why they were refused."""
-        loaded = known(rows)
+        loaded = without_unknown(rows)
         loaded = loaded.select([name for name in loaded.column_names if name not in self.metadata])
         fields = loaded.rename_columns([self.columns[name].source for name in loaded.column_names])
         written = {column.source: partial(_record_text, column) for column in self.columns.values()}
@@ -270,13 +270,13 @@ class Writer:
             record = with_unknown(record, rows.slice(number, 1), fields.column_names)
             reason, column = reason_of(error)
             of_table = is_faulty_function(error)
-            if isinstance(error, errors.UniqueViolation) and not self.destination.keys:
+            if isinstance(error, errors.UniqueViolation) and not self.table.keys:
                 reason += _TO_UPDATE
             if isinstance(error, errors.NotNullViolation) and column not in self.columns:
                 reason += _TO_ALLOW_NULL
                 of_table = True
             oversized = is_oversized(error)
-            yield Misfit(record, reason, column, oversized=oversized, of_table=of_table)
+            yield RejectedRecord(record, reason, column, oversized=oversized, of_table=of_table)
 
 
 def _record_text(column: Column, text: str) -> str:
@@ -289,7 +289,7 @@ def _record_text(column: Column, text: str) -> str:
     return text if kind == "json" or is_number else msgspec.json.encode(text).decode()
 
 
-def _refusal(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:
+def _row_error(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:
     """Do something; give the error, and leave no trace, if the server refused a row."""
     try:
         with cursor.connection.transaction():
@@ -301,7 +301,7 @@ def _refusal(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error |
     return None
 
 
-def last_of_each(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+def deduplicate(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Keep the last row of each key.
 
     Args:

@@ -1,0 +1,49 @@
+"""A stream, as the layers below the sink know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """What a stream is, and what the settings say of loading it.
+
+    Args:
+        name: The stream's name, after stream maps.
+        schema: The stream's JSON schema, after stream maps.
+        key_properties: The fields that are the stream's key.
+        load_method: The setting `load_method`: upsert, append-only or overwrite.
+        quarantines: Whether records that do not fit go into `<table>__rejected`.
+        obeys_activate_version: Whether an ACTIVATE_VERSION may remove older rows.
+        hard_delete: Whether older rows are deleted, and not only marked as deleted.
+        deletion_column: The column that marks a deleted row, by its field's name.
+        has_metadata: Whether the columns of record metadata (`_sdc_*`) are added.
+        adds_comments: Whether the table and its columns get the schema's descriptions as comments.
+        replace_nul: Whether the character NUL becomes U+FFFD, which PostgreSQL can store.
+        sync_started_at: When the run began, in milliseconds since 1970.
+        batch_bytes: How many bytes of rows may be held in memory.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    key_properties: Sequence[str]
+    load_method: str
+    quarantines: bool
+    obeys_activate_version: bool
+    hard_delete: bool
+    deletion_column: str
+    has_metadata: bool
+    adds_comments: bool
+    replace_nul: bool
+    sync_started_at: int
+    batch_bytes: int
+
+    @property
+    def merge_keys(self) -> Sequence[str]:
+        """The fields that rows are merged by; none if rows are appended."""
+        return () if self.load_method == "append-only" else self.key_properties
