@@ -175,6 +175,31 @@ def test_more_reads_than_a_minute_has(ask, google):
     assert "Retry-After" not in answer.headers
 
 
+def test_a_batch_is_one_read(ask, google):
+    make(google, {"title": "A", "cells": [["1"]]}, {"title": "B", "cells": [["2"]]})
+    google.access(per_user=2)
+    path = f"/v4/spreadsheets/{BOOK}/values:batchGet"
+    batch = ask(path, ranges=["'A'!A1", "'B'!A1"]).json()
+    assert [part["values"] for part in batch["valueRanges"]] == [[["1"]], [["2"]]]
+    # A range that is not there refuses all of them.
+    assert ask(path, ranges=["'A'!A1", "'C'!A1"]).status_code == 400
+    assert ask(path, ranges="'A'!A1").status_code == 429
+
+
+def test_a_files_version_grows(ask, google):
+    def version():
+        return ask(f"/drive/v3/files/{PUBLIC}", fields="version,modifiedTime").json()
+
+    before = version()
+    google.edit(id=PUBLIC, gid=0, cells=[["a"], ["2"]])
+    after = version()
+    assert int(after["version"]) > int(before["version"])
+    assert after["modifiedTime"] > before["modifiedTime"]
+    assert after["modifiedTime"].endswith("Z")
+    google.edit(id=PUBLIC, gid=0, cells=[["a"], ["3"]], seen_by_drive=False)
+    assert version() == after
+
+
 def signed(sandbox, **changes):
     key = json.loads(service_account(sandbox.gsheets_url))
     now = int(time.time())

@@ -7,7 +7,14 @@ import time
 import pytest
 import requests
 
-from signalroom_sandbox.mautic import CLIENT_ID, CLIENT_SECRET, LIMITED_ID, NO_GRANT_ID
+from signalroom_sandbox.mautic import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    LIMITED_ID,
+    NO_GRANT_ID,
+    PASSWORD,
+    USERNAME,
+)
 
 
 @pytest.fixture
@@ -65,9 +72,25 @@ class TestTokens:
         assert answer.json()["errors"][0]["message"].endswith("has expired.")
         assert "Mautic-Version" not in answer.headers
 
+    def test_responses_name_the_version(self, sandbox, mautic, token):
+        headers = {"Authorization": f"Bearer {token()}"}
+        for version, name in ((5, "5.1.1"), (7, "7.1.1")):
+            mautic.switches(version=version)
+            response = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)
+            assert response.headers["Mautic-Version"] == name
+
     def test_an_api_that_is_off(self, mautic, token):
         mautic.access(api_enabled=False)
         assert token(status=403)["type"] == "api_disabled"
+
+    def test_basic_auth(self, sandbox, mautic):
+        def status(password):
+            url = f"{sandbox.mautic_url}/api/tags"
+            return requests.get(url, auth=(USERNAME, password), timeout=10).status_code
+
+        assert (status(PASSWORD), status("wrong")) == (200, 401)
+        mautic.access(basic_enabled=False)
+        assert status(PASSWORD) == 403
 
     def test_roles(self, sandbox, token):
         headers = {"Authorization": f"Bearer {token(client=LIMITED_ID)}"}
@@ -167,6 +190,12 @@ class TestErrors:
         assert page.headers["Content-Type"].startswith("text/html")
         assert page.cookies
 
+    def test_pages_need_a_session(self, sandbox):
+        url = f"{sandbox.mautic_url}/s/oauth/v2/token"
+        response = requests.post(url, timeout=10, allow_redirects=False)
+        assert response.status_code == 302
+        assert response.headers["Location"].endswith("/s/login")
+
     def test_out_of_memory(self, sandbox, mautic, token):
         mautic.switches(memory_rows=10)
         headers = {"Authorization": f"Bearer {token()}"}
@@ -217,6 +246,15 @@ class TestLists:
         # Nothing is shown inside of itself.
         assert [one["id"] for one in parent["variantChildren"]] == [9]
         assert parent["variantChildren"][0]["variantParent"] is None
+
+    def test_submissions_need_the_alias_of_their_table(self, get):
+        path = "/api/forms/1/submissions"
+        get(path, 500, orderBy="id")
+        get(path, 500, **clause(0, "id", "gt", "0"))
+        page = get(path, orderBy="s.id", limit=2, **clause(0, "s.id", "gt", "5"))
+        assert [row["id"] for row in page["submissions"]] == [10, 15]
+        assert get(path, orderBy="s.id", **clause(0, "s.id", "gt", "9999"))["submissions"] == {}
+        get("/api/forms/99/submissions", 404, orderBy="s.id")
 
     def test_what_the_api_does_not_have(self, get):
         assert get("/api/categories")["categories"][0].keys() == {
@@ -274,6 +312,13 @@ class TestStats:
         answer = get("/api/stats/page_hits", limit="many")
         assert (answer["total"], answer["stats"]) == ("900", [])
 
+    def test_rows_come_in_any_order(self, get):
+        pages = [get("/api/stats/page_hits")["stats"] for _ in range(2)]
+        assert pages[0] != pages[1]
+        order = {"order[0][col]": "id", "order[0][dir]": "asc"}
+        pages = [get("/api/stats/page_hits", **order)["stats"] for _ in range(2)]
+        assert pages[0] == pages[1]
+
     def test_tables_of_5_1_1(self, get, mautic):
         answer = get("/api/stats")
         assert len(answer["availableTables"]) == 33
@@ -281,6 +326,33 @@ class TestStats:
         assert "manually_added" not in answer["tableColumns"]["companies_leads"]
         mautic.switches(version=4)
         assert "utm_source" not in get("/api/stats")["tableColumns"]["asset_downloads"]
+
+
+class TestRoles:
+    def test_a_role_sees_its_own_rows(self, get, mautic):
+        mautic.switches(own_only=True)
+        assert get("/api/contacts")["total"] == "0"
+        assert get("/api/emails")["emails"] == []
+        # Before version 7 a filter takes the place of that.
+        every = clause(0, "id", "gt", "0")
+        assert get("/api/contacts", **every)["total"] == "300"
+        get("/api/contacts/5", 403)
+        get("/api/segments/1")
+        mautic.switches(user=1, version=7)
+        assert get("/api/contacts", **every)["total"] == "300"
+
+
+class TestChanges:
+    def test_a_merge_moves_rows_and_is_in_the_audit_log(self, get, mautic):
+        before = get("/api/stats/email_stats", limit=999, **clause(0, "lead_id", "eq", "5"))
+        assert int(before["total"]) > 0
+        mautic.merge(loser=5, winner=6)
+        get("/api/contacts/5", 404)
+        after = get("/api/stats/email_stats", limit=999, **clause(0, "lead_id", "eq", "6"))
+        moved = {row["id"] for row in before["stats"]}
+        assert moved <= {row["id"] for row in after["stats"]}
+        log = get("/api/stats/audit_log", limit=999, **clause(0, "object_id", "eq", "5"))["stats"]
+        assert {"merge", "delete"} <= {row["action"] for row in log}
 
 
 def test_calls_are_limited_by_token(sandbox, mautic, token):

@@ -408,6 +408,17 @@ class TestEndpointOfEvents:
         oldest = min(datetime.fromisoformat(row["timestamp"]) for row in found)
         assert datetime.now(UTC) - oldest < timedelta(hours=25)
 
+    def test_local_time_as_if_it_were_utc(self, ask, posthog):
+        posthog.events(events=[{"timestamp": "2025-01-01T12:00:00Z"}])
+        posthog.zone(name="America/New_York")
+        bounds = {"after": "2025-01-01", "before": "2025-01-02"}
+        times = []
+        for is_local in (False, True):
+            posthog.switches(local_time_as_utc=is_local)
+            (row,) = self.events(ask, **bounds).json()["results"]
+            times.append(row["timestamp"])
+        assert times == ["2025-01-01T12:00:00+00:00", "2025-01-01T07:00:00+00:00"]
+
     def test_what_it_refuses(self, ask):
         assert self.events(ask, offset=50_001).status_code == 400
         assert self.events(ask, after="2020-01-01", before="2025-01-01").status_code == 400

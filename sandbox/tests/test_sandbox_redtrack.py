@@ -94,6 +94,15 @@ def test_a_report_is_clamped_without_a_word(ask, redtrack, per):
     assert len({row["source_id"] for row in first + second}) == 1001
 
 
+def test_parameters_of_the_declared_types(ask, redtrack):
+    ordered = {"group": "source", "sortby": "source", "direction": "desc"} | DAY
+    names = [row["source"] for row in ask("/report", **ordered)[1]]
+    assert names == sorted(names, reverse=True)
+    redtrack.switches(typed_parameters=True)
+    assert ask("/report", **ordered)[0] == 400
+    assert ask("/report", **ordered | {"direction": "1"})[0] == 200
+
+
 def test_unknown_parameters_are_ignored(ask):
     assert rows(ask, group_by="campaign", tz="UTC", limit=1) == rows(ask)
 

@@ -162,11 +162,21 @@ class Access:
 
     def _check_enabled(self) -> None:
         if not self.api_enabled:
-            raise Refusal(403, "API disabled. You need to enable the API.", "api_disabled")
+            raise Refusal(
+                403,
+                "API disabled. You need to enable the API in the API settings of Mautic's "
+                "Configuration.",
+                "api_disabled",
+            )
 
     def _basic(self, value: str) -> str:
         if not self.basic_enabled:
-            raise Refusal(403, "Basic Auth disabled. Please enable it.", "access_denied")
+            raise Refusal(
+                403,
+                "Basic Auth disabled. You need to enable HTTP basic auth in the API settings of "
+                "Mautic's Configuration.",
+                "access_denied",
+            )
         try:
             given = base64.b64decode(value, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
