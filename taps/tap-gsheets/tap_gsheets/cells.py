@@ -55,7 +55,7 @@ def merge_reads(computed: _Rows, serials: _Rows, values: _Rows, *, strict: bool 
         serials: Numbers as they are, dates as serial numbers.
         values: What cells without a date are loaded as: ``computed``, or everything as displayed.
         strict: Whether numbers that differ between responses are an edit; otherwise those of
-            ``values`` count, as Google may compute a formula anew for each response.
+            ``values`` count, as Google may recompute a formula for each response.
 
     Returns:
         The cells of ``values``, with a ``DateCell`` for each date.

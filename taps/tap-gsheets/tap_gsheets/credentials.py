@@ -1,4 +1,4 @@
-"""Who the tap is for Google: a service account, a person, or an API key for public sheets."""
+"""Google credentials: a service account, a person, or an API key for public spreadsheets."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _AUTH = "https://www.googleapis.com/auth/"
-# Nothing that could write.
+# Read-only scopes.
 SHEETS_SCOPE = f"{_AUTH}spreadsheets.readonly"
 DRIVE_SCOPE = f"{_AUTH}drive.metadata.readonly"
-#: Settings of which one says who asks.
-WAYS = ("credentials_path", "credentials_json", "oauth_refresh_token", "api_key")
+#: Settings with credentials, of which one is required.
+CREDENTIAL_SETTINGS = ("credentials_path", "credentials_json", "oauth_refresh_token", "api_key")
 
 
 class _ServiceAccount(Credentials):  # type: ignore[misc, unused-ignore]
-    """A service account that talks to its token endpoint, and to nobody else."""
+    """A service account that connects to its token endpoint, and to no other host."""
 
-    # google-auth would ask a third host, in a thread of its own, where this account may be used.
-    # That matters to accounts with regional boundaries alone, and would outlive the session.
+    # google-auth would request from a third host, in a thread of its own, where this account may be
+    # used. Only accounts with regional boundaries need that, and it would outlive the session.
     def _is_regional_access_boundary_lookup_required(self) -> bool:
         return False
 
 
 class RedirectedError(TapError):
-    """Google's address leads elsewhere.
+    """An address in the settings redirects.
 
     Args:
-        host: That was asked.
-        target: The address that it names.
+        host: The host that the request was sent to.
+        target: The URL that the response redirects to.
     """
 
     def __init__(self, host: str, target: str) -> None:
@@ -66,8 +66,8 @@ class RedirectedError(TapError):
         )
 
 
-class _Straight(requests.Session):
-    """Goes where it is sent: assertions, tokens and keys are for that address alone."""
+class _NoRedirectSession(requests.Session):
+    """Follows no redirects: assertions, tokens and keys are for one host alone."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -80,30 +80,30 @@ class _Straight(requests.Session):
             raise RedirectedError(urlsplit(resp.url).netloc, target)
 
 
-class _Session(_Straight, AuthorizedSession):  # type: ignore[misc, unused-ignore]
-    """Signs requests with tokens that it fetches by a session of their own."""
+class _AuthorizedSession(_NoRedirectSession, AuthorizedSession):  # type: ignore[misc, unused-ignore]
+    """Sends an access token with each request, and fetches tokens in a session of their own."""
 
     def __init__(self, credentials: Any) -> None:
-        self._tokens = _Straight()
-        super().__init__(credentials, auth_request=Request(self._tokens))
+        self._token_session = _NoRedirectSession()
+        super().__init__(credentials, auth_request=Request(self._token_session))
 
     @override
     def close(self) -> None:
-        self._tokens.close()
+        self._token_session.close()
         super().close()  # type: ignore[no-untyped-call]
 
 
 def read_key(text: str) -> dict[str, Any]:
-    """Read a service account's key file, also as environment variables carry it.
+    """Parse the key file of a service account, or the same text from an environment variable.
 
     Args:
-        text: JSON; base64 of it; or JSON whose key has doubled backslashes.
+        text: JSON, base64 of it, or JSON in which the backslashes of the key are doubled.
 
     Returns:
-        The key file's fields.
+        The fields of the key file.
 
     Raises:
-        TapError: If it is no service account's key.
+        TapError: If the text is not the key of a service account.
     """
     try:
         text = text.lstrip("\ufeff \t\r\n")
@@ -112,7 +112,7 @@ def read_key(text: str) -> dict[str, Any]:
         key = json.loads(text)
     except (binascii.Error, ValueError, RecursionError):
         key = None
-    # google-auth does not look at the type, and fails later without naming it.
+    # google-auth does not check the type, and fails later with an unclear error.
     if not isinstance(key, dict) or key.get("type") != "service_account":
         msg = (
             f"{named('credentials_json')}, or the file at {named('credentials_path')}, is not a "
@@ -128,13 +128,13 @@ def read_key(text: str) -> dict[str, Any]:
 
 
 def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | None]:
-    """Open a session that says who asks.
+    """Open a session with the credentials of the settings.
 
     Args:
         config: The tap's settings.
 
     Returns:
-        The session, and the address that sheets have to be shared with.
+        The session, and the e-mail address that spreadsheets have to be shared with.
 
     Raises:
         TapError: If the credentials cannot be used.
@@ -144,18 +144,18 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
         scopes.append(DRIVE_SCOPE)
     path = config.get("credentials_path")
     if current().is_clients(config) and config.get("credentials_json"):
-        # Meltano hands the project's file down to a client's tap, which has its own key.
+        # Meltano passes the project's file to a client's tap, which has a key of its own.
         path = None
     if path:
         try:
             text = Path(path).expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError) as error:
-            # No file; no text, or no path; and nobody's home.
+            # Not a file; not a text or not a path; a home directory that does not exist.
             why = error.strerror if isinstance(error, OSError) else "not a text file"
             problem = f"{why}. Set it to the path of the service account's key file"
             raise invalid_setting("credentials_path", problem, path) from None
     elif not (text := config.get("credentials_json") or ""):
-        return _without_key(config, scopes)
+        return _open_without_service_account(config, scopes)
     try:
         credentials = _ServiceAccount.from_service_account_info(  # type: ignore[no-untyped-call]
             read_key(text), scopes=scopes, subject=config.get("subject") or None
@@ -164,10 +164,12 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
         problem = str(error).rstrip(".")
         msg = f"The service account's key cannot be used: {problem}. Download a new key file."
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
-    return _Session(credentials), config.get("subject") or credentials.service_account_email
+    return _AuthorizedSession(credentials), config.get(
+        "subject"
+    ) or credentials.service_account_email
 
 
-def _without_key(
+def _open_without_service_account(
     config: Mapping[str, Any], scopes: list[str]
 ) -> tuple[requests.Session, str | None]:
     if config.get("oauth_refresh_token"):
@@ -182,12 +184,12 @@ def _without_key(
             client_secret=config["oauth_client_secret"],
             scopes=scopes,
         )
-        return _Session(person), "the person who signed in"
+        return _AuthorizedSession(person), "the person who signed in"
     if not config.get("api_key"):
-        ways = ", ".join(named(way) for way in WAYS)
-        msg = f"Missing credentials for Google: set one of {ways}."
+        settings = ", ".join(map(named, CREDENTIAL_SETTINGS))
+        msg = f"Missing credentials for Google: set one of {settings}."
         raise ConfigValidationError(msg, errors=[msg])
-    session = _Straight()
+    session = _NoRedirectSession()
     # In a header, as URLs end up in logs.
     session.headers["X-Goog-Api-Key"] = config["api_key"]
     return session, None

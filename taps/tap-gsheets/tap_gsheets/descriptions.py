@@ -1,6 +1,6 @@
-"""What is said of tables and columns, in the catalog and in the tables' comments.
+"""Descriptions of tables and columns, for the catalog and the tables' comments.
 
-Columns of a tab are its owner's: only the tap's own are described.
+The columns of a tab are its owner's: only the tap's own are described.
 """
 
 from __future__ import annotations

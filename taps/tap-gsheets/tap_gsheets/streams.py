@@ -48,10 +48,10 @@ class SheetStream(SignalRoomStream, Stream):
     descriptions = DESCRIPTIONS
     one_for_each = "each tab"
     loading = Loading(
-        "Full table: it is replaced at once if the tab was read whole, and skipped if nothing "
+        "Full table: it is replaced at once after a successful read, and skipped if nothing "
         "changed (`change_detection`)",
         "Every run reads all rows again",
-        "They are removed from the table, but for reads that look like an accident",
+        "They are removed from the table, unless it looks like an accident",
     )
     # People add columns whenever they like.
     columns_change = True
@@ -167,14 +167,14 @@ class SheetListStream(SignalRoomStream, Stream):
         th.Property("index", th.IntegerType),
         th.Property("sheet_type", th.StringType),
         th.Property("hidden", th.BooleanType),
-        th.Property("row_count", th.IntegerType, description="Of the grid."),
-        th.Property("column_count", th.IntegerType, description="Of the grid."),
-        th.Property("stream", th.StringType, description="What reads it, if anything does."),
-        th.Property("columns", th.ArrayType(th.StringType), description="As they were read."),
+        th.Property("row_count", th.IntegerType, description="Rows of the grid"),
+        th.Property("column_count", th.IntegerType, description="Columns of the grid"),
+        th.Property("stream", th.StringType, description="Stream that reads the tab, if any"),
+        th.Property("columns", th.ArrayType(th.StringType), description="Names of the columns"),
         th.Property("rows_read", th.IntegerType),
-        th.Property("problem", th.StringType, description="Why its table stays as it is."),
-        th.Property("modified_time", th.DateTimeType, description="With `drive` only."),
-        th.Property("version", th.StringType, description="With `drive` only."),
+        th.Property("problem", th.StringType, description="Why the tab was not loaded"),
+        th.Property("modified_time", th.DateTimeType, description="Only with `drive`"),
+        th.Property("version", th.StringType, description="Only with `drive`"),
     ).to_dict()
 
     def __init__(self, *args: Any, rows: list[Record], **kwargs: Any) -> None:

@@ -35,7 +35,7 @@ _MARK = "\ufeff".encode()
 #: PostgreSQL allows 1,600 columns a table; other warehouses a few thousand.
 _MAX_COLUMNS = 10_000
 _PREVIEW_ROWS = 20
-#: The line by which Excel is told the delimiter.
+#: A first line that gives Excel the delimiter.
 _SEP_LINE = re.compile(r"sep=(\\t|.)", re.IGNORECASE)
 
 Engine = Literal["either", "strict"]

@@ -31,7 +31,7 @@ class FilesStream(StickyStream):
     name = "files"
     loading = Loading(
         "Incremental: a row for each version of a file, as it is read",
-        "Nothing: another version of a file is another row",
+        "None: another version of a file is another row",
     )
     primary_keys: ClassVar[tuple[str, ...]] = (FILE_NAME, "_file_etag")
     schema = th.PropertiesList(
@@ -42,19 +42,19 @@ class FilesStream(StickyStream):
         th.Property("table_name", th.StringType, description="The stream with its rows"),
         th.Property("bucket", th.StringType),
         th.Property("key", th.StringType),
-        th.Property("size", th.IntegerType, description="Bytes, as they are stored"),
+        th.Property("size", th.IntegerType, description="Size in bytes, as it is stored"),
         th.Property("status", th.StringType, description="loaded, or bad"),
-        th.Property("error", th.StringType, description="Why it is bad"),
+        th.Property("error", th.StringType, description="Why the file is bad"),
         th.Property(
             "row_count",
             th.IntegerType,
-            description="Rows, also those skipped: `_row_id` is less in all rows of this version",
+            description="Rows, including skipped ones; `_row_id` of this version's rows is less",
         ),
         th.Property("short_row_count", th.IntegerType, description="Rows with too few cells"),
         th.Property("long_row_count", th.IntegerType, description="Rows with too many cells"),
         th.Property("skipped_row_count", th.IntegerType, description="Rows that were left out"),
-        th.Property("header", th.ArrayType(th.StringType), description="As the file has it"),
-        th.Property("header_hash", th.StringType, description="The same for the same header"),
+        th.Property("header", th.ArrayType(th.StringType), description="Cells of the header"),
+        th.Property("header_hash", th.StringType, description="Hash of the header"),
     ).to_dict()
 
     _has_written_schema = False

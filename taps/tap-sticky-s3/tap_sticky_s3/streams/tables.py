@@ -61,9 +61,11 @@ _MANY_FILES, _STATE_SECONDS = 100, 5.0
 
 _METADATA = th.PropertiesList(
     th.Property(FILE_NAME, th.StringType, description="The bucket, a slash, and the file's key"),
-    th.Property(ROW_ID, th.IntegerType, description="Which row of the file; the first is 0"),
+    th.Property(
+        ROW_ID, th.IntegerType, description="Number of the row in the file; the first is 0"
+    ),
     th.Property("_file_date", th.StringType, description="The first date in the key, YYYY-MM-DD"),
-    th.Property("_file_etag", th.StringType, description="Which version of the file"),
+    th.Property("_file_etag", th.StringType, description="Version of the file"),
     th.Property(
         "_file_last_modified", th.DateTimeType, description="When that version was stored (UTC)"
     ),
@@ -103,8 +105,8 @@ class TableStream(StickyStream):
 
     loading = Loading(
         "Incremental by file: each file once, and again if it was overwritten (ETag or size)",
-        "Files that were overwritten; later files about the same orders are further rows",
-        "Rows of files that are gone stay; `files` says which version of a file is the last",
+        "Files that were overwritten are read again; later files about the same orders add rows",
+        "Rows of files that are no longer in the bucket stay; `files` has each file's last version",
     )
     # The header of each file may have more.
     columns_are_known = False
