@@ -60,7 +60,7 @@ test: $(SETUP) ## Every test
 .PHONY: chaos
 chaos: $(SETUP) ## Fault injection: 1,000+ runs with kills, network faults and bad responses, into docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
 	@SIGNALROOM_KILLS="$${KILLS:-120}" $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py
-	@SIGNALROOM_CHAOS="$${SEEDS:-4}" SIGNALROOM_CHAOS_SEED="$${FIRST:-0}" $(RUN)pytest tests/test_chaos.py $(ARGS)
+	@SIGNALROOM_CHAOS="$${SEEDS:-4}" SIGNALROOM_CHAOS_SEED="$${FIRST:-0}" $(RUN)pytest tests/faults/test_chaos.py $(ARGS)
 
 .PHONY: compat
 compat: $(SETUP) ## The tests on each installed Python, 3.11 to 3.13: ARGS="--versions 3.13 -- libs"
@@ -88,22 +88,22 @@ fidelity: $(SETUP) ## Check the taps' requests and the mock vendors against thir
 
 .PHONY: fuzz
 fuzz: $(SETUP) ## Fuzz responses, lines, files, cells and states: RUNS=500 per tap
-	@SIGNALROOM_FUZZ="$${RUNS:-500}" $(RUN)pytest tests/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
+	@SIGNALROOM_FUZZ="$${RUNS:-500}" $(RUN)pytest tests/faults/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
 
 .PHONY: fuzz-guided
 fuzz-guided: $(SETUP) ## Fuzz the parsers by code coverage, with Atheris (Linux): FOR=60 seconds each [PARSERS="lines files"]
 	@"$(UV)" sync --locked --quiet --group guided
-	@for parser in $${PARSERS:-$$($(RUN)python tests/fuzz/guided.py --list)}; do \
-	  $(RUN)python tests/fuzz/guided.py "$$parser" -max_total_time="$${FOR:-60}" $(ARGS) || exit 1; done
+	@for parser in $${PARSERS:-$$($(RUN)python tests/harness/fuzz/guided.py --list)}; do \
+	  $(RUN)python tests/harness/fuzz/guided.py "$$parser" -max_total_time="$${FOR:-60}" $(ARGS) || exit 1; done
 
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## Check the mock PostHog's SQL against ClickHouse (downloads 840 MB)
 	@"$(UV)" sync --locked --quiet --group clickhouse
-	@$(RUN)pytest -n 0 sandbox/tests/clickhouse/test_clickhouse_agrees.py
+	@$(RUN)pytest -n 0 -m clickhouse sandbox
 
 .PHONY: browser-test
 browser-test: $(SETUP) ## Test the status page in headless Chromium, which must be on the PATH
-	@$(RUN)pytest -n 0 tests/browser/test_status_page.py $(ARGS)
+	@$(RUN)pytest -n 0 -m browser tests/commands $(ARGS)
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy, import-linter, bandit, zizmor and the other static checks
@@ -201,15 +201,15 @@ new-source: $(SETUP) ## Create a tap and a mock vendor to test it against: NAME=
 
 .PHONY: new-source-proof
 new-source-proof: $(SETUP) ## Create a source in a clone; run its commands, lint, and all tests that iterate over taps
-	@$(RUN)pytest -n 0 tests/proofs/test_new_source_whole.py
+	@$(RUN)pytest -n 0 -m proof tests/proofs/test_new_source_installed.py
 
 .PHONY: upgrade-proof
 upgrade-proof: $(SETUP) ## A project of an earlier version goes on with its state and tables: FROM=<tag or commit>
-	@$(RUN)pytest -n 0 tests/proofs/test_upgrade_whole.py $(ARGS)
+	@$(RUN)pytest -n 0 -m proof tests/proofs/test_upgrade.py $(ARGS)
 
 .PHONY: migration-proof
 migration-proof: $(SETUP) ## Follow the guide from dlt on tables made by dlt 1.4 and 1.31 (from PyPI)
-	@$(RUN)pytest -n 0 tests/proofs/test_migration_whole.py $(ARGS)
+	@$(RUN)pytest -n 0 -m proof tests/proofs/test_migration_guide.py $(ARGS)
 
 .PHONY: release
 release: $(SETUP) ## Write a package's changelog, commit and tag; pushes nothing: PACKAGE=tap-everflow VERSION=1.2.3

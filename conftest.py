@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent
 sys.path += [str(ROOT), str(ROOT / "tests"), *map(str, sorted(ROOT.glob("*/*/tests")))]
 
 #: Fails the test whose output has a secret, wherever the test is; `pytester` tests it.
-pytest_plugins = ["leaks", "pytester"]
+pytest_plugins = ["harness.leaks", "pytester"]
 
 # On a machine with much else to do an example may take any time.
 settings.register_profile("signalroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -179,8 +179,8 @@ def sync(monkeypatch, leaks):
 def zygote():
     """Starts Meltano, taps and loader at once."""
     # They import Meltano and all taps, which the tests of one package need not wait for.
-    from e2e import clean_env  # noqa: PLC0415
-    from forks.programs import Zygote  # noqa: PLC0415
+    from harness.pipelines import clean_env  # noqa: PLC0415
+    from harness.programs import Zygote  # noqa: PLC0415
 
     with Zygote(clean_env()) as started:
         yield started

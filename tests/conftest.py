@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from chaos.plan import SEEDS
-from chaos.report import Report
-from e2e import BIN, ROOT, clean_env, new_database, new_project, run
-from fuzz.taps import catalog_of, patient, read
-from wheels import built_once
+from harness.chaos.plan import SEEDS
+from harness.chaos.report import Report
+from harness.fuzz.taps import catalog_of, patient, read
+from harness.pipelines import BIN, ROOT, clean_env, new_database, new_project, run
+from harness.wheels import built_once
 
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 

@@ -113,7 +113,7 @@ class Source:
             vendors / self.module,
             vendors / f"{self.module}.py",
             ROOT / "sandbox" / "tests" / f"test_sandbox_{self.module}.py",
-            ROOT / "tests" / f"test_{self.module}_to_postgres.py",
+            ROOT / "tests" / "pipelines" / f"test_{self.module}_to_postgres.py",
         )
         if found := [place for place in places if _is_there(place)]:
             there = f"{found[0].relative_to(ROOT)} is there already"

@@ -6,8 +6,8 @@ import itertools
 import json
 
 import pytest
-from fuzz.profiles import TIMEOUT, profile
 from gsheets_zoo import BOOK
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import given
 from hypothesis import strategies as st
 

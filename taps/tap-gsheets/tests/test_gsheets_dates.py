@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from fuzz.profiles import TIMEOUT, profile
 from gsheets_zoo import BOOK, day, money
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import example, given
 from hypothesis import strategies as st
 

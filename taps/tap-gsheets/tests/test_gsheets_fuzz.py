@@ -8,8 +8,8 @@ import re
 from decimal import Decimal
 
 import pytest
-from fuzz.mutations import STRANGE
-from fuzz.profiles import TIMEOUT, profile
+from harness.fuzz.mutations import STRANGE
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError

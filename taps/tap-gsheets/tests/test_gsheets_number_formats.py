@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from fuzz.profiles import TIMEOUT, profile
 from gsheets_zoo import BOOK, money
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 

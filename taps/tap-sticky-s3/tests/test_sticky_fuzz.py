@@ -8,7 +8,7 @@ import io
 import random
 
 import pytest
-from fuzz.profiles import TIMEOUT, profile
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -7,8 +7,8 @@ import json
 import re
 
 import pytest
-from fuzz.mutations import mutations
-from fuzz.profiles import TIMEOUT, profile
+from harness.fuzz.mutations import mutations
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import event, given
 from hypothesis import strategies as st
 from warehouse import activate, record, schema, state

@@ -9,7 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from fuzz.profiles import TIMEOUT, profile
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, FormatChecker

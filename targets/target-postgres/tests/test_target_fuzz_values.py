@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fuzz.profiles import TIMEOUT, profile
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import schema

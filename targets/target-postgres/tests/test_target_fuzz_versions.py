@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 import pytest
-from fuzz.profiles import TIMEOUT, profile
+from harness.fuzz.profiles import TIMEOUT, profile
 from hypothesis import event, given
 from hypothesis import strategies as st
 from warehouse import activate, record, schema, state

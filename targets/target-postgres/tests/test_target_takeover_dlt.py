@@ -1,6 +1,6 @@
 """Tables that dlt itself made: taken over, loaded into, and queried as before.
 
-The files in `dlt` are what dlt 1.4 and 1.31 made of `tests/migration/samples.py`.
+The files in `dlt` are what dlt 1.4 and 1.31 made of `tests/harness/migration/samples.py`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,206 @@
+"""A range of days in slices side by side, apart from the hourly state."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import date
+
+import pytest
+from harness.pipelines import ROOT
+
+from signalroom_cli import backfill
+
+pytestmark = pytest.mark.e2e
+
+TAP = "tap-everflow"
+STATE_ID = f"dev:{TAP}-to-target-postgres"
+
+
+def slices(project, *arguments, code=0, **env):
+    streams = () if any("--streams" in one for one in arguments) else ("--streams=daily_stats",)
+    return project.run("signalroom", "backfill", *arguments, *streams, code=code, **env)
+
+
+def totals(database):
+    (row,) = database.query(
+        "select count(*)::int as rows, count(distinct date)::int as days, sum(payout) as payout"
+        " from everflow.daily_stats"
+    )
+    return row
+
+
+def test_slices_are_as_one_run_and_leave_the_state_alone(project, sandbox, database):
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
+    days = {"TAP_EVERFLOW_START_DATE": "2026-01-01", "TAP_EVERFLOW_END_DATE": "2026-01-20"}
+    project.load("daily_stats", **days)
+    whole = totals(database)
+    before = project.saved_bookmarks(STATE_ID)
+    for day in range(1, 11):
+        sandbox.control.everflow.restate(date(2026, 1, day), "America/New_York", percent=50)
+    printed = slices(project, TAP, "2026-01-01", "2026-01-10", "--slices=3")
+    assert "2026-01-01 to 2026-01-03  loaded" in printed
+    assert "2026-01-07 to 2026-01-10  loaded" in printed
+    assert "3 slices in" in printed
+    after = totals(database)
+    assert (after["rows"], after["days"]) == (whole["rows"], 20)
+    span = (date(2026, 1, 1), date(2026, 1, 20), "America/New_York")
+    expected = sandbox.control.everflow.totals(*span)["totals"]
+    assert str(after["payout"].normalize()) == str(expected["payout"]).rstrip("0").rstrip(".")
+    assert after["payout"] < whole["payout"]
+    assert project.saved_bookmarks(STATE_ID) == before
+    assert "backfill" not in project.meltano("state", "list")
+
+
+def test_a_slice_that_failed_is_gone_on_with(project, sandbox, database):
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
+    # Not read at the first call: the days of the second slice.
+    sandbox.control.fault("http_401", match="entity", skip=1, times=99)
+    arguments = (TAP, "2026-01-01", "2026-01-04", "--slices=2")
+    printed = slices(project, *arguments, code=1)
+    assert "FAILED" in printed
+    assert "Call the same again" in printed
+    assert "answered 401" in printed
+    sandbox.control.clear_faults()
+    assert "2 slices in" in slices(project, *arguments)
+    assert totals(database)["days"] == 4
+
+
+def test_the_days_are_cut_evenly():
+    parts = backfill.slices(date(2026, 1, 1), date(2026, 1, 10), 3)
+    assert [(part.first.day, part.last.day) for part in parts] == [(1, 3), (4, 6), (7, 10)]
+    assert len(backfill.slices(date(2026, 1, 1), date(2026, 1, 2), 5)) == 2
+
+
+def test_limits_are_shared_out(monkeypatch):
+    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
+    env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
+    # A scheduled run goes on meanwhile.
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "3"
+    monkeypatch.setenv("TAP_REDTRACK_REQUESTS_PER_MINUTE", "8")
+    env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "1"
+    assert env["TAP_REDTRACK_START_DATE"] == "2026-01-01"
+    # The loader's log of loads has a slice by itself, apart from the hourly runs.
+    assert env["MELTANO_RUN_STATE_ID_SUFFIX"] == part.suffix
+    env = backfill.environment(backfill.read_tap("tap-sticky-s3", ROOT), part, 2)
+    assert env["TAP_STICKY_S3_FILE_DATE_TO"] == "2026-01-02"
+
+
+def test_what_stands_in_the_env_file_alone_holds(tmp_path, monkeypatch):
+    monkeypatch.delenv("MELTANO_DATABASE_URI", raising=False)
+    monkeypatch.delenv("MELTANO_SYS_DIR_ROOT", raising=False)
+    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
+    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    assert env["MELTANO_DATABASE_URI"] == f"sqlite:///{tmp_path}/.meltano/meltano.db"
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setenv("MELTANO_SYS_DIR_ROOT", str(elsewhere))
+    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    assert env["MELTANO_DATABASE_URI"] == f"sqlite:///{elsewhere}/meltano.db"
+    assert env["MELTANO_SYS_DIR_ROOT"].startswith(f"{elsewhere}/backfill/tap-redtrack/")
+    (tmp_path / ".env").write_text(
+        "MELTANO_DATABASE_URI=postgresql+psycopg://db.example.com/meltano\n"
+        "TAP_REDTRACK_REQUESTS_PER_MINUTE=12\n"
+    )
+    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    assert env["MELTANO_DATABASE_URI"] == "postgresql+psycopg://db.example.com/meltano"
+    assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "2"
+
+
+def test_step_by_step_as_an_orchestrator_does(project, sandbox, database):
+    sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
+    arguments = (TAP, "2026-01-01", "2026-01-04", "--slices=2")
+    assert slices(project, *arguments, "--plan") == "[0, 1]\n"
+    assert "2026-01-03 to 2026-01-04  loaded" in slices(project, *arguments, "--only=1")
+    assert totals(database)["days"] == 2
+    slices(project, *arguments, "--only=0")
+    assert totals(database)["days"] == 4
+    assert "backfill" in project.meltano("state", "list")
+    slices(project, *arguments, "--finish")
+    assert "backfill" not in project.meltano("state", "list")
+    assert "There are slices 0 to 1" in slices(project, *arguments, "--only=2", code=2)
+
+
+def test_days_that_end_before_they_begin(project):
+    assert "TO comes after FROM" in slices(project, TAP, "2026-01-03", "2026-01-02", code=2)
+
+
+def test_what_is_no_day(capsys):
+    # As make gives them where they are not named.
+    with pytest.raises(SystemExit):
+        backfill.main(["", "", ""])
+    assert "'' is not a date such as 2025-01-31. Say which tap" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    (
+        (("tap-nowhere", "2026-01-01", "2026-01-02"), "There is no tap-nowhere; there are"),
+        (("tap-gsheets", "2026-01-01", "2026-01-02"), "does not read by days"),
+    ),
+)
+def test_what_cannot_be_done_is_told(project, arguments, said):
+    assert said in slices(project, *arguments, code=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    (
+        (None, "There is no {path}. Run this in the project's folder."),
+        ("plugins: [", "Cannot read {path}: while parsing a flow"),
+        ("- plugins", "Cannot read {path}: expected keys such as plugins and schedules."),
+    ),
+)
+def test_a_folder_that_is_no_projects(tmp_path, capsys, text, said):
+    path = tmp_path / "meltano.yml"
+    if text is not None:
+        path.write_text(text)
+    assert backfill.main([TAP, "2026-01-01", "2026-01-02", f"--folder={tmp_path}"]) == 1
+    assert capsys.readouterr().err.startswith(said.format(path=path))
+
+
+def test_a_limit_that_is_not_a_number(monkeypatch, capsys):
+    monkeypatch.setenv("TAP_EVERFLOW_REQUESTS_PER_SECOND", "many")
+    arguments = [TAP, "2026-01-01", "2026-01-02", f"--folder={ROOT}", "--plan"]
+    assert backfill.main(arguments) == 1
+    expected = "Invalid TAP_EVERFLOW_REQUESTS_PER_SECOND 'many': expected a number.\n"
+    assert capsys.readouterr().err == expected
+
+
+SAID = (
+    "tap-everflow conversions: reading 2026-10-01 to 2026-11-29 (UTC) in 60 requests",
+    "tap-everflow conversions: 14 of 60 days, 4,100 rows read in 10 s, about 33 s left",
+    "tap-everflow conversions: 29 of 60 days, 8,000 rows read in 20 s, about 21 s left",
+    "target-postgres conversions: 17 rows read, 17 new, 0 updated in 3.2 s, up to 2026-11-29",
+)
+LOG = "".join(f"2026-11-30T09:14:43Z [info     ] {line}\n" for line in SAID)
+
+
+def test_how_far_a_slice_is(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("")
+    assert backfill.progress(log) == ""
+    log.write_text(LOG)
+    assert backfill.progress(log) == (
+        "conversions: 29 of 60 days, 8,000 rows read in 20 s, about 21 s left"
+    )
+
+
+def test_slices_say_how_far_they_are_while_they_run(tmp_path, monkeypatch, capsys):
+    log = tmp_path / "run.log"
+    log.write_text(LOG)
+    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 31))
+
+    class Process:
+        waits = 0
+
+        def wait(self, seconds):
+            self.waits += 1
+            if self.waits < 3:
+                raise subprocess.TimeoutExpired([], seconds)
+            return 0
+
+    assert backfill._ended(Process(), {part: log}) == 0
+    line = "2026-01-01 to 2026-01-31  conversions: 29 of 60 days, 8,000 rows read in 20 s"
+    assert [one[: len(line)] for one in capsys.readouterr().out.splitlines()] == [line] * 2

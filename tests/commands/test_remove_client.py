@@ -1,0 +1,141 @@
+"""`signalroom remove-client`: all that a client has goes, and nothing of others."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+from harness.pipelines import BIN, KEY, kill, run
+
+pytestmark = pytest.mark.e2e
+
+DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
+STATE = "dev:tap-everflow--{}-to-target-postgres"
+
+
+def new_client(project, name, *options, loads=True):
+    folder = ("--folder", project.folder / "clients")
+    command = (BIN / "signalroom", "new-client", name, "--sources=everflow", *folder, *options)
+    run(*command, cwd=project.folder)
+    prefix = name.upper().replace("-", "_")
+    project.env[f"{prefix}_EVERFLOW_API_KEY"] = KEY
+    project.env[f"TAP_EVERFLOW__{prefix}__SELECT"] = '["daily_stats.*", "offers.*"]'
+    if loads:
+        project.meltano("run", f"tap-everflow--{name}", "target-postgres", **DAYS)
+
+
+@pytest.fixture
+def agency(project, database):
+    """Two clients in shared tables, each with a row in quarantine."""
+    new_client(project, "acme")
+    new_client(project, "acme-eu")
+    database.execute(
+        'create table everflow."offers__rejected" (record_hash text primary key, record jsonb);'
+        'insert into everflow."offers__rejected" values'
+        """ ('a', '{"_client_id": "acme"}'), ('b', '{"_client_id": "acme-eu"}')"""
+    )
+    return project
+
+
+def is_running(project, state_id):
+    path = f"file:{project.folder}/.meltano/meltano.db?mode=ro"
+    query = "select count(*) from runs where job_name = ? and state = 'RUNNING'"
+    with closing(sqlite3.connect(path, uri=True)) as connection:
+        return connection.execute(query, [state_id]).fetchone() == (1,)
+
+
+def rows(database, table):
+    query = f"select _client_id as client, count(*)::int as rows from {table} group by 1"
+    return {row["client"]: row["rows"] for row in database.query(query)}
+
+
+def remove(project, name, *options, code=0):
+    return project.run("signalroom", "remove-client", name, *options, code=code)
+
+
+def test_a_client_goes_and_the_others_stay(agency, database):
+    before = {name: rows(database, f"everflow.{name}") for name in ("daily_stats", "offers")}
+    listed = remove(agency, "acme")
+    assert f"everflow.daily_stats: {before['daily_stats']['acme']:,} rows" in listed
+    assert "everflow.offers__rejected: 1 rows" in listed
+    assert "signalroom.loads: 2 rows" in listed
+    assert STATE.format("acme") in listed
+    assert "acme-eu" not in listed
+    assert "signalroom remove-client acme --yes" in listed
+    assert {name: rows(database, f"everflow.{name}") for name in before} == before
+    said = remove(agency, "acme", "--yes")
+    assert "where they are set: ACME_EVERFLOW_API_KEY." in said
+    for name, counts in before.items():
+        counts.pop("acme")
+        assert rows(database, f"everflow.{name}") == counts
+    kept = database.query('select record_hash from everflow."offers__rejected"')
+    assert kept == [{"record_hash": "b"}]
+    clients = database.query("select distinct client_id as c from signalroom.loads order by 1")
+    assert [row["c"] for row in clients] == ["acme-eu"]
+    assert not [*agency.folder.glob("clients/acme.yml*")]
+    states = agency.meltano("state", "list")
+    assert STATE.format("acme-eu") in states
+    assert STATE.format("acme") not in states
+    assert "everflow-hourly--acme:" not in agency.meltano("schedule", "list")
+    assert "There is no client 'acme'; there are acme-eu." in remove(agency, "acme", code=1)
+    # The name can be used again: nothing is left that its first run would go on from.
+    new_client(agency, "acme")
+    assert rows(database, "everflow.daily_stats")["acme"] > 0
+
+
+@pytest.mark.parametrize("others", (True, False))
+def test_a_schema_of_its_own_goes_too(project, database, others):
+    new_client(project, "birch", "--schema=own")
+    assert rows(database, "everflow_birch.offers")["birch"] > 0
+    if others:
+        database.execute("create table everflow_birch.notes (text text)")
+    remove(project, "birch", "--yes")
+    left = "select table_name as name from information_schema.tables where table_schema = %s"
+    assert database.query(left, "everflow_birch") == ([{"name": "notes"}] if others else [])
+    made = database.query("select to_regnamespace('everflow_birch') is not null as made")
+    assert made == [{"made": others}]
+
+
+def test_rows_can_be_kept(agency, database):
+    before = rows(database, "everflow.daily_stats")
+    said = remove(agency, "acme", "--keep-rows", "--yes")
+    assert "acme is removed, but for its rows." in said
+    assert rows(database, "everflow.daily_stats") == before
+    # What is left of a removal that was killed goes when it is done again.
+    path = agency.folder / "clients" / "acme-eu.yml"
+    path.rename(path.with_name("acme-eu.yml.removing"))
+    assert "acme" not in agency.meltano("job", "list")
+    remove(agency, "acme-eu", "--yes")
+    assert not [*path.parent.glob("acme-eu.yml*")]
+    assert rows(database, "everflow.daily_stats").keys() == {"acme"}
+
+
+def test_a_client_that_is_running_is_not_removed(project, sandbox):
+    new_client(project, "acme", loads=False)
+    sandbox.control.everflow.latency(seconds=60)
+    running = project.start("run", "tap-everflow--acme", "target-postgres", **DAYS)
+    try:
+        while not is_running(project, STATE.format("acme")):
+            assert running.poll() is None
+            time.sleep(0.1)
+        said = remove(project, "acme", "--yes", code=1)
+    finally:
+        kill(running)
+        running.wait()
+        running.stdout.close()
+    assert f"{STATE.format('acme')} is running. Wait for its end" in said
+    assert (project.folder / "clients" / "acme.yml").exists()
+
+
+def test_two_clients_with_the_same_rows_are_refused(project):
+    for name in ("acme", "acme-eu"):
+        new_client(project, name, loads=False)
+    path = project.folder / "clients" / "acme-eu.yml"
+    path.write_text(path.read_text().replace("client_id: acme-eu", "client_id: acme"))
+    said = remove(project, "acme", "--yes", code=1)
+    assert (
+        "tap-everflow--acme-eu has the same client_id, and so the same rows: change that first"
+        in said
+    )

@@ -1,0 +1,146 @@
+"""Meltano, taps and loader that start at once: forks of a process that has them imported.
+
+A run of a few seconds spends most of them importing. This takes that away and nothing else: each
+program is a process with an environment, a folder, pipes and signals of its own.
+
+    python zygote.py FD
+
+FD is a socket that listens. Each connection brings a message that says what to start, and four
+descriptors: where to tell its process id and its exit code, and its standard input, output and
+error.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import importlib
+import json
+import logging
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import time_machine
+from meltano.cli import main as meltano
+
+from signalroom_target_postgres.target import TargetPostgres
+
+# As a program of its own it knows no package beside it.
+sys.path.append(str(Path(__file__).parents[3]))
+from tools.generate.settings import taps
+
+TAPS = tuple(taps().values())
+PROGRAMS = {
+    "meltano": meltano,
+    # Not their commands yet: making one sets up logging.
+    **{plugin.package_name: plugin for plugin in (TargetPostgres, *TAPS)},
+}
+#: What they import while they run, each of them anew.
+LATER = (
+    "alembic.command",
+    "anyio._backends._asyncio",
+    "anyio._core._fileio",
+    "pyarrow.acero",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+)
+_MESSAGE_BYTES = 1 << 17
+
+
+def serve(listener):
+    """Start what is asked for, until the listener is shut."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for module in LATER:
+        importlib.import_module(module)
+    gc.freeze()
+    while True:
+        try:
+            asking, _ = listener.accept()
+        except OSError:
+            return
+        with asking:
+            message, descriptors, *_ = socket.recv_fds(asking, _MESSAGE_BYTES, 4)
+        if not message:
+            continue
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            watch(json.loads(message), *descriptors)
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def watch(asked, told, *standard):
+    """Be the program, or the one who tells what becomes of it."""
+    program = os.fork()
+    if program == 0:
+        if asked["group"]:
+            # It ends with who asked for it, as if it were that process.
+            threading.Thread(target=die_with, args=(told,), daemon=True).start()
+            os.setpgid(0, asked["group"])
+        else:
+            os.close(told)
+        become(asked, standard)
+        return
+    for descriptor in standard:
+        os.close(descriptor)
+    os.write(told, f"{program}\n".encode())
+    _, status = os.waitpid(program, 0)
+    try:
+        os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    except BrokenPipeError:  # who asked is gone
+        os._exit(1)
+    os._exit(0)
+
+
+def die_with(told):
+    """End this process at once when nobody is there any more who started it."""
+    if not os.read(told, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def become(asked, standard):
+    """Be the program: what a shell and Python's start would have done, and its entry point."""
+    for number, descriptor in enumerate(standard):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    time.tzset()
+    random.seed()
+    tempfile.tempdir = None
+    if asked["file_bytes"] is not None:
+        # Beyond it a write fails, as on a full disk.
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_bytes"], most))
+    if asked["clock"]:
+        timer = threading.Timer(asked["clock"]["after"], shift, (asked["clock"]["seconds"],))
+        timer.daemon = True
+        timer.start()
+    program = PROGRAMS[asked["program"]]
+    sys.argv = [asked["program"], *asked["arguments"]]
+    if program is meltano:
+        sys.exit(meltano())
+    # Meltano's, by its import.
+    logging.getLogger().handlers.clear()
+    program.cli()
+
+
+def shift(seconds):
+    """Let this process's clock be wrong from now on."""
+    now = dt.datetime.now(dt.UTC)
+    time_machine.travel(now + dt.timedelta(seconds=seconds), tick=True).start()
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))

