@@ -122,6 +122,18 @@ def test_step_by_step_as_an_orchestrator_does(project, sandbox, database):
     assert "There are slices 0 to 1" in slices(project, *arguments, "--only=2", code=2)
 
 
+def test_streams_that_the_tap_does_not_have(project):
+    arguments = (TAP, "2026-01-01", "2026-01-04", "--streams=daily_stats,conversion")
+    said = slices(project, *arguments, code=1)
+    assert "tap-everflow has no stream conversion; it has adjustments, advertisers, affil" in said
+    assert "loaded\n" not in said
+
+
+def test_days_that_are_yet_to_come(project):
+    said = slices(project, TAP, "2026-01-01", "9999-12-31", "--plan", code=2)
+    assert "TO (9999-12-31) is in the future" in said
+
+
 def test_days_that_end_before_they_begin(project):
     assert "TO comes after FROM" in slices(project, TAP, "2026-01-03", "2026-01-02", code=2)
 

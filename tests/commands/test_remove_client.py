@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -110,6 +111,75 @@ def test_rows_can_be_kept(agency, database):
     remove(agency, "acme-eu", "--yes")
     assert not [*path.parent.glob("acme-eu.yml*")]
     assert rows(database, "everflow.daily_stats").keys() == {"acme"}
+
+
+def test_rows_of_another_environment_and_of_a_loader_of_its_own_go_too(agency, database):
+    path = agency.folder / "clients" / "acme.yml"
+    path.write_text(
+        path.read_text().replace(
+            "plugins:\n",
+            "plugins:\n  loaders:\n  - name: target-postgres--acme\n"
+            "    inherit_from: target-postgres\n    config: {default_target_schema: acme_only}\n",
+            1,
+        )
+    )
+    tap = "tap-everflow--acme"
+    agency.meltano("run", tap, "target-postgres--acme", **DAYS)
+    agency.meltano("--environment=staging", "run", tap, "target-postgres", **DAYS)
+    assert rows(database, "acme_only.daily_stats")["acme"] > 0
+    listed = remove(agency, "acme")
+    assert "acme_only.daily_stats: " in listed
+    assert f"state and runs: staging:{tap}-to-target-postgres" in listed
+    # The same server, so the same rows: they are counted once.
+    assert "(staging)" not in listed
+    remove(agency, "acme", "--yes")
+    assert rows(database, "acme_only.daily_stats") == {}
+    assert rows(database, "everflow.daily_stats").keys() == {"acme-eu"}
+
+
+def test_rows_in_the_embedded_database_of_another_environment(project):
+    del project.env["TARGET_POSTGRES_SQLALCHEMY_URL"]
+    try:
+        new_client(project, "acme", loads=False)
+        for environment in ("dev", "staging"):
+            words = (f"--environment={environment}", "run", "tap-everflow--acme", "target-postgres")
+            project.meltano(*words, **DAYS)
+        listed = remove(project, "acme")
+        counted = re.findall(r"everflow\.daily_stats: (\d+) rows(.*)\n", listed)
+        assert [where for _, where in counted] == ["", " (staging)"]
+        assert all(int(rows) > 0 for rows, _ in counted)
+        remove(project, "acme", "--yes")
+        count = "select count(*) from everflow.daily_stats"
+        for environment in ("dev", "staging"):
+            env = {"MELTANO_ENVIRONMENT": environment}
+            assert "\n0\n" in project.run("signalroom-postgres", "sql", "--csv", count, **env)
+    finally:
+        for environment in ("dev", "staging"):
+            project.run("signalroom-postgres", "stop", MELTANO_ENVIRONMENT=environment)
+
+
+def test_variables_of_others_need_not_be_set(project):
+    for name in ("acme", "birch"):
+        new_client(project, name, loads=False)
+        del project.env[f"{name.upper()}_EVERFLOW_API_KEY"]
+    assert "acme is removed" in remove(project, "acme", "--yes")
+
+
+def test_what_needs_the_client_is_named(project):
+    for name in ("acme", "birch"):
+        new_client(project, name, loads=False)
+    (project.folder / "clients" / "shared.yml").write_text(
+        "plugins:\n  extractors:\n  - {name: acme-copy, inherit_from: tap-everflow--acme}\n"
+        "jobs:\n- {name: all, tasks: [tap-everflow--birch target-postgres,"
+        " tap-everflow--acme target-postgres]}\n"
+        "schedules:\n- {name: nightly, job: everflow--acme, interval: '@daily'}\n"
+    )
+    said = remove(project, "acme", "--yes", code=1)
+    assert (
+        "tap acme-copy, job all, schedule nightly would have nothing to run: remove or change"
+        in said
+    )
+    assert (project.folder / "clients" / "acme.yml").exists()
 
 
 def test_a_client_that_is_running_is_not_removed(project, sandbox):

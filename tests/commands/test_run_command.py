@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from harness.pipelines import BIN, KEY, run
 
-from signalroom_cli.clientproject import project_for
+from signalroom_cli.clientproject import project_for, usable_project
+from signalroom_cli.folders import ProjectFileError
 
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
 
@@ -118,6 +119,63 @@ def test_a_file_in_braces_is_always_read(folder):
     assert read(project_for(folder, ["tap-everflow--acme"])) == {"acme", "elm"}
 
 
+def test_names_of_several_words(folder):
+    text = client("elm").replace("everflow--elm\n", "nightly load/elm\n")
+    text = text.replace("name: everflow-hourly--elm", 'name: "Elm\'s schedule"')
+    text = text.replace("job: everflow--elm", "job: nightly load/elm")
+    (folder / "clients" / "elm.yml").write_text(text)
+    for name in ("nightly load/elm", "Elm's schedule"):
+        project = project_for(folder, [name])
+        assert read(project) == {"elm"}
+    assert {job.name for job in project.meltano.jobs} == {"both", "nightly load/elm"}
+    # A schedule of meltano.yml's that runs it.
+    root = ROOT_FILE + "- {name: of elm, job: nightly load/elm, interval: '@daily'}\n"
+    (folder / "meltano.yml").write_text(root)
+    assert read(project_for(folder, ["of elm"])) == {"elm"}
+
+
+#: What may be in a file of a client's by mistake.
+USELESS = {
+    "empty": b"",
+    "comments": b"# plugins: none yet\n",
+    "list": b"- tap-everflow\n",
+    "text": b"tap-everflow",
+    "latin-1": "# Köln\nplugins: {}\n".encode("latin-1"),
+    "yaml": b"plugins: [\n",
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_a_file_of_which_nothing_can_be_used_is_left_out(folder, name):
+    (folder / "clients" / "elm.yml").write_bytes(USELESS[name])
+    for project in (project_for(folder, ["tap-everflow--acme"]), usable_project(folder)):
+        assert "tap-everflow--acme" in {tap.name for tap in project.meltano.plugins.extractors}
+        assert "elm" not in read(project)
+    is_said = name not in {"empty", "comments"}
+    assert [problem.partition(":")[0] for problem in project.unusable] == [
+        f"{folder}/clients/elm.yml cannot be read"
+    ] * is_said
+
+
+def test_a_path_that_is_not_a_file_is_left_out(folder):
+    (folder / "clients" / "elm.yml").mkdir()
+    (folder / "clients" / "fir.yml").symlink_to(folder / "nowhere.yml")
+    for project in (project_for(folder, ["tap-everflow--acme"]), usable_project(folder)):
+        assert not read(project) & {"elm", "fir"}
+        assert len(project.unusable) == 2
+
+
+def test_the_file_of_the_client_that_is_run_is_named(folder):
+    with (folder / "clients" / "acme.yml").open("a") as file:
+        file.write("plugins: [\n")
+    with pytest.raises(ProjectFileError, match=r"clients/acme\.yml cannot be read: .* line 13"):
+        project_for(folder, ["everflow--acme"])
+    # It may have what is for all clients: nothing is run without it.
+    (folder / "clients" / "elm.yml").write_text("environments: [\n")
+    with pytest.raises(ProjectFileError, match=r"clients/elm\.yml cannot be read"):
+        project_for(folder, ["tap-everflow--birch"])
+
+
 def test_all_files_are_read_for_a_command_that_names_nothing(folder):
     assert read(project_for(folder)) == {"acme", "birch", "cedar", "dogwood"}
 
@@ -154,6 +212,20 @@ def test_variables_of_other_clients_are_not_seen(folder):
         "TAP_EVERFLOW__BIRCH_START_DATE",
     }
     assert project_for(folder).dotenv_env.keys() == {*names}
+    # Of those that are set, as in a process's own environment.
+    assert project.variables_of_others(["BIRCH_EVERFLOW_API_KEY", "PATH"]) == {
+        "BIRCH_EVERFLOW_API_KEY"
+    }
+
+
+def test_a_client_whose_name_begins_with_anothers_keeps_its_variables(folder):
+    for name in ("acme-2", "acme-2-eu"):
+        (folder / "clients" / f"{name}.yml").write_text(client(name))
+    names = [f"TAP_EVERFLOW__{name}__SELECT" for name in ("ACME", "ACME_2", "ACME_2_EU")]
+    for number, name in enumerate(("acme", "acme-2", "acme-2-eu")):
+        project = project_for(folder, [f"everflow--{name}"])
+        others = {other for other in names if other != names[number]}
+        assert project.variables_of_others(names) == others
 
 
 def test_the_environment_is_activated_without_reading_again(folder):
@@ -184,7 +256,10 @@ def clients(project):
         run(BIN / "signalroom", "new-client", name, "--sources=everflow", *to, cwd=project.folder)
     with (project.folder / "clients" / "birch.yml").open("a") as file:
         file.write("plugins: [\n")
-    project.env |= DAYS | {"ACME_EVERFLOW_API_KEY": KEY, "BIRCH_EVERFLOW_API_KEY": "birchs-own"}
+    project.env |= DAYS
+    # As the guide says: in .env alone, and so not in the environment of the command.
+    keys = f"ACME_EVERFLOW_API_KEY={KEY}\nBIRCH_EVERFLOW_API_KEY=birchs-own\n"
+    (project.folder / ".env").write_text(keys)
     project.env["TAP_EVERFLOW__ACME__SELECT"] = '["daily_stats.*"]'
     return project
 
@@ -217,3 +292,7 @@ def test_what_cannot_be_run_is_said(clients):
     assert "There is no schedule 'no-such'" in said
     said = clients.run("signalroom", "run", "no-such", code=1)
     assert "no-such" in said
+    said = clients.run("signalroom", "run", "--schedule=a", "--schedule=b", code=2)
+    assert "Run one schedule at a time, not a and b." in said
+    said = clients.run("signalroom", "run", "everflow--birch", code=78)
+    assert "clients/birch.yml cannot be read: " in said

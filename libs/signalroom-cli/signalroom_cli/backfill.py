@@ -22,19 +22,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from signalroom_cli.folders import ProjectFileError, project_folder, read_project_file
 from signalroom_cli.limits import TapSettings, at_once, read_settings, shares, too_low
+from signalroom_cli.meltanocommand import command_about
 from signalroom_cli.meltanoproject import ENVIRONMENT_VARIABLE, ProjectError, open_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MELTANO = Path(sys.executable).parent / "meltano"
 #: The settings of a tap that say the first and the last day.
 _DAYS = (("start_date", "end_date"), ("file_date_from", "file_date_to"))
 _DATABASE = "MELTANO_DATABASE_URI"
@@ -192,10 +192,10 @@ def _load(tap: Tap, part: Slice, count: int, streams: Sequence[str], has_log: bo
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") if has_log else nullcontext() as file:
         process = subprocess.Popen(  # noqa: S603 - this project's Meltano
-            [
-                *(MELTANO, "run", f"--state-id-suffix={part.suffix}"),
+            command_about(
+                *(tap.name, "run", f"--state-id-suffix={part.suffix}"),
                 *(tap.name, "target-postgres"),
-            ],
+            ),
             cwd=tap.folder,
             env=os.environ | env,
             stdout=file,
@@ -271,6 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams = [name.strip() for name in asked.streams.split(",") if name.strip()]
     if asked.last < asked.first or asked.slices < 1:
         parser.error("TO comes after FROM, and there is at least one slice.")
+    # In the time zone that is furthest ahead it may be tomorrow already.
+    if asked.last > datetime.now(UTC).date() + timedelta(days=1):
+        parser.error(f"TO ({asked.last}) is in the future: nothing of it can be loaded yet.")
     parts = slices(asked.first, asked.last, asked.slices)
     if asked.only is not None and not 0 <= asked.only < len(parts):
         parser.error(f"There are slices 0 to {len(parts) - 1}.")
@@ -321,6 +324,7 @@ def load(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -
     Raises:
         BackfillError: If one failed.
     """
+    environment(tap, parts[0], count, streams)
     if count < len(parts):
         _say(f"{count} of {len(parts)} slices run at once, so that each has a share of the limits.")
     if not tap.settings.has_store and (low := too_low(tap.settings.limits, 1)):
@@ -328,10 +332,32 @@ def load(tap: Tap, parts: Sequence[Slice], count: int, streams: Sequence[str]) -
         _say(f"A slice and a scheduled run together exceed {names}: pause the schedule meanwhile.")
     # Meltano makes its database when it first runs, which several at once would do twice.
     _meltano(tap, "state", "list")
+    if streams:
+        check_streams(tap, streams)
     if failed := run(tap, parts, count, streams):
         msg = (
             f"{len(failed)} of {len(parts)} slices failed. Call the same again: those that were "
             "loaded are left out, the others go on where they stopped."
+        )
+        raise BackfillError(msg)
+
+
+def check_streams(tap: Tap, names: Sequence[str]) -> None:
+    """See that a tap has the streams that are to be loaded again.
+
+    Args:
+        tap: The tap to discover the streams of.
+        names: The streams' names, as the user has written them.
+
+    Raises:
+        BackfillError: If it does not have one, or they cannot be listed.
+    """
+    catalog = json.loads(_meltano(tap, "invoke", tap.name, "--discover"))
+    streams = {stream["tap_stream_id"] for stream in catalog["streams"]}
+    if unknown := [name for name in names if name not in streams]:
+        msg = (
+            f"{tap.name} has no stream {', '.join(unknown)}; it has {', '.join(sorted(streams))}. "
+            "Nothing was loaded."
         )
         raise BackfillError(msg)
 
@@ -371,9 +397,9 @@ def finish(tap: Tap, parts: Sequence[Slice]) -> None:
         _meltano(tap, "state", "clear", "--force", state_id)
 
 
-def _meltano(tap: Tap, *arguments: str) -> None:
+def _meltano(tap: Tap, *arguments: str) -> str:
     done = subprocess.run(  # noqa: S603 - this project's Meltano
-        [MELTANO, *arguments],
+        command_about(tap.name, *arguments),
         cwd=tap.folder,
         env=os.environ | {ENVIRONMENT_VARIABLE: tap.environment},
         check=False,
@@ -384,6 +410,7 @@ def _meltano(tap: Tap, *arguments: str) -> None:
     if done.returncode:
         msg = f"`meltano {' '.join(arguments)}` failed:\n{done.stderr or done.stdout}"
         raise BackfillError(msg)
+    return done.stdout
 
 
 def _say(text: str) -> None:

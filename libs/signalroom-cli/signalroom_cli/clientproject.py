@@ -20,12 +20,15 @@ from meltano.core import yaml
 from meltano.core.project import PROJECT_READONLY_ENV, Project
 from meltano.core.project_files import ProjectFiles
 from meltano.core.utils import truthy
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from typing_extensions import override
 
+from signalroom_cli.folders import ProjectFileError
 from signalroom_singer.clientnames import taken_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from meltano.core.environment import Environment
@@ -36,8 +39,12 @@ if TYPE_CHECKING:
 #: The top-level keys of a file that says nothing about plugins, jobs and schedules of others.
 _KEYS = {"plugins", "jobs", "schedules"}
 _KEY = re.compile(r"^[\"']?([A-Za-z_][\w-]*)[\"']?\s*:", re.MULTILINE)
-_NAME = re.compile(r"\bname[\"']?\s*:\s*[\"']?([\w.-]+)")
-_WORD = re.compile(r"[\w.-]+")
+#: A value on the line of its key: in quotes, or as far as a comment, a comma or a bracket.
+_VALUE = r"[\"']?\s*:\s*(?:\"([^\"\n]*)\"|'([^'\n]*)'|([^\s\"'#,{}\[\]][^#,{}\[\]\n]*))"
+_NAME = re.compile(rf"\bname{_VALUE}")
+_NAMED = re.compile(rf"\b(?:job|extractor|loader|inherit_from){_VALUE}")
+_WORD = re.compile(r"[\w./-]+")
+_parser = YAML(typ="safe")
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_]\w*)")
 
 
@@ -46,22 +53,37 @@ class IncludedFile:
     """A file that ``include_paths`` names, as text: parsing YAML is what takes long.
 
     Attributes:
-        path: Resolved.
-        text: Of the whole file.
+        path: The file, with symbolic links resolved.
+        text: The text of the file; empty if it cannot be read.
+        problem: Why it cannot be read; empty if it can.
     """
 
     path: Path
     text: str
+    problem: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> IncludedFile:
+        """Read a file, or find out why that is not possible.
+
+        Args:
+            path: The file, which may be missing or a folder.
+        """
+        try:
+            return cls(path.resolve(), path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            return cls(path.resolve(), "", f"{path} cannot be read: {reason}.")
 
     @cached_property
     def names(self) -> set[str]:
         """The names of its plugins, jobs and schedules, and of whatever else has one."""
-        return {*_NAME.findall(self.text)}
+        return _values(_NAME, self.text)
 
     @cached_property
     def words(self) -> set[str]:
         """All that could name a plugin or a job elsewhere."""
-        return {*_WORD.findall(self.text)}
+        return {*_WORD.findall(self.text)} | _values(_NAMED, self.text)
 
     @cached_property
     def variables(self) -> set[str]:
@@ -72,7 +94,34 @@ class IncludedFile:
     def is_separable(self) -> bool:
         """Whether it has plugins, jobs and schedules only, and no settings that others share."""
         # A file in braces has none of its keys at the left: it may have any.
-        return set() < {*_KEY.findall(self.text)} <= _KEYS
+        return set() < self.keys <= _KEYS
+
+    @cached_property
+    def keys(self) -> set[str]:
+        """The top-level keys, as far as they stand at the left of their lines."""
+        return {*_KEY.findall(self.text)}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it but comments, which Meltano cannot merge."""
+        return self._parse_result == (None, "")
+
+    @property
+    def parse_problem(self) -> str:
+        """Why Meltano cannot use what is in the file; empty if it can, or if it is empty."""
+        return self._parse_result[1]
+
+    @cached_property
+    def _parse_result(self) -> tuple[Any, str]:
+        if self.problem:
+            return None, self.problem
+        try:
+            content = _parser.load(self.text)
+        except YAMLError as error:
+            return None, f"{self.path} cannot be read: {' '.join(str(error).split())}"
+        if not isinstance(content, dict | None):
+            return None, f"{self.path} cannot be read: expected keys such as plugins and schedules."
+        return content, ""
 
     @property
     def prefix(self) -> str | None:
@@ -80,6 +129,10 @@ class IncludedFile:
         if taken_prefix(self.path.stem):
             return None
         return f"{self.path.stem.upper().replace('-', '_')}_"
+
+
+def _values(pattern: re.Pattern[str], text: str) -> set[str]:
+    return {"".join(groups).strip() for groups in pattern.findall(text)}
 
 
 class _Files(ProjectFiles):
@@ -100,7 +153,30 @@ class _Files(ProjectFiles):
     @property
     @override
     def include_paths(self) -> list[InProjectPath]:
-        return [path for path in super().include_paths if path.resolve() not in self._left_out]
+        # Before Meltano validates them: one that is left out may be a folder, or a broken link.
+        return [
+            self._validate_include_path(path)
+            for path in _matches(self)
+            if path.resolve() not in self._left_out
+        ]
+
+
+def _variable_prefixes(files: Collection[IncludedFile]) -> set[str]:
+    """How the variables of clients' plugins begin, as in ``TAP_EVERFLOW__ACME_API_KEY``."""
+    return {
+        f"{name.replace('-', '_').upper()}_"
+        for file in files
+        for name in file.names
+        if name.startswith(("tap-", "target-")) and "--" in name
+    }
+
+
+def _matches(files: ProjectFiles) -> list[Path]:
+    """The paths that ``include_paths`` matches, each once, in Meltano's order."""
+    own = files._meltano_file_path  # noqa: SLF001 - Meltano leaves this one out, too
+    patterns = files.meltano.get("include_paths") or []
+    paths = (path for pattern in patterns for path in files.root.glob(pattern) if path != own)
+    return list(dict.fromkeys(paths))
 
 
 class ClientProject(Project):
@@ -118,26 +194,31 @@ class ClientProject(Project):
         dotenv_file: Path | None = None,
         included: Collection[IncludedFile] = (),
         left_out: Collection[IncludedFile] = (),
+        unusable: Sequence[str] = (),
     ) -> None:
         """Prepare the project; nothing is read yet.
 
         Args:
-            root: Its folder.
+            root: The folder with ``meltano.yml``.
             included: The other included files, if any are left out.
-            left_out: Included files that are not read; the variables of theirs are not seen.
+            left_out: Included files that are not read; their clients' variables are not seen.
+            unusable: Sentences on those of them that are left out as they cannot be read.
         """
         super().__init__(root, environment, readonly=readonly, dotenv_file=dotenv_file)
         self._included, self._left_out = included, left_out
-        self._parsed: MeltanoFile | None = None
+        self.unusable = unusable
+        self._merged_file: MeltanoFile | None = None
 
     @override
     def refresh(self, **kwargs: Any) -> None:
-        kept: dict[str, Any] = {"_included": self._included, "_left_out": self._left_out}
+        own: dict[str, Any] = {
+            name: getattr(self, name) for name in ("_included", "_left_out", "unusable")
+        }
         if kwargs.keys() == {"environment"}:
             # The files are the same.
-            kept |= {"_parsed": self._parsed, "project_files": self.project_files}
+            own |= {"_merged_file": self._merged_file, "project_files": self.project_files}
         super().refresh(**kwargs)
-        self.__dict__.update(kept)
+        self.__dict__.update(own)
 
     @cached_property
     @override
@@ -147,9 +228,9 @@ class ClientProject(Project):
     @property
     @override
     def meltano(self) -> MeltanoFile:
-        if self._parsed is None:
-            self._parsed = super().meltano
-        return self._parsed
+        if self._merged_file is None:
+            self._merged_file = super().meltano
+        return self._merged_file
 
     @cached_property
     @override
@@ -179,29 +260,23 @@ class ClientProject(Project):
             for name in one.variables
             if name.startswith(prefix)
         }
-        plugins = tuple(
-            f"{name.replace('-', '_').upper()}_"
-            for one in self._left_out
-            for name in one.names
-            if name.startswith(("tap-", "target-")) and "--" in name
-        )
-        theirs |= {name for name in names if "__" in name and name.startswith(plugins)}
-        return theirs - ours
+        of_ours, of_theirs = _variable_prefixes(self._included), _variable_prefixes(self._left_out)
+        for name in names:
+            # The longest that fits: one client's name may begin with another's.
+            prefix = max(filter(name.startswith, of_ours | of_theirs), key=len, default="")
+            if prefix in of_theirs and prefix not in of_ours:
+                theirs.add(name)
+        return (theirs - ours) & {*names}
 
 
 def included_files(project: Project) -> list[IncludedFile]:
     """Read the text of all files that ``include_paths`` names.
 
     Args:
-        project: Whose.
-
-    Raises:
-        InvalidIncludePathError: If one is not a file, or outside the project.
-        OSError: If one cannot be read.
-        UnicodeDecodeError: If one is not UTF-8.
+        project: The project whose ``meltano.yml`` names them.
     """
-    paths = ProjectFiles(project.root, project.meltanofile).include_paths
-    return [IncludedFile(path.resolve(), path.read_text(encoding="utf-8")) for path in paths]
+    paths = _matches(ProjectFiles(project.root, project.meltanofile))
+    return [IncludedFile.read(path) for path in paths]
 
 
 def project_for(
@@ -217,9 +292,7 @@ def project_for(
         dotenv_file: In place of ``.env``.
 
     Raises:
-        InvalidIncludePathError: If an included path is not a file, or outside the project.
-        OSError: If a file cannot be read.
-        UnicodeDecodeError: If a file is not UTF-8.
+        ProjectFileError: If a file that is needed cannot be read.
     """
     readonly = truthy(os.environ.get(PROJECT_READONLY_ENV, "false"))
     project = ClientProject(root, readonly=readonly, dotenv_file=dotenv_file)
@@ -228,13 +301,36 @@ def project_for(
     files = included_files(project)
     plain = {name.partition(":")[0] for name in names}
     included = [*_needed(yaml.load(project.meltanofile) or {}, files, plain)]
-    left_out = [one for one in files if one not in included]
+    for file in included:
+        if file.parse_problem:
+            raise ProjectFileError(file.parse_problem)
+    left_out = [file for file in files if file not in included]
     return ClientProject(
         root,
         readonly=readonly,
         dotenv_file=dotenv_file,
         included=included,
         left_out=left_out,
+        # Those with keys are some client's: whether they can be read is not tried.
+        unusable=[file.parse_problem for file in left_out if not file.keys and file.parse_problem],
+    )
+
+
+def usable_project(root: Path) -> ClientProject:
+    """Open a project with all files that can be read; ``unusable`` says which cannot.
+
+    Args:
+        root: The folder with ``meltano.yml``.
+    """
+    readonly = truthy(os.environ.get(PROJECT_READONLY_ENV, "false"))
+    files = included_files(ClientProject(root, readonly=readonly))
+    left_out = [file for file in files if file.is_empty or file.parse_problem]
+    return ClientProject(
+        root,
+        readonly=readonly,
+        included=[file for file in files if file not in left_out],
+        left_out=left_out,
+        unusable=[file.parse_problem for file in left_out if file.parse_problem],
     )
 
 
@@ -245,7 +341,7 @@ def _needed(
     entries: defaultdict[str, set[str]] = defaultdict(set)
     for name, words in _entries(project):
         entries[name] |= words
-    yield from (file for file in files if not file.is_separable)
+    yield from (file for file in files if not file.is_separable and not _has_nothing(file))
     rest = [file for file in files if file.is_separable]
     known: set[str] = set()
     while new := names - known:
@@ -254,6 +350,11 @@ def _needed(
         rest = [file for file in rest if not file.names & new]
         yield from chosen
         names = known.union(*(entries[name] for name in new), *(file.words for file in chosen))
+
+
+def _has_nothing(file: IncludedFile) -> bool:
+    """Whether nothing of a file can be used, and it does not seem to be for all clients."""
+    return not file.keys and (file.is_empty or bool(file.parse_problem))
 
 
 def _entries(project: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:

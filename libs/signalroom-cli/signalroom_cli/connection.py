@@ -12,17 +12,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meltano.core.plugin.base import PluginType
+from meltano.core.error import MeltanoError
 
 from signalroom_cli.folders import project_folder
-from signalroom_cli.meltanoproject import ProjectError
+from signalroom_cli.meltanocommand import command_about
+from signalroom_cli.meltanoproject import ProjectError, extractors
 from signalroom_cli.status.configured import configuration
 from signalroom_cli.status.project import find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-MELTANO = Path(sys.executable).parent / "meltano"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,17 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProjectError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    plugins = {one.name: one for one in project.plugins.get_plugins_of_type(PluginType.EXTRACTORS)}
+    plugins = extractors(project)
     if unknown := [name for name in asked.taps if name not in plugins]:
         sys.stderr.write(f"There is no {', '.join(unknown)}; there are {', '.join(plugins)}.\n")
         return 2
     code = 0
     for name in asked.taps:
-        if problem := configuration(project, plugins[name]).problem:
+        try:
+            problem = configuration(project, project.plugins.ensure_parent(plugins[name])).problem
+        except MeltanoError as error:
+            sys.stderr.write(f"{name}: Meltano cannot read its settings: {error}\n")
+            code = 1
+            continue
+        if problem:
             sys.stderr.write(f"{name}: {problem}. Set what is missing in .env.\n")
             code = 1
             continue
-        command = [MELTANO, "invoke", name, "--test"]
+        command = command_about(name, "invoke", name, "--test")
         if subprocess.run(command, cwd=folder, check=False).returncode:  # noqa: S603 - our Meltano
             code = 1
     return code

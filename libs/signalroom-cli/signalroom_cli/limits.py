@@ -7,11 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meltano.core.plugin.base import PluginType
+from meltano.core.error import MeltanoError
 from meltano.core.plugin.settings_service import PluginSettingsService
 from meltano.core.utils import EnvironmentVariableNotSetError
 
-from signalroom_cli.meltanoproject import ProjectError
+from signalroom_cli.meltanoproject import ProjectError, extractors
 from signalroom_cli.settingnotes import setting_notes
 
 if TYPE_CHECKING:
@@ -62,14 +62,18 @@ def read_settings(project: Project, tap: str) -> TapSettings:
     Raises:
         ProjectError: If there is no such tap, or a limit cannot be read.
     """
-    taps = {one.name: one for one in project.plugins.get_plugins_of_type(PluginType.EXTRACTORS)}
+    taps = extractors(project)
     if tap not in taps:
         msg = f"There is no {tap}; there are {', '.join(sorted(taps))}."
         raise ProjectError(msg)
     try:
-        return _settings(project, PluginSettingsService(project, taps[tap]))
+        plugin = project.plugins.ensure_parent(taps[tap])
+        return _settings(project, PluginSettingsService(project, plugin))
     except EnvironmentVariableNotSetError as error:
         msg = f"{tap}: {error.env_var} is not set. Set it in .env."
+        raise ProjectError(msg) from None
+    except MeltanoError as error:
+        msg = f"Meltano cannot read the settings of {tap}: {error}"
         raise ProjectError(msg) from None
 
 

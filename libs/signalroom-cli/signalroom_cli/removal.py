@@ -8,39 +8,49 @@ killed, the command does the rest.
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from meltano.core.db import project_engine
 from meltano.core.error import MeltanoError
 from meltano.core.job.job import Job
-from meltano.core.plugin.base import PluginType
 from meltano.core.plugin.settings_service import PluginSettingsService
+from meltano.core.schedule import ELTSchedule
 from meltano.core.state_service import StateService
+from meltano.core.utils import EnvironmentVariableNotSetError
 from psycopg import sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from signalroom_cli.clientproject import IncludedFile
 from signalroom_cli.database import in_transaction
 from signalroom_cli.folders import project_folder
-from signalroom_cli.meltanoproject import ProjectError
-from signalroom_cli.status.project import find, loader_settings
+from signalroom_cli.meltanoproject import (
+    ENVIRONMENT_VARIABLE,
+    ProjectError,
+    extractors,
+    open_project,
+)
+from signalroom_cli.status.project import LOADER, find, loader_settings
+from signalroom_target_postgres.connection.url import is_configured, url_of
 from signalroom_target_postgres.embedded import EmbeddedPostgresError
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, SCHEMA, TABLE
 from signalroom_target_postgres.warehouse.rejected import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from meltano.core.plugin.project_plugin import ProjectPlugin
     from meltano.core.project import Project
     from psycopg import Cursor
     from sqlalchemy.orm import Session
 
+_Result = TypeVar("_Result")
 #: Of a client's file while the client is being removed: Meltano does not read it.
 _SET_ASIDE = ".removing"
 #: Tables with a column or a record of the client's, but partitions, whose rows their table has.
@@ -52,6 +62,9 @@ from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = any(%s) and c.relkind in ('r', 'p') and not c.relispartition
 order by 1, 2
 """
+_LOADED = sql.SQL("select distinct table_schema from {} where client_id = any(%s)").format(
+    sql.Identifier(SCHEMA, TABLE)
+)
 _OWN = sql.SQL("{} = any(%s)").format(sql.Identifier(CLIENT_ID))
 _REJECTED = sql.SQL("record->>{} = any(%s)").format(sql.Literal(CLIENT_ID))
 
@@ -92,11 +105,14 @@ def read_client(project: Project, path: Path) -> Client:
         RemovalError: If there is none, it is no client's, or another has the same ``client_id``.
     """
     if not path.is_file():
-        clients = ", ".join(sorted(one.stem for one in path.parent.glob("*.yml")))
+        clients = ", ".join(sorted(file.stem for file in path.parent.glob("*.yml")))
         msg = f"There is no client {path.stem!r}; there are {clients or 'none'}."
         raise RemovalError(msg)
-    file = IncludedFile(path.resolve(), path.read_text(encoding="utf-8"))
-    plugins = {one.name: one for one in project.plugins.get_plugins_of_type(PluginType.EXTRACTORS)}
+    file = IncludedFile.read(path)
+    if file.parse_problem:
+        msg = f"{file.parse_problem} Correct the file, then call this again."
+        raise RemovalError(msg)
+    plugins = extractors(project)
     taps = tuple(name for name in plugins if name in file.names and "--" in name)
     ids = {name: _client_id(plugin) for name, plugin in plugins.items()}
     own = {ids[name] for name in taps} - {None}
@@ -107,6 +123,9 @@ def read_client(project: Project, path: Path) -> Client:
         msg = (
             f"{', '.join(sharing)} has the same client_id, and so the same rows: change that first."
         )
+        raise RemovalError(msg)
+    if references := _references(project, file, taps):
+        msg = f"{', '.join(references)} would have nothing to run: remove or change that first."
         raise RemovalError(msg)
     schemas = {name: _schema(project, plugin) for name, plugin in plugins.items()}
     others = {schema for name, schema in schemas.items() if name not in taps}
@@ -127,27 +146,63 @@ def _client_id(plugin: ProjectPlugin) -> str | None:
 
 
 def _schema(project: Project, plugin: ProjectPlugin) -> str:
-    return str(PluginSettingsService(project, plugin).get("_load_schema"))
+    """The schema that a tap's tables are in; empty where Meltano cannot run it at all."""
+    unset: dict[str, str] = {}
+    while True:
+        try:
+            parented = project.plugins.ensure_parent(plugin)
+            service = PluginSettingsService(project, parented, env_override=unset)
+            return str(service.get("_load_schema"))
+        except EnvironmentVariableNotSetError as error:
+            # Meltano expands all settings of the tap first: keys that nobody needs here.
+            unset[str(error.env_var)] = ""
+        except MeltanoError:
+            return ""
+
+
+def _references(project: Project, file: IncludedFile, taps: Collection[str]) -> list[str]:
+    """What other files have that needs a client's taps, as it is called there."""
+    names = [
+        f"tap {name}"
+        for name, plugin in extractors(project).items()
+        if name not in taps and plugin.inherit_from in taps
+    ]
+    jobs = {job.name: {*job.flat_args} for job in project.meltano.jobs if job.tasks}
+    names += [
+        f"job {name}" for name, words in jobs.items() if name not in file.names and words & {*taps}
+    ]
+    own = {*taps, *(name for name in jobs if name in file.names)}
+    for schedule in project.meltano.schedules:
+        runs = schedule.extractor if isinstance(schedule, ELTSchedule) else schedule.job
+        if runs in own and schedule.name not in file.names:
+            names.append(f"schedule {schedule.name}")
+    return names
 
 
 class States:
     """The states and the list of runs of a client's taps, in Meltano's database."""
 
-    def __init__(self, project: Project, session: Session, taps: Sequence[str]) -> None:
+    def __init__(self, project: Project, session: Session, client: Client) -> None:
         """Look them up.
 
         Args:
-            project: With its environment.
-            session: Of Meltano's database.
-            taps: Their names.
+            project: A project with its environment.
+            session: A session of Meltano's database.
+            client: The client whose taps' states they are.
         """
+        taps = client.taps
+        # `meltano elt` keeps a schedule's state by the schedule's name.
+        names = client.file.names - {*taps}
+
         self._session = session
         self._service = StateService(project, session)
         stored = self._service.state_store_manager.get_state_ids()
-        named = {one for (one,) in session.query(Job.job_name).distinct()}
+        run = {job_name for (job_name,) in session.query(Job.job_name).distinct()}
         #: Of all environments.
         self.ids = sorted(
-            {one for one in {*stored, *named} if any(f":{tap}-to-" in f":{one}" for tap in taps)}
+            state_id
+            for state_id in {*stored, *run}
+            if state_id in names or any(f":{tap}-to-" in f":{state_id}" for tap in taps)
         )
 
     @property
@@ -155,6 +210,17 @@ class States:
         """The ids of those of which a run is under way."""
         runs = self._session.query(Job).filter(Job.job_name.in_(self.ids))
         return sorted({one.job_name for one in runs if one.is_running() and not one.is_stale()})
+
+    def pipelines(self, client: Client) -> set[tuple[str, str]]:
+        """The environments and loaders that the client's taps have run with.
+
+        Args:
+            client: The client whose states they are.
+        """
+        taps = "|".join(map(re.escape, client.taps))
+        pattern = re.compile(rf"(?:([^:]+):)?(?:{taps})-to-([^:]+)(?::.*)?")
+        matches = (pattern.fullmatch(state_id) for state_id in self.ids)
+        return {(match[1] or "", match[2]) for match in matches if match}
 
     def remove(self) -> None:
         """Remove them, in all environments."""
@@ -193,15 +259,82 @@ class _Rows:
 
 def _rows(cursor: Cursor[Any], client: Client) -> Iterator[_Rows]:
     """The rows of a client, in its taps' tables, in quarantine, and in the log of loads."""
-    for schema, name, has_client in cursor.execute(
-        _TABLES, [CLIENT_ID, [*client.schemas]]
-    ).fetchall():
+    log = cursor.execute("select to_regclass(%s)", [f"{SCHEMA}.{TABLE}"]).fetchone()
+    has_log = log != (None,)
+    schemas = {*client.schemas}
+    if has_log:
+        # A loader of the client's own may have put its tables elsewhere.
+        cursor.execute(_LOADED, [[*client.client_ids]])
+        schemas |= {schema for (schema,) in cursor}
+    for schema, name, has_client in cursor.execute(_TABLES, [CLIENT_ID, [*schemas]]).fetchall():
         if has_client:
             yield _Rows(schema, name, _OWN)
         elif name.endswith(SUFFIX):
             yield _Rows(schema, name, _REJECTED)
-    if cursor.execute("select to_regclass(%s)", [f"{SCHEMA}.{TABLE}"]).fetchone() != (None,):
+    if has_log:
         yield _Rows(SCHEMA, TABLE, sql.SQL("client_id = any(%s)"))
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A database that a client's taps have loaded into.
+
+    Attributes:
+        environment: Meltano's environment, by which the loader finds the embedded PostgreSQL.
+        settings: The loader's settings there.
+    """
+
+    environment: str
+    settings: Mapping[str, Any]
+
+    def in_transaction(self, work: Callable[[Cursor[Any]], _Result]) -> _Result:
+        """Do something in one transaction, connected as the loader is.
+
+        Args:
+            work: Takes a cursor; called again where the connection is lost.
+        """
+        before = os.environ.get(ENVIRONMENT_VARIABLE)
+        os.environ[ENVIRONMENT_VARIABLE] = self.environment
+        try:
+            return in_transaction(self.settings, work)
+        finally:
+            if before is None:
+                del os.environ[ENVIRONMENT_VARIABLE]
+            else:
+                os.environ[ENVIRONMENT_VARIABLE] = before
+
+
+def warehouses(project: Project, client: Client, runs: set[tuple[str, str]]) -> list[Warehouse]:
+    """Find the databases that a client's taps have loaded into.
+
+    Args:
+        project: A project with its environment.
+        client: The client to look for.
+        runs: The environments and loaders of its runs; the current environment is looked at anyway.
+
+    Raises:
+        RemovalError: If the settings of one cannot be read.
+    """
+    current = project.environment.name if project.environment else ""
+    loaders = {name for name in client.file.names if name.startswith(LOADER)}
+    runs = runs | {(current, loader) for loader in (LOADER, *loaders)}
+    by_server: dict[str, Warehouse] = {}
+    # The current one first: others that load into the same server are that one again.
+    for environment, loader in sorted(runs, key=lambda run: (run[0] != current, run)):
+        if not loader.startswith(LOADER):
+            continue
+        try:
+            place = project if environment == current else open_project(project.root, environment)
+            settings = loader_settings(place, loader)
+            server = str(url_of(settings)) if is_configured(settings) else environment
+        except (ProjectError, TargetPostgresError) as error:
+            msg = (
+                f"Rows in the environment {environment!r} cannot be looked up: {error} Nothing was "
+                "removed. Correct that, or leave all rows with --keep-rows."
+            )
+            raise RemovalError(msg) from None
+        by_server.setdefault(server, Warehouse(environment, settings))
+    return [*by_server.values()]
 
 
 def count_rows(cursor: Cursor[Any], client: Client) -> dict[str, int]:
@@ -267,8 +400,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             aside.rename(path)
         project = find(folder)
         client = read_client(project, path)
-        settings = {} if options.keep_rows else loader_settings(project)
-        _remove(project, client, settings, is_meant=options.yes)
+        _remove(project, client, is_meant=options.yes, keeps_rows=options.keep_rows)
     except (RemovalError, ProjectError, EmbeddedPostgresError, TargetPostgresError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -278,21 +410,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _remove(
-    project: Project, client: Client, settings: Mapping[str, Any], *, is_meant: bool
-) -> None:
-    """Say what a client has, and remove it if that is meant; its rows if there are settings."""
+def _remove(project: Project, client: Client, *, is_meant: bool, keeps_rows: bool) -> None:
+    """Say what a client has, and remove it if that is meant."""
     path = client.file.path
     aside = path.with_name(path.name + _SET_ASIDE)
     _, make_session = project_engine(project)
     with make_session() as session:
-        states = States(project, session, client.taps)
+        states = States(project, session, client)
+        runs = states.pipelines(client)
+        places = [] if keeps_rows else warehouses(project, client, runs)
         _say(f"{client.name} has:")
         _say(f"  {path}: {', '.join(client.taps)}")
         _say(*(f"  state and runs: {state_id}" for state_id in states.ids))
-        if settings:
-            counts = in_transaction(settings, partial(count_rows, client=client))
-            _say(*(f"  {table}: {count:,} rows" for table, count in counts.items()))
+        for number, place in enumerate(places):
+            counts = place.in_transaction(partial(count_rows, client=client))
+            where = f" ({place.environment})" if number else ""
+            _say(*(f"  {table}: {count:,} rows{where}" for table, count in counts.items()))
+        others = sorted({loader for _, loader in runs if not loader.startswith(LOADER)})
+        _say(*(f"  what {loader} has written, which stays" for loader in others))
         if not is_meant:
             _say(
                 f"Nothing was removed. Remove it with: signalroom remove-client {client.name} --yes"
@@ -306,13 +441,13 @@ def _remove(
                 "again. Nothing was removed."
             )
             raise RemovalError(msg)
-        if settings:
-            in_transaction(settings, partial(delete_rows, client=client))
+        for place in places:
+            place.in_transaction(partial(delete_rows, client=client))
         states.remove()
     aside.unlink()
     variables = sorted(name for name in client.file.variables if _is_own(name, client.file))
     _say(
-        f"{client.name} is removed{'' if settings else ', but for its rows'}. Remove also, where "
+        f"{client.name} is removed{', but for its rows' if keeps_rows else ''}. Remove also, where "
         f"they are set: {', '.join(variables)}."
     )
 

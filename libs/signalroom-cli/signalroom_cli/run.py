@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meltano.cli import main as meltano
-from meltano.core.project import PROJECT_ROOT_ENV, Project
 from meltano.core.schedule import ELTSchedule
 
-from signalroom_cli.clientproject import ClientProject, project_for
-from signalroom_cli.folders import project_folder
+from signalroom_cli.folders import ProjectFileError
+from signalroom_cli.meltanocommand import activate_project
+from signalroom_singer import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from meltano.core.schedule import Schedule
+
+    from signalroom_cli.clientproject import ClientProject
 
 #: Options of Meltano's that come before its command.
 _OPTIONS = ("--log-level", "--log-format", "--log-config", "--environment", "--env-file")
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line.
 
     Returns:
-        The exit code: 2 if the schedule does not exist, else Meltano's.
+        The exit code: 2 if the schedule does not exist, 78 if a client's file cannot be read, else
+        Meltano's.
     """
     parser = argparse.ArgumentParser(
         prog="signalroom run",
@@ -48,41 +51,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="All other options are those of `meltano run`, as in --full-refresh.",
         allow_abbrev=False,
     )
-    parser.add_argument("--schedule", metavar="NAME", help="run the job of a schedule")
+    parser.add_argument(
+        "--schedule", metavar="NAME", action="append", help="run the job of a schedule"
+    )
     for option in _OPTIONS:
         parser.add_argument(option, help=argparse.SUPPRESS)
     parser.add_argument("--no-environment", action="store_true", help=argparse.SUPPRESS)
     options, words = parser.parse_known_args(arguments)
-    if not words and not options.schedule:
+    schedules = options.schedule or []
+    if not words and not schedules:
         parser.error("Say what to run, as in: signalroom run tap-everflow--acme target-postgres")
-    names = {options.schedule} if options.schedule else {*words}
+    if len(schedules) > 1:
+        parser.error(f"Run one schedule at a time, not {' and '.join(schedules)}.")
     env_file = options.env_file and Path(options.env_file)
-    project = _open(names, env_file)
+    try:
+        project = activate_project({*schedules} or {*words}, env_file)
+    except ProjectFileError as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.CONFIGURATION
     command = ["run", *words]
-    if options.schedule:
-        schedule = _find(project, options.schedule)
+    if schedules:
+        schedule = _find(project, schedules[0])
         if schedule is None:
             parser.error(
-                f"There is no schedule {options.schedule!r}. `meltano schedule list` lists them."
+                f"There is no schedule {schedules[0]!r}. `meltano schedule list` lists them."
             )
         os.environ.update({name: str(value) for name, value in schedule.env.items()})
         command = _command(schedule, words)
     sys.argv = ["meltano", *_before(options), *command]
     meltano()
     return 0
-
-
-def _open(names: Collection[str], env_file: Path | None) -> ClientProject | None:
-    """Make the project the one that Meltano's command works in; None if Meltano has to say why."""
-    root = Path(os.environ.get(PROJECT_ROOT_ENV) or project_folder()).resolve()
-    try:
-        project = project_for(root, names, dotenv_file=env_file)
-        Project.activate(project)
-    except Exception:  # noqa: BLE001 - reading the files again, it raises the same
-        return None
-    for name in project.variables_of_others(os.environ):
-        del os.environ[name]
-    return project
 
 
 def _find(project: ClientProject | None, name: str) -> Schedule | None:

@@ -11,16 +11,15 @@ import argparse
 import json
 import sys
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cronsim import CronSim, CronSimError
 from meltano.core.error import MeltanoError
 from meltano.core.plugin.base import PluginType
 from meltano.core.schedule import ELTSchedule
 
 from signalroom_cli.folders import project_folder
+from signalroom_cli.intervals import IntervalError, cron_expression
 from signalroom_cli.meltanoproject import ProjectError
 from signalroom_cli.status.project import find
 
@@ -85,18 +84,23 @@ def main(arguments: Sequence[str]) -> int:
         arguments: Of the command line.
 
     Returns:
-        The exit code: 0; 1 if a schedule in the list cannot be run; 2 if they cannot be listed.
+        The exit code: 0; 1 if a schedule in the list cannot be run, or a file cannot be read; 2 if
+        they cannot be listed.
     """
     parser = argparse.ArgumentParser(
         prog="signalroom schedules",
         description="List the project's schedules as tasks, in JSON, and check them.",
-        epilog="The exit code is 1 if a schedule cannot be run, 2 if they cannot be listed.",
+        epilog=(
+            "The exit code is 1 if a schedule cannot be run or a client's file cannot be read, "
+            "2 if they cannot be listed."
+        ),
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of standard output")
     parser.add_argument("--folder", type=Path, default=project_folder(), help="the project's")
     options = parser.parse_args(arguments)
     try:
-        found = schedules(find(options.folder.resolve()))
+        project = find(options.folder.resolve())
+        found = schedules(project)
     except ProjectError as error:
         sys.stderr.write(f"{error}\n")
         return _NO_LIST
@@ -110,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
         written.replace(options.output)
     problems = [f"Schedule {one.name}: {one.problem}\n" for one in found if one.problem]
     sys.stderr.write("".join(problems))
-    return _HAS_PROBLEMS if problems else 0
+    return _HAS_PROBLEMS if problems or project.unusable else 0
 
 
 def schedules(project: Project) -> list[Listed]:
@@ -150,14 +154,13 @@ class _Blocks:
             schedule: Meltano's.
         """
         env = {name: str(value) for name, value in schedule.env.items()}
-        found = Listed(schedule.name, schedule.cron_interval, env)
+        entry = Listed(schedule.name, None, env)
         try:
-            if found.cron:
-                _check(found.cron)
-            found.tasks = [*self._tasks(schedule)]
-        except ScheduleError as error:
-            found.problem = str(error)
-        return found
+            entry.cron = cron_expression(schedule.interval)
+            entry.tasks = [*self._tasks(schedule)]
+        except (IntervalError, ScheduleError) as error:
+            entry.problem = str(error)
+        return entry
 
     def _tasks(self, schedule: Schedule) -> Iterator[Task]:
         if isinstance(schedule, ELTSchedule):
@@ -235,14 +238,3 @@ class _Blocks:
         except MeltanoError as error:
             msg = f"Meltano has no definition of {plugin.name}: {error}"
             raise ScheduleError(msg) from None
-
-
-def _check(cron: str) -> None:
-    try:
-        next(CronSim(cron, datetime.now(UTC)))
-    except (CronSimError, StopIteration):
-        msg = (
-            f"Invalid interval {cron!r}: expected five fields, as in `5 * * * *`, or a word such "
-            "as @hourly."
-        )
-        raise ScheduleError(msg) from None

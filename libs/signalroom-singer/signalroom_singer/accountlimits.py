@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from singer_sdk import typing as th
 
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.limitstore import RATE_LIMIT_STORE, LimitStoreError, new_store
 from signalroom_singer.redaction import redact
 from signalroom_singer.variables import given_by, named
@@ -114,7 +115,7 @@ def open_store(url: str) -> LimitStore:
             f"Check {named(RATE_LIMIT_STORE)} and the server; without that setting, each run keeps "
             "the limits on its own."
         )
-        raise LimitStoreError(msg) from None
+        raise LimitStoreError(msg, exit_code=store.exit_code(error)) from None
     return store
 
 
@@ -173,7 +174,10 @@ class SharedLimit:
             LimitStoreError: If the store is away for two minutes.
         """
         with self._turns:
-            self._wait(self._try)
+            self._wait(
+                self._try,
+                "Waiting for a turn, so as not to exceed the account's rate limit: %.0f s or more",
+            )
 
     def pause(self, seconds: float) -> None:
         """Hold back the requests of all processes for a while.
@@ -207,23 +211,23 @@ class SharedLimit:
             taken.append(give_back)
             return None
 
+        holders = (
+            f"Waiting for one of the account's {count} slots: other runs hold them, or one that "
+            f"was killed less than {lease:.0f} s ago"
+        )
         with self._slots:
-            self._wait(take)
+            self._wait(take, holders)
         try:
             yield
         finally:
             taken[0]()
 
-    def _wait(self, attempt: Callable[[], float | None]) -> None:
+    def _wait(self, attempt: Callable[[], float | None], message: str) -> None:
         """Try until it works; an attempt gives the seconds to wait for the next one."""
         began, silent = time.monotonic(), True
         while (wait := self._reach(attempt)) is not None:
             if silent and time.monotonic() + wait - began > _PATIENCE:
-                _logger.info(
-                    "Waiting for a turn, so as not to pass the account's limit of requests: "
-                    "%.0f s or more",
-                    wait,
-                )
+                _logger.info(message, *([wait] if "%" in message else []))
                 silent = False
             jitter = random.uniform(0, _SPREAD)  # nosec B311 # noqa: S311 - no secret
             time.sleep(min(wait, _LONGEST_WAIT) + jitter)
@@ -266,11 +270,11 @@ class SharedLimit:
                     )
                 elif time.monotonic() - since > _OUTAGE:
                     msg = self._failure(f"has been away for {_OUTAGE:.0f} s: {reason}")
-                    raise LimitStoreError(msg) from None
+                    raise LimitStoreError(msg, exit_code=ExitCode.UNAVAILABLE) from None
                 time.sleep(1 + random.uniform(0, 1))  # nosec B311 # noqa: S311 - no secret
             except self._store.errors as error:
                 msg = self._failure(f"cannot be used: {_reason(error)}")
-                raise LimitStoreError(msg) from None
+                raise LimitStoreError(msg, exit_code=self._store.exit_code(error)) from None
 
     def _failure(self, problem: str) -> str:
         return (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from signalroom_singer.errors import TapError
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.settings import invalid_setting
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from pyrate_limiter import AbstractBucket, Rate
 
 RATE_LIMIT_STORE = "rate_limit_store"
-_EXPECTED = "expected a URL such as postgresql://user:password@host/database or redis://host"
+#: No example: the value may be a part of one, and would be redacted there, as it is a secret.
+_EXPECTED = "expected the URL of a PostgreSQL or Redis server (docs/clients.md has examples)"
 
 
 class LimitStoreError(TapError):
@@ -45,6 +47,15 @@ class LimitStore(ABC):
         parts = urlsplit(url)
         #: Where it is, for messages.
         self.place = parts.hostname or "this machine"
+
+    def exit_code(self, error: Exception) -> ExitCode:
+        """Choose the exit code of a run that cannot use the store.
+
+        Args:
+            error: The driver's error.
+        """
+        is_away = isinstance(error, self.outages)
+        return ExitCode.UNAVAILABLE if is_away else ExitCode.CONFIGURATION
 
     @abstractmethod
     def open(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import re
 import threading
 import zlib
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +14,7 @@ from psycopg_pool import ConnectionPool
 from pyrate_limiter import PostgresBucket
 from typing_extensions import override
 
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.limitstore import LimitStore
 
 if TYPE_CHECKING:
@@ -65,6 +67,18 @@ class PostgresStore(LimitStore):
         self._own: psycopg.Connection | None = None
         self._pool: ConnectionPool | None = None
         self._taken: set[tuple[int, int]] = set()
+
+    @override
+    def exit_code(self, error: Exception) -> ExitCode:
+        # While a connection is made, libpq has no code of the server's, only its text.
+        text = str(error)
+        if "authentication failed" in text or "no pg_hba.conf entry" in text:
+            return ExitCode.PERMISSION
+        if re.search(r"(database|role) \".*\" does not exist", text):
+            return ExitCode.CONFIGURATION
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            return ExitCode.PERMISSION
+        return super().exit_code(error)
 
     @override
     def open(self) -> None:

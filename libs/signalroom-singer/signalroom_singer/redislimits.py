@@ -10,19 +10,22 @@ import redis
 from pyrate_limiter import RedisBucket
 from pyrate_limiter.buckets.redis_bucket import LuaScript
 from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
+    AuthenticationError,
     LockError,
+    NoPermissionError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 from typing_extensions import override
 
+from signalroom_singer.exitcodes import ExitCode
 from signalroom_singer.limitstore import LimitStore
 
 if TYPE_CHECKING:
@@ -50,6 +53,12 @@ class RedisStore(LimitStore):
     # After a failover, a client may ask the old primary.
     outages = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
     errors = (RedisError,)
+
+    @override
+    def exit_code(self, error: Exception) -> ExitCode:
+        if isinstance(error, AuthenticationError | NoPermissionError):
+            return ExitCode.PERMISSION
+        return super().exit_code(error)
 
     @override
     def __init__(self, url: str) -> None:

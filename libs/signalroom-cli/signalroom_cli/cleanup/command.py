@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from meltano.core.project import Project
 
 _DAYS = 30
+_MOST_DAYS = 36_500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _days(text: str) -> int:
     days = int(text)
-    if days < 1:
-        msg = "at least 1"
+    if not 1 <= days <= _MOST_DAYS:
+        msg = f"expected 1 to {_MOST_DAYS}"
         raise argparse.ArgumentTypeError(msg)
     return days
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meltano.core.db import project_engine
 from meltano.core.error import MeltanoError
 from meltano.core.job.job import Job, State
 from meltano.core.plugin.base import PluginType
-from meltano.core.schedule import CRON_INTERVALS, ELTSchedule
+from meltano.core.schedule import ELTSchedule
 from meltano.core.schedule_service import ScheduleService
 from meltano.core.state_service import StateService
 from meltano.core.task_sets_service import JobNotFoundError, TaskSetsService
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
+from signalroom_cli.intervals import IntervalError, cron_expression
 from signalroom_cli.meltanoproject import ENVIRONMENT_VARIABLE, ProjectError, open_project
 from signalroom_cli.status.configured import configuration
 from signalroom_cli.status.model import Outcome, Pipeline, Run
@@ -26,18 +28,20 @@ from signalroom_singer.clientnames import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from meltano.core.plugin.project_plugin import ProjectPlugin
     from meltano.core.project import Project
     from meltano.core.schedule import Schedule
     from sqlalchemy.orm import Session
 
+    from signalroom_cli.clientproject import ClientProject
+
+LOADER = "target-postgres"
 #: Under which keys taps keep how far a stream is.
 _PLACES = ("replication_key_value", "last_file_date")
 
 
-def find(folder: Path) -> Project:
+def find(folder: Path) -> ClientProject:
     """Find the project and choose its environment. Its files are read once.
 
     Args:
@@ -63,7 +67,7 @@ def pipelines(project: Project) -> list[Pipeline]:
     Raises:
         ProjectError: If there are none, or Meltano's database cannot be read.
     """
-    found = list(_scheduled(project))
+    found = [*_unreadable(project), *_scheduled(project)]
     if not found:
         msg = (
             "The project has no schedules. Add one to meltano.yml, or with `signalroom new-client`."
@@ -87,21 +91,26 @@ def pipelines(project: Project) -> list[Pipeline]:
     return found
 
 
-def loader_settings(project: Project) -> dict[str, Any]:
-    """The settings of the loader, as Meltano would give them to it.
+def loader_settings(project: Project, name: str = LOADER) -> dict[str, Any]:
+    """The settings of a loader, as Meltano would give them to it.
 
     Args:
-        project: With its environment.
+        project: A project with its environment.
+        name: The loader's name in the project.
 
     Raises:
-        ProjectError: If a variable that they name is not set.
+        ProjectError: If there is no such loader, or a variable that its settings name is not set.
     """
-    plugin = project.plugins.find_plugin("target-postgres", plugin_type=PluginType.LOADERS)
-    found = configuration(project, plugin, whole=True)
-    if found.missing:
-        msg = f"target-postgres: {found.problem}"
+    try:
+        plugin = project.plugins.find_plugin(name, plugin_type=PluginType.LOADERS)
+        loader = configuration(project, plugin, whole=True)
+    except MeltanoError as error:
+        msg = f"Meltano cannot read the settings of {name}: {error}"
+        raise ProjectError(msg) from None
+    if loader.missing:
+        msg = f"{name}: {loader.problem}"
         raise ProjectError(msg)
-    return found.values
+    return loader.values
 
 
 @dataclass
@@ -114,8 +123,10 @@ class _Plugins:
     @classmethod
     def of(cls, project: Project) -> _Plugins:
         by_type = project.plugins.get_plugins_of_type
-        extractors = {one.name: one for one in by_type(PluginType.EXTRACTORS)}
-        return cls(extractors, {one.name for one in by_type(PluginType.LOADERS)})
+        # Without parents: Meltano asks the Hub for one that the project does not have.
+        extractors = by_type(PluginType.EXTRACTORS, ensure_parent=False)
+        loaders = by_type(PluginType.LOADERS, ensure_parent=False)
+        return cls({tap.name: tap for tap in extractors}, {loader.name for loader in loaders})
 
     def runs(self, words: list[str]) -> Iterator[tuple[str, str]]:
         """The taps of a command, each with the loader that follows it, mappers or not between."""
@@ -128,17 +139,23 @@ class _Plugins:
                 tap = word
 
 
+def _unreadable(project: Project) -> Iterator[Pipeline]:
+    """A broken pipeline in place of those in each file that cannot be read."""
+    for problem in getattr(project, "unusable", ()):
+        # The sentence begins with the file's path.
+        name = Path(problem.partition(" cannot be read")[0]).name
+        yield Pipeline(tap=name, state_id="", schedule="", cron=None, broken=problem)
+
+
 def _scheduled(project: Project) -> Iterator[Pipeline]:
     plugins = _Plugins.of(project)
     for schedule in ScheduleService(project).schedules():
-        interval = schedule.interval or "@manual"
-        cron = CRON_INTERVALS.get(interval, interval)
+        name, cron = schedule.name, None
         try:
+            cron = cron_expression(schedule.interval)
             words = _command(project, schedule)
-        except JobNotFoundError as error:
-            yield Pipeline(
-                tap=schedule.name, state_id="", schedule=schedule.name, cron=cron, broken=str(error)
-            )
+        except (IntervalError, JobNotFoundError) as error:
+            yield Pipeline(tap=name, state_id="", schedule=name, cron=cron, broken=str(error))
             continue
         for tap, loader in plugins.runs(words):
             yield _pipeline(
@@ -177,7 +194,7 @@ def _pipeline(
         found.broken = f"There is no plugin {tap}; its schedule is {schedule[0]}"
         return found
     try:
-        settings = configuration(project, plugin)
+        settings = configuration(project, project.plugins.ensure_parent(plugin))
     except (MeltanoError, ValueError, TypeError) as error:
         found.broken = f"Meltano cannot read its settings: {error}"
         return found
