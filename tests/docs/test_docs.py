@@ -129,14 +129,14 @@ def streams():
     from tap_gsheets.streams import SheetListStream  # noqa: PLC0415
     from tap_mautic.streams import all_streams as mautic  # noqa: PLC0415
     from tap_posthog.streams import all_streams as posthog  # noqa: PLC0415
-    from tap_redtrack.streams import fixed_streams as redtrack  # noqa: PLC0415
+    from tap_redtrack import streams as redtrack  # noqa: PLC0415
 
     return {
         "everflow": {stream.name for stream in everflow.STREAM_TYPES},
         "google_sheets": {SheetListStream.name},
         "mautic": {stream.name for stream in mautic},
         "posthog": {stream.name for stream in posthog},
-        "redtrack": {stream.name for stream in redtrack},
+        "redtrack": {stream.name for stream in redtrack.STREAM_TYPES},
         "s3_exports": {"orders_create", "orders_update", "prospects_create", "files"},
     }
 

@@ -25,7 +25,7 @@ LIMITS = {
     "tap_gsheets": (8, 4, 2),
     "tap_mautic": (44, 20, 24),
     "tap_posthog": (26, 12, 9),
-    "tap_redtrack": (23, 6, 2),
+    "tap_redtrack": (0, 0, 0),
     "tap_sticky_s3": (0, 0, 0),
     "signalroom_target_postgres": (185, 46, 79),
 }

@@ -115,7 +115,8 @@ class EverflowClient(ApiClient):
             logger,
             base_url=base_url,
             allowed_requests=ALLOWED_REQUESTS,
-            auth=APIKeyAuthenticator(key="X-Eflow-API-Key", value=config["api_key"]),
+            # Discovery, which sends no request, needs no key.
+            auth=APIKeyAuthenticator(key="X-Eflow-API-Key", value=config.get("api_key", "")),
             rate_limit=requests_limit,
             retry=EverflowRetryPolicy.from_config(config),
             errors=ErrorMapper(hints=HINTS),

@@ -58,6 +58,11 @@ def test_the_catalog_changes_only_on_purpose(stream, snapshot):
     assert json.loads(json.dumps(entry)) == snapshot(extension_class=JSONSnapshotExtension)
 
 
+def test_discovery_needs_no_settings():
+    catalog = TapEverflow(config={}, validate_config=False, setup_mapper=False).catalog_dict
+    assert len(catalog["streams"]) == 15
+
+
 def test_deselected_by_default():
     streams = TapEverflow(config=_config).streams
     off = {name for name, stream in streams.items() if not stream.selected_by_default}

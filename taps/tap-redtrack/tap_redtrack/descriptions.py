@@ -1,7 +1,7 @@
-"""What is said of tables and columns, in the catalog and in the tables' comments.
+"""Descriptions of tables and columns, for the catalog and the tables' comments.
 
 Metrics as in RedTrack's "Reporting: formulas" (https://help.redtrack.io), fields as in
-https://api.redtrack.io/docs/index.html. What a field of the latter means is not said there for all.
+https://api.redtrack.io/docs/index.html, which does not describe all of them.
 """
 
 from __future__ import annotations

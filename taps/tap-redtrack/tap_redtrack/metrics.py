@@ -11,7 +11,7 @@ from singer_sdk import typing as th
 
 from signalroom_singer import number_in
 
-#: What the table of the legacy pipeline has, and what is asked for most.
+#: The metrics of the legacy pipeline's table, which are used most.
 _FIRST = ("clicks", "conversions")
 _COUNTS = (
     *("impressions", "impressions_visible", "unique_clicks", "lp_views", "lp_clicks"),
@@ -33,7 +33,7 @@ _DESCRIBED = {
     "revenue": "Of the default conversion type; all types: total_revenue",
 }
 
-#: The legacy pipeline's first, then RedTrack's others. Counts that may be fractions are numbers.
+#: The legacy pipeline's columns first. Counts that may be fractions are numbers.
 METRICS = (
     *(
         th.Property(name, th.IntegerType, description=_DESCRIBED.get(name, "All clicks"))
@@ -58,35 +58,35 @@ _PER_TYPE = (
 )
 
 
-def by_conversion_type(row: dict[str, Any]) -> dict[str, Any]:
-    """Gather the metrics of conversion types: RedTrack adds types, and a table has its width.
+def group_conversion_types(row: dict[str, Any]) -> dict[str, Any]:
+    """Gather the metrics of conversion types: RedTrack adds types, a table's columns are fixed.
 
     Args:
-        row: With ``convtype7``, ``revenuetype7``, ``type7_cpa``, whatever the number.
+        row: A row of a report, with ``convtype7``, ``revenuetype7``, ``type7_cpa`` and so on.
 
     Returns:
         The row without them, and with ``conversion_types``, such as
         ``{"7": {"conversions": 2, "revenue": 19.9, "cpa": 3.1}}``.
     """
-    kept: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     types: dict[str, dict[str, Any]] = defaultdict(dict)
     for name, value in row.items():
         for pattern, metric in _PER_TYPE:
-            if found := pattern.fullmatch(name):
-                if number := _number(value):
-                    types[found[1]][metric or found[2]] = number
+            if match := pattern.fullmatch(name):
+                if number := _parse_number(value):
+                    types[match[1]][metric or match[2]] = number
                 break
         else:
-            kept[name] = value
-    # Of types that were not converted the rates say nothing either.
-    kept["conversion_types"] = {
+            columns[name] = value
+    # Where a type has no conversions, its rates say nothing either.
+    columns["conversion_types"] = {
         number: types[number] for number in sorted(types, key=int) if types[number]
     }
-    return kept
+    return columns
 
 
-def _number(value: Any) -> Any:
-    """A number, where a text says one; what is neither stays, to be looked at."""
+def _parse_number(value: Any) -> Any:
+    """Parse the text of a number; whatever is neither stays as it is, for `_extra`."""
     if not isinstance(value, str):
         return value
     try:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
-from singer_sdk.authenticators import APIKeyAuthenticator
 from typing_extensions import override
 
 from signalroom_singer import (
@@ -17,17 +16,16 @@ from signalroom_singer import (
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
-    RateLimiter,
     SignalRoomTap,
     base_url,
     given_by,
     unknown_time_zone,
 )
-from tap_redtrack.client import FILTERS
-from tap_redtrack.streams import CustomReport, fixed_streams
+from tap_redtrack.client import FILTERS, RedTrackClient
+from tap_redtrack.streams import STREAM_TYPES, CustomReport
 
 if TYPE_CHECKING:
-    from tap_redtrack.client import RedTrackStream
+    from tap_redtrack.streams._base import RedTrackStream
 
 
 class TapRedTrack(SignalRoomTap):
@@ -71,7 +69,7 @@ class TapRedTrack(SignalRoomTap):
             title="Account time zone",
             description=(
                 "The zone of the account, if it is not `timezone`: the days of conversions and "
-                "clicks are its days, and it is meant where RedTrack writes a time without one."
+                "clicks are its days, and times that RedTrack writes without a zone are in it."
             ),
         ),
         th.Property(
@@ -80,13 +78,13 @@ class TapRedTrack(SignalRoomTap):
             default=7,
             title="Lookback of reports",
             description=(
-                "Days before the bookmark to read again: costs are corrected afterwards, and "
-                "conversions come late."
+                "Days before the bookmark to read again: costs are corrected later, and "
+                "conversions arrive late."
             ),
         ),
         th.Property(
             "conversions_lookback_days",
-            # A day at least: the account's yesterday may not be over when this zone's is.
+            # At least a day: the account's yesterday may not be over when this zone's is.
             th.IntegerType(minimum=1, maximum=366),
             default=30,
             title="Lookback of conversions",
@@ -160,8 +158,8 @@ class TapRedTrack(SignalRoomTap):
             default=90,
             title="Days a request",
             description=(
-                "The most days asked for at once. As many are as fit into an answer; fewer where "
-                "RedTrack does not answer in time."
+                "Maximum days per request. The tap requests as many as one response can hold, and "
+                "fewer where RedTrack is too slow."
             ),
         ),
         th.Property(
@@ -169,7 +167,7 @@ class TapRedTrack(SignalRoomTap):
             th.IntegerType(minimum=1, maximum=10_000),
             default=5_000,
             title="Page size of logs",
-            description="Conversions or clicks asked for at once; more take more memory.",
+            description="Conversions or clicks per request; more take more memory.",
         ),
         *RATE_LIMIT_SETTINGS,
         *WINDOW_SETTINGS,
@@ -178,32 +176,23 @@ class TapRedTrack(SignalRoomTap):
     ).to_dict()
 
     @cached_property
-    def api_url(self) -> str:
-        """The base of all endpoints."""
-        return base_url(self.config["api_url"], setting="api_url")
-
-    @cached_property
-    def authenticator(self) -> APIKeyAuthenticator:
-        """The key, in the query: RedTrack looks for it nowhere else."""
-        return APIKeyAuthenticator(key="api_key", value=self.config["api_key"], location="params")
-
-    @cached_property
     def report_zone(self) -> ZoneInfo:
         """The zone whose days are reported."""
-        return _zone("timezone", self.config["timezone"])
+        return _parse_zone("timezone", self.config["timezone"])
 
     @cached_property
-    def account_zone(self) -> ZoneInfo:
-        """The zone of logs."""
-        name = self.config.get("account_timezone")
-        return _zone("account_timezone", name) if name else self.report_zone
-
-    @cached_property
-    def account_pacer(self) -> RateLimiter:
-        """All requests, one after another."""
-        return RateLimiter(
-            per_minute=self.config["requests_per_minute"],
-            concurrency=1,
+    def client(self) -> RedTrackClient:
+        """The client that all streams share."""
+        account_zone = self.config.get("account_timezone")
+        return RedTrackClient(
+            self.config,
+            self.http_session,
+            self.logger,
+            base_url=base_url(self.config["api_url"], setting="api_url"),
+            report_zone=self.report_zone,
+            account_zone=(
+                _parse_zone("account_timezone", account_zone) if account_zone else self.report_zone
+            ),
             account=self.account_limits,
         )
 
@@ -211,12 +200,15 @@ class TapRedTrack(SignalRoomTap):
     def discover_streams(self) -> list[RedTrackStream]:
         custom = self.config.get("custom_reports") or []
         return [
-            *(stream(self) for stream in fixed_streams),
-            *(CustomReport(self, report["name"], report["group"]) for report in custom),
+            *(stream(self, self.client) for stream in STREAM_TYPES),
+            *(
+                CustomReport(self, self.client, report["name"], report["group"])
+                for report in custom
+            ),
         ]
 
 
-def _zone(setting: str, name: str) -> ZoneInfo:
+def _parse_zone(setting: str, name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

@@ -68,6 +68,11 @@ def test_the_columns_of_the_legacy_table_come_first():
     ]
 
 
+def test_discovery_needs_no_settings():
+    catalog = TapRedTrack(config={}, validate_config=False, setup_mapper=False).catalog_dict
+    assert len(catalog["streams"]) == 17
+
+
 def test_deselected_by_default():
     streams = TapRedTrack(config=_config).streams
     off = {name for name, stream in streams.items() if not stream.selected_by_default}

@@ -10,7 +10,7 @@ import requests
 from signalroom_sandbox.redtrack import API_KEY
 from signalroom_sandbox.redtrack.entities import SECRET
 from signalroom_singer import TapError
-from tap_redtrack.client import RedTrackStream
+from tap_redtrack.client import RedTrackClient
 
 LISTS = ("campaigns", "offers", "sources", "networks", "landings", "streams", "domains")
 DICTIONARIES = ("currencies", "countries", "timezones")
@@ -172,7 +172,7 @@ def test_secrets_are_left_out_at_any_depth(make_tap):
     ),
 )
 def test_a_list_of_something_else_replaces_nothing(make_tap, sync, monkeypatch, answer, complaint):
-    monkeypatch.setattr(RedTrackStream, "fetch", lambda *_: answer)
+    monkeypatch.setattr(RedTrackClient, "get", lambda *_, **__: answer)
     output = sync(make_tap(), "timezones", fails=TapError)
     assert re.search(complaint, str(output.error))
     assert not [one for one in output.messages if one["type"] == "ACTIVATE_VERSION"]

@@ -9,9 +9,8 @@ from redtrack_days import NEW_YORK, days_ago, keyed, truth
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import RateLimiter, RequestRejectedError
-from tap_redtrack.client import RedTrackStream
-from tap_redtrack.reporting import ReportError, ReportStream
-from tap_redtrack.tap import TapRedTrack
+from tap_redtrack.client import RedTrackClient, RedTrackRetryPolicy
+from tap_redtrack.streams._report_base import ReportError, ReportStream
 
 
 def spans(queries):
@@ -47,7 +46,8 @@ def test_a_year_takes_the_fewest_requests_that_the_clamp_allows(make_tap, redtra
 def test_the_pace_is_the_limit_and_no_slower(make_tap, redtrack, sandbox, sync, monkeypatch):
     # A minute of two seconds.
     redtrack.limits(per_window=20, window=2.0, scope="account")
-    monkeypatch.setattr(TapRedTrack, "account_pacer", RateLimiter(per_second=9, concurrency=1))
+    limit = RateLimiter(per_second=9, concurrency=1)
+    monkeypatch.setattr(RedTrackClient, "rate_limiter", lambda *_: limit)
     sync(make_tap(report_window_days=1, start_date=str(days_ago(27))), "daily_spend")
     seen = sandbox.control.requests()
     assert seen["refused"] == 0
@@ -60,7 +60,7 @@ def test_the_pace_is_the_limit_and_no_slower(make_tap, redtrack, sandbox, sync, 
 
 def test_a_429_is_waited_out(make_tap, redtrack, sandbox, sync, monkeypatch):
     redtrack.limits(per_window=2, window=0.4)
-    monkeypatch.setattr(RedTrackStream, "rate_window", 0.4)
+    monkeypatch.setattr(RedTrackRetryPolicy, "rate_window", 0.4)
     output = sync(make_tap(report_window_days=1, max_retry_wait=300), "daily_spend")
     assert keyed(output.records["daily_spend"]) == truth(redtrack)
     # Once each time: the wait is longer than the window.
@@ -69,14 +69,14 @@ def test_a_429_is_waited_out(make_tap, redtrack, sandbox, sync, monkeypatch):
 
 @pytest.mark.parametrize("attempt", (0, 3))
 def test_a_429_outlasts_the_window(make_tap, attempt):
-    stream = make_tap(max_retry_wait=300).streams["daily_spend"]
+    retry = make_tap(max_retry_wait=300).client.retry
     answer = type("Answer", (), {"status_code": 429, "headers": {}, "content": b""})()
-    assert stream.retry_wait(RetriableAPIError("", answer), attempt) > 60
+    assert retry.wait(RetriableAPIError("", answer), attempt) > 60
     answer.headers = {"Retry-After": "90"}
-    assert stream.retry_wait(RetriableAPIError("", answer), attempt) > 90
+    assert retry.wait(RetriableAPIError("", answer), attempt) > 90
     answer.status_code = 503
     answer.headers = {}
-    assert stream.retry_wait(RetriableAPIError("", answer), attempt) < 60
+    assert retry.wait(RetriableAPIError("", answer), attempt) < 60
 
 
 @pytest.mark.parametrize("shape", ("array", "items"))
@@ -125,14 +125,14 @@ def test_pages_are_sorted_in_a_form_that_redtrack_declares(
 def test_a_sum_that_differs_stops_the_bookmark(make_tap, redtrack, sync, monkeypatch):
     day = days_ago(3)
     redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=1500)
-    whole = ReportStream.record_of
+    parse_row = ReportStream.parse_row
 
     def losing(stream, row, window):
         # As if RedTrack had shown some rows otherwise than it counted them.
-        record = whole(stream, row, window)
+        record = parse_row(stream, row, window)
         return record | {"clicks": 0} if row["clicks"] == 7 else record
 
-    monkeypatch.setattr(ReportStream, "record_of", losing)
+    monkeypatch.setattr(ReportStream, "parse_row", losing)
     output = sync(make_tap(), "daily_spend", fails=ReportError)
     assert "do not add up to RedTrack's own report of the day: clicks" in str(output.error)
     assert output.bookmarks("daily_spend")[-1] == str(days_ago(4))

@@ -27,10 +27,10 @@ from tap_redtrack.streams.reports import (
 )
 
 if TYPE_CHECKING:
-    from tap_redtrack.client import RedTrackStream
+    from tap_redtrack.streams._base import RedTrackStream
 
-#: The streams that are there without being configured.
-fixed_streams: tuple[type[RedTrackStream], ...] = (
+#: The streams that every account has.
+STREAM_TYPES: tuple[type[RedTrackStream], ...] = (
     DailySpend,
     CampaignDaily,
     OfferDaily,
@@ -50,4 +50,4 @@ fixed_streams: tuple[type[RedTrackStream], ...] = (
     Timezones,
 )
 
-__all__ = ["CustomReport", "fixed_streams"]
+__all__ = ["STREAM_TYPES", "CustomReport"]

@@ -1,68 +1,69 @@
-"""Entities and dictionaries: lists, each read whole."""
+"""Entities and dictionaries, read in full on every run."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import TapError, describe_value
-from tap_redtrack.client import RedTrackStream
-from tap_redtrack.paging import Pages
+from tap_redtrack.paging import StablePager
+from tap_redtrack.streams._base import RedTrackStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context, Record
 
-#: Lists take so many without complaint.
-_PER = 500
+#: Rows on a page; lists accept this many.
+_PAGE_SIZE = 500
 _OBJECT = th.ObjectType(additional_properties=True)
 
 
 class EntityStream(RedTrackStream):
-    """All entities of a kind, by their id; what they have no column for is in ``_extra``."""
+    """All entities of a kind, keyed by their id; fields without a column go into ``_extra``."""
 
     primary_keys = ("id",)
-    # What an integration is set up with, under the names of each ad platform.
+    # Credentials of an integration, named differently by each ad platform.
     secret_fields = frozenset({"integrations.params", "cert", "private"})
-    # A filter of a funnel, by addresses.
+    # A funnel's filter by IP addresses is not personal data.
     kept_fields = frozenset({"filters.ip"})
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        pages = Pages(
-            lambda page: self.ask(self.path, {"page": page, "per": _PER}),
-            self._id,
-            size=_PER,
-            what=self.name,
+        pager = StablePager(
+            lambda number: self.client.get_page(self.path, {"page": number, "per": _PAGE_SIZE}),
+            self._entity_id,
+            size=_PAGE_SIZE,
+            label=self.name,
             logger=self.logger,
         )
-        for rows in pages:
+        for rows in pager:
             yield from rows
 
-    def _id(self, row: Any) -> str:
+    def _entity_id(self, row: Any) -> str:
         if isinstance(row, dict) and row.get("id"):
             return str(row["id"])
         msg = (
-            f"{self.name}: RedTrack lists something without an id. Nothing was replaced; deselect "
+            f"{self.name}: RedTrack lists an entry without an id. Nothing was replaced; deselect "
             "the stream, or run again later."
         )
         raise TapError(msg)
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        # Sums of a time nobody asked for; reports have them.
+        # Totals of an unknown period; reports have those of each day.
         row.pop("stat", None)
         return super().post_process(row, context)
 
 
-#: Columns from before RedTrack published which fields there are.
+#: The description of columns that are older than RedTrack's list of its fields.
 _NEVER_SENT = "Always null: RedTrack's API has no such field"
 
 
-def _of(kind: Any, *names: str) -> list[th.Property[Any]]:
+def _columns(kind: Any, *names: str) -> list[th.Property[Any]]:
     return [th.Property(name, kind) for name in names]
 
 
@@ -71,30 +72,32 @@ def _never_sent(kind: Any, *names: str) -> list[th.Property[Any]]:
 
 
 def _lists(*names: str) -> list[th.Property[Any]]:
-    return _of(th.ArrayType(th.StringType), *names)
+    return _columns(th.ArrayType(th.StringType), *names)
 
 
-def _entity(*more: list[th.Property[Any]], never: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A schema: what all kinds have, then a kind's own.
+def _entity_schema(
+    *own_columns: list[th.Property[Any]], never_sent: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The schema of a kind of entities.
 
     Args:
-        more: A kind's own columns.
-        never: Which of those that most kinds have RedTrack does not send of this one.
+        own_columns: The columns that only this kind has.
+        never_sent: The names of common columns that RedTrack does not send for this kind.
     """
-    common: list[th.Property[Any]] = [
+    columns: list[th.Property[Any]] = [
         th.Property("serial_number", th.IntegerType, description="The number on RedTrack's pages"),
         th.Property("title", th.StringType),
-        # A number here, a text there: 1 active, 2 paused, 3 deleted.
+        # A number or a text, by kind: 1 active, 2 paused, 3 deleted.
         th.Property("status", th.StringType),
-        *(column for columns in more for column in columns),
-        *_of(th.StringType, "user_id"),
+        *chain.from_iterable(own_columns),
+        *_columns(th.StringType, "user_id"),
         *_lists("workspace_ids"),
-        *_of(th.DateTimeType, "created_at", "updated_at"),
+        *_columns(th.DateTimeType, "created_at", "updated_at"),
     ]
-    for column in common:
-        if column.name in never:
+    for column in columns:
+        if column.name in never_sent:
             column.description = _NEVER_SENT
-    return th.PropertiesList(th.Property("id", th.StringType, required=True), *common).to_dict()
+    return th.PropertiesList(th.Property("id", th.StringType, required=True), *columns).to_dict()
 
 
 class Campaigns(EntityStream):
@@ -102,37 +105,37 @@ class Campaigns(EntityStream):
 
     name = "campaigns"
     path = "/campaigns"
-    schema = _entity(
-        _of(th.StringType, "type", "source_id", "source_title", "domain_id", "cost_model"),
-        _of(th.NumberType, "cpc"),
+    schema = _entity_schema(
+        _columns(th.StringType, "type", "source_id", "source_title", "domain_id", "cost_model"),
+        _columns(th.NumberType, "cpc"),
         _never_sent(th.StringType, "cost_type"),
         _never_sent(th.NumberType, "cost_value"),
-        _of(th.StringType, "trackback_url", "postback_url", "impression_url", "coupon"),
-        _of(th.IntegerType, "redirect_type"),
-        _of(th.NumberType, "rev_share"),
-        _of(th.BooleanType, "rsoc_enabled", "cache_buster_enabled"),
-        _of(th.StringType, "source_campaign_id"),
+        _columns(th.StringType, "trackback_url", "postback_url", "impression_url", "coupon"),
+        _columns(th.IntegerType, "redirect_type"),
+        _columns(th.NumberType, "rev_share"),
+        _columns(th.BooleanType, "rsoc_enabled", "cache_buster_enabled"),
+        _columns(th.StringType, "source_campaign_id"),
         _lists("source_campaigns", "notes", "tags"),
-        _of(th.DateTimeType, "expires_at"),
+        _columns(th.DateTimeType, "expires_at"),
         # As one object: streams hold filters hold lists, by the megabyte.
-        _of(th.ArrayType(_OBJECT), "streams"),
+        _columns(th.ArrayType(_OBJECT), "streams"),
     )
 
 
 class Offers(EntityStream):
-    """Offers; their ``url`` leads to the affiliate network's."""
+    """Offers; their ``url`` is that of the affiliate network."""
 
     name = "offers"
     path = "/offers"
-    schema = _entity(
-        _of(th.StringType, "url", "postback_url", "network_title", "program_id", "script_id"),
-        _of(_OBJECT, "payment"),
-        _of(th.StringType, "category", "subcategory", "default_conversion_status", "notes"),
+    schema = _entity_schema(
+        _columns(th.StringType, "url", "postback_url", "network_title", "program_id", "script_id"),
+        _columns(_OBJECT, "payment"),
+        _columns(th.StringType, "category", "subcategory", "default_conversion_status", "notes"),
         _lists("tags", "country_codes"),
-        _of(th.IntegerType, "cap", "clcap", "click_cap"),
-        _of(th.BooleanType, "cap_alert", "clcap_alert"),
-        _of(th.StringType, "click_cap_period", "click_cap_type"),
-        _of(th.DateTimeType, "expires_at"),
+        _columns(th.IntegerType, "cap", "clcap", "click_cap"),
+        _columns(th.BooleanType, "cap_alert", "clcap_alert"),
+        _columns(th.StringType, "click_cap_period", "click_cap_type"),
+        _columns(th.DateTimeType, "expires_at"),
     )
 
 
@@ -141,13 +144,14 @@ class Sources(EntityStream):
 
     name = "sources"
     path = "/sources"
-    schema = _entity(
-        _of(th.StringType, "alias", "type", "currency", "cost_id", "cost_level", "external_id"),
-        _of(th.StringType, "external_id_alias", "ref_id", "ref_id_alias", "imp_id", "imp_cost_id"),
-        _of(th.StringType, "integration_id", "preset_id", "postback_url", "postback_pixel"),
-        _of(th.IntegerType, "campaign_count"),
-        _of(th.BooleanType, "enable_direct_traffic", "enable_impressions"),
-        _of(th.BooleanType, "enable_parallel_tracking"),
+    schema = _entity_schema(
+        _columns(th.StringType, "alias", "type", "currency", "cost_id", "cost_level"),
+        _columns(th.StringType, "external_id", "external_id_alias", "ref_id", "ref_id_alias"),
+        _columns(th.StringType, "imp_id", "imp_cost_id", "integration_id", "preset_id"),
+        _columns(th.StringType, "postback_url", "postback_pixel"),
+        _columns(th.IntegerType, "campaign_count"),
+        _columns(th.BooleanType, "enable_direct_traffic", "enable_impressions"),
+        _columns(th.BooleanType, "enable_parallel_tracking"),
         _lists("cost_models", "formats"),
     )
 
@@ -157,39 +161,39 @@ class Networks(EntityStream):
 
     name = "networks"
     path = "/networks"
-    schema = _entity(
-        _of(th.IntegerType, "offer_count", "click_expiration"),
-        _of(th.StringType, "alias", "currency", "clickid", "sum", "offer_url", "postback_url"),
-        _of(th.StringType, "postback_mode", "postback_status", "preset_id", "notes"),
-        _of(th.BooleanType, "postback_protected", "event_tracking", "enable_ip_whitelist"),
-        _of(th.BooleanType, "cdp_hashing_personal_data_enabled"),
+    schema = _entity_schema(
+        _columns(th.IntegerType, "offer_count", "click_expiration"),
+        _columns(th.StringType, "alias", "currency", "clickid", "sum", "offer_url", "postback_url"),
+        _columns(th.StringType, "postback_mode", "postback_status", "preset_id", "notes"),
+        _columns(th.BooleanType, "postback_protected", "event_tracking", "enable_ip_whitelist"),
+        _columns(th.BooleanType, "cdp_hashing_personal_data_enabled"),
     )
 
 
 class Landings(EntityStream):
-    """Landing pages, and those before them."""
+    """Landing pages and pre-landing pages."""
 
     name = "landings"
     path = "/landings"
-    schema = _entity(
-        _of(th.StringType, "type", "url", "domain_id"),
-        _of(th.BooleanType, "listicle"),
+    schema = _entity_schema(
+        _columns(th.StringType, "type", "url", "domain_id"),
+        _columns(th.BooleanType, "listicle"),
         _lists("tags"),
-        never=("status",),
+        never_sent=("status",),
     )
 
 
 class Streams(EntityStream):
-    """Funnel templates: what RedTrack calls streams."""
+    """Funnel templates, which RedTrack calls streams."""
 
     name = "streams"
     path = "/streams"
-    schema = _entity(
-        _of(th.BooleanType, "template"),
-        _of(_OBJECT, "filters"),
-        _of(th.ArrayType(_OBJECT), "offers", "landings", "prelandings"),
-        _of(th.DateTimeType, "expires_at"),
-        never=("serial_number", "status", "created_at", "updated_at"),
+    schema = _entity_schema(
+        _columns(th.BooleanType, "template"),
+        _columns(_OBJECT, "filters"),
+        _columns(th.ArrayType(_OBJECT), "offers", "landings", "prelandings"),
+        _columns(th.DateTimeType, "expires_at"),
+        never_sent=("serial_number", "status", "created_at", "updated_at"),
     )
 
 
@@ -198,38 +202,38 @@ class Domains(EntityStream):
 
     name = "domains"
     path = "/domains"
-    schema = _entity(
-        _of(th.StringType, "url", "type", "fallback_url"),
-        _of(th.BooleanType, "use_auto_generated_ssl"),
-        _of(th.DateTimeType, "registry_expiry_date"),
-        never=("serial_number", "title", "status", "updated_at"),
+    schema = _entity_schema(
+        _columns(th.StringType, "url", "type", "fallback_url"),
+        _columns(th.BooleanType, "use_auto_generated_ssl"),
+        _columns(th.DateTimeType, "registry_expiry_date"),
+        never_sent=("serial_number", "title", "status", "updated_at"),
     )
 
 
 class DictionaryStream(RedTrackStream):
-    """A list that is the same for all accounts."""
+    """A list that is the same for all accounts: objects, or texts, which go into one column."""
 
     selected_by_default = False
-    #: The column of lists of texts.
-    column: ClassVar[str] = "value"
+    #: The column for the entries of a list of texts.
+    text_column: ClassVar[str] = "value"
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        answer = self.ask(self.path)
-        if answer.total is not None and len(answer.rows) < answer.total:
+        page = self.client.get_page(self.path)
+        if page.total is not None and len(page.rows) < page.total:
             msg = (
-                f"{self.name}: GET {self.path} lists {len(answer.rows)} of {answer.total}. Nothing "
+                f"{self.name}: GET {self.path} lists {len(page.rows)} of {page.total}. Nothing "
                 "was replaced; run it again, and report it if that does not help."
             )
             raise TapError(msg)
-        for item in answer.rows:
-            if isinstance(item, str):
-                yield {self.column: item}
-            elif isinstance(item, dict):
-                yield item
+        for entry in page.rows:
+            if isinstance(entry, str):
+                yield {self.text_column: entry}
+            elif isinstance(entry, dict):
+                yield entry
             else:
                 msg = (
-                    f"{self.name}: GET {self.path} has {describe_value(item)} in its list, which "
+                    f"{self.name}: GET {self.path} has {describe_value(entry)} in its list, which "
                     "is neither a text nor an object. Run it again; if that does not help, report "
                     "it."
                 )
@@ -237,7 +241,7 @@ class DictionaryStream(RedTrackStream):
 
 
 class Currencies(DictionaryStream):
-    """Currencies, and what they are worth."""
+    """Currencies, with their exchange rates."""
 
     name = "currencies"
     path = "/currencies"

@@ -1,7 +1,7 @@
 """Conversions and clicks one by one: ``GET /conversions``, ``GET /tracks``.
 
-Logs know no time zone: their days are the account's. How times are written differs from record to
-record.
+Logs have no time zone parameter: their days are those of the account's zone. How times are written
+differs from record to record.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import Loading, to_utc
-from tap_redtrack.paging import Pages, PagingError
-from tap_redtrack.sweeping import SweptStream
+from tap_redtrack.paging import PagingError, StablePager
+from tap_redtrack.streams._adaptive_windows import AdaptiveWindowStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from signalroom_singer import DateWindow
-    from tap_redtrack.client import Answer
+    from tap_redtrack.client import Page
 
-#: RedTrack gives no more at once.
+#: The most rows that RedTrack returns in one response.
 _LARGEST_PAGE = 10_000
 _TEXTS = (
     *("clickid", "campaign_id", "campaign", "source_id", "source", "offer_id", "offer", "network"),
@@ -37,7 +37,7 @@ _TEXTS = (
     *("rt_keyword", "rt_role_1", "rt_role_2"),
     *(f"sub{number}" for number in range(1, 21)),
 )
-_MORE_TEXTS = (
+_CONVERSION_TEXTS = (
     *("type", "event", "status", "attribution_type", "coupon", "order", "ref_id", "external_id"),
     *("deduplicate_token", *(f"p_sub{number}" for number in range(1, 21))),
 )
@@ -45,7 +45,7 @@ _MONEY = (
     *("payout", "payout_default", "payout_network", "cost", "cost_default", "cost_source"),
     *("pub_revenue", "pub_revenue_default", "pub_revenue_source"),
 )
-#: Columns of clicks from before RedTrack published which fields there are.
+#: Columns of clicks that are older than RedTrack's list of its fields.
 _NEVER_SENT = {
     "clickid": "Always null: a click's `id` is its click id",
     **dict.fromkeys(("currency", "page_url"), "Always null: RedTrack's API has no such field"),
@@ -73,83 +73,89 @@ def _properties(kind: Any, names: tuple[str, ...]) -> list[th.Property[Any]]:
     return [th.Property(name, kind) for name in names]
 
 
-class LogStream(SweptStream):
-    """Records of days of the account's zone, by their id."""
+class LogStream(AdaptiveWindowStream):
+    """Records of days of the account's zone, keyed by their id."""
 
     primary_keys = ("id",)
-    first_days = 7
+    first_window_days = 7
     # The visitor's id.
     personal_fields = frozenset({"user_id"})
     # A device's full name is a model's.
     kept_fields = frozenset({"device_fullname", "deduplicate_token"})
-    #: The times of a record; the first that says something is the record's day.
+    #: The columns of times; the first that has a value decides the record's day.
     times: ClassVar[tuple[str, ...]] = ()
 
     @property
     @override
     def report_zone(self) -> ZoneInfo:  # type: ignore[override]
-        # Windows, yesterday and the bookmark are of these days.
-        return self._tap.account_zone
+        # Windows, yesterday and the bookmark are days of this zone.
+        return self.client.account_zone
 
     @property
     @override
-    def capacity(self) -> int:
+    def max_rows(self) -> int:
         return int(self.config["page_size"])
 
     @override
-    def ask_window(self, window: DateWindow) -> Answer:
-        return self._page(window, 1)
+    def request_window(self, window: DateWindow) -> Page:
+        return self._request_rows(window, 1, self.max_rows)
 
-    def _page(self, window: DateWindow, page: int, size: int | None = None) -> Answer:
+    def _request_rows(self, window: DateWindow, number: int, size: int) -> Page:
         query = {
             "date_from": window.start.isoformat(),
             "date_to": window.end.isoformat(),
-            "page": page,
-            "per": size or self.capacity,
+            "page": number,
+            "per": size,
         }
-        return self.ask(self.path, query | self.filters)
+        return self.request_page(window, query)
 
     @override
-    def busiest(self, window: DateWindow, answer: Answer) -> float:
-        return max(len(answer.rows), answer.total or 0) / window.days
+    def rows_per_day(self, window: DateWindow, page: Page) -> float:
+        return max(len(page.rows), page.total or 0) / window.days
 
     @override
-    def whole(self, window: DateWindow, rows: list[Record]) -> Iterator[list[Record]]:
-        # An id that is there twice is one record: the last of them.
-        yield list({_id(row): row for row in rows}.values())
+    def parse_window(self, window: DateWindow, rows: list[Record]) -> Iterator[list[Record]]:
+        # Rows with the same id are one record: the last of them.
+        yield list({_record_id(row): row for row in rows}.values())
 
     @override
-    def paged(self, window: DateWindow, first: Answer) -> Iterator[list[Record]]:
-        pending = [first]
+    def read_in_pages(self, window: DateWindow, first_page: Page) -> Iterator[list[Record]]:
+        unused = [first_page]
 
-        def ask(page: int) -> Answer:
-            return pending.pop() if pending else self._page(window, page)
+        def request_page(number: int) -> Page:
+            return unused.pop() if unused else self._request_rows(window, number, self.max_rows)
 
-        what = f"{self.name}: {window}"
-        seen: set[str] = set()
+        pager = StablePager(
+            request_page,
+            _record_id,
+            size=self.max_rows,
+            label=f"{self.name}: {window}",
+            logger=self.logger,
+        )
+        seen_ids: set[str] = set()
         try:
-            for rows in Pages(ask, _id, size=self.capacity, what=what, logger=self.logger):
-                seen.update(map(_id, rows))
+            for rows in pager:
+                seen_ids.update(map(_record_id, rows))
                 yield rows
         except PagingError:
-            # All in one answer does not depend on pages, where they fit into one.
-            answer = self._page(window, 1, _LARGEST_PAGE)
-            if len(answer.rows) >= _LARGEST_PAGE or len(answer.rows) < self._most:
+            # Where all rows fit into one response, pages do not matter.
+            page = self._request_rows(window, 1, _LARGEST_PAGE)
+            if len(page.rows) >= _LARGEST_PAGE or len(page.rows) < self._most_rows:
                 raise
-            yield [row for row in answer.rows if _id(row) not in seen]
+            yield [row for row in page.rows if _record_id(row) not in seen_ids]
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         row["date"] = None
         for name in self.times:
             row[f"{name}_raw"] = row.get(name)
-            row[name] = moment = self._moment(row.get(name))
-            if row["date"] is None and (known := _read(moment)):
-                row["date"] = _day(known, self._tap.report_zone)
+            row[name] = text = self._to_utc(row.get(name))
+            if row["date"] is None and (moment := _parse_time(text)):
+                row["date"] = _day_in(self.client.report_zone, moment)
         return super().post_process(row, context)
 
-    def _moment(self, value: Any) -> Any:
-        """A time in UTC; one that cannot be read as it is, to be kept and counted."""
+    def _to_utc(self, value: Any) -> Any:
+        """Convert a time to UTC; one that cannot be read stays as it is, to be counted."""
         try:
             naive = datetime.fromisoformat(value) if isinstance(value, str) else None
         except ValueError:
@@ -157,14 +163,14 @@ class LogStream(SweptStream):
         is_local = naive and naive.tzinfo is None and naive.year > 1
         try:
             return to_utc(
-                naive.replace(tzinfo=self._tap.account_zone) if naive and is_local else value
+                naive.replace(tzinfo=self.client.account_zone) if naive and is_local else value
             )
         except ValueError:
             return value
 
 
 class Conversions(LogStream):
-    """Conversions of all types; edited ones are found by reading their days again."""
+    """Conversions of all types; changes are only found by reading their days again."""
 
     name = "conversions"
     path = "/conversions"
@@ -178,7 +184,7 @@ class Conversions(LogStream):
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         *_times(*times),
-        *_properties(th.StringType, (*_MORE_TEXTS, *_TEXTS, "postback_ip")),
+        *_properties(th.StringType, (*_CONVERSION_TEXTS, *_TEXTS, "postback_ip")),
         *_properties(th.StringType, ("ip", "user_agent", "fingerprint")),
         *_properties(th.NumberType, _MONEY),
         *_properties(th.IntegerType, ("default_type", "duplicate_status", "is_transaction")),
@@ -211,12 +217,12 @@ class Clicks(LogStream):
     selected_by_default = False
     replication_key = "track_time"
     times = ("track_time",)
-    first_days = 1
+    first_window_days = 1
     loading = Loading(
         "Incremental by day; the last day is read again",
         "`cost` changes later, which only reports show: clicks are not read again for it",
     )
-    # Whose account's yesterday is not over when the report zone's is, is read again.
+    # The account's yesterday may not be over when that of the report zone is.
     lookback_days = 1
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
@@ -235,7 +241,7 @@ class Clicks(LogStream):
     ).to_dict()
 
 
-def _id(row: Record) -> str:
+def _record_id(row: Record) -> str:
     return str(row.get("id") or "")
 
 
@@ -243,15 +249,15 @@ def _is_set(value: Any) -> bool:
     return value not in (None, "", 0, "0", False)
 
 
-def _read(moment: Any) -> datetime | None:
+def _parse_time(value: Any) -> datetime | None:
     try:
-        return datetime.fromisoformat(moment) if isinstance(moment, str) and moment else None
+        return datetime.fromisoformat(value) if isinstance(value, str) and value else None
     except ValueError:
         return None
 
 
-def _day(moment: datetime, zone: ZoneInfo) -> str | None:
-    """The day in a zone; of moments next to the end of all years there may be none."""
+def _day_in(zone: ZoneInfo, moment: datetime) -> str | None:
+    """The day of a moment in a zone; None where its year would be after 9999."""
     try:
         return moment.astimezone(zone).date().isoformat()
     except OverflowError:

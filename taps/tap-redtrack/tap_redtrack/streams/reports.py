@@ -11,17 +11,17 @@ from typing_extensions import override
 
 from signalroom_singer import invalid_setting
 from tap_redtrack.metrics import METRICS
-from tap_redtrack.reporting import ENTITIES, NONE, ReportStream, amount
+from tap_redtrack.streams._report_base import ENTITIES, NO_ID, ReportStream, parse_amount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from singer_sdk.helpers.types import Record
 
-    from signalroom_singer import DateWindow
-    from tap_redtrack.tap import TapRedTrack
+    from signalroom_singer import DateWindow, SignalRoomTap
+    from tap_redtrack.client import RedTrackClient
 
-#: https://api.redtrack.io/docs/index.html; others give one error or none.
+#: Those of https://api.redtrack.io/docs/index.html: RedTrack ignores some others without an error.
 DIMENSIONS = (
     *ENTITIES,
     *("prelanding", "hour_of_day", "day_of_week", "country", "region", "city", "language"),
@@ -30,12 +30,12 @@ DIMENSIONS = (
     *(f"rt_{name}" for name in ("source", "medium", "campaign", "adgroup", "ad", "placement")),
     "rt_keyword",
 )
-_ZONE = th.Property(
+_REPORT_TIMEZONE = th.Property(
     "report_timezone", th.StringType, description="The zone whose day `date` is: setting timezone"
 )
 
 
-def _dimension(name: str) -> list[th.Property[Any]]:
+def _dimension_columns(name: str) -> list[th.Property[Any]]:
     if name not in ENTITIES:
         return [th.Property(name, th.StringType)]
     return [
@@ -46,9 +46,9 @@ def _dimension(name: str) -> list[th.Property[Any]]:
 
 
 def _schema(*dimensions: str) -> dict[str, Any]:
-    columns = [column for name in dimensions for column in _dimension(name)]
+    columns = [column for name in dimensions for column in _dimension_columns(name)]
     date = th.Property("date", th.DateType, required=True)
-    return th.PropertiesList(date, *columns, *METRICS, _ZONE).to_dict()
+    return th.PropertiesList(date, *columns, *METRICS, _REPORT_TIMEZONE).to_dict()
 
 
 class DailySpend(ReportStream):
@@ -60,24 +60,23 @@ class DailySpend(ReportStream):
     schema = _schema("source")
 
     @override
-    def wanted(self, window: DateWindow, records: list[Record]) -> list[Record]:
+    def filter_records(self, window: DateWindow, records: list[Record]) -> list[Record]:
         if self.config["include_unattributed"]:
             return records
-        kept = [record for record in records if not record["source_id"].startswith(NONE)]
-        if len(kept) < len(records):
-            cost = sum(
-                amount(record.get("cost"))
-                for record in records
-                if record["source_id"].startswith(NONE)
-            )
+        attributed: list[Record] = []
+        unattributed: list[Record] = []
+        for record in records:
+            has_source = not record["source_id"].startswith(NO_ID)
+            (attributed if has_source else unattributed).append(record)
+        if unattributed:
             self.logger.info(
                 "%s: left out %d row(s) without a source, with a cost of %s (setting "
                 "include_unattributed)",
                 window,
-                len(records) - len(kept),
-                cost,
+                len(unattributed),
+                sum(parse_amount(record.get("cost")) for record in unattributed),
             )
-        return kept
+        return attributed
 
 
 class CampaignDaily(ReportStream):
@@ -126,15 +125,18 @@ class CustomReport(ReportStream):
     """
 
     one_for_each = "each entry of `custom_reports`"
-    _MOST: ClassVar[int] = 9
+    _max_dimensions: ClassVar[int] = 9
 
-    def __init__(self, tap: TapRedTrack, name: str, group: Sequence[str]) -> None:
-        """Define the stream.
+    def __init__(
+        self, tap: SignalRoomTap, client: RedTrackClient, name: str, group: Sequence[str]
+    ) -> None:
+        """Initialize a report of the setting ``custom_reports``.
 
         Args:
-            tap: The tap.
-            name: The stream's name.
-            group: RedTrack's dimensions; ``date`` may be among them.
+            tap: The tap that the stream belongs to.
+            client: The client that all streams share.
+            name: The name of the stream, and of its table.
+            group: RedTrack's dimensions; ``date`` may be one of them.
 
         Raises:
             ConfigValidationError: If RedTrack has no such dimensions.
@@ -144,18 +146,20 @@ class CustomReport(ReportStream):
         problem = ""
         if unknown:
             problem = f"knows no {', '.join(unknown)}; there are {', '.join(DIMENSIONS)}"
-        elif not 0 < len(self.dimensions) <= self._MOST:
-            problem = f"is by date and 1 to {self._MOST} other dimensions"
+        elif not 0 < len(self.dimensions) <= self._max_dimensions:
+            problem = f"is by date and 1 to {self._max_dimensions} other dimensions"
         if problem:
             raise invalid_setting("custom_reports", f"{name}: a report {problem}")
         schema = _schema(*self.dimensions)
         schema["properties"]["_dimensions_key"] = {"type": ["string"]}
         schema["required"].append("_dimensions_key")
-        super().__init__(tap, name=name, schema=schema, primary_keys=("date", "_dimensions_key"))
+        super().__init__(
+            tap, client, name=name, schema=schema, primary_keys=("date", "_dimensions_key")
+        )
 
     @override
-    def record_of(self, row: dict[str, Any], window: DateWindow) -> Record:
-        record = super().record_of(row, window)
+    def parse_row(self, row: dict[str, Any], window: DateWindow) -> Record:
+        record = super().parse_row(row, window)
         values = [record[f"{name}_id" if name in ENTITIES else name] for name in self.dimensions]
         record["_dimensions_key"] = hashlib.sha256(json.dumps(values).encode()).hexdigest()
         return record
