@@ -157,21 +157,18 @@ class TableStream(StickyStream):
     def _write_schema_message(self) -> None:
         # The columns of all files of the run have to be known before the schema is written.
         self._plan = self._plan_run()
+        self._register_schema()
+        self._columns = self._selected_columns()
         super()._write_schema_message()
 
     def _plan_run(self) -> RunPlan:
-        """Decide which files the run reads, and read their headers for the schema."""
+        """Decide which files the run reads, and learn the columns from their headers."""
         state = self.get_context_state(None)
         plan = self._planner.plan(state)
         discovery = self._make_discovery(state)
         names = discovery.learn(plan.due, plan.objects, plan.history)
         self._add_columns(names, discovery.headers)
         self._report_types(discovery.headers)
-        self._tap.mapper.register_raw_stream_schema(
-            self.name, get_selected_schema(self.name, self.schema, self.mask), self.primary_keys
-        )
-        self._stream_maps = None
-        self._columns = self._selected_columns()
         self._parser = FileParser(
             *(self._bucket, self._table.dialect, self._batch_store, self.config, self.logger),
             name_columns=discovery.headers.name_columns,
@@ -212,6 +209,13 @@ class TableStream(StickyStream):
     def _report_types(self, headers: HeaderColumns) -> None:
         used = [name for name in self.config["column_types"] if headers.find_column(name)]
         self._type_usage.add(self.name, used, has_headers=headers.has_headers)
+
+    def _register_schema(self) -> None:
+        """Pass the schema on to the stream maps, which were made without the new columns."""
+        self._tap.mapper.register_raw_stream_schema(
+            self.name, get_selected_schema(self.name, self.schema, self.mask), self.primary_keys
+        )
+        self._stream_maps = None
 
     def _selected_columns(self) -> StreamColumns:
         columns = self.schema["properties"]
