@@ -10,6 +10,8 @@ from contextlib import closing
 import pytest
 from harness.pipelines import BIN, KEY, kill, run
 
+from signalroom_cli import removal
+
 pytestmark = pytest.mark.e2e
 
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
@@ -163,6 +165,48 @@ def test_variables_of_others_need_not_be_set(project):
         new_client(project, name, loads=False)
         del project.env[f"{name.upper()}_EVERFLOW_API_KEY"]
     assert "acme is removed" in remove(project, "acme", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("state_id", "parts"),
+    (
+        ("dev:tap-x--acme-to-target-postgres", ("dev", "tap-x--acme", "target-postgres")),
+        ("tap-x--acme-to-target-postgres", ("", "tap-x--acme", "target-postgres")),
+        ("dev:tap-x--acme-to-mine:backfill-1", ("dev", "tap-x--acme", "mine")),
+        ("dev:tap-x--acme-to-go-to-mine", ("dev", "tap-x--acme-to-go", "mine")),
+        # Of a client that is no longer there.
+        ("dev:tap-x--road-to-go-to-target-jsonl", ("dev", "tap-x--road-to-go", "target-jsonl")),
+        ("nightly", None),
+        ("dev:tap-x--acme-to-somewhere", None),
+    ),
+)
+def test_whose_state_it_is(state_id, parts):
+    taps = {"tap-x--acme", "tap-x--acme-to-go"}
+    assert removal._pipeline(state_id, taps, {"mine", "target-postgres"}) == parts
+
+
+def test_a_client_id_from_a_variable(project, database):
+    new_client(project, "acme", loads=False)
+    path = project.folder / "clients" / "acme.yml"
+    path.write_text(path.read_text().replace("client_id: acme", "client_id: $ACME_NAME"))
+    project.env["ACME_NAME"] = "the-acme"
+    project.meltano("run", "tap-everflow--acme", "target-postgres", **DAYS)
+    assert rows(database, "everflow.offers").keys() == {"the-acme"}
+    said = project.run("signalroom", "remove-client", "acme", "--yes", code=1, ACME_NAME="")
+    assert "client_id of tap-everflow--acme is not known: ACME_NAME is not set" in said
+    remove(project, "acme", "--yes")
+    assert rows(database, "everflow.offers") == {}
+
+
+def test_rows_that_cannot_be_removed_leave_all_as_it_was(project, database):
+    new_client(project, "birch", "--schema=own")
+    database.execute("create view public.mine as select * from everflow_birch.offers")
+    said = remove(project, "birch", "--yes", code=1)
+    assert "The rows of birch cannot be removed, so its states and file stay: " in said
+    assert STATE.format("birch") in project.meltano("state", "list")
+    assert "everflow-hourly--birch" in project.meltano("schedule", "list")
+    database.execute("drop view public.mine")
+    remove(project, "birch", "--yes")
 
 
 def test_what_needs_the_client_is_named(project):

@@ -142,13 +142,15 @@ USELESS = {
     "text": b"tap-everflow",
     "latin-1": "# Köln\nplugins: {}\n".encode("latin-1"),
     "yaml": b"plugins: [\n",
+    "schedule": b"schedules: [{name: s, interval: '@daily'}]\n",
 }
 
 
 @pytest.mark.parametrize("name", USELESS)
 def test_a_file_of_which_nothing_can_be_used_is_left_out(folder, name):
     (folder / "clients" / "elm.yml").write_bytes(USELESS[name])
-    for project in (project_for(folder, ["tap-everflow--acme"]), usable_project(folder)):
+    projects = (project_for(folder, ["tap-everflow--acme"]), usable_project(folder))
+    for project in projects:
         assert "tap-everflow--acme" in {tap.name for tap in project.meltano.plugins.extractors}
         assert "elm" not in read(project)
     is_said = name not in {"empty", "comments"}

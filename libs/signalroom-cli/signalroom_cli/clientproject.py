@@ -121,6 +121,8 @@ class IncludedFile:
             return None, f"{self.path} cannot be read: {' '.join(str(error).split())}"
         if not isinstance(content, dict | None):
             return None, f"{self.path} cannot be read: expected keys such as plugins and schedules."
+        if name := _schedule_without_job((content or {}).get("schedules")):
+            return None, f"{self.path} cannot be read: the schedule {name!r} has no job."
         return content, ""
 
     @property
@@ -129,6 +131,15 @@ class IncludedFile:
         if taken_prefix(self.path.stem):
             return None
         return f"{self.path.stem.upper().replace('-', '_')}_"
+
+
+def _schedule_without_job(schedules: Any) -> str:
+    """The name of a schedule for which Meltano fails with a TypeError; empty if there is none."""
+    for schedule in schedules if isinstance(schedules, list) else ():
+        is_elt = {"extractor", "loader", "transform"} <= schedule.keys()
+        if "job" not in schedule and not is_elt:
+            return str(schedule.get("name"))
+    return ""
 
 
 def _values(pattern: re.Pattern[str], text: str) -> set[str]:

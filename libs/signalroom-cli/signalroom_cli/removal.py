@@ -14,11 +14,13 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import psycopg
 from meltano.core.db import project_engine
 from meltano.core.error import MeltanoError
 from meltano.core.job.job import Job
+from meltano.core.plugin.base import PluginType
 from meltano.core.plugin.settings_service import PluginSettingsService
 from meltano.core.schedule import ELTSchedule
 from meltano.core.state_service import StateService
@@ -114,8 +116,16 @@ def read_client(project: Project, path: Path) -> Client:
         raise RemovalError(msg)
     plugins = extractors(project)
     taps = tuple(name for name in plugins if name in file.names and "--" in name)
-    ids = {name: _client_id(plugin) for name, plugin in plugins.items()}
-    own = {ids[name] for name in taps} - {None}
+    if references := _references(project, file, taps):
+        msg = f"{', '.join(references)} would have nothing to run: remove or change that first."
+        raise RemovalError(msg)
+    ids = {name: _setting(project, plugin, "client_id") for name, plugin in plugins.items()}
+    for name in taps:
+        reference = str(plugins[name].config.get("client_id") or "")
+        if reference.startswith("$") and not ids[name]:
+            msg = f"client_id of {name} is not known: {reference.strip('${}')} is not set. Set it."
+            raise RemovalError(msg)
+    own = {ids[name] for name in taps} - {""}
     if not own:
         msg = f"{path} has no tap with a client_id: remove what is left of it by hand."
         raise RemovalError(msg)
@@ -124,35 +134,28 @@ def read_client(project: Project, path: Path) -> Client:
             f"{', '.join(sharing)} has the same client_id, and so the same rows: change that first."
         )
         raise RemovalError(msg)
-    if references := _references(project, file, taps):
-        msg = f"{', '.join(references)} would have nothing to run: remove or change that first."
-        raise RemovalError(msg)
-    schemas = {name: _schema(project, plugin) for name, plugin in plugins.items()}
+    schemas = {name: _setting(project, plugin, "_load_schema") for name, plugin in plugins.items()}
     others = {schema for name, schema in schemas.items() if name not in taps}
     mine = dict.fromkeys(schemas[name] for name in taps)
     return Client(
         name=path.stem,
         file=file,
         taps=taps,
-        client_ids=tuple(sorted(filter(None, own))),
+        client_ids=tuple(sorted(own)),
         schemas=tuple(mine),
         own_schemas=tuple(schema for schema in mine if schema not in others),
     )
 
 
-def _client_id(plugin: ProjectPlugin) -> str | None:
-    value = plugin.config.get("client_id")
-    return None if value is None else str(value)
-
-
-def _schema(project: Project, plugin: ProjectPlugin) -> str:
-    """The schema that a tap's tables are in; empty where Meltano cannot run it at all."""
+def _setting(project: Project, plugin: ProjectPlugin, name: str) -> str:
+    """A setting of a tap; empty if it is not set, or Meltano cannot run the tap at all."""
     unset: dict[str, str] = {}
     while True:
         try:
             parented = project.plugins.ensure_parent(plugin)
             service = PluginSettingsService(project, parented, env_override=unset)
-            return str(service.get("_load_schema"))
+            value = service.get(name)
+            return "" if value is None else str(value)
         except EnvironmentVariableNotSetError as error:
             # Meltano expands all settings of the tap first: keys that nobody needs here.
             unset[str(error.env_var)] = ""
@@ -179,6 +182,33 @@ def _references(project: Project, file: IncludedFile, taps: Collection[str]) -> 
     return names
 
 
+class _Pipeline(NamedTuple):
+    environment: str
+    tap: str
+    loader: str
+
+
+def _pipeline(state_id: str, taps: Collection[str], loaders: Collection[str]) -> _Pipeline | None:
+    """Read a state id, as in ``prod:tap-everflow--acme-to-target-postgres:suffix``.
+
+    Args:
+        state_id: Meltano's id of a state.
+        taps: The names of the project's taps.
+        loaders: The names of the project's loaders.
+
+    Returns:
+        The parts; none of an id that somebody has chosen.
+    """
+    for number, part in enumerate(state_id.split(":")[:2]):
+        ends = [match.start() for match in re.finditer("-to-", part)]
+        # A tap's name may have "-to-" in it: one that the project has goes first, then the longest.
+        for end in sorted(ends, key=lambda end: (part[:end] in taps, end), reverse=True):
+            loader = part[end + len("-to-") :]
+            if loader in loaders or loader.startswith("target-"):
+                return _Pipeline(state_id.partition(":")[0] if number else "", part[:end], loader)
+    return None
+
+
 class States:
     """The states and the list of runs of a client's taps, in Meltano's database."""
 
@@ -190,20 +220,25 @@ class States:
             session: A session of Meltano's database.
             client: The client whose taps' states they are.
         """
-        taps = client.taps
+        taps, loaders = (
+            extractors(project),
+            project.plugins.get_plugins_of_type(PluginType.LOADERS, ensure_parent=False),
+        )
         # `meltano elt` keeps a schedule's state by the schedule's name.
-        names = client.file.names - {*taps}
+        names = client.file.names - {*client.taps}
 
         self._session = session
         self._service = StateService(project, session)
         stored = self._service.state_store_manager.get_state_ids()
         run = {job_name for (job_name,) in session.query(Job.job_name).distinct()}
         #: Of all environments.
-        self.ids = sorted(
-            state_id
+        self._runs = {
+            state_id: pair
             for state_id in {*stored, *run}
-            if state_id in names or any(f":{tap}-to-" in f":{state_id}" for tap in taps)
-        )
+            if (pair := _pipeline(state_id, taps, {loader.name for loader in loaders}))
+            and pair.tap in client.taps
+        }
+        self.ids = sorted({*self._runs, *(names & {*stored, *run})})
 
     @property
     def running(self) -> list[str]:
@@ -211,16 +246,10 @@ class States:
         runs = self._session.query(Job).filter(Job.job_name.in_(self.ids))
         return sorted({one.job_name for one in runs if one.is_running() and not one.is_stale()})
 
-    def pipelines(self, client: Client) -> set[tuple[str, str]]:
-        """The environments and loaders that the client's taps have run with.
-
-        Args:
-            client: The client whose states they are.
-        """
-        taps = "|".join(map(re.escape, client.taps))
-        pattern = re.compile(rf"(?:([^:]+):)?(?:{taps})-to-([^:]+)(?::.*)?")
-        matches = (pattern.fullmatch(state_id) for state_id in self.ids)
-        return {(match[1] or "", match[2]) for match in matches if match}
+    @property
+    def pipelines(self) -> set[tuple[str, str]]:
+        """The environments and loaders that the client's taps have run with."""
+        return {(run.environment, run.loader) for run in self._runs.values()}
 
     def remove(self) -> None:
         """Remove them, in all environments."""
@@ -395,9 +424,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = folder / "clients" / f"{options.name}.yml"
     aside = path.with_name(path.name + _SET_ASIDE)
     try:
-        if aside.exists():
-            # The command was killed: from the beginning.
-            aside.rename(path)
+        _put_back(aside, path)
         project = find(folder)
         client = read_client(project, path)
         _remove(project, client, is_meant=options.yes, keeps_rows=options.keep_rows)
@@ -410,6 +437,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _put_back(aside: Path, path: Path) -> None:
+    """Begin again with a removal that was killed."""
+    if not aside.exists():
+        return
+    if path.exists():
+        msg = (
+            f"{aside} is left of a removal that was killed, and {path.name} is there again: delete "
+            f"{aside.name}, then call this again."
+        )
+        raise RemovalError(msg)
+    aside.rename(path)
+
+
 def _remove(project: Project, client: Client, *, is_meant: bool, keeps_rows: bool) -> None:
     """Say what a client has, and remove it if that is meant."""
     path = client.file.path
@@ -417,7 +457,7 @@ def _remove(project: Project, client: Client, *, is_meant: bool, keeps_rows: boo
     _, make_session = project_engine(project)
     with make_session() as session:
         states = States(project, session, client)
-        runs = states.pipelines(client)
+        runs = states.pipelines
         places = [] if keeps_rows else warehouses(project, client, runs)
         _say(f"{client.name} has:")
         _say(f"  {path}: {', '.join(client.taps)}")
@@ -441,8 +481,15 @@ def _remove(project: Project, client: Client, *, is_meant: bool, keeps_rows: boo
                 "again. Nothing was removed."
             )
             raise RemovalError(msg)
-        for place in places:
-            place.in_transaction(partial(delete_rows, client=client))
+        try:
+            for place in places:
+                place.in_transaction(partial(delete_rows, client=client))
+        except (EmbeddedPostgresError, TargetPostgresError, psycopg.Error) as error:
+            aside.rename(path)
+            msg = (
+                f"The rows of {client.name} cannot be removed, so its states and file stay: {error}"
+            )
+            raise RemovalError(msg) from None
         states.remove()
     aside.unlink()
     variables = sorted(name for name in client.file.variables if _is_own(name, client.file))
