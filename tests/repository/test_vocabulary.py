@@ -23,7 +23,7 @@ LIMITS = {
     "tools": (116, 24, 38),
     "tap_everflow": (0, 0, 0),
     "tap_gsheets": (8, 4, 2),
-    "tap_mautic": (44, 20, 24),
+    "tap_mautic": (0, 1, 0),
     "tap_posthog": (26, 12, 9),
     "tap_redtrack": (0, 0, 0),
     "tap_sticky_s3": (0, 0, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,11 +44,28 @@ class IsolatedStream(SignalRoomStream, ABC):
             return response is not None and response.status_code in self.own_failures
         return True
 
+    def skip_forbidden(self, part: str = "") -> AbstractContextManager[None]:
+        """Go on if the vendor answers with 403 within a block, and report it at the run's end.
+
+        Args:
+            part: The name of what the block reads, where it is a part of the stream.
+        """
+        errors = self._tap.permission_errors
+        return errors.skip_forbidden(self, part or self.name) if errors else nullcontext()
+
+    def isolate(self, part: str = "") -> AbstractContextManager[None]:
+        """Go on if a block fails for a reason of the stream's own, and fail the run at its end.
+
+        Args:
+            part: The name of what the block reads, where it is a part of the stream.
+        """
+        return self._tap.failures.isolate(self, part)
+
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
-        with self._tap.failures.isolate(self):
+        with self.isolate():
             yield from super()._sync_records(context, write_messages=write_messages)
 
     @override

@@ -1,10 +1,11 @@
-"""The address of an instance, from whatever page of it was copied from the browser."""
+"""The address of an instance, whichever of its pages was copied from the browser."""
 
 from __future__ import annotations
 
 import re
 
-#: What follows ``/s/`` in the addresses of Mautic's own pages: the routes of its bundles, 4 to 7.
+#: The first part after ``/s/`` in the addresses of Mautic's pages: the routes of its bundles in
+#: versions 4 to 7.
 _PAGES = (
     *("account", "action", "ajax", "assets", "calendar", "campaign", "campaigns", "categories"),
     *("channels", "companies", "company", "config", "contacts", "credentials", "dashboard", "dwc"),
@@ -18,23 +19,23 @@ _PAGE = re.compile(rf"^(.*)/s/(?:{'|'.join(_PAGES)})(?:/[^?#]*)?(?:[?#].*)?$")
 _ENTRY = re.compile(r"(/index\.php)?(/api)?$")
 
 
-def without_page(address: str) -> str:
-    """Cut the page off an address, where it is one of Mautic's: ``/s/contacts/view/3``.
+def remove_page(address: str) -> str:
+    """Remove a page of Mautic's from an address, such as ``/s/contacts/view/3``.
 
-    A folder of that name is left as it is (``https://example.com/s/mautic``): what follows has to
-    be a page that Mautic has, and only the last such place counts.
+    A folder named ``s`` stays (``https://example.com/s/mautic``): only a page that Mautic has is
+    removed, and only from the last ``/s/`` on.
 
     Args:
-        address: As configured.
+        address: The address that the settings have.
     """
     match = _PAGE.match(address.strip())
     return match[1] if match else address
 
 
-def without_entry(address: str) -> str:
-    """Cut off what the tap adds itself: ``/index.php`` and ``/api``.
+def remove_entry_point(address: str) -> str:
+    """Remove ``/index.php`` and ``/api`` from an address: the tap adds them.
 
     Args:
-        address: Without a slash at its end.
+        address: An address without a slash at its end.
     """
     return _ENTRY.sub("", address)

@@ -2,467 +2,298 @@
 
 from __future__ import annotations
 
-import re
-import time
-from abc import abstractmethod
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import cache
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import RetriableAPIError
-from singer_sdk.streams.rest import HTTPRequest
-from typing_extensions import override
 
 from signalroom_singer import (
-    ExitCode,
-    HTTPStream,
+    AdaptiveLimit,
+    ApiClient,
     MalformedResponseError,
     RateLimiter,
     RequestRejectedError,
-    Sensitive,
-    TapError,
-    redact,
-    spoiled_state,
-    with_variables,
+    RequestTooLargeError,
+    ShrinkInstead,
 )
-from tap_mautic.descriptions import DESCRIPTIONS
-from tap_mautic.queries import Is, where
+from tap_mautic.auth import make_auth
+from tap_mautic.errors import (
+    TOO_LARGE,
+    MauticErrorMapper,
+    MauticRetryPolicy,
+    explain_smallest_page,
+    seconds_until_reset,
+)
+from tap_mautic.instance import Instance
+from tap_mautic.merges import ABOUT_MERGES, AUDIT_LOG, Merges, merge_winner
+from tap_mautic.queries import STATS_KEY, Condition, mysql_datetime, sort_by_id, where
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import requests
-    from backoff.types import Details
-    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.helpers.types import Record
 
-    from tap_mautic.auth import Credentials
-    from tap_mautic.tap import TapMautic
+    from signalroom_singer import AccountLimits
 
-#: Where a page was too much for the server: too slow, or out of memory.
-_TOO_MUCH = frozenset({200, 500, 502, 504})
-_SMALLEST_PAGE = 10
-#: After so many pages, a size that was too much once is tried again.
-_TRY_MORE_AFTER = 20
-#: With these, streams after this one may be readable all the same.
-_OWN = _TOO_MUCH | {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
-_REFUSALS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
-#: In the refusal of an API, or a way of signing in, that is turned off.
-_OFF = re.compile(rb'"type"\s*:\s*"(api_disabled|access_denied)"')
-_RESET, _REMAINING = "X-RateLimit-Reset", "X-RateLimit-Remaining"
-#: In the state of a stream that is read whole: how many rows it had.
-_ROWS = "rows"
-#: Losing as many is no sign of anything, as long as some are left.
-_FEW = 10
 _LISTS = (
     *("assets", "campaigns", "categories", "companies", "contacts", "emails", "forms", "pages"),
     *("segments", "stages", "tags", "users"),
 )
-#: Lists whose rows are also asked for by their id.
-_SINGLE = (
+#: Lists whose rows are also requested by their id.
+_SINGLE_ROWS = (
     *("assets", "campaigns", "companies", "contacts", "emails", "forms", "pages", "segments"),
 )
-
-
-class MauticStream(HTTPStream[int]):
-    """A stream of Mautic's API, version 1: the second leaves out custom fields."""
-
-    descriptions = DESCRIPTIONS
-    allowed_requests = frozenset(
-        {
-            *(("GET", f"/api/{name}") for name in _LISTS),
-            *(("GET", f"/api/{name}/{{}}") for name in _SINGLE),
-            ("GET", "/api/fields/company"),
-            ("GET", "/api/fields/contact"),
-            ("GET", "/api/forms/{}/submissions"),
-            ("GET", "/api/stats/{}"),
-        }
-    )
-    own_failures = _OWN
-    error_hints: ClassVar[Mapping[int, str]] = {
-        HTTPStatus.UNAUTHORIZED: "Check {oauth_client_id} and {oauth_client_secret}. If they "
-        "are right, the web server may drop the Authorization header: see Mautic's documentation "
-        "of the API",
-        HTTPStatus.FORBIDDEN: "Give the role of the credentials the permission to view this, or "
-        "deselect the stream; or turn on the API (and Basic auth, where it is used): Mautic > "
-        "Settings > Configuration > API Settings",
-        HTTPStatus.NOT_FOUND: "Check {api_url}, with the path if Mautic is below one",
-        HTTPStatus.TOO_MANY_REQUESTS: "Mautic's own limit of calls an hour is used up. Raise "
-        "{max_rate_limit_wait} to wait for it, or the limit in Mautic",
-        HTTPStatus.SERVICE_UNAVAILABLE: "Mautic may be in maintenance mode: try again later",
+ALLOWED_REQUESTS = frozenset(
+    {
+        *(("GET", f"/api/{name}") for name in _LISTS),
+        *(("GET", f"/api/{name}/{{}}") for name in _SINGLE_ROWS),
+        ("GET", "/api/fields/company"),
+        ("GET", "/api/fields/contact"),
+        ("GET", "/api/forms/{}/submissions"),
+        ("GET", "/api/stats/{}"),
     }
-    # Where somebody was, with what, and the texts and links that one contact was sent.
-    personal_fields = frozenset(
-        {
-            *("tokens", "client_info", "open_details", "click_details", "ip_details"),
-            "sent_details",
-        }
-    )
-    #: Under which an answer has its rows.
-    key: str
-    #: What filters and orders call the id.
-    id_column: ClassVar[str] = "id"
-    #: How many times the setting page_size: rows are not of one size everywhere.
-    page_factor: ClassVar[int] = 1
-    #: Whether a role that may not view others' is shown fewer rows, or none, and no error.
-    shows_own_only: ClassVar[bool] = False
-    _tap: TapMautic
-    #: Rows to ask for; found out by asking.
-    _limit = 0
-    _answers = 0
-    #: A page that is too much can be asked for in parts: it is not tried again as it is.
-    _may_shrink = False
+)
+_SMALLEST_PAGE = 10
+_LARGEST_PAGE = 5_000
+_REMAINING = "X-RateLimit-Remaining"
 
-    @property
-    @override
-    def left_out(self) -> frozenset[Sensitive]:
-        # Contacts are what people load Mautic for; where they were is asked for by itself.
-        shown = {Sensitive.PERSON}
-        if self.config["include_ip_addresses"]:
-            shown.add(Sensitive.DEVICE)
-        return frozenset(Sensitive) - shown
 
-    @property
-    @override
-    def url_base(self) -> str:
-        return self._tap.api_url
+class MauticClient(ApiClient):
+    """Mautic's API, version 1: the second leaves out custom fields.
 
-    @property
-    @override
-    def authenticator(self) -> Credentials:
-        return self._tap.credentials
+    Args:
+        config: The tap's settings.
+        session: The connections that all streams share.
+        logger: The logger of the tap.
+        base_url: The address of the instance.
+        account: What counts the account's requests in all processes, if a store is set.
+    """
 
-    @override
-    def pacer(self, request: requests.PreparedRequest) -> RateLimiter:
-        return self._tap.account_pacer
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        session: requests.Session,
+        logger: logging.Logger,
+        *,
+        base_url: str,
+        account: AccountLimits | None = None,
+    ) -> None:
+        super().__init__(
+            config,
+            session,
+            logger,
+            base_url=base_url,
+            allowed_requests=ALLOWED_REQUESTS,
+            auth=make_auth(config, session, logger, base_url=base_url),
+            # One request after another: servers that run Mautic are often small.
+            rate_limit=RateLimiter(
+                per_minute=config.get("requests_per_minute"), concurrency=1, account=account
+            ),
+            retry=MauticRetryPolicy.from_config(config),
+            errors=MauticErrorMapper(),
+            on_response=self._observe_response,
+        )
+        self.instance = Instance(logger)
+        #: When a smaller page is better than a retry: the second time, as the first may have been
+        #: a deadlock.
+        self.shrink_instead = ShrinkInstead(
+            TOO_LARGE, after_tries=min(2, config["max_tries"]), also_without_response=True
+        )
+        self.set_page_size(config["page_size"])
 
-    # Sending
+    def set_page_size(self, rows: int) -> None:
+        """Set how many rows this view requests at once, as long as the server can bear it.
 
-    @override
-    def _request(
-        self, prepared_request: requests.PreparedRequest, context: Context | None
-    ) -> requests.Response:
-        # Anew with each try: the token may have ended while it waited.
-        self._tap.credentials(prepared_request)
-        used = str(prepared_request.headers["Authorization"])
-        try:
-            response = super()._request(prepared_request, context)
-        except RequestRejectedError as error:
-            # Revoked, or ended early by a clock that goes wrong. Once, then it is something else.
-            is_signature = error.status == HTTPStatus.UNAUTHORIZED
-            if not is_signature or not self._tap.credentials.renew(used):
-                raise
-            self._tap.credentials(prepared_request)
-            response = super()._request(prepared_request, context)
-        self._tap.heard(response)
-        wait = self._until_reset(response) if response.headers.get(_REMAINING) == "0" else None
-        # Beyond the longest wait the next one is refused, and says so, now rather than later.
-        if wait is not None and wait <= float(self.config["max_rate_limit_wait"]):
-            self._tap.account_pacer.pause(wait)
-        return response
+        Args:
+            rows: The most rows of a page.
+        """
+        self._page_size = AdaptiveLimit(rows, smallest=_SMALLEST_PAGE)
 
-    @override
-    def validate_response(self, response: requests.Response) -> None:
-        if response.status_code == HTTPStatus.FORBIDDEN and _OFF.search(response.content):
-            # Not this stream's permission: none can be read.
-            message = self.response_error_message(response)
-            raise TapError(message, exit_code=ExitCode.PERMISSION)
-        super().validate_response(response)
-        payload = self.payload(response)
-        # Tables of statistics tell errors, and that they are none, with a 200.
-        if "availableTables" in payload:
-            msg = (
-                f"{self._asked(response.request)}: this Mautic has no such table. Deselect the "
-                "stream: its version, or a plugin that is missing, may be the reason."
-            )
-            raise RequestRejectedError(msg, HTTPStatus.FORBIDDEN)
-        if not (errors := payload.get("errors")):
+    def _observe_response(self, response: requests.Response) -> None:
+        self.instance.observe_response(response)
+        if response.headers.get(_REMAINING) != "0":
             return
-        first = errors[0] if isinstance(errors, list) else errors
-        first = first if isinstance(first, dict) else {"message": str(first)}
-        said = redact(str(first.get("message") or "no text"))[:300].rstrip(". ")
-        code = first.get("code")
-        named = "an error" if code is None else f"error {code}"
-        msg = f"{self._asked(response.request)} answered 200 with {named}: {said}"
-        if code in _REFUSALS:
-            msg = f"{msg}. {with_variables(self.error_hints[code])}"
-            raise RequestRejectedError(msg, code)
-        raise RetriableAPIError(msg, response)
+        seconds = seconds_until_reset(response)
+        # Rather than wait longer than that, the next request fails now, with a message.
+        if seconds is not None and seconds <= float(self.config["max_rate_limit_wait"]):
+            self._rate_limit.pause(seconds)
 
-    @override
-    def vendor_error(self, payload: Any) -> str | None:
-        if not isinstance(payload, dict):
-            return f"{type(payload).__name__} where an object belongs"
-        return None
+    # Rows
 
-    @override
-    def retry_wait(self, error: RetriableAPIError, attempt: int) -> float | None:
-        response = error.response
-        status = None if response is None else response.status_code
-        if response is not None and status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait = self._until_reset(response)
-            if wait is not None:
-                may_wait = wait <= float(self.config["max_rate_limit_wait"])
-                return wait if may_wait and attempt + 1 < self.config["max_tries"] else None
-        # Once more as it is: it may have been a deadlock.
-        if self._may_shrink and attempt and (status is None or status in _TOO_MUCH):
-            return None
-        return super().retry_wait(error, attempt)
-
-    @staticmethod
-    def _until_reset(response: requests.Response) -> float | None:
-        """Seconds until the hour of the limit is over, by the server's clock."""
-        try:
-            reset = float(response.headers[_RESET])
-        except (KeyError, ValueError):
-            return None
-        now = server_time(response)
-        return max(1.0, reset - (now.timestamp() if now else time.time()))
-
-    @override
-    def _log_giving_up(self, details: Details) -> None:
-        # It is not given up, but asked for in parts.
-        if not self._may_shrink:
-            super()._log_giving_up(details)
-
-    # Asking
-
-    def ask(
+    def get_rows(
         self,
         path: str,
         key: str,
         params: Mapping[str, Any],
-        conditions: Iterable[Is] = (),
+        conditions: Iterable[Condition] = (),
         *,
-        most: int = 5_000,
+        most: int = _LARGEST_PAGE,
     ) -> list[Record]:
-        """Ask for rows, for fewer where as many are too much for the server.
+        """Request a page of rows, and a smaller one if it is too large for the server.
 
         Args:
-            path: Below the base.
-            key: Under which the answer has them.
+            path: The path below the base URL.
+            key: The key of the rows in the response.
             params: The query; ``limit`` is added.
-            conditions: What rows must be like.
-            most: How many are wanted at most.
-
-        Returns:
-            Rows; lists and objects by id are the same, and so are their empty forms.
-        """
-        page_size = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"]) * self.page_factor
-        self._limit = self._limit or page_size
-        while True:
-            query = {**params, **where(conditions), "limit": min(self._limit, most)}
-            request = HTTPRequest(url=self.url_base + path, params=query)
-            try:
-                payload = self.page(request, may_shrink=self._limit > _SMALLEST_PAGE)
-            except RetriableAPIError as error:
-                response = error.response
-                if response is not None and response.status_code not in _TOO_MUCH:
-                    raise
-                if self._limit <= _SMALLEST_PAGE:
-                    raise self._not_too_large(error) from None
-                self._limit = max(_SMALLEST_PAGE, self._limit // 4)
-                self._answers = 0
-                self.logger.warning("%s; asking for %d at once", error, self._limit)
-                continue
-            self._answers += 1
-            if self._answers % _TRY_MORE_AFTER == 0:
-                self._limit = min(page_size, self._limit * 2)
-            return self.rows_of(payload, key)
-
-    def page(self, request: HTTPRequest, *, may_shrink: bool) -> dict[str, Any]:
-        """Send a request.
-
-        Args:
-            request: What to ask.
-            may_shrink: Whether its failure can be made up for: it is tried twice, and no more.
-        """
-        self._may_shrink = may_shrink
-        try:
-            payload: dict[str, Any] = self.fetch(request)
-        finally:
-            # What is asked for next may be a single row.
-            self._may_shrink = False
-        return payload
-
-    @staticmethod
-    def _not_too_large(error: RetriableAPIError) -> RetriableAPIError:
-        """Say what to do about an error that smaller pages do not help against."""
-        if error.response is None or error.response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
-            return error
-        msg = (
-            f"{str(error).removesuffix('.')}. It is the same for the smallest page, so neither its "
-            "size nor the load is the reason: an administrator finds it in Mautic (System info > "
-            "Log, or var/logs on its server). Until then, deselect the stream"
-        )
-        return RetriableAPIError(msg, error.response)
-
-    def rows_of(self, payload: dict[str, Any], key: str) -> list[Record]:
-        """Take the rows out of an answer; lists and objects by id are the same.
-
-        Args:
-            payload: The answer.
-            key: Under which it has them.
+            conditions: The conditions that rows must meet.
+            most: How many rows to request at most.
 
         Raises:
-            MalformedResponseError: If it has none, not even an empty list.
+            RequestRejectedError: If Mautic rejects the request.
+            RetriableAPIError: If the smallest page failed too.
         """
-        rows = payload.get(key)
-        # PHP writes an empty list and an empty map as either.
-        found = [*rows.values()] if isinstance(rows, dict) else rows
-        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-            msg = (
-                f"{self.name}: Mautic's answer has no {key!r} ({', '.join(sorted(payload)[:5])}). "
-                "Nothing of it was loaded; is another version of its API at api_url?"
-            )
-            raise MalformedResponseError(msg)
-        return found
+        query = {**params, **where(conditions)}
+        while True:
+            limit = min(self._page_size.value, most)
+            shrink = None if self._page_size.is_smallest else self.shrink_instead
+            try:
+                payload = self.get(path, {**query, "limit": limit}, shrink=shrink)
+            except RequestTooLargeError as error:
+                self._page_size.shrink()
+                self.logger.warning("%s; asking for %d at once", error, self._page_size.value)
+            except RetriableAPIError as error:
+                raise (error if shrink else explain_smallest_page(error)) from None
+            else:
+                self._page_size.note_success()
+                return self.extract_rows(payload, key)
 
-    def in_order(self, way: str = "ASC") -> dict[str, str]:
-        """The part of a query that sorts by id.
-
-        Args:
-            way: ``ASC`` or ``DESC``.
-        """
-        return {"orderBy": self.id_column, "orderByDir": way}
-
-    def by_id(
+    def iter_by_id(
         self,
         path: str,
         key: str,
-        conditions: Sequence[Is] = (),
+        conditions: Sequence[Condition] = (),
         *,
         after: int = 0,
-        params: Mapping[str, Any] | None = None,
+        id_column: str = "id",
     ) -> Iterator[list[Record]]:
-        """Read rows in order of their id: no row that stays is lost, however others change.
+        """Read rows in the order of their ids: no row that stays is missed, whatever changes.
 
-        An empty page alone is the end: Mautic cuts pages of e-mails short, and its totals count
+        Only an empty page is the end: Mautic cuts pages of e-mails short, and its totals count
         something else.
 
         Args:
-            path: Below the base.
-            key: Under which an answer has rows.
-            conditions: What rows must be like.
-            after: The id to begin after.
-            params: The order, where it is another endpoint than the stream's.
+            path: The path below the base URL.
+            key: The key of the rows in a response.
+            conditions: The conditions that rows must meet.
+            after: The id after which to begin.
+            id_column: What filters and orders of the endpoint call the id.
 
         Yields:
-            Pages, in order.
+            Pages of rows, in order.
 
         Raises:
-            TapError: If Mautic does not keep to what was asked.
+            MalformedResponseError: If Mautic ignores the filter.
         """
-        query = params or self.in_order()
-        column = self.id_column if params is None else "id"
-        while rows := self.ask(path, key, query, (Is(column, "gt", after), *conditions)):
+        order = sort_by_id(path, id_column)
+        while rows := self.get_rows(
+            path, key, order, (Condition(id_column, "gt", after), *conditions)
+        ):
             rows.sort(key=lambda row: int(row["id"]))
             if int(rows[0]["id"]) <= after:
-                raise self.unfiltered({"id": after}, rows[0])
+                raise self.ignored_filter_error({"id": after}, rows[0])
             after = int(rows[-1]["id"])
             # From here on they may be another thread's, which changes them.
             yield rows
 
-    def unfiltered(self, after: Mapping[str, Any], row: Record) -> TapError:
-        """The error for an answer with rows that were not asked for.
+    def request_newest_id(self, path: str, key: str, id_column: str = "id") -> int:
+        """Request the highest id of a list or table; 0 if it has no rows.
 
         Args:
-            after: The key that the rows asked for follow.
-            row: That came.
+            path: The path below the base URL.
+            key: The key of the rows in the response.
+            id_column: What orders of the endpoint call the id.
         """
-        asked, came = (", ".join(f"{name} {of[name]}" for name in after) for of in (after, row))
+        rows = self.get_rows(path, key, sort_by_id(path, id_column, "DESC"), most=1)
+        return int(rows[0]["id"]) if rows else 0
+
+    def extract_rows(self, payload: dict[str, Any], key: str) -> list[Record]:
+        """Take the rows out of a payload; lists and objects by id mean the same.
+
+        Args:
+            payload: The decoded response.
+            key: The key of the rows in it.
+
+        Raises:
+            MalformedResponseError: If it has no rows, not even an empty list.
+        """
+        rows = payload.get(key)
+        # PHP writes an empty list and an empty map in the same way.
+        if isinstance(rows, dict):
+            rows = [*rows.values()]
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            msg = (
+                f"{self.stream_name}: Mautic's response has no {key!r} "
+                f"({', '.join(sorted(payload)[:5])}). Nothing of it was loaded; is another version "
+                "of its API at api_url?"
+            )
+            raise MalformedResponseError(msg)
+        return rows
+
+    def ignored_filter_error(self, after: Mapping[str, Any], row: Record) -> MalformedResponseError:
+        """Make the error for rows that do not meet the conditions of the request.
+
+        Args:
+            after: The values of the key that rows were to follow.
+            row: The first such row of the response.
+        """
+        requested, received = (
+            ", ".join(f"{name} {values[name]}" for name in after) for values in (after, row)
+        )
         msg = (
-            f"{self.name}: Mautic was asked for what follows {asked} and answered with {came}: it "
-            "does not filter. Nothing of it was loaded; please report this with the version of "
-            "your Mautic."
+            f"{self.stream_name}: Mautic was asked for what follows {requested} and answered with "
+            f"{received}: it does not filter. Nothing of it was loaded; please report this with "
+            "the version of your Mautic."
         )
         return MalformedResponseError(msg)
 
-    def check_shrunk(self, had: int, has: int, told: str = "") -> None:
-        """Refuse a list of which most is gone: that is what a narrowed role looks like.
+    # Merges of contacts
+
+    def request_merges(self, contact: int = 0) -> Merges:
+        """Request all merges of contacts, once in a run.
 
         Args:
-            had: Its rows at the last run.
-            has: Its rows now.
-            told: How to say it, where it is not known how many there were.
+            contact: The id of a contact that was merged: if it is not among them, it was merged
+                since, and they are requested again.
 
-        Raises:
-            RequestRejectedError: If so, and the settings do not say that it is meant.
+        Returns:
+            The merges; none if the role may not see the audit log.
         """
-        is_left = 2 * has >= had or (has and had - has <= _FEW)
-        if is_left or not self.shows_own_only or self.name in self.config["accept_changes"]:
-            return
-        told = told or f"{has} rows, where it showed {had}"
-        msg = (
-            f"{self.name}: Mautic shows {told} before. Its table was left as it was. Mautic shows "
-            "a role that may not view others' rows its own ones, without an error: check the role "
-            "of the credentials. If the rows were deleted, name the stream in accept_changes for "
-            "one run"
-        )
-        raise RequestRejectedError(msg, HTTPStatus.FORBIDDEN)
+        merges = self.instance.merges
+        if merges is None or (contact and contact not in merges.winners):
+            merges = self.instance.merges = self._read_merges(ABOUT_MERGES)
+        return merges
 
-    # Records
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        part = f"{self.name} of {dict(context)}" if context else ""
-        with self._tap.permission_errors.skip_forbidden(self, self.name), self._apart(part):
-            count = 0
-            for row in self.read(context):
-                count += 1
-                yield row
-            if self.replaces and self.shows_own_only:
-                state = self.get_context_state(context)
-                before = state.get(_ROWS) or 0
-                if not isinstance(before, int):
-                    raise spoiled_state(before, stream=self.name, field=_ROWS)
-                self.check_shrunk(before, count)
-                state[_ROWS] = count
-
-    @contextmanager
-    def _apart(self, part: str) -> Iterator[None]:
-        """Keep a part that fails from ending the stream; without one, the stream is the part."""
-        if not part:
-            yield
-            return
-        with self._tap.failures.isolate(self, part):
-            yield
-
-    @abstractmethod
-    def read(self, context: Context | None) -> Iterable[Record]:
-        """Read all records of a run.
+    def request_recent_winners(self, since: datetime) -> list[int]:
+        """Request the contacts into which others were merged; mostly once in a run.
 
         Args:
-            context: The partition, if any.
-
-        Yields:
-            Records, as Mautic sent them.
+            since: The time of the first merge that counts.
         """
+        instance = self.instance
+        if instance.recent_merges is None or since < instance.recent_since:
+            # The streams of a run ask for times that are seconds or minutes apart.
+            instance.recent_since = since - timedelta(hours=1)
+            recent = Condition("date_added", "gte", mysql_datetime(instance.recent_since))
+            instance.recent_merges = self._read_merges((*ABOUT_MERGES, recent))
+        return instance.recent_merges.winners_since(since)
 
-    @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        return super().post_process(self.cleaned(row), context)
-
-    def cleaned(self, row: Record) -> Record:
-        """Make columns of a record.
-
-        Args:
-            row: As Mautic sent it.
-        """
-        return {snake_case(name): value for name, value in row.items()}
-
-
-@cache
-def snake_case(name: str) -> str:
-    """``dateAdded`` as columns are called: ``date_added``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def server_time(response: requests.Response) -> datetime | None:
-    """When an answer was sent, by the server's clock, if it says so."""
-    try:
-        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-    except (KeyError, OverflowError, ValueError):
-        return None
+    def _read_merges(self, conditions: Sequence[Condition]) -> Merges:
+        winners: dict[int, int] = {}
+        dates: dict[int, datetime] = {}
+        try:
+            for entries in self.iter_by_id(AUDIT_LOG, STATS_KEY, conditions):
+                for entry in entries:
+                    if (winner := merge_winner(entry)) is not None:
+                        loser = int(entry["object_id"])
+                        merged_at = datetime.fromisoformat(str(entry["date_added"]))
+                        winners[loser], dates[loser] = winner, merged_at.replace(tzinfo=UTC)
+        except RequestRejectedError as error:
+            self.logger.warning(
+                "%s. Which contacts were merged is not known: their old rows keep the id that is "
+                "gone",
+                error,
+            )
+            return Merges()
+        return Merges(winners, dates)

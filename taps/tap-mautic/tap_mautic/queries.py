@@ -9,20 +9,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-#: Ids in one condition: servers take addresses of 8 kB.
-MOST_NAMED = 200
+STATS_PATH = "/api/stats/"
+#: The key of the rows in each response of a table of statistics.
+STATS_KEY = "stats"
+#: Ids in one condition: servers accept addresses of up to 8 kB.
+MAX_IDS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Is:
-    """A condition. Mautic passes over operators that it does not know: write them exactly.
+class Condition:
+    """One ``where[]`` condition. Mautic silently ignores operators that it does not know.
 
-    There is none for one or the other: how Mautic reads such is not the same everywhere.
+    There is no "or": versions of Mautic read it differently.
 
     Attributes:
-        column: In snake_case for contacts, companies and tables; in camelCase elsewhere.
-        operator: ``eq``, ``gt``, ``gte``, ``in``, ``isNotNull``.
-        value: What to compare with; texts with commas for ``in``.
+        column: In snake_case for contacts, companies and statistics; in camelCase elsewhere.
+        operator: ``eq``, ``gt``, ``gte``, ``lte``, ``in``, ``isNotNull``.
+        value: What to compare with; comma-separated values for ``in``.
     """
 
     column: str
@@ -30,8 +33,8 @@ class Is:
     value: str | int = ""
 
 
-def where(conditions: Iterable[Is]) -> dict[str, str]:
-    """Write conditions, all of which must hold, as a query has them."""
+def where(conditions: Iterable[Condition]) -> dict[str, str]:
+    """Write conditions, all of which must hold, as query parameters."""
     return {
         f"where[{number}][{name}]": value
         for number, condition in enumerate(conditions)
@@ -43,20 +46,33 @@ def where(conditions: Iterable[Is]) -> dict[str, str]:
     }
 
 
-def order(columns: Sequence[str], way: str = "ASC") -> dict[str, str]:
-    """Write an order, as tables of statistics take it.
+def sort_stats(columns: Sequence[str], direction: str = "ASC") -> dict[str, str]:
+    """Write the order of a table of statistics as query parameters.
 
     Args:
-        columns: By what.
-        way: ``ASC`` or ``DESC``.
+        columns: The columns to sort by, the most significant first.
+        direction: Either ``ASC`` or ``DESC``, for all of them.
     """
     return {
         f"order[{number}][{name}]": value
         for number, column in enumerate(columns)
-        for name, value in (("col", column), ("dir", way))
+        for name, value in (("col", column), ("dir", direction))
     }
 
 
-def moment(at: datetime) -> str:
-    """A moment as MySQL has it: in UTC, to the second. Databases differ about other forms."""
-    return at.strftime("%Y-%m-%d %H:%M:%S")
+def sort_by_id(path: str, id_column: str = "id", direction: str = "ASC") -> dict[str, str]:
+    """Write an order by id as query parameters, in the form that an endpoint takes.
+
+    Args:
+        path: The path of a list, or of a table of statistics.
+        id_column: What filters and orders of the endpoint call the id.
+        direction: Either ``ASC`` or ``DESC``.
+    """
+    if path.startswith(STATS_PATH):
+        return sort_stats([id_column], direction)
+    return {"orderBy": id_column, "orderByDir": direction}
+
+
+def mysql_datetime(moment: datetime) -> str:
+    """Write a time as MySQL has it: in UTC, to the second. Databases disagree on other forms."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
@@ -20,29 +19,27 @@ from signalroom_singer import (
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     PermissionErrors,
-    RateLimiter,
     RequestRejectedError,
     SignalRoomTap,
     base_url,
     configured_midnight,
     given_by,
     invalid_setting,
-    missing_setting,
 )
-from tap_mautic.addresses import without_entry, without_page
-from tap_mautic.auth import BasicCredentials, Credentials, TokenCredentials
-from tap_mautic.client import server_time
-from tap_mautic.merges import Merges, read_merges
-from tap_mautic.roles import sample_of
-from tap_mautic.streams import Companies, CompanyFields, ContactFields, Contacts, fixed_streams
+from tap_mautic.addresses import remove_entry_point, remove_page
+from tap_mautic.client import MauticClient
+from tap_mautic.streams import (
+    FIXED_STREAM_TYPES,
+    Companies,
+    CompanyFields,
+    ContactFields,
+    Contacts,
+)
 
 if TYPE_CHECKING:
     import requests
 
-    from tap_mautic.client import MauticStream
-
-#: Where none is told, as behind some proxies: what holds for it does no harm to older ones.
-_NEWEST = 7
+    from tap_mautic.streams._base import MauticStream
 
 
 class TapMautic(SignalRoomTap):
@@ -50,7 +47,7 @@ class TapMautic(SignalRoomTap):
 
     name = "tap-mautic"
     package_name = "tap-mautic"
-    # Without the settings nothing can be asked for what there is.
+    # The columns of custom fields are known to the instance only.
     dynamic_catalog = True
 
     config_jsonschema = th.PropertiesList(
@@ -245,37 +242,13 @@ class TapMautic(SignalRoomTap):
 
     @cached_property
     def api_url(self) -> str:
-        """The base of all endpoints."""
-        return without_entry(
-            base_url(
-                without_page(self.config["api_url"]),
-                setting="api_url",
-                allow_http=self.config["allow_http"],
-            )
+        """The address that all paths are below."""
+        address = base_url(
+            remove_page(self.config["api_url"]),
+            setting="api_url",
+            allow_http=self.config["allow_http"],
         )
-
-    @cached_property
-    def credentials(self) -> Credentials:
-        """What signs requests: one for all streams and threads."""
-        keys = [self.config.get(name) for name in ("oauth_client_id", "oauth_client_secret")]
-        user = [self.config.get(name) for name in ("username", "password")]
-        if all(keys):
-            if "_" not in str(keys[0]):
-                problem = "expected Mautic's public key, such as 1_3bk7..."
-                raise invalid_setting("oauth_client_id", problem)
-            return TokenCredentials(self)
-        if not all(user):
-            lacking = next(
-                name
-                for name in ("oauth_client_id", "oauth_client_secret")
-                if not self.config.get(name)
-            )
-            why = (
-                "oauth_client_id and oauth_client_secret are both needed (Mautic > Settings > API "
-                "Credentials), or username and password where Basic auth is turned on"
-            )
-            raise missing_setting(lacking, why)
-        return BasicCredentials(str(user[0]), str(user[1]))
+        return remove_entry_point(address)
 
     @cached_property
     def http_session(self) -> requests.Session:
@@ -292,11 +265,13 @@ class TapMautic(SignalRoomTap):
         return session
 
     @cached_property
-    def account_pacer(self) -> RateLimiter:
-        """All requests, one after another: servers of Mautic's are small."""
-        return RateLimiter(
-            per_minute=self.config.get("requests_per_minute"),
-            concurrency=1,
+    def client(self) -> MauticClient:
+        """The client that all streams share."""
+        return MauticClient(
+            self.config,
+            self.http_session,
+            self.logger,
+            base_url=self.api_url,
             account=self.account_limits,
         )
 
@@ -309,102 +284,20 @@ class TapMautic(SignalRoomTap):
             advice="give the role of the credentials the permissions to view them",
         )
 
-    @cached_property
-    def start(self) -> datetime | None:
-        """The first moment of statistics."""
-        return configured_midnight(self.config, "start_date")
-
-    @property
-    def contacts_whole_every(self) -> timedelta | None:
-        """How often all contacts are read."""
-        days = self.config["contacts_whole_days"]
-        return timedelta(days=days) if days else None
-
-    def sample(self, table: str, stream: MauticStream) -> list[dict[str, Any]]:
-        """Some rows of a table of statistics, asked for once in a run.
-
-        Args:
-            table: Which one.
-            stream: That asks.
-        """
-        if table not in self._samples:
-            self._samples[table] = sample_of(stream, table)
-        return self._samples[table]
-
-    def merges(self, stream: MauticStream, contact: int = 0) -> Merges:
-        """All merges of contacts, read once in a run.
-
-        Args:
-            stream: That asks.
-            contact: One that was merged: if it is not known, it was merged since.
-        """
-        if self._merges is None or (contact and contact not in self._merges.winners):
-            self._merges = read_merges(stream)
-        return self._merges
-
-    def winners(self, stream: MauticStream, since: datetime) -> list[int]:
-        """The contacts into whom others were merged; asked for once, mostly.
-
-        Args:
-            stream: That asks.
-            since: Since when.
-        """
-        if self._recent is None or since < self._recent_since:
-            # Streams of a run ask for moments that are seconds or minutes apart.
-            self._recent_since = since - timedelta(hours=1)
-            self._recent = read_merges(stream, self._recent_since)
-        return self._recent.finals(since)
-
-    _merges: Merges | None = None
-    _recent: Merges | None = None
-    _recent_since = datetime.max.replace(tzinfo=UTC)
-
-    @cached_property
-    def statuses(self) -> dict[str, int]:
-        """What Mautic answered to single rows in this run, by their path."""
-        return {}
-
-    @cached_property
-    def _samples(self) -> dict[str, list[dict[str, Any]]]:
-        return {}
-
-    # What the instance tells of itself
-
-    #: Its version, once it has answered.
-    version = _NEWEST
-    _told_version = ""
-    #: How far its clock is ahead of this machine's.
-    _ahead = timedelta()
-
-    def heard(self, response: requests.Response) -> None:
-        """Note what an answer tells of the instance.
-
-        Args:
-            response: Of any request.
-        """
-        told = response.headers.get("Mautic-Version", "")
-        major = told.partition(".")[0]
-        if told != self._told_version and major.isdecimal():
-            self.version, self._told_version = int(major), told
-            self.logger.info("Mautic %s", told)
-        if at := server_time(response):
-            self._ahead = at - datetime.now(UTC)
-
-    def server_now(self) -> datetime:
-        """The time by the instance's clock, to the second."""
-        return (datetime.now(UTC) + self._ahead).replace(microsecond=0)
-
     @override
     def discover_streams(self) -> list[MauticStream]:
-        # Now: these would be mistakes in the settings.
-        _ = self.credentials, self.api_url, self.start
+        # Mistakes in the settings are reported before the first request.
+        client, _ = self.client, configured_midnight(self.config, "start_date")
         return [
-            Contacts(self, self._definitions(ContactFields(self))),
-            Companies(self, self._definitions(CompanyFields(self))),
-            *(stream(self) for stream in fixed_streams),
+            Contacts(self, client, self._read_definitions(ContactFields(self, client))),
+            Companies(self, client, self._read_definitions(CompanyFields(self, client))),
+            *(stream(self, client) for stream in FIXED_STREAM_TYPES),
         ]
 
-    def _definitions(self, fields: ContactFields | CompanyFields) -> list[dict[str, Any]] | None:
+    def _read_definitions(
+        self, fields: ContactFields | CompanyFields
+    ) -> list[dict[str, Any]] | None:
+        """Read the fields of contacts or companies; None if the role may not see them."""
         try:
             return [row for row in fields.read(None) if row.get("isPublished", True)]
         except RequestRejectedError as error:

@@ -136,7 +136,8 @@ class TestFields:
         _ = tap.streams
         stream = tap.streams[CONTACTS]
         mautic.add_field(alias="score_card", kind="text")
-        rows = [stream.post_process(row) for row in next(stream.by_id(stream.path, CONTACTS))]
+        pages = stream.client.iter_by_id(stream.path, CONTACTS)
+        rows = [stream.post_process(row) for row in next(pages)]
         assert rows[0]["_extra"] == {"score_card": "score_card 1"}
 
     def test_one_that_is_taken_out_of_use(self, make_tap, mautic, sync):
@@ -249,7 +250,7 @@ class TestUndated:
 
     def test_more_members_than_are_looked_up(self, make_tap, mautic, sync, monkeypatch, caplog):
         caplog.set_level("INFO", "tap-mautic.contacts")
-        monkeypatch.setattr("tap_mautic.undated._MOST_MEMBERS", 10)
+        monkeypatch.setattr("tap_mautic.undated_changes._MAX_MEMBERS", 10)
         first = sync(make_tap(lookback_hours=0), CONTACTS)
         mautic.now(ahead_seconds=5)
         mautic.rename_company(number=2, name="Renamed GmbH")

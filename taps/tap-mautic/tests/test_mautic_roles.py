@@ -200,7 +200,7 @@ class TestNoFalseAlarm:
     def test_one_that_comes_while_it_looks(self, make_tap, mautic, sync, monkeypatch):
         tap = make_tap()
         stream = tap.streams[CONTACTS]
-        newest = type(stream).newest
+        newest = type(stream).request_newest_id
         made = []
 
         def slow(self):
@@ -210,7 +210,7 @@ class TestNoFalseAlarm:
                 mautic.insert(table="email_stats", rows=[{"id": 9001, "lead_id": made[0]}])
             return highest
 
-        monkeypatch.setattr(type(stream), "newest", slow)
+        monkeypatch.setattr(type(stream), "request_newest_id", slow)
         assert sync(tap, CONTACTS).error is None
 
     def test_statistics_that_cannot_be_read(self, make_tap, mautic, sandbox, sync):

@@ -74,6 +74,7 @@ class ErrorMapper:
         hints: What the user can do, by status code; ``{api_key}`` stands for the name of that
             setting and of the variable that sets it.
         address_setting: The name of the setting with the vendor's address.
+        ca_bundle_setting: The name of the setting with certificates to trust, if the tap has one.
         find_error: A function that finds the vendor's error in the payload of a response with
             status 200, like `error_in_ok_response`.
     """
@@ -83,10 +84,12 @@ class ErrorMapper:
         *,
         hints: Mapping[int, str] = _NO_HINTS,
         address_setting: str = "api_url",
+        ca_bundle_setting: str = "",
         find_error: Callable[[Any], str | None] = error_in_ok_response,
     ) -> None:
         self._hints = hints
         self._address_setting = address_setting
+        self._ca_bundle_setting = ca_bundle_setting
         self._find_error = find_error
 
     def check_response(self, response: requests.Response, label: str) -> None:
@@ -210,10 +213,11 @@ class ErrorMapper:
                 f"{host} does not speak TLS. Check {address}: its port, and whether it begins with "
                 "http:// instead"
             )
+        ca_bundle = self._ca_bundle_setting
+        ca_bundle = named(ca_bundle) if ca_bundle else "the environment variable REQUESTS_CA_BUNDLE"
         return (
             f"The TLS certificate of {host} is not trusted ({root_cause(error)}). Check {address}; "
-            "if your own certificate authority signed it, set the environment variable "
-            "REQUESTS_CA_BUNDLE to that authority's file"
+            f"if your own certificate authority signed it, set {ca_bundle} to that authority's file"
         )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_mautic.streams.contacts import Companies, Contacts
-from tap_mautic.streams.contacttables import (
+from tap_mautic.streams.contact_stats import (
     DynamicContentLeadData,
     DynamicContentStats,
     FocusStats,
@@ -17,6 +16,7 @@ from tap_mautic.streams.contacttables import (
     PointLeadEventLog,
     StageLeadActionLog,
 )
+from tap_mautic.streams.contacts import Companies, Contacts
 from tap_mautic.streams.entities import (
     Assets,
     CampaignEvents,
@@ -32,7 +32,7 @@ from tap_mautic.streams.entities import (
     Users,
 )
 from tap_mautic.streams.forms import FormResults, Forms
-from tap_mautic.streams.gone import ContactDeletions, GoneContacts
+from tap_mautic.streams.gone_contacts import ContactDeletions, GoneContacts
 from tap_mautic.streams.stats import (
     AssetDownloads,
     CampaignLeadEventLog,
@@ -59,10 +59,10 @@ from tap_mautic.streams.stats import (
 )
 
 if TYPE_CHECKING:
-    from tap_mautic.client import MauticStream
+    from tap_mautic.streams._base import MauticStream
 
 #: Streams whose columns are the same in every instance.
-fixed_streams: tuple[type[MauticStream], ...] = (
+FIXED_STREAM_TYPES: tuple[type[MauticStream], ...] = (
     Emails,
     EmailStats,
     Campaigns,
@@ -112,14 +112,14 @@ fixed_streams: tuple[type[MauticStream], ...] = (
     PointLeadEventLog,
     StageLeadActionLog,
 )
-#: All of them.
-all_streams: tuple[type[MauticStream], ...] = (Contacts, Companies, *fixed_streams)
+#: All streams: contacts and companies have a column for each field of the instance.
+STREAM_TYPES: tuple[type[MauticStream], ...] = (Contacts, Companies, *FIXED_STREAM_TYPES)
 
 __all__ = [
+    "FIXED_STREAM_TYPES",
+    "STREAM_TYPES",
     "Companies",
     "CompanyFields",
     "ContactFields",
     "Contacts",
-    "all_streams",
-    "fixed_streams",
 ]

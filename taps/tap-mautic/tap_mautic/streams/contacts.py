@@ -1,4 +1,4 @@
-"""Contacts and companies: what people are asked, and what an instance's owner made of it."""
+"""Contacts and companies, with the custom fields of the instance."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import Loading, RequestRejectedError, spoiled_state
-from tap_mautic.entities import EntityStream
-from tap_mautic.fields import Fields
-from tap_mautic.queries import MOST_NAMED, Is, moment, order
-from tap_mautic.relations import items_of, kinds_of, tidy
-from tap_mautic.roles import RoleCheckedStream, sample_of
-from tap_mautic.sweeps import LAST_ID, SweptStream
-from tap_mautic.undated import contacts_of, edited_companies, stages
+from tap_mautic.custom_fields import CustomFields
+from tap_mautic.merges import AUDIT_LOG
+from tap_mautic.queries import MAX_IDS, STATS_KEY, Condition, mysql_datetime
+from tap_mautic.relations import column_kinds, list_items, unify_relations
+from tap_mautic.streams._entity_base import OBJECT, EntityStream
+from tap_mautic.streams._keyset_scan import LAST_ID, SCAN, ScannedStream
+from tap_mautic.streams._role_check import RoleCheckedStream
+from tap_mautic.undated_changes import (
+    request_edited_companies,
+    request_members,
+    request_stages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,19 +29,19 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_mautic.sweeps import Sweep
-    from tap_mautic.tap import TapMautic
+    from signalroom_singer import SignalRoomTap
+    from tap_mautic.client import MauticClient
+    from tap_mautic.streams._keyset_scan import ScanProgress
 
 #: From this version on an edit leaves the date of the last edit as it is
 #: (https://github.com/mautic/mautic/issues/15418).
 _FROZEN_DATES = 6
-#: In the state: the stages that there were, and a sweep that is under way.
-_STAGES, _UNDER_WAY = "stages", "sweep"
+#: In the state: the ids of the stages at the last run.
+_STAGES = "stages"
 #: In place of a condition: contacts that changed without a date.
-_AUDITED = Is("id", "in")
-#: More changed contacts than this are not looked up one by one.
-_MOST_AUDITED = 200_000
-_OBJECT = th.ObjectType(additional_properties=True)
+_UNDATED = Condition("id", "in")
+#: If more contacts than this have changed, all of them are read.
+_MAX_CHANGED = 200_000
 
 _COLUMNS = (
     th.Property("id", th.IntegerType, required=True),
@@ -60,24 +65,24 @@ _COLUMNS = (
     th.Property("color", th.StringType),
     th.Property("preferred_profile_image", th.StringType),
     th.Property("owner_id", th.IntegerType),
-    th.Property("owner", _OBJECT),
+    th.Property("owner", OBJECT),
     th.Property("stage_id", th.IntegerType),
-    th.Property("stage", _OBJECT),
+    th.Property("stage", OBJECT),
     th.Property("tags", th.ArrayType(th.StringType)),
     th.Property(
         "do_not_contact",
-        th.ArrayType(_OBJECT),
+        th.ArrayType(OBJECT),
         description="By channel; reason 1: unsubscribed, 2: bounced, 3: by hand",
     ),
-    th.Property("utmtags", th.ArrayType(_OBJECT)),
-    th.Property("frequency_rules", _OBJECT, description="By channel"),
-    th.Property("ip_addresses", _OBJECT, description="By address; with include_ip_addresses"),
+    th.Property("utmtags", th.ArrayType(OBJECT)),
+    th.Property("frequency_rules", OBJECT, description="By channel"),
+    th.Property("ip_addresses", OBJECT, description="By address; with include_ip_addresses"),
 )
 _NAMES = tuple(column.name for column in _COLUMNS)
-_KINDS = kinds_of(th.PropertiesList(*_COLUMNS).to_dict())
+_KINDS = column_kinds(th.PropertiesList(*_COLUMNS).to_dict())
 
 
-class Contacts(RoleCheckedStream, SweptStream):
+class Contacts(RoleCheckedStream, ScannedStream):
     """Contacts, with a column for each field."""
 
     name = "contacts"
@@ -98,23 +103,33 @@ class Contacts(RoleCheckedStream, SweptStream):
         "Edits are found in the next run; `last_active` once a week",
         "They stay; `gone_contacts` names them. With `contacts: all` they are removed",
     )
+    #: Whether a stage was deleted since the last run: the dates of its contacts do not say so.
+    _stage_was_deleted = False
+    #: Contacts that changed without a date, by id.
+    _undated_ids: Sequence[int] = ()
 
-    def __init__(self, tap: TapMautic, definitions: Iterable[Mapping[str, Any]] | None) -> None:
-        """Make its schema.
+    def __init__(
+        self,
+        tap: SignalRoomTap,
+        client: MauticClient,
+        definitions: Iterable[Mapping[str, Any]] | None,
+    ) -> None:
+        """Initialize the stream with the columns of the custom fields.
 
         Args:
-            tap: The tap.
-            definitions: Of the fields, as Mautic lists them, or none if it does not.
+            tap: The tap that the stream belongs to.
+            client: The client that all streams share.
+            definitions: The fields as Mautic lists them, or None if the role may not see the list.
         """
-        self._fields = Fields(definitions, _NAMES)
+        self._fields = CustomFields(definitions, _NAMES)
         schema = th.PropertiesList(*_COLUMNS, *self._fields.properties()).to_dict()
-        super().__init__(tap, schema=schema)
+        super().__init__(tap, client, schema=schema)
         self._choose_method()
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
-        # The setting decides, also where the catalog is older than it.
+        # The setting decides, even if the catalog is older than it.
         self._choose_method()
 
     def _choose_method(self) -> None:
@@ -128,138 +143,136 @@ class Contacts(RoleCheckedStream, SweptStream):
         yield from super().read(context)
 
     def _check_view(self, context: Context | None) -> None:
-        """See that the role may view all contacts: before any is read, and in each run.
+        """Check that the role may view all contacts: before any is read, and in each run.
 
         Raises:
-            RequestRejectedError: If it may not, and the settings do not say that it is meant.
+            RequestRejectedError: If it may not, and the settings do not accept that.
         """
         if self.name in self.config["accept_changes"]:
             return
-        newest = self.newest()
+        newest = self.request_newest_id()
         last = self.get_context_state(context).get(LAST_ID)
         known = last if isinstance(last, int) else 0
         if known > newest > 0:
-            # Deleted since, as it may be; or not for this role any more.
+            # Deleted since, perhaps; or this role may not view it any more.
             self.probe([known])
             self.check_shrunk(
                 known, newest, f"none with an id above {newest}, where it showed some up to {known}"
             )
         highest = max(self.check_role(), default=0)
-        if highest > newest and self._is_there(highest) and highest > self.newest():
-            raise self.restricted(highest)
+        if highest > newest and self._is_named(highest) and highest > self.request_newest_id():
+            raise self.restricted_role_error(highest)
 
-    def _is_there(self, number: int) -> bool:
-        """Whether statistics name a contact now: they would not, had it been deleted."""
+    def _is_named(self, contact: int) -> bool:
+        """Whether statistics name a contact now: they would not if it had been deleted."""
         return any(
-            sample_of(self, table, Is(column, "eq", number)) for table, column in self.named_in
+            self.request_sample(table, Condition(column, "eq", contact))
+            for table, column in self.named_in
         )
 
     @property
     @override
-    def whole_every(self) -> timedelta | None:
-        return timedelta.min if self._lost_a_stage else self._tap.contacts_whole_every
-
-    #: Whether a stage is gone that there was at the last run: its contacts do not say so.
-    _lost_a_stage = False
+    def full_scan_interval(self) -> timedelta | None:
+        if self._stage_was_deleted:
+            return timedelta.min
+        days = self.config["contacts_whole_days"]
+        return timedelta(days=days) if days else None
 
     @override
-    def _sweep(self, context: Context | None) -> Sweep:
+    def begin_scan(self, context: Context | None) -> ScanProgress:
         state = self.get_context_state(context)
-        before, now = state.get(_STAGES), None if _UNDER_WAY in state else stages(self)
+        before, now = state.get(_STAGES), None if SCAN in state else request_stages(self.client)
         if now is not None and before is not None:
-            if not isinstance(before, list) or not all(isinstance(one, int) for one in before):
+            if not isinstance(before, list) or not all(isinstance(item, int) for item in before):
                 raise spoiled_state(before, stream=self.name, field=_STAGES)
-            self._lost_a_stage = not {*before} <= {*now}
-        sweep = super()._sweep(context)
+            self._stage_was_deleted = not {*before} <= {*now}
+        scan = super().begin_scan(context)
         if now is not None:
             state[_STAGES] = now
-        return sweep
+        return scan
 
     @override
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
+    def plan_steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
         if since is None:
             return [()]
-        at = moment(since)
-        # Without the second, none that was never edited would be found: its date is null.
-        changed = [(Is("date_modified", "gte", at),), (Is("date_added", "gte", at),)]
-        if self._tap.version < _FROZEN_DATES:
-            self._edited = sorted(contacts_of(self, edited_companies(self, since)))
-            return [*changed, (_AUDITED,)] if self._edited else changed
-        audited = self._audited(since)
-        if audited is None:
+        at = mysql_datetime(since)
+        # The second finds contacts that were never edited: their date_modified is null.
+        dated = [(Condition("date_modified", "gte", at),), (Condition("date_added", "gte", at),)]
+        version = self.client.instance.version
+        if version < _FROZEN_DATES:
+            companies = request_edited_companies(self.client, since)
+            self._undated_ids = sorted(request_members(self.client, companies))
+            return [*dated, (_UNDATED,)] if self._undated_ids else dated
+        changes = self._request_audited_changes(since)
+        if changes is None:
             return [()]
+        contacts, companies = changes["lead"], sorted(changes["company"])
         self.logger.info(
-            "Mautic %d does not date edits: %d contact(s) by its audit log",
-            self._tap.version,
-            len(audited["lead"]),
+            "Mautic %d does not date edits: %d contact(s) by its audit log", version, len(contacts)
         )
-        self._edited = sorted(audited["lead"] | contacts_of(self, sorted(audited["company"])))
-        return [*changed, (_AUDITED,)]
+        self._undated_ids = sorted(contacts | request_members(self.client, companies))
+        return [*dated, (_UNDATED,)]
 
-    #: Contacts that changed without a date, by id.
-    _edited: list[int] | None = None
-
-    def _audited(self, since: datetime) -> dict[str, set[int]] | None:
+    def _request_audited_changes(self, since: datetime) -> dict[str, set[int]] | None:
+        """Request the ids of what the audit log says has changed; None to read everything."""
         conditions = (
-            Is("bundle", "eq", "lead"),
-            Is("object", "in", "lead,company"),
-            Is("date_added", "gte", moment(since)),
+            Condition("bundle", "eq", "lead"),
+            Condition("object", "in", "lead,company"),
+            Condition("date_added", "gte", mysql_datetime(since)),
         )
-        found: dict[str, set[int]] = {"lead": set(), "company": set()}
+        ids: dict[str, set[int]] = {"lead": set(), "company": set()}
         try:
-            for rows in self.by_id(
-                "/api/stats/audit_log", "stats", conditions, params=order(["id"])
-            ):
-                for row in rows:
-                    found[row["object"]].add(int(row["object_id"]))
-                if len(found["lead"]) > _MOST_AUDITED:
-                    self.logger.info("More than %d contacts changed: reading all", _MOST_AUDITED)
+            for entries in self.client.iter_by_id(AUDIT_LOG, STATS_KEY, conditions):
+                for entry in entries:
+                    ids[entry["object"]].add(int(entry["object_id"]))
+                if len(ids["lead"]) > _MAX_CHANGED:
+                    self.logger.info("More than %d contacts changed: reading all", _MAX_CHANGED)
                     return None
         except RequestRejectedError as error:
             self.logger.warning(
                 "%s. Mautic %d does not date edits, and its audit log cannot be read: reading all "
                 "contacts, each time",
                 error,
-                self._tap.version,
+                self.client.instance.version,
             )
             return None
-        return found
+        return ids
 
     @override
-    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
+    def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
         if self.config["identified_only"]:
-            conditions = (*conditions, Is("date_identified", "isNotNull"))
-        if _AUDITED not in conditions:
+            conditions = (*conditions, Condition("date_identified", "isNotNull"))
+        if _UNDATED not in conditions:
             yield from super().read_step(conditions, after)
             return
-        ids = [number for number in self._edited or () if number > after]
-        size = min(int(self.config["page_size"]), MOST_NAMED)
+        others = [condition for condition in conditions if condition != _UNDATED]
+        ids = [contact for contact in self._undated_ids if contact > after]
+        size = min(int(self.config["page_size"]), MAX_IDS)
         for start in range(0, len(ids), size):
             chunk = ids[start : start + size]
-            some = Is("id", "in", ",".join(map(str, chunk)))
-            wanted = [some if one is _AUDITED else one for one in conditions]
-            yield from super().read_step(wanted, chunk[0] - 1)
+            named = Condition("id", "in", ",".join(map(str, chunk)))
+            yield from super().read_step([named, *others], chunk[0] - 1)
 
     @override
-    def cleaned(self, row: Record) -> Record:
+    def clean(self, row: Record) -> Record:
         values = self._fields.values(row)
         row.pop("fields", None)
-        record = tidy(super().cleaned(row), _KINDS, html=self.config["include_html"])
+        record = unify_relations(super().clean(row), _KINDS, html=self.config["include_html"])
         record["_updated_at"] = record.get("date_modified") or record.get("date_added")
         for name in ("owner", "stage"):
             item = record.get(name)
             record[f"{name}_id"] = item.get("id") if isinstance(item, dict) else None
         record["tags"] = [
             item.get("tag") if isinstance(item, dict) else item
-            for item in items_of(record.get("tags"))
+            for item in list_items(record.get("tags"))
         ]
         for name in ("do_not_contact", "utmtags"):
-            record[name] = items_of(record.get(name))
+            record[name] = list_items(record.get(name))
         return record | values
 
 
 class Companies(EntityStream):
-    """Companies, with a column for each field; Mautic does not tell when they were edited."""
+    """Companies, with a column for each field; Mautic does not say when they were edited."""
 
     name = "companies"
     columns_change = True
@@ -271,19 +284,25 @@ class Companies(EntityStream):
         th.Property("score", th.IntegerType),
     )
 
-    def __init__(self, tap: TapMautic, definitions: Iterable[Mapping[str, Any]] | None) -> None:
-        """Make its schema.
+    def __init__(
+        self,
+        tap: SignalRoomTap,
+        client: MauticClient,
+        definitions: Iterable[Mapping[str, Any]] | None,
+    ) -> None:
+        """Initialize the stream with the columns of the custom fields.
 
         Args:
-            tap: The tap.
-            definitions: Of the fields, as Mautic lists them, or none if it does not.
+            tap: The tap that the stream belongs to.
+            client: The client that all streams share.
+            definitions: The fields as Mautic lists them, or None if the role may not see the list.
         """
-        self._fields = Fields(definitions, ("id", "score"))
+        self._fields = CustomFields(definitions, ("id", "score"))
         schema = th.PropertiesList(*self._columns, *self._fields.properties()).to_dict()
-        super().__init__(tap, schema=schema)
+        super().__init__(tap, client, schema=schema)
 
     @override
-    def cleaned(self, row: Record) -> Record:
+    def clean(self, row: Record) -> Record:
         values = self._fields.values(row)
         row.pop("fields", None)
-        return super().cleaned(row) | values
+        return super().clean(row) | values

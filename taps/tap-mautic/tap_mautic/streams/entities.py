@@ -1,4 +1,4 @@
-"""What people make in Mautic: e-mails, campaigns and the like."""
+"""What people create in Mautic: e-mails, campaigns and the like."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk import typing as th
 from singer_sdk.exceptions import RetriableAPIError
-from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
-from tap_mautic.client import snake_case
-from tap_mautic.entities import (
+from tap_mautic.names import snake_case
+from tap_mautic.queries import sort_by_id
+from tap_mautic.relations import list_items
+from tap_mautic.streams._entity_base import (
     ENTITIES,
     FAMILY,
     FULL_BUT_KEPT,
@@ -21,19 +22,18 @@ from tap_mautic.entities import (
     PUBLISHED,
     EntityStream,
     counts,
+    entity_schema,
     flags,
-    schema_of,
     texts,
 )
-from tap_mautic.relations import items_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from singer_sdk.helpers.types import Context, Record
 
-#: More segments than this in one answer are not looked through for those that are hidden.
-_MOST_SEGMENTS = 1_000
+#: With more segments than this in a response, hidden ones are not looked for.
+_MAX_SEGMENTS = 1_000
 
 
 class Emails(EntityStream):
@@ -43,13 +43,13 @@ class Emails(EntityStream):
     path = "/api/emails"
     key = "emails"
     named_in = (("email_stats", "email_id"),)
-    # Those that were deleted stay: statistics name them.
+    # Deleted ones stay in the table: statistics name them.
     replaces = False
     loading = FULL_BUT_KEPT
-    # Sent with each e-mail, and often what a mail service asks for.
+    # Sent with each e-mail; often the credentials of a mail service.
     secret_fields = frozenset({"headers"})
     children = ("variantChildren", "translationChildren")
-    schema = schema_of(
+    schema = entity_schema(
         *texts("name", "subject", "email_type", "language", "from_address", "from_name"),
         *texts("reply_to_address", "bcc_address"),
         th.Property("preheader_text", th.StringType, description="From Mautic 5.2 on"),
@@ -84,7 +84,7 @@ class Campaigns(EntityStream):
     named_in = (("campaign_leads", "campaign_id"),)
     replaces = False
     loading = FULL_BUT_KEPT
-    schema = schema_of(
+    schema = entity_schema(
         *texts("name", "description"),
         th.Property("allow_restart", th.BooleanType),
         *PUBLISHED,
@@ -104,7 +104,7 @@ class CampaignEvents(EntityStream):
     path = "/api/campaigns"
     key = "campaigns"
     named_in = (("campaign_leads", "campaign_id"),)
-    schema = schema_of(
+    schema = entity_schema(
         *counts("campaign_id"),
         *texts("name", "description", "type", "event_type", "channel", "channel_id"),
         *counts("order"),
@@ -122,18 +122,18 @@ class CampaignEvents(EntityStream):
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
         for campaign in super().read(context):
-            for event in items_of(campaign.get("events")):
+            for event in list_items(campaign.get("events")):
                 yield {**event, "campaignId": campaign["id"]}
 
 
 class Segments(EntityStream):
-    """Segments; who is in them: `lead_lists_leads`."""
+    """Segments; their members are in `lead_lists_leads`."""
 
     name = "segments"
     path = "/api/segments"
     key = "lists"
     named_in = (("lead_lists_leads", "leadlist_id"),)
-    schema = schema_of(
+    schema = entity_schema(
         *texts("name", "public_name", "alias", "description"),
         th.Property("is_global", th.BooleanType),
         th.Property("is_preference_center", th.BooleanType),
@@ -145,25 +145,25 @@ class Segments(EntityStream):
     @override
     def check_role(self) -> set[int]:
         # Whoever may view any segment may open all of them: only the list is cut down.
-        if not (named := super().check_role()):
-            return named
-        query = {**self.in_order(), "limit": _MOST_SEGMENTS}
-        request = HTTPRequest(url=f"{self.url_base}{self.path}", params=query)
+        if not (named_ids := super().check_role()):
+            return named_ids
+        query = {**sort_by_id(self.path), "limit": _MAX_SEGMENTS}
         try:
-            rows = self.rows_of(self.page(request, may_shrink=True), self.key)
+            payload = self.client.get(self.path, query, shrink=self.client.shrink_instead)
         except RetriableAPIError as error:
             if not self.fails_alone(error):
                 raise
-            return named  # too many for the server
-        if len(rows) < _MOST_SEGMENTS:
-            self.check_read(named, [int(row["id"]) for row in rows])
-        return named
+            return named_ids  # too many for the server
+        rows = self.client.extract_rows(payload, self.key)
+        if len(rows) < _MAX_SEGMENTS:
+            self.check_rows_read(named_ids, [int(row["id"]) for row in rows])
+        return named_ids
 
     @override
-    def check_read(self, named: Collection[int], read: Collection[int]) -> None:
-        for number in sorted(set(named) - set(read))[:1]:
-            if self.status_of(number) in {HTTPStatus.OK, HTTPStatus.FORBIDDEN}:
-                raise self.restricted(number)
+    def check_rows_read(self, named_ids: Collection[int], read_ids: Collection[int]) -> None:
+        for row_id in sorted(set(named_ids) - set(read_ids))[:1]:
+            if self.request_status(row_id) in {HTTPStatus.OK, HTTPStatus.FORBIDDEN}:
+                raise self.restricted_role_error(row_id)
 
 
 class Assets(EntityStream):
@@ -173,7 +173,7 @@ class Assets(EntityStream):
     path = "/api/assets"
     key = "assets"
     named_in = (("asset_downloads", "asset_id"),)
-    schema = schema_of(
+    schema = entity_schema(
         *texts("title", "alias", "description", "language", "extension", "mime"),
         *texts("download_url", "storage_location"),
         *counts("size", "download_count", "unique_download_count", "revision"),
@@ -192,7 +192,7 @@ class Pages(EntityStream):
     key = "pages"
     named_in = (("page_hits", "page_id"),)
     children = ("variantChildren", "translationChildren")
-    schema = schema_of(
+    schema = entity_schema(
         *texts("title", "alias", "language", "template", "meta_description"),
         *texts("redirect_type", "redirect_url"),
         *counts("hits", "unique_hits", "variant_hits", "revision"),
@@ -212,7 +212,7 @@ class Tags(EntityStream):
     name = "tags"
     path = "/api/tags"
     key = "tags"
-    schema = schema_of(*texts("tag", "description"))
+    schema = entity_schema(*texts("tag", "description"))
 
 
 class Stages(EntityStream):
@@ -221,7 +221,7 @@ class Stages(EntityStream):
     name = "stages"
     path = "/api/stages"
     key = "stages"
-    schema = schema_of(
+    schema = entity_schema(
         *texts("name", "description"),
         *counts("weight"),
         *PUBLISHED,
@@ -237,7 +237,7 @@ class Categories(EntityStream):
     path = "/api/categories"
     key = "categories"
     selected_by_default = False
-    schema = schema_of(
+    schema = entity_schema(
         *texts("title", "alias", "description", "color", "bundle"),
         *(
             th.Property(
@@ -257,7 +257,7 @@ class Users(EntityStream):
     path = "/api/users"
     key = "users"
     selected_by_default = False
-    schema = schema_of(
+    schema = entity_schema(
         *texts("username", "first_name", "last_name", "email", "position", "timezone", "locale"),
         *PUBLISHED,
         th.Property("last_login", th.DateTimeType),
@@ -270,9 +270,9 @@ class Users(EntityStream):
 class _FieldStream(EntityStream):
     selected_by_default = False
     key = "fields"
-    #: What Mautic calls whose fields they are: where a filter is given, its own is dropped.
+    #: Mautic's name of the record type. With a filter in the query, Mautic drops its own by type.
     owner: ClassVar[str]
-    schema = schema_of(
+    schema = entity_schema(
         *texts("label", "alias", "type", "group", "object", "default_value"),
         *counts("order"),
         *(

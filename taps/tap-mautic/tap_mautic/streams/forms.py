@@ -1,8 +1,7 @@
-"""Forms, and the answers that they got."""
+"""Forms, and what people answered in them."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,14 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import Loading, RequestRejectedError, spoiled_state
-from tap_mautic.entities import (
+from tap_mautic.streams._entity_base import (
     LIVE,
     OBJECT,
     PUBLISHED,
     EntityStream,
     counts,
+    entity_schema,
     flags,
-    schema_of,
     texts,
 )
 
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
 
 
 class Forms(EntityStream):
-    """Forms; what was sent in: `form_submissions` and `form_results`."""
+    """Forms; their submissions are in `form_submissions` and `form_results`."""
 
     name = "forms"
     path = "/api/forms"
     key = "forms"
     named_in = (("form_submissions", "form_id"),)
-    schema = schema_of(
+    schema = entity_schema(
         *texts("name", "alias", "description", "form_type", "post_action"),
         *texts("post_action_property", "language", "template"),
         *PUBLISHED,
@@ -49,21 +48,21 @@ class Forms(EntityStream):
 
 
 class FormResults(EntityStream):
-    """The answers that forms got: by id of each form, from the last one that was read."""
+    """What people answered in forms: form by form, by id, from the last one that was read."""
 
     name = "form_results"
     path = "/api/forms/{form_id}/submissions"
     key = "submissions"
     named_in = Forms.named_in
     rows_path = Forms.path
-    # With the alias of Mautic's query: of a bare name Mautic makes one that its database does not
+    # With the alias of Mautic's query: Mautic turns a bare name into one that its database does not
     # know, and answers 500 (https://github.com/mautic/mautic/issues/12982).
     id_column = "s.id"
     selected_by_default = False
     replication_key = "id"
     is_sorted = True
     loading = Loading("Incremental by `id`, form by form", "Nothing: answers do not change")
-    schema = schema_of(
+    schema = entity_schema(
         *counts("form_id", "lead_id"),
         th.Property("date_submitted", th.DateTimeType),
         *texts("tracking_id", "referer"),
@@ -72,20 +71,23 @@ class FormResults(EntityStream):
         th.Property("page", OBJECT),
     )
 
+    _form_ids: list[int] | None = None
+
     @property
     @override
     def partitions(self) -> list[dict[str, int]] | None:
-        return [{"form_id": number} for number in self._forms]
+        # The SDK reads them here, more than once.
+        if self._form_ids is None:
+            self._form_ids = self._read_form_ids()
+        return [{"form_id": form_id} for form_id in self._form_ids]
 
-    @cached_property
-    def _forms(self) -> list[int]:
-        found: list[int] = []
-        with self._tap.permission_errors.skip_forbidden(self, self.name):
-            by_id = {"orderBy": "id", "orderByDir": "ASC"}
-            for rows in self.by_id(Forms.path, Forms.key, params=by_id):
-                found += [int(row["id"]) for row in rows]
-            self.check_read(self.check_role(), found)
-        return found
+    def _read_form_ids(self) -> list[int]:
+        form_ids: list[int] = []
+        with self.skip_forbidden():
+            for rows in self.client.iter_by_id(Forms.path, Forms.key):
+                form_ids += [int(row["id"]) for row in rows]
+            self.check_rows_read(self.check_role(), form_ids)
+        return form_ids
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
@@ -95,27 +97,28 @@ class FormResults(EntityStream):
         last = self.get_context_state(context).get("replication_key_value") or 0
         if not str(last).isdecimal():
             raise spoiled_state(last, stream=self.name, field=f"form {form}")
-        for rows in self._pages(form, int(last)):
-            # A page at a time: the rows are changed when they are handed on.
+        for rows in self._iter_pages(form, int(last)):
+            # Before the rows are sent, which changes them.
             last = int(rows[-1]["id"])
             yield from rows
             self.save_bookmark(str(last), context)
 
-    def _pages(self, form: int, after: int) -> Iterator[list[Record]]:
+    def _iter_pages(self, form: int, after: int) -> Iterator[list[Record]]:
         try:
-            yield from self.by_id(self.path.format(form_id=form), self.key, after=after)
+            path = self.path.format(form_id=form)
+            yield from self.client.iter_by_id(path, self.key, after=after, id_column=self.id_column)
         except RequestRejectedError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             self.logger.info("Form %d was deleted meanwhile", form)
 
     @override
-    def cleaned(self, row: Record) -> Record:
+    def clean(self, row: Record) -> Record:
         if isinstance(lead := row.pop("lead", None), dict):
             row["lead_id"] = lead.get("id")
         if isinstance(form := row.get("form"), dict):
             row["form_id"] = form.get("id")
-        return super().cleaned(row)
+        return super().clean(row)
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
@@ -126,5 +129,5 @@ class FormResults(EntityStream):
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        # Moved page by page.
+        # The bookmark moves page by page.
         pass

@@ -1,6 +1,6 @@
 """Contacts that are gone: deleted, or merged into others, as far as the audit log goes back.
 
-Mautic's own clean-up deletes contacts without a word, and old entries of the log too.
+Mautic's own clean-up deletes contacts without an entry, and old entries of the log too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import RequestRejectedError
-from tap_mautic.merges import OF_CONTACTS, winner_of
-from tap_mautic.queries import Is
-from tap_mautic.tables import StatsStream, columns
+from tap_mautic.merges import ABOUT_CONTACTS, merge_winner
+from tap_mautic.queries import Condition
+from tap_mautic.streams._stats_base import StatsStream, stats_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,45 +27,42 @@ class _GoneStream(StatsStream):
     table = "audit_log"
     dates = ("date_added",)
     replication_key = "date_added"
-    conditions = (*OF_CONTACTS, Is("action", "in", "delete,merge"))
+    conditions = (*ABOUT_CONTACTS, Condition("action", "in", "delete,merge"))
 
     @override
-    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
+    def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
         for rows in super().read_step(conditions, after):
             for row in rows:
                 row["object_id"] = int(row["object_id"])
-                row["merged_into"] = winner_of(row) if row["action"] == "merge" else None
-            # Of a merge there is an entry "merge" and an entry "delete": they are one.
+                row["merged_into"] = merge_winner(row) if row["action"] == "merge" else None
+            # A merge has an entry "merge" and an entry "delete": they count as one.
             yield [row for row in rows if row["action"] == "merge" or not self._is_merged(row)]
 
     def _is_merged(self, row: Record) -> bool:
-        return row["object_id"] in self._tap.merges(self).winners
+        return row["object_id"] in self.client.request_merges().winners
 
 
 class ContactDeletions(_GoneStream):
-    """Contacts that were deleted, or merged into others, as far as the audit log tells.
-
-    Mautic's own clean-up deletes contacts without a word, and old entries of the log too.
-    """
+    """Deletions and merges of contacts, one row each, from the audit log."""
 
     name = "contact_deletions"
     selected_by_default = False
-    schema = columns("id; contact_id action merged_into_id date_added user_id user_name")
+    schema = stats_schema("id; contact_id action merged_into_id date_added user_id user_name")
 
     @override
-    def cleaned(self, row: Record) -> Record:
-        kept = ("id", "action", "date_added", "user_id", "user_name")
+    def clean(self, row: Record) -> Record:
+        names = ("id", "action", "date_added", "user_id", "user_name")
         return {
             "contact_id": row["object_id"],
             "merged_into_id": row["merged_into"],
-            **{name: row.get(name) for name in kept},
+            **{name: row.get(name) for name in names},
         }
 
 
 class GoneContacts(_GoneStream):
-    """Contacts that are gone, each once, and which one has their rows now.
+    """Contacts that are gone, one row each, and which contact has their rows now.
 
-    A row changes when the contact that another went into goes itself.
+    A row changes when the contact that it was merged into is merged or deleted itself.
     """
 
     name = "gone_contacts"
@@ -86,9 +83,9 @@ class GoneContacts(_GoneStream):
     ).to_dict()
 
     @override
-    def steps(self, since: datetime | None) -> Sequence[Sequence[Is]]:
-        # Contacts are read whole, whatever start_date says.
-        return super().steps(since) if since else [()]
+    def plan_steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+        # All contacts are read, whatever start_date is.
+        return super().plan_steps(since) if since else [()]
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
@@ -102,18 +99,19 @@ class GoneContacts(_GoneStream):
             )
 
     @override
-    def read_step(self, conditions: Sequence[Is], after: int) -> Iterator[list[Record]]:
+    def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
         for rows in super().read_step(conditions, after):
-            yield [row for entry in rows for row in self._changed(entry)]
+            yield [row for entry in rows for row in self._rows_of_entry(entry)]
 
-    def _changed(self, entry: Record) -> list[dict[str, Any]]:
-        """The contact of an entry, and those that had gone into it before."""
+    def _rows_of_entry(self, entry: Record) -> list[dict[str, Any]]:
+        """Make the row of an entry's contact, and of those that were merged into it before."""
         contact = entry["object_id"]
         is_merge = entry["action"] == "merge"
-        merges = self._tap.merges(self, contact if is_merge else 0)
-        kept = {"id": entry["id"], "final_id": merges.final(contact) if is_merge else None}
+        merges = self.client.request_merges(contact if is_merge else 0)
+        final_id = merges.final_contact(contact) if is_merge else None
+        common = {"id": entry["id"], "final_id": final_id}
         first = {
-            **kept,
+            **common,
             "contact_id": contact,
             "action": entry["action"],
             "merged_into_id": entry["merged_into"],
@@ -123,16 +121,16 @@ class GoneContacts(_GoneStream):
             first,
             *(
                 {
-                    **kept,
-                    "contact_id": one,
+                    **common,
+                    "contact_id": loser,
                     "action": "merge",
-                    "merged_into_id": merges.winners[one],
-                    "date_added": merges.dates[one].isoformat(),
+                    "merged_into_id": merges.winners[loser],
+                    "date_added": merges.dates[loser].isoformat(),
                 }
-                for one in merges.merged_into(contact)
+                for loser in merges.all_losers(contact)
             ),
         ]
 
     @override
-    def cleaned(self, row: Record) -> Record:
+    def clean(self, row: Record) -> Record:
         return row

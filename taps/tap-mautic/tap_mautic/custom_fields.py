@@ -1,4 +1,4 @@
-"""An instance's own fields of contacts and companies, as columns."""
+"""The custom fields of contacts and companies, as columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-#: What Mautic calls types; all others are text.
+#: Types by Mautic's names of them; all others are text.
 _TYPES: dict[str, Any] = {
     "boolean": th.BooleanType,
     "date": th.DateType,
@@ -22,80 +22,81 @@ _TYPES: dict[str, Any] = {
     "multiselect": th.ArrayType(th.StringType),
     "number": th.NumberType,
 }
-#: What every instance has, for roles that may not see the list of fields.
-_USUAL = (
+#: Fields that every instance has, for roles that may not see the list of fields.
+_DEFAULT_FIELDS = (
     *("title", "firstname", "lastname", "company", "position", "email", "mobile", "phone"),
     *("address1", "address2", "city", "state", "zipcode", "country"),
 )
-#: Types whose values are not what the column holds.
-_ODD = frozenset({"date", "datetime", "multiselect"})
-#: Fields that are columns of a contact, and that Mautic gives twice.
-_SAME = frozenset({"id", "points", "last_active"})
-#: Columns that every row has besides.
-_OURS = frozenset({CLIENT_ID, EXTRA, LOADED_AT})
-#: MySQL's way of writing no date.
+#: Types whose values have to be converted.
+_CONVERTED_TYPES = frozenset({"date", "datetime", "multiselect"})
+#: Fields that are columns of a contact as well: Mautic sends them twice.
+_DUPLICATES = frozenset({"id", "points", "last_active"})
+#: Columns that the kit adds to every row.
+_KIT_COLUMNS = frozenset({CLIENT_ID, EXTRA, LOADED_AT})
+#: How MySQL writes that there is no date.
 _NO_DATE = "0000-00-00"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that people made, or that came with Mautic."""
+    """A custom field, or one that comes with Mautic."""
 
     alias: str
     kind: str
     label: str
 
 
-class Fields:
-    """The fields of a kind of record.
+class CustomFields:
+    """The fields of contacts or of companies.
 
     Args:
-        definitions: As Mautic lists them, or none if it does not.
-        taken: Columns that a record has besides.
+        definitions: The fields as Mautic lists them, or None if the role may not see the list.
+        columns: The other columns of a record.
     """
 
     def __init__(
-        self, definitions: Iterable[Mapping[str, Any]] | None, taken: Iterable[str]
+        self, definitions: Iterable[Mapping[str, Any]] | None, columns: Iterable[str]
     ) -> None:
-        found = (
-            [Field(name, "text", name) for name in _USUAL]
+        fields = (
+            [Field(name, "text", name) for name in _DEFAULT_FIELDS]
             if definitions is None
             else [
                 Field(str(item["alias"]), str(item.get("type")), str(item.get("label")))
                 for item in definitions
             ]
         )
-        self._taken = _OURS.union(taken)
-        self._aliases = frozenset(field.alias for field in found)
-        self._own = [field for field in found if field.alias not in _SAME]
-        self._columns = {field.alias: self._column(field.alias) for field in self._own}
-        #: Columns whose values have to be looked at.
-        self._odd = [
-            (self._columns[field.alias], field.kind) for field in self._own if field.kind in _ODD
+        self._reserved = _KIT_COLUMNS.union(columns)
+        self._aliases = frozenset(field.alias for field in fields)
+        self._fields = [field for field in fields if field.alias not in _DUPLICATES]
+        self._columns = {field.alias: self._column(field.alias) for field in self._fields}
+        self._conversions = [
+            (self._columns[field.alias], field.kind)
+            for field in self._fields
+            if field.kind in _CONVERTED_TYPES
         ]
 
     def properties(self) -> list[th.Property[Any]]:
-        """Their columns, by alias."""
+        """The columns of the fields, with their types."""
         return [
             th.Property(
                 self._columns[field.alias],
                 _TYPES.get(field.kind, th.StringType),
                 description=field.label,
             )
-            for field in self._own
+            for field in self._fields
         ]
 
     def values(self, row: Record) -> Record:
-        """The values of a record; those of fields that came since go by their alias too.
+        """Take the values of the fields out of a row; those of newer fields go by their alias too.
 
         Args:
-            row: With ``fields``, as Mautic sent it.
+            row: A row with ``fields``, as Mautic sent it.
         """
         groups = row.get("fields")
         groups = groups if isinstance(groups, dict) else {}
-        given = groups.get("all")
-        if not isinstance(given, dict):
-            given = {
+        values = groups.get("all")
+        if not isinstance(values, dict):
+            values = {
                 alias: field.get("value")
                 for group in groups.values()
                 if isinstance(group, dict)
@@ -103,26 +104,26 @@ class Fields:
                 if isinstance(field, dict)
             }
         columns = self._columns
-        found = {
+        record = {
             columns[alias] if alias in columns else self._column(alias): value
-            for alias, value in given.items()
-            if alias not in _SAME
+            for alias, value in values.items()
+            if alias not in _DUPLICATES
         }
-        for column, kind in self._odd:
-            found[column] = _read(kind, found.get(column))
-        return found
+        for column, kind in self._conversions:
+            record[column] = _convert(kind, record.get(column))
+        return record
 
     def _column(self, alias: str) -> str:
-        if alias not in self._taken:
+        if alias not in self._reserved:
             return alias
         column = f"field_{alias}"
         # Another field may have that very alias, and keeps it.
-        while column in self._aliases or column in self._taken:
+        while column in self._aliases or column in self._reserved:
             column = f"field_{column}"
         return column
 
 
-def _read(kind: str, value: Any) -> Any:
+def _convert(kind: str, value: Any) -> Any:
     if kind == "multiselect":
         return [item for item in value.split("|") if item] if isinstance(value, str) else value
     return None if str(value).startswith(_NO_DATE) else value

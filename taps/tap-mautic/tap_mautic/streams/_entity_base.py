@@ -1,4 +1,4 @@
-"""Lists of what people make in Mautic, each read whole."""
+"""The base of lists of what people create in Mautic, each read in full."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
-from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from signalroom_singer import Loading, RequestRejectedError
-from tap_mautic.relations import items_of, kinds_of, tidy
-from tap_mautic.roles import RoleCheckedStream
+from tap_mautic.relations import column_kinds, list_items, unify_relations
+from tap_mautic.streams._role_check import RoleCheckedStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
 
 OBJECT = th.ObjectType(additional_properties=True)
 LIST = th.ArrayType(OBJECT)
-#: From this version on lists leave variants and translations out, whatever is asked.
+#: From this version on lists leave out variants and translations, whatever the query says.
 _WITHOUT_CHILDREN = 7
-#: Actions of forms and campaigns that send contacts elsewhere, and what of their settings neither
-#: says where nor with which credentials: whoever has those can read and send as well.
+#: Actions of forms and campaigns that send contacts elsewhere, and those of their settings that
+#: tell neither the address nor the credentials: whoever has these can read and send as well.
 _SENDING = frozenset({"form.repost", "campaign.sendwebhook"})
 _HARMLESS = frozenset({"method", "timeout"})
 PUBLISHED = (
@@ -37,13 +36,13 @@ PUBLISHED = (
     th.Property("modified_by", th.IntegerType),
     th.Property("modified_by_user", th.StringType),
 )
-#: Of streams that keep what was deleted.
+#: For streams whose deleted rows stay in the table.
 FULL_BUT_KEPT = Loading(
     "Full table",
     "Every run reads all rows again: counters change without a date",
     "They stay in the table, as statistics name them",
 )
-#: What is said of columns with other entities.
+#: The description of columns with other entities.
 ENTITIES = "By id, each with its id and name"
 FAMILY = (
     th.Property("variant_parent", OBJECT, description="Its id and name"),
@@ -56,69 +55,65 @@ LIVE = (th.Property("publish_up", th.DateTimeType), th.Property("publish_down", 
 
 
 class EntityStream(RoleCheckedStream):
-    """A list, whole each time: counters move without a date, and deleted ones are not there."""
+    """A list that is read in full: counters change without a date, and deleted rows are absent."""
 
     primary_keys = ("id",)
-    #: Where a row has those that belong to it, and that lists may leave out.
+    #: The fields with rows that belong to a row, and that lists may leave out.
     children: ClassVar[tuple[str, ...]] = ()
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
-        seen: set[int] = set()
-        hidden: set[int] = set()
-        pages = self.by_id(self.path, self.key)
-        # The first page before all else: a role that may view none is told so by Mautic.
+        read_ids: set[int] = set()
+        child_ids: set[int] = set()
+        pages = self.client.iter_by_id(self.path, self.key, id_column=self.id_column)
+        # The first page before all else: Mautic tells a role that may view none that it may not.
         first = next(pages, [])
-        named = self.check_role()
+        named_ids = self.check_role()
         for rows in chain([first], pages):
             for row in rows:
-                seen.add(int(row["id"]))
-                hidden |= self._children(row)
+                read_ids.add(int(row["id"]))
+                child_ids |= self._child_ids(row)
                 yield row
-        if self._tap.version < _WITHOUT_CHILDREN:
-            self.check_read(named, seen)
-            return
-        while hidden := hidden - seen:
-            number = min(hidden)
-            seen.add(number)
-            if child := self._one(number):
-                hidden |= self._children(child)
-                yield child
-        self.check_read(named, seen)
+        if self.client.instance.version >= _WITHOUT_CHILDREN:
+            while child_ids := child_ids - read_ids:
+                row_id = min(child_ids)
+                read_ids.add(row_id)
+                if child := self._request_row(row_id):
+                    child_ids |= self._child_ids(child)
+                    yield child
+        self.check_rows_read(named_ids, read_ids)
 
-    def _children(self, row: Record) -> set[int]:
-        found: set[int] = set()
-        for name in self.children:
-            items = items_of(row.get(name))
-            found.update(int(item["id"]) for item in items if isinstance(item, dict))
-        return found
+    def _child_ids(self, row: Record) -> set[int]:
+        children = [child for name in self.children for child in list_items(row.get(name))]
+        return {int(child["id"]) for child in children if isinstance(child, dict)}
 
-    def _one(self, number: int) -> Record | None:
+    def _request_row(self, row_id: int) -> Record | None:
         try:
-            answer = self.fetch(HTTPRequest(url=f"{self.url_base}{self.path}/{number}"))
+            payload = self.client.get(f"{self.path}/{row_id}")
         except RequestRejectedError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            return None  # deleted since it was named
-        row: Record | None = answer.get(self.key.removesuffix("s"))
+            return None  # deleted since its parent was read
+        row: Record | None = payload.get(self.key.removesuffix("s"))
         return row
 
     @cached_property
     def _kinds(self) -> dict[str, str]:
-        return kinds_of(self.schema)
+        return column_kinds(self.schema)
 
     @override
-    def cleaned(self, row: Record) -> Record:
-        record = tidy(super().cleaned(row), self._kinds, html=self.config["include_html"])
-        _forget_destinations(record)
+    def clean(self, row: Record) -> Record:
+        columns = super().clean(row)
+        record = unify_relations(columns, self._kinds, html=self.config["include_html"])
+        _drop_destinations(record)
         return record
 
 
-def _forget_destinations(value: Any) -> None:
-    """Take addresses, headers and data out of actions that send contacts elsewhere."""
+def _drop_destinations(value: Any) -> None:
+    """Remove addresses, headers and data from actions that send contacts elsewhere."""
     if isinstance(value, list):
         for item in value:
-            _forget_destinations(item)
+            _drop_destinations(item)
     elif isinstance(value, dict):
         settings = value.get("properties")
         if value.get("type") in _SENDING and isinstance(settings, dict):
@@ -126,11 +121,11 @@ def _forget_destinations(value: Any) -> None:
                 name: item for name, item in settings.items() if name in _HARMLESS
             }
         for item in value.values():
-            _forget_destinations(item)
+            _drop_destinations(item)
 
 
-def schema_of(*columns: th.Property[Any]) -> dict[str, Any]:
-    """The schema of rows with an id, and these columns."""
+def entity_schema(*columns: th.Property[Any]) -> dict[str, Any]:
+    """Make the schema of rows with an id and these columns."""
     return th.PropertiesList(th.Property("id", th.IntegerType, required=True), *columns).to_dict()
 
 
