@@ -111,6 +111,8 @@ lint: $(SETUP) ## ruff, mypy, import-linter, bandit, zizmor and the other static
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
 	@$(RUN)lint-imports --no-logo --no-cache
+	@for folder in libs/* sandbox taps/* targets/*; do \
+	  report="$$(cd "$$folder" && "$(CURDIR)/$(RUN)deptry" . 2>&1)" || { echo "$$report"; exit 1; }; done
 	@$(RUN)bandit --quiet --recursive --configfile pyproject.toml libs orchestrate taps targets tools
 	@$(RUN)zizmor --quiet --offline .github
 	@$(RUN)python -m tools.generate --check
