@@ -41,7 +41,7 @@ def reads(sandbox):
     """How often Sheets was asked."""
 
     def count():
-        asked = sandbox.control.requests()["requests"]
-        return len([one for one in asked if "/v4/" in one["path"]])
+        requests = sandbox.control.requests()["requests"]
+        return len([request for request in requests if "/v4/" in request["path"]])
 
     return count

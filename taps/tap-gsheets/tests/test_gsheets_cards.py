@@ -50,7 +50,7 @@ def test_card_data_is_left_out_with_a_warning(make_tap, sync, google, caplog):
     assert str(VISA) not in caplog.text
 
 
-def test_it_is_kept_for_whoever_says_so(make_tap, sync, google, caplog):
+def test_keep_card_data(make_tap, sync, google, caplog):
     google.spreadsheet(id=BOOK, tabs=[TAB])
     rows = rows_of(sync(make_tap(keep_card_data=True)))
     assert [row[:3] for row in rows] == [
@@ -82,7 +82,7 @@ def test_a_sheet_loaded_before_loses_its_card_data_by_the_next_run(make_tap, syn
     assert not third.records["orders"]
 
 
-def test_a_key_of_card_numbers_is_said_to_be_one(make_tap, google):
+def test_a_key_column_with_card_data_is_refused(make_tap, google):
     google.spreadsheet(id=BOOK, tabs=[TAB])
     tab = {"name": "Orders", "primary_keys": ["Card Number"]}
     with pytest.raises(TapError, match=r"key column card_number has card data.*keep_card_data"):

@@ -28,9 +28,9 @@ def tabs(google, *properties):
     google.get(API, json={"sheets": [{"properties": one} for one in properties]})
 
 
-def values(google, *found):
+def values(google, *tabs):
     ranges = [
-        {"range": "x", "majorDimension": "ROWS", **({"values": v} if v else {})} for v in found
+        {"range": "x", "majorDimension": "ROWS", **({"values": v} if v else {})} for v in tabs
     ]
     google.get(f"{API}/values:batchGet", json={"valueRanges": ranges})
 
@@ -59,7 +59,7 @@ def test_a_messy_tab_becomes_the_table_a_person_sees():
     ("sheet", "says"),
     (([], "empty"), ([["a"]], "no rows"), ([[], ["a"]], "blank"), ([["a"], ["Loading..."]], "A2")),
 )
-def test_what_is_no_table_is_refused(sheet, says):
+def test_cells_that_are_not_a_table_are_refused(sheet, says):
     with pytest.raises(UnreadableTabError, match=says):
         parse_table(sheet)
 
@@ -67,7 +67,7 @@ def test_what_is_no_table_is_refused(sheet, says):
 @pytest.mark.parametrize(
     ("rows", "says"), (([["1"], ["1"]], "rows 2 and 3"), ([["", "x"]], "row 2 has no a"))
 )
-def test_a_natural_key_must_be_one(rows, says):
+def test_a_primary_key_must_be_unique(rows, says):
     with pytest.raises(UnreadableTabError, match=says):
         check_keys(parse_table([["a", "b"], *rows]), ["a"])
 
@@ -90,8 +90,8 @@ def test_two_reads_load_all_visible_tabs_and_say_they_are_complete(google, capsy
     messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     rows = [m["record"] for m in messages if m["type"] == "RECORD" and m["stream"] == "offers"]
     assert [row["_row_number"] for row in rows] == [2, 4]
-    told = [m["stream"] for m in messages if m["type"] == "ACTIVATE_VERSION"]
-    assert told == ["co2", "gsheets_sheets", "offers"]
+    complete = [m["stream"] for m in messages if m["type"] == "ACTIVATE_VERSION"]
+    assert complete == ["co2", "gsheets_sheets", "offers"]
     assert len(google.calls) == 2
     assert "a-synthetic-key" not in " ".join(call.request.url for call in google.calls)
 
@@ -105,10 +105,10 @@ def test_a_cleared_tab_stops_the_run_before_any_message(google, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("found", ([], [["a"]]))
-def test_a_tab_that_nobody_wrote_into_yet_is_left_out(google, found):
+@pytest.mark.parametrize("cells", ([], [["a"]]))
+def test_a_tab_that_nobody_wrote_into_yet_is_left_out(google, cells):
     tabs(google, {"title": "Offers"})
-    values(google, found)
+    values(google, cells)
     assert list(tap().streams) == ["gsheets_sheets"]
 
 
@@ -121,14 +121,14 @@ def test_a_tab_without_rows_can_be_left_out(google):
 @pytest.mark.parametrize(
     "broken", ({"body": "<html>"}, {"json": None}, {"status": 429, "json": {}})
 )
-def test_a_passing_fault_is_tried_again(google, broken):
+def test_a_transient_error_is_retried(google, broken):
     google.get(API, **broken)
     tabs(google, {"title": "Offers"})
     values(google, OFFERS)
     assert list(tap().streams) == ["gsheets_sheets", "offers"]
 
 
-def test_a_refusal_says_what_to_do(google):
+def test_an_error_says_what_to_do(google):
     google.get(API, status=403, json={"error": {"message": "The caller does not have permission"}})
     with pytest.raises(TapError, match="must be public"):
         tap().streams  # noqa: B018

@@ -31,19 +31,19 @@ ALIKE = (
 )
 
 
-def named(titles):
+def names_by_title(titles):
     """The columns' names by their titles, as a header of these titles makes them."""
     letters = [chr(ord("A") + place) for place in range(len(titles))]
     return dict(zip(titles, column_names(titles, letters), strict=True))
 
 
 @pytest.mark.parametrize("titles", ALIKE)
-def test_a_title_has_one_column_whatever_its_place(titles):
-    expected = named(titles)
+def test_a_title_has_the_same_column_in_any_position(titles):
+    expected = names_by_title(titles)
     assert len({*expected.values()}) == len(titles)
     for order in itertools.permutations(("first", *titles, "last")):
-        found = named(order)
-        assert {title: found[title] for title in titles} == expected
+        actual = names_by_title(order)
+        assert {title: actual[title] for title in titles} == expected
 
 
 @profile(300)
@@ -59,7 +59,7 @@ def test_a_title_has_one_column_whatever_its_place(titles):
     ),
     st.randoms(use_true_random=False),
 )
-def test_any_titles_are_told_apart_by_their_text(titles, chance):
+def test_any_titles_are_distinguished_by_their_text(titles, chance):
     letters = [chr(ord("A") + place) for place in range(len(titles))]
     names = column_names(titles, letters)
     assert len({*names}) == len(names)
@@ -71,14 +71,16 @@ def test_any_titles_are_told_apart_by_their_text(titles, chance):
             # A title that is the name of another column means its own.
             assert find_column(title, names, titles) == name
     # In another order, and without those that have no text of their own.
-    others = [title for title in titles if title in once and named([title])[title] != "column_a"]
-    before = named(others)
+    others = [
+        title for title in titles if title in once and names_by_title([title])[title] != "column_a"
+    ]
+    before = names_by_title(others)
     chance.shuffle(others)
-    assert named(others) == before
+    assert names_by_title(others) == before
 
 
 @pytest.mark.parametrize(
-    ("titles", "asked", "expected"),
+    ("titles", "text", "expected"),
     (
         (("Refund $", "Refund %"), "Refund %", "refund_616000"),
         (("Refund %", "Refund $"), "Refund %", "refund_616000"),
@@ -99,13 +101,13 @@ def test_any_titles_are_told_apart_by_their_text(titles, chance):
         (("2024", ""), "column_b", "column_b"),
     ),
 )
-def test_a_setting_means_the_column_of_its_text(titles, asked, expected):
+def test_a_setting_means_the_column_of_its_text(titles, text, expected):
     letters = [chr(ord("A") + place) for place in range(len(titles))]
-    assert find_column(asked, column_names(titles, letters), titles) == expected
+    assert find_column(text, column_names(titles, letters), titles) == expected
 
 
 @pytest.mark.parametrize(
-    ("titles", "asked", "says"),
+    ("titles", "text", "says"),
     (
         (("Refund $", "Refund %"), "refund", "is not among refund_"),
         (("Refund $",), "Refund %", r"is not among refund \('Refund \$'\)"),
@@ -115,10 +117,10 @@ def test_a_setting_means_the_column_of_its_text(titles, asked, expected):
         (("a",), "", "is not among a"),
     ),
 )
-def test_a_setting_that_fits_no_column_or_several_is_refused(titles, asked, says):
+def test_a_setting_that_fits_no_column_or_several_is_refused(titles, text, says):
     letters = [chr(ord("A") + place) for place in range(len(titles))]
     with pytest.raises(LookupError, match=says):
-        find_column(asked, column_names(titles, letters), titles)
+        find_column(text, column_names(titles, letters), titles)
 
 
 @pytest.fixture
@@ -127,8 +129,8 @@ def load(make_tap, sync, google):
 
     def load(rows, state=None, *, accept=(), **tab):
         google.spreadsheet(id=BOOK, tabs=[{"title": "T", "cells": rows}])
-        wanted = [{"spreadsheet": BOOK, "tabs": [{"name": "T", **tab}]}]
-        return sync(make_tap(state, spreadsheets=wanted, accept_changes=[*accept]))
+        spreadsheets = [{"spreadsheet": BOOK, "tabs": [{"name": "T", **tab}]}]
+        return sync(make_tap(state, spreadsheets=spreadsheets, accept_changes=[*accept]))
 
     return load
 
@@ -139,22 +141,22 @@ def records(output, *names):
 
 @pytest.mark.parametrize("order", ((0, 1), (1, 0)))
 def test_types_and_keys_are_those_of_the_titles_own_column(load, order):
-    def placed(*cells):
+    def in_order(*cells):
         return [cells[place] for place in order]
 
     tab = {
         "columns": [{"name": "Refund $", "type": "number", "format": "1,234.5"}],
         "primary_keys": ["Refund %"],
     }
-    rows = [placed("Refund $", "Refund %"), placed("1,000.50", "a"), placed("1,000.50", "b")]
+    rows = [in_order("Refund $", "Refund %"), in_order("1,000.50", "a"), in_order("1,000.50", "b")]
     output = load(rows, **tab)
     properties = output.schemas["t"]["schema"]["properties"]
     assert "number" in properties["refund_5bb66d"]["type"]
     assert "string" in properties["refund_616000"]["type"]
     assert output.schemas["t"]["key_properties"] == ["refund_616000"]
-    found = [json.dumps(one, default=float) for one in records(output, "refund_5bb66d")]
-    assert found == ["[1000.5]"] * 2
-    repeated = [*rows, placed("7", "a")]
+    actual = [json.dumps(one, default=float) for one in records(output, "refund_5bb66d")]
+    assert actual == ["[1000.5]"] * 2
+    repeated = [*rows, in_order("7", "a")]
     with pytest.raises(TapError, match=r"rows 2 and 4 have the same key \(refund_616000\)"):
         load(repeated, **tab)
 
@@ -190,17 +192,17 @@ def test_a_title_does_not_fill_the_column_of_another(load):
         (["%", "$"], ["column_a", "column_b"], "in place of column_a, column_b. List the stream"),
     ),
 )
-def test_a_state_from_before_says_what_became_of_the_columns(load, titles, had, says):
+def test_with_an_earlier_state_the_new_names_are_reported(load, titles, had, says):
     first = load([titles, ["1", "2"]])
-    found = first.state["bookmarks"]["t"]
-    del found["titles"]
-    found["columns"] = had
+    actual = first.state["bookmarks"]["t"]
+    del actual["titles"]
+    actual["columns"] = had
     with pytest.raises(TapError, match=says):
         load([titles, ["1", "2"]], first.state)
     assert len(load([titles, ["1", "3"]], first.state, accept=["t"]).records["t"]) == 1
 
 
-def test_one_of_two_that_is_gone_is_missed(load):
+def test_one_of_two_columns_is_missing(load):
     first = load([["Refund $", "Refund %"], ["1.50", "3"]])
     with pytest.raises(TapError, match="the column refund_5bb66d is gone"):
         load([["Refund %"], ["3"]], first.state)
@@ -218,13 +220,13 @@ def test_one_of_two_that_is_gone_is_missed(load):
         ("Offer ID*", "(Offer) ID"),
     ),
 )
-def test_a_title_typed_another_time_is_the_same(load, before, after):
+def test_another_spelling_of_a_title_is_the_same(load, before, after):
     first = load([[before, "b"], ["1", "2"]])
     again = load([["b", after], ["2", "3"]], first.state)
     assert records(again, "offer_id", "b") == [["3", "2"]]
 
 
-def test_a_title_typed_another_time_beside_the_old_one_is_another(load):
+def test_another_spelling_next_to_the_old_one_is_another_title(load):
     first = load([["Refund"], ["1"]])
     says = "the column refund is gone, .*; its title 'Refund' has the column refund_[0-9a-f]{6} now"
     with pytest.raises(TapError, match=says):
@@ -239,7 +241,7 @@ def test_a_title_that_says_more_than_its_name_leaves_the_name_alone(load):
     assert records(second, "refund", "refund_616000") == [["2", "3"]]
 
 
-def test_a_state_from_before_titles_were_kept_is_good(load):
+def test_a_state_without_titles_is_valid(load):
     first = load([["id", "Refund $"], ["1", "1.50"]])
     assert first.state["bookmarks"]["t"].pop("titles") == {"id": "id", "refund": "Refund $"}
     second = load([["id", "Refund $"], ["1", "2.50"]], first.state)
@@ -247,18 +249,18 @@ def test_a_state_from_before_titles_were_kept_is_good(load):
 
 
 @pytest.mark.parametrize("titles", (["a"], {"a": 1}, "a"))
-def test_titles_of_a_spoiled_state_are_refused(load, titles):
+def test_invalid_titles_in_a_state_are_refused(load, titles):
     first = load([["a"], ["1"]])
     first.state["bookmarks"]["t"]["titles"] = titles
     with pytest.raises(TapError, match="titles"):
         load([["a"], ["1"]], first.state)
 
 
-def test_names_that_titles_share_are_logged_with_their_titles(load, caplog):
+def test_unusual_names_are_logged_with_their_titles(load, caplog):
     caplog.set_level("INFO")
     load([["Refund $", "Refund %", "id"], ["1", "2", "3"]])
-    said = [line for line in caplog.messages if "as other titles make the same name" in line]
-    assert [line.partition(", as")[0] for line in said] == [
+    messages = [line for line in caplog.messages if "as other titles make the same name" in line]
+    assert [line.partition(", as")[0] for line in messages] == [
         "Tab 'T': the column titled 'Refund $' is refund_5bb66d",
         "Tab 'T': the column titled 'Refund %' is refund_616000",
     ]

@@ -32,12 +32,17 @@ def key():
     }
 
 
-def doubled(key):
+def with_doubled_backslashes(key):
     return json.dumps({**key, "private_key": key["private_key"].replace("\n", "\\n")})
 
 
 @pytest.mark.parametrize(
-    "write", (json.dumps, doubled, lambda key: base64.b64encode(json.dumps(key).encode()).decode())
+    "write",
+    (
+        json.dumps,
+        with_doubled_backslashes,
+        lambda key: base64.b64encode(json.dumps(key).encode()).decode(),
+    ),
 )
 @responses.activate
 def test_a_key_signs_in_however_it_is_written(key, write):
@@ -50,7 +55,7 @@ def test_a_key_signs_in_however_it_is_written(key, write):
 
 
 @pytest.mark.parametrize("text", ("nonsense", "[]", '{"type": "authorized_user"}', "{"))
-def test_what_is_no_key_is_refused(text):
+def test_an_invalid_key_is_refused(text):
     with pytest.raises(TapError, match="not a service account's key"):
         read_key(text)
 

@@ -38,14 +38,14 @@ def typed(text):
     return int(text)
 
 
-def first(found, pattern):
+def first(actual, pattern):
     """The day that a format means which lacks the day, or the month too."""
     if pattern == "%Y":
-        return found.replace(month=1, day=1)
+        return actual.replace(month=1, day=1)
     return (
-        found.replace(day=1)
+        actual.replace(day=1)
         if "d" not in pattern and "j" not in pattern and "u" not in pattern
-        else found
+        else actual
     )
 
 
@@ -81,13 +81,13 @@ def test_a_date_typed_as_digits_is_read_back(data, pattern):
 @example("%G%V%u", 2025531)
 def test_digits_are_a_date_only_if_they_are_written_by_the_format(pattern, number):
     try:
-        found = ColumnType("date", pattern).convert(number)
+        actual = ColumnType("date", pattern).convert(number)
     except ValueError as error:
         assert str(error) == f"not a date written as {pattern}"
         return
     # Not `%Y`: strftime writes the year 1 without zeros.
-    padded = pattern.replace("%Y", found[:4])
-    assert typed(date.fromisoformat(found).strftime(padded)) == number
+    padded = pattern.replace("%Y", actual[:4])
+    assert typed(date.fromisoformat(actual).strftime(padded)) == number
 
 
 @pytest.mark.parametrize(
@@ -138,38 +138,42 @@ def test_a_number_is_a_date_by_the_columns_format(read, value, pattern, expected
 def test_a_value_that_is_not_written_by_the_format_is_refused_and_named(read, value, pattern):
     with pytest.raises(TapError) as caught:
         read("date", pattern, value)
-    written = pattern or r"YYYY-MM-DD (set format)"
+    expected_format = pattern or r"YYYY-MM-DD (set format)"
     assert "cell A2 (v) holds " in str(caught.value)
-    assert f"which is not a date written as {written}. " in str(caught.value)
+    assert f"which is not a date written as {expected_format}. " in str(caught.value)
 
 
 #: The fourth of March 2026, as different people's cells show it.
-SHOWN = ("04/03/2026", "3/4/2026", "4 Mar", "March", "2026", "46085", "2026-04-03", "mercredi")
+DISPLAYED = ("04/03/2026", "3/4/2026", "4 Mar", "March", "2026", "46085", "2026-04-03", "mercredi")
 
 
 @pytest.mark.parametrize("pattern", (None, "%d/%m/%Y", "%m/%d/%Y", "%Y%m"))
 @pytest.mark.parametrize("render", ("computed", "formatted"))
-def test_one_day_is_one_date_however_it_is_shown(read, pattern, render):
-    found = read("date", pattern, *(day(46085, shown) for shown in SHOWN), render=render)
-    assert found == ["2026-03-04"] * len(SHOWN)
-    moments = read("datetime", pattern, *(day(46085.5, shown) for shown in SHOWN), render=render)
-    assert moments == ["2026-03-04T12:00:00.000000Z"] * len(SHOWN)
+def test_a_date_is_the_same_however_it_is_displayed(read, pattern, render):
+    actual = read("date", pattern, *(day(46085, shown) for shown in DISPLAYED), render=render)
+    assert actual == ["2026-03-04"] * len(DISPLAYED)
+    moments = read(
+        "datetime", pattern, *(day(46085.5, shown) for shown in DISPLAYED), render=render
+    )
+    assert moments == ["2026-03-04T12:00:00.000000Z"] * len(DISPLAYED)
 
 
 def test_only_text_is_read_by_the_format(read):
-    found = read("date", "%d/%m/%Y", day(46085, "3/4/2026"), "3/4/2026", " 04/03/2026 ", None)
-    assert found == ["2026-03-04", "2026-04-03", "2026-03-04"]
+    actual = read("date", "%d/%m/%Y", day(46085, "3/4/2026"), "3/4/2026", " 04/03/2026 ", None)
+    assert actual == ["2026-03-04", "2026-04-03", "2026-03-04"]
 
 
-def test_days_that_google_may_have_read_otherwise_than_they_were_meant_are_counted(read, caplog):
+def test_ambiguous_dates_are_counted(read, caplog):
     # Typed with the day first, where Google reads the month first: only some can be read so.
     typed = [day(46115, "04/03/2026"), "13/03/2026", day(46085, "4/3/2026"), day(46085, "4 Mar")]
-    found = read("date", "%d/%m/%Y", *typed)
-    assert found == ["2026-04-03", "2026-03-13", "2026-03-04", "2026-03-04"]
-    (said,) = [line for line in caplog.messages if "another day" in line]
-    assert said.startswith("Tab 'T': dates of column v that the format %d/%m/%Y reads as another")
-    assert "than Google has: 1. Google's days are loaded." in said
-    assert "locale (en_US)" in said
+    actual = read("date", "%d/%m/%Y", *typed)
+    assert actual == ["2026-04-03", "2026-03-13", "2026-03-04", "2026-03-04"]
+    (message,) = [line for line in caplog.messages if "another day" in line]
+    assert message.startswith(
+        "Tab 'T': dates of column v that the format %d/%m/%Y reads as another"
+    )
+    assert "than Google has: 1. Google's days are loaded." in message
+    assert "locale (en_US)" in message
     caplog.clear()
     assert read("date", "%d/%m/%Y", *typed[1:])[0] == "2026-03-13"
     assert not [line for line in caplog.messages if "another day" in line]
@@ -193,15 +197,15 @@ def test_other_columns_are_as_they_were(make_tap, google):
     ]
     google.spreadsheet(id=BOOK, tabs=[{"title": "T", "cells": rows}])
     tab = {"name": "T", "columns": [{"name": "Day", "type": "date"}]}
-    wanted = [{"spreadsheet": BOOK, "tabs": [tab]}]
-    computed = make_tap(spreadsheets=wanted).streams["t"].table
+    spreadsheets = [{"spreadsheet": BOOK, "tabs": [tab]}]
+    computed = make_tap(spreadsheets=spreadsheets).streams["t"].table
     assert computed.error_count == 1
     assert computed.rows == [
         (2, ["2026-03-04", "4 Mar", "0.125", "true", "x"]),
         (3, [None, None, None, None, "30:00:00"]),
         (4, ["2026-03-05", "4 Mar", "7", "false", None]),
     ]
-    formatted = make_tap(spreadsheets=wanted, render="formatted").streams["t"].table
+    formatted = make_tap(spreadsheets=spreadsheets, render="formatted").streams["t"].table
     assert formatted.rows[0] == (2, ["2026-03-04", "4 Mar", "12.5%", "TRUE", "x"])
 
 
@@ -231,9 +235,10 @@ def test_dates_take_one_more_read_for_all_tabs_together(
     assert reads() == expected
     days = [tap.streams[title.lower()].table.rows[0][1][0] for title in titles]
     assert days == ["2026-03-04"] * dated + ["3/4/2026"] * (10 - dated)
-    asked = [one for one in sandbox.control.requests()["requests"] if "SERIAL" in one["query"]]
-    assert ["T0" in one["query"] for one in asked] == [True] * bool(dated)
-    assert not any("T9" in one["query"] for one in asked)
+    requests = sandbox.control.requests()["requests"]
+    queries = [item["query"] for item in requests if "SERIAL" in item["query"]]
+    assert ["T0" in query for query in queries] == [True] * bool(dated)
+    assert not any("T9" in query for query in queries)
 
 
 @pytest.mark.parametrize("render", ("computed", "formatted"))
@@ -262,7 +267,7 @@ def test_a_tab_that_is_edited_without_end_is_a_bad_tab(make_tap, google):
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [tab]}])
 
 
-def test_numbers_that_are_computed_anew_for_each_read_are_no_edit(make_tap, google):
+def test_numbers_that_are_recomputed_for_each_read_are_not_an_edit(make_tap, google):
     def rows(number):
         return [["Day", "Chance"], [day(46085, "3/4/2026"), number]]
 
@@ -300,7 +305,7 @@ def test_serial_days(serial, moment):
 
 @profile(300)
 @given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)))
-def test_a_moment_is_read_back_to_the_millisecond(moment):
+def test_a_time_is_exact_to_the_millisecond(moment):
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=UTC)
     serial = (moment - EPOCH) / timedelta(days=1)
     assert ColumnType("datetime").convert(DateCell("shown", serial)) == moment.strftime(
@@ -309,7 +314,7 @@ def test_a_moment_is_read_back_to_the_millisecond(moment):
 
 
 @pytest.mark.parametrize("serial", (-693_594, 2_958_466, 10**12, 1e300))
-def test_a_day_of_no_year_is_refused(serial):
+def test_a_date_out_of_range_is_refused(serial):
     with pytest.raises(ValueError, match="not a date written as"):
         ColumnType("date").convert(DateCell("shown", serial))
 
@@ -325,7 +330,7 @@ def test_a_day_of_no_year_is_refused(serial):
         ("2026-11-01 01:30", "2026-11-01T05:30:00.000000Z"),
     ),
 )
-def test_moments_are_of_the_sheets_time_zone(read, moment, utc):
+def test_times_are_in_the_sheets_time_zone(read, moment, utc):
     clock = datetime.strptime(moment, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
     cells = [day((clock - EPOCH) / timedelta(days=1), "shown"), moment]
     pattern = "%Y-%m-%d %H:%M"
@@ -351,7 +356,7 @@ def test_moments_are_of_the_sheets_time_zone(read, moment, utc):
     ),
 )
 @pytest.mark.parametrize("kind", ("date", "datetime"))
-def test_a_time_of_day_or_a_duration_is_no_date(read, kind, serial, shown):
+def test_a_time_of_day_or_a_duration_is_not_a_date(read, kind, serial, shown):
     with pytest.raises(TapError) as caught:
         read(kind, None, day(serial, shown))
     cell = f"a date or time shown in {len(shown)} characters"
@@ -367,7 +372,7 @@ def test_a_time_of_day_or_a_duration_is_no_date(read, kind, serial, shown):
         (0, "12/30/1899", "1899-12-30"),
     ),
 )
-def test_a_day_that_is_shown_as_something_else_is_one(read, serial, shown, expected):
+def test_a_date_may_be_displayed_as_anything(read, serial, shown, expected):
     assert read("date", None, day(serial, shown)) == [expected]
 
 
@@ -392,10 +397,10 @@ def test_a_format_that_no_date_can_have_is_refused_at_the_start(
     columns = [{"name": "Day", "type": kind, "format": text}]
     with pytest.raises(TapError) as caught:
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [{"gid": 0, "columns": columns}]}])
-    said = str(caught.value)
+    message = str(caught.value)
     setting = "spreadsheets[0].tabs[0].columns[0].format (column 'Day')"
-    assert said.startswith(f"Invalid {setting}: the date format {text!r} cannot be used: {says}")
-    assert ".." not in said
+    assert message.startswith(f"Invalid {setting}: the date format {text!r} cannot be used: {says}")
+    assert ".." not in message
     assert sandbox.control.requests()["requests"] == []
 
 

@@ -21,8 +21,8 @@ def offers(google):
 
 
 def answer(sandbox, match, body):
-    given = {"status": 403, "headers": {}, "body": body}
-    sandbox.control.fault("answer", vendor="gsheets", match=match, **given)
+    response = {"status": 403, "headers": {}, "body": body}
+    sandbox.control.fault("answer", vendor="gsheets", match=match, **response)
 
 
 def test_a_person_and_an_api_key(make_tap, offers, sandbox):
@@ -39,16 +39,16 @@ def test_delegation(make_tap, offers):
 
 
 @pytest.mark.parametrize("config", ({}, PERSON))
-def test_what_is_revoked_is_told(make_tap, offers, config):
+def test_revoked_credentials(make_tap, offers, config):
     offers.access(revoked=True)
-    with pytest.raises(TapError, match=r"no access token: invalid_grant.*is not revoked") as told:
+    with pytest.raises(TapError, match=r"no access token: invalid_grant.*is not revoked") as caught:
         make_tap(**config)
-    assert "PRIVATE KEY" not in str(told.value)
-    assert OAUTH["refresh_token"] not in str(told.value)
+    assert "PRIVATE KEY" not in str(caught.value)
+    assert OAUTH["refresh_token"] not in str(caught.value)
 
 
 @pytest.mark.parametrize("body", ({}, [], None, "x", [[1]], {"expires_in": "soon"}))
-def test_a_token_endpoint_that_answers_something_else(make_tap, offers, sandbox, body):
+def test_a_malformed_response_of_the_token_endpoint(make_tap, offers, sandbox, body):
     sandbox.control.fault(
         "answer", vendor="gsheets", match="token", times=99, status=200, headers={}, body=body
     )
@@ -76,19 +76,19 @@ def test_a_token_that_ends_before_its_time(make_tap, offers):
         ({"credentials_json": None, "api_key": "wrong"}, "Check api_key"),
     ),
 )
-def test_credentials_that_are_none(make_tap, config, says):
+def test_invalid_credentials(make_tap, config, says):
     with pytest.raises((TapError, ConfigValidationError), match=says):
         make_tap(**config)
 
 
-@pytest.mark.parametrize("given", ("https://example.com/book", "My Book", "a/b", "", "?"))
-def test_what_is_no_spreadsheets_address_is_asked_for_nowhere(make_tap, sandbox, given):
+@pytest.mark.parametrize("address", ("https://example.com/book", "My Book", "a/b", "", "?"))
+def test_an_invalid_address_sends_no_request(make_tap, sandbox, address):
     with pytest.raises(TapError, match="expected a spreadsheet's id or address"):
-        make_tap(spreadsheets=[{"spreadsheet": given}])
+        make_tap(spreadsheets=[{"spreadsheet": address}])
     assert sandbox.control.requests()["requests"] == []
 
 
-def test_no_spreadsheet_at_all_is_told(make_tap, caplog):
+def test_an_empty_list_of_spreadsheets_is_a_warning(make_tap, caplog):
     assert [*make_tap(spreadsheets=[]).streams] == ["gsheets_sheets"]
     assert "spreadsheets is empty: nothing to sync" in caplog.text
 
@@ -106,14 +106,14 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("change", "says"), REFUSALS.values(), ids=REFUSALS)
-def test_a_refusal_says_what_to_do(make_tap, offers, reads, change, says):
+def test_an_error_says_what_to_do(make_tap, offers, reads, change, says):
     offers.file(id=BOOK, **change)
     with pytest.raises(TapError, match=says):
         make_tap()
     assert reads() == 1
 
 
-def test_a_spreadsheet_that_there_is_not(make_tap, google):
+def test_a_missing_spreadsheet(make_tap, google):
     with pytest.raises(TapError, match=r"Spreadsheet nope: HTTP 404.*check its id"):
         make_tap(spreadsheets=[{"spreadsheet": "nope"}])
 
@@ -144,18 +144,18 @@ def test_other_403s(make_tap, offers, sandbox, body, says):
     ),
 )
 @pytest.mark.parametrize("match", ("fields=", "batchGet"))
-def test_what_passes_is_tried_again(make_tap, offers, sandbox, fault, match):
+def test_transient_errors_are_retried(make_tap, offers, sandbox, fault, match):
     sandbox.control.fault(fault, vendor="gsheets", match=match, times=2)
     assert make_tap().streams["offers"].table.rows == [(2, ["1"])]
 
 
-def test_the_token_is_asked_for_again(make_tap, offers, sandbox):
+def test_the_token_request_is_retried(make_tap, offers, sandbox):
     sandbox.control.fault("http_503", vendor="gsheets", match="token")
     assert "offers" in make_tap().streams
 
 
 @pytest.mark.parametrize("fault", ("http_429", "html_200", "http_500"))
-def test_what_does_not_pass_is_an_error_and_no_empty_tab(make_tap, offers, sandbox, fault):
+def test_a_permanent_error_is_not_an_empty_tab(make_tap, offers, sandbox, fault):
     sandbox.control.fault(fault, vendor="gsheets", match="batchGet", times=99)
     with pytest.raises(TapError, match=rf"Spreadsheet {BOOK}: .* after 3 tries"):
         make_tap(max_tries=3)
@@ -177,8 +177,8 @@ def test_a_quota_of_drive_is_a_403(make_tap, offers, sandbox):
     error = {"domain": "usageLimits", "reason": "userRateLimitExceeded", "message": "Slow down"}
     answer(sandbox, "drive", {"error": {"errors": [error], "code": 403, "message": "Slow down"}})
     assert "offers" in make_tap(change_detection="drive").streams
-    asked = sandbox.control.requests()["requests"]
-    assert len([one for one in asked if "/drive/" in one["path"]]) == 2
+    requests = sandbox.control.requests()["requests"]
+    assert len([request for request in requests if "/drive/" in request["path"]]) == 2
 
 
 def test_no_redirect_is_followed(make_tap, offers, sandbox):
@@ -189,16 +189,16 @@ def test_no_redirect_is_followed(make_tap, offers, sandbox):
 
 def test_only_get_is_ever_sent(make_tap, sync, offers, sandbox):
     sync(make_tap(change_detection="drive"))
-    asked = sandbox.control.requests()["requests"]
-    sent = {(one["method"], one["path"].rpartition("/")[2]) for one in asked}
+    requests = sandbox.control.requests()["requests"]
+    sent = {(item["method"], item["path"].rpartition("/")[2]) for item in requests}
     assert {method for method, path in sent if path != "token"} == {"GET"}
 
 
 def test_no_secret_is_written(make_tap, sync, offers, sandbox, caplog):
     sandbox.control.fault("connection_reset", vendor="gsheets", match="v4/", times=2)
     output = sync(make_tap(**PERSON))
-    said = caplog.text + json.dumps(output.messages)
-    assert "trying again" in said
-    assert OAUTH["client_secret"] not in said
-    assert OAUTH["refresh_token"] not in said
-    assert "ya29" not in said
+    output_text = caplog.text + json.dumps(output.messages)
+    assert "trying again" in output_text
+    assert OAUTH["client_secret"] not in output_text
+    assert OAUTH["refresh_token"] not in output_text
+    assert "ya29" not in output_text

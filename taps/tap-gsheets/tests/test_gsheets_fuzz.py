@@ -64,7 +64,7 @@ PLACE = re.compile(r"cell [A-Z]+\d+|row \d+|rows \d+ and \d+|column \S+|it is em
 
 @profile(300)
 @given(GRID, LAYOUT)
-def test_any_grid_is_a_table_or_told(grid, layout):
+def test_any_grid_is_a_table_or_an_error(grid, layout):
     try:
         table = parse_table([list(row) for row in grid], layout)
     except UnreadableTabError as error:
@@ -102,7 +102,7 @@ def as_it_is(grid, layout):
 
 @profile(300)
 @given(GRID, LAYOUT, DECLARED, st.booleans())
-def test_any_cell_is_of_its_columns_type_or_told(grid, layout, declared, is_key):
+def test_any_cell_fits_its_columns_type_or_is_an_error(grid, layout, declared, is_key):
     columns = {f"column_{column_letter(layout.left).lower()}": declared}
     # The first column has no title: its name is known.
     header = ["", *[f"h{number}" for number in range(4)]]
@@ -146,7 +146,7 @@ KEY = {
         st.sampled_from(("{" * 5000, "[" * 5000, '{"a":' * 5000)),
     )
 )
-def test_any_key_is_told(text):
+def test_any_key_is_valid_or_an_error(text):
     try:
         key = read_key(text)
     except Exception as error:  # noqa: BLE001 - which it is, is what is tested

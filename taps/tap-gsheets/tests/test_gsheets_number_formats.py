@@ -76,7 +76,7 @@ def test_a_number_written_by_its_format_is_read_back(data, example, number):
 @example("12,34,567.8", "123,456")
 def test_a_text_is_a_number_only_if_it_is_written_by_the_format(example, text):
     try:
-        found = read(text, example)
+        actual = read(text, example)
     except ValueError as error:
         assert str(error) == f"not a number written as {example}"
         return
@@ -95,7 +95,7 @@ def test_a_text_is_a_number_only_if_it_is_written_by_the_format(example, text):
     if found_marks:
         assert not digits.startswith("0")
     assume("e" not in plain.lower())
-    assert abs(found) == Decimal(f"{digits or 0}.{fraction or 0}")
+    assert abs(actual) == Decimal(f"{digits or 0}.{fraction or 0}")
 
 
 def _split(text, marks):
@@ -195,7 +195,7 @@ def test_a_number_is_read_as_its_owner_wrote_it(make_tap, google, text, example,
 
 @pytest.mark.parametrize("kind", ("number", "integer"))
 @pytest.mark.parametrize("text", ("1.234.5", "1,5", "#,##0.00", "de_DE", "%d", "1_234.5", "0", "."))
-def test_a_format_that_is_none_is_refused_before_anything_is_read(make_tap, sandbox, kind, text):
+def test_an_unknown_format_is_refused_before_anything_is_read(make_tap, sandbox, kind, text):
     columns = [{"name": "a", "type": "string"}, {"name": "Cost", "type": kind, "format": text}]
     wanted = [
         {"spreadsheet": BOOK},

@@ -13,7 +13,7 @@ DOCS, DRIVE = "https://docs.google.com", "https://drive.google.com"
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     (
         ID,
         f" {ID}\n",
@@ -33,12 +33,12 @@ DOCS, DRIVE = "https://docs.google.com", "https://drive.google.com"
         f"{DRIVE}/file/u/1/d/{ID}/view?usp=sharing",
     ),
 )
-def test_an_address_has_an_id(given):
-    assert parse_spreadsheet_id(given, "spreadsheets[0].spreadsheet") == ID
+def test_an_address_has_an_id(address):
+    assert parse_spreadsheet_id(address, "spreadsheets[0].spreadsheet") == ID
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     (
         f"{DOCS}/spreadsheets/d/e/2PACX-1vQsynthetic/pubhtml",
         f"{DOCS}/spreadsheets/d/e/2PACX-1vQsynthetic/pub?output=csv",
@@ -47,21 +47,21 @@ def test_an_address_has_an_id(given):
         "2PACX-1vQsynthetic",
     ),
 )
-def test_a_published_page_is_not_the_spreadsheet(make_tap, google, sandbox, given):
+def test_a_published_page_is_not_the_spreadsheet(make_tap, google, sandbox, address):
     google.spreadsheet(id=BOOK, tabs=[{"title": "T", "cells": [["a"], ["1"]]}])
     # Also where it is the second: nothing is asked for before all are known to be addresses.
-    wanted = [{"spreadsheet": BOOK}, {"spreadsheet": given}]
+    spreadsheets = [{"spreadsheet": BOOK}, {"spreadsheet": address}]
     with pytest.raises(TapError) as caught:
-        make_tap(spreadsheets=wanted)
-    said = str(caught.value)
-    assert said.startswith("Invalid spreadsheets[1].spreadsheet ")
-    assert "is a page published to the web, not the spreadsheet itself" in said
-    assert "copy the address from the browser" in said
+        make_tap(spreadsheets=spreadsheets)
+    message = str(caught.value)
+    assert message.startswith("Invalid spreadsheets[1].spreadsheet ")
+    assert "is a page published to the web, not the spreadsheet itself" in message
+    assert "copy the address from the browser" in message
     assert sandbox.control.requests()["requests"] == []
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     (
         f"{DOCS}/spreadsheets/u/1/",
         f"{DOCS}/document/d/{ID}/edit",
@@ -69,9 +69,9 @@ def test_a_published_page_is_not_the_spreadsheet(make_tap, google, sandbox, give
         f"https://example.com/open?id={ID}",
     ),
 )
-def test_an_address_of_something_else_is_refused(given):
+def test_an_address_of_something_else_is_refused(address):
     with pytest.raises(TapError, match="expected a spreadsheet's id or address"):
-        parse_spreadsheet_id(given, "spreadsheets[0].spreadsheet")
+        parse_spreadsheet_id(address, "spreadsheets[0].spreadsheet")
 
 
 def test_an_address_of_another_account_is_read(make_tap, google):

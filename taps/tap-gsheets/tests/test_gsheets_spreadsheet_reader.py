@@ -27,16 +27,16 @@ def offers(google):
     return google
 
 
-def replaced(output):
-    found = [m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"]
-    return [name for name in found if name != "gsheets_sheets"]
+def replaced_streams(output):
+    actual = [m["stream"] for m in output.messages if m["type"] == "ACTIVATE_VERSION"]
+    return [name for name in actual if name != "gsheets_sheets"]
 
 
 def test_twenty_tabs_take_two_reads(make_tap, sync, google, reads):
     google.spreadsheet(id=BOOK, tabs=[{"title": t, "cells": typed} for t, typed, _ in ZOO])
     output = sync(make_tap())
     assert len(ZOO) == 20
-    assert len(replaced(output)) == 20
+    assert len(replaced_streams(output)) == 20
     assert reads() == 2
 
 
@@ -55,7 +55,7 @@ def test_a_spreadsheet_of_many_cells_stays_within_memory(make_tap, sync, google,
     assert reads() == 2
 
 
-def test_grids_too_large_for_one_answer_take_more(make_tap, google, reads):
+def test_grids_too_large_for_one_response_take_more(make_tap, google, reads):
     tabs = [{"title": f"t{n}", "cells": [["a"], [n]], "rows": 1_500_000} for n in range(3)]
     google.spreadsheet(id=BOOK, tabs=[{**tab, "columns": 26} for tab in tabs])
     tap = make_tap()
@@ -65,15 +65,15 @@ def test_grids_too_large_for_one_answer_take_more(make_tap, google, reads):
     assert reads() == 4
 
 
-def test_what_did_not_change_is_not_loaded_again(make_tap, sync, offers):
+def test_an_unchanged_tab_is_not_loaded_again(make_tap, sync, offers):
     first = sync(make_tap())
-    assert replaced(first) == ["offers", "other"]
+    assert replaced_streams(first) == ["offers", "other"]
     again = sync(make_tap(first.state))
-    assert replaced(again) == []
+    assert replaced_streams(again) == []
     assert "offers" not in again.schemas
     offers.edit(id=BOOK, gid=1, cells=cells(ROWS[:3]), seen_by_drive=False)
     third = sync(make_tap(again.state))
-    assert replaced(third) == ["other"]
+    assert replaced_streams(third) == ["other"]
     assert third.state["bookmarks"]["offers"] == first.state["bookmarks"]["offers"]
 
 
@@ -81,17 +81,17 @@ def test_what_did_not_change_is_not_loaded_again(make_tap, sync, offers):
     "change",
     ({"client_id": "acme"}, {"change_detection": "none"}, {"stream_maps": {"other": None}}),
 )
-def test_what_is_loaded_otherwise_is_loaded_again(make_tap, sync, offers, change):
+def test_changed_settings_load_a_tab_again(make_tap, sync, offers, change):
     state = sync(make_tap()).state
-    assert "offers" in replaced(sync(make_tap(state, **change)))
+    assert "offers" in replaced_streams(sync(make_tap(state, **change)))
 
 
-def test_other_descriptions_are_no_reason_to_load_it_again(make_tap, sync, offers, monkeypatch):
+def test_changed_descriptions_do_not_load_a_tab_again(make_tap, sync, offers, monkeypatch):
     state = sync(make_tap()).state
     monkeypatch.setattr(SheetStream, "descriptions", Descriptions(columns={"name": "Of the offer"}))
     described = make_tap(state)
     assert described.streams["offers"].schema["properties"]["name"]["description"]
-    assert replaced(sync(described)) == []
+    assert replaced_streams(sync(described)) == []
 
 
 def test_the_state_holds_no_cell(make_tap, sync, offers):
@@ -100,30 +100,30 @@ def test_the_state_holds_no_cell(make_tap, sync, offers):
     assert "PRIVATE" not in text
 
 
-def test_drive_saves_the_read_where_it_tells_no_new_version(make_tap, sync, offers, sandbox, reads):
+def test_drive_saves_the_read_if_there_is_no_new_version(make_tap, sync, offers, sandbox, reads):
     state = sync(make_tap(change_detection="drive")).state
     sandbox.control.clear_requests()
     again = sync(make_tap(state, change_detection="drive"))
-    assert (replaced(again), reads()) == ([], 1)
+    assert (replaced_streams(again), reads()) == ([], 1)
     offers.edit(id=BOOK, gid=0, cells=cells(ROWS[1:]))
     third = sync(make_tap(again.state, change_detection="drive"))
-    assert replaced(third) == ["offers"]
+    assert replaced_streams(third) == ["offers"]
     # The other tab is known to be of that version too.
     sandbox.control.clear_requests()
-    assert replaced(sync(make_tap(third.state, change_detection="drive"))) == []
+    assert replaced_streams(sync(make_tap(third.state, change_detection="drive"))) == []
     assert reads() == 1
     changed = sync(make_tap(third.state, change_detection="drive", client_id="acme"))
-    assert replaced(changed) == ["offers", "other"]
+    assert replaced_streams(changed) == ["offers", "other"]
 
 
 def test_drive_is_blind_to_formulas_and_content_is_not(make_tap, sync, offers):
     state = sync(make_tap(change_detection="drive")).state
     offers.edit(id=BOOK, gid=0, cells=cells(ROWS[1:]), seen_by_drive=False)
-    assert replaced(sync(make_tap(state, change_detection="drive"))) == []
-    assert replaced(sync(make_tap(state))) == ["offers"]
+    assert replaced_streams(sync(make_tap(state, change_detection="drive"))) == []
+    assert replaced_streams(sync(make_tap(state))) == ["offers"]
 
 
-def test_the_bin_and_office_files(make_tap, offers, caplog):
+def test_the_trash_and_office_files(make_tap, offers, caplog):
     offers.file(id=BOOK, trashed=True)
     assert "offers" in make_tap(change_detection="drive").streams
     assert "is in Drive's trash" in caplog.text
@@ -154,48 +154,48 @@ def test_a_mistake_stops_the_run_or_leaves_the_tab_alone(make_tap, sync, offers,
     with pytest.raises(TapError, match=says):
         make_tap(first.state)
     warned = sync(make_tap(first.state, on_bad_tab="warn"))
-    assert "offers" not in replaced(warned)
-    assert "other" in replaced(warned)
+    assert "offers" not in replaced_streams(warned)
+    assert "other" in replaced_streams(warned)
     assert warned.state["bookmarks"]["offers"] == first.state["bookmarks"]["offers"]
 
 
 @pytest.mark.parametrize("name", ("header alone", "shrunken", "lost column", "renamed", "hidden"))
-def test_what_is_meant_can_be_accepted(make_tap, sync, offers, name):
+def test_an_intended_change_can_be_accepted(make_tap, sync, offers, name):
     state = sync(make_tap()).state
     offers.edit(id=BOOK, gid=0, **MISTAKES[name][0])
     output = sync(make_tap(state, accept_changes=["offers"]))
     expected = {"renamed": ["offers_2"], "hidden": []}.get(name, ["offers"])
-    assert replaced(output) == expected
+    assert replaced_streams(output) == expected
     # Once is enough.
-    assert replaced(sync(make_tap(output.state))) == []
+    assert replaced_streams(sync(make_tap(output.state))) == []
 
 
-def test_a_note_beside_the_table_comes_and_goes(make_tap, sync, offers):
+def test_a_note_next_to_the_table_may_come_and_go(make_tap, sync, offers):
     offers.edit(id=BOOK, gid=0, cells=cells([[*ROWS[0], None, "call them!"], *ROWS[1:]]))
     first = sync(make_tap())
     assert "column_d" in first.schemas["offers"]["schema"]["properties"]
     offers.edit(id=BOOK, gid=0, cells=cells(ROWS))
-    assert replaced(sync(make_tap(first.state))) == ["offers"]
+    assert replaced_streams(sync(make_tap(first.state))) == ["offers"]
 
 
 @pytest.mark.parametrize("title", ("#REF!", "Loading..."))
-def test_a_header_that_failed_is_no_name(make_tap, offers, title):
+def test_a_formula_error_is_not_a_header(make_tap, offers, title):
     offers.edit(id=BOOK, gid=0, cells=cells(ROWS, ("id", title)))
     with pytest.raises(TapError, match="the header in cell B1 is"):
         make_tap()
 
 
-def test_a_deleted_tab_is_told_though_settings_changed_before(make_tap, sync, offers):
+def test_a_deleted_tab_is_reported_after_settings_changed(make_tap, sync, offers):
     hidden = [{"spreadsheet": BOOK, "include_hidden": True}]
     first = sync(make_tap())
     second = sync(make_tap(first.state, spreadsheets=hidden))
-    assert replaced(second) == []
+    assert replaced_streams(second) == []
     offers.delete_tab(id=BOOK, gid=0)
     with pytest.raises(TapError, match="it is gone"):
         make_tap(second.state, spreadsheets=hidden)
 
 
-def test_a_deleted_tab_is_told(make_tap, sync, offers):
+def test_a_deleted_tab_is_reported(make_tap, sync, offers):
     state = sync(make_tap()).state
     offers.delete_tab(id=BOOK, gid=0)
     with pytest.raises(TapError, match=r"stream offers: it is gone"):
@@ -206,7 +206,7 @@ def test_a_deleted_tab_is_told(make_tap, sync, offers):
 
 
 @pytest.mark.parametrize("change", ({"cells": []}, {"title": "Renamed"}, {"hidden": True}))
-def test_a_tab_that_nobody_wants_is_not_read(make_tap, sync, offers, sandbox, change):
+def test_a_deselected_tab_is_not_read(make_tap, sync, offers, sandbox, change):
     catalog = make_tap().catalog_dict
     for entry in catalog["streams"]:
         for metadata in entry["metadata"]:
@@ -218,12 +218,12 @@ def test_a_tab_that_nobody_wants_is_not_read(make_tap, sync, offers, sandbox, ch
     tap = make_tap()
     sandbox.control.clear_requests()
     tap = type(tap)(config=dict(tap.config), catalog=catalog, state=first.state)
-    assert replaced(sync(tap)) == ["other"]
+    assert replaced_streams(sync(tap)) == ["other"]
     values = [one for one in sandbox.control.requests()["requests"] if "batchGet" in one["path"]]
     assert not any("Offers" in one["query"] for one in values)
 
 
-def test_a_gid_outlives_a_rename_and_a_hidden_tab_can_be_named(make_tap, offers):
+def test_a_gid_survives_a_rename_and_a_hidden_tab_can_be_selected(make_tap, offers):
     offers.edit(id=BOOK, gid=0, title="Renamed", hidden=True)
     tabs = [{"gid": 0, "stream": "offers"}]
     url = f"https://docs.google.com/spreadsheets/d/{BOOK}/edit#gid=0"
@@ -235,8 +235,8 @@ def test_a_streams_name_is_in_snake_case(make_tap, name):
     tabs = [{"gid": 0, "stream": name}]
     with pytest.raises(ConfigValidationError) as caught:
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": tabs}])
-    (said,) = caught.value.errors
-    assert said.startswith(
+    (message,) = caught.value.errors
+    assert message.startswith(
         f"Invalid spreadsheets[0].tabs[0].stream {name!r}: expected a name in snake_case"
     )
 
@@ -253,7 +253,7 @@ def test_a_formula_that_was_still_computed_is_read_again(make_tap, offers):
     assert make_tap().streams["offers"].table.rows == [(2, ["1", "done"])]
 
 
-def test_charts_and_connected_sources_are_no_tables(make_tap, sync, offers):
+def test_charts_and_connected_sources_are_not_tables(make_tap, sync, offers):
     tabs = [
         {"title": "Offers", "cells": cells(ROWS)},
         {"title": "Chart", "kind": "OBJECT"},
@@ -262,7 +262,7 @@ def test_charts_and_connected_sources_are_no_tables(make_tap, sync, offers):
     ]
     offers.spreadsheet(id=BOOK, tabs=tabs)
     output = sync(make_tap())
-    assert replaced(output) == ["offers"]
+    assert replaced_streams(output) == ["offers"]
     listed = output.records["gsheets_sheets"]
     assert [(r["title"], r["sheet_type"], r["hidden"]) for r in listed] == [
         ("Offers", "GRID", False),
@@ -274,7 +274,7 @@ def test_charts_and_connected_sources_are_no_tables(make_tap, sync, offers):
     assert "hidden" in everything.streams
 
 
-def test_streams_of_one_name_are_refused_and_told_apart_by_prefix(make_tap, google):
+def test_streams_with_the_same_name_need_a_prefix(make_tap, google):
     tabs = [
         {"title": "Q1 costs", "cells": cells(ROWS)},
         {"title": "q1-COSTS", "cells": cells(ROWS)},
@@ -329,7 +329,7 @@ def test_a_range_with_types(make_tap, google, area):
         ("date", "31/12/2025", r"not a date written as YYYY-MM-DD \(set format\)"),
     ),
 )
-def test_a_value_that_is_not_of_its_type_is_named(make_tap, google, kind, value, says):
+def test_a_value_that_does_not_fit_its_type_is_named(make_tap, google, kind, value, says):
     typed = [[], [None, None, "v"], [None, None, None], [], [None, None, value]]
     google.spreadsheet(id=BOOK, tabs=[{"title": "Typed", "cells": typed}])
     tab = {"name": "Typed", "header_row": 2, "columns": [{"name": "v", "type": kind}]}
@@ -337,7 +337,7 @@ def test_a_value_that_is_not_of_its_type_is_named(make_tap, google, kind, value,
         make_tap(spreadsheets=[{"spreadsheet": BOOK, "tabs": [tab]}])
 
 
-def test_merged_cells_are_filled_where_asked(make_tap, google):
+def test_merged_cells_are_filled_if_set(make_tap, google):
     typed = [["Q1", None, "Total"], ["north", "1", "x"], [None, "2", "y"], ["south", "3"]]
     merges = [
         {"endRowIndex": 1, "endColumnIndex": 2},
@@ -360,7 +360,7 @@ def test_merged_cells_are_filled_where_asked(make_tap, google):
     assert read().rows[1] == (3, [None, "2", "y"])
 
 
-def test_as_people_see_it(make_tap, google):
+def test_formatted_values(make_tap, google):
     typed = [["share", "on"], [money(0.12, "12%"), True]]
     google.spreadsheet(id=BOOK, tabs=[{"title": "S", "cells": typed}])
     assert make_tap(render="formatted").streams["s"].table.rows == [(2, ["12%", "TRUE"])]
@@ -369,7 +369,7 @@ def test_as_people_see_it(make_tap, google):
 @pytest.mark.parametrize(
     ("keep", "expected"), (("keep", ["#N/A", "1"]), ("null", [None, "1"]), ("fail", None))
 )
-def test_failed_formulas_by_setting(make_tap, google, keep, expected):
+def test_error_cells(make_tap, google, keep, expected):
     google.spreadsheet(id=BOOK, tabs=[{"title": "E", "cells": cells([["#N/A", "1"]])}])
     if expected is None:
         with pytest.raises(TapError, match="cell A2 is #N/A"):

@@ -62,10 +62,10 @@ def known(state, stream="orders_create"):
     # The first state of a run names its streams, before there are files.
     days = dict(parse_day(text) for text in state["bookmarks"][stream].get("days", ()))
     keys = (*map(DAY.format, range(1, 32)), f"{stream.replace('_', '-')}/x.csv")
-    found = {}
+    actual = {}
     for key in keys:
         version = hash_version(key, "", 0, 0)
         if (day := days.get(version.day)) and version.key in day.files:
-            found[key] = day.files[version.key].row_count
-    assert len(found) == sum(map(len, days.values()))
-    return found
+            actual[key] = day.files[version.key].row_count
+    assert len(actual) == sum(map(len, days.values()))
+    return actual

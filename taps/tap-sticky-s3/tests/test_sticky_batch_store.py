@@ -23,27 +23,27 @@ def store(tmp_path):
     store.close()
 
 
-def written(store):
+def write_file(store):
     path = store.new_path()
     path.write_bytes(b"rows")
     return path
 
 
-def taken(path):
+def remove_as_target(path):
     """As a target does that knows what the folder's name means."""
     path.unlink()
     path.parent.rmdir()
 
 
 def test_the_tap_waits_until_the_target_has_loaded_some(store):
-    paths = [written(store) for _ in range(3)]
+    paths = [write_file(store) for _ in range(3)]
     for path in paths[:2]:
         store.hand_over(path)
     sent = threading.Event()
     sender = threading.Thread(target=lambda: (store.hand_over(paths[2]), sent.set()))
     sender.start()
     assert not sent.wait(0.2)
-    taken(paths[0])
+    remove_as_target(paths[0])
     assert sent.wait(5)
     sender.join()
 
@@ -53,21 +53,21 @@ def test_a_target_that_has_died_is_not_waited_for(store, monkeypatch):
     with os.fdopen(writing, "w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         for _ in range(2):
-            store.hand_over(written(store))
+            store.hand_over(write_file(store))
         os.close(reading)
         with pytest.raises(BrokenPipeError):
-            store.hand_over(written(store))
+            store.hand_over(write_file(store))
 
 
-def test_a_target_that_removes_nothing_is_not_waited_for_for_ever(store, caplog):
+def test_a_target_that_removes_nothing_is_not_waited_for_forever(store, caplog):
     store._patience = 0.1
     for _ in range(5):
-        store.hand_over(written(store))
+        store.hand_over(write_file(store))
     assert caplog.text.count("does not remove the batch files") == 1
 
 
-def test_what_was_not_sent_is_removed(store, tmp_path):
-    sent, unsent = written(store), written(store)
+def test_files_that_were_not_sent_are_removed(store, tmp_path):
+    sent, unsent = write_file(store), write_file(store)
     assert store.hand_over(sent) == sent.as_uri()
     assert sent.name == "acme-rows.arrow"
     store.close()
@@ -75,7 +75,7 @@ def test_what_was_not_sent_is_removed(store, tmp_path):
     assert not unsent.parent.exists()
 
 
-def test_what_killed_runs_left_behind_is_removed(store, tmp_path):
+def test_files_of_killed_runs_are_removed(store, tmp_path):
     old, young, other = (
         tmp_path / name for name in ("signalroom-batch-a", "signalroom-batch-b", "c")
     )
@@ -90,7 +90,7 @@ def test_what_killed_runs_left_behind_is_removed(store, tmp_path):
     assert other.exists()
 
 
-def test_a_run_of_records_leaves_nothing(s3, make_tap, sync, tmp_path):
+def test_a_run_with_records_leaves_no_files(s3, make_tap, sync, tmp_path):
     root = tmp_path / "root"
     batch = {"encoding": {"format": "arrow"}, "storage": {"root": root.as_uri()}}
     s3.put(DAY.format(1), export(*orders(3)))

@@ -16,7 +16,7 @@ ROWS = (
     ("2", AMEX, "0007", "ACME", "0005", "6"),
     ("3", "411111******1111", "", "", "1111", "7"),
 )
-KEPT = [
+EXPECTED = [
     ("1", None, None, None, "1111", VISA),
     ("2", None, None, "ACME", "0005", "6"),
     ("3", "411111******1111", "", "", "1111", "7"),
@@ -47,7 +47,7 @@ def test_card_data_is_left_out_with_a_warning(s3, make_tap, sync, batches, caplo
     for settings in ({}, batches):
         caplog.clear()
         rows = rows_of(sync(make_tap(**settings), ORDERS))
-        assert cells(rows, *HEADER)[:3] == KEPT
+        assert cells(rows, *HEADER)[:3] == EXPECTED
         (warning,) = warnings_of(caplog)
         assert f"{ORDERS}.card_number (3), {ORDERS}.cvv (3), {ORDERS}.security_code (1)" in warning
         assert f"{DAY.format(1)} and 1 more" in warning
@@ -55,7 +55,7 @@ def test_card_data_is_left_out_with_a_warning(s3, make_tap, sync, batches, caplo
         assert "0007" not in caplog.text
 
 
-def test_it_is_kept_for_whoever_says_so(s3, make_tap, sync, batches, caplog):
+def test_keep_card_data(s3, make_tap, sync, batches, caplog):
     s3.put(DAY.format(1), export(*ROWS, header=HEADER))
     for settings in ({}, batches):
         rows = rows_of(sync(make_tap(keep_card_data=True, **settings), ORDERS))
@@ -78,8 +78,8 @@ def test_sticky_s_own_exports_are_untouched(s3, make_tap, sync, caplog):
     header = ("orders_id", "cc_num_masked", "cc_expires", "order_ref")
     rows = [("1", "400000******1111", "1227", VISA), ("2", "", "", "4222222222222")]
     s3.put(DAY.format(1), export(*rows, header=header))
-    found = sync(make_tap(), ORDERS).records[ORDERS]
-    assert cells(found, *header) == rows
+    actual = sync(make_tap(), ORDERS).records[ORDERS]
+    assert cells(actual, *header) == rows
     assert not warnings_of(caplog)
     fragments = [one for one in caplog.messages if one.startswith("card fragments: ")]
     (line,) = fragments
@@ -90,8 +90,8 @@ def test_sticky_s_own_exports_are_untouched(s3, make_tap, sync, caplog):
 def test_an_unmasked_number_under_a_masked_name_is_left_out(s3, make_tap, sync, caplog):
     rows = [("1", "400000******1111"), ("2", VISA)]
     s3.put(DAY.format(1), export(*rows, header=("orders_id", "cc_num_masked")))
-    found = sync(make_tap(), ORDERS).records[ORDERS]
-    assert cells(found, "orders_id", "cc_num_masked") == [("1", "400000******1111"), ("2", None)]
+    actual = sync(make_tap(), ORDERS).records[ORDERS]
+    assert cells(actual, "orders_id", "cc_num_masked") == [("1", "400000******1111"), ("2", None)]
     assert f"{ORDERS}.cc_num_masked (1)" in warnings_of(caplog)[0]
 
 
@@ -101,7 +101,7 @@ def test_a_column_pan_that_is_a_text_stays(s3, make_tap, sync, caplog):
     assert not warnings_of(caplog)
 
 
-def test_surplus_cells_and_types_are_no_way_round(s3, make_tap, sync, caplog):
+def test_surplus_cells_and_types_do_not_leak_it(s3, make_tap, sync, caplog):
     text = f"orders_id,card_number,cvv\r\n1,Main St,{VISA},{VISA},ok\r\n2,{VISA},123\r\n"
     s3.put(DAY.format(1), text)
     types = {"card_number": "integer", "cvv": "integer"}
@@ -116,7 +116,7 @@ def test_surplus_cells_and_types_are_no_way_round(s3, make_tap, sync, caplog):
 OUT = {"card_number", "cvv", "security_code", "cc_last_4"}
 
 
-def deselected(catalog, *, as_meltano=False):
+def deselect_columns(catalog, *, as_meltano=False):
     """The catalog without those columns.
 
     Args:
@@ -146,7 +146,7 @@ def test_a_deselected_column_is_neither_loaded_nor_warned_of(
     (orders,) = [one for one in catalog["streams"] if one["tap_stream_id"] == ORDERS]
     described = {one["breadcrumb"][1] for one in orders["metadata"] if one["breadcrumb"]}
     assert described == {*orders["schema"]["properties"]}
-    catalog = deselected(catalog, as_meltano=as_meltano)
+    catalog = deselect_columns(catalog, as_meltano=as_meltano)
     for settings in ({}, batches, {"column_types": {"security_code": "integer"}}):
         output = sync(make_tap(catalog=catalog, **settings))
         rows = rows_of(output)
@@ -159,9 +159,9 @@ def test_a_deselected_column_is_neither_loaded_nor_warned_of(
 
 def test_reading_again_clears_what_an_earlier_run_has_loaded(s3, make_tap, sync):
     s3.put(DAY.format(1), export(*ROWS, header=HEADER))
-    kept = sync(make_tap(keep_card_data=True), ORDERS)
+    with_cards = sync(make_tap(keep_card_data=True), ORDERS)
     again = sync(make_tap(), ORDERS)
-    assert kept.schemas[ORDERS]["schema"] == again.schemas[ORDERS]["schema"]
+    assert with_cards.schemas[ORDERS]["schema"] == again.schemas[ORDERS]["schema"]
     key = ("_file_name", "_row_id")
-    assert cells(kept.records[ORDERS], *key) == cells(again.records[ORDERS], *key)
+    assert cells(with_cards.records[ORDERS], *key) == cells(again.records[ORDERS], *key)
     assert {row["cvv"] for row in again.records[ORDERS]} == {None, ""}

@@ -43,7 +43,7 @@ PROJECTS = (
 
 
 @pytest.mark.parametrize("env", PROJECTS, ids=lambda env: next(iter(env)))
-class TestTheProjectsKeys:
+class TestProjectKeys:
     def test_read_the_projects_files(self, discover, env):
         assert discover("tap-sticky-s3", env)[0] == 0
 
@@ -61,7 +61,7 @@ class TestTheProjectsKeys:
 
 
 @pytest.mark.parametrize("name", BUCKET_SETTINGS)
-def test_half_a_key_is_refused(discover, name):
+def test_one_half_of_a_key_is_refused(discover, name):
     code, text = discover("tap-sticky-s3", {}, **{name: BUCKET_SETTINGS[name]})
     (other,) = BUCKET_SETTINGS.keys() - {name}
     assert code == ExitCode.CONFIGURATION

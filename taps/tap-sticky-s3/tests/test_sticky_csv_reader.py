@@ -74,7 +74,7 @@ class TestLines:
         ids=("crlf", "lf", "cr", "mixed", "unfinished", "blank"),
     )
     @pytest.mark.parametrize("piece", (1, 2, 3, 100))
-    def test_ends_of_lines(self, engine, text, piece):
+    def test_line_ends(self, engine, text, piece):
         assert cells(text, engine=engine, piece=piece, block=5) == [("1", "2"), ("3", "4")]
 
     def test_line_ends_within_quotes_stay(self, engine):
@@ -104,8 +104,8 @@ class TestLines:
     @pytest.mark.parametrize("block", (1, 1 << 22))
     def test_empty_cells_of_one_column(self, engine, text, rows, block):
         """https://github.com/sineemore/csv-test-data has `foo\\n\\n` as one row."""
-        reader, found = read(text, engine=engine, block=block, piece=1)
-        assert [(cell, number) for cell, number, _ in found] == [
+        reader, actual = read(text, engine=engine, block=block, piece=1)
+        assert [(cell, number) for cell, number, _ in actual] == [
             (cell, number) for number, cell in enumerate(rows)
         ]
         assert reader.row_count == len(rows)
@@ -169,7 +169,7 @@ class TestWideEncodings:
         read(text.encode(encoding), Dialect(encoding=encoding), engine=engine)
 
     @given(st.lists(TITLES, min_size=1, max_size=3), st.sampled_from(WIDE))
-    def test_without_a_mark_none_is_read(self, titles, encoding):
+    def test_any_text_without_a_mark_is_refused(self, titles, encoding):
         error = refusal(f"{','.join(titles)}\n1,2\n".encode(encoding))
         assert "`encoding`" in str(error)
 
@@ -178,10 +178,10 @@ class TestWideEncodings:
         st.lists(st.text("\0ab\u0438\u540d", max_size=6), min_size=2, max_size=2),
         st.sampled_from(("\n", "\r\n", "\r")),
     )
-    def test_a_nul_in_a_cell_stays_one(self, titles, row, ending):
+    def test_a_nul_in_a_cell_is_kept(self, titles, row, ending):
         text = ending.join([",".join(titles), ",".join(row), ""])
-        (found,) = cells(text)
-        assert [*found[:2]] == row
+        (actual,) = cells(text)
+        assert [*actual[:2]] == row
 
 
 class TestCells:
@@ -205,7 +205,7 @@ class TestCells:
         ),
     )
     @pytest.mark.parametrize("block", (1, 1 << 22))
-    def test_one(self, engine, written, cell, block):
+    def test_a_written_cell(self, engine, written, cell, block):
         text = f"a,b\r\n{written},1\r\n2,{written}\r\n"
         assert cells(text, engine=engine, block=block) == [(cell, "1"), ("2", cell)]
 
@@ -234,7 +234,7 @@ class TestCells:
 class TestRows:
     TEXT = "a,b\n1\n1,2\n1,2,3,4\n1,2\n"
 
-    def test_short_and_long_ones(self, engine):
+    def test_short_and_long_rows(self, engine):
         reader, rows = read(self.TEXT, engine=engine)
         assert [row[:2] for row in rows] == [("1", None), *[("1", "2")] * 3]
         assert [row[2] for row in rows] == [0, 1, 2, 3]
@@ -248,7 +248,7 @@ class TestRows:
         assert counts == (4, 1, 1, 0)
 
     @pytest.mark.parametrize("block", (1, 1 << 22))
-    def test_they_are_left_out(self, engine, block):
+    def test_they_are_skipped(self, engine, block):
         dialect = Dialect(on_bad_row="skip")
         reader, rows = read(self.TEXT, dialect, engine=engine, block=block, piece=4)
         assert [row[2] for row in rows] == [1, 3]
@@ -273,7 +273,7 @@ class TestRows:
         assert [(row[0], row[2]) for row in rows] == [(str(n), n) for n in range(20_000)]
 
 
-class TestWhatIsWrong:
+class TestErrors:
     @pytest.mark.parametrize("block", (1, 60, 1 << 22))
     @pytest.mark.parametrize(
         ("text", "line", "match"),
@@ -329,7 +329,7 @@ class TestWhatIsWrong:
         assert "cell 2 (b) ends in `\\`" in str(error)
         assert error.line == 2
 
-    def test_a_quote_within_a_cell_hides_no_ends_of_rows(self, engine):
+    def test_a_quote_within_a_cell_does_not_hide_row_ends(self, engine):
         # Files of more than 64 MiB were refused, and took minutes.
         data = b'a,b\n5" pipe,1\n' + (b"x" * 9_000 + b",1\n") * 8_000
         reader = CsvReader(pieces(data, 1 << 20), Dialect(), name="x", engine=engine)
@@ -348,7 +348,7 @@ class TestWhatIsWrong:
         assert error.line == 52
         assert "cell 2 (b) is longer than 10 MiB" in str(error)
 
-    def test_many_rows_in_one_piece(self, engine):
+    def test_many_rows_in_one_chunk(self, engine):
         data = b"a,b\n" + (b"x" * 998 + b",1\n") * 70_000
         reader = CsvReader([data], Dialect(), name="x", engine=engine)
         assert sum(batch.num_rows for batch in reader) == 70_000
@@ -365,7 +365,7 @@ class TestWhatIsWrong:
         assert len(cell) == 9 << 20
 
     @pytest.mark.parametrize("text", (",,\n1,2,3\n", " ,\t,\n"))
-    def test_a_header_of_nothing(self, engine, text):
+    def test_an_empty_header(self, engine, text):
         assert "header is empty" in str(refusal(text, engine=engine))
 
     @pytest.mark.parametrize(
@@ -382,11 +382,11 @@ class TestWhatIsWrong:
             (b"\x1f\x8b\x08\x00garbage that is no deflate stream", "damaged"),
         ),
     )
-    def test_what_is_no_csv_at_all(self, data, match):
+    def test_files_that_are_not_csv(self, data, match):
         assert match in str(refusal(data))
 
 
-class TestPacking:
+class TestDecoding:
     TEXT = "\ufefforders_id,b\r\n1,é\r\n2,x\r\n"
     ROWS = (("1", "é"), ("2", "x"))
 
@@ -401,7 +401,7 @@ class TestPacking:
         assert tuple(cells(text.encode(encoding), piece=piece)) == self.ROWS
 
     @pytest.mark.parametrize("encoding", ("cp1252", "latin-1", "utf-16-le", "utf-8"))
-    def test_encodings_that_are_told(self, encoding):
+    def test_encodings(self, encoding):
         data = self.TEXT[1:].encode(encoding)
         assert tuple(cells(data, Dialect(encoding=encoding), piece=1)) == self.ROWS
 
@@ -428,23 +428,23 @@ class TestPacking:
         assert refusal(data, Dialect(encoding=encoding), piece=piece).line == 3
 
     @pytest.mark.parametrize("encoding", ("cp1252", "latin-1", "ascii"))
-    def test_a_mark_that_the_told_encoding_has_not(self, encoding):
+    def test_a_mark_that_the_encoding_does_not_have(self, encoding):
         data = codecs.BOM_UTF8 + b"orders_id,b\n1,2\n"
         reader, _ = read(data, Dialect(encoding=encoding), piece=1)
         assert reader.header == ["orders_id", "b"]
 
     @pytest.mark.parametrize(
-        "told", ("cp1252", "utf-8", "utf-16-le", "utf-32-be", "cp037", "utf-7")
+        "encoding", ("cp1252", "utf-8", "utf-16-le", "utf-32-be", "cp037", "utf-7")
     )
     @pytest.mark.parametrize("mark", ("utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be"))
-    def test_a_mark_overrules_the_encoding_that_is_told(self, told, mark):
+    def test_a_mark_overrules_the_setting(self, encoding, mark):
         text = self.TEXT[1:] if mark in {"utf-8-sig", "utf-16", "utf-32"} else self.TEXT
         for piece in (1, 1000):
-            reader, rows = read(text.encode(mark), Dialect(encoding=told), piece=piece)
+            reader, rows = read(text.encode(mark), Dialect(encoding=encoding), piece=piece)
             assert reader.header == ["orders_id", "b"]
             assert tuple(row[:-2] for row in rows) == self.ROWS
 
-    def test_bytes_that_the_mark_does_not_allow(self):
+    def test_bytes_that_are_not_in_the_marked_encoding(self):
         for encoding in ("auto", "cp1252"):
             data = codecs.BOM_UTF8 + b"a\n\xe9\n"
             error = refusal(data, Dialect(encoding=encoding))
@@ -454,7 +454,7 @@ class TestPacking:
             assert "not encoded in utf-16-le, as its byte order mark says" in str(error)
 
     @pytest.mark.parametrize("encoding", ("klingon", "hex", "undefined", "a\0b", ""))
-    def test_an_encoding_that_is_none(self, encoding):
+    def test_an_unknown_encoding(self, encoding):
         with pytest.raises(ConfigValidationError, match="Invalid encoding"):
             Dialect(encoding=encoding)
 
@@ -467,7 +467,7 @@ class TestPacking:
         for packed in (gzip.compress(data), members, twice, padded):
             assert tuple(cells(packed, piece=piece)) == self.ROWS
 
-    def test_a_packed_file_unpacks_in_portions(self):
+    def test_a_gzip_file_is_read_in_chunks(self):
         text = b"a,b\n" + b"1,2\n" * 3_000_000
         reader = CsvReader(pieces(gzip.compress(text), 1 << 16), Dialect(), name="x")
         assert sum(batch.num_rows for batch in reader) == 3_000_000
@@ -477,38 +477,38 @@ class TestHeader:
     @pytest.mark.parametrize(
         "text", ("a,b\r\n1,2\r\n", '"a","b"\n', "\ufeffa,b\r1", "\n\na,b\n", "a,b")
     )
-    def test_whole_files(self, text):
+    def test_complete_files(self, text):
         assert read_head([text.encode()], Dialect(), name="x")[0] == ["a", "b"]
 
     @pytest.mark.parametrize("text", ("a,b\r\n1,2\r\n", 'a,"b\n"\n1', "\n\na,b\n1"))
-    def test_the_beginning_of_one(self, text):
+    def test_the_beginning_of_a_file(self, text):
         data = text.encode()
-        whole, _ = read_head([data], Dialect(), name="x")
-        found = 0
+        complete_header, _ = read_head([data], Dialect(), name="x")
+        actual = 0
         for end in range(len(data)):
             try:
                 header, _ = read_head([data[:end]], Dialect(), name="x", complete=False)
             except NeedMoreError:
                 continue
-            assert header == whole
-            found += 1
-        assert found
+            assert header == complete_header
+            actual += 1
+        assert actual
 
     def test_the_beginning_of_gzip(self):
         data = gzip.compress(("header,x\n" + "1,2\n" * 100_000).encode())
         header, _ = read_head([data[:200]], Dialect(), name="x", complete=False)
         assert header == ["header", "x"]
 
-    def test_some_rows_too(self):
+    def test_the_first_rows(self):
         lines = "".join(f"{number},x\n" for number in range(100))
         _, rows = read_head([f"a,b\n\n{lines}".encode()], Dialect(), name="x")
         assert rows == [[str(number), "x"] for number in range(20)]
 
-    def test_rows_that_cannot_be_read_hide_no_header(self):
+    def test_bad_rows_do_not_hide_the_header(self):
         head = read_head([b'a,b\n1,2\n"x"y,1\n'], Dialect(), name="x")
         assert head == (["a", "b"], [["1", "2"]])
 
-    def test_rows_are_whole(self):
+    def test_an_incomplete_row_is_left_out(self):
         _, rows = read_head([b"a,b\n1,2\n3,4"], Dialect(), name="x", complete=False)
         assert rows == [["1", "2"]]
 
@@ -655,8 +655,8 @@ class TestNullsAsWritten:
             plain = cells(f"h,k\n{text}", dialect)
         except BadFileError:
             return
-        found = cells(f"h,k\n{text}", replace(dialect, null_values=("\\N", "N")))
-        for before, after in zip(plain, found, strict=True):
+        actual = cells(f"h,k\n{text}", replace(dialect, null_values=("\\N", "N")))
+        for before, after in zip(plain, actual, strict=True):
             for cell, kept in zip(before, after, strict=True):
                 assert kept == cell or (kept is None and cell == "N")
 
@@ -700,15 +700,15 @@ DIALECTS = st.builds(
 )
 def test_both_engines_agree_on_any_text(text, noise, dialect, block, piece):
     data = f"a,b\n{text}".encode() + noise
-    told = []
+    results = []
     for engine, sizes in (("strict", {}), ("either", {"block": block, "piece": piece})):
         try:
             reader, rows = read(data, dialect, engine=engine, **sizes)
             counts = (reader.row_count, reader.short_rows, reader.long_rows, reader.skipped_rows)
-            told.append((rows, counts))
+            results.append((rows, counts))
         except BadFileError as error:
-            told.append((str(error), error.line))
-    assert told[0] == told[1]
+            results.append((str(error), error.line))
+    assert results[0] == results[1]
 
 
 @MANY
@@ -724,9 +724,9 @@ def test_python_reads_the_same(text, dialect):
         # What follows a closing quote does Python let pass, where quotes are not doubled.
         assert not is_ours or ("after its closing quote" in message and not dialect.doublequote)
         return
-    found = [
+    actual = [
         [cell for cell in row[:2] if cell is not None]
         + (json.loads(row[3])["_surplus"] if row[3] else [])
         for row in rows
     ]
-    assert found == [record for record in records if record]
+    assert actual == [record for record in records if record]

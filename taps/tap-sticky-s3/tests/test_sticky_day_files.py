@@ -32,15 +32,15 @@ def file(hour, *, prefix="orders-create", suffix="x", etag="a", size=10, modifie
     return S3Object(f"{prefix}/{name}", etag, size, modified or moment + timedelta(hours=1))
 
 
-def stored(state):
+def round_trip(state):
     """A state, as Meltano gives it back."""
     return json.loads(json.dumps(state))
 
 
-def load(state, listed, *, unless=frozenset()):
+def load(state, objects, *, unless=frozenset()):
     """Load what is missing; gives it."""
-    history = FileHistory(state, "orders", listed)
-    due = [obj for obj in listed if not history.is_loaded(obj)]
+    history = FileHistory(state, "orders", objects)
+    due = [obj for obj in objects if not history.is_loaded(obj)]
     for obj in due:
         if obj.key not in unless:
             history.add(obj, 7)
@@ -49,67 +49,67 @@ def load(state, listed, *, unless=frozenset()):
 
 
 @pytest.fixture
-def closed(monkeypatch):
+def digested(monkeypatch):
     """A state in which each day is a digest."""
     monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
-    state, listed = {}, [file(hour) for hour in range(72)]
-    load(state, listed)
+    state, objects = {}, [file(hour) for hour in range(72)]
+    load(state, objects)
     assert [len(text.split(" ")) for text in state["days"]] == [4, 4, 4]
-    return state, listed
+    return state, objects
 
 
-class TestDaysThatArePast:
-    def test_nothing_new(self, closed):
-        state, listed = closed
-        before = stored(state)
-        assert load(state, listed) == []
+class TestPastDays:
+    def test_a_run_without_new_files(self, digested):
+        state, objects = digested
+        before = round_trip(state)
+        assert load(state, objects) == []
         assert state == before
 
-    def test_late_files_are_read_alone(self, closed):
-        state, listed = closed
+    def test_late_files_are_read_alone(self, digested):
+        state, objects = digested
         late = [
             file(30, suffix="again"),
             file(5, suffix="dated-back", modified=FIRST),
             file(90),
         ]
-        assert load(state, [*listed, *late]) == late
-        assert load(state, [*listed, *late]) == []
+        assert load(state, [*objects, *late]) == late
+        assert load(state, [*objects, *late]) == []
 
-    def test_hours_that_were_missing(self, monkeypatch):
+    def test_missing_hours_are_read_later(self, monkeypatch):
         monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
-        state, listed = {}, [file(hour) for hour in range(24)]
-        missing = listed[3::7]
-        load(state, [obj for obj in listed if obj not in missing])
-        assert load(state, listed) == missing
+        state, objects = {}, [file(hour) for hour in range(24)]
+        missing = objects[3::7]
+        load(state, [obj for obj in objects if obj not in missing])
+        assert load(state, objects) == missing
 
-    def test_a_day_of_an_overwritten_file_is_read_again(self, closed):
-        state, listed = closed
-        listed[30] = file(30, etag="b", modified=FIRST + timedelta(days=9))
-        assert load(state, listed) == listed[24:48]
-        assert load(state, listed) == []
+    def test_a_day_of_an_overwritten_file_is_read_again(self, digested):
+        state, objects = digested
+        objects[30] = file(30, etag="b", modified=FIRST + timedelta(days=9))
+        assert load(state, objects) == objects[24:48]
+        assert load(state, objects) == []
 
-    def test_a_day_of_a_deleted_file_is_read_again_once(self, closed):
-        state, listed = closed
-        history = FileHistory(state, "orders", listed[:30] + listed[31:])
+    def test_a_day_of_a_deleted_file_is_read_again_once(self, digested):
+        state, objects = digested
+        history = FileHistory(state, "orders", objects[:30] + objects[31:])
         assert history.reread_days == {"2025-12-02": 23}
-        rest = listed[:30] + listed[31:]
+        rest = objects[:30] + objects[31:]
         assert load(state, rest) == rest[24:47]
         assert load(state, rest) == []
 
-    def test_a_day_that_is_gone_is_kept(self, closed):
-        state, listed = closed
-        before = stored(state)
-        assert load(state, listed[24:]) == []
+    def test_a_day_without_files_in_the_bucket_stays_in_the_state(self, digested):
+        state, objects = digested
+        before = round_trip(state)
+        assert load(state, objects[24:]) == []
         assert state == before
-        assert load(state, listed) == []
+        assert load(state, objects) == []
 
-    def test_the_same_bytes_stored_again(self, closed):
-        state, listed = closed
-        listed[30] = file(30, modified=FIRST + timedelta(days=9))
-        history = FileHistory(state, "orders", listed)
-        assert all(map(history.is_loaded, listed))
-        again = [obj for obj in listed if not history.is_loaded(obj, by_time=True)]
-        assert again == [listed[30]]
+    def test_the_same_bytes_stored_again(self, digested):
+        state, objects = digested
+        objects[30] = file(30, modified=FIRST + timedelta(days=9))
+        history = FileHistory(state, "orders", objects)
+        assert all(map(history.is_loaded, objects))
+        again = [obj for obj in objects if not history.is_loaded(obj, by_time=True)]
+        assert again == [objects[30]]
 
     def test_two_versions_of_the_same_content_are_two_files(self, monkeypatch):
         monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
@@ -118,38 +118,38 @@ class TestDaysThatArePast:
         assert load(state, [file(2)]) == [file(2)]
 
     @pytest.mark.parametrize("count", (1, 2, 12))
-    def test_files_that_are_never_loaded_make_no_other_be_read_again(self, monkeypatch, count):
+    def test_files_that_cannot_be_loaded_do_not_reread_others(self, monkeypatch, count):
         monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
-        state, listed = {}, [file(hour) for hour in range(24)]
-        bad = listed[: 2 * count : 2]
+        state, objects = {}, [file(hour) for hour in range(24)]
+        bad = objects[: 2 * count : 2]
         keys = {obj.key for obj in bad}
-        assert load(state, listed, unless=keys) == listed
+        assert load(state, objects, unless=keys) == objects
         for _ in range(3):
-            assert load(state, listed, unless=keys) == bad
+            assert load(state, objects, unless=keys) == bad
 
     def test_files_without_a_date(self, monkeypatch):
         monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         state = {}
-        listed = [file(hour, name=f"{hour}.csv") for hour in range(2000)]
-        load(state, listed)
+        objects = [file(hour, name=f"{hour}.csv") for hour in range(2000)]
+        load(state, objects)
         assert len(state["days"]) == 256
-        assert load(state, listed) == []
-        listed[1000] = file(1000, name="1000.csv", etag="b")
-        again = load(state, listed)
-        assert listed[1000] in again
+        assert load(state, objects) == []
+        objects[1000] = file(1000, name="1000.csv", etag="b")
+        again = load(state, objects)
+        assert objects[1000] in again
         assert len(again) < 30
 
-    def test_the_newest_are_known_one_by_one(self):
-        state, listed = {}, [file(hour) for hour in range(24 * 40)]
-        load(state, listed)
+    def test_the_newest_files_are_in_the_state_one_by_one(self):
+        state, objects = {}, [file(hour) for hour in range(24 * 40)]
+        load(state, objects)
         forms = [len(text.split(" ")) for text in state["days"]]
         assert forms == [4] * 26 + [2] * 14
-        listed[-100] = file(24 * 40 - 100, etag="b")
-        history = FileHistory(state, "orders", listed)
-        assert [obj for obj in listed if not history.is_loaded(obj)] == [listed[-100]]
-        assert history.row_count(listed[-100].key) == 7
+        objects[-100] = file(24 * 40 - 100, etag="b")
+        history = FileHistory(state, "orders", objects)
+        assert [obj for obj in objects if not history.is_loaded(obj)] == [objects[-100]]
+        assert history.row_count(objects[-100].key) == 7
 
-    def test_forgotten_files_and_late_ones_of_a_day(self, monkeypatch):
+    def test_pruned_files_and_late_ones_of_the_same_day(self, monkeypatch):
         monkeypatch.setattr(file_history, "_SEPARATE_FILES", 0)
         now = datetime.now(UTC).replace(microsecond=0)
         old = [
@@ -196,7 +196,7 @@ class TestTap:
 
 
 class TestStatesOfEarlierVersions:
-    def entries(self, listed, **more):
+    def entries(self, objects, **more):
         return {
             obj.key: {
                 "e": obj.etag,
@@ -205,31 +205,31 @@ class TestStatesOfEarlierVersions:
                 "n": 5,
             }
             | more
-            for obj in listed
+            for obj in objects
         }
 
     def test_nothing_is_read_again(self):
-        listed = [file(hour) for hour in range(24 * YEAR)]
-        state = {"files": self.entries(listed)}
-        assert load(state, listed) == []
+        objects = [file(hour) for hour in range(24 * YEAR)]
+        state = {"files": self.entries(objects)}
+        assert load(state, objects) == []
         assert "files" not in state
-        assert load(stored(state), listed) == []
+        assert load(round_trip(state), objects) == []
 
     def test_the_first_ones_had_no_sizes(self):
-        listed = [file(1), file(2, etag="new")]
-        entries = {listed[0].key: {"e": "a", "m": "2025-12-01T00:00:00"}}
-        entries[listed[1].key] = {"e": "old", "m": "2025-12-01T00:00:00"}
+        objects = [file(1), file(2, etag="new")]
+        entries = {objects[0].key: {"e": "a", "m": "2025-12-01T00:00:00"}}
+        entries[objects[1].key] = {"e": "old", "m": "2025-12-01T00:00:00"}
         state = {"files": entries}
-        assert load(state, listed) == [listed[1]]
-        assert load(state, listed) == []
+        assert load(state, objects) == [objects[1]]
+        assert load(state, objects) == []
 
     def test_a_full_refresh_that_an_earlier_version_began(self):
-        listed = [file(hour) for hour in range(48)]
-        old = {"files": self.entries(listed, r=1)}
-        new = {"files": {**old["files"], **self.entries(listed[:20], r=2)}}
+        objects = [file(hour) for hour in range(48)]
+        old = {"files": self.entries(objects, r=1)}
+        new = {"files": {**old["files"], **self.entries(objects[:20], r=2)}}
         mark = {**new, "refresh": 2, "fields": ["files"]}
         state, _ = unsealed({"bookmarks": {"orders": mark}})
-        assert load(state["bookmarks"]["orders"], listed) == listed[20:]
+        assert load(state["bookmarks"]["orders"], objects) == objects[20:]
 
 
 @pytest.mark.parametrize(
@@ -248,12 +248,12 @@ class TestStatesOfEarlierVersions:
         {"2025-12-01": 1},
     ),
 )
-def test_days_that_cannot_be_read(days):
+def test_invalid_days_are_an_error(days):
     with pytest.raises(TapError, match=r"state of stream orders .*`meltano state clear`"):
         FileHistory({"days": days}, "orders")
 
 
-def delivered(prefix, hour, part):
+def make_delivery(prefix, hour, part):
     """A file as Looker's deliveries name it."""
     digest = hashlib.sha256(f"{prefix} {hour} {part}".encode()).hexdigest()
     return file(hour, prefix=prefix, suffix=digest[:12], etag=digest[32:], size=123_456)
@@ -262,26 +262,26 @@ def delivered(prefix, hour, part):
 @pytest.mark.parametrize("per_hour", (1, 3))
 def test_a_year_of_three_tables_is_less_than_100_kb(per_hour):
     headers = {f"A header of an export {number}": f"header_{number}" for number in range(129)}
-    state, listed = {"headers": headers, "refresh": 1_766_000_000_000}, []
+    state, objects = {"headers": headers, "refresh": 1_766_000_000_000}, []
     for first in range(0, 24 * YEAR, 24 * MONTH):
         new = [
-            delivered(PREFIXES[0], hour, part)
+            make_delivery(PREFIXES[0], hour, part)
             for hour in range(first, min(first + 24 * MONTH, 24 * YEAR))
             # Some hours have no file.
             if hour % 11
             for part in range(per_hour)
         ]
-        if listed:
+        if objects:
             # Of a month before, one comes late and one is overwritten.
             new.append(file(first - 24 * MONTH, suffix="late"))
-            listed[-300] = S3Object(listed[-300].key, "changed", 99, new[0].modified)
-        listed += new
-        due = load(state, listed)
+            objects[-300] = S3Object(objects[-300].key, "changed", 99, new[0].modified)
+        objects += new
+        due = load(state, objects)
         assert {*new} <= {*due}
         # The day of the one that was overwritten, and that file.
         assert len(due) - len(new) < 25 * per_hour
-        state = stored(state)
-    assert load(state, listed) == []
+        state = round_trip(state)
+    assert load(state, objects) == []
     text = json.dumps(sealed({"bookmarks": dict.fromkeys(PREFIXES, state)}))
     assert len(text.encode()) <= 100_000
 
@@ -311,7 +311,7 @@ RUNS = st.lists(
 
 
 @given(RUNS, st.booleans())
-def test_it_finds_what_a_plain_list_of_files_would_find(runs, refreshed):
+def test_it_agrees_with_a_plain_list_of_files(runs, refreshed):
     """Over any history of a bucket, with runs that are killed anywhere."""
     mark = {"refresh": 1} if refreshed else {}
     state, plain, bucket, deleted = {"bookmarks": {"orders": mark}}, {}, {}, set()
@@ -322,14 +322,14 @@ def test_it_finds_what_a_plain_list_of_files_would_find(runs, refreshed):
                 bucket[key] = S3Object(key, etag, 1, moment)
             elif bucket.pop(key, None):
                 deleted.add(key)
-        listed = sorted(bucket.values(), key=lambda obj: (obj.modified, obj.key))
-        state = unsealed(stored(sealed(state)))[0]
+        objects = sorted(bucket.values(), key=lambda obj: (obj.modified, obj.key))
+        state = unsealed(round_trip(sealed(state)))[0]
         mark = state["bookmarks"]["orders"]
-        saved = stored(mark), plain, again
+        saved = round_trip(mark), plain, again
         with patch.object(file_history, "_SEPARATE_FILES", run["apart"]):
-            history = FileHistory(mark, "orders", listed)
-            due = [obj for obj in listed if not history.is_loaded(obj)]
-            new = [obj for obj in listed if plain.get(obj.key) != obj.etag]
+            history = FileHistory(mark, "orders", objects)
+            due = [obj for obj in objects if not history.is_loaded(obj)]
+            new = [obj for obj in objects if plain.get(obj.key) != obj.etag]
             assert {*new} <= {*due}, "a file would never be loaded"
             days = {obj.key: hash_object(obj).day for obj in due}
             again |= {key for key, day in days.items() if day in history.reread_days}
@@ -342,12 +342,15 @@ def test_it_finds_what_a_plain_list_of_files_would_find(runs, refreshed):
                 plain, again = {**plain, obj.key: obj.etag}, again - {obj.key}
                 if run["saves"]:
                     history.save()
-                    saved = stored(mark), plain, again
+                    saved = round_trip(mark), plain, again
             if run["killed_after"] is None:
                 history.save()
-                saved = stored(mark), plain, again
+                saved = round_trip(mark), plain, again
         state["bookmarks"]["orders"], plain, again = saved
     # A day that was read again is not read again for ever.
-    mark, listed = unsealed(stored(sealed(state)))[0]["bookmarks"]["orders"], [*bucket.values()]
-    load(mark, listed)
-    assert load(stored(mark), listed) == []
+    mark, objects = (
+        unsealed(round_trip(sealed(state)))[0]["bookmarks"]["orders"],
+        [*bucket.values()],
+    )
+    load(mark, objects)
+    assert load(round_trip(mark), objects) == []

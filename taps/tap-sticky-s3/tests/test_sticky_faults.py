@@ -42,25 +42,25 @@ def ids(output):
 
 def ranges(sandbox):
     """The parts of the file that were asked for."""
-    asked = sandbox.control.requests()["requests"]
-    found = [one for one in asked if one["method"] == "GET" and "report_" in one["path"]]
-    return [one.get("range") or "" for one in found]
+    requests = sandbox.control.requests()["requests"]
+    gets = [item for item in requests if item["method"] == "GET" and "report_" in item["path"]]
+    return [item.get("range") or "" for item in gets]
 
 
 @pytest.mark.parametrize("fault_name", ("empty_200", "html_200", "internal_error_200"))
-@pytest.mark.parametrize("asked", (LISTING, BODY))
-class TestAnswersThatAreNone:
+@pytest.mark.parametrize("request_path", (LISTING, BODY))
+class TestMalformedResponses:
     """A proxy's page, an error or nothing at all, with status 200."""
 
-    def test_one_is_asked_for_again(self, file, fault, make_tap, sync, fault_name, asked):
+    def test_they_are_retried(self, file, fault, make_tap, sync, fault_name, request_path):
         tap = make_tap()
-        fault(fault_name, asked, times=1)
+        fault(fault_name, request_path, times=1)
         assert ids(sync(tap, ORDERS)) == file
 
-    def test_it_is_no_empty_bucket_and_no_empty_file(
-        self, file, fault, make_tap, sync, fault_name, asked
+    def test_they_are_not_an_empty_bucket_or_file(
+        self, file, fault, make_tap, sync, fault_name, request_path
     ):
-        fault(fault_name, asked, times=99)
+        fault(fault_name, request_path, times=99)
         says = r"Cannot (list|read) sticky-713-data-repo\S*/orders-create/.* after \d+ tries"
         with pytest.raises(TapError, match=says):
             sync(make_tap(), ORDERS)
@@ -75,19 +75,19 @@ class TestListing:
         s3.put("orders-create/y.part", "")  # a page without a file of the table
         assert sorted(ids(sync(make_tap(), ORDERS))) == ["1", "2", "3", "4", "5"]
 
-    def test_a_deleted_version_is_not_there(self, s3, make_tap, sync):
+    def test_a_deleted_object_is_not_listed(self, s3, make_tap, sync):
         s3.versioning(on=True)
         s3.put(DAY.format(1), export(*orders(1)))
         s3.delete(DAY.format(1))
         assert sync(make_tap(), ORDERS).records == {}
 
     @pytest.mark.parametrize("name", ("slow_down", "s3_500", "connection_reset", "http_503"))
-    def test_trouble_that_passes(self, file, make_tap, sync, fault, name, caplog):
+    def test_transient_errors(self, file, make_tap, sync, fault, name, caplog):
         fault(name, LISTING, times=3)
         assert ids(sync(make_tap(), ORDERS)) == file
         assert "trying again" in caplog.text
 
-    def test_an_answer_that_cannot_be_read(self, file, make_tap, sync, fault):
+    def test_a_response_that_cannot_be_parsed(self, file, make_tap, sync, fault):
         fault("unparsable_listing", LISTING, times=1)
         assert ids(sync(make_tap(), ORDERS)) == file
 
@@ -100,15 +100,15 @@ class TestListing:
         assert "s3:ListBucket" in str(output.error)
         assert not output.records
 
-    @pytest.mark.parametrize("given", ("s3://a-bucket/folder", "a bucket", "a/b"))
-    def test_no_name_of_a_bucket(self, make_tap, sync, given):
-        with pytest.raises(TapError) as told:
-            sync(make_tap(bucket=given))
-        assert f"{given!r} is not a bucket's name. Set `bucket` to the name alone" in str(
-            told.value
+    @pytest.mark.parametrize("bucket", ("s3://a-bucket/folder", "a bucket", "a/b"))
+    def test_an_invalid_bucket_name(self, make_tap, sync, bucket):
+        with pytest.raises(TapError) as caught:
+            sync(make_tap(bucket=bucket))
+        assert f"{bucket!r} is not a bucket's name. Set `bucket` to the name alone" in str(
+            caught.value
         )
 
-    def test_a_folder_without_files_is_told(self, s3, make_tap, sync, caplog):
+    def test_a_folder_without_files_is_a_warning(self, s3, make_tap, sync, caplog):
         s3.put(DAY.format(1), "a,b\r\n1,2\r\n")
         sync(make_tap(prefixes="orders-create,order-create"))
         assert "/order-create/ has no files of this table. If it should, check" in caplog.text
@@ -128,26 +128,26 @@ class TestListing:
             ("permanent_redirect", "set `region`"),
         ),
     )
-    def test_what_the_user_has_to_mend(self, file, make_tap, sync, fault, name, match):
+    def test_errors_that_the_user_has_to_fix(self, file, make_tap, sync, fault, name, match):
         fault(name, ".", times=99)
         output = sync(make_tap(), fails=TapError)
         assert match in str(output.error)
 
-    def test_a_key_nobody_knows(self, file, make_tap, sync):
+    def test_an_unknown_access_key(self, file, make_tap, sync):
         output = sync(make_tap(aws_access_key_id="AKIANOBODY"), fails=TapError)
         assert "InvalidAccessKeyId" in str(output.error)
 
-    def test_a_secret_that_is_not_the_keys(self, file, make_tap, sync):
+    def test_a_wrong_secret(self, file, make_tap, sync):
         output = sync(make_tap(aws_secret_access_key="wrong"), fails=TapError)
         assert "(SignatureDoesNotMatch): Check `aws_secret_access_key`: " in str(output.error)
 
-    def test_nobody_answers(self, make_tap, sync):
+    def test_an_unreachable_endpoint(self, make_tap, sync):
         tap = make_tap(endpoint_url="http://127.0.0.1:9", max_tries=2)
         output = sync(tap, fails=TapError)
         assert "`endpoint_url`" in str(output.error)
         assert "after 2 tries" in str(output.error)
 
-    def test_a_profile_that_is_not_there(self, make_tap, sync):
+    def test_a_missing_profile(self, make_tap, sync):
         settings = {"aws_access_key_id": None, "aws_secret_access_key": None}
         output = sync(make_tap(aws_profile="nobody", **settings), fails=TapError)
         assert "'nobody'" in str(output.error)
@@ -155,37 +155,37 @@ class TestListing:
 
 class TestBodies:
     @pytest.mark.parametrize("name", ("slow_down", "s3_500", "connection_reset"))
-    def test_trouble_that_passes(self, file, make_tap, sync, fault, name):
+    def test_transient_errors(self, file, make_tap, sync, fault, name):
         fault(name, BODY, times=3)
         assert ids(sync(make_tap(), ORDERS)) == file
 
-    def test_trouble_that_does_not(self, file, make_tap, sync, fault):
+    def test_permanent_errors(self, file, make_tap, sync, fault):
         fault("slow_down", BODY, skip=HEADERS, times=99)
         output = sync(make_tap(max_tries=3), ORDERS, fails=TapError)
         assert "after 3 tries (SlowDown)" in str(output.error)
         assert not output.records
         assert output.state["bookmarks"][ORDERS]["fields"] == []
 
-    def test_a_cut_body_goes_on_where_it_was_cut(self, file, make_tap, sync, fault, sandbox):
+    def test_an_interrupted_download_resumes(self, file, make_tap, sync, fault, sandbox):
         fault("cut_body", BODY, skip=HEADERS, times=2)
         assert ids(sync(make_tap(), ORDERS)) == file
-        *headers, whole, second, third = ranges(sandbox)
+        *headers, first, second, third = ranges(sandbox)
         assert headers == ["bytes=0-65535"] * HEADERS
-        assert whole == ""
+        assert first == ""
         starts = [int(re.match(r"bytes=(\d+)-", part)[1]) for part in (second, third)]
         assert 0 < starts[0] < starts[1]
 
-    def test_a_body_that_is_always_cut_at_once(self, file, make_tap, sync, fault):
+    def test_a_download_that_is_always_interrupted(self, file, make_tap, sync, fault):
         fault("cut_body", BODY, skip=HEADERS, times=99, at=0)
         output = sync(make_tap(max_tries=3), ORDERS, fails=TapError)
         assert "after 3 tries" in str(output.error)
         assert not output.records
 
-    def test_a_body_that_stops_coming(self, file, make_tap, sync, fault):
+    def test_a_download_that_stalls(self, file, make_tap, sync, fault):
         fault("slow_body", BODY, skip=HEADERS, times=1, seconds=3)
         assert ids(sync(make_tap(request_timeout=1), ORDERS)) == file
 
-    def test_a_cut_gzip(self, s3, make_tap, sync, fault):
+    def test_a_truncated_gzip_file(self, s3, make_tap, sync, fault):
         import gzip  # noqa: PLC0415 - one test's
 
         rows = orders(2000)
@@ -211,22 +211,22 @@ class TestVersions:
         assert ids(output) == ["502", "501", "500"]
         assert len({row["_file_etag"] for row in output.records[ORDERS]}) == 1
 
-    def test_a_new_header_came_with_the_new_version(self, file, make_tap, sync, fault):
+    def test_the_new_version_has_another_header(self, file, make_tap, sync, fault):
         fault("swap", BODY, skip=HEADERS, text="orders_id,surprise\r\n1,x\r\n")
         (row,) = sync(make_tap(), ORDERS).records[ORDERS]
         assert row["orders_id"] == "1"
         assert row["_extra"] == {"surprise": "x"}
 
-    def test_a_store_that_says_412(self, file, make_tap, sync, fault):
+    def test_a_store_that_responds_with_412(self, file, make_tap, sync, fault):
         fault("s3_412", BODY, skip=HEADERS, times=1)
         assert ids(sync(make_tap(), ORDERS)) == file
 
     @pytest.mark.parametrize("skip", range(3))
-    def test_a_412_of_what_had_no_condition(self, file, make_tap, sync, sandbox, skip):
+    def test_a_412_without_a_condition_is_retried(self, file, make_tap, sync, sandbox, skip):
         sandbox.control.fault("s3_412", vendor="s3", times=1, skip=skip)
         assert ids(sync(make_tap(), ORDERS)) == file
 
-    def test_it_never_comes_to_rest(self, file, make_tap, sync, fault):
+    def test_a_file_that_is_overwritten_again_and_again(self, file, make_tap, sync, fault):
         fault("s3_412", BODY, skip=HEADERS, times=99)
         output = sync(make_tap(max_tries=3), ORDERS, fails=TapError)
         assert "`settle_seconds`" in str(output.error)
@@ -239,7 +239,7 @@ class TestVersions:
         assert "was deleted since it was listed" in caplog.text
 
 
-class TestOneObjectIsRefused:
+class TestForbiddenObjects:
     @pytest.fixture
     def others(self, s3):
         s3.put(DAY.format(2), export(*orders(1, 2)))
@@ -286,48 +286,48 @@ class TestRoles:
     def test_a_role_is_assumed(self, file, make_tap, sync, sandbox):
         tap = make_tap(role_arn=self.ROLE, external_id="x1", region="us-east-1")
         assert ids(sync(tap, ORDERS)) == file
-        asked = sandbox.control.requests()["requests"]
-        assert [one["body"] for one in asked if "AssumeRole" in one["body"]]
+        requests = sandbox.control.requests()["requests"]
+        assert any("AssumeRole" in item["body"] for item in requests)
 
     def test_its_credentials_expire_in_the_middle(self, file, make_tap, sync, fault, sandbox):
         fault("expired_token", BODY, skip=HEADERS, times=1)
         assert ids(sync(make_tap(role_arn=self.ROLE), ORDERS)) == file
-        asked = sandbox.control.requests()["requests"]
+        requests = sandbox.control.requests()["requests"]
         # For all that is read, and once more.
-        assert len([one for one in asked if "AssumeRole" in one["body"]]) == 2
+        assert len([item for item in requests if "AssumeRole" in item["body"]]) == 2
 
-    def test_it_may_not_be_assumed(self, file, make_tap, sync, fault):
+    def test_a_role_that_may_not_be_assumed(self, file, make_tap, sync, fault):
         fault("assume_role_denied", "POST", times=99)
         output = sync(make_tap(role_arn=self.ROLE), fails=TapError)
         assert re.search("assume the role .*reader.*sts:AssumeRole", str(output.error))
 
 
-class TestWhatIsAsked:
+class TestRequests:
     @pytest.fixture
-    def asked(self, monkeypatch):
+    def calls(self, monkeypatch):
         """The arguments of each request."""
-        found = []
+        actual = []
         make = BaseClient._make_api_call
 
         def call(client, operation, arguments):
-            found.append((operation, arguments))
+            actual.append((operation, arguments))
             return make(client, operation, arguments)
 
         monkeypatch.setattr(BaseClient, "_make_api_call", call)
-        return found
+        return actual
 
-    def test_who_pays_and_who_owns(self, file, make_tap, sync, asked):
+    def test_who_pays_and_who_owns(self, file, make_tap, sync, calls):
         tap = make_tap(request_payer=True, expected_bucket_owner="123456789012")
         assert ids(sync(tap, ORDERS)) == file
-        assert {operation for operation, _ in asked} == {"ListObjectsV2", "GetObject"}
-        for _, arguments in asked:
+        assert {operation for operation, _ in calls} == {"ListObjectsV2", "GetObject"}
+        for _, arguments in calls:
             assert arguments["RequestPayer"] == "requester"
             assert arguments["ExpectedBucketOwner"] == "123456789012"
 
-    def test_nothing_of_it_by_default(self, file, make_tap, sync, asked):
+    def test_no_such_parameters_by_default(self, file, make_tap, sync, calls):
         sync(make_tap(), ORDERS)
-        assert not any("RequestPayer" in arguments for _, arguments in asked)
-        bodies = [arguments for operation, arguments in asked if operation == "GetObject"]
+        assert not any("RequestPayer" in arguments for _, arguments in calls)
+        bodies = [arguments for operation, arguments in calls if operation == "GetObject"]
         assert all(arguments["IfMatch"] for arguments in bodies)
 
     @pytest.mark.parametrize(

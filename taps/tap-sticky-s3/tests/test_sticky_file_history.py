@@ -27,11 +27,11 @@ def ago(days):
     return datetime.now(UTC).replace(microsecond=0) - timedelta(days=days)
 
 
-class TestWhatIsLoaded:
-    def test_a_file_that_is_not_known(self):
+class TestLoadedFiles:
+    def test_a_new_file(self):
         assert not FileHistory({}, "orders").is_loaded(make_object(1))
 
-    def test_a_file_that_is(self):
+    def test_a_loaded_file(self):
         state = {}
         history = FileHistory(state, "orders")
         history.add(make_object(1), 5)
@@ -39,7 +39,7 @@ class TestWhatIsLoaded:
         assert FileHistory(state, "orders").is_loaded(make_object(1))
         assert FileHistory(state, "orders").row_count(make_object(1).key) == 5
 
-    def test_what_is_written_is_what_the_readme_says(self):
+    def test_the_state_is_as_the_readme_says(self):
         state = {}
         history = FileHistory(state, "orders")
         history.add(make_object(1), 5)
@@ -77,13 +77,13 @@ class TestBookmarksOfOtherPipelines:
         history = FileHistory(state, "orders")
         files = [make_object(day) for day in range(1, 15)]
         assert history.migrate_bookmark(files) == 9
-        assert [date_in_key(one.key) for one in files if not history.is_loaded(one)] == [
+        assert [date_in_key(file.key) for file in files if not history.is_loaded(file)] == [
             f"2025-12-{day}" for day in range(10, 15)
         ]
         history.save()
         assert list(state) == ["days"]
 
-    def test_files_that_the_bookmark_does_not_vouch_for(self):
+    def test_files_that_the_bookmark_does_not_cover(self):
         history = FileHistory({"last_file_date": "2025-12-10"}, "orders")
         late = make_object(2, modified=datetime(2025, 12, 14, tzinfo=UTC))
         nameless = make_object(2, key="orders-create/all.csv")
@@ -93,9 +93,9 @@ class TestBookmarksOfOtherPipelines:
         history = FileHistory({"replication_key_value": "2025-12-10T06:00:00+00:00"}, "orders")
         files = [make_object(day) for day in range(7, 12)]
         assert history.migrate_bookmark(files) == 2  # that of the bookmark's second is read again
-        assert [history.is_loaded(one) for one in files] == [True, True, False, False, False]
+        assert [history.is_loaded(file) for file in files] == [True, True, False, False, False]
 
-    def test_a_bookmark_nobody_can_read(self):
+    def test_an_invalid_bookmark(self):
         assert (
             FileHistory({"last_file_date": "yesterday"}, "orders").migrate_bookmark(
                 [make_object(1)]
@@ -120,7 +120,7 @@ class TestBookmarksOfOtherPipelines:
         {"floor": 12},
     ),
 )
-def test_a_state_that_cannot_be_read(state):
+def test_an_invalid_state_is_an_error(state):
     with pytest.raises(TapError, match=r"state of stream orders .*`meltano state clear`"):
         FileHistory(state, "orders")
 
@@ -132,7 +132,7 @@ class TestOldFiles:
             history.add(make_object(1, key=f"{day}.csv", modified=ago(day)), 1)
         return history
 
-    def test_they_are_forgotten_by_name_and_stay_loaded(self):
+    def test_they_are_removed_and_count_as_loaded(self):
         history = self.history(500, 401, 399, 1)
         history.prune([], days=400)
         assert len(history) == 2
@@ -166,13 +166,13 @@ class TestOldFiles:
 
 
 class TestFilter:
-    def test_select_for_run_takes_the_newest_and_gives_the_oldest_first(self):
-        found = FileFilter(SETTINGS | {"max_files": 2}, "csv").select_for_run(
+    def test_the_newest_files_the_oldest_of_them_first(self):
+        actual = FileFilter(SETTINGS | {"max_files": 2}, "csv").select_for_run(
             map(make_object, (3, 1, 2))
         )
-        assert found == [make_object(2), make_object(3)]
+        assert actual == [make_object(2), make_object(3)]
 
-    def test_select_for_run_takes_the_oldest(self):
+    def test_the_oldest_files(self):
         settings = SETTINGS | {"max_files": 2, "max_files_order": "oldest"}
         assert FileFilter(settings, "csv").select_for_run(map(make_object, (3, 1, 2))) == [
             make_object(1),
@@ -187,10 +187,12 @@ class TestFilter:
                 [make_object(day) for day in range(1, 12)],
                 0,
             )
-            while due := chooser.select_for_run(one for one in files if not history.is_loaded(one)):
+            while due := chooser.select_for_run(
+                file for file in files if not history.is_loaded(file)
+            ):
                 runs += 1
-                for one in due:
-                    history.add(one, 1)
+                for file in due:
+                    history.add(file, 1)
             assert runs == 4
             assert all(map(history.is_loaded, files))
 
@@ -198,8 +200,8 @@ class TestFilter:
         chooser = FileFilter(
             SETTINGS | {"file_date_from": "2025-12-03", "file_date_to": "2025-12-05"}, "csv"
         )
-        wanted = [day for day in range(1, 9) if chooser.is_in_range(make_object(day))]
-        assert wanted == [3, 4, 5]
+        days = [day for day in range(1, 9) if chooser.is_in_range(make_object(day))]
+        assert days == [3, 4, 5]
         assert chooser.is_in_range(make_object(1, key="no-date.csv"))
 
     def test_start_date_and_settling(self):
@@ -254,20 +256,20 @@ class TestDatesInKeys:
         assert date_in_key(f"{before}{day}{after}") == day.isoformat()
 
     @given(st.text(alphabet="0123456789-", max_size=30))
-    def test_whatever_is_found_is_a_day_of_the_key(self, key):
-        found = date_in_key(key)
-        if found:
-            assert found in key
-            assert 1900 <= datetime.fromisoformat(found).year <= 2199
+    def test_the_date_is_a_part_of_the_key(self, key):
+        actual = date_in_key(key)
+        if actual:
+            assert actual in key
+            assert 1900 <= datetime.fromisoformat(actual).year <= 2199
 
     def test_an_id_does_not_hide_the_date_of_a_file(self):
-        taken = FileFilter(SETTINGS | {"file_date_from": "2026-01-01"}, "csv")
-        assert taken.is_in_range(make_object(1, key="x_10020030-44-55_2026-01-05.csv"))
-        assert not taken.is_in_range(make_object(1, key="x_10020030-44-55_2025-12-31.csv"))
+        chooser = FileFilter(SETTINGS | {"file_date_from": "2026-01-01"}, "csv")
+        assert chooser.is_in_range(make_object(1, key="x_10020030-44-55_2026-01-05.csv"))
+        assert not chooser.is_in_range(make_object(1, key="x_10020030-44-55_2025-12-31.csv"))
 
     @pytest.mark.parametrize(
         "written", ("2025-12-03", "2025-12-03T00:00:00Z", "2025-12-03T00:00:00")
     )
     def test_a_first_and_a_last_date_as_meltano_writes_them(self, written):
-        one = FileFilter(SETTINGS | {"file_date_from": written, "file_date_to": written}, "csv")
-        assert [one.is_in_range(make_object(day)) for day in (2, 3, 4)] == [False, True, False]
+        chooser = FileFilter(SETTINGS | {"file_date_from": written, "file_date_to": written}, "csv")
+        assert [chooser.is_in_range(make_object(day)) for day in (2, 3, 4)] == [False, True, False]

@@ -77,9 +77,9 @@ ENCODINGS = st.sampled_from(
 def read(data, piece=1 << 16, engine="either", **dialect):
     """The rows with their numbers, or what is wrong."""
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
-    given = Dialect(**dialect)
+    file_dialect = Dialect(**dialect)
     try:
-        reader = CsvReader(pieces, given, name="b/x.csv", block_bytes=64, engine=engine)
+        reader = CsvReader(pieces, file_dialect, name="b/x.csv", block_bytes=64, engine=engine)
         return [tuple(row.values()) for batch in reader for row in batch.to_pylist()]
     except BadFileError as error:
         return str(error)
@@ -87,7 +87,7 @@ def read(data, piece=1 << 16, engine="either", **dialect):
 
 @profile(200)
 @given(BYTES, ENCODINGS, PIECES)
-def test_any_bytes_are_rows_or_told(data, encoding, piece):
+def test_any_bytes_are_rows_or_an_error(data, encoding, piece):
     strict, either = [read(data, piece, engine, encoding=encoding) for engine in ENGINES]
     assert strict == either
     if isinstance(either, str):
@@ -101,7 +101,7 @@ def test_any_bytes_are_rows_or_told(data, encoding, piece):
 
 @profile(100)
 @given(BYTES, ENCODINGS, st.booleans())
-def test_any_beginning_is_a_header_or_told(data, encoding, complete):
+def test_any_beginning_is_a_header_or_an_error(data, encoding, complete):
     try:
         head = read_head([data], Dialect(encoding=encoding), name="b/x.csv", complete=complete)
     except BadFileError as error:
@@ -122,24 +122,24 @@ def table(rows):
 @profile(60)
 @example(rows=0, share=0.999, piece=1, twice=False)
 @given(st.integers(0, 300), st.floats(0, 1, exclude_max=True), PIECES, st.booleans())
-def test_gzip_that_is_cut_is_told(rows, share, piece, twice):
+def test_truncated_gzip_is_an_error(rows, share, piece, twice):
     packed = gzip.compress(table(rows), mtime=0)
     packed = gzip.compress(packed, mtime=0) if twice else packed
     cut = packed[: int(share * len(packed))]
-    found = read(cut, piece)
+    actual = read(cut, piece)
     if len(cut) > 1:
-        assert "its gzip ends too early" in found
+        assert "its gzip ends too early" in actual
     else:
         # Nothing is left of it that tells what it was.
-        assert found in ([], "b/x.csv")
+        assert actual in ([], "b/x.csv")
 
 
 @profile(60)
 @given(st.integers(1, 50), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
-def test_gzip_that_is_spoiled_is_told_or_whole(rows, share, change):
+def test_damaged_gzip_is_an_error_or_complete(rows, share, change):
     data = table(rows)
     packed = bytearray(gzip.compress(data, mtime=0))
     packed[int(share * len(packed))] ^= change
-    found = read(bytes(packed))
+    actual = read(bytes(packed))
     # A header has fields that nobody needs: its time, its system.
-    assert isinstance(found, str) or found == read(data)
+    assert isinstance(actual, str) or actual == read(data)

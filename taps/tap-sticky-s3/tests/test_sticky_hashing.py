@@ -12,7 +12,7 @@ SALT = "a-made-up-salt-for-tests"
 HEADER = ("orders_id", "billing_email", "Note")
 
 
-def hashed(text):
+def hash_text(text):
     return hmac.new(SALT.encode(), text.encode(), "sha256").hexdigest()
 
 
@@ -21,15 +21,15 @@ def test_records_and_batches_have_the_same_hashes(s3, make_tap, sync, batches):
     s3.put(DAY.format(1), export(*rows, header=HEADER))
     settings = {"hash_columns": [f"{ORDERS}.billing_email", "*.note"], "hash_salt": SALT}
     expected = [
-        ("1", hashed("ann@example.org"), hashed("x")),
-        ("2", hashed(""), hashed("ann@example.org")),
+        ("1", hash_text("ann@example.org"), hash_text("x")),
+        ("2", hash_text(""), hash_text("ann@example.org")),
         ("3", None, None),
     ]
     for more in ({}, batches, {"column_types": {"billing_email": "number"}}):
         output = sync(make_tap(**settings, **more), ORDERS)
-        found = output.records[ORDERS] or batch_rows(output, ORDERS)
-        assert cells(found, "orders_id", "billing_email", "note") == expected
-        assert "ann@example.org" not in json.dumps([output.messages, found], default=str)
+        actual = output.records[ORDERS] or batch_rows(output, ORDERS)
+        assert cells(actual, "orders_id", "billing_email", "note") == expected
+        assert "ann@example.org" not in json.dumps([output.messages, actual], default=str)
 
 
 def test_other_columns_and_streams_are_as_before(s3, make_tap, sync, batches):

@@ -68,7 +68,7 @@ class TestFirstFiles:
             (["'id'", "'amount'"], [["'1'", "'2'"]], "between ' and '. Set `quotechar`"),
         ),
     )
-    def test_signs(self, header, rows, match):
+    def test_bad_headers(self, header, rows, match):
         assert match in problem(header, *rows)
 
     @pytest.mark.parametrize(
@@ -105,33 +105,33 @@ class TestFirstFiles:
             (["a;b", "c"], [["1", "2", "3"], ["4;5", "6"]]),
         ),
     )
-    def test_what_passes(self, header, rows):
+    def test_good_headers(self, header, rows):
         assert problem(header, *rows) == ""
         # As it does where other columns were expected.
         if not {*header} & {"0", "7", "2026-01-05", "30", "9.99", "$10", "52"}:
             assert problem(header, *rows, known=NAMES) == ""
 
-    def test_where_columns_are_expected_one_value_is_a_sign(self):
+    def test_with_expected_columns_a_single_value_is_a_problem(self):
         assert "header is missing" in problem(["2", "95", "TX"], ["1", "95", "TX"], known=NAMES)
         assert "header is missing" in problem(["TX", "2", "95"], ["CA", "1", "95"], known=NAMES)
         assert problem(["TX", "2", "95"], ["CA", "1", "95"]) == ""
 
-    def test_most_files_say_what_the_table_has(self):
+    def test_the_columns_are_those_of_most_files(self):
         heads = {
             "a": FilePreview(("Report by", "state")),
             "b": FilePreview(("id", "amount")),
             "c": FilePreview(("Amount", "note")),
             "d": FilePreview(("NOTE",)),
         }
-        found = find_problems(heads, (), "refunds", has_files=False)
-        assert [*found] == ["a"]
-        assert "shares no column with the table refunds" in found["a"]
+        actual = find_problems(heads, (), "refunds", has_files=False)
+        assert [*actual] == ["a"]
+        assert "shares no column with the table refunds" in actual["a"]
 
     @given(
         st.lists(st.text("abcdefgh _", min_size=2), min_size=2, max_size=6),
         st.lists(st.lists(st.text(), max_size=3), max_size=5),
     )
-    def test_a_header_of_words_is_never_refused_for_its_rows(self, header, rows):
+    def test_a_header_of_words_is_always_good(self, header, rows):
         # Rows with more cells may show that it is a title.
         header = [*header, "x y"]
         assert problem(header, *rows) == ""
@@ -153,7 +153,7 @@ class TestLaterFiles:
     def test_one_known_header_is_enough(self, header):
         assert problem(header, ["1", "2"], known=NAMES, has_files=True) == ""
 
-    def test_others_that_share_with_those(self):
+    def test_files_that_share_columns_with_good_files(self):
         heads = {
             "a": FilePreview(("y", "z")),
             "b": FilePreview(("x", "y")),
@@ -170,15 +170,15 @@ class TestLaterFiles:
             (["Orders of January"], "shares no column"),
         ),
     )
-    def test_none_is(self, header, match):
+    def test_a_header_without_a_known_column_is_bad(self, header, match):
         assert match in problem(header, known=NAMES, has_files=True)
 
     def test_no_cell_is_quoted(self):
         secret = "Ms. Private"
         for names in ((), NAMES):
-            found = problem([f"{secret};x", ""], ["1;2"], known=names, has_files=bool(names))
-            assert found
-            assert secret not in found
+            actual = problem([f"{secret};x", ""], ["1;2"], known=names, has_files=bool(names))
+            assert actual
+            assert secret not in actual
 
 
 class TestTables:
@@ -199,7 +199,9 @@ class TestTables:
         ),
     )
     @pytest.mark.parametrize("others", (False, True))
-    def test_a_file(self, s3, make_tap, sync, body, match, settings, others):
+    def test_a_bad_file_is_loaded_with_the_right_setting(
+        self, s3, make_tap, sync, body, match, settings, others
+    ):
         s3.put("orders-update/x.csv", export(*orders(1, 4)))
         state = None
         if others:
@@ -221,13 +223,13 @@ class TestTables:
         again = sync(make_tap(output.state, **settings), ORDERS)
         assert DAY.format(2) in known(again.state)
 
-    def test_a_line_for_excel_is_not_the_header(self, s3, make_tap, sync, batches):
+    def test_a_sep_line_is_not_the_header(self, s3, make_tap, sync, batches):
         s3.put(DAY.format(1), "sep=,\r\n" + self.GOOD)
         s3.put(DAY.format(2), '"SEP=,"\r\n' + self.GOOD)
         rows = sync(make_tap(), ORDERS).records[ORDERS]
         assert cells(rows, "orders_id", "_row_id") == [("2", 0), ("1", 1)] * 2
 
-    def test_a_table_of_its_own(self, s3, make_tap, sync):
+    def test_check_header_can_be_set_for_a_table(self, s3, make_tap, sync):
         tables = [
             {"name": "a", "prefix": "a/", "check_header": False},
             {"name": "b", "prefix": "b/"},
@@ -238,7 +240,7 @@ class TestTables:
         assert "b/x.csv: its first line" in str(output.error)
         assert len(output.records["a"]) == 2
 
-    def test_an_overwritten_file_is_looked_at_again(self, s3, make_tap, sync, monkeypatch):
+    def test_an_overwritten_file_is_checked_again(self, s3, make_tap, sync, monkeypatch):
         s3.put(DAY.format(1), self.GOOD)
         tap = make_tap()
         table = tap.streams[ORDERS]
@@ -254,7 +256,7 @@ class TestTables:
         assert "header" in str(output.error)
         assert output.records == {}
 
-    def test_files_that_were_loaded_before_they_were_looked_at(self, s3, make_tap, sync, caplog):
+    def test_files_that_were_loaded_without_a_check(self, s3, make_tap, sync, caplog):
         s3.put(DAY.format(1), "2,95,TX\r\n1,95,TX\r\n", modified=moment(1))
         s3.put(DAY.format(2), self.GOOD, modified=moment(2))
         state = sync(make_tap(check_header=False), ORDERS).state
@@ -273,7 +275,7 @@ class TestTables:
         assert "Set `delimiter`. If the file is as it should be" in caplog.text
 
     @pytest.mark.parametrize("pattern", (None, r"\.csv(\.gz)?$", "csv$"))
-    def test_keys_that_match_no_pattern_are_named(self, s3, make_tap, sync, caplog, pattern):
+    def test_keys_that_do_not_match_are_logged(self, s3, make_tap, sync, caplog, pattern):
         s3.put("orders-create/a.csv", self.GOOD)
         s3.put("orders-create/", "")
         for name in ("x.CSV", "y.csv.zip", "z.txt", *(f"{number}.tmp" for number in range(4))):
@@ -287,7 +289,7 @@ class TestTables:
         assert "orders-create/x.CSV and 2 more" in message
         assert record.levelname == ("INFO" if pattern == "csv$" else "WARNING")
 
-    def test_keys_of_another_table_are_not_among_them(self, s3, make_tap, sync, caplog):
+    def test_keys_of_other_tables_are_not_logged(self, s3, make_tap, sync, caplog):
         s3.put("x/a_1.csv", self.GOOD)
         s3.put("x/b_1.csv", self.GOOD)
         tables = [{"name": one, "prefix": "x/", "pattern": f"{one}_.*csv"} for one in "ab"]

@@ -27,7 +27,7 @@ def columns(*headers, state=None, known=("orders_id", "click_id")):
 
 
 class TestTexts:
-    def test_places_do_not_count(self):
+    def test_positions_do_not_matter(self):
         expected = {"Refund $": "refund", "Refund %": "refund_616000"}
         assert columns(PAIR, PAIR[::-1]) == [expected, expected]
         assert columns(PAIR[::-1], PAIR) == [expected, expected]
@@ -36,7 +36,7 @@ class TestTexts:
         assert columns(PAIR, ["Refund %"])[1] == {"Refund %": "refund_616000"}
         assert columns(["Refund %"], PAIR)[1] == {"Refund %": "refund", "Refund $": "refund_5bb66d"}
 
-    def test_they_never_met(self):
+    def test_texts_that_are_in_different_files(self):
         assert columns(["Refund $"], ["Refund %"]) == [
             {"Refund $": "refund"},
             {"Refund %": "refund_616000"},
@@ -83,8 +83,8 @@ class TestTexts:
             {"Click ID": "click_id_fafac2"},
         ]
         # From then on, too, where they were taken for one before.
-        found = columns(["click_id"], ["Click ID"], ["Click ID", "click_id"], ["Click ID"])
-        assert found[2:] == [expected, {"Click ID": "click_id_fafac2"}]
+        actual = columns(["click_id"], ["Click ID"], ["Click ID", "click_id"], ["Click ID"])
+        assert actual[2:] == [expected, {"Click ID": "click_id_fafac2"}]
 
     def test_a_symbol_makes_another_of_a_known_column(self):
         assert columns(["Click ID %"]) == [{"Click ID %": "click_id_aad681"}]
@@ -99,23 +99,23 @@ class TestTexts:
         assert first == second
         assert all(name.startswith("column_") for text, name in first.items() if text != "a")
 
-    def test_no_text_at_all_leaves_the_place(self):
+    def test_an_empty_header_is_named_by_position(self):
         table = HeaderColumns({}, "orders", (), LOGGER)
         assert table.name_columns(["", "a", " "]) == ["column_1", "a", "column_3"]
         assert table.name_columns(["a", "", ""]) == ["a", "column_2", "column_3"]
 
     def test_long_names(self):
-        (found,) = columns(["é" * 40, "é" * 41, "x" * 80, "x" * 81])
-        assert len({*found.values()}) == 4
-        assert max(len(name.encode()) for name in found.values()) == 63
+        (actual,) = columns(["é" * 40, "é" * 41, "x" * 80, "x" * 81])
+        assert len({*actual.values()}) == 4
+        assert max(len(name.encode()) for name in actual.values()) == 63
 
     def test_sticky_s_own(self):
         headers = [*KNOWN_COLUMNS[ORDERS][:-5]]
         headers += ["Click ID", "Retries Left", "Hold Type ID", "Offer ID", "Processor ID"]
-        (found,) = columns(headers, known=KNOWN_COLUMNS[ORDERS])
-        assert [*found.values()] == KNOWN_COLUMNS[ORDERS]
+        (actual,) = columns(headers, known=KNOWN_COLUMNS[ORDERS])
+        assert [*actual.values()] == KNOWN_COLUMNS[ORDERS]
 
-    def test_many_columns_take_no_square(self, caplog):
+    def test_many_columns_take_linear_time(self, caplog):
         table = HeaderColumns({}, "orders", (), LOGGER)
         header = [f"Column {'$' * (number % 2)} {number // 2}" for number in range(10_000)]
         assert len({*table.name_columns(header)}) == 10_000
@@ -141,7 +141,7 @@ class TestAnyHeaders:
         st.data(),
     )
     def test_a_text_is_one_column_in_all_files_and_runs(self, files, data):
-        state, found = {}, {}
+        state, actual = {}, {}
         for texts in files:
             header = data.draw(st.permutations(sorted(texts)))
             if data.draw(st.booleans()):
@@ -150,8 +150,8 @@ class TestAnyHeaders:
                 table = HeaderColumns(dict(state), "orders", ("a",), LOGGER)
                 state = table._state
             for text, name in zip(header, table.name_columns(header), strict=True):
-                assert found.setdefault(text, name) == name
-        assert len({*found.values()}) == len(found)
+                assert actual.setdefault(text, name) == name
+        assert len({*actual.values()}) == len(actual)
 
     @given(TEXTS, st.randoms())
     def test_what_a_file_has_decides_not_its_order(self, texts, random):
@@ -161,7 +161,7 @@ class TestAnyHeaders:
         assert sorted(one) == sorted(two)
 
 
-class TestStatesFromBefore:
+class TestStatesOfEarlierVersions:
     """Tables that were loaded when places decided keep their columns."""
 
     def recalled(self, *headers, known=()):
@@ -170,24 +170,24 @@ class TestStatesFromBefore:
         return state["headers"]
 
     def test_the_layout_of_most_files_decides(self):
-        found = self.recalled(["Refund %"], *[PAIR] * 9)
-        assert found == {"Refund $": "refund", "Refund %": "refund_2"}
+        actual = self.recalled(["Refund %"], *[PAIR] * 9)
+        assert actual == {"Refund $": "refund", "Refund %": "refund_2"}
 
-    def test_of_as_many_the_newest_layout_decides(self):
-        found = self.recalled(PAIR[::-1], PAIR)
-        assert found == {"Refund $": "refund", "Refund %": "refund_2"}
+    def test_among_equals_the_newest_layout_decides(self):
+        actual = self.recalled(PAIR[::-1], PAIR)
+        assert actual == {"Refund $": "refund", "Refund %": "refund_2"}
 
     def test_a_header_that_was_renamed_keeps_its_column(self):
-        found = self.recalled(["Refund $"], ["Refund"], ["Refund"])
-        assert found == {"Refund": "refund", "Refund $": "refund"}
+        actual = self.recalled(["Refund $"], ["Refund"], ["Refund"])
+        assert actual == {"Refund": "refund", "Refund $": "refund"}
 
-    def test_two_signs_are_no_new_name(self):
-        found = self.recalled(["Refund $"], ["Refund %"], ["Refund %"])
-        assert found == {"Refund %": "refund", "Refund $": "refund_5bb66d"}
+    def test_another_sign_is_not_a_rename(self):
+        actual = self.recalled(["Refund $"], ["Refund %"], ["Refund %"])
+        assert actual == {"Refund %": "refund", "Refund $": "refund_5bb66d"}
 
-    def test_nor_are_two_headers_of_one_file(self):
-        found = self.recalled(["Refund"], ["Refund"], ["Refund $", "Refund"])
-        assert found == {"Refund": "refund", "Refund $": "refund_5bb66d"}
+    def test_two_headers_of_one_file_are_not_a_rename(self):
+        actual = self.recalled(["Refund"], ["Refund"], ["Refund $", "Refund"])
+        assert actual == {"Refund": "refund", "Refund $": "refund_5bb66d"}
 
     @given(st.lists(TEXTS, min_size=1, max_size=6), st.sets(st.sampled_from(("a", "b", "a_2"))))
     def test_a_column_of_one_text_stays_its_own(self, headers, known):
@@ -199,9 +199,9 @@ class TestStatesFromBefore:
                 names.setdefault(key, set()).add(name)
                 texts.setdefault(name, set()).add(key)
         for header in headers:
-            found = table.name_columns(header)
-            assert len({*found}) == len(header)
-            for key, name in zip(_identify_headers(header), found, strict=True):
+            actual = table.name_columns(header)
+            assert len({*actual}) == len(header)
+            for key, name in zip(_identify_headers(header), actual, strict=True):
                 (*had,) = names[key]
                 if len(had) == 1 and texts[had[0]] == {key}:
                     assert name == had[0]
@@ -220,7 +220,7 @@ class TestTables:
     def put(self, s3, day, header, *rows):
         s3.put(DAY.format(day), export(*rows, header=("orders_id", *header)))
 
-    def test_values_go_by_the_text(self, s3, make_tap, sync, batches):
+    def test_values_are_matched_by_the_text(self, s3, make_tap, sync, batches):
         self.put(s3, 1, PAIR, ("1", "$", "%"))
         self.put(s3, 2, PAIR[::-1], ("2", "%", "$"))
         self.put(s3, 3, PAIR[1:], ("3", "%"))
@@ -256,9 +256,9 @@ class TestTables:
         catalog = make_tap().catalog_dict
         (entry,) = [one for one in catalog["streams"] if one["stream"] == ORDERS]
         output = sync(make_tap(catalog=catalog), ORDERS)
-        found = output.schemas[ORDERS]["schema"]["properties"].keys()
-        assert {"refund", "refund_5bb66d"} <= found
-        assert found - {"_client_id", "_loaded_at"} == entry["schema"]["properties"].keys() - {
+        actual = output.schemas[ORDERS]["schema"]["properties"].keys()
+        assert {"refund", "refund_5bb66d"} <= actual
+        assert actual - {"_client_id", "_loaded_at"} == entry["schema"]["properties"].keys() - {
             "_client_id",
             "_loaded_at",
         }
@@ -276,7 +276,7 @@ class TestTables:
         rows = sync(make_tap(max_files=1), ORDERS).records[ORDERS]
         assert cells(rows, "orders_id", "refund", "refund_5bb66d") == [("4", "%", "$")]
 
-    def test_older_files_of_another_kind_are_no_reason(self, s3, make_tap, sync):
+    def test_older_files_of_another_kind_do_not_count(self, s3, make_tap, sync):
         s3.put("old/2025-12-01.csv", "who,what\n1,2\n")
         s3.put("old/2025-12-02.csv", "Refund $,Refund %\n1,2\n")
         tables = [{"name": "old", "prefix": "old/"}]
@@ -285,7 +285,7 @@ class TestTables:
         headers = output.state["bookmarks"]["old"]["headers"]
         assert [*headers] == ["Refund $", "Refund %"]
 
-    def test_a_state_from_before_keeps_the_columns_of_its_table(self, s3, make_tap, sync):
+    def test_a_state_without_headers_keeps_the_tables_columns(self, s3, make_tap, sync):
         self.put(s3, 1, PAIR[::-1], ("1", "%", "$"))
         state = sync(make_tap(), ORDERS).state
         del state["bookmarks"][ORDERS]["headers"]
@@ -307,7 +307,7 @@ class TestTables:
         rows = sync(make_tap(state, tables=tables), "old").records["old"]
         assert cells(rows, "order", "prospect") == [(None, "y"), ("2", None)]
 
-    def test_a_file_that_is_overwritten_meanwhile(self, s3, make_tap, sync, monkeypatch):
+    def test_a_file_that_is_overwritten_during_the_run(self, s3, make_tap, sync, monkeypatch):
         self.put(s3, 1, PAIR, ("1", "$", "%"))
         tap = make_tap()
         table = tap.streams[ORDERS]
@@ -323,7 +323,7 @@ class TestTables:
         assert cells(rows, "orders_id", "refund", "refund_616000") == [("2", "$", "%")]
 
     @pytest.mark.parametrize("headers", ("what", {"a": 1}, {"a": ""}, {"a": "_row_id"}, ["a"]))
-    def test_a_state_that_is_spoiled(self, s3, make_tap, sync, headers):
+    def test_an_invalid_state(self, s3, make_tap, sync, headers):
         self.put(s3, 1, PAIR, ("1", "$", "%"))
         state = {"bookmarks": {ORDERS: {"headers": headers}}}
         output = sync(make_tap(state), ORDERS, fails=TapError)
@@ -353,7 +353,7 @@ class TestTables:
         (row,) = sync(make_tap(column_types={"Refund %": "integer"}), ORDERS).records[ORDERS]
         assert (row["refund"], row["refund_616000"]) == ("$1", 50)
 
-    def test_a_type_of_no_column_is_reported(self, s3, make_tap, sync, caplog):
+    def test_a_type_without_a_column_is_reported(self, s3, make_tap, sync, caplog):
         self.put(s3, 1, ("total_amount",), ("1", "95"))
         s3.put("prospects-create/x.csv", "Prospect ID,Day\n1,2026-01-05\n")
         types = {"totl_amount": "number", "Prospect ID": "integer", "Total Amount": "number"}

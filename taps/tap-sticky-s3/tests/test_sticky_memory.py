@@ -23,7 +23,7 @@ def small_cells():
     csv.field_size_limit(limit)
 
 
-def test_a_quote_that_is_never_closed_is_not_kept(small_cells):
+def test_a_quote_that_is_never_closed_leaves_no_memory(small_cells):
     """Its lines took half a gigabyte, until garbage was collected: mostly after the next file."""
     text = b'1,"' + b"x\n" * MIB
     gc.collect()

@@ -27,7 +27,7 @@ class TestRows:
             ("6", 'a "b"', "é\r\nx"),
         ]
 
-    def test_what_says_where_a_row_comes_from(self, s3, make_tap, sync, sandbox):
+    def test_the_columns_of_the_source(self, s3, make_tap, sync, sandbox):
         etag = s3.put(DAY.format(1), export(*orders(2)), modified=moment(2))
         first, second = sync(make_tap(), ORDERS).records[ORDERS]
         assert first["_file_name"] == f"{sandbox.bucket}/{DAY.format(1)}"
@@ -44,7 +44,7 @@ class TestRows:
         assert row["click_id"] is None
         assert row["billing_state"] == "TX"
 
-    def test_columns_go_by_name_not_by_place(self, s3, make_tap, sync):
+    def test_columns_are_matched_by_name_not_by_position(self, s3, make_tap, sync):
         s3.put(DAY.format(1), export(("1", "TX"), header=("orders_id", "billing_state")))
         s3.put(DAY.format(2), export(("CA", "2"), header=("billing_state", "orders_id")))
         rows = sync(make_tap(), ORDERS).records[ORDERS]
@@ -63,12 +63,12 @@ class TestRows:
         assert cells(rows[ORDERS], "_row_id", "orders_id") == [(0, "1"), (2, "2")]
         assert cells(rows["files"], "row_count", "skipped_row_count") == [(3, 1)]
 
-    def test_nulls_for_whoever_asks(self, s3, make_tap, sync):
+    def test_null_values(self, s3, make_tap, sync):
         s3.put(DAY.format(1), export(("1", "N/A", "")))
         (row,) = sync(make_tap(null_values=["N/A"], empty_as_null=True), ORDERS).records[ORDERS]
         assert cells([row], "orders_id", "total_amount", "billing_state") == [("1", None, None)]
 
-    def test_types_for_whoever_asks(self, s3, make_tap, sync, batches):
+    def test_column_types(self, s3, make_tap, sync, batches):
         header = ("orders_id", "total_amount", "order_date", "acquisition_date")
         s3.put(
             DAY.format(1),
@@ -122,7 +122,7 @@ class TestBatches:
         assert len(records) == 6
         assert batched == records
 
-    def test_a_deselected_column_is_in_neither(self, s3, make_tap, sync, batches):
+    def test_a_deselected_column_is_in_no_message(self, s3, make_tap, sync, batches):
         s3.put(DAY.format(1), export(*orders(2)))
         catalog = make_tap().catalog_dict
         for entry in catalog["streams"]:
@@ -144,7 +144,7 @@ class TestBatches:
             {"column_types": {"orders_id": "integer"}},
         ),
     )
-    def test_where_rows_are_changed_they_go_as_records(self, s3, make_tap, sync, batches, settings):
+    def test_rows_that_are_changed_are_sent_as_records(self, s3, make_tap, sync, batches, settings):
         s3.put(DAY.format(1), export(*orders(2)))
         output = sync(make_tap(**settings, **batches), ORDERS)
         assert len(output.records[ORDERS]) == 2
@@ -156,20 +156,20 @@ class TestBatches:
         for day in (1, 2, 3):
             s3.put(DAY.format(day), export(*orders(day)), modified=moment(day))
         messages = sync(make_tap(**batches), ORDERS).messages
-        found = []
+        actual = []
         for message in messages:
             if message["type"] == "BATCH":
-                found.append("batch")
+                actual.append("batch")
             elif message["type"] == "STATE" and known(message["value"]):
-                found.append(len(known(message["value"])))
-        assert found[:6] == ["batch", 1, "batch", 2, "batch", 3]
+                actual.append(len(known(message["value"])))
+        assert actual[:6] == ["batch", 1, "batch", 2, "batch", 3]
 
     def test_another_format_is_refused(self, s3, make_tap, sync):
         with pytest.raises(ConfigValidationError) as caught:
             make_tap(batch_config={"encoding": {"format": "jsonl"}})
         assert "'jsonl': expected one of arrow, parquet." in str(caught.value.errors)
 
-    def test_a_root_elsewhere_is_refused(self, s3, make_tap, sync):
+    def test_a_root_on_another_machine_is_refused(self, s3, make_tap, sync):
         batch = {"encoding": {"format": "parquet"}, "storage": {"root": "s3://elsewhere/x"}}
         with pytest.raises(ConfigValidationError, match="expected a root on this machine"):
             make_tap(batch_config=batch)
@@ -188,7 +188,7 @@ class TestWhichFiles:
         assert self.load(sync, make_tap, state)[0] == []
 
     @pytest.mark.parametrize("rows", (1, 2, 5))
-    def test_an_overwritten_one_is_read_again_whole(self, s3, make_tap, sync, rows, caplog):
+    def test_an_overwritten_file_is_read_again_completely(self, s3, make_tap, sync, rows, caplog):
         s3.put(DAY.format(1), export(*orders(2)))
         _, state = self.load(sync, make_tap)
         s3.put(DAY.format(1), export(*orders(rows, first=100)))
@@ -204,7 +204,7 @@ class TestWhichFiles:
         assert self.load(sync, make_tap, state)[0] == []
         assert self.load(sync, make_tap, state, reload_on="last_modified")[0] == ["2", "1"]
 
-    def test_late_tied_and_back_dated_ones(self, s3, make_tap, sync):
+    def test_late_and_back_dated_files_and_files_of_one_second(self, s3, make_tap, sync):
         s3.put(DAY.format(9), export(*orders(1, 9)), modified=moment(10))
         _, state = self.load(sync, make_tap)
         s3.put(DAY.format(8), export(*orders(1, 8)), modified=moment(10))  # the same second
@@ -220,17 +220,17 @@ class TestWhichFiles:
         assert "2 files under orders-create/ have the date 2025-12-01" in caplog.text
 
     @pytest.mark.parametrize("order", ("newest", "oldest"))
-    def test_max_files_leaves_no_hole(self, s3, make_tap, sync, order):
+    def test_max_files_loses_no_file(self, s3, make_tap, sync, order):
         for day in range(1, 6):
             s3.put(DAY.format(day), export(*orders(1, day)), modified=moment(day))
-        state, found = None, []
+        state, actual = None, []
         for _ in range(4):
             ids, state = self.load(sync, make_tap, state, max_files=2, max_files_order=order)
-            found.append(ids)
+            actual.append(ids)
         if order == "newest":
-            assert found == [["4", "5"], ["2", "3"], ["1"], []]
+            assert actual == [["4", "5"], ["2", "3"], ["1"], []]
         else:
-            assert found == [["1", "2"], ["3", "4"], ["5"], []]
+            assert actual == [["1", "2"], ["3", "4"], ["5"], []]
 
     def test_full_refresh_reads_what_is_there(self, s3, make_tap, sync):
         s3.put(DAY.format(1), export(*orders(1, 1)))
@@ -286,21 +286,21 @@ class TestColumns:
         assert len(schemas) == 1
         assert {"one", "two", "three"} <= schemas[0]["schema"]["properties"].keys()
 
-    def test_a_header_longer_than_what_is_looked_at(self, s3, make_tap, sync):
+    def test_a_header_longer_than_the_preview(self, s3, make_tap, sync):
         names = [f"column_number_{number}_{'x' * 40}" for number in range(3000)]
         names[0] = "orders_id"
         s3.put(DAY.format(1), export([str(number) for number in range(3000)], header=names))
         (row,) = sync(make_tap(), ORDERS).records[ORDERS]
         assert row[names[2999]] == "2999"
 
-    def test_discovery_finds_columns_of_tables_nobody_knows(self, s3, make_tap):
+    def test_discovery_finds_the_columns_of_any_table(self, s3, make_tap):
         s3.put("refunds/a.txt", "Amount;Day\n5;1\n")
         tables = [{"name": "refunds", "prefix": "refunds/", "pattern": "txt$"}]
         tap = make_tap(tables=tables, delimiter=";")
         entry = next(item for item in tap.catalog_dict["streams"] if item["stream"] == "refunds")
         assert {"amount", "day"} <= entry["schema"]["properties"].keys()
 
-    def test_types_of_the_catalog_hold(self, s3, make_tap, sync):
+    def test_types_of_the_catalog_take_precedence(self, s3, make_tap, sync):
         s3.put(DAY.format(1), export(*orders(1)))
         catalog = make_tap().catalog_dict
         for entry in catalog["streams"]:
@@ -311,7 +311,7 @@ class TestColumns:
 
 
 class TestStreams:
-    def test_an_empty_prefix_is_no_error(self, s3, make_tap, sync):
+    def test_a_prefix_without_files_is_not_an_error(self, s3, make_tap, sync):
         output = sync(make_tap(), "prospects_create")
         assert output.records == {}
         assert output.schemas["prospects_create"]["key_properties"] == ["_file_name", "_row_id"]
@@ -321,7 +321,7 @@ class TestStreams:
         s3.put("orders-create-old/report_2025-12-01.csv", export(*orders(1)))
         assert sync(make_tap(), ORDERS).records == {}
 
-    def test_files_below_folders_and_beside_them(self, s3, make_tap, sync, sandbox):
+    def test_files_in_subfolders_and_with_unusual_keys(self, s3, make_tap, sync, sandbox):
         s3.put("orders-create/2025-12-01/x.csv", export(*orders(1, 1)))
         s3.put("orders-create/x.csv", export(*orders(1, 2)))
         s3.put("orders-create/", "")
@@ -384,7 +384,7 @@ class TestStreams:
             ({"tables": [{"name": "x", "prefix": "x", "delimiter": "ab"}]}, "delimiter"),
         ),
     )
-    def test_settings_that_cannot_be(self, s3, make_tap, settings, match):
+    def test_invalid_settings(self, s3, make_tap, settings, match):
         with pytest.raises(ConfigValidationError) as caught:
             make_tap(**settings)
         assert match in " ".join(caught.value.errors)
@@ -437,7 +437,7 @@ class TestBadFiles:
         rows = output.records["files"]
         assert [row["status"] for row in rows] == ["loaded", "bad", "loaded", "loaded"]
 
-    def test_it_is_skipped_and_tried_again(self, some, make_tap, sync, s3):
+    def test_a_skipped_file_is_read_by_the_next_run(self, some, make_tap, sync, s3):
         output = sync(make_tap(on_bad_file="skip"))
         assert set(known(output.state)) == {DAY.format(1), DAY.format(3)}
         s3.put(DAY.format(2), export(*orders(1, 2)), modified=moment(2))
@@ -447,7 +447,7 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         "body", ("<!doctype html><p>Sorry", "<?xml version='1.0'?><Error/>", "PK\x03\x04zip")
     )
-    def test_what_is_no_export_at_all(self, s3, make_tap, sync, body):
+    def test_files_that_are_not_exports(self, s3, make_tap, sync, body):
         s3.put(DAY.format(1), body)
         output = sync(make_tap(), ORDERS, fails=TapError)
         assert DAY.format(1) in str(output.error)

@@ -14,7 +14,7 @@ from tap_sticky_s3.column_types import ColumnType
 ORDERS = "orders_create"
 
 
-def typed(s3, make_tap, sync, kind, *values):
+def load_typed(s3, make_tap, sync, kind, *values):
     """A column of a type, and what of its cells is kept in _extra."""
     s3.put(DAY.format(1), export(*((value,) for value in values), header=("orders_id",)))
     rows = sync(make_tap(column_types={"orders_id": kind}), ORDERS).records[ORDERS]
@@ -26,11 +26,11 @@ class TestTypes:
     @pytest.mark.parametrize("kind", ("integer", "number"))
     def test_only_the_digits_of_json_and_sql_are_numbers(self, s3, make_tap, sync, kind):
         values = ("12", " 7 ", "+3", "007", "1e3", "12_34", "١٢", "1,234", "nan", "-5")
-        found = typed(s3, make_tap, sync, kind, *values)
+        actual = load_typed(s3, make_tap, sync, kind, *values)
         bad = [(None, value) for value in ("12_34", "١٢", "1,234", "nan")]
-        assert found == [12, 7, 3, 7, 1000, *bad, -5]
+        assert actual == [12, 7, 3, 7, 1000, *bad, -5]
 
-    def test_a_format_decides_alone(self, s3, make_tap, sync, caplog):
+    def test_only_dates_in_the_format_are_read(self, s3, make_tap, sync, caplog):
         values = (
             "12/18/2025",
             "1/5/2026",
@@ -40,24 +40,26 @@ class TestTypes:
             "٠1/05/2026",  # noqa: RUF001 - the point of it
             "",
         )
-        found = typed(s3, make_tap, sync, "date:%m/%d/%Y", *values)
+        actual = load_typed(s3, make_tap, sync, "date:%m/%d/%Y", *values)
         bad = [(None, value) for value in values[2:6]]
-        assert found == ["2025-12-18", "2026-01-05", *bad, None]
+        assert actual == ["2025-12-18", "2026-01-05", *bad, None]
         assert "not as the settings say but a text of 10 characters" in caplog.text
 
     def test_digits_are_read_by_their_format(self, s3, make_tap, sync):
         values = ("20260105130000", "1767225600", "202601051300")
-        found = typed(s3, make_tap, sync, "date-time:%Y%m%d%H%M%S", *values)
-        assert found == ["2026-01-05T13:00:00.000000Z", *((None, one) for one in values[1:])]
+        actual = load_typed(s3, make_tap, sync, "date-time:%Y%m%d%H%M%S", *values)
+        assert actual == ["2026-01-05T13:00:00.000000Z", *((None, one) for one in values[1:])]
 
     def test_an_offset_is_converted(self, s3, make_tap, sync):
-        found = typed(s3, make_tap, sync, "date-time:%Y-%m-%d %H:%M %z", "2026-01-05 01:30 +0200")
-        assert found == ["2026-01-04T23:30:00.000000Z"]
+        actual = load_typed(
+            s3, make_tap, sync, "date-time:%Y-%m-%d %H:%M %z", "2026-01-05 01:30 +0200"
+        )
+        assert actual == ["2026-01-04T23:30:00.000000Z"]
 
     def test_without_a_format_a_date_is_of_iso_8601(self, s3, make_tap, sync):
         values = ("2026-01-05", "2026-01-05 10:00:00", "2026-01-05 to 2026-01-09", "01/05/2026")
-        found = typed(s3, make_tap, sync, "date", *values)
-        assert found == ["2026-01-05", "2026-01-05", (None, values[2]), (None, values[3])]
+        actual = load_typed(s3, make_tap, sync, "date", *values)
+        assert actual == ["2026-01-05", "2026-01-05", (None, values[2]), (None, values[3])]
 
     @settings(deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.dates(), st.sampled_from(("%m/%d/%Y", "%Y%m%d", "%d %B %Y", "%Y-%j")))
@@ -91,7 +93,7 @@ class TestEncodings:
 
 
 class TestNulls:
-    def test_a_null_that_nobody_named(self, s3, make_tap, sync, caplog):
+    def test_a_null_that_is_not_in_null_values(self, s3, make_tap, sync, caplog):
         s3.put(DAY.format(1), "orders_id,total_amount\n1,\\N\n2,\\\\N\n3,N\n")
         rows = sync(make_tap(escapechar="\\"), ORDERS).records[ORDERS]
         assert cells(rows, "total_amount") == [("N",), ("\\N",), ("N",)]

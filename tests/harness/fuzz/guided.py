@@ -48,11 +48,13 @@ PARSERS = {
     "lines": Parser(
         *LOADER, "test_target_fuzz_lines", "test_each_line_is_handed_on_as_it_was_or_told"
     ),
-    "files": Parser(*STICKY, "test_sticky_fuzz", "test_any_bytes_are_rows_or_told"),
-    "headers": Parser(*STICKY, "test_sticky_fuzz", "test_any_beginning_is_a_header_or_told"),
+    "files": Parser(*STICKY, "test_sticky_fuzz", "test_any_bytes_are_rows_or_an_error"),
+    "headers": Parser(*STICKY, "test_sticky_fuzz", "test_any_beginning_is_a_header_or_an_error"),
     "dialects": Parser(*STICKY, "test_sticky_csv_reader", "test_both_engines_agree_on_any_text"),
-    "grids": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_grid_is_a_table_or_told"),
-    "cells": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_cell_is_of_its_columns_type_or_told"),
+    "grids": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_grid_is_a_table_or_an_error"),
+    "cells": Parser(
+        *SHEETS, "test_gsheets_fuzz", "test_any_cell_fits_its_columns_type_or_is_an_error"
+    ),
     "numbers": Parser(
         *SHEETS,
         "test_gsheets_number_formats",
@@ -64,9 +66,9 @@ PARSERS = {
         "test_digits_are_a_date_only_if_they_are_written_by_the_format",
     ),
     "titles": Parser(
-        *SHEETS, "test_gsheets_column_names", "test_any_titles_are_told_apart_by_their_text"
+        *SHEETS, "test_gsheets_column_names", "test_any_titles_are_distinguished_by_their_text"
     ),
-    "keys": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_key_is_told"),
+    "keys": Parser(*SHEETS, "test_gsheets_fuzz", "test_any_key_is_valid_or_an_error"),
 }
 
 
