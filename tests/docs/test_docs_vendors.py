@@ -41,7 +41,7 @@ def test_the_scopes_for_posthog_are_those_of_the_default_streams():
 
 def sources(path):
     tap = f"taps/tap-{path.stem}/tap_{path.stem.replace('-', '_')}"
-    return f"{tap}/**/*.py", "libs/signalroom-singer/signalroom_singer/*.py"
+    return f"{tap}/**/*.py", "libs/signalroom-singer/signalroom_singer/**/*.py"
 
 
 @pytest.mark.parametrize("path", VENDORS, ids=named)
