@@ -27,7 +27,7 @@ LIMITS = {
     "tap_posthog": (26, 12, 9),
     "tap_redtrack": (0, 0, 0),
     "tap_sticky_s3": (0, 0, 0),
-    "signalroom_target_postgres": (185, 46, 79),
+    "signalroom_target_postgres": (0, 0, 0),
 }
 
 

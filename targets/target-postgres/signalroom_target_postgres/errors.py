@@ -19,15 +19,15 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class TargetPostgresError(click.ClickException):
-    """Something the user can put right; the message says how.
+    """Something that the user can fix; the message says how.
 
-    It is one of click's exceptions, so that both executables print the message and exit
-    with a code that says what kind of failure it is.
+    It is one of click's exceptions, so that all commands print the message and exit with a code
+    that says what kind of failure it is.
     """
 
 
 class ConnectionSettingsError(TargetPostgresError):
-    """The settings do not say to which server to connect.
+    """The settings do not say which server to connect to.
 
     Args:
         message: What is wrong, and what to do, with settings in backticks.
@@ -40,12 +40,12 @@ class ConnectionSettingsError(TargetPostgresError):
 
 
 class ConnectionFailedError(TargetPostgresError):
-    """The server cannot be reached, or does not let us in.
+    """The server cannot be reached, or rejects the login.
 
     Args:
         message: What is wrong, and what to do.
         is_transient: Whether it may be over in a moment, as while a server starts.
-        is_rejected_login: Whether the server is there, and does not take these credentials.
+        is_rejected_login: Whether the server answers, and rejects these credentials.
     """
 
     def __init__(
@@ -94,10 +94,11 @@ class UnconfirmedRowsError(TargetPostgresError):
 
     def __init__(self, streams: Sequence[Unconfirmed], *, asked_to_end: bool = False) -> None:
         #: How many rows, by stream.
-        self.rows = {one.stream: one.rows for one in streams}
-        named = ", ".join(map(str, streams))
+        self.rows = {stream.stream: stream.rows for stream in streams}
+        names = ", ".join(map(str, streams))
         stay = "the table stays" if len(streams) == 1 else "the tables stay"
-        remedies = "".join(f", or {one}" for one in dict.fromkeys(s.remedy for s in streams) if one)
+        distinct = dict.fromkeys(stream.remedy for stream in streams if stream.remedy)
+        remedies = "".join(f", or {remedy}" for remedy in distinct)
         why = (
             "The loader was asked to end before all rows were read. Run it again."
             if asked_to_end
@@ -105,7 +106,7 @@ class UnconfirmedRowsError(TargetPostgresError):
             "all of them came. If the tap failed, its own error says why: run it again. If not, "
             f"run it by `signalroom-run-tap`, which says so for taps that do not{remedies}."
         )
-        super().__init__(f"Rows were read and not loaded: {named}; {stay} as before. {why}")
+        super().__init__(f"Rows were read and not loaded: {names}; {stay} as before. {why}")
 
 
 class LoadError(TargetPostgresError):
@@ -113,7 +114,7 @@ class LoadError(TargetPostgresError):
 
     Args:
         message: What was refused, and what to do.
-        exit_code: What the command ends with.
+        exit_code: The exit code of the command.
     """
 
     def __init__(self, message: str, *, exit_code: int = ExitCode.DATA) -> None:
@@ -126,10 +127,10 @@ class LimitError(LoadError):
 
 
 class DiskFullError(TargetPostgresError):
-    """This machine's disk has no space for what is kept until a stream is complete.
+    """The disk of this machine is too full to stage a stream until it is complete.
 
     Args:
-        error: What the system said.
+        error: The error of the operating system.
     """
 
     exit_code = ExitCode.UNAVAILABLE
@@ -143,9 +144,5 @@ class DiskFullError(TargetPostgresError):
 
     @staticmethod
     def is_disk_full(error: OSError) -> bool:
-        """Whether this is why something could not be written.
-
-        Args:
-            error: What the system said.
-        """
+        """Whether a full disk is why something could not be written."""
         return error.errno in _FULL

@@ -59,4 +59,4 @@ class RefusedSink(PostgresSink):
 
     add = add_mapped = _hold_states
     reject = reject_unmapped = activate_version = _hold_states  # type: ignore[assignment]
-    use_map = flush = finish = unconfirmed = discard = _ignore
+    use_map = flush = finish = unconfirmed_rows = discard = _ignore

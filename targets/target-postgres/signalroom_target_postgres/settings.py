@@ -1,4 +1,4 @@
-"""The settings, as they are declared: the stock target's, and our own."""
+"""The settings: the stock target's, and this loader's own."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _SETTINGS = th.PropertiesList(
         th.StringType,
         allowed_values=["fail", "quarantine"],
         default="fail",
-        title="On a bad record",
+        title="Bad records",
         description=(
             "What to do with a record that does not fit its table. `fail`: load those before it, "
-            "and stop. `quarantine`: put it into `<table>__rejected` with the reason, and go on."
+            "and stop. `quarantine`: write it into `<table>__rejected` with the reason, and go on."
         ),
     ),
     th.Property(
@@ -102,37 +102,41 @@ _SETTINGS = th.PropertiesList(
         "max_batch_age_seconds",
         th.IntegerType(minimum=0),
         default=60,
-        title="Longest wait",
-        description="Load what was read after so many seconds at the latest, and send its state.",
+        title="Maximum batch age",
+        description=(
+            "Load buffered records after this many seconds at the latest, and emit their state."
+        ),
     ),
     th.Property(
         "batch_size_bytes",
         th.IntegerType(minimum=_MEGABYTE // 10),
         default=16 * _MEGABYTE,
         title="Batch size in bytes",
-        description="Load when so many bytes of rows are held in memory, over all streams.",
+        description="Load when this many bytes of rows are buffered, over all streams.",
     ),
     th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
         title="Batch size in rows",
-        description="Load when so many rows of a stream are held. By default only bytes count.",
+        description=(
+            "Load when this many rows of a stream are buffered. By default only bytes count."
+        ),
     ),
     th.Property(
         "reconnect_seconds",
         th.IntegerType(minimum=0),
         default=120,
-        title="Wait for the server",
+        title="Reconnection time",
         description=(
-            "How long to wait for the server to come back where a connection is lost. The batch "
-            "under way is then loaded again."
+            "How many seconds to wait for the server when a connection is lost. The current batch "
+            "is then loaded again."
         ),
     ),
     th.Property(
         "ssl_client_private_key_password",
         th.StringType,
         title="SSL Client Private Key Password",
-        description="The passphrase of `ssl_client_private_key`, where it has one.",
+        description="The passphrase of `ssl_client_private_key`, if it has one.",
     ),
 ).to_dict()["properties"]
 
@@ -143,7 +147,7 @@ _PATH_OR_TEXT = (
 _TLS: dict[str, dict[str, Any]] = {
     "ssl_enable": {
         "description": (
-            "Whether `ssl_mode` and `ssl_certificate_authority` count. If not, libpq decides: it "
+            "Whether `ssl_mode` and `ssl_certificate_authority` apply. If not, libpq decides: it "
             "encrypts where the server can, and does not check whose server it is. Ignored where "
             "`sqlalchemy_url` is set: sslmode there."
         )
@@ -178,11 +182,7 @@ _TLS: dict[str, dict[str, Any]] = {
 
 
 def config_jsonschema() -> dict[str, Any]:
-    """Declare the stock target's settings with our own, and with secrets marked.
-
-    Returns:
-        Their JSON schema.
-    """
+    """Return the JSON schema of all settings, with secrets marked."""
     schema: dict[str, Any] = deepcopy(StockTargetPostgres.config_jsonschema)
     properties = schema["properties"]
     properties |= _SETTINGS
@@ -217,14 +217,14 @@ def config_jsonschema() -> dict[str, Any]:
 
 
 def secrets(config: Mapping[str, Any]) -> Iterator[str]:
-    """Find what may appear in no line of the log.
+    """Return the secrets among the settings, which must not be logged.
 
     Args:
-        config: The settings.
+        config: The target's settings.
 
     Yields:
         The secrets, but for passwords that are words, such as `postgres`: masked wherever they
-        stand, they would make the log unreadable.
+        occur, they would make the log unreadable.
     """
     texts = [*secret_values(config_jsonschema(), dict(config))]
     with suppress(ArgumentError, ValueError):  # for validation to say

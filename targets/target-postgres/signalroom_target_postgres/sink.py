@@ -30,6 +30,7 @@ from signalroom_target_postgres.rows.validation import (
     describe_violation,
 )
 from signalroom_target_postgres.spec import StreamSpec
+from signalroom_target_postgres.stream_log import StreamLog
 from signalroom_target_postgres.values.sql_types import family
 from signalroom_target_postgres.warehouse.counts import Counts
 from signalroom_target_postgres.warehouse.full_refresh import FullRefresh
@@ -38,7 +39,6 @@ from signalroom_target_postgres.warehouse.outdated_rows import Activation
 from signalroom_target_postgres.warehouse.rejected import (
     OversizedRecordError,
     bad_record_error,
-    short_hash,
 )
 from signalroom_target_postgres.warehouse.stream_loader import Batch, StreamLoader
 from signalroom_target_postgres.warehouse.table import Table
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.messages.batch_files import BatchFile
     from signalroom_target_postgres.run import Run
     from signalroom_target_postgres.warehouse.stream_loader import LoadResult
-    from signalroom_target_postgres.warehouse.table import Note
 
 
 class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyped
@@ -64,12 +63,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     logger: logging.Logger
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize.
-
-        Args:
-            args: The arguments of the stock sink.
-            kwargs: The keyword arguments of the stock sink.
-        """
+        """Initialize."""
         super().__init__(*args, **kwargs)
         target = kwargs.get("target") or args[0]
         self._run: Run = target.run
@@ -80,7 +74,6 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._buffer = RecordBuffer()
         #: Whether a record did not fit and was not quarantined: no state may pass over it.
         self._failed = False
-        self._warned_fields: set[str] = set()
         # The expressions of the stream's map, by the properties that they make.
         self._expressions: Mapping[str, str] = {}
 
@@ -106,7 +99,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         table = Table(self.schema_name, self.table_name, spec.merge_keys, stream=self.stream_name)
         self._loader = StreamLoader(spec, table, self.connector, self._run.load_log)
         self._refresh = FullRefresh(spec)
-        self._log_notes(self._loader.prepare(self._run.naming))
+        self._log = StreamLog(self.logger, spec.name, table, self._loader.rejected_table)
+        self._log.log_notes(self._loader.prepare(self._run.naming))
         self._run.load_log.begin(self.connector, self._make_log_entry())
 
     def _make_spec(self) -> StreamSpec:
@@ -152,11 +146,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._expressions = expressions
 
     def resume_from(self, previous: PostgresSink) -> None:
-        """Go on from the sink of the stream before its schema changed.
-
-        Args:
-            previous: The stream's sink so far, which was flushed.
-        """
+        """Go on from the sink of the stream before its schema changed."""
         self._failed = previous._failed
         self.counts = previous.counts
         self._loader.resume_from(previous._loader)
@@ -192,7 +182,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     @property
     def is_settled(self) -> bool:
         """Whether all records that came are loaded or rejected."""
-        return not (self.current_size or self._run.background.is_busy or self.unconfirmed())
+        return not (self.current_size or self._run.background.is_busy or self.unconfirmed_rows())
 
     @property
     @override
@@ -311,11 +301,11 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self.counts.read += count
         self.tally_record_read(count)
         self.record_counter_metric.increment(count)
-        self._warn_unknown_fields(decoder.unknown_fields)
+        self._log.warn_unknown_fields(decoder.unknown_fields)
         self._buffer_rejects(rejects)
 
     def _widen(self, error: ColumnTooNarrowError) -> None:
-        self._log_notes(self._loader.widen(error.column, error.to))
+        self._log.log_notes(self._loader.widen(error.column, error.to))
 
     def _buffer_rejects(self, rejects: Sequence[RejectedRecord]) -> None:
         rejects = name_expressions(rejects, self._expressions)
@@ -332,21 +322,6 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._failed = True
         loader = self._loader
         raise bad_record_error(self.stream_name, loader.table, loader.rejected_table, rejects)
-
-    def _warn_unknown_fields(self, fields: set[str]) -> None:
-        for name in fields - self._warned_fields:
-            self._warned_fields.add(name)
-            if not name.startswith("_sdc_"):
-                self.logger.warning(
-                    "Records of %s have the field %r, which its schema does not have: it (and "
-                    "others like it) is not loaded",
-                    self.stream_name,
-                    name,
-                )
-
-    def _log_notes(self, notes: Iterable[Note]) -> None:
-        for note in notes:
-            (self.logger.warning if note.is_warning else self.logger.info)("%s", note.text)
 
     # Loading.
 
@@ -420,24 +395,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         refused, quarantines = result.refused, self._loader.spec.quarantines
         rejects = [*batch.rejects, *refused] if quarantines else []
         result.add_to(self.counts, len(rejects))
-        loaded = result.rows - len(refused)
-        if loaded:
-            self.logger.debug("Loaded %d records into %s", loaded, self._loader.table)
-        self._warn_quarantined(rejects)
-        if result.removed:
-            marks = self._loader.outdated.marks_deleted
-            verb = "Marked as deleted" if marks else "Deleted"
-            self.logger.debug("%s %d rows of %s", verb, result.removed, self._loader.table)
+        self._log.log_load(result, marks_deleted=self._loader.outdated.marks_deleted)
+        self._log.warn_quarantined(rejects)
         if refused and not quarantines:
             self._fail(refused)
-
-    def _warn_quarantined(self, rejects: Sequence[RejectedRecord]) -> None:
-        if rejects:
-            self.logger.warning(
-                "Quarantined %d records of %s in %s; the first (record_hash %s...): %s",
-                *(len(rejects), self.stream_name, self._loader.rejected_table),
-                *(short_hash(rejects[0]), rejects[0].describe()),
-            )
 
     def _stage(self, tables: Iterable[pa.Table], rejects: Sequence[RejectedRecord]) -> None:
         """Stage rows, and quarantine the records that do not fit."""
@@ -449,7 +410,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         if rejects:
             self._loader.quarantine(rejects)
             self.counts.rejected += len(rejects)
-            self._warn_quarantined(rejects)
+            self._log.warn_quarantined(rejects)
 
     @contextmanager
     def _refusing_oversized(self) -> Iterator[None]:
@@ -502,7 +463,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 self._fail(error.rejects)
             else:
                 break
-        self._warn_unknown_fields(batches.unknown_fields)
+        self._log.warn_unknown_fields(batches.unknown_fields)
         self.counts.read += batches.rows + len(batches.rejects)
         self.record_counter_metric.increment(batches.rows)
         if staging is None:
@@ -564,7 +525,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     def _load_staged(self, activation: Activation | None) -> None:
         """Load the staged rows, and remove those that they replace, in one transaction."""
-        refresh, table = self._refresh, self._loader.table
+        refresh = self._refresh
         staging = refresh.staging
         if staging is None:
             return
@@ -581,15 +542,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         )
         self._load(batch, expected_rows=count)
         if refresh.replaces:
-            text = "Replaced the rows of %s by %d new ones" if replaces else "Added to %s: %d rows"
-            self.logger.debug(text, table, count)
-            for column in self._loader.unscoped_columns():
-                self.logger.warning(
-                    "%s has rows without a value in %s, which the schema or the stream map of %s "
-                    "sets to a constant. They were kept, as they may be another account's: delete "
-                    "them, or fill the column, if they are not",
-                    *(table, column, self.stream_name),
-                )
+            self._log.log_refresh(count, replaced=replaces)
+            self._log.warn_unscoped(self._loader.unscoped_columns())
         refresh.end_staging()
 
     def finish(self) -> Unconfirmed | None:
@@ -598,29 +552,21 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         Returns:
             The rows that are not loaded; None if all are.
         """
-        unconfirmed = self.unconfirmed()
-        refresh, table = self._refresh, self._loader.table
-        if unconfirmed is not None:
+        unconfirmed_rows = self.unconfirmed_rows()
+        refresh = self._refresh
+        if unconfirmed_rows is not None:
             if refresh.is_promised:
                 # It is read in full each time: no state passes over what was not loaded.
                 self._commit()
-            return unconfirmed
+            return unconfirmed_rows
         # Records may have come that were all quarantined.
         self._commit()
         if refresh.awaits_rows:
-            self.logger.warning(
-                "Nothing came of %s, and nothing that says that it is empty: %s stays as it was",
-                *(self.stream_name, table),
-            )
+            self._log.warn_no_records()
         elif refresh.announced is not None and (
             rows := self._loader.count_outdated(refresh.announced)
         ):
-            self.logger.warning(
-                "%s keeps %d rows of earlier versions: the tap sent ACTIVATE_VERSION before the "
-                "records of %s, and nothing after them that says they are complete. If rows that "
-                "are deleted at the source should go, run the tap by `signalroom-run-tap`",
-                *(table, rows, self.stream_name),
-            )
+            self._log.warn_older_versions(rows)
         return None
 
     def retry_orphans(self) -> bool:
@@ -633,16 +579,12 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self.counts.written.add(written)
         if count:
             self.counts.rejected -= count
-            self.logger.info(
-                "Loaded %d records into %s that had been quarantined before the rows came that "
-                "they refer to; they are no longer in %s",
-                *(count, self._loader.table, self._loader.rejected_table),
-            )
+            self._log.log_orphans(count)
         return bool(count)
 
-    def unconfirmed(self) -> Unconfirmed | None:
+    def unconfirmed_rows(self) -> Unconfirmed | None:
         """Return the rows that are staged, as they are not complete; None if there are none."""
-        return self._refresh.unconfirmed(str(self._loader.table))
+        return self._refresh.unconfirmed_rows(str(self._loader.table))
 
     def discard(self) -> None:
         """Discard the rows that were never completed."""

@@ -1,4 +1,4 @@
-"""What the state said before the run: whether a table that is new had rows once."""
+"""The state before the run: it shows whether a new table should have rows already."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class StartState:
-    """The state that a run goes on from, which most taps send before anything else.
+    """The state that a run resumes from, which most taps send before anything else.
 
-    A stream that goes on where an earlier run stopped belongs to a table that has what was loaded
-    until then. If its table had to be made, those rows are missing, and no later run reads them.
+    A stream that resumes where an earlier run stopped belongs to a table with the rows until then.
+    If its table is new, those rows are missing, and no later run reads them.
 
     Args:
-        logger: Where streams like that are reported, once each.
+        logger: The logger for warnings about such streams.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -36,10 +36,10 @@ class StartState:
         return self._bookmarks is not None
 
     def begin(self, text: bytes | None) -> None:
-        """Note the state.
+        """Read the state.
 
         Args:
-            text: The JSON of the state before the first SCHEMA; none if there was none.
+            text: The JSON of the state before the first SCHEMA; None if there was none.
         """
         self._text = text
         state = None
@@ -50,20 +50,16 @@ class StartState:
         self._bookmarks = bookmarks if isinstance(bookmarks, dict) else {}
 
     def bookmark(self, stream: str) -> str | None:
-        """Return the value of a stream's replication key, if the state has one.
-
-        Args:
-            stream: The name that the tap gave it.
-        """
+        """Return the value of a stream's replication key, if the state has one."""
         value = bookmarks(self._text).get(stream)
         return None if value is None else str(value)
 
     def warn_new_table(self, stream: str, table: object) -> None:
-        """Warn if the table of a stream is new, and should not be.
+        """Warn if a stream's table is new, and should not be.
 
         Args:
-            stream: As the tap names it.
-            table: The table that was made.
+            stream: The name that the tap gave the stream.
+            table: The name of the new table.
         """
         if stream in self._reported or not is_bookmark((self._bookmarks or {}).get(stream, {})):
             return

@@ -70,11 +70,7 @@ class StateTracker:
         self._oldest.pop(owner, None)
 
     def add(self, state: str) -> None:
-        """Hold back a state until the records before it are committed.
-
-        Args:
-            state: The state's JSON.
-        """
+        """Hold back a state until the records before it are committed."""
         self._clock += 1
         self._states.append((self._clock, state))
         # Where nothing is uncommitted between two, the earlier state can only go together with

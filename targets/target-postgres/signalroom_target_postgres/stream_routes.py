@@ -44,11 +44,7 @@ class StreamRoutes:
         self._record_maps: dict[str | None, Sequence[RecordMap]] = {}
 
     def reset(self, stream: str) -> None:
-        """Forget the maps of a stream, as its schema comes again.
-
-        Args:
-            stream: The name that the tap gave it.
-        """
+        """Forget the maps of a stream, as its schema comes again."""
         self._maps.pop(stream, None)
         self._record_maps.pop(stream, None)
 

@@ -1,4 +1,4 @@
-"""A line for each stream, once it is done: what became of its records, and how long it took."""
+"""A log line for each stream, once it is done: its counts, and how long it took."""
 
 from __future__ import annotations
 
@@ -14,139 +14,130 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.sink import PostgresSink
 
-#: Of a stream that the tap has left for another one; some go back and forth between streams.
+#: A tap that has left a stream for another one may come back to it.
 _IDLE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 
 
 @dataclass
-class _Stream:
-    """When a stream was read."""
+class _Progress:
+    """What was read of a stream, and reported of it."""
 
-    began: float
-    #: When its last message was seen.
-    last: float
+    started_at: float
+    #: When its last message came.
+    last_seen_at: float
     #: Records up to then.
-    seen: int = 0
+    records: int = 0
     #: Whether the tap went on with another stream.
-    left: bool = False
-    #: The records of which it was said what became of them; none was said yet without.
-    said: int | None = None
-    #: Seconds that it was loaded for until then.
-    loaded: float = 0.0
+    is_left: bool = False
+    #: The records that were reported; None if it was not reported yet.
+    reported: int | None = None
+    #: How long it was loaded for until then.
+    load_seconds: float = 0.0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to report."""
+        return self.reported != self.records
 
 
 class Summaries:
-    """Says of each stream what became of its records.
+    """Logs the counts of each stream.
 
     Nothing in Singer says that a stream is done. It is taken to be when the tap has sent nothing
     of it for some seconds and sends others meanwhile, and at the end of the input. Should more of
     it come later, there is another line, with all that came.
 
     Args:
-        logger: Where to.
-        clock: Gives seconds.
+        logger: The logger for the lines.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._clock = clock
-        self._streams: dict[str, _Stream] = {}
-        self._looked = 0.0
+        self._streams: dict[str, _Progress] = {}
+        self._looked_at = 0.0
         self._state: tuple[str | None, dict[str, Any]] = (None, {})
 
     def begin(self, name: str, others: Iterable[PostgresSink]) -> None:
-        """Note that a stream begins: its schema has come.
-
-        Args:
-            name: The stream.
-            others: The sinks so far.
-        """
+        """Note that a stream begins: its schema has come."""
         now = self._clock()
-        self._see(others, now)
-        self._end(now)
+        self._update(others, now)
+        self._leave_all(now)
         if name in self._streams:
-            self._streams[name].left = False
+            self._streams[name].is_left = False
         else:
-            self._streams[name] = _Stream(now, now)
+            self._streams[name] = _Progress(now, now)
 
     def look(self, sinks: Iterable[PostgresSink], state: str | None) -> list[PostgresSink]:
         """Report the streams that are done.
 
         Args:
-            sinks: All of the run.
-            state: The last state that was passed on.
+            sinks: All sinks of the run.
+            state: The last state that was emitted.
 
         Returns:
-            Those that would be done if they were loaded.
+            The sinks of streams that would be done if they were loaded.
         """
         now = self._clock()
-        if now - self._looked < _LOOK_SECONDS:
+        if now - self._looked_at < _LOOK_SECONDS:
             return []
-        self._looked = now
+        self._looked_at = now
         sinks = [*sinks]
-        self._see(sinks, now)
-        idle = [
-            sink
-            for sink in sinks
-            if (one := self._streams.get(sink.stream_name))
-            and one.left
-            and now - one.last >= _IDLE_SECONDS
-            and one.said != one.seen
-        ]
+        self._update(sinks, now)
+        idle = [sink for sink in sinks if self._is_idle(sink.stream_name, now)]
         self._report([sink for sink in idle if sink.is_settled], state)
         return [sink for sink in idle if sink.current_size]
 
     def finish(self, sinks: Iterable[PostgresSink], state: str | None) -> None:
-        """Report what was not reported yet: the run ends.
-
-        Args:
-            sinks: All of the run.
-            state: The last state that was passed on.
-        """
+        """Report what was not reported yet: the run ends."""
         sinks = [*sinks]
         now = self._clock()
-        self._see(sinks, now)
-        self._end(now)
-        left = [one for one in sinks if one.stream_name in self._streams]
-        self._report([one for one in left if self._is_unsaid(one)], state)
+        self._update(sinks, now)
+        self._leave_all(now)
+        self._report([sink for sink in sinks if self._has_news(sink.stream_name)], state)
 
-    def _end(self, now: float) -> None:
-        """Note that the tap has left the streams that it was at."""
-        for one in self._streams.values():
-            if not one.left:
-                one.last, one.left = now, True
+    def _is_idle(self, name: str, now: float) -> bool:
+        stream = self._streams.get(name)
+        if stream is None or not stream.is_left or not stream.has_news:
+            return False
+        return now - stream.last_seen_at >= _IDLE_SECONDS
 
-    def _is_unsaid(self, sink: PostgresSink) -> bool:
-        one = self._streams[sink.stream_name]
-        return one.said != one.seen
+    def _has_news(self, name: str) -> bool:
+        return name in self._streams and self._streams[name].has_news
 
-    def _see(self, sinks: Iterable[PostgresSink], now: float) -> None:
+    def _leave_all(self, now: float) -> None:
+        """Note that the tap has left the streams that it was reading."""
+        for stream in self._streams.values():
+            if not stream.is_left:
+                stream.last_seen_at, stream.is_left = now, True
+
+    def _update(self, sinks: Iterable[PostgresSink], now: float) -> None:
         """Note of which streams there are more records than at the last look."""
-        sinks = [sink for sink in sinks if sink.stream_name in self._streams]
-        grown = [
-            sink for sink in sinks if self._streams[sink.stream_name].seen != sink.records_read
-        ]
-        for sink in grown:
-            one = self._streams[sink.stream_name]
-            one.seen, one.last, one.loaded = sink.records_read, now, sink.load_seconds
-        if not grown:
-            return
-        names = {sink.stream_name for sink in grown}
-        for name, one in self._streams.items():
-            one.left = name not in names
+        grown = set()
+        for sink in sinks:
+            stream = self._streams.get(sink.stream_name)
+            if stream is None or stream.records == sink.records_read:
+                continue
+            grown.add(sink.stream_name)
+            stream.records, stream.last_seen_at = sink.records_read, now
+            stream.load_seconds = sink.load_seconds
+        if grown:
+            for name, stream in self._streams.items():
+                stream.is_left = name not in grown
 
     def _report(self, sinks: Iterable[PostgresSink], state: str | None) -> None:
         for sink in sinks:
             name = sink.stream_name
-            one = self._streams[name]
-            one.said = one.seen
-            counts = sink.counts
-            seconds = one.last - one.began + sink.load_seconds - one.loaded
-            reached = self._bookmark(name, state)
+            stream = self._streams[name]
+            stream.reported = stream.records
+            read_seconds = stream.last_seen_at - stream.started_at
+            seconds = read_seconds + sink.load_seconds - stream.load_seconds
+            bookmark = self._bookmark(name, state)
             self._logger.info(
                 "%s: %s in %.1f s%s",
-                *(name, counts.describe(), seconds, f", up to {reached}" if reached else ""),
+                *(name, sink.counts.describe(), seconds, f", up to {bookmark}" if bookmark else ""),
             )
 
     def _bookmark(self, stream: str, state: str | None) -> str:

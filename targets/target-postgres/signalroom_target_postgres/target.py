@@ -41,7 +41,7 @@ from signalroom_target_postgres.start_state import StartState
 from signalroom_target_postgres.state import bookmarks
 from signalroom_target_postgres.stream_routes import StreamRoutes, explain_schema_errors
 from signalroom_target_postgres.summaries import Summaries
-from signalroom_target_postgres.values.schema_types import uncombined, without_booleans
+from signalroom_target_postgres.values.schema_types import merge_types, without_booleans
 from signalroom_target_postgres.warehouse.full_refresh import COMPLETE, REPLACE_ON_ACTIVATE
 from signalroom_target_postgres.warehouse.load_log import LoadLog
 from signalroom_target_postgres.warehouse.naming import TableNaming
@@ -104,7 +104,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self.summaries = Summaries(self.logger)
         self._start_state = StartState(self.logger)
         self._embedded: EmbeddedPostgres | None = None
-        # Sinks of streams whose records need nothing done to them on the way.
+        # Sinks of streams whose records are neither mapped, flattened nor validated.
         self._unmapped_sinks: dict[str, PostgresSink] = {}
         # Streams of which records came since their last SCHEMA message or ACTIVATE_VERSION.
         self._with_records: set[str | None] = set()
@@ -140,8 +140,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
     @override
     def target_connector(self) -> PostgresConnector:
         """The connector; to the embedded server if it is used, which the first call starts."""
-        # Not in the constructor: what only describes or checks the target needs no server, and
-        # the SDK handles signals only once the constructor is done.
+        # Not in the constructor: commands that only describe or check the target need no server,
+        # and the SDK handles signals only once the constructor is done.
         if self._target_connector is None:
             if self._uses_embedded:
                 self._start_embedded()
@@ -297,7 +297,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
                     self._drain(sink)
                 self.drain_all(is_endofpipe=True)
                 self.run.check_refused()
-                unconfirmed = [rows for sink in self._sinks if (rows := sink.unconfirmed())]
+                unconfirmed = [rows for sink in self._sinks if (rows := sink.unconfirmed_rows())]
                 if unconfirmed:
                     raise UnconfirmedRowsError(unconfirmed, asked_to_end=True) from None
                 self.logger.info("Loaded what had been read, and stopped")
@@ -385,7 +385,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
         self._routes.reset(stream)
         schema = without_booleans(message_dict["schema"])
         if self.config.get("flattening_enabled"):
-            schema = uncombined(schema)
+            schema = merge_types(schema)
         with explain_schema_errors(stream):
             super()._process_schema_message(message_dict | {"schema": schema})
         self._with_records.discard(stream)
@@ -475,7 +475,8 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
 
     def _process_mapped_files(self, stream: str, files: Sequence[BatchFile]) -> None:
         """Process the rows of files one by one, as stream maps need dicts."""
-        sinks = [self.get_sink(one.stream_alias) for one in self._routes.maps_of(stream)]
+        maps = self._routes.maps_of(stream)
+        sinks = [self.get_sink(stream_map.stream_alias) for stream_map in maps]
         kinds = {field: kind for sink in sinks for field, kind in sink.text_kinds.items()}
         for file in files:
             for row in file.iter_rows(kinds):

@@ -50,7 +50,7 @@ def pgbouncer(server: EmbeddedPostgres, mode: str, *, size: int = 10):
         path = Path(made) / "pgbouncer.ini"
         path.write_text(_CONFIGURATION.format(**to, listen_port=port, mode=mode, size=size))
         for one in (path.parent, path):
-            account.own(one)
+            account.chown(one)
         with subprocess.Popen(
             [PROGRAM, str(path)],
             stdin=subprocess.DEVNULL,

@@ -181,7 +181,7 @@ def test_stopping_one_that_is_in_use_says_so():
 def test_before_there_is_a_database(monkeypatch, tmp_path):
     monkeypatch.setenv("SIGNALROOM_PGDATA", str(tmp_path / "none"))
     assert "no database yet" in run("status", code=3)
-    assert "`signalroom-postgres start` makes one" in run("url", code=1)
+    assert "`signalroom-postgres start` creates one" in run("url", code=1)
     assert run("stop") == "PostgreSQL is stopped.\n"
     assert not (tmp_path / "none").exists()
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from signalroom_target_postgres.values.copy_format import copy_text
+from signalroom_target_postgres.values.copy_format import encode_copy_text
 from signalroom_target_postgres.warehouse.writer import deduplicate
 
 # All that a text may have, the characters that mean something to COPY more often.
@@ -30,7 +30,7 @@ def loaded(connection, name, table):
     connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))
     with connection.cursor() as cursor:
         with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))) as copy:
-            for lines in copy_text(table):
+            for lines in encode_copy_text(table):
                 copy.write(lines)
         return cursor.execute(sql.SQL("TABLE {}").format(sql.Identifier(name))).fetchall()
 

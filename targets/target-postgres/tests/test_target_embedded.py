@@ -208,7 +208,7 @@ def test_an_interrupted_making_is_begun_anew(home):
 
 def test_a_kept_server_stays_until_it_is_stopped(home):
     with EmbeddedPostgres(home) as embedded:
-        embedded.keep()
+        embedded.keep_running()
     assert embedded.cluster.is_running
     with EmbeddedPostgres(home):
         pass
@@ -219,7 +219,7 @@ def test_a_kept_server_stays_until_it_is_stopped(home):
 
 def test_stopping_waits_for_those_who_use_it(home):
     with EmbeddedPostgres(home) as embedded:
-        embedded.keep()
+        embedded.keep_running()
         assert not EmbeddedPostgres(home).stop()
         assert query(embedded, "SELECT 1") == [(1,)]
     assert not embedded.cluster.is_running
@@ -251,7 +251,7 @@ def test_a_folder_of_something_else_is_left_alone(home):
 def test_another_major_version_is_named(home):
     (home / "data").mkdir(parents=True)
     (home / "data" / "PG_VERSION").write_text("17\n")
-    with pytest.raises(EmbeddedPostgresError, match="made by PostgreSQL 17; this is 18"):
+    with pytest.raises(EmbeddedPostgresError, match="created by PostgreSQL 17; this is 18"):
         EmbeddedPostgres(home).acquire()
 
 
@@ -328,5 +328,5 @@ def test_a_full_disk_is_named_where_a_database_cannot_be_made(tmp_path, monkeypa
         'initdb: removing contents of data directory "data.unfinished"\n'
     )
     monkeypatch.setattr(Cluster, "_run", lambda *_, **__: _ended(said))
-    with pytest.raises(EmbeddedPostgresError, match=r"made in .*: the disk is full, free some"):
+    with pytest.raises(EmbeddedPostgresError, match=r"created in .*: the disk is full, free some"):
         EmbeddedPostgres(tmp_path).cluster.ensure_running()

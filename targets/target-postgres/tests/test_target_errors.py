@@ -21,7 +21,7 @@ from signalroom_target_postgres.connection.connect_errors import (
     describe_connection_error,
     is_rejected_login,
     is_transient,
-    shown,
+    render_url,
 )
 from signalroom_target_postgres.connection.server_errors import exit_code_of
 from signalroom_target_postgres.connection.url import is_configured, read_url, url_of
@@ -234,8 +234,8 @@ def test_a_password_that_is_a_word_leaves_the_log_readable(caplog):
 
 def test_an_address_is_shown_without_its_secrets():
     url = read_url("postgresql://u:s3cret@h/d?sslpassword=s3cret&sslmode=require")
-    assert "s3cret" not in shown(url)
-    assert "sslmode=require" in shown(url)
+    assert "s3cret" not in render_url(url)
+    assert "sslmode=require" in render_url(url)
     said = describe_connection_error(psycopg.OperationalError("connection refused (s3cret)"), url)
     assert "s3cret" not in said
 
@@ -251,7 +251,7 @@ def test_an_address_is_shown_without_its_secrets():
         ("connection timeout expired", "no answer: check the host, and the firewalls"),
         ("FATAL: pgbouncer cannot connect to server", "the pooler answers, and the PostgreSQL"),
         ("FATAL: unsupported startup parameter: options", "Remove `options` from `sqlalchemy_url`"),
-        ("FATAL: Tenant or user not found", "Supabase's wants postgres.<project>"),
+        ("FATAL: Tenant or user not found", "Supabase's expects postgres.<project>"),
         ("FATAL: no more connections allowed (max_client_conn)", "no connection to spare"),
         (
             'FATAL: no pg_hba.conf entry for host "h", user "u", database "d", no encryption',

@@ -61,7 +61,7 @@ def test_a_file_that_is_no_arrow_file(warehouse, tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"a\.arrow cannot be read"):
             warehouse.load(schema(PROPERTIES), batch(path.as_uri(), kind="arrow"))
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="does not exist"):
         warehouse.load(schema(PROPERTIES), batch((tmp_path / "b").as_uri(), kind="arrow"))
 
 
@@ -374,7 +374,7 @@ def test_mapped_files_stay_until_their_rows_are_committed(warehouse, tmp_path):
 @pytest.mark.parametrize(
     ("message", "told"),
     (
-        (batch("file:///nowhere/a.parquet"), "/nowhere/a.parquet is not there"),
+        (batch("file:///nowhere/a.parquet"), "/nowhere/a.parquet does not exist"),
         (batch("dropbox://a/b.parquet"), "b.parquet cannot be read: .* loader's environment"),
         (batch("file:///a", kind="avro"), "format 'avro' cannot be loaded"),
     ),

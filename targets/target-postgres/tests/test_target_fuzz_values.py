@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import schema
 
-from signalroom_target_postgres.values.arrow_json import values as json_values
+from signalroom_target_postgres.values.arrow_json import to_python as json_values
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 

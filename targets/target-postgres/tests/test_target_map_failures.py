@@ -179,7 +179,7 @@ def test_a_map_whose_result_has_another_type_says_how_to_give_it(warehouse, on_b
         (row,) = rejected(warehouse)
         said = row["reason"]
         assert row["record"] == {"id": 1, "total": 1.5, "double": 2.5}
-    assert f"column 'double': {UNTYPED} that a map makes is a text" in said
+    assert f"column 'double': {UNTYPED} of a map is a text" in said
     assert "float(...), int(...), bool(...) or str(...)" in said
     # And it is so.
     maps["orders"]["double"] = "float(id * 2.5)"

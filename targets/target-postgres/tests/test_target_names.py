@@ -11,7 +11,7 @@ import pytest
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import InputError, LoadError
-from signalroom_target_postgres.warehouse.naming import normalized
+from signalroom_target_postgres.warehouse.naming import normalize
 
 HOSTILE = {
     "ends an identifier": 'x"; DROP TABLE canary;',
@@ -287,7 +287,7 @@ def test_the_table_of_rejected_records_of_a_long_name(warehouse, stream, caplog)
             warehouse.load(
                 described, record(name, id="x"), record(name, id=1), on_bad_record="quarantine"
             )
-    made = tables(warehouse) - {normalized(name) for name in (stream, *others)}
+    made = tables(warehouse) - {normalize(name) for name in (stream, *others)}
     assert len(made) == 3
     for table in made:
         assert table.endswith("__rejected")

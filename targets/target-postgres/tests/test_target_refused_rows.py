@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.warehouse.bad_rows import find_refused
+from signalroom_target_postgres.warehouse.bad_rows import find_rejected
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "total": "integer", "name": "string"}
@@ -46,7 +46,7 @@ def raising(state="P0001", kind="", time="BEFORE", late=""):
     return f"CREATE TABLE orders ({COLUMNS}); {refuse}"
 
 
-BY_FUNCTION = "it is refused by an exception raised by function refuse(), line 3 (SQLSTATE {})"
+BY_FUNCTION = "it is rejected by an exception raised by function refuse(), line 3 (SQLSTATE {})"
 REFERRED = (
     "CREATE TABLE totals (total bigint PRIMARY KEY); INSERT INTO totals VALUES (1), (2), (3);"
 )
@@ -99,12 +99,12 @@ REFUSALS = {
     "enum": Refusal(
         "CREATE TYPE totals AS ENUM ('1', '2', '3');"
         "CREATE TABLE orders (id bigint, total totals, name text)",
-        "column 'total': PostgreSQL refused it: invalid input value for enum totals",
+        "column 'total': PostgreSQL rejected it: invalid input value for enum totals",
     ),
     "generated column": Refusal(
         f"CREATE TABLE orders ({COLUMNS},"
         " half numeric GENERATED ALWAYS AS (1 / (total - 666)) STORED)",
-        "PostgreSQL refused it: division by zero",
+        "PostgreSQL rejected it: division by zero",
     ),
     "trigger": Refusal(raising(), BY_FUNCTION.format("P0001")),
     "trigger that follows": Refusal(raising(time="AFTER"), BY_FUNCTION.format("P0001")),
@@ -240,7 +240,7 @@ def test_exactly_the_bad_rows_are_found(bad_ones, count):
         taken.extend(range(start, stop))
         return None
 
-    found = [number for number, _ in find_refused(count, attempt)]
+    found = [number for number, _ in find_rejected(count, attempt)]
     assert found == sorted(number for number in bad_ones if number < count)
     assert taken == [number for number in range(count) if number not in bad_ones]
 

@@ -201,7 +201,7 @@ class TestOverwrite:
         states = filled.load(STREAM, activate(2), state(at=1), **self.SETTINGS)
         assert contents(filled) == [(1, "old"), (2, "old")]
         assert states == [{"at": 1}]
-        assert "Nothing came of orders" in caplog.text
+        assert "No records of orders came" in caplog.text
 
     def test_a_stream_whose_tap_ended_well_and_is_empty(self, filled):
         filled.load(STREAM, activate(2) | {"x-complete": True}, **self.SETTINGS)

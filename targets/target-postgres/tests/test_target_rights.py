@@ -11,7 +11,7 @@ from psycopg import errors
 from sqlalchemy.engine import make_url
 from warehouse import record, schema, state
 
-from signalroom_target_postgres.connection.row_errors import refuses_a_row
+from signalroom_target_postgres.connection.row_errors import rejects_row
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
@@ -242,7 +242,7 @@ def test_a_policy_that_merging_takes_is_named(warehouse, limited, policies, miss
     with pytest.raises(LoadError, match=f"no policy FOR {missing} that applies") as caught:
         limited.load(*messages, **settings)
     said = str(caught.value)
-    assert "takes policies FOR SELECT, INSERT and UPDATE" in said
+    assert "needs policies FOR SELECT, INSERT and UPDATE" in said
     assert "secret" not in said
     assert nothing_was_set_aside(warehouse)
     assert [row["name"] for row in warehouse.rows()] == ["old"]
@@ -291,7 +291,7 @@ def test_a_setting_that_a_policy_reads_is_explained(warehouse, limited):
 def test_rows_that_are_only_added_take_no_more_than_a_policy_for_insert(warehouse, limited):
     with_policies(warehouse, key="")
     messages = schema(PROPERTIES, ()), record(id=1, client="acme"), record(id=2, client="birch")
-    with pytest.raises(LoadError, match=r"Adding rows takes a policy FOR INSERT"):
+    with pytest.raises(LoadError, match=r"Adding rows needs a policy FOR INSERT"):
         limited.load(*messages, on_bad_record="quarantine")
     assert nothing_was_set_aside(warehouse)
     warehouse.sql("CREATE POLICY adds ON orders FOR INSERT WITH CHECK (client = 'acme')")
@@ -341,7 +341,7 @@ def test_rows_are_not_replaced_where_no_policy_shows_them(
         f"CREATE POLICY {CHANGES}",
     )
     second = record(id=2) | {"version": 2}, {**ACTIVATION, "version": 2}
-    with pytest.raises(LoadError, match=r"no policy FOR SELECT .* Replacing rows takes"):
+    with pytest.raises(LoadError, match=r"no policy FOR SELECT .* Replacing rows needs"):
         limited.load(stream, *second, **settings)
     assert [row["id"] for row in warehouse.rows()] == [1]
     prepared(warehouse, f"CREATE POLICY {READS}")
@@ -398,7 +398,7 @@ def test_a_faulty_function_is_no_fault_of_the_rows(warehouse, keys, time, body, 
 def test_a_column_that_only_the_table_wants_is_no_fault_of_the_rows(warehouse, keys):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, _dlt_id text NOT NULL)")
     messages = schema({"id": {"type": "integer"}}, keys), record(id=1), record(id=2)
-    with pytest.raises(LoadError, match=r"refuses all 2 records .*'_dlt_id': .* DROP NOT NULL"):
+    with pytest.raises(LoadError, match=r"rejects all 2 records .*'_dlt_id': .* DROP NOT NULL"):
         warehouse.load(*messages, on_bad_record="quarantine")
     assert nothing_was_set_aside(warehouse)
 
@@ -522,4 +522,4 @@ def test_limits_of_the_user_are_no_fault_of_a_row(warehouse, limited, setting, a
     ),
 )
 def test_no_row_is_blamed_for_what_befalls_all(error):
-    assert not refuses_a_row(error("anything"))
+    assert not rejects_row(error("anything"))

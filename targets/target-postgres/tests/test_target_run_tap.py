@@ -164,7 +164,7 @@ class TestTheProgram:
         assert abs(made["version"] / 1000 - time.time()) < 60
         assert (done.returncode, done.stderr) == (
             0,
-            "signalroom-run-tap: Read whole: orders, others\n",
+            "signalroom-run-tap: Read in full: orders, others\n",
         )
 
     @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def system_server():
         data = Path(folder) / "data"
         data.mkdir(mode=0o700)
         account = account_for(data)
-        account.let_through(data)
-        account.own(data)
+        account.grant_traverse(data)
+        account.chown(data)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
 

@@ -43,7 +43,7 @@ def test_a_column_that_cannot_change_is_not_said_to(warehouse, caplog, type_, on
 def test_a_key_that_the_table_cannot_take_is_not_said_to_be_its_key(warehouse, caplog):
     warehouse.sql("CREATE TABLE orders (id bigint, name text)")
     warehouse.sql("INSERT INTO orders VALUES (1, 'a'), (1, 'b')")
-    with pytest.raises(LoadError, match="cannot take that key"):
+    with pytest.raises(LoadError, match="cannot have that key"):
         warehouse.load(schema({"id": ID, "name": "string", "more": "string"}), record(id=2))
     # The column was added in the same transaction.
     assert "now keyed" not in caplog.text

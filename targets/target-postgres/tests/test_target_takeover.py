@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from signalroom_target_postgres.cli.commands import main
-from signalroom_target_postgres.dlt_adoption.report import TakeOver, describe
+from signalroom_target_postgres.dlt_adoption.report import AdoptionReport, describe
 from signalroom_target_postgres.dlt_adoption.take_over import take_over
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import TargetPostgresError
@@ -119,7 +119,7 @@ def test_queries_answer_as_before(connection, schema):
     before = [rows(connection, query) for query in queries]
     result = take_over(connection, schema, "daily_stats", KEY)
     assert [rows(connection, query) for query in queries] == before
-    assert replace(result, columns=()) == TakeOver(
+    assert replace(result, columns=()) == AdoptionReport(
         table=f"{schema}.daily_stats",
         key=KEY,
         rows=3,
@@ -148,14 +148,14 @@ def test_a_second_time_changes_nothing(connection, schema):
     before = everything_of(connection, schema)
     again = take_over(connection, schema, "daily_stats", KEY, client_id="acme")
     assert everything_of(connection, schema) == before
-    assert not again.changed
+    assert not again.has_changes
     assert "was taken over before: nothing to change" in describe(again)
 
 
 def test_a_key_that_is_there_is_kept_whatever_its_order(connection, schema):
     connection.execute("ALTER TABLE daily_stats ADD PRIMARY KEY (affiliate_id, date)")
     result = take_over(connection, schema, "daily_stats", KEY)
-    assert result.changed
+    assert result.has_changes
     assert not result.key_added
     connection.execute(UPSERT)
 
@@ -361,8 +361,8 @@ def test_only_the_owner_may(server, connection, schema):
         connection.execute(message.partition("run: ")[2])
         message = refused(other, schema)
         assert f"permission denied for schema {schema}" in message
-        connection.execute(message.partition("give it: ")[2])
-        assert take_over(other, schema, "daily_stats", KEY).changed
+        connection.execute(message.partition("grant: ")[2])
+        assert take_over(other, schema, "daily_stats", KEY).has_changes
 
 
 def test_a_table_in_use_is_not_waited_for_forever(server, connection, schema, monkeypatch):

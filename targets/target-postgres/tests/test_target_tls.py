@@ -237,7 +237,7 @@ def test_parameters_in_a_url_mean_what_libpq_says(warehouse, servers, authoritie
 @pytest.mark.parametrize(
     ("content", "advice"),
     (
-        (None, "the file is not there"),
+        (None, "the file does not exist"),
         ("folder", "the file cannot be read (Is a directory)"),
         ("hello", "`ssl_certificate_authority` (in `sqlalchemy_url`: sslrootcert) holds no cert"),
         ("-----BEGIN CERTIFICATE-----\nMIIB", "cut: it needs its BEGIN and its END line"),
@@ -350,7 +350,7 @@ def test_a_text_whose_line_breaks_were_lost(warehouse, servers, authorities, hom
 def test_a_text_is_in_a_file_of_its_owner_s_where_memory_has_no_path(monkeypatch, tmp_path):
     monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    path = Path(tls.kept.__wrapped__("secret"))
+    path = Path(tls.write_private_file.__wrapped__("secret"))
     assert path.parent == tmp_path
     assert path.read_text() == "secret"
     assert path.stat().st_mode & 0o777 == 0o600

@@ -141,7 +141,7 @@ def _own_server(cluster: OtherCluster, pair: Pair | None, client_root: Path | No
             path = cluster.data / name
             path.write_bytes(source.read_bytes())
             path.chmod(0o600)
-            account.own(path)
+            account.chown(path)
     rule = (
         "hostssl all all all trust clientcert=verify-ca"
         if client_root

@@ -37,12 +37,12 @@ def small_disk(stage):
         folder = Path(parent) / "disk"
         folder.mkdir()
         account = account_for(stage.server.home / "data")
-        account.own(Path(parent))
+        account.chown(Path(parent))
         name = f"small_{stage.database.name}"
         used = stage.space_kb
         assert mounted(folder, _EMPTY_KB + int(used * stage.chance.uniform(0, 1)))
         try:
-            account.own(folder)
+            account.chown(folder)
             stage.ask_server(f"create tablespace {name} location '{folder}'")
             stage.move(name)
             yield

@@ -1,4 +1,4 @@
-"""``signalroom-postgres``: look after the embedded server, and query the database."""
+"""``signalroom-postgres``: manages the embedded server, and queries the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from signalroom_target_postgres.cli import database
 from signalroom_target_postgres.cli.formatting import as_csv, as_table
-from signalroom_target_postgres.connection.connect_errors import shown
+from signalroom_target_postgres.connection.connect_errors import render_url
 from signalroom_target_postgres.dlt_adoption.catalog import read_stream
 from signalroom_target_postgres.dlt_adoption.report import describe
 from signalroom_target_postgres.dlt_adoption.take_over import take_over
@@ -55,7 +55,7 @@ def main() -> None:
 def start() -> None:
     """Start the server, and keep it running until `stop`."""
     with EmbeddedPostgres() as embedded:
-        embedded.keep()
+        embedded.keep_running()
         click.echo(f"PostgreSQL runs until `signalroom-postgres stop`: {embedded.libpq_url}")
 
 
@@ -70,7 +70,7 @@ def stop(*, force: bool) -> None:
 
 
 @main.command()
-@click.option("--tables", is_flag=True, help="List the tables with their rows, counted.")
+@click.option("--tables", is_flag=True, help="List the tables with their row counts.")
 def status(*, tables: bool) -> None:
     """Show whether the server runs (exit code 3: it does not), and where."""
     embedded = EmbeddedPostgres()
@@ -82,7 +82,7 @@ def status(*, tables: bool) -> None:
     click.echo(f"data directory  {embedded.home}")
     other = database.configured_url()
     if other is not None:
-        click.echo(f"not in use      TARGET_POSTGRES_* is set: {shown(other)}")
+        click.echo(f"not in use      TARGET_POSTGRES_* is set: {render_url(other)}")
     if not running:
         sys.exit(_NOT_RUNNING)
     with embedded:
@@ -102,7 +102,9 @@ def url(*, sqlalchemy: bool) -> None:
     """Print the embedded server's address; it answers while the server runs."""
     embedded = EmbeddedPostgres()
     if not embedded.cluster.exists:
-        msg = f"There is no database in {embedded.home} yet: `signalroom-postgres start` makes one."
+        msg = (
+            f"There is no database in {embedded.home} yet: `signalroom-postgres start` creates one."
+        )
         raise EmbeddedPostgresError(msg)
     click.echo(embedded.sqlalchemy_url if sqlalchemy else embedded.libpq_url)
     if not embedded.cluster.is_running:
@@ -147,7 +149,7 @@ def take_over_command(
     catalog: Path | None,
     dry_run: bool,
 ) -> None:
-    """Make a table that dlt made ready for target-postgres.
+    """Prepare a table that dlt created for target-postgres.
 
     It gets the primary key that the target merges rows by; columns besides the key may be NULL;
     of several rows with one key the newest stays, and the others are moved to TABLE__duplicates.
@@ -160,7 +162,7 @@ def take_over_command(
     stream = None
     if catalog is not None:
         stream = read_stream(catalog, name)
-        key, client_id = stream.agreed(key, client_id)
+        key, client_id = stream.reconcile(key, client_id)
     elif not key:
         msg = "Give the stream's key columns with --key, or the tap's catalog with --catalog."
         raise click.UsageError(msg)
@@ -182,7 +184,7 @@ def take_over_command(
 @click.argument("table", metavar="SCHEMA.TABLE")
 @click.option("--dry-run", is_flag=True, help="Print the statement, and change nothing.")
 def dlt_view_command(*, table: str, dry_run: bool) -> None:
-    """Make a view of a table with the columns that dlt made of nested data.
+    """Create a view of a table with the columns that dlt made of nested data.
 
     The new pipeline has such data as JSON, or under another name: TABLE_dlt has it in the columns
     that queries for dlt's table use. Run this after the first load of a table that was taken over,
@@ -195,7 +197,7 @@ def dlt_view_command(*, table: str, dry_run: bool) -> None:
 
 
 def _parts(table: str) -> tuple[str, str]:
-    """Split a table's name.
+    """Split a table's qualified name into schema and table.
 
     Raises:
         click.BadParameter: If it has no schema.

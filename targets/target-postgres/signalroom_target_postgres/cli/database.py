@@ -1,4 +1,4 @@
-"""The database that the target loads into, seen from the command line."""
+"""The database that the target loads into, for the commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from signalroom_singer.dotenvfile import DotenvError, load_working_folder
 from signalroom_target_postgres.cli.formatting import read_result
 from signalroom_target_postgres.connection.connect_errors import SECRETS, describe_connection_error
-from signalroom_target_postgres.connection.tls import SETTINGS, kept
+from signalroom_target_postgres.connection.tls import SETTINGS, write_private_file
 from signalroom_target_postgres.connection.url import is_configured, libpq_parameters
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.embedded.cluster import Cluster
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.cli.formatting import Result
 
 _PREFIX = "TARGET_POSTGRES_"
-_LOADED = """
+_TABLES = """
 SELECT schemaname || '.' || tablename FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
 """
 
 
 def configured_url() -> URL | None:
-    """Read the target's connection, as it does: the environment, then ``.env`` of this folder.
+    """Read the target's connection settings from the environment, or ``.env`` of this folder.
 
     Returns:
-        Its address; None if none is configured, which means the embedded server.
+        The server's address; None if none is configured, which means the embedded server.
 
     Raises:
-        ConnectionSettingsError: If it is half configured.
+        ConnectionSettingsError: If the settings are incomplete.
     """
     # As the target itself reads it below; here to know whether anything is configured at all.
     try:
@@ -109,23 +109,20 @@ def run(query: str) -> Iterator[Result]:
     """Run statements on the configured database, or else the embedded one.
 
     Args:
-        query: One or several; several are one transaction, unless they say otherwise.
+        query: One or several statements; several are one transaction, unless they say otherwise.
 
     Yields:
-        The result of each.
+        The result of each statement.
     """
     with database() as parameters:
         yield from run_on(parameters, query)
 
 
 def connect(parameters: dict[str, Any]) -> Connection[Any]:
-    """Connect to a database.
+    """Connect to a database; each statement is committed.
 
     Args:
-        parameters: Those of a libpq connection.
-
-    Returns:
-        The connection; it commits each statement.
+        parameters: The parameters of a libpq connection.
 
     Raises:
         ConnectionFailedError: If the server cannot be reached.
@@ -142,11 +139,11 @@ def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:
     """Run statements on one database.
 
     Args:
-        parameters: Those of a libpq connection.
-        query: The statements.
+        parameters: The parameters of a libpq connection.
+        query: One or several statements.
 
     Yields:
-        The result of each.
+        The result of each statement.
 
     Raises:
         TargetPostgresError: If the server cannot be reached, or a statement fails.
@@ -157,26 +154,26 @@ def run_on(parameters: dict[str, Any], query: str) -> Iterator[Result]:
         except psycopg.Error as error:
             message = str(error).partition("\n")[0]
             if isinstance(error, psycopg.errors.UndefinedTable):
-                message += f". {_what_there_is(connection)}"
+                message += f". {_list_tables(connection)}"
             raise TargetPostgresError(message) from None
         yield read_result(cursor)
         while cursor.nextset():
             yield read_result(cursor)
 
 
-def _what_there_is(connection: Connection[Any]) -> str:
+def _list_tables(connection: Connection[Any]) -> str:
     connection.rollback()
-    tables = connection.execute(_LOADED).fetchall()
+    tables = connection.execute(_TABLES).fetchall()
     if not tables:
         return "Nothing was loaded into this database yet: `make demo`, or `meltano run`, does so."
     return f"There are {', '.join(name for (name,) in tables)}."
 
 
 def open_psql() -> int:
-    """Open psql on the database: the system's on a configured one, as it knows TLS, or the wheel's.
+    """Open psql: the system's for a configured database, as it knows TLS, or the wheel's.
 
     Returns:
-        Its exit code.
+        The exit code of psql.
     """
     url = configured_url()
     with _parameters(url) as parameters:
@@ -188,7 +185,7 @@ def open_psql() -> int:
         if secrets:
             # There are no variables for the others.
             lines = (f"{name}={value}\n" for name, value in secrets.items())
-            environment["PGSERVICEFILE"] = kept("[signalroom]\n" + "".join(lines))
+            environment["PGSERVICEFILE"] = write_private_file("[signalroom]\n" + "".join(lines))
             parameters["service"] = "signalroom"
         command = [_psql(url, parameters), make_conninfo("", **parameters)]
         # Ctrl-C is for psql, which ends a query by it; it must not end the server under it.
@@ -200,9 +197,9 @@ def open_psql() -> int:
 
 
 def _psql(url: URL | None, parameters: Mapping[str, Any]) -> str:
-    """Find psql; that of the extra `embedded` is built without TLS."""
-    if url is not None and (found := shutil.which("psql")):
-        return found
+    """Return the path of psql; that of the extra `embedded` is built without TLS."""
+    if url is not None and (path := shutil.which("psql")):
+        return path
     wants_tls = str(parameters.get("sslmode", "")).startswith(("require", "verify"))
     if url is None or (Cluster.is_installed() and not wants_tls):
         return str(Cluster.program("psql"))

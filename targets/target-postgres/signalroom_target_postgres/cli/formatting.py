@@ -18,7 +18,7 @@ _NUMBERS = frozenset({26, 21, 23, 20, 700, 701, 1700, 790})
 
 @dataclass(frozen=True)
 class Result:
-    """What one statement gave: a table, or only a status such as ``INSERT 0 1``."""
+    """The result of one statement: a table, or only a status such as ``INSERT 0 1``."""
 
     status: str
     columns: Sequence[str]
@@ -27,14 +27,13 @@ class Result:
 
 
 def read_result(cursor: Cursor[tuple[object, ...]]) -> Result:
-    """Take a cursor's current result as the server wrote it.
+    """Read a cursor's current result as the server wrote it.
 
     Args:
         cursor: A cursor on a result.
 
     Returns:
-        Its values as text: by way of Python's types, some have none, such as the date
-        ``infinity``.
+        Its values as text: some have no Python value, such as the date ``infinity``.
     """
     raw, description = cursor.pgresult, cursor.description
     if raw is None or description is None:
@@ -54,10 +53,10 @@ def read_result(cursor: Cursor[tuple[object, ...]]) -> Result:
 
 
 def as_table(result: Result) -> str:
-    """Align a result.
+    """Format a result as an aligned table.
 
     Args:
-        result: The result.
+        result: The result of one statement.
 
     Returns:
         Lines: names, a rule, rows with NULL as ``NULL``, and their count; or the status.
@@ -90,13 +89,13 @@ def as_table(result: Result) -> str:
 
 
 def as_csv(result: Result) -> str:
-    """Write a result as CSV.
+    """Format a result as CSV.
 
     Args:
-        result: The result.
+        result: The result of one statement.
 
     Returns:
-        CSV with a header, NULL as nothing between the commas; nothing for a mere status.
+        CSV with a header, NULL as an empty value; an empty text for a mere status.
     """
     if not result.columns:
         return ""

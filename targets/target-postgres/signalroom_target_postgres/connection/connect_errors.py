@@ -1,6 +1,6 @@
-"""What to say when a server cannot be reached, or does not let us in.
+"""Sentences about a server that cannot be reached, or rejects the login.
 
-No password is repeated: it is taken out of the driver's words.
+Passwords are removed from the driver's messages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _KEY = "`ssl_client_private_key` (in `sqlalchemy_url`: sslkey)"
 _PASSPHRASE = "`ssl_client_private_key_password` (in `sqlalchemy_url`: sslpassword)"  # noqa: S105
 _MODE = "`ssl_mode` (in `sqlalchemy_url`: sslmode)"
 
-# The first that fits counts. It is what libpq, the server, PgBouncer and hosted poolers say.
+# The first match applies. The patterns are messages of libpq, the server, PgBouncer and hosted
+# poolers.
 _ADVICE = (
     (
         r"(statement|lock|transaction) timeout",
@@ -43,7 +44,7 @@ _ADVICE = (
     ),
     (
         r"tenant or user not found",
-        "the pooler does not know this user: Supabase's wants postgres.<project> as `user`",
+        "the pooler does not know this user: Supabase's expects postgres.<project> as `user`",
     ),
     (r"role .* does not exist|no such user", "there is no such user: create it, or name another"),
     (
@@ -98,8 +99,8 @@ _ADVICE = (
     (
         r"root certificate file .* does not exist",
         (
-            f"there is no root certificate to check the server's by. Set {_ROOT} to its path, or "
-            "to `system`"
+            f"the root certificate that verifies the server's does not exist. Set {_ROOT} to its "
+            "path, or to `system`"
         ),
     ),
     (r"root certificate file", f"{_ROOT} holds no certificate: set a file with PEM text"),
@@ -163,7 +164,7 @@ _ADVICE = (
     (r"invalid port number", "check the port"),
     (
         r"response to SSL negotiation|expected authentication request",
-        "what listens there is not PostgreSQL: check the host and the port",
+        "the server there is not PostgreSQL: check the host and the port",
     ),
     (r"ssl|certificate|tls", "TLS failed: check the ssl_* settings"),
 )
@@ -172,7 +173,7 @@ _PREPARED = (
     "A pooler between the loader and PostgreSQL hands sessions to others while statements are "
     "prepared in them. Remove prepare_threshold from `sqlalchemy_url`."
 )
-# What ends a session, or makes it useless, each time it is tried; by the server's code.
+# Errors that end a session, or make it useless, in each attempt; by SQLSTATE.
 _SESSION_ADVICE = {
     "25P03": (
         "The server ends transactions that pause for so long: raise "
@@ -186,7 +187,7 @@ _SESSION_ADVICE = {
     "26000": _PREPARED,
 }
 
-_PASSING = (
+_TRANSIENT = (
     r"connection refused|no such file or directory|starting up|shutting down|recovery mode"
     r"|too many (clients|connections)|remaining connection slots|closed the connection"
     r"|terminating connection|connection reset|broken pipe|timed out|timeout|connection is lost"
@@ -195,52 +196,38 @@ _PASSING = (
     r"|cannot connect to server|server login (has been )?fail|server conn crashed"
     r"|max_client_conn|max clients reached|max client connections"
 )
-#: What a server says of credentials and settings, which it will say again.
-_REFUSED = (
+#: Messages about credentials and settings, which a retry would get again.
+_REJECTED_LOGIN = (
     r"password authentication failed|no password supplied|SASL authentication failed"
     r"|certificate authentication failed|(database|role|file) .* does not exist"
     r"|no such (database|user)|permission denied for database|no pg_hba\.conf entry"
     r"|tenant or user not found|certificate verify failed|does not match host name"
     r"|private key file|does not support SSL"
 )
-# Those end with the next query too; and no server of this name has it tomorrow.
-_LASTING = r"(statement|lock|transaction) timeout|(root certificate|private key) file"
+# Errors of the next query too, and of files that do not appear by themselves.
+_PERMANENT = r"(statement|lock|transaction) timeout|(root certificate|private key) file"
 
 
 def is_transient(reason: str) -> bool:
-    """Tell whether a failed connection may do in a moment, as while a server restarts.
-
-    Args:
-        reason: The driver's words.
-
-    Returns:
-        Whether to try again.
-    """
-    if re.search(_LASTING, reason, re.IGNORECASE):
+    """Whether a failed connection may work in a moment, as while a server restarts."""
+    if re.search(_PERMANENT, reason, re.IGNORECASE):
         return False
-    return re.search(_PASSING, reason, re.IGNORECASE) is not None
+    return re.search(_TRANSIENT, reason, re.IGNORECASE) is not None
 
 
 def is_rejected_login(reason: str) -> bool:
-    """Tell whether the server takes neither these credentials nor these settings.
-
-    Args:
-        reason: The driver's words.
-
-    Returns:
-        Whether another try would end the same.
-    """
-    return re.search(_REFUSED, reason, re.IGNORECASE) is not None
+    """Whether the server rejects the credentials or settings, so that a retry fails too."""
+    return re.search(_REJECTED_LOGIN, reason, re.IGNORECASE) is not None
 
 
 def describe_session_error(error: psycopg.Error) -> str | None:
-    """Say in a sentence why a session cannot do what it is for, however often it is opened.
+    """Describe an error that ends each session in the same way, however often it is opened.
 
     Args:
-        error: The driver's error, in a transaction.
+        error: The driver's error in a transaction.
 
     Returns:
-        The sentence; none if the error is another.
+        A sentence that says what to do; None if the error is another.
     """
     advice = _SESSION_ADVICE.get(error.sqlstate or "")
     if advice is None:
@@ -250,21 +237,13 @@ def describe_session_error(error: psycopg.Error) -> str | None:
 
 
 def describe_connection_error(error: BaseException, url: URL) -> str:
-    """Say in a sentence why a connection failed, and what to do.
-
-    Args:
-        error: The driver's error.
-        url: Where to.
-
-    Returns:
-        The sentence, without secrets.
-    """
+    """Describe why a connection failed, and what to do, without secrets."""
     reason = " ".join(str(error).split())
     for secret in (url.password, *map(url.query.get, SECRETS)):
-        for form in _forms(secret):
+        for form in _password_forms(secret):
             reason = reason.replace(form, "***")
     for name, path in url.query.items():
-        # A text that is held in memory has no path of the user's.
+        # A text that was set in place of a path is in memory.
         if name in SETTINGS and str(path).startswith("/proc/"):
             reason = reason.replace(f'"{path}"', f"in {SETTINGS[name]}")
     advice = next(
@@ -278,19 +257,12 @@ def describe_connection_error(error: BaseException, url: URL) -> str:
     )
 
 
-def shown(url: URL) -> str:
-    """Render an address for messages.
-
-    Args:
-        url: The address.
-
-    Returns:
-        It, without secrets.
-    """
+def render_url(url: URL) -> str:
+    """Render an address for messages, without secrets."""
     hidden = {name: "***" for name in SECRETS if name in url.query}
     return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
-def _forms(password: Any) -> set[str]:
+def _password_forms(password: Any) -> set[str]:
     text = str(password or "")
     return {form for form in (text, quote(text, safe=""), quote_plus(text)) if form}

@@ -1,4 +1,4 @@
-"""The stock connector, with transactions that outlive the connection."""
+"""The stock connector, with transactions that survive a lost connection."""
 
 from __future__ import annotations
 
@@ -49,36 +49,33 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Of what others did at the same time; the next try is likely to pass.
+# Errors of concurrent changes; a retry is likely to succeed.
 _COLLISIONS = (errors.DeadlockDetected, errors.SerializationFailure)
 _MAX_COLLISIONS = 10
-# Of one batch; it ends the session itself, as where it takes more memory than the server has.
+# How often one batch may lose the connection: it may end the session itself, as where it takes
+# more memory than the server has.
 _MAX_LOSSES = 10
 _LOST = (
     "The connection to PostgreSQL was lost {} times while the same batch was loaded. Look into the "
     "log of the server, and of the pooler if there is one, for what ends it. {}"
 )
-#: So many errors without a word of the server's are taken for a lost connection.
+#: How many errors without an SQLSTATE are taken for a lost connection.
 _MAX_AMBIGUOUS_ERRORS = 3
 
 
 class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock target is untyped
-    """Handles a connection whose failure is a sentence, without the password."""
+    """The connection to the database; errors are sentences without the password."""
 
-    #: What to do before a new connection is tried after one was lost.
+    #: Called before a new connection is tried after one was lost.
     before_reconnect: Callable[[], None] = staticmethod(lambda: None)
-    #: Of what is loaded: tables, their schemas and columns. Errors may repeat them.
+    #: The names of the tables that are loaded, their schemas and columns. Errors may repeat them.
     names: set[str]
     _has_connected = False
-    #: Whether to give up waiting for the server.
+    #: Returns whether to give up waiting for the server.
     should_stop: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, config: dict[str, Any]) -> None:
-        """Initialize, leaving signals to the target.
-
-        Args:
-            config: The target's settings.
-        """
+        """Initialize, but leave signal handlers to the target."""
         self.names = set()
         tunnel = config.get("ssh_tunnel") or {}
         for setting in ("ssh_tunnel.host", "ssh_tunnel.username", "ssh_tunnel.private_key"):
@@ -90,11 +87,11 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         except (SSHException, OSError, KeyError, ValueError) as error:
             if not tunnel.get("enable"):
                 raise
-            said = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             msg = (
                 f"Cannot open the SSH tunnel by {tunnel.get('host')}:{tunnel.get('port')}: check "
                 f"`ssh_tunnel.host`, `port`, `username`, `private_key` and `private_key_password` "
-                f"({said})."
+                f"({reason})."
             )
             raise ConnectionFailedError(msg) from None
         if self.ssh_tunnel is not None:
@@ -123,8 +120,8 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         return engine
 
     def _explain_connect_error(self, context: ExceptionContext) -> None:
-        # SQLAlchemy asks the first connection what the server is like before it hands it on: one
-        # that fails then is one that could not be opened.
+        # SQLAlchemy queries the server on its first connection before it returns it: a failure then
+        # is a connection that could not be opened.
         opening = context.connection is None or context.is_disconnect or not self._has_connected
         if opening and context.engine is not None:
             error = context.original_exception
@@ -249,11 +246,11 @@ class _Failures:
 
 
 class _Attempt(Generic[T]):
-    """A transaction that may have to be tried again.
+    """A transaction that may have to be run again.
 
     Args:
-        work: What to do in it.
-        repeatable: Whether it may be done once more though it was done.
+        work: What to do in the transaction.
+        idempotent: Whether it may be committed twice.
     """
 
     def __init__(self, work: Callable[[Cursor[Any]], T], *, idempotent: bool) -> None:
@@ -277,7 +274,7 @@ class _Attempt(Generic[T]):
 
 
 def _was_committed(connection: Connection[Any], transaction: int) -> bool:
-    """Tell what became of a transaction whose end was not heard of."""
+    """Look up a transaction whose COMMIT got no answer."""
     while True:
         try:
             with connection.transaction():

@@ -1,4 +1,4 @@
-"""Errors of the server that are about a row; said without the row's values."""
+"""The server's errors about a row, without the row's values."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from signalroom_target_postgres.connection.server_messages import (
+    describe_exception,
     function_of,
     is_raised,
-    raised,
-    redacted,
+    redact_message,
 )
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # options of views, and what goes wrong within a trigger's own code.
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
 _OF_A_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "P0")
-# Of these, what is wrong with a function's own code; some rows may not reach it.
+# Classes of errors in a function's own code, which some rows may not reach.
 _OF_FUNCTIONS = ("2F", "38", "39")
 # Rows and index entries that are too large; the other limits are of statements.
 _TOO_LARGE = "54000"
@@ -47,15 +47,15 @@ _COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:
 _UNNAMED = "(unnamed)"
 
 
-def refuses_a_row(error: psycopg.Error) -> bool:
-    """Whether the server refuses a row for what is in it, and would take others.
+def rejects_row(error: psycopg.Error) -> bool:
+    """Whether the server rejects a row for its values, and would take others.
 
     Args:
         error: The driver's error.
 
     Returns:
-        False for all that befalls any row: a lost connection, a full disk, missing rights, time
-        limits, locks, and faults in the table's definition.
+        False for what any row would cause: a lost connection, a full disk, missing rights, time
+        limits, locks, and errors in the table's definition.
     """
     state = error.sqlstate
     if state is None:
@@ -70,56 +70,45 @@ def refuses_a_row(error: psycopg.Error) -> bool:
 
 
 def is_oversized(error: psycopg.Error) -> bool:
-    """Whether a row takes more bytes than a row or an index of PostgreSQL can have.
-
-    Args:
-        error: The driver's error.
-    """
+    """Whether a row takes more bytes than a row or an index of PostgreSQL can have."""
     return error.sqlstate == _TOO_LARGE
 
 
 def is_faulty_function(error: psycopg.Error) -> bool:
-    """Whether a function of the database failed by how it is written, as one without RETURN.
-
-    Args:
-        error: The driver's error.
-    """
+    """Whether a function of the database failed by its own code, as one without RETURN."""
     return (error.sqlstate or "")[:2] in _OF_FUNCTIONS and not is_raised(error)
 
 
 def is_refused_by_policy(error: psycopg.Error) -> bool:
-    """Whether row-level security refused a row.
-
-    Args:
-        error: The driver's error.
-    """
+    """Whether row-level security rejected a row."""
     return error.diag.source_function == _CHECK_OPTIONS and isinstance(
         error, errors.InsufficientPrivilege
     )
 
 
 def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
-    """Say why the server refused a row.
+    """Describe why the server rejected a row.
 
     Args:
-        error: The driver's error, of which `refuses_a_row` holds.
+        error: The driver's error, for which `rejects_row` is true.
 
     Returns:
-        A part of a sentence, without the row's values; and the column at fault, where the server
-        names one.
+        A part of a sentence, without the row's values; and the column with the wrong value, where
+        the
+        server names one.
     """
     if is_raised(error):
         # It says itself which column it is about, and may say a value.
-        return f"it is refused by {raised(error)}", None
+        return f"it is rejected by {describe_exception(error)}", None
     diag = error.diag
-    found = _COLUMN.search(diag.context or "")
-    column = diag.column_name or (found["column"] if found else None)
+    match = _COLUMN.search(diag.context or "")
+    column = diag.column_name or (match["column"] if match else None)
     where = f" (in {function})" if (function := function_of(error)) else ""
     for applies, reason in _REASONS:
         if applies(error):
             known = {"name": diag.constraint_name or _UNNAMED, "domain": diag.datatype_name}
             return f"{reason.format(**known)}{where}", column
-    return f"PostgreSQL refused it: {redacted(error)}{where}", column
+    return f"PostgreSQL rejected it: {redact_message(error)}{where}", column
 
 
 def _is(kind: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:

@@ -9,11 +9,11 @@ from psycopg import DatabaseError, OperationalError, errors
 
 from signalroom_singer.exitcodes import ExitCode
 from signalroom_target_postgres.connection.server_messages import (
+    describe_exception,
     function_of,
     is_raised,
     is_within_function,
-    raised,
-    redacted,
+    redact_message,
 )
 
 if TYPE_CHECKING:
@@ -27,21 +27,13 @@ _LASTING = ("0A", "22", "23", "2B", "42", "54", "P0")
 
 
 def is_ambiguous(error: psycopg.Error) -> bool:
-    """Whether an error is not the server's: it has no code, and is no mistake in what was sent.
-
-    Args:
-        error: The driver's error.
-    """
+    """Whether an error may be a lost connection: it has no code, and is not a wrong statement."""
     kind = type(error)
     return error.sqlstate is None and (kind is DatabaseError or issubclass(kind, OperationalError))
 
 
 def exit_code_of(error: psycopg.Error) -> int:
-    """What the loader ends with after an error of the server's.
-
-    Args:
-        error: The driver's error.
-    """
+    """Return the loader's exit code after an error of the server."""
     state = error.sqlstate or ""
     if state.startswith(("28", "42501")):
         return ExitCode.PERMISSION
@@ -50,23 +42,23 @@ def exit_code_of(error: psycopg.Error) -> int:
 
 
 def describe_server_error(error: psycopg.Error, names: Collection[str] = ()) -> str:
-    """Say in a sentence why the server refused a statement, and what to do.
+    """Describe why the server refused a statement, and what to do.
 
     Args:
         error: The driver's error.
-        names: Of the tables that are loaded, and their columns.
+        names: The names of the tables that are loaded, and of their columns.
 
     Returns:
-        The sentence; without the values of rows, which are in the error's details.
+        A sentence without the values of rows, which are in the error's details.
     """
     diag = error.diag
     if is_raised(error):
         return (
-            f"PostgreSQL refused to load: {raised(error)}. Change that function, or the "
-            "trigger that calls it."
+            f"PostgreSQL refused to load: {describe_exception(error)}. Change that function, or "
+            "the trigger that calls it."
         )
     where = f" (table {diag.table_name})" if diag.table_name else ""
-    reason = redacted(error, names)
+    reason = redact_message(error, names)
     if function := function_of(error):
         reason += f" (in {function})"
     for applies, advice in _ADVICE:
@@ -82,7 +74,7 @@ def _is(*kinds: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:
 
 
 def _says(kind: type[psycopg.Error], pattern: str) -> Callable[[psycopg.Error], bool]:
-    """Whether it is such an error, by its English message or the server's function."""
+    """Match an error by its English message, or by the server's function."""
     return lambda error: (
         isinstance(error, kind)
         and re.search(pattern, f"{error.diag.source_function} {error.diag.message_primary}")
@@ -124,7 +116,7 @@ _ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
     (
         _says(errors.InsufficientPrivilege, "for database"),
         (
-            "The schema is not there yet: let the database's owner CREATE it with AUTHORIZATION "
+            "The schema does not exist yet: let the database's owner CREATE it with AUTHORIZATION "
             "for the loader's user, or GRANT CREATE ON DATABASE; or set `default_target_schema` to "
             "one that is there."
         ),
@@ -175,7 +167,7 @@ _ADVICE: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
     ),
     (
         _says(errors.QueryCanceled, "user request"),
-        "Somebody canceled the statement; run again.",
+        "A user canceled the statement; run again.",
     ),
     (
         _is(errors.QueryCanceled),

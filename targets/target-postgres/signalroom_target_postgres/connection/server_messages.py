@@ -1,8 +1,8 @@
-"""What the server says of an error, without the values that it quotes.
+"""The server's error messages, without the values that they quote.
 
-Its messages quote names and values alike, mostly in quotes: a text that is cast to `regclass` comes
-back as the name of a relation. So only names are repeated that are known to be such, and nothing of
-what happens within a function of the database, whose statements may be made of values.
+Messages quote names and values alike, mostly in quotes: a text that is cast to `regclass` comes
+back as the name of a relation. So only names are repeated that are known, and nothing of what
+happens within a function of the database, whose statements may contain values.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _RIGHT = re.compile(
 )
 
 
-def redacted(error: psycopg.Error, names: Collection[str] = ()) -> str:
-    """The server's message without values.
+def redact_message(error: psycopg.Error, names: Collection[str] = ()) -> str:
+    """Return the server's message without values, as a part of a sentence.
 
     Args:
         error: The driver's error.
         names: Names that may be repeated: of the table, its columns, its schema.
 
     Returns:
-        A part of a sentence: the message, or what its SQLSTATE stands for.
+        The message, or what its SQLSTATE stands for.
     """
     diag = error.diag
     message = diag.message_primary
@@ -64,18 +64,18 @@ def redacted(error: psycopg.Error, names: Collection[str] = ()) -> str:
         diag.constraint_name,
         diag.datatype_name,
     }
-    if isinstance(error, errors.InsufficientPrivilege) and (found := _RIGHT.fullmatch(message)):
-        return message if found["name"] in known else found["what"]
-    shown = _without_quoted(message, known)
+    if isinstance(error, errors.InsufficientPrivilege) and (match := _RIGHT.fullmatch(message)):
+        return message if match["name"] in known else match["what"]
+    text = _hide_quoted(message, known)
     if (error.sqlstate or "")[:2] in _WITH_COLON:
-        shown = shown.partition(": ")[0]
-    return shown
+        text = text.partition(": ")[0]
+    return text
 
 
 def _is_written_wrongly(error: psycopg.Error) -> bool:
-    """Whether a statement of the loader, or one that stands in a function, names what is not there.
+    """Whether a statement of the loader, or of a function, refers to what does not exist.
 
-    Only then the server says at which place of it. What EXECUTE runs may be made of values.
+    Only then the server has a position for it. What EXECUTE runs may contain values.
     """
     diag = error.diag
     if not (error.sqlstate or "").startswith("42"):
@@ -85,10 +85,10 @@ def _is_written_wrongly(error: psycopg.Error) -> bool:
     return is_own or (diag.internal_position is not None and _STATEMENT.search(first) is not None)
 
 
-def _without_quoted(message: str, known: Collection[str | None]) -> str:
+def _hide_quoted(message: str, known: Collection[str | None]) -> str:
     quoted = [*_QUOTED.finditer(message)]
     is_even = sum(map(message.count, _MARKS)) == 2 * len(quoted)
-    unknown = [one for one in quoted if one["text"] not in known]
+    unknown = [match for match in quoted if match["text"] not in known]
     if is_even and not unknown:
         return message
     # What is quoted may have quotes.
@@ -98,15 +98,9 @@ def _without_quoted(message: str, known: Collection[str | None]) -> str:
 
 
 def condition(error: psycopg.Error) -> str:
-    """Name what an error's SQLSTATE stands for.
+    """Return what an error's SQLSTATE stands for, as `undefined table`.
 
     https://www.postgresql.org/docs/18/errcodes-appendix.html
-
-    Args:
-        error: The driver's error.
-
-    Returns:
-        As `undefined table`.
     """
     state = error.sqlstate or ""
     if isinstance(error, errors.InsufficientPrivilege):
@@ -119,33 +113,22 @@ def condition(error: psycopg.Error) -> str:
 
 
 def is_raised(error: psycopg.Error) -> bool:
-    """Whether a function of the database raised an error: its text may quote anything.
-
-    Args:
-        error: The driver's error.
-    """
+    """Whether a function of the database raised an error: its text may quote anything."""
     return error.diag.source_function == _RAISE
 
 
-def raised(error: psycopg.Error) -> str:
-    """Say where an error was raised, in place of its text.
+def describe_exception(error: psycopg.Error) -> str:
+    """Say where an exception was raised, in place of its text, as a part of a sentence.
 
     Args:
-        error: The driver's error, of which `is_raised` holds.
-
-    Returns:
-        A part of a sentence.
+        error: The driver's error, for which `is_raised` is true.
     """
     where = function_of(error) or "a function"
     return f"an exception raised by {where} (SQLSTATE {error.sqlstate})"
 
 
 def is_within_function(error: psycopg.Error) -> bool:
-    """Whether an error came up within a function of the database, or on a distant server.
-
-    Args:
-        error: The driver's error.
-    """
+    """Whether an error happened within a function of the database, or on a remote server."""
     context = error.diag.context or ""
     # Of COPY and of JSON it has the line, with the values that are there.
     is_within = _WITHIN.search(context) is not None and not context.startswith("COPY ")
@@ -153,17 +136,17 @@ def is_within_function(error: psycopg.Error) -> bool:
 
 
 def function_of(error: psycopg.Error) -> str | None:
-    """Name the function of the database in which an error came up.
+    """Return the PL/pgSQL function in which an error happened, with the line.
 
     Args:
         error: The driver's error.
 
     Returns:
-        The function and the line, where there is one, if it is a function in PL/pgSQL.
+        A part of a sentence; None if it did not happen in such a function.
     """
     lines = (error.diag.context or "").splitlines()
     matches = (_FUNCTION.search(line) for line in lines if line.startswith("PL/pgSQL"))
-    found = next(filter(None, matches), None)
-    if found is None:
+    match = next(filter(None, matches), None)
+    if match is None:
         return None
-    return f"function {found['function']}" + (f", line {found['line']}" if found["line"] else "")
+    return f"function {match['function']}" + (f", line {match['line']}" if match["line"] else "")

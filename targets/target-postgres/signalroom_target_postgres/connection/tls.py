@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 DEFAULT_MODE = "verify-full"
 SYSTEM = "system"
-# Where libpq itself looks.
+# The defaults of libpq itself.
 DEFAULT_ROOT = "~/.postgresql/root.crt"
 DEFAULT_CERTIFICATE = "~/.postgresql/postgresql.crt"
 DEFAULT_KEY = "~/.postgresql/postgresql.key"
-#: What is meant where a setting is empty.
+#: The defaults of empty settings.
 DEFAULTS = {
     "ssl_mode": DEFAULT_MODE,
     "ssl_certificate_authority": DEFAULT_ROOT,
@@ -39,7 +39,7 @@ DEFAULTS = {
 # The stock target's default for the root certificate is libpq's for the revocation list, and stands
 # in lock files of Meltano's.
 _MAY_BE_MISSING = {*DEFAULTS.values(), "~/.postgresql/root.crl"}
-#: libpq's parameter and the setting that gives it.
+#: libpq's parameters and the settings for them.
 SETTINGS = {
     "sslmode": "ssl_mode",
     "sslrootcert": "ssl_certificate_authority",
@@ -60,8 +60,8 @@ _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTAL
 _PEM_WIDTH = 64
 
 
-def parameters(config: Mapping[str, Any]) -> dict[str, str]:
-    """Turn the `ssl_*` settings into libpq's parameters.
+def tls_parameters(config: Mapping[str, Any]) -> dict[str, str]:
+    """Convert the `ssl_*` settings to libpq's parameters.
 
     Args:
         config: The target's settings.
@@ -72,9 +72,9 @@ def parameters(config: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         ConnectionSettingsError: If a certificate or key is missing or cannot be used.
     """
-    given: dict[str, str | None] = {}
+    parameters: dict[str, str | None] = {}
     if config.get("ssl_enable"):
-        given["sslmode"] = mode = config.get("ssl_mode") or DEFAULT_MODE
+        parameters["sslmode"] = mode = config.get("ssl_mode") or DEFAULT_MODE
         if mode not in MODES:
             msg = f"`ssl_mode` must be one of {', '.join(MODES)}."
             raise ConnectionSettingsError(msg)
@@ -89,7 +89,7 @@ def parameters(config: Mapping[str, Any]) -> dict[str, str]:
                     "check whose server it is."
                 )
                 raise ConnectionSettingsError(msg)
-            given["sslrootcert"] = root
+            parameters["sslrootcert"] = root
     if config.get("ssl_client_certificate_enable"):
         for setting in ("ssl_client_certificate", "ssl_client_private_key"):
             if (path := _file(config, setting)) is None:
@@ -98,26 +98,28 @@ def parameters(config: Mapping[str, Any]) -> dict[str, str]:
                     "the path or the PEM text, or set `ssl_client_certificate_enable` to false."
                 )
                 raise ConnectionSettingsError(msg)
-            given["sslcert" if setting == "ssl_client_certificate" else "sslkey"] = path
-        given["sslpassword"] = config.get("ssl_client_private_key_password") or None
-    return usable({name: value for name, value in given.items() if value is not None})
+            parameters["sslcert" if setting == "ssl_client_certificate" else "sslkey"] = path
+        parameters["sslpassword"] = config.get("ssl_client_private_key_password") or None
+    return normalize_parameters(
+        {name: value for name, value in parameters.items() if value is not None}
+    )
 
 
-def usable(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Make TLS parameters of libpq's such that they work with every build of it.
+def normalize_parameters(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Make libpq's TLS parameters work with every build of it.
 
     Args:
-        query: Parameters, as of a URL.
+        query: Parameters of libpq, as in a URL.
 
     Returns:
-        The parameters, with paths of the home folder spelled out, and the file that `system` means.
+        The parameters, with absolute paths, and the file that `system` stands for.
 
     Raises:
         ConnectionSettingsError: If they contradict each other, or a key has an unknown passphrase.
     """
-    made = dict(query)
-    if made.get("sslrootcert") == SYSTEM:
-        if made.setdefault("sslmode", DEFAULT_MODE) != DEFAULT_MODE:
+    normalized = dict(query)
+    if normalized.get("sslrootcert") == SYSTEM:
+        if normalized.setdefault("sslmode", DEFAULT_MODE) != DEFAULT_MODE:
             msg = (
                 "`ssl_certificate_authority` is `system`, which needs `ssl_mode` verify-full: any "
                 "certificate authority would do otherwise, for any host. Set `ssl_mode` to "
@@ -127,17 +129,17 @@ def usable(query: Mapping[str, Any]) -> dict[str, Any]:
         # The OpenSSL of psycopg's wheels looks for the system's certificates in the folder in which
         # it was built, and so finds none (psycopg-binary 3.3:
         # https://github.com/psycopg/psycopg/blob/master/tools/ci/build_libpq.sh).
-        made["sslrootcert"] = _system_store()
+        normalized["sslrootcert"] = _system_store()
     for name in _FILES:
-        if isinstance(path := made.get(name), str) and path.startswith("~"):
-            made[name] = str(_path(path))
-    _check_passphrase(made)
-    return made
+        if isinstance(path := normalized.get(name), str) and path.startswith("~"):
+            normalized[name] = str(_path(path))
+    _check_passphrase(normalized)
+    return normalized
 
 
-def _check_passphrase(given: Mapping[str, Any]) -> None:
-    """Refuse a key whose passphrase OpenSSL would ask the terminal for, and wait."""
-    if not isinstance(key := given.get("sslkey"), str) or given.get("sslpassword"):
+def _check_passphrase(parameters: Mapping[str, Any]) -> None:
+    """Fail where OpenSSL would ask the terminal for a passphrase, and wait."""
+    if not isinstance(key := parameters.get("sslkey"), str) or parameters.get("sslpassword"):
         return
     try:
         encrypted = b"ENCRYPTED" in Path(key).read_bytes()
@@ -153,10 +155,10 @@ def _check_passphrase(given: Mapping[str, Any]) -> None:
 
 
 def _file(config: Mapping[str, Any], setting: str) -> str | None:
-    """The file of a certificate or key; none if only a default is set, which does not exist."""
+    """Return the file of a certificate or key; None for a default that does not exist."""
     value = (config.get(setting) or DEFAULTS[setting]).strip()
     if _BEGIN in value:
-        return kept(_pem(value, setting))
+        return write_private_file(_pem(value, setting))
     if value == SYSTEM and setting == "ssl_certificate_authority":
         return SYSTEM
     path = _path(value)
@@ -166,7 +168,7 @@ def _file(config: Mapping[str, Any], setting: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         if value in _MAY_BE_MISSING:
             return None
-        problem = "is not there"
+        problem = "does not exist"
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"
     # Not the value: it may be a key whose first line was lost.
@@ -186,7 +188,7 @@ def _path(value: str) -> Path:
 
 
 def _pem(text: str, setting: str) -> str:
-    r"""PEM as OpenSSL reads it: variables often have `\n`, spaces or nothing for line breaks."""
+    r"""Normalize PEM text: variables often have `\n`, spaces or nothing for line breaks."""
     blocks = []
     for label, body in _PEM.findall(text.replace("\\n", "\n")):
         # Old encrypted keys begin with headers, which need their lines.
@@ -201,15 +203,15 @@ def _pem(text: str, setting: str) -> str:
 
 
 @functools.cache
-def kept(text: str) -> str:
-    """Keep a text where libpq can read it by a path, for as long as this process lives.
+def write_private_file(text: str) -> str:
+    """Write a secret text where libpq can read it, for as long as this process lives.
 
     Args:
-        text: A certificate or a key.
+        text: The text of a certificate, key or service file.
 
     Returns:
-        The path. On Linux there is no file behind it, so that nothing is left where the process is
-        killed; elsewhere it is a temporary file that only its owner can read.
+        The path. On Linux it is in memory, so that nothing is left when the process is killed;
+        elsewhere it is a temporary file that only its owner can read.
     """
     if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
         descriptor = os.memfd_create("signalroom-pem")

@@ -1,6 +1,6 @@
-"""Which server the settings mean, and how the driver is to connect to it.
+"""The server that the settings name, and the options of the driver.
 
-Nothing here repeats a value that may be a secret.
+No error repeats a value that may be a secret.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 PARTS = ("host", "user", "password", "database")
 _DRIVER = "postgresql+psycopg"
 _EXAMPLE = f"{_DRIVER}://user:password@host:5432/database"
-# The system's own limit is above two minutes, in which nothing is said.
+# The system's own limit is above two minutes, without a message meanwhile.
 _CONNECT_SECONDS = "30"
 
-# What psycopg's connect() takes besides libpq's parameters, and makes sense as a text.
+# Arguments of psycopg's connect() that are not parameters of libpq, and have a text form.
 _PREPARE = "prepare_threshold"
 _AUTOCOMMIT = "autocommit"
 _DRIVER_PARAMETERS = (_PREPARE, _AUTOCOMMIT)
@@ -38,7 +38,7 @@ _TRUTHS = {"true": True, "1": True, "on": True, "yes": True} | {
 
 _POSTGRES_URL = re.compile(r"[\s\"']*(jdbc:)?postgres(ql)?(\+\w+)?://", re.IGNORECASE)
 _DSN = re.compile(r"\b(host|hostaddr|port|user|password|dbname)\s*=")
-# What is no host, by what it begins with or has. A folder of sockets begins with / or @.
+# Values that are not a host. A folder of sockets begins with / or @.
 _NO_HOSTS = (
     (r"^\w[\w+]*://", "a web address: remove the scheme (https://) and what follows the host"),
     (r"^[^:/]+:\d+/?$", "a port too: move it to `port` (TARGET_POSTGRES_PORT)"),
@@ -50,25 +50,22 @@ _NO_HOSTS = (
 
 
 def is_configured(config: Mapping[str, Any]) -> bool:
-    """Tell whether the settings name a server.
+    """Whether the settings name a server.
 
     Args:
         config: The target's settings.
 
-    Returns:
-        True if they do; False if they say nothing of a connection.
-
     Raises:
-        ConnectionSettingsError: If they say half of it, or something that cannot be used.
+        ConnectionSettingsError: If the settings of a connection are incomplete or cannot be used.
     """
     if not config.get("sqlalchemy_url"):
         _check_misplaced(config)
         # A password may be empty, where the server asks for none.
-        given = {part for part in PARTS if config.get(part)}
-        if "host" in given and config.get("password") is not None:
-            given.add("password")
-        if missing := [part for part in PARTS if part not in given]:
-            if not given and config.get("port") in {None, DEFAULT_PORT}:
+        configured = {part for part in PARTS if config.get(part)}
+        if "host" in configured and config.get("password") is not None:
+            configured.add("password")
+        if missing := [part for part in PARTS if part not in configured]:
+            if not configured and config.get("port") in {None, DEFAULT_PORT}:
                 return False
             names = ", ".join(f"`{part}` (TARGET_POSTGRES_{part.upper()})" for part in missing)
             msg = (
@@ -81,20 +78,20 @@ def is_configured(config: Mapping[str, Any]) -> bool:
 
 
 def url_of(config: Mapping[str, Any]) -> URL:
-    """Find the address of the server that the settings name.
+    """Return the address of the server that the settings name.
 
     Args:
-        config: The target's settings, with a server.
+        config: The target's settings, which name a server.
 
     Returns:
         The address, with all that libpq and psycopg need to know.
 
     Raises:
-        ConnectionSettingsError: If it, or something of its TLS, cannot be used.
+        ConnectionSettingsError: If it, or a TLS setting, cannot be used.
     """
     if config.get("sqlalchemy_url"):
         url = read_url(config["sqlalchemy_url"])
-        url = url.set(query=tls.usable(url.query))
+        url = url.set(query=tls.normalize_parameters(url.query))
     else:
         url = _url_of_parts(config)
     if (config.get("ssh_tunnel") or {}).get("enable") and url.host and not url.port:
@@ -105,17 +102,14 @@ def url_of(config: Mapping[str, Any]) -> URL:
 
 
 def read_url(text: str) -> URL:
-    """Read the setting ``sqlalchemy_url``.
+    """Parse the setting ``sqlalchemy_url``.
 
     Args:
-        text: The setting's value. Whichever driver it names, psycopg 3 is used: what loads rows is
+        text: The setting's value. Whichever driver it names, psycopg 3 is used: the COPY code is
             written for it.
 
-    Returns:
-        The address.
-
     Raises:
-        ConnectionSettingsError: If it is none, or has parameters that nobody knows.
+        ConnectionSettingsError: If it is not an address, or has unknown parameters.
     """
     try:
         url = make_url(text.strip())
@@ -145,10 +139,10 @@ def read_url(text: str) -> URL:
 
 
 def driver_options(url: URL) -> dict[str, Any]:
-    """Find what psycopg is to do, other than libpq.
+    """Return psycopg's own arguments, which libpq does not know.
 
     Args:
-        url: The address.
+        url: The address of the server.
 
     Returns:
         Arguments of psycopg's connect(). Nothing is prepared unless the address says so: behind a
@@ -174,20 +168,13 @@ def driver_options(url: URL) -> dict[str, Any]:
 
 
 def libpq_parameters(url: URL) -> dict[str, Any]:
-    """Find the parameters of a libpq connection, for psql and the like.
-
-    Args:
-        url: The address.
-
-    Returns:
-        The parameters.
-    """
+    """Return the parameters of a libpq connection, for psql and the like."""
     _, parameters = url.get_dialect()().create_connect_args(url)
     return {name: value for name, value in parameters.items() if name not in _DRIVER_PARAMETERS}
 
 
 def _url_of_parts(config: Mapping[str, Any]) -> URL:
-    query: dict[str, Any] = tls.parameters(config)
+    query: dict[str, Any] = tls.tls_parameters(config)
     host = str(config["host"]).strip()
     place: str | None = host
     # A folder of sockets, and several hosts, have no place in a URL but this.
@@ -205,7 +192,7 @@ def _url_of_parts(config: Mapping[str, Any]) -> URL:
 
 
 def _check_misplaced(config: Mapping[str, Any]) -> None:
-    """Refuse what was pasted into the wrong setting.
+    """Fail where a value was pasted into the wrong setting.
 
     Raises:
         ConnectionSettingsError: If a setting holds more than its own part, or something else.

@@ -1,4 +1,4 @@
-"""A tap's catalog: what a stream has, before any of it is loaded."""
+"""A tap's catalog: the key and columns of a stream, before any of it is loaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CatalogStream:
 
     Args:
         columns: The columns that the loader fills.
-        key: The stream's key columns.
+        key: The key columns of the stream.
         client_id: The client of its rows, if the tap has one.
     """
 
@@ -29,17 +29,17 @@ class CatalogStream:
     key: tuple[str, ...]
     client_id: str | None
 
-    def agreed(
+    def reconcile(
         self, key: tuple[str, ...], client_id: str | None
     ) -> tuple[tuple[str, ...], str | None]:
-        """Hold a key and a client against the stream's.
+        """Check a key and a client from the command line against the stream's.
 
         Args:
-            key: The key that was given, if one was.
-            client_id: The client that was given, if one was.
+            key: The key columns from the command line, if any.
+            client_id: The client from the command line, if any.
 
         Returns:
-            The stream's, or what was given where the stream has none.
+            The stream's key and client, or the key from the command line where the stream has none.
 
         Raises:
             TargetPostgresError: If they differ.
@@ -67,14 +67,11 @@ def read_stream(path: Path, name: str) -> CatalogStream:
     """Read a stream from a catalog.
 
     Args:
-        path: What `tap --discover` printed.
+        path: The file that `tap --discover` wrote.
         name: The stream's name.
 
-    Returns:
-        The stream.
-
     Raises:
-        TargetPostgresError: If it is no catalog, or does not have the stream.
+        TargetPostgresError: If it is not a catalog, or does not have the stream.
     """
     try:
         streams = {entry["stream"]: entry for entry in json.loads(path.read_text())["streams"]}

@@ -1,6 +1,6 @@
-"""Values of JSON read as the type that dlt gave a column; what cannot be read so is NULL.
+"""Values of JSON, converted to the type of a column that dlt created; NULL where that fails.
 
-dlt keeps a value that does not fit its column in a variant column: a reading that fails must
+dlt keeps a value that does not fit its column in a variant column: a conversion that fails must
 never end a query.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _INTEGER = r"^[+-]?\d{1,18}(\.0+)?$"
 _NUMBER = r"^[+-]?\d{1,100}(\.\d{1,100})?([eE][+-]?\d{1,2})?$"
-# Days that there are, leap years included: PostgreSQL has no cast that gives NULL before 16.
+# Valid dates, leap years included: PostgreSQL has no cast that gives NULL before 16.
 _DAY = (
     r"(\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d"
     r"|2[0-8]))|(\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
@@ -49,23 +49,23 @@ _GUARDED: dict[str, tuple[str, LiteralString]] = {
 }
 
 
-def read_as(type_: str, given: str, value: Composable) -> Composable | None:
-    """Read a value as a type.
+def convert_to(type_: str, actual: str, value: Composable) -> Composable | None:
+    """Return an expression that converts a value to a type.
 
     Args:
         type_: The type that dlt gave the column, as the server's `format_type` names it.
-        given: The value's own.
-        value: The value.
+        actual: The type of the value.
+        value: An expression for the value.
 
     Returns:
-        An expression of that type; None for a type that dlt does not make.
+        The expression; None for a type that dlt does not use.
     """
-    if type_ == given:
+    if type_ == actual:
         return value
     if type_ in {"json", "jsonb"}:
         return sql.SQL("to_jsonb({})::{}").format(value, type_sql(type_))
     base = type_.partition("(")[0]
-    stored = _as_json(given, base, value)
+    stored = _as_json(actual, base, value)
     text = sql.SQL("({} #>> '{{}}')").format(stored)
     if base in {"character varying", "text"}:
         plain = sql.SQL(_SCALAR).format(v=stored, t=text)
@@ -79,13 +79,13 @@ def read_as(type_: str, given: str, value: Composable) -> Composable | None:
     return sql.SQL("CASE WHEN {} ~ {} THEN {} END").format(text, sql.Literal(pattern), read)
 
 
-def _as_json(given: str, wanted: str, value: Composable) -> Composable:
-    if given == "jsonb":
+def _as_json(actual: str, target: str, value: Composable) -> Composable:
+    if actual == "jsonb":
         return value
-    if given == "boolean" and wanted in {"character varying", "text", "bigint"}:
+    if actual == "boolean" and target in {"character varying", "text", "bigint"}:
         # As Mautic writes it.
         return sql.SQL("to_jsonb({}::integer)").format(value)
-    if given.endswith("[]") and given != "jsonb[]":
+    if actual.endswith("[]") and actual != "jsonb[]":
         # As Mautic writes several choices.
         return sql.SQL("to_jsonb(array_to_string({}, '|'))").format(value)
     return sql.SQL("to_jsonb({})").format(value)

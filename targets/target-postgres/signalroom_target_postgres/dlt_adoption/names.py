@@ -1,4 +1,4 @@
-"""The names that dlt gives: its naming convention `snake_case`, which is its default.
+"""The names that dlt gives to columns: its naming convention `snake_case`, which is its default.
 
 Facts of dlt 1.4 and 1.31 (dlt/common/normalizers/naming/snake_case.py,
 https://dlthub.com/docs/general-usage/naming-convention): what they agree on.
@@ -15,13 +15,13 @@ _UNDERSCORES = re.compile(r"__+")
 
 
 def dlt_name(key: str) -> str:
-    """Write a key of JSON as dlt does in a column's name.
+    """Return the name that dlt gives to the column of a JSON key.
 
     Args:
-        key: Such as ``$browser``, ``planName`` or ``100``.
+        key: A key such as ``$browser``, ``planName`` or ``100``.
 
     Returns:
-        Such as ``_browser``, ``plan_name`` or ``_100``; not cut at 63 bytes.
+        A name such as ``_browser``, ``plan_name`` or ``_100``; not cut at 63 bytes.
     """
     name = _OTHER.sub("_", key.strip().translate(_LETTERS))
     for word in _WORDS:
@@ -34,13 +34,13 @@ def dlt_name(key: str) -> str:
 
 
 def likely_keys(name: str) -> list[str]:
-    """Guess the keys that dlt may have made a name of.
+    """Guess the JSON keys that dlt may have given a name.
 
     Args:
         name: The name, or a part of it.
 
     Returns:
-        Keys, the likeliest first; those of dlt's form only.
+        Keys, the most likely first; only such as have this name.
     """
     head, *tail = name.lstrip("_").split("_")
     camel = head + "".join(word.capitalize() for word in tail)

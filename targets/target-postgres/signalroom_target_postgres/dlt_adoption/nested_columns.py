@@ -1,7 +1,7 @@
-"""What dlt made of nested data: columns named `parent__child`, and child tables.
+"""Columns and tables that dlt made of nested data: `parent__child`, and child tables.
 
 A stream has nested data in one column, as JSON, and some of it under another name. Nothing is
-loaded into these columns and tables any more: they have to be named, or be served by a view.
+loaded into these columns and tables any more: the report names them, or a view replaces them.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ WHERE n.nspname = %s AND c.relkind = 'r' AND starts_with(c.relname, %s) AND EXIS
 
 @dataclass(frozen=True)
 class Source:
-    """Where a stream has what dlt had in a column.
+    """Where a stream has the data of a column that dlt created.
 
     Args:
-        column: The stream's column.
-        path: Of the value within it, if the column is JSON: parts of names, as dlt wrote them.
+        column: The column of the stream.
+        path: The path of the value within it, if the column is JSON: parts of names, as dlt wrote
+            them.
     """
 
     column: str
@@ -51,16 +52,7 @@ class Source:
 
 
 def nested_columns(schema: str, table: str, columns: Iterable[str]) -> list[str]:
-    """Name the columns that the stream has elsewhere.
-
-    Args:
-        schema: The table's schema.
-        table: The table.
-        columns: All that it has.
-
-    Returns:
-        Their names, in the table's order.
-    """
+    """Return the columns whose data the stream has elsewhere, in the table's order."""
     renamed = _RENAMED.get((schema, table), {})
     return [
         column
@@ -70,12 +62,12 @@ def nested_columns(schema: str, table: str, columns: Iterable[str]) -> list[str]
 
 
 def optional_columns(schema: str, table: str, columns: Iterable[str]) -> dict[str, str]:
-    """Name the columns that the stream fills only with a setting of its tap.
+    """Return the columns that the stream fills only with a setting of its tap.
 
     Args:
-        schema: The table's schema.
-        table: The table.
-        columns: All that it has.
+        schema: The schema of the table.
+        table: The name of the table.
+        columns: The columns of the table.
 
     Returns:
         The setting by column.
@@ -85,43 +77,31 @@ def optional_columns(schema: str, table: str, columns: Iterable[str]) -> dict[st
 
 
 def child_tables(statements: Statements, schema: str, table: str) -> list[str]:
-    """Find the tables that dlt made of a table's lists.
-
-    Args:
-        statements: To ask with.
-        schema: The table's schema.
-        table: The table.
-
-    Returns:
-        Their names, without the schema's.
-    """
+    """Return the tables that dlt made of a table's lists, without their schema."""
     return [name for (name,) in statements.rows(_CHILDREN, schema, table + SEPARATOR)]
 
 
 def base_of_variant(column: str) -> str | None:
-    """Name the column whose other values a variant column has.
+    """Return the column whose other values a variant column has; None if it is not a variant.
 
     Args:
-        column: The column.
-
-    Returns:
-        The column; None if this is no variant.
+        column: The name of a column.
     """
     variant = _VARIANT.fullmatch(column)
     return variant["base"] if variant else None
 
 
 def find_source(schema: str, table: str, column: str, types: dict[str, str]) -> Source | None:
-    """Find where a stream has what dlt had in a column.
+    """Return where a stream has the data of a column that dlt created.
 
     Args:
-        schema: The table's schema.
-        table: The table.
-        column: One of its `nested_columns`.
-        types: Of the table's columns, by name, once the stream was loaded.
+        schema: The schema of the table.
+        table: The name of the table.
+        column: One of the table's `nested_columns`.
+        types: The types of the table's columns, by name, once the stream was loaded.
 
     Returns:
-        The place; None if the stream does not have it.
+        The column and path; None if the stream does not have it.
     """
     if (renamed := _RENAMED.get((schema, table), {}).get(column)) in types:
         return Source(str(renamed))
@@ -139,7 +119,7 @@ def find_source(schema: str, table: str, column: str, types: dict[str, str]) -> 
 
 
 def _mautic_field(table: str, name: str, types: dict[str, str]) -> str | None:
-    """Name the column of a contact's or company's field, which dlt had by group.
+    """Return the column of a contact's or company's field, which dlt had by group.
 
     `fields__all__email` and `fields__core__email__value` are `email`, or `field_email` if the
     record has another column of that name.
@@ -150,4 +130,4 @@ def _mautic_field(table: str, name: str, types: dict[str, str]) -> str | None:
     alias, _, part = rest.partition(SEPARATOR)
     if part not in ({""} if group == "all" else {"value", "normalized_value"}):
         return None
-    return next((one for one in (f"field_{alias}", alias) if one in types), None)
+    return next((column for column in (f"field_{alias}", alias) if column in types), None)

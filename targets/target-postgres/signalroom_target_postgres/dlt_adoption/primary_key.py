@@ -1,4 +1,4 @@
-"""The primary key that a table is to have, and what stands against it."""
+"""The primary key that a table is to have, and what conflicts with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from signalroom_target_postgres.dlt_adoption.statements import listed
+from signalroom_target_postgres.dlt_adoption.statements import list_columns
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.counts import count_rows
 
@@ -29,14 +29,11 @@ GROUP BY i.indexrelid, c.conname, i.indisprimary ORDER BY 1
 
 
 def find_uniques(statements: Statements, oid: int) -> list[tuple[Any, ...]]:
-    """Find a table's unique indexes.
+    """Return a table's unique indexes: name, constraint, whether it is the primary key, columns.
 
     Args:
-        statements: To ask with.
-        oid: The table's.
-
-    Returns:
-        Name, constraint, whether it is the primary key, and columns of each.
+        statements: Statements to query with.
+        oid: The OID of the table.
     """
     return statements.rows(_UNIQUE, oid)
 
@@ -44,23 +41,23 @@ def find_uniques(statements: Statements, oid: int) -> list[tuple[Any, ...]]:
 def has_key(
     statements: Statements, name: str, key: Sequence[str], uniques: Sequence[tuple[Any, ...]]
 ) -> bool:
-    """Find out whether a table has the key.
+    """Whether a table has the key.
 
     Args:
-        statements: Such as have the ``{table}``.
-        name: The table's name, with the schema's.
-        key: The key, in any order.
-        uniques: What `find_uniques` found.
+        statements: Statements with the ``{table}``.
+        name: The qualified name of the table.
+        key: The key columns, in any order.
+        uniques: The result of `find_uniques`.
 
     Raises:
-        TargetPostgresError: If it has another.
+        TargetPostgresError: If it has another primary key.
     """
     for _, constraint, primary, parts in uniques:
         if not primary:
             continue
         if set(parts) == set(key):
             return True
-        drop = statements.shown(
+        drop = statements.as_text(
             "ALTER TABLE {table} DROP CONSTRAINT {name}", name=sql.Identifier(constraint)
         )
         msg = (
@@ -73,28 +70,28 @@ def has_key(
 
 
 def check_nulls(statements: Statements, name: str, key: Sequence[str]) -> None:
-    """Refuse a key that is NULL in some rows.
+    """Fail if a key column is NULL in some rows.
 
     Args:
-        statements: Such as have the ``{table}``.
-        name: The table's name, with the schema's.
+        statements: Statements with the ``{table}``.
+        name: The qualified name of the table.
         key: The columns that may not be NULL.
 
     Raises:
-        TargetPostgresError: If one is.
+        TargetPostgresError: If a column is NULL in some rows.
     """
     if not key:
         return
-    counts = listed("count(*) FILTER (WHERE {} IS NULL)", key)
-    (found,) = statements.do("SELECT {counts} FROM {table}", counts=counts)
-    empty = {column: count for column, count in zip(key, found, strict=True) if count}
+    counts = list_columns("count(*) FILTER (WHERE {} IS NULL)", key)
+    (null_counts,) = statements.execute("SELECT {counts} FROM {table}", counts=counts)
+    empty = {column: count for column, count in zip(key, null_counts, strict=True) if count}
     if empty:
-        where = listed("{} IS NULL", list(empty), " OR ")
-        shown = statements.shown("SELECT * FROM {table} WHERE {where}", where=where)
+        where = list_columns("{} IS NULL", list(empty), " OR ")
+        query = statements.as_text("SELECT * FROM {table} WHERE {where}", where=where)
         nulls = ", ".join(f"{column} in {count_rows(count)}" for column, count in empty.items())
         msg = (
             f"{name} has NULL in its key ({nulls}), so that nothing tells these rows "
-            f"from new ones: give them a value or delete them, and run this again; {shown} "
+            f"from new ones: give them a value or delete them, and run this again; {query} "
             "shows them. Nothing was changed."
         )
         raise TargetPostgresError(msg)

@@ -1,4 +1,4 @@
-"""What became of a table that was taken over."""
+"""The report of a take-over."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TakeOver:
-    """What became of a table.
+class AdoptionReport:
+    """What a take-over did with a table.
 
     Args:
-        table: Its name, with the schema's.
+        table: The qualified name of the table.
         key: The columns of its primary key, in order.
         rows: How many rows it has now.
         key_added: Whether the primary key is new.
         example: The key of one row, as text.
         duplicates: How many older rows of the same key were moved.
-        duplicates_table: Where to.
-        nullable: The columns that had to have a value, and need none any more.
+        duplicates_table: The table that they were moved into.
+        nullable: The columns that had to have a value, and may be NULL now.
         client_column_added: Whether ``_client_id`` is new.
         client_rows: How many rows had no client and have one now.
         clients: How many rows each client has; None stands for rows without one.
         columns: All columns that it had before.
-        nested: Columns of nested data: the stream has it elsewhere.
+        nested: Columns of nested data, which the stream has elsewhere.
         missing: Columns that the stream does not have, if its catalog was read.
         optional: Columns that the stream fills only with a setting of its tap, and the setting.
         empty: Columns that are NULL in all rows that came since dlt's last load.
         children: Child tables, into which nothing is loaded any more.
-        uniques: Other unique indexes than dlt's own, which stay, and may be in the way.
+        uniques: Other unique indexes than dlt's own, which stay, and may reject rows.
     """
 
     table: str
@@ -56,16 +56,12 @@ class TakeOver:
     uniques: tuple[str, ...] = ()
 
     @property
-    def changed(self) -> bool:
-        """Whether anything was done."""
+    def has_changes(self) -> bool:
+        """Whether anything was changed."""
         return self.key_added or self.client_column_added or bool(self.nullable)
 
-    def held_against(self, stream_columns: Collection[str]) -> TakeOver:
-        """Name the columns that a stream does not have.
-
-        Args:
-            stream_columns: Those that it has.
-        """
+    def compare_with(self, stream_columns: Collection[str]) -> AdoptionReport:
+        """Add the columns that a stream does not have."""
         known = {*stream_columns, *self.nested}
         missing = [
             name for name in self.columns if name not in known and not name.startswith("_dlt_")
@@ -74,18 +70,15 @@ class TakeOver:
         return replace(self, missing=tuple(missing), nested=tuple(nested))
 
 
-def describe(result: TakeOver, *, dry_run: bool = False) -> str:
-    """Say what became of a table.
+def describe(result: AdoptionReport, *, dry_run: bool = False) -> str:
+    """Describe what a take-over did, in lines for a user.
 
     Args:
-        result: What `take_over` returned.
+        result: The result of `take_over`.
         dry_run: Whether all of it was undone.
-
-    Returns:
-        Lines for a person.
     """
     done = f"{result.table} is taken over."
-    if not result.changed:
+    if not result.has_changes:
         done = f"{result.table} was taken over before: nothing to change."
     elif dry_run:
         done = f"{result.table} can be taken over. This is what would be done:"
@@ -98,14 +91,14 @@ def describe(result: TakeOver, *, dry_run: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _changes(result: TakeOver) -> Iterator[str]:
+def _changes(result: AdoptionReport) -> Iterator[str]:
     yield _line("rows", f"{result.rows:,}")
     added = " (new primary key)" if result.key_added else " (primary key)"
     yield _line("key", ", ".join(result.key) + added)
     if result.example:
         pairs = zip(result.key, result.example, strict=True)
-        shown = ", ".join(f"{column} = {value}" for column, value in pairs)
-        yield _line("for example", f"{shown}; the stream's must look the same")
+        values = ", ".join(f"{column} = {value}" for column, value in pairs)
+        yield _line("for example", f"{values}; the stream's must look the same")
     if result.client_rows or result.client_column_added:
         yield _line("client", f"{count_rows(result.client_rows)} had none and got it")
     if result.clients:
@@ -126,7 +119,7 @@ def _changes(result: TakeOver) -> Iterator[str]:
         yield _line("may be NULL", ", ".join(result.nullable))
 
 
-def _not_filled(result: TakeOver) -> Iterator[str]:
+def _not_filled(result: AdoptionReport) -> Iterator[str]:
     if result.nested:
         names = ", ".join(result.nested)
         text = f"{names}: new rows have NULL there. After the first load, `signalroom-postgres "

@@ -1,4 +1,4 @@
-"""Statements that share the parts they are made of."""
+"""Statements that share some of their parts."""
 
 from __future__ import annotations
 
@@ -15,71 +15,56 @@ if TYPE_CHECKING:
 
 
 class Statements:
-    """Runs them.
+    """Runs statements.
 
     Args:
-        cursor: Within a transaction.
-        parts: What stands for ``{name}`` in each.
+        cursor: A cursor within a transaction.
+        parts: The parts that replace ``{name}`` in each statement.
     """
 
     def __init__(self, cursor: Cursor[tuple[Any, ...]], **parts: Composable) -> None:
         self.cursor = cursor
         self._parts = parts
 
-    def having(self, **parts: Composable) -> Statements:
-        """Make those that have more parts.
+    def bind(self, **parts: Composable) -> Statements:
+        """Return statements with more parts.
 
         Args:
-            parts: They.
+            parts: Parts in addition to these.
         """
         return Statements(self.cursor, **self._parts, **parts)
 
-    def composed(self, template: LiteralString, **parts: Composable) -> Composed:
-        """Fill in a statement, or a piece of one.
-
-        Args:
-            template: The statement.
-            parts: What it has besides those of all.
-        """
+    def compose(self, template: LiteralString, **parts: Composable) -> Composed:
+        """Compose a statement, or a piece of one."""
         return sql.SQL(template).format(**self._parts, **parts)
 
-    def shown(self, template: LiteralString, **parts: Composable) -> str:
-        """Fill in a statement, for a person.
+    def as_text(self, template: LiteralString, **parts: Composable) -> str:
+        """Compose a statement as text, for messages."""
+        return self.compose(template, **parts).as_string(self.cursor)
 
-        Args:
-            template: The statement.
-            parts: What it has besides those of all.
-        """
-        return self.composed(template, **parts).as_string(self.cursor)
-
-    def do(self, template: LiteralString, **parts: Composable) -> Cursor[tuple[Any, ...]]:
-        """Run a statement.
-
-        Args:
-            template: The statement.
-            parts: What it has besides those of all.
-        """
-        return self.cursor.execute(self.composed(template, **parts))
+    def execute(self, template: LiteralString, **parts: Composable) -> Cursor[tuple[Any, ...]]:
+        """Execute a statement."""
+        return self.cursor.execute(self.compose(template, **parts))
 
     def rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
-        """Run a query without parts.
+        """Execute a query without parts, and return its rows.
 
         Args:
-            query: The query.
-            values: Its parameters.
+            query: The query with its parameters' placeholders.
+            values: The values of the parameters.
         """
         return self.cursor.execute(query, values).fetchall()
 
 
-def listed(
+def list_columns(
     template: LiteralString, names: Iterable[str], separator: LiteralString = ", "
 ) -> Composable:
-    """List something of each column.
+    """Compose a list with an item for each column.
 
     Args:
-        template: With one place, for the column.
-        names: The columns.
-        separator: What stands between.
+        template: An item with one placeholder, for the column.
+        names: The names of the columns.
+        separator: The text between two items.
     """
     item = sql.SQL(template)
     return sql.SQL(separator).join(item.format(sql.Identifier(name)) for name in names)

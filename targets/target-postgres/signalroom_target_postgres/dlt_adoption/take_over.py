@@ -1,10 +1,10 @@
-"""Tables that dlt made, made ready for this target.
+"""Prepares tables that dlt created for this target.
 
 dlt writes by deleting and inserting, so its tables have no primary key, and two columns of its
 own, ``_dlt_id`` and ``_dlt_load_id``, that are never NULL. This target writes by ``INSERT ... ON
-CONFLICT (key) DO UPDATE``: it needs the key, and knows nothing of dlt's columns.
+CONFLICT (key) DO UPDATE``: it needs the key, and does not know dlt's columns.
 
-Names, types and rows stay as they are, so that queries on the table go on working.
+Names, types and rows stay as they are, so that queries on the table still work.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from signalroom_target_postgres.connection.server_messages import redacted
+from signalroom_target_postgres.connection.server_messages import redact_message
 from signalroom_target_postgres.dlt_adoption.clients import CLIENT_ID, check_clients, find_clients
-from signalroom_target_postgres.dlt_adoption.duplicates import Archive
+from signalroom_target_postgres.dlt_adoption.duplicates import DuplicateArchive
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
     child_tables,
     nested_columns,
@@ -25,10 +25,10 @@ from signalroom_target_postgres.dlt_adoption.nested_columns import (
 )
 from signalroom_target_postgres.dlt_adoption.new_rows import without_new_values
 from signalroom_target_postgres.dlt_adoption.primary_key import check_nulls, find_uniques, has_key
-from signalroom_target_postgres.dlt_adoption.report import TakeOver
-from signalroom_target_postgres.dlt_adoption.statements import Statements, listed
+from signalroom_target_postgres.dlt_adoption.report import AdoptionReport
+from signalroom_target_postgres.dlt_adoption.statements import Statements, list_columns
 from signalroom_target_postgres.errors import TargetPostgresError
-from signalroom_target_postgres.warehouse.table import column_list as _names
+from signalroom_target_postgres.warehouse.table import column_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from psycopg.sql import Composable
 
 _DLT_ID = "_dlt_id"
-# Whoever waits for the table keeps everybody who comes later waiting too, readers included.
+# A session that waits for the table makes all later ones wait too, readers included.
 _LOCK_TIMEOUT = "30s"
 
 _FIND = """
@@ -63,20 +63,20 @@ def take_over(
     without_client: bool = False,
     stream_columns: Collection[str] | None = None,
     dry_run: bool = False,
-) -> TakeOver:
-    """Make a table that dlt made ready for this target, in one transaction.
+) -> AdoptionReport:
+    """Prepare a table that dlt created for this target, in one transaction.
 
     Nobody else reads or writes the table meanwhile. Of several rows with the same key the one
     that dlt loaded last stays; the others are moved into ``<table>__duplicates``. A table that
     is ready stays as it is.
 
     Args:
-        connection: To the database, as the table's owner.
-        schema: The table's schema.
-        table: The table.
-        key: The stream's key columns, without ``_client_id`` if `client_id` is given.
-        client_id: Whose the rows are that have no ``_client_id``; it becomes the first column of
-            the key, as the tap's setting `client_id` makes it.
+        connection: A connection to the database, as the table's owner.
+        schema: The schema of the table.
+        table: The name of the table.
+        key: The stream's key columns, without ``_client_id`` if `client_id` is set.
+        client_id: The client of the rows that have no ``_client_id``; it becomes the first column
+            of the key, as the tap's setting `client_id` makes it.
         without_client: Whether new rows are to have no client although old ones have one.
         stream_columns: The columns that the stream fills, if its catalog was read.
         dry_run: Whether to undo everything at the end.
@@ -87,24 +87,24 @@ def take_over(
     Raises:
         TargetPostgresError: If it cannot be done; then nothing is changed.
     """
-    wanted = tuple(dict.fromkeys(key))
-    if not wanted:
+    key_columns = tuple(dict.fromkeys(key))
+    if not key_columns:
         msg = "Without a key there is nothing to merge rows by: give the stream's key columns."
         raise TargetPostgresError(msg)
     if client_id is not None:
         if not client_id:
             msg = "The client is empty: give what the tap's setting `client_id` is."
             raise TargetPostgresError(msg)
-        wanted = (CLIENT_ID, *(column for column in wanted if column != CLIENT_ID))
+        key_columns = (CLIENT_ID, *(column for column in key_columns if column != CLIENT_ID))
     name = f"{schema}.{table}"
     try:
         with (
             connection.transaction(force_rollback=dry_run),
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            work = _Work(cursor, schema, table, wanted, client_id)
-            result = work.do(without_client=without_client, dry_run=dry_run)
-            return result if stream_columns is None else result.held_against(stream_columns)
+            work = _Work(cursor, schema, table, key_columns, client_id)
+            result = work.run(without_client=without_client, dry_run=dry_run)
+            return result if stream_columns is None else result.compare_with(stream_columns)
     except psycopg.errors.LockNotAvailable:
         msg = (
             f"{name} is in use for more than {_LOCK_TIMEOUT}: let the pipelines and queries on it "
@@ -116,20 +116,19 @@ def take_over(
             sql.Identifier(schema), sql.Identifier(connection.info.user)
         )
         msg = (
-            f"{name} cannot be taken over: {redacted(error, [schema, table])}. Nothing was "
-            "changed. To make a key one must also be allowed to create in the schema, whose owner "
-            f"can give it: {grant.as_string(connection)}"
+            f"{name} cannot be taken over: {redact_message(error, [schema, table])}. Nothing was "
+            "changed. Creating a key also needs the right to create in the schema, which its owner "
+            f"can grant: {grant.as_string(connection)}"
         )
         raise TargetPostgresError(msg) from None
     except psycopg.Error as error:
-        msg = (
-            f"{name} cannot be taken over: {redacted(error, [schema, table])}. Nothing was changed."
-        )
+        reason = redact_message(error, [schema, table])
+        msg = f"{name} cannot be taken over: {reason}. Nothing was changed."
         raise TargetPostgresError(msg) from None
 
 
 class _Work:
-    """One table's takeover, within a transaction."""
+    """The take-over of one table, within a transaction."""
 
     def __init__(
         self,
@@ -147,14 +146,14 @@ class _Work:
         self._sql = Statements(
             cursor,
             table=sql.Identifier(schema, table),
-            key=_names(key),
+            key=column_list(key),
             client=sql.Identifier(CLIENT_ID),
             client_id=sql.Literal(client_id),
         )
-        self._archive = Archive(self._sql, schema, table)
+        self._archive = DuplicateArchive(self._sql, schema, table)
 
-    def do(self, *, without_client: bool, dry_run: bool) -> TakeOver:
-        """Take the table over.
+    def run(self, *, without_client: bool, dry_run: bool) -> AdoptionReport:
+        """Prepare the table.
 
         Args:
             without_client: Whether new rows are to have no client although old ones have one.
@@ -176,30 +175,30 @@ class _Work:
         key_added = not has_key(self._sql, self._name, self._key, uniques)
         client_column_added = self._client_id is not None and CLIENT_ID not in names
         if client_column_added:
-            # Writes no row: PostgreSQL remembers what those that are there have.
-            self._sql.do("ALTER TABLE {table} ADD COLUMN {client} text DEFAULT {client_id}")
-            self._sql.do("ALTER TABLE {table} ALTER COLUMN {client} DROP DEFAULT")
+            # Writes no row: PostgreSQL stores the value of existing rows in the catalog.
+            self._sql.execute("ALTER TABLE {table} ADD COLUMN {client} text DEFAULT {client_id}")
+            self._sql.execute("ALTER TABLE {table} ALTER COLUMN {client} DROP DEFAULT")
             columns.append((CLIENT_ID, "text", False))
         nullable = [name for name, _, required in columns if required and name not in self._key]
         if nullable:
-            self._sql.do(
+            self._sql.execute(
                 "ALTER TABLE {table} {drops}",
-                drops=listed("ALTER COLUMN {} DROP NOT NULL", nullable),
+                drops=list_columns("ALTER COLUMN {} DROP NOT NULL", nullable),
             )
         duplicates = filled = 0
         if key_added:
             check_nulls(self._sql, self._name, self._own_key)
-            duplicates = self._archive.take(
+            duplicates = self._archive.move_older(
                 self._partition(), {name: type_ for name, type_, _ in columns}
             )
             if self._client_id is not None:
                 # Only now: it moves rows, and their place may tell which is the newest.
-                filled = self._sql.do(
+                filled = self._sql.execute(
                     "UPDATE {table} SET {client} = {client_id} WHERE {client} IS NULL"
                 ).rowcount
-            self._sql.do("ALTER TABLE {table} ADD PRIMARY KEY ({key})")
-        ((rows,),) = self._sql.do("SELECT count(*) FROM {table}")
-        return TakeOver(
+            self._sql.execute("ALTER TABLE {table} ADD PRIMARY KEY ({key})")
+        ((rows,),) = self._sql.execute("SELECT count(*) FROM {table}")
+        return AdoptionReport(
             table=self._name,
             key=self._key,
             rows=rows,
@@ -225,12 +224,12 @@ class _Work:
 
     @property
     def _own_key(self) -> list[str]:
-        """The key's columns but the client's, where a row without a client gets one."""
+        """The key columns, without the client's where rows get one."""
         return [column for column in self._key if self._client_id is None or column != CLIENT_ID]
 
     def _lock(self) -> int:
-        found = self._sql.rows(_FIND, self._schema, self._table)
-        if not found:
+        rows = self._sql.rows(_FIND, self._schema, self._table)
+        if not rows:
             database = self._sql.cursor.connection.info.dbname
             msg = (
                 f"There is no table {self._name} in the database {database!r}: check the name, "
@@ -238,7 +237,7 @@ class _Work:
                 "(TARGET_POSTGRES_*)."
             )
             raise TargetPostgresError(msg)
-        ((oid, plain, owned, owner, user),) = found
+        ((oid, plain, owned, owner, user),) = rows
         if not plain:
             msg = (
                 f"{self._name} is not an ordinary table (a view, or partitioned): name the one "
@@ -246,7 +245,7 @@ class _Work:
             )
             raise TargetPostgresError(msg)
         if not owned:
-            change = self._sql.shown(
+            change = self._sql.as_text(
                 "ALTER TABLE {table} OWNER TO {user}", user=sql.Identifier(user)
             )
             msg = (
@@ -255,7 +254,7 @@ class _Work:
             )
             raise TargetPostgresError(msg)
         self._sql.rows("SELECT set_config('lock_timeout', %s, true)", _LOCK_TIMEOUT)
-        self._sql.do("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        self._sql.execute("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         return int(oid)
 
     def _check_columns(self, names: Sequence[str]) -> None:
@@ -267,14 +266,14 @@ class _Work:
             raise TargetPostgresError(msg)
 
     def _partition(self) -> list[Composable]:
-        """The key, as it will be once rows without a client have one."""
+        """Expressions for the key columns, once rows without a client have one."""
         return [
             sql.Identifier(column)
             if column in self._own_key
-            else self._sql.composed("coalesce({client}, {client_id})")
+            else self._sql.compose("coalesce({client}, {client_id})")
             for column in self._key
         ]
 
     def _example(self) -> tuple[str, ...]:
-        texts = listed("{}::text", self._key)
-        return next(iter(self._sql.do("SELECT {texts} FROM {table} LIMIT 1", texts=texts)), ())
+        texts = list_columns("{}::text", self._key)
+        return next(iter(self._sql.execute("SELECT {texts} FROM {table} LIMIT 1", texts=texts)), ())

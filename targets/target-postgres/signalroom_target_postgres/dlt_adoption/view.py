@@ -1,7 +1,7 @@
 """A view with the columns that dlt made of nested data, for queries that use them.
 
-In rows that dlt loaded they have what dlt loaded; in rows that were loaded since, what the stream
-has in JSON or under another name.
+In rows that dlt loaded they have dlt's values; in rows that were loaded since, values that the
+stream has in JSON or under another name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from signalroom_target_postgres.dlt_adoption.column_types import read_as
+from signalroom_target_postgres.dlt_adoption.column_types import convert_to
 from signalroom_target_postgres.dlt_adoption.names import dlt_name, likely_keys
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
     base_of_variant,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.dlt_adoption.nested_columns import Source
 
 SUFFIX = "_dlt"
-# Tells our view from one that somebody wrote.
+# Marks a view of this command, as opposed to one that somebody wrote.
 _REMARK = "Columns of the dlt pipeline, made by signalroom-postgres dlt-view"
 
 _TABLE = """
@@ -55,14 +55,14 @@ WHERE n.nspname = %s AND c.relname = %s AND g.privilege_type = 'SELECT' AND g.gr
 
 @dataclass(frozen=True)
 class DltView:
-    """What became of a view.
+    """A view, and where its values come from.
 
     Args:
-        view: Its name, with the schema's.
+        view: The qualified name of the view.
         served: Columns that have the new rows' values too, and where these are.
-        waiting: Those of them that no new row has a value for: there dlt's values stay.
+        waiting: Columns among them for which no new row has a value: there dlt's values stay.
         ended: Columns that have a value in rows of dlt only.
-        statement: What made it.
+        statement: The statement that created it.
     """
 
     view: str
@@ -75,26 +75,26 @@ class DltView:
 def make_view(
     connection: psycopg.Connection[Any], schema: str, table: str, *, dry_run: bool = False
 ) -> DltView:
-    """Make the view of a table, or make it fit what the table has now.
+    """Create the view of a table, or replace it by one with the table's present columns.
 
     Args:
-        connection: To the database, as the table's owner.
-        schema: The table's schema.
+        connection: A connection to the database, as the table's owner.
+        schema: The schema of the table.
         table: The table, taken over and loaded into.
         dry_run: Whether to undo it at the end.
 
     Returns:
-        What was made.
+        The view, and where its values come from.
 
     Raises:
-        TargetPostgresError: If it cannot be made; then nothing is changed.
+        TargetPostgresError: If it cannot be created; then nothing is changed.
     """
     try:
         with (
             connection.transaction(force_rollback=dry_run),
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            return _Work(cursor, schema, table).do()
+            return _Work(cursor, schema, table).run()
     except psycopg.Error as error:
         reason = (error.diag.message_primary or str(error)).partition("\n")[0]
         msg = f"The view of {schema}.{table} cannot be made: {reason}. Nothing was changed."
@@ -102,14 +102,7 @@ def make_view(
 
 
 def describe_view(result: DltView) -> str:
-    """Say what became of a view.
-
-    Args:
-        result: What `make_view` returned.
-
-    Returns:
-        Lines for a person.
-    """
+    """Describe a view, in lines for a user."""
     lines = [f"{result.view} is made: query it in place of the table."]
     width = max(map(len, result.served), default=0)
     lines += [f"{column:<{width}}  {place}" for column, place in result.served.items()]
@@ -127,7 +120,7 @@ def describe_view(result: DltView) -> str:
 
 
 class _Work:
-    """One table's view, within a transaction."""
+    """The view of one table, within a transaction."""
 
     def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], schema: str, table: str) -> None:
         self._schema = schema
@@ -141,11 +134,11 @@ class _Work:
         self._since: Composable | None = None
         self._guessed: set[str] = set()
 
-    def do(self) -> DltView:
-        """Make the view.
+    def run(self) -> DltView:
+        """Create the view.
 
         Returns:
-            What was made.
+            The view, and where its values come from.
         """
         name = f"{self._schema}.{self._table}"
         self._types = dict(self._sql.rows(_TABLE, self._schema, self._table))
@@ -180,7 +173,7 @@ class _Work:
             )
             if source and (value := self._value(column, source)):
                 columns[column] = value
-                served[column] = self._described(source)
+                served[column] = self._describe_source(source)
         return DltView(
             view=f"{self._schema}.{self._view}",
             served=served,
@@ -190,13 +183,17 @@ class _Work:
         )
 
     def _value(self, column: str, source: Source) -> Composable | None:
-        """The column's value in every row."""
+        """Return an expression for the column's value in every row."""
         new = self._new_value(column, source)
         base = base_of_variant(column)
         if new is not None and base in self._types:
             # dlt has a value in a variant only where the column itself does not take it.
-            taken = self._new_value(base, source)
-            new = sql.SQL("CASE WHEN {} IS NULL THEN {} END").format(taken, new) if taken else new
+            base_value = self._new_value(base, source)
+            new = (
+                sql.SQL("CASE WHEN {} IS NULL THEN {} END").format(base_value, new)
+                if base_value
+                else new
+            )
         if new is None:
             return None
         old = sql.Identifier(column)
@@ -205,10 +202,10 @@ class _Work:
         return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._since, new, old)
 
     def _new_value(self, column: str, source: Source) -> Composable | None:
-        """What the stream has for the column, read as its type."""
+        """Return an expression for the stream's value, converted to the column's type."""
         type_ = self._types[column]
         if not source.path:
-            return read_as(type_, self._types[source.column], sql.Identifier(source.column))
+            return convert_to(type_, self._types[source.column], sql.Identifier(source.column))
         keys, is_found = self._candidates(source)
         if not is_found:
             self._guessed.add(column)
@@ -216,32 +213,34 @@ class _Work:
         if self._types[source.column] != "jsonb":
             stored = sql.SQL("{}::jsonb").format(stored)
         values = [sql.SQL("{} #> {}").format(stored, sql.Literal([*path])) for path in keys]
-        return read_as(type_, "jsonb", sql.SQL("coalesce({})").format(sql.SQL(", ").join(values)))
+        return convert_to(
+            type_, "jsonb", sql.SQL("coalesce({})").format(sql.SQL(", ").join(values))
+        )
 
     def _candidates(self, source: Source) -> tuple[list[tuple[str, ...]], bool]:
-        """The paths of keys that dlt writes as the source's, and whether rows have them.
+        """Return the paths of keys that dlt gives the source's names, and whether rows have them.
 
-        Where no row has one, what dlt may have made the name of is tried.
+        Where no row has one, keys that dlt may have given the name are guessed.
         """
         paths: list[tuple[str, ...]] = [()]
         is_found = True
         for part in source.path:
-            found = [
+            matches = [
                 (*path, key)
                 for path in paths
                 for key in self._keys_at(source.column, path)
                 if dlt_name(key) == part
             ]
-            is_found = is_found and bool(found)
-            paths = found or [(*path, key) for path in paths for key in likely_keys(part)]
+            is_found = is_found and bool(matches)
+            paths = matches or [(*path, key) for path in paths for key in likely_keys(part)]
         return paths, is_found
 
     def _keys_at(self, column: str, path: tuple[str, ...]) -> list[str]:
-        """The keys of the objects at a path, in all rows."""
+        """Return the keys of the objects at a path, in all rows."""
         if (column, path) not in self._keys:
             self._keys[column, path] = [
                 key
-                for (key,) in self._sql.do(
+                for (key,) in self._sql.execute(
                     "SELECT DISTINCT k FROM (SELECT ({column}::jsonb) #> {path} AS value"
                     " FROM {table} WHERE {column} IS NOT NULL) v,"
                     " LATERAL jsonb_object_keys("
@@ -253,13 +252,13 @@ class _Work:
             ]
         return self._keys[column, path]
 
-    def _described(self, source: Source) -> str:
+    def _describe_source(self, source: Source) -> str:
         if not source.path:
             return source.column
         return ".".join((source.column, *self._candidates(source)[0][0]))
 
     def _make(self, columns: dict[str, Composable]) -> str:
-        """Make the view, or put another in its place.
+        """Create the view, or replace it.
 
         Returns:
             The statement.
@@ -274,19 +273,19 @@ class _Work:
         # PostgreSQL replaces a view only by one that begins with the same columns.
         before = [name for name, _ in self._sql.rows(_TABLE, self._schema, self._view)]
         ordered = dict.fromkeys([name for name in before if name in columns]) | columns
-        made: Composed = self._sql.composed(
+        statement: Composed = self._sql.compose(
             "CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {table}",
             columns=sql.SQL(", ").join(
                 sql.SQL("{} AS {}").format(columns[name], sql.Identifier(name)) for name in ordered
             ),
         )
         if len(before) > len([name for name in before if name in columns]):
-            self._sql.do("DROP VIEW {view}")
-        self._sql.cursor.execute(made)
-        self._sql.do("COMMENT ON VIEW {view} IS {remark}", remark=sql.Literal(_REMARK))
+            self._sql.execute("DROP VIEW {view}")
+        self._sql.cursor.execute(statement)
+        self._sql.execute("COMMENT ON VIEW {view} IS {remark}", remark=sql.Literal(_REMARK))
         for (reader,) in self._sql.rows(_READERS, self._schema, self._table):
-            self._sql.do(
+            self._sql.execute(
                 "GRANT SELECT ON {view} TO {reader}",
                 reader=sql.Identifier(reader) if reader else sql.SQL("PUBLIC"),
             )
-        return made.as_string(self._sql.cursor)
+        return statement.as_string(self._sql.cursor)

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the server."""
+    """The account that runs the server."""
 
     uid: int
     gid: int
@@ -36,27 +36,20 @@ class Account:
 
     @property
     def process_options(self) -> dict[str, Any]:
-        """What `subprocess` needs to run a program as this account."""
+        """The arguments of `subprocess` that run a program as this account."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
 
-    def own(self, folder: Path) -> None:
-        """Hand a folder over to the account.
-
-        Args:
-            folder: One that we have just made.
-        """
+    def chown(self, folder: Path) -> None:
+        """Make the account the owner of a folder."""
         if self.switch:
             os.chown(folder, self.uid, self.gid)
 
-    def let_through(self, path: Path) -> None:
-        """Let the account reach a path, whatever folders it lies in.
+    def grant_traverse(self, path: Path) -> None:
+        """Let the account traverse the folders of a path.
 
-        The wheel opens every parent folder to be read by everybody, root's home included.
-        Passing through is all that is needed, and where a folder is closed to its group, the
-        account's own group is given that, and nobody else.
-
-        Args:
-            path: A folder or file.
+        The wheel lets everybody read each parent folder, root's home included. Traversing is all
+        that is needed: where a folder is closed to its group, only the account's own group may
+        traverse it.
         """
         if not self.switch:
             return
@@ -81,29 +74,30 @@ class Account:
                 raise EmbeddedPostgresError(msg) from None
             logger.info("Let PostgreSQL's account (uid %s) pass through %s", self.uid, folder)
 
-    def let_read(self, *folders: Path) -> None:
-        """Let the account read and run what was installed for root's eyes only.
+    def grant_read(self, *folders: Path) -> None:
+        """Let the account read and run what was installed for root only.
 
         Args:
-            folders: What a umask of 077 closed: published programs, nothing of the user's.
+            folders: Folders that a umask of 077 closed: published programs, nothing of the user's.
         """
         if not self.switch:
             return
         for path in (path for folder in folders for path in (folder, *folder.rglob("*"))):
             mode = stat.S_IMODE(path.stat().st_mode)
-            wanted = mode | (0o555 if mode & stat.S_IXUSR else 0o444)
-            if wanted != mode:
-                path.chmod(wanted)
+            readable = mode | (0o555 if mode & stat.S_IXUSR else 0o444)
+            if readable != mode:
+                path.chmod(readable)
 
 
 def account_for(data: Path) -> Account:
-    """Choose who runs the server.
+    """Choose the account that runs the server.
 
     Args:
-        data: The server's data, which may not exist yet.
+        data: The folder of the server's data, which may not exist yet.
 
     Returns:
-        Ourselves; for root the owner of the data, or a system account made for it.
+        The account of this process; for root the owner of the data, or a system account that is
+        created for it.
     """
     uid = os.geteuid()
     owner = data.stat().st_uid if data.exists() else None
@@ -132,11 +126,11 @@ def _create() -> pwd.struct_passwd:
         )
         problem = result.stderr.strip()
     try:
-        # Asked again, whatever useradd said: another process may have been faster.
+        # Looked up again even if useradd failed: another process may have created it.
         return pwd.getpwnam(NAME)
     except KeyError:
         msg = (
             f"PostgreSQL does not run as root, and a system account {NAME!r} for it could not be "
-            f"made: {problem}. Make one, or run as an ordinary user."
+            f"created: {problem}. Create one, or run as an ordinary user."
         )
         raise EmbeddedPostgresError(msg) from None

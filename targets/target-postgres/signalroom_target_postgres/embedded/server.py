@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL: there while somebody uses it.
+"""The embedded PostgreSQL, which runs while somebody uses it.
 
-Each user, a process or a part of one, holds a shared lock for as long as it uses the server.
-The last to let go stops it. A user that is killed loses its lock with its life, so that the
-next one's leaving stops what it left behind.
+Each user, a process or a part of one, holds a shared lock for as long as it uses the server. The
+last one to release it stops the server. A user that is killed loses its lock, so that the next one
+to leave stops the server.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 class EmbeddedPostgres:
     """One use of the project's embedded server.
 
-    As a context manager, or by `acquire` and `release`; a process that ends without
-    releasing it (but not by SIGKILL) releases it then.
+    As a context manager, or by `acquire` and `release`; a process that ends without releasing it
+    (but not by SIGKILL) releases it then.
 
     Args:
         home: The folder of the database; by default the project's.
@@ -45,7 +45,7 @@ class EmbeddedPostgres:
         self.home = (home or data_directory()).resolve()
         self.cluster = Cluster(self.home)
         self._users = self.home / "users.lock"
-        self._kept = self.home / "keep-running"
+        self._keep_file = self.home / "keep-running"
         self._use: int | None = None
 
     @property
@@ -66,21 +66,21 @@ class EmbeddedPostgres:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the server stays when nobody uses it."""
-        return self._kept.exists()
+        """Whether the server keeps running when nobody uses it."""
+        return self._keep_file.exists()
 
     def acquire(self) -> Self:
-        """Use the server: it runs from now on.
+        """Use the server, which is started if it does not run.
 
         Returns:
             This object.
 
         Raises:
-            EmbeddedPostgresError: If there can be no server.
+            EmbeddedPostgresError: If the server cannot be started.
         """
         if self._use is not None:
             return self
-        # Before anything is made: without the programs there is nothing to make it for.
+        # Before anything is created, as nothing works without the programs.
         self.cluster.program("postgres")
         try:
             self.home.mkdir(parents=True, exist_ok=True)
@@ -111,34 +111,34 @@ class EmbeddedPostgres:
             self.cluster.ensure_running()
 
     def release(self) -> None:
-        """Use the server no more: it stops if nobody else does and it is not kept."""
+        """End the use: the server stops if nobody else uses it, unless it is to keep running."""
         if self._use is None:
             return
-        with _uninterrupted(), self._exclusive():
+        with _block_signals(), self._exclusive():
             os.close(self._use)
             self._use = None
             atexit.unregister(self.release)
             if not self.is_kept and not locks.is_held(self._users):
                 self.cluster.stop()
 
-    def keep(self) -> None:
-        """Let the server stay, from its next start on too, until `stop`."""
-        self._kept.touch()
+    def keep_running(self) -> None:
+        """Keep the server running, from its next start on too, until `stop`."""
+        self._keep_file.touch()
 
     def stop(self, *, force: bool = False) -> bool:
-        """Keep the server no more, and stop it.
+        """Stop the server, and do not keep it running any more.
 
         Args:
-            force: Stop it even while others use it.
+            force: Whether to stop it even while others use it.
 
         Returns:
-            False if it still runs for others, and stops when they have gone.
+            False if it still runs for others, and stops when they have ended.
         """
         if not self.cluster.exists:
             return True
         account_for(self.cluster.data)  # or the error that says whose it is
         with self._exclusive():
-            self._kept.unlink(missing_ok=True)
+            self._keep_file.unlink(missing_ok=True)
             if locks.is_held(self._users) and not force:
                 return not self.cluster.is_running
             self.cluster.stop()
@@ -163,8 +163,8 @@ class EmbeddedPostgres:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put off Ctrl-C and SIGTERM, of which the second may come while the first is obeyed."""
+def _block_signals() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM, of which the second may come while the first is handled."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files of BATCH messages: the SDK's formats, and Arrow's own, which costs the least."""
+"""Files of BATCH messages: the SDK's formats, and Arrow's own, which is the fastest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROWS_AT_ONCE = 4096
 _BYTES_AT_ONCE = 8_000_000
 _LINES_AT_ONCE = 256
 _GZIP = b"\x1f\x8b"
-#: Files in such a folder were made for the target alone.
+#: Files in a folder with this prefix were written for the target alone.
 TEMP_DIR_PREFIX = "signalroom-batch-"
 
 
@@ -35,9 +35,9 @@ class BatchFile:
     """A file of rows.
 
     Args:
-        url: Where it is.
-        encoding: `format` (`arrow`, `parquet` or `jsonl`).
-        storage: Options of the file system, as fsspec takes them.
+        url: The address of the file.
+        encoding: The encoding of the message, with `format` (`arrow`, `parquet` or `jsonl`).
+        storage: Options of the file system, for fsspec.
         version: The version of the stream that its rows are of, where the message has one.
     """
 
@@ -61,39 +61,41 @@ class BatchFile:
 
     @property
     def has_columns(self) -> bool:
-        """Whether it holds columns; else it holds records, one a line."""
+        """Whether it has columns; otherwise it has records, one per line."""
         return self._format != "jsonl"
 
     def iter_batches(self) -> Iterator[pa.RecordBatch]:
         """Read a file of columns.
 
         Yields:
-            Its rows, as the file has them.
+            Rows as the file has them.
 
         Raises:
-            InputError: If it is missing, or no such file.
+            InputError: If the file is missing or invalid.
         """
-        found = self._arrow_columns() if self._format == "arrow" else self._parquet_columns()
-        for batch in found:
+        batches = self._arrow_columns() if self._format == "arrow" else self._parquet_columns()
+        for batch in batches:
             names = batch.schema.names
             if len(set(names)) < len(names):
                 twice = {name for name in names if names.count(name) > 1}
                 msg = (
                     f"The batch file {self.url} has columns of the same name: "
-                    f"{', '.join(sorted(twice))}. The tap is at fault."
+                    f"{', '.join(sorted(twice))}. This is a bug in the tap: please report it."
                 )
                 raise InputError(msg)
             yield batch
 
     def _parquet_columns(self) -> Iterator[pa.RecordBatch]:
-        # Here, as most runs have no such file and it takes its time.
+        # Imported here, as it is slow, and most runs have no such file.
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         with self._open() as file:
             # Whole row groups ahead are for storage that answers slowly.
             parquet = pq.ParquetFile(file, pre_buffer=self._local_path is None)
             groups = [parquet.metadata.row_group(n) for n in range(parquet.num_row_groups)]
-            widest = max((one.total_byte_size // max(one.num_rows, 1) for one in groups), default=0)
+            widest = max(
+                (group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0
+            )
             yield from parquet.iter_batches(
                 min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(widest, 1) or 1)
             )
@@ -109,25 +111,25 @@ class BatchFile:
         """Read a file of records.
 
         Yields:
-            Some of them.
+            RECORD messages of some lines.
 
         Raises:
-            InputError: If it is missing, or no such file.
+            InputError: If the file is missing or invalid.
         """
         with self._open() as file:
-            for some in _some(_unpacked(file)):
+            for lines in _group_lines(_decompress(file)):
                 yield [
-                    Message(type="RECORD", record=Raw(line), version=self.version) for line in some
+                    Message(type="RECORD", record=Raw(line), version=self.version) for line in lines
                 ]
 
     def iter_rows(self, kinds: Mapping[str, str]) -> Iterator[Message | RejectedRecord]:
-        """Read either as records, for stream maps.
+        """Read a file of either kind as records, for stream maps.
 
         Args:
-            kinds: What columns' bytes and texts are, as for `records_json`.
+            kinds: What the fields' bytes and texts are, as for `records_json`.
 
         Yields:
-            RECORD messages; and rows that JSON cannot have.
+            RECORD messages; and rows that JSON cannot have, as rejected records.
         """
         if self.has_columns:
             for batch in self.iter_batches():
@@ -137,7 +139,7 @@ class BatchFile:
                 yield from messages
 
     def remove(self) -> None:
-        """Delete the file if it is local and was made for us, and its folder with the last."""
+        """Delete the file if it is local and temporary, and its folder with the last one."""
         path = self._local_path
         if path is None or not path.parent.name.startswith(TEMP_DIR_PREFIX):
             return
@@ -162,7 +164,7 @@ class BatchFile:
             with UPath(self.url, **self._storage).open("rb") as file:
                 yield file
         except FileNotFoundError as error:
-            msg = f"The batch file {self.url} is not there. Run the tap again."
+            msg = f"The batch file {self.url} does not exist. Run the tap again."
             raise InputError(msg) from error
         except ImportError as error:
             msg = (
@@ -203,10 +205,10 @@ def _unfit_column(row: pa.RecordBatch, kinds: Mapping[str, str]) -> str | None:
     return None
 
 
-def _unpacked(file: IO[bytes]) -> Iterable[bytes]:
-    """A file's lines, unpacked where it is packed, whatever the message says.
+def _decompress(file: IO[bytes]) -> Iterable[bytes]:
+    """Decompress a file that is compressed, whatever the message says.
 
-    With `compression: none` the SDK declares none, and packs all the same: singer-sdk 0.54.9,
+    With `compression: none` the SDK declares none, and compresses all the same: singer-sdk 0.54.9,
     https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/contrib/batch_encoder_jsonl.py
     """
     is_packed = file.read(len(_GZIP)) == _GZIP
@@ -214,10 +216,10 @@ def _unpacked(file: IO[bytes]) -> Iterable[bytes]:
     return gzip.GzipFile(fileobj=file) if is_packed else file
 
 
-def _some(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _group_lines(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Group lines, without the empty ones."""
     marked = iter(lines)
     first = next(marked, b"").removeprefix(codecs.BOM_UTF8)
     filled = (line for line in chain([first], marked) if line.strip())
-    while some := list(islice(filled, _LINES_AT_ONCE)):
-        yield some
+    while lines := list(islice(filled, _LINES_AT_ONCE)):
+        yield lines

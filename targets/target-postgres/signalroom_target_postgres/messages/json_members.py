@@ -1,4 +1,4 @@
-"""The members of a JSON object as texts, for objects that no parser takes."""
+"""The members of a JSON object as texts, for objects that no parser accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Singer messages, as the reader hands them on."""
+"""Singer messages, as the reader passes them on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ MISSING = Raw()
 
 
 class Message(msgspec.Struct, gc=False):
-    """A Singer message; what has another form is read again as a dict.
+    """A Singer message; one with other fields is decoded again as a dict.
 
     Args:
-        type: `RECORD`, `STATE` or another.
-        stream: The stream, where it is about one.
-        record: A record's JSON, not read yet.
-        value: A state's JSON.
+        type: `RECORD`, `STATE` or another type.
+        stream: The stream that it is about, if any.
+        record: The JSON of a record, not decoded yet.
+        value: The JSON of a state.
         time_extracted: When the tap read the record.
         version: The version of the table that a full-table stream writes.
     """

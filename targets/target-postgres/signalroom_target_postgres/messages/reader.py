@@ -1,4 +1,4 @@
-"""Reads Singer messages as fast as they come, and notices when none comes."""
+"""Reads Singer messages as fast as they come, and calls back while none comes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _READ_BYTES = 1 << 20
 _SMALL_READ = 1 << 15
 _COALESCE_SECONDS = 0.002  # seconds
 _LINES_PER_IDLE_CALL = 1000
-# What RECORD messages have besides the record: what it should be.
+# Other fields of RECORD messages, and what they should be.
 _EXPECTED = {"version": "an integer", "time_extracted": "a text"}
 _WRONG_TYPE = re.compile(r"got `(?P<got>.*)` - at `\$\.(?P<field>version|time_extracted)`$")
 
 
-#: Why bytes are no JSON.
+#: Errors of bytes that are not JSON.
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
 
 
@@ -72,10 +72,10 @@ class MessageReader(GenericSingerReader[bytes]):
         return sys.stdin.buffer
 
     def request_shutdown(self) -> None:
-        """Stop reading: at once if nothing comes, else after the message at hand.
+        """Stop reading: at once if nothing comes, else after the current message.
 
         Raises:
-            ShutdownRequested: If the reader was waiting.
+            ShutdownRequested: If the reader was waiting for input.
         """
         self.shutdown_requested = True
         if self._waiting:
@@ -83,16 +83,13 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        """Read a message as a dict.
+        """Decode a message as a dict.
 
         Args:
-            line: The message.
-
-        Returns:
-            It.
+            line: The message's line.
 
         Raises:
-            InputError: If it is no JSON object.
+            InputError: If it is not a JSON object.
         """
         try:
             return msgspec.json.decode(line, type=dict[str, Any])
@@ -106,19 +103,19 @@ class MessageReader(GenericSingerReader[bytes]):
         file_input: IO[bytes] | IO[str] | None,
         callbacks: Mapping[str, Callable[[Any], None]],
     ) -> Counter[str]:
-        """Read messages to the end and hand each to its callback.
+        """Read messages to the end and pass each to its callback.
 
-        RECORD and STATE come as `Message`, the others as dicts.
+        RECORD and STATE messages are passed as `Message`, others as dicts.
 
         Args:
-            file_input: Where from, if not standard input.
-            callbacks: By the messages' types.
+            file_input: The file to read, if not standard input.
+            callbacks: The callbacks by message type.
 
         Returns:
-            How many there were of each type.
+            How many messages there were of each type.
 
         Raises:
-            InputError: If a line is no message; it says which.
+            InputError: If a line is not a message; it says which line.
             ShutdownRequested: If the process was asked to end.
         """
         with self.guard():
@@ -153,36 +150,37 @@ class MessageReader(GenericSingerReader[bytes]):
         return counts
 
     def _validate(self, message: Message, line: bytes, number: int) -> Message | dict[str, Any]:
-        """See that a message has what is read of it; gives it as its callback takes it."""
+        """Validate a message, and return it as its callback takes it."""
         try:
             if message.type == "STATE":
-                # Passed on as it came: Meltano would have to read it.
+                # Emitted as it came, in a form that Meltano can read.
                 if message.value is not MISSING:
                     bytes(message.value).decode()
                     return message
                 raise InvalidMessageError(message.type, "it has no `value`")  # noqa: TRY301
-            found = self.deserialize_json(line)
-            validate_message(found)
+            fields = self.deserialize_json(line)
+            validate_message(fields)
         except (UnicodeDecodeError, RecursionError) as error:
             raise _not_a_message(number, error) from None
         except InvalidMessageError as error:
             of = f" of stream {message.stream!r}" if message.stream else ""
             msg = (
-                f"Line {number} of the input is no {error.kind} message{of} that can be used: "
-                f"{error.reason}. The tap is at fault."
+                f"Line {number} of the input is not a valid {error.kind} message{of}: "
+                f"{error.reason}. This is a bug in the tap: please report it."
             )
             raise InputError(msg) from None
         except InputError as error:
             msg = f"Line {number}: {error.message}"
             raise InputError(msg) from None
-        return found
+        return fields
 
     def _pass_on_invalid(self, line: bytes, error: Exception) -> bool:
+        """Pass on a record that cannot be decoded; return whether the line is such a record."""
         reasons = []
         if isinstance(error, msgspec.ValidationError):
-            if not (found := _WRONG_TYPE.search(str(error))):
+            if not (match := _WRONG_TYPE.search(str(error))):
                 return False
-            field, got = found["field"], found["got"]
+            field, got = match["field"], match["got"]
             reasons = [f"its message's `{field}` has to be {_EXPECTED[field]} or null, got {got}"]
         try:
             # Python makes no integers of more than 4,300 digits.
@@ -247,7 +245,7 @@ def _not_a_message(number: int, error: Exception) -> InputError:
 
 
 def _enlarge_pipe(descriptor: int) -> None:
-    """Let the tap go on writing while a batch is loaded, and both sides change turns less often."""
+    """Let the tap write on while a batch is loaded, with fewer context switches."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         # No pipe, or a limit of the system's: it stays as it is.
         with suppress(OSError):

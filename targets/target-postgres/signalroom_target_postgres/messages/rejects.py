@@ -56,11 +56,7 @@ class RejectedRecordsError(Exception):
 
 
 def describe_decode_error(error: Exception) -> str:
-    """Say why a record's JSON cannot be decoded, as a part of a sentence.
-
-    Args:
-        error: The error that decoding it raised.
-    """
+    """Say why a record's JSON cannot be decoded, as a part of a sentence."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, ArithmeticError):

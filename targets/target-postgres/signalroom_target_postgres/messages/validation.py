@@ -1,6 +1,6 @@
-"""What messages other than records and states have to look like; what does not is said at once.
+"""Validates messages other than records and states, so that an error names what is wrong.
 
-The SDK, the stock target and our own code take fields as they come, and fail anywhere.
+The SDK, the stock target and this package read fields without checks, and would fail anywhere.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class InvalidMessageError(Exception):
-    """A message has not what it needs.
+    """A message lacks a field, or has one of a wrong type.
 
     Args:
-        kind: The message's type.
+        kind: The type of the message.
         reason: What is wrong with it.
     """
 
@@ -71,13 +71,13 @@ _MESSAGES: Mapping[str, type[msgspec.Struct]] = {
 
 
 def validate_message(message: dict[str, Any]) -> None:
-    """See that a message has what is read of it.
+    """Validate the fields of a message.
 
     Args:
-        message: It; of a type that is known.
+        message: A message of a known type.
 
     Raises:
-        NoShapeError: If it has not.
+        InvalidMessageError: If a field is missing or wrong.
     """
     kind = message["type"]
     try:

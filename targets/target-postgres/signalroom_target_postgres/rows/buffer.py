@@ -73,11 +73,7 @@ class RecordBuffer:
         return rejects
 
     def add_rejects(self, rejects: Sequence[RejectedRecord]) -> None:
-        """Buffer rejected records, to be written in the transaction of the rows around them.
-
-        Args:
-            rejects: Records that do not fit.
-        """
+        """Buffer rejected records, to be written in the transaction of the rows around them."""
         self._rejects += rejects
         self._batch_bytes += sum(len(reject.record) for reject in rejects)
 

@@ -20,12 +20,8 @@ from signalroom_target_postgres.messages.rejects import (
     describe_decode_error,
     without_values,
 )
-from signalroom_target_postgres.rows.column_codecs import (
-    NOTHING_ALLOWED,
-    Column,
-    InexactError,
-    TooNarrowError,
-)
+from signalroom_target_postgres.rows.codecs import NOTHING_ALLOWED, InexactError
+from signalroom_target_postgres.rows.columns import Column, TooNarrowError
 from signalroom_target_postgres.rows.json_types import is_of_types
 from signalroom_target_postgres.rows.struct_decoder import NULL, build_decode, decode_fields
 from signalroom_target_postgres.rows.unknown_fields import UNKNOWN, keep_columns, keep_records
@@ -172,7 +168,7 @@ class RecordDecoder:
         decode = self._decode
         columns = zip(*[astuple(decode(message.record)) for message in messages], strict=True)
         arrays = []
-        # After them come the fields that are forbidden, which are null.
+        # The fields after them are forbidden, and null.
         for column, values in zip(self.columns, columns, strict=not self._forbidden):
             try:
                 arrays.append(_make_array(column, column.from_json, values))

@@ -1,8 +1,8 @@
-"""Which JSON types a field's values may have: the schema decides, whatever its column could hold.
+"""The JSON types that a field's values may have: the schema decides, whatever its column holds.
 
 A column of a table that is there already may hold more than the schema allows: `text` and `jsonb`
 hold anything, `numeric` holds fractions of what is declared an integer. What a new table's column
-would refuse is refused there too.
+would reject is rejected there too.
 
 Where the schema asks for `jsonb`, any JSON is allowed: many taps declare `object` for values of any
 type. `validate_records` checks these too, and all else that a schema says.
@@ -83,35 +83,28 @@ class JsonTypes:
 
     @classmethod
     def of(cls, declared: DeclaredType) -> JsonTypes:
-        """Read what a schema declares.
-
-        Args:
-            declared: It.
-
-        Returns:
-            The types.
-        """
-        wanted = declared.type
-        if family(wanted) == "json":
+        """Return the types that a schema allows."""
+        declared_type = declared.type
+        if family(declared_type) == "json":
             return cls()
-        element = family(wanted.removesuffix("[]")) if wanted.endswith("[]") else ""
+        element = family(declared_type.removesuffix("[]")) if declared_type.endswith("[]") else ""
         return cls(frozenset(declared.json_types), element if element in ELEMENTS else "")
 
     @property
-    def expected(self) -> str:
-        """What a value should be; for messages."""
+    def description(self) -> str:
+        """What a value should be, for messages."""
         names = [name for type_, name in _NAMES.items() if type_ in self.types]
         return " or ".join(names) or "a value"
 
     @cached_property
     def _pattern(self) -> str:
-        return rf"^\s*(?:{'|'.join(_PATTERNS[one] for one in sorted(self.types))})"
+        return rf"^\s*(?:{'|'.join(_PATTERNS[type_name] for type_name in sorted(self.types))})"
 
-    def check(self, texts: pa.Array) -> None:
-        """Check values.
+    def check_texts(self, texts: pa.Array) -> None:
+        """Check the JSON of values.
 
         Args:
-            texts: Their JSON; null for JSON's null.
+            texts: A column of JSON texts; null for JSON's null.
 
         Raises:
             ValueError: If one is of another type.
@@ -128,22 +121,22 @@ class JsonTypes:
                     array_literals.array_literal(text, ELEMENTS[self.elements])
 
     def _check_other(self, text: str) -> None:
-        """Refuse a value, but for integers that are written as 3.0 or 1e2."""
+        """Reject a value, but for integers that are written as 3.0 or 1e2."""
         begins = text.lstrip()[:1]
         got = _GOT.get(begins) or ("int" if text.lstrip("-").isdigit() else "float")
         if "integer" in self.types and begins not in _GOT:
             self._check_whole(Decimal(text))
             return
-        msg = f"expected {self.expected}, got {got}"
+        msg = f"expected {self.description}, got {got}"
         raise ValueError(msg)
 
     def _check_whole(self, number: Decimal) -> None:
         try:
-            array_literals.whole(number)
+            array_literals.to_integer(number)
         except ValueError as error:
             if self.types == {"integer"}:
                 raise
-            msg = f"expected {self.expected}, got {str(error).rpartition('got ')[2]}"
+            msg = f"expected {self.description}, got {str(error).rpartition('got ')[2]}"
             raise ValueError(msg) from None
 
     def check_column(self, array: pa.Array, texts: Callable[[], pa.Array]) -> None:
@@ -151,7 +144,7 @@ class JsonTypes:
 
         Args:
             array: The column, of one of Arrow's basic types.
-            texts: Gives its values as texts, and what is nested as JSON.
+            texts: Returns its values as texts, and what is nested as JSON.
 
         Raises:
             ValueError: If it, or a value, is of another type.
@@ -159,29 +152,22 @@ class JsonTypes:
         if not self.types:
             return
         type_ = array.type
-        found = json_type(type_)
+        type_name = json_type(type_)
         if pa.types.is_nested(type_):
-            self.check(texts())
-        elif found == "string" and self.types == {"array"}:
+            self.check_texts(texts())
+        elif type_name == "string" and self.types == {"array"}:
             # It may come as its JSON.
-            self.check(texts())
-        elif found == "number" and self.types & _NUMBERS == {"integer"}:
+            self.check_texts(texts())
+        elif type_name == "number" and self.types & _NUMBERS == {"integer"}:
             for text in pc.unique(texts().drop_null()).to_pylist():
                 self._check_whole(Decimal(text))
-        elif found not in self.types and not (found == "integer" and self.types & _NUMBERS):
-            msg = f"expected {self.expected}, got {type_}"
+        elif type_name not in self.types and not (type_name == "integer" and self.types & _NUMBERS):
+            msg = f"expected {self.description}, got {type_}"
             raise ValueError(msg)
 
 
 def json_type(type_: pa.DataType) -> str:
-    """Name the JSON type of values that are not nested.
-
-    Args:
-        type_: Their type in a file.
-
-    Returns:
-        The JSON type.
-    """
+    """Return the JSON type of values that are not nested."""
     if pa.types.is_boolean(type_):
         return "boolean"
     if pa.types.is_integer(type_):
@@ -210,7 +196,7 @@ def is_of_types(value: Raw, types: Collection[str]) -> bool:
 def _is_whole(number: bytes) -> bool:
     """Whether a number's JSON is an integer, as also 3.0 and 1e2 are."""
     try:
-        array_literals.whole(Decimal(number.decode()))
+        array_literals.to_integer(Decimal(number.decode()))
     except (ValueError, ArithmeticError):
         return False
     return True

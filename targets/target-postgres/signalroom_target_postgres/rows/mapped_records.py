@@ -1,4 +1,4 @@
-"""Records as a stream map makes them: written as JSON, or misfits that name the expression."""
+"""Records that a stream map made: encoded as JSON, or rejected with the name of the expression."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ _ADVICE = (
     "is not None else None`)"
 )
 _TYPED = (
-    ". A property that a map makes is a text, or of the type of the field whose name it has, "
-    "unless its expression begins with what makes its type: float(...), int(...), bool(...) or "
-    "str(...)"
+    ". A property of a map is a text, or has the type of the field of the same name, unless its "
+    "expression starts with a conversion: float(...), int(...), bool(...) or str(...)"
 )
 _NO_JSON = "expected a value that JSON has, got another"
 # As of `Decimal` and dates, which expressions may give.
@@ -35,13 +34,13 @@ _NOT_ENCODABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
 
 
 def encode_mapped(record: dict[str, Any]) -> tuple[bytes, RejectedRecord | None]:
-    """Write a record as JSON.
+    """Encode a record as JSON.
 
     Args:
-        record: As a stream map, or flattening, made it.
+        record: A record that a stream map, or flattening, made.
 
     Returns:
-        Its JSON; and what is wrong with it, if JSON does not have its values.
+        The record's JSON; and a rejected record, if JSON does not have one of its values.
     """
     for name, value in record.items():
         if _is_not_finite(value):
@@ -54,17 +53,16 @@ def encode_mapped(record: dict[str, Any]) -> tuple[bytes, RejectedRecord | None]
 
 
 def reject_unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> RejectedRecord:
-    """Make a misfit of a record on which a stream map failed.
+    """Make a rejected record of one on which a stream map failed.
 
     Args:
-        record: What the map made of it.
-        failures: What it did not; at least one.
-
-    Returns:
-        The misfit.
+        record: The fields that the map made.
+        failures: The expressions that failed; at least one.
     """
     first, *more = failures
-    others = [f"; column {one.column!r}: {one.reason}" for one in more if one.column]
+    others = [
+        f"; column {failure.column!r}: {failure.reason}" for failure in more if failure.column
+    ]
     return RejectedRecord(
         _encode_encodable(record),
         "".join([first.reason, *others]),
@@ -75,35 +73,34 @@ def reject_unmapped(record: dict[str, Any], failures: Sequence[Failure]) -> Reje
 
 
 def encode_unchanged(record: bytes, record_map: RecordMap) -> bytes:
-    """Leave out of a record that cannot be read what its stream's map removes or changes.
+    """Encode the fields of a record that its stream's map does not change or remove.
 
     Args:
-        record: Its text, in JSON or not.
+        record: The text of the record, which may not be valid JSON.
         record_map: The map, which cannot be applied to it.
 
     Returns:
-        The JSON of the fields that the map leaves as they are, as far as they can be read.
+        The JSON of the fields that could be decoded.
     """
     try:
-        found = json.loads(record, parse_float=str)
+        fields = json.loads(record, parse_float=str)
     except (ValueError, RecursionError):
-        found = None
-    return _encode_encodable(record_map.unchanged(found) if isinstance(found, dict) else {})
+        fields = None
+    return _encode_encodable(record_map.unchanged(fields) if isinstance(fields, dict) else {})
 
 
 def name_expressions(
     rejects: Sequence[RejectedRecord], expressions: Mapping[str, str]
 ) -> Sequence[RejectedRecord]:
-    """Say of values that a stream map made which expression it was, and how to give it a type.
+    """Add the stream map's expression to the reasons of rejected records.
 
     Args:
         rejects: Records that do not fit.
         expressions: The map's expressions, by the properties that they make.
-
-    Returns:
-        The same.
     """
-    return [_name_expression(one, expressions) for one in rejects] if expressions else rejects
+    return (
+        [_name_expression(failure, expressions) for failure in rejects] if expressions else rejects
+    )
 
 
 def _name_expression(reject: RejectedRecord, expressions: Mapping[str, str]) -> RejectedRecord:
@@ -133,7 +130,7 @@ def _is_encodable(value: object) -> bool:
 
 
 def _encode_encodable(record: dict[str, Any]) -> bytes:
-    """A record's JSON; what JSON does not have is a text, or left out."""
+    """Encode a record; values that JSON does not have become texts, or are left out."""
     fits = {
         name: str(value) if _is_not_finite(value) else value
         for name, value in record.items()

@@ -49,11 +49,7 @@ class StagingFile:
             )
 
     def has_older(self, version: int) -> bool:
-        """Whether a row has an older version; rows without a version do not.
-
-        Args:
-            version: The version of an ACTIVATE_VERSION.
-        """
+        """Whether a row has an older version; rows without a version do not."""
         oldest = self._oldest_version
         return oldest is not None and int(oldest) < version
 
@@ -63,11 +59,7 @@ class StagingFile:
         return len(self._files), self.rows
 
     def rollback_to(self, savepoint: tuple[int, int]) -> None:
-        """Discard the rows that were written after a savepoint.
-
-        Args:
-            savepoint: The result of `savepoint`.
-        """
+        """Discard the rows that were written after a savepoint."""
         self._close_writer()
         files, self.rows = savepoint
         for file in self._files[files:]:

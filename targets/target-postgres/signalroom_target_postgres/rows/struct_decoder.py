@@ -11,7 +11,7 @@ from msgspec import Raw
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from signalroom_target_postgres.rows.column_codecs import Column
+    from signalroom_target_postgres.rows.columns import Column
 
 _ESCAPED = re.compile(r'[\x00-\x1f"\\]')
 #: JSON's null, not decoded.

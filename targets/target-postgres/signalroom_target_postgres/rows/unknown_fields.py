@@ -13,24 +13,25 @@ import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
-from signalroom_target_postgres.values.arrow_json import encode, is_binary, plain, record_json
+from signalroom_target_postgres.values.arrow_json import (
+    encode,
+    is_binary,
+    record_json,
+    to_basic_type,
+)
 from signalroom_target_postgres.values.timestamps import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-#: The column; its name is not one that a stream could have, as it would be longer than any.
+#: The name of the column, longer than any column of a stream can be.
 UNKNOWN = "signalroom unknown fields ".ljust(64, ".")
 _JSON = b"signalroom.json"
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def keep_records(records: Sequence[Raw]) -> pa.Array:
-    """Keep the records of a stream in which some have unknown fields, as a column.
-
-    Args:
-        records: The records' JSON.
-    """
+    """Keep the records of a stream in which some have unknown fields, as a column."""
     return pa.array([bytes(record) for record in records], pa.binary())
 
 
@@ -56,7 +57,7 @@ def keep_columns(batch: pa.RecordBatch, fields: Collection[str]) -> pa.Array | N
 
 def _plain_column(name: str, array: pa.Array) -> tuple[pa.Field, pa.Array]:
     try:
-        array = plain(array)
+        array = to_basic_type(array)
     except pa.ArrowException:
         return _json_column(name, array)
     if _is_simple(array.type):
@@ -81,11 +82,7 @@ def _is_simple(type_: pa.DataType) -> bool:
 
 
 def without_unknown(rows: pa.Table) -> pa.Table:
-    """Leave out the column of unknown fields, which is not loaded.
-
-    Args:
-        rows: Rows on their way to the table.
-    """
+    """Leave out the column of unknown fields, which is not loaded."""
     return rows.drop_columns([UNKNOWN]) if UNKNOWN in rows.column_names else rows
 
 

@@ -1,4 +1,4 @@
-"""Full JSON-schema validation, of numbers as they were written."""
+"""JSON-schema validation, with the exact values of numbers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from referencing.exceptions import Unresolvable
 from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks.core import JSONSchemaValidator
 
-from signalroom_target_postgres.values.array_literals import MOST_DIGITS
+from signalroom_target_postgres.values.array_literals import MAX_DIGITS
 from signalroom_target_postgres.values.arrow_json import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST = 200
-#: What comes of a record that is not valid, or of a schema by which none is.
+#: Errors of a record that is not valid, or of a schema by which none is.
 NOT_VALID = (InvalidRecord, Unresolvable, RecursionError)
-_EXACT = Context(prec=2 * MOST_DIGITS)
+_EXACT = Context(prec=2 * MAX_DIGITS)
 
 
 class RecordValidator(JSONSchemaValidator):
     """The SDK's validator for records whose numbers are decimals.
 
     Args:
-        schema: The stream's schema.
+        schema: The JSON schema of the stream.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
@@ -45,14 +45,14 @@ class RecordValidator(JSONSchemaValidator):
 
 
 def describe_violation(error: Exception) -> str:
-    """Say what validation found, without the value.
+    """Describe a violation of the schema, without the value, as a part of a sentence.
 
     Args:
-        error: One of `NOT_VALID`.
+        error: One of the errors in `NOT_VALID`.
 
     Returns:
-        A part of a sentence. It names the field, not what is in it: names within an object may be
-        values, as those of people.
+        It names the field, but nothing within it: names within an object may be values, as those of
+        people.
     """
     if isinstance(error, RecursionError):
         return "it is nested too deeply, or the schema's `$ref` never ends"
@@ -62,13 +62,13 @@ def describe_violation(error: Exception) -> str:
     path = getattr(cause, "absolute_path", None)
     field = f"$.{path[0]}" if path else "$"
     rule = getattr(cause, "validator", "schema")
-    wanted = _as_text(getattr(cause, "validator_value", ""))[:_LONGEST]
-    return f"at {field} it breaks the schema's `{rule}`: {wanted}"
+    constraint = _as_text(getattr(cause, "validator_value", ""))[:_LONGEST]
+    return f"at {field} it breaks the schema's `{rule}`: {constraint}"
 
 
-def _as_text(wanted: Any) -> str:
-    """A part of a schema as the schema has it; a text, as that of a pattern, without quotes."""
-    return wanted if isinstance(wanted, str) else encode(wanted).decode()
+def _as_text(constraint: Any) -> str:
+    """Write a part of a schema as the schema has it; a text, as a pattern, without quotes."""
+    return constraint if isinstance(constraint, str) else encode(constraint).decode()
 
 
 def _exact(schema: Any) -> Any:
@@ -80,7 +80,7 @@ def _exact(schema: Any) -> Any:
 
 
 def _multiple_of(validator: Any, divisor: Any, value: Any, _: object) -> Iterator[ValidationError]:
-    """As the library's, which fails where the quotient has more than 28 digits."""
+    """Check `multipleOf` as the library does, which fails for more than 28 digits."""
     if not validator.is_type(value, "number"):
         return
     number = Decimal(str(value)) if isinstance(value, float) else Decimal(value)

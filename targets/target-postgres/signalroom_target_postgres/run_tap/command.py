@@ -1,7 +1,7 @@
-"""``signalroom-run-tap``: runs a tap, and says which streams are complete once it has ended well.
+"""``signalroom-run-tap``: runs a tap, and tells the loader which streams are complete.
 
 A loader cannot know it otherwise: its input ends the same way when the tap dies. Only the standard
-library is imported, as this runs beside each tap.
+library is imported, as this runs with each tap.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from signalroom_target_postgres.run_tap.tap_streams import TapStreams
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: With these a tap does something else than a sync.
+#: Options with which a tap does something else than a sync.
 _OTHER_MODES = {"--about", "--discover", "-d", "--help", "--test", "--validate", "--version"}
 _FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _READ_BYTES = 1 << 20
@@ -35,7 +35,7 @@ _SIGNALLED = 128
 
 _DESCRIPTION = """
 Run a tap and pass on what it writes. When it ends with exit code 0, an ACTIVATE_VERSION for each
-stream that was read whole follows: the loader can replace the table, or delete the rows that are
+stream that was read in full follows: the loader can replace the table, or delete the rows that are
 no longer at the source. Streams that are read incrementally are never among them.
 """
 
@@ -52,41 +52,41 @@ def main() -> None:
         action="append",
         dest="streams",
         metavar="NAME",
-        help="A stream that each run reads whole; may be repeated. By default all streams, if none "
-        "of the tap's is incremental.",
+        help="A stream that each run reads in full; may be repeated. By default all streams, if "
+        "none of the tap's is incremental.",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="TAP [ARGUMENT]...")
-    given = parser.parse_args()
-    if not given.command:
+    options = parser.parse_args()
+    if not options.command:
         parser.error("name the tap to run")
-    sys.exit(run(given.command, given.streams))
+    sys.exit(run(options.command, options.streams))
 
 
-def run(command: Sequence[str], chosen: Sequence[str] | None = None) -> int:
+def run(command: Sequence[str], selected: Sequence[str] | None = None) -> int:
     """Run a tap.
 
     Args:
         command: The tap and its arguments.
-        chosen: The streams that are read whole, where the user says so.
+        selected: The streams that are read in full, where the user names them.
 
     Returns:
         The tap's exit code; 128 and the signal's number if it was killed.
     """
-    syncs = not any(one.partition("=")[0] in _OTHER_MODES for one in command[1:])
+    syncs = not any(argument.partition("=")[0] in _OTHER_MODES for argument in command[1:])
     try:
         if not syncs:
             os.execvp(command[0], [*command])  # nosec B606 # noqa: S606 - the user's own tap
-        return _sync(command, chosen)
+        return _sync(command, selected)
     except OSError as error:
         reason = error.strerror or str(error)
         advice = "Is the tap installed, and on the PATH?"
         if error.errno == errno.ENOEXEC:
             advice = "A script begins with a line such as #!/bin/sh."
-        _say(f"{command[0]} cannot be run: {reason}. {advice}", level="error")
+        _log(f"{command[0]} cannot be run: {reason}. {advice}", level="error")
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
 
 
-def _sync(command: Sequence[str], chosen: Sequence[str] | None) -> int:
+def _sync(command: Sequence[str], selected: Sequence[str] | None) -> int:
     streams = TapStreams(command[1:])
     watch()
     asked_to_end = False
@@ -109,36 +109,36 @@ def _sync(command: Sequence[str], chosen: Sequence[str] | None) -> int:
                 _write(block)
                 streams.read(block)
         except BrokenPipeError:
-            # The loader has ended, and has said why. The tap notices when it writes on.
+            # The loader has ended, and has logged why. The tap notices it when it writes.
             output.close()
             return _code(process.wait()) or 1
     code = _code(process.returncode)
-    # Some taps end with 0 when they are asked to.
+    # Some taps end with 0 after a signal.
     if code == 0 and not asked_to_end:
-        _confirm(streams, chosen)
+        _confirm(streams, selected)
     return code
 
 
-def _confirm(streams: TapStreams, chosen: Sequence[str] | None) -> None:
+def _confirm(streams: TapStreams, selected: Sequence[str] | None) -> None:
     """Send an ACTIVATE_VERSION for the streams that are complete."""
     streams.end()
     if streams.ends_within_a_line:
         _write(b"\n")
-    complete, refused = streams.complete(chosen)
+    complete, refused = streams.complete(selected)
     now = time.time_ns() // 1_000_000
     for name in complete:
         message: dict[str, Any] = {
             "type": "ACTIVATE_VERSION",
             "stream": name,
-            # Another loader than ours goes by the version alone.
+            # Other loaders only use the version.
             "version": streams.versions.get(name, now),
             "x-complete": True,
         }
         _write(f"{json.dumps(message)}\n".encode())
     if complete:
-        _say(f"Read whole: {', '.join(complete)}")
+        _log(f"Read in full: {', '.join(complete)}")
     for reason in refused:
-        _say(reason, level="warning")
+        _log(reason, level="warning")
 
 
 def _write(data: bytes) -> None:
@@ -147,7 +147,7 @@ def _write(data: bytes) -> None:
         view = view[os.write(sys.stdout.fileno(), view) :]
 
 
-def _say(text: str, *, level: str = "info") -> None:
+def _log(text: str, *, level: str = "info") -> None:
     with suppress(OSError):
         say("signalroom-run-tap", f"signalroom-run-tap: {text}", level=level)
 

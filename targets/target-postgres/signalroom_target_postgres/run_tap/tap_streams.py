@@ -1,4 +1,4 @@
-"""What a tap's messages, state and catalog say of its streams: which are read whole each time."""
+"""Which streams a tap reads in full: by its messages, state and catalog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from signalroom_singer.refreshes import FIELDS, REFRESH
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: Of the lines with these, the few that are such messages are read. Looking for them costs next to
+#: Only lines with one of these are decoded. Looking for them costs next to
 #: nothing; reading all lines would cost more than all else.
 _SIGNS = (b'"SCHEMA"', b'"STATE"', b'"ACTIVATE_VERSION"')
 _RECORDS = (b'{"type": "RECORD"', b'{"type":"RECORD"')
@@ -27,7 +27,7 @@ class TapStreams:
     """Follows a tap's output.
 
     Args:
-        arguments: The tap's. Its catalog and its state are among them, as files.
+        arguments: The tap's arguments. Its catalog and its state are among them, as files.
     """
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:
@@ -35,7 +35,7 @@ class TapStreams:
         self.versions: dict[str, int] = {}
         # Of each stream, whether its SCHEMA names the properties of a bookmark.
         self._streams: dict[str, bool] = {}
-        self._given_state = _document(arguments, "--state", "-s")
+        self._initial_state = _document(arguments, "--state", "-s")
         self._last_state = b"{}"
         self._methods = dict(_methods(_document(arguments, "--catalog", "--properties", "-p")))
         self._unfinished: list[bytes] = []
@@ -44,7 +44,7 @@ class TapStreams:
         """Read a part of the output.
 
         Args:
-            block: It; it may begin and end anywhere within a line.
+            block: Bytes that may begin and end anywhere within a line.
         """
         end = block.rfind(b"\n") + 1
         if not end:
@@ -56,19 +56,19 @@ class TapStreams:
         self._read_lines(lines)
 
     def end(self) -> None:
-        """Read the last line, where it has no end."""
+        """Read the last line, where it has no line break."""
         self._read_lines(b"".join(self._unfinished))
 
     @property
     def ends_within_a_line(self) -> bool:
-        """Whether the last line has no end."""
+        """Whether the last line has no line break."""
         return any(self._unfinished)
 
-    def complete(self, chosen: Sequence[str] | None) -> tuple[list[str], list[str]]:
-        """Say which streams were read whole, given that the tap ended well.
+    def complete(self, selected: Sequence[str] | None) -> tuple[list[str], list[str]]:
+        """Return the streams that were read in full, given that the tap ended well.
 
         Args:
-            chosen: Those that the user says are; by default all, if none is incremental. The
+            selected: The streams that the user names; by default all, if none is incremental. The
                 child streams of an incremental one come in part, and nothing in their messages
                 shows it.
 
@@ -77,23 +77,23 @@ class TapStreams:
         """
         bookmarks = self._bookmarks()
         incremental = {name for name in self._streams if self._is_incremental(name, bookmarks)}
-        if chosen is not None:
-            unknown = [name for name in chosen if name not in self._streams]
-            said = [f"The tap has sent nothing of {name} (--stream)." for name in unknown]
-            said += [
+        if selected is not None:
+            unknown = [name for name in selected if name not in self._streams]
+            notes = [f"The tap has sent nothing of {name} (--stream)." for name in unknown]
+            notes += [
                 f"{name} (--stream) is read incrementally, so it is not complete."
-                for name in chosen
+                for name in selected
                 if name in incremental
             ]
-            return [name for name in self._streams if name in {*chosen} - incremental], said
+            return [name for name in self._streams if name in {*selected} - incremental], notes
         if not (others := sorted(incremental | bookmarks)):
             return [*self._streams], []
-        whole = ", ".join(name for name in self._streams if name not in incremental)
+        names = ", ".join(name for name in self._streams if name not in incremental)
         advice = (
             f"Read incrementally: {', '.join(others)}. Other streams may depend on these. Name "
-            f"those that each run reads whole by --stream ({whole})."
+            f"those that each run reads in full by --stream ({names})."
         )
-        return [], [advice] if whole else []
+        return [], [advice] if names else []
 
     def _is_incremental(self, stream: str, bookmarks: set[str]) -> bool:
         if stream in bookmarks:
@@ -104,35 +104,35 @@ class TapStreams:
         return self._streams[stream] if method is None else method != _FULL_TABLE
 
     def _bookmarks(self) -> set[str]:
-        """The streams, or other keys of the states, that a run goes on from."""
-        found: set[str] = set()
-        last = _parsed(self._last_state)
-        for state in (self._given_state, last.get("value") if isinstance(last, dict) else None):
+        """The streams, or other keys of the states, that a run resumes from."""
+        places: set[str] = set()
+        last = _parse(self._last_state)
+        for state in (self._initial_state, last.get("value") if isinstance(last, dict) else None):
             if not isinstance(state, dict):
                 continue
-            held = state.get("bookmarks")
-            entries = held if isinstance(held, dict) else {"bookmarks": held}
+            bookmarks = state.get("bookmarks")
+            entries = bookmarks if isinstance(bookmarks, dict) else {"bookmarks": bookmarks}
             others = {
                 key: value
                 for key, value in state.items()
                 if key not in {"bookmarks", "currently_syncing"}
             }
-            found |= {key for key, one in {**others, **entries}.items() if is_bookmark(one)}
-        return found
+            places |= {key for key, entry in {**others, **entries}.items() if is_bookmark(entry)}
+        return places
 
     def _read_lines(self, lines: bytes) -> None:
-        seen = -1
-        for place in sorted({found for sign in _SIGNS for found in _places(lines, sign)}):
+        last_start = -1
+        for place in sorted({offset for sign in _SIGNS for offset in _find_all(lines, sign)}):
             start = lines.rfind(b"\n", 0, place) + 1
-            if start == seen or lines.startswith(_RECORDS, start):
+            if start == last_start or lines.startswith(_RECORDS, start):
                 continue
-            seen, end = start, lines.find(b"\n", place)
+            last_start, end = start, lines.find(b"\n", place)
             line = lines[start : end if end >= 0 else None]
             if line.startswith(_STATES):
                 # Only the last one counts, and some taps send one with each record.
                 self._last_state = line
             else:
-                self._read_message(_parsed(line), line)
+                self._read_message(_parse(line), line)
 
     def _read_message(self, message: Any, line: bytes) -> None:
         if not isinstance(message, dict):
@@ -149,7 +149,7 @@ class TapStreams:
             self.versions[stream] = message["version"]
 
 
-def _places(lines: bytes, sign: bytes) -> Iterator[int]:
+def _find_all(lines: bytes, sign: bytes) -> Iterator[int]:
     place = lines.find(sign)
     while place >= 0:
         yield place
@@ -157,18 +157,18 @@ def _places(lines: bytes, sign: bytes) -> Iterator[int]:
 
 
 def _document(arguments: Sequence[str], *options: str) -> Any:
-    """The JSON of a file that one of the options names."""
+    """Return the JSON of a file that one of the options names."""
     for number, argument in enumerate(arguments):
         option, _, path = argument.partition("=")
         if option in options:
             path = path or next(iter(arguments[number + 1 :]), "")
             with suppress(OSError):
-                return _parsed(Path(path).read_bytes())
+                return _parse(Path(path).read_bytes())
     return None
 
 
-def _parsed(text: bytes) -> Any:
-    """What a JSON text says; None if it is none: whoever it is for says so."""
+def _parse(text: bytes) -> Any:
+    """Decode a JSON text; None if it is not valid: its reader says so."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -176,7 +176,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _methods(catalog: Any) -> Iterator[tuple[str, str]]:
-    """How a catalog says that each stream is replicated."""
+    """Read each stream's replication method from a catalog."""
     with suppress(AttributeError, KeyError, TypeError):
         for entry in catalog["streams"]:
             method = entry.get("replication_method")
@@ -195,15 +195,11 @@ def _methods(catalog: Any) -> Iterator[tuple[str, str]]:
 
 
 def is_bookmark(value: Any) -> bool:
-    """Tell whether a run goes on from a part of a state.
-
-    Args:
-        value: The part.
-    """
+    """Whether a run resumes from a part of a state."""
     if isinstance(value, dict):
         return any(
-            one != _FULL_TABLE if key == "last_replication_method" else is_bookmark(one)
-            for key, one in value.items()
+            inner != _FULL_TABLE if key == "last_replication_method" else is_bookmark(inner)
+            for key, inner in value.items()
             if key not in _NO_BOOKMARK
         )
     if isinstance(value, list):

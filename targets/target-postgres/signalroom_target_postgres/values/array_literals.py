@@ -17,94 +17,71 @@ _PART = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^",]+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _GOT = re.compile(r", got `(?P<got>.*?)`")
 #: PostgreSQL's numeric has no more digits before the point.
-MOST_DIGITS = 131_072
+MAX_DIGITS = 131_072
 _read_elements = msgspec.json.Decoder(list[Raw]).decode
 
 
 def array_literal(text: Raw | str | None, element: Callable[[bytes], str]) -> str | None:
-    """Write an array.
+    """Write a JSON array as a literal.
 
     Args:
-        text: The JSON; null for no array.
+        text: The array's JSON; None for no array.
         element: Writes an element that is not null.
 
-    Returns:
-        The literal.
-
     Raises:
-        ValueError: If it is no array, or an element does not fit.
+        ValueError: If it is not an array, or an element does not fit.
     """
     if text is None:
         return None
     try:
         elements = _read_elements(text)
     except msgspec.ValidationError as error:
-        found = _GOT.search(str(error))
-        msg = f"expected an array, got {found['got'] if found else 'something else'}"
+        match = _GOT.search(str(error))
+        msg = f"expected an array, got {match['got'] if match else 'something else'}"
         raise ValueError(msg) from None
-    parts = ["NULL" if one == b"null" else element(one) for one in map(bytes, elements)]
+    parts = ["NULL" if raw == b"null" else element(raw) for raw in map(bytes, elements)]
     return f"{{{','.join(parts)}}}"
 
 
-def array_json(literal: str, *, of_json: bool) -> str:
+def array_json(literal: str, *, is_json: bool) -> str:
     """Write an array's literal as JSON again.
 
     Args:
-        literal: From `array_literal`.
-        of_json: Whether its quoted elements are JSON; else they are texts.
-
-    Returns:
-        The JSON.
+        literal: The result of `array_literal`.
+        is_json: Whether its quoted elements are JSON; else they are texts.
     """
     parts = []
-    for found in _PART.finditer(literal[1:-1]):
-        if (bare := found["bare"]) is not None:
+    for match in _PART.finditer(literal[1:-1]):
+        if (bare := match["bare"]) is not None:
             parts.append("null" if bare == "NULL" else bare)
         else:
-            text = _ESCAPE.sub(r"\1", found["quoted"])
-            parts.append(text if of_json else msgspec.json.encode(text).decode())
+            text = _ESCAPE.sub(r"\1", match["quoted"])
+            parts.append(text if is_json else msgspec.json.encode(text).decode())
     return f"[{','.join(parts)}]"
 
 
 def text_element(raw: bytes) -> str:
-    """Write an element of texts: a string's own, else its JSON.
-
-    Args:
-        raw: Its JSON.
-
-    Returns:
-        It, quoted.
-    """
+    """Write a quoted element of texts: a string's own text, else its JSON."""
     if not raw.startswith(b'"'):
-        return _quoted(raw.decode())
+        return _quote(raw.decode())
     if b"\\" not in raw:
         return raw.decode()
-    return _quoted(msgspec.json.decode(raw, type=str))
+    return _quote(msgspec.json.decode(raw, type=str))
 
 
 def json_element(raw: bytes) -> str:
-    """Write an element of JSON.
-
-    Args:
-        raw: Its JSON.
-
-    Returns:
-        Its JSON, quoted.
-    """
-    return _quoted(raw.decode())
+    """Write a quoted element of JSON."""
+    return _quote(raw.decode())
 
 
 def number_element(raw: bytes) -> str:
-    """Write an element of numbers.
+    """Write an element of numbers, with every digit.
 
     Args:
-        raw: Its JSON.
-
-    Returns:
-        The number, with every digit.
+        raw: The element's JSON.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a number.
     """
     text = raw.decode()
     if text[0] not in "-0123456789":
@@ -114,16 +91,13 @@ def number_element(raw: bytes) -> str:
 
 
 def integer_element(raw: bytes) -> str:
-    """Write an element of integers.
+    """Write an element of integers, also such as 3.0.
 
     Args:
-        raw: Its JSON.
-
-    Returns:
-        The integer; also of such as 3.0.
+        raw: The element's JSON.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not an integer.
     """
     text = raw.decode()
     if text.lstrip("-").isdigit():
@@ -131,20 +105,17 @@ def integer_element(raw: bytes) -> str:
     if text[0] not in "-0123456789":
         msg = "expected an array of integers, got another type in it"
         raise ValueError(msg)
-    return str(whole(Decimal(text)))
+    return str(to_integer(Decimal(text)))
 
 
 def boolean_element(raw: bytes) -> str:
     """Write an element of booleans.
 
     Args:
-        raw: Its JSON.
-
-    Returns:
-        It.
+        raw: The element's JSON.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a boolean.
     """
     text = raw.decode()
     if text not in {"true", "false"}:
@@ -153,19 +124,16 @@ def boolean_element(raw: bytes) -> str:
     return text
 
 
-def whole(value: Decimal) -> int:
-    """Make an integer of a number, exactly.
+def to_integer(value: Decimal) -> int:
+    """Convert a number to an integer, exactly.
 
     Args:
-        value: The number.
-
-    Returns:
-        The integer.
+        value: A number, as also 3.0 and 1e2.
 
     Raises:
         ValueError: If it has a fraction, or more digits than PostgreSQL's numeric.
     """
-    if value.adjusted() >= MOST_DIGITS:
+    if value.adjusted() >= MAX_DIGITS:
         msg = "expected an integer, got one out of range"
         raise ValueError(msg)
     if value.is_zero() or value.as_tuple().exponent >= 0:  # type: ignore[operator] # no NaN is JSON
@@ -176,5 +144,5 @@ def whole(value: Decimal) -> int:
     return int(value)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return '"{}"'.format(_SPECIAL.sub(r"\\\g<0>", text))

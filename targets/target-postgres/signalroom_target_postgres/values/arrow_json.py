@@ -1,4 +1,4 @@
-"""Values of Arrow columns of any type as JSON has them, whatever a file may hold."""
+"""Arrow columns of any type as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from signalroom_target_postgres.values.timestamps import is_text, iso_texts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-#: Makes JSON of `values`.
+#: Makes JSON of `to_python`.
 encode = msgspec.json.Encoder(decimal_format="number").encode
 _UNITS = {"s": 0, "ms": -3, "us": -6, "ns": -9}
 #: A UUID without its own type is as many bytes.
@@ -27,36 +27,22 @@ _DECIMAL_BITS = 128
 _MOST_DIGITS = 76
 
 
-def plain(array: pa.Array) -> pa.Array:
-    """Undo what only says how values are kept: dictionaries, runs, views and extension types.
-
-    Args:
-        array: A column.
-
-    Returns:
-        The same values in one of Arrow's basic types; UUIDs as texts.
-    """
+def to_basic_type(array: pa.Array) -> pa.Array:
+    """Convert a column to a basic type, from dictionaries, runs, views and extension types."""
     type_ = array.type
     if isinstance(type_, pa.BaseExtensionType):
-        of_storage = _EXTENSIONS.get(type_.extension_name, plain)
+        of_storage = _EXTENSIONS.get(type_.extension_name, to_basic_type)
         return of_storage(array.storage)
-    for is_one, of_basic_type in _OTHERS:
-        if is_one(type_):
-            return of_basic_type(array)
+    for applies, convert in _CONVERSIONS:
+        if applies(type_):
+            return convert(array)
     return array
 
 
 def uuid_texts(array: pa.Array) -> pa.Array:
-    """Write UUIDs.
-
-    Args:
-        array: Their 16 bytes.
-
-    Returns:
-        Texts.
-    """
+    """Write UUIDs as texts."""
     return pa.array(
-        [None if one is None else str(uuid.UUID(bytes=one)) for one in array.to_pylist()],
+        [None if value is None else str(uuid.UUID(bytes=value)) for value in array.to_pylist()],
         pa.string(),
     )
 
@@ -80,9 +66,9 @@ def _decimal128(type_: pa.DataType) -> pa.DataType:
     return pa.decimal128(type_.precision, type_.scale)
 
 
-_OTHERS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]]] = (
-    (pa.types.is_dictionary, lambda array: plain(array.dictionary_decode())),
-    (pa.types.is_run_end_encoded, lambda array: plain(pc.run_end_decode(array))),
+_CONVERSIONS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]]] = (
+    (pa.types.is_dictionary, lambda array: to_basic_type(array.dictionary_decode())),
+    (pa.types.is_run_end_encoded, lambda array: to_basic_type(pc.run_end_decode(array))),
     (pa.types.is_string_view, lambda array: array.cast(pa.string())),
     (pa.types.is_binary_view, lambda array: array.cast(pa.binary())),
     (pa.types.is_float16, lambda array: array.cast(pa.float32())),
@@ -92,11 +78,7 @@ _OTHERS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.A
 
 
 def is_binary(type_: pa.DataType) -> bool:
-    """Whether values of a type are bytes.
-
-    Args:
-        type_: The type.
-    """
+    """Whether values of a type are bytes."""
     return bool(
         pa.types.is_binary(type_)
         or pa.types.is_large_binary(type_)
@@ -105,67 +87,61 @@ def is_binary(type_: pa.DataType) -> bool:
 
 
 def json_texts(array: pa.Array) -> pa.Array:
-    """Write a column's values as JSON.
+    """Write a column's values as JSON texts; null stays null.
 
     Args:
-        array: The column.
-
-    Returns:
-        Texts; null stays null.
+        array: A column of any Arrow type.
 
     Raises:
         ValueError: If JSON has no such value.
     """
-    texts = [None if value is None else encode(value).decode() for value in values(array)]
+    texts = [None if value is None else encode(value).decode() for value in to_python(array)]
     return pa.array(texts, pa.string())
 
 
-def values(array: pa.Array) -> list[Any]:
-    """Give a column's values as Python's, as JSON has them: moments as texts, maps as objects.
+def to_python(array: pa.Array) -> list[Any]:
+    """Convert a column to Python values, as JSON has them: times as texts, maps as objects.
 
     Args:
-        array: The column.
+        array: A column of any Arrow type.
 
     Returns:
-        What msgspec encodes; bytes as they are.
+        Values that msgspec encodes; bytes as they are.
 
     Raises:
-        ValueError: If JSON has no such value, as NaN, or a key that is no text.
+        ValueError: If JSON has no such value, as NaN, or the same key twice.
     """
-    array = plain(array)
+    array = to_basic_type(array)
     type_ = array.type
     if pa.types.is_struct(type_):
-        found = _objects(array)
+        result = _objects(array)
     elif pa.types.is_map(type_):
         pairs = pa.list_(pa.struct([("key", type_.key_type), ("value", type_.item_type)]))
-        found = [_object(one) for one in values(array.cast(pairs))]
+        result = [_object(value) for value in to_python(array.cast(pairs))]
     elif pa.types.is_nested(type_) and not pa.types.is_union(type_):
-        found = _lists(array)
+        result = _lists(array)
     else:
-        found = _scalars(array)
-    return found
+        result = _scalars(array)
+    return result
 
 
 def record_json(
-    row: pa.RecordBatch | pa.Table, written: Mapping[str, Callable[[str], str]] | None = None
+    row: pa.RecordBatch | pa.Table, writers: Mapping[str, Callable[[str], str]] | None = None
 ) -> bytes:
-    """Write a row as JSON, whatever is in it: it is written as it was refused.
+    """Write a row as a JSON object, for quarantine; values that JSON does not have are texts.
 
     Args:
-        row: A row.
-        written: By column, what makes JSON of its texts where these are no texts in a record.
-
-    Returns:
-        An object; values that JSON does not have as texts.
+        row: A batch or table of one row.
+        writers: By column, functions that make JSON of texts which are not texts in a record.
     """
     record = {}
     for name, column in zip(row.schema.names, row.columns, strict=True):
         array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         try:
-            (value,) = values(array)
+            (value,) = to_python(array)
             encoded = encode(value)
-            if written and name in written and isinstance(value, str):
-                text = written[name](value)
+            if writers and name in writers and isinstance(value, str):
+                text = writers[name](value)
                 encoded = text.encode() if _is_json(text) else encoded
         except (ValueError, TypeError, ArithmeticError, RecursionError, pa.ArrowException):
             encoded = encode(array.to_string(indent=0).strip("[\n]"))
@@ -182,65 +158,62 @@ def _is_json(text: str) -> bool:
 
 
 def records_json(batch: pa.RecordBatch, kinds: Mapping[str, str]) -> list[bytes]:
-    """Write rows as a tap writes records.
+    """Write rows as JSON objects, as a tap writes records.
 
     Args:
-        batch: The rows.
+        batch: The rows to write.
         kinds: What a column's bytes and texts are: `bytes` in hexadecimal digits, a `uuid`'s 16
             bytes, `json`, an `array` in JSON, or `json or text`; others are texts.
-
-    Returns:
-        Objects.
 
     Raises:
         ValueError: If JSON has no such value.
     """
     names = batch.schema.names
     columns = [
-        _READERS.get(kinds.get(name, ""), _with_texts)(plain(column))
+        _READERS.get(kinds.get(name, ""), _python_texts)(to_basic_type(column))
         for name, column in zip(names, batch.columns, strict=True)
     ]
     rows = zip(*columns, strict=True) if names else repeat((), batch.num_rows)
     return [encode(dict(zip(names, row, strict=True))) for row in rows]
 
 
-def _with_texts(array: pa.Array) -> list[Any]:
-    return values(array.cast(pa.string()) if is_binary(array.type) else array)
+def _python_texts(array: pa.Array) -> list[Any]:
+    return to_python(array.cast(pa.string()) if is_binary(array.type) else array)
 
 
-def _in_hexadecimal(array: pa.Array) -> list[Any]:
+def _hex_texts(array: pa.Array) -> list[Any]:
     if not is_binary(array.type):
-        return values(array)
-    return [one and one.hex() for one in array.to_pylist()]
+        return to_python(array)
+    return [value and value.hex() for value in array.to_pylist()]
 
 
 def _uuids(array: pa.Array) -> list[Any]:
     type_ = array.type
     is_uuid = pa.types.is_fixed_size_binary(type_) and type_.byte_width == UUID_BYTES
-    return _with_texts(uuid_texts(array) if is_uuid else array)
+    return _python_texts(uuid_texts(array) if is_uuid else array)
 
 
-def _parsed(array: pa.Array) -> list[Any]:
-    found = _with_texts(array)
-    if any(isinstance(one, str) and not _is_json(one) for one in found):
+def _parse_json(array: pa.Array) -> list[Any]:
+    result = _python_texts(array)
+    if any(isinstance(value, str) and not _is_json(value) for value in result):
         msg = "expected JSON, got another text"
         raise ValueError(msg)
-    return [Raw(one.encode()) if isinstance(one, str) else one for one in found]
+    return [Raw(value.encode()) if isinstance(value, str) else value for value in result]
 
 
-def _parsed_or_texts(array: pa.Array) -> list[Any]:
+def _parse_nested_json(array: pa.Array) -> list[Any]:
     return [
-        Raw(one.encode()) if isinstance(one, str) and is_nested_json(one) else one
-        for one in _with_texts(array)
+        Raw(value.encode()) if isinstance(value, str) and is_nested_json(value) else value
+        for value in _python_texts(array)
     ]
 
 
 _READERS: dict[str, Callable[[pa.Array], list[Any]]] = {
-    "bytes": _in_hexadecimal,
+    "bytes": _hex_texts,
     "uuid": _uuids,
-    "json": lambda array: _parsed(array) if _is_text(array.type) else values(array),
-    "array": lambda array: _parsed(array) if _is_text(array.type) else values(array),
-    "json or text": _parsed_or_texts,
+    "json": lambda array: _parse_json(array) if _is_text(array.type) else to_python(array),
+    "array": lambda array: _parse_json(array) if _is_text(array.type) else to_python(array),
+    "json or text": _parse_nested_json,
 }
 
 
@@ -248,7 +221,7 @@ def is_nested_json(text: str | None) -> bool:
     """Whether a text is an object or an array in JSON.
 
     Args:
-        text: The text.
+        text: A text; None is not one.
     """
     return text is not None and text.lstrip().startswith(("{", "[")) and _is_json(text)
 
@@ -259,7 +232,7 @@ def _is_text(type_: pa.DataType) -> bool:
 
 def _objects(array: pa.Array) -> list[Any]:
     names = [field.name for field in array.type]
-    children = [values(child) for child in array.flatten()]
+    children = [to_python(child) for child in array.flatten()]
     rows = zip(*children, strict=True) if names else repeat(())
     return [
         dict(zip(names, row, strict=True)) if is_there else None
@@ -268,7 +241,7 @@ def _objects(array: pa.Array) -> list[Any]:
 
 
 def _lists(array: pa.Array) -> list[Any]:
-    elements = iter(values(array.flatten()))
+    elements = iter(to_python(array.flatten()))
     return [
         None if length is None else [*islice(elements, length)]
         for length in pc.list_value_length(array).to_pylist()
@@ -278,14 +251,14 @@ def _lists(array: pa.Array) -> list[Any]:
 def _object(pairs: list[dict[str, Any]] | None) -> dict[str, Any] | None:
     if pairs is None:
         return None
-    found = {}
+    result = {}
     for pair in pairs:
         key = pair["key"]
-        found[key if isinstance(key, str) else encode(key).decode()] = pair["value"]
-    if len(found) != len(pairs):
+        result[key if isinstance(key, str) else encode(key).decode()] = pair["value"]
+    if len(result) != len(pairs):
         msg = "expected an object, got a map with a key twice"
         raise ValueError(msg)
-    return found
+    return result
 
 
 def _scalars(array: pa.Array) -> list[Any]:
@@ -304,8 +277,8 @@ def _scalars(array: pa.Array) -> list[Any]:
             msg = f"expected JSON, got {type_}"
             raise ValueError(msg)
         array = iso_texts(array)
-    found: list[Any] = array.to_pylist()
-    return found
+    result: list[Any] = array.to_pylist()
+    return result
 
 
 NOT_FINITE = "expected a number, got NaN or an infinity"

@@ -1,4 +1,4 @@
-"""Arrow tables as the text that COPY reads; with columns made at once, not values."""
+"""Arrow tables as the text that COPY reads, encoded by column."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUL_ESCAPES = {
 }
 
 
-def copy_text(
+def encode_copy_text(
     table: pa.Table,
     *,
     types: Mapping[str, str] | None = None,
@@ -34,65 +34,51 @@ def copy_text(
     """Write rows in COPY's text format: CSV takes the server a third longer to read.
 
     Args:
-        table: Rows; their columns may be of any type but nested ones.
+        table: Rows, with columns of any type but nested ones.
         types: The types of the table's columns: in JSON, NUL is an escape.
         replace_nul: Whether NUL, which PostgreSQL cannot store, becomes U+FFFD.
 
     Yields:
-        Some lines.
+        The lines of some rows.
     """
     nuls = [nul_escape((types or {}).get(name, "")) for name in table.column_names]
     for batch in table.to_batches(_ROWS):
         columns = [
-            _escaped(column, nul=nul, replace_nul=replace_nul)
+            _escape(column, nul=nul, replace_nul=replace_nul)
             for column, nul in zip(batch.columns, nuls, strict=True)
         ]
-        columns[-1] = _joined([columns[-1], ""], "\n")
-        yield bytes(characters(_joined(columns, "\t")))
+        columns[-1] = _join([columns[-1], ""], "\n")
+        yield bytes(characters(_join(columns, "\t")))
 
 
 def has_nul(texts: pa.Array, escape: re.Pattern[str] | None = None) -> bool:
     """Whether a text has NUL, which PostgreSQL cannot store.
 
     Args:
-        texts: Strings.
+        texts: A column of strings.
         escape: How NUL is written where they are JSON, from `nul_escape`.
     """
-    written = bytes(characters(texts))
-    return b"\0" in written or (
+    text = bytes(characters(texts))
+    return b"\0" in text or (
         escape is not None
-        and b"\\u0000" in written
+        and b"\\u0000" in text
         and any(escape.search(text) for text in texts.drop_null().to_pylist())
     )
 
 
 def nul_escape(type_: str) -> re.Pattern[str] | None:
-    """How NUL is written in the values of a type.
-
-    Args:
-        type_: The type's name.
-
-    Returns:
-        A pattern; None for types whose values are no JSON.
-    """
+    """Return a pattern of how NUL is written in JSON; None for types that are not JSON."""
     return _NUL_ESCAPES.get(type_)
 
 
-def _joined(columns: list[pa.Array | str], separator: str) -> pa.Array:
+def _join(columns: list[pa.Array | str], separator: str) -> pa.Array:
     return pc.binary_join_element_wise(
         *columns, separator, null_handling="replace", null_replacement=_NULL
     )
 
 
 def characters(texts: pa.Array) -> memoryview:
-    """All characters of an array's texts, one after the other.
-
-    Args:
-        texts: Strings.
-
-    Returns:
-        Their bytes, not copied.
-    """
+    """Return the bytes of all texts of a column, one after the other, without a copy."""
     _, offsets, characters = texts.buffers()
     if characters is None or not texts:
         return memoryview(b"")
@@ -100,18 +86,18 @@ def characters(texts: pa.Array) -> memoryview:
     return memoryview(characters)[ends[texts.offset] : ends[texts.offset + len(texts)]]
 
 
-def _escaped(column: pa.Array, *, nul: re.Pattern[str] | None, replace_nul: bool) -> pa.Array:
-    """A column as text without the characters that mean something to COPY."""
+def _escape(column: pa.Array, *, nul: re.Pattern[str] | None, replace_nul: bool) -> pa.Array:
+    """Convert a column to text without the characters that mean something to COPY."""
     if not pa.types.is_string(column.type):
         return column.cast(pa.string())
     # Most columns have none of them, which is seen fastest in all values together.
-    written = bytes(characters(column))
-    if replace_nul and b"\0" in written:
+    text = bytes(characters(column))
+    if replace_nul and b"\0" in text:
         column = pc.replace_substring(column, "\0", "\ufffd")
-    if replace_nul and nul is not None and b"\\u0000" in written:
+    if replace_nul and nul is not None and b"\\u0000" in text:
         texts = (text and nul.sub(r"\1\\ufffd", text) for text in column.to_pylist())
         column = pa.array(texts, pa.string())
     for character, escape in _SPECIAL:
-        if character.encode() in written:
+        if character.encode() in text:
             column = pc.replace_substring(column, character, escape)
     return column

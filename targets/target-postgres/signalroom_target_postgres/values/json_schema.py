@@ -22,11 +22,7 @@ class Property(msgspec.Struct, rename="camel"):
 
 
 def is_property(schema: Any) -> bool:
-    """Whether a part of a JSON schema is such that a column can be made of it.
-
-    Args:
-        schema: The part.
-    """
+    """Whether a part of a JSON schema is such that a column can be made of it."""
     try:
         msgspec.convert(schema, Property)
     except msgspec.ValidationError:

@@ -1,6 +1,6 @@
-"""Which values a column's type holds exactly: PostgreSQL rounds others without a word.
+"""Which values a column's type holds exactly: PostgreSQL rounds others without an error.
 
-Each check is made once a column and is for whole columns; types that hold all have none.
+Each check is made once per column, and takes a column of values; types that hold all have none.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _TYPE = re.compile(r"(?P<head>[^(]+)\((?P<arguments>[-0-9,]+)\)(?P<tail>.*)")
 _INTEGERS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
-# The decimal digits that survive the way there and back, and Arrow's type.
+# The decimal digits that survive a round trip, and Arrow's type.
 _FLOATS = {"real": (6, pa.float32()), "double precision": (15, pa.float64())}
 _FLOAT_INTEGERS = 2**53
-# The shortest that a bigint may be too small for.
+# The shortest integer that a bigint may be too small for.
 _LARGE_INTEGER = "[0-9]{19}"
-# What numeric has room for: https://www.postgresql.org/docs/current/datatype-numeric.html
-_MOST_WHOLE, _MOST_FRACTION = 131072, 16383
+# The digits that numeric has room for: https://www.postgresql.org/docs/current/datatype-numeric.html
+_MAX_INTEGER_DIGITS, _MAX_FRACTION_DIGITS = 131072, 16383
 _MICROSECONDS = 6
 _MONEY_DIGITS = 18
 _NAME_BYTES = 63
@@ -48,26 +48,26 @@ class Limit:
 
 
 def limit_of(type_: str) -> Limit | None:
-    """Find what a type does not hold of the values that it is meant for.
+    """Return what a type does not hold of the values that it is meant for.
 
     Args:
-        type_: Its name, as `numeric(10,2)`.
+        type_: The type's name, as `numeric(10,2)`.
 
     Returns:
-        The limit; None if it holds all, or the server refuses the others.
+        The limit; None if it holds all, or the server rejects the others.
     """
     if type_.endswith("[]"):
         inner = limit_of(type_[:-2]) or (_of_integers(type_[:-2]) if type_ == "bigint[]" else None)
         return inner and Limit(_of_elements(inner.holds, type_), f"{inner.wider}[]")
-    found = _TYPE.fullmatch(type_)
-    name = found["head"] + found["tail"] if found else type_
-    arguments = [*map(int, found["arguments"].split(","))] if found else []
+    match = _TYPE.fullmatch(type_)
+    name = match["head"] + match["tail"] if match else type_
+    arguments = [*map(int, match["arguments"].split(","))] if match else []
     if name in {"smallint", "integer"}:
         return _of_integers(name)
     if name in _FLOATS:
         return Limit(_of_floats(*_FLOATS[name]), "numeric")
     if name.startswith("interval "):
-        # It has some of the parts of an interval, and drops the others from what comes.
+        # It has some parts of an interval, and drops the others from values.
         return Limit(lambda array: array.null_count == len(array), "interval")
     if not arguments:
         return _of_texts(name)
@@ -86,41 +86,41 @@ def _of_arguments(name: str, arguments: list[int]) -> Limit | None:
     elif name == "character varying":
         limit = Limit(lambda array: _longest(_texts(array)) <= arguments[0], "text")
     elif name == "character":
-        limit = Limit(_of_padded(arguments[0]), "text")
+        limit = Limit(_of_fixed_length(arguments[0]), "text")
     elif name.startswith(("time", "interval")) and arguments[0] < _MICROSECONDS:
-        check = _of_moments if name.startswith("timestamp") else _of_fractions
+        check = _of_timestamps if name.startswith("timestamp") else _of_fractions
         limit = Limit(check(arguments[0]), name)
     return limit
 
 
 def _of_integers(name: str) -> Limit:
-    most = _INTEGERS[name]
+    maximum = _INTEGERS[name]
 
     def holds(array: pa.Array) -> bool:
         if not pa.types.is_integer(array.type):
-            return _each(array, lambda text: _is_integer(text, most))
+            return _each(array, lambda text: _is_integer(text, maximum))
         ends = pc.min_max(array).as_py()
-        return ends["min"] is None or (ends["min"] >= -most and ends["max"] < most)
+        return ends["min"] is None or (ends["min"] >= -maximum and ends["max"] < maximum)
 
     return Limit(holds, "numeric" if name == "bigint" else "bigint")
 
 
-def _is_integer(text: str, most: int) -> bool:
-    # The server refuses what is not a number.
+def _is_integer(text: str, maximum: int) -> bool:
+    # The server rejects what is not a number.
     try:
-        return -most <= Decimal(text) < most
+        return -maximum <= Decimal(text) < maximum
     except InvalidOperation:
         return True
 
 
 def _of_digits(precision: int, scale: int) -> Callable[[pa.Array], bool]:
-    whole = precision - scale
+    integer_digits = precision - scale
     # No text of so many characters has more digits, before the point or after it.
-    short = min(whole, scale + 2)
+    short = min(integer_digits, scale + 2)
 
     def fits(text: str) -> bool:
-        digits = _significant(text)
-        return digits is None or (digits.fraction <= scale and digits.whole <= whole)
+        digits = _count_digits(text)
+        return digits is None or (digits.fraction <= scale and digits.integer <= integer_digits)
 
     def holds(array: pa.Array) -> bool:
         texts = _texts(array)
@@ -128,17 +128,17 @@ def _of_digits(precision: int, scale: int) -> Callable[[pa.Array], bool]:
             return _each(texts, fits)
         # Lengths answer for nearly all numbers; signs and zeros are looked at where they do not.
         length = pc.binary_length(texts)
-        longest = _most(length)
+        longest = _max(length)
         if longest <= short:
             return True
         point = pc.find_substring(texts, ".")
         after = pc.subtract(length, point)
-        if longest <= whole and _most(after) <= scale + 1:
+        if longest <= integer_digits and _max(after) <= scale + 1:
             return True
         has_point = pc.greater_equal(point, 0)
         before = pc.if_else(has_point, point, length)
         after = pc.if_else(has_point, after, 0)
-        is_short = pc.and_(pc.less_equal(before, whole), pc.less_equal(after, scale + 1))
+        is_short = pc.and_(pc.less_equal(before, integer_digits), pc.less_equal(after, scale + 1))
         return _each(texts.filter(pc.invert(is_short)), fits)
 
     return holds
@@ -146,11 +146,11 @@ def _of_digits(precision: int, scale: int) -> Callable[[pa.Array], bool]:
 
 @dataclass(frozen=True)
 class _Digits:
-    whole: int
+    integer: int
     fraction: int
 
 
-def _significant(text: str) -> _Digits | None:
+def _count_digits(text: str) -> _Digits | None:
     """Count a number's digits before the point and after it; None if no type holds it better."""
     try:
         _, digits, exponent = Decimal(text).as_tuple()
@@ -158,20 +158,21 @@ def _significant(text: str) -> _Digits | None:
         return None
     if not isinstance(exponent, int):
         # NaN is one of each numeric type's values; infinity only of the one without precision.
-        return None if text.lower() == "nan" else _Digits(_MOST_WHOLE, 0)
-    written = "".join(map(str, digits)).rstrip("0")
-    if not written.lstrip("0"):
+        return None if text.lower() == "nan" else _Digits(_MAX_INTEGER_DIGITS, 0)
+    significant = "".join(map(str, digits)).rstrip("0")
+    if not significant.lstrip("0"):
         return None
-    exponent += len(digits) - len(written)
-    found = _Digits(len(written.lstrip("0")) + exponent, -exponent)
-    return None if found.whole > _MOST_WHOLE or found.fraction > _MOST_FRACTION else found
+    exponent += len(digits) - len(significant)
+    count = _Digits(len(significant.lstrip("0")) + exponent, -exponent)
+    is_too_large = count.integer > _MAX_INTEGER_DIGITS or count.fraction > _MAX_FRACTION_DIGITS
+    return None if is_too_large else count
 
 
 def _of_floats(digits: int, type_: pa.DataType) -> Callable[[pa.Array], bool]:
     """A float holds a number if its shortest decimal form, which the server shows, is the same."""
 
     def fits(text: str) -> bool:
-        if text.lower() in _NO_NUMBERS or _significant(text) is None:
+        if text.lower() in _NO_NUMBERS or _count_digits(text) is None:
             return True
         back = pa.array([text]).cast(type_).cast(pa.string())[0].as_py()
         return bool(Decimal(back) == Decimal(text))
@@ -190,7 +191,7 @@ def _of_floats(digits: int, type_: pa.DataType) -> Callable[[pa.Array], bool]:
         length = pc.binary_length(texts)
         if _has_exponent(texts):
             is_sure = pc.less(length, 0)
-        elif _most(length) <= digits:
+        elif _max(length) <= digits:
             return True
         else:
             is_sure = pc.less_equal(length, digits)
@@ -201,7 +202,7 @@ def _of_floats(digits: int, type_: pa.DataType) -> Callable[[pa.Array], bool]:
     return holds
 
 
-def _of_moments(precision: int) -> Callable[[pa.Array], bool]:
+def _of_timestamps(precision: int) -> Callable[[pa.Array], bool]:
     step = 10 ** (_MICROSECONDS - precision)
 
     def holds(array: pa.Array) -> bool:
@@ -223,7 +224,7 @@ def _of_fractions(precision: int) -> Callable[[pa.Array], bool]:
     return holds
 
 
-def _of_padded(length: int) -> Callable[[pa.Array], bool]:
+def _of_fixed_length(length: int) -> Callable[[pa.Array], bool]:
     # Spaces at the end mean nothing to it: it adds those that are missing, and cuts others off.
     def holds(array: pa.Array) -> bool:
         texts = _texts(array)
@@ -233,10 +234,10 @@ def _of_padded(length: int) -> Callable[[pa.Array], bool]:
 
 
 def _of_texts(name: str) -> Limit | None:
-    most = {"name": _NAME_BYTES, '"char"': 1}.get(name)
-    if most is None:
+    maximum = {"name": _NAME_BYTES, '"char"': 1}.get(name)
+    if maximum is None:
         return None
-    return Limit(lambda array: _most(pc.binary_length(_texts(array))) <= most, "text")
+    return Limit(lambda array: _max(pc.binary_length(_texts(array))) <= maximum, "text")
 
 
 def _of_elements(holds: Callable[[pa.Array], bool], type_: str) -> Callable[[pa.Array], bool]:
@@ -245,7 +246,7 @@ def _of_elements(holds: Callable[[pa.Array], bool], type_: str) -> Callable[[pa.
 
     def holds_elements(array: pa.Array) -> bool:
         if not is_number:
-            return holds(pa.array(_quoted(array.to_pylist()), pa.string()))
+            return holds(pa.array(_unquote_elements(array.to_pylist()), pa.string()))
         if type_ == "bigint[]" and not _any(pc.match_substring_regex(array, _LARGE_INTEGER)):
             return True
         elements = pc.list_flatten(pc.split_pattern(pc.utf8_slice_codeunits(array, 1, -1), ","))
@@ -259,7 +260,7 @@ _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
-def _quoted(literals: Iterable[str | None]) -> list[str]:
+def _unquote_elements(literals: Iterable[str | None]) -> list[str]:
     return [
         _ESCAPE.sub(r"\1", element)
         for literal in literals
@@ -278,25 +279,25 @@ def _texts(array: pa.Array) -> pa.Array:
 
 
 def _longest(texts: pa.Array) -> int:
-    return _most(pc.utf8_length(texts))
+    return _max(pc.utf8_length(texts))
 
 
-def _most(counts: pa.Array) -> int:
-    most: int | None = pc.max(counts).as_py()
-    return most or 0
+def _max(counts: pa.Array) -> int:
+    maximum: int | None = pc.max(counts).as_py()
+    return maximum or 0
 
 
 def _has_exponent(texts: pa.Array) -> bool:
-    written = bytes(characters(texts))
-    return b"e" in written or b"E" in written
+    text = bytes(characters(texts))
+    return b"e" in text or b"E" in text
 
 
-def _all(found: pa.Array) -> bool:
-    return pc.all(found).as_py() is not False
+def _all(results: pa.Array) -> bool:
+    return pc.all(results).as_py() is not False
 
 
-def _any(found: pa.Array) -> bool:
-    return pc.any(found).as_py() is True
+def _any(results: pa.Array) -> bool:
+    return pc.any(results).as_py() is True
 
 
 def _each(texts: pa.Array, fits: Callable[[str], bool]) -> bool:

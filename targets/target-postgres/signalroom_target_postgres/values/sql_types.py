@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TIMESTAMPTZ = "timestamp with time zone"
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's is untyped
-# Where SQLAlchemy's name is not the server's. A moment without a zone means nothing certain.
+# Where SQLAlchemy's name is not the server's. A timestamp without a zone is ambiguous.
 _NAMES = {
     "timestamp without time zone": TIMESTAMPTZ,
     "decimal": "numeric",
@@ -47,23 +47,16 @@ _FAMILIES = {
     "jsonb": "json",
     "bytea": "bytes",
 }
-# Families whose types take any value as it comes, or are not ours to change.
-_HOLD_ALL = {"text", "json", "other", "bytes"}
+# Families whose types hold any value, or must not be changed.
+_HOLD_ANYTHING = {"text", "json", "other", "bytes"}
 # A family and another whose values it holds too.
-_HELD = {("number", "integer"), ("timestamp", "date")}
+_ALSO_HOLDS = {("number", "integer"), ("timestamp", "date")}
 _WIDER = {("integer", "number"): "numeric", ("date", "timestamp"): TIMESTAMPTZ}
 _INTEGERS = ("smallint", "integer", "bigint", "numeric")
 
 
 def type_name(type_: TypeEngine[object]) -> str:
-    """Name a SQLAlchemy type as the server does.
-
-    Args:
-        type_: The type.
-
-    Returns:
-        Its name, as `bigint` or `text[]`.
-    """
+    """Return the server's name of a SQLAlchemy type, as `bigint` or `text[]`."""
     name = type_.compile(dialect=_DIALECT).lower()
     element, array = (name[:-2], "[]") if name.endswith("[]") else (name, "")
     element, bracket, arguments = element.partition("(")
@@ -71,7 +64,7 @@ def type_name(type_: TypeEngine[object]) -> str:
 
 
 def family(name: str) -> str:
-    """Tell what kind of values a type holds.
+    """Return the family of a type: the kind of values that it holds.
 
     Args:
         name: The type's name.
@@ -87,28 +80,28 @@ def family(name: str) -> str:
     return _FAMILIES.get(head + tail.partition(")")[2], "other")
 
 
-def common_type(actual: str, wanted: str) -> str:
-    """Find the type that holds a column's values and those to come.
+def common_type(actual: str, needed: str) -> str:
+    """Return the type that holds a column's values and those to come.
 
     A column is changed only where it has to be: a legacy column of text, of `varchar(20)` or of
     `timestamp` without a zone stays what the queries on it expect.
 
     Args:
-        actual: The column's type.
-        wanted: The type the stream's schema asks for.
+        actual: The type of the column.
+        needed: The type that the stream's schema needs.
 
     Returns:
         The column's type if it holds both, else the one it should become.
     """
-    old, new = family(actual), family(wanted)
-    if old in _HOLD_ALL or new == "other" or (old, new) in _HELD:
+    old, new = family(actual), family(needed)
+    if old in _HOLD_ANYTHING or new == "other" or (old, new) in _ALSO_HOLDS:
         result = actual
     elif old == new == "array":
-        result = f"{common_type(actual[:-2], wanted[:-2])}[]"
+        result = f"{common_type(actual[:-2], needed[:-2])}[]"
     elif "array" in {old, new} or new == "json":
         result = "jsonb"
     elif old == new == "integer":
-        result = max(actual, wanted, key=_INTEGERS.index)
+        result = max(actual, needed, key=_INTEGERS.index)
     elif old == new:
         result = actual
     else:
@@ -116,40 +109,34 @@ def common_type(actual: str, wanted: str) -> str:
     return result
 
 
-def is_held(wanted: str, actual: str) -> bool:
-    """Whether a column of one type holds the values that another is made for.
+def is_held(needed: str, actual: str) -> bool:
+    """Whether a column of one type holds the values of another."""
+    return common_type(actual, needed) == actual
+
+
+def common_type_of(types: Iterable[str]) -> str:
+    """Return the type for a new column that holds the values of several types.
+
+    It holds each value as it is written: what does not fit together is `text`, and `jsonb` with
+    objects or arrays among it.
 
     Args:
-        wanted: The type that the values ask for.
-        actual: The column's type.
-    """
-    return common_type(actual, wanted) == actual
-
-
-def common(types: Iterable[str]) -> str:
-    """Find the type for a new column that holds the values of several.
-
-    Args:
-        types: One or more.
-
-    Returns:
-        The type. It holds each value as it is written: what does not fit together is `text`,
-        and `jsonb` with objects or arrays among it.
+        types: One or more types.
     """
     # Sorted, as the types come from sets and the result is to be the same in each run.
-    return reduce(_common, sorted(set(types)))
+    return reduce(_common_of_two, sorted(set(types)))
 
 
-def _common(one: str, other: str) -> str:
-    families = {family(one), family(other)}
-    if one == other:
-        result = one
+def _common_of_two(first: str, second: str) -> str:
+    families = {family(first), family(second)}
+    if first == second:
+        result = first
     elif families == {"array"}:
-        result = f"{_common(one[:-2], other[:-2])}[]"
+        result = f"{_common_of_two(first[:-2], second[:-2])}[]"
     elif families & {"array", "json"}:
         result = "jsonb"
     elif families == {"integer"}:
-        result = max(one, other, key=_INTEGERS.index)
+        result = max(first, second, key=_INTEGERS.index)
     elif families <= {"integer", "number"}:
         result = "numeric"
     elif families == {"date", "timestamp"}:
@@ -170,16 +157,14 @@ $$
 
 
 def cast_expression(column: str, actual: str, to: str) -> Composable:
-    """Say how a column's values become another type's.
+    """Return the expression that converts a column, for `ALTER COLUMN ... USING`.
+
+    For `jsonb[]` it needs `JSON_ITEMS_FUNCTION`.
 
     Args:
-        column: The column's name.
-        actual: Its type.
+        column: The name of the column.
+        actual: The type of the column.
         to: The type from `common_type`.
-
-    Returns:
-        The expression for `ALTER COLUMN ... USING`; for `jsonb[]` it needs
-        `JSON_ITEMS_FUNCTION`.
     """
     name = sql.Identifier(column)
     element = to.removesuffix("[]")
@@ -198,12 +183,9 @@ def cast_expression(column: str, actual: str, to: str) -> Composable:
 
 
 def type_sql(name: str) -> Composable:
-    """A type's name as a part of a statement.
+    """Return a type's name as a part of a statement.
 
     Args:
-        name: From this module, or from the server's `format_type`, which quotes it.
-
-    Returns:
-        The part.
+        name: A name from this module, or from the server's `format_type`, which quotes it.
     """
     return sql.SQL(name)

@@ -1,9 +1,9 @@
 """Dates and times: from their texts, or from a file's columns, to Arrow columns in UTC.
 
 Texts are ISO 8601, of which RFC 3339 is a part. What Python or PostgreSQL would read besides, or
-would read as another moment, is refused: `2024-05-01+02:00`, which is a date with a zone, 24:00,
+would read as another time, is rejected: `2024-05-01+02:00`, which is a date with a zone, 24:00,
 leap seconds, the year 0. What is finer than a microsecond, which is PostgreSQL's limit, is cut
-off: rounded up, the last moment of a day would be the next day's.
+off: rounded up, the end of a day would be in the next day.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MOMENT = pa.timestamp("us", "UTC")
-_CLOCK = pa.time64("us")
+TIMESTAMP = pa.timestamp("us", "UTC")
+_TIME_TYPE = pa.time64("us")
 
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # What Arrow does not read: another day, such as 20240501 or 2024-W18-3, or seconds in a zone.
@@ -23,16 +23,16 @@ _ANY_DAY = rf"({_DAY}|[0-9]{{8}}|[0-9]{{4}}-W[0-9]{{2}}-[1-7]|[0-9]{{4}}W[0-9]{{
 _HOUR = r"([01][0-9]|2[0-3])"
 _TIME = rf"{_HOUR}(:?[0-9]{{2}}(:?[0-9]{{2}}([.,][0-9]+)?)?)?"
 _ZONE = rf"(Z|[+-]{_HOUR}(:?[0-5][0-9](:?[0-5][0-9])?)?)"
-_MOMENT_TEXT = re.compile(rf"{_ANY_DAY}([T ]{_TIME}( ?{_ZONE})?)?")
+_TIMESTAMP_TEXT = re.compile(rf"{_ANY_DAY}([T ]{_TIME}( ?{_ZONE})?)?")
 _DAY_TEXT = re.compile(_ANY_DAY)
 _MIDNIGHT = rf"^({_DAY})[Tt ]00:00(:00([.,]0+)?)?([Zz]|[+-]00:?00)?$"
-_CLOCK_TEXT = r"^[Tt]?[0-9]{2}:?[0-9]{2}"
+_TIME_OF_DAY_TEXT = r"^[Tt]?[0-9]{2}:?[0-9]{2}"
 #: A day to read times of day by.
 _ANY = "2000-01-02T"
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, as all that is counted from it
-# From the first moment of the year 1 to the last that a zone can make of 9999-12-31, in UTC. Before
+# From the start of the year 1 to the last time that a zone can make of 9999-12-31, in UTC. Before
 # it is BC; and past the year 32767 Arrow (26) writes another year.
 _FIRST = (datetime(1, 1, 1) - _EPOCH) // _MICROSECOND  # noqa: DTZ001
 _LAST = (datetime(9999, 12, 31) - _EPOCH + timedelta(days=2)) // _MICROSECOND - 1  # noqa: DTZ001
@@ -42,11 +42,7 @@ _DAY_MICROSECONDS = 24 * 60 * 60 * 1_000_000
 
 
 def is_text(type_: pa.DataType) -> bool:
-    """Whether values of a type are texts.
-
-    Args:
-        type_: The type.
-    """
+    """Whether values of a type are texts."""
     return bool(
         pa.types.is_string(type_)
         or pa.types.is_large_string(type_)
@@ -54,12 +50,12 @@ def is_text(type_: pa.DataType) -> bool:
     )
 
 
-def moments(array: pa.Array, *, exact: bool = False) -> pa.Array:
-    """Make moments.
+def to_timestamps(array: pa.Array, *, exact: bool = False) -> pa.Array:
+    """Convert a column to timestamps.
 
     Args:
         array: Texts, timestamps or dates; those without a zone are in UTC.
-        exact: Whether a fraction finer than a microsecond is refused, not cut off.
+        exact: Whether a fraction finer than a microsecond is rejected, not cut off.
 
     Returns:
         Microseconds in UTC.
@@ -69,50 +65,47 @@ def moments(array: pa.Array, *, exact: bool = False) -> pa.Array:
     """
     type_ = array.type
     if is_text(type_):
-        found = _of_texts(array.cast(pa.string()), exact=exact)
+        result = _of_texts(array.cast(pa.string()), exact=exact)
     elif pa.types.is_timestamp(type_):
         if type_.unit == "ns":
-            array = _in_microseconds(array.cast(pa.timestamp("ns", "UTC")), exact=exact)
-        found = array.cast(MOMENT)
+            array = _cut_to_microseconds(array.cast(pa.timestamp("ns", "UTC")), exact=exact)
+        result = array.cast(TIMESTAMP)
     elif pa.types.is_date(type_):
-        found = array.cast(pa.timestamp("ms")).cast(MOMENT)
+        result = array.cast(pa.timestamp("ms")).cast(TIMESTAMP)
     else:
         msg = f"expected a date and time, got {type_}"
         raise ValueError(msg)
-    return _within(found, pa.int64(), _FIRST, _LAST, "a date and time")
+    return _check_range(result, pa.int64(), _FIRST, _LAST, "a date and time")
 
 
-def dates(array: pa.Array) -> pa.Array:
-    """Make dates.
+def to_dates(array: pa.Array) -> pa.Array:
+    """Convert a column to dates.
 
     Args:
         array: Texts, dates, or timestamps of midnight.
-
-    Returns:
-        Dates.
 
     Raises:
         ValueError: If one is not a date, or not in the years 1 to 9999.
     """
     type_ = array.type
     if is_text(type_):
-        found = _days_of_texts(array.cast(pa.string()))
+        result = _days_of_texts(array.cast(pa.string()))
     elif pa.types.is_date(type_):
-        found = array.cast(pa.date32())
+        result = array.cast(pa.date32())
     elif pa.types.is_timestamp(type_) and type_.tz in {None, "UTC", "Z", "+00:00", "Etc/UTC"}:
-        found = _days_of_moments(array)
+        result = _days_of_timestamps(array)
     else:
         msg = f"expected a date, got {type_}"
         raise ValueError(msg)
-    return _within(found, pa.int32(), _FIRST_DAY, _LAST_DAY, "a date")
+    return _check_range(result, pa.int32(), _FIRST_DAY, _LAST_DAY, "a date")
 
 
-def clocks(array: pa.Array, *, exact: bool = False) -> pa.Array:
-    """Make times of day in UTC.
+def to_times(array: pa.Array, *, exact: bool = False) -> pa.Array:
+    """Convert a column to times of day in UTC.
 
     Args:
         array: Texts or times; those without a zone are in UTC.
-        exact: Whether a fraction finer than a microsecond is refused, not cut off.
+        exact: Whether a fraction finer than a microsecond is rejected, not cut off.
 
     Returns:
         Microseconds since midnight.
@@ -122,7 +115,7 @@ def clocks(array: pa.Array, *, exact: bool = False) -> pa.Array:
     """
     type_ = array.type
     if is_text(type_):
-        return _of_texts(_dated(array), exact=exact).cast(_CLOCK)
+        return _of_texts(_with_any_day(array), exact=exact).cast(_TIME_TYPE)
     if not pa.types.is_time(type_):
         msg = f"expected a time, got {type_}"
         raise ValueError(msg)
@@ -130,31 +123,28 @@ def clocks(array: pa.Array, *, exact: bool = False) -> pa.Array:
         counts = array.cast(pa.int64())
         if exact and not _all(pc.equal(pc.multiply(pc.divide(counts, 1000), 1000), counts)):
             raise ValueError(_TOO_FINE)
-        found = pc.divide(counts, 1000).cast(_CLOCK)
+        result = pc.divide(counts, 1000).cast(_TIME_TYPE)
     else:
-        found = array.cast(_CLOCK)
-    return _within(found, pa.int64(), 0, _DAY_MICROSECONDS - 1, "a time")
+        result = array.cast(_TIME_TYPE)
+    return _check_range(result, pa.int64(), 0, _DAY_MICROSECONDS - 1, "a time")
 
 
-def clocks_with_zone(array: pa.Array, *, exact: bool = False) -> pa.Array:
-    """Make texts of times of day that keep their zone.
+def to_times_with_zone(array: pa.Array, *, exact: bool = False) -> pa.Array:
+    """Convert a column to texts of times of day that keep their zone.
 
     Args:
         array: Texts or times; those without a zone are in UTC, whatever the session's is.
-        exact: Whether a fraction finer than a microsecond is refused, not cut off.
-
-    Returns:
-        Texts.
+        exact: Whether a fraction finer than a microsecond is rejected, not cut off.
 
     Raises:
         ValueError: If one is not a time of day.
     """
     if not is_text(array.type):
-        texts = clocks(array, exact=exact).cast(pa.string())
+        texts = to_times(array, exact=exact).cast(pa.string())
         return pc.binary_join_element_wise(texts, "Z", "")
-    texts = _dated(array)
+    texts = _with_any_day(array)
     _of_texts(texts, exact=exact)
-    return pc.utf8_slice_codeunits(_normal(texts), len(_ANY))
+    return pc.utf8_slice_codeunits(_normalize(texts), len(_ANY))
 
 
 def iso_texts(array: pa.Array) -> pa.Array:
@@ -167,18 +157,18 @@ def iso_texts(array: pa.Array) -> pa.Array:
         Texts, those of timestamps with a zone in UTC.
 
     Raises:
-        ValueError: If one is not in the years 1 to 9999, or no time of a day.
+        ValueError: If one is not in the years 1 to 9999, or not a time of day.
     """
     type_ = array.type
     if pa.types.is_date(type_):
-        return dates(array).cast(pa.string())
+        return to_dates(array).cast(pa.string())
     if pa.types.is_timestamp(type_):
         if type_.tz is not None:
             array = array.cast(pa.timestamp(type_.unit, "UTC"))
-        moments(array)
+        to_timestamps(array)
         texts = pc.replace_substring(array.cast(pa.string()), " ", "T", max_replacements=1)
     else:
-        clocks(array)
+        to_times(array)
         texts = array.cast(pa.string())
     texts = pc.replace_substring_regex(texts, r"\.0+(Z?)$", r"\1")
     return pc.replace_substring_regex(texts, r"(\.[0-9]*[1-9])0+(Z?)$", r"\1\2")
@@ -190,20 +180,20 @@ _TOO_FINE = "expected at most 6 digits of a second in a key, got more"
 def _of_texts(texts: pa.Array, *, exact: bool) -> pa.Array:
     """Read texts: at once what has a zone and at most 6 digits, as most have."""
     try:
-        return texts.cast(MOMENT)
+        return texts.cast(TIMESTAMP)
     except pa.ArrowInvalid:
         if exact and _any(pc.match_substring_regex(texts, r"[.,][0-9]{6}[0-9]*[1-9]")):
             raise ValueError(_TOO_FINE) from None
-        texts = _normal(texts)
+        texts = _normalize(texts)
     try:
-        return texts.cast(MOMENT)
+        return texts.cast(TIMESTAMP)
     except pa.ArrowInvalid:
-        counts = [_microseconds(text) for text in texts.to_pylist()]
-        return pa.array(counts, pa.int64()).cast(MOMENT)
+        counts = [_parse_microseconds(text) for text in texts.to_pylist()]
+        return pa.array(counts, pa.int64()).cast(TIMESTAMP)
 
 
-def _normal(texts: pa.Array) -> pa.Array:
-    """Texts in the form that Arrow reads, where they have another with the same meaning."""
+def _normalize(texts: pa.Array) -> pa.Array:
+    """Rewrite texts in the form that Arrow reads, without changing their meaning."""
     for pattern, replacement in (
         (rf"^({_DAY})$", r"\1T00:00:00Z"),
         (r"^([0-9W-]+)[Tt ]", r"\1T"),
@@ -216,18 +206,18 @@ def _normal(texts: pa.Array) -> pa.Array:
     return texts
 
 
-def _microseconds(text: str | None) -> int | None:
+def _parse_microseconds(text: str | None) -> int | None:
     """Read a text that Arrow does not; years that another zone makes BC or 10000 are counted."""
     if text is None:
         return None
-    if _MOMENT_TEXT.fullmatch(text) is None:
+    if _TIMESTAMP_TEXT.fullmatch(text) is None:
         raise ValueError
-    moment = datetime.fromisoformat(text)
-    offset = moment.utcoffset() or timedelta(0)
-    return (moment.replace(tzinfo=None) - _EPOCH - offset) // _MICROSECOND
+    timestamp = datetime.fromisoformat(text)
+    offset = timestamp.utcoffset() or timedelta(0)
+    return (timestamp.replace(tzinfo=None) - _EPOCH - offset) // _MICROSECOND
 
 
-def _in_microseconds(nanoseconds: pa.Array, *, exact: bool) -> pa.Array:
+def _cut_to_microseconds(nanoseconds: pa.Array, *, exact: bool) -> pa.Array:
     cut = pc.floor_temporal(nanoseconds, unit="microsecond")
     if exact and not _all(pc.equal(cut, nanoseconds)):
         raise ValueError(_TOO_FINE)
@@ -254,7 +244,7 @@ def _day(text: str | None) -> date | None:
     return date.fromisoformat(text)
 
 
-def _days_of_moments(array: pa.Array) -> pa.Array:
+def _days_of_timestamps(array: pa.Array) -> pa.Array:
     array = array.cast(pa.timestamp(array.type.unit))
     days = array.cast(pa.date32())
     if not _all(pc.equal(days.cast(array.type), array)):
@@ -263,26 +253,26 @@ def _days_of_moments(array: pa.Array) -> pa.Array:
     return days
 
 
-def _dated(array: pa.Array) -> pa.Array:
-    """Times of day as moments of a day."""
+def _with_any_day(array: pa.Array) -> pa.Array:
+    """Prepend a day to times of day."""
     texts = array.cast(pa.string())
-    if not _all(pc.match_substring_regex(texts, _CLOCK_TEXT)):
+    if not _all(pc.match_substring_regex(texts, _TIME_OF_DAY_TEXT)):
         raise ValueError
     texts = pc.replace_substring_regex(texts, "^[Tt]", "")
     return pc.binary_join_element_wise(pa.scalar(_ANY), texts, "")
 
 
-def _within(array: pa.Array, counted: pa.DataType, first: int, last: int, what: str) -> pa.Array:
-    ends = pc.min_max(array.cast(counted)).as_py()
+def _check_range(array: pa.Array, unit: pa.DataType, first: int, last: int, kind: str) -> pa.Array:
+    ends = pc.min_max(array.cast(unit)).as_py()
     if ends["min"] is not None and not first <= ends["min"] <= ends["max"] <= last:
-        msg = f"expected {what}, got one out of range"
+        msg = f"expected {kind}, got one out of range"
         raise ValueError(msg)
     return array
 
 
-def _all(found: pa.Array) -> bool:
-    return pc.all(found).as_py() is not False
+def _all(results: pa.Array) -> bool:
+    return pc.all(results).as_py() is not False
 
 
-def _any(found: pa.Array) -> bool:
-    return pc.any(found).as_py() is True
+def _any(results: pa.Array) -> bool:
+    return pc.any(results).as_py() is True

@@ -29,7 +29,7 @@ _DIGEST_DIGITS = 12
 # COMMENT waits for VACUUM and CREATE INDEX CONCURRENTLY, which may take hours.
 _LOCK_TIMEOUT = "1s"
 
-_FOUND = """
+_PRESENT = """
 SELECT relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE'), current_setting('lock_timeout'),
     obj_description(reltype, 'pg_type'),
     (
@@ -42,9 +42,9 @@ FROM pg_class WHERE oid = to_regclass(%s)
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True):
-    """What the loader remembers of a table, as JSON."""
+    """What the loader remembers of a table, as a JSON comment on its row type."""
 
-    #: By column; the digest of the comment that was written last.
+    #: The digest of the comment that was written last, by column.
     signalroom_comments: dict[str, str]
 
 
@@ -54,12 +54,12 @@ def write_comments(
     """Comment on a table and its columns, where nobody else has.
 
     Args:
-        cursor: Within a transaction.
+        cursor: A cursor within a transaction.
         table: The table that is commented on.
-        descriptions: By column, `TABLE` for the table's; nothing for one without.
+        descriptions: Texts by column, `TABLE` for the table's; None for a column without one.
     """
-    row = cursor.execute(_FOUND, (table.identifier.as_string(cursor),)).fetchone()
-    is_owner, lock_timeout, remembered, found = row or (False, "", None, None)
+    row = cursor.execute(_PRESENT, (table.identifier.as_string(cursor),)).fetchone()
+    is_owner, lock_timeout, remembered, present = row or (False, "", None, None)
     if not is_owner:
         return
     written: dict[str, str] = {}
@@ -67,9 +67,9 @@ def write_comments(
         try:
             written = msgspec.json.decode(remembered, type=_Written).signalroom_comments
         except (msgspec.DecodeError, RecursionError):
-            # Somebody's own comment.
+            # A comment that somebody else wrote.
             return
-    changes, digests = _changes(descriptions, found or {}, written)
+    changes, digests = _changes(descriptions, present or {}, written)
     if not changes and digests == written:
         return
     statements = [
@@ -84,30 +84,30 @@ def write_comments(
         with cursor.connection.transaction():
             cursor.execute(sql.SQL("; ").join(statements), prepare=False)
     except (errors.LockNotAvailable, errors.DataError, errors.InsufficientPrivilege) as error:
-        # They are no reason to load nothing.
+        # A missing comment is not a reason to load nothing.
         logger.info("No comments were written on %s: %s", table, error.diag.message_primary)
 
 
 def _changes(
-    descriptions: Mapping[str, str | None], found: Mapping[str, str], written: Mapping[str, str]
+    descriptions: Mapping[str, str | None], present: Mapping[str, str], written: Mapping[str, str]
 ) -> tuple[dict[str, str | None], dict[str, str]]:
-    """The comments to write, and the digests to remember."""
+    """Return the comments to write, and the digests to remember."""
     changes: dict[str, str | None] = {}
     digests = dict(written)
     for column, description in descriptions.items():
-        wanted = description.replace("\0", "\ufffd") if description else None
-        present, before = found.get(column), written.get(column)
-        is_ours = present is not None and _digest(present) == before
-        if wanted is None:
+        text = description.replace("\0", "\ufffd") if description else None
+        current, before = present.get(column), written.get(column)
+        is_ours = current is not None and _digest(current) == before
+        if text is None:
             if is_ours:
                 changes[column] = None
             digests.pop(column, None)
-        elif present == wanted:
-            digests[column] = _digest(wanted)
-        elif is_ours or (present is None and before != _digest(wanted)):
-            # Not where somebody has removed this very comment.
-            changes[column] = wanted
-            digests[column] = _digest(wanted)
+        elif current == text:
+            digests[column] = _digest(text)
+        elif is_ours or (current is None and before != _digest(text)):
+            # But not if somebody has removed this very comment.
+            changes[column] = text
+            digests[column] = _digest(text)
     return changes, digests
 
 

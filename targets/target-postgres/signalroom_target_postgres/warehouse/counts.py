@@ -26,11 +26,7 @@ class RowCounts:
     merged: int = 0
 
     def add(self, other: RowCounts) -> None:
-        """Add the rows of other statements.
-
-        Args:
-            other: Rows that other statements wrote.
-        """
+        """Add the rows of other statements."""
         self.new += other.new
         self.updated += other.updated
         self.merged += other.merged
@@ -83,11 +79,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class CountedInsert:
-    """An INSERT that says how many rows it inserted, and how many it updated.
+    """An INSERT that counts the rows that it inserts and updates.
 
-    The server counts them anyway, for its statistics. The number from before the statement and the
-    one from after it are asked for in the statement's own message, so that it takes no more time:
-    RETURNING would cost a pass over the rows, and rights that the loader may not have.
+    The server counts them anyway, for its statistics. The numbers from before and after the
+    statement are queried in the statement's own message, so that it takes no more time: RETURNING
+    would cost a pass over the rows, and rights that the loader may not have.
     https://www.postgresql.org/docs/18/monitoring-stats.html ("pg_stat_xact_...")
 
     Args:
@@ -99,26 +95,23 @@ class CountedInsert:
     updating: bool = True
 
     def around(self, statement: bytes) -> bytes:
-        """Ask for the numbers around a statement.
+        """Add the queries for the numbers to a statement.
 
         Args:
-            statement: The INSERT.
+            statement: The INSERT to count.
 
         Returns:
-            What to execute, by itself or as one of several statements.
+            Bytes to execute, alone or as one of several statements.
         """
         if not self.updates or not self.updating:
             return statement
         return b"; ".join([self.updates, statement, self.updates])
 
     def counts(self, cursor: Cursor[Any]) -> RowCounts:
-        """Read what the statement did.
+        """Read how many rows the statement inserted and updated.
 
         Args:
-            cursor: What it was executed by.
-
-        Returns:
-            The rows that it wrote.
+            cursor: The cursor that executed it.
         """
         numbers: list[int] = []
         rows = 0
@@ -137,9 +130,5 @@ class CountedInsert:
 
 
 def count_rows(rows: int) -> str:
-    """Say how many rows, as a part of a sentence.
-
-    Args:
-        rows: The number of rows.
-    """
+    """Say how many rows, as a part of a sentence."""
     return f"{rows:,} row{'' if rows == 1 else 's'}"

@@ -46,11 +46,7 @@ class FullRefresh:
         self.staging: StagingFile | None = StagingFile() if self.replaces else None
 
     def resume_from(self, previous: FullRefresh) -> None:
-        """Go on from the stream before its schema changed.
-
-        Args:
-            previous: The stream's full refresh so far.
-        """
+        """Go on from the stream before its schema changed."""
         self.announced = previous.announced
         self._has_replaced = previous._has_replaced
         self.replaces |= previous.replaces
@@ -118,12 +114,8 @@ class FullRefresh:
         if not self.replaces:
             self.staging = None
 
-    def unconfirmed(self, table: str) -> Unconfirmed | None:
-        """Return the rows that are staged, as they are not complete; None if there are none.
-
-        Args:
-            table: The table's qualified name.
-        """
+    def unconfirmed_rows(self, table: str) -> Unconfirmed | None:
+        """Return the rows that are staged, as they are not complete; None if there are none."""
         if self.staging is None or not self.staging.rows:
             return None
         return Unconfirmed(self._spec.name, table, self.staging.rows, self._remedy)

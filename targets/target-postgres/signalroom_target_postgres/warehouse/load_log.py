@@ -1,7 +1,7 @@
-"""The log of loads: a row for each run and stream, in the database that it loads into.
+"""The log of loads: a row for each run and stream, in the database that is loaded into.
 
-A stream's row is written in the transactions of its records, so that it says neither more nor less
-than what is loaded, however a run ends. Its end and its bookmark come once the run is over.
+A stream's row is written in the transactions of its records, so that it is exact however a run
+ends. Its end and its bookmark are written once the run is over.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ SCHEMA, TABLE = "signalroom", "loads"
 #: The column that tells clients apart, as the taps of this project have it.
 CLIENT_ID = "_client_id"
 _NAME = f"{SCHEMA}.{TABLE}"
-#: Of an advisory lock: two loaders that begin at once make the table one after the other.
+#: An advisory lock: two loaders that start at once create the table one after the other.
 _LOCK = 0x5161A100
 
 _CREATE_SCHEMA = f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"
-#: What makes the table, and what it needs.
+#: The statements that create the table.
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS {_NAME} (
     run_id text NOT NULL,
@@ -96,11 +96,11 @@ WHERE run_id = %s AND stream = %s
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What is loaded, as Meltano's environment says it.
+    """The pipeline of the run, as Meltano's environment names it.
 
     Attributes:
-        run_id: Of Meltano, where it was given one; else of this process.
-        state_id: Meltano's; none without Meltano.
+        run_id: Meltano's run id, or a new one for this process.
+        state_id: Meltano's state id; None without Meltano.
         extractor: The tap's name in the project.
     """
 
@@ -110,17 +110,13 @@ class Pipeline:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Pipeline:
-        """Read what Meltano says to its plugins.
-
-        Args:
-            environ: The environment.
-        """
+        """Read the variables that Meltano sets for its plugins."""
         extractor = environ.get("MELTANO_EXTRACTOR_NAME")
         loader = environ.get("MELTANO_LOADER_NAME")
         parts = [
             environ.get("MELTANO_ENVIRONMENT"),
             f"{extractor}-to-{loader}",
-            # Only where it is given by this variable: what `--state-id-suffix` says is not known.
+            # Only from this variable: the loader does not know the option `--state-id-suffix`.
             environ.get("MELTANO_RUN_STATE_ID_SUFFIX"),
         ]
         return cls(
@@ -132,15 +128,15 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A stream of this run.
+    """The start of a stream in this run.
 
     Attributes:
-        stream: Its name.
+        stream: The stream's name.
         table: The schema and the name of its table.
-        client_id: Whose rows, where the stream's schema says so.
+        client_id: The client of the rows, where the stream's schema has one.
         replication_key: The column that its bookmark is of.
-        bookmark: As the state before the run has it.
-        started_at: UTC.
+        bookmark: The bookmark that it had before the run.
+        started_at: When it began, in UTC.
     """
 
     stream: str
@@ -152,12 +148,12 @@ class LogEntry:
 
 
 class LoadLog:
-    """Writes the log, or not, where it cannot: what is loaded does not depend on it.
+    """Writes the log; where it cannot, it warns once, and records are loaded all the same.
 
     Args:
-        logger: Where to say so, once.
-        enabled: Whether it is to be written.
-        environ: What Meltano says.
+        logger: The logger for that warning.
+        enabled: Whether the log is to be written.
+        environ: The variables that Meltano sets.
     """
 
     def __init__(
@@ -170,14 +166,9 @@ class LoadLog:
         self._prepared = False
 
     def begin(self, connector: PostgresConnector, entry: LogEntry) -> None:
-        """Note that a stream begins; make the table with the first.
-
-        Args:
-            connector: To the database.
-            entry: The stream that begins.
-        """
+        """Note that a stream begins; create the table with the first."""
         if entry.table == (SCHEMA, TABLE):
-            self._give_up("a stream is loaded into a table of that name")
+            self._give_up("a stream is loaded into the table of that name")
         if not self._usable:
             return
         if not self._prepared:
@@ -192,11 +183,11 @@ class LoadLog:
         self._entries.setdefault(entry.stream, entry)
 
     def write(self, cursor: Cursor[Any], stream: str, counts: Counts) -> None:
-        """Write what became of a stream's records.
+        """Write a stream's counts.
 
         Args:
-            cursor: Within the transaction that loads them.
-            stream: Its name.
+            cursor: A cursor within the transaction that loads the records.
+            stream: The stream's name.
             counts: The stream's counts, once it is committed.
         """
         entry = self._entries.get(stream)
@@ -214,10 +205,10 @@ class LoadLog:
         """Write that the run is over.
 
         Args:
-            connector: To the database.
+            connector: The connection to the database.
             counts: The counts of each stream.
-            bookmarks: Of the last state that was passed on, by stream.
-            outcome: How it ended: `loaded`, `failed` or `stopped`.
+            bookmarks: The bookmarks of the last state that was emitted, by stream.
+            outcome: How the run ended: `loaded`, `failed` or `stopped`.
         """
         if not self._usable:
             return
@@ -257,7 +248,7 @@ class LoadLog:
         ]
 
     def _try(self, cursor: Cursor[Any], work: Callable[[], object]) -> None:
-        """Do it in a transaction within that of the records, which outlives it if it fails."""
+        """Run work in a savepoint, so that the records' transaction survives if it fails."""
         try:
             with cursor.connection.transaction():
                 work()
@@ -270,7 +261,7 @@ class LoadLog:
         if self._usable:
             self._usable = False
             self._logger.warning(
-                "The log of loads, %s, is not written: %s. Records are loaded as ever, and "
+                "The log of loads, %s, is not written: %s. Records are loaded, but "
                 "`signalroom status` shows no rows of this run. Grant what is missing, or set "
                 "load_log to false.",
                 *(_NAME, problem),
@@ -278,21 +269,21 @@ class LoadLog:
 
 
 def _prepare(cursor: Cursor[Any]) -> str:
-    """Make the table if it is not there.
+    """Create the table if it does not exist.
 
     Args:
-        cursor: Within a transaction of its own.
+        cursor: A cursor within a transaction of its own.
 
     Returns:
         Why it cannot be used; an empty text if it can.
     """
     role = cursor.connection.info.user
-    found = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
-    if found is None:
+    table = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
+    if table is None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        found = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
-    if found is not None:
-        may_use = found[1] and found[2]
+        table = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
+    if table is not None:
+        may_use = table[1] and table[2]
         grants = (
             f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; "
             f"GRANT SELECT, INSERT, UPDATE ON {_NAME} TO {role}"
@@ -301,8 +292,8 @@ def _prepare(cursor: Cursor[Any]) -> str:
     schema = cursor.execute(_SCHEMA_EXISTS, (SCHEMA,)).fetchone()
     (may_create,) = schema or cursor.execute(_MAY_CREATE).fetchone() or (False,)
     if not may_create:
-        what = f"SCHEMA {SCHEMA}" if schema else f"DATABASE {cursor.connection.info.dbname}"
-        return f"{role} may not make it (GRANT CREATE ON {what} TO {role})"
+        target = f"SCHEMA {SCHEMA}" if schema else f"DATABASE {cursor.connection.info.dbname}"
+        return f"{role} may not create it (GRANT CREATE ON {target} TO {role})"
     try:
         with cursor.connection.transaction():
             if schema is None:

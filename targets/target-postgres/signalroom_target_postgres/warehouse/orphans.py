@@ -39,11 +39,7 @@ class OrphanBuffer:
         return bool(self._orphans)
 
     def add(self, batches: Iterable[Orphans]) -> None:
-        """Buffer orphans until the end of the run.
-
-        Args:
-            batches: The orphans of a batch that was committed.
-        """
+        """Buffer orphans until the end of the run."""
         size = sum(map(_size, self._orphans))
         for orphans in batches:
             size += _size(orphans)

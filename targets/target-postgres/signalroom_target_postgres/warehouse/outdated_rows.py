@@ -113,12 +113,7 @@ class OutdatedRows:
         return self._older_than(version).retire(cursor)
 
     def exist(self, cursor: Cursor[Any], version: int) -> bool:
-        """Whether the table has rows of older versions.
-
-        Args:
-            cursor: The cursor to query with.
-            version: The version that is to come.
-        """
+        """Whether the table has rows of older versions."""
         return VERSION in self._table.types and self._older_than(version).exist(cursor)
 
     def count(self, cursor: Cursor[Any], version: int) -> int:
@@ -136,11 +131,7 @@ class OutdatedRows:
         return self._older_than(version).count(cursor) or 0
 
     def unscoped_columns(self, cursor: Cursor[Any]) -> list[str]:
-        """Columns of the scope in which rows are null, so that a full refresh left them.
-
-        Args:
-            cursor: The cursor to query with.
-        """
+        """Columns of the scope in which rows are null, so that a full refresh left them."""
         scope = self._scope
         selections = {
             name: RowSelection(self._table, scope | {name: None}, run=0)
@@ -218,11 +209,7 @@ class RowSelection:
             raise LoadError(msg)
 
     def exist(self, cursor: Cursor[Any]) -> bool:
-        """Whether the table has such a row.
-
-        Args:
-            cursor: The cursor to query with.
-        """
+        """Whether the table has such a row."""
         row = cursor.execute(self._query("SELECT EXISTS (SELECT FROM {} WHERE {})")).fetchone()
         return bool(row and row[0])
 
@@ -273,16 +260,7 @@ class RowSelection:
 
 
 def equals(column: str, value: Any, type_: str) -> Composed:
-    """A condition that a column has a value, whatever the column's type.
-
-    Args:
-        column: The column.
-        value: A value of JSON.
-        type_: The column's type.
-
-    Returns:
-        The condition.
-    """
+    """Return a condition that a column has a value, whatever the column's type."""
     if value is None:
         return sql.SQL("{} IS NULL").format(sql.Identifier(column))
     if family(type_) == "json" or isinstance(value, (dict, list)):

@@ -1,6 +1,6 @@
 """What row-level security lets the loader's user do with a table's rows.
 
-Without a policy for a command PostgreSQL refuses every row of an INSERT, and leaves every row out
+Without a policy for a command PostgreSQL rejects every row of an INSERT, and leaves every row out
 of a SELECT, UPDATE or DELETE: https://www.postgresql.org/docs/18/ddl-rowsecurity.html
 """
 
@@ -46,29 +46,29 @@ def check_policies(
     """Check that a table with row-level security has policies for commands at all.
 
     Args:
-        cursor: Within a transaction.
-        table: The table.
-        commands: Of `SELECT`, `INSERT`, `UPDATE` and `DELETE`.
-        purpose: What takes them, for the error.
+        cursor: A cursor within a transaction.
+        table: The table to check.
+        commands: Some of `SELECT`, `INSERT`, `UPDATE` and `DELETE`.
+        purpose: What needs them, for the error.
 
     Raises:
-        LoadError: If one has no policy for the user, so that it is in vain for every row.
+        LoadError: If a command has no policy for the user, so that it affects no row.
     """
-    wanted = [_COMMANDS[command] for command in commands]
-    row = cursor.execute(_MISSING, (wanted, table.identifier.as_string(cursor))).fetchone()
-    user, found = row or ("", ())
-    if missing := [command for command in commands if _COMMANDS[command] in found]:
+    codes = [_COMMANDS[command] for command in commands]
+    row = cursor.execute(_MISSING, (codes, table.identifier.as_string(cursor))).fetchone()
+    user, missing_codes = row or ("", ())
+    if missing := [command for command in commands if _COMMANDS[command] in missing_codes]:
         statements = "; ".join(_statement(cursor, table, command, user) for command in missing)
         msg = (
             f"Row-level security of {table} has no policy FOR {', '.join(missing)} that applies to "
-            f"the loader's user {user}. {purpose} takes {_listed(commands)}; nothing of the batch "
-            "was loaded or set aside. Let the owner run, with the condition that the user's rows "
-            f"meet: {statements}"
+            f"the loader's user {user}. {purpose} needs {_describe_policies(commands)}; nothing of "
+            "the batch was loaded or quarantined. Let the owner run, with the condition that the "
+            f"user's rows meet: {statements}"
         )
         raise LoadError(msg)
 
 
-def _listed(commands: Sequence[str]) -> str:
+def _describe_policies(commands: Sequence[str]) -> str:
     *first, last = commands
     return f"policies FOR {', '.join(first)} and {last}" if first else f"a policy FOR {last}"
 

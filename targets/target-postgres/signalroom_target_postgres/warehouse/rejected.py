@@ -13,7 +13,7 @@ from psycopg import errors, sql
 from singer_sdk.exceptions import MissingKeyPropertiesError
 
 from signalroom_target_postgres.errors import InputError
-from signalroom_target_postgres.values.array_literals import MOST_DIGITS
+from signalroom_target_postgres.values.array_literals import MAX_DIGITS
 from signalroom_target_postgres.values.arrow_json import encode
 from signalroom_target_postgres.warehouse.policies import check_policies
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.warehouse.table import Table
 
 SUFFIX = "__rejected"
-# What JSON may have and jsonb may not: NUL, and halves of surrogate pairs.
+# Characters that JSON may have and jsonb may not: NUL, and halves of surrogate pairs.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# What is nested deeper is kept as a text: neither Python nor PostgreSQL takes any depth.
+# Deeper nesting is kept as a text: neither Python nor PostgreSQL takes any depth.
 _DEEPEST = 200
-# More digits behind the point PostgreSQL's numeric does not have.
+# The most digits after the decimal point that PostgreSQL's numeric has.
 _MOST_PLACES = 16_383
 _PLAIN_DIGITS = 1_000
 _SHORT = 12
@@ -77,7 +77,7 @@ def bad_record_error(
     if first.unmapped:
         problem = f"The stream map of {stream} cannot be applied to a record"
     advice = first.advice or "Correct it at its source or in the tap"
-    kind = OversizedRecordError if all(one.oversized for one in rejects) else BadRecordError
+    kind = OversizedRecordError if all(reject.oversized for reject in rejects) else BadRecordError
     return kind(
         f"{problem}: {first.describe()}{f'; and {others} more' if others else ''}. {advice}; or "
         f"set `on_bad_record` to quarantine: such records then go to {rejected_table} (this one "
@@ -122,11 +122,7 @@ def delete_rejected(cursor: Cursor[Any], table: Table, rejects: Sequence[Rejecte
 
 
 def short_hash(reject: RejectedRecord) -> str:
-    """Return the first digits of a record's hash, to find it in quarantine by.
-
-    Args:
-        reject: The rejected record.
-    """
+    """Return the first digits of a record's hash, to find it in quarantine by."""
     return _hash(reject)[:_SHORT]
 
 
@@ -139,9 +135,9 @@ def _storable(record: bytes) -> str:
     text = record.decode(errors="replace")
     try:
         value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=str)
-        return encode(_scrubbed(value)).decode()
+        return encode(_scrub(value)).decode()
     except (ValueError, RecursionError):
-        return encode(_scrubbed(text)).decode()
+        return encode(_scrub(text)).decode()
 
 
 def _number(digits: str) -> Raw | str:
@@ -152,18 +148,18 @@ def _number(digits: str) -> Raw | str:
         except InvalidOperation:
             return digits
         exponent = number.as_tuple().exponent
-        if number.adjusted() >= MOST_DIGITS or -int(exponent) > _MOST_PLACES:
+        if number.adjusted() >= MAX_DIGITS or -int(exponent) > _MOST_PLACES:
             return digits
     return Raw(digits.encode())
 
 
-def _scrubbed(value: Any, depth: int = 0) -> Any:
+def _scrub(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise RecursionError
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_scrubbed(inner, depth + 1) for inner in value]
+        return [_scrub(inner, depth + 1) for inner in value]
     if isinstance(value, dict):
-        return {_scrubbed(name): _scrubbed(inner, depth + 1) for name, inner in value.items()}
+        return {_scrub(name): _scrub(inner, depth + 1) for name, inner in value.items()}
     return value

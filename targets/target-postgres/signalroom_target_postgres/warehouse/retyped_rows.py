@@ -1,7 +1,7 @@
-"""Rows that were read for one column type, and are loaded into another.
+"""Rows that were decoded for one column type, and are loaded into another.
 
-A column may become wider while rows wait to be complete. What they hold is then converted as
-`ALTER TABLE` converted the table's own rows: by the server, which alone reads its arrays.
+A column may become wider while rows are staged. Their values are then converted as `ALTER TABLE`
+converted the table's own rows: by the server, which alone can read its array literals.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from psycopg import sql
 
-from signalroom_target_postgres.values.copy_format import copy_text
+from signalroom_target_postgres.values.copy_format import encode_copy_text
 from signalroom_target_postgres.values.sql_types import (
     JSON_ITEMS_FUNCTION,
     cast_expression,
@@ -29,15 +29,7 @@ _NAME = sql.Identifier("pg_temp", "signalroom_retyped")
 
 
 def tag_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
-    """Note which column types rows were read for.
-
-    Args:
-        rows: The rows.
-        types: The types of the table's columns.
-
-    Returns:
-        The same rows.
-    """
+    """Note in rows which column types they were decoded for."""
     fields = [
         field.with_metadata({_TYPE: types[field.name]}) if field.name in types else field
         for field in rows.schema
@@ -46,11 +38,11 @@ def tag_types(rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
 
 
 def has_types(rows: pa.Table, types: Mapping[str, str]) -> bool:
-    """Whether rows were read for the types that the table's columns have.
+    """Whether rows were decoded for the types that the table's columns have.
 
     Args:
-        rows: The rows, with a note from `tag_types`.
-        types: The types.
+        rows: Rows with the types from `tag_types`.
+        types: The types of the table's columns.
     """
     return all(
         (field.metadata or {}).get(_TYPE, b"").decode() == types.get(field.name)
@@ -59,18 +51,15 @@ def has_types(rows: pa.Table, types: Mapping[str, str]) -> bool:
 
 
 def convert_types(cursor: Cursor[Any], rows: pa.Table, types: Mapping[str, str]) -> pa.Table:
-    """Convert the columns of rows that were read for another type.
+    """Convert columns of rows that were decoded for another type.
 
     Args:
-        cursor: Within a transaction.
-        rows: The rows; without a note from `tag_types` they stay as they are.
-        types: The types that the table's columns have by now.
-
-    Returns:
-        The rows, with what COPY takes for these types.
+        cursor: A cursor within a transaction.
+        rows: The rows; without the types from `tag_types` they stay as they are.
+        types: The types that the table's columns have now.
     """
-    noted = {field.name: (field.metadata or {}).get(_TYPE, b"").decode() for field in rows.schema}
-    before = {name: type_ for name, type_ in noted.items() if type_ and type_ != types[name]}
+    tagged = {field.name: (field.metadata or {}).get(_TYPE, b"").decode() for field in rows.schema}
+    before = {name: type_ for name, type_ in tagged.items() if type_ and type_ != types[name]}
     for name, type_ in before.items():
         texts = _convert_column(cursor, rows.select([name]), type_, types[name])
         rows = rows.set_column(rows.column_names.index(name), name, texts)
@@ -84,15 +73,15 @@ def _convert_column(cursor: Cursor[Any], rows: pa.Table, actual: str, to: str) -
     create = sql.SQL("CREATE TEMPORARY TABLE {} ({} {}, {} bigint) ON COMMIT DROP")
     cursor.execute(create.format(_NAME, column, type_sql(actual), number))
     with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(_NAME)) as copy:
-        for lines in copy_text(numbered, types={name: actual}):
+        for lines in encode_copy_text(numbered, types={name: actual}):
             copy.write(lines)
     if to == "jsonb[]":
         cursor.execute(JSON_ITEMS_FUNCTION)
     select = sql.SQL("SELECT CAST({} AS text) FROM {} ORDER BY {}")
-    found = cursor.execute(
+    converted = cursor.execute(
         select.format(cast_expression(name, actual, to), _NAME, number)
     ).fetchall()
     if to == "jsonb[]":
         cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
     cursor.execute(sql.SQL("DROP TABLE {}").format(_NAME))
-    return pa.array([text for (text,) in found], pa.string())
+    return pa.array([text for (text,) in converted], pa.string())

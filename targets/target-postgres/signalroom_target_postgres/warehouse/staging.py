@@ -1,4 +1,4 @@
-"""The temporary table through which rows are merged."""
+"""The temporary table from which rows are merged."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ ORDINAL = "signalroom ordinal"
 
 _NUMBER = sql.Identifier(ORDINAL)
 _ALL = "{staging}"
-# Keys that the server holds for equal, as the numbers 1 and 1.0: the last one counts.
+# Keys that the server compares as equal, as the numbers 1 and 1.0: the last row counts.
 _LAST_OF_ALL = "(SELECT DISTINCT ON ({keys}) * FROM {staging} ORDER BY {keys}, ctid DESC) AS staged"
 _LAST_OF_SOME = (
     "(SELECT DISTINCT ON ({keys}) * FROM {staging} WHERE {range}"
     " ORDER BY {keys}, {number} DESC) AS staged"
 )
-_SOME = "{staging} WHERE {range} ORDER BY {number}"
+_RANGE = "{staging} WHERE {range} ORDER BY {number}"
 
 
 class Staging:
     """An empty table with some of a table's columns, their types, and none of its constraints.
 
-    What the table forbids is found out there: its triggers may fill in what a row lacks.
+    Constraints are checked when rows are merged: the table's triggers may fill in missing values.
 
     Args:
-        cursor: Within a transaction.
-        destination: The table.
-        columns: The columns.
+        cursor: A cursor within a transaction.
+        table: The table that rows are merged into.
+        columns: The columns of the rows.
         numbered: Whether rows have numbers, so that some of them can be inserted.
         updates: The query for the rows of the table that were updated, as `TableTraits` has it.
     """
@@ -62,7 +62,7 @@ class Staging:
         self._table = table
         self._columns = columns
         keys = table.keys
-        #: What inserts rows, or updates those whose keys are there.
+        #: Inserts rows, or updates those whose keys exist.
         self.insert = CountedInsert(updates, updating=bool(keys and {*columns} - {*keys}))
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.identifier))
         create = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}{} FROM {} WITH NO DATA"
@@ -76,57 +76,50 @@ class Staging:
         )
 
     def insert_all(self) -> RowCounts:
-        """Insert the rows, or update those whose keys are there.
-
-        Returns:
-            The rows that were written.
-        """
+        """Insert the rows, or update those whose keys exist; count what was written."""
         try:
             with self._cursor.connection.transaction():
-                return self._inserted(_ALL)
+                return self._insert_from(_ALL)
         except errors.CardinalityViolation:
             if not self._table.keys:
                 raise
-            return self._inserted(_LAST_OF_ALL)
+            return self._insert_from(_LAST_OF_ALL)
 
-    def _inserted(self, source: LiteralString) -> RowCounts:
-        statement = self._insert(source).as_bytes(self._cursor)
+    def _insert_from(self, source: LiteralString) -> RowCounts:
+        statement = self._compose_insert(source).as_bytes(self._cursor)
         self._cursor.execute(self.insert.around(statement), prepare=False)
         return self.insert.counts(self._cursor)
 
     def index(self) -> tuple[bytes, bytes]:
-        """Make the numbers fit to find rows by.
+        """Index the rows' numbers.
 
         Returns:
-            The statement that inserts some rows, or updates those whose keys are there: what comes
-            before the condition that they meet, and what comes after it.
+            The statement that inserts some rows, or updates those whose keys exist: its parts
+            before and after the condition that they meet.
         """
         index = sql.SQL("CREATE UNIQUE INDEX ON {} ({})")
         self._cursor.execute(index.format(self.identifier, _NUMBER))
-        source = _LAST_OF_SOME if self._table.keys else _SOME
-        # Made once: a statement over many columns takes as long to put together as to run.
-        statement = self._insert(source, range=sql.SQL("\0")).as_bytes(self._cursor)
+        source = _LAST_OF_SOME if self._table.keys else _RANGE
+        # Composed once: a statement over many columns takes as long to compose as to run.
+        statement = self._compose_insert(source, range=sql.SQL("\0")).as_bytes(self._cursor)
         before, _, after = self.insert.around(statement).partition(b"\0")
         return before, after
 
     @staticmethod
     def numbers(start: int, stop: int) -> bytes:
-        """The condition of some rows.
+        """Return the condition that selects some rows.
 
         Args:
             start: The first row's number.
             stop: The number after the last row's.
-
-        Returns:
-            It.
         """
         return f'"{ORDINAL}" >= {start} AND "{ORDINAL}" < {stop}'.encode()
 
     def drop(self) -> None:
-        """Drop it; another may come in the same transaction."""
+        """Drop the table; there may be another in the same transaction."""
         self._cursor.execute(sql.SQL("DROP TABLE {}").format(self.identifier))
 
-    def _insert(self, source: LiteralString, **parts: Composable) -> Composed:
+    def _compose_insert(self, source: LiteralString, **parts: Composable) -> Composed:
         keys = self._table.keys
         changes = [name for name in self._columns if name not in keys]
         action = sql.SQL("DO UPDATE SET {}").format(

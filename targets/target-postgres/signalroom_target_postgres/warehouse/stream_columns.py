@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from signalroom_target_postgres.rows.column_codecs import FORBIDDEN, Column, make_column
+from signalroom_target_postgres.rows.codecs import FORBIDDEN
+from signalroom_target_postgres.rows.columns import Column, make_column
 from signalroom_target_postgres.rows.decoder import RecordDecoder
 from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.values.schema_types import declared_type, is_never
@@ -78,12 +79,12 @@ class StreamColumns:
                 yield field, name
 
     @property
-    def declared(self) -> dict[str, DeclaredType]:
+    def declared_types(self) -> dict[str, DeclaredType]:
         """What the schema declares, by column."""
-        return {self.names[field]: type_ for field, type_ in self._declared.items()}
+        return {self.names[field]: type_ for field, type_ in self._types_by_field.items()}
 
     @cached_property
-    def _declared(self) -> dict[str, DeclaredType]:
+    def _types_by_field(self) -> dict[str, DeclaredType]:
         root = self._spec.schema
         return {
             field: declared_type(schema, root, self._to_sql)
@@ -106,14 +107,14 @@ class StreamColumns:
         columns = [
             make_column(
                 name := self.names[field],
-                declared,
+                declared_types,
                 table.base_type(name),
                 required=field in required,
                 key=field in spec.key_properties,
                 field=field,
                 fixed=table.fixed.get(name),
             )
-            for field, declared in self._declared.items()
+            for field, declared_types in self._types_by_field.items()
         ]
         self.by_name = {column.name: column for column in columns}
         forbidden = spec.schema["properties"].keys() - self.names.keys()

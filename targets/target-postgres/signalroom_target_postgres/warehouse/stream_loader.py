@@ -123,11 +123,7 @@ class StreamLoader:
         self._orphans = OrphanBuffer(spec.batch_bytes)
 
     def resume_from(self, previous: StreamLoader) -> None:
-        """Go on from the loader of the stream before its schema changed.
-
-        Args:
-            previous: The stream's loader so far.
-        """
+        """Go on from the loader of the stream before its schema changed."""
         self._is_empty = previous._is_empty
         if self.table.keys == previous.table.keys:
             self._orphans = previous._orphans
@@ -162,7 +158,7 @@ class StreamLoader:
 
         def prepare(cursor: Cursor[Any]) -> bool:
             is_new = table.prepare(
-                cursor, columns.declared, previous, owner, keep_fixed=spec.quarantines
+                cursor, columns.declared_types, previous, owner, keep_fixed=spec.quarantines
             )
             if spec.adds_comments:
                 comments.write_comments(cursor, table, columns.descriptions)
@@ -218,19 +214,11 @@ class StreamLoader:
         return notes + self.table.pop_notes()
 
     def has_outdated(self, version: int) -> bool:
-        """Whether the table has rows of older versions.
-
-        Args:
-            version: The version that is to come.
-        """
+        """Whether the table has rows of older versions."""
         return self._connector.run_transaction(lambda cursor: self.outdated.exist(cursor, version))
 
     def count_outdated(self, version: int) -> int:
-        """Count the rows of older versions; 0 also where counting would take long.
-
-        Args:
-            version: The version that is to come.
-        """
+        """Count the rows of older versions; 0 also where counting would take long."""
         return self._connector.run_transaction(lambda cursor: self.outdated.count(cursor, version))
 
     def unscoped_columns(self) -> list[str]:
@@ -240,21 +228,13 @@ class StreamLoader:
     # Rows.
 
     def quarantine(self, rejects: Sequence[RejectedRecord]) -> None:
-        """Write rejected records into their table, in a transaction of their own.
-
-        Args:
-            rejects: Records that do not fit.
-        """
+        """Write rejected records into their table, in a transaction of their own."""
         self._connector.run_transaction(
             lambda cursor: insert_rejected(cursor, self.rejected_table, rejects)
         )
 
     def tag_types(self, rows: pa.Table) -> pa.Table:
-        """Note in rows that are loaded later which types the table's columns have now.
-
-        Args:
-            rows: Rows that are staged or buffered.
-        """
+        """Note in rows that are loaded later which types the table's columns have now."""
         return tag_types(rows, self.table.types)
 
     def load(
@@ -296,7 +276,7 @@ class StreamLoader:
             self._log_load(cursor, result, batch, counts.copy())
             return result, writer
 
-        # Where rows have keys, or all are replaced, a second time gives the same.
+        # Where rows have keys, or all are replaced, loading them twice has the same result.
         idempotent = batch.replaces or bool(self.table.keys)
         run_transaction = self._connector.run_transaction
         try:
@@ -345,7 +325,7 @@ class StreamLoader:
             return
         if writer.rejects_all:
             msg = (
-                f"The table {self.table} refuses all {len(refused)} records of a batch of stream "
+                f"The table {self.table} rejects all {len(refused)} records of a batch of stream "
                 f"{self.spec.name} for the same reason, which is the table's and not theirs: "
                 f"{refused[0].describe()}. Correct the table; nothing of the batch was loaded or "
                 "quarantined."

@@ -1,4 +1,4 @@
-"""The table a stream is loaded into: made, widened, keyed."""
+"""The table that a stream is loaded into: created, altered, keyed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import errors, sql
 
-from signalroom_target_postgres.connection.server_messages import redacted
+from signalroom_target_postgres.connection.server_messages import redact_message
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.values.limits import limit_of
 from signalroom_target_postgres.values.sql_types import (
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.values.schema_types import DeclaredType
 
-# With what domains and arrays of them are made of, and with the places that the server's locale
-# gives to money.
+# With the types that domains and arrays of them consist of, and with the decimal places that the
+# server's locale gives to money.
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod), typtype = 'd', (
     WITH RECURSIVE part (type, modifier, brackets) AS (
@@ -52,7 +52,7 @@ FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum
 """
-# What keeps a column's type from changing: views, rules, triggers, policies, generated columns.
+# Objects that depend on a column's type: views, rules, triggers, policies, generated columns.
 _DEPENDENTS = """
 SELECT DISTINCT pg_describe_object(classid, objid, objsubid)
 FROM pg_depend
@@ -73,7 +73,7 @@ class ColumnFixedError(LoadError):
 
     Args:
         column: The column, with its table.
-        to: The type it needs.
+        to: The type that it needs.
         reason: Why it cannot have it, and what to do.
     """
 
@@ -99,10 +99,10 @@ class Table:
     """A table.
 
     Args:
-        schema: Its schema; nothing for the session's own.
-        name: Its name.
-        keys: The columns that tell rows apart, in the order of the primary key; none if rows
-            are only appended.
+        schema: The schema of the table; None for the session's own.
+        name: The name of the table.
+        keys: The columns that rows are merged by, in the order of the primary key; none if rows
+            are appended.
         stream: The stream that is loaded into it, for messages.
     """
 
@@ -126,13 +126,10 @@ class Table:
         return sql.Identifier(*filter(None, (self.schema, self.name)))
 
     def companion(self, suffix: str) -> Table:
-        """Name a table beside this one.
+        """Return another table of the stream, without keys.
 
         Args:
-            suffix: Appended to the name.
-
-        Returns:
-            That table, without keys.
+            suffix: What its name has in addition.
         """
         return Table(self.schema, with_suffix(self.name, suffix))
 
@@ -155,9 +152,6 @@ class Table:
 
         Without it two loaders that write the same rows in another order block each other, and
         two that make the same table fail.
-
-        Args:
-            cursor: Within a transaction.
         """
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"signalroom {self}",)
@@ -166,50 +160,50 @@ class Table:
     def prepare(
         self,
         cursor: Cursor[Any],
-        wanted: Mapping[str, DeclaredType],
-        earlier: TableName | None = None,
+        declared: Mapping[str, DeclaredType],
+        previous: TableName | None = None,
         owner: str | None = None,
         *,
         keep_fixed: bool = False,
     ) -> bool:
-        """Make the table if missing; else add columns, widen types, and set the key.
+        """Create the table, or add columns, widen types, and set the key.
 
         Args:
-            cursor: Within a transaction.
-            wanted: What the stream's schema declares, by column.
-            earlier: The table that the stream may have had before, under another name.
+            cursor: A cursor within a transaction.
+            declared: What the stream's schema declares, by column.
+            previous: The table that the stream may have had before, under another name.
             owner: The stream of this run whose table that is now.
             keep_fixed: Whether a column that cannot become wider stays as it is.
 
         Returns:
-            Whether it was missing.
+            Whether it is a new table.
 
         Raises:
             LoadError: If the table cannot be what the stream needs.
         """
-        table_checks.check_names(self, wanted)
-        # What a try before this one noted was rolled back.
+        table_checks.check_names(self, declared)
+        # The notes of a failed attempt were rolled back with it.
         self._notes.clear()
         self.lock(cursor)
         oid = self._oid(cursor)
         if oid is None:
-            if earlier is not None:
-                before = Table(*earlier)
+            if previous is not None:
+                before = Table(*previous)
                 before._read_types(cursor)
-                table_checks.check_earlier(cursor, self, wanted, before, owner)
-            table_checks.check_width(self, len(wanted))
-            self._create(cursor, wanted)
+                table_checks.check_previous(cursor, self, declared, before, owner)
+            table_checks.check_width(self, len(declared))
+            self._create(cursor, declared)
         else:
-            self._adapt(cursor, oid, wanted, keep_fixed=keep_fixed)
+            self._adapt(cursor, oid, declared, keep_fixed=keep_fixed)
         self._read_types(cursor)
         return oid is None
 
     def widen(self, cursor: Cursor[Any], column: str, to: str) -> None:
-        """Give a column a type that holds more.
+        """Give a column a wider type.
 
         Args:
-            cursor: Within a transaction.
-            column: The column.
+            cursor: A cursor within a transaction.
+            column: The column's name.
             to: The type whose values it is to hold too.
 
         Raises:
@@ -237,18 +231,18 @@ class Table:
             with cursor.connection.transaction():
                 cursor.execute(statement)
         except (errors.NotSupportedError, errors.ProgrammingError, errors.DataError) as error:
-            raise self._fixed(cursor, column, wider, error) from error
+            raise self._column_fixed_error(cursor, column, wider, error) from error
         if wider == "jsonb[]":
             cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
         self.note(f"Column {column} of {self} becomes {wider} (was {actual})")
         self._read_types(cursor)
 
-    def _fixed(
+    def _column_fixed_error(
         self, cursor: Cursor[Any], column: str, to: str, error: errors.Error
     ) -> ColumnFixedError:
-        reason = redacted(error, [self.name, column])
-        found = cursor.execute(_DEPENDENTS, (self._oid(cursor), column)).fetchall()
-        dependents = ", ".join(name for (name,) in found)
+        reason = redact_message(error, [self.name, column])
+        rows = cursor.execute(_DEPENDENTS, (self._oid(cursor), column)).fetchall()
+        dependents = ", ".join(name for (name,) in rows)
         advice = "Drop what depends on it, run again, and create it again"
         if isinstance(error, errors.InsufficientPrivilege):
             advice = "Let the table's owner widen it, or make the loader's user its owner"
@@ -256,66 +250,45 @@ class Table:
         return ColumnFixedError(f"{column!r} of {self}", to, f"{because}. {advice}")
 
     def has_rows(self, cursor: Cursor[Any]) -> bool:
-        """Tell whether there is any row.
-
-        Args:
-            cursor: To ask by.
-
-        Returns:
-            Whether there is.
-        """
+        """Whether the table has any row."""
         query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(self.identifier)
         return bool(_value(cursor, query))
 
     def _oid(self, cursor: Cursor[Any]) -> int | None:
-        found: int | None = _value(
+        oid: int | None = _value(
             cursor, "SELECT to_regclass(%s)::oid", (self.identifier.as_string(cursor),)
         )
-        return found
+        return oid
 
     def _read_types(self, cursor: Cursor[Any]) -> None:
-        found = cursor.execute(_COLUMNS, (self._oid(cursor),)).fetchall()
-        self.types = {name: type_ for name, type_, _, _ in found}
-        self._bases = {name: base for name, _, _, base in found}
-        for name, type_, is_domain, _ in found:
+        rows = cursor.execute(_COLUMNS, (self._oid(cursor),)).fetchall()
+        self.types = {name: type_ for name, type_, _, _ in rows}
+        self._bases = {name: base for name, _, _, base in rows}
+        for name, type_, is_domain, _ in rows:
             if is_domain:
                 self.fixed.setdefault(
                     name, f"the column has the domain {type_}, which does not change"
                 )
 
     def column_names(self, cursor: Cursor[Any]) -> Collection[str]:
-        """Name the columns that the table has; an empty collection if it does not exist.
-
-        Args:
-            cursor: To ask by.
-
-        Returns:
-            Their names.
-        """
+        """Return the names of the table's columns; none if it does not exist."""
         self._read_types(cursor)
         return self.types.keys()
 
     def base_type(self, column: str) -> str:
-        """Name the type that a column's values have.
-
-        Args:
-            column: The column.
-
-        Returns:
-            Its type; of a domain, or an array of one, the type that it is made of.
-        """
+        """Return the type of a column's values: of a domain, the type that it is made of."""
         return self._bases.get(column) or self.types[column]
 
-    def _create(self, cursor: Cursor[Any], wanted: Mapping[str, DeclaredType]) -> None:
+    def _create(self, cursor: Cursor[Any], declared: Mapping[str, DeclaredType]) -> None:
         if self.schema:
             exists = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
             if not _value(cursor, exists, (self.schema,)):
-                # Asked first: whoever may not make schemas is refused even where it exists.
+                # Queried first: without the right to create schemas, IF NOT EXISTS fails too.
                 statement = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}")
                 cursor.execute(statement.format(sql.Identifier(self.schema)))
         parts = [
-            sql.SQL("{} {}").format(sql.Identifier(name), type_sql(declared.type))
-            for name, declared in wanted.items()
+            sql.SQL("{} {}").format(sql.Identifier(name), type_sql(type_.type))
+            for name, type_ in declared.items()
         ]
         if self.keys:
             parts.append(sql.SQL("PRIMARY KEY ({})").format(column_list(self.keys)))
@@ -324,24 +297,29 @@ class Table:
         )
 
     def _adapt(
-        self, cursor: Cursor[Any], oid: int, wanted: Mapping[str, DeclaredType], *, keep_fixed: bool
+        self,
+        cursor: Cursor[Any],
+        oid: int,
+        declared: Mapping[str, DeclaredType],
+        *,
+        keep_fixed: bool,
     ) -> None:
         self._read_types(cursor)
-        if new := wanted.keys() - self.types.keys():
+        if new := declared.keys() - self.types.keys():
             ever = int(_value(cursor, _COLUMNS_EVER, (oid,)) or 0)
             table_checks.check_width(self, ever + len(new), ever - len(self.types))
-        for name, declared in wanted.items():
+        for name, type_ in declared.items():
             if name not in self.types:
                 cursor.execute(
                     sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                        self.identifier, sql.Identifier(name), type_sql(declared.type)
+                        self.identifier, sql.Identifier(name), type_sql(type_.type)
                     )
                 )
-                self.note(f"Added column {name} ({declared.type}) to {self}", is_warning=False)
-            elif name not in self.fixed and declared.held_by(self.types[name]) is None:
-                # One that holds some of what may come is widened by the first value that is not.
+                self.note(f"Added column {name} ({type_.type}) to {self}", is_warning=False)
+            elif name not in self.fixed and type_.types_held_by(self.types[name]) is None:
+                # One that holds some of the values is widened by the first that it does not hold.
                 try:
-                    self._widen(cursor, name, declared.type)
+                    self._widen(cursor, name, type_.type)
                 except ColumnFixedError as error:
                     if not keep_fixed:
                         raise
@@ -354,20 +332,13 @@ class Table:
 
 
 def _wider_type(actual: str, to: str) -> str:
-    """The type that holds a column's values and those of another; without its limit for those."""
+    """Return the type that holds a column's values and those of another type."""
     limit = limit_of(actual)
     return to if limit is not None and limit.wider == to else common_type(actual, to)
 
 
 def column_list(columns: Sequence[str]) -> Composable:
-    """List columns for a statement.
-
-    Args:
-        columns: Their names.
-
-    Returns:
-        The names, quoted, with commas.
-    """
+    """List columns for a statement: their names, quoted, with commas."""
     return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 

@@ -1,4 +1,4 @@
-"""The key of a table that is there already: made, widened, or left with an error that says why."""
+"""The primary key of an existing table: created, widened, or left with an error that says why."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ WHERE deptype = 'n' AND (
 )
 ORDER BY 1
 """
-# What is equal to such columns although it is not the same. `character(3)` is none of them, as
-# texts that it would take for equal widen it; `bpchar` without a length is.
+# Types that compare different values as equal. `character(3)` is not one of them, as texts that
+# it would compare as equal widen it; `bpchar` without a length is.
 _LOOSE = """
 SELECT attname, CASE
         WHEN collisdeterministic THEN format_type(atttypid, atttypmod)
@@ -68,10 +68,10 @@ class PrimaryKey(NamedTuple):
     """A table's primary key.
 
     Attributes:
-        columns: Its columns, in their order.
-        name: The constraint.
-        index_oid: The index's number.
-        constraint_oid: The constraint's number.
+        columns: The columns of the key, in their order.
+        name: The name of the constraint.
+        index_oid: The OID of the index.
+        constraint_oid: The OID of the constraint.
         identifies: Whether it is the table's REPLICA IDENTITY USING INDEX.
         is_clustered: Whether the table is to be CLUSTERed by it.
     """
@@ -91,22 +91,22 @@ def set_key(cursor: Cursor[Any], table: Table, oid: int) -> None:
     one row of several, so only an empty table gets it.
 
     Args:
-        cursor: Within a transaction.
+        cursor: A cursor within a transaction.
         table: The table, with its types and the keys that it is to have.
-        oid: Its number.
+        oid: The OID of the table.
 
     Raises:
         LoadError: If the table cannot have that key.
     """
-    _warn_of_loose(cursor, table, oid)
+    _warn_loose_columns(cursor, table, oid)
     unique = cursor.execute(_UNIQUE_KEYS, (oid,)).fetchall()
     if any(set(columns) == set(table.keys) for _, columns, *_ in unique):
         return
-    old = next((PrimaryKey(*found) for is_primary, *found in unique if is_primary), None)
+    old = next((PrimaryKey(*parts) for is_primary, *parts in unique if is_primary), None)
     has_rows = table.has_rows(cursor) or _hides_rows(cursor, oid)
     if old is not None and has_rows:
         if set(table.keys) < set(old.columns):
-            raise _narrower(cursor, table, old)
+            raise _key_narrower(cursor, table, old)
         if set(table.keys) > set(old.columns):
             _check_filled(cursor, table, old)
     was = _was(old)
@@ -118,23 +118,23 @@ def set_key(cursor: Cursor[Any], table: Table, oid: int) -> None:
         if empty and old is not None and set(table.keys) > set(old.columns):
             # Of rows that row-level security hides.
             raise _not_filled(cursor, table, old, [empty]) from error
-        raise _refused(table, old, error) from error
+        raise _not_accepted(table, old, error) from error
     except (errors.DependentObjectsStillExist, errors.InvalidTableDefinition) as error:
         if old is None:
             raise
-        raise _fixed(cursor, table, old, error) from error
+        raise _key_fixed(cursor, table, old, error) from error
     keys = ", ".join(table.keys)
     table.note(f"{table} was {was}; it is now keyed by {keys}")
 
 
-def _warn_of_loose(cursor: Cursor[Any], table: Table, oid: int) -> None:
-    """Warn of key columns by which two keys are equal that are not the same."""
+def _warn_loose_columns(cursor: Cursor[Any], table: Table, oid: int) -> None:
+    """Warn of key columns that compare different keys as equal."""
     for name, compares in cursor.execute(_LOOSE, (oid, [*table.keys])).fetchall():
-        what = compares if compares.startswith("collation ") else f"type {compares}"
+        kind = compares if compares.startswith("collation ") else f"type {compares}"
         note = (
-            f"The key column {name} of {table} is of the {what}, which takes some different values "
-            "for equal (in upper and lower case, for example). Records whose keys differ only so "
-            "become one row"
+            f"The key column {name} of {table} is of the {kind}, which compares some different "
+            "values as equal (upper and lower case, for example). Records whose keys differ only "
+            "in that become one row"
         )
         table.note(note)
 
@@ -150,21 +150,17 @@ def _was(old: PrimaryKey | None) -> str:
 
 
 def _change(table: Table, old: PrimaryKey | None) -> Composed:
-    """The statement that makes the key; of the old one's name, which other statements may use."""
-    keys = _listed(table.keys)
+    """Return the statement that creates the key, with the old one's name, which may be in use."""
+    keys = sql.SQL(", ").join(map(sql.Identifier, table.keys))
     if old is None:
         return sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table.identifier, keys)
     parts = ["ALTER TABLE {} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} PRIMARY KEY ({})"]
     if old.identifies:
-        # Else published tables could not be updated.
+        # Otherwise published tables could not be updated.
         parts.append("REPLICA IDENTITY USING INDEX {name}")
     if old.is_clustered:
         parts.append("CLUSTER ON {name}")
     return sql.SQL(", ".join(parts)).format(table.identifier, keys, name=sql.Identifier(old.name))
-
-
-def _listed(columns: Sequence[str]) -> Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _check_filled(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> None:
@@ -201,7 +197,7 @@ def _not_filled(
     )
 
 
-def _narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadError:
+def _key_narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadError:
     keys = ", ".join(table.keys)
     missing = ", ".join(name for name in old.columns if name not in table.keys)
     return LoadError(
@@ -214,22 +210,24 @@ def _narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadError:
     )
 
 
-def _refused(table: Table, old: PrimaryKey | None, error: errors.Error) -> LoadError:
+def _not_accepted(table: Table, old: PrimaryKey | None, error: errors.Error) -> LoadError:
     keys = ", ".join(table.keys)
     reason = f"several rows have the same {keys}"
     if isinstance(error, errors.NotNullViolation):
         reason = f"rows have no value in {error.diag.column_name}"
     return LoadError(
         f"{table} is {_was(old)}, and the stream's key is {keys}. The table "
-        f"cannot take that key: {reason}. Remove or complete the rows that "
-        f"stand against it (`signalroom-postgres take-over {table}` does so for tables that dlt "
+        f"cannot have that key: {reason}. Remove or complete the rows that "
+        f"conflict with it (`signalroom-postgres take-over {table}` does so for tables that dlt "
         "made), or load into another schema (`default_target_schema`)."
     )
 
 
-def _fixed(cursor: Cursor[Any], table: Table, old: PrimaryKey, error: errors.Error) -> LoadError:
-    found = cursor.execute(_DEPENDENTS, (old.index_oid, old.constraint_oid)).fetchall()
-    dependents = ", ".join(name for (name,) in found)
+def _key_fixed(
+    cursor: Cursor[Any], table: Table, old: PrimaryKey, error: errors.Error
+) -> LoadError:
+    rows = cursor.execute(_DEPENDENTS, (old.index_oid, old.constraint_oid)).fetchall()
+    dependents = ", ".join(name for (name,) in rows)
     if dependents:
         advice = (
             f"{dependents} depends on it. Drop what depends on it, run again, and create it again "

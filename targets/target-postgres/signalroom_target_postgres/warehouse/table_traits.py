@@ -1,4 +1,4 @@
-"""What a table has that decides how rows get into it."""
+"""What a table has that decides how rows are loaded into it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TableTraits:
 
     Args:
         takes_copy: Whether COPY has the same effect on it as INSERT.
-        deferrable: Its constraints that may be checked as late as with COMMIT.
+        deferrable: Constraints that may be checked as late as with COMMIT.
         updates: The query for how many of its rows the session has updated so far. None where the
             server does not count them: of views, or if it counts nothing.
     """
@@ -67,15 +67,7 @@ class TableTraits:
 
     @classmethod
     def read(cls, cursor: Cursor[Any], table: Table) -> TableTraits:
-        """Read them from the database, for the session's user.
-
-        Args:
-            cursor: Within a transaction.
-            table: The table to look at.
-
-        Returns:
-            Its traits.
-        """
+        """Read a table's traits from the database."""
         row = cursor.execute(_TRAITS, (table.identifier.as_string(cursor),)).fetchone()
         if row is None:
             return cls()
@@ -87,7 +79,7 @@ class TableTraits:
 
     @property
     def check_now(self) -> Composed | None:
-        """The statement that has constraints checked at once, not with COMMIT; if there are any."""
+        """The statement that has constraints checked at once, if some are deferrable."""
         if not self.deferrable:
             return None
         return sql.SQL("SET CONSTRAINTS {} IMMEDIATE").format(sql.SQL(", ").join(self.deferrable))

@@ -1,4 +1,4 @@
-"""Arrow tables into a PostgreSQL table, by COPY."""
+"""Writes Arrow tables into a PostgreSQL table, by COPY."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from signalroom_target_postgres.connection.row_errors import (
     is_oversized,
     is_refused_by_policy,
     reason_of,
-    refuses_a_row,
+    rejects_row,
 )
 from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.rows.background import prefetch_one
 from signalroom_target_postgres.rows.unknown_fields import with_unknown, without_unknown
 from signalroom_target_postgres.values.array_literals import array_json
 from signalroom_target_postgres.values.arrow_json import record_json
-from signalroom_target_postgres.values.copy_format import copy_text
+from signalroom_target_postgres.values.copy_format import encode_copy_text
 from signalroom_target_postgres.values.sql_types import family
-from signalroom_target_postgres.warehouse.bad_rows import Trials, find_refused
+from signalroom_target_postgres.warehouse.bad_rows import SavepointTrials, find_rejected
 from signalroom_target_postgres.warehouse.counts import RowCounts
 from signalroom_target_postgres.warehouse.orphans import have_keys_of
 from signalroom_target_postgres.warehouse.policies import check_policies
@@ -41,13 +41,15 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Identifier
 
-    from signalroom_target_postgres.rows.column_codecs import Column
+    from signalroom_target_postgres.rows.columns import Column
     from signalroom_target_postgres.warehouse.orphans import Orphans
     from signalroom_target_postgres.warehouse.table import Table
 
-# So few are not worth a thread.
-_FEW = 1024
-# What the server refuses one row for, and takes once others are there.
+# Fewer rows are not worth a thread.
+_THREADED_ROWS = 1024
+#: Rows that the server rejected, and the error of each.
+RejectedRows = tuple[pa.Table, "list[psycopg.Error]"]
+# Errors that may disappear once other rows are written.
 _OF_OTHER_ROWS = (errors.ForeignKeyViolation, errors.UniqueViolation, errors.ExclusionViolation)
 _TO_UPDATE = "; to update such rows, give the stream a key and set `load_method` to upsert"
 _TO_ALLOW_NULL = (
@@ -57,7 +59,7 @@ _TO_ALLOW_NULL = (
 
 
 class LateRejectError(Exception):
-    """Constraints that are checked late refuse a row: they have to be checked at once."""
+    """Constraints that are checked late reject a row: they have to be checked at once."""
 
 
 @dataclass
@@ -65,10 +67,10 @@ class TableWriter:
     """Writes batches of a stream's rows, within the caller's transaction.
 
     Args:
-        destination: The table.
-        columns: Its columns by name, as the stream has them.
+        table: The table to write into.
+        columns: The stream's columns by name.
         metadata: Those of them that the loader fills. They differ with each run, and are left out
-            of a refused record, so that it is the same one when it comes again.
+            of a rejected record, so that it is the same one when it comes again.
         replace_nul: Whether NUL becomes U+FFFD, which PostgreSQL can store.
     """
 
@@ -80,37 +82,37 @@ class TableWriter:
     traits: TableTraits = field(default_factory=TableTraits)
     #: Whether no row is expected to be there already, so that COPY can go straight into the table.
     expects_no_conflicts: bool = False
-    #: Whether to make lines in another thread while others are sent.
+    #: Whether to encode rows in another thread while others are sent.
     threaded: bool = True
     #: Whether constraints are checked with each statement, also those that could wait for COMMIT.
     checks_now: bool = False
-    #: Rows the server refused.
+    #: Rows that the server rejected.
     rejects: list[RejectedRecord] = field(default_factory=list)
-    #: Those of them that refer to rows which are not there.
+    #: Rejected rows that refer to rows which do not exist.
     orphans: list[Orphans] = field(default_factory=list)
     #: Rows that the table took.
     counts: RowCounts = field(default_factory=RowCounts)
     _written: int = 0
-    # Rows that were refused for others that were not there, or were still there.
-    _postponed: list[tuple[pa.Table, list[psycopg.Error]]] = field(default_factory=list)
+    # Rows that were rejected for others that were not there, or were still there.
+    _postponed: list[RejectedRows] = field(default_factory=list)
 
     def begin(self, cursor: Cursor[Any]) -> None:
-        """Have constraints checked with each statement, if that is wanted.
+        """Have constraints checked with each statement, if `checks_now`.
 
         Args:
-            cursor: Within a transaction; what is to be deleted is deleted.
+            cursor: A cursor within a transaction, after rows were deleted.
         """
         if self.checks_now and (statement := self.traits.check_now):
             cursor.execute(statement)
 
     def write(self, cursor: Cursor[Any], rows: pa.Table) -> None:
-        """Insert rows, or update those whose keys are there; the last of a key wins.
+        """Insert rows, or update those whose keys exist; the last row of a key wins.
 
-        Those that the server refuses are left out and kept in `rejects`.
+        Those that the server rejects are added to `rejects`.
 
         Args:
-            cursor: Within a transaction.
-            rows: Columns of the stream, all or some.
+            cursor: A cursor within a transaction.
+            rows: Rows with all or some of the stream's columns.
 
         Raises:
             LateRefusalError: If it takes a writer that `checks_now` to find those.
@@ -128,7 +130,7 @@ class TableWriter:
                 self.counts.new += max(0, cursor.rowcount)
                 return
             if keys and isinstance(error, errors.UniqueViolation):
-                # Someone else's rows, or this stream's own from before.
+                # Rows of another loader, or of an earlier run.
                 self.expects_no_conflicts = False
                 error = None
         if error is None:
@@ -137,10 +139,10 @@ class TableWriter:
             self._postpone_or_reject(self._write_others(cursor, rows, error))
 
     def finish(self, cursor: Cursor[Any]) -> None:
-        """Do what only the end can show: check, and try what other rows may have made possible.
+        """Check deferred constraints, and retry rows that other rows may have made possible.
 
         Args:
-            cursor: Within the transaction, after all rows.
+            cursor: A cursor within the transaction, after all rows.
 
         Raises:
             LateRefusalError: As for `write`.
@@ -149,28 +151,35 @@ class TableWriter:
             error = _row_error(cursor, lambda: cursor.execute(statement))
             if error is not None:
                 raise LateRejectError from error
-        count = sum(rows.num_rows for rows, _ in self._postponed)
-        while self._postponed and count < self._written:
-            again, self._postponed = self._postponed, []
-            for rows, found in again:
-                self._postpone_or_reject(self._write_others(cursor, rows, found[0]))
-            left = sum(rows.num_rows for rows, _ in self._postponed)
-            if left == count:
-                break
-            count = left
-        for rows, found in self._postponed:
-            described = [*self._describe_rejects(rows, found)]
-            self.rejects += described
-            is_orphan = [isinstance(error, errors.ForeignKeyViolation) for error in found]
+        self._retry_postponed(cursor)
+        for rows, causes in self._postponed:
+            rejects = [*self._describe_rejects(rows, causes)]
+            self.rejects += rejects
+            is_orphan = [isinstance(error, errors.ForeignKeyViolation) for error in causes]
             if any(is_orphan):
                 self.orphans.append(
-                    (rows.filter(pa.array(is_orphan)), [*compress(described, is_orphan)])
+                    (rows.filter(pa.array(is_orphan)), [*compress(rejects, is_orphan)])
                 )
         self._postponed.clear()
 
+    def _retry_postponed(self, cursor: Cursor[Any]) -> None:
+        """Write postponed rows, as long as the table takes some of them."""
+        count = self._count_postponed()
+        while self._postponed and count < self._written:
+            postponed, self._postponed = self._postponed, []
+            for rows, causes in postponed:
+                self._postpone_or_reject(self._write_others(cursor, rows, causes[0]))
+            left = self._count_postponed()
+            if left == count:
+                return
+            count = left
+
+    def _count_postponed(self) -> int:
+        return sum(rows.num_rows for rows, _ in self._postponed)
+
     @property
     def rejects_all(self) -> bool:
-        """Whether the table refused all rows for what no record of the stream can change."""
+        """Whether the table rejected all rows for a reason that no record can change."""
         return 0 < self._written == len(self.rejects) and all(
             reject.of_table for reject in self.rejects
         )
@@ -185,8 +194,8 @@ class TableWriter:
 
     def _write_others(
         self, cursor: Cursor[Any], rows: pa.Table, error: psycopg.Error
-    ) -> tuple[pa.Table, list[psycopg.Error]]:
-        """Load all rows but those that the server refuses; give these, with the errors."""
+    ) -> RejectedRows:
+        """Load all rows but those that the server rejects; return these, with the errors."""
         if self.traits.deferrable and not self.checks_now:
             raise LateRejectError from error
         self._check_policies(cursor, [error])
@@ -194,15 +203,15 @@ class TableWriter:
         staging = Staging(cursor, self.table, columns, numbered=True, updates=self.traits.updates)
         numbers = pa.array(range(rows.num_rows), pa.int64())
         numbered = rows.append_column(ORDINAL, numbers)
-        with Trials(cursor) as trials:
+        with SavepointTrials(cursor) as trials:
 
             def copy(start: int, stop: int) -> psycopg.Error | None:
                 part = numbered.slice(start, stop - start)
                 return trials.call(lambda: self._copy(cursor, staging.identifier, part))
 
-            refused = dict(find_refused(rows.num_rows, copy))
+            rejected = dict(find_rejected(rows.num_rows, copy))
         before, after = staging.index()
-        with Trials(cursor) as trials:
+        with SavepointTrials(cursor) as trials:
 
             def insert(start: int, stop: int) -> psycopg.Error | None:
                 error = trials.execute(before + staging.numbers(start, stop) + after)
@@ -210,57 +219,59 @@ class TableWriter:
                     self.counts.add(staging.insert.counts(cursor))
                 return error
 
-            refused |= find_refused(rows.num_rows, insert)
+            rejected |= find_rejected(rows.num_rows, insert)
         staging.drop()
-        self._check_policies(cursor, refused.values())
-        found = sorted(refused)
-        return rows.take(pa.array(found, pa.int64())), [refused[number] for number in found]
+        self._check_policies(cursor, rejected.values())
+        numbers = sorted(rejected)
+        return rows.take(pa.array(numbers, pa.int64())), [rejected[number] for number in numbers]
 
     def _forget_replaced(self, newer: pa.Table) -> None:
-        """Do not try rows again whose keys came again: the last of a key wins."""
+        """Discard postponed rows whose keys came again: the last row of a key wins."""
         postponed, self._postponed = self._postponed, []
-        for rows, found in postponed:
+        for rows, causes in postponed:
             is_last = pc.invert(have_keys_of(rows, [newer], self.table.keys))
             self._written -= rows.num_rows - (pc.sum(is_last).as_py() or 0)
-            if left := [*compress(found, is_last.to_pylist())]:
+            if left := [*compress(causes, is_last.to_pylist())]:
                 self._postponed.append((rows.filter(is_last), left))
 
-    def _check_policies(self, cursor: Cursor[Any], found: Iterable[psycopg.Error]) -> None:
-        """Blame no row for what a policy that is missing refuses."""
-        if not any(map(is_refused_by_policy, found)):
+    def _check_policies(self, cursor: Cursor[Any], causes: Iterable[psycopg.Error]) -> None:
+        """Fail where a policy is missing, as that is not a row's fault."""
+        if not any(map(is_refused_by_policy, causes)):
             return
         commands, purpose = ["INSERT"], "Adding rows"
         if self.table.keys:
             commands, purpose = ["SELECT", "INSERT", "UPDATE"], "Merging rows by their key"
         check_policies(cursor, self.table, commands, purpose)
 
-    def _postpone_or_reject(self, found: tuple[pa.Table, list[psycopg.Error]]) -> None:
-        """Keep rows as misfits, or for another try once all others are there."""
-        rows, causes = found
-        later = [isinstance(error, _OF_OTHER_ROWS) for error in causes]
-        if any(later):
-            again = [error for error, is_later in zip(causes, later, strict=True) if is_later]
-            self._postponed.append((rows.filter(pa.array(later)), again))
-        if not all(later):
-            final = [error for error, is_later in zip(causes, later, strict=True) if not is_later]
-            self.rejects += self._describe_rejects(rows.filter(pc.invert(pa.array(later))), final)
+    def _postpone_or_reject(self, rejected: RejectedRows) -> None:
+        """Reject rows, or postpone them until all others are written."""
+        rows, causes = rejected
+        is_later = [isinstance(error, _OF_OTHER_ROWS) for error in causes]
+        mask = pa.array(is_later)
+        if any(is_later):
+            self._postponed.append((rows.filter(mask), [*compress(causes, is_later)]))
+        if not all(is_later):
+            final = [error for error, later in zip(causes, is_later, strict=True) if not later]
+            self.rejects += self._describe_rejects(rows.filter(pc.invert(mask)), final)
 
     def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
         rows = without_unknown(rows)
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, column_list(rows.column_names))
-        text = copy_text(
+        text = encode_copy_text(
             rows,
             types={name: column.type for name, column in self.columns.items()},
             replace_nul=self.replace_nul,
         )
         with cursor.copy(statement) as copy:
-            for lines in prefetch_one(text) if self.threaded and rows.num_rows > _FEW else text:
+            for lines in (
+                prefetch_one(text) if self.threaded and rows.num_rows > _THREADED_ROWS else text
+            ):
                 copy.write(lines)
 
     def _describe_rejects(
         self, rows: pa.Table, causes: Sequence[psycopg.Error]
     ) -> Iterator[RejectedRecord]:
-        """Say of rows why they were refused."""
+        """Make rejected records of rows, with the reasons."""
         loaded = without_unknown(rows)
         loaded = loaded.select([name for name in loaded.column_names if name not in self.metadata])
         fields = loaded.rename_columns([self.columns[name].source for name in loaded.column_names])
@@ -280,36 +291,33 @@ class TableWriter:
 
 
 def _record_text(column: Column, text: str) -> str:
-    """The JSON that a record had for what is to be copied as a text."""
+    """Return the JSON that a record had for a value that is copied as a text."""
     kind = family(column.type)
     if kind == "array":
-        of_json = family(column.type.removesuffix("[]")) == "json"
-        return array_json(text, of_json=of_json)
+        is_json = family(column.type.removesuffix("[]")) == "json"
+        return array_json(text, is_json=is_json)
     is_number = kind in {"integer", "number"} and "string" not in column.json_types
     return text if kind == "json" or is_number else msgspec.json.encode(text).decode()
 
 
 def _row_error(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:
-    """Do something; give the error, and leave no trace, if the server refused a row."""
+    """Run work in a savepoint; return the error if the server rejected a row."""
     try:
         with cursor.connection.transaction():
             work()
     except psycopg.Error as error:
-        if not refuses_a_row(error):
+        if not rejects_row(error):
             raise
         return error
     return None
 
 
 def deduplicate(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Keep the last row of each key.
+    """Return the last row of each key, in their order.
 
     Args:
-        rows: Rows.
-        keys: Columns.
-
-    Returns:
-        The rows, in their order, without those that a later one replaces.
+        rows: Rows of which some may have the same key.
+        keys: The columns of the key.
     """
     keyed = rows.select([*keys]).append_column(ORDINAL, pa.array(range(rows.num_rows), pa.int64()))
     last = keyed.group_by([*keys]).aggregate([(ORDINAL, "max")])
