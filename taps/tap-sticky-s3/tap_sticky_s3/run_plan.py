@@ -148,8 +148,8 @@ class RunPlanner:
         for date in sorted({date for obj in due if (date := date_in_key(obj.key))}):
             if len(keys[date]) > 1:
                 self._logger.warning(
-                    "%d files under %s have the date %s: %s. Where orders are in several of them, take the newest "
-                    "`_file_last_modified` of each.",
+                    "%d files under %s have the date %s: %s. Of an order that is in several of "
+                    "them, take the row with the newest `_file_last_modified`.",
                     *(len(keys[date]), self._table.prefix, date, ", ".join(keys[date])),
                 )
 
