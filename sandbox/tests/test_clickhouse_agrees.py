@@ -16,8 +16,9 @@ import pytest
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT
 from signalroom_sandbox.posthog.hogql import translate
 from signalroom_sandbox.posthog.world import World
-from tap_posthog.spans import Span
+from tap_posthog.query_size import QuerySize
 from tap_posthog.tap import TapPostHog
+from tap_posthog.time_windows import TimeWindow
 
 pytestmark = pytest.mark.clickhouse
 
@@ -140,7 +141,7 @@ def test_pages_of_the_tap(both, zone, by, monkeypatch):
     monkeypatch.setattr(stream, "columns", lambda: READ)
     seen = []
 
-    def query(project, text, values):
+    def query(project, text, values, **_):
         assert project == PROJECT
         ours, theirs = both(text, zone, **values)
         texts = (0, 2, 3)
@@ -152,11 +153,11 @@ def test_pages_of_the_tap(both, zone, by, monkeypatch):
         seen.extend(map(tuple, results))
         return {"columns": READ, "results": results}
 
-    monkeypatch.setattr(stream, "query", query)
-    stream._limit = 37
-    monkeypatch.setattr(stream, "_ask_for_more", lambda *_: None)
-    span = Span(BEGIN, BEGIN + timedelta(days=1))
-    pages = list(stream.read_span(span, PROJECT))
+    monkeypatch.setattr(stream.client, "query", query)
+    monkeypatch.setattr(QuerySize, "note_page", lambda *_: None)
+    stream.query_size.rows = 37
+    window = TimeWindow(BEGIN, BEGIN + timedelta(days=1))
+    pages = list(stream.read_window(window, PROJECT))
     assert len(pages) > 70
     assert {*seen} == {
         (one, at.isoformat(), name, who, created.isoformat())

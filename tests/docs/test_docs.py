@@ -128,14 +128,14 @@ def streams():
     from tap_everflow import streams as everflow  # noqa: PLC0415
     from tap_gsheets.streams import SheetListStream  # noqa: PLC0415
     from tap_mautic import streams as mautic  # noqa: PLC0415
-    from tap_posthog.streams import all_streams as posthog  # noqa: PLC0415
+    from tap_posthog import streams as posthog  # noqa: PLC0415
     from tap_redtrack import streams as redtrack  # noqa: PLC0415
 
     return {
         "everflow": {stream.name for stream in everflow.STREAM_TYPES},
         "google_sheets": {SheetListStream.name},
         "mautic": {stream.name for stream in mautic.STREAM_TYPES},
-        "posthog": {stream.name for stream in posthog},
+        "posthog": {stream.name for stream in posthog.STREAM_TYPES},
         "redtrack": {stream.name for stream in redtrack.STREAM_TYPES},
         "s3_exports": {"orders_create", "orders_update", "prospects_create", "files"},
     }

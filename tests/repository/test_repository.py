@@ -38,7 +38,7 @@ def test_meltano_deselects_what_the_tap_deselects():
     # Of the others the streams are known only once their settings are.
     for name in taps().keys() - {"tap-gsheets", "tap-sticky-s3"}:
         module = importlib.import_module(f"{name.replace('-', '_')}.streams")
-        names = ("STREAM_TYPES", "all_streams", "fixed_streams")
+        names = ("STREAM_TYPES", "all_streams")
         streams = next(getattr(module, name) for name in names if hasattr(module, name))
         off = {f"!{stream.name}.*" for stream in streams if not stream.selected_by_default}
         assert set(extractors()[name]["select"]) == {"*.*"} | off

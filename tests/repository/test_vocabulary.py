@@ -24,7 +24,7 @@ LIMITS = {
     "tap_everflow": (0, 0, 0),
     "tap_gsheets": (8, 4, 2),
     "tap_mautic": (0, 1, 0),
-    "tap_posthog": (26, 12, 9),
+    "tap_posthog": (0, 0, 0),
     "tap_redtrack": (0, 0, 0),
     "tap_sticky_s3": (0, 0, 0),
     "signalroom_target_postgres": (0, 0, 0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from urllib.parse import parse_qs
 
 import pytest
@@ -171,6 +172,14 @@ class TestSmallerRequests:
         for _ in range(20):
             limit.note_success()
         assert limit.value == 100
+
+    def test_a_limit_of_time(self):
+        """What was requested may be less than the limit; a sign can replace successes."""
+        limit = AdaptiveLimit(timedelta(days=1), smallest=timedelta(seconds=1), divisor=2)
+        limit.shrink(timedelta(hours=2))
+        assert limit.value == timedelta(hours=1)
+        limit.grow()
+        assert limit.value == timedelta(hours=2)
 
     def test_the_smallest_is_no_more_than_the_largest(self):
         limit = AdaptiveLimit(5, smallest=10)

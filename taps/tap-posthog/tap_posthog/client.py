@@ -2,320 +2,347 @@
 
 from __future__ import annotations
 
+import re
+import threading
 import time
-from abc import abstractmethod
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
-from singer_sdk import typing as th
+from singer_sdk.authenticators import BearerTokenAuthenticator
 from singer_sdk.exceptions import RetriableAPIError
-from singer_sdk.singerlib import Metadata, Schema
-from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from signalroom_singer import (
-    HTTPStream,
+    ApiClient,
+    ErrorMapper,
     RateLimiter,
     RequestRejectedError,
+    RetryPolicy,
+    ShrinkInstead,
     TapError,
+    error_in_ok_response,
+    invalid_setting,
     parse_retry_after,
 )
-from tap_posthog.descriptions import DESCRIPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import logging
+    from collections.abc import Iterator, Mapping
 
     import requests
-    from backoff.types import Details
-    from singer_sdk.authenticators import BearerTokenAuthenticator
-    from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog
 
-    from tap_posthog.tap import TapPostHog
+    from signalroom_singer import AccountLimits
+    from tap_posthog.projects import Projects
 
-#: What PostHog answers where a query takes too long or reads too much: a smaller one may do.
-TOO_LARGE = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 512, 524})
-_BUDGET = "api_queries_budget_exceeded"
-QUERY = "/api/projects/{project_id}/query/"
-_POLL_SECONDS, _MOST_POLLS = 1.0, 120
-
-PROJECT_ID = th.Property(
-    "project_id", th.IntegerType, required=True, description="The project it is of"
+# Reads only; a query is a POST, as its text is long.
+ALLOWED_REQUESTS = frozenset(
+    {
+        ("GET", "/api/personal_api_keys/@current/"),
+        ("GET", "/api/projects/"),
+        ("GET", "/api/projects/{}/"),
+        ("GET", "/api/projects/{}/actions/"),
+        ("GET", "/api/projects/{}/annotations/"),
+        ("GET", "/api/projects/{}/cohorts/"),
+        ("GET", "/api/projects/{}/dashboards/"),
+        ("GET", "/api/projects/{}/event_definitions/"),
+        ("GET", "/api/projects/{}/events/"),
+        ("GET", "/api/projects/{}/experiments/"),
+        ("GET", "/api/projects/{}/feature_flags/"),
+        ("GET", "/api/projects/{}/groups/"),
+        ("GET", "/api/projects/{}/groups_types/"),
+        ("GET", "/api/projects/{}/insights/"),
+        ("GET", "/api/projects/{}/property_definitions/"),
+        ("GET", "/api/projects/{}/query/{}/"),
+        ("GET", "/api/projects/{}/session_recordings/"),
+        ("GET", "/api/projects/{}/surveys/"),
+        ("POST", "/api/projects/{}/query/"),
+    }
 )
+HINTS: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "Check {api_key}: it may be mistyped or revoked, or of the other "
+    "region ({api_url}: https://us.posthog.com or https://eu.posthog.com)",
+    HTTPStatus.PAYMENT_REQUIRED: "The organization's quota at PostHog is used up: see its "
+    "billing page",
+    HTTPStatus.FORBIDDEN: "Add the scope to the key (PostHog > Settings > Personal API keys) "
+    "and the project to those it may read; or deselect the stream",
+    HTTPStatus.NOT_FOUND: "Check {project_id} and {api_url}: this project may be in "
+    "the other region",
+}
+QUERY = "/api/projects/{project_id}/query/"
+#: What PostHog answers where a query takes too long or reads too much: a smaller one may succeed.
+_TOO_LARGE = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 512, 524})
+_SHRINK = ShrinkInstead(_TOO_LARGE)
+_BUDGET_ERROR = "api_queries_budget_exceeded"
+_BUDGET_WAIT = 3600.0
+_POLL_SECONDS, _MAX_POLLS = 1.0, 120
+_PROJECTS_PER_PAGE = 100
+#: How keys of projects begin.
+_PROJECT_KEY, _PROJECT_SECRET = "phc_", "phs_"
+#: Hosts that take events or redirect, and those that answer instead: a redirect would turn a query
+#: into a GET and drop the key.
+_API_HOSTS = {
+    "app.posthog.com": "us.posthog.com",
+    "us.i.posthog.com": "us.posthog.com",
+    "eu.i.posthog.com": "eu.posthog.com",
+}
 
 
 class QueryTooLargeError(TapError):
     """PostHog could not answer a query in time."""
 
 
-class PostHogStream(HTTPStream[Any]):
-    """A stream of one or more projects."""
+class PostHogRetryPolicy(RetryPolicy):
+    """Waits for PostHog's hourly budget of bytes, if the settings allow that.
 
-    descriptions = DESCRIPTIONS
-    #: What the scope of its key is called, where it is not the stream's name in the singular.
-    scope_object: ClassVar[str] = ""
-    # Reads only; a query is a POST, as its text is long.
-    allowed_requests = frozenset(
-        {
-            ("GET", "/api/personal_api_keys/@current/"),
-            ("GET", "/api/projects/"),
-            ("GET", "/api/projects/{}/"),
-            ("GET", "/api/projects/{}/actions/"),
-            ("GET", "/api/projects/{}/annotations/"),
-            ("GET", "/api/projects/{}/cohorts/"),
-            ("GET", "/api/projects/{}/dashboards/"),
-            ("GET", "/api/projects/{}/event_definitions/"),
-            ("GET", "/api/projects/{}/events/"),
-            ("GET", "/api/projects/{}/experiments/"),
-            ("GET", "/api/projects/{}/feature_flags/"),
-            ("GET", "/api/projects/{}/groups/"),
-            ("GET", "/api/projects/{}/groups_types/"),
-            ("GET", "/api/projects/{}/insights/"),
-            ("GET", "/api/projects/{}/property_definitions/"),
-            ("GET", "/api/projects/{}/query/{}/"),
-            ("GET", "/api/projects/{}/session_recordings/"),
-            ("GET", "/api/projects/{}/surveys/"),
-            ("POST", "/api/projects/{}/query/"),
+    Args:
+        max_budget_wait: The most seconds to wait for the budget.
+        options: Further arguments of `RetryPolicy`.
+    """
+
+    def __init__(self, *, max_budget_wait: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._max_budget_wait = float(max_budget_wait)
+
+    @override
+    def wait(self, error: RetriableAPIError, attempt: int) -> float | None:
+        wait = budget_wait(error)
+        if wait is None:
+            return super().wait(error, attempt)
+        # A retry within seconds would be pointless, the budget refills over an hour.
+        return wait if wait <= self._max_budget_wait and attempt < self.max_tries else None
+
+
+class PostHogClient(ApiClient):
+    """PostHog's API, with its three classes of limits, its queries and its projects.
+
+    Args:
+        config: The tap's settings.
+        session: The connections that all streams share.
+        logger: The logger of the tap.
+        base_url: The address of the instance, as the settings have it.
+        projects: The projects that the settings select.
+        account: What counts the account's requests in all processes, if a store is set.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        session: requests.Session,
+        logger: logging.Logger,
+        *,
+        base_url: str,
+        projects: Projects,
+        account: AccountLimits | None = None,
+    ) -> None:
+        key = config["api_key"]
+        check_key(key)
+        super().__init__(
+            config,
+            session,
+            logger,
+            base_url=api_address(base_url),
+            allowed_requests=ALLOWED_REQUESTS,
+            auth=BearerTokenAuthenticator(token=key),
+            rate_limit=RateLimiter(
+                per_minute=config["requests_per_minute"],
+                per_hour=config["requests_per_hour"],
+                account=account,
+            ),
+            retry=PostHogRetryPolicy(
+                max_budget_wait=config["max_budget_wait"],
+                max_tries=config["max_tries"],
+                max_wait=config["max_retry_wait"],
+            ),
+            errors=ErrorMapper(hints=HINTS, find_error=find_error),
+        )
+        self.projects = projects
+        self._projects_lock = threading.Lock()
+        clickhouse_limit = RateLimiter(
+            per_minute=config["clickhouse_requests_per_minute"],
+            per_hour=config["clickhouse_requests_per_hour"],
+            concurrency=1,
+            account=account,
+            group="clickhouse",
+        )
+        # Resources of a project with limits of their own. Queries go one at a time, as PostHog
+        # allows three to a whole organization.
+        self._limits_by_resource = {
+            "query": RateLimiter(
+                per_minute=config["query_requests_per_minute"],
+                per_hour=config["query_requests_per_hour"],
+                concurrency=1,
+                account=account,
+                group="queries",
+                account_concurrency=config["max_concurrent_queries"],
+                longest_request=2 * config["request_timeout"],
+            ),
+            "events": clickhouse_limit,
+            "insights": clickhouse_limit,
+            "session_recordings": clickhouse_limit,
         }
-    )
-    error_hints: ClassVar[Mapping[int, str]] = {
-        HTTPStatus.UNAUTHORIZED: "Check {api_key}: it may be "
-        "mistyped or revoked, or of the other region ({api_url}: https://us.posthog.com or "
-        "https://eu.posthog.com)",
-        HTTPStatus.PAYMENT_REQUIRED: "The organization's quota at PostHog is used up: see its "
-        "billing page",
-        HTTPStatus.FORBIDDEN: "Add the scope to the key (PostHog > Settings > Personal API keys) "
-        "and the project to those it may read; or deselect the stream",
-        HTTPStatus.NOT_FOUND: "Check {project_id} and {api_url}: this project may be in "
-        "the other region",
-    }
-    # The picture that a user made of himself.
-    personal_fields = frozenset({"hedgehog_config"})
-    _tap: TapPostHog
-    #: A query that is too large can be asked for in parts: it is not tried again as it is.
-    _may_split = False
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize; where several projects are read, ``project_id`` is part of the key.
-
-        Args:
-            args: As for the SDK's stream.
-            kwargs: As for the SDK's stream.
-        """
-        super().__init__(*args, **kwargs)
-        # Ids that senders make may be in several projects, and some rows are listed with each.
-        if self._tap.projects.are_several and "project_id" not in self.primary_keys:
-            self.primary_keys = (*self.primary_keys, "project_id")
-
-    @property
-    def scope(self) -> str:
-        """The scope that a personal API key needs to read the stream."""
-        return f"{self.scope_object or self.name.removesuffix('s')}:read"
 
     @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        entry = catalog.get_stream(self.name)
-        if entry and {*(entry.key_properties or ())} != {*self.primary_keys}:
-            # It is from before a setting changed: by its key rows would be lost.
-            entry.key_properties = [*self.primary_keys]
-            entry.schema = Schema.from_dict(self.schema)
-            for name in self.primary_keys:
-                automatic = Metadata(inclusion=Metadata.InclusionType.AUTOMATIC)
-                entry.metadata["properties", name] = automatic
-        super().apply_catalog(catalog)
+    def rate_limiter(self, path: str) -> RateLimiter:
+        _, _, below_projects = path.rpartition("/projects/")
+        _, resource, *_ = f"{below_projects}//".split("/")
+        return self._limits_by_resource.get(resource) or super().rate_limiter(path)
 
-    @property
-    @override
-    def url_base(self) -> str:
-        return self._tap.api_url
+    # Queries
 
-    @property
-    @override
-    def authenticator(self) -> BearerTokenAuthenticator:
-        return self._tap.authenticator
-
-    @property
-    @override
-    def partitions(self) -> list[dict[str, int]] | None:
-        return [{"project_id": number} for number in self._tap.projects.ids(self)]
-
-    @override
-    def pacer(self, request: requests.PreparedRequest) -> RateLimiter:
-        _, _, below = urlsplit(request.url or "").path.rpartition("/projects/")
-        _, resource, *_ = f"{below}//".split("/")
-        return self._tap.pacers.get(resource, self._tap.pacer)
-
-    @override
-    def vendor_error(self, payload: Any) -> str | None:
-        if isinstance(payload, dict) and payload.get("error") and not payload.get("results"):
-            return str(payload["error"])
-        return super().vendor_error(payload)
-
-    @override
-    def retry_wait(self, error: RetriableAPIError, attempt: int) -> float | None:
-        if (response := error.response) is not None:
-            if self._may_split and response.status_code in TOO_LARGE:
-                return None
-            if (wait := budget_wait(response)) is not None:
-                # Trying in seconds would be pointless, the budget refills over an hour.
-                longest = float(self.config["max_budget_wait"])
-                return wait if wait <= longest and attempt < self.config["max_tries"] else None
-        return super().retry_wait(error, attempt)
-
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Ask an endpoint.
-
-        Args:
-            path: Below the base.
-            params: The query.
-
-        Returns:
-            The decoded answer.
-        """
-        return self.fetch(HTTPRequest(url=self.url_base + path, params=dict(params or {})))
-
-    def query(self, project: int, text: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    def query(
+        self, project: int, text: str, values: Mapping[str, Any], *, may_shrink: bool = False
+    ) -> dict[str, Any]:
         """Run a HogQL query: https://posthog.com/docs/api/queries.
 
         Args:
-            project: Of which project.
-            text: The query.
-            values: What its ``{placeholders}`` stand for.
+            project: The project to query.
+            text: The query in HogQL.
+            values: The values of its ``{placeholders}``.
+            may_shrink: Whether the caller can send a smaller query: then one that is too large is
+                not retried as it is.
 
         Returns:
-            The answer, with ``columns`` and ``results``.
+            The response, with ``columns`` and ``results``.
 
         Raises:
             QueryTooLargeError: If PostHog cannot answer it in time.
-            TapError: If the budget of bytes is spent.
         """
         path = QUERY.format(project_id=project)
         body = {
             "query": {"kind": "HogQLQuery", "query": text, "values": dict(values)},
             # By default PostHog may answer from a cache, without what came late.
             "refresh": "force_blocking",
-            "name": f"{self.tap_name} {self.name}",
+            "name": f"tap-posthog {self.stream_name}",
         }
+        shrink = _SHRINK if may_shrink else None
         try:
-            answer = self.fetch(HTTPRequest(url=self.url_base + path, method="POST", data=body))
-            return self._finished(path, answer)
+            return self._await_results(path, self.post(path, body, shrink=shrink), shrink)
         except RetriableAPIError as error:
-            if error.response is None:
+            if error.response is None or error.response.status_code not in _TOO_LARGE:
                 raise
-            if error.response.status_code in TOO_LARGE:
-                raise QueryTooLargeError(str(error)) from None
-            if budget_wait(error.response) is not None:
-                then = (
-                    "All that was read is in the state: the next run goes on from there"
-                    if self.replication_key
-                    else "The table is as it was; the next run reads it whole"
-                )
-                msg = f"{error}. {then}. To wait instead, set max_budget_wait to more seconds."
-                raise TapError(msg) from None
-            raise
+            raise QueryTooLargeError(str(error)) from None
 
-    def _finished(self, path: str, answer: Any) -> dict[str, Any]:
-        """Wait for a query that PostHog chose to answer later (202)."""
-        for _ in range(_MOST_POLLS):
-            if not isinstance(answer, dict):
-                msg = f"{self.name}: PostHog's answer to a query is none; nothing was loaded"
+    def _await_results(
+        self, path: str, payload: Any, shrink: ShrinkInstead | None
+    ) -> dict[str, Any]:
+        """Poll a query until it has finished, where PostHog chose to answer later (202)."""
+        for _ in range(_MAX_POLLS):
+            if not isinstance(payload, dict):
+                msg = (
+                    f"{self.stream_name}: PostHog's response to a query is not an object; nothing "
+                    "was loaded"
+                )
                 raise TapError(msg)
-            status = answer.get("query_status")
-            if not status or answer.get("results") is not None:
-                found: dict[str, Any] = answer
-                return found
+            status = payload.get("query_status")
+            if not status or payload.get("results") is not None:
+                return payload
             if status.get("complete"):
                 results = status.get("results")
-                return results if isinstance(results, dict) else {**answer, "results": results}
+                return results if isinstance(results, dict) else {**payload, "results": results}
             time.sleep(_POLL_SECONDS)
             try:
-                answer = self.get(f"{path}{status['id']}/")
+                payload = self.get(f"{path}{status['id']}/", shrink=shrink)
             except RequestRejectedError as error:
-                # It failed, or its result is not kept any more: a smaller one may do.
+                # It failed, or its result is not kept any more: a smaller one may succeed.
                 raise QueryTooLargeError(str(error)) from None
         msg = (
-            f"{self.name}: PostHog was still working on a query after {_MOST_POLLS} s. Try again "
-            "later, or set window_hours and page_size lower."
+            f"{self.stream_name}: PostHog was still working on a query after {_MAX_POLLS} s. Try "
+            "again later, or set window_hours and page_size lower."
         )
         raise QueryTooLargeError(msg)
 
-    @override
-    def _log_giving_up(self, details: Details) -> None:
-        # It is not given up, but asked for in parts.
-        if not self._may_split:
-            super()._log_giving_up(details)
+    # Projects
 
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        # Other projects may be read; the table keeps what it has of this one.
-        what = f"{self.name} of project {project_of(context)}"
-        with self._tap.permission_errors.skip_forbidden(self, what):
-            yield from self.read_project(context)
+    def request_project_ids(self) -> list[int]:
+        """List the projects to read; PostHog is asked once, if the settings do not name them.
 
-    @abstractmethod
-    def read_project(self, context: Context | None) -> Iterable[Record]:
-        """Read the records of one project.
-
-        Args:
-            context: The project.
-
-        Yields:
-            Records.
+        Raises:
+            TapError: If the settings have to name one.
         """
+        with self._projects_lock:
+            if not self.projects.ids:
+                self.projects.select(self._request_visible_projects())
+            return self.projects.ids
 
-    @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        if context:
-            row["project_id"] = context["project_id"]
-        return super().post_process(self.cleaned(row), context)
+    def _request_visible_projects(self) -> dict[int, str]:
+        """Request the ids and names of the projects that the key can see."""
+        try:
+            return {
+                int(project["id"]): str(project.get("name")) for project in self._list_projects()
+            }
+        except RequestRejectedError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            # A key that is restricted to projects cannot list them, but knows them.
+            key = self.get("/api/personal_api_keys/@current/")
+            return {int(number): "" for number in key.get("scoped_teams") or []}
 
-    def cleaned(self, row: Record) -> Record:
-        """Make a record of what PostHog sent.
-
-        Args:
-            row: As it came, changed in place.
-        """
-        return row
-
-
-def project_of(context: Context | None) -> int:
-    """The project of a partition."""
-    if context is None:
-        msg = "a stream of PostHog is always read by project"
-        raise ValueError(msg)
-    return int(context["project_id"])
-
-
-def budget_wait(response: requests.Response) -> float | None:
-    """How long PostHog asks to wait for its budget of bytes; none if it is something else."""
-    if response.status_code != HTTPStatus.TOO_MANY_REQUESTS or _BUDGET not in response.text:
-        return None
-    return parse_retry_after(response.headers.get("Retry-After")) or 3600.0
+    def _list_projects(self) -> Iterator[dict[str, Any]]:
+        offset = 0
+        page = {"limit": _PROJECTS_PER_PAGE}
+        while rows := self.get("/api/projects/", {**page, "offset": offset})["results"]:
+            yield from rows
+            offset += len(rows)
 
 
-def named_rows(answer: Mapping[str, Any], columns: list[str], *, stream: str) -> Iterator[Record]:
-    """Rows by the names of the answer's columns, which may come in any order.
+def api_address(address: str) -> str:
+    """The address of the host that answers requests, in place of one that takes events.
 
     Args:
-        answer: A query's.
-        columns: Those that must be there.
-        stream: Whose.
+        address: The address as the settings have it; an ``/api`` at its end may stay.
+    """
+    parts = urlsplit(address)
+    host = _API_HOSTS.get(parts.netloc.lower(), parts.netloc)
+    return urlunsplit((parts.scheme, host, re.sub(r"/api$", "", parts.path), "", ""))
 
-    Yields:
-        Records.
+
+def check_key(key: str) -> None:
+    """Check that a key is not of a kind that cannot read.
+
+    Args:
+        key: The setting ``api_key``.
 
     Raises:
-        TapError: If one is missing, or a row has another length.
+        ConfigValidationError: If it is a project's key.
     """
-    names = [str(name).strip("`") for name in answer.get("columns") or []]
-    results = answer.get("results")
-    if missing := {*columns} - {*names}:
-        told = ", ".join(sorted(missing))
-        msg = f"{stream}: POST .../query/ answered without the columns {told}: nothing was loaded"
-        raise TapError(msg)
-    if not isinstance(results, list):
-        msg = f"{stream}: POST .../query/ answered without results: nothing was loaded"
-        raise TapError(msg)
-    for row in results:
-        yield dict(zip(names, row, strict=True))
+    if key.startswith((_PROJECT_KEY, _PROJECT_SECRET)):
+        limit = "only sends events" if key.startswith(_PROJECT_KEY) else "cannot list projects"
+        problem = (
+            f"this is a project's key ({key[:4]}...), which {limit}. Create a personal API "
+            "key: PostHog > Settings > Personal API keys"
+        )
+        raise invalid_setting("api_key", problem)
+
+
+def find_error(payload: Any) -> str | None:
+    """Find the error in a response with status 200.
+
+    Args:
+        payload: The decoded body of the response.
+
+    Returns:
+        PostHog's message; None if this is a proper response.
+    """
+    if isinstance(payload, dict) and payload.get("error") and not payload.get("results"):
+        return str(payload["error"])
+    return error_in_ok_response(payload)
+
+
+def budget_wait(error: RetriableAPIError) -> float | None:
+    """The seconds until PostHog's hourly budget of bytes refills.
+
+    Args:
+        error: Why a request failed.
+
+    Returns:
+        The seconds; None if the request did not fail for the budget.
+    """
+    response = error.response
+    if (
+        response is None
+        or response.status_code != HTTPStatus.TOO_MANY_REQUESTS
+        or _BUDGET_ERROR not in response.text
+    ):
+        return None
+    return parse_retry_after(response.headers.get("Retry-After")) or _BUDGET_WAIT

@@ -1,7 +1,7 @@
-"""Paging by keyset: the order of rows, and the condition for those behind a page's last one.
+"""Paging by keyset: the order of rows, and the condition for those after a page's last one.
 
-Rows are sorted by their time and, within a moment, by all that tells them apart: events may share
-their uuid, too. ClickHouse's order of UUIDs is one of its own, so PostHog compares them as text.
+Rows are sorted by their time and, within a moment, by everything that tells them apart: events may
+share their uuid, too. ClickHouse has its own order of UUIDs, so PostHog compares them as text.
 """
 
 from __future__ import annotations
@@ -11,48 +11,49 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a row is in the order of all.
+class KeysetCursor:
+    """Where a row is in the order of all rows.
 
-    Attributes:
-        moment: Its time, as ``utc_isoformat`` writes it.
-        ties: What tells it from others of that moment, its id first.
+    Args:
+        moment: The row's time, as ``utc_isoformat`` writes it.
+        ties: What tells the row from others of that moment, its id first.
     """
 
     moment: str
     ties: tuple[str, ...]
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], key: str, ties: Sequence[str]) -> Self:
+        """Make the cursor of a row.
 
-def place_of(row: Mapping[str, Any], key: str, ties: Sequence[str]) -> Place:
-    """The place of a row.
-
-    Args:
-        row: With the time as ``utc_isoformat`` writes it.
-        key: The column of the time.
-        ties: The columns that tell rows of one moment apart, the id first.
-    """
-    # None of these columns is nullable at PostHog: whatever comes instead is before all values.
-    return Place(str(row[key]), tuple(str(row[name] or "") for name in ties))
+        Args:
+            row: The row, with its time as ``utc_isoformat`` writes it.
+            key: The column of the time.
+            ties: The columns that tell rows of one moment apart, the id first.
+        """
+        # None of these columns is nullable at PostHog: a null sorts before all values.
+        return cls(str(row[key]), tuple(str(row[name] or "") for name in ties))
 
 
-def behind(
+def condition_after(
     expressions: Sequence[str], parameters: Sequence[str], values: Sequence[str]
 ) -> tuple[str, dict[str, str]]:
-    """The condition for rows behind others in the order of some expressions.
+    """Write the condition for rows after another one, in the order of some expressions.
 
     Args:
-        expressions: In the order of their weight.
+        expressions: What rows are sorted by, the most significant first.
         parameters: How HogQL reads the value of each, such as ``{after_0}``.
-        values: What the last row has.
+        values: The values of the row that they come after.
 
     Returns:
-        HogQL, and what its placeholders ``after_0``, ``after_1``, ... stand for.
+        HogQL, and the values of its placeholders ``after_0``, ``after_1``, ...
     """
     condition = ""
     for expression, parameter in reversed([*zip(expressions, parameters, strict=True)]):
-        further = f" OR ({expression} = {parameter} AND ({condition}))" if condition else ""
-        condition = f"{expression} > {parameter}{further}"
+        ties = f" OR ({expression} = {parameter} AND ({condition}))" if condition else ""
+        condition = f"{expression} > {parameter}{ties}"
     return condition, {f"after_{number}": value for number, value in enumerate(values)}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from singer_sdk import typing as th
-from singer_sdk.authenticators import BearerTokenAuthenticator
 from typing_extensions import override
 
 from signalroom_singer import (
@@ -19,26 +16,16 @@ from signalroom_singer import (
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     PermissionErrors,
-    RateLimiter,
     SignalRoomTap,
     base_url,
     given_by,
-    invalid_setting,
 )
+from tap_posthog.client import PostHogClient
 from tap_posthog.projects import Projects
-from tap_posthog.streams import all_streams
+from tap_posthog.streams import STREAM_TYPES
 
 if TYPE_CHECKING:
-    from tap_posthog.client import PostHogStream
-
-#: Hosts that take events or redirect, and those that answer instead: a redirect would turn a query
-#: into a GET and drop the key.
-_ANSWERING_HOSTS = {
-    "app.posthog.com": "us.posthog.com",
-    "us.i.posthog.com": "us.posthog.com",
-    "eu.i.posthog.com": "eu.posthog.com",
-}
-_PROJECT_KEY, _PROJECT_SECRET = "phc_", "phs_"
+    from tap_posthog.streams._base import PostHogStream
 
 
 class TapPostHog(SignalRoomTap):
@@ -46,7 +33,7 @@ class TapPostHog(SignalRoomTap):
 
     name = "tap-posthog"
     package_name = "tap-posthog"
-    # Without the settings nothing can be asked for what there is.
+    # The primary keys depend on the settings.
     dynamic_catalog = True
 
     config_jsonschema = th.PropertiesList(
@@ -285,89 +272,28 @@ class TapPostHog(SignalRoomTap):
     ).to_dict()
 
     @cached_property
-    def api_url(self) -> str:
-        """The base of all endpoints."""
-        address = base_url(
-            self.config["api_url"], setting="api_url", allow_http=self.config["allow_http"]
-        )
-        parts = urlsplit(address)
-        host = _ANSWERING_HOSTS.get(parts.netloc.lower(), parts.netloc)
-        path = re.sub(r"/api$", "", parts.path)
-        return urlunsplit((parts.scheme, host, path, "", ""))
-
-    @cached_property
-    def authenticator(self) -> BearerTokenAuthenticator:
-        """The key, in a header."""
-        key = self.config["api_key"]
-        if key.startswith((_PROJECT_KEY, _PROJECT_SECRET)):
-            what = "only sends events" if key.startswith(_PROJECT_KEY) else "cannot list projects"
-            problem = (
-                f"this is a project's key ({key[:4]}...), which {what}. Create a personal API "
-                "key: PostHog > Settings > Personal API keys"
-            )
-            raise invalid_setting("api_key", problem)
-        return BearerTokenAuthenticator(token=key)
-
-    # PostHog has three classes of requests, and lets few queries run at once.
-
-    @cached_property
-    def pacer(self) -> RateLimiter:
-        """Whatever is in no other class."""
-        return RateLimiter(
-            per_minute=self.config["requests_per_minute"],
-            per_hour=self.config["requests_per_hour"],
+    def client(self) -> PostHogClient:
+        """The client that all streams share."""
+        return PostHogClient(
+            self.config,
+            self.http_session,
+            self.logger,
+            base_url=base_url(
+                self.config["api_url"], setting="api_url", allow_http=self.config["allow_http"]
+            ),
+            projects=Projects(self.config.get("project_id")),
             account=self.account_limits,
         )
-
-    @cached_property
-    def query_pacer(self) -> RateLimiter:
-        """Queries: one at a time, as PostHog allows three to a whole organization."""
-        return RateLimiter(
-            per_minute=self.config["query_requests_per_minute"],
-            per_hour=self.config["query_requests_per_hour"],
-            concurrency=1,
-            account=self.account_limits,
-            group="queries",
-            account_concurrency=self.config["max_concurrent_queries"],
-            longest_request=2 * self.config["request_timeout"],
-        )
-
-    @cached_property
-    def pacers(self) -> dict[str, RateLimiter]:
-        """Resources of a project that have limits of their own."""
-        clickhouse = RateLimiter(
-            per_minute=self.config["clickhouse_requests_per_minute"],
-            per_hour=self.config["clickhouse_requests_per_hour"],
-            concurrency=1,
-            account=self.account_limits,
-            group="clickhouse",
-        )
-        return {
-            "query": self.query_pacer,
-            "events": clickhouse,
-            "insights": clickhouse,
-            "session_recordings": clickhouse,
-        }
 
     @cached_property
     def permission_errors(self) -> PermissionErrors:
-        """What the key may not read."""
+        """The streams and projects that the key may not read."""
         return PermissionErrors(
             self.config,
             setting="on_missing_scope",
             advice="add the scopes and projects named above to the key",
         )
 
-    @cached_property
-    def projects(self) -> Projects:
-        """Which projects are read."""
-        return Projects(self.config.get("project_id"))
-
-    #: Whether this instance answers queries; found out by asking.
-    has_query_api = True
-
     @override
     def discover_streams(self) -> list[PostHogStream]:
-        # Now: a key of the wrong kind is a mistake in the settings.
-        _ = self.authenticator, self.api_url
-        return [stream(self) for stream in all_streams]
+        return [stream(self, self.client) for stream in STREAM_TYPES]

@@ -34,7 +34,7 @@ def refuse(sandbox, status, code="error", detail="no", *, match="query", retry_a
 def waits(monkeypatch):
     """How long was waited between tries; nothing is waited."""
     found = []
-    monkeypatch.setattr("backoff._sync.time.sleep", found.append)
+    monkeypatch.setattr("tenacity.nap.time.sleep", found.append)
     monkeypatch.setattr("signalroom_singer.http.rate_limit.RateLimiter.pause", lambda *_: None)
     return found
 
@@ -54,13 +54,13 @@ class TestWhere:
         ),
     )
     def test_hosts(self, make_tap, configured, used):
-        assert make_tap(api_url=configured).api_url == used
+        assert make_tap(api_url=configured).client.base_url == used
 
     def test_plain_http_only_where_it_is_asked_for(self, make_tap):
         with pytest.raises(ConfigValidationError, match="unencrypted"):
             make_tap(api_url="http://posthog.example.com")
         tap = make_tap(api_url="http://posthog.example.com", allow_http=True)
-        assert tap.api_url == "http://posthog.example.com"
+        assert tap.client.base_url == "http://posthog.example.com"
 
     def test_a_redirect_is_not_followed(self, make_tap, sandbox, sync):
         sandbox.control.fault("redirect", vendor="posthog", match="query")
@@ -134,7 +134,7 @@ class TestWho:
     def test_more_projects_than_a_page_lists(self, make_tap, posthog):
         posthog.key(key=PERSONAL_KEY, reads=[*range(1, 231)])
         tap = make_tap(project_id="all")
-        assert tap.projects.ids(tap.streams["project"]) == [*range(1, 231)]
+        assert tap.client.request_project_ids() == [*range(1, 231)]
 
     def test_a_project_that_is_not_there(self, make_tap, sync):
         output = sync(make_tap(project_id="99"), "cohorts", fails=RequestRejectedError)
@@ -173,19 +173,18 @@ class TestLimits:
     def test_each_class_has_its_own(self, make_tap, monkeypatch, resource, per_hour):
         made = {}
         monkeypatch.setattr(
-            "tap_posthog.tap.RateLimiter",
+            "tap_posthog.client.RateLimiter",
             lambda **limits: made.setdefault(limits["per_hour"], object()),
         )
         tap = make_tap(
             query_requests_per_hour=2300, clickhouse_requests_per_hour=1150, requests_per_hour=4600
         )
-        url = f"{tap.api_url}/api/projects/4711/{resource}"
-        pacer = tap.streams["events"].pacer(requests.Request("GET", url).prepare())
-        assert pacer is made[per_hour]
+        limiter = tap.streams["events"].client.rate_limiter(f"/api/projects/4711/{resource}")
+        assert limiter is made[per_hour]
 
     def test_a_team_on_the_limits_before(self, make_tap):
         tap = make_tap(query_requests_per_minute=230, query_requests_per_hour=115)
-        assert tap.query_pacer
+        assert tap.client
 
     @pytest.mark.parametrize("retry_after", ("2", "Wed, 21 Oct 2099 07:28:00 GMT", None))
     def test_it_waits_as_it_is_told(self, make_tap, sandbox, sync, waits, retry_after):

@@ -13,7 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, SECOND_PROJECT
 from signalroom_singer import RequestRejectedError, TapError
 from tap_posthog.client import QueryTooLargeError
-from tap_posthog.hogql import HogQLSpanStream
+from tap_posthog.streams._hogql_base import HogQLTimeStream
 
 EVENTS = "events"
 
@@ -91,14 +91,14 @@ class TestEachOnce:
         assert sorted({*found}) == expected(posthog, 300, 299)
 
     def test_a_limit_of_rows_that_falls_meanwhile(self, make_tap, posthog, sync, monkeypatch):
-        asked = HogQLSpanStream.rows
+        asked = HogQLTimeStream.request_rows
 
         def rows(stream, *args, **more):
             if int(more["limit"]) > 250:
                 posthog.switches(row_cap=90)
             return asked(stream, *args, **more)
 
-        monkeypatch.setattr(HogQLSpanStream, "rows", rows)
+        monkeypatch.setattr(HogQLTimeStream, "request_rows", rows)
         output = sync(make_tap(), EVENTS)
         assert uuids(output) == expected(posthog)
         assert len(uuids(output)) > 500
@@ -284,14 +284,14 @@ class TestSize:
         self, make_tap, posthog, sync, queries, monkeypatch
     ):
         posthog.switches(longest_span=3600)
-        asked = HogQLSpanStream.rows
+        asked = HogQLTimeStream.request_rows
 
         def rows(stream, *args, **more):
             if len(queries()) == 40:
                 posthog.switches(longest_span=48 * 3600)
             return asked(stream, *args, **more)
 
-        monkeypatch.setattr(HogQLSpanStream, "rows", rows)
+        monkeypatch.setattr(HogQLTimeStream, "request_rows", rows)
         assert uuids(sync(make_tap(start_date=day(14)), EVENTS)) == expected(posthog, 14)
         lengths = [
             datetime.fromisoformat(values["end"]) - datetime.fromisoformat(values["begin"])
@@ -390,7 +390,7 @@ class TestContents:
         assert (
             "0.1234567890123456789"
             in tap.streams[EVENTS]
-            .cleaned({"properties": event["properties"]})["properties"]["v"]
+            .clean({"properties": event["properties"]})["properties"]["v"]
             .__str__()
         )
 

@@ -215,13 +215,13 @@ class TestCounting:
         shared = SharedIds()
         for number in range(1_000):
             shared.add(number // 2, number)
-        assert (shared.events, shared.is_least, shared.count()) == (1_000, True, 500)
+        assert (shared.events, shared.is_lower_bound, shared.count()) == (1_000, True, 500)
 
     def test_copies_are_not_counted(self):
         shared = SharedIds()
         for number in range(1_000):
             shared.add(number % 10, number % 10)
-        assert (shared.is_least, shared.count()) == (False, 0)
+        assert (shared.is_lower_bound, shared.count()) == (False, 0)
 
     @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4))))
     def test_as_many_as_sets_have(self, events):

@@ -99,7 +99,7 @@ class TestTooSlow:
     @pytest.mark.parametrize("after", (0, 1, 3))
     def test_slow_in_the_middle(self, make_tap, posthog, ids, monkeypatch, after):
         """What was read of all stays; the ranges go on behind it."""
-        ask, calls = Persons.rows, iter(range(999))
+        ask, calls = Persons.request_rows, iter(range(999))
         too_slow = QueryTooLargeError("too slow")
 
         def sometimes_slow(*args, **kwargs):
@@ -107,7 +107,7 @@ class TestTooSlow:
                 raise too_slow
             return ask(*args, **kwargs)
 
-        monkeypatch.setattr(Persons, "rows", sometimes_slow)
+        monkeypatch.setattr(Persons, "request_rows", sometimes_slow)
         found = ids(make_tap(page_size=20))
         assert sorted(found) == sorted(posthog.person_ids())
         assert len({*found}) == len(found)
@@ -135,17 +135,17 @@ class TestTooSlow:
         assert sorted(ids(make_tap())) == sorted(posthog.person_ids())
 
     def test_longer_again_after_a_while(self, make_tap, posthog, ids, queries, monkeypatch):
-        monkeypatch.setattr("tap_posthog.streams.persons._TRY_MORE_AFTER", 8)
+        monkeypatch.setattr("tap_posthog.streams.persons.SUCCESSES_TO_GROW", 8)
         posthog.switches(longest_span=3600)
         tap = make_tap()
-        ask = Persons.rows
+        ask = Persons.request_rows
 
         def fast_from_then_on(*args, **kwargs):
             if len(queries()) == 100:
                 posthog.switches(longest_span=float(10**9))
             return ask(*args, **kwargs)
 
-        monkeypatch.setattr(Persons, "rows", fast_from_then_on)
+        monkeypatch.setattr(Persons, "request_rows", fast_from_then_on)
         assert len(ids(tap)) == 150
         assert len(queries()) < 160
 
@@ -158,14 +158,14 @@ class TestChanges:
         """Let something happen after each answer."""
 
         def changing(act, **config):
-            ask = Persons.rows
+            ask = Persons.request_rows
 
             def rows(*args, **kwargs):
                 page = ask(*args, **kwargs)
                 act(page)
                 return page
 
-            monkeypatch.setattr(Persons, "rows", rows)
+            monkeypatch.setattr(Persons, "request_rows", rows)
             return make_tap(**config)
 
         return changing

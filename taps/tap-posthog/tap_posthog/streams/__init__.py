@@ -27,9 +27,10 @@ from tap_posthog.streams.persons import Persons
 from tap_posthog.streams.sessions import Sessions
 
 if TYPE_CHECKING:
-    from tap_posthog.client import PostHogStream
+    from tap_posthog.streams._base import PostHogStream
 
-all_streams: tuple[type[PostHogStream], ...] = (
+#: The streams that every project has.
+STREAM_TYPES: tuple[type[PostHogStream], ...] = (
     Events,
     FeatureFlags,
     Experiments,
@@ -49,4 +50,4 @@ all_streams: tuple[type[PostHogStream], ...] = (
     ProjectDetails,
 )
 
-__all__ = ["all_streams"]
+__all__ = ["STREAM_TYPES"]

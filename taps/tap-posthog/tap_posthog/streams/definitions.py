@@ -1,4 +1,4 @@
-"""What events, properties and groups are called: https://posthog.com/docs/api."""
+"""The names of events, properties and groups: https://posthog.com/docs/api."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_posthog.client import PROJECT_ID
-from tap_posthog.listing import ChangedWhileReadError, ListStream
+from tap_posthog.streams._base import PROJECT_ID
+from tap_posthog.streams._list_base import ListChangedError, ListStream
 from tap_posthog.streams.lists import LIST, OBJECT
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-#: So many kinds of groups a project has at most: PostHog's GROUP_TYPES_LIMIT.
+#: The most kinds of groups that a project can have: PostHog's GROUP_TYPES_LIMIT.
 _GROUP_TYPES = 5
 
 
@@ -46,11 +46,11 @@ class PropertyDefinitions(ListStream):
 
     name = "property_definitions"
     path = "/api/projects/{project_id}/property_definitions/"
-    passes = (
+    queries = (
         {"type": "event"},
         {"type": "person"},
         {"type": "session"},
-        # By number, not by what `groups_types` lists: that needs a scope of its own.
+        # By number, as the list `groups_types` needs a scope of its own.
         *({"type": "group", "group_type_index": str(index)} for index in range(_GROUP_TYPES)),
     )
     primary_keys = ("id",)
@@ -69,23 +69,23 @@ class PropertyDefinitions(ListStream):
     ).to_dict()
 
     @override
-    def _whole(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
-        rows = super()._whole(project, question)
-        if question["type"] != "group":
+    def read_list(self, project: int, query: Mapping[str, str]) -> Iterator[Record]:
+        rows = super().read_list(project, query)
+        if query["type"] != "group":
             yield from rows
             return
-        found = [*rows]
-        # The list of a kind of group that the project does not have is of built-in ones alone.
-        if all(_is_built_in(row) for row in found):
+        group_rows = [*rows]
+        # A kind of group that the project does not have only lists built-in properties.
+        if all(_is_built_in(row) for row in group_rows):
             return
         # Their ids are the same for persons and for each kind of group.
-        suffix = f":group_{question['group_type_index']}"
-        for row in found:
+        suffix = f":group_{query['group_type_index']}"
+        for row in group_rows:
             yield {**row, "id": f"{row['id']}{suffix}"} if _is_built_in(row) else row
 
     @override
-    def added(self, question: Mapping[str, str]) -> Record:
-        return dict(question)
+    def extra_fields(self, query: Mapping[str, str]) -> Record:
+        return dict(query)
 
 
 def _is_built_in(row: Record) -> bool:
@@ -126,21 +126,23 @@ class Groups(ListStream):
     ).to_dict()
 
     @override
-    def questions(self, project: int) -> Iterator[Mapping[str, str]]:
-        for kind in self.results(self.get(f"/api/projects/{project}/groups_types/")):
+    def list_queries(self, project: int) -> Iterator[Mapping[str, str]]:
+        kinds = self.client.get(f"/api/projects/{project}/groups_types/")
+        for kind in self.parse_rows(kinds):
             yield {"group_type_index": str(kind["group_type_index"])}
 
     @override
-    def _pages(self, project: int, question: Mapping[str, str]) -> Iterator[Record]:
-        cursor: dict[str, str] = {}
-        used: set[str] = set()
+    def read_list_once(self, project: int, query: Mapping[str, str]) -> Iterator[Record]:
+        path = self.path.format(project_id=project)
+        params = dict(query)
+        used_cursors: set[str] = set()
         while True:
-            answer = self.get(self.path.format(project_id=project), {**question, **cursor})
-            yield from self.results(answer)
-            found = parse_qs(urlsplit(answer.get("next") or "").query).get("cursor")
-            if not found:
+            payload = self.client.get(path, params)
+            yield from self.parse_rows(payload)
+            cursors = parse_qs(urlsplit(payload.get("next") or "").query).get("cursor")
+            if not cursors:
                 return
-            if found[0] in used:
-                raise ChangedWhileReadError
-            used.add(found[0])
-            cursor = {"cursor": found[0]}
+            params["cursor"] = cursors[0]
+            if params["cursor"] in used_cursors:
+                raise ListChangedError
+            used_cursors.add(params["cursor"])

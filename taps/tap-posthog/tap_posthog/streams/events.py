@@ -1,4 +1,4 @@
-"""Events: by queries, or by the endpoint before them where there are none."""
+"""Events: by queries, or by the older endpoint where PostHog has no query API."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import Loading, RequestRejectedError, TapError, invalid_setting
-from tap_posthog.client import PROJECT_ID, project_of
-from tap_posthog.hogql import HogQLSpanStream, literal
 from tap_posthog.shared_ids import SharedIds
-from tap_posthog.streams.older_endpoint import OlderEndpointStream
+from tap_posthog.streams._base import PROJECT_ID, project_of
+from tap_posthog.streams._hogql_base import HogQLTimeStream, time_literal
+from tap_posthog.streams._older_endpoint import OlderEndpointStream
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_posthog.spans import Span
+    from signalroom_singer import SignalRoomTap
+    from tap_posthog.client import PostHogClient
+    from tap_posthog.time_windows import TimeWindow
 
-#: How often a query has to be 404 for there to be no query API.
-_LOOKS = 3
-#: Properties that say who or where somebody is, beyond those whose names say so.
+#: How many times a query must answer 404 before the instance counts as one without queries.
+_ATTEMPTS = 3
+#: Personal data that the names of properties do not show.
 PERSONAL_PROPERTIES = frozenset(
     {"$geoip_accuracy_radius", "$initial_person_info", "$set", "$set_once", "$user_id"}
 )
@@ -38,22 +40,22 @@ _DAY_COLUMN = th.PropertiesList(
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class Events(HogQLSpanStream, OlderEndpointStream):
-    """Everything that was captured, with all its properties."""
+class Events(HogQLTimeStream, OlderEndpointStream):
+    """All captured events, with all their properties."""
 
     name = "events"
     table = "events"
-    own_columns = HogQLSpanStream.own_columns | {EVENT_DATE}
+    own_columns = HogQLTimeStream.own_columns | {EVENT_DATE}
     loading = Loading(
         "Incremental by `timestamp` (or `created_at`: `events_replication_key`); the last 24 hours "
         "are read again (`lookback_hours`)",
         "Events that arrive late; `person_id` of events before that changes when persons are "
         "merged, which only a full refresh shows",
     )
-    # Of copies that are not merged yet the newest comes last: it is the one that PostHog keeps.
+    # Of copies that are not merged yet, the newest comes last: PostHog will keep that one.
     ties = ("uuid", "event", "distinct_id", "timestamp", "created_at")
     primary_keys: tuple[str, ...] = ("uuid",)
-    personal_fields = HogQLSpanStream.personal_fields | PERSONAL_PROPERTIES
+    personal_fields = HogQLTimeStream.personal_fields | PERSONAL_PROPERTIES
     expressions = {  # noqa: RUF012 - a declaration
         "session_id": "$session_id",
         "window_id": "$window_id",
@@ -75,16 +77,20 @@ class Events(HogQLSpanStream, OlderEndpointStream):
         PROJECT_ID,
     ).to_dict()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Initialize, by the key and the time that the settings ask for.
+    def __init__(self, tap: SignalRoomTap, client: PostHogClient) -> None:
+        """Initialize the stream, with the key and the replication key that the settings ask for.
 
         Args:
-            args: As for the SDK's stream.
-            kwargs: As for the SDK's stream.
+            tap: The tap that the stream belongs to.
+            client: The client that all streams share.
+
+        Raises:
+            ConfigValidationError: If two settings contradict each other.
         """
-        super().__init__(*args, **kwargs)
-        self._has_answered = False
-        self._shared = SharedIds()
+        super().__init__(tap, client)
+        #: Whether this instance answers queries; not known before the first one.
+        self._has_query_api: bool | None = None
+        self._shared_ids = SharedIds()
         self._by_identity = self.config["events_key"] == "identity"
         if self._by_identity:
             self._key_by_identity()
@@ -94,16 +100,16 @@ class Events(HogQLSpanStream, OlderEndpointStream):
             raise invalid_setting("events_replication_key", problem, self.replication_key)
 
     def _key_by_identity(self) -> None:
-        """Add to the key what PostHog tells events apart by.
+        """Add the columns to the key by which PostHog tells events apart.
 
         Its table is a ReplacingMergeTree, ordered by project, day, name, distinct_id and uuid: an
-        event that comes again with a corrected time of the same day replaces the first.
+        event that is sent again with a corrected time of the same day replaces the first.
         https://github.com/PostHog/posthog/blob/master/posthog/models/event/sql.py
         """
         added = ("event", "distinct_id", EVENT_DATE)
         keys = [*self.primary_keys]
-        place = keys.index("uuid") + 1
-        self.primary_keys = (*keys[:place], *added, *keys[place:])
+        position = keys.index("uuid") + 1
+        self.primary_keys = (*keys[:position], *added, *keys[position:])
         columns = {**self.schema["properties"], **_DAY_COLUMN["properties"]}
         columns |= {name: {**columns[name], "type": ["string"]} for name in added}
         self.schema = {
@@ -113,49 +119,50 @@ class Events(HogQLSpanStream, OlderEndpointStream):
         }
 
     @override
-    def read_span(self, span: Span, project: int) -> Iterator[list[Record]]:
-        way = self.config["events_api"]
-        if way == "query":
-            yield from super().read_span(span, project)
-        elif (
-            way == "events"
-            or not self._tap.has_query_api
-            or not (yield from self._was_queried(span, project))
-        ):
+    def read_window(self, window: TimeWindow, project: int) -> Iterator[list[Record]]:
+        api = self.config["events_api"]
+        if api == "query":
+            yield from super().read_window(window, project)
+        elif api == "events" or not (yield from self._read_by_query(window, project)):
             if self.replication_key == "created_at":
                 msg = (
                     f"{self.name}: this PostHog has no query API, and the older endpoint does not "
-                    "tell created_at. Set events_replication_key to timestamp."
+                    "return created_at. Set events_replication_key to timestamp."
                 )
                 raise TapError(msg)
-            yield from self.read_endpoint(span, project)
+            yield from self.read_endpoint(window, project)
 
-    def _was_queried(self, span: Span, project: int) -> Generator[list[Record], None, bool]:
-        """Read by query, if there is such a thing; gives whether there is."""
-        for look in range(1, _LOOKS + 1):
+    def _read_by_query(
+        self, window: TimeWindow, project: int
+    ) -> Generator[list[Record], None, bool]:
+        """Read by query, if the instance has a query API; returns whether it has."""
+        if self._has_query_api is False:
+            return False
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
-                for page in super().read_span(span, project):
-                    self._has_answered = True
+                for page in super().read_window(window, project):
+                    self._has_query_api = True
                     yield page
             except RequestRejectedError as error:
-                # Any proxy says 404 once, and the older endpoint tells less of each event.
-                if error.status != HTTPStatus.NOT_FOUND or self._has_answered:
+                # A proxy may answer 404 once, and the older endpoint returns less of each event.
+                if error.status != HTTPStatus.NOT_FOUND or self._has_query_api:
                     raise
-                if look == _LOOKS:
-                    self._tap.has_query_api = False
+                if attempt == _ATTEMPTS:
+                    self._has_query_api = False
                     self.logger.warning("%s; reading events by the older endpoint", error)
             else:
-                self._has_answered = True
+                self._has_query_api = True
                 return True
         return False
 
     @override
-    def more_conditions(self, span: Span) -> tuple[str, dict[str, str]]:
+    def more_conditions(self, window: TimeWindow) -> tuple[str, dict[str, str]]:
         if self.replication_key != "created_at":
             return "", {}
-        # Events are kept by timestamp: without a bound PostHog would read them all.
-        oldest = span.begin - timedelta(days=self.config["max_event_age_days"])
-        return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", {"oldest": literal(oldest)}
+        # The table is sorted by timestamp: without a bound PostHog would read all events.
+        oldest = window.begin - timedelta(days=self.config["max_event_age_days"])
+        values = {"oldest": time_literal(oldest)}
+        return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", values
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
@@ -163,48 +170,47 @@ class Events(HogQLSpanStream, OlderEndpointStream):
         if self._by_identity:
             row[EVENT_DATE] = day
         else:
-            one = (project_of(context), row["uuid"])
-            self._shared.add(one, (one, row["event"], row["distinct_id"], day))
+            identifier = (project_of(context), row["uuid"])
+            identity = (identifier, row["event"], row["distinct_id"], day)
+            self._shared_ids.add(identifier, identity)
         return super().post_process(row, context)
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         super().finalize_state_progress_markers(state)
-        if shared := self._shared.count():
+        if shared := self._shared_ids.count():
             self.logger.warning(
                 "%s%d of the %d events that were read share their uuid with another one, which "
                 "PostHog counts apart by name, distinct_id or day. The key is uuid, so the table "
                 "keeps one of each. To keep all of them, set events_key to identity; the tap's "
                 "README has the SQL that migrates an existing table",
-                "At least " if self._shared.is_least else "",
+                "At least " if self._shared_ids.is_lower_bound else "",
                 shared,
-                self._shared.events,
+                self._shared_ids.events,
             )
-            self._shared = SharedIds()
+            self._shared_ids = SharedIds()
 
     # Properties
 
     @override
-    def cleaned(self, row: Record) -> Record:
+    def clean(self, row: Record) -> Record:
         properties = row.get("properties")
         if properties.__class__ is str:
             try:
-                properties = _decoder.decode(properties)
+                row["properties"] = _decoder.decode(properties)
             except (msgspec.DecodeError, UnicodeError):
-                # Kept as text, in _extra.
-                row["properties"] = self._unreadable(properties)
-                return row
-            row["properties"] = properties
+                # The text goes into _extra.
+                row["properties"] = self._clean_text(properties)
         return row
 
-    def _unreadable(self, text: str) -> str:
-        """What may be kept of properties that are no JSON."""
+    def _clean_text(self, text: str) -> str:
+        """Remove personal data from properties that are not valid JSON."""
         if not text or self.config["include_personal_data"]:
             return text
         try:
-            # NaN and halves of characters, which Python takes and PostgreSQL does not.
+            # NaN and lone surrogates, which Python accepts and PostgreSQL does not.
             properties = json.loads(text)
         except ValueError:
             return f"({len(text)} characters left out: no JSON, and personal data may be in them)"
-        # As text nobody would look into it again.
+        # As text, which is not searched for personal data again.
         return json.dumps(self._sensitive.clean({"properties": properties})["properties"])

@@ -1,4 +1,4 @@
-"""Flags, experiments and whatever else is listed: https://posthog.com/docs/api."""
+"""Flags, experiments and other lists: https://posthog.com/docs/api."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import Loading
-from tap_posthog.client import PROJECT_ID, PostHogStream, project_of
-from tap_posthog.listing import ListStream
+from tap_posthog.streams._base import PROJECT_ID, PostHogStream
+from tap_posthog.streams._list_base import ListStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 OBJECT = th.ObjectType(additional_properties=True)
-# One jsonb, not an array of them: what is in it may be anything.
+# One jsonb, not an array of them: entries may be of any type.
 LIST = th.CustomType({"type": ["array", "null"]})
 _CREATED = (th.Property("created_at", th.DateTimeType), th.Property("created_by", OBJECT))
 
 
 class FeatureFlags(ListStream):
-    """Feature flags, archived ones too; PostHog lists no deleted ones, and none of surveys."""
+    """Feature flags, archived ones too; PostHog lists neither deleted ones nor those of surveys."""
 
     name = "feature_flags"
     path = "/api/projects/{project_id}/feature_flags/"
-    hidden = {"archived": "true"}  # noqa: RUF012 - a declaration
+    hidden_query = {"archived": "true"}  # noqa: RUF012 - a declaration
     primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
@@ -71,8 +71,8 @@ class Experiments(ListStream):
 
     name = "experiments"
     path = "/api/projects/{project_id}/experiments/"
-    passes = ({"archived": "false"},)
-    hidden = {"archived": "true"}  # noqa: RUF012 - a declaration
+    queries = ({"archived": "false"},)
+    hidden_query = {"archived": "true"}  # noqa: RUF012 - a declaration
     primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
@@ -144,7 +144,7 @@ class Annotations(ListStream):
 
 
 class Actions(ListStream):
-    """Actions: events that were given a name together."""
+    """Actions: groups of events with a common name."""
 
     name = "actions"
     path = "/api/projects/{project_id}/actions/"
@@ -163,11 +163,11 @@ class Actions(ListStream):
 
 
 class Insights(ListStream):
-    """Insights, without what they last showed."""
+    """Insights, without their latest results."""
 
     name = "insights"
     path = "/api/projects/{project_id}/insights/"
-    passes = ({"basic": "true"},)
+    queries = ({"basic": "true"},)
     primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
@@ -189,17 +189,17 @@ class Insights(ListStream):
     ).to_dict()
 
     @override
-    def cleaned(self, row: Record) -> Record:
+    def clean(self, row: Record) -> Record:
         row.pop("result", None)
-        return super().cleaned(row)
+        return super().clean(row)
 
 
 class Dashboards(ListStream):
-    """Dashboards, without their tiles; those that PostHog keeps unlisted too."""
+    """Dashboards, without their tiles; with those that PostHog does not list by default."""
 
     name = "dashboards"
     path = "/api/projects/{project_id}/dashboards/"
-    hidden = {"creation_mode": "unlisted"}  # noqa: RUF012 - a declaration
+    hidden_query = {"creation_mode": "unlisted"}  # noqa: RUF012 - a declaration
     primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
@@ -241,11 +241,11 @@ class Surveys(ListStream):
 
 
 class SessionRecordings(ListStream):
-    """What is known of recorded sessions, of the last 30 days; older ones stay in the table."""
+    """Facts about recorded sessions of the last 30 days; older ones stay in the table."""
 
     name = "session_recordings"
     path = "/api/projects/{project_id}/session_recordings/"
-    passes = ({"date_from": "-30d"},)
+    queries = ({"date_from": "-30d"},)
     primary_keys = ("id",)
     selected_by_default = False
     replaces = False
@@ -279,7 +279,7 @@ class ProjectDetails(PostHogStream):
     path = "/api/projects/{project_id}/"
     primary_keys = ("id",)
     state_partitioning_keys = ()
-    # Of the chat that is on the customer's pages: tokens, domains, texts.
+    # The settings of the chat on the customer's pages: tokens, domains, texts.
     secret_fields = frozenset({"conversations_settings"})
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
@@ -295,5 +295,5 @@ class ProjectDetails(PostHogStream):
     ).to_dict()
 
     @override
-    def read_project(self, context: Context | None) -> Iterator[Record]:
-        yield self.get(self.path.format(project_id=project_of(context)))
+    def read_project(self, project: int, context: Context | None) -> Iterator[Record]:
+        yield self.client.get(self.path.format(project_id=project))

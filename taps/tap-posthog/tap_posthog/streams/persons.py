@@ -1,8 +1,7 @@
-"""Persons: all at once, or by when they were created, where that is too much for PostHog."""
+"""Persons: all at once, or by ranges of their creation where that is too much for PostHog."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
@@ -10,52 +9,106 @@ import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import TapError
-from tap_posthog.client import PROJECT_ID, QueryTooLargeError, project_of
-from tap_posthog.hogql import HogQLStream, literal
+from signalroom_singer import AdaptiveLimit, TapError
+from tap_posthog.client import QueryTooLargeError
+from tap_posthog.query_size import SMALLEST_PAGE, SUCCESSES_TO_GROW
+from tap_posthog.streams._base import PROJECT_ID
+from tap_posthog.streams._hogql_base import HogQLStream, time_literal
+from tap_posthog.time_windows import SHORTEST, TimeWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context, Record
 
-#: ClickHouse has no earlier moments; the oldest range has no bound all the same.
+#: ClickHouse has no earlier times; the oldest range has no bound all the same.
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-#: PostHog shows nobody who was created later than in a day.
+#: PostHog does not return persons with a later time of creation than in a day.
 _AHEAD = timedelta(days=1)
-_FIRST_LENGTH, _SMALLEST_LENGTH = timedelta(days=365), timedelta(seconds=1)
-_SMALLEST_PAGE = 100
-#: A range with so small a part of the persons that one query could bear is too short.
+#: The length of ranges after all persons at once were too many.
+_FIRST_LENGTH = timedelta(days=365)
+#: A range with less than one person in ten of those that one query can bear is too short.
 _SPARSE = 10
-#: After so many answers, what was too slow once is tried again: the day's peak may be over.
-_TRY_MORE_AFTER = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
-    """Those who were created from a moment on, before another; behind an id in order.
+class CreationRanges:
+    """Ranges of creation times that are still to be read, each as long as PostHog can bear.
 
-    Attributes:
-        begin: Included; none if there is no such bound.
-        end: Not included, likewise.
-        after: Up to this id they were read.
+    Args:
+        now: The current time.
     """
 
-    begin: datetime | None = None
-    end: datetime | None = None
-    after: str = ""
+    def __init__(self, now: datetime) -> None:
+        #: All times: its ends are open, as nothing is expected beyond them.
+        self.all_times = TimeWindow(_EARLIEST, now + _AHEAD)
+        #: The length of ranges, at most all times at once.
+        self.length = AdaptiveLimit(
+            self.all_times.length, smallest=SHORTEST, divisor=2, successes=SUCCESSES_TO_GROW
+        )
+        # Each with the id up to which it was read, the newest one last.
+        self._pending = [(self.all_times, "")]
+        # The most persons of a range that was fast enough, and how many the current one has.
+        self._most_persons = self._persons = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._pending)
+
+    def take(self) -> tuple[TimeWindow, str]:
+        """Take the newest range, or its newest part if it is too long, and the id to read after."""
+        newest, after = self._pending.pop()
+        if newest.length <= self.length.value:
+            return newest, after
+        middle = newest.end - self.length.value
+        self._pending.append((TimeWindow(newest.begin, middle), after))
+        return TimeWindow(middle, newest.end), after
+
+    def put_back(self, window: TimeWindow, after: str) -> None:
+        """Note that a range has to be read again, or further.
+
+        Args:
+            window: The range that was taken last.
+            after: The id up to which it was read.
+        """
+        self._pending.append((window, after))
+
+    def shrink(self, window: TimeWindow) -> None:
+        """Use shorter ranges after a query that was too large.
+
+        Args:
+            window: The range of that query.
+        """
+        self._persons = 0
+        is_first = window == self.all_times
+        length = min(self.length.value, window.length)
+        self.length.shrink(2 * _FIRST_LENGTH if is_first else length)
+
+    def note_page(self, persons: int) -> None:
+        """Use longer ranges where few persons are in them, or after a while.
+
+        Args:
+            persons: The number of persons of a response; 0 ends a range.
+        """
+        self.length.note_success()
+        self._persons += persons
+        if persons:
+            return
+        if self._persons * _SPARSE <= self._most_persons:
+            self.length.grow()
+        self._most_persons = max(self._most_persons, self._persons)
+        self._persons = 0
 
 
 class Persons(HogQLStream):
-    """Persons; whole each time, as nothing tells which were changed.
+    """Persons, all of them in each run, as PostHog does not say which were changed.
 
-    PostHog puts all versions of all persons together that match a query, and only then sorts and
+    PostHog merges all versions of all persons that match a query, and only then sorts and
     limits them (posthog/hogql/database/schema/persons.py): smaller pages are not faster, but a
     condition on ``created_at`` is. So where all at once is too slow, ranges of it are read, which
     are halved until they are fast enough; within a range the order is that of the ids.
 
     Merging two persons leaves the older ``created_at`` of both, so persons only ever move to older
-    ranges. The newest range is read first: who moves meanwhile is read twice, never missed.
+    ranges. The newest range is read first: a person who moves meanwhile is read twice, never
+    missed.
     """
 
     name = "persons"
@@ -73,105 +126,77 @@ class Persons(HogQLStream):
         PROJECT_ID,
     ).to_dict()
 
-    #: How many rows to ask for, and how long ranges are; without a length all is one range.
-    _limit = 0
-    _length: timedelta | None = None
-    _latest = _EARLIEST
-    #: The most persons of a range that was fast enough, and how many the current one has.
-    _bearable = 0
-    _rows = 0
-    _answers = 0
-
     @override
-    def read_project(self, context: Context | None) -> Iterator[Record]:
-        project = project_of(context)
-        self._limit = self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"])
-        self._length, self._latest = None, datetime.now(UTC) + _AHEAD
-        self._bearable = self._rows = self._answers = 0
-        pending = [Created()]
-        while pending:
-            part = self._next(pending)
-            self._may_split = self._span(part) > _SMALLEST_LENGTH or self._limit > _SMALLEST_PAGE
+    def read_project(self, project: int, context: Context | None) -> Iterator[Record]:
+        rows = AdaptiveLimit(
+            self.ABORT_AT_RECORD_COUNT or int(self.config["page_size"]), smallest=SMALLEST_PAGE
+        )
+        ranges = CreationRanges(datetime.now(UTC))
+        while ranges:
+            window, after = ranges.take()
+            may_shrink = not (window.is_shortest and rows.is_smallest)
+            conditions, values = self._conditions(window, after, ranges.all_times)
             try:
-                page = self._page(part, project)
+                page = self.request_rows(
+                    project,
+                    conditions,
+                    "toString(id)",
+                    limit=rows.value,
+                    may_shrink=may_shrink,
+                    **values,
+                )
             except QueryTooLargeError as error:
-                if not self._may_split:
-                    self._give_up(error)
-                self._ask_for_less(part, error)
-                pending.append(part)
+                if not may_shrink:
+                    self._give_up(error, rows.value)
+                if window.is_shortest:
+                    rows.shrink()
+                else:
+                    ranges.shrink(window)
+                self.logger.warning(
+                    "%s; reading persons that were created within %s at once",
+                    *(error, ranges.length.value),
+                )
+                ranges.put_back(window, after)
                 continue
-            self._ask_for_more(page)
+            ranges.note_page(len(page))
             if page:
-                # The last id now: whoever takes the rows changes them.
-                pending.append(replace(part, after=self._last(page, part)))
+                # The last id now: the rows are changed once they are emitted.
+                ranges.put_back(window, self._last_id(page, after))
                 yield from page
 
-    def _next(self, pending: list[Created]) -> Created:
-        """Take the newest range; of one that is too long only its newest part."""
-        whole = pending.pop()
-        if self._length is None or self._span(whole) <= self._length:
-            return whole
-        cut = (whole.end or self._latest) - self._length
-        pending.append(replace(whole, end=cut))
-        return replace(whole, begin=cut)
-
-    def _span(self, part: Created) -> timedelta:
-        return (part.end or self._latest) - (part.begin or _EARLIEST)
-
-    def _page(self, part: Created, project: int) -> list[Record]:
-        conditions, values = ["toString(id) > {after}"], {"after": part.after}
-        if part.begin:
+    @staticmethod
+    def _conditions(
+        window: TimeWindow, after: str, all_times: TimeWindow
+    ) -> tuple[str, dict[str, str]]:
+        """The WHERE clause of a range, and the values of its placeholders."""
+        conditions, values = ["toString(id) > {after}"], {"after": after}
+        if window.begin > all_times.begin:
             conditions.append("created_at >= toDateTime64({begin}, 6, 'UTC')")
-            values["begin"] = literal(part.begin)
-        if part.end:
+            values["begin"] = time_literal(window.begin)
+        if window.end < all_times.end:
             conditions.append("created_at < toDateTime64({end}, 6, 'UTC')")
-            values["end"] = literal(part.end)
-        where = " AND ".join(conditions)
-        return self.rows(project, where, "toString(id)", **values, limit=self._limit)
+            values["end"] = time_literal(window.end)
+        return " AND ".join(conditions), values
 
-    def _last(self, page: list[Record], part: Created) -> str:
-        """The last id of a page in order; out of order, some would be lost."""
-        reached = part.after
+    def _last_id(self, page: list[Record], after: str) -> str:
+        """The last id of a page, which must be in order: otherwise some would be lost."""
+        previous = after
         for row in page:
-            if str(row["id"]) < reached:
-                self.refuse_rows("by their ids")
-            reached = str(row["id"])
-        return reached
+            if str(row["id"]) < previous:
+                self.reject_rows("by their ids")
+            previous = str(row["id"])
+        return previous
 
-    def _ask_for_less(self, part: Created, error: QueryTooLargeError) -> None:
-        self._answers = self._rows = 0
-        if self._length is None:
-            self._length = _FIRST_LENGTH
-        elif self._span(part) > _SMALLEST_LENGTH:
-            self._length = max(_SMALLEST_LENGTH, min(self._length, self._span(part)) / 2)
-        else:
-            self._limit = max(_SMALLEST_PAGE, self._limit // 4)
-        self.logger.warning(
-            "%s; reading persons that were created within %s at once", error, self._length
-        )
-
-    def _ask_for_more(self, page: list[Record]) -> None:
-        """Longer ranges, where few persons are in them, or after a while."""
-        self._answers += 1
-        self._rows += len(page)
-        if page or self._length is None:
-            return
-        if self._rows * _SPARSE <= self._bearable or self._answers >= _TRY_MORE_AFTER:
-            self._answers = 0
-            self._length *= 2
-        self._bearable = max(self._bearable, self._rows)
-        self._rows = 0
-
-    def _give_up(self, error: QueryTooLargeError) -> NoReturn:
+    def _give_up(self, error: QueryTooLargeError, rows: int) -> NoReturn:
         msg = (
-            f"{error}. PostHog is too slow even for {self._limit} persons of one second; the table "
+            f"{error}. PostHog is too slow even for {rows} persons of one second; the table "
             "is as it was. Run it again when PostHog is less busy, or deselect persons and load "
             "them with a batch export (https://posthog.com/docs/cdp/batch-exports)."
         )
         raise TapError(msg) from None
 
     @override
-    def cleaned(self, row: Record) -> Record:
+    def clean(self, row: Record) -> Record:
         if (text := row.get("properties")).__class__ is str:
             try:
                 row["properties"] = msgspec.json.decode(text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from singer_sdk import typing as th
 
 from signalroom_singer import Loading
-from tap_posthog.client import PROJECT_ID
-from tap_posthog.hogql import HogQLSpanStream
+from tap_posthog.streams._base import PROJECT_ID
+from tap_posthog.streams._hogql_base import HogQLTimeStream
 
 
-class Sessions(HogQLSpanStream):
-    """Visits; one that goes on is read again within the lookback."""
+class Sessions(HogQLTimeStream):
+    """Visits; one that continues is read again within the lookback."""
 
     name = "sessions"
     table = "sessions"
