@@ -22,7 +22,7 @@ LIMITS = {
     "signalroom_sandbox": (142, 57, 70),
     "tools": (116, 24, 38),
     "tap_everflow": (0, 0, 0),
-    "tap_gsheets": (8, 4, 2),
+    "tap_gsheets": (0, 1, 0),
     "tap_mautic": (0, 1, 0),
     "tap_posthog": (0, 0, 0),
     "tap_redtrack": (0, 0, 0),

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from signalroom_singer.http.size_limit import (
         BoundedAdapter,
         ResponseTooLargeError,
+        read_body,
     )
     from signalroom_singer.http.stream import (
         ApiStream,
@@ -229,6 +230,7 @@ __all__ = [
     "number_in",
     "parse_retry_after",
     "protect",
+    "read_body",
     "redact",
     "safe_message",
     "sealed",
@@ -287,7 +289,7 @@ _NAMES = {
         "exponential_wait",
         "parse_retry_after",
     ),
-    "http.size_limit": ("BoundedAdapter", "ResponseTooLargeError"),
+    "http.size_limit": ("BoundedAdapter", "ResponseTooLargeError", "read_body"),
     "http.stream": ("ApiStream",),
     "permissions": ("PermissionErrors",),
     "readahead": ("ReadAhead",),

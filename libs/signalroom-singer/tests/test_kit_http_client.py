@@ -9,11 +9,13 @@ from datetime import timedelta
 from urllib.parse import parse_qs
 
 import pytest
+import requests
 from kit_vendor import RowStream, RowTap, answer, ok
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import (
     AdaptiveLimit,
+    ErrorMapper,
     RequestRejectedError,
     RequestTooLargeError,
     ShrinkInstead,
@@ -206,3 +208,31 @@ def test_a_stream_reads_its_pages(vendor, make_tap, sync, monkeypatch):
     assert [row["id"] for row in sync(make_tap(), "rows").records["rows"]] == [1, 2]
     pages = [parse_qs(request.partition("?")[2])["page"] for request in vendor.requests]
     assert pages == [["1"], ["2"]]
+
+
+class TestFailures:
+    def test_a_vendor_can_say_that_no_retry_helps(self, make_tap, vendor, caplog):
+        class CertificateErrors(ErrorMapper):
+            def map_failure(self, error, label, *, host, timeout):
+                return TapError(f"{label}: {host} has another certificate")
+
+        tap = make_tap(api_url=vendor.url.replace("http://", "https://"), max_tries=3)
+        client = tap.streams["rows"].client
+        client.errors = CertificateErrors()
+        with pytest.raises(TapError, match=r"rows: GET /rows: 127.0.0.1:\d+ has another"):
+            client.get("/rows")
+        assert "trying again" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("options", "place"),
+        (
+            ({}, "the environment variable REQUESTS_CA_BUNDLE"),
+            ({"ca_bundle_setting": "ca_bundle"}, "ca_bundle"),
+        ),
+    )
+    def test_a_certificate_that_is_not_trusted_names_where_to_add_the_authority(
+        self, options, place
+    ):
+        error = requests.exceptions.SSLError("certificate verify failed")
+        text = ErrorMapper(**options).describe_failure(error, "", host="example.com", timeout=9)
+        assert f"signed it, set {place} to that authority's file" in text

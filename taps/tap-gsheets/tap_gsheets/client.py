@@ -1,318 +1,254 @@
-"""How Google Sheets behaves: two kinds of reads, quotas, errors.
-
-https://developers.google.com/sheets/api/limits
-"""
+"""Google's APIs: the cells of spreadsheets from Sheets, their versions from Drive."""
 
 from __future__ import annotations
 
-import random
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import requests
-from google.auth.exceptions import RefreshError, TransportError
+from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import (
+    ApiClient,
     ExitCode,
     RateLimiter,
-    ResponseTooLargeError,
+    RequestRejectedError,
     TapError,
     base_url,
     named,
-    parse_retry_after,
-    redact,
 )
+from tap_gsheets.errors import QUOTA_STATUSES, GoogleErrorMapper, QuotaRetryPolicy
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import requests
 
     from signalroom_singer import AccountLimits
 
-METADATA = (
+ALLOWED_REQUESTS = frozenset(
+    {
+        ("GET", "/v4/spreadsheets/{}"),
+        ("GET", "/v4/spreadsheets/{}/values:batchGet"),
+        ("GET", "/drive/v3/files/{}"),
+    }
+)
+#: How to render cells: ValueRenderOption, DateTimeRenderOption.
+#: https://developers.google.com/sheets/api/reference/rest/v4/ValueRenderOption
+COMPUTED = ("UNFORMATTED_VALUE", "FORMATTED_STRING")
+SERIALS = ("UNFORMATTED_VALUE", "SERIAL_NUMBER")
+DISPLAYED = ("FORMATTED_VALUE", "FORMATTED_STRING")
+_METADATA_FIELDS = (
     "spreadsheetId,properties(title,locale,timeZone),"
     "sheets(properties(sheetId,title,index,sheetType,hidden,"
     "gridProperties(rowCount,columnCount)),merges)"
 )
-#: Each of the ways to ask for cells: ValueRenderOption, DateTimeRenderOption.
-#: https://developers.google.com/sheets/api/reference/rest/v4/ValueRenderOption
-COMPUTED = ("UNFORMATTED_VALUE", "FORMATTED_STRING")
-SERIALS = ("UNFORMATTED_VALUE", "SERIAL_NUMBER")
-SHOWN = ("FORMATTED_VALUE", "FORMATTED_STRING")
-FILE = "id,name,mimeType,modifiedTime,version,trashed"
-_QUOTA, _FORBIDDEN = 429, 403
-#: What is not shared with these credentials looks as if it were not there.
-_DENIED = frozenset((401, _FORBIDDEN, 404))
-_RETRIED = frozenset((408, _QUOTA, 500, 502, 503, 504))
-# Drive says so with 403: https://developers.google.com/drive/api/guides/handle-errors
-_DRIVE_QUOTA = frozenset(("userRateLimitExceeded", "rateLimitExceeded", "dailyLimitExceeded"))
-# The quota is refilled each minute, and Google does not say when.
-_REFILL = 61
-# Of one answer's grid, and of one request's address.
-_MOST_CELLS = 2_000_000
-_LONGEST_QUERY = 4_000
-_START = re.compile(r"([A-Z]*)([0-9]*)")
-
-
-class RangeError(TapError):
-    """Google knows no such tab or range (any more)."""
+_FILE_FIELDS = "id,name,mimeType,modifiedTime,version,trashed"
+#: The most cells of a response's grid, and characters of a request's address.
+_MAX_CELLS = 2_000_000
+_MAX_QUERY = 4_000
+_FIRST_CELL = re.compile(r"([A-Z]*)([0-9]*)")
 
 
 @dataclass(frozen=True)
 class Block:
-    """The cells of a range, and where it begins in its sheet, counted from 0."""
+    """The cells of a range.
+
+    Attributes:
+        top: The number of its first row in the sheet, counted from 0.
+        left: The number of its first column in the sheet, counted from 0.
+        values: Its rows of cells; empty cells at the end of a row are absent.
+    """
 
     top: int
     left: int
     values: list[list[Any]]
 
 
-def quoted(title: str) -> str:
-    """Name a tab in A1 notation: unquoted, CO2 is a cell and a named range goes first."""
+class SheetsClient:
+    """Reads spreadsheets; Sheets and Drive share one quota of reads.
+
+    Args:
+        config: The tap's settings.
+        session: The connections for both APIs.
+        logger: The logger of the tap.
+        auth: Signs each request.
+        share_with: Whom spreadsheets have to be shared with; None with an API key.
+        account: What counts the account's requests in all processes, if a store is set.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        session: requests.Session,
+        logger: logging.Logger,
+        *,
+        auth: Callable[[requests.PreparedRequest], requests.PreparedRequest],
+        share_with: str | None = None,
+        account: AccountLimits | None = None,
+    ) -> None:
+        self._logger = logger
+        self._max_wait = config["max_retry_wait"]
+        self._rate_limit = RateLimiter(
+            per_minute=config["max_reads_per_minute"], account=account, group="reads"
+        )
+        self._sheets, self._drive = (
+            ApiClient(
+                config,
+                session,
+                logger,
+                base_url=base_url(config[setting], setting=setting),
+                allowed_requests=ALLOWED_REQUESTS,
+                auth=auth,
+                rate_limit=self._rate_limit,
+                retry=QuotaRetryPolicy.from_config(config),
+                errors=GoogleErrorMapper(share_with=share_with, address_setting=setting),
+                decode=decode_with_floats,
+            )
+            for setting in ("sheets_api_url", "drive_api_url")
+        )
+
+    def pause(self, seconds: float) -> None:
+        """Wait before the next read.
+
+        Args:
+            seconds: The time from now; never more than the setting max_retry_wait.
+        """
+        self._rate_limit.pause(min(seconds, self._max_wait))
+
+    def get_metadata(self, spreadsheet_id: str) -> dict[str, Any]:
+        """Read which tabs a spreadsheet has, with one request.
+
+        Args:
+            spreadsheet_id: Id of the spreadsheet.
+
+        Returns:
+            ``properties`` and ``sheets``, as Google sends them.
+
+        Raises:
+            TapError: If Google does not respond with them.
+        """
+        query = {"fields": _METADATA_FIELDS}
+        return self._get(self._sheets, spreadsheet_id, _path(spreadsheet_id), query)
+
+    def get_file(self, spreadsheet_id: str) -> dict[str, Any]:
+        """Read what Drive knows of a spreadsheet: its version, and whether it is in the trash.
+
+        Args:
+            spreadsheet_id: Id of the spreadsheet.
+
+        Raises:
+            TapError: If Drive does not respond with it.
+        """
+        path = f"/drive/v3/files/{quote(spreadsheet_id, safe='')}"
+        query = {"fields": _FILE_FIELDS, "supportsAllDrives": "true"}
+        return self._get(self._drive, spreadsheet_id, path, query)
+
+    def iter_values(
+        self,
+        spreadsheet_id: str,
+        ranges: Sequence[tuple[str, str | None, int]],
+        render: tuple[str, str] = COMPUTED,
+    ) -> Iterator[Block]:
+        """Read the cells of tabs, with one request for as many tabs as fit.
+
+        Args:
+            spreadsheet_id: Id of the spreadsheet.
+            ranges: For each tab its title, the range (None for the entire tab), and the number of
+                cells of its grid.
+            render: How to render cells: ``COMPUTED``, ``SERIALS`` or ``DISPLAYED``.
+
+        Yields:
+            The cells of each tab, in the order of ``ranges``.
+
+        Raises:
+            RangeError: If Google does not know a tab or a range.
+            TapError: If Google does not respond with these tabs.
+        """
+        group: list[str] = []
+        cells = 0
+        for title, area, size in ranges:
+            name = f"{quote_title(title)}!{area}" if area else quote_title(title)
+            length = sum(len(quote(part)) + 8 for part in (*group, name))
+            if group and (cells + size > _MAX_CELLS or length > _MAX_QUERY):
+                yield from self._get_blocks(spreadsheet_id, group, render)
+                group, cells = [], 0
+            group.append(name)
+            cells += size
+        if group:
+            yield from self._get_blocks(spreadsheet_id, group, render)
+
+    def _get_blocks(
+        self, spreadsheet_id: str, names: list[str], render: tuple[str, str]
+    ) -> list[Block]:
+        path = f"{_path(spreadsheet_id)}/values:batchGet"
+        query = {
+            "ranges": names,
+            "majorDimension": "ROWS",
+            "valueRenderOption": render[0],
+            "dateTimeRenderOption": render[1],
+        }
+        ranges = self._get(self._sheets, spreadsheet_id, path, query)["valueRanges"]
+        if len(ranges) != len(names):
+            msg = f"Google sent {len(ranges)} of {len(names)} tabs of {spreadsheet_id}. Run again."
+            raise TapError(msg)
+        # An empty tab has no `values`.
+        return [Block(*range_corner(area["range"]), area.get("values", [])) for area in ranges]
+
+    def _get(
+        self, client: ApiClient, spreadsheet_id: str, path: str, query: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        view = client.for_stream(f"Spreadsheet {spreadsheet_id}", self._logger)
+        try:
+            payload: dict[str, Any] = view.get(path, query)
+        except RequestRejectedError as error:
+            raise TapError(str(error), exit_code=error.exit_code) from None
+        except RetriableAPIError as error:
+            advice = "Run again later"
+            if error.response is not None and error.response.status_code in QUOTA_STATUSES:
+                advice += f", or lower {named('max_reads_per_minute')}: Google's quota is used up"
+            msg = f"{error} after {client.retry.max_tries} tries. {advice}."
+            raise TapError(msg, exit_code=ExitCode.UNAVAILABLE) from None
+        return payload
+
+
+def decode_with_floats(body: bytes) -> Any:
+    """Decode JSON in which fractions are floats: in a spreadsheet they are too.
+
+    Args:
+        body: The bytes of a response.
+
+    Raises:
+        ValueError: If the body is not JSON.
+    """
+    try:
+        return json.loads(body)
+    except RecursionError:
+        msg = "nested too deeply"
+        raise ValueError(msg) from None
+
+
+def quote_title(title: str) -> str:
+    """Quote a tab's title for A1 notation; unquoted, CO2 would be a cell or a named range."""
     return "'" + title.replace("'", "''") + "'"
 
 
-def corner(answered: str) -> tuple[int, int]:
-    """Where a range begins that Google answered, such as ``'a!b'!B5:G45``: row and column."""
-    found = _START.match(answered.rpartition("!")[2])
-    letters, digits = found.groups() if found else ("", "")
+def range_corner(name: str) -> tuple[int, int]:
+    """Find the first row and column of a range, counted from 0.
+
+    Args:
+        name: The range in A1 notation, such as ``'a!b'!B5:G45``.
+    """
+    match = _FIRST_CELL.match(name.rpartition("!")[2])
+    letters, digits = match.groups() if match else ("", "")
     left = 0
     for letter in letters:
         left = left * 26 + ord(letter) - ord("A") + 1
     return max(0, int(digits or 1) - 1), max(0, left - 1)
 
 
-class SheetsClient:
-    """Reads spreadsheets. Nothing but GET is ever sent."""
-
-    def __init__(
-        self,
-        session: requests.Session,
-        config: Mapping[str, Any],
-        logger: logging.Logger,
-        share_with: str | None = None,
-        account: AccountLimits | None = None,
-    ) -> None:
-        self._session = session
-        self._sheets = base_url(config["sheets_api_url"], setting="sheets_api_url")
-        self._drive = base_url(config["drive_api_url"], setting="drive_api_url")
-        self._timeout = config["request_timeout"]
-        self._tries = config["max_tries"]
-        self._longest = config["max_retry_wait"]
-        self._pacer = RateLimiter(
-            per_minute=config["max_reads_per_minute"], account=account, group="reads"
-        )
-        self._logger = logger
-        self._share_with = share_with
-
-    def pause(self, seconds: float) -> None:
-        """Wait before the next read."""
-        self._pacer.pause(min(seconds, self._longest))
-
-    def metadata(self, spreadsheet_id: str) -> dict[str, Any]:
-        """Read what tabs there are, with one read.
-
-        Args:
-            spreadsheet_id: The spreadsheet.
-
-        Returns:
-            ``properties`` and ``sheets``, as Google has them.
-
-        Raises:
-            TapError: If Google does not answer with them.
-        """
-        return self._get(
-            spreadsheet_id, self._address(spreadsheet_id), {"fields": METADATA}, "sheets"
-        )
-
-    def file(self, spreadsheet_id: str) -> dict[str, Any]:
-        """Read what Drive knows of a spreadsheet: its version, and whether it is in the bin."""
-        url = f"{self._drive}/drive/v3/files/{quote(spreadsheet_id, safe='')}"
-        query = {"fields": FILE, "supportsAllDrives": "true"}
-        return self._get(spreadsheet_id, url, query, "version")
-
-    def values(
-        self,
-        spreadsheet_id: str,
-        asked: Sequence[tuple[str, str | None, int]],
-        render: tuple[str, str] = COMPUTED,
-    ) -> Iterator[Block]:
-        """Read the cells of some tabs, with one read for as many as fit.
-
-        Args:
-            spreadsheet_id: The spreadsheet.
-            asked: Title and range of each (all of it, if none), and the cells of its grid.
-            render: How: ``COMPUTED``, ``SERIALS`` or ``SHOWN``.
-
-        Yields:
-            The cells of each, in the order asked for.
-
-        Raises:
-            RangeError: If Google knows a tab or a range not.
-            TapError: If Google does not answer with these tabs.
-        """
-        group: list[str] = []
-        cells = 0
-        for title, area, size in asked:
-            one = f"{quoted(title)}!{area}" if area else quoted(title)
-            length = sum(len(quote(name)) + 8 for name in (*group, one))
-            if group and (cells + size > _MOST_CELLS or length > _LONGEST_QUERY):
-                yield from self._batch(spreadsheet_id, group, render)
-                group, cells = [], 0
-            group.append(one)
-            cells += size
-        if group:
-            yield from self._batch(spreadsheet_id, group, render)
-
-    def _batch(
-        self, spreadsheet_id: str, ranges: list[str], render: tuple[str, str]
-    ) -> list[Block]:
-        query = {
-            "ranges": ranges,
-            "majorDimension": "ROWS",
-            "valueRenderOption": render[0],
-            "dateTimeRenderOption": render[1],
-        }
-        url = f"{self._address(spreadsheet_id)}/values:batchGet"
-        found = self._get(spreadsheet_id, url, query, "valueRanges")["valueRanges"]
-        if len(found) != len(ranges):
-            msg = f"Google sent {len(found)} of {len(ranges)} tabs of {spreadsheet_id}. Run again."
-            raise TapError(msg)
-        # An empty tab has no `values`.
-        return [Block(*corner(answer["range"]), answer.get("values", [])) for answer in found]
-
-    def _address(self, spreadsheet_id: str) -> str:
-        return f"{self._sheets}/v4/spreadsheets/{quote(spreadsheet_id, safe='')}"
-
-    def _get(
-        self, spreadsheet_id: str, url: str, query: Mapping[str, Any], key: str
-    ) -> dict[str, Any]:
-        for tried in range(1, self._tries + 1):
-            wait, problem, quota = min(2.0**tried, self._longest), "", False
-            try:
-                response = self._send(url, query)
-                body = _json(response)
-                if response.ok and isinstance(body, dict) and body.get(key) is not None:
-                    return body
-                if response.ok:
-                    problem = f"an answer without {key}"
-                elif _passes(response.status_code, body):
-                    problem = f"HTTP {response.status_code}"
-                    quota = response.status_code in {_QUOTA, _FORBIDDEN}
-                    if quota:
-                        told = parse_retry_after(response.headers.get("Retry-After"))
-                        wait = _REFILL * tried + random.uniform(0, 5) if told is None else told  # nosec B311 # noqa: S311
-                        wait = min(wait, self._longest)
-                else:
-                    raise self._refused(spreadsheet_id, response.status_code, body)
-            except RefreshError as error:
-                if not error.retryable:
-                    said = redact(str(error.args[0] if error.args else error))
-                    msg = (
-                        f"Google gave no access token: {said}. Check that the key is not revoked, "
-                        "that it may act for subject, and that this machine's clock is right."
-                    )
-                    raise TapError(msg, exit_code=ExitCode.PERMISSION) from None
-                problem = "no access token yet"
-            except (requests.RequestException, TransportError) as error:
-                problem = _unanswered(error, urlsplit(url).netloc)
-            if tried < self._tries:
-                self._logger.warning(
-                    "Spreadsheet %s: %s; trying again in %.0f s", spreadsheet_id, problem, wait
-                )
-                self._pacer.pause(wait)
-        raise self._gave_up(spreadsheet_id, problem, quota=quota)
-
-    def _gave_up(self, spreadsheet_id: str, problem: str, *, quota: bool) -> TapError:
-        advice = "Run again later"
-        if quota:
-            advice += f", or lower {named('max_reads_per_minute')}: Google's quota is used up"
-        after = f"{problem} after {self._tries} tries"
-        return TapError(
-            f"Spreadsheet {spreadsheet_id}: {after}. {advice}.", exit_code=ExitCode.UNAVAILABLE
-        )
-
-    def _send(self, url: str, query: Mapping[str, Any]) -> requests.Response:
-        with self._pacer.slot():
-            try:
-                return self._session.get(url, params=query, timeout=self._timeout)
-            except (TypeError, AttributeError, LookupError) as error:
-                # google-auth relies on what a token endpoint answers.
-                msg = "no token in what the token endpoint answered"
-                raise TransportError(msg) from error  # type: ignore[no-untyped-call]
-
-    def _refused(self, spreadsheet_id: str, status: int, body: Any) -> TapError:
-        error = body.get("error") if isinstance(body, dict) else None
-        error = error if isinstance(error, dict) else {}
-        said = str(error.get("message") or "no message")
-        kind = TapError
-        if "parse range" in said or "exceeds grid" in said:
-            kind = RangeError
-            advice = f"Check name and range of the tab in {named('spreadsheets')}."
-        elif error.get("status") == "FAILED_PRECONDITION":
-            advice = "It is an uploaded Office file: in Drive, save it as Google Sheets."
-        elif "SERVICE_DISABLED" in str(error) or "has not been used" in said:
-            advice = "Enable that API in the Google Cloud console, and wait some minutes."
-        elif "API key" in said:
-            advice = (
-                f"Check {named('api_key')}: Google Cloud console > APIs & Services > Credentials."
-            )
-        elif "scopes" in said:
-            advice = "Sign in again with the scope spreadsheets.readonly (and Drive's, if asked)."
-        elif status in _DENIED:
-            advice = (
-                f"Share the spreadsheet with {self._share_with} as a viewer, and check its id."
-                if self._share_with
-                else f"With {named('api_key')} the spreadsheet must be public to anyone with the "
-                "link."
-            )
-        else:
-            advice = "Check the spreadsheet's id, and the credentials."
-        denied = status in _DENIED or "API key" in said
-        return kind(
-            f"Spreadsheet {spreadsheet_id}: HTTP {status}: {redact(said)[:300]} {advice}",
-            exit_code=ExitCode.PERMISSION if denied else ExitCode.CONFIGURATION,
-        )
-
-
-def _unanswered(error: Exception, host: str) -> str:
-    if "CERTIFICATE" in str(error):
-        msg = (
-            f"The TLS certificate of {host} is not trusted. If a proxy of your own is in between, "
-            "set the environment variable REQUESTS_CA_BUNDLE to its authority's file."
-        )
-        raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
-    if isinstance(error, ResponseTooLargeError):
-        return str(error)
-    if isinstance(error, requests.exceptions.InvalidHeader):
-        msg = (
-            "The credentials have a character that no header may have. Copy them again: "
-            f"{named('api_key')}, or the sign-in."
-        )
-        raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return f"cannot reach {host} ({type(error).__name__}; check the network and any proxy)"
-    return f"no response from {host} ({type(error).__name__})"
-
-
-def _json(response: requests.Response) -> Any:
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None
-
-
-def _passes(status: int, body: Any) -> bool:
-    """Whether asking again can help."""
-    if status in _RETRIED:
-        return True
-    if status != _FORBIDDEN:
-        return False
-    if not isinstance(body, dict):
-        # A page that says sorry, to who asks too much.
-        return True
-    error = body.get("error")
-    reasons = error.get("errors", ()) if isinstance(error, dict) else ()
-    return any(item.get("reason") in _DRIVE_QUOTA for item in reasons)
+def _path(spreadsheet_id: str) -> str:
+    return f"/v4/spreadsheets/{quote(spreadsheet_id, safe='')}"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-from google.auth.transport.requests import AuthorizedSession, Request
+from google.auth.exceptions import RefreshError, TransportError
+from google.auth.transport.requests import Request
 from google.oauth2.credentials import Credentials as PersonCredentials
-from google.oauth2.service_account import Credentials
-from singer_sdk.exceptions import ConfigValidationError
+from google.oauth2.service_account import Credentials as ServiceAccountCredentials
+from singer_sdk.authenticators import APIKeyAuthenticator
+from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 from typing_extensions import override
 
 from signalroom_singer import (
-    BoundedAdapter,
     ExitCode,
+    RenewableAuth,
     TapError,
     base_url,
     current,
@@ -26,10 +30,17 @@ from signalroom_singer import (
     missing_setting,
     named,
     protect,
+    read_body,
+    redact,
 )
+from tap_gsheets.errors import is_certificate_error, untrusted_certificate_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from google.auth.credentials import Credentials
+
+    Signer = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 _AUTH = "https://www.googleapis.com/auth/"
 # Read-only scopes.
@@ -37,15 +48,6 @@ SHEETS_SCOPE = f"{_AUTH}spreadsheets.readonly"
 DRIVE_SCOPE = f"{_AUTH}drive.metadata.readonly"
 #: Settings with credentials, of which one is required.
 CREDENTIAL_SETTINGS = ("credentials_path", "credentials_json", "oauth_refresh_token", "api_key")
-
-
-class _ServiceAccount(Credentials):  # type: ignore[misc, unused-ignore]
-    """A service account that connects to its token endpoint, and to no other host."""
-
-    # google-auth would request from a third host, in a thread of its own, where this account may be
-    # used. Only accounts with regional boundaries need that, and it would outlive the session.
-    def _is_regional_access_boundary_lookup_required(self) -> bool:
-        return False
 
 
 class RedirectedError(TapError):
@@ -66,13 +68,14 @@ class RedirectedError(TapError):
         )
 
 
-class _NoRedirectSession(requests.Session):
-    """Follows no redirects: assertions, tokens and keys are for one host alone."""
+class _TokenSession(requests.Session):
+    """Requests tokens; it follows no redirects: an assertion is for one host alone."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.mount("https://", BoundedAdapter())
-        self.mount("http://", BoundedAdapter())
+    @override
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        response = super().send(request, **{**options, "stream": True})
+        read_body(response)
+        return response
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -80,17 +83,65 @@ class _NoRedirectSession(requests.Session):
             raise RedirectedError(urlsplit(resp.url).netloc, target)
 
 
-class _AuthorizedSession(_NoRedirectSession, AuthorizedSession):  # type: ignore[misc, unused-ignore]
-    """Sends an access token with each request, and fetches tokens in a session of their own."""
+class GoogleAuth(RenewableAuth):
+    """An access token for all requests, which is requested when it is first needed.
 
-    def __init__(self, credentials: Any) -> None:
-        self._token_session = _NoRedirectSession()
-        super().__init__(credentials, auth_request=Request(self._token_session))
+    Args:
+        credentials: The credentials of a service account or a person.
+        token_uri: The address of the token endpoint.
+        timeout: The seconds that a response of the token endpoint may take.
+    """
+
+    def __init__(self, credentials: Credentials, *, token_uri: str, timeout: float) -> None:
+        self._credentials = credentials
+        self._host = urlsplit(token_uri).netloc
+        self._timeout = timeout
+        self._lock = threading.Lock()
 
     @override
-    def close(self) -> None:
-        self._token_session.close()
-        super().close()  # type: ignore[no-untyped-call]
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        with self._lock:
+            # Not by `before_request`: for service accounts it requests from a third host as well,
+            # in a thread of its own, what only accounts with regional boundaries need.
+            if not self._credentials.valid:
+                self._request_token()
+            self._credentials.apply(r.headers)  # type: ignore[no-untyped-call]
+        return r
+
+    @override
+    def renew(self, rejected: requests.PreparedRequest) -> bool:
+        with self._lock:
+            if rejected.headers.get("Authorization") == f"Bearer {self._credentials.token}":
+                self._request_token()
+        return True
+
+    def _request_token(self) -> None:
+        try:
+            with _TokenSession() as session:
+                request = Request(session)
+                self._credentials.refresh(  # type: ignore[no-untyped-call]
+                    partial(request, timeout=self._timeout)
+                )
+        except RefreshError as error:
+            if error.retryable:
+                msg = f"no access token from {self._host} yet"
+                raise RetriableAPIError(msg) from None
+            text = redact(str(error.args[0] if error.args else error))
+            msg = (
+                f"Google gave no access token: {text}. Check that the key is not revoked, that it "
+                "may act for subject, and that this machine's clock is right."
+            )
+            raise TapError(msg, exit_code=ExitCode.PERMISSION) from None
+        except TransportError as error:
+            if is_certificate_error(error):
+                raise untrusted_certificate_error(self._host) from None
+            msg = f"no response from {self._host} (TransportError)"
+            raise RetriableAPIError(msg) from None
+        except (TypeError, AttributeError, LookupError, ValueError):
+            # google-auth relies on the shape of the response.
+            msg = f"Google gave no access token: malformed response from {self._host}"
+            raise RetriableAPIError(msg) from None
+        protect([str(self._credentials.token)])
 
 
 def read_key(text: str) -> dict[str, Any]:
@@ -127,14 +178,14 @@ def read_key(text: str) -> dict[str, Any]:
     return key
 
 
-def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | None]:
-    """Open a session with the credentials of the settings.
+def make_auth(config: Mapping[str, Any]) -> tuple[Signer, str | None]:
+    """Choose how requests are signed: by a service account, a person, or an API key.
 
     Args:
         config: The tap's settings.
 
     Returns:
-        The session, and the e-mail address that spreadsheets have to be shared with.
+        What signs requests, and the e-mail address that spreadsheets have to be shared with.
 
     Raises:
         TapError: If the credentials cannot be used.
@@ -155,41 +206,39 @@ def open_session(config: Mapping[str, Any]) -> tuple[requests.Session, str | Non
             problem = f"{why}. Set it to the path of the service account's key file"
             raise invalid_setting("credentials_path", problem, path) from None
     elif not (text := config.get("credentials_json") or ""):
-        return _open_without_service_account(config, scopes)
+        return _make_other_auth(config, scopes)
+    key = read_key(text)
     try:
-        credentials = _ServiceAccount.from_service_account_info(  # type: ignore[no-untyped-call]
-            read_key(text), scopes=scopes, subject=config.get("subject") or None
+        credentials = ServiceAccountCredentials.from_service_account_info(  # type: ignore[no-untyped-call]
+            key, scopes=scopes, subject=config.get("subject") or None
         )
     except ValueError as error:
         problem = str(error).rstrip(".")
         msg = f"The service account's key cannot be used: {problem}. Download a new key file."
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
-    return _AuthorizedSession(credentials), config.get(
-        "subject"
-    ) or credentials.service_account_email
+    auth = GoogleAuth(credentials, token_uri=key["token_uri"], timeout=config["request_timeout"])
+    return auth, config.get("subject") or credentials.service_account_email
 
 
-def _open_without_service_account(
-    config: Mapping[str, Any], scopes: list[str]
-) -> tuple[requests.Session, str | None]:
+def _make_other_auth(config: Mapping[str, Any], scopes: list[str]) -> tuple[Signer, str | None]:
     if config.get("oauth_refresh_token"):
         names = ("oauth_client_id", "oauth_client_secret")
         if missing := [name for name in names if not config.get(name)]:
             raise missing_setting(missing[0], "a refresh token belongs to an OAuth client")
+        token_uri = base_url(config["oauth_token_uri"], setting="oauth_token_uri")
         person = PersonCredentials(  # type: ignore[no-untyped-call]
             None,
             refresh_token=config["oauth_refresh_token"],
-            token_uri=base_url(config["oauth_token_uri"], setting="oauth_token_uri"),
+            token_uri=token_uri,
             client_id=config["oauth_client_id"],
             client_secret=config["oauth_client_secret"],
             scopes=scopes,
         )
-        return _AuthorizedSession(person), "the person who signed in"
+        auth = GoogleAuth(person, token_uri=token_uri, timeout=config["request_timeout"])
+        return auth, "the person who signed in"
     if not config.get("api_key"):
         settings = ", ".join(map(named, CREDENTIAL_SETTINGS))
         msg = f"Missing credentials for Google: set one of {settings}."
         raise ConfigValidationError(msg, errors=[msg])
-    session = _NoRedirectSession()
     # In a header, as URLs end up in logs.
-    session.headers["X-Goog-Api-Key"] = config["api_key"]
-    return session, None
+    return APIKeyAuthenticator(key="X-Goog-Api-Key", value=config["api_key"]), None

@@ -8,8 +8,8 @@ from signalroom_singer import ExitCode, TapError, explain_malformed_responses, n
 from tap_gsheets.card_filter import check_no_card_keys, remove_card_data
 from tap_gsheets.cell_parser import TabLayout, parse_table
 from tap_gsheets.cells import ConcurrentEditError
-from tap_gsheets.client import RangeError
 from tap_gsheets.column_names import find_unusual_names, snake_case
+from tap_gsheets.errors import RangeError
 from tap_gsheets.fingerprint import fingerprint
 from tap_gsheets.shrink_guard import describe_loss, describe_move, describe_other_tab
 from tap_gsheets.spreadsheet_ids import parse_spreadsheet_id
@@ -119,7 +119,7 @@ class SpreadsheetReader:
                 return self._read_tabs(spreadsheet_id, config, file)
 
     def _read_file(self, spreadsheet_id: str) -> dict[str, Any]:
-        file = self._client.file(spreadsheet_id)
+        file = self._client.get_file(spreadsheet_id)
         if file.get("mimeType") not in {None, _SPREADSHEET}:
             msg = f"{spreadsheet_id} is not a Google spreadsheet. In Drive, save it as one."
             raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
@@ -130,7 +130,7 @@ class SpreadsheetReader:
     def _read_tabs(
         self, spreadsheet_id: str, config: dict[str, Any], file: dict[str, Any]
     ) -> Spreadsheet:
-        metadata = self._client.metadata(spreadsheet_id)
+        metadata = self._client.get_metadata(spreadsheet_id)
         properties = metadata.get("properties", {})
         spreadsheet = Spreadsheet(spreadsheet_id, properties, metadata["sheets"], config, file)
         spreadsheet.tabs = self._select_tabs(spreadsheet)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tap_gsheets.cells import ConcurrentEditError, merge_reads
-from tap_gsheets.client import COMPUTED, SERIALS, SHOWN
+from tap_gsheets.client import COMPUTED, DISPLAYED, SERIALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +72,9 @@ def read_tab_values(
     ranges = [(tab.title, tab.config.get("range"), tab.size) for tab in tabs]
     dated = [area for area, tab in zip(ranges, tabs, strict=True) if tab.has_dates]
     # In this order: if the first and the last agree, nobody edited the tab in between.
-    computed = iter([*client.values(spreadsheet_id, dated, COMPUTED)] if formatted else ())
-    values = [*client.values(spreadsheet_id, ranges, SHOWN if formatted else COMPUTED)]
-    serials = client.values(spreadsheet_id, dated, SERIALS)
+    computed = iter([*client.iter_values(spreadsheet_id, dated, COMPUTED)] if formatted else ())
+    values = [*client.iter_values(spreadsheet_id, ranges, DISPLAYED if formatted else COMPUTED)]
+    serials = client.iter_values(spreadsheet_id, dated, SERIALS)
     return [
         TabValues(block, next(computed, block), next(serials))
         if tab.has_dates

@@ -10,7 +10,7 @@ from signalroom_singer import ExitCode, SignalRoomTap, TapError, check_bookmarks
 from signalroom_singer.cards import CardReport
 from tap_gsheets.client import SheetsClient
 from tap_gsheets.column_types import check_formats
-from tap_gsheets.credentials import open_session
+from tap_gsheets.credentials import make_auth
 from tap_gsheets.fingerprint import fingerprint
 from tap_gsheets.settings import SETTINGS
 from tap_gsheets.shrink_guard import validate_bookmark
@@ -95,10 +95,15 @@ class TapGsheets(SignalRoomTap):
         return [*streams, SheetListStream(tap=self, rows=rows)]
 
     def _read_spreadsheets(self) -> list[Spreadsheet]:
-        session, share_with = open_session(self.config)
-        with session:
+        auth, share_with = make_auth(self.config)
+        with self.http_session as session:
             client = SheetsClient(
-                session, self.config, self.logger, share_with, self.account_limits
+                self.config,
+                session,
+                self.logger,
+                auth=auth,
+                share_with=share_with,
+                account=self.account_limits,
             )
             reader = SpreadsheetReader(
                 client,
@@ -115,8 +120,7 @@ class TapGsheets(SignalRoomTap):
     @override
     def account_identity(self) -> tuple[str, ...]:
         # Google counts requests by identity; a key file and its content are the same one.
-        session, email = open_session(self.config)
-        session.close()
+        _, email = make_auth(self.config)
         return (self.config["sheets_api_url"], email) if email else super().account_identity()
 
     def _deselected_streams(self) -> frozenset[str]:

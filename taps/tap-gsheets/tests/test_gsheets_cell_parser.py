@@ -9,7 +9,7 @@ import responses
 
 from signalroom_singer import TapError
 from tap_gsheets.cell_parser import parse_table
-from tap_gsheets.client import quoted
+from tap_gsheets.client import quote_title
 from tap_gsheets.column_names import column_letter
 from tap_gsheets.table import UnreadableTabError, check_keys
 from tap_gsheets.tap import TapGsheets
@@ -74,7 +74,7 @@ def test_a_primary_key_must_be_unique(rows, says):
 
 def test_letters_and_names_as_google_writes_them():
     assert [column_letter(i) for i in (0, 25, 26, 18277)] == ["A", "Z", "AA", "ZZZ"]
-    assert quoted("O'Brien") == "'O''Brien'"
+    assert quote_title("O'Brien") == "'O''Brien'"
 
 
 def test_two_reads_load_all_visible_tabs_and_say_they_are_complete(google, capsys):

@@ -6,13 +6,14 @@ import base64
 import json
 
 import pytest
+import requests
 import responses
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from signalroom_singer import TapError
 from signalroom_singer.variables import Naming, Origin, use
-from tap_gsheets.credentials import open_session, read_key
+from tap_gsheets.credentials import make_auth, read_key
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"
 
@@ -48,8 +49,8 @@ def with_doubled_backslashes(key):
 def test_a_key_signs_in_however_it_is_written(key, write):
     responses.post(TOKEN_URI, json={"access_token": "synthetic", "expires_in": 3599})
     answer = responses.get("https://sheets.googleapis.com/v4/spreadsheets/a", json={})
-    session, share_with = open_session({"credentials_json": write(key)})
-    session.get("https://sheets.googleapis.com/v4/spreadsheets/a", timeout=5)
+    auth, share_with = make_auth({"credentials_json": write(key), "request_timeout": 5})
+    requests.get("https://sheets.googleapis.com/v4/spreadsheets/a", auth=auth, timeout=5)
     assert share_with == "tap@synthetic.example.com"
     assert answer.calls[0].request.headers["Authorization"] == "Bearer synthetic"
 
@@ -67,15 +68,14 @@ def test_a_client_with_a_key_of_its_own_is_not_read_with_the_projects_file(tmp_p
         "client_id": "acme",
         "credentials_path": str(path),
         "credentials_json": json.dumps(theirs),
+        "request_timeout": 5,
     }
     use(Naming("tap-gsheets", {}, Origin.MELTANO, "tap-gsheets--acme"))
-    session, share_with = open_session(config)
-    session.close()
+    _, share_with = make_auth(config)
     assert share_with == "acme@clients.example.com"
 
 
 def test_a_key_file_may_begin_with_a_byte_order_mark(tmp_path, key):
     (path := tmp_path / "key.json").write_text("\ufeff" + json.dumps(key))
-    session, share_with = open_session({"credentials_path": str(path)})
-    session.close()
+    _, share_with = make_auth({"credentials_path": str(path), "request_timeout": 5})
     assert share_with == key["client_email"]

@@ -254,7 +254,7 @@ class ApiClient:
             raise self._unsendable(label) from None
         except requests.RequestException as error:
             # Not chained: its text and its request hold the URL with everything in it.
-            raise RetriableAPIError(self._describe_failure(error, url, label)) from None
+            raise self._map_failure(error, url, label) from None
         except ValueError as error:
             # As http.client reports a line break; others are about the response.
             if not str(error).startswith("Invalid header"):
@@ -298,8 +298,8 @@ class ApiClient:
         )
         raise ForbiddenRequestError(msg)
 
-    def _describe_failure(self, error: requests.RequestException, url: str, label: str) -> str:
-        return self.errors.describe_failure(
+    def _map_failure(self, error: requests.RequestException, url: str, label: str) -> Exception:
+        return self.errors.map_failure(
             error, label, host=urlsplit(url).netloc, timeout=self.config["request_timeout"]
         )
 

@@ -165,6 +165,22 @@ class ErrorMapper:
         text = f"{text}: {vendor_text}" if vendor_text else text
         return ". ".join(part for part in (text, self.hint(status)) if part)
 
+    def map_failure(
+        self, error: requests.RequestException, label: str, *, host: str, timeout: float
+    ) -> Exception:
+        """Make the error of a request that got no complete response.
+
+        Args:
+            error: Why there is no response.
+            label: The stream and the request, as in ``offers: GET /offers``.
+            host: The server's name, perhaps with a port.
+            timeout: The seconds that a response may take.
+
+        Returns:
+            An error to retry; another one, where a retry would not help.
+        """
+        return RetriableAPIError(self.describe_failure(error, label, host=host, timeout=timeout))
+
     def describe_failure(
         self, error: requests.RequestException, label: str, *, host: str, timeout: float
     ) -> str:
