@@ -1,4 +1,4 @@
-"""What is said of tables and columns, in the catalog and in the tables' comments.
+"""Descriptions of tables and columns, for the catalog and the tables' comments.
 
 As in https://posthog.com/docs/data, https://posthog.com/docs/api and PostHog's own source.
 """

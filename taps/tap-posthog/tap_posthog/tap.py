@@ -103,9 +103,8 @@ class TapPostHog(SignalRoomTap):
             default=24,
             title="Lookback of events",
             description=(
-                "Hours before the bookmark to read again: events that arrive late are found so. "
-                "Those that arrive later than this are only found with "
-                "`events_replication_key: created_at`."
+                "Hours before the bookmark to read again, for events that arrive late. Those that "
+                "arrive later than this are only found with `events_replication_key: created_at`."
             ),
         ),
         th.Property(
@@ -113,7 +112,7 @@ class TapPostHog(SignalRoomTap):
             th.NumberType(minimum=0),
             default=5,
             title="Settling time",
-            description="The latest minutes are left to the next run: they are still coming in.",
+            description="The latest minutes are left to the next run: events still arrive.",
         ),
         th.Property(
             "events_key",
@@ -121,9 +120,9 @@ class TapPostHog(SignalRoomTap):
             default="uuid",
             title="Primary key of events",
             description=(
-                "`uuid`; or `identity`, which adds `event`, `distinct_id` and `event_date`: what "
-                "PostHog tells events apart by, as some share their uuid. An existing table has to "
-                "be migrated first, see the README."
+                "`uuid`; or `identity`, which adds `event`, `distinct_id` and `event_date`, by "
+                "which PostHog tells events apart, as some share their uuid. An existing table has "
+                "to be migrated first, see the README."
             ),
         ),
         th.Property(
@@ -132,8 +131,8 @@ class TapPostHog(SignalRoomTap):
             default="timestamp",
             title="Bookmark of events",
             description=(
-                "`timestamp`, when it happened by the sender's clock; or `created_at`, when it "
-                "came to PostHog, which finds what arrives within `max_event_age_days`."
+                "`timestamp`, the time of an event by the sender's clock; or `created_at`, when "
+                "PostHog ingested it, which finds all that arrive within `max_event_age_days`."
             ),
         ),
         th.Property(
@@ -143,17 +142,17 @@ class TapPostHog(SignalRoomTap):
             title="Oldest late events",
             description=(
                 "With `events_replication_key: created_at`: how old an event may be when it "
-                "arrives. It bounds what PostHog has to read."
+                "arrives. This bounds how much PostHog has to read."
             ),
         ),
         th.Property(
             "events_api",
             th.StringType(allowed_values=["auto", "query", "events"]),
             default="auto",
-            title="Way of reading events",
+            title="API for events",
             description=(
                 "`query`, PostHog's query API; `events`, the older endpoint, for instances without "
-                "it; or `auto`, the older one where there is no other."
+                "it; or `auto`, which prefers queries."
             ),
         ),
         th.Property(
@@ -162,8 +161,8 @@ class TapPostHog(SignalRoomTap):
             default=24,
             title="Window",
             description=(
-                "Hours of events that a query spans. A window that PostHog finds too slow is "
-                "halved by itself."
+                "Hours of events per query. A window that PostHog finds too slow is halved "
+                "automatically."
             ),
         ),
         th.Property(
@@ -171,7 +170,7 @@ class TapPostHog(SignalRoomTap):
             th.IntegerType(minimum=2, maximum=50_000),
             default=10_000,
             title="Page size",
-            description="The most events of an answer; fewer where they are large.",
+            description="Maximum events per response; fewer where they are large.",
         ),
         th.Property(
             "include_personal_data",
@@ -190,7 +189,7 @@ class TapPostHog(SignalRoomTap):
             default="error",
             title="On a missing scope",
             description=(
-                "A stream that the key may not read is left as it was, all others are read. Then "
+                "A stream that the key may not read keeps its rows, and all others are read. Then "
                 "the run fails (`error`), or only warns (`skip`)."
             ),
         ),
@@ -207,7 +206,7 @@ class TapPostHog(SignalRoomTap):
             th.NumberType(minimum=1),
             default=2300,
             title="Queries an hour",
-            description="PostHog allows 2,400, and 120 to teams on the limits before: set 115.",
+            description="PostHog allows 2,400, and 120 to teams with its previous limits: set 115.",
             **RATE_LIMIT,
         ),
         th.Property(
@@ -232,8 +231,7 @@ class TapPostHog(SignalRoomTap):
             default=230,
             title="Requests to the event store a minute",
             description=(
-                "PostHog allows 240 for insights, session recordings and the older way of reading "
-                "events."
+                "PostHog allows 240 for insights, session recordings and the older events endpoint."
             ),
             **RATE_LIMIT,
         ),
@@ -263,7 +261,7 @@ class TapPostHog(SignalRoomTap):
             title="Longest wait for the read budget",
             description=(
                 "PostHog limits the bytes that queries read in an hour. If it asks to wait for "
-                "more seconds than this, the run ends, and the next one goes on from its state."
+                "more seconds than this, the run ends, and the next one resumes from its state."
             ),
         ),
         *RATE_LIMIT_SETTINGS,
