@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from signalroom_sandbox.everflow import entities, raw, reports
-from signalroom_sandbox.everflow.errors import Refusal
+from signalroom_sandbox.everflow.errors import ApiError
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.everflow.validation import BIGQUERY_COLUMNS, TIMEZONES, report_query
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     #: The body and the query, to what is answered.
-    _Answer = Callable[[Any, Mapping[str, str]], Any]
+    _Handler = Callable[[Any, Mapping[str, str]], Any]
 
 NETWORK_KEY = "sandbox-everflow-network-key"
 AFFILIATE_KEY = "sandbox-everflow-affiliate-key"
@@ -93,8 +93,8 @@ class Everflow:
             if reporting:
                 try:
                     limits.begin_report()
-                except Refusal as refusal:
-                    return _json({"error": refusal.text}, refusal.status)
+                except ApiError as error:
+                    return _json({"error": error.text}, error.status)
             try:
                 return await self._answer(request, path, answer)
             finally:
@@ -103,7 +103,7 @@ class Everflow:
 
         return Route(f"/v1{path}", endpoint, methods=[method])
 
-    async def _answer(self, request: Request, path: str, answer: _Answer) -> Response:
+    async def _answer(self, request: Request, path: str, answer: _Handler) -> Response:
         if self.latency:
             await asyncio.sleep(self.latency)
         headers: dict[str, str] = {}
@@ -113,18 +113,18 @@ class Everflow:
             body = await _body(request) if request.method == "POST" else None
             params = dict(parse_qsl(request.url.query, keep_blank_values=True))
             return _json(answer(body, params), headers=headers)
-        except Refusal as refusal:
-            return _json({"error": refusal.text}, refusal.status, headers)
+        except ApiError as error:
+            return _json({"error": error.text}, error.status, headers)
 
     # The endpoints
 
     def _timezones(self, _: Any, __: Mapping[str, str]) -> Any:
         now = self.world.now()
-        listed = []
+        zones = []
         for identifier, name in TIMEZONES.items():
             local = now.astimezone(ZoneInfo(name))
             offset = local.strftime("%z")
-            listed.append(
+            zones.append(
                 {
                     "timezone_id": identifier,
                     "timezone": name,
@@ -132,7 +132,7 @@ class Everflow:
                     "utc_offset": f"{offset[:3]}:{offset[3:]}",
                 }
             )
-        return {"timezones": listed}
+        return {"timezones": zones}
 
     def _network(self, _: Any, __: Mapping[str, str]) -> Any:
         return {
@@ -167,30 +167,30 @@ class Everflow:
         try:
             start, end = (date.fromisoformat(params[name]) for name in ("from", "to"))
         except (KeyError, ValueError):
-            raise Refusal(400, "from and to must be formatted as YYYY-MM-DD") from None
+            raise ApiError(400, "from and to must be formatted as YYYY-MM-DD") from None
         if params.get("timezone_id") not in {str(identifier) for identifier in TIMEZONES}:
-            raise Refusal(400, "Internal error")
+            raise ApiError(400, "Internal error")
         return raw.adjustments(self.world, start, end)
 
-    def _list(self, path: str) -> _Answer:
-        return lambda _, params: entities.listed(path, params, self.switches)
+    def _list(self, path: str) -> _Handler:
+        return lambda _, params: entities.list_page(path, params, self.switches)
 
 
 def _authenticate(key: str | None, path: str) -> None:
     if key == AFFILIATE_KEY:
-        raise Refusal(403, "Out of realm")
+        raise ApiError(403, "Out of realm")
     if key not in {NETWORK_KEY, LIMITED_KEY}:
         # Everflow says the same of a wrong key and of none.
-        raise Refusal(401, "No Authentication Method Found")
+        raise ApiError(401, "No Authentication Method Found")
     if key == LIMITED_KEY and any(name in path for name in _PROTECTED):
-        raise Refusal(403, "Missing permission")
+        raise ApiError(403, "Missing permission")
 
 
 async def _body(request: Request) -> Any:
     try:
         return msgspec.json.decode(await request.body())
     except msgspec.DecodeError:
-        raise Refusal(400, "Invalid JSON body") from None
+        raise ApiError(400, "Invalid JSON body") from None
 
 
 def _json(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.everflow.errors import Refusal
+from signalroom_sandbox.everflow.errors import ApiError
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.validation import paging
 from signalroom_sandbox.everflow.world import ADVERTISERS, AFFILIATES, OFFERS
@@ -119,7 +119,7 @@ def _offers() -> list[dict[str, Any]]:
     ]
 
 
-def _things(
+def _simple_rows(
     key: str, count: int, **fields: Callable[[int], Any]
 ) -> Callable[[], list[dict[str, Any]]]:
     def make() -> list[dict[str, Any]]:
@@ -143,7 +143,7 @@ LISTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
     "offers": ("offers", _offers),
     "campaigns": (
         "campaigns",
-        _things(
+        _simple_rows(
             "network_campaign_id",
             7,
             campaign_name=lambda number: f"Smart link {number}",
@@ -152,7 +152,7 @@ LISTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
     ),
     "creatives": (
         "creatives",
-        _things(
+        _simple_rows(
             "network_offer_creative_id",
             55,
             network_offer_id=lambda number: 101 + number % 20,
@@ -163,7 +163,7 @@ LISTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
     ),
     "couponcodes": (
         "coupon_codes",
-        _things(
+        _simple_rows(
             "network_coupon_code_id",
             12,
             network_affiliate_id=lambda number: number,
@@ -178,13 +178,13 @@ LISTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
     ),
     "domains/tracking": (
         "domains",
-        _things(
+        _simple_rows(
             "network_tracking_domain_id", 3, url=lambda number: f"https://t{number}.example.com"
         ),
     ),
     "offerurls": (
         "offer_urls",
-        _things(
+        _simple_rows(
             "network_offer_url_id",
             9,
             network_offer_id=lambda number: 100 + number,
@@ -198,7 +198,7 @@ LISTS: dict[str, tuple[str, Callable[[], list[dict[str, Any]]]]] = {
 UNDOCUMENTED = "couponcodes"
 
 
-def listed(path: str, params: Mapping[str, str], switches: Switches) -> Any:
+def list_page(path: str, params: Mapping[str, str], switches: Switches) -> Any:
     """A page of a list.
 
     Args:
@@ -208,25 +208,25 @@ def listed(path: str, params: Mapping[str, str], switches: Switches) -> Any:
     """
     key, make = LISTS[path]
     if switches.undocumented_missing and path == UNDOCUMENTED:
-        raise Refusal(404, "Not found")
+        raise ApiError(404, "Not page_rows")
     rows = make()
-    if wanted := params.get("filter"):
-        rows = [row for row in rows if _kept(row, wanted)]
+    if expression := params.get("filter"):
+        rows = [row for row in rows if _passes_filter(row, expression)]
     page, size = paging(params, switches.page_clamp)
-    found = rows[(page - 1) * size : page * size]
+    page_rows = rows[(page - 1) * size : page * size]
     if switches.bare_lists:
-        return found
-    return {key: found, "paging": {"page": page, "page_size": size, "total_count": len(rows)}}
+        return page_rows
+    return {key: page_rows, "paging": {"page": page, "page_size": size, "total_count": len(rows)}}
 
 
-def _kept(row: dict[str, Any], wanted: str) -> bool:
-    match = _FILTER.fullmatch(wanted)
+def _passes_filter(row: dict[str, Any], expression: str) -> bool:
+    match = _FILTER.fullmatch(expression)
     if not match:
-        raise Refusal(400, f"Invalid filter {wanted}")
+        raise ApiError(400, f"Invalid filter {expression}")
     name, operator, value = match.groups()
     if operator == "=":
         return str(row.get(name)) == value
     if not value.isdigit():
-        raise Refusal(400, f"Invalid filter {wanted}")
+        raise ApiError(400, f"Invalid filter {expression}")
     saved = int(row.get(name, 0))
     return saved > int(value) if operator == ">" else saved < int(value)

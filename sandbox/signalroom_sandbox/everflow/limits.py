@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from signalroom_sandbox.everflow.errors import Refusal
+from signalroom_sandbox.everflow.errors import ApiError
 
 _HOUR = 3600
 
@@ -33,7 +33,7 @@ class Limits:
         self._tokens = min(self.burst, self._tokens + (now - self._filled) * self.per_second)
         self._filled = now
         if self._tokens < 1:
-            raise Refusal(429, "Rate limit exceeded")
+            raise ApiError(429, "Rate limit exceeded")
         self._tokens -= 1
         return {
             "X-RateLimit-Limit": str(int(self.burst)),
@@ -43,7 +43,7 @@ class Limits:
     def begin_report(self) -> None:
         """Take a slot for a report."""
         if self._reports >= self.concurrent_reports:
-            raise Refusal(429, "Too many concurrent reporting requests")
+            raise ApiError(429, "Too many concurrent reporting requests")
         self._reports += 1
 
     def end_report(self) -> None:
@@ -56,5 +56,5 @@ class Limits:
         while self._bigquery and self._bigquery[0] < now - _HOUR:
             self._bigquery.popleft()
         if len(self._bigquery) >= self.bigquery_per_hour:
-            raise Refusal(429, "Big Query usage is above limit")
+            raise ApiError(429, "Big Query usage is above limit")
         self._bigquery.append(now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.everflow.reports import COUNTRIES, filters_of, label, passes
 from signalroom_sandbox.everflow.validation import conversion_query, moment_query, paging
-from signalroom_sandbox.everflow.world import HOUR, CellKey, Conversion, World, seeded
+from signalroom_sandbox.everflow.world import HOUR, CellKey, Conversion, World, seeded_random
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from signalroom_sandbox.everflow.switches import Switches
 
 CLICK_CAP = 10_000
-_KEPT = timedelta(days=92)
+_RETENTION = timedelta(days=92)
 
 
 def conversions(
@@ -26,47 +26,47 @@ def conversions(
     query, base, events = conversion_query(body, world.now())
     page, size = paging(params, switches.page_clamp)
     filters = () if switches.filter_ignored else filters_of(query)
-    found = [
+    matches = [
         item
         for item in world.conversions(query.begin, query.end)
         if (events if item.is_event else base)
         and passes(filters, world, item.affiliate, item.offer)
     ]
-    found.sort(key=lambda item: (-item.at, item.conversion_id))
-    found += found[: switches.repeated_rows]
-    total = len(found)
+    matches.sort(key=lambda item: (-item.at, item.conversion_id))
+    matches += matches[: switches.repeated_rows]
+    total = len(matches)
     start = 0 if switches.repeated_pages else (page - 1) * size
-    rows = found[start : start + size]
+    rows = matches[start : start + size]
     if size == switches.lossy_page_size and start and rows:
         # The row before the boundary again, in place of the one after it.
-        rows[0] = found[start - 1]
-    paging_told: dict[str, Any] = {"page": page, "page_size": size, "total_count": total}
+        rows[0] = matches[start - 1]
+    paging_object: dict[str, Any] = {"page": page, "page_size": size, "total_count": total}
     if switches.total_count == "growing":
-        paging_told["total_count"] = total - max(0, 3 - page)
+        paging_object["total_count"] = total - max(0, 3 - page)
     elif switches.total_count == "shrinking":
-        paging_told["total_count"] = total + max(0, 3 - page)
+        paging_object["total_count"] = total + max(0, 3 - page)
     elif switches.total_count == "absent":
-        del paging_told["total_count"]
+        del paging_object["total_count"]
     if not switches.page_size_told:
-        del paging_told["page_size"]
+        del paging_object["page_size"]
     answer: dict[str, Any] = {"conversions": [_conversion(world, item) for item in rows]}
     if switches.total_count != "absent" or switches.page_size_told:
-        answer["paging"] = paging_told
+        answer["paging"] = paging_object
     return answer
 
 
 def clicks(world: World, body: Any, switches: Switches) -> dict[str, Any]:
     """Clicks, the newest first; the oldest are dropped without a word."""
     query = moment_query(body, longest=timedelta(days=14))
-    oldest = int((world.now() - _KEPT).timestamp())
+    oldest = int((world.now() - _RETENTION).timestamp())
     filters = () if switches.filter_ignored else filters_of(query)
-    found = [
+    matches = [
         (key, number, at)
         for key, number, at in world.clicks(max(query.begin, oldest), query.end)
         if passes(filters, world, key[1], key[2])
     ]
-    found.sort(key=lambda click: -click[2])
-    return {"clicks": [_click(world, *click) for click in found[:CLICK_CAP]]}
+    matches.sort(key=lambda click: -click[2])
+    return {"clicks": [_click(world, *click) for click in matches[:CLICK_CAP]]}
 
 
 def adjustments(world: World, start: date, end: date) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def adjustments(world: World, start: date, end: date) -> dict[str, Any]:
     rows = []
     day = start
     while day <= end and day < world.now().date():
-        source = seeded(world.seed, "adjustment", day)
+        source = seeded_random(world.seed, "adjustment", day)
         if source.random() < 0.2:  # noqa: PLR2004
             created = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + 2 * HOUR
             rows.append(

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.everflow.errors import Refusal
+from signalroom_sandbox.everflow.errors import ApiError
 from signalroom_sandbox.everflow.validation import (
     BIGQUERY_COLUMNS,
     ENTITY_COLUMNS,
@@ -36,7 +36,7 @@ def table(world: World, query: Query, switches: Switches) -> dict[str, Any]:
     groups: dict[tuple[str, ...], Cell] = defaultdict(Cell)
     days = _Days(query.zone, local_midnights=switches.local_midnight_ids)
     identities_of = [_identity(world, name, days) for name in query.columns]
-    for key, cell in _matching(world, query, switches):
+    for key, cell in _matching_cells(world, query, switches):
         groups[tuple([identity(key) for identity in identities_of])].add(cell)
     # Cut before they are written out: a year has far more groups than rows are told.
     rows = [
@@ -60,7 +60,7 @@ def table(world: World, query: Query, switches: Switches) -> dict[str, Any]:
 def summary(world: World, query: Query, switches: Switches) -> dict[str, Any]:
     """The totals of the same report."""
     total = Cell()
-    for _, cell in _matching(world, query, switches):
+    for _, cell in _matching_cells(world, query, switches):
         total.add(cell)
     return metrics(total, switches)
 
@@ -113,7 +113,9 @@ def _ratio(value: Decimal | int, by: Decimal | int, scale: int = 1) -> Decimal |
     return round(Decimal(value) / Decimal(by) * scale, 4) if by else 0
 
 
-def _matching(world: World, query: Query, switches: Switches) -> Iterator[tuple[CellKey, Cell]]:
+def _matching_cells(
+    world: World, query: Query, switches: Switches
+) -> Iterator[tuple[CellKey, Cell]]:
     filters = () if switches.filter_ignored else filters_of(query)
     if not filters:
         yield from world.cells(query.begin, query.end)
@@ -127,7 +129,7 @@ def filters_of(query: Query) -> tuple[tuple[str, str], ...]:
     """The filters, refused where they are not by what the network keeps with every row."""
     for name, _ in query.filters:
         if name not in ENTITY_COLUMNS:
-            raise Refusal(400, f"Cannot filter by {name}")
+            raise ApiError(400, f"Cannot filter by {name}")
     return query.filters
 
 
@@ -147,10 +149,10 @@ class _Days:
 
     def identity(self, unit: str, hour: int) -> str:
         if (known := self._known.get((unit, hour))) is None:
-            known = self._known[unit, hour] = self._found(unit, hour)
+            known = self._known[unit, hour] = self._compute(unit, hour)
         return known
 
-    def _found(self, unit: str, hour: int) -> str:
+    def _compute(self, unit: str, hour: int) -> str:
         if unit in {"hour", "unix_timestamp"}:
             return str(hour)
         day = datetime.fromtimestamp(hour, self._zone).date()
@@ -187,7 +189,7 @@ def attribute(name: str, key: CellKey) -> str:
     if name in PLAIN_COLUMNS:
         return f"{name} {offer % 3}"
     if name not in BIGQUERY_COLUMNS:
-        raise Refusal(400, f"Unknown column {name}")
+        raise ApiError(400, f"Unknown column {name}")
     # Now and then there is no sub id.
     number = hour // 3600 * 31 + affiliate * 7 + offer
     return "" if number % 17 == 0 else f"{name}-{number % 400}"

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from signalroom_sandbox.everflow.errors import Refusal
+from signalroom_sandbox.everflow.errors import ApiError
 from signalroom_sandbox.everflow.world import span
 
 #: Ids as https://developers.everflow.io/user-guide/timezones lists them, whole hours only.
@@ -56,25 +56,25 @@ def report_query(body: Any) -> Query:
     zone = _zone(body)
     start, end = _day(body, "from"), _day(body, "to")
     if start > end:
-        raise Refusal(400, "from must be before to")
+        raise ApiError(400, "from must be before to")
     if (end - start).days >= _LONGEST:
-        raise Refusal(400, "The date range cannot exceed one year")
+        raise ApiError(400, "The date range cannot exceed one year")
     if not isinstance(body.get("currency_id"), str) or not re.fullmatch(
         "[A-Z]{3}", body["currency_id"]
     ):
-        raise Refusal(400, "currency_id is required")
+        raise ApiError(400, "currency_id is required")
     columns = body.get("columns")
     if not isinstance(columns, list) or not 0 < len(columns) <= _MOST_COLUMNS:
-        raise Refusal(400, "columns must have between 1 and 10 elements")
+        raise ApiError(400, "columns must have between 1 and 10 elements")
     if not all(
         isinstance(column, dict) and isinstance(column.get("column"), str) for column in columns
     ):
-        raise Refusal(400, "columns must be an array of objects")
+        raise ApiError(400, "columns must be an array of objects")
     names = tuple(column["column"] for column in columns)
     if unknown := set(names) - _KNOWN:
-        raise Refusal(400, f"Unknown column {min(unknown)}")
+        raise ApiError(400, f"Unknown column {min(unknown)}")
     if sum(name in TIME_COLUMNS for name in names) > 1:
-        raise Refusal(400, "Only one time column is allowed")
+        raise ApiError(400, "Only one time column is allowed")
     return Query(*span(start, end, zone), zone, names, _filters(body))
 
 
@@ -83,9 +83,9 @@ def moment_query(body: Any, *, longest: timedelta | None = None) -> Query:
     zone = _zone(body)
     begin, end = _moment(body, "from", zone), _moment(body, "to", zone, last=True)
     if begin > end:
-        raise Refusal(400, "from must be before to")
+        raise ApiError(400, "from must be before to")
     if longest and timedelta(seconds=end - begin) > longest + timedelta(hours=1):
-        raise Refusal(400, f"The date range cannot exceed {longest.days} days")
+        raise ApiError(400, f"The date range cannot exceed {longest.days} days")
     # Whether the last second is included is not documented: here it is.
     return Query(begin, end + 1, zone, (), _filters(body))
 
@@ -95,9 +95,9 @@ def conversion_query(body: Any, now: datetime) -> tuple[Query, bool, bool]:
     query = moment_query(body, longest=timedelta(days=366))
     for flag in ("show_conversions", "show_events"):
         if not isinstance(body.get(flag), bool):
-            raise Refusal(400, f"{flag} is required")
+            raise ApiError(400, f"{flag} is required")
     if datetime.fromtimestamp(query.begin, UTC) < now - timedelta(days=366):
-        raise Refusal(400, "Conversions older than 365 days are not available")
+        raise ApiError(400, "Conversions older than 365 days are not available")
     return query, body["show_conversions"], body["show_events"]
 
 
@@ -106,21 +106,21 @@ def paging(params: Any, clamp: int) -> tuple[int, int]:
     try:
         page, size = int(params.get("page", 1)), int(params.get("page_size", 50))
     except ValueError:
-        raise Refusal(400, "page and page_size must be numbers") from None
+        raise ApiError(400, "page and page_size must be numbers") from None
     if page < 1 or size < 1:
-        raise Refusal(400, "page and page_size must be positive")
+        raise ApiError(400, "page and page_size must be positive")
     return page, min(size, clamp)
 
 
 def _zone(body: Any) -> ZoneInfo:
     if not isinstance(body, dict):
-        raise Refusal(400, "The body must be a JSON object")
+        raise ApiError(400, "The body must be a JSON object")
     identifier = body.get("timezone_id")
     if identifier is None:
         # Seen live: the missing zone is no validation error but this.
-        raise Refusal(400, "Internal error")
+        raise ApiError(400, "Internal error")
     if not isinstance(identifier, int) or identifier not in TIMEZONES:
-        raise Refusal(400, f"Unknown timezone_id {identifier}")
+        raise ApiError(400, f"Unknown timezone_id {identifier}")
     return ZoneInfo(TIMEZONES[identifier])
 
 
@@ -128,10 +128,10 @@ def _day(body: Any, name: str) -> date:
     text = body.get(name)
     try:
         if not _DATE.fullmatch(text):
-            raise Refusal(400, f"{name} must be formatted as YYYY-MM-DD")
+            raise ApiError(400, f"{name} must be formatted as YYYY-MM-DD")
         return date.fromisoformat(text)
     except (TypeError, ValueError):
-        raise Refusal(400, f"{name} must be formatted as YYYY-MM-DD") from None
+        raise ApiError(400, f"{name} must be formatted as YYYY-MM-DD") from None
 
 
 def _moment(body: Any, name: str, zone: ZoneInfo, *, last: bool = False) -> int:
@@ -140,22 +140,22 @@ def _moment(body: Any, name: str, zone: ZoneInfo, *, last: bool = False) -> int:
         try:
             return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp())
         except ValueError:
-            raise Refusal(400, f"{name} is not a date") from None
+            raise ApiError(400, f"{name} is not a date") from None
     begin, end = span(_day(body, name), _day(body, name), zone)
     return end - 1 if last else begin
 
 
 def _filters(body: Any) -> tuple[tuple[str, str], ...]:
-    found = []
+    accepted = []
     query = body.get("query") or {}
     filters = (query.get("filters") or []) if isinstance(query, dict) else None
     if not isinstance(filters, list) or not all(isinstance(entry, dict) for entry in filters):
-        raise Refusal(400, "query.filters must be an array of objects")
+        raise ApiError(400, "query.filters must be an array of objects")
     for entry in filters:
         # A filter of another shape is ignored, as {"advertiser_id": 1} was for years.
         if "resource_type" not in entry:
             continue
         if not isinstance(entry.get("filter_id_value"), str):
-            raise Refusal(400, "filter_id_value must be a string")
-        found.append((entry["resource_type"], entry["filter_id_value"]))
-    return tuple(found)
+            raise ApiError(400, "filter_id_value must be a string")
+        accepted.append((entry["resource_type"], entry["filter_id_value"]))
+    return tuple(accepted)

@@ -137,7 +137,7 @@ class World:
         end = min(end, int(self.now().timestamp()) // HOUR * HOUR)
         for day in self._days_of(begin, end):
             if day.cells is None:
-                day.cells = _summed(day)
+                day.cells = _sum_cells(day)
             for key, cell in day.cells.items():
                 if begin <= key[0] < end:
                     yield key, cell
@@ -184,7 +184,7 @@ class World:
 
     def add_conversions(self, begin: int, end: int, count: int) -> None:
         """Add late conversions, spread over a span."""
-        source = seeded(self.seed, "late", begin, count)
+        source = seeded_random(self.seed, "late", begin, count)
         for number in range(count):
             at = begin + number * (end - begin) // count
             day = self._day(_utc_date(at))
@@ -247,11 +247,11 @@ class World:
 
     def _day(self, day: date) -> _Day:
         if day not in self._days:
-            self._days[day] = self._made(day)
+            self._days[day] = self._make_day(day)
         return self._days[day]
 
-    def _made(self, day: date) -> _Day:
-        source = seeded(self.seed, day)
+    def _make_day(self, day: date) -> _Day:
+        source = seeded_random(self.seed, day)
         start = int(datetime.combine(day, time.min, UTC).timestamp())
         busy = 0.7 + 0.3 * source.random()
         affiliates = [*AFFILIATES, NO_AFFILIATE]
@@ -296,7 +296,7 @@ class World:
         )
 
 
-def seeded(*parts: object) -> random.Random:
+def seeded_random(*parts: object) -> random.Random:
     """Randomness that is the same for the same parts, on every machine."""
     return random.Random("-".join(map(str, parts)))  # noqa: S311 - made-up data, no secrets
 
@@ -312,7 +312,7 @@ def _utc_date(at: int) -> date:
     return datetime.fromtimestamp(at, UTC).date()
 
 
-def _summed(day: _Day) -> dict[CellKey, Cell]:
+def _sum_cells(day: _Day) -> dict[CellKey, Cell]:
     cells: dict[CellKey, Cell] = defaultdict(Cell)
     for key, count in day.clicks.items():
         cells[key].clicks += count

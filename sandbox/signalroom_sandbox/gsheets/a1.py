@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from signalroom_sandbox.gsheets.refusals import Refusal
+from signalroom_sandbox.gsheets.errors import ApiError
 
 if TYPE_CHECKING:
     from signalroom_sandbox.gsheets.world import Sheet, Spreadsheet
@@ -45,15 +45,15 @@ def letters(index: int) -> str:
 
 
 def _index(text: str) -> int:
-    found = 0
+    number = 0
     for letter in text.upper():
-        found = found * 26 + ord(letter) - 64
-    return found - 1
+        number = number * 26 + ord(letter) - 64
+    return number - 1
 
 
 def _is_cell(text: str) -> bool:
-    found = _CORNER.match(text)
-    return bool(found and found[1] and found[2])
+    corner = _CORNER.match(text)
+    return bool(corner and corner[1] and corner[2])
 
 
 def parse(book: Spreadsheet, text: str) -> Area:
@@ -64,30 +64,30 @@ def parse(book: Spreadsheet, text: str) -> Area:
         text: As it was asked for.
 
     Raises:
-        Refusal: There is none, or it begins beyond the grid.
+        ApiError: There is none, or it begins beyond the grid.
     """
-    unparsable = Refusal(400, f"Unable to parse range: {text}")
+    unparsable = ApiError(400, f"Unable to parse range: {text}")
     quoted = re.match(r"'((?:[^']|'')*)'(?:!(.*))?$", text, re.DOTALL)
     if quoted:
-        sheet, cells = book.titled(quoted[1].replace("''", "'")), quoted[2]
+        sheet, cells = book.sheet_titled(quoted[1].replace("''", "'")), quoted[2]
     elif "!" in text:
         title, _, cells = text.partition("!")
-        sheet = book.titled(title)
+        sheet = book.sheet_titled(title)
     elif text in book.named:
-        sheet, cells = book.titled(book.named[text][0]), book.named[text][1]
+        sheet, cells = book.sheet_titled(book.named[text][0]), book.named[text][1]
     elif _is_cell(text) or ":" in text:
         sheet, cells = next((s for s in book.sheets if not s.hidden), None), text
     else:
-        sheet, cells = book.titled(text), None
+        sheet, cells = book.sheet_titled(text), None
     if sheet is None or sheet.kind != "GRID":
         raise unparsable
     if cells in book.named:
         title, cells = book.named[cells or ""]
-        sheet = book.titled(title) or sheet
+        sheet = book.sheet_titled(title) or sheet
     return _area(sheet, cells, unparsable)
 
 
-def _area(sheet: Sheet, cells: str | None, unparsable: Refusal) -> Area:
+def _area(sheet: Sheet, cells: str | None, unparsable: ApiError) -> Area:
     if cells is None:
         return Area(sheet, 0, 0, sheet.rows, sheet.columns)
     first, colon, last = cells.partition(":")
@@ -102,13 +102,13 @@ def _area(sheet: Sheet, cells: str | None, unparsable: Refusal) -> Area:
     bottom = max(tops) + 1 if end[2] and tops else sheet.rows
     right = max(lefts) + 1 if end[1] and lefts else sheet.columns
     if top >= sheet.rows or left >= sheet.columns:
-        raise Refusal(
+        raise ApiError(
             400,
-            f"Range ({_named(sheet, cells)}) exceeds grid limits. Max rows: {sheet.rows}, "
+            f"Range ({_quoted_range(sheet, cells)}) exceeds grid limits. Max rows: {sheet.rows}, "
             f"max columns: {sheet.columns}",
         )
     return Area(sheet, top, left, min(bottom, sheet.rows), min(right, sheet.columns))
 
 
-def _named(sheet: Sheet, cells: str) -> str:
+def _quoted_range(sheet: Sheet, cells: str) -> str:
     return "'" + sheet.title.replace("'", "''") + "'!" + cells

@@ -17,7 +17,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from signalroom_sandbox.gsheets.refusals import Refusal, quota
+from signalroom_sandbox.gsheets.errors import ApiError, quota
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ def service_account(url: str) -> str:
     )
 
 
-class TokenRefusal(Exception):  # noqa: N818 - it is an answer
+class TokenError(Exception):
     """What the token endpoint answers instead of a token."""
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
@@ -113,7 +113,7 @@ class Access:
     revoked: bool = False
     delegates: tuple[str, ...] = (PERSON,)
     tokens: dict[str, _Token] = field(default_factory=dict)
-    _taken: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    _reads: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def grant(self, form: Mapping[str, str]) -> dict[str, object]:
@@ -123,7 +123,7 @@ class Access:
             form: What was posted.
 
         Raises:
-            TokenRefusal: With Google's words.
+            TokenError: With Google's words.
         """
         kind = form.get("grant_type")
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":
@@ -132,7 +132,7 @@ class Access:
             user, scope = self._refresh(form)
         else:
             msg = "unsupported_grant_type"
-            raise _refused(msg, f"Invalid grant_type: {kind}")
+            raise _token_error(msg, f"Invalid grant_type: {kind}")
         token = f"ya29.sandbox-google-{next(self._numbers)}"
         self.tokens[token] = _Token(user, set(scope.split()), time.monotonic() + self.lifetime)
         answer: dict[str, object] = {
@@ -153,22 +153,22 @@ class Access:
             )
         except jwt.InvalidAudienceError:
             msg = "invalid_grant"
-            raise _refused(msg, "Invalid JWT: Failed audience check.") from None
+            raise _token_error(msg, "Invalid JWT: Failed audience check.") from None
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
             raise _not_short_lived() from None
         except jwt.InvalidTokenError:
             msg = "invalid_grant"
-            raise _refused(msg, "Invalid JWT Signature.") from None
+            raise _token_error(msg, "Invalid JWT Signature.") from None
         if claims["exp"] - claims["iat"] > _HOUR:
             raise _not_short_lived()
         if claims["iss"] != CLIENT_EMAIL or self.revoked:
             msg = "invalid_grant"
-            raise _refused(msg, "Invalid grant: account not found")
+            raise _token_error(msg, "Invalid grant: account not found")
         scope = claims.get("scope", "")
         if not scope or not set(scope.split()) <= SHEETS_SCOPES | DRIVE_SCOPES:
             description = "Invalid OAuth scope or ID token audience provided."
             msg = "invalid_scope"
-            raise _refused(msg, description)
+            raise _token_error(msg, description)
         user = claims.get("sub", CLIENT_EMAIL)
         if user not in {CLIENT_EMAIL, *self.delegates}:
             description = (
@@ -176,16 +176,16 @@ class Access:
                 "not authorized for any of the scopes requested."
             )
             msg = "unauthorized_client"
-            raise _refused(msg, description, 401)
+            raise _token_error(msg, description, 401)
         return user, scope
 
     def _refresh(self, form: Mapping[str, str]) -> tuple[str, str]:
         if any(form.get(name) != OAUTH[name] for name in ("client_id", "client_secret")):
             msg = "invalid_client"
-            raise _refused(msg, "The OAuth client was not found.", 401)
+            raise _token_error(msg, "The OAuth client was not found.", 401)
         if form.get("refresh_token") != OAUTH["refresh_token"] or self.revoked:
             msg = "invalid_grant"
-            raise _refused(msg, "Token has been expired or revoked.")
+            raise _token_error(msg, "Token has been expired or revoked.")
         return PERSON, form.get("scope") or f"{_AUTH}spreadsheets.readonly"
 
     def user(self, authorization: str | None, key: str | None, scopes: set[str]) -> str | None:
@@ -197,14 +197,14 @@ class Access:
             scopes: One of which the token must have.
 
         Raises:
-            Refusal: Nobody does.
+            ApiError: Nobody does.
         """
         if authorization is None and key is not None:
             if key != API_KEY:
-                raise Refusal(400, "API key not valid. Please pass a valid API key.")
+                raise ApiError(400, "API key not valid. Please pass a valid API key.")
             return None
         if authorization is None:
-            raise Refusal(
+            raise ApiError(
                 403,
                 "Method doesn't allow unregistered callers (callers without established "
                 "identity). Please use API Key or other form of API consumer identity to call "
@@ -212,36 +212,36 @@ class Access:
             )
         token = self.tokens.get(authorization.removeprefix("Bearer "))
         if token is None or token.until < time.monotonic():
-            raise Refusal(
+            raise ApiError(
                 401,
                 "Request had invalid authentication credentials. Expected OAuth 2 access token, "
                 "login cookie or other valid authentication credential. See "
                 "https://developers.google.com/identity/sign-in/web/devconsole-project.",
             )
         if not token.scopes & scopes:
-            raise Refusal(403, "Request had insufficient authentication scopes.")
+            raise ApiError(403, "Request had insufficient authentication scopes.")
         return token.user
 
     def take(self, user: str | None) -> None:
         """Count a read.
 
         Raises:
-            Refusal: There were too many in the last minute.
+            ApiError: There were too many in the last minute.
         """
-        now, taken = time.monotonic(), self._taken[user or "key"]
-        while taken and taken[0] <= now - _MINUTE:
-            taken.popleft()
-        if len(taken) >= self.per_user:
+        now, reads = time.monotonic(), self._reads[user or "key"]
+        while reads and reads[0] <= now - _MINUTE:
+            reads.popleft()
+        if len(reads) >= self.per_user:
             raise quota(self.per_user)
-        taken.append(now)
+        reads.append(now)
 
 
-def _refused(error: str, description: str, status: int = 400) -> TokenRefusal:
-    return TokenRefusal(error, description, status)
+def _token_error(error: str, description: str, status: int = 400) -> TokenError:
+    return TokenError(error, description, status)
 
 
-def _not_short_lived() -> TokenRefusal:
-    return TokenRefusal(
+def _not_short_lived() -> TokenError:
+    return TokenError(
         "invalid_grant",
         "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable "
         "timeframe. Check your iat and exp values in the JWT claim.",

@@ -22,10 +22,10 @@ from signalroom_sandbox.gsheets.access import (
     PERSON,
     SHEETS_SCOPES,
     Access,
-    TokenRefusal,
+    TokenError,
 )
-from signalroom_sandbox.gsheets.refusals import Refusal
-from signalroom_sandbox.gsheets.world import SHEET, Spreadsheet, seeded
+from signalroom_sandbox.gsheets.errors import ApiError
+from signalroom_sandbox.gsheets.world import SHEET, Spreadsheet, initial_books
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,13 +52,13 @@ class Google:
         self.reset()
 
     def reset(self) -> None:
-        """Be as new; tokens that were given stay good."""
+        """Be as new; tokens that were options stay good."""
         self.access = Access(tokens=self.access.tokens)
         self.latency = 0.0
         self.books: dict[str, Spreadsheet] = {}
         #: What happens between the answer to one kind of request and the next request.
         self.between: list[tuple[str, Callable[[], None]]] = []
-        for book in seeded(self._seed, self._scale):
+        for book in initial_books(self._seed, self._scale):
             book.readers |= {CLIENT_EMAIL, PERSON}
             self.books[book.id] = book
 
@@ -70,15 +70,15 @@ class Google:
         return Starlette(
             routes=[
                 Route("/token", self._token, methods=["POST"]),
-                Route("/v4/spreadsheets/{id}", self._answers("get", self._get)),
+                Route("/v4/spreadsheets/{id}", self._handler("get", self._get)),
                 Route(
-                    "/v4/spreadsheets/{id}/values:batchGet", self._answers("values", self._batch)
+                    "/v4/spreadsheets/{id}/values:batchGet", self._handler("values", self._batch)
                 ),
                 Route(
                     "/v4/spreadsheets/{id}/values/{range:path}",
-                    self._answers("values", self._values),
+                    self._handler("values", self._values),
                 ),
-                Route("/drive/v3/files/{id}", self._answers("file", self._file)),
+                Route("/drive/v3/files/{id}", self._handler("file", self._file)),
             ]
         )
 
@@ -86,10 +86,10 @@ class Google:
         form = dict(parse_qsl((await request.body()).decode()))
         try:
             return _json(self.access.grant(form))
-        except TokenRefusal as refusal:
-            return _json(refusal.body, refusal.status)
+        except TokenError as error:
+            return _json(error.body, error.status)
 
-    def _answers(self, kind: str, act: Callable[[Request, str | None], Any]) -> Any:
+    def _handler(self, kind: str, act: Callable[[Request, str | None], Any]) -> Any:
         scopes = DRIVE_SCOPES if kind == "file" else SHEETS_SCOPES
 
         async def endpoint(request: Request) -> Response:
@@ -101,8 +101,8 @@ class Google:
                 if kind != "file":
                     self.access.take(user)
                 answer = _json(act(request, user))
-            except Refusal as refusal:
-                return _json(refusal.body, refusal.code)
+            except ApiError as error:
+                return _json(error.body, error.code)
             for place, (after, happen) in enumerate(self.between):
                 if after == kind:
                     del self.between[place]
@@ -115,11 +115,11 @@ class Google:
     def _book(self, request: Request, user: str | None) -> Spreadsheet:
         book = self.books.get(request.path_params["id"])
         if book is None:
-            raise Refusal(404, "Requested entity was not found.")
+            raise ApiError(404, "Requested entity was not value_ranges.")
         if not book.public and user not in book.readers:
-            raise Refusal(403, "The caller does not have permission")
+            raise ApiError(403, "The caller does not have permission")
         if book.mime != SHEET:
-            raise Refusal(
+            raise ApiError(
                 400,
                 "This operation is not supported for this document",
                 status="FAILED_PRECONDITION",
@@ -132,7 +132,7 @@ class Google:
         mask = masks.parse(query["fields"], masks.SPREADSHEET) if "fields" in query else None
         areas = [a1.parse(book, text) for text in query.getlist("ranges")]
         with_cells = query.get("includeGridData") == "true" if mask is None else True
-        wanted = mask is None or "data" in mask.get("sheets", {}) or "*" in mask
+        has_data = mask is None or "data" in mask.get("sheets", {}) or "*" in mask
         answer = {
             "spreadsheetId": book.id,
             "properties": {
@@ -142,7 +142,7 @@ class Google:
                 "timeZone": book.zone,
             },
             "sheets": [
-                _sheet(sheet, index, areas, with_cells=with_cells and wanted)
+                _sheet(sheet, index, areas, with_cells=with_cells and has_data)
                 for index, sheet in enumerate(book.sheets)
                 if not areas or any(area.sheet is sheet for area in areas)
             ],
@@ -158,11 +158,11 @@ class Google:
     def _batch(self, request: Request, user: str | None) -> Any:
         book = self._book(request, user)
         options = _options(request)
-        found = [
+        value_ranges = [
             cells.values(a1.parse(book, text), *options)
             for text in request.query_params.getlist("ranges")
         ]
-        answer = {"spreadsheetId": book.id, "valueRanges": found}
+        answer = {"spreadsheetId": book.id, "valueRanges": value_ranges}
         if "fields" in request.query_params:
             return masks.apply(masks.parse(request.query_params["fields"], masks.VALUES), answer)
         return answer
@@ -174,8 +174,8 @@ class Google:
     def _file(self, request: Request, user: str | None) -> Any:
         book = self.books.get(request.path_params["id"])
         if book is None or (not book.public and user not in book.readers):
-            message = f"File not found: {request.path_params['id']}."
-            raise Refusal(404, message, reason="notFound")
+            message = f"File not value_ranges: {request.path_params['id']}."
+            raise ApiError(404, message, reason="notFound")
         fields = request.query_params.get("fields", "kind,id,name,mimeType")
         moment = (_BEGIN + timedelta(seconds=book.modified)).isoformat(timespec="milliseconds")
         answer = {
@@ -193,18 +193,18 @@ class Google:
 
 def _options(request: Request) -> tuple[str, str, str]:
     query = request.query_params
-    given = (
+    options = (
         query.get("valueRenderOption", "FORMATTED_VALUE"),
         query.get("dateTimeRenderOption", "SERIAL_NUMBER"),
         query.get("majorDimension", "ROWS"),
     )
     names = ("value_render_option", "date_time_render_option", "major_dimension")
     for name, value, known in zip(
-        names, given, (_RENDERS, _DATES, {"ROWS", "COLUMNS"}), strict=True
+        names, options, (_RENDERS, _DATES, {"ROWS", "COLUMNS"}), strict=True
     ):
         if value not in known:
-            raise Refusal(400, f"Invalid value at '{name}', \"{value}\"")
-    return given
+            raise ApiError(400, f"Invalid value at '{name}', \"{value}\"")
+    return options
 
 
 def _sheet(sheet: Any, index: int, areas: list[a1.Area], *, with_cells: bool) -> dict[str, Any]:
@@ -224,21 +224,21 @@ def _sheet(sheet: Any, index: int, areas: list[a1.Area], *, with_cells: bool) ->
     if sheet.merges:
         answer["merges"] = sheet.merges
     if with_cells and sheet.kind == "GRID":
-        whole = a1.Area(sheet, 0, 0, sheet.rows, sheet.columns)
-        mine = [area for area in areas if area.sheet is sheet] or [whole]
+        full_area = a1.Area(sheet, 0, 0, sheet.rows, sheet.columns)
+        mine = [area for area in areas if area.sheet is sheet] or [full_area]
         answer["data"] = [cells.grid(area) for area in mine]
     return answer
 
 
 def _bounds(area: a1.Area) -> dict[str, int]:
-    found = {
+    bounds = {
         "sheetId": area.sheet.gid,
         "startRowIndex": area.top,
         "endRowIndex": area.bottom,
         "startColumnIndex": area.left,
         "endColumnIndex": area.right,
     }
-    return {name: value for name, value in found.items() if value or name != "sheetId"}
+    return {name: value for name, value in bounds.items() if value or name != "sheetId"}
 
 
 def _json(payload: Any, status: int = 200) -> Response:

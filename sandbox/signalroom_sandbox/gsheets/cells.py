@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Cell = Any
 
 
-def shown(value: Any) -> str:
+def display_text(value: Any) -> str:
     """Write a plain value as a cell shows it."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
@@ -31,14 +31,14 @@ def render(cell: Cell, option: str, dates: str) -> Any:
     """
     if cell is None:
         return ""
-    given = cell if isinstance(cell, dict) else {"v": cell}
-    value = given["v"]
+    parts = cell if isinstance(cell, dict) else {"v": cell}
+    value = parts["v"]
     if option == "FORMATTED_VALUE":
-        return given.get("f", shown(value))
-    if option == "FORMULA" and "formula" in given:
-        return given["formula"]
-    if given.get("date") and dates == "FORMATTED_STRING" and option != "FORMULA":
-        return given["f"]
+        return parts.get("f", display_text(value))
+    if option == "FORMULA" and "formula" in parts:
+        return parts["formula"]
+    if parts.get("date") and dates == "FORMATTED_STRING" and option != "FORMULA":
+        return parts["f"]
     # A double without a fraction is sent without one.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -71,10 +71,10 @@ def grid(area: Area) -> dict[str, Any]:
     """The cells of a range as ``includeGridData`` sends them."""
     rows = []
     for row in area.sheet.cells[area.top : area.bottom]:
-        found: list[dict[str, Any]] = []
+        cells: list[dict[str, Any]] = []
         for cell in row[area.left : area.right]:
             if cell is None:
-                found.append({})
+                cells.append({})
                 continue
             value = render(cell, "UNFORMATTED_VALUE", "SERIAL_NUMBER")
             kind = "stringValue"
@@ -82,13 +82,13 @@ def grid(area: Area) -> dict[str, Any]:
                 kind = "boolValue"
             elif isinstance(value, (int, float)):
                 kind = "numberValue"
-            found.append(
+            cells.append(
                 {
                     "effectiveValue": {kind: value},
                     "formattedValue": render(cell, "FORMATTED_VALUE", ""),
                 }
             )
-        rows.append({"values": found} if found else {})
+        rows.append({"values": cells} if cells else {})
     data: dict[str, Any] = {"rowData": rows} if rows else {}
     if area.top:
         data["startRow"] = area.top

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from signalroom_sandbox.gsheets.refusals import bad_field
+from signalroom_sandbox.gsheets.errors import bad_field
 
 _TOKEN = re.compile(r"[A-Za-z0-9_*.]+|[(),/]")
 _Mask = dict[str, Any]
@@ -47,7 +47,7 @@ def parse(text: str, known: _Mask) -> _Mask:
     """Read a mask such as ``a,b(c,d/e)``.
 
     Raises:
-        Refusal: It names what there is not.
+        ApiError: It names what there is not.
     """
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:

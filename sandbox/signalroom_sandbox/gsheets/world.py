@@ -55,14 +55,14 @@ class Spreadsheet:
     locale: str = "en_US"
     zone: str = "Etc/GMT"
 
-    def titled(self, title: str) -> Sheet | None:
+    def sheet_titled(self, title: str) -> Sheet | None:
         """A tab by its title; Google does not mind the case."""
         exact = (sheet for sheet in self.sheets if sheet.title == title)
         folded = (sheet for sheet in self.sheets if sheet.title.lower() == title.lower())
         return next(exact, None) or next(folded, None)
 
 
-def _shown(serial: int) -> str:
+def _display_date(serial: int) -> str:
     """Show a day as one of the people who keep the sheet likes it."""
     day = date(1899, 12, 30) + timedelta(days=serial)
     return (
@@ -73,7 +73,7 @@ def _shown(serial: int) -> str:
     )[serial % 4]
 
 
-def seeded(seed: int, scale: float) -> list[Spreadsheet]:
+def initial_books(seed: int, scale: float) -> list[Spreadsheet]:
     """The spreadsheets as new."""
     chance = random.Random(seed)  # noqa: S311 - data, not secrets
     networks = ("Northwind", "Bluebird", "Copperfield")
@@ -91,7 +91,7 @@ def seeded(seed: int, scale: float) -> list[Spreadsheet]:
     costs: list[list[Any]] = [["Date", "Source", "Cost"]]
     costs += [
         [
-            {"v": 46000 + day, "f": _shown(46000 + day), "date": True},
+            {"v": 46000 + day, "f": _display_date(46000 + day), "date": True},
             f"source_{day % 3}",
             {"v": (cents := chance.randrange(100, 99_999)) / 100, "f": f"${cents / 100:,.2f}"},
         ]

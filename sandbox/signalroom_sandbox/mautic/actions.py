@@ -42,7 +42,7 @@ class Actions(VendorActions):
     @read_only
     def tokens(self) -> Any:
         """How many tokens were requested."""
-        return self._vendor.access.asked
+        return self._vendor.access.token_requests
 
     def edit(self, numbers: list[int], *, audited: bool = True, **fields: Any) -> None:
         """Edit contacts."""

@@ -57,7 +57,7 @@ _RELATED: dict[str, tuple[str, tuple[str, ...] | None]] = {
 _MANY = ("events", "lists", "forms", "fields", "actions", "variantChildren", "translationChildren")
 
 
-def made(version: int) -> dict[str, list[dict[str, Any]]]:
+def initial_lists(version: int) -> dict[str, list[dict[str, Any]]]:
     """Everything that there is, by list.
 
     Args:
@@ -101,13 +101,13 @@ def _adopt(rows: list[dict[str, Any]]) -> None:
         by_id[parent][f"{way}Children"] = [*by_id[parent][f"{way}Children"], child]
 
 
-def joined(row: Mapping[str, Any]) -> int:
+def joined_row_count(row: Mapping[str, Any]) -> int:
     """How many rows an entity is where it is joined with its segments."""
     number: int = row.get("segments") or max(1, len(row.get("lists") or ()))
     return number
 
 
-def shown(
+def serialize(
     name: str,
     row: dict[str, Any],
     lists: Mapping[str, list[dict[str, Any]]],
@@ -122,11 +122,11 @@ def shown(
         lists: All entities.
         by_id: Whether associations to many are objects by id.
     """
-    return _Shown(lists, by_id).entity(name, row, (), None)
+    return _Serializer(lists, by_id).entity(name, row, (), None)
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _Serializer:
     lists: Mapping[str, list[dict[str, Any]]]
     by_id: bool
 

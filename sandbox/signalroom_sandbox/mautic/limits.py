@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 
-class OverLimit(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
+class RateLimitError(Exception):
     """One call too many."""
 
 
@@ -30,7 +30,7 @@ class Limits:
             token: Whose.
 
         Raises:
-            OverLimit: With the headers.
+            RateLimitError: With the headers.
         """
         if not self.per_hour:
             return {}
@@ -45,5 +45,5 @@ class Limits:
             "X-RateLimit-Reset": str(int(began + self.window)),
         }
         if count >= self.per_hour:
-            raise OverLimit(headers)
+            raise RateLimitError(headers)
         return headers

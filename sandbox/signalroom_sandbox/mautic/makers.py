@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 
-def _published(number: int) -> dict[str, Any]:
+def _publish_details(number: int) -> dict[str, Any]:
     added = datetime.now(UTC).replace(microsecond=0) - timedelta(days=number)
     return {
         "isPublished": number % 4 != 0,
@@ -46,7 +46,7 @@ def _category_of(number: int) -> int | None:
 def email(number: int) -> dict[str, Any]:
     """An e-mail."""
     return {
-        **_published(number),
+        **_publish_details(number),
         "name": f"Letter {number}",
         "subject": "Ihr Angebot für <b>heute</b> 🙂",
         "language": "en",
@@ -142,7 +142,7 @@ def campaign(number: int) -> dict[str, Any]:
         after["parent"] = own
         before["children"] = [{**after, "parent": None, "children": []}]
     return {
-        **_published(number),
+        **_publish_details(number),
         "name": f"Campaign {number}",
         "category": _category_of(number),
         "description": None,
@@ -159,7 +159,7 @@ def campaign(number: int) -> dict[str, Any]:
 def segment(number: int) -> dict[str, Any]:
     """A segment."""
     return {
-        **_published(number),
+        **_publish_details(number),
         "name": f"Segment {number}",
         "publicName": f"Segment {number}",
         "alias": f"segment-{number}",
@@ -228,7 +228,7 @@ def _form_action(number: int) -> dict[str, Any]:
 def form(number: int) -> dict[str, Any]:
     """A form; some pass on what they are sent."""
     return {
-        **_published(number),
+        **_publish_details(number),
         "name": f"Form {number}",
         "alias": f"sample_{number}",
         "category": _category_of(number),
@@ -252,7 +252,7 @@ def form(number: int) -> dict[str, Any]:
 def asset(number: int) -> dict[str, Any]:
     """A file to download."""
     return {
-        **_published(number),
+        **_publish_details(number),
         "title": f"Asset {number}",
         "alias": f"sample-{number}",
         "category": _category_of(number),
@@ -274,7 +274,7 @@ def asset(number: int) -> dict[str, Any]:
 def page(number: int) -> dict[str, Any]:
     """A landing page."""
     return {
-        **_published(number),
+        **_publish_details(number),
         "title": f"Page {number}",
         "alias": f"sample-{number}",
         "category": _category_of(number),
@@ -300,7 +300,7 @@ def page(number: int) -> dict[str, Any]:
 def stage(number: int) -> dict[str, Any]:
     """A stage of contacts."""
     return {
-        **_published(number),
+        **_publish_details(number),
         "name": f"Stage {number}",
         "category": _category_of(number),
         "weight": number * 10,
@@ -329,7 +329,7 @@ def tag(number: int) -> dict[str, Any]:
 def user(number: int) -> dict[str, Any]:
     """A user."""
     return {
-        **_published(number),
+        **_publish_details(number),
         "username": f"user{number}",
         "firstName": "Sample",
         "lastName": f"Number {number}",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _GROUPS = ("core", "social", "personal", "professional")
 _ISO = "{}+00:00"
-#: What every nested entity has of who made it.
+#: What every parse_query entity has of who made it.
 _MAKERS = {"createdByUser": "Admin Sample", "modifiedByUser": None}
 
 
@@ -44,7 +44,7 @@ def contact(
         "id": number,
         "points": row["points"],
         "color": row["color"],
-        "fields": _fields(row, world.shown(), _GROUPS, switches, points=row["points"]),
+        "fields": _fields(row, world.published_fields(), _GROUPS, switches, points=row["points"]),
         "lastActive": iso(row["last_active"]),
         "owner": row["owner_id"]
         and {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
-from signalroom_sandbox.mautic.access import Refusal
+from signalroom_sandbox.mautic.access import ApiError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -65,5 +65,5 @@ async def unknown(request: Request, __: Exception) -> Response:
     """A path that leads nowhere: the API answers in JSON, everything else is a page."""
     path = request.url.path
     if "/api/" in f"{path}/" or "/oauth" in path:
-        return as_json(Refusal(404, f"Requested URL not found: {path}").body, 404)
+        return as_json(ApiError(404, f"Requested URL not found: {path}").body, 404)
     return as_page(404, "I'm sorry! I couldn't find the page", {"Set-Cookie": "sandbox=1; path=/"})

@@ -74,7 +74,7 @@ def may_open(row: dict[str, Any], switches: Switches, name: str) -> bool:
     return is_own(row, switches, alone=True)
 
 
-def searched(search: str) -> set[int] | None:
+def ids_of_search(search: str) -> set[int] | None:
     """The ids that a search names; none of them where it is for something else.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic.access import Crash
+from signalroom_sandbox.mautic.access import CrashError
 from signalroom_sandbox.mautic.people import iso
 from signalroom_sandbox.mautic.where import to_sql
 
@@ -39,7 +39,7 @@ def submissions(
         escapes: Whether values are escaped as HTML before they are compared.
 
     Raises:
-        Refusal: If a column is not named with its table.
+        ApiError: If a column is not named with its table.
     """
     columns = world.columns("form_submissions")
     text, values = to_sql(
@@ -49,7 +49,7 @@ def submissions(
     )
     by = _column(query["orderBy"]) if query.get("orderBy") else "date_submitted"
     if by not in columns:
-        raise Crash
+        raise CrashError
     way = "desc" if query.get("orderByDir", "").lower() == "desc" else "asc"
     condition = f"form_id = ? and {text or '1'}"
     given = [form["id"], *values]
@@ -64,7 +64,7 @@ def submissions(
 
 def _column(name: str | None) -> str:
     if not name or not name.startswith(_ALIAS):
-        raise Crash
+        raise CrashError
     return name.removeprefix(_ALIAS)
 
 

@@ -6,7 +6,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic.access import Crash, no_column
+from signalroom_sandbox.mautic.access import CrashError, no_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -19,26 +19,26 @@ _NULLS = {"isNull": "is null", "isNotNull": "is not null"}
 _SETS = {"in": "in", "notIn": "not in"}
 
 
-def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def parse_query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """A query with brackets as a tree.
 
     Args:
         pairs: Names and values, in order.
     """
-    found: dict[str, Any] = {}
+    tree: dict[str, Any] = {}
     for name, value in pairs:
         if not (match := _NAME.match(name)):
-            found[name] = value
+            tree[name] = value
             continue
-        place = found.setdefault(match[1], {})
+        place = tree.setdefault(match[1], {})
         *keys, last = _KEY.findall(match[2])
         for key in keys:
             place = place.setdefault(key, {})
         place[last] = value
-    return found
+    return tree
 
 
-def listed(tree: Any) -> list[dict[str, Any]]:
+def ordered_values(tree: Any) -> list[dict[str, Any]]:
     """What a tree has by number, in order."""
     if not isinstance(tree, dict):
         return []
@@ -64,41 +64,44 @@ def to_sql(
         A condition and its values.
 
     Raises:
-        Refusal: As Mautic's own code would fail.
+        ApiError: As Mautic's own code would fail.
     """
     parts: list[str] = []
     values: list[Any] = []
     for clause in clauses:
-        kind = _needed(clause, "expr")
+        kind = _require(clause, "expr")
         if kind in {"orX", "andX"}:
-            inner = [to_sql([one], columns, escapes=escapes) for one in listed(clause.get("val"))]
+            inner = [
+                to_sql([part], columns, escapes=escapes)
+                for part in ordered_values(clause.get("val"))
+            ]
             word = " or " if kind == "orX" else " and "
             parts.append("(" + word.join(text or "1" for text, _ in inner) + ")")
             values += [value for _, given in inner for value in given]
             continue
-        column = _needed(clause, "col")
+        column = _require(clause, "col")
         if converts:
             column = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower()
         if column not in columns:
             raise no_column(column, "where clause")
         value = str(clause.get("val", ""))
         value = html.escape(value, quote=True) if escapes else value
-        text, given = _one(column, kind, value)
+        text, given = _condition(column, kind, value)
         if text:
             parts.append(text)
             values += given
     return " and ".join(parts), values
 
 
-def _needed(clause: dict[str, Any], part: str) -> str:
+def _require(clause: dict[str, Any], part: str) -> str:
     if not (value := clause.get(part)):
         msg = f'"{part}" is missing in the where clause array.'
-        raise Crash(msg)
+        raise CrashError(msg)
     text: str = value
     return text
 
 
-def _one(column: str, kind: str, value: str) -> tuple[str, list[str]]:
+def _condition(column: str, kind: str, value: str) -> tuple[str, list[str]]:
     if kind in _OPERATORS:
         return f'"{column}" {_OPERATORS[kind]} ?', [value]
     if kind in _PATTERNS:
@@ -115,17 +118,17 @@ def _one(column: str, kind: str, value: str) -> tuple[str, list[str]]:
 def matches(clauses: list[dict[str, Any]], row: dict[str, Any], *, escapes: bool) -> bool:
     """Whether a row of an entity, by its properties, is what filters want."""
     for clause in clauses:
-        kind = _needed(clause, "expr")
+        kind = _require(clause, "expr")
         if kind in {"orX", "andX"}:
             choose: Callable[[Iterable[bool]], bool] = any if kind == "orX" else all
             if not choose(
-                matches([one], row, escapes=escapes) for one in listed(clause.get("val"))
+                matches([part], row, escapes=escapes) for part in ordered_values(clause.get("val"))
             ):
                 return False
             continue
-        column = _needed(clause, "col")
+        column = _require(clause, "col")
         if column not in row:
-            raise Crash
+            raise CrashError
         have, value = row[column], str(clause.get("val", ""))
         value = html.escape(value, quote=True) if escapes else value
         if not _holds(have, kind, value):

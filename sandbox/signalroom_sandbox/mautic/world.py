@@ -259,7 +259,7 @@ class World:
 
     # People, as the API shows them
 
-    def shown(self) -> Iterator[tuple[int, str, str, str]]:
+    def published_fields(self) -> Iterator[tuple[int, str, str, str]]:
         """The fields that are published: number, alias, type, group."""
         for number, (alias, (kind, group)) in enumerate(self.fields.items(), start=1):
             if alias not in self.hidden:

@@ -26,7 +26,7 @@ _TYPES = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
+class ApiError(Exception):
     """An answer with PostHog's body for errors.
 
     Args:
@@ -82,13 +82,13 @@ def key_of(authorization: str | None, keys: dict[str, Key]) -> Key:
         keys: The keys there are.
 
     Raises:
-        Refusal: There is none.
+        ApiError: There is none.
     """
     kind, _, given = (authorization or "").partition(" ")
     if kind != "Bearer" or not given:
-        raise Refusal(401, "not_authenticated", "Authentication credentials were not provided.")
+        raise ApiError(401, "not_authenticated", "Authentication credentials were not provided.")
     if given not in keys:
-        raise Refusal(
+        raise ApiError(
             401,
             "authentication_failed",
             "Personal API key found in request Authorization header is invalid.",
@@ -105,13 +105,13 @@ def check(key: Key, scope: str | None, project: int | None) -> None:
         project: Of which project; none where it is below none.
 
     Raises:
-        Refusal: It may not.
+        ApiError: It may not.
     """
     if key.projects and project not in key.projects:
         what = f"project {project}" if project else "endpoints that are not below a project"
-        raise Refusal(403, "permission_denied", f"API key does not have access to {what}.")
+        raise ApiError(403, "permission_denied", f"API key does not have access to {what}.")
     if project is not None and project not in key.reads:
-        raise Refusal(404, "not_found", "Project not found.")
+        raise ApiError(404, "not_found", "Project not found.")
     if scope and not {"*", f"{scope}:read", f"{scope}:write"} & {*key.scopes}:
         detail = f"API key missing required scope '{scope}:read'"
-        raise Refusal(403, "permission_denied", detail)
+        raise ApiError(403, "permission_denied", detail)

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from signalroom_sandbox.posthog import lists, persons, rest_events, rows
-from signalroom_sandbox.posthog.access import KEYS, SECRET, Key, Refusal, check, key_of
+from signalroom_sandbox.posthog.access import KEYS, SECRET, ApiError, Key, check, key_of
 from signalroom_sandbox.posthog.hogql import translate
 from signalroom_sandbox.posthog.limits import Limits
 from signalroom_sandbox.posthog.switches import Switches
@@ -119,8 +119,8 @@ class PostHog:
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 return await answer(request, key, project or 0)
-            except Refusal as refusal:
-                return _json(refusal.body, refusal.status, refusal.headers)
+            except ApiError as error:
+                return _json(error.body, error.status, error.headers)
 
         return Route(path, endpoint, methods=methods or ["GET"])
 
@@ -201,7 +201,7 @@ class PostHog:
         if name.endswith("_definitions") and self.switches.slow_definitions > 0:
             self.switches.slow_definitions -= 1
             code = name.removesuffix("s") + "_list_timed_out"
-            raise Refusal(503, code, "Listing definitions took too long. Try again.")
+            raise ApiError(503, code, "Listing definitions took too long. Try again.")
 
     async def _persons(self, request: Request, _: Key, project: int) -> Response:
         url = str(request.url.replace(query=""))
@@ -211,15 +211,15 @@ class PostHog:
 
     async def _query(self, request: Request, _: Key, project: int) -> Response:
         if self.switches.no_query_api:
-            raise Refusal(404, "not_found", "Endpoint not found.")
+            raise ApiError(404, "not_found", "Endpoint not found.")
         try:
             body = msgspec.json.decode(await request.body())
             query = body["query"]
             kind, text = query["kind"], query["query"]
         except (msgspec.DecodeError, KeyError, TypeError):
-            raise Refusal(400, "invalid_input", "The body is no query.") from None
+            raise ApiError(400, "invalid_input", "The body is no query.") from None
         if kind != "HogQLQuery":
-            raise Refusal(400, "invalid_input", f"Unsupported query kind: {kind}")
+            raise ApiError(400, "invalid_input", f"Unsupported query kind: {kind}")
         refresh = body.get("refresh", "blocking")
         asked = f"{project} {text} {query.get('values')}"
         if refresh not in _NO_LIMIT_KINDS and asked in self._cache:
@@ -252,7 +252,7 @@ class PostHog:
         identifier = request.path_params["query"]
         polls, answer = self._later.get(identifier, (0, None))
         if answer is None or (polls <= 0 and self.switches.ends_in == "gone"):
-            raise Refusal(404, "not_found", f"Query {identifier} not found")
+            raise ApiError(404, "not_found", f"Query {identifier} not found")
         self._later[identifier] = (polls - 1, answer)
         if polls > 0:
             return _json({"query_status": _status(identifier, complete=False)}, 202)
@@ -280,7 +280,7 @@ class PostHog:
         seconds = self._persons_span(query.measure) if query.measure else query.seconds
         if seconds > self.switches.longest_span:
             detail = "Query has hit the max execution time before completing."
-            raise Refusal(self.switches.slow_status, "error", detail)
+            raise ApiError(self.switches.slow_status, "error", detail)
         names, kinds, found = self.world.query(query.sql)
         order = [*range(len(names))]
         if self.switches.shuffled_columns:
@@ -341,5 +341,5 @@ async def _refuse(_: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     detail = "Endpoint not found." if status == 404 else "Method not allowed."  # noqa: PLR2004
     code = "not_found" if status == 404 else "method_not_allowed"  # noqa: PLR2004
-    refusal = Refusal(status, code, detail)
-    return _json(refusal.body, status)
+    error = ApiError(status, code, detail)
+    return _json(error.body, status)

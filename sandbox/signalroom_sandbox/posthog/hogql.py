@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import sqlglot
 from sqlglot import exp
 
-from signalroom_sandbox.posthog.access import Refusal
+from signalroom_sandbox.posthog.access import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,11 +79,11 @@ def translate(
         row_cap: More rows are not given, without a word.
 
     Raises:
-        Refusal: PostHog would refuse it.
+        ApiError: PostHog would refuse it.
     """
     tree = _parsed(_PLACEHOLDER.sub(lambda found: _literal(values, found.group(1)), text))
     if any(tree.find_all(exp.Offset)):
-        raise Refusal(400, "invalid_input", _OFFSET)
+        raise ApiError(400, "invalid_input", _OFFSET)
     tables = [*tree.find_all(exp.Table)]
     if not isinstance(tree, exp.Select) or len(tables) != 1:
         _refuse("Only a SELECT from one table is understood here")
@@ -129,7 +129,7 @@ def _parsed(text: str) -> exp.Expr:
 
 
 def _refuse(detail: str) -> NoReturn:
-    raise Refusal(400, "invalid_input", detail) from None
+    raise ApiError(400, "invalid_input", detail) from None
 
 
 def _literal(values: dict[str, Any], name: str) -> str:

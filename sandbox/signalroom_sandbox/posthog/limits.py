@@ -6,7 +6,7 @@ import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from signalroom_sandbox.posthog.access import Refusal
+from signalroom_sandbox.posthog.access import ApiError
 
 _MINUTE, _HOUR = 60, 3600
 #: Resources with limits of their own.
@@ -62,17 +62,17 @@ class Limits:
             if len(within) >= limit:
                 wait = int(within[0] + span - now) + 1
                 detail = f"Request was throttled. Expected available in {wait} seconds."
-                raise Refusal(429, "throttled", detail, retry_after=wait)
+                raise ApiError(429, "throttled", detail, retry_after=wait)
         taken.append(now)
 
     def begin_query(self) -> None:
         """Take a slot, if the budget is not spent."""
         if self.budget_bytes and self._bytes >= self.budget_bytes:
             detail = "The project has read its hourly budget of bytes through API queries."
-            raise Refusal(429, "api_queries_budget_exceeded", detail, retry_after=1800)
+            raise ApiError(429, "api_queries_budget_exceeded", detail, retry_after=1800)
         if self._queries >= self.concurrent_queries:
             # PostHog has no idea either when a slot will be free: no Retry-After.
-            raise Refusal(429, "throttled", "Too many queries are running at once.")
+            raise ApiError(429, "throttled", "Too many queries are running at once.")
         self._queries += 1
 
     def end_query(self, read: int = 0) -> dict[str, str]:

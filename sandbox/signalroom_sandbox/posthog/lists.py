@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.posthog.access import Refusal
+from signalroom_sandbox.posthog.access import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def _is_listed(resource: str, row: Mapping[str, Any], query: Mapping[str, str]) 
         return False
     archived = query.get("archived", "").lower()
     if resource == "experiments" and query.get("order") not in _ORDERS:
-        raise Refusal(400, "invalid_input", "Invalid order")
+        raise ApiError(400, "invalid_input", "Invalid order")
     if resource in {"experiments", "feature_flags"} or (resource == "surveys" and archived):
         return bool(row.get("archived")) is (archived == "true")
     if resource == "dashboards":
@@ -81,7 +81,7 @@ def _recordings(
     following = base64.b64encode(page[-1]["id"].encode()).decode() if more and page else None
     answer = {"results": page, "has_next": more, "version": 4, "next_cursor": following}
     if query.get("after"):
-        raise Refusal(400, "invalid_input", "The sandbox pages recordings by offset alone.")
+        raise ApiError(400, "invalid_input", "The sandbox pages recordings by offset alone.")
     return answer
 
 
@@ -102,13 +102,13 @@ def _property_definitions(
     """As posthog/taxonomy/property_definition_api.py has it: built-in ones end the last page."""
     kind, index = query.get("type", "event"), query.get("group_type_index")
     if kind not in {"event", "person", "group", "session"}:
-        raise Refusal(400, "invalid_input", f'"{kind}" is not a valid choice.')
+        raise ApiError(400, "invalid_input", f'"{kind}" is not a valid choice.')
     if kind == "group" and index is None:
-        raise Refusal(400, "invalid_input", "`group_type_index` must be set for `group` type")
+        raise ApiError(400, "invalid_input", "`group_type_index` must be set for `group` type")
     if kind != "group" and index is not None:
-        raise Refusal(400, "invalid_input", "`group_type_index` can only set for `group` type")
+        raise ApiError(400, "invalid_input", "`group_type_index` can only set for `group` type")
     if index is not None and not 0 <= int(index) < _GROUP_TYPES:
-        raise Refusal(400, "invalid_input", "Invalid value for `group_type_index`")
+        raise ApiError(400, "invalid_input", "Invalid value for `group_type_index`")
     of_kind = [
         {name: row[name] for name in row if name not in {"type", "group_type_index"}}
         for row in rows
@@ -137,7 +137,7 @@ def _property_definitions(
 
 def _groups(rows: list[dict[str, Any]], query: Mapping[str, str], url: str) -> Any:
     if "group_type_index" not in query:
-        raise Refusal(400, "required", "group_type_index is required")
+        raise ApiError(400, "required", "group_type_index is required")
     index = int(query["group_type_index"])
     rows = [row for row in rows if row["group_type_index"] == index]
     begin = int(base64.b64decode(query["cursor"])) if query.get("cursor") else 0

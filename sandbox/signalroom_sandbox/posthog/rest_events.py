@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from signalroom_sandbox.posthog.access import Refusal
+from signalroom_sandbox.posthog.access import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,9 @@ def listed(
     limit = min(int(query.get("limit") or _PAGE), _CLAMP)
     offset = int(query.get("offset") or 0)
     if offset > _MOST_OFFSET:
-        raise Refusal(400, "invalid_input", f"Offset must be at most {_MOST_OFFSET}.")
+        raise ApiError(400, "invalid_input", f"Offset must be at most {_MOST_OFFSET}.")
     if before - after > _LONGEST:
-        raise Refusal(400, "invalid_input", "The range is longer than 366 days.")
+        raise ApiError(400, "invalid_input", "The range is longer than 366 days.")
     descending = query.get("orderBy", '["-timestamp"]') == '["-timestamp"]'
     order = "desc" if descending else "asc"
     _, __, rows = world.query(
@@ -90,5 +90,5 @@ def _moment(text: str | None, name: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Refusal(400, "invalid_input", f"{name} is no ISO timestamp.") from None
+        raise ApiError(400, "invalid_input", f"{name} is no ISO timestamp.") from None
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from signalroom_sandbox.redtrack import entities, logs, reports
-from signalroom_sandbox.redtrack.errors import Refusal
+from signalroom_sandbox.redtrack.errors import ApiError
 from signalroom_sandbox.redtrack.limits import Limits
 from signalroom_sandbox.redtrack.query import check_types, log_query, paging, report_query
 from signalroom_sandbox.redtrack.switches import Switches
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    _Answer = Callable[[Mapping[str, str]], Any]
+    _Handler = Callable[[Mapping[str, str]], Any]
 
 #: With characters that a URL writes otherwise.
 API_KEY = "sandbox-redtrack-key/+=%7713"
@@ -55,7 +55,7 @@ class RedTrack:
         self.world = World(seed=self.seed, scale=self.scale)
         self.limits = Limits()
         self.switches = Switches()
-        self._asked = 0
+        self._request_count = 0
 
     def advance(self, by: timedelta) -> None:
         """Set the clock ahead."""
@@ -75,7 +75,7 @@ class RedTrack:
         ]
         return Starlette(routes=routes, exception_handlers={404: _refuse, 405: _refuse})
 
-    def _route(self, path: str, answer: _Answer, *, keyed: bool = True) -> Route:
+    def _route(self, path: str, answer: _Handler, *, keyed: bool = True) -> Route:
         async def endpoint(request: Request) -> Response:
             if self.latency:
                 await asyncio.sleep(self.latency)
@@ -83,12 +83,12 @@ class RedTrack:
                 params = dict(parse_qsl(request.url.query, keep_blank_values=True))
                 # A key in a header is not looked at.
                 if keyed and params.get("api_key") != API_KEY:
-                    raise Refusal(401, "unauthorized")  # noqa: TRY301 - all refusals are one
+                    raise ApiError(401, "unauthorized")  # noqa: TRY301 - all refusals are one
                 self.limits.take(path)
-                self._asked += 1
+                self._request_count += 1
                 return _json(answer(params))
-            except Refusal as refusal:
-                return _json({"error": refusal.text}, refusal.status, refusal.headers)
+            except ApiError as error:
+                return _json({"error": error.text}, error.status, error.headers)
 
         return Route(path, endpoint, methods=["GET"])
 
@@ -99,9 +99,9 @@ class RedTrack:
             check_types(params)
         query = report_query(params, self.switches.account_zone, self.switches.clamp)
         if len(query.group) > 1 and self.switches.many_groups == "refused":
-            raise Refusal(400, "group takes one value")
+            raise ApiError(400, "group takes one value")
         if query.sortby and self.switches.sortby_refused:
-            raise Refusal(400, f"cannot sort by {query.sortby}")
+            raise ApiError(400, f"cannot sort by {query.sortby}")
         rows = reports.rows(self.world, query, self.switches)
         if query.sortby:
             descending = (query.direction or self.switches.order) in {"desc", "-1"}
@@ -109,44 +109,44 @@ class RedTrack:
         elif self.switches.shuffled:
             self._shuffle(rows)
         page = self._page("reports", query.page)
-        return self._paged(rows, page, query.per, self.switches.report_shape)
+        return self._envelope(rows, page, query.per, self.switches.report_shape)
 
     def _conversions(self, params: Mapping[str, str]) -> Any:
         query = log_query(params, self.switches.account_zone)
         rows = logs.conversions(self.world, query, self.switches)
-        return self._logged(rows, query.page, query.per)
+        return self._log_page(rows, query.page, query.per)
 
     def _clicks(self, params: Mapping[str, str]) -> Any:
         query = log_query(params, self.switches.account_zone)
-        return self._logged(logs.clicks(self.world, query), query.page, query.per)
+        return self._log_page(logs.clicks(self.world, query), query.page, query.per)
 
-    def _logged(self, rows: list[Any], page: int, per: int) -> Any:
+    def _log_page(self, rows: list[Any], page: int, per: int) -> Any:
         if self.switches.shuffled:
             self._shuffle(rows)
-        return self._paged(rows, self._page("logs", page), per, self.switches.log_shape)
+        return self._envelope(rows, self._page("logs", page), per, self.switches.log_shape)
 
-    def _list(self, kind: str) -> _Answer:
+    def _list(self, kind: str) -> _Handler:
         def answer(params: Mapping[str, str]) -> Any:
-            rows = entities.listed(self.world, kind, self.switches)
+            rows = entities.list_rows(self.world, kind, self.switches)
             page, per = paging(params, self.switches.list_clamp, _DEFAULT_PER)
             shape = "items" if kind in entities.WRAPPED else self.switches.list_shape
             if self.switches.shuffled:
                 self._shuffle(rows)
-            return self._paged(rows, self._page("lists", page), per, shape)
+            return self._envelope(rows, self._page("lists", page), per, shape)
 
         return answer
 
     @staticmethod
-    def _dictionary(name: str) -> _Answer:
+    def _dictionary(name: str) -> _Handler:
         return lambda _: entities.DICTIONARIES[name]
 
     def _shuffle(self, rows: list[Any]) -> None:
-        random.Random(self._asked).shuffle(rows)  # noqa: S311 - made-up data
+        random.Random(self._request_count).shuffle(rows)  # noqa: S311 - made-up data
 
     def _page(self, kind: str, page: int) -> int:
         return 1 if kind in self.switches.page_ignored else page
 
-    def _paged(self, rows: list[Any], page: int, per: int, shape: str) -> Any:
+    def _envelope(self, rows: list[Any], page: int, per: int, shape: str) -> Any:
         items = rows[(page - 1) * per : page * per]
         if shape == "array":
             return items
@@ -156,7 +156,7 @@ class RedTrack:
             "right": len(rows),
             "high": len(rows) + 7,
             "low": len(rows) // 2,
-            "growing": len(rows) + self._asked,
+            "growing": len(rows) + self._request_count,
         }.get(self.switches.total)
         return {"items": items, **({} if total is None else {"total": total})}
 

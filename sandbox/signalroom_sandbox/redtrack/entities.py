@@ -43,7 +43,7 @@ DICTIONARIES: dict[str, list[Any]] = {
 }
 
 
-def listed(world: World, kind: str, switches: Switches) -> list[dict[str, Any]]:
+def list_rows(world: World, kind: str, switches: Switches) -> list[dict[str, Any]]:
     """All entities of a kind."""
     return _KINDS[kind](world, switches)
 
@@ -58,7 +58,7 @@ def _base(kind: str, number: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def _numbered(kind: str, number: int, **more: Any) -> dict[str, Any]:
+def _with_number(kind: str, number: int, **more: Any) -> dict[str, Any]:
     """What all kinds have whose pages show a number."""
     # Sums of a time that nobody asked for.
     stat = {"clicks": 1, "cost": 0.1}
@@ -66,8 +66,8 @@ def _numbered(kind: str, number: int, **more: Any) -> dict[str, Any]:
 
 
 def _campaigns(world: World, switches: Switches) -> list[dict[str, Any]]:
-    listed = [
-        _numbered(
+    campaigns = [
+        _with_number(
             "campaign",
             item.number,
             title=item.title,
@@ -114,9 +114,9 @@ def _campaigns(world: World, switches: Switches) -> list[dict[str, Any]]:
         for item in world.campaigns
     ]
     if switches.campaign_bytes:
-        filters = listed[0]["streams"][0]["stream"]["filters"]
+        filters = campaigns[0]["streams"][0]["stream"]["filters"]
         filters["city"]["values"] = ["x" * switches.campaign_bytes]
-    return listed
+    return campaigns
 
 
 def _postback(url: str) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _pixels(name: str) -> list[dict[str, Any]]:
 
 def _offers(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _numbered(
+        _with_number(
             "offer",
             number,
             title=world.name("offer", number),
@@ -223,7 +223,7 @@ def _offers(world: World, _: Switches) -> list[dict[str, Any]]:
 
 def _sources(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _numbered(
+        _with_number(
             "source",
             number,
             title=world.name("source", number),
@@ -267,7 +267,7 @@ def _sources(world: World, _: Switches) -> list[dict[str, Any]]:
 
 def _networks(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _numbered(
+        _with_number(
             "network",
             number,
             title=world.name("network", number),
@@ -303,7 +303,7 @@ def _networks(world: World, _: Switches) -> list[dict[str, Any]]:
 
 def _landings(world: World, _: Switches) -> list[dict[str, Any]]:
     return [
-        _numbered(
+        _with_number(
             "landing",
             number,
             title=world.name("landing", number),

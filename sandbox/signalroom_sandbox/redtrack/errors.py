@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
+class ApiError(Exception):
     """An answer with a status and the body ``{"error": text}``."""
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:

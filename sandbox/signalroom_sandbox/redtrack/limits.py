@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from signalroom_sandbox.redtrack.errors import Refusal
+from signalroom_sandbox.redtrack.errors import ApiError
 
 
 @dataclass
@@ -28,5 +28,5 @@ class Limits:
             self._moments.popleft()
         if len(self._moments) >= self.per_window:
             headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
-            raise Refusal(429, "too many requests", headers)
+            raise ApiError(429, "too many requests", headers)
         self._moments.append(now)

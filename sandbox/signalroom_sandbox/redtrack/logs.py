@@ -18,25 +18,25 @@ _UNSET = "0001-01-01T00:00:00Z"
 
 def conversions(world: World, query: Query, switches: Switches) -> list[dict[str, Any]]:
     """The conversions of whole days of the account's zone, newest first."""
-    found = [
+    matches = [
         item
         for item in world.conversions(*span(query.start, query.end, query.zone))
         if _matches(item, query)
     ]
-    found.sort(key=lambda item: (-item.at, item.id))
-    return [_conversion(world, item, query, switches) for item in found]
+    matches.sort(key=lambda item: (-item.at, item.id))
+    return [_conversion(world, item, query, switches) for item in matches]
 
 
 def clicks(world: World, query: Query) -> list[dict[str, Any]]:
     """The clicks, likewise."""
-    found = [
+    matches = [
         (item, number)
         for item in world.clicks(*span(query.start, query.end, query.zone))
         if _matches(item, query)
         for number in range(item.count)
     ]
-    found.sort(key=lambda pair: (-pair[0].at, pair[1]))
-    return [_click(world, item, number, query) for item, number in found]
+    matches.sort(key=lambda pair: (-pair[0].at, pair[1]))
+    return [_click(world, item, number, query) for item, number in matches]
 
 
 def _matches(item: Conversion | Clicks, query: Query) -> bool:
@@ -47,7 +47,7 @@ def _matches(item: Conversion | Clicks, query: Query) -> bool:
         "network": object_id("network", item.campaign.network),
         "source": "" if item.campaign.source is None else object_id("source", item.campaign.source),
     }
-    return all(ids[name] in wanted for name, wanted in query.filters.items())
+    return all(ids[name] in allowed for name, allowed in query.filters.items())
 
 
 def _dimensions(world: World, campaign: Campaign, offer: int) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _dimensions(world: World, campaign: Campaign, offer: int) -> dict[str, Any]:
 def _conversion(world: World, item: Conversion, query: Query, switches: Switches) -> dict[str, Any]:
     # All ways in which times were seen, by the conversion's id.
     way = item.number % 6
-    created = written(item.at, way, query)
+    created = format_time(item.at, way, query)
     every = switches.unreadable_times
     if every and item.number % every == 0:
         created = switches.unreadable_time
@@ -99,8 +99,8 @@ def _conversion(world: World, item: Conversion, query: Query, switches: Switches
         "external_id": f"order-{item.id[:8]}",
         "order": "",
         "postback_ip": "192.0.2.9",
-        "track_time": _UNSET if way == 1 else written(item.clicked_at, 0, query),
-        "conv_time": written(item.at, 0, query),
+        "track_time": _UNSET if way == 1 else format_time(item.clicked_at, 0, query),
+        "conv_time": format_time(item.at, 0, query),
         "created_at": created,
     }
 
@@ -109,7 +109,7 @@ def _click(world: World, item: Clicks, number: int, query: Query) -> dict[str, A
     return {
         "id": click_id(item, number),
         **_dimensions(world, item.campaign, item.offer),
-        "track_time": written(item.at, number % 6, query),
+        "track_time": format_time(item.at, number % 6, query),
         "type": "",
         "ref_id": f"ad-{item.offer}",
         "external_id": f"external-{number}",
@@ -123,7 +123,7 @@ def _click(world: World, item: Clicks, number: int, query: Query) -> dict[str, A
     }
 
 
-def written(at: int, way: int, query: Query) -> str:
+def format_time(at: int, way: int, query: Query) -> str:
     """A moment in one of the forms that RedTrack was seen to use; one is not a timestamp at all."""
     moment = datetime.fromtimestamp(at, UTC)
     if way == 1:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
-from signalroom_sandbox.redtrack.errors import Refusal
+from signalroom_sandbox.redtrack.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ def log_query(params: Mapping[str, str], zone: str) -> Query:
     """Read the query of a log."""
     start, end = _day(params, "date_from"), _day(params, "date_to")
     if start > end:
-        raise Refusal(400, "date_from is after date_to")
+        raise ApiError(400, "date_from is after date_to")
     filters = {
         name: frozenset(params[f"{name}_id"].split(","))
         for name in ENTITIES
@@ -69,12 +69,12 @@ def report_query(params: Mapping[str, str], zone: str, clamp: int) -> Query:
     """Read the query of a report."""
     group = tuple(name for name in params.get("group", "").split(",") if name)
     if not group:
-        raise Refusal(400, "group is required")
+        raise ApiError(400, "group is required")
     if unknown := [name for name in group if name not in DIMENSIONS]:
-        raise Refusal(400, f"unknown group: {unknown[0]}")
+        raise ApiError(400, f"unknown group: {unknown[0]}")
     zone = params.get("timezone", zone)
     if zone not in _zones():
-        raise Refusal(400, f"unknown time zone {zone}")
+        raise ApiError(400, f"unknown time zone {zone}")
     query = log_query(params, zone)
     query.page, query.per = paging(params, clamp, _DEFAULT_PER)
     query.group, query.sortby = group, params.get("sortby", "")
@@ -89,11 +89,11 @@ def check_types(params: Mapping[str, str]) -> None:
         params: A report's.
 
     Raises:
-        Refusal: One is of another type.
+        ApiError: One is of another type.
     """
     for name in ("direction", "page", "per"):
         if name in params and not params[name].lstrip("-").isdecimal():
-            raise Refusal(400, f"{name} must be an integer")
+            raise ApiError(400, f"{name} must be an integer")
 
 
 def paging(params: Mapping[str, str], clamp: int, default: int) -> tuple[int, int]:
@@ -101,7 +101,7 @@ def paging(params: Mapping[str, str], clamp: int, default: int) -> tuple[int, in
     try:
         page, per = int(params.get("page", 1)), int(params.get("per", default))
     except ValueError:
-        raise Refusal(400, "page and per are integers") from None
+        raise ApiError(400, "page and per are integers") from None
     return max(1, page), min(clamp, max(1, per))
 
 
@@ -113,10 +113,10 @@ def _zones() -> frozenset[str]:
 def _day(params: Mapping[str, str], name: str) -> date:
     text = params.get(name, "")
     try:
-        found = date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        found = None
+        day = None
     # Python also reads 20260101 and 2026-W01-1.
-    if found is None or found.isoformat() != text:
-        raise Refusal(400, f"{name} is required, as YYYY-MM-DD")
-    return found
+    if day is None or day.isoformat() != text:
+        raise ApiError(400, f"{name} is required, as YYYY-MM-DD")
+    return day

@@ -48,23 +48,23 @@ class Sums:
 def rows(world: World, query: Query, switches: Switches) -> list[dict[str, Any]]:
     """All rows of a report, in the order of clicks, as the vendor's own pages show them."""
     group = query.group if switches.many_groups == "ok" else query.group[:1]
-    found: dict[tuple[Any, ...], Sums] = defaultdict(Sums)
-    for item in _matching(world, query):
-        found[tuple(_value(item, name, query) for name in group)].add(item)
-    made = []
-    for key, sums in found.items():
+    groups: dict[tuple[Any, ...], Sums] = defaultdict(Sums)
+    for item in _matching_items(world, query):
+        groups[tuple(_value(item, name, query) for name in group)].add(item)
+    report = []
+    for key, sums in groups.items():
         row: dict[str, Any] = {}
         for name, value in zip(group, key, strict=True):
-            row |= _named(world, name, value)
-        made.append(row | metrics(sums, switches))
-    return sorted(made, key=lambda row: -int(row["clicks"]))
+            row |= _dimension_fields(world, name, value)
+        report.append(row | metrics(sums, switches))
+    return sorted(report, key=lambda row: -int(row["clicks"]))
 
 
-def _matching(world: World, query: Query) -> Iterator[Clicks | Conversion]:
+def _matching_items(world: World, query: Query) -> Iterator[Clicks | Conversion]:
     begin, end = span(query.start, query.end, query.zone)
     for source in (world.clicks, world.conversions):
         for item in source(begin, end):
-            if all(_id(item, name) in wanted for name, wanted in query.filters.items()):
+            if all(_id(item, name) in allowed for name, allowed in query.filters.items()):
                 yield item
 
 
@@ -94,7 +94,7 @@ def _value(item: Clicks | Conversion, name: str, query: Query) -> Any:
     return f"{name}-{item.offer}" if item.campaign.source is not None else ""
 
 
-def _named(world: World, name: str, value: Any) -> dict[str, Any]:
+def _dimension_fields(world: World, name: str, value: Any) -> dict[str, Any]:
     if name not in ENTITIES:
         return {name: value}
     if value is None:
@@ -111,7 +111,7 @@ def metrics(sums: Sums, switches: Switches) -> dict[str, Any]:
     count, revenue = sums.by_type.get(1, (0, _ZERO))
     all_count = sum(item[0] for item in sums.by_type.values())
     all_revenue = sum((item[1] for item in sums.by_type.values()), _ZERO)
-    made: dict[str, Any] = {
+    values: dict[str, Any] = {
         "clicks": sums.clicks,
         "unique_clicks": sums.clicks - sums.clicks // 9,
         "lp_views": sums.clicks,
@@ -135,16 +135,16 @@ def metrics(sums: Sums, switches: Switches) -> dict[str, Any]:
     }
     for number in range(1, 5):
         events, earned = sums.by_type.get(number, (0, _ZERO))
-        made |= {
+        values |= {
             f"convtype{number}": events,
             f"revenuetype{number}": earned,
             f"type{number}_cpa": _ratio(sums.cost, events),
         }
     if switches.new_metrics:
-        made |= {"convtype41": 2, "quality_score": Decimal("0.75")}
+        values |= {"convtype41": 2, "quality_score": Decimal("0.75")}
     if switches.metrics == "texts":
-        made = {name: str(value) for name, value in made.items()}
-    return made
+        values = {name: str(value) for name, value in values.items()}
+    return values
 
 
 def _ratio(value: Decimal, by: Decimal | int) -> Decimal:

@@ -180,13 +180,13 @@ class World:
 
     def _day(self, day: date) -> _Day:
         if day not in self._days:
-            self._days[day] = self._made(day)
+            self._days[day] = self._make_day(day)
         return self._days[day]
 
-    def _made(self, day: date) -> _Day:
+    def _make_day(self, day: date) -> _Day:
         chance = random.Random(f"{self.seed} {day}")  # noqa: S311 - made-up data
         midnight = int(datetime.combine(day, time.min, UTC).timestamp())
-        made = _Day([], [])
+        contents = _Day([], [])
         for campaign in self.campaigns:
             for hour in _HOURS:
                 at = midnight + hour * HOUR + chance.randrange(HOUR)
@@ -194,10 +194,12 @@ class World:
                 count = max(1, round(chance.randrange(5, 35) * self.scale))
                 cpc = Decimal(chance.randrange(1, 200)) * Decimal("0.0125")
                 cpc = cpc if campaign.source is not None else Decimal(0)
-                made.clicks.append(Clicks(at, campaign, offer, count, cpc))
+                contents.clicks.append(Clicks(at, campaign, offer, count, cpc))
                 for number in range(round(chance.randrange(0, 3) * self.scale)):
-                    made.conversions.append(self._conversion(chance, made.clicks[-1], number))
-        return made
+                    contents.conversions.append(
+                        self._conversion(chance, contents.clicks[-1], number)
+                    )
+        return contents
 
     def _conversion(self, chance: random.Random, clicks: Clicks, number: int) -> Conversion:
         kind = 1 if chance.random() < 0.75 else 2 + chance.randrange(3)  # noqa: PLR2004

@@ -14,7 +14,7 @@ _STATUS = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
+class ApiError(Exception):
     """An answer with Google's body for errors.
 
     Args:
@@ -47,10 +47,10 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the s
         self.body: dict[str, Any] = {"error": error}
 
 
-def quota(limit: int) -> Refusal:
+def quota(limit: int) -> ApiError:
     """More reads than a user has in a minute. There is no Retry-After."""
     service = "sheets.googleapis.com"
-    return Refusal(
+    return ApiError(
         429,
         "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute per "
         f"user' of service '{service}' for consumer 'project_number:713713713713'.",
@@ -82,9 +82,9 @@ def quota(limit: int) -> Refusal:
     )
 
 
-def bad_field(path: str) -> Refusal:
+def bad_field(path: str) -> ApiError:
     """A field mask that names what there is not."""
-    return Refusal(
+    return ApiError(
         400,
         "Request contains an invalid argument.",
         details=[
