@@ -1,1 +1,1 @@
-"""Local stand-ins of the vendors that SignalRoom reads, with synthetic data and faults."""
+"""Mock servers of the vendors that SignalRoom reads, with synthetic data and faults."""

@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-#: Parameters whose names Python has a use for end with an underscore; arguments do not.
+#: Parameters named like keywords of Python end with an underscore; arguments do not.
 _RENAMED = {"date_": "date", "from_": "from", "id_": "id"}
 
 
@@ -33,7 +33,7 @@ class VendorActions:
 
 
 def read_only(method: Any) -> Any:
-    """Mark an action that changes nothing: GET with a query string does it as well as POST."""
+    """Mark an action that changes nothing: GET with a query string works, as POST does."""
     method.is_read_only = True
     return method
 
@@ -124,12 +124,12 @@ class Action:
         """What it does: the first line of its docstring."""
         return inspect.getdoc(self.call).partition("\n")[0].rstrip(".")  # type: ignore[union-attr]
 
-    def required(self) -> list[str]:
-        """The arguments that it needs."""
+    def required_names(self) -> list[str]:
+        """Names of the arguments that are required."""
         return [field.encode_name for field in self._fields() if field.required]
 
-    def optional(self) -> list[str]:
-        """The arguments that may be left out."""
+    def optional_names(self) -> list[str]:
+        """Names of the optional arguments."""
         return [field.encode_name for field in self._fields() if not field.required]
 
     def run(self, instance: Any, values: dict[str, Any], *, is_text: bool = False) -> Any:
@@ -148,7 +148,7 @@ class Action:
                 values, self.arguments, strict=not is_text, dec_hook=_convert_other
             )
         except msgspec.ValidationError as error:
-            names = ", ".join([*self.required(), *self.optional()])
+            names = ", ".join([*self.required_names(), *self.optional_names()])
             msg = f"{error}; arguments of {self.name}: {names or 'none'}"
             raise ValueError(msg) from None
         known = {
@@ -191,7 +191,7 @@ def actions_of(kind: type[VendorActions]) -> tuple[Action, ...]:
 
 
 def _convert_other(kind: type, value: Any) -> Any:
-    """Convert what msgspec does not know by itself."""
+    """Convert types that msgspec has no conversion for."""
     if kind is ZoneInfo:
         try:
             return ZoneInfo(value)

@@ -86,7 +86,7 @@ class Sandbox:
         return variables
 
     def attributes(self, url: str) -> dict[str, Any]:
-        """What ``SandboxServer`` has of each vendor.
+        """The attributes of ``SandboxServer`` for each vendor.
 
         Args:
             url: URL that the sandbox listens on.

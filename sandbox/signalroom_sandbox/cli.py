@@ -58,22 +58,22 @@ def main() -> int:
     """Run until interrupted."""
     parser = argparse.ArgumentParser(prog="signalroom-sandbox", description=__doc__)
     env = os.environ
-    # As text: what a variable holds is checked as what an option holds.
+    # As text: argparse checks defaults from the environment like options.
     parser.add_argument("--port", type=_port, default=env.get("SANDBOX_PORT", str(PORT)))
     parser.add_argument("--seed", type=_seed, default=env.get("SANDBOX_SEED", "713"))
     parser.add_argument("--scale", type=_scale, default=env.get("SANDBOX_SCALE", "1"))
     parser.add_argument(
-        "--latency", type=_seconds, default=0.0, help="seconds that each answer takes"
+        "--latency", type=_seconds, default=0.0, help="seconds that each response takes"
     )
     version = f"%(prog)s {metadata.version('signalroom-sandbox')}"
     parser.add_argument("--version", action="version", version=version)
     options = parser.parse_args()
-    # Of TCP by name: else asyncio takes no delay off it, and each answer waits 40 ms.
+    # With the protocol named: else asyncio sets no TCP_NODELAY, and each response takes 40 ms.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, options.port))
-        # Before it says so: whoever reads it may ask at once.
+        # Before the message: a reader may send a request at once.
         listener.listen()
     except OSError as error:
         sys.stderr.write(

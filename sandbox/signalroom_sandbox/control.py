@@ -165,8 +165,8 @@ def endpoint_table() -> str:
         if action.settings:
             arguments = "see below"
         else:
-            required = ", ".join(f"`{name}`" for name in action.required())
-            optional = ", ".join(f"`{name}`" for name in action.optional())
+            required = ", ".join(f"`{name}`" for name in action.required_names())
+            optional = ", ".join(f"`{name}`" for name in action.optional_names())
             others = f"any {action.others}" if action.others else ""
             arguments = "; ".join(part for part in (required, optional, others) if part)
         method = endpoint.methods[0]

@@ -1,4 +1,4 @@
-"""Faults of servers and networks, on demand: they act before a vendor's own code."""
+"""Faults of servers and networks, injected before a vendor's own code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAGE = b"<!doctype html><html><head><title>Service unavailable</title></head></
 
 @dataclass
 class Fault:
-    """One fault, for so many of the requests that match.
+    """A fault, for a number of the requests that match.
 
     Attributes:
         fault: Its name; see ``FAULTS``.
@@ -34,7 +34,7 @@ class Fault:
             method and query, ``GET /path?query``.
         times: How many requests it hits.
         skip: How many matching requests pass first.
-        params: What it needs to know.
+        params: Parameters of the fault.
     """
 
     fault: str
@@ -51,7 +51,7 @@ class Fault:
         try:
             re.compile(self.match)
         except re.error as error:
-            # Now, not as a strange answer to the next request.
+            # Now, not as a strange response to the next request.
             msg = f"match is no regular expression: {error}"
             raise ValueError(msg) from None
 
@@ -60,8 +60,8 @@ class Fault:
         vendor, _, rest = path.lstrip("/").partition("/")
         if self.times <= 0 or self.vendor not in {"", vendor}:
             return False
-        whole = f"{method} /{rest}?{query}"
-        if not (re.search(self.match, rest) or re.search(self.match, whole)):
+        target = f"{method} /{rest}?{query}"
+        if not (re.search(self.match, rest) or re.search(self.match, target)):
             return False
         if self.skip > 0:
             self.skip -= 1
@@ -71,20 +71,20 @@ class Fault:
 
 
 class FaultMiddleware:
-    """Lets faults happen to the requests they are meant for."""
+    """Injects faults into the requests they match."""
 
     def __init__(self, app: ASGIApp, faults: list[Fault]) -> None:
         """Wrap the vendors.
 
         Args:
-            app: The vendors.
+            app: The application of the vendors.
             faults: The faults that are set; the list is changed from outside.
         """
         self._app = app
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or spoil it."""
+        """Serve a request, or inject a fault."""
         fault = None
         if scope["type"] == "http":
             request = scope["path"], scope["method"], scope["query_string"].decode()
@@ -95,7 +95,7 @@ class FaultMiddleware:
             await known_faults()[fault.fault](self._app, scope, receive, send, fault.params)
 
 
-async def _answer(
+async def _respond(
     send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None
 ) -> None:
     length = (b"content-length", str(len(body)).encode())
@@ -113,7 +113,7 @@ def _status(status: int, text: str) -> Any:
         headers = list(_JSON)
         if params.get("retry_after") is not None:
             headers.append((b"retry-after", str(params["retry_after"]).encode()))
-        await _answer(
+        await _respond(
             send, status, msgspec.json.encode({"error": params.get("text", text)}), headers
         )
 
@@ -123,15 +123,17 @@ def _status(status: int, text: str) -> Any:
 def _body(status: int, body: bytes, kind: bytes = b"application/json") -> Any:
     async def act(_: ASGIApp, __: Scope, receive: Receive, send: Send, ___: _Params) -> None:
         await _drain(receive)
-        await _answer(send, status, body, [(b"content-type", kind)])
+        await _respond(send, status, body, [(b"content-type", kind)])
 
     return act
 
 
-async def _as_told(_: ASGIApp, __: Scope, receive: Receive, send: Send, params: _Params) -> None:
+async def _custom_response(
+    _: ASGIApp, __: Scope, receive: Receive, send: Send, params: _Params
+) -> None:
     await _drain(receive)
     headers = [(name.encode(), str(value).encode()) for name, value in params["headers"].items()]
-    await _answer(send, params["status"], msgspec.json.encode(params["body"]), [*_JSON, *headers])
+    await _respond(send, params["status"], msgspec.json.encode(params["body"]), [*_JSON, *headers])
 
 
 async def _echo_key(
@@ -139,9 +141,9 @@ async def _echo_key(
 ) -> None:
     await _drain(receive)
     headers = {name: value for name, value in scope["headers"] if b"key" in name or b"auth" in name}
-    said = b" ".join([*headers.values(), scope["query_string"]]).decode()
-    body = msgspec.json.encode({"error": f"not allowed: {said}"})
-    await _answer(send, params.get("status", 500), body)
+    secrets = b" ".join([*headers.values(), scope["query_string"]]).decode()
+    body = msgspec.json.encode({"error": f"not allowed: {secrets}"})
+    await _respond(send, params.get("status", 500), body)
 
 
 async def _redirect(
@@ -149,30 +151,30 @@ async def _redirect(
 ) -> None:
     await _drain(receive)
     target = params.get("location", "https://elsewhere.example.com") + scope["path"]
-    await _answer(send, 302, b"", [(b"location", target.encode())])
+    await _respond(send, 302, b"", [(b"location", target.encode())])
 
 
 async def _timeout(_: ASGIApp, __: Scope, receive: Receive, send: Send, params: _Params) -> None:
     await _drain(receive)
     try:
-        # What comes after the body is that the client gave up: then it is no longer under way.
+        # The message after the body is the disconnect of a client that timed out.
         await asyncio.wait_for(receive(), params.get("seconds", 5))
     except TimeoutError:
-        await _answer(send, 504, b"{}")
+        await _respond(send, 504, b"{}")
 
 
 async def _connection_reset(
     _: ASGIApp, __: Scope, receive: Receive, send: Send, ___: _Params
 ) -> None:
     await _drain(receive)
-    # uvicorn's send belongs to the cycle that knows the connection: ASGI has no word for this.
+    # uvicorn's send is bound to the cycle that has the connection: ASGI has no message for it.
     send.__self__.transport.abort()  # type: ignore[attr-defined]
 
 
-async def _changed_body(
+async def _send_changed_body(
     app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, change: str, params: _Params
 ) -> None:
-    """Let the vendor answer, and spoil the answer's body."""
+    """Serve the request, and change the response's body."""
     messages: list[Message] = []
 
     async def keep(message: Message) -> None:
@@ -183,11 +185,11 @@ async def _changed_body(
     body = b"".join(message.get("body", b"") for message in messages[1:])
     headers = [item for item in start["headers"] if item[0].lower() != b"content-length"]
     if change == "gzip":
-        await _answer(
+        await _respond(
             send, start["status"], gzip.compress(body), [*headers, (b"content-encoding", b"gzip")]
         )
     elif change == "truncated":
-        await _answer(send, start["status"], body[: len(body) // 2], headers)
+        await _respond(send, start["status"], body[: len(body) // 2], headers)
     else:
         headers.append((b"content-length", str(len(body)).encode()))
         await send({**start, "headers": headers})
@@ -197,11 +199,11 @@ async def _changed_body(
         send.__self__.transport.close()  # type: ignore[attr-defined]
 
 
-def _changing(change: str) -> Any:
+def _body_change(change: str) -> Any:
     async def act(
         app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: _Params
     ) -> None:
-        await _changed_body(app, scope, receive, send, change=change, params=params)
+        await _send_changed_body(app, scope, receive, send, change=change, params=params)
 
     return act
 
@@ -213,14 +215,14 @@ async def _drain(receive: Receive) -> None:
 
 #: The faults of any vendor, by name.
 SHARED_FAULTS: dict[str, Any] = {
-    "answer": _as_told,
+    "answer": _custom_response,
     "bigquery_429": _status(429, "Big Query usage is above limit"),
     "connection_reset": _connection_reset,
-    "cut_body": _changing("cut"),
+    "cut_body": _body_change("cut"),
     "echo_key": _echo_key,
     "empty_200": _body(200, b""),
     "error_200": _body(200, b'{"error":"Something went wrong"}'),
-    "gzip": _changing("gzip"),
+    "gzip": _body_change("gzip"),
     "html_200": _body(200, _PAGE, b"text/html"),
     "http_401": _status(401, "No Authentication Method Found"),
     "http_403": _status(403, "Missing permission"),
@@ -232,7 +234,7 @@ SHARED_FAULTS: dict[str, Any] = {
     "null_200": _body(200, b"null"),
     "redirect": _redirect,
     "timeout": _timeout,
-    "truncated_json": _changing("truncated"),
+    "truncated_json": _body_change("truncated"),
 }
 
 

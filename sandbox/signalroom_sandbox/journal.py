@@ -1,4 +1,4 @@
-"""A record of every request that a vendor got."""
+"""A record of all requests to vendors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Entry:
 
 
 class Journal:
-    """Wraps the vendors and writes down what they are asked."""
+    """Wraps the vendors, and records their requests."""
 
     def __init__(self) -> None:
         """Begin empty."""
@@ -42,7 +42,7 @@ class Journal:
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """Watch an app."""
 
-        async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"].startswith("/control"):
                 await app(scope, receive, send)
                 return
@@ -59,7 +59,7 @@ class Journal:
             )
             self.entries.append(entry)
 
-            async def watched_receive() -> Message:
+            async def receive_and_note() -> Message:
                 message = await receive()
                 if entry.method == "PUT":
                     # A file, of megabytes.
@@ -67,18 +67,18 @@ class Journal:
                 entry.body += message.get("body", b"").decode(errors="replace")
                 return message
 
-            def answered() -> None:
-                # Once: when the answer begins, after which the asker may already ask again.
+            def end() -> None:
+                # Once: when the response begins, after which the client may send its next request.
                 if not entry.seconds:
                     entry.seconds = time.monotonic() - entry.at
                     self._under_way -= 1
 
             try:
-                await app(scope, watched_receive, _Send(send, entry, answered))
+                await app(scope, receive_and_note, _Send(send, entry, end))
             finally:
-                answered()
+                end()
 
-        return watched
+        return serve
 
     def summary(self) -> dict[str, Any]:
         """Counts, and the entries."""
@@ -94,10 +94,10 @@ class Journal:
 class _Send:
     """Notes the status; knows the connection, as uvicorn's own ``send`` does."""
 
-    def __init__(self, send: Send, entry: Entry, answered: Callable[[], None]) -> None:
+    def __init__(self, send: Send, entry: Entry, end: Callable[[], None]) -> None:
         self._send = send
         self._entry = entry
-        self._answered = answered
+        self._end = end
 
     @property
     def __self__(self) -> Any:
@@ -106,5 +106,5 @@ class _Send:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._entry.status = message["status"]
-            self._answered()
+            self._end()
         await self._send(message)

@@ -47,7 +47,7 @@ class Plugin:
         name: First part of the vendor's paths, unless it is the name of the package.
         short_names: Shorter environment variables, by the setting that they stand for.
         faults: Faults that only this vendor has, by name.
-        attributes: What ``SandboxServer`` has of the vendor besides its URL.
+        attributes: Attributes of ``SandboxServer`` besides the URL.
         controls: Methods of the control client that prepare their arguments, by action.
     """
 

@@ -32,7 +32,7 @@ class SandboxServer:
     Args:
         seed: Another seed is another set of data.
         scale: How much data; 1 is about 100 conversions a day.
-        wrap: What its ASGI application is wrapped in, as a recorder of requests and responses.
+        wrap: Wraps the ASGI application, for example to record requests and responses.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SandboxServer:
         wrap: Callable[[ASGIApp], ASGIApp] | None = None,
     ) -> None:
         self._sandbox = Sandbox(seed=seed, scale=scale)
-        # Of TCP by name: else asyncio takes no delay off it, and each answer waits 40 ms.
+        # With the protocol named: else asyncio sets no TCP_NODELAY, and each response takes 40 ms.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.bind((LOOPBACK, 0))
         app = self._sandbox.app()

@@ -1,4 +1,4 @@
-"""What a tap may rely on of the stand-in of Everflow: its refusals, limits and sums."""
+"""Everflow's mock server: its errors, limits and totals."""
 
 from __future__ import annotations
 
@@ -668,7 +668,8 @@ def test_sentinels_of_entities(read):
 
 def test_undocumented_paths_may_be_missing(control, call):
     control.everflow.switches(undocumented_missing=True)
-    assert call("GET", "/networks/couponcodes").status_code == 404
+    missing = call("GET", "/networks/couponcodes")
+    assert (missing.status_code, missing.json()) == (404, {"error": "Not found"})
     assert call("GET", "/networks/offers").ok
 
 

@@ -328,8 +328,8 @@ def test_the_readme_names_the_faults():
 @pytest.mark.parametrize(
     ("title", "kind"),
     (
-        ("Switches", Switches),
-        ("Limits", Limits),
+        ("Switches of Everflow", Switches),
+        ("Limits of Everflow", Limits),
         ("Switches of Mautic", MauticSwitches),
         ("Limits of Mautic", MauticLimits),
         ("Switches of PostHog", PostHogSwitches),

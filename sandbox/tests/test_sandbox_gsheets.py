@@ -158,10 +158,14 @@ def test_who_may_read_what(ask, google):
     path = f"/v4/spreadsheets/{PUBLIC}"
     assert ask(path).status_code == 200
     assert ask(path, key="wrong").status_code == 400
-    assert ask("/v4/spreadsheets/none").json()["error"]["status"] == "NOT_FOUND"
+    missing = ask("/v4/spreadsheets/none").json()["error"]
+    assert missing["status"] == "NOT_FOUND"
+    assert missing["message"] == "Requested entity was not found."
     google.file(id=PUBLIC, public=False)
     assert ask(path).json()["error"]["message"] == "The caller does not have permission"
-    assert ask(f"/drive/v3/files/{PUBLIC}").json()["error"]["errors"][0]["reason"] == "notFound"
+    hidden = ask(f"/drive/v3/files/{PUBLIC}").json()["error"]
+    assert hidden["errors"][0]["reason"] == "notFound"
+    assert hidden["message"] == f"File not found: {PUBLIC}."
     google.file(id=PUBLIC, public=True, mime="application/vnd.ms-excel")
     assert ask(path).json()["error"]["status"] == "FAILED_PRECONDITION"
 

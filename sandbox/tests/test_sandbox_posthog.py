@@ -1,4 +1,4 @@
-"""PostHog's stand-in refuses what PostHog refuses, and answers as it does."""
+"""PostHog's mock server: its errors, queries and lists."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ NO_PARTICIPLES = frozenset(
         *("bed", "embed", "exceed", "feed", "proceed", "seed", "speed", "succeed", "need"),
         *("bring", "ping", "ring", "spring", "string", "thing", "heading", "mapping", "setting"),
         *("encoding", "ordering", "warning", "rounding", "bearing", "paging", "padding"),
+        *("recording", "versioning"),
     }
 )
 FEWEST_WORDS = 3

@@ -19,7 +19,7 @@ LIMITS = {
     "signalroom_cli": (121, 17, 34),
     "signalroom_singer": (125, 41, 62),
     "signalroom_orchestrate": (12, 3, 3),
-    "signalroom_sandbox": (68, 24, 67),
+    "signalroom_sandbox": (1, 1, 0),
     "tools": (116, 24, 38),
     "tap_everflow": (0, 0, 0),
     "tap_gsheets": (0, 1, 0),

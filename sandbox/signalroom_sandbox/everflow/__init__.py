@@ -1,4 +1,4 @@
-"""A stand-in of Everflow's network API."""
+"""A mock server of Everflow's network API."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Actions(VendorActions):
 
     @read_only
     def totals(self, from_: date, to: date, timezone: ZoneInfo) -> Any:
-        """What daily stats must add up to; amounts are text."""
+        """The totals of daily stats; amounts are text."""
         # Summed by another way than the reports are.
         world = self._vendor.world
         days, total, day = [], Cell(), from_

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    #: The body and the query, to what is answered.
+    #: Makes a payload of the body and the query.
     _Handler = Callable[[Any, Mapping[str, str]], Any]
 
 NETWORK_KEY = "sandbox-everflow-network-key"
@@ -45,7 +45,7 @@ class Everflow:
 
     seed: int = 713
     scale: float = 1.0
-    #: Seconds that each answer takes.
+    #: Seconds that each response takes.
     latency: float = 0.0
     world: World = field(init=False)
     limits: Limits = field(init=False)
@@ -180,7 +180,7 @@ def _authenticate(key: str | None, path: str) -> None:
     if key == AFFILIATE_KEY:
         raise ApiError(403, "Out of realm")
     if key not in {NETWORK_KEY, LIMITED_KEY}:
-        # Everflow says the same of a wrong key and of none.
+        # Everflow's message is the same for a wrong key and for none.
         raise ApiError(401, "No Authentication Method Found")
     if key == LIMITED_KEY and any(name in path for name in _PROTECTED):
         raise ApiError(403, "Missing permission")

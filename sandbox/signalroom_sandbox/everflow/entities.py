@@ -84,7 +84,7 @@ def _advertisers() -> list[dict[str, Any]]:
 
 
 def _employee(name: str, number: int) -> dict[str, Any]:
-    """Somebody of the network's, as advertisers name them."""
+    """An employee of the network, as advertisers name them."""
     return {
         "first_name": name,
         "last_name": "Example",
@@ -202,13 +202,13 @@ def list_page(path: str, params: Mapping[str, str], switches: Switches) -> Any:
     """A page of a list.
 
     Args:
-        path: Below ``/networks``.
+        path: The path below ``/networks``.
         params: The query string.
-        switches: What behaves otherwise.
+        switches: Behaviours that a test changed.
     """
     key, make = LISTS[path]
     if switches.undocumented_missing and path == UNDOCUMENTED:
-        raise ApiError(404, "Not page_rows")
+        raise ApiError(404, "Not found")
     rows = make()
     if expression := params.get("filter"):
         rows = [row for row in rows if _passes_filter(row, expression)]

@@ -1,17 +1,17 @@
-"""Everflow's refusals: https://developers.everflow.io/user-guide/errors."""
+"""Everflow's errors: https://developers.everflow.io/user-guide/errors."""
 
 from __future__ import annotations
 
 
 class ApiError(Exception):
-    """An answer with a status and Everflow's body, ``{"error": text}``."""
+    """A response with a status and Everflow's body, ``{"error": text}``."""
 
     def __init__(self, status: int, text: str) -> None:
-        """Refuse.
+        """Make the response.
 
         Args:
             status: HTTP status code.
-            text: Everflow's words.
+            text: The message of Everflow's body.
         """
         super().__init__(text)
         self.status = status

@@ -28,7 +28,7 @@ class Limits:
         self._tokens = self.burst
 
     def take(self) -> dict[str, str]:
-        """Count a request; gives the headers that tell what is left."""
+        """Count a request, and return the headers with what is left."""
         now = time.monotonic()
         self._tokens = min(self.burst, self._tokens + (now - self._filled) * self.per_second)
         self._filled = now
@@ -47,7 +47,7 @@ class Limits:
         self._reports += 1
 
     def end_report(self) -> None:
-        """Give the slot back."""
+        """Release the slot."""
         self._reports -= 1
 
     def take_bigquery(self) -> None:

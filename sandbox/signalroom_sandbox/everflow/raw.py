@@ -56,7 +56,7 @@ def conversions(
 
 
 def clicks(world: World, body: Any, switches: Switches) -> dict[str, Any]:
-    """Clicks, the newest first; the oldest are dropped without a word."""
+    """Clicks, the newest first; the oldest are dropped silently."""
     query = moment_query(body, longest=timedelta(days=14))
     oldest = int((world.now() - _RETENTION).timestamp())
     filters = () if switches.filter_ignored else filters_of(query)

@@ -38,7 +38,7 @@ def table(world: World, query: Query, switches: Switches) -> dict[str, Any]:
     identities_of = [_identity(world, name, days) for name in query.columns]
     for key, cell in _matching_cells(world, query, switches):
         groups[tuple([identity(key) for identity in identities_of])].add(cell)
-    # Cut before they are written out: a year has far more groups than rows are told.
+    # Cut before they are written out: a year has far more groups than the response has rows.
     rows = [
         {
             "columns": [
@@ -126,7 +126,7 @@ def _matching_cells(
 
 
 def filters_of(query: Query) -> tuple[tuple[str, str], ...]:
-    """The filters, refused where they are not by what the network keeps with every row."""
+    """The filters; those by anything that rows do not have are errors."""
     for name, _ in query.filters:
         if name not in ENTITY_COLUMNS:
             raise ApiError(400, f"Cannot filter by {name}")
@@ -134,7 +134,7 @@ def filters_of(query: Query) -> tuple[tuple[str, str], ...]:
 
 
 def passes(filters: tuple[tuple[str, str], ...], world: World, affiliate: int, offer: int) -> bool:
-    """Whether all filters let an affiliate's activity on an offer through."""
+    """Whether an affiliate's activity on an offer passes all filters."""
     ids = {"affiliate": affiliate, "offer": offer, "advertiser": world.offers[offer]}
     return all(str(ids[name]) == value for name, value in filters)
 
@@ -166,7 +166,7 @@ class _Days:
 
 
 def _identity(world: World, name: str, days: _Days) -> Callable[[CellKey], str]:
-    """How to tell a column's id: chosen once, as there are thousands of cells."""
+    """The function that returns a column's id: chosen once for thousands of cells."""
     if name in TIME_COLUMNS:
         return lambda key: days.identity(name, key[0])
     if name == "affiliate":
@@ -180,7 +180,7 @@ def _identity(world: World, name: str, days: _Days) -> Callable[[CellKey], str]:
 
 
 def attribute(name: str, key: CellKey) -> str:
-    """What an hour's activity of an affiliate on an offer has in another column."""
+    """The value of another column for an hour's activity of an affiliate on an offer."""
     hour, affiliate, offer = key
     if name == "country":
         return COUNTRIES[(affiliate + offer) % len(COUNTRIES)]
@@ -197,7 +197,7 @@ def attribute(name: str, key: CellKey) -> str:
 
 @cache
 def label(name: str, identity: str) -> str | None:
-    """What a row's column is called."""
+    """The label of a row's column."""
     if name == "affiliate":
         number = int(identity)
         return AFFILIATES.get(number, "" if number == 0 else f"Partner {number}")

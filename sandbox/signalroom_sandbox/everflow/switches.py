@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Switches:
     """Everflow as documented, where all are off."""
 
-    #: A cut table does not say so.
+    #: A truncated table has no flag for it.
     flag_missing: bool = False
     #: Filters have no effect.
     filter_ignored: bool = False
@@ -19,13 +19,13 @@ class Switches:
     label_missing: bool = False
     #: An empty report is null.
     table_null: bool = False
-    #: Reports have a metric that nobody knew.
+    #: Reports have a new, unknown metric.
     new_metric: bool = False
     #: Entities come as a bare list.
     bare_lists: bool = False
     #: The most rows of a page.
     page_clamp: int = 2000
-    #: The answer says which page size was used.
+    #: The response states which page size was used.
     page_size_told: bool = True
     #: "steady", "absent", "growing" or "shrinking" while pages are read.
     total_count: str = "steady"

@@ -1,4 +1,4 @@
-"""What Everflow accepts in a report query, and how it refuses the rest."""
+"""What Everflow accepts in a report query, and its errors for the rest."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def conversion_query(body: Any, now: datetime) -> tuple[Query, bool, bool]:
 
 
 def paging(params: Any, clamp: int) -> tuple[int, int]:
-    """Page and page size of a query string; the size is clamped without a word."""
+    """Page and page size of a query string; the size is clamped silently."""
     try:
         page, size = int(params.get("page", 1)), int(params.get("page_size", 50))
     except ValueError:

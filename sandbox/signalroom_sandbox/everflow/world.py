@@ -1,7 +1,7 @@
-"""What happened at a made-up Everflow network: the truth that every endpoint shows a side of.
+"""What happened at a made-up Everflow network: the data that all endpoints show.
 
 Atoms are conversions, and clicks counted by hour, affiliate and offer. All reports are sums of
-them, so that whatever a tap reads by one way agrees with what it reads by another.
+them, so that whatever endpoint a tap reads, the numbers agree.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class _Day:
 
 @dataclass
 class World:
-    """The network. Days are made when first looked at, and then stay.
+    """The network. Days are made when first read, and then stay.
 
     Args:
         seed: Another seed is another network.
@@ -158,9 +158,9 @@ class World:
         """Change amounts of a span, and reject its first approved conversions.
 
         Args:
-            begin: Epoch seconds.
+            begin: The first of the epoch seconds.
             end: Epoch seconds, excluded.
-            percent: What becomes of payout and revenue.
+            percent: New payout and revenue, in percent of the old ones.
             reject: How many are rejected.
 
         Returns:
@@ -224,9 +224,9 @@ class World:
         Args:
             begin: Epoch seconds; all happens in its hour.
             end: Epoch seconds, excluded.
-            affiliates: How many.
-            offers: How many.
-            clicks: Of each pair.
+            affiliates: How many affiliates there are.
+            offers: How many offers there are.
+            clicks: How many clicks each pair gets.
         """
         self.delete_affiliate(begin, end, None)
         numbers = range(5000, 5000 + offers)

@@ -26,7 +26,7 @@ class Area:
     right: int
 
     def __str__(self) -> str:
-        """As Google answers it."""
+        """As Google's responses have it."""
         title = self.sheet.title
         if not _PLAIN.match(title) or _is_cell(title):
             title = "'" + title.replace("'", "''") + "'"
@@ -61,7 +61,7 @@ def parse(book: Spreadsheet, text: str) -> Area:
 
     Args:
         book: In which spreadsheet.
-        text: As it was asked for.
+        text: The range as it was requested.
 
     Raises:
         ApiError: There is none, or it begins beyond the grid.

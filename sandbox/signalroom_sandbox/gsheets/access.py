@@ -1,4 +1,4 @@
-"""Who asks: signed assertions, refresh tokens, access tokens, API keys, and the quota of each.
+"""Signed assertions, refresh tokens, access tokens, API keys, and the quota of each.
 
 https://developers.google.com/identity/protocols/oauth2/service-account
 """
@@ -39,7 +39,7 @@ SHEETS_SCOPES = {
 DRIVE_SCOPES = {
     _AUTH + name for name in ("drive.metadata.readonly", "drive.readonly", "drive", "drive.file")
 }
-#: What an assertion is for, whatever address it is sent to.
+#: The audience of an assertion, whatever address it is sent to.
 _AUDIENCE = "https://oauth2.googleapis.com/token"
 _HOUR = 3600
 _MINUTE = 60
@@ -82,7 +82,7 @@ def service_account(url: str) -> str:
 
 
 class TokenError(Exception):
-    """What the token endpoint answers instead of a token."""
+    """An error of the token endpoint."""
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(description)
@@ -99,11 +99,11 @@ class _Token:
 
 @dataclass
 class Access:
-    """Tokens that were given, and reads that were counted.
+    """Tokens that were issued, and reads that were counted.
 
     Attributes:
         per_user: Reads a minute that a user has.
-        lifetime: Seconds that a token is told to last.
+        lifetime: Seconds until a token expires.
         revoked: Whether the account is gone and the refresh token withdrawn.
         delegates: People the service account may act for.
     """
@@ -117,10 +117,10 @@ class Access:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def grant(self, form: Mapping[str, str]) -> dict[str, object]:
-        """Give a token.
+        """Issue a token.
 
         Args:
-            form: What was posted.
+            form: The form that was posted.
 
         Raises:
             TokenError: With Google's words.
@@ -189,15 +189,18 @@ class Access:
         return PERSON, form.get("scope") or f"{_AUTH}spreadsheets.readonly"
 
     def user(self, authorization: str | None, key: str | None, scopes: set[str]) -> str | None:
-        """See who asks; none with an API key.
+        """Authenticate a request.
 
         Args:
-            authorization: The header.
+            authorization: Value of the header ``Authorization``.
             key: The API key, from header or query.
             scopes: One of which the token must have.
 
         Raises:
-            ApiError: Nobody does.
+            ApiError: The token or the key is not valid.
+
+        Returns:
+            The account; None with an API key.
         """
         if authorization is None and key is not None:
             if key != API_KEY:

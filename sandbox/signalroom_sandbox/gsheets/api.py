@@ -52,18 +52,18 @@ class Google:
         self.reset()
 
     def reset(self) -> None:
-        """Be as new; tokens that were options stay good."""
+        """Be as new; issued tokens stay valid."""
         self.access = Access(tokens=self.access.tokens)
         self.latency = 0.0
         self.books: dict[str, Spreadsheet] = {}
-        #: What happens between the answer to one kind of request and the next request.
+        #: What happens between the response to one kind of request and the next request.
         self.between: list[tuple[str, Callable[[], None]]] = []
         for book in initial_books(self._seed, self._scale):
             book.readers |= {CLIENT_EMAIL, PERSON}
             self.books[book.id] = book
 
     def advance(self, by: timedelta) -> None:
-        """Do nothing: no cell depends on the clock, and tokens end by the machine's."""
+        """Do nothing: no cell depends on the clock, and tokens expire by the machine's."""
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -115,7 +115,7 @@ class Google:
     def _book(self, request: Request, user: str | None) -> Spreadsheet:
         book = self.books.get(request.path_params["id"])
         if book is None:
-            raise ApiError(404, "Requested entity was not value_ranges.")
+            raise ApiError(404, "Requested entity was not found.")
         if not book.public and user not in book.readers:
             raise ApiError(403, "The caller does not have permission")
         if book.mime != SHEET:
@@ -174,7 +174,7 @@ class Google:
     def _file(self, request: Request, user: str | None) -> Any:
         book = self.books.get(request.path_params["id"])
         if book is None or (not book.public and user not in book.readers):
-            message = f"File not value_ranges: {request.path_params['id']}."
+            message = f"File not found: {request.path_params['id']}."
             raise ApiError(404, message, reason="notFound")
         fields = request.query_params.get("fields", "kind,id,name,mimeType")
         moment = (_BEGIN + timedelta(seconds=book.modified)).isoformat(timespec="milliseconds")
@@ -217,7 +217,7 @@ def _sheet(sheet: Any, index: int, areas: list[a1.Area], *, with_cells: bool) ->
     # A chart is a tab without a grid.
     if sheet.kind == "GRID":
         properties["gridProperties"] = {"rowCount": sheet.rows, "columnCount": sheet.columns}
-    # What is at its default is left out.
+    # Properties with their default are left out.
     if sheet.hidden:
         properties["hidden"] = True
     answer: dict[str, Any] = {"properties": properties}

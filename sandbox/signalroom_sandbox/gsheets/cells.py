@@ -1,4 +1,4 @@
-"""What a cell is in an answer, by how it is asked for."""
+"""Cells in a response, by the options of the request."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from signalroom_sandbox.gsheets.a1 import Area
 
-#: A cell is its plain value, or a dict: ``v`` what is computed, ``f`` what is shown, ``date``
-#: whether it is a moment, ``formula`` what was typed.
+#: A cell is its plain value, or a dict: ``v`` the value, ``f`` the displayed text, ``date``
+#: whether it is a moment, ``formula`` the formula.
 Cell = Any
 
 
@@ -25,9 +25,9 @@ def render(cell: Cell, option: str, dates: str) -> Any:
     """Render a cell.
 
     Args:
-        cell: The cell.
-        option: The ValueRenderOption.
-        dates: The DateTimeRenderOption.
+        cell: The cell of the grid.
+        option: The ValueRenderOption of the request.
+        dates: The DateTimeRenderOption of the request.
     """
     if cell is None:
         return ""
@@ -44,7 +44,7 @@ def render(cell: Cell, option: str, dates: str) -> Any:
 
 
 def values(area: Area, option: str, dates: str, dimension: str) -> dict[str, Any]:
-    """The answer for a range: blank cells and rows at the ends are cut."""
+    """The values of a range: blank cells and rows at the ends are cut."""
     rows = [
         [
             render(cell, option, dates)

@@ -1,4 +1,4 @@
-"""Google's refusals: Sheets has one envelope for errors, Drive another."""
+"""Google's errors: Sheets has one envelope for them, Drive another."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _STATUS = {
 
 
 class ApiError(Exception):
-    """An answer with Google's body for errors.
+    """A response with Google's body for errors.
 
     Args:
         code: HTTP status code.
-        message: Google's sentence.
-        status: Google's word for it, where it is not the usual one.
-        details: What Sheets adds.
-        reason: What Drive calls it; with it the envelope is Drive's.
+        message: Google's message, in English.
+        status: Google's status, if it is not the usual one of the code.
+        details: The details that Sheets adds.
+        reason: Drive's reason; with one the envelope is Drive's.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ def quota(limit: int) -> ApiError:
 
 
 def bad_field(path: str) -> ApiError:
-    """A field mask that names what there is not."""
+    """The error for a field mask with an unknown name."""
     return ApiError(
         400,
         "Request contains an invalid argument.",

@@ -1,4 +1,4 @@
-"""Field masks: what of an answer is sent."""
+"""Field masks: the parts of a response that are sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GRID_RANGE: _Mask = _leaves(
     "sheetId", "startRowIndex", "endRowIndex", "startColumnIndex", "endColumnIndex"
 )
 _ANYTHING: _Mask = {"*": {}}
-#: What can be asked of a spreadsheet, as far as the sandbox knows it.
+#: The fields of a spreadsheet that the sandbox has.
 SPREADSHEET: _Mask = {
     "spreadsheetId": {},
     "spreadsheetUrl": {},
@@ -47,7 +47,7 @@ def parse(text: str, known: _Mask) -> _Mask:
     """Read a mask such as ``a,b(c,d/e)``.
 
     Raises:
-        ApiError: It names what there is not.
+        ApiError: It has an unknown name.
     """
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
@@ -86,7 +86,7 @@ def _group(tokens: list[str], known: _Mask, path: str) -> tuple[_Mask, list[str]
 
 
 def apply(mask: _Mask, answer: Any) -> Any:
-    """Leave out what was not asked for."""
+    """Leave out what was not requested."""
     if not mask or "*" in mask:
         return answer
     if isinstance(answer, list):

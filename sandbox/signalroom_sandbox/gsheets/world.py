@@ -33,7 +33,7 @@ class Sheet:
         self.fit()
 
     def fit(self) -> None:
-        """Let the grid hold the cells, and be no smaller than a new tab's."""
+        """Grow the grid to hold the cells; it is no smaller than a new tab's."""
         self.rows = max(self.rows or 1000, len(self.cells))
         self.columns = max(self.columns or 26, max((len(row) for row in self.cells), default=0))
 

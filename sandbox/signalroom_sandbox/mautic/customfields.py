@@ -1,4 +1,4 @@
-"""The fields of contacts and companies: which there are, what they hold, how their list looks."""
+"""The fields of contacts and companies: definitions, values and their list."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _VALUES = {
 }
 
 
-#: Of a field by its type, where it has no value of its own.
+#: Values by type, for fields without a value of their own.
 _OF_TYPE = {
     "number": "round(n * 0.73, 2)",
     "boolean": "n % 2",
@@ -80,8 +80,8 @@ def value_of_field(alias: str, kind: str) -> str:
     """The value of a field, as SQL over ``n``, the number of a row.
 
     Args:
-        alias: The field.
-        kind: Its type.
+        alias: Alias of the field.
+        kind: Type of the field.
     """
     return _VALUES.get(alias) or _OF_TYPE.get(kind, f"'{alias} ' || (n % 13)")
 
@@ -94,7 +94,7 @@ def field_rows(
     Args:
         contact_fields: Type and group of the fields of contacts, by alias.
         hidden: Those that are out of use.
-        today: When they were made.
+        today: Date of their creation.
     """
     definitions = [
         *(("lead", alias, kind, group) for alias, (kind, group) in contact_fields.items()),

@@ -1,4 +1,4 @@
-"""The lists of what people made in this Mautic, and how each of them looks."""
+"""The lists of entities of this Mautic, and the properties of each."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Kind:
     """A list.
 
     Attributes:
-        key: Under which an answer has it.
+        key: The key of the list in the response.
         by_id: Whether it is an object by id, and not a list.
-        parents: Properties that must be null, unless something else is asked for.
+        parents: Properties that must be null, unless a filter takes their place.
     """
 
     key: str
@@ -39,15 +39,15 @@ KINDS = {
     "users": Kind("users", by_id=False),
 }
 _FROZEN = 6
-#: Known to the sandbox alone.
+#: Only the sandbox has these.
 _OWN = frozenset({"deleted", "segments"})
-#: What another entity never shows, whatever it is part of
+#: Properties that nested entities never have
 #: (PublishDetailsExclusionStrategy.php of Mautic).
 _OUTERMOST = frozenset({"isPublished", "dateAdded", "createdBy", "dateModified", "modifiedBy"})
 _USERS = ("createdByUser", "modifiedByUser")
 _FAMILY = ("variantParent", "variantChildren", "translationParent", "translationChildren")
-#: Properties of all lists that are other entities, and what those show of themselves: the
-#: groups of the serializer that the list's controller asks for. None stands for everything.
+#: Properties of all lists that are other entities, and which properties those have: the
+#: groups of the serializer that the list's controller sets. None stands for all.
 _RELATED: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "category": ("categories", None),
     "forms": ("forms", ("id", "name", "alias", "category")),
@@ -61,7 +61,7 @@ def initial_lists(version: int) -> dict[str, list[dict[str, Any]]]:
     """Everything that there is, by list.
 
     Args:
-        version: Mautic's.
+        version: Version of this Mautic.
     """
     counts: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
         "assets": (4, makers.asset),
@@ -114,12 +114,12 @@ def serialize(
     *,
     by_id: bool = False,
 ) -> dict[str, Any]:
-    """An entity as its list shows it, with those that belong to it.
+    """An entity as its list has it, with the entities that belong to it.
 
     Args:
-        name: The list.
+        name: Name of the list.
         row: The entity, which has numbers in place of others.
-        lists: All entities.
+        lists: All entities, by list.
         by_id: Whether associations to many are objects by id.
     """
     return _Serializer(lists, by_id).entity(name, row, (), None)
@@ -140,10 +140,10 @@ class _Serializer:
         """An entity.
 
         Args:
-            name: Its list.
-            row: The entity.
-            around: Those that it is part of: none of them is shown again inside of it.
-            properties: What it shows besides who made it; None for everything.
+            name: Name of its list.
+            row: The entity, with numbers.
+            around: The entities that it is part of: none is repeated inside of it.
+            properties: What it has besides its users; None for all.
         """
         around = (*around, (name, row["id"]))
         names = row.keys() - _OWN

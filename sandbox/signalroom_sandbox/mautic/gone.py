@@ -1,7 +1,7 @@
 """Contacts that go: deleted, or merged into others.
 
-What happens to their rows elsewhere is in the entities' metadata (``addLead`` with ``SET NULL`` or
-``CASCADE``) and in the merge subscribers of Mautic's bundles:
+Rows in other tables follow the entities' metadata (``addLead`` with ``SET NULL`` or ``CASCADE``)
+and the merge subscribers of Mautic's bundles:
 https://github.com/mautic/mautic/blob/5.1.1/app/bundles/LeadBundle/Deduplicate/ContactMerger.php
 """
 
@@ -27,7 +27,7 @@ _MOVE = (
     *("asset_downloads", "email_stats", "form_submissions", "lead_devices", "lead_event_log"),
     *("lead_points_change_log", "lead_stages_change_log", "page_hits", "video_hits"),
 )
-#: The same, but for what the winner has already.
+#: The same, except rows that the winner has already.
 _MOVE_OTHERS = {
     "campaign_lead_event_log": "event_id",
     "campaign_leads": "campaign_id",
@@ -40,10 +40,10 @@ _OF_CONTACTS = tuple(table for table, names in TABLES.items() if "lead_id" in na
 
 
 def delete(world: World, number: int) -> None:
-    """Delete a contact, and what is only of it.
+    """Delete a contact, and the rows that are only of it.
 
     Args:
-        world: The instance.
+        world: The database of the instance.
         number: The contact's id.
     """
     world.execute("delete from leads where id = ?", [number])
@@ -57,11 +57,11 @@ def delete(world: World, number: int) -> None:
 def merge(world: World, loser: int, winner: int) -> None:
     """Merge a contact into another.
 
-    Which one loses is not a matter of age: a known contact that sends a form from a new browser is
-    merged into the new, anonymous one.
+    Which one loses does not depend on age: an identified contact that sends a form from a new
+    browser is merged into the new, anonymous one.
 
     Args:
-        world: The instance.
+        world: The database of the instance.
         loser: The id that goes.
         winner: The id that stays.
     """

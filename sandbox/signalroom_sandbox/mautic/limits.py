@@ -24,13 +24,13 @@ class Limits:
     _windows: dict[str, tuple[float, int]] = field(default_factory=dict, init=False)
 
     def take(self, token: str) -> dict[str, str]:
-        """Count a call; gives the headers that tell of the limit.
+        """Count a call, and return the headers of the limit.
 
         Args:
-            token: Whose.
+            token: The access token of the call.
 
         Raises:
-            RateLimitError: With the headers.
+            RateLimitError: The limit is reached.
         """
         if not self.per_hour:
             return {}

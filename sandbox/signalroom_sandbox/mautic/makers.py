@@ -1,4 +1,4 @@
-"""What people made, as Mautic 5.1.1 writes it: every property of each entity's API metadata.
+"""Entities as Mautic 5.1.1 has them: all properties of each entity's API metadata.
 
 A number in place of another entity stands for that entity (see ``entities``). Secrets are where
 Mautic has them: in headers of e-mails and webhooks, and in what a form does. All are made up.
@@ -20,7 +20,7 @@ def _publish_details(number: int) -> dict[str, Any]:
         "createdBy": 1,
         "createdByUser": "Admin Sample",
         "modifiedBy": None,
-        # What a command of the console changed has a first and a last name, both empty.
+        # After a console command: a first and a last name, both empty.
         "modifiedByUser": " " if number % 2 else None,
         "id": number,
     }
@@ -89,7 +89,7 @@ def email(number: int) -> dict[str, Any]:
                 ],
             }
         ],
-        "lists": [1 + one for one in range(number % 4)],
+        "lists": [*range(1, number % 4 + 1)],
         "headers": {"X-Campaign": "sample", "Authorization": "Bearer made-up-header-of-an-email"}
         if number % 5 == 0
         else [],
@@ -226,7 +226,7 @@ def _form_action(number: int) -> dict[str, Any]:
 
 
 def form(number: int) -> dict[str, Any]:
-    """A form; some pass on what they are sent."""
+    """A form; some post their submissions to a partner."""
     return {
         **_publish_details(number),
         "name": f"Form {number}",
@@ -310,7 +310,7 @@ def stage(number: int) -> dict[str, Any]:
 
 
 def category(number: int) -> dict[str, Any]:
-    """A category: without dates, and without whoever made it."""
+    """A category: without dates and users."""
     return {
         "id": number,
         "title": f"Category {number}",

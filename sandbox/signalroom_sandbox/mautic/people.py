@@ -1,4 +1,4 @@
-"""Contacts and companies as lists show them: fields by group, each with its definition."""
+"""Contacts and companies as lists have them: fields by group, each with its definition."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ if TYPE_CHECKING:
 
 _GROUPS = ("core", "social", "personal", "professional")
 _ISO = "{}+00:00"
-#: What every parse_query entity has of who made it.
+#: The users that every nested entity has.
 _MAKERS = {"createdByUser": "Admin Sample", "modifiedByUser": None}
 
 
 def contact(
-    row: Row, world: World, tags: list[str], refused: list[dict[str, Any]], switches: Switches
+    row: Row,
+    world: World,
+    tags: list[str],
+    entries: list[dict[str, Any]],
+    switches: Switches,
 ) -> dict[str, Any]:
     """A contact.
 
     Args:
-        row: Of the table.
-        world: Whose fields there are.
-        tags: Its tags.
-        refused: What it must not be sent.
+        row: A row of the table.
+        world: The database, for its fields.
+        tags: Names of its tags.
+        entries: Its entries in the table of contacts not to be sent to.
         switches: How the instance behaves.
     """
     number = row["id"]
@@ -80,24 +84,24 @@ def contact(
                 "channel": item["channel"],
                 "channelId": item["channel_id"],
             }
-            for item in refused
+            for item in entries
         ],
         "frequencyRules": _many(_frequency(number), "channel", by=switches.relations_by_id),
     }
 
 
 def company(row: Row, switches: Switches) -> dict[str, Any]:
-    """A company: nothing but its fields and its score."""
-    shown = [(number, *field) for number, field in enumerate(COMPANY_FIELDS, start=1)]
+    """A company: only its fields and its score."""
+    fields = [(number, *field) for number, field in enumerate(COMPANY_FIELDS, start=1)]
     return {
         "id": row["id"],
         "score": row["score"],
-        "fields": _fields(row, shown, ("core", "professional", "other"), switches),
+        "fields": _fields(row, fields, ("core", "professional", "other"), switches),
     }
 
 
 def iso(text: str | None) -> str | None:
-    """A database's moment as entities show it."""
+    """A moment of the database as entities have it."""
     return text and _ISO.format(text.replace(" ", "T"))
 
 
@@ -140,19 +144,19 @@ def _utm(number: int) -> dict[str, Any]:
 
 def _fields(
     row: Row,
-    shown: Iterable[tuple[int, str, str, str]],
+    definitions: Iterable[tuple[int, str, str, str]],
     groups: tuple[str, ...],
     switches: Switches,
     **more: Any,
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {group: {} for group in groups}
+    by_group: dict[str, Any] = {group: {} for group in groups}
     every: dict[str, Any] = {"id": str(row["id"]), **more}
-    for number, alias, kind, group in shown:
+    for number, alias, kind, group in definitions:
         value = row[alias]
-        # Numbers are numbers; everything else is what the database has, as text.
+        # Numbers are numbers; everything else is text.
         if kind != "number" and value is not None:
             value = str(value)
-        found[group][alias] = {
+        by_group[group][alias] = {
             "id": str(number),
             "label": alias,
             "alias": alias,
@@ -167,5 +171,5 @@ def _fields(
         }
         every[alias] = value
     # PHP writes an empty map as a list.
-    answer = {group: fields or [] for group, fields in found.items()}
-    return answer if switches.without_all else {**answer, "all": every}
+    payload = {group: fields or [] for group, fields in by_group.items()}
+    return payload if switches.without_all else {**payload, "all": every}

@@ -1,4 +1,4 @@
-"""How answers of Mautic are written: JSON, and pages for a browser."""
+"""Responses of Mautic: JSON, and pages for a browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OutOfMemoryError(Exception):
     """PHP had no memory left.
 
     Args:
-        status: Of the answer; what a proxy in front of it may change.
+        status: HTTP status code, which a proxy in front may change.
     """
 
     def __init__(self, status: int) -> None:
@@ -38,12 +38,12 @@ def number_in(value: Any) -> int:
 
 
 def as_json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer of the API.
+    """A response of the API.
 
     Args:
-        payload: What it says.
+        payload: What is encoded as JSON.
         status: HTTP status code.
-        headers: Those that only some answers have.
+        headers: Headers of only some responses.
     """
     sent = _UNCACHED | (headers or {})
     return Response(msgspec.json.encode(payload), status, sent, media_type="application/json")
@@ -54,15 +54,15 @@ def as_page(status: int, title: str, headers: dict[str, str] | None = None) -> R
 
     Args:
         status: HTTP status code.
-        title: Of the page.
-        headers: Those that only some pages have.
+        title: Title of the page.
+        headers: Headers of only some pages.
     """
     sent = _UNCACHED | (headers or {})
     return Response(_PAGE.format(title, title), status, sent, media_type="text/html")
 
 
 async def unknown(request: Request, __: Exception) -> Response:
-    """A path that leads nowhere: the API answers in JSON, everything else is a page."""
+    """An unknown path: JSON of the API, a page elsewhere."""
     path = request.url.path
     if "/api/" in f"{path}/" or "/oauth" in path:
         return as_json(ApiError(404, f"Requested URL not found: {path}").body, 404)

@@ -1,4 +1,4 @@
-"""What a role without "View others" is shown: less, and no error.
+"""Roles without "View others": lists have fewer rows, without an error.
 
 https://github.com/mautic/mautic/blob/5.1.1/app/bundles/ApiBundle/Controller/FetchCommonApiController.php
 and, for a single one, ``CorePermissions::hasEntityAccess``.
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from signalroom_sandbox.mautic.switches import Switches
 
 _SEVEN = 7
-#: Everybody may view all of these, or none.
+#: Lists of which a role may view all, or none.
 _WITHOUT_OWNERS = frozenset({"categories", "stages", "tags", "users"})
 _IDS = re.compile(r"ids:([\d,]+)")
 
 
 def hides(switches: Switches, name: str, *, filtered: bool) -> bool:
-    """Whether a list is cut down to its viewer's own rows.
+    """Whether a list is reduced to its viewer's own rows.
 
     Args:
         switches: How the instance behaves.
-        name: The list.
-        filtered: Whether a filter was given: before version 7 it takes the place of this one.
+        name: Name of the list.
+        filtered: Whether the query has a filter: before version 7 it replaces this one.
     """
     if name in _WITHOUT_OWNERS or (filtered and switches.version < _SEVEN):
         return False
@@ -41,7 +41,7 @@ def is_own(row: dict[str, Any], switches: Switches, *, alone: bool = False) -> b
     Args:
         row: By its properties, or by its columns.
         switches: How the instance behaves.
-        alone: Whether it was asked for by its id.
+        alone: Whether it was requested by its id.
     """
     created = row.get("createdBy", row.get("created_by"))
     owner = row.get("owner_id") if alone or switches.version >= _SEVEN else None
@@ -53,7 +53,7 @@ def own_rows(switches: Switches, table: str) -> str:
 
     Args:
         switches: How the instance behaves.
-        table: Of contacts, or of companies, which nobody owns.
+        table: The table of contacts, or of companies, which have no owner.
     """
     if not switches.user or table != "leads":
         return "0"
@@ -62,12 +62,12 @@ def own_rows(switches: Switches, table: str) -> str:
 
 
 def may_open(row: dict[str, Any], switches: Switches, name: str) -> bool:
-    """Whether a row may be asked for by its id.
+    """Whether a row may be requested by its id.
 
     Args:
-        row: The row.
+        row: The row, by its properties.
         switches: How the instance behaves.
-        name: Its list; segments may be opened by whoever may view any.
+        name: Name of its list; a role that may view any segment may open all.
     """
     if name == "segments" or not hides(switches, name, filtered=False):
         return True
@@ -75,10 +75,10 @@ def may_open(row: dict[str, Any], switches: Switches, name: str) -> bool:
 
 
 def ids_of_search(search: str) -> set[int] | None:
-    """The ids that a search names; none of them where it is for something else.
+    """The ids of a search; an empty set if it is for something else.
 
     Args:
-        search: In Mautic's language.
+        search: A search in Mautic's syntax.
     """
     if not search:
         return None
@@ -87,10 +87,10 @@ def ids_of_search(search: str) -> set[int] | None:
 
 
 async def sign_in(request: Request) -> RedirectResponse:
-    """Send whoever opens a page without a session to the one where people sign in.
+    """Redirect a request without a session to the page for signing in.
 
     Args:
-        request: For any page below ``/s/``, an endpoint of the API behind it included.
+        request: A request for any path below ``/s/``.
     """
     base = str(request.base_url).rstrip("/")
     return RedirectResponse(f"{base}/s/login", 302)

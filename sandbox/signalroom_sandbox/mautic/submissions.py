@@ -1,6 +1,6 @@
-"""What forms were sent: the one list whose columns need the name of their table.
+"""Submissions of forms: the one list whose columns need the name of their table.
 
-Mautic 4 and 5 put the alias of another query, ``fs``, before a bare name, and the database knows
+Mautic 4 and 5 put the alias of another query, ``fs``, before a bare name, and the database has
 no such table: https://github.com/mautic/mautic/issues/12982.
 """
 
@@ -28,13 +28,13 @@ def submissions(
     page: tuple[int, int],
     escapes: bool,
 ) -> tuple[list[dict[str, Any]], int]:
-    """A page of what a form was sent, and how many there are.
+    """A page of a form's submissions, and how many there are.
 
     Args:
-        world: The database.
-        form: The form.
-        query: What was asked.
-        where: The filters of it.
+        world: The database of the instance.
+        form: The form, by its properties.
+        query: The query string as a tree.
+        where: The filters of the query.
         page: The first row, and how many.
         escapes: Whether values are escaped as HTML before they are compared.
 
@@ -52,14 +52,15 @@ def submissions(
         raise CrashError
     way = "desc" if query.get("orderByDir", "").lower() == "desc" else "asc"
     condition = f"form_id = ? and {text or '1'}"
-    given = [form["id"], *values]
-    ((total,),) = world.query(f"select count(*) from form_submissions where {condition}", given)
+    bound = [form["id"], *values]
+    ((total,),) = world.query(f"select count(*) from form_submissions where {condition}", bound)
     start, limit = page
     limited = f"limit {limit} offset {start}" if limit else ""
     rows = world.query(
-        f'select * from form_submissions where {condition} order by "{by}" {way} {limited}', given
+        f'select * from form_submissions where {condition} order by "{by}" {way} {limited}',
+        bound,
     )
-    return [_shown(dict(row), form, world) for row in rows], total
+    return [_submission(dict(row), form, world) for row in rows], total
 
 
 def _column(name: str | None) -> str:
@@ -68,7 +69,7 @@ def _column(name: str | None) -> str:
     return name.removeprefix(_ALIAS)
 
 
-def _shown(row: dict[str, Any], form: dict[str, Any], world: World) -> dict[str, Any]:
+def _submission(row: dict[str, Any], form: dict[str, Any], world: World) -> dict[str, Any]:
     people = world.query("select * from leads where id = ?", [row["lead_id"]])
     return {
         "id": row["id"],

@@ -11,7 +11,7 @@ class Switches:
 
     #: 4 to 7.
     version: int = 5
-    #: Answers do not tell the version.
+    #: Responses have no header with the version.
     version_hidden: bool = False
     #: Contacts edited, added and deleted with each page of contacts that is read.
     churn: int = 0
@@ -23,22 +23,22 @@ class Switches:
     relations_by_id: bool = False
     #: Tags of contacts come as an object by tag.
     tags_by_name: bool = False
-    #: Pages of e-mails are cut where e-mails are joined with their segments, whatever is asked;
-    #: otherwise only where no filter is given.
+    #: Pages of e-mails are cut where e-mails are joined with their segments, with a filter too;
+    #: otherwise only without one.
     joined_pages: bool = False
     #: `fields.all` is missing.
     without_all: bool = False
-    #: Filters are not looked at.
+    #: Filters have no effect.
     where_ignored: bool = False
-    #: Pages of more rows than this are out of PHP's memory; 0: none.
+    #: Pages of more rows than this exceed PHP's memory; 0: none.
     memory_rows: int = 0
     #: With this status; a 500 is the page of HTML that Mautic shows then.
     memory_status: int = 500
     #: The role may not view others' rows.
     own_only: bool = False
-    #: Whose rows are its own: those that this user made, or owns; 0: nobody's.
+    #: The user whose rows are the role's own: made or owned by the user; 0: nobody.
     user: int = 0
-    #: Nobody may read the audit log.
+    #: The audit log may not be read.
     audit_hidden: bool = False
     #: A table that this instance does not have.
     missing_table: str = ""

@@ -1,4 +1,4 @@
-"""The tables of statistics, their columns, and what is in them."""
+"""The tables of statistics, with their columns and values."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ TABLES: dict[str, str] = {
     "webhook_logs": "id webhook_id status_code date_added note runtime",
 }
 _FIVE = 5
-#: Those without a column of their own that tells rows apart.
+#: Tables without an id, and the columns of their primary keys.
 PAIRS = {
     "campaign_leads": "campaign_id, lead_id",
     "channel_url_trackables": "redirect_id, channel_id",
@@ -83,7 +83,7 @@ def tables_of(version: int) -> dict[str, list[str]]:
     """The tables of a version, with their columns.
 
     Args:
-        version: Mautic's.
+        version: Version of this Mautic.
     """
     later = _SINCE_FIVE if version < _FIVE else {}
     return {
@@ -93,16 +93,16 @@ def tables_of(version: int) -> dict[str, list[str]]:
 
 
 def is_whole(column: str) -> bool:
-    """Whether a column is a number in the database, which a text in a filter is compared with.
+    """Whether a column is a number in the database, and so in comparisons.
 
     Args:
-        column: Its name.
+        column: Name of the column.
     """
     return column.startswith(_FLAGS) or (column.endswith("_id") and column not in _TEXT_IDS)
 
 
 _TEXT_IDS = frozenset({"copy_id", "message_id", "tracking_id"})
-#: Never there, in this instance.
+#: Null in all rows of this instance.
 _NULL = frozenset(
     {
         *("comments", "properties", "query", "note", "url_title", "sent_details"),
@@ -115,8 +115,8 @@ def value_of(table: str, column: str) -> str:  # noqa: PLR0911 - a table of case
     """A column's value, as SQL over ``n``, the number of a row, and ``contacts``, how many.
 
     Args:
-        table: Whose.
-        column: Its name.
+        table: Name of its table.
+        column: Name of the column.
     """
     special = {
         ("audit_log", "bundle"): "'lead'",

@@ -39,7 +39,7 @@ def parse_query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def ordered_values(tree: Any) -> list[dict[str, Any]]:
-    """What a tree has by number, in order."""
+    """The values of a tree by number, in order."""
     if not isinstance(tree, dict):
         return []
     return [tree[key] for key in sorted(tree, key=lambda key: int(key) if key.isdigit() else 0)]
@@ -55,16 +55,16 @@ def to_sql(
     """Write filters as SQL.
 
     Args:
-        clauses: The filters.
-        columns: What the table has.
+        clauses: The filters of the query.
+        columns: The columns of the table.
         escapes: Whether values are escaped as HTML before they are compared.
-        converts: Whether names in camelCase are understood, at the top.
+        converts: Whether names in camelCase are accepted, at the top.
 
     Returns:
         A condition and its values.
 
     Raises:
-        ApiError: As Mautic's own code would fail.
+        ApiError: Mautic's own code would fail.
     """
     parts: list[str] = []
     values: list[Any] = []
@@ -77,7 +77,7 @@ def to_sql(
             ]
             word = " or " if kind == "orX" else " and "
             parts.append("(" + word.join(text or "1" for text, _ in inner) + ")")
-            values += [value for _, given in inner for value in given]
+            values += [value for _, new_values in inner for value in new_values]
             continue
         column = _require(clause, "col")
         if converts:
@@ -86,10 +86,10 @@ def to_sql(
             raise no_column(column, "where clause")
         value = str(clause.get("val", ""))
         value = html.escape(value, quote=True) if escapes else value
-        text, given = _condition(column, kind, value)
+        text, new_values = _condition(column, kind, value)
         if text:
             parts.append(text)
-            values += given
+            values += new_values
     return " and ".join(parts), values
 
 
@@ -111,12 +111,12 @@ def _condition(column: str, kind: str, value: str) -> tuple[str, list[str]]:
     if kind in _SETS:
         items = value.split(",")
         return f'"{column}" {_SETS[kind]} ({", ".join("?" for _ in items)})', items
-    # Any other is passed over, without a word: then nothing is filtered.
+    # Mautic ignores other operators silently: then nothing is filtered.
     return "", []
 
 
 def matches(clauses: list[dict[str, Any]], row: dict[str, Any], *, escapes: bool) -> bool:
-    """Whether a row of an entity, by its properties, is what filters want."""
+    """Whether an entity, by its properties, matches all filters."""
     for clause in clauses:
         kind = _require(clause, "expr")
         if kind in {"orX", "andX"}:
@@ -150,7 +150,7 @@ def _holds(have: Any, kind: str, value: str) -> bool:
         have, other = int(have), int(value or 0)
     elif isinstance(have, int):
         other = int(value or 0)
-    answers: dict[str, bool] = {
+    results: dict[str, bool] = {
         "eq": have == other,
         "neq": have != other,
         "lt": have < other,
@@ -158,4 +158,4 @@ def _holds(have: Any, kind: str, value: str) -> bool:
         "gt": have > other,
         "gte": have >= other,
     }
-    return answers[kind]
+    return results[kind]

@@ -30,7 +30,7 @@ class World:
 
     Args:
         scale: How much there is of everything.
-        version: Mautic's: from 6 on every contact has a date of its last edit, which stays.
+        version: From 6 on every contact has a date of its last edit, which stays.
     """
 
     def __init__(self, scale: float, version: int) -> None:
@@ -41,18 +41,18 @@ class World:
         self.fields = {alias: (kind, group) for alias, kind, group in FIELDS}
         self.hidden: set[str] = set()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        # An instance that another takes the place of is let go of, and never closed by anybody.
+        # Nothing closes an instance that is replaced by another.
         weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         self._make_people()
         self._make_tables(max(50, int(_STATS * scale)))
 
     def now(self) -> str:
-        """The instance's time, as its database has it."""
+        """The instance's clock, as its database has it."""
         return (datetime.now(UTC) + self.ahead).strftime("%Y-%m-%d %H:%M:%S")
 
     def query(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        """Ask the database."""
+        """Query the database."""
         return self._connection.execute(sql, values).fetchall()
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
@@ -60,7 +60,7 @@ class World:
         self._connection.execute(sql, values)
 
     def columns(self, table: str) -> list[str]:
-        """What a table has."""
+        """The columns of a table."""
         return [row["name"] for row in self.query(f'pragma table_info("{table}")')]
 
     # Making it
@@ -88,7 +88,7 @@ class World:
         """Add contacts, as an import does: without the audit log.
 
         Args:
-            count: How many.
+            count: How many contacts are made.
         """
         first = self.query("select coalesce(max(id), 0) as last from leads")[0]["last"] + 1
         added = "datetime(:now, '-' || (1 + n % 200) || ' days', '-' || (n % 86400) || ' seconds')"
@@ -128,9 +128,9 @@ class World:
         """Add a field to contacts.
 
         Args:
-            alias: Its name.
-            kind: Its type, in Mautic's words.
-            group: Where it is shown.
+            alias: Alias of the field.
+            kind: Mautic's type of the field.
+            group: Group of the field.
         """
         self.fields[alias] = kind, group
         self._connection.execute(f'alter table leads add column "{alias}"')
@@ -151,9 +151,10 @@ class World:
                 for name in columns
             )
             self._connection.execute(f"create table {table} ({kinds}{key})")
-            made = ", ".join(value_of(table, name) for name in columns)
+            expressions = ", ".join(value_of(table, name) for name in columns)
             self._connection.execute(
-                f"insert or ignore into {table} select {made} from ({_numbers(rows)})", values
+                f"insert or ignore into {table} select {expressions} from ({_numbers(rows)})",
+                values,
             )
         self._connection.execute(
             "update audit_log set date_added = datetime(:now, '-90 days')", {"now": self.now()}
@@ -165,40 +166,40 @@ class World:
         """Edit contacts, as people do.
 
         Args:
-            numbers: Which ones.
-            audited: Whether the audit log tells of it.
-            values: What is set.
+            numbers: Ids of the contacts.
+            audited: Whether the audit log has an entry for each.
+            values: New values by column.
         """
         for number in numbers:
-            given = dict(values)
+            changes = dict(values)
             if self.version < _FROZEN:
-                given["date_modified"] = self.now()
-            given["modified_by"] = 1
-            sets = ", ".join(f'"{name}" = ?' for name in given)
+                changes["date_modified"] = self.now()
+            changes["modified_by"] = 1
+            sets = ", ".join(f'"{name}" = ?' for name in changes)
             self._connection.execute(
-                f"update leads set {sets} where id = ?", [*given.values(), number]
+                f"update leads set {sets} where id = ?", [*changes.values(), number]
             )
             if audited:
                 self.audit(number, "update")
 
     def add(self, count: int, *, audited: bool = True) -> list[int]:
-        """Add contacts, now; gives their ids.
+        """Add contacts, now, and return their ids.
 
         Args:
-            count: How many.
-            audited: Whether the audit log tells of it.
+            count: How many contacts are made.
+            audited: Whether the audit log has an entry for each.
         """
         last = self.query("select coalesce(max(id), 0) as last from leads")[0]["last"]
         self.make_contacts(count)
-        made = [*range(last + 1, last + count + 1)]
+        ids = [*range(last + 1, last + count + 1)]
         modified = self.now() if self.version >= _FROZEN else None
         self._connection.execute(
             "update leads set date_added = ?, date_modified = ? where id > ?",
             [self.now(), modified, last],
         )
-        for number in made if audited else ():
+        for number in ids if audited else ():
             self.audit(number, "create")
-        return made
+        return ids
 
     def delete(self, numbers: Iterable[int]) -> None:
         """Delete contacts."""
@@ -253,7 +254,7 @@ class World:
             )
 
     def remove(self, table: str, where: dict[str, Any]) -> None:
-        """Remove rows of a table; all of them where nothing is said of which."""
+        """Remove rows of a table; all of them without conditions."""
         conditions = " and ".join(f'"{name}" = ?' for name in where) or "1"
         self._connection.execute(f"delete from {table} where {conditions}", [*where.values()])
 
@@ -267,15 +268,15 @@ class World:
 
     def tags(self, first: int, last: int) -> dict[int, list[str]]:
         """The tags of contacts, by their id."""
-        found: dict[int, list[str]] = {}
+        tags: dict[int, list[str]] = {}
         for row in self.query(
             "select lead_id, tag from lead_tags where lead_id between ? and ?", [first, last]
         ):
-            found.setdefault(row["lead_id"], []).append(row["tag"])
-        return found
+            tags.setdefault(row["lead_id"], []).append(row["tag"])
+        return tags
 
     def digest(self) -> dict[str, Any]:
-        """How many contacts there are, and what they add up to."""
+        """Count and totals of the contacts."""
         (row,) = self.query(
             "select count(*) as count, sum(points) as points, min(id) as first, max(id) as last,"
             " sum(length(coalesce(firstname, ''))) as letters from leads"

@@ -1,4 +1,4 @@
-"""A stand-in of PostHog's API: events in a real SQL engine, and everything around them."""
+"""A mock server of PostHog's API: events in a real SQL engine, and the lists around them."""
 
 from __future__ import annotations
 

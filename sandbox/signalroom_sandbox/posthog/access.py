@@ -1,4 +1,4 @@
-"""PostHog's refusals, and who may read what: https://posthog.com/docs/api."""
+"""PostHog's errors, and the permissions of keys: https://posthog.com/docs/api."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT
 
 PERSONAL_KEY = "phx_sandbox-posthog-personal-key"
-#: Of another person, who may only read events and flags.
+#: Another key, which may only read events and flags.
 LIMITED_KEY = "phx_sandbox-posthog-limited-key"
-#: Restricted to one project: endpoints that are not below a project refuse it.
+#: Restricted to one project: endpoints that are not below a project reject it.
 SCOPED_KEY = "phx_sandbox-posthog-scoped-key"
 #: For sending events, not for reading them.
 PROJECT_KEY = "phc_sandbox-posthog-project-key"
-#: What every secret within an answer begins with: a test looks for it.
+#: The beginning of all secrets in responses: tests search for it.
 SECRET = "sandbox-posthog-notasecret"  # noqa: S105
 
 _TYPES = {
@@ -27,13 +27,13 @@ _TYPES = {
 
 
 class ApiError(Exception):
-    """An answer with PostHog's body for errors.
+    """A response with PostHog's body for errors.
 
     Args:
         status: HTTP status code.
-        code: PostHog's word for it.
-        detail: PostHog's sentence.
-        retry_after: Seconds, where it tells them.
+        code: PostHog's code of the error.
+        detail: PostHog's message, in English.
+        retry_after: Seconds of the header; None without it.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Key:
     """A personal API key.
 
     Attributes:
-        scopes: What it may read; ``*`` is everything.
-        projects: Those it is restricted to; none if it is not.
-        reads: Those whose data it can see at all.
+        scopes: Its scopes; ``*`` is all of them.
+        projects: The projects it is restricted to; none if it is not restricted.
+        reads: The projects of its user.
     """
 
     scopes: tuple[str, ...] = ("*",)
@@ -78,38 +78,38 @@ def key_of(authorization: str | None, keys: dict[str, Key]) -> Key:
     """Look a key up.
 
     Args:
-        authorization: The header.
-        keys: The keys there are.
+        authorization: Value of the header ``Authorization``.
+        keys: All keys, by secret.
 
     Raises:
-        ApiError: There is none.
+        ApiError: The key is missing or unknown.
     """
-    kind, _, given = (authorization or "").partition(" ")
-    if kind != "Bearer" or not given:
+    kind, _, value = (authorization or "").partition(" ")
+    if kind != "Bearer" or not value:
         raise ApiError(401, "not_authenticated", "Authentication credentials were not provided.")
-    if given not in keys:
+    if value not in keys:
         raise ApiError(
             401,
             "authentication_failed",
             "Personal API key found in request Authorization header is invalid.",
         )
-    return keys[given]
+    return keys[value]
 
 
 def check(key: Key, scope: str | None, project: int | None) -> None:
-    """Refuse what a key may not read.
+    """Check the permissions of a key.
 
     Args:
-        key: Whose request it is.
-        scope: What is read, such as ``query``; none if any key may.
-        project: Of which project; none where it is below none.
+        key: The key of the request.
+        scope: The required scope, such as ``query``; None if any key will do.
+        project: Id of the project; None if the path has none.
 
     Raises:
-        ApiError: It may not.
+        ApiError: The key lacks a permission.
     """
     if key.projects and project not in key.projects:
-        what = f"project {project}" if project else "endpoints that are not below a project"
-        raise ApiError(403, "permission_denied", f"API key does not have access to {what}.")
+        subject = f"project {project}" if project else "endpoints that are not below a project"
+        raise ApiError(403, "permission_denied", f"API key does not have access to {subject}.")
     if project is not None and project not in key.reads:
         raise ApiError(404, "not_found", "Project not found.")
     if scope and not {"*", f"{scope}:read", f"{scope}:write"} & {*key.scopes}:

@@ -31,7 +31,7 @@ class Actions(VendorActions):
         projects: tuple[int, ...] | None = None,
         reads: tuple[int, ...] | None = None,
     ) -> None:
-        """Change what a key may read, or create one."""
+        """Change the permissions of a key, or create one."""
         changes = {"scopes": scopes, "projects": projects, "reads": reads}
         known = self._vendor.keys.get(key, Key())
         self._vendor.keys[key] = replace(

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    _Answer = Callable[[Request, Key, int], Awaitable[Response]]
+    _Respond = Callable[[Request, Key, int], Awaitable[Response]]
 
 _TYPES = {"TIMESTAMP": "DateTime64(6, '{zone}')", "VARCHAR": "String", "BIGINT": "Int64"}
-#: So many rows of the last answers are kept: asked again, they are the same.
+#: Rows of cached responses: the same query gets the same response.
 _CACHED_ROWS = 100_000
 _NO_LIMIT_KINDS = {"force_blocking", "force_async"}
 
@@ -40,7 +40,7 @@ class PostHog:
 
     seed: int = 713
     scale: float = 1.0
-    #: Seconds that each answer takes.
+    #: Seconds that each response takes.
     latency: float = 0.0
     zones: dict[int, str] = field(init=False)
     keys: dict[str, Key] = field(init=False)
@@ -71,16 +71,16 @@ class PostHog:
 
     @property
     def world(self) -> World:
-        """The events; made when they are first asked for."""
+        """The events; made when first needed."""
         if self._world is None:
             self._world = World(seed=self.seed, scale=self.scale)
         return self._world
 
     @property
     def lists(self) -> dict[int, dict[str, list[dict[str, Any]]]]:
-        """What each project lists, by resource; made in the same way."""
+        """The rows of each list of each project; made when first needed."""
         if self._lists is None:
-            self._lists = {team: rows.made(team) for team in self.zones}
+            self._lists = {team: rows.initial_rows(team) for team in self.zones}
         return self._lists
 
     def advance(self, by: timedelta) -> None:
@@ -102,23 +102,23 @@ class PostHog:
                 self._route(f"{project}/{name}/", self._list(name), scope=scope)
                 for name, scope in lists.SCOPES.items()
             ),
-            Route("/api/environments/{rest:path}", _moved, methods=["GET", "POST"]),
+            Route("/api/environments/{rest:path}", _redirect_environment, methods=["GET", "POST"]),
         ]
         return Starlette(routes=routes, exception_handlers={404: _refuse, 405: _refuse})
 
     def _route(
-        self, path: str, answer: _Answer, *, scope: str | None, methods: list[str] | None = None
+        self, path: str, respond: _Respond, *, scope: str | None, methods: list[str] | None = None
     ) -> Route:
         async def endpoint(request: Request) -> Response:
             project = request.path_params.get("project")
             try:
                 key = key_of(request.headers.get("Authorization"), self.keys)
-                if answer != self._own_key:
+                if respond != self._own_key:
                     check(key, scope, project)
                 self.limits.take(path.removeprefix("/api/projects/{project:int}/").split("/")[0])
                 if self.latency:
                     await asyncio.sleep(self.latency)
-                return await answer(request, key, project or 0)
+                return await respond(request, key, project or 0)
             except ApiError as error:
                 return _json(error.body, error.status, error.headers)
 
@@ -129,7 +129,7 @@ class PostHog:
     async def _projects(self, request: Request, key: Key, _: int) -> Response:
         rows = [{"id": team, "name": f"Shop {team}"} for team in key.reads]
         url = str(request.url.replace(query=""))
-        return _json(lists.listed("projects", rows, request.query_params, url))
+        return _json(lists.list_page("projects", rows, request.query_params, url))
 
     async def _own_key(self, _: Request, key: Key, __: int) -> Response:
         return _json(
@@ -172,10 +172,10 @@ class PostHog:
         url = str(request.url.replace(query=""))
         zone = self.zones[project] if self.switches.local_time_as_utc else "UTC"
         query = request.query_params
-        return _json(rest_events.listed(self.world, project, query, url, zone=zone))
+        return _json(rest_events.list_page(self.world, project, query, url, zone=zone))
 
-    def _list(self, name: str) -> _Answer:
-        async def answer(request: Request, _: Key, project: int) -> Response:
+    def _list(self, name: str) -> _Respond:
+        async def respond(request: Request, _: Key, project: int) -> Response:
             self._refuse_slow(name)
             unknown = self.switches.unknown_parameters.split(",")
             if self.switches.repeated_pages:
@@ -184,10 +184,10 @@ class PostHog:
             url = str(request.url.replace(query=""))
             if self.switches.foreign_next:
                 url = url.replace(request.url.netloc, "elsewhere.example.com")
-            listed = self.lists[project][name]
+            items = self.lists[project][name]
             if name == "feature_flags" and "archived" in unknown:
-                listed = [rows.older_flag(row) for row in listed]
-            page = lists.listed(name, listed, query, url)
+                items = [rows.older_flag(row) for row in items]
+            page = lists.list_page(name, items, query, url)
             if isinstance(page, dict):
                 if self.switches.empty_last_page and page["results"] and "next" in page:
                     page["next"] = page["next"] or f"{url}?offset=1000"
@@ -195,7 +195,7 @@ class PostHog:
                     page = {"results": page["results"]}
             return _json(page)
 
-        return answer
+        return respond
 
     def _refuse_slow(self, name: str) -> None:
         if name.endswith("_definitions") and self.switches.slow_definitions > 0:
@@ -205,7 +205,7 @@ class PostHog:
 
     async def _persons(self, request: Request, _: Key, project: int) -> Response:
         url = str(request.url.replace(query=""))
-        return _json(persons.listed(self.world, project, request.query_params, url))
+        return _json(persons.list_page(self.world, project, request.query_params, url))
 
     # Queries
 
@@ -221,39 +221,39 @@ class PostHog:
         if kind != "HogQLQuery":
             raise ApiError(400, "invalid_input", f"Unsupported query kind: {kind}")
         refresh = body.get("refresh", "blocking")
-        asked = f"{project} {text} {query.get('values')}"
-        if refresh not in _NO_LIMIT_KINDS and asked in self._cache:
-            return _json({**self._cache[asked], "is_cached": True})
+        cache_key = f"{project} {text} {query.get('values')}"
+        if refresh not in _NO_LIMIT_KINDS and cache_key in self._cache:
+            return _json({**self._cache[cache_key], "is_cached": True})
         limits = self.limits
         limits.begin_query()
         read, headers = 0, {}
         try:
-            answer = await asyncio.to_thread(self._run, project, text, query.get("values") or {})
-            read = len(answer["results"]) * 500
+            payload = await asyncio.to_thread(self._run, project, text, query.get("values") or {})
+            read = len(payload["results"]) * 500
         finally:
             headers = limits.end_query(read)
-        self._remember(asked, answer)
+        self._remember(cache_key, payload)
         if self.switches.answered_later > 0:
             self.switches.answered_later -= 1
             identifier = str(uuid.uuid4())
-            self._later[identifier] = (self.switches.polls, answer)
+            self._later[identifier] = (self.switches.polls, payload)
             return _json({"query_status": _status(identifier, complete=False)}, 202, headers)
-        return _json(answer, headers=headers)
+        return _json(payload, headers=headers)
 
-    def _remember(self, asked: str, answer: dict[str, Any]) -> None:
-        """Keep an answer, and of those before only as many as are no burden."""
-        self._cache.pop(asked, None)
-        self._cache[asked] = answer
-        rows = sum(len(one["results"]) for one in self._cache.values())
+    def _remember(self, cache_key: str, payload: dict[str, Any]) -> None:
+        """Cache a response, and drop the oldest ones above the limit of rows."""
+        self._cache.pop(cache_key, None)
+        self._cache[cache_key] = payload
+        rows = sum(len(payload["results"]) for payload in self._cache.values())
         while rows > _CACHED_ROWS and len(self._cache) > 1:
             rows -= len(self._cache.pop(next(iter(self._cache)))["results"])
 
     async def _later_result(self, request: Request, _: Key, __: int) -> Response:
         identifier = request.path_params["query"]
-        polls, answer = self._later.get(identifier, (0, None))
-        if answer is None or (polls <= 0 and self.switches.ends_in == "gone"):
+        polls, payload = self._later.get(identifier, (0, None))
+        if payload is None or (polls <= 0 and self.switches.ends_in == "gone"):
             raise ApiError(404, "not_found", f"Query {identifier} not found")
-        self._later[identifier] = (polls - 1, answer)
+        self._later[identifier] = (polls - 1, payload)
         if polls > 0:
             return _json({"query_status": _status(identifier, complete=False)}, 202)
         if self.switches.ends_in == "error":
@@ -262,7 +262,7 @@ class PostHog:
                 "error_message": "Query ran out of memory",
             }
             return _json({"query_status": failed}, 400)
-        done = _status(identifier, complete=True) | {"results": answer}
+        done = _status(identifier, complete=True) | {"results": payload}
         return _json({"query_status": done})
 
     def _run(self, project: int, text: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -281,16 +281,16 @@ class PostHog:
         if seconds > self.switches.longest_span:
             detail = "Query has hit the max execution time before completing."
             raise ApiError(self.switches.slow_status, "error", detail)
-        names, kinds, found = self.world.query(query.sql)
+        names, kinds, matching = self.world.query(query.sql)
         order = [*range(len(names))]
         if self.switches.shuffled_columns:
             order.reverse()
-        given = found if query.is_limited else found[: query.limit]
+        page = matching if query.is_limited else matching[: query.limit]
         if self.switches.reversed_rows:
-            given.reverse()
+            page.reverse()
         moved = timedelta(seconds=self.switches.moved_seconds)
         return {
-            "results": [[_value(row[place], zone, moved) for place in order] for row in given],
+            "results": [[_value(row[place], zone, moved) for place in order] for row in page],
             "columns": [names[place] for place in order],
             "types": [
                 [names[place], _TYPES.get(kinds[place], "String").format(zone=zone)]
@@ -298,7 +298,7 @@ class PostHog:
             ],
             "hogql": text,
             "error": None,
-            "hasMore": None if query.is_limited else len(found) > query.limit,
+            "hasMore": None if query.is_limited else len(matching) > query.limit,
             "limit": None if query.is_limited else query.limit,
             "is_cached": False,
             "timings": [],
@@ -332,7 +332,7 @@ def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None
     return Response(body, status, headers or {}, media_type="application/json")
 
 
-async def _moved(request: Request) -> Response:
+async def _redirect_environment(request: Request) -> Response:
     target = request.url.path.replace("/api/environments/", "/api/projects/")
     return RedirectResponse(target, 308)
 

@@ -1,8 +1,8 @@
-"""HogQL, as far as a reader needs it, into DuckDB's SQL: what PostHog refuses is refused.
+"""Translates HogQL, as far as readers need it, into DuckDB's SQL; other queries are errors.
 
-Parsed, not matched: sqlglot reads ClickHouse's dialect. ClickHouse's meaning is kept where the two
-differ: UUIDs are compared by their second half first, and text that is compared with a moment is
-read in the project's time zone.
+sqlglot parses ClickHouse's dialect. Where the two engines differ, ClickHouse's semantics are kept:
+UUIDs are compared by their second half first, and text that is compared with a moment is read in
+the project's time zone.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Query:
     """A query for DuckDB.
 
     Attributes:
-        sql: Its text.
+        sql: Text of the query.
         limit: The most rows; one more is read where the query named no limit.
-        is_limited: Whether it named one.
+        is_limited: Whether it named a limit.
         seconds: From the first moment it names to the last.
-        measure: What tells the first and the last moment of creation, where the query is on
+        measure: A query for the first and the last moment of creation, where the query is on
             persons: PostHog puts all that match together first, and then pages them.
     """
 
@@ -67,21 +67,21 @@ def translate(
     columns: Mapping[str, AbstractSet[str]],
     row_cap: int = _MOST_ROWS,
 ) -> Query:
-    """Make DuckDB's SQL of HogQL.
+    """Translate HogQL into DuckDB's SQL.
 
     Args:
         text: A SELECT on one table.
-        values: What its ``{placeholders}`` stand for.
-        team: Whose rows it sees.
+        values: Values of its ``{placeholders}``.
+        team: Id of the project that is queried.
         zone: The project's time zone.
-        now: What became visible later is not there.
+        now: The clock; rows that become visible later are left out.
         columns: The columns of each table.
-        row_cap: More rows are not given, without a word.
+        row_cap: The most rows; more are cut off silently.
 
     Raises:
-        ApiError: PostHog would refuse it.
+        ApiError: PostHog would reject it.
     """
-    tree = _parsed(_PLACEHOLDER.sub(lambda found: _literal(values, found.group(1)), text))
+    tree = _parse(_PLACEHOLDER.sub(lambda match: _literal(values, match.group(1)), text))
     if any(tree.find_all(exp.Offset)):
         raise ApiError(400, "invalid_input", _OFFSET)
     tables = [*tree.find_all(exp.Table)]
@@ -92,9 +92,9 @@ def translate(
         _refuse(f"Unknown table `{table}`")
     _check_names(tree, columns[table])
     moments = _translate_values(tree, ZoneInfo(zone))
-    asked = tree.args.get("limit")
-    limit = min(int(asked.expression.this) if asked else _ROWS, row_cap)
-    tree.limit(limit if asked else limit + 1, copy=False)
+    limit_node = tree.args.get("limit")
+    limit = min(int(limit_node.expression.this) if limit_node else _ROWS, row_cap)
+    tree.limit(limit if limit_node else limit + 1, copy=False)
     for ordered in tree.find_all(exp.Ordered):
         # ClickHouse sorts text by its bytes, and so does DuckDB; nulls there are none.
         ordered.set("nulls_first", None)
@@ -106,14 +106,14 @@ def translate(
     tables[0].replace(rows.copy())
     span = (max(moments) - min(moments)).total_seconds() if moments else float("inf")
     measure = _measure(rows, tree) if table == _PERSONS else ""
-    return Query(tree.sql("duckdb"), limit, asked is not None, span, measure)
+    return Query(tree.sql("duckdb"), limit, limit_node is not None, span, measure)
 
 
 def _measure(rows: exp.Expr, tree: exp.Expr) -> str:
-    """From when to when the persons were created that a query matches.
+    """A query for the first and the last creation of the persons that a query matches.
 
     posthog/hogql/database/schema/persons.py: the conditions on persons choose the ids, and all
-    versions of these are aggregated, whatever LIMIT says.
+    versions of these are aggregated, whatever the LIMIT.
     """
     measure = exp.select("min(created_at)", "max(created_at)").from_(rows)
     if where := tree.args.get("where"):
@@ -121,7 +121,7 @@ def _measure(rows: exp.Expr, tree: exp.Expr) -> str:
     return measure.sql("duckdb")
 
 
-def _parsed(text: str) -> exp.Expr:
+def _parse(text: str) -> exp.Expr:
     try:
         return sqlglot.parse_one(text, dialect="clickhouse")
     except sqlglot.errors.ParseError as error:
@@ -153,48 +153,48 @@ def _check_names(tree: exp.Expr, known: AbstractSet[str]) -> None:
 
 @dataclass
 class _Moments:
-    """Reads moments as ClickHouse does, and keeps them."""
+    """Reads moments as ClickHouse does, and collects them."""
 
     zone: ZoneInfo
-    found: list[datetime] = field(default_factory=list)
+    values: list[datetime] = field(default_factory=list)
 
     def read(self, text: str, zone: ZoneInfo | None = None, precision: int = 6) -> exp.Expr:
         try:
-            given = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text)
         except ValueError:
             _refuse(f"Cannot parse DateTime from {text!r}")
-        utc = given.replace(tzinfo=zone or self.zone).astimezone(UTC).replace(tzinfo=None)
+        utc = moment.replace(tzinfo=zone or self.zone).astimezone(UTC).replace(tzinfo=None)
         unit = 10 ** (6 - precision)
-        self.found.append(utc.replace(microsecond=utc.microsecond // unit * unit))
-        literal = f"timestamp '{self.found[-1].isoformat(sep=' ')}'"
+        self.values.append(utc.replace(microsecond=utc.microsecond // unit * unit))
+        literal = f"timestamp '{self.values[-1].isoformat(sep=' ')}'"
         return sqlglot.parse_one(literal, dialect="duckdb")
 
 
 def _translate_values(tree: exp.Expr, zone: ZoneInfo) -> list[datetime]:
-    """Make DuckDB's of functions, UUIDs and moments, in place; gives the moments."""
+    """Translate functions, UUIDs and moments in place, and return the moments."""
     moments = _Moments(zone)
     for column in [*tree.find_all(exp.Column)]:
         if column.name in _UUIDS and _is_compared(column):
             column.replace(_uuid_order(column))
-    # Innermost last: a day needs to know the zone of its moment.
+    # Innermost last: a day depends on the zone of its moment.
     while function := tree.find(exp.Anonymous, exp.AnonymousAggFunc):
-        function.replace(_translated(function, moments))
+        function.replace(_translate_function(function, moments))
     for comparison in [*tree.find_all(*_COMPARISONS)]:
         column, text = comparison.this, comparison.expression
         is_text = isinstance(text, exp.Literal) and text.is_string
         if is_text and isinstance(column, exp.Column) and column.name in _MOMENTS:
             text.replace(moments.read(text.this))
-    return moments.found
+    return moments.values
 
 
-def _translated(function: exp.Expr, moments: _Moments) -> exp.Expr:
+def _translate_function(function: exp.Expr, moments: _Moments) -> exp.Expr:
     first, *rest = function.expressions
     match function.name.lower():
         case "uniqexact":
-            listed = ", ".join(one.sql("duckdb") for one in function.expressions)
-            return sqlglot.parse_one(f"count(distinct ({listed}))", dialect="duckdb")
+            arguments = ", ".join(argument.sql("duckdb") for argument in function.expressions)
+            return sqlglot.parse_one(f"count(distinct ({arguments}))", dialect="duckdb")
         case "totimezone":
-            # What is stored is UTC: only a day depends on the zone.
+            # Stored moments are UTC: only a day depends on the zone.
             copied: exp.Expr = first.copy()
             return copied
         case "todate":
@@ -218,7 +218,7 @@ def _day(function: exp.Expr, zone: ZoneInfo) -> exp.Expr:
 
 
 def _is_compared(column: exp.Column) -> bool:
-    """Whether a UUID is compared or sorted by as what it is, and not as text."""
+    """Whether a UUID is compared or sorted by as a UUID, and not as text."""
     parent = column.parent
     while isinstance(parent, (exp.Paren, exp.Tuple)):
         parent = parent.parent

@@ -30,7 +30,7 @@ class Limits:
         queries_per_minute: Of everything below ``/query/``.
         queries_per_hour: The same.
         concurrent_queries: Those under way at once.
-        budget_bytes: What may be read before the next query is refused; 0 means no limit.
+        budget_bytes: Bytes that may be read before queries are rejected; 0 means no limit.
     """
 
     per_minute: int = 480
@@ -41,7 +41,9 @@ class Limits:
     queries_per_hour: int = 2400
     concurrent_queries: int = 3
     budget_bytes: int = 0
-    _taken: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque), init=False)
+    _requests: dict[str, deque[float]] = field(
+        default_factory=lambda: defaultdict(deque), init=False
+    )
     _queries: int = field(default=0, init=False)
     _bytes: int = field(default=0, init=False)
 
@@ -49,21 +51,21 @@ class Limits:
         """Count a request.
 
         Args:
-            resource: The part of the path after the project's number.
+            resource: The part of the path after the id of the project.
         """
         kind = _CLASSES.get(resource, "")
-        now, taken = time.monotonic(), self._taken[kind]
-        while taken and taken[0] < now - _HOUR:
-            taken.popleft()
+        now, requests = time.monotonic(), self._requests[kind]
+        while requests and requests[0] < now - _HOUR:
+            requests.popleft()
         minute = getattr(self, f"{kind}per_minute")
         hour = getattr(self, f"{kind}per_hour")
         for limit, span in ((minute, _MINUTE), (hour, _HOUR)):
-            within = [at for at in taken if at > now - span]
+            within = [at for at in requests if at > now - span]
             if len(within) >= limit:
                 wait = int(within[0] + span - now) + 1
                 detail = f"Request was throttled. Expected available in {wait} seconds."
                 raise ApiError(429, "throttled", detail, retry_after=wait)
-        taken.append(now)
+        requests.append(now)
 
     def begin_query(self) -> None:
         """Take a slot, if the budget is not spent."""
@@ -76,7 +78,7 @@ class Limits:
         self._queries += 1
 
     def end_query(self, read: int = 0) -> dict[str, str]:
-        """Give the slot back; gives the headers that tell the cost.
+        """Release the slot, and return the headers with the cost.
 
         Args:
             read: Bytes that were read.

@@ -1,4 +1,4 @@
-"""What a project has besides events: flags, experiments and the like, and how they are listed."""
+"""The lists of a project: flags, experiments and the like."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ SCOPES = {
 }
 _PAGE = 100
 _ORDERS = frozenset({None, "created_at", "-created_at", "id"})
-#: So many kinds of groups a project has at most.
+#: The most types of groups of a project.
 _GROUP_TYPES = 5
-#: Properties that PostHog has of its own, under one id wherever they are.
+#: Built-in properties of PostHog, with the same id in all projects.
 _BUILT_IN = {"person": ("$virt_mrr", "$virt_revenue"), "group": ("$virt_mrr", "$virt_revenue")}
 
 
-def listed(resource: str, rows: list[dict[str, Any]], query: Mapping[str, str], url: str) -> Any:
-    """Answer as the endpoint does; each has its own shape.
+def list_page(resource: str, rows: list[dict[str, Any]], query: Mapping[str, str], url: str) -> Any:
+    """A page of a list; each has its own shape.
 
     Args:
-        resource: Which list.
-        rows: All there is.
-        query: The request's.
-        url: The request's, without the query.
+        resource: Name of the list.
+        rows: All rows of the list.
+        query: Parameters of the request.
+        url: URL of the request, without the query.
     """
     if resource == "groups_types":
         return rows
@@ -56,11 +56,11 @@ def listed(resource: str, rows: list[dict[str, Any]], query: Mapping[str, str], 
         page = [{**row, "result": None} for row in page]
     if resource == "session_recordings":
         return _recordings(page, query, more=offset + limit < len(rows))
-    return _enveloped(page, len(rows), query, url)
+    return _envelope(page, len(rows), query, url)
 
 
 def _is_listed(resource: str, row: Mapping[str, Any], query: Mapping[str, str]) -> bool:
-    """Whether a row is in a list: what is deleted or archived is not, unless it is asked for."""
+    """Whether a row is in a list: deleted and archived ones are not, unless requested."""
     if row.get("deleted"):
         return False
     archived = query.get("archived", "").lower()
@@ -79,13 +79,13 @@ def _recordings(
 ) -> dict[str, Any]:
     """Recordings: neither a count nor a ``next``; newer versions have a cursor as well."""
     following = base64.b64encode(page[-1]["id"].encode()).decode() if more and page else None
-    answer = {"results": page, "has_next": more, "version": 4, "next_cursor": following}
+    body = {"results": page, "has_next": more, "version": 4, "next_cursor": following}
     if query.get("after"):
         raise ApiError(400, "invalid_input", "The sandbox pages recordings by offset alone.")
-    return answer
+    return body
 
 
-def _enveloped(
+def _envelope(
     page: list[dict[str, Any]], count: int, query: Mapping[str, str], url: str
 ) -> dict[str, Any]:
     limit, offset = int(query.get("limit") or _PAGE), int(query.get("offset") or 0)
@@ -127,12 +127,12 @@ def _property_definitions(
     ]
     limit, offset = int(query.get("limit") or _PAGE), int(query.get("offset") or 0)
     page = of_kind[offset : offset + limit]
-    # The count of all rows decides on a next page: the vendor's paginator does not know these.
-    answer = _enveloped(page, len(of_kind), query, url)
+    # The count decides on a next page: the vendor's paginator does not count built-in ones.
+    body = _envelope(page, len(of_kind), query, url)
     if offset + len(page) >= len(of_kind):
-        answer["results"] = page + built_in
-    answer["count"] += len(built_in)
-    return answer
+        body["results"] = page + built_in
+    body["count"] += len(built_in)
+    return body
 
 
 def _groups(rows: list[dict[str, Any]], query: Mapping[str, str], url: str) -> Any:

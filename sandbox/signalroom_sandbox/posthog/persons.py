@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _PAGE, _MOST = 100, 1000
 
 
-def listed(world: World, team: int, query: Mapping[str, str], url: str) -> dict[str, Any]:
-    """Answer a request.
+def list_page(world: World, team: int, query: Mapping[str, str], url: str) -> dict[str, Any]:
+    """A page of persons.
 
     Args:
-        world: Who is there.
-        team: The project.
-        query: The request's.
-        url: The request's, without the query.
+        world: The database of the projects.
+        team: Id of the project.
+        query: Parameters of the request.
+        url: URL of the request, without the query.
     """
     limit = min(int(query.get("limit") or _PAGE), _MOST)
     offset = int(query.get("offset") or 0)

@@ -1,4 +1,4 @@
-"""The events endpoint that PostHog retires: clamped, strict at both ends, tied events lost."""
+"""The deprecated events endpoint of PostHog: clamped, strict at both ends, tied events lost."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _PAGE, _CLAMP, _MOST_OFFSET = 100, 1000, 50_000
 _LONGEST = timedelta(days=366)
 
 
-def listed(
+def list_page(
     world: World, team: int, query: Mapping[str, str], url: str, *, zone: str = "UTC"
 ) -> Any:
-    """Answer a request.
+    """A page of events.
 
     Args:
-        world: What happened.
-        team: The project.
-        query: The request's.
-        url: The request's, without the query.
-        zone: Whose time is written as if it were UTC: https://github.com/PostHog/posthog/issues/67175
+        world: The database of the projects.
+        team: Id of the project.
+        query: Parameters of the request.
+        url: URL of the request, without the query.
+        zone: Its local time is written as if it were UTC: https://github.com/PostHog/posthog/issues/67175
     """
     now = world.now()
     before = _moment(query.get("before"), "before") or now + timedelta(seconds=5)
@@ -53,7 +53,7 @@ def listed(
     rows = [(*row[:4], _local(row[4], zone), row[5]) for row in rows]
     following = None
     if len(rows) == limit:
-        last = quote(_written(rows[-1][4]))
+        last = quote(_iso(rows[-1][4]))
         following = f"{url}?{'before' if descending else 'after'}={last}&limit={limit}"
     return {"next": following, "results": [_event(row) for row in rows]}
 
@@ -69,7 +69,7 @@ def _event(row: tuple[Any, ...]) -> dict[str, Any]:
         "distinct_id": distinct_id,
         "event": event,
         "properties": read,
-        "timestamp": _written(at),
+        "timestamp": _iso(at),
         "person": None,
         "elements": [],
         "elements_chain": chain,
@@ -80,7 +80,7 @@ def _local(at: datetime, zone: str) -> datetime:
     return at.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
 
 
-def _written(at: datetime) -> str:
+def _iso(at: datetime) -> str:
     return at.replace(tzinfo=UTC).isoformat()
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _OF_ORGANIZATION = (901, 902)
 
 
-def made(team: int) -> dict[str, list[dict[str, Any]]]:
-    """Everything that a project lists."""
+def initial_rows(team: int) -> dict[str, list[dict[str, Any]]]:
+    """The rows of all lists of a project."""
     many = 1 if team == PROJECT else 0
     first = team * 1000
     makers: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
@@ -31,19 +31,19 @@ def made(team: int) -> dict[str, list[dict[str, Any]]]:
         "session_recordings": (25, _recording),
         "surveys": (4, _survey),
     }
-    found = {
+    lists = {
         name: [make(first + number) for number in range(count)]
         for name, (count, make) in makers.items()
     }
     # Those of the organization are listed with each of its projects, under one id.
-    found["annotations"] += [
+    lists["annotations"] += [
         {**_annotation(number), "scope": "organization"} for number in _OF_ORGANIZATION
     ]
-    found["groups_types"] = [
+    lists["groups_types"] = [
         {"group_type": name, "group_type_index": index, "name_singular": None, "name_plural": None}
         for index, name in enumerate(("company", "team"))
     ]
-    found["groups"] = [
+    lists["groups"] = [
         {
             "group_type_index": index,
             "group_key": f"{name}-{number}",
@@ -53,7 +53,7 @@ def made(team: int) -> dict[str, list[dict[str, Any]]]:
         for index, (name, count) in enumerate((("company", 5 + 120 * many), ("team", 3)))
         for number in range(count)
     ]
-    return found
+    return lists
 
 
 def _at(number: int) -> str:
@@ -114,7 +114,7 @@ def _flag(number: int) -> dict[str, Any]:
     }
 
 
-#: What flags of older versions do not have; these had a percentage of their own instead.
+#: Properties that flags of older versions lack; those had a percentage instead.
 _NEWER = frozenset(
     {
         *("archived", "evaluation_contexts", "creation_context", "bucketing_identifier"),
@@ -126,8 +126,8 @@ _NEWER = frozenset(
 def older_flag(row: dict[str, Any]) -> dict[str, Any]:
     """A flag as a version before archived flags sends it."""
     percentage = row["filters"]["groups"][0]["rollout_percentage"]
-    kept = {name: value for name, value in row.items() if name not in _NEWER}
-    return {**kept, "rollout_percentage": percentage}
+    older = {name: value for name, value in row.items() if name not in _NEWER}
+    return {**older, "rollout_percentage": percentage}
 
 
 def _experiment(number: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ DAYS_AGO = 20
 _COLUMNS = ("uuid", "event", "distinct_id", "timestamp", "properties", "person_id", "session_id")
 _LATER = timedelta(hours=2)
 
-#: What tells events apart, in the sandbox's SQL.
+#: The identity of an event, in the sandbox's SQL.
 IDENTITY = 'uuid, event, distinct_id, "timestamp"::date'
 
 MERGE = f"""
@@ -37,16 +37,16 @@ MERGE = f"""
 
 
 def add_shared(world: World, team: int, other: int, midnight: datetime) -> None:
-    """Give some of a day's events siblings and copies.
+    """Add siblings and copies of some of a day's events.
 
     Args:
-        world: Where they are.
+        world: The database of the projects.
         team: The project that has the events.
         other: The project that gets one of their uuids too.
         midnight: The beginning of today.
     """
     begin = midnight - timedelta(days=DAYS_AGO)
-    _, __, found = world.query(
+    _, __, events = world.query(
         """
         select uuid, event, distinct_id, "timestamp", properties, person_id, "$session_id"
         from events where team_id = ? and "timestamp" >= ? and "timestamp" < ?
@@ -54,7 +54,7 @@ def add_shared(world: World, team: int, other: int, midnight: datetime) -> None:
         """,
         [team, begin, begin + timedelta(hours=12)],
     )
-    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in found]
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in events]
     changes: tuple[dict[str, Any], ...] = (
         {"event": "another name"},
         {"distinct_id": "another visitor"},
@@ -65,13 +65,13 @@ def add_shared(world: World, team: int, other: int, midnight: datetime) -> None:
     )
     for row, change in zip(rows, changes, strict=False):
         moved = row["timestamp"] + change.get("timestamp", timedelta())
-        made = {**row, **change, "timestamp": moved.isoformat()}
+        sibling = {**row, **change, "timestamp": moved.isoformat()}
         created = (moved + _LATER).isoformat()
-        world.add(team, [{**made, "created_at": created, "visible_at": created}])
+        world.add(team, [{**sibling, "created_at": created, "visible_at": created}])
     for row in rows[len(changes) :]:
         at = row["timestamp"].isoformat()
         world.add(other, [{**row, "timestamp": at, "created_at": at, "visible_at": at}])
-    # Whoever sends to both projects also has one session in both.
+    # A client that sends to both projects has the same session in both.
     world.query(
         """
         insert into sessions select ? as team_id, * exclude (team_id) from sessions

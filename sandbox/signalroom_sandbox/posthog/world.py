@@ -50,7 +50,7 @@ _TABLES = """
     );
 """
 
-# Of those that are made by the million, only what is searched by is stored.
+# Of events made by the million only the searchable columns are stored.
 _MAKE = """
     insert into made_events
     select $team, range, $begin::timestamp + to_microseconds(
@@ -116,7 +116,7 @@ class World:
         self._database = duckdb.connect(":memory:", config={"threads": 1})
         self._database.execute(_TABLES)
         self._database.execute(_EVENTS.format(seed=seed))
-        #: Names, by table that may be asked for.
+        #: Columns by table that may be queried.
         self.columns = {
             table: frozenset(self.query(f"select * from {table} limit 0")[0])  # noqa: S608
             for table in ("events", "persons", "sessions")
@@ -139,13 +139,13 @@ class World:
     def make(
         self, team: int, begin: datetime, *, days: int, count: int, tied: int = 0, first: int = 0
     ) -> None:
-        """Let events happen.
+        """Make many events.
 
         Args:
-            team: The project.
+            team: Id of the project.
             begin: The first moment.
             days: Over how many days they are spread.
-            count: How many.
+            count: How many events are made.
             tied: How many of them share a timestamp with others: 5,000 each.
             first: The number of the first; others have other uuids.
         """
@@ -164,19 +164,19 @@ class World:
         )
 
     def add(self, team: int, events: Iterable[dict[str, Any]]) -> list[str]:
-        """Let single events happen; gives their uuids.
+        """Add single events, and return their uuids.
 
         Args:
-            team: The project.
-            events: Any columns; what is not given is made up. ``visible_at`` is when a query
-                finds it: at once, if it is not given.
+            team: Id of the project.
+            events: Any columns; the others are made up. ``visible_at`` is when queries
+                find it: at once by default.
         """
-        given = []
+        rows = []
         for event in events:
             at = _moment(event.get("timestamp")) or self.now()
             created = _moment(event.get("created_at")) or self.now()
             identifier = event.get("uuid") or str(uuid.uuid4())
-            given.append(
+            rows.append(
                 (
                     team,
                     identifier,
@@ -193,34 +193,34 @@ class World:
                     _moment(event.get("visible_at")) or datetime(1970, 1, 1),  # noqa: DTZ001
                 )
             )
-        if given:
+        if rows:
             # By columns: row by row takes 28 times as long.
-            columns = [list(column) for column in zip(*given, strict=True)]
+            columns = [list(column) for column in zip(*rows, strict=True)]
             marks = ", ".join(["unnest(?)"] * len(columns))
             self.query(f"insert into single_events select {marks}", columns)
-        return [row[1] for row in given]
+        return [row[1] for row in rows]
 
     def merge(self) -> None:
         """Keep the newest of the copies of each single event, as ClickHouse does in time."""
         self.query(MERGE)
 
     def clear(self, team: int) -> None:
-        """Let no events have happened.
+        """Delete all events of a project.
 
         Args:
-            team: The project.
+            team: Id of the project.
         """
         for table in ("single_events", "made_events"):
             self.query(f"delete from {table} where team_id = ?", [team])  # noqa: S608
 
     def add_persons(self, team: int, persons: Iterable[dict[str, Any]]) -> list[str]:
-        """Let persons be there; gives their ids.
+        """Add persons, and return their ids.
 
         Args:
-            team: The project.
+            team: Id of the project.
             persons: With any of ``id``, ``created_at``, ``properties``.
         """
-        given = []
+        identifiers = []
         for person in persons:
             identifier = person.get("id") or str(uuid.uuid4())
             at = _moment(person.get("created_at")) or self.now()
@@ -229,16 +229,16 @@ class World:
                 "insert into persons values (?, ?, ?, ?, 0, timestamp '1970-01-01')",
                 [team, identifier, at, properties],
             )
-            given.append(identifier)
-        return given
+            identifiers.append(identifier)
+        return identifiers
 
     def merge_persons(self, team: int, survivor: str, other: str) -> None:
         """Merge a person into another, who then was created when the older of both was.
 
         Args:
-            team: The project.
-            survivor: Whose id stays.
-            other: Whose id goes.
+            team: Id of the project.
+            survivor: Id of the person that stays.
+            other: Id of the person that is merged.
         """
         self.query(
             """update persons set created_at = (
@@ -249,14 +249,14 @@ class World:
         self.query("delete from persons where team_id = ? and id = ?", [team, other])
 
     def query(self, sql: str, parameters: Any = None) -> tuple[list[str], list[str], list[Any]]:
-        """Run SQL; gives columns, their types, and rows."""
+        """Run SQL, and return columns, their types, and rows."""
         with self._lock:
-            found = self._database.execute(sql, parameters)
-            described = found.description or []
+            cursor = self._database.execute(sql, parameters)
+            columns = cursor.description or []
             return (
-                [one[0] for one in described],
-                [str(one[1]) for one in described],
-                found.fetchall(),
+                [column[0] for column in columns],
+                [str(column[1]) for column in columns],
+                cursor.fetchall(),
             )
 
     def _persons(self, team: int) -> None:

@@ -1,4 +1,4 @@
-"""A stand-in of RedTrack's API."""
+"""A mock server of RedTrack's API."""
 
 from __future__ import annotations
 

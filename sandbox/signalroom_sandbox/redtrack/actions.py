@@ -46,7 +46,7 @@ class Actions(VendorActions):
 
     @read_only
     def totals(self, start: date, end: date, timezone: ZoneInfo) -> Any:
-        """What daily spend must add up to; amounts are text."""
+        """The totals of daily spend; amounts are text."""
         # Counted by another way than reports are.
         world = self._vendor.world
         days: dict[tuple[str, str], dict[str, Any]] = defaultdict(

@@ -41,7 +41,7 @@ class RedTrack:
 
     seed: int = 713
     scale: float = 1.0
-    #: Seconds that each answer takes.
+    #: Seconds that each response takes.
     latency: float = 0.0
     world: World = field(init=False)
     limits: Limits = field(init=False)
@@ -62,7 +62,7 @@ class RedTrack:
         self.world.ahead += by
 
     def app(self) -> Starlette:
-        """The API; what is not here is 404, and so is every method but GET."""
+        """The API; other paths and methods other than GET are 404."""
         routes = [
             self._route("/report", self._report),
             self._route("/conversions", self._conversions),
@@ -83,7 +83,7 @@ class RedTrack:
                 params = dict(parse_qsl(request.url.query, keep_blank_values=True))
                 # A key in a header is not looked at.
                 if keyed and params.get("api_key") != API_KEY:
-                    raise ApiError(401, "unauthorized")  # noqa: TRY301 - all refusals are one
+                    raise ApiError(401, "unauthorized")  # noqa: TRY301 - one handler for all errors
                 self.limits.take(path)
                 self._request_count += 1
                 return _json(answer(params))

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from signalroom_sandbox.redtrack.switches import Switches
     from signalroom_sandbox.redtrack.world import World
 
-#: What every made-up secret begins with: a test looks for it.
+#: The beginning of all made-up secrets: tests search for it.
 SECRET = "sandbox-vendor-secret"  # noqa: S105
-#: And that of those that no name of a field tells: in texts, and in parts of addresses.
+#: The same of secrets in fields with other names: in texts, and in parts of URLs.
 HIDDEN = "sandbox-redtrack-notasecret"
 _TIMES = {"created_at": "2024-03-01T12:55:55.759+03:00", "updated_at": "0001-01-01T00:00:00Z"}
 #: Lists that always come as ``{items, total}``.
@@ -49,7 +49,7 @@ def list_rows(world: World, kind: str, switches: Switches) -> list[dict[str, Any
 
 
 def _base(kind: str, number: int, **more: Any) -> dict[str, Any]:
-    """What all kinds have."""
+    """Properties that all kinds have."""
     return {
         "id": object_id(kind, number),
         "user_id": object_id("user", 0),
@@ -59,8 +59,8 @@ def _base(kind: str, number: int, **more: Any) -> dict[str, Any]:
 
 
 def _with_number(kind: str, number: int, **more: Any) -> dict[str, Any]:
-    """What all kinds have whose pages show a number."""
-    # Sums of a time that nobody asked for.
+    """Properties of the kinds whose pages show a number."""
+    # Sums over another time than the requested one.
     stat = {"clicks": 1, "cost": 0.1}
     return _base(kind, number, serial_number=number + 1, stat=stat, **_TIMES, **more)
 
@@ -122,7 +122,7 @@ def _campaigns(world: World, switches: Switches) -> list[dict[str, Any]]:
 def _postback(url: str) -> dict[str, Any]:
     return {
         "url": url,
-        # Whatever the user wrote, as a text.
+        # Free text of the user.
         "json_body": '{"payout": "{payout}", "api_secret": "%s-json"}' % HIDDEN,  # noqa: UP031
         "request_method": 1,
         "events": [],
@@ -166,7 +166,7 @@ def _stream(number: int) -> dict[str, Any]:
 
 
 def _pixels(name: str) -> list[dict[str, Any]]:
-    """Pixels of ad platforms, with what lets others send to them."""
+    """Pixels of ad platforms, with the credentials for sending to them."""
     return [
         {
             "id": object_id("pixel", 0),

@@ -1,18 +1,18 @@
-"""RedTrack's refusals: ``api.Err`` of https://api.redtrack.io/docs/index.html."""
+"""RedTrack's errors: ``api.Err`` of https://api.redtrack.io/docs/index.html."""
 
 from __future__ import annotations
 
 
 class ApiError(Exception):
-    """An answer with a status and the body ``{"error": text}``."""
+    """A response with a status and the body ``{"error": text}``."""
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-        """Refuse.
+        """Make the response.
 
         Args:
             status: HTTP status code.
-            text: The words.
-            headers: More headers.
+            text: The message of the body.
+            headers: Further headers of the response.
         """
         super().__init__(text)
         self.status = status

@@ -20,7 +20,7 @@ class Limits:
     _moments: deque[float] = field(default_factory=deque, init=False)
 
     def take(self, path: str) -> None:
-        """Count a request, or refuse it; one that is refused does not count."""
+        """Count a request, or reject it; rejected ones do not count."""
         if self.scope == "report" and path != "/report":
             return
         now = time.monotonic()

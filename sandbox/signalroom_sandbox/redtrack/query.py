@@ -1,4 +1,4 @@
-"""What RedTrack makes of a query: https://api.redtrack.io/docs/index.html."""
+"""How RedTrack reads a query: https://api.redtrack.io/docs/index.html."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def report_query(params: Mapping[str, str], zone: str, clamp: int) -> Query:
 
 
 def check_types(params: Mapping[str, str]) -> None:
-    """Refuse parameters of another type than the Swagger declares.
+    """Check the types of parameters that the Swagger declares.
 
     Args:
-        params: A report's.
+        params: Parameters of a report.
 
     Raises:
         ApiError: One is of another type.
@@ -97,7 +97,7 @@ def check_types(params: Mapping[str, str]) -> None:
 
 
 def paging(params: Mapping[str, str], clamp: int, default: int) -> tuple[int, int]:
-    """Page and size; too large a size is clamped without a word."""
+    """Page and size; too large a size is clamped silently."""
     try:
         page, per = int(params.get("page", 1)), int(params.get("per", default))
     except ValueError:

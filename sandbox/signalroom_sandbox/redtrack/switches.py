@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class Switches:
     """RedTrack as documented, where all are as here."""
 
-    #: The zone of the account: logs know no other.
+    #: The zone of the account, and of its logs.
     account_zone: str = "America/New_York"
-    #: The most rows of a report, whatever ``per`` asks for.
+    #: The most rows of a report, whatever ``per`` is.
     clamp: int = 1000
     #: The most rows of a list of entities.
     list_clamp: int = 1000
@@ -25,19 +25,19 @@ class Switches:
     total: str = "right"
     #: Every page is the first one, of "reports", "logs" or "lists".
     page_ignored: str = ""
-    #: Rows come in another order with each request, unless ``sortby`` says which.
+    #: Rows come in another order with each request, unless ``sortby`` names one.
     shuffled: bool = False
-    #: How ``sortby`` sorts where ``direction`` is not given: "asc" or "desc".
+    #: How ``sortby`` sorts without ``direction``: "asc" or "desc".
     order: str = "asc"
     #: Parameters must be of the type that the Swagger declares: ``direction`` is an integer there.
     typed_parameters: bool = False
-    #: ``sortby`` is refused.
+    #: ``sortby`` is an error.
     sortby_refused: bool = False
     #: Several dimensions in ``group``: "ok", "refused", or "first" (the others are ignored).
     many_groups: str = "ok"
     #: Metrics are "numbers", or "texts".
     metrics: str = "numbers"
-    #: Reports have metrics that nobody knew.
+    #: Reports have new, unknown metrics.
     new_metrics: bool = False
     #: Every so many conversions one has times that cannot be read; 0: none.
     unreadable_times: int = 0

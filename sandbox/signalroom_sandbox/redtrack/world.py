@@ -1,4 +1,4 @@
-"""What happened in a made-up RedTrack account: the truth that every endpoint shows a side of.
+"""What happened in a made-up RedTrack account: the data that all endpoints show.
 
 Atoms are conversions, and clicks counted by hour, campaign and offer. Reports are sums of them.
 """
@@ -45,7 +45,7 @@ def object_id(kind: str, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign with what it always goes through; an empty source is direct traffic."""
+    """A campaign with its fixed dimensions; an empty source is direct traffic."""
 
     number: int
     title: str
@@ -75,7 +75,7 @@ class Conversion:
 
     @property
     def number(self) -> int:
-        """A number that says how it looks."""
+        """A number with its format."""
         return int(self.id[:6], 16)
 
 
@@ -91,7 +91,7 @@ class Clicks:
 
     @property
     def cost(self) -> Decimal:
-        """What they cost together."""
+        """Their total cost."""
         return self.cpc * self.count
 
 
@@ -103,7 +103,7 @@ class _Day:
 
 @dataclass
 class World:
-    """The account. Days are made when first looked at, and then stay.
+    """The account. Days are made when first read, and then stay.
 
     Args:
         seed: Another seed is another account.
@@ -139,7 +139,7 @@ class World:
         return datetime.now(UTC) + self.ahead
 
     def name(self, kind: str, number: int) -> str:
-        """What something is called."""
+        """The name of an object."""
         names = {
             "source": _SOURCES,
             "offer": _OFFERS,
@@ -222,7 +222,7 @@ class World:
     def restate(
         self, begin: int, end: int, *, cost_percent: int = 100, payout_percent: int = 100
     ) -> None:
-        """Change what clicks cost and conversions pay."""
+        """Change the cost of clicks and the payouts of conversions."""
         for day in self._between(begin, end):
             day.clicks = [
                 replace(item, cpc=item.cpc * cost_percent / 100) if begin <= item.at < end else item
@@ -236,7 +236,7 @@ class World:
             ]
 
     def decline(self, begin: int, end: int, count: int) -> list[str]:
-        """Decline so many approved conversions; gives their ids."""
+        """Decline some approved conversions, and return their ids."""
         declined: list[str] = []
         for day in self._between(begin, end):
             for index, item in enumerate(day.conversions):

@@ -1,4 +1,4 @@
-"""Who may ask: one key that lasts, and those that STS gives out for a while."""
+"""Access keys: one that does not expire, and temporary ones of STS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from signalroom_sandbox.sticky_s3.errors import refusal, refusal_of_sts
+from signalroom_sandbox.sticky_s3.errors import error_body, sts_error_body
 from signalroom_sandbox.sticky_s3.signature import Signature, Signed, headers_of
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ SECRET = "sandbox-sticky-secret"  # noqa: S105 - of no use elsewhere
 
 @dataclass
 class Request:
-    """What a request says of itself."""
+    """A request, with its credentials."""
 
     signature: Signature | None
     signed: Signed
 
     @classmethod
     def of(cls, scope: Scope) -> Request:
-        """Read it, but for its body."""
+        """Read it, without its body."""
         headers = headers_of(scope["headers"])
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         query = scope["query_string"].decode("latin-1")
@@ -35,68 +35,68 @@ class Request:
 
     @property
     def key(self) -> str:
-        """The id of its access key; nothing without one."""
+        """The id of its access key; empty without one."""
         return self.signature.key if self.signature else ""
 
     @property
     def service(self) -> str:
-        """Whom it asks."""
+        """The AWS service that it is signed for."""
         return self.signature.service if self.signature else "s3"
 
     @property
     def token(self) -> str:
-        """The token of a key that is for a while."""
+        """The session token of a temporary key."""
         return self.signed.headers.get("x-amz-security-token", "")
 
     @property
     def needs_body(self) -> bool:
-        """Whether the signature is also about the body itself."""
+        """Whether the signature covers the body itself."""
         return self.signature is not None and "x-amz-content-sha256" not in self.signed.headers
 
     def with_body(self, body: bytes) -> Request:
-        """The same, with its body."""
+        """A copy with the body."""
         return replace(self, signed=replace(self.signed, body=body))
 
 
 class Access:
-    """The keys that are known."""
+    """The valid keys."""
 
     def __init__(self) -> None:
-        """Begin with none but the one that lasts."""
+        """Begin with the one key that does not expire."""
         self.ahead = timedelta()
-        # Secret, token and end of each.
+        # Secret, session token and expiration of each.
         self._issued: dict[str, tuple[str, str, datetime]] = {}
 
     def reset(self) -> None:
-        """Forget what was given out, and put the clock right."""
+        """Revoke temporary keys, and reset the clock."""
         self.ahead = timedelta()
         self._issued.clear()
 
-    def issue(self, answer: bytes) -> bool:
-        """Know the key that STS gives out in this answer, and whether there is one."""
+    def issue(self, body: bytes) -> bool:
+        """Register the key that a response of STS issues, and return whether there is one."""
         names = (b"AccessKeyId", b"SecretAccessKey", b"SessionToken", b"Expiration")
-        found = [re.search(b"<%b>([^<]+)</%b>" % (name, name), answer) for name in names]
-        key, secret, token, until = (match[1].decode() if match else "" for match in found)
+        matches = [re.search(b"<%b>([^<]+)</%b>" % (name, name), body) for name in names]
+        key, secret, token, until = (match[1].decode() if match else "" for match in matches)
         if not (key and secret and token and until):
             return False
-        # As long as it says: the clock may be ahead of the moment it names.
+        # Its full lifetime: the clock may be ahead of the expiration.
         self._issued[key] = secret, token, datetime.fromisoformat(until) + self.ahead
         return True
 
-    def refused(self, request: Request) -> tuple[int, bytes] | None:
-        """The status and the body of a refusal, if the request is to be refused."""
+    def error_response(self, request: Request) -> tuple[int, bytes] | None:
+        """Status and body of the error, if the request has no permission."""
         reason = self._reason(request)
         if not reason:
             return None
         if request.service == "sts":
             code, text = _BY_STS[reason]
-            return 403, refusal_of_sts(code, text)
+            return 403, sts_error_body(code, text)
         status, code, text = _BY_S3[reason]
         more = f"<AWSAccessKeyId>{request.key}</AWSAccessKeyId>" if reason == "unknown" else ""
-        return status, refusal(code, text, more=more)
+        return status, error_body(code, text, more=more)
 
     def _reason(self, request: Request) -> str:
-        """Why it is refused; nothing if it is not."""
+        """The reason for an error; empty without one."""
         secret, token, until = SECRET, "", None
         if request.key != ACCESS_KEY:
             secret, token, until = self._issued.get(request.key, ("", "", None))

@@ -113,7 +113,7 @@ class Actions(VendorActions):
 
     @read_only
     def totals(self, prefix: str) -> dict[str, Any]:
-        """What queries must return; `orders` counts each order once, by its latest file.
+        """The expected totals; `orders` counts each order once, by its latest file.
 
         ``rows``, ``revenue``, ``by_day``, ``rows_by_day`` and ``new_by_state`` are of all rows of
         the files; ``orders`` is of the orders that are NEW: ``count``, ``revenue``, ``no_amount``

@@ -1,4 +1,4 @@
-"""The bucket: what is in it, and how requests reach it."""
+"""The bucket: its objects, and its application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from signalroom_sandbox.sticky_s3.access import Access, Request
-from signalroom_sandbox.sticky_s3.errors import SWAP, answer
+from signalroom_sandbox.sticky_s3.errors import SWAP, respond
 from signalroom_sandbox.sticky_s3.exports import day_of, delivery_time, export, key_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ NAME = "sticky-713-data-repo"
 _DAYS = 14
 _ROWS = {"orders-create": 120, "orders-update": 140}
 _ACCOUNT = "123456789012"
-# moto's buckets are the whole process's: another sandbox in it has another bucket.
+# moto's buckets belong to the process: another sandbox in it has another bucket.
 _numbers = itertools.count(1)
 
 
@@ -40,36 +40,36 @@ class StickyS3:
         self.latency = 0.0
         self.page_size: int | None = None
         self.changed = True
-        self._made: date | None = None
+        self._filled_on: date | None = None
         self._exports: dict[tuple[str, date], bytes] = {}
         self._wsgi: Any = None
 
     # The data.
 
     def reset(self) -> None:
-        """Put the bucket back as it was, when it is next looked at."""
+        """Restore the bucket when it is next used."""
         self.page_size = None
         self.latency = 0.0
         self.access.reset()
-        if self.changed or self._made != _today():
-            self._made = None
+        if self.changed or self._filled_on != _today():
+            self._filled_on = None
 
     def backend(self, *, fill: bool = True) -> Any:
-        """moto's, with the bucket in it.
+        """The backend of moto, with the bucket in it.
 
         Args:
-            fill: Whether a bucket that has to be made gets its data.
+            fill: Whether a new bucket is filled.
         """
-        # moto takes a second to import, which whoever wants another vendor need not wait for.
+        # moto takes a second to import: only for those who use it.
         from moto.s3.models import s3_backends  # noqa: PLC0415
 
         backend = s3_backends[_ACCOUNT]["aws"]
-        if self._made is None:
-            self._made, self.changed = _today(), not fill
+        if self._filled_on is None:
+            self._filled_on, self.changed = _today(), not fill
             self.remove(backend)
             backend.create_bucket(self.bucket, "us-east-1")
             if fill:
-                self._fill(backend, self._made)
+                self._fill(backend, self._filled_on)
         return backend
 
     def _fill(self, backend: Any, today: date) -> None:
@@ -86,9 +86,9 @@ class StickyS3:
         """Delete all objects, and the uploads that are under way."""
         bucket = backend.get_bucket(self.bucket)
         uploads = bucket.multiparts
-        held = itertools.chain(*bucket.keys.lists(), uploads.values())
-        for item in held:
-            if hasattr(item, "dispose"):  # a mark of deletion holds nothing
+        items = itertools.chain(*bucket.keys.lists(), uploads.values())
+        for item in items:
+            if hasattr(item, "dispose"):  # a delete marker has no content
                 item.dispose()
         bucket.keys.clear()
         uploads.clear()
@@ -100,26 +100,26 @@ class StickyS3:
             backend.delete_bucket(self.bucket)
 
     def advance(self, by: timedelta) -> None:
-        """Set the clock ahead, by which temporary credentials expire."""
+        """Set the clock of temporary credentials ahead."""
         self.access.ahead += by
 
     # Requests.
 
     def app(self) -> ASGIApp:
-        """The bucket: moto needs paths as they were sent, which no router has."""
+        """The bucket itself: moto needs paths as they were sent, which a router drops."""
         return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request below `/s3`."""
+        """Serve a request below `/s3`."""
         request = Request.of(scope)
         if request.needs_body:
             body, receive = await _read(receive)
             request = request.with_body(body)
         if self.latency:
             await asyncio.sleep(self.latency)
-        if refused := self.access.refused(request):
-            status, body = refused
-            await answer(send, status, b"" if scope["method"] == "HEAD" else body)
+        if error := self.access.error_response(request):
+            status, body = error
+            await respond(send, status, b"" if scope["method"] == "HEAD" else body)
             return
         backend = self.backend()
         path = scope["path"].removeprefix("/s3") or "/"
@@ -128,14 +128,14 @@ class StickyS3:
         if scope["method"] in {"PUT", "POST", "DELETE"} and request.service != "sts":
             self.changed = True
         raw = scope.get("raw_path", scope["path"].encode()).removeprefix(b"/s3") or b"/"
-        query = self._clamped(scope["query_string"])
+        query = self._clamp_page(scope["query_string"])
         inner = {**scope, "path": path, "raw_path": raw, "query_string": query, "root_path": ""}
         if request.service == "sts":
-            send = self._issuing(send)
+            send = self._register_keys(send)
         await self._moto()(inner, receive, send)
 
     def _swap(self, backend: Any, path: str, params: dict[str, Any]) -> None:
-        """Overwrite the object that is asked for."""
+        """Overwrite the requested object."""
         key = path.removeprefix(f"/{self.bucket}/")
         if key in {path, ""}:
             return  # a listing
@@ -148,27 +148,27 @@ class StickyS3:
         self.changed = True
         backend.put_object(self.bucket, key, body)
 
-    def _clamped(self, query: bytes) -> bytes:
-        """Ask for smaller pages than the asker did."""
+    def _clamp_page(self, query: bytes) -> bytes:
+        """Reduce the page size of a listing."""
         if not self.page_size or b"list-type=2" not in query:
             return query
-        asked = dict(parse_qsl(query.decode(), keep_blank_values=True))
-        keys = min(self.page_size, int(asked.get("max-keys", self.page_size)))
-        return urlencode(asked | {"max-keys": str(keys)}).encode()
+        parameters = dict(parse_qsl(query.decode(), keep_blank_values=True))
+        keys = min(self.page_size, int(parameters.get("max-keys", self.page_size)))
+        return urlencode(parameters | {"max-keys": str(keys)}).encode()
 
-    def _issuing(self, send: Send) -> Send:
-        """Look for keys in what is sent."""
-        said, issued = b"", False
+    def _register_keys(self, send: Send) -> Send:
+        """Register the keys that a response issues."""
+        body, issued = b"", False
 
-        async def watched(message: Message) -> None:
-            nonlocal said, issued
-            said += message.get("body", b"")
-            # Before the body is sent, since whoever has it may use the key at once; and not again
-            # with the empty message that ends it, since the clock may be another by then.
-            issued = issued or self.access.issue(said)
+        async def send_and_register(message: Message) -> None:
+            nonlocal body, issued
+            body += message.get("body", b"")
+            # Before the body is sent, as the client may use the key at once; and not again with
+            # the empty message that ends it, as the clock may have changed by then.
+            issued = issued or self.access.issue(body)
             await send(message)
 
-        return watched
+        return send_and_register
 
     def _moto(self) -> Any:
         if self._wsgi is None:
@@ -180,26 +180,26 @@ class StickyS3:
 
             moto = DomainDispatcherApplication(create_backend_app)
 
-            def told(environ: Any, start: Any) -> Any:
-                # How the key was written, without which moto decodes it twice.
+            def with_raw_uri(environ: Any, start: Any) -> Any:
+                # The key as it was sent: without it moto decodes the key twice.
                 environ["RAW_URI"] = environ["asgi.scope"]["raw_path"].decode()
                 return moto(environ, start)
 
-            self._wsgi = WSGIMiddleware(told)
+            self._wsgi = WSGIMiddleware(with_raw_uri)
         return self._wsgi
 
 
 async def _read(receive: Receive) -> tuple[bytes, Receive]:
-    """A request's body, and what gives it once more."""
+    """A request's body, and a function that receives it again."""
     body, more = b"", True
     while more:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
-        return whole.pop() if whole else await receive()
+        return messages.pop() if messages else await receive()
 
     return body, again
 

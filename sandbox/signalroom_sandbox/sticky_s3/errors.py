@@ -1,4 +1,4 @@
-"""What S3 says when it says no, and the faults that only S3 has."""
+"""Errors of S3 and STS, and the faults that only S3 has."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: In a request's scope: what the object has to become before it is answered.
+#: In a request's scope: the object's new content before the response.
 SWAP = "signalroom.swap"
 
 
-def refusal(code: str, text: str, *, more: str = "") -> bytes:
+def error_body(code: str, text: str, *, more: str = "") -> bytes:
     """An error as S3 writes it.
 
     Args:
-        code: S3's name of it.
-        text: Its sentence.
-        more: Further elements.
+        code: S3's code of the error.
+        text: Message of the error.
+        more: Further elements, as XML.
     """
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -27,12 +27,12 @@ def refusal(code: str, text: str, *, more: str = "") -> bytes:
     ).encode()
 
 
-def refusal_of_sts(code: str, text: str) -> bytes:
+def sts_error_body(code: str, text: str) -> bytes:
     """An error as STS writes it.
 
     Args:
-        code: Its name.
-        text: Its sentence.
+        code: STS's code of the error.
+        text: Message of the error.
     """
     return (
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
@@ -41,23 +41,26 @@ def refusal_of_sts(code: str, text: str) -> bytes:
     ).encode()
 
 
-async def answer(
+async def respond(
     send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
-    """Send an answer in XML.
+    """Send a response in XML.
 
     Args:
-        send: Where to.
-        status: Its HTTP status.
-        body: Its body.
-        headers: Besides those that say what the body is.
+        send: ASGI's function for messages.
+        status: HTTP status code.
+        body: Body of the response.
+        headers: Headers besides those of the body.
     """
-    told = [(b"content-type", b"application/xml"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*told, *headers]})
+    own = [
+        (b"content-type", b"application/xml"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
     await send({"type": "http.response.body", "body": body})
 
 
-def _refused(
+def _error(
     code: str,
     status: int,
     text: str,
@@ -69,8 +72,8 @@ def _refused(
         while (await receive()).get("more_body"):
             pass
         # To HEAD there is no body, and so no code.
-        body = b"" if scope["method"] == "HEAD" else refusal(code, text, more=more)
-        await answer(send, status, body, headers)
+        body = b"" if scope["method"] == "HEAD" else error_body(code, text, more=more)
+        await respond(send, status, body, headers)
 
     return act
 
@@ -79,13 +82,13 @@ def _plain(status: int, body: bytes) -> Any:
     async def act(_: ASGIApp, __: Scope, receive: Receive, send: Send, ___: Any) -> None:
         while (await receive()).get("more_body"):
             pass
-        await answer(send, status, body)
+        await respond(send, status, body)
 
     return act
 
 
 async def _slow(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: Any) -> None:
-    """Send half of the answer, and the rest after a while."""
+    """Send half of the response, and the rest later."""
     messages: list[Message] = []
 
     async def keep(message: Message) -> None:
@@ -106,19 +109,19 @@ async def _swap(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params
 
 _ELSEWHERE = "sticky-713-data-repo.s3.eu-west-1.amazonaws.com"
 FAULTS: dict[str, Any] = {
-    "slow_down": _refused("SlowDown", 503, "Please reduce your request rate."),
-    "s3_500": _refused("InternalError", 500, "We encountered an internal error."),
-    "s3_403": _refused("AccessDenied", 403, "Access Denied"),
-    "s3_404": _refused("NoSuchKey", 404, "The specified key does not exist."),
-    "s3_412": _refused("PreconditionFailed", 412, "At least one of the pre-conditions failed"),
-    "invalid_access_key": _refused(
+    "slow_down": _error("SlowDown", 503, "Please reduce your request rate."),
+    "s3_500": _error("InternalError", 500, "We encountered an internal error."),
+    "s3_403": _error("AccessDenied", 403, "Access Denied"),
+    "s3_404": _error("NoSuchKey", 404, "The specified key does not exist."),
+    "s3_412": _error("PreconditionFailed", 412, "At least one of the pre-conditions failed"),
+    "invalid_access_key": _error(
         "InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist."
     ),
-    "signature_mismatch": _refused(
+    "signature_mismatch": _error(
         "SignatureDoesNotMatch", 403, "The request signature we calculated does not match."
     ),
-    "expired_token": _refused("ExpiredToken", 400, "The provided token has expired."),
-    "permanent_redirect": _refused(
+    "expired_token": _error("ExpiredToken", 400, "The provided token has expired."),
+    "permanent_redirect": _error(
         "PermanentRedirect",
         301,
         "The bucket you are attempting to access must be addressed using the specified endpoint.",
@@ -127,11 +130,11 @@ FAULTS: dict[str, Any] = {
     ),
     "assume_role_denied": _plain(
         403,
-        refusal_of_sts("AccessDenied", "User is not authorized to perform: sts:AssumeRole"),
+        sts_error_body("AccessDenied", "User is not authorized to perform: sts:AssumeRole"),
     ),
-    # S3 has begun to answer, and finds out then.
+    # S3 fails after it began to respond.
     "internal_error_200": _plain(
-        200, refusal("InternalError", "We encountered an internal error.")
+        200, error_body("InternalError", "We encountered an internal error.")
     ),
     "unparsable_listing": _plain(200, b"<ListBucketResult><Contents><Key>orders-crea"),
     "slow_body": _slow,

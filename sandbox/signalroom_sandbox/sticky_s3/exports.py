@@ -42,8 +42,8 @@ _FIRST_DAY = date(2021, 1, 1)
 _FIRST_ORDER = 1_000_000
 _UPDATES_SINCE = 3  # days
 _SECOND_LINES = 0.1  # of the rows
-#: What an order's lines do not share. That `total_amount` is the order's is ASSUMED: nothing public
-#: of the vendor says it; it stands among the columns of the order.
+#: Columns that differ between the lines of an order. That `total_amount` is the order's is ASSUMED:
+#: the vendor documents it nowhere; it is among the columns of the order.
 _OF_LINE = frozenset(
     {
         "product_name",
@@ -63,7 +63,7 @@ _STATUSES = {
     "orders-create": ("NEW", "NEW", "NEW", "DECLINED"),
     "orders-update": ("NEW", "DECLINED", "VOID", "REFUNDED", "NEW"),
 }
-#: Columns with the same in all rows; those that are not here or below are empty.
+#: Columns with the same value in all rows; those that are not here or below are empty.
 _SAME = {
     "shipping_method": "NA",
     "shipping_price": "0",
@@ -109,9 +109,9 @@ def export(kind: str, day: date, rows: int, *, seed: int = 713) -> bytes:
 
     Args:
         kind: `orders-create` or `orders-update`.
-        day: Its day.
+        day: Day of the orders.
         rows: How many; the newest order first. An order of two products has two.
-        seed: Another one gives other values.
+        seed: Another seed makes other values.
 
     Returns:
         CSV with CRLF, without a byte order mark.
@@ -124,18 +124,18 @@ def export(kind: str, day: date, rows: int, *, seed: int = 713) -> bytes:
 
 
 def rows_of(kind: str, day: date, rows: int, *, seed: int = 713) -> list[dict[str, str]]:
-    """Give the rows of the export of a day, without CSV between; as `export` otherwise."""
+    """The rows of the export of a day, without CSV; as `export` otherwise."""
     columns = _columns(kind, day, rows, seed)
     return [dict(zip(HEADER, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def key_of(kind: str, day: date, *, seed: int = 713) -> str:
-    """Name the export of a day.
+    """The key of the export of a day.
 
     Args:
-        kind: The folder.
-        day: Its day.
-        seed: Another one gives another name.
+        kind: Name of the folder.
+        day: Day of the orders.
+        seed: Another seed makes another name.
 
     Returns:
         For example `orders-create/report_2025-12-18T1849_k3x9q2.csv`.
@@ -146,18 +146,18 @@ def key_of(kind: str, day: date, *, seed: int = 713) -> str:
 
 
 def day_of(key: str) -> str:
-    """The first date in a name, or nothing."""
-    found = re.search(r"\d{4}-\d{2}-\d{2}", key)
-    return found[0] if found else ""
+    """The first date in a name; empty without one."""
+    match = re.search(r"\d{4}-\d{2}-\d{2}", key)
+    return match[0] if match else ""
 
 
 def delivery_time(kind: str, day: date, *, seed: int = 713) -> datetime:
     """When the export of a day is stored (UTC, without a zone): early on the next one.
 
     Args:
-        kind: The folder.
-        day: Its day.
-        seed: Another one gives another minute.
+        kind: Name of the folder.
+        day: Day of the orders.
+        seed: Another seed makes another minute.
     """
     minutes = Random(f"{seed}{kind}{day}stored").randint(300, 500)  # noqa: S311 - made-up data
     return datetime.combine(day, datetime.min.time()) + timedelta(days=1, minutes=minutes)
@@ -166,7 +166,7 @@ def delivery_time(kind: str, day: date, *, seed: int = 713) -> datetime:
 def _columns(kind: str, day: date, rows: int, seed: int) -> list[Sequence[str]]:
     random = Random(f"{seed}{kind}{day}{rows}")  # noqa: S311 - made-up data
 
-    def some(*values: str) -> list[str]:
+    def pick(*values: str) -> list[str]:
         return random.choices(values, k=rows)
 
     def numbers(least: int, most: int, form: str = "{}") -> list[str]:
@@ -174,21 +174,23 @@ def _columns(kind: str, day: date, rows: int, seed: int) -> list[Sequence[str]]:
         return random.choices(pool, k=rows) if pool else []
 
     newest = _FIRST_ORDER + ((day - _FIRST_DAY).days + 1) * rows
-    amount = some(*_AMOUNTS)
-    first, last, city, state = some(*_FIRST), some(*_LAST), some(*_CITIES), some(*_STATES)
+    amount = pick(*_AMOUNTS)
+    first, last, city, state = pick(*_FIRST), pick(*_LAST), pick(*_CITIES), pick(*_STATES)
     street = numbers(1, 9999, "{} Nowhere St, Apt 4")
     post = [*numbers(501, 9999, "{:05}"), *numbers(10000, 99999, "{}-0042")]
     post = random.choices(post, k=rows) if post else []
     phone, email = numbers(0, 99, "55501000{:02}"), numbers(0, 99999, "buyer{}@example.com")
     declined = [f"{reason} REFID:{random.randint(10**8, 10**9)}" for reason in _REASONS]
-    status = some(*_STATUSES[kind])
+    status = pick(*_STATUSES[kind])
     ordered = day if kind == "orders-create" else day - timedelta(days=_UPDATES_SINCE)
     product = random.choices(_PRODUCTS, k=rows)
     is_second = [row > 0 and random.random() < _SECOND_LINES for row in range(rows)]
-    numbered = [str(newest - count) for count in accumulate(int(not one) for one in is_second)]
-    found: dict[str, Any] = {
+    numbered = [
+        str(newest - count) for count in accumulate(int(not second) for second in is_second)
+    ]
+    columns: dict[str, Any] = {
         "orders_id": numbered,
-        "created_by": some("", "api user", "Agent Sample", "api user"),
+        "created_by": pick("", "api user", "Agent Sample", "api user"),
         "billing_fname": first,
         "billing_lname": last,
         "billing_street_address": street,
@@ -213,50 +215,52 @@ def _columns(kind: str, day: date, rows: int, seed: int) -> list[Sequence[str]]:
             for n in sorted(random.choices(range(1440), k=rows), reverse=True)
         ],
         "campaign_id": numbers(1, 60),
-        "customers_id": some("0", *numbers(10**5, 10**6)[:50]),
-        "customer_creation_date": some("", f"{ordered:%Y-%m-%d}", "2024-02-29"),
-        "prospects_id": some("0", *numbers(10**5, 10**6)[:50]),
+        "customers_id": pick("0", *numbers(10**5, 10**6)[:50]),
+        "customer_creation_date": pick("", f"{ordered:%Y-%m-%d}", "2024-02-29"),
+        "prospects_id": pick("0", *numbers(10**5, 10**6)[:50]),
         "cc_num_masked": numbers(0, 9999, "400000******{:04}"),
-        "cc_expires": some("0127", "0928", "1226", "0330"),
+        "cc_expires": pick("0127", "0928", "1226", "0330"),
         "gateway_id": numbers(1, 40),
-        "gateway_alias": some("Gateway One", "Gateway Two (backup)", "GW-3"),
-        "descriptor": some("EXAMPLE*ORDER", "SAMPLE CO"),
-        "customer_service_number": some("8005550100", "(800) 555-0101"),
-        "ip_address": [*some("192.0.2.17", "198.51.100.200", "2001:db8::7:13", "203.0.113.4")],
+        "gateway_alias": pick("Gateway One", "Gateway Two (backup)", "GW-3"),
+        "descriptor": pick("EXAMPLE*ORDER", "SAMPLE CO"),
+        "customer_service_number": pick("8005550100", "(800) 555-0101"),
+        "ip_address": [*pick("192.0.2.17", "198.51.100.200", "2001:db8::7:13", "203.0.113.4")],
         "order_status": status,
-        "decline_reason": [random.choice(declined) if one == "DECLINED" else "" for one in status],
-        "cascade_flag": some("NO", "NO", "YES"),
-        "is_recurring": some("YES", "NO"),
-        "recurring_date": some("N/A", f"{ordered + timedelta(days=30):%m/%d/%Y}"),
-        "transaction_id": some("0", "Not Available", *numbers(10**9, 10**10)[:200]),
-        "auth_id": some("0", "Not Available", *numbers(10**5, 10**6)[:200]),
+        "decline_reason": [
+            random.choice(declined) if item == "DECLINED" else "" for item in status
+        ],
+        "cascade_flag": pick("NO", "NO", "YES"),
+        "is_recurring": pick("YES", "NO"),
+        "recurring_date": pick("N/A", f"{ordered + timedelta(days=30):%m/%d/%Y}"),
+        "transaction_id": pick("0", "Not Available", *numbers(10**9, 10**10)[:200]),
+        "auth_id": pick("0", "Not Available", *numbers(10**5, 10**6)[:200]),
         "afid": numbers(1, 300),
-        "sid": some("", "sub-1", "sub-2", "a+b=c"),
+        "sid": pick("", "sub-1", "sub-2", "a+b=c"),
         "affid": numbers(1, 300),
         "c1": numbers(16**23, 16**24 - 1, "{:024x}"),
         "rebill_depth": numbers(0, 12),
-        "parent_order_id": some("0", "0", str(_FIRST_ORDER)),
-        "products_id": [one[0] for one in product],
-        "product_name": [one[1] for one in product],
+        "parent_order_id": pick("0", "0", str(_FIRST_ORDER)),
+        "products_id": [item[0] for item in product],
+        "product_name": [item[1] for item in product],
         "product_price": amount,
-        "product_sku": [one[2] for one in product],
-        "products_description": [one[3] for one in product],
-        "recurring_prod_id": [one[0] for one in product],
-        "acquisition_date": some("", f"{ordered:%m/%d/%Y} 09:41 AM"),
-        "blacklisted_flag": some("NO", "NO", "YES"),
+        "product_sku": [item[2] for item in product],
+        "products_description": [item[3] for item in product],
+        "recurring_prod_id": [item[0] for item in product],
+        "acquisition_date": pick("", f"{ordered:%m/%d/%Y} 09:41 AM"),
+        "blacklisted_flag": pick("NO", "NO", "YES"),
         "ancestor_id": list(numbered),
-        "is_test_cc": some("NO", "NO", "NO", "YES"),
+        "is_test_cc": pick("NO", "NO", "NO", "YES"),
         "Click ID": numbers(16**23, 16**24 - 1, "{:024x}"),
         "Retries Left": numbers(0, 4),
         "Offer ID": numbers(1, 20),
-        "Processor ID": some("", "3", "07"),
+        "Processor ID": pick("", "3", "07"),
     }
-    _add_second_lines(found, is_second)
-    return [found.get(name, [_SAME.get(name, "")] * rows) for name in HEADER]
+    _add_second_lines(columns, is_second)
+    return [columns.get(name, [_SAME.get(name, "")] * rows) for name in HEADER]
 
 
 def _add_second_lines(columns: dict[str, Any], is_second: Sequence[bool]) -> None:
-    """Make rows another product's line of the order before them; three lines are possible."""
+    """Turn rows into further lines of the order before them; three lines are possible."""
     price = columns["product_price"]
     columns["taxable_amount"] = columns["total_amount"] = total = list(price)
     of_order = [columns[name] for name in columns.keys() - _OF_LINE]

@@ -25,14 +25,14 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True)
 class Signature:
-    """What the header `Authorization` of a request says.
+    """The header `Authorization` of a request.
 
     Args:
         key: The id of the access key.
         scope: Date, region and service.
         service: The service alone.
         headers: The names of the headers that are signed, in order.
-        value: The signature.
+        value: The signature, in hexadecimal.
     """
 
     key: str
@@ -46,15 +46,15 @@ class Signature:
         """Read the header.
 
         Args:
-            authorization: Its value.
+            authorization: Value of the header.
 
         Returns:
-            What it says; None if it is not of this kind.
+            The signature; None if the header has none of this version.
         """
-        found = _AUTHORIZATION.match(authorization)
-        if not found:
+        match = _AUTHORIZATION.match(authorization)
+        if not match:
             return None
-        key, scope, _, service, headers, value = found.groups()
+        key, scope, _, service, headers, value = match.groups()
         return cls(key, scope, service, tuple(headers.split(";")), value)
 
     def fits(self, secret: str, request: Signed) -> bool:
@@ -62,14 +62,14 @@ class Signature:
 
         Args:
             secret: The secret access key.
-            request: The request.
+            request: Parts of the request.
         """
         values = request.headers
         canonical = "\n".join(
             (
                 request.method,
                 request.path if self.service == "s3" else quote(request.path, safe="/~"),
-                _sorted(request.query),
+                _sort_query(request.query),
                 *(f"{name}:{values.get(name, '')}" for name in self.headers),
                 "",
                 ";".join(self.headers),
@@ -84,14 +84,14 @@ class Signature:
 
 @dataclass(frozen=True)
 class Signed:
-    """The parts of a request that a signature is about.
+    """The parts of a request that a signature covers.
 
     Args:
         method: GET, PUT, ...
         path: As it was sent.
         query: As it was sent.
         headers: By their names in lower case.
-        body: Of requests that do not have the hash of theirs in a header.
+        body: Body of a request without a header for its hash.
     """
 
     method: str
@@ -102,22 +102,22 @@ class Signed:
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Join headers as they are signed: spaces are one, and equal names are one.
+    """Join headers as they are signed: repeated spaces and names are merged.
 
     Args:
-        pairs: As ASGI has them.
+        pairs: Headers as ASGI has them.
 
     Returns:
         The values by the names.
     """
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for raw_name, raw in pairs:
         name, value = raw_name.decode("latin-1"), " ".join(raw.decode("latin-1").split())
-        found[name] = f"{found[name]},{value}" if name in found else value
-    return found
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
 
 
-def _sorted(query: str) -> str:
+def _sort_query(query: str) -> str:
     pairs = (part.partition("=") for part in query.split("&") if part)
     return "&".join(f"{name}={value}" for name, _, value in sorted(pairs))
 
