@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import HealthCheck, settings
 
 from signalroom_sandbox.server import SandboxServer
-from signalroom_singer import redaction
-from signalroom_singer.redaction import secret_values
-from signalroom_singer.variables import Naming, use
+from signalroom_singer.privacy import redaction
+from signalroom_singer.privacy.redaction import secret_values
+from signalroom_singer.settings.variables import Naming, use
 
 ROOT = Path(__file__).parent
 # Modules that tests of one package share, and the root for `tools`.

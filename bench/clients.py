@@ -33,7 +33,7 @@ from measure import BIN, HERE
 
 from signalroom_sandbox.gsheets import MAPPINGS, service_account
 from signalroom_sandbox.server import SandboxServer
-from signalroom_singer.clientnames import variable
+from signalroom_singer.settings.client_names import variable
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 ROOT = HERE.parent

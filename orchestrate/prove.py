@@ -28,7 +28,7 @@ from local import LocalAirflow, free_port
 from signalroom_cli.clients import settings_of_sources
 from signalroom_sandbox.gsheets import service_account
 from signalroom_sandbox.server import SandboxServer
-from signalroom_singer.clientnames import variable
+from signalroom_singer.settings.client_names import variable
 from tools.client_rows import digests
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import sys
 import time
 
 from signalroom_singer import AccountLimits, RateLimiter
-from signalroom_singer.accountlimits import account_digest, open_store
+from signalroom_singer.limits.account import account_digest, open_store
 
 
 def main():

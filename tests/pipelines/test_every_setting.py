@@ -11,8 +11,8 @@ import re
 import pytest
 from harness.pipelines import ROOT
 
-from signalroom_singer.settingtexts import types_of
-from signalroom_singer.variables import VARIABLES
+from signalroom_singer.settings.text_values import types_of
+from signalroom_singer.settings.variables import VARIABLES
 from signalroom_target_postgres.target import TargetPostgres
 from tools.generate.settings import schema_of, taps
 

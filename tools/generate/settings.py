@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from singer_sdk import Tap
 
 from signalroom_singer import ACCOUNT_LIMIT
-from signalroom_singer.settingtexts import types_of
-from signalroom_singer.variables import VARIABLES
+from signalroom_singer.settings.text_values import types_of
+from signalroom_singer.settings.variables import VARIABLES
 from tools import ROOT
 from tools.generate.files import Generator, splice
 from tools.generate.workspace import tap_names

@@ -25,7 +25,7 @@ from ruamel.yaml.error import YAMLError
 from typing_extensions import override
 
 from signalroom_cli.folders import ProjectFileError
-from signalroom_singer.clientnames import taken_prefix
+from signalroom_singer.settings.client_names import taken_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from signalroom_cli.folders import ProjectFileError, project_folder, read_project_file
-from signalroom_singer.clientnames import taken_prefix, variable
+from signalroom_singer.settings.client_names import taken_prefix, variable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

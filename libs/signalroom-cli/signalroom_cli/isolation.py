@@ -9,7 +9,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from signalroom_singer.clientnames import taken_prefix
+from signalroom_singer.settings.client_names import taken_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

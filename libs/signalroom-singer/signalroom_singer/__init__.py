@@ -10,40 +10,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from signalroom_singer.accountlimits import (
-        ACCOUNT_LIMIT,
-        CONCURRENCY_LIMIT,
-        RATE_LIMIT,
-        RATE_LIMIT_SETTINGS,
-        AccountLimits,
-    )
-    from signalroom_singer.cells import (
+    from signalroom_singer.cell_values import (
         DateFormat,
         number_in,
+    )
+    from signalroom_singer.conform import (
+        EXTRA,
+        RecordError,
+        RecordShaper,
+        describe_value,
     )
     from signalroom_singer.errors import (
         MalformedResponseError,
         TapError,
         explain_malformed_responses,
     )
-    from signalroom_singer.exitcodes import (
+    from signalroom_singer.exit_codes import (
         ExitCode,
     )
     from signalroom_singer.failures import (
         Failures,
-    )
-    from signalroom_singer.fieldnames import (
-        Sensitive,
-    )
-    from signalroom_singer.given import (
-        check_bookmarks,
-        check_days,
-        configured_day,
-        configured_midnight,
-        configured_moment,
-        spoiled_state,
-        stored_moment,
-        unreadable_state,
     )
     from signalroom_singer.http.adaptive import (
         AdaptiveLimit,
@@ -83,40 +69,64 @@ if TYPE_CHECKING:
     from signalroom_singer.http.stream import (
         ApiStream,
     )
+    from signalroom_singer.limits.account import (
+        ACCOUNT_LIMIT,
+        CONCURRENCY_LIMIT,
+        RATE_LIMIT,
+        RATE_LIMIT_SETTINGS,
+        AccountLimits,
+    )
+    from signalroom_singer.message_writer import (
+        BufferedMsgSpecWriter,
+    )
     from signalroom_singer.permissions import (
         PermissionErrors,
     )
-    from signalroom_singer.readahead import (
-        ReadAhead,
+    from signalroom_singer.privacy.field_names import (
+        Sensitive,
     )
-    from signalroom_singer.records import (
-        EXTRA,
-        RecordError,
-        RecordShaper,
-        describe_value,
-    )
-    from signalroom_singer.redaction import (
+    from signalroom_singer.privacy.redaction import (
         protect,
         redact,
     )
-    from signalroom_singer.refreshes import (
-        sealed,
-        unsealed,
-    )
-    from signalroom_singer.sensitive import (
+    from signalroom_singer.privacy.sensitive_fields import (
         PERSONAL_DATA_SETTING,
         SensitiveFields,
         safe_message,
     )
-    from signalroom_singer.settings import (
+    from signalroom_singer.read_ahead import (
+        ReadAhead,
+    )
+    from signalroom_singer.settings.problems import (
         invalid_setting,
         missing_setting,
         unknown_time_zone,
     )
-    from signalroom_singer.settingtexts import (
+    from signalroom_singer.settings.text_values import (
         EXACT,
         KEY,
         PASSWORD,
+    )
+    from signalroom_singer.settings.variables import (
+        current,
+        given_by,
+        named,
+        with_variables,
+        with_variables_in_backticks,
+    )
+    from signalroom_singer.state import (
+        check_bookmarks,
+        check_days,
+        configured_day,
+        configured_midnight,
+        configured_moment,
+        spoiled_state,
+        stored_moment,
+        unreadable_state,
+    )
+    from signalroom_singer.state_merge import (
+        sealed,
+        unsealed,
     )
     from signalroom_singer.stream import (
         CLIENT_ID,
@@ -124,7 +134,7 @@ if TYPE_CHECKING:
         OwnBookmarkStream,
         SignalRoomStream,
     )
-    from signalroom_singer.tabledocs import (
+    from signalroom_singer.table_docs import (
         FULL_TABLE,
         Descriptions,
         Loading,
@@ -143,21 +153,11 @@ if TYPE_CHECKING:
     from signalroom_singer.urls import (
         base_url,
     )
-    from signalroom_singer.variables import (
-        current,
-        given_by,
-        named,
-        with_variables,
-        with_variables_in_backticks,
-    )
     from signalroom_singer.windows import (
         WINDOW_SETTINGS,
         DateWindow,
         WindowedStream,
         split_days,
-    )
-    from signalroom_singer.writer import (
-        BufferedMsgSpecWriter,
     )
 
 __all__ = [
@@ -249,19 +249,19 @@ __all__ = [
 ]
 
 _NAMES = {
-    "accountlimits": (
+    "limits.account": (
         "ACCOUNT_LIMIT",
         "CONCURRENCY_LIMIT",
         "RATE_LIMIT",
         "RATE_LIMIT_SETTINGS",
         "AccountLimits",
     ),
-    "cells": ("DateFormat", "number_in"),
+    "cell_values": ("DateFormat", "number_in"),
     "errors": ("MalformedResponseError", "TapError", "explain_malformed_responses"),
-    "exitcodes": ("ExitCode",),
+    "exit_codes": ("ExitCode",),
     "failures": ("Failures",),
-    "fieldnames": ("Sensitive",),
-    "given": (
+    "privacy.field_names": ("Sensitive",),
+    "state": (
         "check_bookmarks",
         "check_days",
         "configured_day",
@@ -292,21 +292,27 @@ _NAMES = {
     "http.size_limit": ("BoundedAdapter", "ResponseTooLargeError", "read_body"),
     "http.stream": ("ApiStream",),
     "permissions": ("PermissionErrors",),
-    "readahead": ("ReadAhead",),
-    "records": ("EXTRA", "RecordError", "RecordShaper", "describe_value"),
-    "redaction": ("protect", "redact"),
-    "refreshes": ("sealed", "unsealed"),
-    "sensitive": ("PERSONAL_DATA_SETTING", "SensitiveFields", "safe_message"),
-    "settings": ("invalid_setting", "missing_setting", "unknown_time_zone"),
-    "settingtexts": ("EXACT", "KEY", "PASSWORD"),
+    "read_ahead": ("ReadAhead",),
+    "conform": ("EXTRA", "RecordError", "RecordShaper", "describe_value"),
+    "privacy.redaction": ("protect", "redact"),
+    "state_merge": ("sealed", "unsealed"),
+    "privacy.sensitive_fields": ("PERSONAL_DATA_SETTING", "SensitiveFields", "safe_message"),
+    "settings.problems": ("invalid_setting", "missing_setting", "unknown_time_zone"),
+    "settings.text_values": ("EXACT", "KEY", "PASSWORD"),
     "stream": ("CLIENT_ID", "LOADED_AT", "OwnBookmarkStream", "SignalRoomStream"),
-    "tabledocs": ("FULL_TABLE", "Descriptions", "Loading", "undescribed"),
+    "table_docs": ("FULL_TABLE", "Descriptions", "Loading", "undescribed"),
     "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
     "timestamps": ("to_date", "to_utc", "utc_isoformat"),
     "urls": ("base_url",),
-    "variables": ("current", "given_by", "named", "with_variables", "with_variables_in_backticks"),
+    "settings.variables": (
+        "current",
+        "given_by",
+        "named",
+        "with_variables",
+        "with_variables_in_backticks",
+    ),
     "windows": ("WINDOW_SETTINGS", "DateWindow", "WindowedStream", "split_days"),
-    "writer": ("BufferedMsgSpecWriter",),
+    "message_writer": ("BufferedMsgSpecWriter",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

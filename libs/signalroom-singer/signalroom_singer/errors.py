@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.redaction import redact
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.privacy.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from signalroom_singer.conform import RecordError
 from signalroom_singer.errors import MalformedResponseError, TapError, exit_code
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.records import RecordError
+from signalroom_singer.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     import logging

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
+from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.http.errors import RequestRejectedError
-from signalroom_singer.variables import named
+from signalroom_singer.settings.variables import named
 
 if TYPE_CHECKING:
     import logging

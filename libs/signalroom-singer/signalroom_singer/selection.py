@@ -13,16 +13,16 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.settingtexts import did_you_mean
-from signalroom_singer.variables import Origin
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.settings.text_values import did_you_mean
+from signalroom_singer.settings.variables import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk import Stream
 
-    from signalroom_singer.variables import Naming
+    from signalroom_singer.settings.variables import Naming
 
 _SELECT = "_select"
 #: A column may also be missing as it is left out, so only one that looks like another is a typo.

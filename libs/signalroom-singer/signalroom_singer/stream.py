@@ -16,20 +16,20 @@ from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
+from signalroom_singer.conform import EXTRA, RecordShaper
 from signalroom_singer.errors import (
     USER_ERRORS,
     TapError,
     explain_malformed_responses,
     is_disk_full,
 )
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.fieldnames import Sensitive
-from signalroom_singer.hashing import ColumnHashes
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.privacy.field_names import Sensitive
+from signalroom_singer.privacy.hashing import ColumnHashes
+from signalroom_singer.privacy.sensitive_fields import PERSONAL_DATA, SensitiveFields
 from signalroom_singer.progress import REPORTER, Progress
-from signalroom_singer.records import EXTRA, RecordShaper
-from signalroom_singer.sensitive import PERSONAL_DATA, SensitiveFields
-from signalroom_singer.streammaps import RecordMap, constants_of
-from signalroom_singer.tabledocs import FULL_TABLE, Descriptions, Loading
+from signalroom_singer.stream_maps import RecordMap, constants_of
+from signalroom_singer.table_docs import FULL_TABLE, Descriptions, Loading
 from signalroom_singer.timestamps import utc_isoformat
 
 if TYPE_CHECKING:

@@ -18,28 +18,29 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from signalroom_singer import clientnames, loaderfailure
-from signalroom_singer.accountlimits import (
+from signalroom_singer.cli import loader_failure
+from signalroom_singer.cli.command import ExplainedCommand, LoaderFailedError, StoppedError
+from signalroom_singer.cli.connection_test import CountingWriter, try_streams
+from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
+from signalroom_singer.failures import Failures
+from signalroom_singer.http.size_limit import BoundedAdapter
+from signalroom_singer.limits.account import (
     RATE_LIMIT_ACCOUNT,
     AccountLimits,
     account_digest,
     open_store,
 )
-from signalroom_singer.commandline import ExplainedCommand, LoaderFailedError, StoppedError
-from signalroom_singer.connectiontest import CountingWriter, try_streams
-from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
-from signalroom_singer.failures import Failures
-from signalroom_singer.given import check_bookmarks, check_days
-from signalroom_singer.hashing import HASH_COLUMNS, HASH_SALT, HASH_SETTINGS, check_hashing
-from signalroom_singer.http.size_limit import BoundedAdapter
-from signalroom_singer.limitstore import RATE_LIMIT_STORE
-from signalroom_singer.redaction import protect, secret_values
-from signalroom_singer.refreshes import begin_refresh, unsealed
+from signalroom_singer.limits.store import RATE_LIMIT_STORE
+from signalroom_singer.message_writer import BufferedMsgSpecWriter
+from signalroom_singer.privacy.hashing import HASH_COLUMNS, HASH_SALT, HASH_SETTINGS, check_hashing
+from signalroom_singer.privacy.redaction import protect, secret_values
 from signalroom_singer.selection import check_selected, unmatched_patterns
-from signalroom_singer.settings import invalid_setting
+from signalroom_singer.settings import client_names
+from signalroom_singer.settings.problems import invalid_setting
+from signalroom_singer.settings.variables import current
+from signalroom_singer.state import check_bookmarks, check_days
+from signalroom_singer.state_merge import begin_refresh, unsealed
 from signalroom_singer.stream import SignalRoomStream
-from signalroom_singer.variables import current
-from signalroom_singer.writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -247,12 +248,12 @@ class SignalRoomTap(ExplainedCommand, Tap):
     @classmethod
     @override
     def invoke(cls, **given: Any) -> None:
-        loaderfailure.watch()
+        loader_failure.watch()
         super().invoke(**given)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        if loaderfailure.has_failed():
+        if loader_failure.has_failed():
             raise LoaderFailedError
         try:
             super()._handle_termination(signum, frame)
@@ -320,7 +321,7 @@ class SignalRoomTap(ExplainedCommand, Tap):
         if raise_errors:
             check_hashing(self.config)
             self.check_days()
-            if text := clientnames.warning(os.environ):
+            if text := client_names.warning(os.environ):
                 self.logger.warning(text)
         return found
 

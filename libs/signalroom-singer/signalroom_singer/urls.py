@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from signalroom_singer.settings import invalid_setting
-from signalroom_singer.variables import named
+from signalroom_singer.settings.problems import invalid_setting
+from signalroom_singer.settings.variables import named
 
 
 def base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:

@@ -11,11 +11,11 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.given import configured_day
-from signalroom_singer.readahead import ReadAhead
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.read_ahead import ReadAhead
+from signalroom_singer.settings.variables import named
+from signalroom_singer.state import configured_day
 from signalroom_singer.stream import OwnBookmarkStream
-from signalroom_singer.variables import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalroom_singer.cards import CardColumn, card_column, is_card_number, is_security_code
+from signalroom_singer.privacy.card_data import (
+    CardColumn,
+    card_column,
+    is_card_number,
+    is_security_code,
+)
 
 CODES = [
     "cvv",

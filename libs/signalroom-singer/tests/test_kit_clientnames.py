@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from signalroom_singer.clientnames import taken_prefix, variable, warning
+from signalroom_singer.settings.client_names import taken_prefix, variable, warning
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from kit_vendor import RowTap, ok
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_singer.hashing import ColumnHashes
+from signalroom_singer.privacy.hashing import ColumnHashes
 
 SALT = "a-made-up-salt-for-tests"
 ROWS = [{"id": 1, "name": "ann@example.org"}, {"id": 2, "name": None}, {"id": 12, "name": "x"}]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from kit_vendor import STRUCTURED, RowTap
 
-from signalroom_singer import loaderfailure
-from signalroom_singer.commandline import LoaderFailedError
+from signalroom_singer.cli import loader_failure
+from signalroom_singer.cli.command import LoaderFailedError
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def pipe():
 )
 def test_without_meltano_there_is_nobody_to_stop(run_folder, monkeypatch, pipe, variable, value):
     monkeypatch.setenv(variable, value)
-    assert loaderfailure.note_path() is None
+    assert loader_failure.note_path() is None
     # Nothing is read: it returns though nothing comes, and nothing ends.
-    loaderfailure.stop_tap(descriptor=pipe[0])
-    assert not loaderfailure.has_failed()
+    loader_failure.stop_tap(descriptor=pipe[0])
+    assert not loader_failure.has_failed()
 
 
 def test_the_loader_reads_on_until_the_tap_has_stopped(run_folder, pipe):
@@ -65,7 +65,7 @@ def test_the_loader_reads_on_until_the_tap_has_stopped(run_folder, pipe):
 
     def tap():
         line = b"x" * 9999 + b"\n"
-        while not loaderfailure.has_failed():
+        while not loader_failure.has_failed():
             os.write(writer, line)
         seen.append([one.name for one in run_folder.glob("loader-failed-*")])
         os.write(writer, line * 50)
@@ -73,7 +73,7 @@ def test_the_loader_reads_on_until_the_tap_has_stopped(run_folder, pipe):
 
     thread = threading.Thread(target=tap)
     thread.start()
-    loaderfailure.stop_tap(descriptor=reader)
+    loader_failure.stop_tap(descriptor=reader)
     thread.join()
     assert seen == [["loader-failed-01a22bb0-460c"]]
     assert [*run_folder.glob("loader-failed-*")] == []
@@ -81,9 +81,9 @@ def test_the_loader_reads_on_until_the_tap_has_stopped(run_folder, pipe):
 
 def test_a_tap_that_takes_no_notice_is_not_waited_for_without_end(run_folder, pipe):
     times = iter([0.0, 1.0, 29.9, 30.1])
-    loaderfailure.stop_tap(clock=lambda: next(times), descriptor=pipe[0])
+    loader_failure.stop_tap(clock=lambda: next(times), descriptor=pipe[0])
     assert [*times] == []
-    assert not loaderfailure.has_failed()
+    assert not loader_failure.has_failed()
 
 
 TAP = """
@@ -95,9 +95,9 @@ for _ in range(600):
 """
 LOADER = """
 import sys
-from signalroom_singer import loaderfailure
-loaderfailure._UNNOTICED = 0.2
-loaderfailure.stop_tap()
+from signalroom_singer.cli import loader_failure
+loader_failure._UNNOTICED = 0.2
+loader_failure.stop_tap()
 """
 #: Starts a tap and a loader, as Meltano does; gives how they ended. Another run goes on.
 RUN = """
@@ -126,22 +126,22 @@ def test_a_tap_that_takes_no_notice_is_ended(run_folder):
 def test_a_file_or_a_terminal_is_not_read_to_its_end(run_folder, tmp_path):
     (tmp_path / "messages").write_bytes(b"x\n" * 10)
     with (tmp_path / "messages").open("rb") as file:
-        loaderfailure.stop_tap(descriptor=file.fileno())
+        loader_failure.stop_tap(descriptor=file.fileno())
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
 
 
 def test_the_note_of_an_earlier_run_does_not_count(run_folder):
-    note = loaderfailure.note_path()
+    note = loader_failure.note_path()
     note.touch()
-    assert loaderfailure.has_failed()
+    assert loader_failure.has_failed()
     os.utime(note, (1, 1))
-    assert not loaderfailure.has_failed()
+    assert not loader_failure.has_failed()
 
 
 def test_a_folder_that_cannot_be_written_to_does_no_harm(run_folder, pipe, monkeypatch):
     monkeypatch.setattr("pathlib.Path.touch", _refused)
     os.close(pipe[1])
-    loaderfailure.stop_tap(descriptor=pipe[0])
+    loader_failure.stop_tap(descriptor=pipe[0])
 
 
 def _refused(*_, **__):
@@ -152,7 +152,7 @@ class StoppedTap(RowTap):
     name = "tap-stopped"
 
     def sync_all(self):
-        loaderfailure.note_path().touch()
+        loader_failure.note_path().touch()
         threading.Event().wait()
 
 
@@ -169,6 +169,6 @@ def test_a_signal_that_somebody_else_sends_is_one_as_before(run_folder, logging_
     with pytest.raises(SystemExit) as ended:
         tap._handle_termination(signal.SIGTERM, None)
     assert ended.value.code == 128 + signal.SIGTERM
-    loaderfailure.note_path().touch()
+    loader_failure.note_path().touch()
     with pytest.raises(LoaderFailedError):
         tap._handle_termination(signal.SIGTERM, None)

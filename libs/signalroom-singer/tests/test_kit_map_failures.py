@@ -10,7 +10,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.mapper import PluginMapper
 
 from signalroom_singer import TapError
-from signalroom_singer.streammaps import RecordMap
+from signalroom_singer.stream_maps import RecordMap
 
 SCHEMA = {"properties": {name: {"type": "string"} for name in ("id", "name", "email")}}
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 from kit_vendor import SECRET, STRUCTURED, RowTap
 
+from signalroom_singer.cli.log_filter import for_users
 from signalroom_singer.progress import REPORTER, Progress, Reporter, duration
-from signalroom_singer.quietlog import for_users
 
 LOGGER = logging.getLogger("tap-rows.days")
 

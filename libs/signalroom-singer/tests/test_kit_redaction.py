@@ -17,7 +17,7 @@ from singer_sdk.logging import StructuredFormatter
 
 from signalroom_singer import protect, redact
 from signalroom_singer.errors import hide_traceback, is_disk_full
-from signalroom_singer.redaction import MASK, redact_exception, secret_values
+from signalroom_singer.privacy.redaction import MASK, redact_exception, secret_values
 
 
 @pytest.fixture

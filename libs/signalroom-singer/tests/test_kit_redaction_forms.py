@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from signalroom_singer import protect, redact
-from signalroom_singer.redaction import MASK
+from signalroom_singer.privacy.redaction import MASK
 
 SECRET = 'obviously/f&ke+"key" é<1>\'\\%='
 

@@ -10,7 +10,7 @@ from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import PluginMapper
 
 from signalroom_singer import RequestRejectedError
-from signalroom_singer.streammaps import constants_of
+from signalroom_singer.stream_maps import constants_of
 
 ROWS = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
 

@@ -12,7 +12,7 @@ from kit_vendor import RowStream, RowTap
 from singer_sdk import typing as th
 
 from signalroom_singer import Sensitive, SensitiveFields, safe_message
-from signalroom_singer.redaction import MASK
+from signalroom_singer.privacy.redaction import MASK
 
 
 def names_in(text):

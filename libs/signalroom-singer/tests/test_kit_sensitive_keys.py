@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
-from signalroom_singer import RecordShaper, Sensitive, SensitiveFields, sensitive
-from signalroom_singer.redaction import MASK
+from signalroom_singer import RecordShaper, Sensitive, SensitiveFields
+from signalroom_singer.privacy import sensitive_fields
+from signalroom_singer.privacy.redaction import MASK
 
 
 @pytest.mark.parametrize("value", (None, True, 5, "x", {"n": 1}, []))
@@ -46,7 +47,7 @@ def test_a_key_that_is_kept_is_kept_in_the_record_itself_alone():
 
 
 def test_verdicts_do_not_grow_without_end(monkeypatch):
-    monkeypatch.setattr(sensitive, "_MOST_VERDICTS", 50)
+    monkeypatch.setattr(sensitive_fields, "_MOST_VERDICTS", 50)
     fields = SensitiveFields(frozenset(Sensitive))
     for number in range(500):
         record = {f"k{number}": {f"a{number}": 1, "password": "x"}}

@@ -8,7 +8,7 @@ from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 
 from signalroom_singer import EXACT, KEY, PASSWORD, given_by
-from signalroom_singer.settingtexts import read_texts, unknown_names
+from signalroom_singer.settings.text_values import read_texts, unknown_names
 
 SCHEMA = th.PropertiesList(
     th.Property("api_key", th.StringType, secret=True, **KEY, **given_by("VENDOR_KEY")),

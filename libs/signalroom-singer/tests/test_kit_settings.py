@@ -167,7 +167,7 @@ def test_what_files_say_is_checked_as_well(said, tmp_path):
 
 TALKING_TAP = """
 from singer_sdk import Tap
-from signalroom_singer.commandline import ExplainedCommand
+from signalroom_singer.cli.command import ExplainedCommand
 
 class TalkingTap(ExplainedCommand, Tap):
     name = "tap-talking"

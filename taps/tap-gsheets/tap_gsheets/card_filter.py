@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from signalroom_singer.cards import CardColumn, card_columns, is_left_out
+from signalroom_singer.privacy.card_data import CardColumn, card_columns, is_left_out
 from tap_gsheets.table import UnreadableTabError
 
 if TYPE_CHECKING:

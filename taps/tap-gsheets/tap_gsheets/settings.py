@@ -12,7 +12,7 @@ from signalroom_singer import (
     RATE_LIMIT_SETTINGS,
     given_by,
 )
-from signalroom_singer.cards import CARD_SETTINGS
+from signalroom_singer.privacy.card_data import CARD_SETTINGS
 from tap_gsheets.column_types import TYPES
 
 _COLUMN = th.ObjectType(

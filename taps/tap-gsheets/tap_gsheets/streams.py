@@ -11,7 +11,7 @@ from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from signalroom_singer import Loading, SignalRoomStream, undescribed
-from signalroom_singer.cards import CardFindings
+from signalroom_singer.privacy.card_data import CardFindings
 from tap_gsheets.column_types import TYPES
 from tap_gsheets.descriptions import DESCRIPTIONS
 from tap_gsheets.fingerprint import fingerprint
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from signalroom_singer.cards import CardReport
+    from signalroom_singer.privacy.card_data import CardReport
     from tap_gsheets.table import Table
 
 TAGS = ("_spreadsheet_id", "_sheet_id", "_sheet_title")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer.cards import CardFindings
+from signalroom_singer.privacy.card_data import CardFindings
 from tap_gsheets.column_names import find_column
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from signalroom_singer import ExitCode, SignalRoomTap, TapError, check_bookmarks, unsealed
-from signalroom_singer.cards import CardReport
+from signalroom_singer.privacy.card_data import CardReport
 from tap_gsheets.client import SheetsClient
 from tap_gsheets.column_types import check_formats
 from tap_gsheets.credentials import make_auth

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from signalroom_singer import TapError
-from signalroom_singer.variables import Naming, Origin, use
+from signalroom_singer.settings.variables import Naming, Origin, use
 from tap_gsheets.credentials import make_auth, read_key
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signalroom_singer.executable import run
+from signalroom_singer.cli.executable import run
 
 
 def main() -> None:

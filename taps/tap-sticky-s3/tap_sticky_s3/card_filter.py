@@ -9,12 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from signalroom_singer import EXTRA
-from signalroom_singer.cards import CardColumn, card_columns, is_card_number, is_left_out
+from signalroom_singer.privacy.card_data import (
+    CardColumn,
+    card_columns,
+    is_card_number,
+    is_left_out,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from signalroom_singer.cards import CardFindings
+    from signalroom_singer.privacy.card_data import CardFindings
 
 # Match all values that `is_left_out` leaves out, and a few more, at a hundredth of the cost of
 # reading the file. RE2 is slow at the digits of all scripts, so all characters but ASCII match.

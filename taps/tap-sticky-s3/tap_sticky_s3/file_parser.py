@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
-from signalroom_singer.cards import CardFindings
+from signalroom_singer.privacy.card_data import CardFindings
 from tap_sticky_s3.card_filter import CardFilter
 from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
 from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from signalroom_singer.hashing import ColumnHashes
+    from signalroom_singer.privacy.hashing import ColumnHashes
     from tap_sticky_s3.batch_store import BatchStore
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.csv.dialect import Dialect

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from signalroom_singer.cards import CardFindings
+from signalroom_singer.privacy.card_data import CardFindings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from singer_sdk import typing as th
 
 from signalroom_singer import COMMON_SETTINGS, EXACT, HTTP_SETTINGS, KEY, given_by
-from signalroom_singer.cards import CARD_SETTINGS
+from signalroom_singer.privacy.card_data import CARD_SETTINGS
 from tap_sticky_s3.column_types import TYPE_PATTERN
 from tap_sticky_s3.file_filter import DEFAULT_PATTERN
 

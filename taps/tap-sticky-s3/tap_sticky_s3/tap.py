@@ -10,7 +10,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
 from signalroom_singer import SignalRoomTap, invalid_setting, named
-from signalroom_singer.cards import CardReport
+from signalroom_singer.privacy.card_data import CardReport
 from tap_sticky_s3.batch_store import BATCH_FORMATS, BatchStore, make_batch_store
 from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.column_types import TypeUsage, check_column_types

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.variables import with_variables_in_backticks
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.settings.variables import with_variables_in_backticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

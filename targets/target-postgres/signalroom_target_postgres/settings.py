@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 
-from signalroom_singer.redaction import secret_values
-from signalroom_singer.settingtexts import EXACT, PASSWORD
+from signalroom_singer.privacy.redaction import secret_values
+from signalroom_singer.settings.text_values import EXACT, PASSWORD
 from signalroom_target_postgres.connection import tls
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from signalroom_singer.streammaps import Failure
+    from signalroom_singer.stream_maps import Failure
     from signalroom_target_postgres.errors import Unconfirmed
     from signalroom_target_postgres.messages.batch_files import BatchFile
     from signalroom_target_postgres.run import Run

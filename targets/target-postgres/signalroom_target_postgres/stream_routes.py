@@ -13,7 +13,7 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 
-from signalroom_singer.streammaps import RecordMap
+from signalroom_singer.stream_maps import RecordMap
 from signalroom_target_postgres.errors import InputError
 
 if TYPE_CHECKING:

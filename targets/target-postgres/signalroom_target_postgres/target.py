@@ -13,10 +13,10 @@ import msgspec
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
-from signalroom_singer.commandline import ExplainedCommand
-from signalroom_singer.loaderfailure import stop_tap
-from signalroom_singer.redaction import protect
-from signalroom_singer.streammaps import constants_of
+from signalroom_singer.cli.command import ExplainedCommand
+from signalroom_singer.cli.loader_failure import stop_tap
+from signalroom_singer.privacy.redaction import protect
+from signalroom_singer.stream_maps import constants_of
 from signalroom_target_postgres.connection.tls import DEFAULTS
 from signalroom_target_postgres.connection.url import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres

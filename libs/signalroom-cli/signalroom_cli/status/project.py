@@ -24,7 +24,7 @@ from signalroom_cli.meltanoproject import ENVIRONMENT_VARIABLE, ProjectError, op
 from signalroom_cli.status.configured import configuration
 from signalroom_cli.status.model import Outcome, Pipeline, Run
 from signalroom_singer import unsealed
-from signalroom_singer.clientnames import warning
+from signalroom_singer.settings.client_names import warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from signalroom_singer.redaction import protect
+from signalroom_singer.privacy.redaction import protect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

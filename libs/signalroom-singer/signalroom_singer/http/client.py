@@ -14,8 +14,7 @@ import requests
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.hashing import HASH_SALT
+from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.http.auth import RenewableAuth
 from signalroom_singer.http.errors import (
     ErrorMapper,
@@ -26,7 +25,8 @@ from signalroom_singer.http.payload import decode_json, describe_body
 from signalroom_singer.http.rate_limit import RateLimiter
 from signalroom_singer.http.retry import RetryPolicy
 from signalroom_singer.http.size_limit import read_body
-from signalroom_singer.variables import current, named
+from signalroom_singer.privacy.hashing import HASH_SALT
+from signalroom_singer.settings.variables import current, named
 
 if TYPE_CHECKING:
     import logging

@@ -10,12 +10,12 @@ import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
+from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.http.payload import error_text
 from signalroom_singer.http.size_limit import LARGEST_RESPONSE, ResponseTooLargeError
-from signalroom_singer.redaction import redact
-from signalroom_singer.sensitive import safe_message
-from signalroom_singer.variables import named, with_variables
+from signalroom_singer.privacy.redaction import redact
+from signalroom_singer.privacy.sensitive_fields import safe_message
+from signalroom_singer.settings.variables import named, with_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,8 +18,7 @@ from singer_sdk.streams import RESTStream
 from typing_extensions import TypeVar, override
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.hashing import HASH_SALT
+from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.http.errors import (
     MESSAGE_LENGTH,
     ErrorMapper,
@@ -31,8 +30,9 @@ from signalroom_singer.http.payload import decode_json, describe_body, error_tex
 from signalroom_singer.http.rate_limit import RateLimiter
 from signalroom_singer.http.retry import exponential_wait, parse_retry_after
 from signalroom_singer.isolated_stream import IsolatedStream
-from signalroom_singer.sensitive import safe_message
-from signalroom_singer.variables import current, named, with_variables
+from signalroom_singer.privacy.hashing import HASH_SALT
+from signalroom_singer.privacy.sensitive_fields import safe_message
+from signalroom_singer.settings.variables import current, named, with_variables
 
 if TYPE_CHECKING:
     from backoff.types import Details

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_singer.sensitive import safe_message
-from signalroom_singer.vendortext import sentence
+from signalroom_singer.http.vendor_text import sentence
+from signalroom_singer.privacy.sensitive_fields import safe_message
 
 if TYPE_CHECKING:
     import requests

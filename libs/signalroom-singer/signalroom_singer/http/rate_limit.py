@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pyrate_limiter import Rate
 
-    from signalroom_singer.accountlimits import AccountLimits
+    from signalroom_singer.limits.account import AccountLimits
 
 _logger = logging.getLogger(__name__)
 #: Seconds to wait without a word.

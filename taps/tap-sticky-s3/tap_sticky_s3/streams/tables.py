@@ -27,7 +27,7 @@ from signalroom_singer import (
     explain_malformed_responses,
     undescribed,
 )
-from signalroom_singer.hashing import ColumnHashes
+from signalroom_singer.privacy.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER
 from tap_sticky_s3.column_discovery import ColumnDiscovery
 from tap_sticky_s3.column_types import ColumnType
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
 
-    from signalroom_singer.cards import CardReport
+    from signalroom_singer.privacy.card_data import CardReport
     from tap_sticky_s3.batch_store import BatchStore
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.column_types import TypeUsage

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL
 
-from signalroom_singer.dotenvfile import DotenvError, load_working_folder
+from signalroom_singer.cli.dotenv_file import DotenvError, load_working_folder
 from signalroom_target_postgres.cli.formatting import read_result
 from signalroom_target_postgres.connection.connect_errors import SECRETS, describe_connection_error
 from signalroom_target_postgres.connection.tls import SETTINGS, write_private_file
@@ -59,9 +59,9 @@ def configured_url() -> URL | None:
     # Here, as the SDK takes a second and a half to import: longer than most queries take.
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415
 
-    from signalroom_singer.settings import invalid  # noqa: PLC0415
-    from signalroom_singer.settingtexts import read_texts  # noqa: PLC0415
-    from signalroom_singer.variables import current  # noqa: PLC0415
+    from signalroom_singer.settings.problems import invalid  # noqa: PLC0415
+    from signalroom_singer.settings.text_values import read_texts  # noqa: PLC0415
+    from signalroom_singer.settings.variables import current  # noqa: PLC0415
     from signalroom_target_postgres.connection.connector import PostgresConnector  # noqa: PLC0415
     from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
 

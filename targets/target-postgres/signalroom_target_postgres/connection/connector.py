@@ -18,8 +18,8 @@ from sqlalchemy.engine import make_url
 from target_postgres.connector import PostgresConnector as StockConnector
 from typing_extensions import override
 
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.settings import missing_setting
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.settings.problems import missing_setting
 from signalroom_target_postgres.connection.connect_errors import (
     describe_connection_error,
     describe_session_error,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import DatabaseError, OperationalError, errors
 
-from signalroom_singer.exitcodes import ExitCode
+from signalroom_singer.exit_codes import ExitCode
 from signalroom_target_postgres.connection.server_messages import (
     describe_exception,
     function_of,

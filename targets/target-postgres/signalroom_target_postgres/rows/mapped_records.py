@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_singer.streammaps import shortened
+from signalroom_singer.stream_maps import shortened
 from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.values.arrow_json import NOT_FINITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from signalroom_singer.streammaps import Failure, RecordMap
+    from signalroom_singer.stream_maps import Failure, RecordMap
 
 _ADVICE = (
     "Correct the expression in the setting stream_maps (where a field may be null: `... if FIELD "

@@ -18,8 +18,8 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from signalroom_singer.executable import say
-from signalroom_singer.loaderfailure import watch
+from signalroom_singer.cli.executable import say
+from signalroom_singer.cli.loader_failure import watch
 from signalroom_target_postgres.run_tap.tap_streams import TapStreams
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer.refreshes import FIELDS, REFRESH
+from signalroom_singer.state_merge import FIELDS, REFRESH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

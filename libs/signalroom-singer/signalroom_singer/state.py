@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.refreshes import FIELDS, are_fields
-from signalroom_singer.settings import invalid_setting
-from signalroom_singer.variables import named
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.settings.problems import invalid_setting
+from signalroom_singer.settings.variables import named
+from signalroom_singer.state_merge import FIELDS, are_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

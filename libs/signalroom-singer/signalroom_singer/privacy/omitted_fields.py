@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from signalroom_singer.fieldnames import Sensitive, Verdict
-from signalroom_singer.secretshapes import SHORTEST, without_secrets
+from signalroom_singer.privacy.field_names import Sensitive, Verdict
+from signalroom_singer.privacy.secret_shapes import SHORTEST, without_secrets
 
 #: An e-mail address in a text.
 EMAIL = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[a-z])[\w.-]*\w", re.IGNORECASE)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from singer_sdk import typing as th
 
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.limitstore import RATE_LIMIT_STORE, LimitStoreError, new_store
-from signalroom_singer.redaction import redact
-from signalroom_singer.variables import given_by, named
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.limits.store import RATE_LIMIT_STORE, LimitStoreError, new_store
+from signalroom_singer.privacy.redaction import redact
+from signalroom_singer.settings.variables import given_by, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pyrate_limiter import AbstractBucket, Rate
 
-    from signalroom_singer.limitstore import LimitStore
+    from signalroom_singer.limits.store import LimitStore
 
 #: The keyword of a setting's JSON schema that says which limit of the account it is.
 ACCOUNT_LIMIT = "x-account-limit"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_sdk import typing as th
 
-from signalroom_singer.fieldnames import Sensitive, Verdict, holds_keys, judge
-from signalroom_singer.leftout import EMAIL, LeftOut, judge_as_value
-from signalroom_singer.redaction import MASK, redact
-from signalroom_singer.secretshapes import (
+from signalroom_singer.privacy.field_names import Sensitive, Verdict, holds_keys, judge
+from signalroom_singer.privacy.omitted_fields import EMAIL, LeftOut, judge_as_value
+from signalroom_singer.privacy.redaction import MASK, redact
+from signalroom_singer.privacy.secret_shapes import (
     SHORTEST,
     is_id_or_time,
     is_macro,

@@ -7,9 +7,9 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer.cells import number_in
+from signalroom_singer.cell_values import number_in
 from signalroom_singer.errors import TapError
-from signalroom_singer.fieldnames import judge
+from signalroom_singer.privacy.field_names import judge
 from signalroom_singer.timestamps import to_date, to_utc
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import difflib
 import os
 from typing import TYPE_CHECKING
 
-from signalroom_singer.settingtexts import did_you_mean, types_of
-from signalroom_singer.variables import Origin, upper
+from signalroom_singer.settings.text_values import did_you_mean, types_of
+from signalroom_singer.settings.variables import Origin, upper
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from signalroom_singer.variables import Naming
+    from signalroom_singer.settings.variables import Naming
 
 #: What the SDK reads of the environment, besides settings.
 _SDK = ("LOGLEVEL",)

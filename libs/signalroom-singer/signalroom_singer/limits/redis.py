@@ -25,8 +25,8 @@ from redis.exceptions import (
 )
 from typing_extensions import override
 
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.limitstore import LimitStore
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.limits.store import LimitStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

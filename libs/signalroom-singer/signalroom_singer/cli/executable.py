@@ -15,7 +15,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from signalroom_singer.loaderfailure import LOG_CONFIG, stop_tap
+from signalroom_singer.cli.loader_failure import LOG_CONFIG, stop_tap
 
 _INTERRUPTED = 130  # as a shell has it: 128 and SIGINT
 

@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from signalroom_singer.fieldnames import Sensitive, judge
-from signalroom_singer.redaction import MASK
+from signalroom_singer.privacy.field_names import Sensitive, judge
+from signalroom_singer.privacy.redaction import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

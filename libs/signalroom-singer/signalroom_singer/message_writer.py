@@ -9,7 +9,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
-from signalroom_singer.refreshes import sealed
+from signalroom_singer.state_merge import sealed
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message

@@ -19,15 +19,15 @@ from singer_sdk.plugin_base import PluginBase, SingerCommand
 from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
+from signalroom_singer.cli.loader_failure import LOG_CONFIG
+from signalroom_singer.cli.log_filter import quieten
 from signalroom_singer.errors import exit_code, hide_traceback
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.loaderfailure import LOG_CONFIG
+from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.progress import REPORTER
-from signalroom_singer.quietlog import quieten
-from signalroom_singer.settings import empty_variables, from_environment, invalid, unknown
-from signalroom_singer.settingtexts import read_texts, with_plain_secrets
-from signalroom_singer.strayvariables import unknown_variables
-from signalroom_singer.variables import (
+from signalroom_singer.settings.problems import empty_variables, from_environment, invalid, unknown
+from signalroom_singer.settings.text_values import read_texts, with_plain_secrets
+from signalroom_singer.settings.unknown_variables import unknown_variables
+from signalroom_singer.settings.variables import (
     Naming,
     Origin,
     current,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
-from signalroom_singer.dotenvfile import DotenvError, load_working_folder
-from signalroom_singer.settingtexts import (
+from signalroom_singer.cli.dotenv_file import DotenvError, load_working_folder
+from signalroom_singer.settings.text_values import (
     TextError,
     did_you_mean,
     expectation,
@@ -20,13 +20,13 @@ from signalroom_singer.settingtexts import (
     types_of,
     unknown_names,
 )
-from signalroom_singer.strayvariables import similar_variable
-from signalroom_singer.variables import current
+from signalroom_singer.settings.unknown_variables import similar_variable
+from signalroom_singer.settings.variables import current
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from signalroom_singer.variables import Naming
+    from signalroom_singer.settings.variables import Naming
 
 _LONGEST = 60
 _SNAKE_CASE = "^[a-z][a-z0-9_]*$"

@@ -9,7 +9,7 @@ import click
 from singer_sdk.singerlib import RecordMessage
 from typing_extensions import override
 
-from signalroom_singer.writer import BufferedMsgSpecWriter
+from signalroom_singer.message_writer import BufferedMsgSpecWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

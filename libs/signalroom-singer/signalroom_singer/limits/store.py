@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from signalroom_singer.errors import TapError
-from signalroom_singer.exitcodes import ExitCode
-from signalroom_singer.settings import invalid_setting
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.settings.problems import invalid_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,12 +132,12 @@ def new_store(url: str) -> LimitStore:
     kind = scheme.lower().partition("+")[0]
     if kind in {"postgresql", "postgres"} and rest:
         _need("psycopg_pool", "postgres-limits")
-        from signalroom_singer.postgreslimits import PostgresStore  # noqa: PLC0415 - an extra
+        from signalroom_singer.limits.postgres import PostgresStore  # noqa: PLC0415 - an extra
 
         return PostgresStore(f"postgresql://{rest}")
     if kind in {"redis", "rediss"} and rest:
         _need("redis", "redis-limits")
-        from signalroom_singer.redislimits import RedisStore  # noqa: PLC0415 - an extra
+        from signalroom_singer.limits.redis import RedisStore  # noqa: PLC0415 - an extra
 
         return RedisStore(url)
     raise invalid_setting(RATE_LIMIT_STORE, _EXPECTED)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from signalroom_singer.records import EXTRA
-from signalroom_singer.settings import invalid_setting, missing_setting
-from signalroom_singer.settingtexts import EXACT
+from signalroom_singer.conform import EXTRA
+from signalroom_singer.settings.problems import invalid_setting, missing_setting
+from signalroom_singer.settings.text_values import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

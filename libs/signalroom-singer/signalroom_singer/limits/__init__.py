@@ -1,0 +1,3 @@
+"""Rate limits of a vendor's account, which processes and machines share."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Secrets and personal data: found, left out, hashed, redacted."""
+
+from __future__ import annotations
