@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer.privacy import redaction
 from signalroom_singer.privacy.redaction import secret_values
-from signalroom_singer.settings.variables import Naming, use
+from signalroom_singer.settings.variables import Naming, use_naming
 
 ROOT = Path(__file__).parent
 # Modules that tests of one package share, and the root for `tools`.
@@ -69,7 +69,7 @@ def pytest_sessionfinish():
 @pytest.fixture(autouse=True)
 def _own_variables():
     """Which variables messages name is the process's, and so of the test that ran a command."""
-    use(Naming())
+    use_naming(Naming())
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ from measure import BIN, HERE
 
 from signalroom_sandbox.gsheets import MAPPINGS, service_account
 from signalroom_sandbox.server import SandboxServer
-from signalroom_singer.settings.client_names import variable
+from signalroom_singer.settings.client_names import client_variable
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 ROOT = HERE.parent
@@ -92,11 +92,13 @@ class Agency:
         given = sandbox.dotenv | {"TAP_GSHEETS_CREDENTIALS_JSON": credentials}
         for source, settings in OWN.items():
             for setting in settings:
-                self.env[variable(name, source, setting)] = given[variable("tap", source, setting)]
+                self.env[client_variable(name, source, setting)] = given[
+                    client_variable("tap", source, setting)
+                ]
         for source, settings in ADDRESSES.items():
             for setting in settings:
                 own = f"TAP_{source}__{name}_{setting}".replace("-", "_").upper()
-                self.env[own] = given[variable("tap", source, setting)]
+                self.env[own] = given[client_variable("tap", source, setting)]
         self.clients[name] = account
 
     def meltano(self, *arguments: str, **env: str) -> tuple[int, str]:

@@ -36,7 +36,7 @@ from signalroom_cli.cleanup.command import clean
 from signalroom_cli.cleanup.model import Limits, readable
 from signalroom_cli.status.project import find
 from signalroom_sandbox.server import SandboxServer
-from signalroom_singer import sealed
+from signalroom_singer import seal_state
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from tap_sticky_s3.client import S3Object
 from tap_sticky_s3.file_history import FileHistory
@@ -99,7 +99,7 @@ class Exports:
                     history.add(obj, 700)
             history.save()
         self.state = state
-        return {"singer_state": json.loads(json.dumps(sealed(state)))}
+        return {"singer_state": json.loads(json.dumps(seal_state(state)))}
 
 
 def file(folder: str, moment: datetime) -> S3Object:

@@ -28,7 +28,7 @@ from local import LocalAirflow, free_port
 from signalroom_cli.clients import settings_of_sources
 from signalroom_sandbox.gsheets import service_account
 from signalroom_sandbox.server import SandboxServer
-from signalroom_singer.settings.client_names import variable
+from signalroom_singer.settings.client_names import client_variable
 from tools.client_rows import digests
 
 ROOT = Path(__file__).parents[1]
@@ -243,7 +243,9 @@ def _variables(sandbox: SandboxServer) -> dict[str, str]:
     for client in (*CLIENTS, ALONE):
         for source, settings in OWN.items():
             for setting in settings:
-                given[variable(client, source, setting)] = given[variable("tap", source, setting)]
+                given[client_variable(client, source, setting)] = given[
+                    client_variable("tap", source, setting)
+                ]
     return given
 
 

@@ -92,9 +92,9 @@ def test_what_is_said_of_loading_is_so(found):
     for source, table in tables_of(found):
         stream, said = table.stream, table.stream.loading
         removed = "removed" in said.deleted
-        assert stream.replaces == (removed and stream.replication_method == "FULL_TABLE") or (
-            "gone_contacts" in said.deleted
-        ), f"{table.name}: are rows removed?"
+        assert stream.is_full_refresh == (
+            removed and stream.replication_method == "FULL_TABLE"
+        ) or ("gone_contacts" in said.deleted), f"{table.name}: are rows removed?"
         if stream.replication_method == "INCREMENTAL":
             assert table.method.startswith("Incremental"), table.name
         else:

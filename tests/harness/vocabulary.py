@@ -117,10 +117,10 @@ def is_bare_participle(name: str) -> bool:
     """Whether a function's name is a participle alone, which says neither verb nor value.
 
     Args:
-        name: As it is defined, with leading underscores.
+        name: As it is defined, with leading underscores; `__missing__` is Python's own.
     """
     word = name.strip("_").lower()
-    if "_" in word or word in NO_PARTICIPLES:
+    if name.startswith("__") or "_" in word or word in NO_PARTICIPLES:
         return False
     return word in IRREGULAR or bool(re.fullmatch(r"[a-z]{2,}(ed|ing)", word))
 

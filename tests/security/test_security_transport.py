@@ -11,7 +11,7 @@ import pytest
 from harness.chaos.sources import SOURCES
 from harness.hostile_servers import ADDRESSES, NAMES, addresses_of, environment, serving
 
-from signalroom_singer import base_url
+from signalroom_singer import validate_base_url
 
 pytestmark = pytest.mark.e2e
 
@@ -84,7 +84,7 @@ def test_plain_http_is_for_this_machine_alone(run, settings, tap, setting):
 @pytest.mark.parametrize("url", (*ELSEWHERE, *NO_ADDRESSES))
 def test_what_is_no_loopback_address_is_not_taken_for_one(url):
     with pytest.raises(Exception, match="unencrypted" if url in ELSEWHERE else "Invalid api_url"):
-        base_url(url, setting="api_url")
+        validate_base_url(url, setting="api_url")
 
 
 @pytest.mark.parametrize("tap", NAMES)

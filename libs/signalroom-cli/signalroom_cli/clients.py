@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ruamel.yaml import YAML
 
 from signalroom_cli.folders import ProjectFileError, project_folder, read_project_file
-from signalroom_singer.settings.client_names import taken_prefix, variable
+from signalroom_singer.settings.client_names import client_variable, taken_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def variables(name: str, sources: dict[str, tuple[str, ...]]) -> list[str]:
         sources: What is read for it, and the settings of each.
     """
     return [
-        variable(name, source, setting)
+        client_variable(name, source, setting)
         for source, settings in sources.items()
         for setting in settings
     ]
@@ -156,7 +156,7 @@ def _written(
     taps, jobs, schedules = [], [], []
     for source, settings in sources.items():
         config = {"client_id": name}
-        config |= {setting: f"${variable(name, source, setting)}" for setting in settings}
+        config |= {setting: f"${client_variable(name, source, setting)}" for setting in settings}
         config |= dict.fromkeys(NOT_INHERITED.get(source, ()), "")
         child = f"tap-{source}--{name}"
         own = {}

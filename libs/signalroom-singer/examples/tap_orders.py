@@ -18,7 +18,7 @@ from signalroom_singer import (
     RateLimiter,
     SignalRoomTap,
     WindowedStream,
-    base_url,
+    validate_base_url,
 )
 
 
@@ -79,7 +79,7 @@ class TapOrders(SignalRoomTap):
             self.config,
             self.http_session,
             self.logger,
-            base_url=base_url(self.config["api_url"], setting="api_url"),
+            base_url=validate_base_url(self.config["api_url"], setting="api_url"),
             allowed_requests={("GET", "/v1/accounts"), ("GET", "/v1/orders")},
             auth=BearerTokenAuthenticator(token=self.config["api_key"]),
             rate_limit=RateLimiter(per_minute=100),

@@ -29,7 +29,7 @@ _WIDTHS = {"Y": 4, "G": 4, "j": 3} | dict.fromkeys("ymdHIMSVUW", 2) | dict.fromk
 # `strptime` reads the 366th day and the 53rd week of any year as days of the next one, and drops
 # weekdays beside a date.
 _WHICH_DAY = {"d", "j", "U", "W", "V"}
-_HELD = (_WHICH_DAY - _DAYS) | _WEEKDAYS
+_CHECKED_PARTS = (_WHICH_DAY - _DAYS) | _WEEKDAYS
 _KNOWN = {
     *(*_YEARS, *_MONTHS, *_DAYS, *_WEEKDAYS, *_WEEKS, *_TIMES),
     *(_ISO_YEAR, _ISO_WEEK, "j", "%"),
@@ -42,7 +42,7 @@ _PART = re.compile(r"%.|\s+|.", re.DOTALL)
 _SAMPLE = datetime(2027, 11, 23, 16, 35, 47, tzinfo=UTC)
 
 
-def number_in(text: str) -> Decimal:
+def parse_number(text: str) -> Decimal:
     """Read a number from a text.
 
     Args:
@@ -80,17 +80,17 @@ class DateFormat:
 
     def __init__(self, text: str) -> None:
         self.text = text = text.strip()
-        found = [match[1] for match in _DIRECTIVE.finditer(text)]
-        if problem := _problem(found):
+        directives = [match[1] for match in _DIRECTIVE.finditer(text)]
+        if problem := _describe_problem(directives):
             msg = f"the date format {text!r} cannot be used: {problem}."
             raise ValueError(msg)
         self._form = _form(text)
         try:
-            read = datetime.strptime(_SAMPLE.strftime(text), text)  # noqa: DTZ007
+            parsed = datetime.strptime(_SAMPLE.strftime(text), text)  # noqa: DTZ007
         except (ValueError, re.error) as error:
             msg = f"the date format {text!r} cannot be used: Python says {str(error)!r}."
             raise ValueError(msg) from None
-        if read.year != _SAMPLE.year or ("d" in found and read.day != _SAMPLE.day):
+        if parsed.year != _SAMPLE.year or ("d" in directives and parsed.day != _SAMPLE.day):
             msg = f"the date format {text!r} cannot be used: its parts contradict each other."
             raise ValueError(msg)
 
@@ -115,18 +115,18 @@ class DateFormat:
         if self._form and not match:
             raise ValueError(msg)
         try:
-            found = datetime.strptime(stripped, self.text)  # noqa: DTZ007 - %z, or as written
+            moment = datetime.strptime(stripped, self.text)  # noqa: DTZ007 - %z, or as written
         except ValueError:
             raise ValueError(msg) from None
-        if match and not _holds(found, match.groupdict()):
+        if match and not _matches_parts(moment, match.groupdict()):
             raise ValueError(msg)
-        return found
+        return moment
 
 
-def _holds(found: datetime, parts: dict[str, str]) -> bool:
+def _matches_parts(moment: datetime, parts: dict[str, str]) -> bool:
     """Whether a date has the week, the weekday and the day of the year that were written."""
     return all(
-        found.strftime(f"%{part}").lstrip("0").casefold() == text.lstrip("0").casefold()
+        moment.strftime(f"%{part}").lstrip("0").casefold() == text.lstrip("0").casefold()
         for part, text in parts.items()
     )
 
@@ -138,7 +138,7 @@ def _form(text: str) -> re.Pattern[str] | None:
     that a date has to be held against are groups of their names. None, if there is neither.
     """
     parts = _PART.findall(text)
-    held = _HELD if any(part[1:] in _WHICH_DAY for part in parts) else set()
+    checked = _CHECKED_PARTS if any(part[1:] in _WHICH_DAY for part in parts) else set()
     forms = []
     is_needed = False
     for before, part, after in zip(["", *parts], parts, [*parts[1:], ""], strict=False):
@@ -150,55 +150,55 @@ def _form(text: str) -> re.Pattern[str] | None:
         form = ".+?"
         if width and (before[1:] in _WIDTHS or after[1:] in {*_WIDTHS, "f"}):
             form = f"[0-9]{{{width}}}"
-        elif name in held:
+        elif name in checked:
             names = calendar.day_abbr if name == "a" else calendar.day_name
             form = f"[0-9]{{1,{width}}}" if width else "|".join(map(re.escape, names))
         is_needed = is_needed or form != ".+?"
-        forms.append(f"(?P<{name}>{form})" if name in held else form)
+        forms.append(f"(?P<{name}>{form})" if name in checked else form)
     return re.compile("".join(forms), re.IGNORECASE | re.DOTALL) if is_needed else None
 
 
-def _problem(found: list[str]) -> str:
+def _describe_problem(directives: list[str]) -> str:
     """What is wrong with a format's directives; an empty text if nothing is."""
-    given = set(found)
-    if "Z" in given:
+    names = set(directives)
+    if "Z" in names:
         return (
             "%Z reads a time zone's name and drops it. Use %z for offsets such as +0100; for a "
             "name that is always the same, write the name itself, such as UTC"
         )
-    if local := sorted(given & {*_LOCAL}):
-        one = local[0]
-        return f"%{one} depends on the machine's language. Write it out, such as {_LOCAL[one]}"
-    if unknown := sorted(given - _KNOWN):
-        one = unknown[0]
-        if one in {"-", "#"}:
+    if local := sorted(names & {*_LOCAL}):
+        name = local[0]
+        return f"%{name} depends on the machine's language. Write it out, such as {_LOCAL[name]}"
+    if unknown := sorted(names - _KNOWN):
+        name = unknown[0]
+        if name in {"-", "#"}:
             return (
-                f"Python does not read %{one}. Without it, numbers may have a leading zero or not"
+                f"Python does not read %{name}. Without it, numbers may have a leading zero or not"
             )
         return (
-            f"Python does not read %{one}" if one else "it ends in %; write %% for a percent sign"
+            f"Python does not read %{name}" if name else "it ends in %; write %% for a percent sign"
         )
-    if repeated := sorted(one for one in given - {"%"} if found.count(one) > 1):
+    if repeated := sorted(name for name in names - {"%"} if directives.count(name) > 1):
         return f"%{repeated[0]} is there twice"
-    return _incomplete(given)
+    return _describe_missing_part(names)
 
 
-def _incomplete(given: set[str]) -> str:
-    iso_week = given & {_ISO_YEAR, _ISO_WEEK}
+def _describe_missing_part(names: set[str]) -> str:
+    iso_week = names & {_ISO_YEAR, _ISO_WEEK}
     rules = (
         (
-            len(given & _YEARS) + (_ISO_YEAR in given) != 1,
+            len(names & _YEARS) + (_ISO_YEAR in names) != 1,
             "it must have the year, once: %Y, %y, or %G with %V and %u",
         ),
         (
-            iso_week and (len(iso_week) == 1 or not given & _WEEKDAYS),
+            iso_week and (len(iso_week) == 1 or not names & _WEEKDAYS),
             "an ISO week needs its year %G, the week %V and the weekday %u",
         ),
-        (given & _WEEKS and not given & _WEEKDAYS, "a week (%U, %W) needs a weekday, such as %w"),
-        (len(given & _MONTHS) > 1, "it has the month twice"),
-        (given & _DAYS and not given & _MONTHS, "it has the day, but not the month: %m, %b or %B"),
+        (names & _WEEKS and not names & _WEEKDAYS, "a week (%U, %W) needs a weekday, such as %w"),
+        (len(names & _MONTHS) > 1, "it has the month twice"),
+        (names & _DAYS and not names & _MONTHS, "it has the day, but not the month: %m, %b or %B"),
         (
-            ("I" in given) != ("p" in given) or {"H", "I"} <= given,
+            ("I" in names) != ("p" in names) or {"H", "I"} <= names,
             "AM and PM (%p) go with the hours 1 to 12 (%I), and %H alone has the hours 0 to 23",
         ),
     )

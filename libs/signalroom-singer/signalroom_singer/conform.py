@@ -7,7 +7,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer.cell_values import number_in
+from signalroom_singer.cell_values import parse_number
 from signalroom_singer.errors import TapError
 from signalroom_singer.privacy.field_names import judge
 from signalroom_singer.timestamps import to_date, to_utc
@@ -30,7 +30,7 @@ class RecordError(TapError):
     """A record cannot be loaded: its key is missing or unreadable."""
 
 
-class RecordShaper:
+class RecordConformer:
     """Fits records to a stream's schema, a fraction of the SDK's type conformance's cost.
 
     - A value of another JSON type that means the same is converted: ``12.0`` and ``"12"``
@@ -79,7 +79,7 @@ class RecordShaper:
         )
         self._columns += tuple((name, _NULL_ALONE, reader, _AS_SET) for name, reader in own.items())
 
-    def shape(self, record: dict[str, Any]) -> dict[str, Any]:
+    def conform(self, record: dict[str, Any]) -> dict[str, Any]:
         """Fit one record, in place.
 
         Args:
@@ -112,7 +112,7 @@ class RecordShaper:
             if record.get(key) is None:
                 msg = (
                     f"{self._stream}: a record without its key column {key!r} cannot be loaded: "
-                    f"{self._named(record)}"
+                    f"{self._format_key(record)}"
                 )
                 raise RecordError(msg)
         return record
@@ -125,14 +125,14 @@ class RecordShaper:
                 column,
                 expected,
                 describe_value(value),
-                self._named(record),
+                self._format_key(record),
                 EXTRA,
             )
 
-    def _named(self, record: Mapping[str, Any]) -> str:
+    def _format_key(self, record: Mapping[str, Any]) -> str:
         """The record's key, for people to find it: ids, numbers and dates."""
-        shown = {key: _key_shown(key, record.get(key)) for key in self._keys}
-        return json.dumps(shown, default=str)
+        values = {key: _loggable_key_value(key, record.get(key)) for key in self._keys}
+        return json.dumps(values, default=str)
 
 
 def describe_value(value: Any) -> str:
@@ -167,7 +167,7 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _key_shown(name: str, value: Any) -> Any:
+def _loggable_key_value(name: str, value: Any) -> Any:
     if value.__class__ in {dict, list} or (
         value.__class__ is str and ("@" in value or judge(name))
     ):
@@ -178,16 +178,16 @@ def _key_shown(name: str, value: Any) -> Any:
 def _integer(value: Any) -> int | None:
     if (number := _number(value)) is None:
         return None
-    whole = int(number)
-    if whole != number:
+    integer = int(number)
+    if integer != number:
         raise ValueError
-    return whole
+    return integer
 
 
 def _number(value: Any) -> Decimal | None:
     if value == "":
         return None
-    return Decimal(value) if isinstance(value, bool) else number_in(str(value))
+    return Decimal(value) if isinstance(value, bool) else parse_number(str(value))
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
-from signalroom_singer.state_merge import sealed
+from signalroom_singer.state_merge import seal_state
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
@@ -30,7 +30,7 @@ class BufferedMsgSpecWriter(MsgSpecWriter):
             message: The message to write.
         """
         if isinstance(message, StateMessage):
-            message = StateMessage(value=sealed(message.value))
+            message = StateMessage(value=seal_state(message.value))
         sys.stdout.buffer.write(self.format_message(message))
         if not isinstance(message, RecordMessage):
             sys.stdout.flush()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from signalroom_singer.errors import TapError
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.http.errors import RequestRejectedError
-from signalroom_singer.settings.variables import named
+from signalroom_singer.settings.variables import setting_label
 
 if TYPE_CHECKING:
     import logging
@@ -41,12 +41,12 @@ class PermissionErrors:
         self._forbidden: set[str] = set()
 
     @contextmanager
-    def skip_forbidden(self, stream: _Stream, what: str) -> Iterator[None]:
+    def skip_forbidden(self, stream: _Stream, name: str) -> Iterator[None]:
         """Go on if the vendor answers with 403 within this block.
 
         Args:
             stream: The stream that is read; its table keeps the rows that it has.
-            what: The name of what is read, for messages.
+            name: The name of what is read, for messages.
         """
         try:
             yield
@@ -55,7 +55,7 @@ class PermissionErrors:
             if error.status != HTTPStatus.FORBIDDEN or stream.ABORT_AT_RECORD_COUNT:
                 raise
             stream.is_complete = False
-            self._forbidden.add(what)
+            self._forbidden.add(name)
             stream.logger.warning("%s", error)
 
     def raise_if_any(self) -> None:
@@ -68,6 +68,6 @@ class PermissionErrors:
             msg = (
                 f"The key may not read {', '.join(sorted(self._forbidden))}: rows loaded before "
                 f"stay, everything else was read. To fix it, {self._advice}; or deselect the "
-                f"streams, or set {named(self._setting)} to skip."
+                f"streams, or set {setting_label(self._setting)} to skip."
             )
             raise TapError(msg, exit_code=ExitCode.PERMISSION)

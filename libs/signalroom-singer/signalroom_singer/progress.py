@@ -45,7 +45,7 @@ class Progress:
         """Note that there are parts to come.
 
         Args:
-            parts: How many.
+            parts: How many parts.
             unit: What they are.
         """
         self.total += parts
@@ -66,17 +66,17 @@ class Progress:
             parts = f"{done:,.0f} of {self.total:,.0f} {self.unit}, "
         elif self.total:
             done, rows = self.rows, f"{rows} of {self.total:,.0f}"
-        said = f"{self.subject}: {parts}{rows} rows {self.verb} in {duration(seconds)}"
+        text = f"{self.subject}: {parts}{rows} rows {self.verb} in {duration(seconds)}"
         if 0 < done < self.total:
-            said += f", about {duration(seconds / done * (self.total - done))} left"
-        return said
+            text += f", about {duration(seconds / done * (self.total - done))} left"
+        return text
 
 
 def duration(seconds: float) -> str:
     """A time in a unit that a person would choose.
 
     Args:
-        seconds: The time.
+        seconds: The time to describe.
 
     Returns:
         It, with its unit.
@@ -93,7 +93,7 @@ class Reporter:
     """Reports on what is under way.
 
     Args:
-        clock: Gives seconds.
+        clock: A monotonic clock, in seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -106,7 +106,7 @@ class Reporter:
         """Report on some work until it is done.
 
         Args:
-            progress: The work.
+            progress: The work to report on.
 
         Yields:
             The same.
@@ -124,8 +124,12 @@ class Reporter:
         """Report on what was not reported for ten seconds."""
         now = self.clock()
         with self._lock:
-            due = {key: one for key, one in self._running.items() if now - one[2] >= _EVERY_SECONDS}
-            self._running |= {key: (one, began, now) for key, (one, began, _) in due.items()}
+            due = {
+                key: entry
+                for key, entry in self._running.items()
+                if now - entry[2] >= _EVERY_SECONDS
+            }
+            self._running |= {key: (entry, began, now) for key, (entry, began, _) in due.items()}
         for progress, began, _ in due.values():
             progress.logger.info("%s", progress.describe(now - began))
 

@@ -33,7 +33,7 @@ def check_selected(naming: Naming, streams: Mapping[str, Stream]) -> None:
     """See that there is something to read.
 
     Args:
-        naming: The tap's.
+        naming: The naming of the tap's settings.
         streams: Its streams by name.
 
     Raises:
@@ -59,7 +59,7 @@ def unmatched_patterns(naming: Naming, streams: Mapping[str, Stream]) -> Iterato
     """Find patterns of Meltano's ``select`` that select or leave out nothing, after a typo.
 
     Args:
-        naming: The tap's.
+        naming: The naming of the tap's settings.
         streams: Its streams by name.
 
     Yields:
@@ -67,11 +67,11 @@ def unmatched_patterns(naming: Naming, streams: Mapping[str, Stream]) -> Iterato
     """
     variable = naming.own(_SELECT)
     for pattern in _patterns(os.environ.get(variable, "")):
-        wanted, _, column = pattern.removeprefix("!").partition(".")
-        matching = [stream for name, stream in streams.items() if fnmatchcase(name, wanted)]
+        stream_pattern, _, column = pattern.removeprefix("!").partition(".")
+        matching = [stream for name, stream in streams.items() if fnmatchcase(name, stream_pattern)]
         problem = ""
         if not matching:
-            hint = did_you_mean(wanted, streams)
+            hint = did_you_mean(stream_pattern, streams)
             problem = f"no stream{hint}. The streams are {', '.join(streams)}"
         elif similar := _similar_column(column.partition(".")[0], matching):
             problem = f"no column (did you mean {similar}?)"
@@ -81,10 +81,14 @@ def unmatched_patterns(naming: Naming, streams: Mapping[str, Stream]) -> Iterato
 
 def _patterns(text: str) -> list[str]:
     try:
-        found = json.loads(text)
+        patterns = json.loads(text)
     except ValueError:
         return []
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    return (
+        [pattern for pattern in patterns if isinstance(pattern, str)]
+        if isinstance(patterns, list)
+        else []
+    )
 
 
 def _similar_column(pattern: str, streams: Iterable[Stream]) -> str | None:

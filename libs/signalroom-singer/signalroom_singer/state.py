@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from signalroom_singer.errors import TapError
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.settings.problems import invalid_setting
-from signalroom_singer.settings.variables import named
+from signalroom_singer.settings.variables import setting_label
 from signalroom_singer.state_merge import FIELDS, are_fields
 
 if TYPE_CHECKING:
@@ -23,26 +23,26 @@ _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ]|$)")
 
 
-def configured_day(config: Mapping[str, Any], setting: str) -> date | None:
+def parse_date_setting(config: Mapping[str, Any], setting: str) -> date | None:
     """Read a day from the settings.
 
     Args:
-        config: The settings.
-        setting: Which; a timestamp, as Meltano makes of a date, means its day.
+        config: The settings of the tap.
+        setting: The name of the setting; a timestamp, as Meltano makes of a date, means its day.
 
     Raises:
         ConfigValidationError: If it is not a date, written YYYY-MM-DD.
     """
-    moment = configured_moment(config, setting)
+    moment = parse_timestamp_setting(config, setting)
     return moment.date() if moment else None
 
 
-def configured_moment(config: Mapping[str, Any], setting: str) -> datetime | None:
+def parse_timestamp_setting(config: Mapping[str, Any], setting: str) -> datetime | None:
     """Read a timestamp from the settings.
 
     Args:
-        config: The settings.
-        setting: Which; a date means its midnight, and without an offset it is UTC.
+        config: The settings of the tap.
+        setting: The name of the setting; a date means midnight, no offset means UTC.
 
     Raises:
         ConfigValidationError: If it is neither a date, written YYYY-MM-DD, nor a timestamp that
@@ -61,7 +61,7 @@ def configured_moment(config: Mapping[str, Any], setting: str) -> datetime | Non
     return _within_range(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def check_days(
+def check_date_range(
     config: Mapping[str, Any],
     zone: tzinfo,
     *,
@@ -74,7 +74,7 @@ def check_days(
     Without that a run would end well and say that everything is loaded, while nothing ever was.
 
     Args:
-        config: The settings.
+        config: The settings of the tap.
         zone: Whose days these are.
         first: The setting of the first day.
         last: The setting of the last day.
@@ -83,36 +83,36 @@ def check_days(
     Raises:
         ConfigValidationError: If one is not a date, the first is in the future, or after the last.
     """
-    begin, end = configured_day(config, first), configured_day(config, last)
+    begin, end = parse_date_setting(config, first), parse_date_setting(config, last)
     today = (now or datetime.now(UTC)).astimezone(zone).date()
     if begin and begin > today:
         problem = f"it is in the future (today is {today} in {zone})"
         raise invalid_setting(first, problem, str(begin))
     if begin and end and begin > end:
-        raise invalid_setting(first, f"it is after {named(last)}, {end}", str(begin))
+        raise invalid_setting(first, f"it is after {setting_label(last)}, {end}", str(begin))
 
 
-def configured_midnight(config: Mapping[str, Any], setting: str) -> datetime | None:
+def parse_midnight_setting(config: Mapping[str, Any], setting: str) -> datetime | None:
     """Read a day from the settings, as the moment when it begins (UTC).
 
     Args:
-        config: The settings.
-        setting: Which.
+        config: The settings of the tap.
+        setting: The name of the setting.
 
     Raises:
         ConfigValidationError: If it is not a date, written YYYY-MM-DD.
     """
-    day = configured_day(config, setting)
+    day = parse_date_setting(config, setting)
     return datetime.combine(day, time.min, UTC) if day else None
 
 
-def stored_moment(value: object, *, stream: str) -> datetime | None:
+def parse_bookmark(value: object, *, stream: str) -> datetime | None:
     """Read a moment from the state.
 
     Args:
         value: As it stands there; without a zone it is UTC. What is earlier than 1900, or later
             than a clock can show everywhere, counts as the first or the last moment in between.
-        stream: Whose state.
+        stream: The name of the stream.
 
     Returns:
         The moment in UTC.
@@ -125,7 +125,7 @@ def stored_moment(value: object, *, stream: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        raise unreadable_state(value, stream=stream) from None
+        raise invalid_bookmark(value, stream=stream) from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return _within_range(aware).astimezone(UTC)
 
@@ -134,7 +134,7 @@ def _within_range(moment: datetime) -> datetime:
     return min(max(moment, _EARLIEST), _LATEST)
 
 
-def check_bookmarks(state: Mapping[str, Any]) -> None:
+def validate_state(state: Mapping[str, Any]) -> None:
     """See that each stream, and each of its partitions, has a state of its own.
 
     Args:
@@ -145,28 +145,29 @@ def check_bookmarks(state: Mapping[str, Any]) -> None:
     """
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict):
-        raise spoiled_state(bookmarks, field="bookmarks")
-    for stream, found in bookmarks.items():
-        if not isinstance(found, dict) or not _is_text(found):
-            raise spoiled_state(found, stream=stream)
-        partitions = found.get("partitions", [])
+        raise invalid_state(bookmarks, field="bookmarks")
+    for stream, bookmark in bookmarks.items():
+        if not isinstance(bookmark, dict) or not _is_text(bookmark):
+            raise invalid_state(bookmark, stream=stream)
+        partitions = bookmark.get("partitions", [])
         if not isinstance(partitions, list) or not all(
-            isinstance(one, dict) and isinstance(one.get("context"), dict) for one in partitions
+            isinstance(partition, dict) and isinstance(partition.get("context"), dict)
+            for partition in partitions
         ):
-            raise spoiled_state(partitions, stream=stream, field="partitions")
-        if not are_fields(found.get(FIELDS, [])):
-            raise spoiled_state(found[FIELDS], stream=stream, field=FIELDS)
+            raise invalid_state(partitions, stream=stream, field="partitions")
+        if not are_fields(bookmark.get(FIELDS, [])):
+            raise invalid_state(bookmark[FIELDS], stream=stream, field=FIELDS)
 
 
-def _is_text(found: Mapping[str, Any]) -> bool:
+def _is_text(bookmark: Mapping[str, Any]) -> bool:
     try:
-        json.dumps(found, ensure_ascii=False).encode()
+        json.dumps(bookmark, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # half of a character: nobody could write the state again
         return False
     return True
 
 
-def spoiled_state(value: object, *, stream: str = "", field: str = "") -> TapError:
+def invalid_state(value: object, *, stream: str = "", field: str = "") -> TapError:
     """The error for a state, or a part of one, that no tap writes.
 
     Args:
@@ -183,12 +184,12 @@ def spoiled_state(value: object, *, stream: str = "", field: str = "") -> TapErr
     return TapError(msg, exit_code=ExitCode.DATA)
 
 
-def unreadable_state(value: object, *, stream: str) -> TapError:
+def invalid_bookmark(value: object, *, stream: str) -> TapError:
     """The error for a state that is not as the stream writes it.
 
     Args:
         value: As it stands there.
-        stream: Whose state.
+        stream: The name of the stream.
     """
     msg = (
         f"{stream}: {str(value)[:100]!r} in the state is not a timestamp (2026-01-31T12:00:00Z). "

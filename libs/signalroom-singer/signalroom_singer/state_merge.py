@@ -39,11 +39,11 @@ def begin_refresh(streams: Iterable[Stream]) -> None:
         stream.stream_state[REFRESH] = number
 
 
-def sealed(state: Mapping[str, Any]) -> Mapping[str, Any]:
+def seal_state(state: Mapping[str, Any]) -> Mapping[str, Any]:
     """Say in each bookmark which fields it has.
 
     Args:
-        state: A tap's.
+        state: The state of a tap.
 
     Returns:
         A copy that has it.
@@ -51,10 +51,10 @@ def sealed(state: Mapping[str, Any]) -> Mapping[str, Any]:
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, dict):
         return state
-    return {**state, "bookmarks": {name: _sealed(mark) for name, mark in bookmarks.items()}}
+    return {**state, "bookmarks": {name: _seal_bookmark(mark) for name, mark in bookmarks.items()}}
 
 
-def _sealed(bookmark: Mapping[str, Any]) -> dict[str, Any]:
+def _seal_bookmark(bookmark: Mapping[str, Any]) -> dict[str, Any]:
     refresh = bookmark.get(REFRESH)
     result = dict(bookmark)
     if refresh is not None:
@@ -98,7 +98,7 @@ def are_fields(names: object) -> bool:
     )
 
 
-def unsealed(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+def unseal_state(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Leave out what a full refresh has replaced.
 
     Args:
@@ -110,23 +110,23 @@ def unsealed(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[s
     """
     bookmarks, left_out = {}, {}
     for stream, bookmark in (state.get("bookmarks") or {}).items():
-        bookmarks[stream], replaced = _unsealed(bookmark)
+        bookmarks[stream], replaced = _unseal_bookmark(bookmark)
         if replaced:
             left_out[stream] = replaced
     return {**state, "bookmarks": bookmarks}, left_out
 
 
-def _unsealed(bookmark: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _unseal_bookmark(bookmark: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if not are_fields(bookmark.get(FIELDS)):
         return bookmark, []
     refresh = bookmark.get(REFRESH)
-    kept = _picked(bookmark, bookmark[FIELDS], refresh)
+    fields = _pick_fields(bookmark, bookmark[FIELDS], refresh)
     if refresh is not None:
-        kept[REFRESH] = refresh
-    return kept, [name for name in bookmark if name not in kept and name != FIELDS]
+        fields[REFRESH] = refresh
+    return fields, [name for name in bookmark if name not in fields and name != FIELDS]
 
 
-def _picked(fields: Mapping[str, Any], names: list[Any], refresh: object) -> dict[str, Any]:
+def _pick_fields(fields: Mapping[str, Any], names: list[Any], refresh: object) -> dict[str, Any]:
     picked: dict[str, Any] = {}
     for item in names:
         name, inner = item if isinstance(item, list) else (item, None)
@@ -134,10 +134,10 @@ def _picked(fields: Mapping[str, Any], names: list[Any], refresh: object) -> dic
             continue
         value = fields[name]
         if inner is not None and isinstance(value, dict):
-            value = _picked(value, inner, refresh)
+            value = _pick_fields(value, inner, refresh)
         elif refresh is not None and _has_entries(value):
             value = {
-                key: {part: one for part, one in entry.items() if part != _OF}
+                key: {part: value for part, value in entry.items() if part != _OF}
                 for key, entry in value.items()
                 if entry.get(_OF) == refresh
             }

@@ -16,7 +16,7 @@ from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer.conform import EXTRA, RecordShaper
+from signalroom_singer.conform import EXTRA, RecordConformer
 from signalroom_singer.errors import (
     USER_ERRORS,
     TapError,
@@ -28,7 +28,7 @@ from signalroom_singer.privacy.field_names import Sensitive
 from signalroom_singer.privacy.hashing import ColumnHashes
 from signalroom_singer.privacy.sensitive_fields import PERSONAL_DATA, SensitiveFields
 from signalroom_singer.progress import REPORTER, Progress
-from signalroom_singer.stream_maps import RecordMap, constants_of
+from signalroom_singer.stream_maps import RecordMap, constant_columns
 from signalroom_singer.table_docs import FULL_TABLE, Descriptions, Loading
 from signalroom_singer.timestamps import utc_isoformat
 
@@ -71,7 +71,7 @@ class SignalRoomStream(Stream):
 
     #: Whether the vendor's side decides which columns there are: then those that are newer than the
     #: catalog are selected. Meltano keeps a catalog until the settings change.
-    columns_change = False
+    has_dynamic_columns = False
 
     #: Whether the schema has all columns before a run starts.
     columns_are_known = True
@@ -93,7 +93,7 @@ class SignalRoomStream(Stream):
     #: Of a stream that is there as often as the settings say: what it is there for.
     one_for_each = ""
 
-    # Records are fitted to their schema by RecordShaper, which also keeps what does not fit.
+    # Records are fitted to their schema by RecordConformer, which also keeps what does not fit.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(
@@ -112,7 +112,7 @@ class SignalRoomStream(Stream):
         # Rows are told apart by their keys, whatever these are called: a report by IP address.
         self._sensitive = SensitiveFields(
             self.left_out,
-            kept={*self.kept_fields, *(f".{key}" for key in self.primary_keys)},
+            allowed={*self.kept_fields, *(f".{key}" for key in self.primary_keys)},
             secret=self.secret_fields,
             personal=self.personal_fields,
         )
@@ -142,9 +142,9 @@ class SignalRoomStream(Stream):
         # A dry run ends each stream after a record, which the SDK logs as an error. Those that
         # are some are logged by whoever they come to: what says itself what to do is said once.
         error = sys.exception()
-        told = isinstance(error, USER_ERRORS) or is_disk_full(error)
-        told = told or self.ABORT_AT_RECORD_COUNT is not None
-        if not (told and message.startswith("An unhandled error")):
+        is_reported = isinstance(error, USER_ERRORS) or is_disk_full(error)
+        is_reported = is_reported or self.ABORT_AT_RECORD_COUNT is not None
+        if not (is_reported and message.startswith("An unhandled error")):
             super().log(message, *args, level=level, **kwargs)
 
     @property
@@ -167,7 +167,7 @@ class SignalRoomStream(Stream):
         return Progress(self.name, self.logger)
 
     @property
-    def replaces(self) -> bool:
+    def is_full_refresh(self) -> bool:
         """Whether a run's rows are all there are: each is read whole, by this stream alone."""
         is_whole: bool = self.replication_method == _FULL_TABLE
         return is_whole and self.parent_stream_type is None
@@ -180,7 +180,7 @@ class SignalRoomStream(Stream):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        if self.columns_change and (entry := catalog.get_stream(self.name)):
+        if self.has_dynamic_columns and (entry := catalog.get_stream(self.name)):
             known = entry.schema.properties or {}
             for name, column in self.schema["properties"].items():
                 if name not in known:
@@ -207,8 +207,8 @@ class SignalRoomStream(Stream):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
-        tells = self.replaces and self.selected and write_messages
-        if tells:
+        announces_version = self.is_full_refresh and self.selected and write_messages
+        if announces_version:
             self._stream_version = self._initialized_at // 1000
         records = super()._sync_records(context, write_messages=write_messages)
         with (
@@ -218,23 +218,23 @@ class SignalRoomStream(Stream):
             for record in records:
                 progress.rows += 1
                 yield record
-        if tells and self.is_complete and self._stream_version is not None:
+        if announces_version and self.is_complete and self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
 
     @override
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
         # Here, as the SDK's catalog knows neither of these keywords.
-        maps = {one.stream_alias: one for one in self.stream_maps}
+        maps = {stream_map.stream_alias: stream_map for stream_map in self.stream_maps}
         for message in super()._generate_schema_messages():
             schema = deepcopy(message.schema)
-            if self.replaces:
+            if self.is_full_refresh:
                 schema[REPLACE_ON_ACTIVATE] = True
             if self._client_id and CLIENT_ID in schema["properties"]:
                 # Which rows are this client's: a target may replace no others.
                 schema["properties"][CLIENT_ID]["const"] = self._client_id
             if self.hashes:
-                schema["properties"] = self.hashes.schema(schema["properties"])
-            constants = constants_of(self._tap.mapper, self.name, maps[message.stream])
+                schema["properties"] = self.hashes.hash_schema(schema["properties"])
+            constants = constant_columns(self._tap.mapper, self.name, maps[message.stream])
             for name in constants.keys() & schema["properties"].keys():
                 schema["properties"][name]["const"] = constants[name]
             message.schema = schema
@@ -243,11 +243,13 @@ class SignalRoomStream(Stream):
     @cached_property
     def hashes(self) -> ColumnHashes:
         """The columns that are loaded as hashes."""
-        return ColumnHashes.of(self.name, self.config)
+        return ColumnHashes.from_config(self.name, self.config)
 
     def hashes_in_use(self) -> set[str]:
         """The entries of `hash_columns` that are about a column of this stream, or may be."""
-        unused = self.hashes.unused(self.schema["properties"]) if self.columns_are_known else ()
+        unused = (
+            self.hashes.unused_patterns(self.schema["properties"]) if self.columns_are_known else ()
+        )
         return {*self.hashes.patterns} - {*unused}
 
     @property
@@ -256,13 +258,17 @@ class SignalRoomStream(Stream):
         return [key for key in self.primary_keys if key != CLIENT_ID]
 
     @cached_property
-    def _shaper(self) -> RecordShaper:
-        return RecordShaper(
-            self.name, self.schema, self.record_keys, self.logger, deselected=self.deselected
+    def _conformer(self) -> RecordConformer:
+        return RecordConformer(
+            self.name,
+            self.schema,
+            self.record_keys,
+            self.logger,
+            deselected=self.deselected_columns,
         )
 
     @property
-    def deselected(self) -> frozenset[str]:
+    def deselected_columns(self) -> frozenset[str]:
         """The columns of which nothing is loaded, or not all that is in them."""
         return frozenset(
             breadcrumb[1]
@@ -270,7 +276,7 @@ class SignalRoomStream(Stream):
             if len(breadcrumb) > 1 and not self.mask[breadcrumb]
         )
 
-    def _cleaned(self, row: Record) -> Record:
+    def _clean(self, row: Record) -> Record:
         """Leave out what is not to be loaded; keys that had a secret stay apart."""
         keys = [(key, row.get(key)) for key in self.record_keys]
         cleaned = self._sensitive.clean(row)
@@ -295,7 +301,7 @@ class SignalRoomStream(Stream):
         Raises:
             RecordError: If a key column is missing or unreadable.
         """
-        record = self._shaper.shape(self._cleaned(row))
+        record = self._conformer.conform(self._clean(row))
         if self._client_id:
             record[CLIENT_ID] = self._client_id
         record[LOADED_AT] = utc_isoformat(datetime.now(UTC))
@@ -354,19 +360,19 @@ class SignalRoomStream(Stream):
 
     def _with_hashes(self, record: Record) -> Record:
         """Hash columns: last, so that bookmarks, keys of requests and the like are as they were."""
-        return self.hashes.record(record)
+        return self.hashes.hash_record(record)
 
     def _explain_map(self, record: Record, error: Exception) -> None:
         """Raise an error that names the expression, if a stream map fails on a record."""
         for stream_map in self.stream_maps:
             _, failures = RecordMap(self._tap.mapper, self.name, stream_map).apply(record)
-            for one in failures:
-                where = f"column {one.column!r}: " if one.column else ""
+            for failure in failures:
+                where = f"column {failure.column!r}: " if failure.column else ""
                 msg = (
                     f"{self.name}: the stream map cannot be applied to a record: {where}"
-                    f"{one.reason}. Correct the expression in the setting stream_maps of the tap "
-                    "(where a field may be null: `... if FIELD is not None else None`). What was "
-                    "sent before counts."
+                    f"{failure.reason}. Correct the expression in the setting stream_maps of the "
+                    "tap (where a field may be null: `... if FIELD is not None else None`). "
+                    "What was sent before counts."
                 )
                 raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from error
 
@@ -376,7 +382,7 @@ class SignalRoomStream(Stream):
         if left_out := self._sensitive.left_out.summary():
             self.logger.info("%s: fields left out: %s", self.name, left_out)
             self._sensitive.left_out.clear()
-        if unreadable := self._shaper.unreadable:
+        if unreadable := self._conformer.unreadable:
             self.logger.warning(
                 "%s: %d values could not be read as their columns' types and are kept in %s: %s",
                 self.name,
@@ -386,7 +392,7 @@ class SignalRoomStream(Stream):
             )
 
 
-class OwnBookmarkStream(SignalRoomStream):
+class ManualBookmarkStream(SignalRoomStream):
     """A stream whose bookmark moves by `save_bookmark` alone."""
 
     @override

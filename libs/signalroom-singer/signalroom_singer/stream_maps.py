@@ -61,7 +61,7 @@ class RecordMap:
     """Applies a stream map, all of it, also where an expression fails on a record.
 
     Args:
-        mapper: The target's.
+        mapper: The mapper of the target.
         stream: The stream that the map is applied to.
         stream_map: One of the stream's maps.
     """
@@ -85,13 +85,13 @@ class RecordMap:
             # its name: https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/mapper.py (0.54.9).
             # It is the class's, as a map serves again where the same schema comes again.
             self._evaluate = partial(CustomStreamMap._eval, stream_map)  # noqa: SLF001
-            stream_map._eval = self._noted  # type: ignore[method-assign] # noqa: SLF001
+            stream_map._eval = self._evaluate_or_note  # type: ignore[method-assign] # noqa: SLF001
 
     def apply(self, record: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Failure]]:
         """Apply the map.
 
         Args:
-            record: A record.
+            record: The record to map; left as it is.
 
         Returns:
             The new record, or None if it is filtered out; and what failed. Properties that could
@@ -104,12 +104,14 @@ class RecordMap:
             mapped = self.stream_map.transform(dict(record))
         except Exception as error:  # noqa: BLE001 - anything that a value of any type does
             reason = f"the stream map cannot flatten it ({_why(error)})"
-            return self._untouched(record), [*self._failures, Failure(None, reason)]
+            return self._untouched_keys(record), [*self._failures, Failure(None, reason)]
         if self._failures:
             # That a field is null tells nobody anything, but why its expression failed.
             nulls = {name for name, value in record.items() if value is None}
-            failed = {one.column for one in self._failures} - nulls
-            mapped = {name: one for name, one in (mapped or {}).items() if name not in failed}
+            failed = {failure.column for failure in self._failures} - nulls
+            mapped = {
+                name: failure for name, failure in (mapped or {}).items() if name not in failed
+            }
         return mapped, self._failures
 
     @property
@@ -117,7 +119,7 @@ class RecordMap:
         """Whether the map leaves all fields of records as they are; it may leave out records."""
         return all(name == rule for name, rule in self._rules.items())
 
-    def unchanged(self, record: dict[str, Any]) -> dict[str, Any]:
+    def unchanged_fields(self, record: dict[str, Any]) -> dict[str, Any]:
         """Leave out of a record what the map removes or makes.
 
         Args:
@@ -134,31 +136,31 @@ class RecordMap:
         }
         return {name: value for name, value in record.items() if is_left[name]}
 
-    def _untouched(self, record: dict[str, Any]) -> dict[str, Any]:
+    def _untouched_keys(self, record: dict[str, Any]) -> dict[str, Any]:
         """What is left of a record whatever the map removes: keys that it does not make."""
         if not isinstance(self.stream_map, CustomStreamMap):
             return record
         keys = self.stream_map.transformed_key_properties or ()
         return {key: record[key] for key in keys if key in record and key not in self.expressions}
 
-    def _noted(
+    def _evaluate_or_note(
         self, expr: str, expr_parsed: ast.Expr, record: dict[str, Any], property_name: str | None
     ) -> Any:
         try:
             return self._evaluate(expr, expr_parsed, record, property_name)
         except Exception as error:  # noqa: BLE001 - an expression may raise anything
-            what = "expression" if property_name else "`__filter__` expression"
-            reason = f"the stream map's {what} {shortened(expr)} failed: {_why(error)}"
+            kind = "expression" if property_name else "`__filter__` expression"
+            reason = f"the stream map's {kind} {quote_expression(expr)} failed: {_why(error)}"
             self._failures.append(Failure(property_name, reason))
             # A record that may be one to filter out is looked at further.
             return None if property_name else True
 
 
-def shortened(expression: str) -> str:
+def quote_expression(expression: str) -> str:
     """Quote an expression for a message.
 
     Args:
-        expression: It.
+        expression: The expression to quote.
 
     Returns:
         Its beginning, if it is long.
@@ -178,7 +180,7 @@ def _why(error: Exception) -> str:
         return f"a value, which may be null, has no `{cause.attr}`"
     kind, text = type(cause).__name__, str(cause)
     if isinstance(cause, TypeError) and all(
-        found["text"] in _TYPES for found in _QUOTED.finditer(text)
+        match["text"] in _TYPES for match in _QUOTED.finditer(text)
     ):
         # The SDK reads a record's fractions as decimals, which Python does not mix with its own.
         hint = "; write float(...) around the field" if _MIXED.search(text) else ""
@@ -186,7 +188,7 @@ def _why(error: Exception) -> str:
     return kind
 
 
-def constants_of(mapper: PluginMapper, stream: str, stream_map: StreamMap) -> dict[str, Any]:
+def constant_columns(mapper: PluginMapper, stream: str, stream_map: StreamMap) -> dict[str, Any]:
     """Find the columns that have the same value in all records that a stream map makes.
 
     Args:
@@ -204,15 +206,15 @@ def constants_of(mapper: PluginMapper, stream: str, stream_map: StreamMap) -> di
         "__stream_name__": stream_map.stream_alias,
         "__original_stream_name__": stream,
     }
-    found = {}
+    constants = {}
     for column, expression in _rules_of(mapper, stream, stream_map):
         if not _is_constant(expression, names):
             continue
         evaluator = simpleeval.EvalWithCompoundTypes(functions=stream_map.functions, names=names)
         # What is wrong with an expression is said when the map is applied to a record.
         with suppress(Exception):
-            found[column] = evaluator.eval(expression)
-    return found
+            constants[column] = evaluator.eval(expression)
+    return constants
 
 
 def _rules_of(
@@ -230,16 +232,16 @@ def _settings_of(
     """The settings that a map was made of; the SDK does not keep them with it."""
     is_primary = mapper.stream_maps[stream][0] is stream_map
     rules: Mapping[str, Any] = {}
-    for name, given in mapper.stream_maps_dict.items():
-        if not isinstance(given, dict):
+    for name, rule in mapper.stream_maps_dict.items():
+        if not isinstance(rule, dict):
             continue
-        source = given.get("__source__", name)
+        source = rule.get("__source__", name)
         matches = stream == source or fnmatch.fnmatch(stream, source)
         if matches and (
-            "__source__" not in given if is_primary else name == stream_map.stream_alias
+            "__source__" not in rule if is_primary else name == stream_map.stream_alias
         ):
             # As in the SDK, the last one counts.
-            rules = given
+            rules = rule
     return rules
 
 

@@ -29,7 +29,7 @@ class Descriptions:
 
         Args:
             stream: The stream's name.
-            name: The column's.
+            name: The name of the column.
             declared: The description that the stream's schema has.
 
         Returns:
@@ -53,17 +53,17 @@ class Descriptions:
             else column
             for name, column in schema["properties"].items()
         }
-        found = {**schema, "properties": columns}
+        described = {**schema, "properties": columns}
         if about := self.tables.get(stream):
-            found["description"] = about
-        return found
+            described["description"] = about
+        return described
 
 
-def undescribed(column: Mapping[str, Any]) -> dict[str, Any]:
+def without_description(column: Mapping[str, Any]) -> dict[str, Any]:
     """A column's JSON schema without its description, which says nothing of its type.
 
     Args:
-        column: The schema.
+        column: The column's JSON schema.
     """
     return {name: value for name, value in column.items() if name != "description"}
 

@@ -19,7 +19,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from signalroom_singer.cli import loader_failure
-from signalroom_singer.cli.command import ExplainedCommand, LoaderFailedError, StoppedError
+from signalroom_singer.cli.command import LoaderFailedError, ReadableErrorsMixin, StoppedError
 from signalroom_singer.cli.connection_test import CountingWriter, try_streams
 from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
 from signalroom_singer.failures import Failures
@@ -37,9 +37,9 @@ from signalroom_singer.privacy.redaction import protect, secret_values
 from signalroom_singer.selection import check_selected, unmatched_patterns
 from signalroom_singer.settings import client_names
 from signalroom_singer.settings.problems import invalid_setting
-from signalroom_singer.settings.variables import current
-from signalroom_singer.state import check_bookmarks, check_days
-from signalroom_singer.state_merge import begin_refresh, unsealed
+from signalroom_singer.settings.variables import current_naming
+from signalroom_singer.state import check_date_range, validate_state
+from signalroom_singer.state_merge import begin_refresh, unseal_state
 from signalroom_singer.stream import SignalRoomStream
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class _Session(requests.Session):
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
-class SignalRoomTap(ExplainedCommand, Tap):
+class SignalRoomTap(ReadableErrorsMixin, Tap):
     """A tap that writes fast, keeps secrets out of logs, and shares one HTTP session."""
 
     message_writer_class = BufferedMsgSpecWriter
@@ -184,7 +184,9 @@ class SignalRoomTap(ExplainedCommand, Tap):
         properties = self.config_jsonschema["properties"]
         others = {HASH_SALT, RATE_LIMIT_STORE}
         secrets = [
-            name for name, one in properties.items() if one.get("secret") and name not in others
+            name
+            for name, declared in properties.items()
+            if declared.get("secret") and name not in others
         ]
         address = str(getattr(self, "api_url", ""))
         return (address, *(str(self.config.get(name) or "") for name in sorted(secrets)))
@@ -212,10 +214,10 @@ class SignalRoomTap(ExplainedCommand, Tap):
         if not value:
             return
         # The SDK's own ends with each problem in a line of its own words.
-        given = ctx.params.get("config")
+        config_option = ctx.params.get("config")
         tap = cls(
-            config=given and given.config,
-            parse_env_config=bool(given and given.parse_env),
+            config=config_option and config_option.config,
+            parse_env_config=bool(config_option and config_option.parse_env),
             validate_config=cls.dynamic_catalog,
             setup_mapper=False,
         )
@@ -228,11 +230,11 @@ class SignalRoomTap(ExplainedCommand, Tap):
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
-        given = ctx.params.get("config")
+        config_option = ctx.params.get("config")
         writer = CountingWriter()
         tap = cls(
-            config=given and given.config,
-            parse_env_config=bool(given and given.parse_env),
+            config=config_option and config_option.config,
+            parse_env_config=bool(config_option and config_option.parse_env),
             validate_config=True,
             message_writer=writer,
         )
@@ -247,9 +249,9 @@ class SignalRoomTap(ExplainedCommand, Tap):
 
     @classmethod
     @override
-    def invoke(cls, **given: Any) -> None:
-        loader_failure.watch()
-        super().invoke(**given)
+    def invoke(cls, **options: Any) -> None:
+        loader_failure.watch_for_failure()
+        super().invoke(**options)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -262,8 +264,8 @@ class SignalRoomTap(ExplainedCommand, Tap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        check_bookmarks(state)
-        valid, replaced = unsealed(state)
+        validate_state(state)
+        valid, replaced = unseal_state(state)
         for stream, fields in replaced.items():
             self.logger.info(
                 "%s: a full refresh began after these parts of the state were written, so they do "
@@ -277,8 +279,8 @@ class SignalRoomTap(ExplainedCommand, Tap):
     def _reset_state_progress_markers(self) -> None:
         # What `sync_all`, which is final, does before it writes the first STATE.
         super()._reset_state_progress_markers()
-        check_selected(current(), self.streams)
-        for sentence in unmatched_patterns(current(), self.streams):
+        check_selected(current_naming(), self.streams)
+        for sentence in unmatched_patterns(current_naming(), self.streams):
             self.logger.warning("%s", sentence)
         if self._is_refresh:
             begin_refresh(stream for stream in self.streams.values() if stream.selected)
@@ -299,13 +301,15 @@ class SignalRoomTap(ExplainedCommand, Tap):
 
     def _check_hash_columns(self) -> None:
         """See that each column to hash is there: a name that is mistyped would hide nothing."""
-        streams = [one for one in self.streams.values() if isinstance(one, SignalRoomStream)]
+        streams = [
+            stream for stream in self.streams.values() if isinstance(stream, SignalRoomStream)
+        ]
         patterns = self.config.get(HASH_COLUMNS) or ()
-        found = {pattern for stream in streams for pattern in stream.hashes_in_use()}
-        if left := [pattern for pattern in patterns if pattern not in found]:
+        used = {pattern for stream in streams for pattern in stream.hashes_in_use()}
+        if unused := [pattern for pattern in patterns if pattern not in used]:
             problem = (
-                f"no stream has the column {', '.join(left)}. The streams are "
-                f"{', '.join(one.name for one in streams)}"
+                f"no stream has the column {', '.join(unused)}. The streams are "
+                f"{', '.join(stream.name for stream in streams)}"
             )
             raise invalid_setting(HASH_COLUMNS, problem)
 
@@ -316,19 +320,19 @@ class SignalRoomTap(ExplainedCommand, Tap):
         schema = type(self).config_jsonschema
         # The first moment the settings are known: an error about one may quote its value.
         protect(secret_values(schema, dict(self._config)))
-        found = super()._validate_config(raise_errors=raise_errors)
+        problems = super()._validate_config(raise_errors=raise_errors)
         protect(secret_values(schema, self._config))
         if raise_errors:
             check_hashing(self.config)
-            self.check_days()
-            if text := client_names.warning(os.environ):
+            self.check_date_range()
+            if text := client_names.shared_variables_warning(os.environ):
                 self.logger.warning(text)
-        return found
+        return problems
 
-    def check_days(self) -> None:
+    def check_date_range(self) -> None:
         """See that the days in the settings leave something to read.
 
         Raises:
             ConfigValidationError: If they do not, or one is not a date.
         """
-        check_days(self.config, getattr(self, "report_zone", UTC))
+        check_date_range(self.config, getattr(self, "report_zone", UTC))

@@ -70,7 +70,7 @@ def to_utc(value: object) -> str | None:
     if isinstance(value, (int, float, Decimal)):
         return _from_epoch(Decimal(str(value)))
     if isinstance(value, datetime):
-        return _written(value if value.tzinfo else value.replace(tzinfo=UTC))
+        return _format(value if value.tzinfo else value.replace(tzinfo=UTC))
     text = str(value).strip()
     if _COMPACT.fullmatch(text):
         # An epoch time would be of 1970, or of the year 2600.
@@ -82,7 +82,7 @@ def to_utc(value: object) -> str | None:
     except ValueError:
         msg = f"not a timestamp: {text[:40]!r}"
         raise ValueError(msg) from None
-    return _written(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
+    return _format(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
 
 
 def to_date(value: object) -> str | None:
@@ -103,9 +103,9 @@ def to_date(value: object) -> str | None:
     if isinstance(value, date):
         return value.isoformat()[:10]
     text = str(value).strip()
-    found = _DAY_FIRST.fullmatch(text)
+    match = _DAY_FIRST.fullmatch(text)
     try:
-        return date.fromisoformat(found[1] if found else text).isoformat()
+        return date.fromisoformat(match[1] if match else text).isoformat()
     except ValueError:
         msg = f"not a date: {str(value)[:40]!r}"
         raise ValueError(msg) from None
@@ -121,12 +121,12 @@ def _from_epoch(number: Decimal) -> str | None:
         if abs(number) < limit:
             try:
                 microseconds = int(number * 1_000_000 / unit)
-                return _written(_EPOCH + timedelta(microseconds=microseconds))
+                return _format(_EPOCH + timedelta(microseconds=microseconds))
             except (InvalidOperation, OverflowError):
                 break
     msg = f"not an epoch time: {number}"
     raise ValueError(msg)
 
 
-def _written(moment: datetime) -> str | None:
+def _format(moment: datetime) -> str | None:
     return None if moment.year < _FIRST_YEAR else utc_isoformat(moment)

@@ -6,10 +6,10 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from signalroom_singer.settings.problems import invalid_setting
-from signalroom_singer.settings.variables import named
+from signalroom_singer.settings.variables import setting_label
 
 
-def base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:
+def validate_base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:
     """Check a configured base URL.
 
     Args:
@@ -36,11 +36,13 @@ def base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:
     elif parts.scheme == "http" and not (allow_http or _is_loopback(parts.hostname)):
         problem = "it would send your credentials unencrypted. Use https://"
         if allow_http is not None:
-            problem += f", or set {named('allow_http')} if the network in between is your own"
+            problem += (
+                f", or set {setting_label('allow_http')} if the network in between is your own"
+            )
     else:
         return text
-    shown = f"{parts.scheme}://{parts.hostname or ''}"
-    raise invalid_setting(setting, problem, shown)
+    address = f"{parts.scheme}://{parts.hostname or ''}"
+    raise invalid_setting(setting, problem, address)
 
 
 def _is_loopback(host: str) -> bool:

@@ -13,9 +13,9 @@ from typing_extensions import override
 from signalroom_singer.errors import TapError
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.read_ahead import ReadAhead
-from signalroom_singer.settings.variables import named
-from signalroom_singer.state import configured_day
-from signalroom_singer.stream import OwnBookmarkStream
+from signalroom_singer.settings.variables import setting_label
+from signalroom_singer.state import parse_date_setting
+from signalroom_singer.stream import ManualBookmarkStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,16 +76,16 @@ class DateWindow:
         return (self.end - self.start).days + 1
 
     @property
-    def begins_at(self) -> datetime:
+    def start_utc(self) -> datetime:
         """The first moment, in UTC; on a change of the clocks a day has 23 or 25 hours."""
         return datetime.combine(self.start, time.min, self.zone).astimezone(UTC)
 
     @property
-    def ends_at(self) -> datetime:
+    def end_utc(self) -> datetime:
         """The first moment after it, in UTC."""
         return datetime.combine(self.end + _DAY, time.min, self.zone).astimezone(UTC)
 
-    def halves(self) -> tuple[DateWindow, DateWindow]:
+    def split(self) -> tuple[DateWindow, DateWindow]:
         """The window in two.
 
         Raises:
@@ -121,7 +121,7 @@ def split_days(start: date, end: date, *, days: int, zone: ZoneInfo) -> list[Dat
     return windows
 
 
-class WindowedStream(OwnBookmarkStream, ABC):
+class WindowedStream(ManualBookmarkStream, ABC):
     """A stream read in windows of days of the report's time zone.
 
     The bookmark is the last day of which everything was read: it moves after each window,
@@ -136,7 +136,7 @@ class WindowedStream(OwnBookmarkStream, ABC):
     #: Days before the bookmark that are read again, as vendors restate them.
     lookback_days: int = 0
     #: Days the vendor keeps; ``None`` if there is no limit.
-    horizon_days: ClassVar[int | None] = None
+    retention_days: ClassVar[int | None] = None
     #: Windows read at once.
     concurrency: int = 1
     #: The zone whose days these are. Without a default: a wrong day is wrong money.
@@ -169,20 +169,20 @@ class WindowedStream(OwnBookmarkStream, ABC):
         """
         today = self.today()
         last = today if self.config.get("include_today") else today - _DAY
-        end = min(configured_day(self.config, "end_date") or last, today)
+        end = min(parse_date_setting(self.config, "end_date") or last, today)
         bookmark = self.bookmark(context)
-        wanted = configured_day(self.config, "start_date")
+        start_date = parse_date_setting(self.config, "start_date")
         if bookmark:
             start = bookmark + _DAY - timedelta(days=self.lookback_days)
-            start = max(start, wanted) if wanted else start
+            start = max(start, start_date) if start_date else start
         else:
-            start = wanted or end + _DAY - timedelta(days=max(1, self.lookback_days))
-        if self.horizon_days is not None:
-            earliest = today - timedelta(days=self.horizon_days)
+            start = start_date or end + _DAY - timedelta(days=max(1, self.lookback_days))
+        if self.retention_days is not None:
+            earliest = today - timedelta(days=self.retention_days)
             if start < earliest:
                 self.logger.warning(
                     "The vendor keeps %d days: reading from %s, not from %s",
-                    self.horizon_days,
+                    self.retention_days,
                     earliest,
                     start,
                 )
@@ -200,14 +200,14 @@ class WindowedStream(OwnBookmarkStream, ABC):
         return windows
 
     def _nothing_to_read(self, start: date, end: date, bookmark: date | None) -> str:
-        if (last := configured_day(self.config, "end_date")) and bookmark and last <= bookmark:
+        if (last := parse_date_setting(self.config, "end_date")) and bookmark and last <= bookmark:
             return (
-                f"nothing to read, {named('end_date')}, {last}, is before what is left; everything "
-                f"up to {bookmark} is loaded"
+                f"nothing to read, {setting_label('end_date')}, {last}, is before what is left; "
+                f"everything up to {bookmark} is loaded"
             )
         if bookmark and start == bookmark + _DAY - timedelta(days=self.lookback_days):
             return f"nothing to read, everything up to {bookmark} is loaded"
-        begins = f"{named('start_date')} is {start}, and {end} is the last day to read"
+        begins = f"{setting_label('start_date')} is {start}, and {end} is the last day to read"
         return f"nothing to read yet, {begins}"
 
     def bookmark(self, context: Context | None) -> date | None:

@@ -12,7 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_singer import DateFormat, configured_day, configured_moment, number_in
+from signalroom_singer import DateFormat, parse_date_setting, parse_number, parse_timestamp_setting
 
 DIGITS = st.text(string.digits, min_size=1, max_size=30)
 EXPONENTS = st.integers(-200, 200)
@@ -31,24 +31,24 @@ class TestNumbers:
     def test_what_the_rule_writes_is_read_back(self, sign, whole, fraction, exponent, letter):
         text = sign + whole + (f".{fraction}" if fraction else "")
         text += f"{letter}{exponent:+}" if exponent is not None else ""
-        read = number_in(text)
+        read = parse_number(text)
         digits = int(whole + (fraction or "")) * (-1 if sign == "-" else 1)
         assert Fraction(read) == digits * Fraction(10) ** ((exponent or 0) - len(fraction or ""))
 
     @given(st.decimals(allow_nan=False, allow_infinity=False, places=6))
     def test_every_decimal_is_read_back(self, number):
-        assert number_in(str(number)) == number
+        assert parse_number(str(number)) == number
 
     @given(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False))
     def test_every_float_is_read_back(self, number):
-        assert float(number_in(repr(number))) == number
+        assert float(parse_number(repr(number))) == number
 
     @pytest.mark.parametrize(
         ("text", "number"),
         ((" 12 ", "12"), ("007", "7"), (".5", "0.5"), ("5.", "5"), ("1E3", "1000"), ("-0", "0")),
     )
     def test_as_sql_writes_them(self, text, number):
-        assert number_in(text) == Decimal(number)
+        assert parse_number(text) == Decimal(number)
 
     @given(st.one_of(st.text(), st.text("0123456789.eE+- _")))
     @example("12e4567")
@@ -56,7 +56,7 @@ class TestNumbers:
     @example("9" * 5000)
     def test_any_text_is_a_finite_number_or_refused(self, text):
         try:
-            number = number_in(text)
+            number = parse_number(text)
         except ValueError as error:
             assert str(error) == "not a number"
         else:
@@ -68,13 +68,13 @@ class TestNumbers:
     @example("1", " ", "234")
     def test_nothing_else_is_between_digits(self, before, between, after):
         with pytest.raises(ValueError, match="not a number"):
-            number_in(before + between + after)
+            parse_number(before + between + after)
 
     @given(DIGITS, FOREIGN)
     def test_other_scripts_digits_are_refused(self, digits, digit):
         for text in (digits + digit, digit + digits, f"{digits}.{digit}", f"{digits}e{digit}"):
             with pytest.raises(ValueError, match="not a number"):
-                number_in(text)
+                parse_number(text)
 
     @pytest.mark.parametrize(
         "text",
@@ -86,7 +86,7 @@ class TestNumbers:
     )
     def test_what_is_refused(self, text):
         with pytest.raises(ValueError, match="not a number"):
-            number_in(text)
+            parse_number(text)
 
 
 #: Formats that people use; all of them say the day.
@@ -250,15 +250,15 @@ class TestDates:
 class TestSettings:
     @pytest.mark.parametrize("value", ("2026-01-31", "2026-01-31T00:00:00Z", "2026-01-31 10:00"))
     def test_a_day(self, value):
-        assert configured_day({"start_date": value}, "start_date").isoformat() == "2026-01-31"
+        assert parse_date_setting({"start_date": value}, "start_date").isoformat() == "2026-01-31"
 
     def test_a_moment(self):
-        read = configured_moment({"start_date": "2026-01-31T10:00:00+02:00"}, "start_date")
+        read = parse_timestamp_setting({"start_date": "2026-01-31T10:00:00+02:00"}, "start_date")
         assert read == datetime(2026, 1, 31, 8, tzinfo=UTC)
-        assert configured_moment({"start_date": "2026-01-31"}, "start_date") == datetime(
+        assert parse_timestamp_setting({"start_date": "2026-01-31"}, "start_date") == datetime(
             2026, 1, 31, tzinfo=UTC
         )
-        assert configured_moment({}, "start_date") is None
+        assert parse_timestamp_setting({}, "start_date") is None
 
     @pytest.mark.parametrize(
         "value",
@@ -267,7 +267,7 @@ class TestSettings:
             *("soon", "1767225600", 1767225600, "2026-01-05 to 2026-01-09"),
         ),
     )
-    @pytest.mark.parametrize("read", (configured_day, configured_moment))
+    @pytest.mark.parametrize("read", (parse_date_setting, parse_timestamp_setting))
     def test_what_is_neither(self, read, value):
         with pytest.raises(ConfigValidationError) as caught:
             read({"file_date_from": value}, "file_date_from")

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from signalroom_singer.settings.client_names import taken_prefix, variable, warning
+from signalroom_singer.settings.client_names import (
+    client_variable,
+    shared_variables_warning,
+    taken_prefix,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ def test_no_variable_of_the_project_can_be_a_clients(pytestconfig):
 
 
 def test_the_variable_of_a_setting():
-    assert variable("acme-co", "sticky-s3", "bucket") == "ACME_CO_STICKY_S3_BUCKET"
+    assert client_variable("acme-co", "sticky-s3", "bucket") == "ACME_CO_STICKY_S3_BUCKET"
 
 
 class TestWarning:
@@ -56,7 +60,7 @@ class TestWarning:
         def of(plugin, text=None):
             if text is not None:
                 (tmp_path / "clients" / f"{plugin.partition('--')[2]}.yml").write_text(text)
-            return warning(
+            return shared_variables_warning(
                 {"MELTANO_EXTRACTOR_NAME": plugin, "MELTANO_PROJECT_ROOT": str(tmp_path)}
             )
 
@@ -79,4 +83,4 @@ class TestWarning:
     def test_other_clients_and_taps_of_none(self, said):
         assert said("tap-everflow--acme", "config: {api_key: $TAP_EVERFLOW_API_KEY}") is None
         assert said("tap-everflow") is None
-        assert warning({}) is None
+        assert shared_variables_warning({}) is None

@@ -84,29 +84,29 @@ def test_what_would_hide_nothing_is_an_error(make_tap, settings, message):
 
 
 def test_hashes_of_nested_values_and_their_schema():
-    hashes = ColumnHashes.of(
+    hashes = ColumnHashes.from_config(
         "contacts",
         {"hash_columns": ["contacts.owner.email", "contacts.tags.*", "x.y"], "hash_salt": SALT},
     )
     record = {"owner": {"email": "a@b", "id": 1}, "tags": [{"name": "n"}, None], "email": "kept"}
-    assert hashes.record(record) == {
+    assert hashes.hash_record(record) == {
         "owner": {"email": hashed("a@b"), "id": 1},
         "tags": [{"name": hashed("n")}, None],
         "email": "kept",
     }
     owner = {"type": "object", "properties": {"email": {"type": "string", "format": "email"}}}
-    found = hashes.schema({"owner": owner, "email": {"type": "string"}})
+    found = hashes.hash_schema({"owner": owner, "email": {"type": "string"}})
     assert found["owner"]["properties"]["email"] == {"type": ["string", "null"]}
     assert found["email"] == {"type": "string"}
 
 
 def test_the_same_value_has_the_same_hash_whatever_its_type():
     hashes = ColumnHashes("s", ("s.c",), SALT)
-    assert {hashes.hashed(value) for value in (12, 12.0, "12")} == {hashed("12")}
-    assert hashes.hashed({"b": 1, "a": 2}) == hashes.hashed({"a": 2, "b": 1})
-    assert hashes.hashed(True) != hashes.hashed(1)
-    assert hashes.hashed("") != hashes.hashed(None) is None
-    assert ColumnHashes("s", ("s.c",), "another-salt").hashed("12") != hashed("12")
+    assert {hashes.hash_value(value) for value in (12, 12.0, "12")} == {hashed("12")}
+    assert hashes.hash_value({"b": 1, "a": 2}) == hashes.hash_value({"a": 2, "b": 1})
+    assert hashes.hash_value(True) != hashes.hash_value(1)
+    assert hashes.hash_value("") != hashes.hash_value(None) is None
+    assert ColumnHashes("s", ("s.c",), "another-salt").hash_value("12") != hashed("12")
 
 
 @pytest.mark.parametrize("function", ("md5", "sha256"))

@@ -19,8 +19,8 @@ from signalroom_singer import (
     MalformedResponseError,
     RequestRejectedError,
     TapError,
-    executable,
 )
+from signalroom_singer.cli import executable
 
 #: What Meltano's parser asks of a line.
 FIELDS = {"level", "pid", "logger_name", "ts", "thread_name", "app_name", "message"}

@@ -105,7 +105,7 @@ def test_another_refusal_ends_it_at_once(vendor, make, sync):
 
 class Growing(RowStream):
     name = "growing"
-    columns_change = True
+    has_dynamic_columns = True
     more = ()
 
     def __init__(self, tap, client):
@@ -131,7 +131,7 @@ def test_columns_that_are_newer_than_the_catalog(make, sync, monkeypatch, change
             if [*metadata["breadcrumb"]] == ["properties", "name"]:
                 metadata["metadata"]["selected"] = False
     monkeypatch.setattr(Growing, "more", ("added",))
-    monkeypatch.setattr(Growing, "columns_change", changes)
+    monkeypatch.setattr(Growing, "has_dynamic_columns", changes)
     tap = GrowingTap(config=dict(make(GrowingTap).config), catalog=catalog)
     output = sync(tap)
     tap.close()

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from kit_vendor import SECRET, STRUCTURED, RowTap
 
-from signalroom_singer.cli.log_filter import for_users
+from signalroom_singer.cli.log_filter import is_for_users
 from signalroom_singer.progress import REPORTER, Progress, Reporter, duration
 
 LOGGER = logging.getLogger("tap-rows.days")
@@ -86,7 +86,7 @@ def test_times_have_a_unit_that_fits(seconds, text):
 
 def filtered(name, message, *args, level=logging.INFO):
     record = logging.LogRecord(name, level, "", 0, message, args, None)
-    return record.getMessage() if for_users(record) else None, record.levelname
+    return record.getMessage() if is_for_users(record) else None, record.levelname
 
 
 def test_a_line_begins_with_its_stream():

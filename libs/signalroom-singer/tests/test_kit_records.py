@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from singer_sdk import typing as th
 
-from signalroom_singer import RecordError, RecordShaper
+from signalroom_singer import RecordConformer, RecordError
 
 SCHEMA = th.PropertiesList(
     th.Property("id", th.IntegerType, required=True),
@@ -24,12 +24,12 @@ SCHEMA = th.PropertiesList(
 
 @pytest.fixture
 def shaper():
-    return RecordShaper("things", SCHEMA, ["id"], logging.getLogger("test"))
+    return RecordConformer("things", SCHEMA, ["id"], logging.getLogger("test"))
 
 
 def test_what_fits_is_untouched(shaper):
     record = {"id": 1, "payout": Decimal("0.1"), "label": "x", "active": True, "tree": {"a": 1}}
-    assert shaper.shape(dict(record)) == record
+    assert shaper.conform(dict(record)) == record
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_fits_is_untouched(shaper):
     ),
 )
 def test_other_notations_become_the_columns_type(shaper, column, value, expected):
-    shaped = shaper.shape({"id": 1, column: value})
+    shaped = shaper.conform({"id": 1, column: value})
     assert shaped[column] == expected
     assert type(shaped[column]) is type(expected)
     assert "_extra" not in shaped
@@ -92,7 +92,7 @@ def test_other_notations_become_the_columns_type(shaper, column, value, expected
 )
 def test_what_cannot_be_read_is_kept_counted_and_named(shaper, caplog, column, value, said):
     for number in (1, 2):
-        shaped = shaper.shape({"id": number, column: value})
+        shaped = shaper.conform({"id": number, column: value})
         assert shaped[column] is None
         assert shaped["_extra"] == {column: value}
     assert shaper.unreadable == {column: 2}
@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_kept_counted_and_named(shaper, caplog, column, v
 @pytest.mark.parametrize("value", ("ann@example.com", "4111 1111 1111 1111", "Ann Example"))
 @pytest.mark.parametrize("column", ("payout", "number", "active", "day", "saved", "tree", "items"))
 def test_no_value_gets_into_the_log(shaper, caplog, column, value):
-    shaper.shape({"id": 1, column: value})
+    shaper.conform({"id": 1, column: value})
     assert caplog.messages
     assert value not in caplog.text
 
@@ -113,30 +113,30 @@ def test_a_key_that_is_personal_is_described_in_the_log(caplog):
     schema = th.PropertiesList(
         th.Property("email", th.StringType), th.Property("n", th.IntegerType)
     ).to_dict()
-    shaper = RecordShaper("people", schema, ["email"], logging.getLogger("test"))
-    shaper.shape({"email": "ann@example.com", "n": "x"})
+    shaper = RecordConformer("people", schema, ["email"], logging.getLogger("test"))
+    shaper.conform({"email": "ann@example.com", "n": "x"})
     assert '{"email": "a text of 15 characters"}' in caplog.text
 
 
 def test_what_is_deselected_does_not_come_back_as_extra(caplog):
-    shaper = RecordShaper(
+    shaper = RecordConformer(
         "things", SCHEMA, ["id"], logging.getLogger("test"), deselected={"payout", "tree"}
     )
-    shaped = shaper.shape({"id": 1, "payout": "n/a", "tree": "x", "number": "y"})
+    shaped = shaper.conform({"id": 1, "payout": "n/a", "tree": "x", "number": "y"})
     assert shaped["_extra"] == {"number": "y"}
     assert "payout" not in caplog.text
 
 
 def test_unknown_fields_are_kept(shaper):
-    assert shaper.shape({"id": 1, "new_metric": 5})["_extra"] == {"new_metric": 5}
+    assert shaper.conform({"id": 1, "new_metric": 5})["_extra"] == {"new_metric": 5}
 
 
 def test_an_extra_of_the_vendors_own_is_kept_too(shaper):
-    shaped = shaper.shape({"id": 1, "_extra": {"a": 1}, "b": 2})
+    shaped = shaper.conform({"id": 1, "_extra": {"a": 1}, "b": 2})
     assert shaped["_extra"] == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("key", (None, "12a", 1.5))
 def test_a_record_needs_its_key(shaper, key):
     with pytest.raises(RecordError, match="things: a record without its key column 'id'"):
-        shaper.shape({"id": key})
+        shaper.conform({"id": key})

@@ -89,6 +89,18 @@ def test_any_secret_in_any_ways(secret, ways, around):
     assert MASK in clean
 
 
+@pytest.mark.parametrize("end", ("\\", "\\\\\\", "%", "&", "'\\"))
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN.keys())
+def test_the_end_of_a_secret_may_look_like_an_escape(written, around, end):
+    protect([f"tok'12345{end}"])
+    form = written(f"tok'12345{end}")
+    clean = redact(around.format(form))
+    assert MASK in clean
+    assert form not in clean
+    assert "12345" not in clean
+
+
 @given(secret=TEXTS, before=st.text("abc:", max_size=5), after=st.text("xyz", max_size=4))
 @settings(max_examples=200, deadline=None, suppress_health_check=[*HealthCheck])
 def test_any_secret_in_any_place_of_base64(secret, before, after):

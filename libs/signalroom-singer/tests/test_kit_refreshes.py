@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalroom_singer import TapError, check_bookmarks, sealed, unsealed
+from signalroom_singer import TapError, seal_state, unseal_state, validate_state
 
 NAMES = st.sampled_from(("a", "b", "c", "replication_key_value"))
 SCALARS = st.one_of(st.none(), st.integers(), st.text(max_size=3), st.booleans())
@@ -47,14 +47,14 @@ def written(streams, refresh=None):
     """A state as a tap writes it; with the number of the refresh that it goes back to."""
     number = {} if refresh is None else {"refresh": refresh}
     marks = {name: {**mark, **number} for name, mark in streams.items()}
-    state = json.loads(json.dumps(sealed({"bookmarks": marks})))
-    check_bookmarks(state)
+    state = json.loads(json.dumps(seal_state({"bookmarks": marks})))
+    validate_state(state)
     return state
 
 
 def read(state):
     """What a tap goes on from."""
-    marks = unsealed(state)[0]["bookmarks"]
+    marks = unseal_state(state)[0]["bookmarks"]
     return {
         name: {key: value for key, value in mark.items() if key != "refresh"}
         for name, mark in marks.items()
@@ -68,7 +68,7 @@ def test_a_state_that_nobody_merged_is_read_as_it_was(streams, refresh):
 
 @given(STREAMS)
 def test_a_state_of_an_earlier_version_counts_as_it_is(streams):
-    assert unsealed({"bookmarks": streams}) == ({"bookmarks": streams}, {})
+    assert unseal_state({"bookmarks": streams}) == ({"bookmarks": streams}, {})
 
 
 @given(STREAMS, st.sampled_from(("without", "sealed", "refreshed")), st.lists(STREAMS, max_size=3))
@@ -101,11 +101,11 @@ def test_a_finished_sweep_does_not_come_back_by_a_merge(old, new):
 
 def test_what_is_left_out_is_named():
     old = {"bookmarks": {"orders": {"files": {"a": {"e": 1}}, "floor": "2026-01-01"}}}
-    _, left_out = unsealed(merged(written({"orders": {}}, refresh=2), old))
+    _, left_out = unseal_state(merged(written({"orders": {}}, refresh=2), old))
     assert left_out == {"orders": ["files", "floor"]}
 
 
 @pytest.mark.parametrize("fields", (7, "abc", [7], [["a"]], [["a", "b"]], {"a": 1}, None))
 def test_a_list_of_fields_that_is_none_is_named(fields):
     with pytest.raises(TapError, match=r"The state of stream orders \(fields\) cannot be used"):
-        check_bookmarks({"bookmarks": {"orders": {"fields": fields}}})
+        validate_state({"bookmarks": {"orders": {"fields": fields}}})

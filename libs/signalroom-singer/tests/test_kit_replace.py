@@ -10,7 +10,7 @@ from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import PluginMapper
 
 from signalroom_singer import RequestRejectedError
-from signalroom_singer.stream_maps import constants_of
+from signalroom_singer.stream_maps import constant_columns
 
 ROWS = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
 
@@ -90,7 +90,7 @@ def test_the_schema_pins_what_a_stream_map_sets_to_a_constant(rule, pinned):
         assert rule == "nonsense("
         return
     (stream_map,) = mapper.stream_maps["rows"]
-    found = constants_of(mapper, "rows", stream_map)
+    found = constant_columns(mapper, "rows", stream_map)
     assert found == ({} if pinned is None else {"account": pinned})
 
 

@@ -323,7 +323,7 @@ def test_pairs_are_known_in_other_notations(pair):
 
 def test_streams_keep_and_leave_out_what_names_do_not_say():
     cleaned = rule(
-        kept={"filters.ip", "device_fullname"},
+        allowed={"filters.ip", "device_fullname"},
         secret={"integrations.params"},
         personal={"platform_username"},
     ).clean(

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from signalroom_singer import RecordShaper, Sensitive, SensitiveFields
+from signalroom_singer import RecordConformer, Sensitive, SensitiveFields
 from signalroom_singer.privacy import sensitive_fields
 from signalroom_singer.privacy.redaction import MASK
 
@@ -37,7 +37,7 @@ def test_what_was_left_out_is_not_counted_by_a_value(holder):
 
 
 def test_a_key_that_is_kept_is_kept_in_the_record_itself_alone():
-    fields = SensitiveFields(frozenset(Sensitive), kept={".ip"})
+    fields = SensitiveFields(frozenset(Sensitive), allowed={".ip"})
     record = {"ip": "192.0.2.1", "a": {"ip": "192.0.2.1"}, "url": "https://h.example/?ip=192.0.2.1"}
     assert fields.clean(record) == {
         "ip": "192.0.2.1",
@@ -56,9 +56,9 @@ def test_verdicts_do_not_grow_without_end(monkeypatch):
 
 def test_a_record_is_named_without_an_address(caplog):
     schema = {"properties": {"distinct_id": {"type": "string"}, "n": {"type": "integer"}}}
-    shaper = RecordShaper("people", schema, ["distinct_id"], logging.getLogger("test"))
+    shaper = RecordConformer("people", schema, ["distinct_id"], logging.getLogger("test"))
     with caplog.at_level(logging.WARNING):
-        shaper.shape({"distinct_id": "ann@mail.example", "n": "many"})
+        shaper.conform({"distinct_id": "ann@mail.example", "n": "many"})
     assert "column n" in caplog.text
     assert '{"distinct_id": "a text of 16 characters"}' in caplog.text
     assert "ann" not in caplog.text

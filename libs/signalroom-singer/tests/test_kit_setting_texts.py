@@ -7,11 +7,11 @@ from kit_vendor import RowTap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_singer import EXACT, KEY, PASSWORD, given_by
+from signalroom_singer import EXACT, KEY, PASSWORD, env_aliases
 from signalroom_singer.settings.text_values import read_texts, unknown_names
 
 SCHEMA = th.PropertiesList(
-    th.Property("api_key", th.StringType, secret=True, **KEY, **given_by("VENDOR_KEY")),
+    th.Property("api_key", th.StringType, secret=True, **KEY, **env_aliases("VENDOR_KEY")),
     th.Property("password", th.StringType, secret=True, **PASSWORD),
     th.Property("quotechar", th.StringType, default='"', **EXACT),
     th.Property("address", th.StringType, default="https://a.example"),

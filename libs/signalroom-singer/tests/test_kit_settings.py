@@ -167,9 +167,9 @@ def test_what_files_say_is_checked_as_well(said, tmp_path):
 
 TALKING_TAP = """
 from singer_sdk import Tap
-from signalroom_singer.cli.command import ExplainedCommand
+from signalroom_singer.cli.command import ReadableErrorsMixin
 
-class TalkingTap(ExplainedCommand, Tap):
+class TalkingTap(ReadableErrorsMixin, Tap):
     name = "tap-talking"
     config_jsonschema = {"properties": {}}
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from signalroom_singer import configured_moment, stored_moment, to_date, to_utc, utc_isoformat
+from signalroom_singer import (
+    parse_bookmark,
+    parse_timestamp_setting,
+    to_date,
+    to_utc,
+    utc_isoformat,
+)
 
 NOON = "2026-03-08T12:00:00.000000Z"
 
@@ -131,7 +137,7 @@ def test_any_moment_is_written_or_refused(moment):
 )
 def test_the_ends_of_time_can_be_moved_by_lookbacks(text):
     year, day = timedelta(days=366), timedelta(days=1)
-    for moment in (stored_moment(text, stream="s"), configured_moment({"a": text}, "a")):
+    for moment in (parse_bookmark(text, stream="s"), parse_timestamp_setting({"a": text}, "a")):
         assert utc_isoformat(moment - year) < utc_isoformat(moment) < utc_isoformat(moment + day)
 
 

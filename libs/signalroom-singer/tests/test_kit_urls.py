@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_singer import base_url
+from signalroom_singer import validate_base_url
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from signalroom_singer import base_url
     ),
 )
 def test_addresses(given, used):
-    assert base_url(given, setting="api_url") == used
+    assert validate_base_url(given, setting="api_url") == used
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_addresses(given, used):
 )
 def test_unsafe_addresses_are_refused_without_repeating_them(given, said):
     with pytest.raises(ConfigValidationError, match=said) as caught:
-        base_url(given, setting="api_url")
+        validate_base_url(given, setting="api_url")
     assert "api_url" in str(caught.value)
     assert "hunter22" not in str(caught.value)
 
 
 def test_plain_http_where_asked_for():
-    assert base_url("http://10.0.0.1", setting="x", allow_http=True) == "http://10.0.0.1"
+    assert validate_base_url("http://10.0.0.1", setting="x", allow_http=True) == "http://10.0.0.1"

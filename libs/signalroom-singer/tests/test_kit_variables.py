@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from kit_vendor import RowTap
 from singer_sdk import typing as th
 
-from signalroom_singer import KEY, given_by
+from signalroom_singer import KEY, env_aliases
 
 
 class NamedTap(RowTap):
@@ -22,13 +22,13 @@ class NamedTap(RowTap):
             secret=True,
             title="API key",
             **KEY,
-            **given_by("NAMED_API_KEY"),
+            **env_aliases("NAMED_API_KEY"),
         ),
         th.Property(
             "api_url",
             th.StringType,
             default="https://a.example",
-            **given_by("NAMED_BASE_URL", shared=True),
+            **env_aliases("NAMED_BASE_URL", shared=True),
         ),
         th.Property("client_id", th.StringType),
         th.Property("tries", th.IntegerType),

@@ -38,8 +38,8 @@ def _noon():
 )
 def test_days_have_as_many_hours_as_the_clock(zone, day, hours):
     window = DateWindow(day, day, zone)
-    assert window.ends_at - window.begins_at == timedelta(hours=hours)
-    assert window.begins_at.astimezone(zone).date() == day
+    assert window.end_utc - window.start_utc == timedelta(hours=hours)
+    assert window.start_utc.astimezone(zone).date() == day
 
 
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(0, 800), st.integers(1, 400))
@@ -51,13 +51,13 @@ def test_windows_cover_each_day_once(start, length, days):
     assert all(window.days <= days for window in windows)
     for before, after in pairwise(windows):
         assert before.end + DAY == after.start
-        assert before.ends_at == after.begins_at
+        assert before.end_utc == after.start_utc
 
 
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(1, 800))
 def test_halves_are_the_whole(start, length):
     window = DateWindow(start, start + timedelta(days=length), NEW_YORK)
-    first, second = window.halves()
+    first, second = window.split()
     assert (first.start, second.end) == (window.start, window.end)
     assert first.end + DAY == second.start
     assert abs(first.days - second.days) <= 1
@@ -104,7 +104,7 @@ def test_nothing_to_read(make_tap, caplog):
 
 def test_the_vendors_horizon_clamps_with_a_warning(make_tap, caplog, monkeypatch):
     stream = make_tap(start_date="2020-01-01").streams["days"]
-    monkeypatch.setattr(type(stream), "horizon_days", 10)
+    monkeypatch.setattr(type(stream), "retention_days", 10)
     assert stream.plan(None)[0].start == date(2026, 3, 10)
     assert "The vendor keeps 10 days: reading from 2026-03-10, not from 2020-01-01" in caplog.text
 

@@ -19,9 +19,9 @@ from signalroom_singer import (
     RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
     SignalRoomTap,
-    base_url,
-    given_by,
+    env_aliases,
     unknown_time_zone,
+    validate_base_url,
 )
 from tap_everflow.client import EverflowClient
 from tap_everflow.streams import STREAM_TYPES, CustomReport
@@ -50,7 +50,7 @@ class TapEverflow(SignalRoomTap):
                 "for reporting, affiliates, advertisers and offers."
             ),
             **KEY,
-            **given_by("EVERFLOW_API_KEY"),
+            **env_aliases("EVERFLOW_API_KEY"),
         ),
         th.Property(
             "api_url",
@@ -58,7 +58,7 @@ class TapEverflow(SignalRoomTap):
             default="https://api.eflow.team",
             title="API address",
             description="EU accounts: https://api-eu.eflow.team. A `/v1` at the end may stay.",
-            **given_by("EVERFLOW_BASE_URL", shared=True),
+            **env_aliases("EVERFLOW_BASE_URL", shared=True),
         ),
         th.Property(
             "timezone",
@@ -199,7 +199,7 @@ class TapEverflow(SignalRoomTap):
     @cached_property
     def api_url(self) -> str:
         """The base of all endpoints, with the version."""
-        address = base_url(self.config["api_url"], setting="api_url")
+        address = validate_base_url(self.config["api_url"], setting="api_url")
         return address.removesuffix(API_VERSION) + API_VERSION
 
     @cached_property

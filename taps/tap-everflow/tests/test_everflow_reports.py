@@ -106,7 +106,7 @@ def test_yesterday_is_the_report_zones(make_tap):
 def test_days_on_which_the_clocks_change_are_whole(make_tap, sandbox, sync, zone, day, hours):
     date = datetime.fromisoformat(day).date()
     window = DateWindow(date, date, ZoneInfo(zone))
-    assert window.ends_at - window.begins_at == timedelta(hours=hours)
+    assert window.end_utc - window.start_utc == timedelta(hours=hours)
     output = sync(
         make_tap(start_date=day, end_date=day, timezone=zone), "daily_stats", "conversions"
     )

@@ -16,8 +16,8 @@ from signalroom_singer import (
     RateLimiter,
     RequestRejectedError,
     TapError,
-    base_url,
-    named,
+    setting_label,
+    validate_base_url,
 )
 from tap_gsheets.errors import QUOTA_STATUSES, GoogleErrorMapper, QuotaRetryPolicy
 
@@ -100,7 +100,7 @@ class SheetsClient:
                 config,
                 session,
                 logger,
-                base_url=base_url(config[setting], setting=setting),
+                base_url=validate_base_url(config[setting], setting=setting),
                 allowed_requests=ALLOWED_REQUESTS,
                 auth=auth,
                 rate_limit=self._rate_limit,
@@ -209,7 +209,9 @@ class SheetsClient:
         except RetriableAPIError as error:
             advice = "Run again later"
             if error.response is not None and error.response.status_code in QUOTA_STATUSES:
-                advice += f", or lower {named('max_reads_per_minute')}: Google's quota is used up"
+                advice += (
+                    f", or lower {setting_label('max_reads_per_minute')}: Google's quota is used up"
+                )
             msg = f"{error} after {client.retry.max_tries} tries. {advice}."
             raise TapError(msg, exit_code=ExitCode.UNAVAILABLE) from None
         return payload

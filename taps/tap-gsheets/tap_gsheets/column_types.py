@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from signalroom_singer import ExitCode, TapError, named, number_in
+from signalroom_singer import ExitCode, TapError, parse_number, setting_label
 from tap_gsheets.cells import DateCell, cell_text
 from tap_gsheets.dates import NoDateError, date_format, date_of, parse_datetime, to_utc
 from tap_gsheets.number_formats import number_format
@@ -101,14 +101,16 @@ def check_formats(spreadsheets: Sequence[Mapping[str, Any]]) -> None:
                 setting = f"spreadsheets[{number}].tabs[{tab_number}].columns[{position}]"
                 if column["name"] in names[:position]:
                     msg = (
-                        f"Invalid {named(setting)}: the column {column['name']!r} is listed twice."
+                        f"Invalid {setting_label(setting)}: the column {column['name']!r} is "
+                        "listed twice."
                     )
                     raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
                 try:
                     _check_format(column["type"], column.get("format") or "")
                 except ValueError as error:
                     msg = (
-                        f"Invalid {named(f'{setting}.format')} (column {column['name']!r}): {error}"
+                        f"Invalid {setting_label(f'{setting}.format')} (column "
+                        f"{column['name']!r}): {error}"
                     )
                     raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
 
@@ -132,7 +134,7 @@ def _to_number(column_type: ColumnType, value: Any) -> Decimal:
         if isinstance(value, str) and column_type.format:
             return number_format(column_type.format).read(value)
         # A checkbox is not a number, though Python's True is 1.
-        return number_in("" if isinstance(value, bool) else str(value))
+        return parse_number("" if isinstance(value, bool) else str(value))
     except ValueError:
         expected = column_type.format or "1234.5 (set format)"
         msg = f"not a number written as {expected}" if isinstance(value, str) else "not a number"

@@ -24,14 +24,14 @@ from signalroom_singer import (
     ExitCode,
     RenewableAuth,
     TapError,
-    base_url,
-    current,
+    current_naming,
     invalid_setting,
     missing_setting,
-    named,
     protect,
     read_body,
     redact,
+    setting_label,
+    validate_base_url,
 )
 from tap_gsheets.errors import is_certificate_error, untrusted_certificate_error
 
@@ -166,15 +166,15 @@ def read_key(text: str) -> dict[str, Any]:
     # google-auth does not check the type, and fails later with an unclear error.
     if not isinstance(key, dict) or key.get("type") != "service_account":
         msg = (
-            f"{named('credentials_json')}, or the file at {named('credentials_path')}, is not a "
-            "service account's key. Create one: Google Cloud console > IAM > Service accounts > "
-            "Keys > JSON."
+            f"{setting_label('credentials_json')}, or the file at "
+            f"{setting_label('credentials_path')}, is not a service account's key. Create one: "
+            "Google Cloud console > IAM > Service accounts > Keys > JSON."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
     key["private_key"] = str(key.get("private_key", "")).replace("\\n", "\n")
     protect([key["private_key"], key["private_key"].replace("\n", "\\n")])
     if key.get("token_uri"):
-        base_url(str(key["token_uri"]), setting="credentials (token_uri)")
+        validate_base_url(str(key["token_uri"]), setting="credentials (token_uri)")
     return key
 
 
@@ -194,7 +194,7 @@ def make_auth(config: Mapping[str, Any]) -> tuple[Signer, str | None]:
     if config.get("change_detection") == "drive":
         scopes.append(DRIVE_SCOPE)
     path = config.get("credentials_path")
-    if current().is_clients(config) and config.get("credentials_json"):
+    if current_naming().is_clients(config) and config.get("credentials_json"):
         # Meltano passes the project's file to a client's tap, which has a key of its own.
         path = None
     if path:
@@ -225,7 +225,7 @@ def _make_other_auth(config: Mapping[str, Any], scopes: list[str]) -> tuple[Sign
         names = ("oauth_client_id", "oauth_client_secret")
         if missing := [name for name in names if not config.get(name)]:
             raise missing_setting(missing[0], "a refresh token belongs to an OAuth client")
-        token_uri = base_url(config["oauth_token_uri"], setting="oauth_token_uri")
+        token_uri = validate_base_url(config["oauth_token_uri"], setting="oauth_token_uri")
         person = PersonCredentials(  # type: ignore[no-untyped-call]
             None,
             refresh_token=config["oauth_refresh_token"],
@@ -237,7 +237,7 @@ def _make_other_auth(config: Mapping[str, Any], scopes: list[str]) -> tuple[Sign
         auth = GoogleAuth(person, token_uri=token_uri, timeout=config["request_timeout"])
         return auth, "the person who signed in"
     if not config.get("api_key"):
-        settings = ", ".join(map(named, CREDENTIAL_SETTINGS))
+        settings = ", ".join(map(setting_label, CREDENTIAL_SETTINGS))
         msg = f"Missing credentials for Google: set one of {settings}."
         raise ConfigValidationError(msg, errors=[msg])
     # In a header, as URLs end up in logs.

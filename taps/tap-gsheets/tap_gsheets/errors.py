@@ -19,9 +19,9 @@ from signalroom_singer import (
     ResponseTooLargeError,
     RetryPolicy,
     TapError,
-    named,
     parse_retry_after,
     redact,
+    setting_label,
 )
 
 if TYPE_CHECKING:
@@ -105,14 +105,15 @@ class GoogleErrorMapper(ErrorMapper):
         error_type = TapError
         if "parse range" in text or "exceeds grid" in text:
             error_type = RangeError
-            advice = f"Check name and range of the tab in {named('spreadsheets')}."
+            advice = f"Check name and range of the tab in {setting_label('spreadsheets')}."
         elif error.get("status") == "FAILED_PRECONDITION":
             advice = "It is an uploaded Office file: in Drive, save it as Google Sheets."
         elif "SERVICE_DISABLED" in str(error) or "has not been used" in text:
             advice = "Enable that API in the Google Cloud console, and wait some minutes."
         elif "API key" in text:
             advice = (
-                f"Check {named('api_key')}: Google Cloud console > APIs & Services > Credentials."
+                f"Check {setting_label('api_key')}: Google Cloud console > APIs & Services "
+                "> Credentials."
             )
         elif "scopes" in text:
             advice = (
@@ -123,7 +124,8 @@ class GoogleErrorMapper(ErrorMapper):
             advice = (
                 f"Share the spreadsheet with {self._share_with} as a viewer, and check its id."
                 if self._share_with
-                else f"With {named('api_key')} the spreadsheet must be public to anyone with the "
+                else f"With {setting_label('api_key')} the spreadsheet must be public to anyone "
+                "with the "
                 "link."
             )
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from signalroom_singer import number_in
+from signalroom_singer import parse_number
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -57,7 +57,7 @@ class NumberFormat:
         if not self._pattern().fullmatch(stripped):
             raise ValueError(text)
         plain = re.sub(self.group, "", stripped) if self.group else stripped
-        return number_in(plain.replace(self.point, ".").replace(_MINUS, "-"))
+        return parse_number(plain.replace(self.point, ".").replace(_MINUS, "-"))
 
     @cache  # noqa: B019 - the only instances are those of FORMATS
     def _pattern(self) -> re.Pattern[str]:

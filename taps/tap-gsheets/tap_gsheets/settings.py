@@ -10,7 +10,7 @@ from signalroom_singer import (
     KEY,
     RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
-    given_by,
+    env_aliases,
 )
 from signalroom_singer.privacy.card_data import CARD_SETTINGS
 from tap_gsheets.column_types import TYPES
@@ -82,7 +82,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         title="Key file",
         description="A service account's key file. Share the spreadsheets with its `client_email`",
-        **given_by("GOOGLE_SHEETS_CREDENTIALS_PATH"),
+        **env_aliases("GOOGLE_SHEETS_CREDENTIALS_PATH"),
     ),
     th.Property(
         "credentials_json",
@@ -90,7 +90,7 @@ SETTINGS = th.PropertiesList(
         secret=True,
         title="Key",
         description="The content of the key file instead: JSON, or base64 of it",
-        **given_by("GOOGLE_SHEETS_CREDENTIALS_JSON"),
+        **env_aliases("GOOGLE_SHEETS_CREDENTIALS_JSON"),
     ),
     th.Property(
         "subject",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import spoiled_state
+from signalroom_singer import invalid_state
 from tap_gsheets.column_names import normalize_title, snake_case
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def validate_bookmark(stream: str, bookmark: Mapping[str, Any]) -> None:
     columns, count = bookmark.get("columns", []), bookmark.get("row_count", 0)
     titles = bookmark.get("titles", {})
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
-        raise spoiled_state(columns, stream=stream, field="columns")
+        raise invalid_state(columns, stream=stream, field="columns")
     if not isinstance(titles, dict) or not all(isinstance(title, str) for title in titles.values()):
-        raise spoiled_state(titles, stream=stream, field="titles")
+        raise invalid_state(titles, stream=stream, field="titles")
     if not isinstance(count, int):
-        raise spoiled_state(count, stream=stream, field="row_count")
+        raise invalid_state(count, stream=stream, field="row_count")
 
 
 def describe_loss(bookmark: Mapping[str, Any], table: Table, max_percent: int) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from signalroom_singer import ExitCode, TapError, named
+from signalroom_singer import ExitCode, TapError, setting_label
 
 # People who are signed in to several accounts have the account's number before the id, and
 # the domain of a Google Workspace at the very beginning:
@@ -35,16 +35,16 @@ def parse_spreadsheet_id(text: str, setting: str) -> str:
     text = text.strip()
     if _PUBLISHED.search(text):
         msg = (
-            f"Invalid {named(setting)} {text!r}: it is a page published to the web, not the "
-            "spreadsheet itself. Open the spreadsheet in Google Sheets and copy the address from "
-            "the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
+            f"Invalid {setting_label(setting)} {text!r}: it is a page published to the web, not "
+            "the spreadsheet itself. Open the spreadsheet in Google Sheets and copy the address "
+            "from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
     match = _ADDRESS.search(text) or _DRIVE.search(text) or _ID.fullmatch(text)
     if not match:
         msg = (
-            f"Invalid {named(setting)} {text!r}: expected a spreadsheet's id or address. Copy the "
-            "address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
+            f"Invalid {setting_label(setting)} {text!r}: expected a spreadsheet's id or address. "
+            "Copy the address from the browser: https://docs.google.com/spreadsheets/d/<id>/edit."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
     return match[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import ExitCode, TapError, explain_malformed_responses, named
+from signalroom_singer import ExitCode, TapError, explain_malformed_responses, setting_label
 from tap_gsheets.card_filter import check_no_card_keys, remove_card_data
 from tap_gsheets.cell_parser import TabLayout, parse_table
 from tap_gsheets.cells import ConcurrentEditError
@@ -88,7 +88,7 @@ class SpreadsheetReader:
             for spreadsheet_id, config in zip(ids, configs, strict=True)
         ]
         if not spreadsheets:
-            self._logger.warning("%s is empty: nothing to sync", named("spreadsheets"))
+            self._logger.warning("%s is empty: nothing to sync", setting_label("spreadsheets"))
         problems = [
             tab.problem for spreadsheet in spreadsheets for tab in spreadsheet.tabs if tab.problem
         ]
@@ -98,9 +98,9 @@ class SpreadsheetReader:
             self._logger.warning("%s. Its table stays as it is.", problem)
         if problems and self._config["on_bad_tab"] == "fail":
             msg = (
-                f"{problems[0]}. Nothing was loaded. Fix the sheet, set {named('on_bad_tab')} to "
-                "warn to load the other tabs, or list the stream in "
-                f"{named('accept_changes')} if the change is intended."
+                f"{problems[0]}. Nothing was loaded. Fix the sheet, set "
+                f"{setting_label('on_bad_tab')} to warn to load the other tabs, or list the "
+                f"stream in {setting_label('accept_changes')} if the change is intended."
             )
             raise TapError(msg, exit_code=ExitCode.DATA)
         return spreadsheets

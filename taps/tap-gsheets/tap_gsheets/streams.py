@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer import Loading, SignalRoomStream, undescribed
+from signalroom_singer import Loading, SignalRoomStream, without_description
 from signalroom_singer.privacy.card_data import CardFindings
 from tap_gsheets.column_types import TYPES
 from tap_gsheets.descriptions import DESCRIPTIONS
@@ -54,7 +54,7 @@ class SheetStream(SignalRoomStream, Stream):
         "They are removed from the table, unless it looks like an accident",
     )
     # People add columns whenever they like.
-    columns_change = True
+    has_dynamic_columns = True
     # Whoever put a column into a sheet wants it loaded.
     left_out = frozenset()
 
@@ -90,13 +90,13 @@ class SheetStream(SignalRoomStream, Stream):
             str(breadcrumb) for breadcrumb in self.metadata if not self.mask[breadcrumb]
         )
         properties = self.schema["properties"].items()
-        columns = {name: undescribed(column) for name, column in properties}
+        columns = {name: without_description(column) for name, column in properties}
         schema = {**self.schema, "properties": columns}
         shape = [schema, list(self.primary_keys), deselected, self._tags, self._client_id]
         maps = [self.config.get("stream_maps"), self.config.get("stream_map_config")]
         if self.hashes:
             # A hash stands for the salt, so that another salt is a change.
-            maps = [*maps, *self.hashes.patterns, self.hashes.hashed("")]
+            maps = [*maps, *self.hashes.patterns, self.hashes.hash_value("")]
         return fingerprint(shape, maps, self.table.rows)
 
     @property

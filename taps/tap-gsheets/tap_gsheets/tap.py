@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import ExitCode, SignalRoomTap, TapError, check_bookmarks, unsealed
+from signalroom_singer import ExitCode, SignalRoomTap, TapError, unseal_state, validate_state
 from signalroom_singer.privacy.card_data import CardReport
 from tap_gsheets.client import SheetsClient
 from tap_gsheets.column_types import check_formats
@@ -44,8 +44,8 @@ class TapGsheets(SignalRoomTap):
         """
         self._bookmarks: dict[str, Any] = {}
         if isinstance(state, dict):
-            check_bookmarks(state)
-            valid, _ = unsealed(state)
+            validate_state(state)
+            valid, _ = unseal_state(state)
             for stream, bookmark in valid["bookmarks"].items():
                 validate_bookmark(stream, bookmark)
                 self._bookmarks[stream] = bookmark

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from signalroom_singer import TapError
-from signalroom_singer.settings.variables import Naming, Origin, use
+from signalroom_singer.settings.variables import Naming, Origin, use_naming
 from tap_gsheets.credentials import make_auth, read_key
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"
@@ -70,7 +70,7 @@ def test_a_client_with_a_key_of_its_own_is_not_read_with_the_projects_file(tmp_p
         "credentials_json": json.dumps(theirs),
         "request_timeout": 5,
     }
-    use(Naming("tap-gsheets", {}, Origin.MELTANO, "tap-gsheets--acme"))
+    use_naming(Naming("tap-gsheets", {}, Origin.MELTANO, "tap-gsheets--acme"))
     _, share_with = make_auth(config)
     assert share_with == "acme@clients.example.com"
 

@@ -19,11 +19,11 @@ from signalroom_singer import (
     TapError,
     Token,
     TokenAuth,
+    fill_setting_labels,
     invalid_setting,
     missing_setting,
-    named,
     redact,
-    with_variables,
+    setting_label,
 )
 from tap_mautic.errors import find_error
 
@@ -133,7 +133,7 @@ class TokenClient(ApiClient):
             payload = self.post(TOKEN_PATH, form=form)
         except RetriableAPIError as error:
             # The request that needs the token is not retried: this one was.
-            address = named("api_url")
+            address = setting_label("api_url")
             advice = "" if address in str(error) else f" Check {address}: is Mautic there?"
             msg = f"{error}.{advice}"
             raise TapError(msg, exit_code=ExitCode.UNAVAILABLE) from None
@@ -143,7 +143,7 @@ class TokenClient(ApiClient):
         except (KeyError, TypeError, ValueError):
             value, lifetime = None, 0.0
         if not value or not isinstance(value, str):
-            msg = f"{TOKEN_PATH} answered 200 without a token. Check {named('api_url')}."
+            msg = f"{TOKEN_PATH} answered 200 without a token. Check {setting_label('api_url')}."
             raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
         self.logger.info("Signed in to Mautic, for %.0f minutes", lifetime / 60)
         return Token(value, lifetime)
@@ -166,12 +166,12 @@ class TokenErrorMapper(ErrorMapper):
             return f"{text}, to {_describe_redirect(response)}"
         error = _first_error(response)
         if error is None:
-            return f"{text} without JSON. Check {named('api_url')}: is Mautic there?"
+            return f"{text} without JSON. Check {setting_label('api_url')}: is Mautic there?"
         # Most of Mautic's errors have no type: it is null.
         kind, message = (str(error.get(name) or "") for name in ("type", "message"))
         hint = _HINTS.get(kind) or _HINTS_BY_STATUS.get(response.status_code, _HINT)
         parts = (" ".join(filter(None, (text, kind))), redact(message)[:200].rstrip(". "))
-        return f"{': '.join(filter(None, parts))}. {with_variables(hint)}"
+        return f"{': '.join(filter(None, parts))}. {fill_setting_labels(hint)}"
 
 
 def _first_error(response: requests.Response) -> dict[str, Any] | None:
@@ -188,8 +188,8 @@ def _describe_redirect(response: requests.Response) -> str:
     base, page, _ = target.partition(_LOGIN)
     if page:
         return (
-            f"{target}, which is the page where people sign in. Set {named('api_url')} to "
+            f"{target}, which is the page where people sign in. Set {setting_label('api_url')} to "
             "the address of Mautic itself, without /s and what follows: "
             f"{base or 'https://mautic.example.com'}"
         )
-    return f"{target}. If Mautic has moved, set {named('api_url')} to that address"
+    return f"{target}. If Mautic has moved, set {setting_label('api_url')} to that address"

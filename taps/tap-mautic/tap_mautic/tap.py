@@ -21,10 +21,10 @@ from signalroom_singer import (
     PermissionErrors,
     RequestRejectedError,
     SignalRoomTap,
-    base_url,
-    configured_midnight,
-    given_by,
+    env_aliases,
     invalid_setting,
+    parse_midnight_setting,
+    validate_base_url,
 )
 from tap_mautic.addresses import remove_entry_point, remove_page
 from tap_mautic.client import MauticClient
@@ -61,7 +61,7 @@ class TapMautic(SignalRoomTap):
                 "out."
             ),
             examples=["https://mautic.example.com"],
-            **given_by("MAUTIC_BASE_URL"),
+            **env_aliases("MAUTIC_BASE_URL"),
         ),
         th.Property(
             "oauth_client_id",
@@ -72,7 +72,7 @@ class TapMautic(SignalRoomTap):
                 "role of whoever made them is what the tap may read."
             ),
             **KEY,
-            **given_by("MAUTIC_CLIENT_ID"),
+            **env_aliases("MAUTIC_CLIENT_ID"),
         ),
         th.Property(
             "oauth_client_secret",
@@ -81,7 +81,7 @@ class TapMautic(SignalRoomTap):
             title="Secret key",
             description="OAuth 2 client secret.",
             **KEY,
-            **given_by("MAUTIC_CLIENT_SECRET"),
+            **env_aliases("MAUTIC_CLIENT_SECRET"),
         ),
         th.Property(
             "username",
@@ -243,7 +243,7 @@ class TapMautic(SignalRoomTap):
     @cached_property
     def api_url(self) -> str:
         """The address that all paths are below."""
-        address = base_url(
+        address = validate_base_url(
             remove_page(self.config["api_url"]),
             setting="api_url",
             allow_http=self.config["allow_http"],
@@ -287,7 +287,7 @@ class TapMautic(SignalRoomTap):
     @override
     def discover_streams(self) -> list[MauticStream]:
         # Mistakes in the settings are reported before the first request.
-        client, _ = self.client, configured_midnight(self.config, "start_date")
+        client, _ = self.client, parse_midnight_setting(self.config, "start_date")
         return [
             Contacts(self, client, self._read_definitions(ContactFields(self, client))),
             Companies(self, client, self._read_definitions(CompanyFields(self, client))),

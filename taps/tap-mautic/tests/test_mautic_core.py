@@ -63,7 +63,7 @@ def test_the_legacy_streams_keep_their_keys():
     streams = TapMautic(config=_config).streams
     for name in ("contacts", "emails", "campaigns", "email_stats"):
         assert streams[name].primary_keys == ("id",)
-        assert not streams[name].replaces
+        assert not streams[name].is_full_refresh
         assert streams[name].selected_by_default
 
 

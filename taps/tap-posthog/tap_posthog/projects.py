@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from signalroom_singer import ExitCode, TapError, invalid_setting, named
+from signalroom_singer import ExitCode, TapError, invalid_setting, setting_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Projects:
         if not visible or (len(visible) > 1 and not self._is_all):
             choices = ", ".join(f"{number} ({name})" for number, name in visible.items())
             msg = (
-                f"Set {named('project_id')}: the key can see {choices or 'no project'}. "
+                f"Set {setting_label('project_id')}: the key can see {choices or 'no project'}. "
                 "Separate several with commas; `all` reads every one."
             )
             raise TapError(msg, exit_code=ExitCode.CONFIGURATION)

@@ -17,8 +17,8 @@ from signalroom_singer import (
     RATE_LIMIT_SETTINGS,
     PermissionErrors,
     SignalRoomTap,
-    base_url,
-    given_by,
+    env_aliases,
+    validate_base_url,
 )
 from tap_posthog.client import PostHogClient
 from tap_posthog.projects import Projects
@@ -48,7 +48,7 @@ class TapPostHog(SignalRoomTap):
                 "and those of the streams you select."
             ),
             **KEY,
-            **given_by("POSTHOG_API_KEY"),
+            **env_aliases("POSTHOG_API_KEY"),
         ),
         th.Property(
             "api_url",
@@ -59,7 +59,7 @@ class TapPostHog(SignalRoomTap):
                 "EU cloud: https://eu.posthog.com. Self-hosted: its address, with the path if "
                 "there is one."
             ),
-            **given_by("POSTHOG_HOST", shared=True),
+            **env_aliases("POSTHOG_HOST", shared=True),
         ),
         th.Property(
             "allow_http",
@@ -78,7 +78,7 @@ class TapPostHog(SignalRoomTap):
                 "part of every primary key."
             ),
             examples=["4711", "4711,4712"],
-            **given_by("POSTHOG_PROJECT_ID"),
+            **env_aliases("POSTHOG_PROJECT_ID"),
         ),
         th.Property(
             "start_date",
@@ -276,7 +276,7 @@ class TapPostHog(SignalRoomTap):
             self.config,
             self.http_session,
             self.logger,
-            base_url=base_url(
+            base_url=validate_base_url(
                 self.config["api_url"], setting="api_url", allow_http=self.config["allow_http"]
             ),
             projects=Projects(self.config.get("project_id")),

@@ -9,7 +9,7 @@ from typing import Any
 
 from singer_sdk import typing as th
 
-from signalroom_singer import number_in
+from signalroom_singer import parse_number
 
 #: The metrics of the legacy pipeline's table, which are used most.
 _FIRST = ("clicks", "conversions")
@@ -90,6 +90,6 @@ def _parse_number(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return number_in(value) if value else Decimal(0)
+        return parse_number(value) if value else Decimal(0)
     except ValueError:
         return value

@@ -17,9 +17,9 @@ from signalroom_singer import (
     RATE_LIMIT_SETTINGS,
     WINDOW_SETTINGS,
     SignalRoomTap,
-    base_url,
-    given_by,
+    env_aliases,
     unknown_time_zone,
+    validate_base_url,
 )
 from tap_redtrack.client import FILTERS, RedTrackClient
 from tap_redtrack.streams import STREAM_TYPES, CustomReport
@@ -43,7 +43,7 @@ class TapRedTrack(SignalRoomTap):
             title="API key",
             description="The account's key: Tools > Integrations > API access.",
             **KEY,
-            **given_by("REDTRACK_API_KEY"),
+            **env_aliases("REDTRACK_API_KEY"),
         ),
         th.Property(
             "api_url",
@@ -51,7 +51,7 @@ class TapRedTrack(SignalRoomTap):
             default="https://api.redtrack.io",
             title="API address",
             description="The host alone: RedTrack's API has no version in its address.",
-            **given_by("REDTRACK_BASE_URL", shared=True),
+            **env_aliases("REDTRACK_BASE_URL", shared=True),
         ),
         th.Property(
             "timezone",
@@ -188,7 +188,7 @@ class TapRedTrack(SignalRoomTap):
             self.config,
             self.http_session,
             self.logger,
-            base_url=base_url(self.config["api_url"], setting="api_url"),
+            base_url=validate_base_url(self.config["api_url"], setting="api_url"),
             report_zone=self.report_zone,
             account_zone=(
                 _parse_zone("account_timezone", account_zone) if account_zone else self.report_zone

@@ -14,7 +14,7 @@ from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import ExitCode, TapError, base_url, exponential_wait, named
+from signalroom_singer import ExitCode, TapError, exponential_wait, setting_label, validate_base_url
 from tap_sticky_s3.credentials import open_session
 from tap_sticky_s3.s3_errors import describe_error
 
@@ -73,7 +73,7 @@ class Bucket:
         self._logger = logger
         self._max_tries: int = config["max_tries"]
         self._max_wait: float = config["max_retry_wait"]
-        self._endpoint = config.get("endpoint_url") and base_url(
+        self._endpoint = config.get("endpoint_url") and validate_base_url(
             config["endpoint_url"], setting="endpoint_url", allow_http=config["allow_http"]
         )
         self._extra = {
@@ -277,7 +277,7 @@ def _refuse_redirect(
         target = urlsplit(headers["location"])
         msg = (
             f"The request to S3 was redirected to {target.scheme}://{target.netloc}, which is not "
-            f"S3. Check {named('endpoint_url')}, and any proxy in between."
+            f"S3. Check {setting_label('endpoint_url')}, and any proxy in between."
         )
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from signalroom_singer import DateFormat, invalid_setting, named, to_utc
+from signalroom_singer import DateFormat, invalid_setting, setting_label, to_utc
 
 if TYPE_CHECKING:
     import logging
@@ -124,6 +124,6 @@ class TypeUsage:
         if unknown and self._has_headers:
             self._logger.warning(
                 "%s: no file of any table has %s, neither as a header nor as a column's name",
-                named("column_types"),
+                setting_label("column_types"),
                 ", ".join(map(repr, unknown)),
             )

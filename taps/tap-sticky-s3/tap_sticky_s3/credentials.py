@@ -12,7 +12,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 
-from signalroom_singer import current, missing_setting, named
+from signalroom_singer import current_naming, missing_setting, setting_label
 from tap_sticky_s3.s3_errors import describe_error
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def _check_client_credentials(config: Mapping[str, Any]) -> None:
     boto3 would look into the environment, where Meltano has put the variables of `.env`.
     """
     settings = ("aws_access_key_id", "aws_profile", "role_arn")
-    if not current().is_clients(config) or any(config.get(setting) for setting in settings):
+    if not current_naming().is_clients(config) or any(config.get(setting) for setting in settings):
         return
     if variable := next((name for name in _BOTO3_VARIABLES if os.environ.get(name)), None):
         why = (
             f"{variable} is the project's own, and is not used for a client. "
-            f"{' or '.join(map(named, settings[1:]))} would do too"
+            f"{' or '.join(map(setting_label, settings[1:]))} would do too"
         )
         raise missing_setting("aws_access_key_id", why)
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import check_days, configured_day, configured_moment
+from signalroom_singer import check_date_range, parse_date_setting, parse_timestamp_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,9 +54,9 @@ def check_dates(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigValidationError: If one is not a date, the first is in the future, or after the last.
     """
-    check_days(config, UTC)
+    check_date_range(config, UTC)
     # Exports may be dated in a zone ahead of UTC, where tomorrow begins earlier.
-    check_days(config, _FIRST_ZONE, first="file_date_from", last="file_date_to")
+    check_date_range(config, _FIRST_ZONE, first="file_date_from", last="file_date_to")
 
 
 class FileFilter:
@@ -70,9 +70,11 @@ class FileFilter:
     def __init__(self, config: Mapping[str, Any], pattern: str) -> None:
         self.pattern = pattern
         self._compiled = re.compile(pattern)
-        self._start = configured_moment(config, "start_date")
+        self._start = parse_timestamp_setting(config, "start_date")
         # Meltano passes dates as timestamps.
-        first, last = (configured_day(config, name) for name in ("file_date_from", "file_date_to"))
+        first, last = (
+            parse_date_setting(config, name) for name in ("file_date_from", "file_date_to")
+        )
         self._from = first and first.isoformat()
         self._to = last and last.isoformat()
         self._settling_time = timedelta(seconds=config["settle_seconds"])

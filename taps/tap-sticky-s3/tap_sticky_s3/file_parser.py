@@ -223,9 +223,9 @@ def _make_card_filter(
 
 def _hash_columns(arrays: Mapping[str, pa.Array], hashes: ColumnHashes) -> dict[str, pa.Array]:
     return {
-        name: pa.array(map(hashes.hashed, array.to_pylist()), pa.string())
+        name: pa.array(map(hashes.hash_value, array.to_pylist()), pa.string())
         for name, array in arrays.items()
-        if hashes.has(name)
+        if hashes.is_hashed(name)
     }
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from signalroom_singer import number_in
+from signalroom_singer import parse_number
 from tap_sticky_s3.csv.column_names import plain_name
 from tap_sticky_s3.csv.dialect import DELIMITERS
 
@@ -258,7 +258,7 @@ def _value_type(cell: str) -> str:
 
 def _parse_number(text: str) -> Decimal:
     """Parse a number, or an amount with a currency sign."""
-    return number_in(text.strip().lstrip(_CURRENCY_SIGNS))
+    return parse_number(text.strip().lstrip(_CURRENCY_SIGNS))
 
 
 def _is_word(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import ExitCode, TapError, with_variables_in_backticks
+from signalroom_singer import ExitCode, TapError, label_settings_in_backticks
 from signalroom_singer.http.errors import speaks_no_tls
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def describe_error(
     else:
         code = ExitCode.FAILED
         advice = f"{type(error).__name__}: {error}" + (f", after {tries} tries" if tries else "")
-    return TapError(f"Cannot {doing}: {with_variables_in_backticks(advice)}", exit_code=code)
+    return TapError(f"Cannot {doing}: {label_settings_in_backticks(advice)}", exit_code=code)
 
 
 def _network_advice(config: Mapping[str, Any]) -> str:
@@ -149,6 +149,6 @@ def _describe_client_error(error: boto_errors.ClientError, doing: str, tries: in
     elif code in _ADVICE:
         exit_code = ExitCode.CONFIGURATION
     return error_type(
-        f"Cannot {doing}{after} ({code}): {with_variables_in_backticks(advice)}",
+        f"Cannot {doing}{after} ({code}): {label_settings_in_backticks(advice)}",
         exit_code=exit_code,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from signalroom_singer import COMMON_SETTINGS, EXACT, HTTP_SETTINGS, KEY, given_by
+from signalroom_singer import COMMON_SETTINGS, EXACT, HTTP_SETTINGS, KEY, env_aliases
 from signalroom_singer.privacy.card_data import CARD_SETTINGS
 from tap_sticky_s3.column_types import TYPE_PATTERN
 from tap_sticky_s3.file_filter import DEFAULT_PATTERN
@@ -17,7 +17,7 @@ SETTINGS = th.PropertiesList(
         title="Bucket",
         description="Bucket with the exports.",
         examples=["sticky-713-data-repo"],
-        **given_by("S3_BUCKET_NAME"),
+        **env_aliases("S3_BUCKET_NAME"),
     ),
     th.Property(
         "prefixes",
@@ -28,7 +28,7 @@ SETTINGS = th.PropertiesList(
             "Folders of the bucket, comma-separated. Each is a stream and a table: `orders-create` "
             "is `orders_create`, with all files below `orders-create/`."
         ),
-        **given_by("S3_PREFIXES", shared=True),
+        **env_aliases("S3_PREFIXES", shared=True),
     ),
     th.Property(
         "tables",
@@ -247,7 +247,7 @@ SETTINGS = th.PropertiesList(
         title="AWS access key id",
         description="Without it, `aws_profile` or boto3's default credentials are used.",
         **KEY,
-        **given_by("AWS_ACCESS_KEY_ID"),
+        **env_aliases("AWS_ACCESS_KEY_ID"),
     ),
     th.Property(
         "aws_secret_access_key",
@@ -256,7 +256,7 @@ SETTINGS = th.PropertiesList(
         title="AWS secret access key",
         description="Secret of the access key.",
         **KEY,
-        **given_by("AWS_SECRET_ACCESS_KEY"),
+        **env_aliases("AWS_SECRET_ACCESS_KEY"),
     ),
     th.Property(
         "aws_session_token",
@@ -265,14 +265,14 @@ SETTINGS = th.PropertiesList(
         title="AWS session token",
         description="Session token of temporary credentials.",
         **KEY,
-        **given_by("AWS_SESSION_TOKEN"),
+        **env_aliases("AWS_SESSION_TOKEN"),
     ),
     th.Property(
         "aws_profile",
         th.StringType,
         title="AWS profile",
         description="Profile in the shared AWS configuration files.",
-        **given_by("AWS_PROFILE"),
+        **env_aliases("AWS_PROFILE"),
     ),
     th.Property(
         "region",
@@ -280,7 +280,7 @@ SETTINGS = th.PropertiesList(
         default="us-east-1",
         title="AWS region",
         description="Region of the bucket.",
-        **given_by("AWS_REGION", "AWS_DEFAULT_REGION", shared=True),
+        **env_aliases("AWS_REGION", "AWS_DEFAULT_REGION", shared=True),
     ),
     th.Property(
         "role_arn",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
-from signalroom_singer import SignalRoomTap, invalid_setting, named
+from signalroom_singer import SignalRoomTap, invalid_setting, setting_label
 from signalroom_singer.privacy.card_data import CardReport
 from tap_sticky_s3.batch_store import BATCH_FORMATS, BatchStore, make_batch_store
 from tap_sticky_s3.client import Bucket
@@ -60,7 +60,7 @@ class TapStickyS3(SignalRoomTap):
         if repeated := {name for name in names if names.count(name) > 1}:
             problem = (
                 f"the name {', '.join(sorted(repeated))} is there twice (`files` is the stream of "
-                f"the files). Use other names in {named('tables')}"
+                f"the files). Use other names in {setting_label('tables')}"
             )
             setting = "tables" if self.config.get("tables") else "prefixes"
             raise invalid_setting(setting, problem)
@@ -109,7 +109,7 @@ class TapStickyS3(SignalRoomTap):
         return errors
 
     @override
-    def check_days(self) -> None:
+    def check_date_range(self) -> None:
         check_dates(self.config)
 
     @property

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sticky_exports import DAY, export, orders
 
-from signalroom_singer import TapError, sealed, unsealed
+from signalroom_singer import TapError, seal_state, unseal_state
 from tap_sticky_s3 import file_history
 from tap_sticky_s3.client import S3Object
 from tap_sticky_s3.day_files import hash_object
@@ -228,7 +228,7 @@ class TestStatesOfEarlierVersions:
         old = {"files": self.entries(objects, r=1)}
         new = {"files": {**old["files"], **self.entries(objects[:20], r=2)}}
         mark = {**new, "refresh": 2, "fields": ["files"]}
-        state, _ = unsealed({"bookmarks": {"orders": mark}})
+        state, _ = unseal_state({"bookmarks": {"orders": mark}})
         assert load(state["bookmarks"]["orders"], objects) == objects[20:]
 
 
@@ -282,7 +282,7 @@ def test_a_year_of_three_tables_is_less_than_100_kb(per_hour):
         assert len(due) - len(new) < 25 * per_hour
         state = round_trip(state)
     assert load(state, objects) == []
-    text = json.dumps(sealed({"bookmarks": dict.fromkeys(PREFIXES, state)}))
+    text = json.dumps(seal_state({"bookmarks": dict.fromkeys(PREFIXES, state)}))
     assert len(text.encode()) <= 100_000
 
 
@@ -323,7 +323,7 @@ def test_it_agrees_with_a_plain_list_of_files(runs, refreshed):
             elif bucket.pop(key, None):
                 deleted.add(key)
         objects = sorted(bucket.values(), key=lambda obj: (obj.modified, obj.key))
-        state = unsealed(round_trip(sealed(state)))[0]
+        state = unseal_state(round_trip(seal_state(state)))[0]
         mark = state["bookmarks"]["orders"]
         saved = round_trip(mark), plain, again
         with patch.object(file_history, "_SEPARATE_FILES", run["apart"]):
@@ -349,7 +349,7 @@ def test_it_agrees_with_a_plain_list_of_files(runs, refreshed):
         state["bookmarks"]["orders"], plain, again = saved
     # A day that was read again is not read again for ever.
     mark, objects = (
-        unsealed(round_trip(sealed(state)))[0]["bookmarks"]["orders"],
+        unseal_state(round_trip(seal_state(state)))[0]["bookmarks"]["orders"],
         [*bucket.values()],
     )
     load(mark, objects)

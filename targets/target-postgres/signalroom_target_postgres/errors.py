@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from signalroom_singer.exit_codes import ExitCode
-from signalroom_singer.settings.variables import with_variables_in_backticks
+from signalroom_singer.settings.variables import label_settings_in_backticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ class ConnectionSettingsError(TargetPostgresError):
     exit_code = ExitCode.CONFIGURATION
 
     def __init__(self, message: str) -> None:
-        super().__init__(with_variables_in_backticks(message))
+        super().__init__(label_settings_in_backticks(message))
 
 
 class ConnectionFailedError(TargetPostgresError):

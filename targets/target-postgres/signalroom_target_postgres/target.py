@@ -13,10 +13,10 @@ import msgspec
 from target_postgres.target import TargetPostgres as StockTargetPostgres
 from typing_extensions import override
 
-from signalroom_singer.cli.command import ExplainedCommand
+from signalroom_singer.cli.command import ReadableErrorsMixin
 from signalroom_singer.cli.loader_failure import stop_tap
 from signalroom_singer.privacy.redaction import protect
-from signalroom_singer.stream_maps import constants_of
+from signalroom_singer.stream_maps import constant_columns
 from signalroom_target_postgres.connection.tls import DEFAULTS
 from signalroom_target_postgres.connection.url import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
@@ -62,7 +62,7 @@ _POLL_SECONDS = 0.05
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
-class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[misc] # it is untyped
+class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[misc] # it is untyped
     """Loads Singer streams into PostgreSQL: yours, or one that comes with the target."""
 
     name = "target-postgres"
@@ -395,7 +395,7 @@ class TargetPostgres(ExplainedCommand, StockTargetPostgres):  # type: ignore[mis
             self._warn_lost_rows(stream)
         for record_map in self._routes.record_maps_of(stream):
             sink = self.get_sink(record_map.stream_map.stream_alias)
-            constants = constants_of(self.mapper, stream, record_map.stream_map)
+            constants = constant_columns(self.mapper, stream, record_map.stream_map)
             sink.use_map(constants, record_map.expressions)
         alias = self._routes.unmapped_alias(stream)
         if alias is not None and not (sink := self.get_sink(alias)).validate_schema:

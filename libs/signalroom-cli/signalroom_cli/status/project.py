@@ -23,8 +23,8 @@ from signalroom_cli.intervals import IntervalError, cron_expression
 from signalroom_cli.meltanoproject import ENVIRONMENT_VARIABLE, ProjectError, open_project
 from signalroom_cli.status.configured import configuration
 from signalroom_cli.status.model import Outcome, Pipeline, Run
-from signalroom_singer import unsealed
-from signalroom_singer.settings.client_names import warning
+from signalroom_singer import unseal_state
+from signalroom_singer.settings.client_names import shared_variables_warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -205,7 +205,7 @@ def _pipeline(
     found.begun = settings.begun
     root = str(project.root)
     names = {"MELTANO_EXTRACTOR_NAME": tap, "MELTANO_PROJECT_ROOT": root}
-    found.problem = warning(names) or ""
+    found.problem = shared_variables_warning(names) or ""
     return found
 
 
@@ -224,7 +224,7 @@ def _look_up(pipeline: Pipeline, session: Session, states: StateService) -> None
         # How far it has come is not yet what the next run begins with.
         state = last.payload
     # Meltano merges the states of a full refresh into those before: what it replaced is left out.
-    valid, _ = unsealed(state.get("singer_state") or {})
+    valid, _ = unseal_state(state.get("singer_state") or {})
     bookmarks = valid["bookmarks"]
     pipeline.bookmarks = dict(_bookmarks(bookmarks))
 

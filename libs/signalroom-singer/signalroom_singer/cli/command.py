@@ -20,21 +20,26 @@ from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from signalroom_singer.cli.loader_failure import LOG_CONFIG
-from signalroom_singer.cli.log_filter import quieten
+from signalroom_singer.cli.log_filter import hide_developer_messages
 from signalroom_singer.errors import exit_code, hide_traceback
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.progress import REPORTER
-from signalroom_singer.settings.problems import empty_variables, from_environment, invalid, unknown
+from signalroom_singer.settings.problems import (
+    describe_invalid,
+    describe_unknown,
+    empty_variables,
+    from_environment,
+)
 from signalroom_singer.settings.text_values import read_texts, with_plain_secrets
 from signalroom_singer.settings.unknown_variables import unknown_variables
 from signalroom_singer.settings.variables import (
     Naming,
     Origin,
-    current,
-    disagreeing,
-    given_by_variables,
+    current_naming,
+    find_conflicts,
     instance_of,
-    use,
+    read_aliases,
+    use_naming,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +67,7 @@ class StoppedError(SystemExit):
     """A signal asked the process to end before all was done.
 
     Args:
-        number: The signal's.
+        number: The number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -109,9 +114,9 @@ class _Command(SingerCommand):
             return run()
         if hide_traceback not in self.logger.filters:
             self.logger.addFilter(hide_traceback)
-        quieten()
+        hide_developer_messages()
         try:
-            code = self._watched(run)
+            code = self._run_with_hook(run)
         except LoaderFailedError as error:
             self.logger.info("Stopped before everything was read, as the loader has failed")
             code = error.code
@@ -136,7 +141,7 @@ class _Command(SingerCommand):
             code = exit_code(error)
         sys.exit(code if isinstance(code, int) else 0)
 
-    def _watched(self, run: Callable[[], Any]) -> Any:
+    def _run_with_hook(self, run: Callable[[], Any]) -> Any:
         try:
             return run()
         except Exception as error:
@@ -154,7 +159,7 @@ class _Command(SingerCommand):
             error.show()
 
 
-class ExplainedCommand(PluginBase):
+class ReadableErrorsMixin(PluginBase):
     """A tap or a target that says which file or variable is none, and what to do.
 
     The SDK's own end in a traceback there. It goes before the SDK's class among the bases.
@@ -188,10 +193,12 @@ class ExplainedCommand(PluginBase):
         command = super().get_singer_command()
         for option in command.params:
             if option.name == "config":
-                option.callback = cls._reading(option.callback or (lambda *given: given[-1]))
+                option.callback = cls._config_reader(
+                    option.callback or (lambda *values: values[-1])
+                )
             elif option.name in _CHECKS:
                 option.type, option.callback = click.STRING, _document
-        made = _Command(
+        singer_command = _Command(
             name=command.name,
             callback=command.callback,
             context_settings=command.context_settings,
@@ -199,8 +206,8 @@ class ExplainedCommand(PluginBase):
             help=command.help,
             logger=cls.logger,
         )
-        made.before_failing = cls.before_failing
-        return made
+        singer_command.before_failing = cls.before_failing
+        return singer_command
 
     @classmethod
     def before_failing(cls) -> None:
@@ -208,10 +215,10 @@ class ExplainedCommand(PluginBase):
 
     @classmethod
     @override
-    def invoke(cls, **given: Any) -> None:
+    def invoke(cls, **options: Any) -> None:
         REPORTER.start()
         try:
-            super().invoke(**given)
+            super().invoke(**options)
         except ConfigValidationError as error:
             # The SDK would end with one more line, which does not say what is wrong.
             raise SettingsError(error.errors or [str(error)]) from None
@@ -223,27 +230,27 @@ class ExplainedCommand(PluginBase):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        naming = current()
+        naming = current_naming()
         if naming.plugin != self.name:
             naming = self.name_settings(Origin.FILE)
-        given = dict(self._config)
+        raw_config = dict(self._config)
         if naming.origin is Origin.MELTANO:
-            given = with_plain_secrets(naming.properties, given)
+            raw_config = with_plain_secrets(naming.properties, raw_config)
         # Whatever form they came in. One that cannot be used is left out: what only describes the
         # plugin goes on.
-        self._config, wrong = read_texts(naming.properties, given)
+        self._config, wrong = read_texts(naming.properties, raw_config)
         problems: list[str] = []
         try:
             super()._validate_config(raise_errors=True)
         except ConfigValidationError as error:
             problems = error.errors
         if wrong or problems:
-            problems = invalid(naming, type(self).config_jsonschema, self._config, wrong)
+            problems = describe_invalid(naming, type(self).config_jsonschema, self._config, wrong)
         problems += empty_variables(naming, self._config, problems)
         if not raise_errors:
             return problems
-        misspelt = unknown_variables(naming, given)
-        for sentence in (*disagreeing(naming), *unknown(naming, given), *misspelt):
+        misspelt = unknown_variables(naming, raw_config)
+        for sentence in (*find_conflicts(naming), *describe_unknown(naming, raw_config), *misspelt):
             self.logger.warning("%s", sentence)
         if problems:
             raise ConfigValidationError(problems[0], errors=[*dict.fromkeys(problems)])
@@ -260,28 +267,28 @@ class ExplainedCommand(PluginBase):
         cls.append_builtin_config(schema)
         instance = instance_of(cls.name) if origin is Origin.MELTANO else ""
         naming = Naming(cls.name, schema.get("properties", {}), origin, instance)
-        use(naming)
+        use_naming(naming)
         return naming
 
     @classmethod
-    def _reading(cls, read: Callable[..., Any]) -> Callable[..., Any]:
+    def _config_reader(cls, read: Callable[..., Any]) -> Callable[..., Any]:
         """Give an option of settings files, which the SDK reads, a reader of our own."""
 
         def callback(ctx: click.Context, param: click.Parameter, paths: Iterable[str]) -> Any:
-            given = read(ctx, param, [path for path in paths if path == "ENV"])
+            parsed = read(ctx, param, [path for path in paths if path == "ENV"])
             # Each once: it may be a pipe.
             for path in paths:
                 if path != "ENV":
                     _, settings = _object(path, ctx, param)
-                    given.config |= settings
-            if given.parse_env:
+                    parsed.config |= settings
+            if parsed.parse_env:
                 cls.name_settings(Origin.ENVIRONMENT)
             elif paths and instance_of(cls.name):
                 naming = cls.name_settings(Origin.MELTANO)
-                given.config |= given_by_variables(naming, given.config)
+                parsed.config |= read_aliases(naming, parsed.config)
             else:
                 cls.name_settings(Origin.FILE)
-            return given
+            return parsed
 
         return callback
 
@@ -292,12 +299,12 @@ def _document(ctx: click.Context, param: click.Parameter, path: str | None) -> i
 
 def _object(path: str, ctx: click.Context, param: click.Parameter) -> tuple[str, dict[str, Any]]:
     """A file's text, and the object that it is."""
-    found: Any = None
+    document: Any = None
     text = problem = ""
     try:
         with click.open_file(path, encoding="utf-8-sig") as file:
             text = file.read()
-        found = json.loads(text)
+        document = json.loads(text)
     except OSError as error:
         problem = error.strerror or str(error)
     except ValueError as error:
@@ -306,14 +313,14 @@ def _object(path: str, ctx: click.Context, param: click.Parameter) -> tuple[str,
             problem = f"is not text ({error})"
     else:
         check = _CHECKS.get(param.name or "")
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             problem = "is not a JSON object"
         elif check:
-            problem = check(found)
+            problem = check(document)
     if problem:
         msg = f"{path}: {problem}. {_REMEDIES[param.name or '']}"
         raise click.BadParameter(msg, ctx, param)
-    return text, found
+    return text, document
 
 
 def _problem_of_catalog(catalog: dict[str, Any]) -> str:
@@ -327,7 +334,9 @@ def _problem_of_catalog(catalog: dict[str, Any]) -> str:
 
 def _problem_of_state(state: dict[str, Any]) -> str:
     bookmarks = state.get("bookmarks", {})
-    fits = isinstance(bookmarks, dict) and all(isinstance(one, dict) for one in bookmarks.values())
+    fits = isinstance(bookmarks, dict) and all(
+        isinstance(bookmark, dict) for bookmark in bookmarks.values()
+    )
     return "" if fits else "has no `bookmarks` as a tap writes them, an object for each stream"
 
 

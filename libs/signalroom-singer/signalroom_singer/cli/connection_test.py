@@ -33,7 +33,7 @@ class CountingWriter(BufferedMsgSpecWriter):
         """Count a message.
 
         Args:
-            message: The message.
+            message: The message to count; only records are counted.
         """
         if isinstance(message, RecordMessage):
             self.records[message.stream] += 1
@@ -43,8 +43,8 @@ def try_streams(tap: SignalRoomTap, writer: CountingWriter) -> None:
     """Read a record of each stream that is selected, and print the streams' names.
 
     Args:
-        tap: The tap.
-        writer: Its writer.
+        tap: The tap whose streams are read.
+        writer: The tap's writer, which counts records.
     """
     # The SDK would try all. A key need not be able to read what is off by default.
     selected = [stream for stream in tap.streams.values() if stream.selected]
@@ -53,9 +53,9 @@ def try_streams(tap: SignalRoomTap, writer: CountingWriter) -> None:
         if stream.parent_stream_type is None:
             family = [*_family(stream, selected)]
             tap.run_sync_dry_run(1, family)
-            for one in family:
-                found = sum(writer.records[each.stream_alias] for each in one.stream_maps)
-                click.echo(f"{one.name}: ok ({'a record read' if found else 'empty'})")
+            for member in family:
+                count = sum(writer.records[each.stream_alias] for each in member.stream_maps)
+                click.echo(f"{member.name}: ok ({'a record read' if count else 'empty'})")
 
 
 def _family(stream: Stream, selected: Iterable[Stream]) -> Iterator[Stream]:

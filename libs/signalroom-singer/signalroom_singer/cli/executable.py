@@ -26,7 +26,7 @@ def run(name: str, module: str, plugin: str, *, loads: bool = False) -> None:
     Args:
         name: Its name, for what is said where that fails.
         module: The module that its class is in.
-        plugin: The class.
+        plugin: The name of its class.
         loads: Whether it is a target.
     """
     # Importing makes much and drops little: collecting garbage meanwhile takes an eighth of the
@@ -41,14 +41,14 @@ def run(name: str, module: str, plugin: str, *, loads: bool = False) -> None:
             raise
         if loads:
             stop_tap()
-        say(name, f"Error: {_explained(name, error)}", level="error")
+        write_log_line(name, f"Error: {_describe_failure(name, error)}", level="error")
         sys.exit(1)
     gc.freeze()
     gc.enable()
     command.cli()
 
 
-def _explained(name: str, error: Exception) -> str:
+def _describe_failure(name: str, error: Exception) -> str:
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return (
         f"{name} cannot start ({reason}). A package that it needs is missing or has the wrong "
@@ -57,7 +57,7 @@ def _explained(name: str, error: Exception) -> str:
     )
 
 
-def say(name: str, message: str, *, level: str = "info") -> None:
+def write_log_line(name: str, message: str, *, level: str = "info") -> None:
     """Log a message in the form of the log settings, without loading them.
 
     Args:

@@ -62,8 +62,8 @@ def stop_tap(
 
     Args:
         patience: How many seconds to wait for a tap that takes no notice.
-        clock: Gives seconds.
-        descriptor: The input.
+        clock: A monotonic clock, in seconds.
+        descriptor: The file descriptor of standard input.
     """
     note = note_path()
     if note is None or not _is_piped(descriptor):
@@ -112,7 +112,7 @@ def has_failed() -> bool:
         return False
 
 
-def watch() -> None:
+def watch_for_failure() -> None:
     """Look for the note from now on, in a thread; once it is there, this process gets a SIGTERM."""
     if note_path() is None:
         return

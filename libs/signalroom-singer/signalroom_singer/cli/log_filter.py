@@ -20,7 +20,7 @@ _FOR_DEVELOPERS = (
 )
 
 
-def for_users(record: logging.LogRecord) -> bool:
+def is_for_users(record: logging.LogRecord) -> bool:
     """Leave out what is for developers: a handler's filter.
 
     Args:
@@ -36,7 +36,7 @@ def for_users(record: logging.LogRecord) -> bool:
     record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
     # The SDK sets the level of metrics by itself, to that of LOGLEVEL.
     loggers = logging.getLogger(), logging.getLogger(record.name)
-    return any(one.isEnabledFor(logging.DEBUG) for one in loggers)
+    return any(logger.isEnabledFor(logging.DEBUG) for logger in loggers)
 
 
 def _name_stream(record: logging.LogRecord) -> None:
@@ -53,9 +53,9 @@ def _is_for_developers(message: object) -> bool:
     return isinstance(message, str) and message.startswith(_FOR_DEVELOPERS)
 
 
-def quieten() -> None:
+def hide_developer_messages() -> None:
     """Have the log of this process leave them out."""
     for handler in logging.getLogger().handlers:
         # Others than what prints, such as a test's, keep all of it.
-        if getattr(handler, "stream", None) is sys.stderr and for_users not in handler.filters:
-            handler.addFilter(for_users)
+        if getattr(handler, "stream", None) is sys.stderr and is_for_users not in handler.filters:
+            handler.addFilter(is_for_users)

@@ -26,7 +26,7 @@ from signalroom_singer.http.rate_limit import RateLimiter
 from signalroom_singer.http.retry import RetryPolicy
 from signalroom_singer.http.size_limit import read_body
 from signalroom_singer.privacy.hashing import HASH_SALT
-from signalroom_singer.settings.variables import current, named
+from signalroom_singer.settings.variables import current_naming, setting_label
 
 if TYPE_CHECKING:
     import logging
@@ -306,10 +306,10 @@ class ApiClient:
     def _unsendable(self, label: str) -> TapError:
         secrets = [
             name
-            for name, schema in current().properties.items()
+            for name, schema in current_naming().properties.items()
             if schema.get("secret") and self.config.get(name) and name != HASH_SALT
         ]
-        settings = " and ".join(named(name) for name in secrets) or "the credentials"
+        settings = " and ".join(setting_label(name) for name in secrets) or "the credentials"
         msg = (
             f"{label} cannot be sent: a header has a character that no header may have. Copy "
             f"{settings} again."

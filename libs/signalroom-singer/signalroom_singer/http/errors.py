@@ -15,7 +15,7 @@ from signalroom_singer.http.payload import error_text
 from signalroom_singer.http.size_limit import LARGEST_RESPONSE, ResponseTooLargeError
 from signalroom_singer.privacy.redaction import redact
 from signalroom_singer.privacy.sensitive_fields import safe_message
-from signalroom_singer.settings.variables import named, with_variables
+from signalroom_singer.settings.variables import fill_setting_labels, setting_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +109,7 @@ class ErrorMapper:
             msg = (
                 f"{label} was redirected to {target.scheme}://{target.netloc}. Redirects are not "
                 "followed, they would take your credentials along; if the vendor has moved, set "
-                f"{named(self._address_setting)} to the new address."
+                f"{setting_label(self._address_setting)} to the new address."
             )
             raise RequestRejectedError(msg, status)
         if self.is_transient(response):
@@ -147,7 +147,7 @@ class ErrorMapper:
         Args:
             status: An HTTP status code.
         """
-        return with_variables(self._hints.get(status, ""))
+        return fill_setting_labels(self._hints.get(status, ""))
 
     def describe_status(self, response: requests.Response, label: str) -> str:
         """Write the sentence about an error status.
@@ -195,12 +195,12 @@ class ErrorMapper:
         Returns:
             The sentence, without the request's URL: that may hold a secret.
         """
-        address = named(self._address_setting)
+        address = setting_label(self._address_setting)
         reason = root_cause(error)
         if isinstance(error, requests.Timeout):
             problem = (
                 f"had no response from {host} within {timeout} s (setting "
-                f"{named('request_timeout')})"
+                f"{setting_label('request_timeout')})"
             )
         elif isinstance(error, ResponseTooLargeError):
             problem = (
@@ -223,14 +223,16 @@ class ErrorMapper:
         return redact(f"{label} {problem}")
 
     def _describe_tls_failure(self, error: requests.exceptions.SSLError, host: str) -> str:
-        address = named(self._address_setting)
+        address = setting_label(self._address_setting)
         if speaks_no_tls(error):
             return (
                 f"{host} does not speak TLS. Check {address}: its port, and whether it begins with "
                 "http:// instead"
             )
         ca_bundle = self._ca_bundle_setting
-        ca_bundle = named(ca_bundle) if ca_bundle else "the environment variable REQUESTS_CA_BUNDLE"
+        ca_bundle = (
+            setting_label(ca_bundle) if ca_bundle else "the environment variable REQUESTS_CA_BUNDLE"
+        )
         return (
             f"The TLS certificate of {host} is not trusted ({root_cause(error)}). Check {address}; "
             f"if your own certificate authority signed it, set {ca_bundle} to that authority's file"

@@ -32,7 +32,7 @@ from signalroom_singer.http.retry import exponential_wait, parse_retry_after
 from signalroom_singer.isolated_stream import IsolatedStream
 from signalroom_singer.privacy.hashing import HASH_SALT
 from signalroom_singer.privacy.sensitive_fields import safe_message
-from signalroom_singer.settings.variables import current, named, with_variables
+from signalroom_singer.settings.variables import current_naming, fill_setting_labels, setting_label
 
 if TYPE_CHECKING:
     from backoff.types import Details
@@ -53,7 +53,7 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
     - 429, 5xx, connection errors, cut bodies, and answers that are no JSON are tried
       again; ``Retry-After`` is honoured up to the setting ``max_retry_wait``.
     - Redirects are not followed: they would carry the credentials to another host.
-    - Errors name the stream, the endpoint, what the vendor said, and what to do.
+    - Errors name the stream, the endpoint, what the vendor text_of_vendor, and what to do.
 
     Settings used: those of :data:`signalroom_singer.HTTP_SETTINGS`.
     """
@@ -109,8 +109,8 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
             return None
         wait = exponential_wait(attempt)
         headers: Mapping[str, str] = {} if error.response is None else error.response.headers
-        if asked := parse_retry_after(headers.get("Retry-After")):
-            wait = max(wait, asked)
+        if retry_after := parse_retry_after(headers.get("Retry-After")):
+            wait = max(wait, retry_after)
         return min(wait, float(self.config["max_retry_wait"]))
 
     # Asking
@@ -170,7 +170,7 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
         self, prepared_request: requests.PreparedRequest, context: Context | None
     ) -> requests.Response:
         self._check_allowed(prepared_request)
-        self._last_request = self._asked(prepared_request)
+        self._last_request = self._label(prepared_request)
         pacer = self.pacer(prepared_request)
         with pacer.slot():
             try:
@@ -210,7 +210,7 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
         """Check an answer and decode it.
 
         Args:
-            response: Any response.
+            response: The response to check.
 
         Raises:
             RequestRejectedError: If the vendor refuses the request.
@@ -219,10 +219,10 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
         if response.is_redirect:
             target = urlsplit(response.headers.get("Location", ""))
             msg = (
-                f"{self._asked(response.request)} was redirected to {target.scheme}://"
+                f"{self._label(response.request)} was redirected to {target.scheme}://"
                 f"{target.netloc}. Redirects are not followed, they would take your credentials "
-                f"along; if the vendor has moved, set {named(self.address_setting)} to the new "
-                "address."
+                f"along; if the vendor has moved, set {setting_label(self.address_setting)} to "
+                "the new address."
             )
             raise RequestRejectedError(msg, response.status_code)
         try:
@@ -231,7 +231,7 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
             raise RequestRejectedError(str(refusal), response.status_code) from None
         payload = self._decode(response)
         if (error := self.vendor_error(payload)) is not None:
-            msg = f"{self._asked(response.request)} answered 200 but no data: {safe_message(error)}"
+            msg = f"{self._label(response.request)} answered 200 but no data: {safe_message(error)}"
             raise RetriableAPIError(msg[: 2 * MESSAGE_LENGTH], response)
         response.payload = payload  # type: ignore[attr-defined]
 
@@ -240,7 +240,7 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
             return decode_json(response.content)
         except ValueError:
             msg = (
-                f"{self._asked(response.request)} answered {response.status_code} with "
+                f"{self._label(response.request)} answered {response.status_code} with "
                 f"{describe_body(response)} where JSON belongs"
             )
             raise RetriableAPIError(msg, response) from None
@@ -248,10 +248,12 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
     @override
     def response_error_message(self, response: requests.Response) -> str:
         status = response.status_code
-        said = safe_message(error_text(response))[:MESSAGE_LENGTH].rstrip(".")
-        hint = with_variables(self.error_hints.get(status, ""))
-        text = f"{self._asked(response.request)} answered {status} {response.reason or ''}".strip()
-        return ". ".join(part for part in (f"{text}: {said}" if said else text, hint) if part)
+        text_of_vendor = safe_message(error_text(response))[:MESSAGE_LENGTH].rstrip(".")
+        hint = fill_setting_labels(self.error_hints.get(status, ""))
+        text = f"{self._label(response.request)} answered {status} {response.reason or ''}".strip()
+        return ". ".join(
+            part for part in (f"{text}: {text_of_vendor}" if text_of_vendor else text, hint) if part
+        )
 
     @override
     def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
@@ -301,19 +303,19 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
         base = urlsplit(self.url_base).path
         return urlsplit(url or "").path.removeprefix(base)
 
-    def _asked(self, request: requests.PreparedRequest) -> str:
+    def _label(self, request: requests.PreparedRequest) -> str:
         return f"{self.name}: {request.method} {self._path(request.url)}"
 
     def _unsendable(self, request: requests.PreparedRequest) -> TapError:
         secrets = [
             name
-            for name, one in current().properties.items()
-            if one.get("secret") and self.config.get(name) and name != HASH_SALT
+            for name, declared in current_naming().properties.items()
+            if declared.get("secret") and self.config.get(name) and name != HASH_SALT
         ]
-        given = " and ".join(named(name) for name in secrets) or "the credentials"
+        settings = " and ".join(setting_label(name) for name in secrets) or "the credentials"
         msg = (
-            f"{self._asked(request)} cannot be sent: a header has a character that no header may "
-            f"have. Copy {given} again."
+            f"{self._label(request)} cannot be sent: a header has a character that no header may "
+            f"have. Copy {settings} again."
         )
         return TapError(msg, exit_code=ExitCode.CONFIGURATION)
 
@@ -323,7 +325,7 @@ class HTTPStream(IsolatedStream, RESTStream[_TToken], ABC):
         errors = ErrorMapper(address_setting=self.address_setting)
         return errors.describe_failure(
             error,
-            self._asked(request),
+            self._label(request),
             host=urlsplit(request.url or "").netloc,
             timeout=self.config["request_timeout"],
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_singer.http.vendor_text import sentence
+from signalroom_singer.http.vendor_text import message_text
 from signalroom_singer.privacy.sensitive_fields import safe_message
 
 if TYPE_CHECKING:
@@ -79,5 +79,5 @@ def error_text(response: requests.Response) -> str:
     if isinstance(payload, dict):
         for field in _ERROR_FIELDS:
             if payload.get(field):
-                return sentence(payload[field])
+                return message_text(payload[field])
     return json.dumps(payload, default=str)

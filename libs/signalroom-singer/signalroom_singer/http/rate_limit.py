@@ -78,10 +78,10 @@ class RateLimiter:
         self._shared = None
         if account:
             longest = max((unit for _, unit in limits), default=0)
-            self._shared = account.limit(group, _binding(rates), longest)
+            self._shared = account.limit(group, _effective_rates(rates), longest)
         elif rates:
             # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
-            self._limiter = Limiter(InMemoryBucket(_binding(rates)), buffer_ms=1)
+            self._limiter = Limiter(InMemoryBucket(_effective_rates(rates)), buffer_ms=1)
         self._longest = max((rate.interval for rate in rates), default=0) / 1000
         self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
         self._lock = threading.Lock()
@@ -121,18 +121,18 @@ class RateLimiter:
             yield
 
 
-def _binding(rates: list[Rate]) -> list[Rate]:
+def _effective_rates(rates: list[Rate]) -> list[Rate]:
     """Those that can ever hold a request back; the library refuses the others.
 
     Args:
         rates: By rising interval.
     """
-    kept: list[Rate] = []
+    binding: list[Rate] = []
     for rate in rates:
         # As few in an hour as in a minute: then the minute's says nothing.
-        while kept and kept[-1].limit >= rate.limit:
-            kept.pop()
+        while binding and binding[-1].limit >= rate.limit:
+            binding.pop()
         # More in an hour than sixty minutes give: then the hour's says nothing.
-        if not kept or rate.limit / rate.interval < kept[-1].limit / kept[-1].interval:
-            kept.append(rate)
-    return kept
+        if not binding or rate.limit / rate.interval < binding[-1].limit / binding[-1].interval:
+            binding.append(rate)
+    return binding

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 
-def sentence(error: Any) -> str:
+def message_text(error: Any) -> str:
     """Take the text of an error, without the JSON around it.
 
     Args:
@@ -15,7 +15,9 @@ def sentence(error: Any) -> str:
     Returns:
         The text; what has none is shown as JSON.
     """
-    if isinstance(error, list) and (texts := [sentence(one) for one in error if _has_text(one)]):
+    if isinstance(error, list) and (
+        texts := [message_text(item) for item in error if _has_text(item)]
+    ):
         return "; ".join(texts)
     if isinstance(error, dict) and _has_text(error):
         return str(error["message"])

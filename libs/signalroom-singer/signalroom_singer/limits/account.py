@@ -15,7 +15,7 @@ from singer_sdk import typing as th
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.limits.store import RATE_LIMIT_STORE, LimitStoreError, new_store
 from signalroom_singer.privacy.redaction import redact
-from signalroom_singer.settings.variables import given_by, named
+from signalroom_singer.settings.variables import env_aliases, setting_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,7 @@ RATE_LIMIT_SETTINGS = (
             "its limits: `postgresql://user:password@host/database` or `redis://host`. Without it "
             "each run keeps them on its own."
         ),
-        **given_by("SIGNALROOM_RATE_LIMIT_STORE", shared=True),
+        **env_aliases("SIGNALROOM_RATE_LIMIT_STORE", shared=True),
     ),
     th.Property(
         RATE_LIMIT_ACCOUNT,
@@ -112,8 +112,8 @@ def open_store(url: str) -> LimitStore:
         store.close()
         msg = (
             f"Cannot use the rate limit store, {store.title} on {store.place}: {_reason(error)}. "
-            f"Check {named(RATE_LIMIT_STORE)} and the server; without that setting, each run keeps "
-            "the limits on its own."
+            f"Check {setting_label(RATE_LIMIT_STORE)} and the server; without that setting, each "
+            "run keeps the limits on its own."
         )
         raise LimitStoreError(msg, exit_code=store.exit_code(error)) from None
     return store
@@ -126,8 +126,8 @@ class AccountLimits:
         """Name the account.
 
         Args:
-            store: Opened.
-            digest: Of :func:`account_digest`.
+            store: An open store.
+            digest: The account, as :func:`account_digest` names it.
         """
         self._store = store
         self._digest = digest
@@ -160,7 +160,7 @@ class SharedLimit:
         self._store, self._name = store, name
         self._rates = rates
         # As some may have a limit below one, whose interval is longer.
-        self._kept = 2 * max([longest, *(rate.interval for rate in rates)])
+        self._expires_after = 2 * max([longest, *(rate.interval for rate in rates)])
         self._bucket: AbstractBucket | None = None
         # Threads wait one after another: the store is asked by one of a process. Not for both at
         # once, as those that wait for a turn have the slots that others wait for.
@@ -202,13 +202,13 @@ class SharedLimit:
         Raises:
             LimitStoreError: If the store is away for two minutes.
         """
-        taken: list[Callable[[], None]] = []
+        releases: list[Callable[[], None]] = []
 
         def take() -> float | None:
-            give_back = self._store.take_slot(self._name, count, lease)
-            if give_back is None:
+            release = self._store.take_slot(self._name, count, lease)
+            if release is None:
                 return _SLOT_WAIT
-            taken.append(give_back)
+            releases.append(release)
             return None
 
         holders = (
@@ -220,7 +220,7 @@ class SharedLimit:
         try:
             yield
         finally:
-            taken[0]()
+            releases[0]()
 
     def _wait(self, attempt: Callable[[], float | None], message: str) -> None:
         """Try until it works; an attempt gives the seconds to wait for the next one."""
@@ -249,8 +249,8 @@ class SharedLimit:
         if time.monotonic() - self._cleaned > _CLEAN_EVERY:
             self._cleaned = time.monotonic()
             longest = max(rate.interval for rate in self._rates)
-            kept = self._kept + round(2 * _CLEAN_EVERY * 1000)
-            self._store.clean(self._bucket, now - self._kept + longest, kept)
+            expires_after = self._expires_after + round(2 * _CLEAN_EVERY * 1000)
+            self._store.clean(self._bucket, now - self._expires_after + longest, expires_after)
         return None
 
     def _reach(self, attempt: Callable[[], _Result]) -> _Result:
@@ -279,7 +279,7 @@ class SharedLimit:
     def _failure(self, problem: str) -> str:
         return (
             f"The rate limit store, {self._store.title} on {self._store.place}, {problem}. Check "
-            f"the server and {named(RATE_LIMIT_STORE)}, then run again: it resumes."
+            f"the server and {setting_label(RATE_LIMIT_STORE)}, then run again: it resumes."
         )
 
 

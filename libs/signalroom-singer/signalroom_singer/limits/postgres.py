@@ -66,7 +66,7 @@ class PostgresStore(LimitStore):
         self._lock = threading.RLock()
         self._own: psycopg.Connection | None = None
         self._pool: ConnectionPool | None = None
-        self._taken: set[tuple[int, int]] = set()
+        self._held_slots: set[tuple[int, int]] = set()
 
     @override
     def exit_code(self, error: Exception) -> ExitCode:
@@ -127,7 +127,7 @@ class PostgresStore(LimitStore):
         return PostgresBucket(self._pool, name, rates)
 
     @override
-    def clean(self, bucket: AbstractBucket, moment: int, kept: int) -> None:
+    def clean(self, bucket: AbstractBucket, moment: int, expires_after: int) -> None:
         bucket.leak(moment)
 
     @override
@@ -135,12 +135,14 @@ class PostgresStore(LimitStore):
         key = zlib.crc32(f"{SCHEMA} {name}".encode()) - 2**31
         with self._session() as connection:
             # A session can take its own lock twice.
-            for slot in (number for number in range(count) if (key, number) not in self._taken):
+            for slot in (
+                number for number in range(count) if (key, number) not in self._held_slots
+            ):
                 row = connection.execute(
                     "SELECT pg_try_advisory_lock(%s, %s)", [key, slot]
                 ).fetchone()
                 if row and row[0]:
-                    self._taken.add((key, slot))
+                    self._held_slots.add((key, slot))
                     return lambda: self._give_back(connection, key, slot)
         return None
 
@@ -149,7 +151,7 @@ class PostgresStore(LimitStore):
             if connection is not self._own:
                 # The server freed it when the connection was lost.
                 return
-            self._taken.discard((key, slot))
+            self._held_slots.discard((key, slot))
             with contextlib.suppress(psycopg.OperationalError):
                 connection.execute("SELECT pg_advisory_unlock(%s, %s)", [key, slot])
 
@@ -158,7 +160,7 @@ class PostgresStore(LimitStore):
         """The connection that has the slots; a new one if the last was lost."""
         with self._lock:
             if self._own is None or self._own.closed:
-                self._taken.clear()
+                self._held_slots.clear()
                 self._own = psycopg.connect(self.url, autocommit=True, **_CONNECTION)
                 _prepare(self._own)
             yield self._own

@@ -97,9 +97,9 @@ class RedisStore(LimitStore):
         return _Bucket(rates, self._redis, f"{_PREFIX}:{name}", script)
 
     @override
-    def clean(self, bucket: AbstractBucket, moment: int, kept: int) -> None:
+    def clean(self, bucket: AbstractBucket, moment: int, expires_after: int) -> None:
         bucket.leak(moment)
-        self._redis.pexpire(bucket.bucket_key, kept)  # type: ignore[attr-defined]
+        self._redis.pexpire(bucket.bucket_key, expires_after)  # type: ignore[attr-defined]
 
     @override
     def take_slot(self, name: str, count: int, lease: float) -> Callable[[], None] | None:

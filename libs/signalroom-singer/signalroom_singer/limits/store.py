@@ -70,7 +70,7 @@ class LimitStore(ABC):
         """Read the time, and until when a limit is paused.
 
         Args:
-            name: The limit's.
+            name: The name of the limit.
 
         Returns:
             Both in milliseconds since 1970; the second is 0 if it never was paused.
@@ -81,8 +81,8 @@ class LimitStore(ABC):
         """Let nobody pass for a while; never shortens a pause.
 
         Args:
-            name: The limit's.
-            seconds: From now.
+            name: The name of the limit.
+            seconds: How long the pause lasts, from now on.
         """
 
     @abstractmethod
@@ -95,13 +95,13 @@ class LimitStore(ABC):
         """
 
     @abstractmethod
-    def clean(self, bucket: AbstractBucket, moment: int, kept: int) -> None:
+    def clean(self, bucket: AbstractBucket, moment: int, expires_after: int) -> None:
         """Forget requests that no longer count.
 
         Args:
-            bucket: Of :meth:`bucket`.
+            bucket: What :meth:`bucket` returned.
             moment: To take for now, in milliseconds since 1970.
-            kept: For how long a bucket must be there without being used, in milliseconds.
+            expires_after: For how long a bucket must be there without being used, in milliseconds.
         """
 
     @abstractmethod
@@ -109,7 +109,7 @@ class LimitStore(ABC):
         """Take one of so many slots, which all processes share.
 
         Args:
-            name: The limit's.
+            name: The name of the limit.
             count: How many there are.
             lease: Seconds after which a store that cannot see a process die frees its slot.
 

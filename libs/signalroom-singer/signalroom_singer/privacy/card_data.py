@@ -118,7 +118,7 @@ def card_column(header: str) -> CardColumn | None:
     Returns:
         The kind; nothing for a column of anything else.
     """
-    words = [one.lower() for one in _WORD.findall(unicodedata.normalize("NFKC", header))]
+    words = [word.lower() for word in _WORD.findall(unicodedata.normalize("NFKC", header))]
     joined = ["".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
     is_about = _has(_ABOUT, words) or _has(_ASKS, words[:1])
     is_other = _has(_OTHER_CARDS, words)
@@ -234,7 +234,7 @@ class CardReport:
         """Say what was found, and forget it.
 
         Args:
-            logger: Where to.
+            logger: The logger to write to.
         """
         if self._left_out:
             first, *more = self._places

@@ -80,9 +80,9 @@ class ColumnHashes:
     """Hashes some columns of a stream.
 
     Args:
-        stream: Its name.
-        patterns: The setting.
-        salt: The setting.
+        stream: The name of the stream.
+        patterns: The setting `hash_columns`.
+        salt: The setting `hash_salt`.
     """
 
     stream: str
@@ -90,30 +90,32 @@ class ColumnHashes:
     salt: str
 
     @classmethod
-    def of(cls, stream: str, config: Mapping[str, Any]) -> ColumnHashes:
+    def from_config(cls, stream: str, config: Mapping[str, Any]) -> ColumnHashes:
         """Read the settings for a stream.
 
         Args:
-            stream: Its name.
+            stream: The name of the stream.
             config: The tap's settings.
         """
         patterns = config.get(HASH_COLUMNS) or ()
-        of_stream = (one for one in patterns if fnmatchcase(stream, one.partition(".")[0]))
+        of_stream = (
+            pattern for pattern in patterns if fnmatchcase(stream, pattern.partition(".")[0])
+        )
         return cls(stream, tuple(of_stream), config.get(HASH_SALT) or "")
 
     def __bool__(self) -> bool:
         """Whether any column of the stream may be hashed."""
         return bool(self.patterns)
 
-    def has(self, column: str) -> bool:
+    def is_hashed(self, column: str) -> bool:
         """Whether a column is hashed, all of it.
 
         Args:
-            column: Its name.
+            column: The name of the column.
         """
         return _is_hashed(column, self.patterns)
 
-    def within(self, columns: Iterable[str]) -> dict[str, list[list[str]]]:
+    def paths_within(self, columns: Iterable[str]) -> dict[str, list[list[str]]]:
         """The fields that are hashed within objects.
 
         Args:
@@ -122,10 +124,10 @@ class ColumnHashes:
         Returns:
             Their paths, by column.
         """
-        found = ((column, _paths_in(column, self.patterns)) for column in columns)
-        return {column: paths for column, paths in found if paths}
+        paths_by_column = ((column, _paths_in(column, self.patterns)) for column in columns)
+        return {column: paths for column, paths in paths_by_column if paths}
 
-    def unused(self, columns: Iterable[str]) -> list[str]:
+    def unused_patterns(self, columns: Iterable[str]) -> list[str]:
         """The patterns that are about no column.
 
         Args:
@@ -133,16 +135,16 @@ class ColumnHashes:
         """
         known = [EXTRA, *(name for name in columns if not name.startswith("_"))]
         return [
-            one
-            for one in self.patterns
+            pattern
+            for pattern in self.patterns
             if not any(
                 fnmatchcase(column, part)
                 for column in known
-                for part in (one.partition(".")[2], one.split(".")[1])
+                for part in (pattern.partition(".")[2], pattern.split(".")[1])
             )
         ]
 
-    def hashed(self, value: Any) -> str | None:
+    def hash_value(self, value: Any) -> str | None:
         """Hash a value.
 
         Args:
@@ -155,7 +157,7 @@ class ColumnHashes:
             return None
         return hmac.digest(self.salt.encode(), _text(value).encode(), "sha256").hex()
 
-    def record(self, record: dict[str, Any]) -> dict[str, Any]:
+    def hash_record(self, record: dict[str, Any]) -> dict[str, Any]:
         """Hash the columns of a record.
 
         Args:
@@ -164,17 +166,17 @@ class ColumnHashes:
         Returns:
             Another one; also without the values in `_extra`, which did not fit their columns.
         """
-        found: dict[str, Any] = {
-            name: self.hashed(record[name]) for name in record if self.has(name)
+        hashes: dict[str, Any] = {
+            name: self.hash_value(record[name]) for name in record if self.is_hashed(name)
         }
-        for name, paths in self.within(record).items():
-            found[name] = self._inner(record[name], paths)
+        for name, paths in self.paths_within(record).items():
+            hashes[name] = self._inner(record[name], paths)
         extra = record.get(EXTRA)
         if isinstance(extra, dict):
-            found[EXTRA] = self.record(extra)
-        return {**record, **found}
+            hashes[EXTRA] = self.hash_record(extra)
+        return {**record, **hashes}
 
-    def schema(self, columns: dict[str, Any]) -> dict[str, Any]:
+    def hash_schema(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Let hashed columns be text.
 
         Args:
@@ -183,32 +185,34 @@ class ColumnHashes:
         Returns:
             The same, with the types that their hashes have.
         """
-        found = {
-            name: {**_kept(column), **_TEXT} for name, column in columns.items() if self.has(name)
+        hashed_columns = {
+            name: {**_description(column), **_TEXT}
+            for name, column in columns.items()
+            if self.is_hashed(name)
         }
-        for name, paths in self.within(columns).items():
-            found[name] = _with_texts(columns[name], paths)
-        return {**columns, **found}
+        for name, paths in self.paths_within(columns).items():
+            hashed_columns[name] = _with_texts(columns[name], paths)
+        return {**columns, **hashed_columns}
 
     def _inner(self, value: Any, paths: list[list[str]]) -> Any:
         if isinstance(value, list):
-            return [self._inner(one, paths) for one in value]
+            return [self._inner(item, paths) for item in value]
         if not isinstance(value, dict):
             return value
-        found = {}
+        hashes = {}
         for name in value:
             rests = [rest for first, *rest in paths if fnmatchcase(name, first)]
             if [] in rests:
-                found[name] = self.hashed(value[name])
+                hashes[name] = self.hash_value(value[name])
             elif rests:
-                found[name] = self._inner(value[name], rests)
-        return {**value, **found}
+                hashes[name] = self._inner(value[name], rests)
+        return {**value, **hashes}
 
 
 @lru_cache(maxsize=10_000)
 def _is_hashed(column: str, patterns: tuple[str, ...]) -> bool:
     # Names with an underscore are the tap's own: by them a row is loaded.
-    names = (".".join(_path(one)) for one in patterns)
+    names = (".".join(_path(pattern)) for pattern in patterns)
     return not column.startswith("_") and any(fnmatchcase(column, name) for name in names)
 
 
@@ -235,7 +239,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False, sort_keys=True)
 
 
-def _kept(column: Mapping[str, Any]) -> dict[str, Any]:
+def _description(column: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": column["description"]} if "description" in column else {}
 
 
@@ -243,11 +247,15 @@ def _with_texts(column: dict[str, Any], paths: list[list[str]]) -> dict[str, Any
     """The schema of an object, or of a list of them, some of whose fields are hashed."""
     if isinstance(column.get("items"), dict):
         return {**column, "items": _with_texts(column["items"], paths)}
-    found = {}
+    hashed_fields = {}
     for name, field in column.get("properties", {}).items():
         rests = [rest for first, *rest in paths if fnmatchcase(name, first)]
         if [] in rests:
-            found[name] = {**_kept(field), **_TEXT}
+            hashed_fields[name] = {**_description(field), **_TEXT}
         elif rests:
-            found[name] = _with_texts(field, rests)
-    return {**column, "properties": {**column["properties"], **found}} if found else column
+            hashed_fields[name] = _with_texts(field, rests)
+    return (
+        {**column, "properties": {**column["properties"], **hashed_fields}}
+        if hashed_fields
+        else column
+    )

@@ -23,7 +23,7 @@ def judge_as_value(name: str) -> Verdict | None:
     """Judge a value that is used as a name: an e-mail address, or a token.
 
     Args:
-        name: A field's.
+        name: The name of a field.
 
     Returns:
         Why the field is left out, whatever its value is; None where the name is a name.
@@ -35,7 +35,7 @@ def judge_as_value(name: str) -> Verdict | None:
     return Verdict(Sensitive.SECRET, in_name=True) if without_secrets(name) != name else None
 
 
-class LeftOut:
+class OmittedFields:
     """Counts of the fields that were left out."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class LeftOut:
 
         Args:
             verdict: Why it was left out.
-            name: The field's.
+            name: The name of the field.
             within: The name of the object or list it was in.
         """
         place = within, name, verdict.kind

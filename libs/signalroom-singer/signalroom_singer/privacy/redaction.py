@@ -37,6 +37,8 @@ _ESCAPE = re.compile(
     r"|\\[\\\"'/bfnrt]|&#x[0-9a-f]{1,6};?|&#[0-9]{1,7};?|&[a-z][a-z0-9]{1,30};",
     re.IGNORECASE,
 )
+#: What begins an escape, in URLs, JSON and Python, and HTML.
+_ESCAPE_STARTS = "%\\&"
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # JSON in JSON in a URL, with one to spare.
 _MOST_LAYERS = 4
@@ -75,7 +77,7 @@ def redact(text: str) -> str:
     in base64 of a longer text, as in a header of Basic authentication.
 
     Args:
-        text: Anything.
+        text: A log message, an error or the like.
 
     Returns:
         The text, with each secret replaced.
@@ -84,7 +86,7 @@ def redact(text: str) -> str:
         if secret in text:
             text = text.replace(secret, MASK)
     if "%" in text or "\\" in text or "&" in text:
-        text = _without_escaped(text)
+        text = _redact_escaped(text)
     for part in _base64_parts:
         if part in text:
             text = _around(part).sub(MASK, text)
@@ -100,7 +102,7 @@ def redact_exception(error: BaseException) -> BaseException:
     Returns:
         The exception, or a stand-in where its own text cannot be changed.
     """
-    return _redacted(error, set())
+    return _redact_chain(error, set())
 
 
 def secret_values(schema: Mapping[str, Any], config: Any) -> Iterator[str]:
@@ -108,7 +110,7 @@ def secret_values(schema: Mapping[str, Any], config: Any) -> Iterator[str]:
 
     Args:
         schema: Its JSON schema, where secret settings carry ``"secret": true``.
-        config: The configuration.
+        config: The configuration to search.
 
     Yields:
         Every text below a secret setting.
@@ -144,6 +146,10 @@ def _forms(value: str) -> Iterator[str]:
                 yield plain
                 # As HTML's forms write blanks; what else they escape is undone.
                 yield plain.replace(" ", "+")
+                # The end of a value may be taken for the begin of an escape: in JSON, ``\\`` and
+                # the quote after the value are one.
+                if len(remainder := plain.rstrip(_ESCAPE_STARTS)) > _SHORTEST:
+                    yield remainder
 
 
 def _layers(text: str) -> Iterator[str]:
@@ -173,7 +179,7 @@ def _around(part: str) -> re.Pattern[str]:
     return re.compile(f"{_BASE64}{re.escape(part)}{_BASE64}=*")
 
 
-def _without_escaped(text: str) -> str:
+def _redact_escaped(text: str) -> str:
     """Mask secrets some of whose characters are escaped."""
     plain = text
     for layers in range(1, _MOST_LAYERS + 1):
@@ -182,7 +188,7 @@ def _without_escaped(text: str) -> str:
             break
         if any(form in plain for form in chain(_secrets, _base64_parts)):
             # What is left is in deeper layers.
-            return _without_escaped(_masked(text, layers))
+            return _redact_escaped(_mask_escaped(text, layers))
     return text
 
 
@@ -205,7 +211,7 @@ def _character(escape: re.Match[str]) -> str:
     return _CONTROLS.get(text[1].lower(), text[1])
 
 
-def _masked(text: str, layers: int) -> str:
+def _mask_escaped(text: str, layers: int) -> str:
     """Mask what is secret once so many layers of escapes are undone."""
     plain, starts, ends = text, [*range(len(text))], [*range(1, len(text) + 1)]
     for _ in range(layers):
@@ -214,10 +220,12 @@ def _masked(text: str, layers: int) -> str:
         for escape in _ESCAPE.finditer(plain):
             first, last = escape.span()
             pieces += zip(plain[at:first], starts[at:first], ends[at:first], strict=True)
-            pieces += ((one, starts[first], ends[last - 1]) for one in _character(escape))
+            pieces += (
+                (character, starts[first], ends[last - 1]) for character in _character(escape)
+            )
             at = last
         pieces += zip(plain[at:], starts[at:], ends[at:], strict=True)
-        plain = "".join(one for one, _, _ in pieces)
+        plain = "".join(character for character, _, _ in pieces)
         starts, ends = [start for _, start, _ in pieces], [end for _, _, end in pieces]
     forms = [re.compile(re.escape(secret)) for secret in _secrets if secret in plain]
     forms += [_around(part) for part in _base64_parts if part in plain]
@@ -225,21 +233,21 @@ def _masked(text: str, layers: int) -> str:
     for place in chain.from_iterable(form.finditer(plain) for form in forms):
         first, last = starts[place.start()], ends[place.end() - 1]
         hidden[first:last] = b"\1" * (last - first)
-    shown = [
+    parts = [
         text[run.start() : run.end()] if run[0][0] == 0 else MASK
         for run in re.finditer(b"\0+|\1+", hidden)
     ]
-    return "".join(shown)
+    return "".join(parts)
 
 
-def _redacted(error: BaseException, seen: set[int]) -> BaseException:
-    if id(error) in seen:
+def _redact_chain(error: BaseException, visited: set[int]) -> BaseException:
+    if id(error) in visited:
         return error
-    seen.add(id(error))
+    visited.add(id(error))
     if error.__cause__:
-        error.__cause__ = _redacted(error.__cause__, seen)
+        error.__cause__ = _redact_chain(error.__cause__, visited)
     if error.__context__:
-        error.__context__ = _redacted(error.__context__, seen)
+        error.__context__ = _redact_chain(error.__context__, visited)
     if not _leaks(error):
         return error
     error.args = (redact(str(error)),)

@@ -14,7 +14,7 @@ import msgspec
 from singer_sdk import typing as th
 
 from signalroom_singer.privacy.field_names import Sensitive, Verdict, holds_keys, judge
-from signalroom_singer.privacy.omitted_fields import EMAIL, LeftOut, judge_as_value
+from signalroom_singer.privacy.omitted_fields import EMAIL, OmittedFields, judge_as_value
 from signalroom_singer.privacy.redaction import MASK, redact
 from signalroom_singer.privacy.secret_shapes import (
     SHORTEST,
@@ -87,20 +87,20 @@ class SensitiveFields:
         self,
         left_out: Collection[Sensitive],
         *,
-        kept: Collection[str] = (),
+        allowed: Collection[str] = (),
         secret: Collection[str] = (),
         personal: Collection[str] = (),
     ) -> None:
         #: What was left out.
-        self.left_out = LeftOut()
+        self.left_out = OmittedFields()
         self._kinds = frozenset(left_out)
-        self._kept = frozenset(kept)
+        self._allowed = frozenset(allowed)
         self._declared = {
             **dict.fromkeys(personal, Verdict(Sensitive.PERSON, 0)),
             **dict.fromkeys(secret, Verdict(Sensitive.SECRET, 0)),
         }
         self._holders = {
-            path.rpartition(".")[0] for path in (*self._kept, *self._declared) if "." in path
+            path.rpartition(".")[0] for path in (*self._allowed, *self._declared) if "." in path
         }
         self._texts: dict[str, str] = {}
         self._verdicts: dict[str, _Verdicts] = {}
@@ -111,7 +111,7 @@ class SensitiveFields:
         """Judge a field by its name.
 
         Args:
-            name: The field's.
+            name: The name of the field.
             within: The name of the object or list it is in.
 
         Returns:
@@ -136,23 +136,23 @@ class SensitiveFields:
             self._labels.clear()
             self._verdicts_left = _MOST_VERDICTS
 
-    def judged(self, name: str, within: str) -> Verdict | None:
+    def judge_new(self, name: str, within: str) -> Verdict | None:
         """Judge a field that is not known yet.
 
         Args:
-            name: The field's.
+            name: The name of the field.
             within: The name of the object or list it is in.
 
         Returns:
             Why it is left out; None if it is loaded.
         """
         self._make_room()
-        return self._judged(name, within)
+        return self._judge_name(name, within)
 
-    def _judged(self, name: str, within: str) -> Verdict | None:
+    def _judge_name(self, name: str, within: str) -> Verdict | None:
         path = f"{within}.{name}"
         declared = self._declared.get(path) or self._declared.get(name)
-        if not declared and (name in self._kept or path in self._kept):
+        if not declared and (name in self._allowed or path in self._allowed):
             return None
         verdict = declared or judge_as_value(name) or judge(name, within)
         if verdict is None:
@@ -167,7 +167,7 @@ class SensitiveFields:
         """Whether a column would never have a value.
 
         Args:
-            name: The column's.
+            name: The name of the column.
             column: Its JSON schema.
         """
         verdict = self.verdict(name)
@@ -198,7 +198,7 @@ class SensitiveFields:
         """Mask the secrets in a text, which may be JSON.
 
         Args:
-            text: Of whatever.
+            text: A text of any kind.
 
         Returns:
             The text; JSON is written again only if something in it had to go.
@@ -330,7 +330,7 @@ class SensitiveFields:
         if not words or text.endswith("?"):
             return None
         verdict = self.verdict(text, within)
-        if verdict is None and is_secret_header(text) and text not in self._kept:
+        if verdict is None and is_secret_header(text) and text not in self._allowed:
             verdict = Verdict(Sensitive.SECRET)
         if verdict and len(words) > 1 and not self.verdict(" ".join(words[-2:]), within):
             return None
@@ -346,7 +346,7 @@ class _Verdicts(dict[str, Verdict | None]):
         self._sensitive: set[str] = set()
 
     def __missing__(self, name: str) -> Verdict | None:
-        verdict = self[name] = self._fields.judged(name, self._within)
+        verdict = self[name] = self._fields.judge_new(name, self._within)
         if verdict is not None:
             self._sensitive.add(name)
         return verdict

@@ -43,18 +43,18 @@ def taken_prefix(name: str) -> str | None:
     return f"{word.upper()}_" if word in _WORDS else None
 
 
-def variable(client: str, source: str, setting: str) -> str:
+def client_variable(client: str, source: str, setting: str) -> str:
     """The environment variable of a client's setting, or with ``tap`` of the tap's own.
 
     Args:
-        client: Its name.
+        client: The name of the client.
         source: As in ``sticky-s3``.
         setting: Of its tap.
     """
     return f"{client}_{source}_{setting}".replace("-", "_").upper()
 
 
-def warning(environ: Mapping[str, str]) -> str | None:
+def shared_variables_warning(environ: Mapping[str, str]) -> str | None:
     """Say whether a client's tap may read another's variables, because of the client's name.
 
     Args:
@@ -68,11 +68,11 @@ def warning(environ: Mapping[str, str]) -> str | None:
         return None
     path = Path(environ.get(_PROJECT) or ".") / "clients" / f"{client}.yml"
     try:
-        found = sorted({*_VARIABLE.findall(path.read_text(encoding="utf-8"))})
+        variables = sorted({*_VARIABLE.findall(path.read_text(encoding="utf-8"))})
     except OSError:
         # It may be in any other file: the name alone is enough to say so.
-        found = [f"{prefix}..."]
-    if not (shared := [name for name in found if name.startswith(prefix)]):
+        variables = [f"{prefix}..."]
+    if not (shared := [name for name in variables if name.startswith(prefix)]):
         return None
     return (
         f"Client {client!r} reads {', '.join(shared)}. Variables that begin with {prefix} are read "

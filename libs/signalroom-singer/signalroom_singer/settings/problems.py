@@ -13,15 +13,15 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from signalroom_singer.cli.dotenv_file import DotenvError, load_working_folder
 from signalroom_singer.settings.text_values import (
     TextError,
+    describe_type,
     did_you_mean,
-    expectation,
     has_secrets,
     may_be_empty,
     types_of,
     unknown_names,
 )
 from signalroom_singer.settings.unknown_variables import similar_variable
-from signalroom_singer.settings.variables import current
+from signalroom_singer.settings.variables import current_naming
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -55,8 +55,8 @@ def invalid_setting(setting: str, problem: str, value: Any = None) -> ConfigVali
         problem: What is expected and what to do, without a full stop.
         value: What is given, where that is no secret.
     """
-    shown = "" if value is None else f" {_shortened(value)}"
-    msg = f"Invalid {current().named(setting)}{shown}: {problem.removesuffix('.')}."
+    quoted = "" if value is None else f" {_abbreviate(value)}"
+    msg = f"Invalid {current_naming().label(setting)}{quoted}: {problem.removesuffix('.')}."
     return ConfigValidationError(msg, errors=[msg])
 
 
@@ -67,7 +67,7 @@ def missing_setting(setting: str, why: str = "") -> ConfigValidationError:
         setting: The setting's name.
         why: Which other setting needs it, without a full stop.
     """
-    msg = _missing(current(), setting, why)
+    msg = _describe_missing(current_naming(), setting, why)
     return ConfigValidationError(msg, errors=[msg])
 
 
@@ -82,7 +82,7 @@ def unknown_time_zone(setting: str, name: str) -> ConfigValidationError:
     return invalid_setting(setting, problem, name)
 
 
-def _missing(naming: Naming, setting: str, why: str = "") -> str:
+def _describe_missing(naming: Naming, setting: str, why: str = "") -> str:
     title = naming.properties.get(setting, {}).get("title")
     described = f"{setting} ({title})" if title and title.lower() != setting else setting
     reason = f": {why}" if why else ""
@@ -108,16 +108,16 @@ def from_environment(naming: Naming) -> dict[str, str]:
         load_working_folder()
     except DotenvError as error:
         raise ConfigValidationError(str(error), errors=[str(error)]) from None
-    found = {}
+    texts = {}
     for setting, declared in naming.properties.items():
-        names = (naming.own(setting), *naming.listed(setting))
-        given = [os.environ[name] for name in names if name in os.environ]
-        text = next((text for text in given if text.strip()), None)
-        if text is None and given and may_be_empty(declared):
-            text = given[0]
+        names = (naming.own(setting), *naming.aliases(setting))
+        values = [os.environ[name] for name in names if name in os.environ]
+        text = next((text for text in values if text.strip()), None)
+        if text is None and values and may_be_empty(declared):
+            text = values[0]
         if text is not None:
-            found[setting] = text
-    return found
+            texts[setting] = text
+    return texts
 
 
 def empty_variables(
@@ -133,19 +133,19 @@ def empty_variables(
     Returns:
         A sentence about each.
     """
-    found = []
+    sentences = []
     for setting in naming.properties:
         variable = naming.clients(setting)
         if variable and setting not in config and not os.environ[variable].strip():
             title = naming.properties[setting].get("title", setting)
-            if not any(f" {variable} " in one for one in problems):
-                found.append(
+            if not any(f" {variable} " in sentence for sentence in problems):
+                sentences.append(
                     f"Missing setting {setting} ({title}). Set {variable} in .env: it is empty."
                 )
-    return found
+    return sentences
 
 
-def invalid(
+def describe_invalid(
     naming: Naming,
     schema: Mapping[str, Any],
     config: Mapping[str, Any],
@@ -156,64 +156,64 @@ def invalid(
     Args:
         naming: Of the plugin.
         schema: The settings' JSON schema.
-        config: The settings.
+        config: The settings to validate.
         wrong: What was left out of them, as it cannot be read.
 
     Returns:
         A sentence about each that cannot be used.
     """
-    problems = [_of_text(naming, error) for error in wrong]
+    problems = [_describe_text_error(naming, error) for error in wrong]
     left_out = {re.split(r"[.\[]", error.path, maxsplit=1)[0] for error in wrong}
     for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
-        problems += _explained(naming, error, left_out)
+        problems += _describe_errors(naming, error, left_out)
     return [*dict.fromkeys(problems)]
 
 
-def _of_text(naming: Naming, error: TextError) -> str:
-    shown = "" if error.value is None else f" {_shortened(error.value)}"
-    return f"Invalid {naming.named(error.path)}{shown}: {error.expected}."
+def _describe_text_error(naming: Naming, error: TextError) -> str:
+    quoted = "" if error.value is None else f" {_abbreviate(error.value)}"
+    return f"Invalid {naming.label(error.path)}{quoted}: {error.expected}."
 
 
-def _explained(naming: Naming, error: Any, left_out: Collection[str]) -> Iterator[str]:
-    path = _dotted(error.absolute_path)
+def _describe_errors(naming: Naming, error: Any, left_out: Collection[str]) -> Iterator[str]:
+    path = _format_path(error.absolute_path)
     if error.validator == "required":
         lacking = [name for name in error.validator_value if name not in error.instance]
         for name in lacking:
             if path:
-                yield f"Invalid {naming.named(path)}: `{name}` is missing."
+                yield f"Invalid {naming.label(path)}: `{name}` is missing."
             elif name not in left_out:
-                yield _missing(naming, name)
+                yield _describe_missing(naming, name)
         return
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = [*error.schema.get("properties", {})]
         for name in error.instance:
             if name not in known:
                 hint = did_you_mean(name, known)
-                yield f"Invalid {naming.named(path)}: unknown key {_shortened(name)}{hint}."
+                yield f"Invalid {naming.label(path)}: unknown key {_abbreviate(name)}{hint}."
         return
     root = error.absolute_path[0] if error.absolute_path else ""
     hides = has_secrets(naming.properties.get(root, {}))
-    shown = "" if hides else f" {_shortened(error.instance)}"
-    yield f"Invalid {naming.named(path)}{shown}: {_expected(error, hides=hides)}."
+    quoted = "" if hides else f" {_abbreviate(error.instance)}"
+    yield f"Invalid {naming.label(path)}{quoted}: {_describe_rule(error, hides=hides)}."
 
 
-def _expected(error: Any, *, hides: bool) -> str:
-    schema, rule, wanted = error.schema, error.validator, error.validator_value
+def _describe_rule(error: Any, *, hides: bool) -> str:
+    schema, rule, limit = error.schema, error.validator, error.validator_value
     if rule == "type":
-        return f"expected {expectation(schema)}"
+        return f"expected {describe_type(schema)}"
     if rule == "enum":
-        return f"expected one of {', '.join(str(one) for one in wanted if one is not None)}"
+        return f"expected one of {', '.join(str(choice) for choice in limit if choice is not None)}"
     if rule in {"minimum", "maximum"}:
         return f"expected {_within_bounds(schema)}"
     if rule in {"minLength", "maxLength"}:
         word = "at least" if rule == "minLength" else "at most"
-        return f"expected {word} {wanted} characters"
+        return f"expected {word} {limit} characters"
     if rule == "pattern":
         return (
             "expected a name in snake_case: lowercase letters, digits and underscores, beginning "
             "with a letter"
-            if wanted == _SNAKE_CASE
-            else f"expected text that matches {wanted}"
+            if limit == _SNAKE_CASE
+            else f"expected text that matches {limit}"
         )
     return f"it breaks the rule `{rule}`" if hides else str(error.message)
 
@@ -226,11 +226,11 @@ def _within_bounds(schema: Mapping[str, Any]) -> str:
     return f"{kind} from {least} to {most}"
 
 
-def unknown(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]:
+def describe_unknown(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]:
     """Find settings that the plugin does not have.
 
     Args:
-        naming: The plugin's.
+        naming: The naming of the plugin's settings.
         config: Its settings, as they were given.
 
     Yields:
@@ -241,12 +241,12 @@ def unknown(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]:
             yield f"Unknown setting {name}{did_you_mean(name, known)}: it is ignored."
 
 
-def _shortened(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _dotted(path: Iterable[Any]) -> str:
+def _format_path(path: Iterable[Any]) -> str:
     """``["a", 0, "b"]`` as ``a[0].b``."""
     text = ""
     for part in path:

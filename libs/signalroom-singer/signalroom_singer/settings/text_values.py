@@ -70,20 +70,20 @@ def types_of(declared: Mapping[str, Any]) -> list[str]:
     """The types that a JSON schema names, without null.
 
     Args:
-        declared: The schema.
+        declared: A JSON schema, of a setting or a part of it.
     """
-    given = declared.get("type", ())
-    return [one for one in ([given] if isinstance(given, str) else given) if one != "null"]
+    types = declared.get("type", ())
+    return [name for name in ([types] if isinstance(types, str) else types) if name != "null"]
 
 
-def expectation(declared: Mapping[str, Any]) -> str:
+def describe_type(declared: Mapping[str, Any]) -> str:
     """What a setting asks for, as the end of a sentence: ``a whole number``.
 
     Args:
         declared: Its JSON schema.
     """
     types = types_of(declared)
-    return " or ".join(dict.fromkeys(_EXPECTED[one] for one in types)) or "another value"
+    return " or ".join(dict.fromkeys(_EXPECTED[name] for name in types)) or "another value"
 
 
 def may_be_empty(declared: Mapping[str, Any]) -> bool:
@@ -118,21 +118,21 @@ def read_texts(
         The settings that can be used, and what is wrong with the others. Settings that are empty
         are left out: their defaults apply.
     """
-    read: dict[str, Any] = {}
+    parsed_config: dict[str, Any] = {}
     wrong: list[TextError] = []
     for name, value in config.items():
         declared = properties.get(name)
         if declared is None:
-            read[name] = value
+            parsed_config[name] = value
             continue
         try:
-            found = _read(declared, value, name)
+            parsed = _read(declared, value, name)
         except TextError as error:
             wrong.append(error)
             continue
-        if found is not None and (found != "" or may_be_empty(declared)):
-            read[name] = found
-    return read, wrong
+        if parsed is not None and (parsed != "" or may_be_empty(declared)):
+            parsed_config[name] = parsed
+    return parsed_config, wrong
 
 
 def with_plain_secrets(properties: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def with_plain_secrets(properties: Mapping[str, Any], config: Mapping[str, Any])
 def _read(declared: Mapping[str, Any], value: Any, path: str, depth: int = 0) -> Any:
     types = types_of(declared)
     if isinstance(value, str):
-        value = _of_text(declared, types, value, path, is_inner=depth > 0)
+        value = _read_text(declared, types, value, path, is_inner=depth > 0)
     elif types == ["string"] and type(value) is int:
         return str(value)
     elif "integer" in types and isinstance(value, float) and value.is_integer():
@@ -178,34 +178,34 @@ def _read(declared: Mapping[str, Any], value: Any, path: str, depth: int = 0) ->
 
 def _within(declared: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     others = declared.get("additionalProperties")
-    found = declared.get("properties", {}).get(key, others)
-    return found if isinstance(found, dict) else {}
+    schema = declared.get("properties", {}).get(key, others)
+    return schema if isinstance(schema, dict) else {}
 
 
-def _of_text(
+def _read_text(
     declared: Mapping[str, Any], types: list[str], text: str, path: str, *, is_inner: bool
 ) -> Any:
     # Texts within lists and objects were written by hand: no line end is there by accident.
     if not types or (is_inner and "string" in types and TEXT not in declared):
         return text
     if "string" in types:
-        return _cleaned(declared, text, path)
+        return _clean(declared, text, path)
     bare = text.strip(_AROUND)
     if not bare:
         return None
     for kind in types:
-        found = _parsed(declared, kind, bare)
-        if found is not None:
-            return found
-    expected = f"expected {expectation(declared)}"
+        parsed = _parse(declared, kind, bare)
+        if parsed is not None:
+            return parsed
+    expected = f"expected {describe_type(declared)}"
     if {"array", "object"} & {*types} and (examples := declared.get("examples")):
         example = examples[0]
-        shown = example if isinstance(example, str) else json.dumps(example)
-        expected += f", such as {shown}"
+        text_of_example = example if isinstance(example, str) else json.dumps(example)
+        expected += f", such as {text_of_example}"
     raise TextError(path, expected, None if has_secrets(declared) else text)
 
 
-def _parsed(declared: Mapping[str, Any], kind: str, text: str) -> Any:
+def _parse(declared: Mapping[str, Any], kind: str, text: str) -> Any:
     try:
         if kind == "boolean":
             return _BOOLEANS.get(text.lower())
@@ -216,49 +216,49 @@ def _parsed(declared: Mapping[str, Any], kind: str, text: str) -> Any:
             return number if math.isfinite(number) and text.isascii() else None
     except ValueError:
         return None
-    found = _json(text, list if kind == "array" else dict)
-    return _listed(declared, kind, text) if found is None else found
+    parsed = _json(text, list if kind == "array" else dict)
+    return _parse_list(declared, kind, text) if parsed is None else parsed
 
 
-def _json(text: str, wanted: type) -> Any:
+def _json(text: str, expected_type: type) -> Any:
     for parse in (json.loads, ast.literal_eval):
         # As Meltano reads them, which also takes Python's quotes.
         try:
-            found = parse(text)
+            parsed = parse(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
-        if isinstance(found, wanted):
-            return found
+        if isinstance(parsed, expected_type):
+            return parsed
     return None
 
 
-def _listed(declared: Mapping[str, Any], kind: str, text: str) -> list[str] | None:
+def _parse_list(declared: Mapping[str, Any], kind: str, text: str) -> list[str] | None:
     """Texts with commas between them, where a list of texts is wanted."""
     items = declared.get("items")
     if kind != "array" or not isinstance(items, dict) or types_of(items) != ["string"]:
         return None
     if text[0] in "[{(\"'":
         return None
-    return [part for one in text.split(",") if (part := one.strip())]
+    return [part for item in text.split(",") if (part := item.strip())]
 
 
-def _cleaned(declared: Mapping[str, Any], text: str, path: str) -> str:
+def _clean(declared: Mapping[str, Any], text: str, path: str) -> str:
     kind = declared.get(TEXT)
     if kind == "exact":
         return text
     if kind == "password":
         return text.strip("\r\n\ufeff")
     bare = text.strip(_AROUND)
-    if kind == "key" and (found := _NOT_IN_A_KEY.search(bare)):
+    if kind == "key" and (match := _NOT_IN_A_KEY.search(bare)):
         raise TextError(
             path,
-            f"character {found.start() + 1} of {len(bare)} is {_described(found[0])}, which "
-            "cannot be sent. Copy the value again",
+            f"character {match.start() + 1} of {len(bare)} is {_describe_character(match[0])}, "
+            "which cannot be sent. Copy the value again",
         )
     return bare
 
 
-def _described(character: str) -> str:
+def _describe_character(character: str) -> str:
     name = _NAMES.get(character) or unicodedata.name(character, "")
     code = f"U+{ord(character):04X}"
     return f"{name} ({code})" if name else code
@@ -268,7 +268,7 @@ def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Name what is probably meant by a name that nothing has.
 
     Args:
-        name: The name.
+        name: The unknown name.
         known: Those that there are.
         prefix: What they begin with, as variables do.
 
@@ -286,7 +286,7 @@ def unknown_names(
 
     Args:
         properties: The settings' JSON schemas by name.
-        config: The configuration.
+        config: The configuration to search.
         prefix: What the names are within, with a full stop.
 
     Yields:

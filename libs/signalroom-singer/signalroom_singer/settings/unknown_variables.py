@@ -36,7 +36,7 @@ def unknown_variables(naming: Naming, config: Collection[str] = ()) -> Iterator[
     have two underscores.
 
     Args:
-        naming: The plugin's.
+        naming: The naming of the plugin's settings.
         config: The names of the settings that it got: Meltano makes a variable of each.
 
     Yields:
@@ -54,14 +54,14 @@ def unknown_variables(naming: Naming, config: Collection[str] = ()) -> Iterator[
         if "object" in types_of(declared)
     )
     for name in sorted(os.environ):
-        prefix = next((one for one in prefixes if name.startswith(one)), None)
+        prefix = next((candidate for candidate in prefixes if name.startswith(candidate)), None)
         if prefix is None:
             continue
         suffix = name.removeprefix(prefix)
         if suffix in suffixes or suffix.startswith(within) or "__" in f"_{suffix}":
             continue
         # Of a plugin whose name begins with this one's.
-        if any(suffix.endswith(f"_{one}") for one in suffixes):
+        if any(suffix.endswith(f"_{candidate}") for candidate in suffixes):
             continue
         hint = (
             f" (did you mean {prefix}_{suffix}?)"
@@ -75,18 +75,18 @@ def similar_variable(naming: Naming, setting: str) -> str | None:
     """Find a variable that is set and looks like that of a setting, misspelt.
 
     Args:
-        naming: The plugin's.
+        naming: The naming of the plugin's settings.
         setting: One that is not given.
 
     Returns:
         The variable's name, such as ``EVERFLOW_APIKEY``.
     """
-    wanted = (naming.own(setting), *naming.listed(setting))
+    expected = (naming.own(setting), *naming.aliases(setting))
     known = {
-        name for other in naming.properties for name in (naming.own(other), *naming.listed(other))
+        name for other in naming.properties for name in (naming.own(other), *naming.aliases(other))
     }
     others = [name for name in os.environ if name not in known and os.environ[name].strip()]
-    for name in wanted:
+    for name in expected:
         if close := difflib.get_close_matches(name, others, n=1, cutoff=_SAME):
             return close[0]
     return None

@@ -25,8 +25,8 @@ _SHARED = "x-shared"
 _CLIENT_ID = "client_id"
 
 
-def given_by(*variables: str, shared: bool = False) -> dict[str, Any]:
-    """Declare variables that give a setting too: ``th.Property(..., **given_by("AWS_PROFILE"))``.
+def env_aliases(*variables: str, shared: bool = False) -> dict[str, Any]:
+    """Declare other variables of a setting: ``th.Property(..., **env_aliases("AWS_PROFILE"))``.
 
     Args:
         variables: Their names; messages and the documentation use the first.
@@ -68,7 +68,7 @@ class Naming:
         """Whether it is a client's: an inherited plugin with a ``client_id``.
 
         Args:
-            config: The settings.
+            config: The settings of the plugin.
         """
         return self.is_inherited and not is_blank(config.get(_CLIENT_ID))
 
@@ -93,7 +93,7 @@ class Naming:
         variable = upper(f"{suffix}_{source}_{setting}")
         return variable if variable in os.environ else None
 
-    def listed(self, setting: str) -> tuple[str, ...]:
+    def aliases(self, setting: str) -> tuple[str, ...]:
         """The other variables that give a setting, as it declares them.
 
         Args:
@@ -110,10 +110,10 @@ class Naming:
         own = self.own(setting)
         if clients := self.clients(setting):
             return clients
-        listed = () if self.is_inherited else self.listed(setting)
-        return next(_set((own, *listed)), listed[0] if listed else own)
+        aliases = () if self.is_inherited else self.aliases(setting)
+        return next(_set((own, *aliases)), aliases[0] if aliases else own)
 
-    def named(self, setting: str) -> str:
+    def label(self, setting: str) -> str:
         """A setting's name for a message, with its variable where one can give it.
 
         Args:
@@ -163,50 +163,50 @@ class _Current:
     naming = Naming()
 
 
-def use(naming: Naming) -> None:
+def use_naming(naming: Naming) -> None:
     """Name settings in all messages of this process by a plugin's variables.
 
     Args:
-        naming: The plugin's.
+        naming: The naming of the plugin's settings.
     """
     _Current.naming = naming
 
 
-def current() -> Naming:
+def current_naming() -> Naming:
     """The naming of the plugin that this process runs."""
     return _Current.naming
 
 
-def named(setting: str) -> str:
+def setting_label(setting: str) -> str:
     """A setting's name for a message, with its variable: ``api_key (EVERFLOW_API_KEY)``.
 
     Args:
         setting: The setting's name, perhaps with a path into it.
     """
-    return current().named(setting)
+    return current_naming().label(setting)
 
 
-def with_variables(text: str) -> str:
+def fill_setting_labels(text: str) -> str:
     """Replace ``{setting}`` in a text by the setting's name for a message.
 
     Args:
         text: A message, such as a hint of a client.
     """
-    return re.sub(r"\{([a-z][a-z0-9_]*)\}", lambda found: named(found[1]), text)
+    return re.sub(r"\{([a-z][a-z0-9_]*)\}", lambda match: setting_label(match[1]), text)
 
 
-def with_variables_in_backticks(text: str) -> str:
+def label_settings_in_backticks(text: str) -> str:
     """Add the variable that gives it to each setting that a text has within backticks.
 
     Args:
-        text: A message.
+        text: A message with names of settings.
     """
-    return re.sub(r"`([a-z][a-z0-9_.]*)`(?! \()", lambda found: _quoted(found[1]), text)
+    return re.sub(r"`([a-z][a-z0-9_.]*)`(?! \()", lambda match: _quote(match[1]), text)
 
 
-def _quoted(name: str) -> str:
-    given = named(name)
-    return f"`{name}`{given.removeprefix(name)}"
+def _quote(name: str) -> str:
+    label = setting_label(name)
+    return f"`{name}`{label.removeprefix(name)}"
 
 
 def instance_of(plugin: str, environment: Mapping[str, str] | None = None) -> str:
@@ -217,34 +217,34 @@ def instance_of(plugin: str, environment: Mapping[str, str] | None = None) -> st
         environment: The process's environment, unless given.
     """
     kind = "EXTRACTOR" if plugin.startswith("tap-") else "LOADER"
-    given = os.environ if environment is None else environment
-    return given.get(f"MELTANO_{kind}_NAME", "")
+    variables = os.environ if environment is None else environment
+    return variables.get(f"MELTANO_{kind}_NAME", "")
 
 
-def given_by_variables(naming: Naming, config: Mapping[str, Any]) -> dict[str, str]:
+def read_aliases(naming: Naming, config: Mapping[str, Any]) -> dict[str, str]:
     """Read the settings that the listed variables give, where nothing else does.
 
     Args:
-        naming: The plugin's.
+        naming: The naming of the plugin's settings.
         config: The settings that are known already.
 
     Returns:
         The texts by setting.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for setting in naming.properties:
         if not is_blank(config.get(setting)) or _belongs_to_a_client(naming, setting, config):
             continue
-        if name := next(_set(naming.listed(setting)), None):
-            found[setting] = os.environ[name]
-    return found
+        if name := next(_set(naming.aliases(setting)), None):
+            texts[setting] = os.environ[name]
+    return texts
 
 
-def disagreeing(naming: Naming) -> Iterator[str]:
+def find_conflicts(naming: Naming) -> Iterator[str]:
     """Find listed variables that are not used, as something else gives the setting.
 
     Args:
-        naming: The plugin's.
+        naming: The naming of the plugin's settings.
 
     Yields:
         A sentence about each.
@@ -254,7 +254,7 @@ def disagreeing(naming: Naming) -> Iterator[str]:
     for setting in naming.properties:
         own = naming.own(setting)
         used = os.environ.get(own, "").strip()
-        for name in naming.listed(setting):
+        for name in naming.aliases(setting):
             if used and os.environ.get(name, "").strip() not in {"", used}:
                 by = f"{own} or meltano.yml" if naming.origin is Origin.MELTANO else own
                 yield f"{name} is not used: {by} gives {setting} another value. Remove one of them."
@@ -264,7 +264,7 @@ def is_blank(value: Any) -> bool:
     """Whether a value is none, or text without anything in it.
 
     Args:
-        value: A setting's.
+        value: The value of a setting.
     """
     return value is None or (isinstance(value, str) and not value.strip())
 

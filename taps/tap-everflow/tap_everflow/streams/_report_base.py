@@ -87,7 +87,7 @@ class ReportStream(WindowedEverflowStream):
         if self.config["on_incomplete"] == "fail":
             self._fail(window, filters, "on_incomplete is set to fail")
         if window.days > 1:
-            first, second = window.halves()
+            first, second = window.split()
             totals = yield from self._read(first, filters)
             return _add(totals, (yield from self._read(second, filters)))
         return (yield from self._split_day(window, filters))

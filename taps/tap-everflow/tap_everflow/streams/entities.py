@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, stored_moment
+from signalroom_singer import Loading, RequestRejectedError, parse_bookmark
 from tap_everflow.streams._base import EverflowStream
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class EntityStream(EverflowStream):
     def query(self, context: Context | None) -> dict[str, Any]:
         query = {"page": 1, "page_size": self.config["page_size"]}
         bookmark = self.replication_key and self.stream_state.get("replication_key_value")
-        if since := stored_moment(bookmark, stream=self.name):
+        if since := parse_bookmark(bookmark, stream=self.name):
             # By the bookmark alone: start_date is about reports, older entities are needed too.
             query["filter"] = f"time_saved>{int((since - _OVERLAP).timestamp())}"
         return query

@@ -144,13 +144,13 @@ class ConversionStream(RowLevelStream):
 
     path = CONVERSIONS
     primary_keys = ("conversion_id",)
-    horizon_days = 365
+    retention_days = 365
     time_field = "conversion_unix_timestamp"
     #: Which of the two the stream requests.
     flags: ClassVar[Mapping[str, bool]]
     loading = Loading(
         "Incremental by `date`; the last {stream.lookback_days} days are read again "
-        "(`conversions_lookback_days`); Everflow keeps {stream.horizon_days} days",
+        "(`conversions_lookback_days`); Everflow keeps {stream.retention_days} days",
         "`status`, `payout`, `revenue` and `sale_amount`; found by reading the day again",
     )
     schema = th.PropertiesList(
@@ -207,7 +207,7 @@ class ConversionStream(RowLevelStream):
                 rows_by_id = {row.get("conversion_id"): row for row in rows}
                 new = {key: row for key, row in rows_by_id.items() if key not in seen_ids}
                 seen_ids.update(new)
-                if page := self._within(new.values(), window.begins_at, window.ends_at, window):
+                if page := self._within(new.values(), window.start_utc, window.end_utc, window):
                     yield page
             if total is None or len(seen_ids) >= total:
                 return
@@ -235,7 +235,7 @@ class ConversionStream(RowLevelStream):
         self, window: DateWindow, page_size: int
     ) -> Iterator[tuple[list[Record], int | None]]:
         """Request the pages of a day; yields the rows of each, and the day's count, if sent."""
-        body = self._body(window.begins_at, window.ends_at, **self.flags)
+        body = self._body(window.start_utc, window.end_utc, **self.flags)
         received = 0
         previous: list[Record] = []
         for page in range(1, 1 + 10**6):
@@ -290,10 +290,10 @@ class Clicks(RowLevelStream):
     primary_keys = ("transaction_id",)
     lookback_days = 1
     # About three months are kept; older spans are empty rather than refused.
-    horizon_days = 90
+    retention_days = 90
     loading = Loading(
         "Incremental by `date`; the last day is read again; Everflow keeps about "
-        "{stream.horizon_days} days",
+        "{stream.retention_days} days",
         "`has_conversion`, for conversions on the next day",
     )
     time_field = "unix_timestamp"
@@ -330,7 +330,7 @@ class Clicks(RowLevelStream):
 
     @override
     def read_window(self, window: DateWindow, context: Context | None) -> Iterator[list[Record]]:
-        yield from self._read(window.begins_at, window.ends_at, window)
+        yield from self._read(window.start_utc, window.end_utc, window)
 
     def _read(self, begin: datetime, end: datetime, day: DateWindow) -> Iterator[list[Record]]:
         payload = self.client.post(CLICKS, self._body(begin, end))

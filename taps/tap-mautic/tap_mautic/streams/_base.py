@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from signalroom_singer import ApiStream, RequestRejectedError, Sensitive, spoiled_state
+from signalroom_singer import ApiStream, RequestRejectedError, Sensitive, invalid_state
 from tap_mautic.client import MauticClient
 from tap_mautic.descriptions import DESCRIPTIONS
 from tap_mautic.errors import TOO_LARGE
@@ -79,11 +79,11 @@ class MauticStream(ApiStream[MauticClient]):
             for row in self.read(context):
                 count += 1
                 yield row
-            if self.replaces and self.shows_own_only:
+            if self.is_full_refresh and self.shows_own_only:
                 state = self.get_context_state(context)
                 before = state.get(_ROWS) or 0
                 if not isinstance(before, int):
-                    raise spoiled_state(before, stream=self.name, field=_ROWS)
+                    raise invalid_state(before, stream=self.name, field=_ROWS)
                 self.check_shrunk(before, count)
                 state[_ROWS] = count
 

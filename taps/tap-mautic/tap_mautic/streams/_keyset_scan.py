@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from signalroom_singer import (
-    OwnBookmarkStream,
+    ManualBookmarkStream,
     ReadAhead,
-    spoiled_state,
-    stored_moment,
+    invalid_state,
+    parse_bookmark,
     utc_isoformat,
 )
 from tap_mautic.queries import Condition
@@ -67,7 +67,7 @@ class ScanProgress:
                 raise TypeError
 
 
-class ScannedStream(OwnBookmarkStream, MauticStream):
+class ScannedStream(ManualBookmarkStream, MauticStream):
     """A table that is read by id.
 
     Rows come in the order of their id, not of their time, so the bookmark moves once a scan is
@@ -98,7 +98,7 @@ class ScannedStream(OwnBookmarkStream, MauticStream):
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:
-        if self.replaces:
+        if self.is_full_refresh:
             for page in self.read_step((_up_to(self.request_newest_id()),), 0):
                 yield from page
             return
@@ -174,12 +174,12 @@ class ScannedStream(OwnBookmarkStream, MauticStream):
                 scan = ScanProgress(**saved)
                 scan.check()
             except (TypeError, ValueError):
-                raise spoiled_state(saved, stream=self.name, field=SCAN) from None
+                raise invalid_state(saved, stream=self.name, field=SCAN) from None
             self.logger.info("Going on after id %d, where a run was stopped", scan.after)
             return scan
         began = self.client.instance.now()
-        bookmark = stored_moment(state.get("replication_key_value"), stream=self.name)
-        last_full = stored_moment(state.get(_LAST_FULL), stream=self.name)
+        bookmark = parse_bookmark(state.get("replication_key_value"), stream=self.name)
+        last_full = parse_bookmark(state.get(_LAST_FULL), stream=self.name)
         if bookmark and bookmark > began:
             self.logger.warning(
                 "The bookmark %s is ahead of the clock; reading again from %s",
@@ -189,7 +189,7 @@ class ScannedStream(OwnBookmarkStream, MauticStream):
             bookmark = began
         newest, known = self.request_newest_id(), state.get(LAST_ID)
         if not isinstance(known, int | None):
-            raise spoiled_state(known, stream=self.name, field=LAST_ID)
+            raise invalid_state(known, stream=self.name, field=LAST_ID)
         if known and not newest:
             self.check_shrunk(1, 0, "no rows, where it showed some")
         interval = self.full_scan_interval

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import FULL_TABLE, Loading, configured_midnight
+from signalroom_singer import FULL_TABLE, Loading, parse_midnight_setting
 from tap_mautic.queries import (
     MAX_IDS,
     STATS_KEY,
@@ -136,7 +136,7 @@ class StatsStream(_TableStream, ScannedStream):
     @property
     @override
     def loading(self) -> Loading:  # type: ignore[override]
-        if self.replaces:
+        if self.is_full_refresh:
             return FULL_TABLE
         days = f"{self.changes_for} days" if self.changes_for > 1 else "day"
         dated = " or ".join(f"`{name}`" for name in self.dates)
@@ -149,7 +149,7 @@ class StatsStream(_TableStream, ScannedStream):
     @property
     def start(self) -> datetime | None:
         """The time of the first rows that a first run reads."""
-        return configured_midnight(self.config, "start_date")
+        return parse_midnight_setting(self.config, "start_date")
 
     @property
     @override

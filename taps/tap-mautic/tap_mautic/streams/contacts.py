@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, spoiled_state
+from signalroom_singer import Loading, RequestRejectedError, invalid_state
 from tap_mautic.custom_fields import CustomFields
 from tap_mautic.merges import AUDIT_LOG
 from tap_mautic.queries import MAX_IDS, STATS_KEY, Condition, mysql_datetime
@@ -86,7 +86,7 @@ class Contacts(RoleCheckedStream, ScannedStream):
     """Contacts, with a column for each field."""
 
     name = "contacts"
-    columns_change = True
+    has_dynamic_columns = True
     # Tables that have rows in most instances; each has an index of these ids.
     named_in = (
         ("lead_lists_leads", "lead_id"),
@@ -184,7 +184,7 @@ class Contacts(RoleCheckedStream, ScannedStream):
         before, now = state.get(_STAGES), None if SCAN in state else request_stages(self.client)
         if now is not None and before is not None:
             if not isinstance(before, list) or not all(isinstance(item, int) for item in before):
-                raise spoiled_state(before, stream=self.name, field=_STAGES)
+                raise invalid_state(before, stream=self.name, field=_STAGES)
             self._stage_was_deleted = not {*before} <= {*now}
         scan = super().begin_scan(context)
         if now is not None:
@@ -275,7 +275,7 @@ class Companies(EntityStream):
     """Companies, with a column for each field; Mautic does not say when they were edited."""
 
     name = "companies"
-    columns_change = True
+    has_dynamic_columns = True
     path = "/api/companies"
     key = "companies"
     named_in = (("companies_leads", "company_id"),)

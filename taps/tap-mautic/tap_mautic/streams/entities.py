@@ -44,7 +44,7 @@ class Emails(EntityStream):
     key = "emails"
     named_in = (("email_stats", "email_id"),)
     # Deleted ones stay in the table: statistics name them.
-    replaces = False
+    is_full_refresh = False
     loading = FULL_BUT_KEPT
     # Sent with each e-mail; often the credentials of a mail service.
     secret_fields = frozenset({"headers"})
@@ -82,7 +82,7 @@ class Campaigns(EntityStream):
     path = "/api/campaigns"
     key = "campaigns"
     named_in = (("campaign_leads", "campaign_id"),)
-    replaces = False
+    is_full_refresh = False
     loading = FULL_BUT_KEPT
     schema = entity_schema(
         *texts("name", "description"),

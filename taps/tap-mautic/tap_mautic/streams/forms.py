@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, spoiled_state
+from signalroom_singer import Loading, RequestRejectedError, invalid_state
 from tap_mautic.streams._entity_base import (
     LIVE,
     OBJECT,
@@ -96,7 +96,7 @@ class FormResults(EntityStream):
         form = context["form_id"]
         last = self.get_context_state(context).get("replication_key_value") or 0
         if not str(last).isdecimal():
-            raise spoiled_state(last, stream=self.name, field=f"form {form}")
+            raise invalid_state(last, stream=self.name, field=f"form {form}")
         for rows in self._iter_pages(form, int(last)):
             # Before the rows are sent, which changes them.
             last = int(rows[-1]["id"])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from signalroom_singer import (
-    OwnBookmarkStream,
+    ManualBookmarkStream,
     ReadAhead,
-    configured_midnight,
-    named,
-    stored_moment,
+    parse_bookmark,
+    parse_midnight_setting,
+    setting_label,
     utc_isoformat,
 )
 from tap_posthog.streams._base import PostHogStream
@@ -28,7 +28,7 @@ _FIRST_RUN = timedelta(days=30)
 _HOUR = timedelta(hours=1)
 
 
-class TimeWindowStream(OwnBookmarkStream, PostHogStream):
+class TimeWindowStream(ManualBookmarkStream, PostHogStream):
     """A stream read in order of its replication key, within windows of time.
 
     The bookmark is a moment before which everything was read. It moves with each page. It never
@@ -71,9 +71,9 @@ class TimeWindowStream(OwnBookmarkStream, PostHogStream):
         """
         settled = self.settled_until()
         end = settled
-        if last_day := configured_midnight(self.config, "end_date"):
+        if last_day := parse_midnight_setting(self.config, "end_date"):
             end = min(end, last_day + timedelta(days=1))
-        bookmark, start = self.bookmark(context), configured_midnight(self.config, "start_date")
+        bookmark, start = self.bookmark(context), parse_midnight_setting(self.config, "start_date")
         if bookmark and bookmark > settled:
             self.logger.warning(
                 "The bookmark %s of project %s is ahead of the clock; reading again from %s, as "
@@ -89,7 +89,7 @@ class TimeWindowStream(OwnBookmarkStream, PostHogStream):
             if bookmark and bookmark >= end:
                 reason = f"everything up to {utc_isoformat(bookmark)} is loaded"
             else:
-                reason = f"{named('start_date')} is after the last moment to read"
+                reason = f"{setting_label('start_date')} is after the last moment to read"
             self.logger.info(
                 "%s: nothing to read before %s, %s", self.name, utc_isoformat(end), reason
             )
@@ -120,7 +120,7 @@ class TimeWindowStream(OwnBookmarkStream, PostHogStream):
         state = self.get_context_state(context)
         if state.get("replication_key") != self.replication_key:
             return None
-        return stored_moment(state.get("replication_key_value"), stream=self.name)
+        return parse_bookmark(state.get("replication_key_value"), stream=self.name)
 
     @override
     def read_project(self, project: int, context: Context | None) -> Iterator[Record]:

@@ -248,7 +248,7 @@ class SessionRecordings(ListStream):
     queries = ({"date_from": "-30d"},)
     primary_keys = ("id",)
     selected_by_default = False
-    replaces = False
+    is_full_refresh = False
     loading = Loading(
         "The last 30 days in each run",
         "Everything of those days",

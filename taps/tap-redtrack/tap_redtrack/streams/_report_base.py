@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, Loading, RequestRejectedError, TapError, number_in
+from signalroom_singer import DateWindow, Loading, RequestRejectedError, TapError, parse_number
 from tap_redtrack.metrics import group_conversion_types
 from tap_redtrack.paging import PagingError, StablePager
 from tap_redtrack.streams._adaptive_windows import AdaptiveWindowStream
@@ -344,6 +344,6 @@ def parse_amount(value: Any) -> Decimal:
         value: A number, or the text of one.
     """
     try:
-        return number_in(str(value or 0))
+        return parse_number(str(value or 0))
     except ValueError:
         return Decimal(0)

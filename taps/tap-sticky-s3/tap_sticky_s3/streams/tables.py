@@ -22,10 +22,10 @@ from signalroom_singer import (
     ExitCode,
     Loading,
     ReadAhead,
-    RecordShaper,
+    RecordConformer,
     TapError,
     explain_malformed_responses,
-    undescribed,
+    without_description,
 )
 from signalroom_singer.privacy.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER
@@ -308,23 +308,26 @@ class TableStream(StickyStream):
         if extra := row.get(EXTRA):
             row[EXTRA] = json.loads(extra)
         # Without types all cells are text, which fits.
-        return self._shaper.shape(row) if self._has_types else row
+        return self._conformer.conform(row) if self._has_types else row
 
     @cached_property
-    def _shaper(self) -> RecordShaper:
+    def _conformer(self) -> RecordConformer:
         columns = self.schema["properties"]
         readers = {
             name: column_type.read
             for name, column_type in self._types.items()
-            if column_type.has_format and undescribed(columns.get(name, {})) == column_type.schema
+            if column_type.has_format
+            and without_description(columns.get(name, {})) == column_type.schema
         }
-        return RecordShaper(self.name, self.schema, self.record_keys, self.logger, readers=readers)
+        return RecordConformer(
+            self.name, self.schema, self.record_keys, self.logger, readers=readers
+        )
 
     @cached_property
     def _has_types(self) -> bool:
         columns = self.schema["properties"]
         of_files = columns.keys() - _METADATA.keys() - {CLIENT_ID, LOADED_AT, EXTRA}
-        return any(undescribed(columns[name]) != _TEXT for name in of_files)
+        return any(without_description(columns[name]) != _TEXT for name in of_files)
 
     # The same rows as batch files.
 
@@ -398,7 +401,9 @@ def _find_types(
     types = {
         headers.find_column(name): ColumnType(text) for name, text in config["column_types"].items()
     }
-    hashes = ColumnHashes.of(table, config)
+    hashes = ColumnHashes.from_config(table, config)
     return {
-        name: column_type for name, column_type in types.items() if name and not hashes.has(name)
+        name: column_type
+        for name, column_type in types.items()
+        if name and not hashes.is_hashed(name)
     }

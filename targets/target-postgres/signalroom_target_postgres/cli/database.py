@@ -59,9 +59,9 @@ def configured_url() -> URL | None:
     # Here, as the SDK takes a second and a half to import: longer than most queries take.
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415
 
-    from signalroom_singer.settings.problems import invalid  # noqa: PLC0415
+    from signalroom_singer.settings.problems import describe_invalid  # noqa: PLC0415
     from signalroom_singer.settings.text_values import read_texts  # noqa: PLC0415
-    from signalroom_singer.settings.variables import current  # noqa: PLC0415
+    from signalroom_singer.settings.variables import current_naming  # noqa: PLC0415
     from signalroom_target_postgres.connection.connector import PostgresConnector  # noqa: PLC0415
     from signalroom_target_postgres.target import TargetPostgres  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ def configured_url() -> URL | None:
     try:
         texts = TargetPostgres._env_var_config  # noqa: SLF001
         read, wrong = read_texts(schema["properties"], texts)
-        if problems := invalid(current(), schema, config | read, wrong):
+        if problems := describe_invalid(current_naming(), schema, config | read, wrong):
             raise ConnectionSettingsError(problems[0])
         config |= read
     except ConfigValidationError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_singer.stream_maps import shortened
+from signalroom_singer.stream_maps import quote_expression
 from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.values.arrow_json import NOT_FINITE
 
@@ -86,7 +86,9 @@ def encode_unchanged(record: bytes, record_map: RecordMap) -> bytes:
         fields = json.loads(record, parse_float=str)
     except (ValueError, RecursionError):
         fields = None
-    return _encode_encodable(record_map.unchanged(fields) if isinstance(fields, dict) else {})
+    return _encode_encodable(
+        record_map.unchanged_fields(fields) if isinstance(fields, dict) else {}
+    )
 
 
 def name_expressions(
@@ -108,7 +110,7 @@ def _name_expression(reject: RejectedRecord, expressions: Mapping[str, str]) -> 
     # What is only copied is as the tap sent it.
     if not reject.reason.startswith("expected ") or not expression or expression.isidentifier():
         return reject
-    reason = f"{reject.reason}, from the stream map's expression {shortened(expression)}"
+    reason = f"{reject.reason}, from the stream map's expression {quote_expression(expression)}"
     if reject.reason not in {NOT_FINITE, _NO_JSON}:
         reason += _TYPED
     return replace(reject, reason=reason, advice="Correct it in the setting stream_maps")

@@ -18,8 +18,8 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from signalroom_singer.cli.executable import say
-from signalroom_singer.cli.loader_failure import watch
+from signalroom_singer.cli.executable import write_log_line
+from signalroom_singer.cli.loader_failure import watch_for_failure
 from signalroom_target_postgres.run_tap.tap_streams import TapStreams
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(command: Sequence[str], selected: Sequence[str] | None = None) -> int:
 
 def _sync(command: Sequence[str], selected: Sequence[str] | None) -> int:
     streams = TapStreams(command[1:])
-    watch()
+    watch_for_failure()
     asked_to_end = False
     # In a process group of its own, so that Ctrl-C reaches it once: through us.
     with subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0) as process:  # noqa: S603
@@ -149,7 +149,7 @@ def _write(data: bytes) -> None:
 
 def _log(text: str, *, level: str = "info") -> None:
     with suppress(OSError):
-        say("signalroom-run-tap", f"signalroom-run-tap: {text}", level=level)
+        write_log_line("signalroom-run-tap", f"signalroom-run-tap: {text}", level=level)
 
 
 def _code(code: int) -> int:
