@@ -50,13 +50,13 @@ def make_tap(sandbox, posthog):
 
 @pytest.fixture
 def queries(sandbox):
-    """The bodies of the queries that PostHog was asked."""
+    """The bodies of the queries that PostHog got."""
 
-    def found():
+    def queries():
         return [
             json.loads(entry["body"])
             for entry in sandbox.control.requests()["requests"]
             if entry["method"] == "POST" and entry["path"].endswith("/query/")
         ]
 
-    return found
+    return queries

@@ -21,7 +21,7 @@ from signalroom_sandbox.posthog import (
 from signalroom_singer import RequestRejectedError, TapError
 
 
-def refuse(sandbox, status, code="error", detail="no", *, match="query", retry_after=None, **more):
+def answer(sandbox, status, code="error", detail="no", *, match="query", retry_after=None, **more):
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     body = {"type": "server_error", "code": code, "detail": detail, "attr": None}
     more = {"times": 1} | more
@@ -39,7 +39,7 @@ def waits(monkeypatch):
     return found
 
 
-class TestWhere:
+class TestAddress:
     @pytest.mark.parametrize(
         ("configured", "used"),
         (
@@ -56,7 +56,7 @@ class TestWhere:
     def test_hosts(self, make_tap, configured, used):
         assert make_tap(api_url=configured).client.base_url == used
 
-    def test_plain_http_only_where_it_is_asked_for(self, make_tap):
+    def test_plain_http_needs_the_setting(self, make_tap):
         with pytest.raises(ConfigValidationError, match="unencrypted"):
             make_tap(api_url="http://posthog.example.com")
         tap = make_tap(api_url="http://posthog.example.com", allow_http=True)
@@ -77,9 +77,9 @@ class TestWhere:
         assert "phx_of-another-region" not in str(output.error)
 
 
-class TestWho:
+class TestKeysAndProjects:
     @pytest.mark.parametrize("key", (PROJECT_KEY, "phs_something"))
-    def test_keys_of_projects_are_refused(self, make_tap, key):
+    def test_keys_of_projects_are_rejected(self, make_tap, key):
         with pytest.raises(ConfigValidationError, match="Create a personal API key"):
             make_tap(api_key=key)
 
@@ -105,13 +105,13 @@ class TestWho:
         again = sync(make_tap(**settings, on_missing_scope="skip"), stream)
         assert len(again.records[stream]) == len(output.records[stream])
 
-    def test_or_it_is_left_out(self, make_tap, sync, caplog):
+    def test_a_forbidden_stream_is_skipped_with_the_setting(self, make_tap, sync, caplog):
         tap = make_tap(api_key=LIMITED_KEY, on_missing_scope="skip")
         output = sync(tap, "cohorts", "feature_flags")
         assert len(output.records["feature_flags"]) == 230
         assert "'cohort:read'" in caplog.text
 
-    def test_a_dry_run_tells_at_once(self, make_tap):
+    def test_a_connection_test_fails_at_once(self, make_tap):
         tap = make_tap(api_key=LIMITED_KEY)
         with pytest.raises(RequestRejectedError, match="cohort:read"):
             tap.run_sync_dry_run(dry_run_record_limit=1, streams=[tap.streams["cohorts"]])
@@ -125,7 +125,7 @@ class TestWho:
         tap = make_tap(project_id=None, api_key=SCOPED_KEY)
         assert len(sync(tap, "cohorts").records["cohorts"]) == 20
 
-    def test_several_have_to_be_chosen_from(self, make_tap, sync):
+    def test_one_of_several_projects_must_be_chosen(self, make_tap, sync):
         output = sync(make_tap(project_id=None), "cohorts", fails=TapError)
         assert "4711 (Shop 4711), 4712 (Shop 4712)" in str(output.error)
         rows = sync(make_tap(project_id="all"), "project").records["project"]
@@ -136,23 +136,23 @@ class TestWho:
         tap = make_tap(project_id="all")
         assert tap.client.request_project_ids() == [*range(1, 231)]
 
-    def test_a_project_that_is_not_there(self, make_tap, sync):
+    def test_an_unknown_project(self, make_tap, sync):
         output = sync(make_tap(project_id="99"), "cohorts", fails=RequestRejectedError)
         assert "Check project_id and api_url" in str(output.error)
 
     @pytest.mark.parametrize("project", ("shop", "4711;4712", "-1", "4711,all"))
-    def test_a_project_that_is_no_number(self, make_tap, sync, project):
+    def test_a_project_id_must_be_a_number(self, make_tap, sync, project):
         with pytest.raises(ConfigValidationError, match="expected the number in the address"):
             sync(make_tap(project_id=project), "cohorts")
 
-    def test_clients_in_the_key(self, make_tap, sync):
+    def test_the_client_is_in_the_key(self, make_tap, sync):
         output = sync(make_tap(client_id="acme"), "events", "cohorts")
         assert output.schemas["events"]["key_properties"] == ["_client_id", "uuid"]
         assert output.records["cohorts"][0]["_client_id"] == "acme"
 
 
 class TestLimits:
-    def test_they_are_kept_before_posthog_says_no(self, make_tap, sandbox, posthog, sync):
+    def test_the_limits_are_not_exceeded(self, make_tap, sandbox, posthog, sync):
         posthog.limits(queries_per_minute=12, queries_per_hour=2400, concurrent_queries=1)
         tap = make_tap(query_requests_per_minute=12, page_size=50, end_date=day(3))
         sync(tap, "events")
@@ -170,7 +170,7 @@ class TestLimits:
             ("", 4600),
         ),
     )
-    def test_each_class_has_its_own(self, make_tap, monkeypatch, resource, per_hour):
+    def test_each_class_has_its_own_limit(self, make_tap, monkeypatch, resource, per_hour):
         made = {}
         monkeypatch.setattr(
             "tap_posthog.client.RateLimiter",
@@ -182,13 +182,13 @@ class TestLimits:
         limiter = tap.streams["events"].client.rate_limiter(f"/api/projects/4711/{resource}")
         assert limiter is made[per_hour]
 
-    def test_a_team_on_the_limits_before(self, make_tap):
+    def test_a_team_with_the_previous_limits(self, make_tap):
         tap = make_tap(query_requests_per_minute=230, query_requests_per_hour=115)
         assert tap.client
 
     @pytest.mark.parametrize("retry_after", ("2", "Wed, 21 Oct 2099 07:28:00 GMT", None))
-    def test_it_waits_as_it_is_told(self, make_tap, sandbox, sync, waits, retry_after):
-        refuse(sandbox, 429, "throttled", retry_after=retry_after, times=3)
+    def test_retry_after_is_honoured(self, make_tap, sandbox, sync, waits, retry_after):
+        answer(sandbox, 429, "throttled", retry_after=retry_after, times=3)
         output = sync(make_tap(max_retry_wait=7), "events")
         assert output.records["events"]
         assert len(waits) == 3
@@ -199,13 +199,13 @@ class TestLimits:
         else:
             assert waits == sorted(waits)
 
-    def test_a_spent_budget_is_waited_for(self, make_tap, sandbox, sync, waits):
-        refuse(sandbox, 429, "api_queries_budget_exceeded", retry_after=600)
+    def test_a_run_waits_for_the_budget(self, make_tap, sandbox, sync, waits):
+        answer(sandbox, 429, "api_queries_budget_exceeded", retry_after=600)
         assert sync(make_tap(), "events").records["events"]
         assert waits == [600]
 
-    def test_or_the_next_run_goes_on(self, make_tap, sandbox, posthog, sync, waits):
-        refuse(sandbox, 429, "api_queries_budget_exceeded", retry_after=1800, skip=4, times=9)
+    def test_a_budget_that_refills_too_late(self, make_tap, sandbox, posthog, sync, waits):
+        answer(sandbox, 429, "api_queries_budget_exceeded", retry_after=1800, skip=4, times=9)
         output = sync(make_tap(page_size=50), "events", fails=TapError)
         assert "the next run goes on from there" in str(output.error)
         assert "max_budget_wait" in str(output.error)
@@ -213,8 +213,8 @@ class TestLimits:
         (partition,) = output.state["bookmarks"]["events"]["partitions"]
         assert partition["replication_key_value"] > day(3)
 
-    def test_a_used_up_quota(self, make_tap, sandbox, sync):
-        refuse(sandbox, 402, "quota_limit_exceeded")
+    def test_an_exhausted_quota(self, make_tap, sandbox, sync):
+        answer(sandbox, 402, "quota_limit_exceeded")
         output = sync(make_tap(), "events", fails=RequestRejectedError)
         assert "billing page" in str(output.error)
 
@@ -235,28 +235,28 @@ class TestFaults:
             "error_200",
         ),
     )
-    def test_what_passes_is_tried_again(self, make_tap, sandbox, sync, fault):
+    def test_a_transient_fault_is_retried(self, make_tap, sandbox, sync, fault):
         for match in ("query", "cohorts"):
             sandbox.control.fault(fault, vendor="posthog", match=match, times=2)
         output = sync(make_tap(), "events", "cohorts")
         assert len(output.records["events"]) > 500
         assert len(output.records["cohorts"]) == 20
 
-    def test_an_answer_that_does_not_come(self, make_tap, sandbox, sync):
+    def test_a_timeout_is_retried(self, make_tap, sandbox, sync):
         sandbox.control.fault("timeout", vendor="posthog", match="query", seconds=3)
         began = time.monotonic()
         assert sync(make_tap(request_timeout=1), "events").records["events"]
         assert time.monotonic() - began < 6
 
     @pytest.mark.parametrize("fault", ("http_500", "html_200", "connection_reset"))
-    def test_what_does_not_pass_ends_the_run(self, make_tap, sandbox, sync, fault):
+    def test_a_lasting_fault_ends_the_run(self, make_tap, sandbox, sync, fault):
         sandbox.control.fault(fault, vendor="posthog", match="query", times=99)
         output = sync(make_tap(max_tries=3), "events", fails=RetriableAPIError)
         assert "events: POST /api/projects/4711/query/" in str(output.error)
         assert output.state["bookmarks"]["events"]["fields"] == []
 
     def test_a_page_of_cloudflare(self, make_tap, sandbox, sync, caplog):
-        refuse(sandbox, 524, times=1)
+        answer(sandbox, 524, times=1)
         assert sync(make_tap(), "events").records["events"]
         assert "at once" in caplog.text
 
@@ -271,7 +271,7 @@ class TestFaults:
             [],
         ),
     )
-    def test_answers_that_are_none(self, make_tap, sandbox, sync, body):
+    def test_malformed_responses_end_the_run(self, make_tap, sandbox, sync, body):
         sandbox.control.fault(
             "answer", vendor="posthog", match="query", status=200, headers={}, body=body
         )
@@ -300,7 +300,7 @@ class TestFaults:
         assert "not in the order that was asked for" in str(output.error)
         assert output.records["events"] == []
 
-    def test_a_page_that_comes_again_is_noticed(self, make_tap, sandbox, sync):
+    def test_a_repeated_page_is_noticed(self, make_tap, sandbox, sync):
         columns = list(make_tap().streams["events"].columns())
         row = {"uuid": "1-0000", "timestamp": day(3) + "T00:00:00Z"}
         body = {"columns": columns, "results": [[row.get(name) for name in columns]]}
@@ -324,7 +324,7 @@ def test_the_key_is_in_no_output(make_tap, sandbox, sync, caplog, fault):
     assert not any(PERSONAL_KEY in one.getMessage() for one in ours)
 
 
-def test_the_sandbox_listens(sandbox):
+def test_the_mock_server_redirects_older_paths(sandbox):
     # Not through the tap: what PostHog refuses, it refuses.
     url = f"{sandbox.posthog_url}/api/environments/4711/query/"
     assert requests.post(url, timeout=5, allow_redirects=False).status_code == 308

@@ -46,7 +46,7 @@ def state_at(value, key="timestamp", project=PROJECT):
 
 class TestEachOnce:
     @pytest.mark.parametrize("page_size", (2, 7, 100, 10_000))
-    def test_all_of_the_days_and_no_others(self, make_tap, posthog, sync, page_size):
+    def test_all_events_of_the_days_and_no_others(self, make_tap, posthog, sync, page_size):
         end = day(3) if page_size < 10 else day(1)
         output = sync(make_tap(page_size=page_size, end_date=end), EVENTS)
         assert uuids(output) == expected(posthog, 3, 3 if page_size < 10 else 1)
@@ -90,20 +90,20 @@ class TestEachOnce:
         assert len(found) == 20_000 or way == "events"
         assert sorted({*found}) == expected(posthog, 300, 299)
 
-    def test_a_limit_of_rows_that_falls_meanwhile(self, make_tap, posthog, sync, monkeypatch):
-        asked = HogQLTimeStream.request_rows
+    def test_a_row_limit_that_falls_during_the_run(self, make_tap, posthog, sync, monkeypatch):
+        request_rows = HogQLTimeStream.request_rows
 
         def rows(stream, *args, **more):
             if int(more["limit"]) > 250:
                 posthog.switches(row_cap=90)
-            return asked(stream, *args, **more)
+            return request_rows(stream, *args, **more)
 
         monkeypatch.setattr(HogQLTimeStream, "request_rows", rows)
         output = sync(make_tap(), EVENTS)
         assert uuids(output) == expected(posthog)
         assert len(uuids(output)) > 500
 
-    def test_rows_that_are_there_twice(self, make_tap, posthog, sync):
+    def test_rows_that_exist_twice(self, make_tap, posthog, sync):
         twice = {"uuid": str(uuid.uuid4()), "timestamp": moment(2, 5)}
         posthog.events(events=[twice, twice, twice])
         for page_size in (2, 1000):
@@ -117,7 +117,7 @@ class TestEachOnce:
         assert output.records[EVENTS][0]["distinct_id"].startswith("visitor-")
 
     @pytest.mark.parametrize("zone", ("America/New_York", "Asia/Kolkata"))
-    def test_the_projects_time_zone_changes_nothing(self, make_tap, posthog, sync, zone):
+    def test_the_projects_time_zone_does_not_matter(self, make_tap, posthog, sync, zone):
         utc = sync(make_tap(page_size=100), EVENTS).records[EVENTS]
         posthog.zone(name=zone)
         local = sync(make_tap(page_size=100), EVENTS).records[EVENTS]
@@ -151,7 +151,7 @@ class TestRuns:
         assert values == sorted(values)
         assert values[-1] == moment(0)
 
-    def test_a_killed_run_goes_on_where_it_stopped(self, make_tap, posthog, sync):
+    def test_a_killed_run_resumes_where_it_stopped(self, make_tap, posthog, sync):
         whole = sync(make_tap(page_size=50), EVENTS)
         stops = [n for n, one in enumerate(whole.messages) if one["type"] == "STATE"]
         for stop in stops[:: max(1, len(stops) // 6)]:
@@ -163,7 +163,7 @@ class TestRuns:
             assert sorted(before | after) == expected(posthog)
             assert len(before & after) <= 50
 
-    def test_late_events_are_found_within_the_lookback(self, make_tap, posthog, sync):
+    def test_late_events_within_the_lookback_are_loaded(self, make_tap, posthog, sync):
         first = sync(make_tap(end_date=None, lookback_hours=48), EVENTS)
         now = datetime.now(UTC)
         ago = {hours: (now - timedelta(hours=hours)).isoformat() for hours in (1, 20, 47, 50, 70)}
@@ -174,7 +174,7 @@ class TestRuns:
         found = {*uuids(second)}
         assert {hours for hours, one in made.items() if one in found} == {1, 20, 47}
 
-    def test_those_later_than_that_by_the_time_of_arrival(self, make_tap, posthog, sync):
+    def test_later_events_are_loaded_by_their_time_of_arrival(self, make_tap, posthog, sync):
         by_arrival = {"events_replication_key": "created_at", "end_date": None}
         first = sync(make_tap(**by_arrival), EVENTS)
         assert len(uuids(first)) >= len(expected(posthog))
@@ -191,7 +191,7 @@ class TestRuns:
         assert [one in uuids(second) for one in made] == [True, True, False]
         assert len(uuids(second)) < 60
 
-    def test_the_future_waits(self, make_tap, sandbox, posthog, sync):
+    def test_events_of_the_future_are_left_to_later_runs(self, make_tap, sandbox, posthog, sync):
         ahead = datetime.now(UTC) + timedelta(days=365)
         soon = datetime.now(UTC) + timedelta(minutes=20)
         far, near = posthog.events(
@@ -211,7 +211,7 @@ class TestRuns:
         second = sync(make_tap(output.state, end_date=None, settle_minutes=0), EVENTS)
         assert recent in uuids(second)
 
-    def test_what_becomes_visible_after_the_run(self, make_tap, sandbox, posthog, sync):
+    def test_events_that_become_visible_after_the_run(self, make_tap, sandbox, posthog, sync):
         now = datetime.now(UTC)
         hidden = {
             "timestamp": (now - timedelta(minutes=30)).isoformat(),
@@ -224,7 +224,7 @@ class TestRuns:
         sandbox.control.advance(700)
         assert made in uuids(sync(make_tap(first.state, end_date=None), EVENTS))
 
-    def test_no_answer_comes_from_the_cache(self, make_tap, posthog, sync, queries):
+    def test_no_response_comes_from_the_cache(self, make_tap, posthog, sync, queries):
         sync(make_tap(), EVENTS)
         (made,) = posthog.events(events=[{"timestamp": moment(2, 77)}])
         assert made in uuids(sync(make_tap(), EVENTS))
@@ -238,7 +238,7 @@ class TestRuns:
         assert "is ahead of the clock; reading again from" in caplog.text
 
     @pytest.mark.parametrize("value", ("yesterday", 17, "2026-13-01T00:00:00Z"))
-    def test_a_bookmark_that_is_none(self, make_tap, sync, value):
+    def test_a_bookmark_that_is_not_a_timestamp(self, make_tap, sync, value):
         output = sync(make_tap(state_at(value)), EVENTS, fails=TapError)
         assert "is not a timestamp" in str(output.error)
         assert "meltano state edit" in str(output.error)
@@ -257,7 +257,7 @@ class TestRuns:
         sync(make_tap(page_size=50), EVENTS)
         assert sandbox.control.requests()["max_concurrent"] == 1
 
-    def test_a_dry_run_asks_for_one(self, make_tap, queries):
+    def test_a_connection_test_requests_one_row(self, make_tap, queries):
         make_tap().run_sync_dry_run(dry_run_record_limit=1, streams=[make_tap().streams[EVENTS]])
         assert all(query["query"]["query"].endswith("LIMIT 1") for query in queries())
         assert len(queries()) < 6
@@ -265,31 +265,32 @@ class TestRuns:
 
 class TestSize:
     @pytest.mark.parametrize("status", (504, 512))
-    def test_what_is_too_slow_is_read_in_parts(self, make_tap, posthog, sync, status, caplog):
+    def test_a_window_that_is_too_slow_is_split(self, make_tap, posthog, sync, status, caplog):
         posthog.switches(longest_span=3 * 3600, slow_status=status)
         assert uuids(sync(make_tap(page_size=100), EVENTS)) == expected(posthog)
         assert "reading 3:00:00 at once" in caplog.text
         assert "Gave up" not in caplog.text
 
-    def test_what_was_too_slow_is_seldom_tried_again(self, make_tap, posthog, sync, sandbox):
+    def test_a_size_that_was_too_slow_is_rarely_retried(self, make_tap, posthog, sync, sandbox):
         posthog.switches(longest_span=3 * 3600)
         assert uuids(sync(make_tap(start_date=day(14)), EVENTS)) == expected(posthog, 14)
-        asked = [one for one in sandbox.control.requests()["requests"] if one["method"] == "POST"]
-        refused = [one for one in asked if one["status"] == 504]
-        assert len(asked) > 100
+        log = sandbox.control.requests()["requests"]
+        queries = [entry for entry in log if entry["method"] == "POST"]
+        rejected = [query for query in queries if query["status"] == 504]
+        assert len(queries) > 100
         # Of 24 hours, 12 and 6; from then on once in 32 answers.
-        assert 3 < len(refused) <= 3 + len(asked) / 32
+        assert 3 < len(rejected) <= 3 + len(queries) / 32
 
-    def test_and_all_at_once_when_it_is_fast_again(
+    def test_windows_grow_again_when_posthog_is_fast(
         self, make_tap, posthog, sync, queries, monkeypatch
     ):
         posthog.switches(longest_span=3600)
-        asked = HogQLTimeStream.request_rows
+        request_rows = HogQLTimeStream.request_rows
 
         def rows(stream, *args, **more):
             if len(queries()) == 40:
                 posthog.switches(longest_span=48 * 3600)
-            return asked(stream, *args, **more)
+            return request_rows(stream, *args, **more)
 
         monkeypatch.setattr(HogQLTimeStream, "request_rows", rows)
         assert uuids(sync(make_tap(start_date=day(14)), EVENTS)) == expected(posthog, 14)
@@ -300,7 +301,7 @@ class TestSize:
         assert max(lengths[6:40]) <= timedelta(hours=2)
         assert max(lengths[40:]) >= timedelta(hours=6)
 
-    def test_what_no_part_helps(self, make_tap, posthog, sync):
+    def test_a_window_that_cannot_be_split_further(self, make_tap, posthog, sync):
         posthog.switches(longest_span=0.2)
         tap = make_tap(end_date=day(3), max_tries=2)
         output = sync(tap, EVENTS, fails=QueryTooLargeError)
@@ -318,13 +319,13 @@ class TestSize:
         assert min(limits[limits.index(2_000) :]) == 100
 
     @pytest.mark.parametrize("polls", (1, 3))
-    def test_an_answer_that_comes_later(self, make_tap, posthog, sync, monkeypatch, polls):
+    def test_a_query_that_is_answered_later(self, make_tap, posthog, sync, monkeypatch, polls):
         monkeypatch.setattr("tap_posthog.client._POLL_SECONDS", 0)
         posthog.switches(answered_later=2, polls=polls)
         assert uuids(sync(make_tap(), EVENTS)) == expected(posthog)
 
     @pytest.mark.parametrize("ends_in", ("error", "gone"))
-    def test_an_answer_that_never_comes(self, make_tap, posthog, sync, monkeypatch, ends_in):
+    def test_a_query_that_is_never_answered(self, make_tap, posthog, sync, monkeypatch, ends_in):
         monkeypatch.setattr("tap_posthog.client._POLL_SECONDS", 0)
         posthog.switches(answered_later=1, polls=1, ends_in=ends_in)
         assert uuids(sync(make_tap(), EVENTS)) == expected(posthog)
@@ -337,7 +338,7 @@ class TestContents:
         assert row["properties"]["tags"] == ["a", "b"]
         assert row["session_id"].startswith("01900000-")
 
-    def test_personal_ones_are_left_out(self, make_tap, sync):
+    def test_personal_properties_are_left_out(self, make_tap, sync):
         output = sync(make_tap(), EVENTS)
         assert "203.0.113" not in json.dumps(output.messages)
         assert "@example.com" not in json.dumps(output.messages)
@@ -375,7 +376,7 @@ class TestContents:
         assert (row.get("_extra") or {}).get("properties") == kept
 
     @pytest.mark.parametrize("broken", ('"v": NaN}', '"v": "\\ud800"}', '"v": '))
-    def test_no_personal_data_of_odd_ones_either(self, make_tap, posthog, sync, broken):
+    def test_personal_data_of_odd_properties_is_left_out(self, make_tap, posthog, sync, broken):
         text = '{"$ip": "203.0.113.77", "$set": {"email": "a@example.com"}, ' + broken
         posthog.events(events=[{"timestamp": "2025-03-01T12:00:00Z", "properties": text}])
         output = sync(make_tap(start_date="2025-03-01", end_date="2025-03-01"), EVENTS)
@@ -394,7 +395,7 @@ class TestContents:
             .__str__()
         )
 
-    def test_columns_that_are_not_selected_are_not_asked_for(self, make_tap, sync, queries):
+    def test_columns_that_are_not_selected_are_not_requested(self, make_tap, sync, queries):
         catalog = make_tap().catalog_dict
         for entry in catalog["streams"]:
             for metadata in entry["metadata"]:
@@ -409,19 +410,19 @@ class TestContents:
         assert output.records[EVENTS]
         assert not any("elements_chain" in query["query"]["query"] for query in queries())
 
-    def test_a_column_that_an_old_version_has_not(self, make_tap, posthog, sync, caplog):
+    def test_a_column_that_an_older_version_lacks(self, make_tap, posthog, sync, caplog):
         posthog.switches(missing_column="person_mode")
         assert uuids(sync(make_tap(), EVENTS)) == expected(posthog)
         assert "has no columns person_mode" in caplog.text
 
     @pytest.mark.parametrize("column", ("uuid", "event", "distinct_id", "timestamp", "created_at"))
-    def test_a_column_that_must_be_there(self, make_tap, posthog, sync, column):
+    def test_a_required_column(self, make_tap, posthog, sync, column):
         posthog.switches(missing_column=column)
         output = sync(make_tap(), EVENTS, fails=RequestRejectedError)
         assert f"Unable to resolve field: {column}" in str(output.error)
 
 
-class TestQueriesThatAreNotFound:
+class TestQueriesAnswered404:
     """A proxy says 404 once in a while; the older endpoint tells less."""
 
     def read(self, sandbox, sync, tap, **fault):
@@ -431,18 +432,18 @@ class TestQueriesThatAreNotFound:
         return output, [path for path in paths if path.rstrip("/").endswith("/events")]
 
     @pytest.mark.parametrize("times", (1, 2))
-    def test_they_are_asked_again(self, make_tap, posthog, sandbox, sync, times):
+    def test_queries_are_sent_again(self, make_tap, posthog, sandbox, sync, times):
         output, before = self.read(sandbox, sync, make_tap(), times=times)
         assert (output.error, before) == (None, [])
         assert uuids(output) == expected(posthog)
 
-    def test_after_three_there_is_none(self, make_tap, posthog, sandbox, sync, caplog):
+    def test_after_three_the_older_endpoint_is_used(self, make_tap, posthog, sandbox, sync, caplog):
         output, before = self.read(sandbox, sync, make_tap(), times=99)
         assert sorted({*uuids(output)}) == expected(posthog)
         assert before
         assert "reading events by the older endpoint" in caplog.text
 
-    def test_who_has_answered_has_them(self, make_tap, sandbox, sync):
+    def test_an_instance_that_answered_a_query_has_queries(self, make_tap, sandbox, sync):
         output, before = self.read(sandbox, sync, make_tap(), times=99, skip=1)
         assert "404" in str(output.error)
         assert before == []
@@ -456,8 +457,10 @@ class TestRowsOfAnotherTime:
     def test_of_queries(self, make_tap, posthog, sync, stream, seconds):
         posthog.switches(moved_seconds=seconds)
         output = sync(make_tap(), stream, fails=TapError)
-        asked = f"{stream}: PostHog's query API was asked for rows from {moment(3)} to {moment(2)}"
-        assert f"{asked}, and answered with others" in str(output.error)
+        problem = (
+            f"{stream}: PostHog's query API was asked for rows from {moment(3)} to {moment(2)}"
+        )
+        assert f"{problem}, and answered with others" in str(output.error)
         assert output.records[stream] == []
 
     @pytest.mark.parametrize("stream", (EVENTS, "sessions", "persons"))
@@ -501,7 +504,7 @@ class TestRowsOfAnotherTime:
         ]
 
 
-class TestTheEndpointBefore:
+class TestOlderEndpoint:
     @pytest.fixture
     def make_old_tap(self, make_tap, posthog):
         posthog.switches(no_query_api=True)
@@ -528,11 +531,11 @@ class TestTheEndpointBefore:
         posthog.events(events=[{"timestamp": moment(3, 86_399)}])
         assert sorted({*uuids(sync(make_old_tap(), EVENTS))}) == expected(posthog)
 
-    def test_it_is_not_tried_where_it_is_not_wanted(self, make_old_tap, sync):
+    def test_the_endpoint_is_not_used_with_the_setting(self, make_old_tap, sync):
         output = sync(make_old_tap(events_api="query"), EVENTS, fails=RequestRejectedError)
         assert "answered 404" in str(output.error)
 
-    def test_it_has_no_time_of_arrival(self, make_old_tap, sync):
+    def test_the_endpoint_has_no_time_of_arrival(self, make_old_tap, sync):
         settings = {"events_replication_key": "created_at"}
         output = sync(make_old_tap(**settings), EVENTS, fails=TapError)
         assert "Set events_replication_key to timestamp" in str(output.error)
@@ -540,7 +543,7 @@ class TestTheEndpointBefore:
             make_old_tap(**settings, events_api="events")
 
 
-def test_the_key_is_revoked_in_the_middle(make_tap, posthog, sandbox, sync):
+def test_the_key_is_revoked_during_the_run(make_tap, posthog, sandbox, sync):
     sandbox.control.fault(
         "answer",
         vendor="posthog",

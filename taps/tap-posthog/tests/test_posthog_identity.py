@@ -79,7 +79,7 @@ class TestEndsOfPages:
 
     COPIED = tuple(siblings({})[0] for _ in range(7))
 
-    def test_copies_that_are_not_merged_end_no_run(self, make_tap, posthog, sync):
+    def test_copies_that_are_not_merged_do_not_end_the_run(self, make_tap, posthog, sync):
         posthog.clear_events()
         posthog.events(events=siblings(*[{}] * 9))
         for page_size in (2, 100):
@@ -89,7 +89,7 @@ class TestEndsOfPages:
 
 class TestKeys:
     @pytest.mark.parametrize("way", ("query", "events"))
-    def test_by_identity_each_that_posthog_counts(self, make_tap, posthog, sync, way):
+    def test_by_identity_every_event_that_posthog_counts(self, make_tap, posthog, sync, way):
         days = {"start_date": day(22), "end_date": day(18)}
         tap = make_tap(**days, events_key="identity", events_api=way)
         output = sync(tap, EVENTS)
@@ -105,7 +105,7 @@ class TestKeys:
 
     @pytest.mark.parametrize("zone", ("America/New_York", "Pacific/Apia"))
     @pytest.mark.parametrize("by", ("timestamp", "created_at"))
-    def test_the_day_is_utcs(self, make_tap, posthog, sync, zone, by):
+    def test_the_day_is_in_utc(self, make_tap, posthog, sync, zone, by):
         posthog.clear_events()
         posthog.zone(name=zone)
         times = [moment(2, seconds) for seconds in (0, 3_600, 43_200, 86_399.999999)]
@@ -115,7 +115,7 @@ class TestKeys:
         assert [row["timestamp"] for row in rows] == times
         assert {row["event_date"] for row in rows} == {day(2)}
 
-    def test_by_uuid_what_shares_one_is_counted(self, make_tap, posthog, sync, caplog):
+    def test_by_uuid_events_that_share_one_are_counted(self, make_tap, posthog, sync, caplog):
         days = {"start_date": day(22), "end_date": day(18)}
         output = sync(make_tap(**days), EVENTS)
         assert output.schemas[EVENTS]["key_properties"] == ["uuid"]
@@ -129,7 +129,7 @@ class TestKeys:
         sync(make_tap(), EVENTS)
         assert "share their uuid" not in caplog.text
 
-    def test_of_several_projects_in_one_line(self, make_tap, posthog, sync, caplog):
+    def test_several_projects_share_one_warning(self, make_tap, posthog, sync, caplog):
         named, whose = siblings({}, {"event": "b"}), siblings({}, {"distinct_id": "b"}, {})
         posthog.events(events=named)
         posthog.events(events=[*named, *whose], project=SECOND_PROJECT)
@@ -165,7 +165,7 @@ class TestKeys:
             *(["project_id"] if is_part else []),
         ]
 
-    def test_what_several_projects_have_under_one_id(self, make_tap, posthog, sync):
+    def test_rows_of_several_projects_with_one_id(self, make_tap, posthog, sync):
         streams = ("events", "sessions", "annotations", "session_recordings")
         for resource in ("annotations", "session_recordings"):
             posthog.share(resource=resource)
@@ -177,7 +177,7 @@ class TestKeys:
             assert len({tuple(row[name] for name in keys) for row in rows}) > len(ids)
 
     @pytest.mark.parametrize("before", ({}, {"events_key": "identity", "project_id": "all"}))
-    def test_a_catalog_from_before_the_setting_changed(self, make_tap, sync, before):
+    def test_a_catalog_older_than_the_setting(self, make_tap, sync, before):
         now = {"events_key": "identity", "project_id": "all"} if not before else {}
         catalog = make_tap(**before).catalog_dict
         tap = make_tap(**now)
@@ -193,7 +193,7 @@ class TestKeys:
             if "_extra" in row
         )
 
-    def test_columns_of_the_key_are_read_whatever_is_selected(self, make_tap, posthog, sync):
+    def test_key_columns_are_always_read(self, make_tap, posthog, sync):
         config = {"events_key": "identity", "events_replication_key": "created_at"}
         catalog = make_tap(**config).catalog_dict
         for entry in catalog["streams"]:

@@ -29,7 +29,7 @@ def activated(output):
     return {one["stream"] for one in output.messages if one["type"] == "ACTIVATE_VERSION"}
 
 
-def asked(sandbox, resource):
+def requests_for(sandbox, resource):
     return [
         entry
         for entry in sandbox.control.requests()["requests"]
@@ -38,7 +38,7 @@ def asked(sandbox, resource):
 
 
 @pytest.mark.parametrize("stream", LISTS)
-def test_each_row_is_there_once(make_tap, posthog, sync, stream):
+def test_each_row_is_loaded_once(make_tap, posthog, sync, stream):
     rows = sync(make_tap(), stream).records[stream]
     ids = [row["id"] for row in rows]
     assert sorted(ids) == sorted(row["id"] for row in posthog.listed(resource=LISTS[stream]))
@@ -64,13 +64,13 @@ class TestHidden:
             tap, left = make_tap(), [times]
             ask = tap.streams[stream].client.get
 
-            def asked_then(path, params=None):
+            def get_after_act(path, params=None):
                 if left[0] and TestHidden.is_of_hidden(params):
                     left[0] -= 1
                     act()
                 return ask(path, params)
 
-            monkeypatch.setattr(PostHogClient, "get", lambda _, *args: asked_then(*args))
+            monkeypatch.setattr(PostHogClient, "get", lambda _, *args: get_after_act(*args))
             return tap
 
         return between
@@ -81,7 +81,7 @@ class TestHidden:
 
     @pytest.mark.parametrize(("stream", "_parameter", "hidden", "count"), LISTS)
     @pytest.mark.parametrize("several", (False, True))
-    def test_they_are_there(
+    def test_hidden_rows_are_loaded(
         self, make_tap, sync, posthog, stream, _parameter, hidden, count, several
     ):
         config = {"project_id": "4711,4712"} if several else {}
@@ -142,7 +142,7 @@ class TestHidden:
         assert len(sync(make_tap(), "feature_flags").records["feature_flags"]) == 230
 
     @pytest.mark.parametrize("archived", (False, True))
-    def test_one_that_changes_sides_meanwhile(self, between, posthog, sync, archived):
+    def test_a_flag_that_is_archived_during_the_run(self, between, posthog, sync, archived):
         """Restored, it is in neither pass; archived, it is in both: it is there in any case."""
         flags = posthog.listed(resource="feature_flags")
         flag = next(row for row in flags if row["archived"] is archived)
@@ -156,7 +156,7 @@ class TestHidden:
         assert last[flag["id"]]["archived"] is not archived
         assert activated(output) == {"feature_flags"}
 
-    def test_they_change_sides_each_time(self, between, posthog, sync):
+    def test_flags_that_are_archived_in_each_attempt(self, between, posthog, sync):
         flags = iter(row for row in posthog.listed(resource="feature_flags") if row["archived"])
 
         def change():
@@ -171,7 +171,7 @@ class TestHidden:
         assert {row["archived"] for row in rows} == {True, False}
 
 
-def test_annotations_of_the_organization_are_kept_with_each_project(make_tap, sync):
+def test_annotations_of_the_organization_are_loaded_with_each_project(make_tap, sync):
     output = sync(make_tap(project_id="4711,4712"), "annotations")
     keys = output.schemas["annotations"]["key_properties"]
     rows = {tuple(row[name] for name in keys): row for row in output.records["annotations"]}
@@ -203,7 +203,7 @@ class TestPropertyDefinitions:
         assert listed == {}
 
     @pytest.mark.parametrize("project", ("4711", "all"))
-    def test_built_in_ones_are_there_for_each_kind(self, make_tap, sync, project):
+    def test_built_in_properties_of_each_kind(self, make_tap, sync, project):
         output = sync(make_tap(project_id=project), self.STREAM)
         built_in = [row for row in output.records[self.STREAM] if row["name"] == "$virt_mrr"]
         of = [(row["project_id"], row["type"], row.get("group_type_index")) for row in built_in]
@@ -219,7 +219,7 @@ class TestPropertyDefinitions:
         (person, *_) = [row for row in built_in if row["type"] == "person"]
         assert person["id"] == "$builtin_$virt_mrr"
 
-    def test_lists_that_took_too_long_are_asked_for_again(self, make_tap, posthog, sync):
+    def test_lists_that_took_too_long_are_requested_again(self, make_tap, posthog, sync):
         posthog.switches(slow_definitions=3)
         output = sync(make_tap(), self.STREAM, "event_definitions")
         assert len(output.records["event_definitions"]) == 120
@@ -230,7 +230,7 @@ class TestPropertyDefinitions:
         output = sync(make_tap(), self.STREAM)
         assert ("group", 1) in self.kinds(output)
 
-    def test_of_no_groups(self, make_tap, posthog, sync):
+    def test_a_project_without_groups(self, make_tap, posthog, sync):
         for row in posthog.listed(resource=self.STREAM):
             if row["type"] == "group":
                 posthog.delete(resource=self.STREAM, identifier=row["id"])
@@ -281,7 +281,7 @@ def test_users_are_numbers_only(make_tap, sync):
     assert "analyst0@example.com" in json.dumps(output.messages)
 
 
-def test_what_was_deleted_is_not_there(make_tap, posthog, sync):
+def test_deleted_rows_are_not_loaded(make_tap, posthog, sync):
     (first, second, *_) = [row["id"] for row in posthog.listed(resource="feature_flags")]
     posthog.delete(resource="feature_flags", identifier=first)
     posthog.change(resource="feature_flags", identifier=second, updated_at=None, new_field={"a": 1})
@@ -304,18 +304,18 @@ class TestPages:
             stream = tap.streams["feature_flags"]
             ask, left = stream.client.get, [times]
 
-            def asked(path, params=None):
+            def get(path, params=None):
                 if params and params.get("offset") and left[0]:
                     left[0] -= 1
                     act()
                 return ask(path, params)
 
-            monkeypatch.setattr(PostHogClient, "get", lambda _, *args: asked(*args))
+            monkeypatch.setattr(PostHogClient, "get", lambda _, *args: get(*args))
             return tap
 
         return change
 
-    def test_one_is_deleted(self, change_between_pages, posthog, sync):
+    def test_a_row_is_deleted_between_pages(self, change_between_pages, posthog, sync):
         ids = iter([row["id"] for row in posthog.listed(resource="feature_flags")])
         tap = change_between_pages(
             1, lambda: posthog.delete(resource="feature_flags", identifier=next(ids))
@@ -325,7 +325,7 @@ class TestPages:
         assert left <= {row["id"] for row in output.records["feature_flags"]}
         assert activated(output) == {"feature_flags"}
 
-    def test_some_are_deleted_each_time(self, change_between_pages, posthog, sync):
+    def test_rows_are_deleted_in_each_attempt(self, change_between_pages, posthog, sync):
         ids = iter([row["id"] for row in posthog.listed(resource="feature_flags")])
         tap = change_between_pages(
             99, lambda: posthog.delete(resource="feature_flags", identifier=next(ids))
@@ -334,7 +334,7 @@ class TestPages:
         assert "was different each of the 4 times" in str(output.error)
         assert activated(output) == set()
 
-    def test_all_pages_are_the_first(self, make_tap, posthog, sync):
+    def test_a_list_that_repeats_its_first_page(self, make_tap, posthog, sync):
         posthog.switches(repeated_pages=True)
         output = sync(make_tap(), "feature_flags", fails=TapError)
         assert "rows could be missing" in str(output.error)
@@ -344,7 +344,7 @@ class TestPages:
         posthog.switches(foreign_next=True)
         assert len(sync(make_tap(), "feature_flags").records["feature_flags"]) == 230
 
-    def test_a_last_page_that_is_not_told(self, make_tap, posthog, sync):
+    def test_a_list_that_does_not_mark_its_last_page(self, make_tap, posthog, sync):
         posthog.switches(empty_last_page=True)
         assert len(sync(make_tap(), "feature_flags").records["feature_flags"]) == 230
 
@@ -352,7 +352,7 @@ class TestPages:
         posthog.switches(bare_results=True)
         assert len(sync(make_tap(), "feature_flags").records["feature_flags"]) == 230
 
-    def test_a_page_without_rows_though_there_are_some(self, make_tap, sandbox, sync):
+    def test_an_empty_page_of_a_longer_list(self, make_tap, sandbox, sync):
         body = {"count": 20, "next": "https://elsewhere.example.com/", "results": []}
         empty = {"vendor": "posthog", "match": "cohorts", "status": 200, "headers": {}}
         sandbox.control.fault("answer", **empty, body=body, times=2)
@@ -372,10 +372,10 @@ class TestPages:
     def test_few_requests(self, make_tap, sandbox, sync):
         sync(make_tap(), "feature_flags", "cohorts")
         # Three pages, one of what is hidden, and one to see that nothing changed sides.
-        assert len(asked(sandbox, "feature_flags")) == 5
-        assert len(asked(sandbox, "cohorts")) == 1
+        assert len(requests_for(sandbox, "feature_flags")) == 5
+        assert len(requests_for(sandbox, "cohorts")) == 1
 
-    def test_an_answer_without_results(self, make_tap, sandbox, sync):
+    def test_a_response_without_results(self, make_tap, sandbox, sync):
         sandbox.control.fault(
             "answer", vendor="posthog", match="cohorts", status=200, headers={}, body={"x": 1}
         )

@@ -89,7 +89,7 @@ class TestTooSlow:
         assert read[0][1] is None
         assert read[-1][0] is None
 
-    def test_some_in_one_moment(self, make_tap, posthog, ids):
+    def test_many_persons_in_one_moment(self, make_tap, posthog, ids):
         posthog.clear_persons()
         posthog.persons(persons=[{"created_at": moment(5)} for _ in range(300)])
         posthog.switches(longest_span=0)
@@ -97,7 +97,7 @@ class TestTooSlow:
         assert sorted(found) == sorted(posthog.person_ids())
 
     @pytest.mark.parametrize("after", (0, 1, 3))
-    def test_slow_in_the_middle(self, make_tap, posthog, ids, monkeypatch, after):
+    def test_too_slow_in_the_middle_of_a_range(self, make_tap, posthog, ids, monkeypatch, after):
         """What was read of all stays; the ranges go on behind it."""
         ask, calls = Persons.request_rows, iter(range(999))
         too_slow = QueryTooLargeError("too slow")
@@ -112,7 +112,7 @@ class TestTooSlow:
         assert sorted(found) == sorted(posthog.person_ids())
         assert len({*found}) == len(found)
 
-    def test_a_bound_is_the_next_ones_begin(self, make_tap, posthog, ids):
+    def test_the_end_of_a_range_begins_the_next(self, make_tap, posthog, ids):
         """Those of a whole second, and just before it, are in one range and no other."""
         posthog.clear_persons()
         around = [moment(3, seconds) for seconds in (0, 0.000001, 59.999999, 60, 3600, 43200)]
@@ -134,7 +134,7 @@ class TestTooSlow:
         posthog.switches(longest_span=7200)
         assert sorted(ids(make_tap())) == sorted(posthog.person_ids())
 
-    def test_longer_again_after_a_while(self, make_tap, posthog, ids, queries, monkeypatch):
+    def test_ranges_grow_again_after_a_while(self, make_tap, posthog, ids, queries, monkeypatch):
         monkeypatch.setattr("tap_posthog.streams.persons.SUCCESSES_TO_GROW", 8)
         posthog.switches(longest_span=3600)
         tap = make_tap()
@@ -171,7 +171,7 @@ class TestChanges:
         return changing
 
     @pytest.mark.parametrize("longest", (10**9, 2 * DAY, 3600))
-    def test_merged_ones_are_not_missed(self, changing, posthog, ids, longest):
+    def test_merged_persons_are_not_missed(self, changing, posthog, ids, longest):
         chance, posted = random.Random(longest), {*posthog.person_ids()}
 
         def merge(_):
@@ -184,7 +184,7 @@ class TestChanges:
         found = {*ids(changing(merge, page_size=9))}
         assert {*posthog.person_ids()} <= found <= posted
 
-    def test_new_ones_do_no_harm(self, changing, posthog, ids):
+    def test_new_persons_do_not_matter(self, changing, posthog, ids):
         def more(_):
             posthog.persons(persons=[{"created_at": moment(chance.randrange(80))}])
 
@@ -195,7 +195,7 @@ class TestChanges:
         assert len({*found}) == len(found)
 
 
-class TestHopeless:
+class TestGivingUp:
     """Where not even the smallest range is fast enough, the user is told what to do."""
 
     def test_what_to_do(self, make_tap, posthog, sync):

@@ -32,7 +32,7 @@ def test_secrets_of_the_project_and_tokens_of_events_are_never_loaded(make_tap, 
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_nobody_is_named_unless_it_is_asked_for(make_tap, sync, stream):
+def test_personal_data_needs_the_setting(make_tap, sync, stream):
     for include in (False, True):
         output = sync(make_tap(include_personal_data=include), stream)
         assert output.records[stream]

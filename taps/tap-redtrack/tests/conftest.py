@@ -39,14 +39,14 @@ def make_tap(sandbox, redtrack):
 
 
 @pytest.fixture
-def asked(sandbox):
+def queries(sandbox):
     """The queries that RedTrack got for a path."""
 
-    def of(path):
+    def queries(path):
         return [
             request["query"]
             for request in sandbox.control.requests()["requests"]
             if request["path"] == path
         ]
 
-    return of
+    return queries

@@ -15,7 +15,7 @@ def days_ago(number, zone=NEW_YORK):
     return datetime.now(ZoneInfo(zone)).date() - timedelta(days=number)
 
 
-def keyed(rows):
+def by_key(rows):
     """Daily spend by key, as the tap emits it or as the sandbox counts it."""
     return {
         (row["date"], row["source_id"]): tuple(Decimal(str(row[name])) for name in _VALUES)
@@ -23,8 +23,8 @@ def keyed(rows):
     }
 
 
-def truth(redtrack, first=5, last=1, zone=NEW_YORK):
+def expected(redtrack, first=5, last=1, zone=NEW_YORK):
     """What daily spend must hold of some days: those with a source."""
     start, end = days_ago(first, zone).isoformat(), days_ago(last, zone).isoformat()
     rows = redtrack.totals(start=start, end=end, timezone=zone)
-    return keyed(row for row in rows if row["source_id"])
+    return by_key(row for row in rows if row["source_id"])

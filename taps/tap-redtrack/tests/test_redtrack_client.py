@@ -8,30 +8,30 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from redtrack_days import days_ago, keyed, truth
+from redtrack_days import by_key, days_ago, expected
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_sandbox.redtrack import API_KEY
 from signalroom_singer import ForbiddenRequestError, RequestRejectedError
 from tap_redtrack.client import find_error
 
-PASSING = (
+TRANSIENT = (
     *("http_500", "http_502", "http_503", "http_429", "connection_reset", "cut_body"),
     *("truncated_json", "html_200", "null_200", "error_200", "empty_200", "gzip"),
 )
-TALKATIVE = (
+WITH_MESSAGES = (
     *("echo_key", "http_429", "http_503", "html_200", "null_200", "cut_body"),
     *("truncated_json", "connection_reset", "timeout"),
 )
 FORMS = {API_KEY, quote(API_KEY), quote(API_KEY, safe=""), quote_plus(API_KEY)}
 
 
-@pytest.mark.parametrize("fault", PASSING)
-def test_a_passing_fault_changes_nothing(make_tap, redtrack, sandbox, sync, fault):
+@pytest.mark.parametrize("fault", TRANSIENT)
+def test_a_transient_fault_changes_nothing(make_tap, redtrack, sandbox, sync, fault):
     for path in ("report", "conversions", "offers"):
         sandbox.control.fault(fault, vendor="redtrack", match=f"^{path}", times=2)
     output = sync(make_tap(), "daily_spend", "conversions", "offers")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
     start, end = str(days_ago(5)), str(days_ago(1))
     wanted = redtrack.conversions(start=start, end=end, timezone="America/New_York")
     assert {row["id"] for row in output.records["conversions"]} == {row["id"] for row in wanted}
@@ -39,19 +39,19 @@ def test_a_passing_fault_changes_nothing(make_tap, redtrack, sandbox, sync, faul
 
 
 @pytest.mark.parametrize("fault", ("null_200", "error_200", "html_200"))
-def test_what_is_no_list_is_never_taken_for_no_rows(make_tap, sandbox, sync, fault):
+def test_an_error_is_never_mistaken_for_an_empty_list(make_tap, sandbox, sync, fault):
     sandbox.control.fault(fault, vendor="redtrack", match="offers", times=99)
     with pytest.raises(RetriableAPIError, match=r"^offers: GET /offers answered 200"):
         sync(make_tap(max_tries=2), "offers")
 
 
 @pytest.mark.parametrize("payload", ("text", 7, None, {}, {"items": None}, {"items": 3}))
-def test_other_json_is_an_error(payload):
+def test_json_that_is_not_a_list_is_an_error(payload):
     assert find_error(payload)
 
 
 @pytest.mark.parametrize("payload", ([], {"items": []}, {"items": None, "total": 0}))
-def test_no_rows_are_an_answer(payload):
+def test_an_empty_list_is_not_an_error(payload):
     assert find_error(payload) is None
 
 
@@ -107,7 +107,7 @@ def run_tap(sandbox, folder, *arguments):
 def test_the_key_is_in_no_output(sandbox, redtrack, tmp_path, end):
     """Not in records, states, metrics, logs of any library, or tracebacks."""
     # All of them happen to the second report, one after another.
-    for fault in TALKATIVE:
+    for fault in WITH_MESSAGES:
         sandbox.control.fault(fault, vendor="redtrack", match="report", skip=1)
     sandbox.control.fault(end, vendor="redtrack", match="report", times=99, skip=1)
     code, said = run_tap(sandbox, tmp_path)
@@ -120,7 +120,7 @@ def test_the_key_is_in_no_output(sandbox, redtrack, tmp_path, end):
     assert not [form for form in FORMS if form in said]
 
 
-def test_a_dry_run_keeps_the_key_too(sandbox, redtrack, tmp_path):
+def test_a_connection_test_does_not_show_the_key(sandbox, redtrack, tmp_path):
     code, said = run_tap(sandbox, tmp_path, "--test")
     assert code == 0, said
     assert "api_key=<redacted>" in said

@@ -90,13 +90,13 @@ def test_deselected_by_default():
         ([f"sub{number}" for number in range(1, 11)], "is by date and 1 to 9 other"),
     ),
 )
-def test_a_report_that_redtrack_does_not_have_is_refused_at_once(group, said):
+def test_an_unknown_report_is_rejected_at_once(group, said):
     custom = [{"name": "by_x", "group": group}]
     with pytest.raises(ConfigValidationError, match=said):
         _ = TapRedTrack(config=_config | {"custom_reports": custom}).streams
 
 
-def test_a_time_zone_that_is_none_is_refused():
+def test_an_unknown_time_zone_is_rejected():
     said = "Invalid timezone 'New York': unknown time zone"
     with pytest.raises(ConfigValidationError, match=said):
         TapRedTrack(config=_config | {"timezone": "New York"})

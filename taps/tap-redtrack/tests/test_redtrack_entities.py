@@ -16,7 +16,7 @@ LISTS = ("campaigns", "offers", "sources", "networks", "landings", "streams", "d
 DICTIONARIES = ("currencies", "countries", "timezones")
 
 
-def test_everything_is_listed_without_secrets(make_tap, sync):
+def test_entities_are_loaded_without_secrets(make_tap, sync):
     output = sync(make_tap(), *LISTS, *DICTIONARIES)
     counts = {name: len(output.records[name]) for name in (*LISTS, *DICTIONARIES)}
     assert counts == dict(
@@ -84,7 +84,7 @@ def test_columns_are_what_redtrack_sends(make_tap, sync, sandbox, stream):
         assert all(row[name] is None for name in NEVER_SENT.get(stream, ()) if name in row)
 
 
-def test_what_campaigns_cost(make_tap, sync):
+def test_cost_columns_of_campaigns(make_tap, sync):
     rows = sync(make_tap(), "campaigns").records["campaigns"]
     assert {row["cost_model"] for row in rows} == {"cpc", "auto"}
     assert [Decimal(str(row["cpc"])) for row in rows] == [
@@ -93,7 +93,7 @@ def test_what_campaigns_cost(make_tap, sync):
     assert rows[0]["type"] == "redirect"
 
 
-def test_what_streams_lead_to(make_tap, sync):
+def test_offers_and_filters_of_streams(make_tap, sync):
     (row, *_) = sync(make_tap(), "streams").records["streams"]
     assert row["offers"][0]["name"] == "Keto Trial"
     assert row["filters"]["os"]["values"] == ["iOS"]
@@ -118,7 +118,7 @@ def test_lists_in_every_shape(make_tap, redtrack, sync, shape, behaviour):
     assert len(rows) == len({row["id"] for row in rows}) == 13
 
 
-def test_a_clamp_of_any_size_is_seen_by_the_total(make_tap, redtrack, sync):
+def test_a_clamp_of_any_size_is_noticed_by_the_total(make_tap, redtrack, sync):
     redtrack.switches(list_shape="items", list_clamp=4)
     assert len(sync(make_tap(), "campaigns").records["campaigns"]) == 13
 
@@ -130,7 +130,7 @@ def test_a_campaign_of_megabytes(make_tap, redtrack, sync):
     assert len(filters["city"]["values"][0]) == 5_000_000
 
 
-def test_secrets_are_left_out_at_any_depth(make_tap):
+def test_nested_secrets_are_left_out(make_tap):
     campaigns = make_tap().streams["campaigns"]
     row = campaigns.post_process(
         {
@@ -171,7 +171,7 @@ def test_secrets_are_left_out_at_any_depth(make_tap):
         ({"items": ["UTC"], "total": 3}, "GET /timezones lists 1 of 3. Nothing was replaced"),
     ),
 )
-def test_a_list_of_something_else_replaces_nothing(make_tap, sync, monkeypatch, answer, complaint):
+def test_a_malformed_list_replaces_nothing(make_tap, sync, monkeypatch, answer, complaint):
     monkeypatch.setattr(RedTrackClient, "get", lambda *_, **__: answer)
     output = sync(make_tap(), "timezones", fails=TapError)
     assert re.search(complaint, str(output.error))

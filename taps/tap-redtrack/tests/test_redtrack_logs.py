@@ -22,7 +22,7 @@ def moment(text):
     return datetime.fromisoformat(text).replace(microsecond=0)
 
 
-def test_conversions_are_all_there_with_every_form_of_time(make_tap, redtrack, sync):
+def test_conversions_with_every_format_of_times(make_tap, redtrack, sync):
     rows = sync(make_tap(), "conversions").records["conversions"]
     wanted = expected(redtrack)
     assert len(rows) == len(wanted) > 200
@@ -41,7 +41,7 @@ def test_conversions_are_all_there_with_every_form_of_time(make_tap, redtrack, s
 
 
 @pytest.mark.parametrize("text", ("yesterday, about noon", "9999-12-31T23:59:59-05:00"))
-def test_a_time_that_cannot_be_read_is_kept_and_counted(make_tap, redtrack, sync, caplog, text):
+def test_an_unreadable_time_is_null_and_counted(make_tap, redtrack, sync, caplog, text):
     redtrack.switches(unreadable_times=10, unreadable_time=text)
     rows = sync(make_tap(), "conversions").records["conversions"]
     odd = [row for row in rows if row["created_at_raw"] == text]
@@ -52,7 +52,7 @@ def test_a_time_that_cannot_be_read_is_kept_and_counted(make_tap, redtrack, sync
     assert f"{len(odd)} values could not be read" in caplog.text
 
 
-def test_a_time_at_the_end_of_time_ends_nothing(make_tap, redtrack, sync):
+def test_a_time_after_the_last_year_does_not_end_the_run(make_tap, redtrack, sync):
     """By New York's clock, the account's, it is in no year; by Tokyo's, its day is not."""
     redtrack.switches(unreadable_times=10, unreadable_time="9999-12-31 23:59:59")
     for zones in ({"account_timezone": NEW_YORK}, {"timezone": "Asia/Tokyo"}):
@@ -61,7 +61,7 @@ def test_a_time_at_the_end_of_time_ends_nothing(make_tap, redtrack, sync):
         assert all(row["date"] for row in rows)
 
 
-def test_times_without_a_zone_are_the_account_s(make_tap, redtrack, sync):
+def test_times_without_a_zone_are_in_the_accounts_zone(make_tap, redtrack, sync):
     redtrack.switches(account_zone="Europe/Berlin")
     tap = make_tap(account_timezone="Europe/Berlin")
     rows = sync(tap, "conversions").records["conversions"]
@@ -72,7 +72,7 @@ def test_times_without_a_zone_are_the_account_s(make_tap, redtrack, sync):
         assert moment(row["created_at"]) == moment(wanted[row["id"]]["at"])
 
 
-def test_edited_conversions_are_found(make_tap, redtrack, sync):
+def test_edited_conversions_are_read_again(make_tap, redtrack, sync):
     first = sync(make_tap(start_date=str(days_ago(40))), "conversions")
     declined = redtrack.decline(day=str(days_ago(20)), timezone=NEW_YORK, count=3)
     redtrack.restate(day=str(days_ago(25)), timezone=NEW_YORK, payout_percent=150)
@@ -102,14 +102,14 @@ def test_pages_in_another_order_each_time(make_tap, redtrack, sync):
     assert sorted(ids) == sorted(expected(redtrack, 1))
 
 
-def test_pages_that_do_not_go_on_are_read_in_one(make_tap, redtrack, sync):
+def test_repeated_pages_of_logs_are_read_in_one_request(make_tap, redtrack, sync):
     redtrack.switches(page_ignored="logs")
     tap = make_tap(start_date=str(days_ago(1)), page_size=7)
     ids = [row["id"] for row in sync(tap, "conversions").records["conversions"]]
     assert sorted(ids) == sorted(expected(redtrack, 1))
 
 
-def test_a_repeated_page_is_an_error_that_helps(make_tap, redtrack, sync):
+def test_a_repeated_page_is_an_error_that_says_what_to_do(make_tap, redtrack, sync):
     redtrack.switches(page_ignored="logs")
     redtrack.crowd(day=str(days_ago(1)), timezone=NEW_YORK, campaigns=1, conversions=10_001)
     tap = make_tap(start_date=str(days_ago(1)), page_size=2000)
@@ -119,9 +119,9 @@ def test_a_repeated_page_is_an_error_that_helps(make_tap, redtrack, sync):
     assert not output.bookmarks("conversions")
 
 
-def test_logs_are_asked_without_a_time_zone(make_tap, sync, asked):
+def test_logs_are_requested_without_a_time_zone(make_tap, sync, queries):
     sync(make_tap(), "conversions")
-    (query,) = map(parse_qs, asked("/conversions"))
+    (query,) = map(parse_qs, queries("/conversions"))
     assert set(query) == {"api_key", "date_from", "date_to", "page", "per"}
 
 
@@ -135,7 +135,7 @@ def test_clicks(make_tap, redtrack, sync):
     assert with_persons[0]["ip"] == "192.0.2.7"
 
 
-def test_a_killed_run_goes_on_where_it_stopped(make_tap, redtrack, sandbox, sync):
+def test_a_killed_run_resumes_where_it_stopped(make_tap, redtrack, sandbox, sync):
     sandbox.control.fault("http_401", vendor="redtrack", match="conversions", times=99, skip=2)
     begun = make_tap(start_date=str(days_ago(60)))
     first = sync(begun, "conversions", fails=RequestRejectedError)

@@ -5,7 +5,7 @@ from math import ceil
 from urllib.parse import parse_qs
 
 import pytest
-from redtrack_days import NEW_YORK, days_ago, keyed, truth
+from redtrack_days import NEW_YORK, by_key, days_ago, expected
 from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer import RateLimiter, RequestRejectedError
@@ -24,26 +24,26 @@ def spans(queries):
 
 def test_daily_spend_agrees_to_the_cent(make_tap, redtrack, sync):
     output = sync(make_tap(), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
     assert len(output.records["daily_spend"]) == 5 * 7
     first = output.records["daily_spend"][0]
     assert first["report_timezone"] == NEW_YORK
     assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
 
 
-def test_a_year_takes_the_fewest_requests_that_the_clamp_allows(make_tap, redtrack, sync, asked):
+def test_a_year_takes_the_fewest_requests_that_the_clamp_allows(make_tap, redtrack, sync, queries):
     redtrack.people(sources=30)
     tap = make_tap(start_date=days_ago(365).isoformat(), requests_per_minute=18)
     output = sync(tap, "daily_spend")
     assert len(output.records["daily_spend"]) == 365 * 30
     # An answer of 1,000 rows may have been cut: 999 rows are 33 whole days.
-    assert len(asked("/report")) == ceil(365 / (999 // 30)) == 12
-    assert keyed(output.records["daily_spend"]) == truth(redtrack, 365)
+    assert len(queries("/report")) == ceil(365 / (999 // 30)) == 12
+    assert by_key(output.records["daily_spend"]) == expected(redtrack, 365)
     assert output.bookmarks("daily_spend") == sorted(output.bookmarks("daily_spend"))
     assert len(set(output.bookmarks("daily_spend"))) == 12
 
 
-def test_the_pace_is_the_limit_and_no_slower(make_tap, redtrack, sandbox, sync, monkeypatch):
+def test_the_rate_limit_is_used_up_and_not_exceeded(make_tap, redtrack, sandbox, sync, monkeypatch):
     # A minute of two seconds.
     redtrack.limits(per_window=20, window=2.0, scope="account")
     limit = RateLimiter(per_second=9, concurrency=1)
@@ -58,17 +58,17 @@ def test_the_pace_is_the_limit_and_no_slower(make_tap, redtrack, sandbox, sync, 
     assert moments[-1] - moments[0] < 27 / 9
 
 
-def test_a_429_is_waited_out(make_tap, redtrack, sandbox, sync, monkeypatch):
+def test_a_429_is_retried_after_the_window(make_tap, redtrack, sandbox, sync, monkeypatch):
     redtrack.limits(per_window=2, window=0.4)
     monkeypatch.setattr(RedTrackRetryPolicy, "rate_window", 0.4)
     output = sync(make_tap(report_window_days=1, max_retry_wait=300), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
     # Once each time: the wait is longer than the window.
     assert sandbox.control.requests()["refused"] == 2
 
 
 @pytest.mark.parametrize("attempt", (0, 3))
-def test_a_429_outlasts_the_window(make_tap, attempt):
+def test_the_wait_after_a_429_is_longer_than_the_window(make_tap, attempt):
     retry = make_tap(max_retry_wait=300).client.retry
     answer = type("Answer", (), {"status_code": 429, "headers": {}, "content": b""})()
     assert retry.wait(RetriableAPIError("", answer), attempt) > 60
@@ -84,10 +84,10 @@ def test_a_429_outlasts_the_window(make_tap, attempt):
 def test_either_envelope_with_any_total(make_tap, redtrack, sync, shape, total):
     redtrack.switches(report_shape=shape, total=total)
     output = sync(make_tap(), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
 
 
-def test_no_rows_are_no_rows(make_tap, redtrack, sync):
+def test_empty_reports_and_lists(make_tap, redtrack, sync):
     redtrack.switches(report_shape="null", list_shape="null")
     output = sync(make_tap(), "daily_spend", "offers")
     assert not output.records
@@ -96,49 +96,49 @@ def test_no_rows_are_no_rows(make_tap, redtrack, sync):
 
 @pytest.mark.parametrize("rows", (999, 1000, 1001, 2000))
 @pytest.mark.parametrize("behaviour", ({}, {"shuffled": True}, {"sortby_refused": True}), ids=str)
-def test_a_day_with_more_rows_than_an_answer(make_tap, redtrack, sync, rows, behaviour):
+def test_a_day_with_more_rows_than_a_response(make_tap, redtrack, sync, rows, behaviour):
     redtrack.switches(**behaviour)
     day = days_ago(3)
     redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=rows)
     output = sync(make_tap(), "daily_spend")
     found = output.records["daily_spend"]
-    assert keyed(found) == truth(redtrack)
-    assert len(found) == len(keyed(found)) == rows + 4 * 7
+    assert by_key(found) == expected(redtrack)
+    assert len(found) == len(by_key(found)) == rows + 4 * 7
 
 
 @pytest.mark.parametrize("order", ("asc", "desc"))
 @pytest.mark.parametrize("typed", (False, True))
 def test_pages_are_sorted_in_a_form_that_redtrack_declares(
-    make_tap, redtrack, sync, asked, order, typed
+    make_tap, redtrack, sync, queries, order, typed
 ):
     """Its Swagger has an integer as direction, and clients send asc and desc: neither is sent."""
     redtrack.switches(shuffled=True, order=order, typed_parameters=typed)
     redtrack.crowd(day=str(days_ago(3)), timezone=NEW_YORK, campaigns=2501)
     output = sync(make_tap(), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
-    pages = [query for query in asked("/report") if "sortby=source_id" in query]
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
+    pages = [query for query in queries("/report") if "sortby=source_id" in query]
     # Each once: rows that are sorted do not move.
     assert len(pages) == 3
-    assert not any("direction" in query for query in asked("/report"))
+    assert not any("direction" in query for query in queries("/report"))
 
 
-def test_a_sum_that_differs_stops_the_bookmark(make_tap, redtrack, sync, monkeypatch):
+def test_different_totals_stop_the_bookmark(make_tap, redtrack, sync, monkeypatch):
     day = days_ago(3)
     redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=1500)
     parse_row = ReportStream.parse_row
 
-    def losing(stream, row, window):
+    def lose_clicks(stream, row, window):
         # As if RedTrack had shown some rows otherwise than it counted them.
         record = parse_row(stream, row, window)
         return record | {"clicks": 0} if row["clicks"] == 7 else record
 
-    monkeypatch.setattr(ReportStream, "parse_row", losing)
+    monkeypatch.setattr(ReportStream, "parse_row", lose_clicks)
     output = sync(make_tap(), "daily_spend", fails=ReportError)
     assert "do not add up to RedTrack's own report of the day: clicks" in str(output.error)
     assert output.bookmarks("daily_spend")[-1] == str(days_ago(4))
 
 
-def test_repeated_pages_lose_nothing_in_silence(make_tap, redtrack, sync):
+def test_repeated_pages_never_lose_rows_silently(make_tap, redtrack, sync):
     redtrack.switches(page_ignored="reports")
     day = days_ago(3)
     redtrack.crowd(day=str(day), timezone=NEW_YORK, campaigns=1500)
@@ -149,32 +149,32 @@ def test_repeated_pages_lose_nothing_in_silence(make_tap, redtrack, sync):
     assert output.bookmarks("daily_spend")[-1] == str(days_ago(4))
 
 
-def test_repeated_pages_are_read_by_ids(make_tap, redtrack, sync, asked):
+def test_repeated_pages_are_read_by_ids(make_tap, redtrack, sync, queries):
     redtrack.people(sources=1100)
     redtrack.switches(page_ignored="reports")
     output = sync(make_tap(start_date=str(days_ago(1))), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack, 1)
+    assert by_key(output.records["daily_spend"]) == expected(redtrack, 1)
     assert len(output.records["daily_spend"]) == 1100
-    assert sum("source_id=" in query for query in asked("/report")) == 11
+    assert sum("source_id=" in query for query in queries("/report")) == 11
 
 
 def test_a_smaller_clamp_is_noticed(make_tap, redtrack, sync):
     redtrack.switches(clamp=50)
     redtrack.people(sources=35)
     output = sync(make_tap(), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
 
 
 @pytest.mark.parametrize("behaviour", ("refused", "first"))
-def test_an_account_without_groups_of_several(make_tap, redtrack, sync, asked, behaviour):
+def test_an_account_without_groups_of_several(make_tap, redtrack, sync, queries, behaviour):
     redtrack.switches(many_groups=behaviour)
     output = sync(make_tap(), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
-    assert len(asked("/report")) <= 5 + 2
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
+    assert len(queries("/report")) <= 5 + 2
     assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
 
 
-def test_a_refusal_for_another_reason_is_told(make_tap, sandbox, sync):
+def test_a_rejection_for_another_reason_is_reported(make_tap, sandbox, sync):
     sandbox.control.fault("http_404", vendor="redtrack", match="report")
     with pytest.raises(
         RequestRejectedError, match=r"daily_spend: GET /report answered 404.*api_url"
@@ -187,8 +187,8 @@ def test_restated_costs_are_read_again(make_tap, redtrack, sync):
     for number in (3, 7, 12):
         redtrack.restate(day=str(days_ago(number)), timezone=NEW_YORK, cost_percent=90)
     second = sync(make_tap(first.state, start_date=str(days_ago(20))), "daily_spend")
-    merged = keyed(first.records["daily_spend"]) | keyed(second.records["daily_spend"])
-    now = truth(redtrack, 20)
+    merged = by_key(first.records["daily_spend"]) | by_key(second.records["daily_spend"])
+    now = expected(redtrack, 20)
     assert {key[0] for key in now if merged[key] != now[key]} == {str(days_ago(12))}
     assert min(row["date"] for row in second.records["daily_spend"]) == str(days_ago(7))
 
@@ -202,13 +202,13 @@ def test_the_bookmark_follows_the_window_not_the_rows(make_tap, redtrack, sync):
     assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
 
 
-def test_today_is_read_if_asked_for_and_not_bookmarked(make_tap, sync, asked):
+def test_today_is_read_with_the_setting_and_not_bookmarked(make_tap, sync, queries):
     output = sync(make_tap(include_today=True), "daily_spend")
-    assert spans(asked("/report"))[-1][1] == str(days_ago(0))
+    assert spans(queries("/report"))[-1][1] == str(days_ago(0))
     assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
 
 
-def test_traffic_without_a_source_is_kept_where_asked_for(make_tap, redtrack, sync):
+def test_traffic_without_a_source_is_loaded_with_the_setting(make_tap, redtrack, sync):
     output = sync(make_tap(include_unattributed=True), "daily_spend")
     rows = output.records["daily_spend"]
     without = [row for row in rows if row["source_id"] == "(none)"]
@@ -218,11 +218,11 @@ def test_traffic_without_a_source_is_kept_where_asked_for(make_tap, redtrack, sy
     assert sum(row["clicks"] for row in rows) == sum(row["clicks"] for row in all_rows)
 
 
-def test_metrics_of_every_form_are_exact(make_tap, redtrack, sync):
+def test_metrics_of_every_format_are_exact(make_tap, redtrack, sync):
     plain = sync(make_tap(), "daily_spend").records["daily_spend"]
     redtrack.switches(metrics="texts", new_metrics=True)
     texts = sync(make_tap(), "daily_spend").records["daily_spend"]
-    assert keyed(plain) == keyed(texts)
+    assert by_key(plain) == by_key(texts)
     row = texts[0]
     assert row["conversion_types"]["41"] == {"conversions": 2}
     assert row["_extra"] == {"quality_score": "0.75"}
@@ -233,7 +233,7 @@ def test_metrics_of_every_form_are_exact(make_tap, redtrack, sync):
     assert isinstance(row["clicks"], int)
 
 
-def test_custom_reports_have_a_key_for_empty_texts_too(make_tap, sync):
+def test_custom_reports_have_a_key_for_empty_dimensions(make_tap, sync):
     custom = [{"name": "by_ad", "group": ["source", "sub1", "hour_of_day", "date"]}]
     rows = sync(make_tap(custom_reports=custom), "by_ad").records["by_ad"]
     keys = {(row["date"], row["_dimensions_key"]) for row in rows}
@@ -250,25 +250,25 @@ def test_the_other_reports_and_their_names(make_tap, sync):
     assert "Sleep\nAid" in {row["offer_name"] for row in output.records["offer_daily"]}
 
 
-def test_filters_are_sent(make_tap, sync, asked):
+def test_filters_are_sent(make_tap, sync, queries):
     ids = [row["id"] for row in sync(make_tap(), "sources").records["sources"]][:2]
     rows = sync(make_tap(source_ids=ids), "daily_spend").records["daily_spend"]
     assert {row["source_id"] for row in rows} == set(ids)
 
 
-def test_a_change_of_the_clocks_is_a_day_as_any(make_tap, redtrack, sync):
+def test_days_when_the_clocks_change(make_tap, redtrack, sync):
     # Both changes of a year are within these days.
     output = sync(
         make_tap(start_date=str(days_ago(370, "Europe/Berlin")), timezone="Europe/Berlin"),
         "daily_spend",
     )
-    assert keyed(output.records["daily_spend"]) == truth(redtrack, 370, 1, "Europe/Berlin")
+    assert by_key(output.records["daily_spend"]) == expected(redtrack, 370, 1, "Europe/Berlin")
 
 
-def test_too_much_for_redtrack_is_asked_for_in_parts(make_tap, redtrack, sandbox, sync):
+def test_a_window_that_is_too_slow_is_shortened(make_tap, redtrack, sandbox, sync):
     sandbox.control.fault("http_503", vendor="redtrack", match="report", times=2)
     output = sync(make_tap(max_tries=2), "daily_spend")
-    assert keyed(output.records["daily_spend"]) == truth(redtrack)
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
 
 
 def test_the_client_comes_first_in_the_key(make_tap, sync):
