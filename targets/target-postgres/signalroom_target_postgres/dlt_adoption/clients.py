@@ -65,22 +65,7 @@ def check_clients(
         # Rows without a client are an error, as other rows without a key are.
         return
     if client_id is None:
-        arguments = ["uv", "run", "signalroom-postgres", "take-over", name]
-        for column in key:
-            arguments += ["--key", column]
-        arguments += ["--client-id", names[0], *(["--dry-run"] if dry_run else [])]
-        several = "" if len(names) == 1 else " (with several clients, each client's tap its own)"
-        without = ""
-        if None in clients:
-            without = f" Rows without a client ({clients[None]:,}) get the one that you give."
-        msg = (
-            f"{name} has its rows by client, {_list_clients(clients)} in `{CLIENT_ID}`, and no "
-            "--client-id was given: new rows would have NULL there, and queries by client would "
-            f"miss them. Set the tap's `client_id` to that of its rows{several}, and run: "
-            f"{shlex.join(arguments)}.{without} If new rows are to have no client, add "
-            "--no-client-id. Nothing was changed."
-        )
-        raise TargetPostgresError(msg)
+        raise TargetPostgresError(_without_client(name, key, clients, dry_run=dry_run))
     if None in clients:
         # These rows get the client.
         return
@@ -96,6 +81,28 @@ def check_clients(
         f"has another name now, run first: {rename}. Nothing was changed."
     )
     raise TargetPostgresError(msg)
+
+
+def _without_client(
+    name: str, key: Sequence[str], clients: dict[str | None, int], *, dry_run: bool
+) -> str:
+    """Say what to do where rows have clients and none was named."""
+    names = [client for client in clients if client is not None]
+    arguments = ["uv", "run", "signalroom-postgres", "take-over", name]
+    for column in key:
+        arguments += ["--key", column]
+    arguments += ["--client-id", names[0], *(["--dry-run"] if dry_run else [])]
+    several = "" if len(names) == 1 else " (with several clients, each client's tap its own)"
+    without = ""
+    if None in clients:
+        without = f" Rows without a client ({clients[None]:,}) get the one that you give."
+    return (
+        f"{name} has its rows by client, {_list_clients(clients)} in `{CLIENT_ID}`, and no "
+        "--client-id was given: new rows would have NULL there, and queries by client would "
+        f"miss them. Set the tap's `client_id` to that of its rows{several}, and run: "
+        f"{shlex.join(arguments)}.{without} If new rows are to have no client, add "
+        "--no-client-id. Nothing was changed."
+    )
 
 
 def _list_clients(clients: dict[str | None, int]) -> str:

@@ -31,7 +31,7 @@ from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.table import column_list
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from psycopg.sql import Composable
 
@@ -87,15 +87,7 @@ def take_over(
     Raises:
         TargetPostgresError: If it cannot be done; then nothing is changed.
     """
-    key_columns = tuple(dict.fromkeys(key))
-    if not key_columns:
-        msg = "Without a key there is nothing to merge rows by: give the stream's key columns."
-        raise TargetPostgresError(msg)
-    if client_id is not None:
-        if not client_id:
-            msg = "The client is empty: give what the tap's setting `client_id` is."
-            raise TargetPostgresError(msg)
-        key_columns = (CLIENT_ID, *(column for column in key_columns if column != CLIENT_ID))
+    key_columns = _key_columns(key, client_id)
     name = f"{schema}.{table}"
     try:
         with (
@@ -125,6 +117,19 @@ def take_over(
         reason = redact_message(error, [schema, table])
         msg = f"{name} cannot be taken over: {reason}. Nothing was changed."
         raise TargetPostgresError(msg) from None
+
+
+def _key_columns(key: Sequence[str], client_id: str | None) -> tuple[str, ...]:
+    columns = tuple(dict.fromkeys(key))
+    if not columns:
+        msg = "Without a key there is nothing to merge rows by: give the stream's key columns."
+        raise TargetPostgresError(msg)
+    if client_id is None:
+        return columns
+    if not client_id:
+        msg = "The client is empty: give the value of the tap's setting `client_id`."
+        raise TargetPostgresError(msg)
+    return (CLIENT_ID, *(column for column in columns if column != CLIENT_ID))
 
 
 class _Work:
@@ -175,28 +180,12 @@ class _Work:
         key_added = not has_key(self._sql, self._name, self._key, uniques)
         client_column_added = self._client_id is not None and CLIENT_ID not in names
         if client_column_added:
-            # Writes no row: PostgreSQL stores the value of existing rows in the catalog.
-            self._sql.execute("ALTER TABLE {table} ADD COLUMN {client} text DEFAULT {client_id}")
-            self._sql.execute("ALTER TABLE {table} ALTER COLUMN {client} DROP DEFAULT")
+            self._add_client_column()
             columns.append((CLIENT_ID, "text", False))
-        nullable = [name for name, _, required in columns if required and name not in self._key]
-        if nullable:
-            self._sql.execute(
-                "ALTER TABLE {table} {drops}",
-                drops=list_columns("ALTER COLUMN {} DROP NOT NULL", nullable),
-            )
+        nullable = self._allow_nulls(columns)
         duplicates = filled = 0
         if key_added:
-            check_nulls(self._sql, self._name, self._own_key)
-            duplicates = self._archive.move_older(
-                self._partition(), {name: type_ for name, type_, _ in columns}
-            )
-            if self._client_id is not None:
-                # Only now: it moves rows, and their place may tell which is the newest.
-                filled = self._sql.execute(
-                    "UPDATE {table} SET {client} = {client_id} WHERE {client} IS NULL"
-                ).rowcount
-            self._sql.execute("ALTER TABLE {table} ADD PRIMARY KEY ({key})")
+            duplicates, filled = self._add_key({name: type_ for name, type_, _ in columns})
         ((rows,),) = self._sql.execute("SELECT count(*) FROM {table}")
         return AdoptionReport(
             table=self._name,
@@ -221,6 +210,36 @@ class _Work:
                 if not primary and parts != [_DLT_ID] and set(parts) != set(self._key)
             ),
         )
+
+    def _add_client_column(self) -> None:
+        # Writes no row: PostgreSQL stores the value of existing rows in the catalog.
+        self._sql.execute("ALTER TABLE {table} ADD COLUMN {client} text DEFAULT {client_id}")
+        self._sql.execute("ALTER TABLE {table} ALTER COLUMN {client} DROP DEFAULT")
+
+    def _allow_nulls(self, columns: Sequence[tuple[str, str, bool]]) -> list[str]:
+        """Allow NULL in required columns that are not in the key; return them."""
+        nullable = [name for name, _, required in columns if required and name not in self._key]
+        if nullable:
+            drops = list_columns("ALTER COLUMN {} DROP NOT NULL", nullable)
+            self._sql.execute("ALTER TABLE {table} {drops}", drops=drops)
+        return nullable
+
+    def _add_key(self, types: Mapping[str, str]) -> tuple[int, int]:
+        """Add the primary key.
+
+        Returns:
+            How many older rows of the same key were moved, and how many rows got the client.
+        """
+        check_nulls(self._sql, self._name, self._own_key)
+        duplicates = self._archive.move_older(self._partition(), types)
+        filled = 0
+        if self._client_id is not None:
+            # Only now: it moves rows, and their place may tell which is the newest.
+            filled = self._sql.execute(
+                "UPDATE {table} SET {client} = {client_id} WHERE {client} IS NULL"
+            ).rowcount
+        self._sql.execute("ALTER TABLE {table} ADD PRIMARY KEY ({key})")
+        return duplicates, filled
 
     @property
     def _own_key(self) -> list[str]:

@@ -26,6 +26,8 @@ from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.naming import with_suffix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psycopg.sql import Composable, Composed
 
     from signalroom_target_postgres.dlt_adoption.nested_columns import Source
@@ -140,37 +142,17 @@ class _Work:
         Returns:
             The view, and where its values come from.
         """
-        name = f"{self._schema}.{self._table}"
         self._types = dict(self._sql.rows(_TABLE, self._schema, self._table))
-        if not self._types:
-            msg = (
-                f"There is no table {name}: check the name, and that this is the database dlt "
-                "loaded into (TARGET_POSTGRES_*)."
-            )
-            raise TargetPostgresError(msg)
         nested = nested_columns(self._schema, self._table, self._types)
-        if not nested:
-            msg = (
-                f"{name} needs no view: dlt made no column of nested data there, and queries on "
-                "the table go on working."
-            )
-            raise TargetPostgresError(msg)
-        if LOADED_AT not in self._types:
-            msg = (
-                f"{name} has no row of the new pipeline yet: take it over, load the stream once, "
-                "and run this again."
-            )
-            raise TargetPostgresError(msg)
+        self._check(nested)
         self._since = loaded_since(self._sql, self._schema, self._table, [*self._types])
         served: dict[str, str] = {}
         columns: dict[str, Composable] = {}
         for column in self._types:
             columns[column] = sql.Identifier(column)
-            source = (
-                find_source(self._schema, self._table, column, self._types)
-                if column in nested
-                else None
-            )
+            source = None
+            if column in nested:
+                source = find_source(self._schema, self._table, column, self._types)
             if source and (value := self._value(column, source)):
                 columns[column] = value
                 served[column] = self._describe_source(source)
@@ -181,6 +163,28 @@ class _Work:
             ended=tuple(column for column in nested if column not in served),
             statement=self._make(columns),
         )
+
+    def _check(self, nested: Sequence[str]) -> None:
+        """Fail where the table does not exist, needs no view, or has no new rows yet."""
+        name = f"{self._schema}.{self._table}"
+        msg = ""
+        if not self._types:
+            msg = (
+                f"There is no table {name}: check the name, and that this is the database dlt "
+                "loaded into (TARGET_POSTGRES_*)."
+            )
+        elif not nested:
+            msg = (
+                f"{name} needs no view: dlt made no column of nested data there, and queries on "
+                "the table go on working."
+            )
+        elif LOADED_AT not in self._types:
+            msg = (
+                f"{name} has no row of the new pipeline yet: take it over, load the stream once, "
+                "and run this again."
+            )
+        if msg:
+            raise TargetPostgresError(msg)
 
     def _value(self, column: str, source: Source) -> Composable | None:
         """Return an expression for the column's value in every row."""
