@@ -31,7 +31,7 @@ from signalroom_target_postgres.rows.validation import (
 )
 from signalroom_target_postgres.spec import StreamSpec
 from signalroom_target_postgres.stream_log import StreamLog
-from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.warehouse.counts import Counts
 from signalroom_target_postgres.warehouse.full_refresh import FullRefresh
 from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, LogEntry
@@ -268,7 +268,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         """What the fields' bytes and texts in a file are, as for `records_json`."""
         kinds = {}
         for column in self._loader.columns.by_name.values():
-            kind = family(column.type)
+            kind = type_family(column.type)
             if kind == "json" and (not column.json_types or "string" in column.json_types):
                 kind = "json or text"
             kinds[column.source] = kind
@@ -361,10 +361,12 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     def _load_in_background(self, batch: Batch) -> None:
         records = self._run.states.mark_in_flight(self.stream_name)
+        # Not the batch itself, whose memory is free as soon as it is loaded.
+        rejects = batch.rejects
 
         def finish(result: LoadResult) -> None:
             with self._refusing_oversized():
-                self._finish_load(batch, result)
+                self._finish_load(result, rejects)
                 self._commit(records)
 
         self._run.background.start(partial(self._send, batch, threaded=False), finish)
@@ -383,20 +385,20 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             result = self._send(batch, expected_rows=expected_rows)
         except RejectedRecordsError as error:
             self._fail(error.rejects)
-        self._finish_load(batch, result)
+        self._finish_load(result, batch.rejects)
 
     def _send(self, batch: Batch, *, expected_rows: int = 0, threaded: bool = True) -> LoadResult:
         progress = Progress(self.stream_name, self.logger, "loaded", total=expected_rows)
         with REPORTER.on(progress):
             return self._loader.load(batch, self.counts.copy(), progress, threaded=threaded)
 
-    def _finish_load(self, batch: Batch, result: LoadResult) -> None:
+    def _finish_load(self, result: LoadResult, rejects: Sequence[RejectedRecord]) -> None:
         """Count and log what was loaded; fail if the server did not take all of it."""
         refused, quarantines = result.refused, self._loader.spec.quarantines
-        rejects = [*batch.rejects, *refused] if quarantines else []
-        result.add_to(self.counts, len(rejects))
+        quarantined = [*rejects, *refused] if quarantines else []
+        result.add_to(self.counts, len(quarantined))
         self._log.log_load(result, marks_deleted=self._loader.outdated.marks_deleted)
-        self._log.warn_quarantined(rejects)
+        self._log.warn_quarantined(quarantined)
         if refused and not quarantines:
             self._fail(refused)
 

@@ -260,7 +260,7 @@ def test_rows_that_conflict_only_with_each_other(warehouse):
 FAMILIES = {"": "", "deferred": " DEFERRABLE INITIALLY DEFERRED"}
 
 
-def family(warehouse, when):
+def type_family(warehouse, when):
     warehouse.sql(
         "CREATE TABLE orders (id bigint PRIMARY KEY, name text,"
         f" total bigint REFERENCES orders{when})"
@@ -272,7 +272,7 @@ def family(warehouse, when):
 @pytest.mark.parametrize("parent", (lambda n: n + 1, lambda n: n - 1), ids=("after", "before"))
 def test_children_are_not_refused_for_where_their_parents_are(warehouse, when, parent):
     """Other rows of the batch are refused, so that it is loaded in parts."""
-    family(warehouse, when)
+    type_family(warehouse, when)
     messages = [
         record(id=n, total=None if parent(n) in {0, 60} else parent(n), name=str(n))
         for n in range(1, 60)
@@ -286,7 +286,7 @@ def test_children_are_not_refused_for_where_their_parents_are(warehouse, when, p
 
 def test_deferred_constraints_may_be_broken_until_the_end_of_the_transaction(warehouse, tmp_path):
     """A message's files are one transaction: what the first refers to comes with the second."""
-    family(warehouse, FAMILIES["deferred"])
+    type_family(warehouse, FAMILIES["deferred"])
     warehouse.load(
         schema(PROPERTIES),
         batch(tmp_path, [{"id": 1, "total": 2}], [{"id": 2, "total": 0}]),
@@ -517,7 +517,7 @@ class TestParentsThatComeLater:
 
     def test_the_last_of_a_message_wins(self, warehouse, tmp_path):
         """Rows of the first file wait for those of the second, and are not to replace them."""
-        family(warehouse, "")
+        type_family(warehouse, "")
         first = [{"id": 1, "total": 2, "name": "first"}]
         second = [{"id": 1, "total": 0, "name": "last"}, {"id": 2, "total": 0}]
         warehouse.load(schema(PROPERTIES), batch(tmp_path, first, second))

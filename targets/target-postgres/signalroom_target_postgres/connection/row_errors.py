@@ -79,7 +79,7 @@ def is_faulty_function(error: psycopg.Error) -> bool:
     return (error.sqlstate or "")[:2] in _OF_FUNCTIONS and not is_raised(error)
 
 
-def is_refused_by_policy(error: psycopg.Error) -> bool:
+def is_rejected_by_policy(error: psycopg.Error) -> bool:
     """Whether row-level security rejected a row."""
     return error.diag.source_function == _CHECK_OPTIONS and isinstance(
         error, errors.InsufficientPrivilege

@@ -94,7 +94,7 @@ def take_over(
             connection.transaction(force_rollback=dry_run),
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            work = _Work(cursor, schema, table, key_columns, client_id)
+            work = _TakeOver(cursor, schema, table, key_columns, client_id)
             result = work.run(without_client=without_client, dry_run=dry_run)
             return result if stream_columns is None else result.compare_with(stream_columns)
     except psycopg.errors.LockNotAvailable:
@@ -132,7 +132,7 @@ def _key_columns(key: Sequence[str], client_id: str | None) -> tuple[str, ...]:
     return (CLIENT_ID, *(column for column in columns if column != CLIENT_ID))
 
 
-class _Work:
+class _TakeOver:
     """The take-over of one table, within a transaction."""
 
     def __init__(

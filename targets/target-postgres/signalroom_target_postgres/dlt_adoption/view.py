@@ -96,7 +96,7 @@ def make_view(
             connection.transaction(force_rollback=dry_run),
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            return _Work(cursor, schema, table).run()
+            return _ViewBuilder(cursor, schema, table).run()
     except psycopg.Error as error:
         reason = (error.diag.message_primary or str(error)).partition("\n")[0]
         msg = f"The view of {schema}.{table} cannot be made: {reason}. Nothing was changed."
@@ -121,7 +121,7 @@ def describe_view(result: DltView) -> str:
     return "\n".join(lines)
 
 
-class _Work:
+class _ViewBuilder:
     """The view of one table, within a transaction."""
 
     def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], schema: str, table: str) -> None:

@@ -33,7 +33,7 @@ from signalroom_target_postgres.values.arrow_json import (
     to_python,
     uuid_texts,
 )
-from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.values.timestamps import (
     is_text,
     to_dates,
@@ -84,7 +84,7 @@ def choose_codec(type_: str, types: set[str] | None, allowed: JsonTypes, *, is_k
         allowed: The JSON types that the schema allows.
         is_key: Whether it is one of the keys, which are loaded exactly or not at all.
     """
-    kind = family(type_)
+    kind = type_family(type_)
     codec = _CODECS.get(kind, ANY_TEXT)
     if kind == "array":
         codec = _array(type_.removesuffix("[]"))
@@ -115,7 +115,7 @@ def _by_declared_types(types: set[str], kind: str, codec: Codec) -> Codec:
 
 def _restrict(codec: Codec, type_: str, allowed: JsonTypes) -> Codec:
     """Make a codec reject what the schema does not allow, where the column would hold it."""
-    kind = family(type_)
+    kind = type_family(type_)
     if kind == "array":
         return _array(type_.removesuffix("[]"), allowed.elements)
     if codec.read_as is not Raw or not allowed.types:
@@ -341,7 +341,7 @@ def _array(element_type: str, declared_element: str = "") -> Codec:
         element_type: The type of the column's elements.
         declared_element: The family of the elements that the schema allows, if it is one.
     """
-    write = {**ELEMENTS, "json": json_element}.get(family(element_type), text_element)
+    write = {**ELEMENTS, "json": json_element}.get(type_family(element_type), text_element)
     check = ELEMENTS.get(declared_element, write)
 
     def check_and_write(raw: bytes) -> str:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from signalroom_target_postgres.values import array_literals
 from signalroom_target_postgres.values.arrow_json import is_binary
-from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.values.timestamps import is_text
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ class JsonTypes:
     def of(cls, declared: DeclaredType) -> JsonTypes:
         """Return the types that a schema allows."""
         declared_type = declared.type
-        if family(declared_type) == "json":
+        if type_family(declared_type) == "json":
             return cls()
-        element = family(declared_type.removesuffix("[]")) if declared_type.endswith("[]") else ""
+        element = (
+            type_family(declared_type.removesuffix("[]")) if declared_type.endswith("[]") else ""
+        )
         return cls(frozenset(declared.json_types), element if element in ELEMENTS else "")
 
     @property

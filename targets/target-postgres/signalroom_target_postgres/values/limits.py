@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from signalroom_target_postgres.values.copy_format import characters
-from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.values.sql_types import type_family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -242,7 +242,7 @@ def _of_texts(name: str) -> Limit | None:
 
 def _of_elements(holds: Callable[[pa.Array], bool], type_: str) -> Callable[[pa.Array], bool]:
     """Whether a type holds the elements of arrays, which are PostgreSQL's literals by now."""
-    is_number = family(type_[:-2]) in {"integer", "number"}
+    is_number = type_family(type_[:-2]) in {"integer", "number"}
 
     def holds_elements(array: pa.Array) -> bool:
         if not is_number:

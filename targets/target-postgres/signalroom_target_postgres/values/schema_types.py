@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from signalroom_target_postgres.values.json_schema import is_property
-from signalroom_target_postgres.values.sql_types import common_type_of, family, is_held, type_name
+from signalroom_target_postgres.values.sql_types import (
+    common_type_of,
+    is_held,
+    type_family,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -141,7 +146,7 @@ def _with_type_list(schema: Any, root: Any) -> Any:
 
 def _holds_some(type_: str, actual: str) -> bool:
     """Whether a column holds values of a type: all, or integers until one is too large."""
-    elements = {family(type_.removesuffix("[]")), family(actual.removesuffix("[]"))}
+    elements = {type_family(type_.removesuffix("[]")), type_family(actual.removesuffix("[]"))}
     is_same = type_.endswith("[]") == actual.endswith("[]")
     return is_held(type_, actual) or (is_same and elements == {"integer"})
 

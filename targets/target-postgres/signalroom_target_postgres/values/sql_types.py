@@ -63,7 +63,7 @@ def type_name(type_: TypeEngine[object]) -> str:
     return f"{_NAMES.get(element, element)}{bracket}{arguments.replace(' ', '')}{array}"
 
 
-def family(name: str) -> str:
+def type_family(name: str) -> str:
     """Return the family of a type: the kind of values that it holds.
 
     Args:
@@ -93,7 +93,7 @@ def common_type(actual: str, needed: str) -> str:
     Returns:
         The column's type if it holds both, else the one it should become.
     """
-    old, new = family(actual), family(needed)
+    old, new = type_family(actual), type_family(needed)
     if old in _HOLD_ANYTHING or new == "other" or (old, new) in _ALSO_HOLDS:
         result = actual
     elif old == new == "array":
@@ -128,7 +128,7 @@ def common_type_of(types: Iterable[str]) -> str:
 
 
 def _common_of_two(first: str, second: str) -> str:
-    families = {family(first), family(second)}
+    families = {type_family(first), type_family(second)}
     if first == second:
         result = first
     elif families == {"array"}:

@@ -11,7 +11,7 @@ from psycopg import errors, sql
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rows.metadata import SYNC_STARTED_AT, VERSION
 from signalroom_target_postgres.values.schema_types import constants
-from signalroom_target_postgres.values.sql_types import family, type_sql
+from signalroom_target_postgres.values.sql_types import type_family, type_sql
 from signalroom_target_postgres.warehouse.policies import check_policies
 
 if TYPE_CHECKING:
@@ -235,7 +235,9 @@ class RowSelection:
 
     def _condition(self) -> Composable:
         types = self.table.types
-        conditions = [equals(name, value, types[name]) for name, value in self.scope.items()]
+        conditions = [
+            equality_condition(name, value, types[name]) for name, value in self.scope.items()
+        ]
         of_this_run = sql.SQL("{} IS NOT DISTINCT FROM {}").format(
             self._number(SYNC_STARTED_AT), sql.Literal(self.run)
         )
@@ -254,21 +256,21 @@ class RowSelection:
 
     def _number(self, column: str) -> Composable:
         identifier = sql.Identifier(column)
-        if family(self.table.types.get(column, "bigint")) in {"integer", "number"}:
+        if type_family(self.table.types.get(column, "bigint")) in {"integer", "number"}:
             return identifier
         return sql.SQL("CAST(CAST({} AS text) AS numeric)").format(identifier)
 
 
-def equals(column: str, value: Any, type_: str) -> Composed:
+def equality_condition(column: str, value: Any, type_: str) -> Composed:
     """Return a condition that a column has a value, whatever the column's type."""
     if value is None:
         return sql.SQL("{} IS NULL").format(sql.Identifier(column))
-    if family(type_) == "json" or isinstance(value, (dict, list)):
+    if type_family(type_) == "json" or isinstance(value, (dict, list)):
         # The type json has no equality.
         return sql.SQL("to_jsonb({}) = CAST({} AS jsonb)").format(
             sql.Identifier(column), sql.Literal(json.dumps(value))
         )
-    if family(type_) == "integer" and isinstance(value, float) and value.is_integer():
+    if type_family(type_) == "integer" and isinstance(value, float) and value.is_integer():
         value = int(value)
     text = json.dumps(value) if isinstance(value, bool) else str(value)
     return sql.SQL("{} = CAST({} AS {})").format(

@@ -16,7 +16,7 @@ from psycopg import errors, sql
 from signalroom_target_postgres.connection.row_errors import (
     is_faulty_function,
     is_oversized,
-    is_refused_by_policy,
+    is_rejected_by_policy,
     reason_of,
     rejects_row,
 )
@@ -26,7 +26,7 @@ from signalroom_target_postgres.rows.unknown_fields import with_unknown, without
 from signalroom_target_postgres.values.array_literals import array_json
 from signalroom_target_postgres.values.arrow_json import record_json
 from signalroom_target_postgres.values.copy_format import encode_copy_text
-from signalroom_target_postgres.values.sql_types import family
+from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.warehouse.bad_rows import SavepointTrials, find_rejected
 from signalroom_target_postgres.warehouse.counts import RowCounts
 from signalroom_target_postgres.warehouse.orphans import have_keys_of
@@ -236,7 +236,7 @@ class TableWriter:
 
     def _check_policies(self, cursor: Cursor[Any], causes: Iterable[psycopg.Error]) -> None:
         """Fail where a policy is missing, as that is not a row's fault."""
-        if not any(map(is_refused_by_policy, causes)):
+        if not any(map(is_rejected_by_policy, causes)):
             return
         commands, purpose = ["INSERT"], "Adding rows"
         if self.table.keys:
@@ -292,9 +292,9 @@ class TableWriter:
 
 def _record_text(column: Column, text: str) -> str:
     """Return the JSON that a record had for a value that is copied as a text."""
-    kind = family(column.type)
+    kind = type_family(column.type)
     if kind == "array":
-        is_json = family(column.type.removesuffix("[]")) == "json"
+        is_json = type_family(column.type.removesuffix("[]")) == "json"
         return array_json(text, is_json=is_json)
     is_number = kind in {"integer", "number"} and "string" not in column.json_types
     return text if kind == "json" or is_number else msgspec.json.encode(text).decode()
