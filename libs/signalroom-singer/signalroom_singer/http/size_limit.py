@@ -35,16 +35,20 @@ def read_body(response: requests.Response) -> None:
     Raises:
         ResponseTooLargeError: If it has more than `LARGEST_RESPONSE` bytes.
     """
-    chunks = []
+    chunks: list[bytes] = []
     size = 0
-    for chunk in response.iter_content(_CHUNK):
-        size += len(chunk)
-        if size > LARGEST_RESPONSE:
-            response.close()
-            raise ResponseTooLargeError
-        chunks.append(chunk)
-    # What the property `content` does, which knows of no limit.
-    response._content = b"".join(chunks)  # noqa: SLF001
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > LARGEST_RESPONSE:
+                response.close()
+                raise ResponseTooLargeError
+            chunks.append(chunk)
+        # What the property `content` does, which knows of no limit.
+        response._content = b"".join(chunks)  # noqa: SLF001
+    finally:
+        # The traceback of an error keeps them in memory, until the next try has ended.
+        chunks.clear()
 
 
 class _Bounded(requests.Response):
