@@ -48,9 +48,6 @@ if TYPE_CHECKING:
         RequestRejectedError,
         error_in_ok_response,
     )
-    from signalroom_singer.http.inherited import (
-        HTTPStream,
-    )
     from signalroom_singer.http.rate_limit import (
         RateLimiter,
     )
@@ -62,7 +59,6 @@ if TYPE_CHECKING:
         parse_retry_after,
     )
     from signalroom_singer.http.size_limit import (
-        BoundedAdapter,
         ResponseTooLargeError,
         read_body,
     )
@@ -180,7 +176,6 @@ __all__ = [
     "AdaptiveLimit",
     "ApiClient",
     "ApiStream",
-    "BoundedAdapter",
     "BufferedMsgSpecWriter",
     "DateFormat",
     "DateWindow",
@@ -189,7 +184,6 @@ __all__ = [
     "ExitCode",
     "Failures",
     "ForbiddenRequestError",
-    "HTTPStream",
     "Loading",
     "MalformedResponseError",
     "ManualBookmarkStream",
@@ -280,7 +274,6 @@ _NAMES = {
         "RequestRejectedError",
         "error_in_ok_response",
     ),
-    "http.inherited": ("HTTPStream",),
     "http.rate_limit": ("RateLimiter",),
     "http.retry": (
         "RequestTooLargeError",
@@ -289,7 +282,7 @@ _NAMES = {
         "exponential_wait",
         "parse_retry_after",
     ),
-    "http.size_limit": ("BoundedAdapter", "ResponseTooLargeError", "read_body"),
+    "http.size_limit": ("ResponseTooLargeError", "read_body"),
     "http.stream": ("ApiStream",),
     "permissions": ("PermissionErrors",),
     "read_ahead": ("ReadAhead",),

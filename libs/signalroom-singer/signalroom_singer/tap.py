@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import requests
+from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import (
@@ -23,7 +24,6 @@ from signalroom_singer.cli.command import LoaderFailedError, ReadableErrorsMixin
 from signalroom_singer.cli.connection_test import CountingWriter, try_streams
 from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
 from signalroom_singer.failures import Failures
-from signalroom_singer.http.size_limit import BoundedAdapter
 from signalroom_singer.limits.account import (
     RATE_LIMIT_ACCOUNT,
     AccountLimits,
@@ -94,32 +94,6 @@ HTTP_SETTINGS = (
 _CONNECTIONS = 32
 
 
-class _Session(requests.Session):
-    """Trusts the certificates that the settings name, or else those that the environment names.
-
-    Requests does not look at the environment for prepared requests, which the SDK sends; and for
-    all others it puts the environment before the session's own.
-    """
-
-    @override
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        merged = self.merge_environment_settings(
-            request.url or "",
-            kwargs.get("proxies") or {},
-            kwargs.get("stream"),
-            kwargs.get("verify"),
-            kwargs.get("cert"),
-        )
-        return super().send(request, **{**kwargs, **merged})
-
-    @override
-    def merge_environment_settings(
-        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
-    ) -> Any:
-        verify = self.verify if verify is None else verify
-        return super().merge_environment_settings(url, proxies, stream, verify, cert)
-
-
 class SignalRoomTap(ReadableErrorsMixin, Tap):
     """A tap that writes fast, keeps secrets out of logs, and shares one HTTP session."""
 
@@ -145,8 +119,8 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
     @cached_property
     def http_session(self) -> requests.Session:
         """The connections of all streams and threads: one TLS handshake serves many requests."""
-        session = _Session()
-        adapter = BoundedAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
+        session = requests.Session()
+        adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session

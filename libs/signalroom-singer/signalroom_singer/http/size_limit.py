@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import requests
-from requests.adapters import HTTPAdapter
-from typing_extensions import override
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Bytes, unpacked. Pages have some megabytes, and the first of unknown rows up to 250 or so.
 LARGEST_RESPONSE = 512 << 20
@@ -49,27 +42,3 @@ def read_body(response: requests.Response) -> None:
     finally:
         # The traceback of an error keeps them in memory, until the next try has ended.
         chunks.clear()
-
-
-class _Bounded(requests.Response):
-    """`content`, `text` and `json` all read by this."""
-
-    @override
-    def iter_content(self, *args: Any, **options: Any) -> Iterator[Any]:
-        size = 0
-        for chunk in super().iter_content(*args, **options):
-            size += len(chunk)
-            if size > LARGEST_RESPONSE:
-                self.close()
-                raise ResponseTooLargeError
-            yield chunk
-
-
-class BoundedAdapter(HTTPAdapter):
-    """Stops to read a response that no vendor has reason to send."""
-
-    @override
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        response = super().build_response(req, resp)
-        response.__class__ = _Bounded  # requests has no other way to choose it
-        return response
