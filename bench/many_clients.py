@@ -24,7 +24,7 @@ from measure import BIN, HERE, cpu_seconds
 from vendors import sandbox
 
 from clients import database, environment
-from signalroom_cli.clients import make, settings_of_sources, variables
+from signalroom_cli.clients import client_variables, create_client, settings_of_sources
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 ROOT = HERE.parent
@@ -54,8 +54,8 @@ def project(folder: Path, number: int) -> dict[str, str]:
     sources = settings_of_sources(folder)
     env = {}
     for client in (f"client-{place}" for place in range(1, number + 1)):
-        make(client, [], own_schema=False, folder=folder, clients=folder / "clients")
-        env |= dict.fromkeys(variables(client, sources), f"of-{client}")
+        create_client(client, [], own_schema=False, folder=folder, clients=folder / "clients")
+        env |= dict.fromkeys(client_variables(client, sources), f"of-{client}")
     return env
 
 

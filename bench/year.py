@@ -32,9 +32,9 @@ from meltano.core.db import project_engine
 from meltano.core.job.job import Job
 from sqlalchemy import insert, select
 
-from signalroom_cli.cleanup.command import clean
-from signalroom_cli.cleanup.model import Limits, readable
-from signalroom_cli.status.project import find
+from signalroom_cli.cleanup.command import clean_up
+from signalroom_cli.cleanup.model import Limits, format_size
+from signalroom_cli.meltano_project import activate_project
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer import seal_state
 from signalroom_target_postgres.embedded import EmbeddedPostgres
@@ -157,7 +157,7 @@ class Year:
         """Read what the real runs left."""
         os.environ.update(self.env)
         os.environ.pop("MELTANO_DATABASE_URI", None)
-        self._project = find(self.folder)
+        self._project = activate_project(self.folder)
         _, self._session = project_engine(self._project)
         with psycopg.connect(self._url) as connection:
             found = connection.execute("SELECT DISTINCT run_id FROM signalroom.loads").fetchall()
@@ -203,7 +203,7 @@ class Year:
 
     def clean_up(self, now: datetime) -> None:
         """Clean up, as if it were that moment."""
-        _, problems = clean(self._project, Limits(now - KEPT, now - KEPT, dry_run=False))
+        _, problems = clean_up(self._project, Limits(now - KEPT, now - KEPT, dry_run=False))
         if problems:
             sys.exit("\n".join(problems))
         with psycopg.connect(self._url, autocommit=True) as connection:
@@ -256,13 +256,13 @@ def simulate(folder: Path, taps: Sequence[str], runs: int) -> list[str]:
                 months.append({STATE: state, **year.sizes()})
                 if len(months) == 1:
                     print("month", *(f"{name:>22}" for name in months[0]))
-                sizes = (f"{readable(size):>22}" for size in months[-1].values())
+                sizes = (f"{format_size(size):>22}" for size in months[-1].values())
                 print(f"{len(months):>5}", *sizes, flush=True)
-        print(f"Without a clean-up, runs and logs alone: {readable(written)}.")
+        print(f"Without a clean-up, runs and logs alone: {format_size(written)}.")
         for name, one in year.pipelines.items():
             size = len(json.dumps(one.row["payload"]))
             if name != "sticky-s3":
-                print(f"tap-{name}'s state after a run: {readable(size)}.")
+                print(f"tap-{name}'s state after a run: {format_size(size)}.")
         year.load(taps)
     return judged(months)
 
@@ -273,12 +273,12 @@ def judged(months: list[dict[str, int]]) -> list[str]:
     # Meltano's database has a copy of the state for each run.
     allowed = {DATABASE: GROWTH * max(1, last[STATE] / early[STATE])}
     wrong = [
-        f"{name} grew from {readable(early[name])} to {readable(last[name])}"
+        f"{name} grew from {format_size(early[name])} to {format_size(last[name])}"
         for name in early.keys() - {STATE}
         if last[name] > allowed.get(name, GROWTH) * early[name]
     ]
     if last[STATE] > MOST_STATE:
-        wrong.append(f"{STATE} has {readable(last[STATE])}")
+        wrong.append(f"{STATE} has {format_size(last[STATE])}")
     return wrong
 
 

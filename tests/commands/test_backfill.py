@@ -9,7 +9,10 @@ from datetime import date
 import pytest
 from harness.pipelines import ROOT
 
-from signalroom_cli import backfill
+from signalroom_cli.backfill.command import main
+from signalroom_cli.backfill.runs import read_progress, wait_for_run
+from signalroom_cli.backfill.slices import Slice, split_days
+from signalroom_cli.backfill.tap import read_tap, slice_environment
 
 pytestmark = pytest.mark.e2e
 
@@ -59,7 +62,7 @@ def test_a_slice_that_failed_is_gone_on_with(project, sandbox, database):
     arguments = (TAP, "2026-01-01", "2026-01-04", "--slices=2")
     printed = slices(project, *arguments, code=1)
     assert "FAILED" in printed
-    assert "Call the same again" in printed
+    assert "Run the same command again" in printed
     assert "answered 401" in printed
     sandbox.control.clear_faults()
     assert "2 slices in" in slices(project, *arguments)
@@ -67,23 +70,23 @@ def test_a_slice_that_failed_is_gone_on_with(project, sandbox, database):
 
 
 def test_the_days_are_cut_evenly():
-    parts = backfill.slices(date(2026, 1, 1), date(2026, 1, 10), 3)
+    parts = split_days(date(2026, 1, 1), date(2026, 1, 10), 3)
     assert [(part.first.day, part.last.day) for part in parts] == [(1, 3), (4, 6), (7, 10)]
-    assert len(backfill.slices(date(2026, 1, 1), date(2026, 1, 2), 5)) == 2
+    assert len(split_days(date(2026, 1, 1), date(2026, 1, 2), 5)) == 2
 
 
 def test_limits_are_shared_out(monkeypatch):
-    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
-    env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
+    part = Slice(date(2026, 1, 1), date(2026, 1, 2))
+    env = slice_environment(read_tap("tap-redtrack", ROOT), part, 4)
     # A scheduled run goes on meanwhile.
     assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "3"
     monkeypatch.setenv("TAP_REDTRACK_REQUESTS_PER_MINUTE", "8")
-    env = backfill.environment(backfill.read_tap("tap-redtrack", ROOT), part, 4)
+    env = slice_environment(read_tap("tap-redtrack", ROOT), part, 4)
     assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "1"
     assert env["TAP_REDTRACK_START_DATE"] == "2026-01-01"
     # The loader's log of loads has a slice by itself, apart from the hourly runs.
     assert env["MELTANO_RUN_STATE_ID_SUFFIX"] == part.suffix
-    env = backfill.environment(backfill.read_tap("tap-sticky-s3", ROOT), part, 2)
+    env = slice_environment(read_tap("tap-sticky-s3", ROOT), part, 2)
     assert env["TAP_STICKY_S3_FILE_DATE_TO"] == "2026-01-02"
 
 
@@ -91,19 +94,19 @@ def test_what_stands_in_the_env_file_alone_holds(tmp_path, monkeypatch):
     monkeypatch.delenv("MELTANO_DATABASE_URI", raising=False)
     monkeypatch.delenv("MELTANO_SYS_DIR_ROOT", raising=False)
     shutil.copy(ROOT / "meltano.yml", tmp_path)
-    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
-    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    part = Slice(date(2026, 1, 1), date(2026, 1, 2))
+    env = slice_environment(read_tap("tap-redtrack", tmp_path), part, 4)
     assert env["MELTANO_DATABASE_URI"] == f"sqlite:///{tmp_path}/.meltano/meltano.db"
     elsewhere = tmp_path / "elsewhere"
     monkeypatch.setenv("MELTANO_SYS_DIR_ROOT", str(elsewhere))
-    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    env = slice_environment(read_tap("tap-redtrack", tmp_path), part, 4)
     assert env["MELTANO_DATABASE_URI"] == f"sqlite:///{elsewhere}/meltano.db"
     assert env["MELTANO_SYS_DIR_ROOT"].startswith(f"{elsewhere}/backfill/tap-redtrack/")
     (tmp_path / ".env").write_text(
         "MELTANO_DATABASE_URI=postgresql+psycopg://db.example.com/meltano\n"
         "TAP_REDTRACK_REQUESTS_PER_MINUTE=12\n"
     )
-    env = backfill.environment(backfill.read_tap("tap-redtrack", tmp_path), part, 4)
+    env = slice_environment(read_tap("tap-redtrack", tmp_path), part, 4)
     assert env["MELTANO_DATABASE_URI"] == "postgresql+psycopg://db.example.com/meltano"
     assert env["TAP_REDTRACK_REQUESTS_PER_MINUTE"] == "2"
 
@@ -135,21 +138,21 @@ def test_days_that_are_yet_to_come(project):
 
 
 def test_days_that_end_before_they_begin(project):
-    assert "TO comes after FROM" in slices(project, TAP, "2026-01-03", "2026-01-02", code=2)
+    assert "FROM must not be after TO" in slices(project, TAP, "2026-01-03", "2026-01-02", code=2)
 
 
 def test_what_is_no_day(capsys):
     # As make gives them where they are not named.
     with pytest.raises(SystemExit):
-        backfill.main(["", "", ""])
-    assert "'' is not a date such as 2025-01-31. Say which tap" in capsys.readouterr().err
+        main(["", "", ""])
+    assert "'' is not a date such as 2025-01-31. Name a tap" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     (
         (("tap-nowhere", "2026-01-01", "2026-01-02"), "There is no tap-nowhere; there are"),
-        (("tap-gsheets", "2026-01-01", "2026-01-02"), "does not read by days"),
+        (("tap-gsheets", "2026-01-01", "2026-01-02"), "does not read by date"),
     ),
 )
 def test_what_cannot_be_done_is_told(project, arguments, said):
@@ -159,7 +162,7 @@ def test_what_cannot_be_done_is_told(project, arguments, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     (
-        (None, "There is no {path}. Run this in the project's folder."),
+        (None, "{path} not found. Run this command in the project's folder."),
         ("plugins: [", "Cannot read {path}: while parsing a flow"),
         ("- plugins", "Cannot read {path}: expected keys such as plugins and schedules."),
     ),
@@ -168,14 +171,14 @@ def test_a_folder_that_is_no_projects(tmp_path, capsys, text, said):
     path = tmp_path / "meltano.yml"
     if text is not None:
         path.write_text(text)
-    assert backfill.main([TAP, "2026-01-01", "2026-01-02", f"--folder={tmp_path}"]) == 1
+    assert main([TAP, "2026-01-01", "2026-01-02", f"--folder={tmp_path}"]) == 1
     assert capsys.readouterr().err.startswith(said.format(path=path))
 
 
 def test_a_limit_that_is_not_a_number(monkeypatch, capsys):
     monkeypatch.setenv("TAP_EVERFLOW_REQUESTS_PER_SECOND", "many")
     arguments = [TAP, "2026-01-01", "2026-01-02", f"--folder={ROOT}", "--plan"]
-    assert backfill.main(arguments) == 1
+    assert main(arguments) == 1
     expected = "Invalid TAP_EVERFLOW_REQUESTS_PER_SECOND 'many': expected a number.\n"
     assert capsys.readouterr().err == expected
 
@@ -192,9 +195,9 @@ LOG = "".join(f"2026-11-30T09:14:43Z [info     ] {line}\n" for line in SAID)
 def test_how_far_a_slice_is(tmp_path):
     log = tmp_path / "run.log"
     log.write_text("")
-    assert backfill.progress(log) == ""
+    assert read_progress(log) == ""
     log.write_text(LOG)
-    assert backfill.progress(log) == (
+    assert read_progress(log) == (
         "conversions: 29 of 60 days, 8,000 rows read in 20 s, about 21 s left"
     )
 
@@ -202,7 +205,7 @@ def test_how_far_a_slice_is(tmp_path):
 def test_slices_say_how_far_they_are_while_they_run(tmp_path, monkeypatch, capsys):
     log = tmp_path / "run.log"
     log.write_text(LOG)
-    part = backfill.Slice(date(2026, 1, 1), date(2026, 1, 31))
+    part = Slice(date(2026, 1, 1), date(2026, 1, 31))
 
     class Process:
         waits = 0
@@ -213,6 +216,6 @@ def test_slices_say_how_far_they_are_while_they_run(tmp_path, monkeypatch, capsy
                 raise subprocess.TimeoutExpired([], seconds)
             return 0
 
-    assert backfill._ended(Process(), {part: log}) == 0
+    assert wait_for_run(Process(), part, log) == 0
     line = "2026-01-01 to 2026-01-31  conversions: 29 of 60 days, 8,000 rows read in 20 s"
     assert [one[: len(line)] for one in capsys.readouterr().out.splitlines()] == [line] * 2

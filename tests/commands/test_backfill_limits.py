@@ -9,12 +9,14 @@ from datetime import date
 import pytest
 from harness.pipelines import ROOT, finished, new_project
 
-from signalroom_cli import backfill
-from signalroom_cli.limits import Limit, at_once, shares
+from signalroom_cli.backfill.command import main
+from signalroom_cli.backfill.limits import Limit, max_parallel, share_limits
+from signalroom_cli.backfill.slices import Slice
+from signalroom_cli.backfill.tap import read_tap, slice_environment
 
 pytestmark = pytest.mark.e2e
 
-PART = backfill.Slice(date(2026, 1, 1), date(2026, 1, 2))
+PART = Slice(date(2026, 1, 1), date(2026, 1, 2))
 CLIENT = """\
 plugins:
   extractors:
@@ -39,8 +41,8 @@ def folder(tmp_path, monkeypatch):
 
 def given(folder, tap, count=4):
     """The variables of a slice's run that are the tap's."""
-    tap = backfill.read_tap(tap, folder)
-    env = backfill.environment(tap, PART, count)
+    tap = read_tap(tap, folder)
+    env = slice_environment(tap, PART, count)
     return {
         name.removeprefix(f"{tap.prefix}_"): value
         for name, value in env.items()
@@ -65,8 +67,8 @@ def test_each_limit_of_an_account_is_shared(folder):
         "BIGQUERY_REQUESTS_PER_HOUR": "190",
     }
     # How many files are read at once is not a limit of an account.
-    tap = backfill.read_tap("tap-sticky-s3", folder)
-    assert "TAP_STICKY_S3_MAX_CONCURRENCY" not in backfill.environment(tap, PART, 4)
+    tap = read_tap("tap-sticky-s3", folder)
+    assert "TAP_STICKY_S3_MAX_CONCURRENCY" not in slice_environment(tap, PART, 4)
 
 
 class TestLimitsThatWereLowered:
@@ -123,18 +125,18 @@ def test_with_a_store_nothing_is_shared_out(folder, monkeypatch, where):
         (folder / ".env").write_text("SIGNALROOM_RATE_LIMIT_STORE=redis://127.0.0.1\n")
     assert given(folder, "tap-redtrack--acme") == {}
     assert given(folder, "tap-posthog") == {}
-    assert backfill.read_tap("tap-posthog", folder).at_once(9) == 9
+    assert read_tap("tap-posthog", folder).max_parallel(9) == 9
 
 
 def test_no_share_is_rounded_up():
     # Three slices of three, as a scheduled run has one too: two at once.
     limits = [Limit("per_minute", 100, is_rate=True), Limit("queries", 3, is_rate=False)]
-    assert at_once(limits, 3) == 2
-    assert shares(limits, 2) == {"per_minute": "33", "queries": "1"}
+    assert max_parallel(limits, 3) == 2
+    assert share_limits(limits, 2) == {"per_minute": "33", "queries": "1"}
     for value in range(2, 40):
         for count in range(1, 12):
-            running = at_once([Limit("rate", value, is_rate=True)], count)
-            share = shares([Limit("rate", value, is_rate=True)], running)["rate"]
+            running = max_parallel([Limit("rate", value, is_rate=True)], count)
+            share = share_limits([Limit("rate", value, is_rate=True)], running)["rate"]
             assert (running + 1) * int(share) <= value
 
 
@@ -162,9 +164,9 @@ def test_one_request_cannot_be_shared(project, sandbox):
 def test_an_orchestrator_is_not_given_more_than_there_is(folder, capsys):
     (folder / ".env").write_text("TAP_REDTRACK_REQUESTS_PER_MINUTE=4\n")
     arguments = ["tap-redtrack", "2026-01-01", "2026-01-31", "--plan", f"--folder={folder}"]
-    assert backfill.main([*arguments, "--slices=4"]) == 1
+    assert main([*arguments, "--slices=4"]) == 1
     assert "4 slices cannot share requests_per_minute (4): use 3" in capsys.readouterr().err
-    assert backfill.main([*arguments, "--slices=3"]) == 0
+    assert main([*arguments, "--slices=3"]) == 0
     assert capsys.readouterr().out == "[0, 1, 2]\n"
 
 

@@ -15,7 +15,7 @@ from harness.pipelines import new_database
 from sqlalchemy import create_engine, text
 
 from signalroom_cli.cleanup.command import main
-from signalroom_cli.cleanup.model import readable
+from signalroom_cli.cleanup.model import format_size
 
 pytestmark = pytest.mark.e2e
 
@@ -316,5 +316,5 @@ def test_days_that_are_none(days, capsys):
 
 
 def test_sizes_are_readable():
-    sizes = [readable(size) for size in (0, 999, 1000, 12_345_678, 5e15)]
+    sizes = [format_size(size) for size in (0, 999, 1000, 12_345_678, 5e15)]
     assert sizes == ["0 bytes", "999 bytes", "1.0 kB", "12.3 MB", "5,000.0 TB"]

@@ -175,7 +175,7 @@ def test_sources_may_be_apart_by_blanks_and_have_the_taps_names(tmp_path):
 
 
 def test_outside_of_a_project(tmp_path):
-    with pytest.raises(AssertionError, match=r"There is no \S+/meltano.yml\. Run this in the"):
+    with pytest.raises(AssertionError, match=r"meltano.yml not found\. Run this command in the"):
         run(*COMMAND, "acme", cwd=tmp_path)
 
 

@@ -7,33 +7,33 @@ from decimal import Decimal
 
 import pytest
 
-from signalroom_cli import demo
+from signalroom_cli.demo import command, runs
+from signalroom_cli.demo.totals import Total, verdict
 
 
 @pytest.fixture(autouse=True)
-def _of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "LOG", tmp_path / ".meltano" / "demo.log")
+def _project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("meltano.yml", "README.md"):
         (tmp_path / name).touch()
 
 
 def test_a_second_one_beside_the_first_is_refused(monkeypatch):
-    monkeypatch.setattr(demo, "_demonstrate", lambda **_: demo.main([]))
+    monkeypatch.setattr(command, "_run_demo", lambda **_: command.main([]))
     with pytest.raises(SystemExit) as caught:
-        demo.main([])
-    assert "A demo of this folder runs already" in str(caught.value.code)
+        command.main([])
+    assert "A demo is already running in this folder" in str(caught.value.code)
 
 
 def test_an_interrupted_one_says_how_to_go_on(monkeypatch, capsys):
     def interrupted(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo, "_demonstrate", interrupted)
-    assert demo.main([]) == 130
-    assert "`make demo` starts over" in capsys.readouterr().out
-    monkeypatch.setattr(demo, "_demonstrate", lambda **_: 0)
-    assert demo.main([]) == 0
+    monkeypatch.setattr(command, "_run_demo", interrupted)
+    assert command.main([]) == 130
+    assert "To start over: make demo" in capsys.readouterr().out
+    monkeypatch.setattr(command, "_run_demo", lambda **_: 0)
+    assert command.main([]) == 0
 
 
 def test_an_interrupted_one_leaves_no_run_behind(tmp_path, monkeypatch):
@@ -44,24 +44,24 @@ def test_an_interrupted_one_leaves_no_run_behind(tmp_path, monkeypatch):
         "echo '2026-01-31T12:00:00Z [info     ] meltano      Block run completed'\nexec sleep 60\n"
     )
     meltano.chmod(0o755)
-    monkeypatch.setattr(demo, "MELTANO", meltano)
+    monkeypatch.setattr(runs, "MELTANO", meltano)
 
     def interrupted(text):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo, "_say", interrupted)
-    demo.LOG.parent.mkdir()
+    monkeypatch.setattr(runs, "print_lines", interrupted)
+    runs.LOG.parent.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        demo._meltano("run", "everflow")
+        runs.run_meltano("run", "everflow")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_it_ends_with_a_sentence_that_says_whether_all_totals_agree():
-    same = demo.Total("orders", Decimal(1292), Decimal("1292.0"))
-    assert demo.verdict([same] * 14, 62.6) == ("All 14 totals agree with the vendors' (63 s).", 0)
-    other = demo.Total("events", Decimal(6004), Decimal(6005))
-    assert demo.verdict([same, other], 9) == (
+    same = Total("orders", Decimal(1292), Decimal("1292.0"))
+    assert verdict([same] * 14, 62.6) == ("All 14 totals agree with the vendors' (63 s).", 0)
+    other = Total("events", Decimal(6004), Decimal(6005))
+    assert verdict([same, other], 9) == (
         "1 of 2 totals differ from the vendors' (9 s): events: 6004 loaded, 6005 at the vendor.",
         1,
     )
@@ -76,12 +76,12 @@ def test_a_run_that_fails_shows_its_errors_and_no_more(tmp_path, monkeypatch, ca
         "echo '2026-01-31T12:00:00Z [error    ] meltano      Block run completed'\nexit 1\n"
     )
     meltano.chmod(0o755)
-    monkeypatch.setattr(demo, "MELTANO", meltano)
-    demo.LOG.parent.mkdir()
-    assert not demo._meltano("run", "everflow")
+    monkeypatch.setattr(runs, "MELTANO", meltano)
+    runs.LOG.parent.mkdir()
+    assert not runs.run_meltano("run", "everflow")
     shown = capsys.readouterr()
     assert shown.err == "2026-01-31T12:00:00Z [error    ] tap-everflow Check the key.\n"
-    assert shown.out.endswith(f"meltano run everflow failed. Full log: {demo.LOG}\n")
+    assert shown.out.endswith(f"meltano run everflow failed. Full log: {runs.LOG}\n")
 
 
 #: What a user may have set, each of which leads somewhere else than to the demo's own.
@@ -101,17 +101,17 @@ def test_nothing_of_the_users_own_settings_reaches_it(tmp_path, monkeypatch):
     meltano = tmp_path / "meltano"
     meltano.write_text('#!/bin/sh\necho "$@" > arguments\nenv > environment\n')
     meltano.chmod(0o755)
-    monkeypatch.setattr(demo, "MELTANO", meltano)
+    monkeypatch.setattr(runs, "MELTANO", meltano)
     for name, value in _OWN.items():
         monkeypatch.setenv(name, value)
 
     def demonstrate(**_):
-        assert demo._meltano("run", "everflow", TAP_EVERFLOW_API_KEY="of-the-sandbox")
+        assert runs.run_meltano("run", "everflow", TAP_EVERFLOW_API_KEY="of-the-sandbox")
         assert not _OWN.keys() & os.environ.keys()
         return 0
 
-    monkeypatch.setattr(demo, "_demonstrate", demonstrate)
-    assert demo.main([]) == 0
+    monkeypatch.setattr(command, "_run_demo", demonstrate)
+    assert command.main([]) == 0
     assert (tmp_path / "arguments").read_text() == f"--env-file {os.devnull} run everflow\n"
     lines = (tmp_path / "environment").read_text().splitlines()
     found = dict(line.split("=", 1) for line in lines)

@@ -104,7 +104,7 @@ def test_a_schema_of_its_own_goes_too(project, database, others):
 def test_rows_can_be_kept(agency, database):
     before = rows(database, "everflow.daily_stats")
     said = remove(agency, "acme", "--keep-rows", "--yes")
-    assert "acme is removed, but for its rows." in said
+    assert "acme is removed, except for its rows." in said
     assert rows(database, "everflow.daily_stats") == before
     # What is left of a removal that was killed goes when it is done again.
     path = agency.folder / "clients" / "acme-eu.yml"
@@ -239,7 +239,7 @@ def test_a_client_that_is_running_is_not_removed(project, sandbox):
         kill(running)
         running.wait()
         running.stdout.close()
-    assert f"{STATE.format('acme')} is running. Wait for its end" in said
+    assert f"{STATE.format('acme')} is running. Wait for it to end" in said
     assert (project.folder / "clients" / "acme.yml").exists()
 
 

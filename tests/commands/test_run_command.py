@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from harness.pipelines import BIN, KEY, run
 
-from signalroom_cli.clientproject import project_for, usable_project
-from signalroom_cli.folders import ProjectFileError
+from signalroom_cli.client_project import project_for, project_without_invalid_files
+from signalroom_cli.folders import ProjectError
 
 DAYS = {"TAP_EVERFLOW_START_DATE": "2026-01-05", "TAP_EVERFLOW_END_DATE": "2026-01-07"}
 
@@ -149,12 +149,12 @@ USELESS = {
 @pytest.mark.parametrize("name", USELESS)
 def test_a_file_of_which_nothing_can_be_used_is_left_out(folder, name):
     (folder / "clients" / "elm.yml").write_bytes(USELESS[name])
-    projects = (project_for(folder, ["tap-everflow--acme"]), usable_project(folder))
+    projects = (project_for(folder, ["tap-everflow--acme"]), project_without_invalid_files(folder))
     for project in projects:
         assert "tap-everflow--acme" in {tap.name for tap in project.meltano.plugins.extractors}
         assert "elm" not in read(project)
     is_said = name not in {"empty", "comments"}
-    assert [problem.partition(":")[0] for problem in project.unusable] == [
+    assert [problem.partition(":")[0] for problem in project.file_problems] == [
         f"{folder}/clients/elm.yml cannot be read"
     ] * is_said
 
@@ -162,19 +162,22 @@ def test_a_file_of_which_nothing_can_be_used_is_left_out(folder, name):
 def test_a_path_that_is_not_a_file_is_left_out(folder):
     (folder / "clients" / "elm.yml").mkdir()
     (folder / "clients" / "fir.yml").symlink_to(folder / "nowhere.yml")
-    for project in (project_for(folder, ["tap-everflow--acme"]), usable_project(folder)):
+    for project in (
+        project_for(folder, ["tap-everflow--acme"]),
+        project_without_invalid_files(folder),
+    ):
         assert not read(project) & {"elm", "fir"}
-        assert len(project.unusable) == 2
+        assert len(project.file_problems) == 2
 
 
 def test_the_file_of_the_client_that_is_run_is_named(folder):
     with (folder / "clients" / "acme.yml").open("a") as file:
         file.write("plugins: [\n")
-    with pytest.raises(ProjectFileError, match=r"clients/acme\.yml cannot be read: .* line 13"):
+    with pytest.raises(ProjectError, match=r"clients/acme\.yml cannot be read: .* line 13"):
         project_for(folder, ["everflow--acme"])
     # It may have what is for all clients: nothing is run without it.
     (folder / "clients" / "elm.yml").write_text("environments: [\n")
-    with pytest.raises(ProjectFileError, match=r"clients/elm\.yml cannot be read"):
+    with pytest.raises(ProjectError, match=r"clients/elm\.yml cannot be read"):
         project_for(folder, ["tap-everflow--birch"])
 
 

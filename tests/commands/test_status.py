@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.text import Text
 
 from signalroom_cli.status import warehouse
-from signalroom_cli.status.command import main, shown
-from signalroom_cli.status.model import Condition, Loaded, Outcome, Pipeline, Rows, Run
-from signalroom_cli.status.page import by_date, by_run, page
-from signalroom_cli.status.table import short
-from signalroom_cli.status.warehouse import look_up
+from signalroom_cli.status.command import main, render_pipelines
+from signalroom_cli.status.model import Condition, Load, Outcome, Pipeline, Rows, Run
+from signalroom_cli.status.page import plot_rows_by_date, plot_rows_by_run, render_page
+from signalroom_cli.status.table import format_duration
+from signalroom_cli.status.warehouse import add_rows
 from signalroom_target_postgres.warehouse.load_log import CREATE
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
@@ -33,7 +33,7 @@ def run(minutes_ago, outcome=Outcome.SUCCESS, took=1):
 
 
 def loaded(minutes_ago, written):
-    return Loaded(NOW - timedelta(minutes=minutes_ago), 7, written, 1, 3, 2, 1)
+    return Load(NOW - timedelta(minutes=minutes_ago), 7, written, 1, 3, 2, 1)
 
 
 def pipeline(last=None, last_success=None, cron="5 * * * *", **values):
@@ -92,14 +92,14 @@ def test_the_bookmark_is_that_of_the_stream_furthest_behind(bookmarks, expected)
 
 def test_spans_are_short():
     spans = (timedelta(seconds=42), timedelta(minutes=17), timedelta(hours=3.34), timedelta(2.17))
-    assert [short(span) for span in spans] == ["42 s", "17 min", "3 h 20", "2 d 4 h"]
+    assert [format_duration(span) for span in spans] == ["42 s", "17 min", "3 h 20", "2 d 4 h"]
 
 
 class TestPage:
     def test_a_bar_for_each_date(self):
         dates = {date(2026, 3, 20): 1000, date(2026, 3, 18): 1, date(2026, 3, 1): 9_999}
         one = pipeline(rows=Rows(by_date={day: dates[day] for day in [*dates][:2]}))
-        found = by_date(one, NOW, 3).bars
+        found = plot_rows_by_date(one, NOW, 3).bars
         assert [bar.title for bar in found] == [
             "2026-03-18: 1 rows",
             "2026-03-19: 0 rows",
@@ -110,8 +110,8 @@ class TestPage:
 
     def test_a_bar_for_each_of_the_last_runs(self):
         runs = [loaded(minutes, written=minutes) for minutes in range(40, 0, -1)]
-        unknown = Loaded(NOW, 9, 9, None, None, 0, 0)
-        plot = by_run(pipeline(rows=Rows(by_run=[*runs, unknown])))
+        unknown = Load(NOW, 9, 9, None, None, 0, 0)
+        plot = plot_rows_by_run(pipeline(rows=Rows(by_run=[*runs, unknown])))
         assert len(plot.bars) == 24
         assert [bar.rows for bar in plot.bars[-3:]] == [2, 1, 9]
         assert plot.bars[-2].title == (
@@ -122,13 +122,13 @@ class TestPage:
     def test_names_are_text(self):
         one = pipeline(run(25), run(25), bookmarks={"a": "2026-01-02"})
         one.tap = "tap-<script>"
-        text = page([one], NOW, days=3, problem="no server & no rows")
+        text = render_page([one], NOW, days=3, problem="no server & no rows")
         assert "<script" not in text
         assert "tap-&lt;script&gt;" in text
         assert "no server &amp; no rows" in text
 
     def test_nothing_comes_from_elsewhere(self):
-        text = page([pipeline()], NOW, days=3, problem="")
+        text = render_page([pipeline()], NOW, days=3, problem="")
         assert "http" not in text.replace("http-equiv", "")
         assert "src=" not in text
         assert "1 of 1 stale" in text
@@ -166,9 +166,9 @@ def ids(*names):
 
 
 class TestRows:
-    def look(self, database, *found, days=2, seconds=20, dates=True):
+    def look(self, database, *found, days=2, seconds=20, by_date=True):
         settings = {"sqlalchemy_url": database.sqlalchemy_url}
-        return look_up(found, settings, NOW, days=days, seconds=seconds, dates=dates)
+        return add_rows(found, settings, NOW, days=days, seconds=seconds, by_date=by_date)
 
     def test_of_each_run_and_of_the_last(self, database, log):
         log(*((one, "shared", None) for one in ids("acme", "bolt")))
@@ -180,7 +180,7 @@ class TestRows:
         assert [one.started_at for one in acme.rows.by_run] == [
             NOW - timedelta(minutes=minutes) for minutes in (30, 20, 10)
         ]
-        assert acme.rows.by_run[0] == Loaded(NOW - timedelta(minutes=30), 101, 100, 40, 60, 0, 0)
+        assert acme.rows.by_run[0] == Load(NOW - timedelta(minutes=30), 101, 100, 40, 60, 0, 0)
         assert acme.rows.by_day == {NOW.date(): 300}
         assert never.rows == Rows()
 
@@ -231,8 +231,8 @@ class TestRows:
         ran, never = named("tap-acme", run(25)), named("tap-bolt")
         assert self.look(database, ran, never) == ""
         assert ran.rows is None
-        assert "there is no log of loads yet" in ran.no_rows
-        assert (never.rows, never.no_rows) == (Rows(), "")
+        assert "there is no log of loads yet" in ran.rows_problem
+        assert (never.rows, never.rows_problem) == (Rows(), "")
         assert "Rows are not shown: there is no log of loads yet" in text_of([ran, never])
 
     def test_of_runs_are_not_read_from_tables(self, database, log):
@@ -243,12 +243,12 @@ class TestRows:
             connection.commit()
             connection.execute("lock s.orders in access exclusive mode")
             # Nobody else can read it now.
-            assert self.look(database, one, seconds=3, dates=False) == ""
+            assert self.look(database, one, seconds=3, by_date=False) == ""
         assert (one.problem, one.rows.last_run) == ("", 200)
 
     @pytest.mark.parametrize("indexed", (True, False))
     def test_by_date_of_a_large_table_need_an_index(self, database, log, monkeypatch, indexed):
-        monkeypatch.setattr(warehouse, "_DEAR", 1_000)
+        monkeypatch.setattr(warehouse, "_EXPENSIVE", 1_000)
         with psycopg.connect(database.libpq_url) as connection:
             connection.execute("create schema s")
             connection.execute(
@@ -284,7 +284,7 @@ class TestRows:
 
 def text_of(found, width=200):
     console = Console(width=width, file=io.StringIO())
-    for one in shown(found, "", NOW):
+    for one in render_pipelines(found, "", NOW):
         console.print(one, soft_wrap=isinstance(one, Text))
     return console.file.getvalue()
 
@@ -411,5 +411,5 @@ class TestProject:
 
     def test_what_cannot_be_told(self, status, tmp_path, capsys):
         assert main(["--folder", str(tmp_path)]) == 2
-        assert "Call this in the project's folder" in capsys.readouterr().err
+        assert "Run this command in the project's folder" in capsys.readouterr().err
         assert "No scheduled tap has 'nowhere'" in status("--tap=nowhere")[1]

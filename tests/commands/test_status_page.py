@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from PIL import Image
 
-from signalroom_cli.status.model import Loaded, Outcome, Pipeline, Rows, Run
-from signalroom_cli.status.page import page
+from signalroom_cli.status.model import Load, Outcome, Pipeline, Rows, Run
+from signalroom_cli.status.page import render_page
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +34,7 @@ def draw(chromium, tmp_path):
 
     def shot(pipelines, *flags, width=1280):
         source, target = tmp_path / "status.html", tmp_path / "status.png"
-        source.write_text(page(pipelines, NOW, days=14, problem=""), encoding="utf-8")
+        source.write_text(render_page(pipelines, NOW, days=14, problem=""), encoding="utf-8")
         subprocess.run(
             [
                 *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
@@ -107,9 +107,7 @@ def test_a_narrow_window_shows_the_condition(draw):
 
 def test_runs_are_bars_too(draw):
     one = pipeline(0.2)
-    runs = [
-        Loaded(NOW - timedelta(hours=n), 9, rows, rows, 0, 0, 0) for n, rows in ((2, 5), (1, 10))
-    ]
+    runs = [Load(NOW - timedelta(hours=n), 9, rows, rows, 0, 0, 0) for n, rows in ((2, 5), (1, 10))]
     one.rows = Rows(by_run=runs)
     colours, _ = draw([one])
     assert colours[BAR] == pytest.approx(9 * (34 + 17), rel=0.05)
@@ -124,7 +122,7 @@ def test_pipelines_that_are_not_configured_are_folded(draw):
 def test_a_telephone_shows_it_without_scrolling(draw):
     one = pipeline(0.2, [100] * 14)
     one.rows = Rows(
-        by_run=[Loaded(NOW, 9, 9, 9, 0, 0, 0)] * 24, by_date=one.rows.by_date, last_run=1234
+        by_run=[Load(NOW, 9, 9, 9, 0, 0, 0)] * 24, by_date=one.rows.by_date, last_run=1234
     )
     colours, picture = draw([one], width=390)
     assert picture.width == 390

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from harness.pipelines import ROOT
 
-from signalroom_cli.demo import readme_query
+from signalroom_cli.demo.tables import readme_query
 from signalroom_sandbox.redtrack import API_KEY
 
 pytestmark = pytest.mark.e2e

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from harness.pipelines import ROOT
 
-from signalroom_cli.demo import readme_query
+from signalroom_cli.demo.tables import readme_query
 
 NAMES = ("_file_name", "_row_id", "_file_date", "_file_etag", "_file_last_modified")
 DAY = date(2026, 1, 5)

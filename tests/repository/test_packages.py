@@ -186,8 +186,9 @@ def test_the_commands_work_from_their_wheel_the_kits_and_the_loaders(installed):
     made = environment.run("signalroom", "new-client", "acme", "--sources=everflow")
     assert "ACME_EVERFLOW_API_KEY=" in made
     code = (
-        "from signalroom_cli.status.page import page; from signalroom_cli.status.model import *\n"
-        "print(page([], utc_now(), days=3, problem=''))"
+        "from signalroom_cli.status.page import render_page\n"
+        "from signalroom_cli.status.model import *\n"
+        "print(render_page([], utc_now(), days=3, problem=''))"
     )
     assert "<!doctype html>" in environment.run("python", "-c", code)
     assert "usage: signalroom backfill" in environment.run("signalroom", "backfill", "--help")

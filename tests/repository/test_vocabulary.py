@@ -16,7 +16,7 @@ from harness.vocabulary import (
 
 #: By package: empty names, functions named by a participle, entries of Args that say nothing.
 LIMITS = {
-    "signalroom_cli": (121, 17, 34),
+    "signalroom_cli": (0, 0, 0),
     "signalroom_singer": (0, 0, 0),
     "signalroom_orchestrate": (12, 3, 3),
     "signalroom_sandbox": (1, 1, 0),

@@ -1,7 +1,7 @@
-"""``signalroom test``: read one record per stream, after a look at the variables.
+"""``signalroom test``: read one record per stream, after checking that all variables are set.
 
-``meltano invoke TAP --test`` is the same where all variables are set. Where one is missing that a
-client's file names, Meltano (4.4) ends in a traceback about a file that it did not write.
+With all variables set, ``meltano invoke TAP --test`` does the same. Without one that a client's
+file refers to, Meltano (4.4) ends in a traceback about a file that it did not write.
 """
 
 from __future__ import annotations
@@ -9,51 +9,49 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meltano.core.error import MeltanoError
 
-from signalroom_cli.folders import project_folder
-from signalroom_cli.meltanocommand import command_about
-from signalroom_cli.meltanoproject import ProjectError, extractors
-from signalroom_cli.status.configured import configuration
-from signalroom_cli.status.project import find
+from signalroom_cli.folders import ProjectError, add_folder_option
+from signalroom_cli.meltano_command import meltano_command
+from signalroom_cli.meltano_project import activate_project, find_taps
+from signalroom_cli.plugin_settings import read_plugin_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Test the connection of taps.
 
     Args:
-        arguments: Of the command line.
+        arguments: The command line after ``signalroom test``.
 
     Returns:
-        The exit code: 0 if every tap can read, 1 if one cannot, 2 if there is no such tap.
+        The exit code: 0 if every tap can read, 1 if one cannot, 2 if a tap does not exist.
     """
     parser = argparse.ArgumentParser(
         prog="signalroom test",
         description="Read one record per stream, to verify credentials and permissions.",
     )
-    parser.add_argument("taps", nargs="+", metavar="TAP", help="as in tap-everflow--acme")
-    parser.add_argument("--folder", type=Path, default=project_folder(), help="the project's")
-    asked = parser.parse_args(arguments)
-    folder = asked.folder.resolve()
+    parser.add_argument("taps", nargs="+", metavar="TAP", help="such as tap-everflow--acme")
+    add_folder_option(parser)
+    options = parser.parse_args(arguments)
+    folder = options.folder.resolve()
     try:
-        project = find(folder)
+        project = activate_project(folder)
     except ProjectError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    plugins = extractors(project)
-    if unknown := [name for name in asked.taps if name not in plugins]:
-        sys.stderr.write(f"There is no {', '.join(unknown)}; there are {', '.join(plugins)}.\n")
+    taps = find_taps(project)
+    if unknown := [name for name in options.taps if name not in taps]:
+        sys.stderr.write(f"There is no {', '.join(unknown)}; there are {', '.join(taps)}.\n")
         return 2
     code = 0
-    for name in asked.taps:
+    for name in options.taps:
         try:
-            problem = configuration(project, project.plugins.ensure_parent(plugins[name])).problem
+            problem = read_plugin_settings(project, taps[name]).problem
         except MeltanoError as error:
             sys.stderr.write(f"{name}: Meltano cannot read its settings: {error}\n")
             code = 1
@@ -62,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"{name}: {problem}. Set what is missing in .env.\n")
             code = 1
             continue
-        command = command_about(name, "invoke", name, "--test")
+        command = meltano_command(name, "invoke", name, "--test")
         if subprocess.run(command, cwd=folder, check=False).returncode:  # noqa: S603 - our Meltano
             code = 1
     return code

@@ -1,4 +1,4 @@
-"""The database that is loaded into, for commands that look at it or clean it."""
+"""Access to the database that the loader loads into."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _Result = TypeVar("_Result")
 
 
 def in_transaction(settings: Mapping[str, Any], work: Callable[[Cursor[Any]], _Result]) -> _Result:
-    """Connect as the loader does, and do something in one transaction.
+    """Connect as the loader does, and run a function in one transaction.
 
     Args:
-        settings: The loader's.
-        work: What to do. Where the connection is lost it is called again.
+        settings: The loader's settings by name.
+        work: The function, which is called again if the connection is lost.
 
     Returns:
-        What it gave.
+        What the function returned.
 
     Raises:
         EmbeddedPostgresError: If the embedded server is used and does not start.
-        TargetPostgresError: If a setting cannot be used, or the database cannot be reached.
+        TargetPostgresError: If a setting is invalid, or the database cannot be reached.
     """
     connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
     try:

@@ -1,50 +1,66 @@
-"""Which folder a command works in, and what its files say."""
+"""The project's folder and its YAML files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
-class ProjectFileError(Exception):
-    """A file of the project is not there or cannot be read; the message says what to do."""
+
+class ProjectError(Exception):
+    """The project cannot be read; the message says why and what to do."""
 
 
 def project_folder() -> Path:
-    """Find the project's folder.
+    """Return the current folder, or the nearest one above it that has a ``meltano.yml``.
 
-    Returns:
-        The current folder, or the nearest above it that has a ``meltano.yml``; the current one if
-        there is none.
+    Without a ``meltano.yml`` anywhere above it is the current folder.
     """
     here = Path.cwd()
-    return next((one for one in (here, *here.parents) if (one / "meltano.yml").is_file()), here)
+    folders = (here, *here.parents)
+    return next((folder for folder in folders if (folder / "meltano.yml").is_file()), here)
+
+
+def add_folder_option(parser: ArgumentParser) -> None:
+    """Let a command run for a project elsewhere.
+
+    Args:
+        parser: The command's parser, which gets the option ``--folder``.
+    """
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=project_folder(),
+        help="the project's folder; default: the current one, or the nearest above it",
+    )
 
 
 def read_project_file(path: Path) -> dict[str, Any]:
-    """Read ``meltano.yml``, or a client's file.
+    """Parse ``meltano.yml``, or a client's file.
 
     Args:
-        path: The file.
+        path: The path of the YAML file.
 
     Returns:
-        What it holds; an empty mapping of an empty file.
+        Its top-level mapping, which is empty for an empty file.
 
     Raises:
-        ProjectFileError: If it is not there, or holds something else.
+        ProjectError: If the file is missing, is not valid YAML, or is not a mapping.
     """
     try:
-        found = YAML(typ="safe").load(path)
+        content = YAML(typ="safe").load(path)
     except FileNotFoundError:
-        msg = f"There is no {path}. Run this in the project's folder."
-        raise ProjectFileError(msg) from None
+        msg = f"{path} not found. Run this command in the project's folder."
+        raise ProjectError(msg) from None
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         msg = f"Cannot read {path}: {' '.join(str(error).split())}"
-        raise ProjectFileError(msg) from None
-    if not isinstance(found, dict | None):
+        raise ProjectError(msg) from None
+    if not isinstance(content, dict | None):
         msg = f"Cannot read {path}: expected keys such as plugins and schedules."
-        raise ProjectFileError(msg)
-    return found or {}
+        raise ProjectError(msg)
+    return content or {}

@@ -1,6 +1,6 @@
 """The interval of a schedule as a cron expression.
 
-Meltano takes any text for an interval: https://docs.meltano.com/reference/command-line-interface#schedule
+Meltano does not check intervals: https://docs.meltano.com/reference/command-line-interface#schedule
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ _FIELDS = 5
 
 
 class IntervalError(Exception):
-    """An interval is not one that a scheduler can follow; the message says what is expected."""
+    """The interval is invalid; the message says what is expected."""
 
 
 def cron_expression(interval: object) -> str | None:
-    """Read the interval of a schedule.
+    """Convert the interval of a schedule to a cron expression.
 
     Args:
         interval: The value in ``meltano.yml``: five fields, or a word such as ``@hourly``.
 
     Returns:
-        Five fields; none for ``@manual``, ``@once`` and the like, and where there is no interval.
+        Five fields; None without an interval, and for those without times, such as ``@manual``.
 
     Raises:
-        IntervalError: If it is something else, such as six fields, ``@reboot`` or a number.
+        IntervalError: If it is anything else, such as six fields, ``@reboot`` or a number.
     """
     if not interval:
         return None
@@ -35,7 +35,7 @@ def cron_expression(interval: object) -> str | None:
     if text in CRON_INTERVALS:
         return CRON_INTERVALS[text]
     try:
-        # CronSim takes six fields too, with seconds first: Airflow and cron do not.
+        # CronSim accepts six fields, too, the first for seconds; Airflow and cron do not.
         if len(text.split()) == _FIELDS:
             next(CronSim(text, datetime.now(UTC)))
             return text

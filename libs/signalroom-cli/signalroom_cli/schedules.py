@@ -1,8 +1,11 @@
-"""``signalroom schedules``: Meltano's schedules as tasks, from which Airflow's DAGs are made.
+"""``signalroom schedules``: Meltano's schedules as tasks, from which Airflow's DAGs are generated.
 
-The whole list is read and checked at once: which blocks `meltano run` would make of a job, and
-whether their plugins exist. A schedule that cannot be run is listed with the reason.
+All schedules are checked: the blocks into which `meltano run` would split a job, and whether their
+plugins exist. A schedule that cannot be run is listed with the reason.
 https://docs.meltano.com/reference/command-line-interface#run
+
+``signalroom_orchestrate.schedules`` reads the JSON. It runs in Airflow's environment, where this
+package is not installed, so it declares `Task` and `TaskSchedule` again; a test compares them.
 """
 
 from __future__ import annotations
@@ -18,10 +21,9 @@ from meltano.core.error import MeltanoError
 from meltano.core.plugin.base import PluginType
 from meltano.core.schedule import ELTSchedule
 
-from signalroom_cli.folders import project_folder
+from signalroom_cli.folders import ProjectError, add_folder_option
 from signalroom_cli.intervals import IntervalError, cron_expression
-from signalroom_cli.meltanoproject import ProjectError
-from signalroom_cli.status.project import find
+from signalroom_cli.meltano_project import activate_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,19 +39,19 @@ _NO_LIST = 2
 
 
 class ScheduleError(Exception):
-    """A schedule cannot be run; the message says why and what to do."""
+    """The schedule cannot be run; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is run, retried and limited by itself: a tap with its loader, or a plugin's command.
+    """A unit of running and retrying: a tap with its loader, or a plugin's command.
 
     Attributes:
-        name: The tap's, or the command as in ``dbt-postgres:run``.
-        command: What follows ``meltano``, as in ``run tap-everflow--acme target-postgres``.
-        source: The vendor, as in ``everflow``, also if the tap inherits from one; empty if there
-            is no tap.
-        client: Whose data, if the tap is a client's.
+        name: The name of the tap, or the command, such as ``dbt-postgres:run``.
+        command: The arguments of ``meltano``, such as ``run tap-everflow--acme target-postgres``.
+        source: The vendor, such as ``everflow``, also of a tap that inherits from another; empty
+            without a tap.
+        client: The client, if the tap is a client's; else empty.
     """
 
     name: str
@@ -59,14 +61,14 @@ class Task:
 
 
 @dataclass
-class Listed:
-    """A schedule.
+class TaskSchedule:
+    """A schedule of Meltano, as tasks.
 
     Attributes:
-        name: Meltano's.
-        cron: Five fields; none if it runs only when somebody starts it.
-        env: What the schedule sets for its runs.
-        tasks: In order.
+        name: The schedule's name in Meltano.
+        cron: Five fields; None if it runs only when it is started by hand.
+        env: The environment variables that the schedule sets.
+        tasks: The tasks, which run one after the other.
         problem: Why it cannot be run; empty if it can.
     """
 
@@ -78,62 +80,62 @@ class Listed:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the list.
+    """List the schedules.
 
     Args:
-        arguments: Of the command line.
+        arguments: The command line after ``signalroom schedules``.
 
     Returns:
-        The exit code: 0; 1 if a schedule in the list cannot be run, or a file cannot be read; 2 if
-        they cannot be listed.
+        The exit code: 0; 1 if a schedule cannot be run, or a client's file cannot be read; 2 if
+        the schedules cannot be listed.
     """
     parser = argparse.ArgumentParser(
         prog="signalroom schedules",
         description="List the project's schedules as tasks, in JSON, and check them.",
         epilog=(
-            "The exit code is 1 if a schedule cannot be run or a client's file cannot be read, "
-            "2 if they cannot be listed."
+            "Exit code: 1 if a schedule cannot be run or a client's file cannot be read, 2 if the "
+            "schedules cannot be listed, else 0."
         ),
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of standard output")
-    parser.add_argument("--folder", type=Path, default=project_folder(), help="the project's")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file")
+    add_folder_option(parser)
     options = parser.parse_args(arguments)
     try:
-        project = find(options.folder.resolve())
-        found = schedules(project)
+        project = activate_project(options.folder.resolve())
+        schedules = read_schedules(project)
     except ProjectError as error:
         sys.stderr.write(f"{error}\n")
         return _NO_LIST
-    text = json.dumps({"schedules": [asdict(one) for one in found]}, indent=1) + "\n"
+    text = json.dumps({"schedules": [asdict(each) for each in schedules]}, indent=1) + "\n"
     if options.output is None:
         sys.stdout.write(text)
     else:
-        # Airflow may be reading it.
-        written = options.output.with_name(f"{options.output.name}.new")
-        written.write_text(text, encoding="utf-8")
-        written.replace(options.output)
-    problems = [f"Schedule {one.name}: {one.problem}\n" for one in found if one.problem]
+        # Airflow may be reading the file.
+        new_file = options.output.with_name(f"{options.output.name}.new")
+        new_file.write_text(text, encoding="utf-8")
+        new_file.replace(options.output)
+    problems = [f"Schedule {each.name}: {each.problem}\n" for each in schedules if each.problem]
     sys.stderr.write("".join(problems))
-    return _HAS_PROBLEMS if problems or project.unusable else 0
+    return _HAS_PROBLEMS if problems or project.file_problems else 0
 
 
-def schedules(project: Project) -> list[Listed]:
+def read_schedules(project: Project) -> list[TaskSchedule]:
     """Read and check all schedules.
 
     Args:
-        project: With its environment, from :func:`signalroom_cli.status.project.find`.
+        project: A project whose environment is active.
     """
     jobs = {job.name: job for job in project.meltano.jobs}
-    blocks = _Blocks(project.plugins, jobs)
-    return [blocks.listed(schedule) for schedule in project.meltano.schedules]
+    splitter = _JobSplitter(project.plugins, jobs)
+    return [splitter.convert(schedule) for schedule in project.meltano.schedules]
 
 
-class _Blocks:
-    """What the words of a job are to `meltano run`.
+class _JobSplitter:
+    """Splits jobs into blocks as `meltano run` does.
 
     Args:
-        service: Knows the project's plugins.
-        jobs: All of the project's, by name.
+        service: Meltano's service for the project's plugins.
+        jobs: The project's jobs by name.
     """
 
     def __init__(self, service: ProjectPluginsService, jobs: Mapping[str, TaskSets]) -> None:
@@ -147,25 +149,25 @@ class _Blocks:
                 self._mappings.add(mapping)
             self._plugins.setdefault(mapping or plugin.name, plugin)
 
-    def listed(self, schedule: Schedule) -> Listed:
-        """Describe a schedule.
+    def convert(self, schedule: Schedule) -> TaskSchedule:
+        """Convert a schedule to tasks, or record why it cannot be run.
 
         Args:
-            schedule: Meltano's.
+            schedule: A schedule as Meltano has it.
         """
         env = {name: str(value) for name, value in schedule.env.items()}
-        entry = Listed(schedule.name, None, env)
+        converted = TaskSchedule(schedule.name, None, env)
         try:
-            entry.cron = cron_expression(schedule.interval)
-            entry.tasks = [*self._tasks(schedule)]
+            converted.cron = cron_expression(schedule.interval)
+            converted.tasks = [*self._tasks(schedule)]
         except (IntervalError, ScheduleError) as error:
-            entry.problem = str(error)
-        return entry
+            converted.problem = str(error)
+        return converted
 
     def _tasks(self, schedule: Schedule) -> Iterator[Task]:
         if isinstance(schedule, ELTSchedule):
             blocks = [*self._split([schedule.extractor, schedule.loader])]
-            # Its state has the schedule's name, which `meltano run` would not find.
+            # Its state ID is the schedule's name, which `meltano run` does not use.
             yield self._task(blocks[0], ["elt", *schedule.elt_args])
             return
         if (job := self._jobs.get(schedule.job)) is None:
@@ -192,7 +194,7 @@ class _Blocks:
         return Task(name, command, source, name.partition("--")[2])
 
     def _split(self, words: Iterable[str]) -> Iterator[list[str]]:
-        """Split a job into what runs by itself, as `meltano run` does."""
+        """Split a job into blocks: a tap with mappings and a loader, or a single command."""
         block: list[str] = []
         for word in words:
             kind = self._plugin(word).type

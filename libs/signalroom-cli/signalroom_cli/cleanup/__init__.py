@@ -1,1 +1,1 @@
-"""`signalroom clean-up`: what runs leave behind, and nobody needs any more."""
+"""``signalroom clean-up``: remove what runs leave behind and nothing reads any more."""

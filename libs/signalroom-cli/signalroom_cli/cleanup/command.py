@@ -1,4 +1,4 @@
-"""``signalroom clean-up``: remove what runs leave behind, and nobody needs any more."""
+"""``signalroom clean-up``: remove what runs leave behind and nothing reads any more."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import argparse
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meltano.core.error import MeltanoError
 from sqlalchemy.exc import SQLAlchemyError
 
 from signalroom_cli.cleanup import files, history, warehouse
-from signalroom_cli.cleanup.model import Limits, Removed, readable
-from signalroom_cli.folders import project_folder
-from signalroom_cli.meltanoproject import ProjectError
+from signalroom_cli.cleanup.model import Limits, Removed, format_size
+from signalroom_cli.folders import ProjectError, add_folder_option
+from signalroom_cli.meltano_project import activate_project
+from signalroom_cli.output import print_lines
+from signalroom_cli.plugin_settings import loader_settings
 from signalroom_cli.status.model import utc_now
-from signalroom_cli.status.project import find, loader_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +29,10 @@ _MOST_DAYS = 36_500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Clean up the project.
 
     Args:
-        arguments: Of the command line.
+        arguments: The command line after ``signalroom clean-up``.
 
     Returns:
         The exit code: 1 if something could not be cleaned up.
@@ -40,39 +40,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="signalroom clean-up",
         description=(
-            "Remove what runs leave behind: Meltano's list of runs, logs, working folders, and "
-            "old rows of the log of loads. The state stays, and so does what a run that is going "
-            "on needs."
+            "Remove what runs leave behind: old runs in Meltano's database, logs, working folders, "
+            "and old rows of the log of loads. States, and what active runs need, are kept."
         ),
         epilog="Exit code: 1 if something could not be cleaned up, else 0.",
     )
     parser.add_argument(
-        "--days", type=_days, default=_DAYS, help=f"what is older than this goes ({_DAYS})"
+        "--days", type=_days, default=_DAYS, help=f"remove what is older; default: {_DAYS}"
     )
     parser.add_argument(
         "--rejected-days",
         type=_days,
         metavar="DAYS",
-        help="also rows in <table>__rejected that were last rejected before this; default: none",
+        help="also remove rows in <table>__rejected that were last rejected before; default: none",
     )
     parser.add_argument("--dry-run", action="store_true", help="count, and remove nothing")
-    parser.add_argument("--folder", type=Path, default=project_folder(), help="the project's")
-    asked = parser.parse_args(arguments)
+    add_folder_option(parser)
+    options = parser.parse_args(arguments)
     now = utc_now()
-    rejected = asked.rejected_days
+    rejected = options.rejected_days
     limits = Limits(
-        now - timedelta(days=asked.days),
+        now - timedelta(days=options.days),
         None if rejected is None else now - timedelta(days=rejected),
-        asked.dry_run,
+        options.dry_run,
     )
     try:
-        removed, problems = clean(find(asked.folder.resolve()), limits)
+        removed, problems = clean_up(activate_project(options.folder.resolve()), limits)
     except ProjectError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    total = readable(sum(one.size for one in removed))
-    end = f"{total} would be removed" if limits.dry_run else f"{total} removed"
-    sys.stdout.write("\n".join([*map(str, removed), "", f"{end}.", ""]))
+    total = format_size(sum(each.size for each in removed))
+    summary = f"{total} would be removed" if limits.dry_run else f"{total} removed"
+    print_lines(*map(str, removed), "", f"{summary}.")
     sys.stderr.write("".join(f"Not cleaned up: {problem}\n" for problem in problems))
     return 1 if problems else 0
 
@@ -85,37 +84,37 @@ def _days(text: str) -> int:
     return days
 
 
-def clean(project: Project, limits: Limits) -> tuple[list[Removed], list[str]]:
-    """Clean up a project.
+def clean_up(project: Project, limits: Limits) -> tuple[list[Removed], list[str]]:
+    """Clean up Meltano's database, the files, and the database that is loaded into.
 
     Args:
-        project: With its environment.
-        limits: What is old enough.
+        project: A project whose environment is active.
+        limits: What is old enough to be removed.
 
     Returns:
-        What was removed, by kind; and what could not be, in sentences.
+        What was removed, by kind; and what could not be removed, in sentences.
 
     Raises:
-        ProjectError: If nothing could be, as Meltano's database cannot be read or written.
+        ProjectError: If Meltano's database cannot be read or written, so that nothing is removed.
     """
-    # As each command of Meltano's does: its database is a file in there, by default.
+    # Each command of Meltano creates this folder, too: by default its database is in it.
     project.dirs.meltano()
     try:
-        runs, found = history.clean(project, limits)
+        runs, remaining = history.remove_runs(project, limits)
     except (SQLAlchemyError, MeltanoError) as error:
         first, *_ = str(error).splitlines()
         msg = (
             f"Meltano's database (MELTANO_DATABASE_URI) cannot be cleaned up: {first}. Nothing "
-            "else was removed, as only this database says which runs are going on."
+            "else was removed, as only this database says which runs are active."
         )
         raise ProjectError(msg) from None
-    if found.running_since:
-        # What is as new as the first run that is going on may be that run's.
-        limits = replace(limits, before=min(limits.before, found.running_since))
-    removed = [runs, *files.clean(project, found, limits)]
+    if remaining.active_since:
+        # What is newer than the start of the first active run may belong to that run.
+        limits = replace(limits, before=min(limits.before, remaining.active_since))
+    removed = [runs, *files.remove_files(project, remaining, limits)]
     try:
         settings = loader_settings(project)
     except ProjectError as error:
         return removed, [str(error)]
-    rows, problems = warehouse.clean(settings, limits)
+    rows, problems = warehouse.remove_rows(settings, limits)
     return [*removed, *rows], problems

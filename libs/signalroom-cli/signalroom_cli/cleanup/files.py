@@ -1,4 +1,4 @@
-"""What runs leave on disk: logs, working folders, and settings of runs that were killed."""
+"""The files that runs leave: logs, working folders, and the settings of runs that were killed."""
 
 from __future__ import annotations
 
@@ -16,49 +16,43 @@ if TYPE_CHECKING:
 
     from meltano.core.project import Project
 
-    from signalroom_cli.cleanup.history import History
+    from signalroom_cli.cleanup.history import RemainingRuns
     from signalroom_cli.cleanup.model import Limits
 
-#: Meltano writes the settings of a run into a file with a name of its own, and removes it; that of
-#: a run that was killed stays. Catalogs are in files that the next run uses again.
-_OF_ONE_RUN = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.")
+#: Meltano writes the settings of a run into a file with a unique name, and deletes it at the end;
+#: a killed run leaves it. Catalogs are in files that the next run uses again.
+_RUN_ID = re.compile(r"\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.")
 
 
-def clean(project: Project, history: History, limits: Limits) -> list[Removed]:
+def remove_files(project: Project, remaining: RemainingRuns, limits: Limits) -> list[Removed]:
     """Remove old logs and working folders on this machine.
 
     Args:
-        project: With its environment.
-        history: Which runs are kept.
-        limits: What is old enough.
+        project: A project whose environment is active.
+        remaining: The runs whose files are kept.
+        limits: What is old enough to be removed.
 
     Returns:
         What was removed, by kind.
     """
-    before = limits.before.timestamp()
     root = project.dirs.meltano(make_dirs=False)
+    # This folder is the user's: other projects log there, too.
     logs = project.dirs.logs("elt", make_dirs=False)
-    names = {sanitize_filename(one) for one in history.state_ids}
-    of_runs = {
-        # This folder belongs to the user: other projects have their logs there.
-        "logs of runs": [folder for one in sorted(names) for folder in _children(logs / one)]
-        + [folder for one in _children(root / "logs" / "elt") for folder in _children(one)],
-        "working folders of runs": [
-            folder for one in _children(root / "run" / "elt") for folder in _children(one)
+    names = sorted({sanitize_filename(state_id) for state_id in remaining.state_ids})
+    paths_by_kind = {
+        "logs of runs": [
+            *(folder for name in names for folder in _children(logs / name)),
+            *_grandchildren(root / "logs" / "elt"),
         ],
-        "working folders of backfills": [
-            folder for one in _children(root / "backfill") for folder in _children(one)
-        ],
+        "working folders of runs": _grandchildren(root / "run" / "elt"),
+        "working folders of backfills": _grandchildren(root / "backfill"),
         "settings of runs that were killed": [
-            file
-            for one in _children(root / "run")
-            for file in _children(one)
-            if _OF_ONE_RUN.search(file.name)
+            path for path in _grandchildren(root / "run") if _RUN_ID.search(path.name)
         ],
     }
     return [
-        _remove(what, [one for one in paths if one.name not in history.kept], before, limits)
-        for what, paths in of_runs.items()
+        _remove(kind, [path for path in paths if path.name not in remaining.run_ids], limits)
+        for kind, paths in paths_by_kind.items()
     ]
 
 
@@ -69,7 +63,12 @@ def _children(folder: Path) -> list[Path]:
         return []
 
 
-def _remove(what: str, paths: Iterable[Path], before: float, limits: Limits) -> Removed:
+def _grandchildren(folder: Path) -> list[Path]:
+    return [path for child in _children(folder) for path in _children(child)]
+
+
+def _remove(kind: str, paths: Iterable[Path], limits: Limits) -> Removed:
+    before = limits.before.timestamp()
     count = size = 0
     for path in paths:
         files = [*_files(path)]
@@ -80,14 +79,14 @@ def _remove(what: str, paths: Iterable[Path], before: float, limits: Limits) -> 
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-            _remove_empty(path.parent)
+            _remove_if_empty(path.parent)
         count += 1
         size += sum(bytes_ for _, bytes_ in files)
-    return Removed(what, count, size)
+    return Removed(kind, count, size)
 
 
 def _files(path: Path) -> Iterator[tuple[float, int]]:
-    """When each file and folder was changed, and the bytes of files."""
+    """The modification time and the bytes of a path, and of all files and folders below it."""
     try:
         status = path.lstat()
         is_folder = path.is_dir() and not path.is_symlink()
@@ -99,9 +98,9 @@ def _files(path: Path) -> Iterator[tuple[float, int]]:
             yield from _files(child)
 
 
-def _remove_empty(folder: Path) -> None:
+def _remove_if_empty(folder: Path) -> None:
     try:
         folder.rmdir()
     except OSError:
-        # Others are left in it.
+        # It is not empty.
         return

@@ -13,13 +13,13 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 @dataclass(frozen=True)
 class Limits:
-    """What is old enough to go.
+    """What is old enough to be removed.
 
     Attributes:
-        before: What is older than this moment (UTC).
-        rejected_before: Rejected rows that were last rejected before this moment (UTC); none stays
-            out of date.
-        dry_run: Whether all is only counted.
+        before: What is older than this time (UTC) is removed.
+        rejected_before: Rows that were last rejected before this time (UTC) are removed; if None,
+            no rejected rows are.
+        dry_run: Whether to count only, and remove nothing.
     """
 
     before: datetime
@@ -29,27 +29,27 @@ class Limits:
 
 @dataclass(frozen=True)
 class Removed:
-    """Things of a kind that were removed, or would be.
+    """What was removed of one kind, or would be in a dry run.
 
     Attributes:
-        what: The kind.
-        count: How many rows, files or folders.
-        size: Bytes.
+        kind: The kind in the plural, such as logs of runs.
+        count: The number of rows, files or folders.
+        size: Their total size in bytes.
     """
 
-    what: str
+    kind: str
     count: int
     size: int
 
     def __str__(self) -> str:
-        return f"{self.what:<44} {self.count:>10,}  {readable(self.size):>12}"
+        return f"{self.kind:<44} {self.count:>10,}  {format_size(self.size):>12}"
 
 
-def readable(size: float) -> str:
-    """A number of bytes with its unit.
+def format_size(size: float) -> str:
+    """Format a number of bytes with its SI unit.
 
     Args:
-        size: Bytes.
+        size: The number of bytes.
     """
     for unit in _UNITS:
         if size < 1000 or unit == _UNITS[-1]:  # noqa: PLR2004 - units of SI

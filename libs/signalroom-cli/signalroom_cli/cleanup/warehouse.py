@@ -1,4 +1,4 @@
-"""The log of loads, and rejected rows, in the database that is loaded into."""
+"""Old rows in the database that is loaded into: the log of loads, and rejected rows."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ and has_table_privilege(c.oid, 'delete')
 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = %s and c.relname = %s
 """
-#: Of each stream the last row stays: it says into which table the stream is loaded.
+#: The last row of each stream stays: it says into which table the stream is loaded.
 _OLD_LOADS = """
 started_at < %(before)s and (run_id, stream) not in (
     select run_id, stream from (
         select run_id, stream, row_number() over (
             partition by state_id, extractor, stream, table_schema, table_name
             order by started_at desc
-        ) as place from signalroom.loads
-    ) as ranked where place = 1
+        ) as rank from signalroom.loads
+    ) as ranked where rank = 1
 )
 """
 _OLD_REJECTED = "last_rejected_at < %(before)s"
 _TABLES = "select distinct table_schema, table_name from signalroom.loads order by 1, 2"
 
 
-def clean(settings: Mapping[str, Any], limits: Limits) -> tuple[list[Removed], list[str]]:
-    """Remove old rows of the log of loads, and rejected rows if that is asked for.
+def remove_rows(settings: Mapping[str, Any], limits: Limits) -> tuple[list[Removed], list[str]]:
+    """Remove old rows of the log of loads and, if the limits say so, old rejected rows.
 
     Args:
-        settings: The loader's.
-        limits: What is old enough.
+        settings: The loader's settings by name.
+        limits: What is old enough to be removed.
 
     Returns:
-        What was removed, by table; and what could not be, in sentences.
+        What was removed, by table; and what could not be removed, in sentences.
     """
     try:
-        return in_transaction(settings, partial(_clean, limits=limits))
+        return in_transaction(settings, partial(_remove_rows, limits=limits))
     except (EmbeddedPostgresError, TargetPostgresError) as error:
         return [], [str(error)]
 
 
-def _clean(cursor: Cursor[Any], *, limits: Limits) -> tuple[list[Removed], list[str]]:
+def _remove_rows(cursor: Cursor[Any], *, limits: Limits) -> tuple[list[Removed], list[str]]:
     removed, problems = [], []
 
     def remove(table: tuple[str, str], condition: str, before: datetime) -> None:
-        found = cursor.execute(_MAY_DELETE, table).fetchone()
-        if found == (True,):
+        privilege = cursor.execute(_MAY_DELETE, table).fetchone()
+        if privilege == (True,):
             removed.append(_delete(cursor, table, condition, before, dry_run=limits.dry_run))
-        elif found:
+        elif privilege:
             name = ".".join(table)
             role = cursor.connection.info.user
             problems.append(
@@ -92,8 +92,8 @@ def _delete(
     dry_run: bool,
 ) -> Removed:
     values = {"before": before}
-    where = sql.SQL("from {} as found where " + condition).format(sql.Identifier(*table))
-    query = sql.SQL("select count(*), coalesce(sum(pg_column_size(found.*)), 0)::int8 ") + where
+    where = sql.SQL("from {} as old where " + condition).format(sql.Identifier(*table))
+    query = sql.SQL("select count(*), coalesce(sum(pg_column_size(old.*)), 0)::int8 ") + where
     count, size = cursor.execute(query, values).fetchone() or (0, 0)
     if not dry_run and count:
         cursor.execute(sql.SQL("delete ") + where, values)

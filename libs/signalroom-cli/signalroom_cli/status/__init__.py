@@ -1,1 +1,1 @@
-"""What the pipelines of this project did, and whether any has fallen behind."""
+"""``signalroom status``: what each pipeline did, and whether one is stale."""

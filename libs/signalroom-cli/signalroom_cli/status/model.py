@@ -1,7 +1,8 @@
-"""A pipeline as somebody on call looks at it: when it ran, how far it is, whether that is fine."""
+"""A pipeline: its last runs, its bookmarks, its rows, and whether it is stale."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -10,34 +11,34 @@ from typing import Any
 
 from cronsim import CronSim
 
-#: A run that goes on for longer is no excuse any more.
+#: A pipeline is stale although a run is under way, if that run takes longer than this.
 _LONGEST_RUN = timedelta(days=1)
 
 
 class Outcome(StrEnum):
-    """How a run ended, or that it has not."""
+    """How a run ended, if it has."""
 
     SUCCESS = "success"
     FAILED = "failed"
     RUNNING = "running"
-    #: Its machine or its process ended without a word.
+    #: Its process was killed, or its machine stopped.
     DIED = "died"
 
 
 class Condition(StrEnum):
-    """What is to be thought of a pipeline now."""
+    """The condition of a pipeline now."""
 
     OK = "ok"
     RUNNING = "running"
-    #: The last run failed; the one before is not too long ago.
+    #: The last run failed, but a successful one is recent enough.
     FAILED = "failed"
-    #: A whole interval of its schedule passed without a good run.
+    #: A whole interval of its schedule passed without a successful run.
     LATE = "late"
-    #: It has a schedule, and no run was good yet.
+    #: It has a schedule, but no run was successful yet.
     NEVER = "never"
-    #: What it needs is not set, as where a vendor is not used.
+    #: Required settings are missing, as where a vendor is not used.
     NOT_CONFIGURED = "not configured"
-    #: Meltano cannot run it at all.
+    #: Meltano cannot run it.
     BROKEN = "broken"
 
 
@@ -46,9 +47,9 @@ class Run:
     """A run of a pipeline.
 
     Attributes:
-        started_at: UTC.
-        ended_at: UTC; none as long as it runs, or if it died.
-        outcome: How it ended.
+        started_at: When it started (UTC).
+        ended_at: When it ended (UTC); None while it runs, or if it was killed.
+        outcome: How it ended, if it has.
     """
 
     started_at: datetime
@@ -57,17 +58,17 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What a run loaded, as the loader's log has it.
+class Load:
+    """What a run loaded, according to the log of loads.
 
     Attributes:
-        started_at: UTC.
-        read: Rows that the tap sent.
-        written: Rows that were inserted or updated.
-        new: Rows that were inserted; none where the server does not tell.
-        updated: Rows that were written again.
-        removed: Rows that are no longer there.
-        rejected: Rows that could not be loaded.
+        started_at: When the run started (UTC).
+        read: The records that the tap sent.
+        written: The rows that were inserted or updated.
+        new: The rows that were inserted; None if the server does not report it.
+        updated: The rows that were updated; None if the server does not report it.
+        removed: The rows that were deleted.
+        rejected: The rows that could not be loaded.
     """
 
     started_at: datetime
@@ -81,50 +82,49 @@ class Loaded:
 
 @dataclass
 class Rows:
-    """What a pipeline loaded, and what its tables hold.
+    """The rows of a pipeline.
 
     Attributes:
         by_run: What each run loaded, in order.
-        by_date: Rows by the date that they are of: the day of the replication key.
-        last_run: Rows that the last run loaded, so far.
-        rejected: Rows in quarantine.
+        by_date: The number of rows by the date of their replication key.
+        last_run: The rows that the last run has loaded, so far if it is under way.
+        rejected: The rows in quarantine.
     """
 
-    by_run: list[Loaded] = field(default_factory=list)
+    by_run: list[Load] = field(default_factory=list)
     by_date: dict[date, int] = field(default_factory=dict)
     last_run: int = 0
     rejected: int = 0
 
     @property
     def by_day(self) -> dict[date, int]:
-        """Rows by the day when they were loaded (UTC)."""
-        found: dict[date, int] = {}
-        for one in self.by_run:
-            day = one.started_at.astimezone(UTC).date()
-            found[day] = found.get(day, 0) + one.written
-        return found
+        """The number of rows by the day on which they were loaded (UTC)."""
+        counts: Counter[date] = Counter()
+        for load in self.by_run:
+            counts[load.started_at.astimezone(UTC).date()] += load.written
+        return dict(counts)
 
 
 @dataclass
 class Pipeline:
-    """A tap into the loader, on a schedule.
+    """A tap with the loader, on a schedule.
 
     Attributes:
-        tap: The plugin's name, which has the client's.
-        state_id: Meltano's.
-        schedule: Its name.
-        cron: Five fields; none if it runs only when somebody starts it.
-        client_id: Whose rows, if they are told apart.
-        log_id: As the loader's log names it.
-        last: The last run, if there was any.
-        last_success: The last good one.
-        bookmarks: How far each stream is, as it is in the state.
-        rows: What it loaded; none if that was not looked up.
-        no_rows: Why it was not found, if it was looked up.
-        problem: What else is to be said of it.
-        unconfigured: Which variables are missing that it needs; empty if none is.
-        begun: Whether some of what it needs is set.
-        broken: Why Meltano cannot run it; empty if it can.
+        tap: The name of the tap, which includes the client's.
+        state_id: The ID of its state in Meltano.
+        schedule: The name of its schedule.
+        cron: Five fields; None if it runs only when it is started by hand.
+        client_id: The client of its rows, if the tap is a client's.
+        log_id: Its ID in the log of loads.
+        last: The last run, if it ran.
+        last_success: The last successful run, if there is one.
+        bookmarks: The bookmark of each stream, as it is in the state.
+        rows: Its rows; None if they were not read.
+        rows_problem: Why its rows could not be read; else empty.
+        problem: Any other problem, in a sentence; else empty.
+        unconfigured: The required variables that are not set, in a clause; else empty.
+        is_partly_set: Whether some of the required settings are set.
+        broken: Why Meltano cannot run it; else empty.
     """
 
     tap: str
@@ -137,77 +137,77 @@ class Pipeline:
     last_success: Run | None = None
     bookmarks: dict[str, str] = field(default_factory=dict)
     rows: Rows | None = None
-    no_rows: str = ""
+    rows_problem: str = ""
     problem: str = ""
     unconfigured: str = ""
-    begun: bool = False
+    is_partly_set: bool = False
     broken: str = ""
 
     def condition(self, now: datetime) -> Condition:
-        """Judge it.
+        """Determine the condition.
 
         Args:
-            now: The time, in UTC.
+            now: The current time (UTC).
         """
         if self.broken:
             return Condition.BROKEN
-        by_runs = self._by_runs(now)
-        # If its runs are good, something runs it that has the variables, such as cron.
-        is_good = by_runs is not Condition.LATE and self.last_success is not None
-        if self.unconfigured and not is_good and by_runs is not Condition.RUNNING:
+        condition = self._condition_of_runs(now)
+        # If its runs succeed, they have the variables from elsewhere, such as from cron.
+        succeeds = condition is not Condition.LATE and self.last_success is not None
+        if self.unconfigured and not succeeds and condition is not Condition.RUNNING:
             return Condition.NOT_CONFIGURED
-        return by_runs
+        return condition
 
     def is_stale(self, now: datetime) -> bool:
-        """Whether somebody should do something.
+        """Whether its data is older than it should be, so that somebody has to act.
 
         Args:
-            now: The time, in UTC.
+            now: The current time (UTC).
         """
         if self.condition(now) is Condition.NOT_CONFIGURED:
-            return self.begun or self.last_success is not None
+            return self.is_partly_set or self.last_success is not None
         return self.condition(now) in {Condition.LATE, Condition.NEVER, Condition.BROKEN}
 
     def is_unused(self, now: datetime) -> bool:
-        """Whether nothing of it is set and it never ran, as where a vendor is not used.
+        """Whether no setting is set and it never ran, as where a vendor is not used.
 
         Args:
-            now: The time, in UTC.
+            now: The current time (UTC).
         """
         return self.condition(now) is Condition.NOT_CONFIGURED and not self.is_stale(now)
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be said of it, in sentences."""
+        """Its problems, each in a sentence."""
         return [text for text in (self.broken, self.unconfigured, self.problem) if text]
 
-    def _by_runs(self, now: datetime) -> Condition:
-        runs = self.last is not None and self.last.outcome is Outcome.RUNNING
-        if self.last and runs and now - self.last.started_at < _LONGEST_RUN:
+    def _condition_of_runs(self, now: datetime) -> Condition:
+        is_running = self.last is not None and self.last.outcome is Outcome.RUNNING
+        if self.last and is_running and now - self.last.started_at < _LONGEST_RUN:
             return Condition.RUNNING
         if self.cron is not None:
             if self.last_success is None:
                 return Condition.NEVER
-            # The last time that it was due may be a moment ago: it is given an interval.
-            *_, before = islice(CronSim(self.cron, now, reverse=True), 2)
-            if self.last_success.started_at < before:
+            # It may have been due only just now, so the time before that counts.
+            *_, due = islice(CronSim(self.cron, now, reverse=True), 2)
+            if self.last_success.started_at < due:
                 return Condition.LATE
         if self.last and self.last.outcome in {Outcome.FAILED, Outcome.DIED}:
             return Condition.FAILED
         return Condition.OK
 
     def lag(self, now: datetime) -> timedelta | None:
-        """How long ago the last good run began: what came later is not loaded."""
+        """The time since the last successful run started; None if there is none."""
         return now - self.last_success.started_at if self.last_success else None
 
     @property
     def bookmark(self) -> str:
-        """The stream that is furthest behind, of those that go by time."""
-        moments = [value for value in self.bookmarks.values() if _is_time(value)]
-        return min(moments, default="")
+        """The earliest bookmark of all streams whose bookmark is a date or a time; else empty."""
+        times = [value for value in self.bookmarks.values() if _is_time(value)]
+        return min(times, default="")
 
     def as_dict(self, now: datetime) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """The pipeline with its condition, for JSON."""
         lag = self.lag(now)
         return {
             "tap": self.tap,
@@ -217,22 +217,21 @@ class Pipeline:
             "state_id": self.state_id,
             "condition": self.condition(now),
             "stale": self.is_stale(now),
-            "last_run": _run(self.last),
-            "last_success": _run(self.last_success),
+            "last_run": _run_as_dict(self.last),
+            "last_success": _run_as_dict(self.last_success),
             "lag_seconds": None if lag is None else round(lag.total_seconds()),
             "bookmark": self.bookmark or None,
             "bookmarks": self.bookmarks,
             "rows_last_run": self.rows and self.rows.last_run,
-            "rows_by_run": self.rows and [_loaded(one) for one in self.rows.by_run],
-            "rows_by_day": self.rows and _by_date(self.rows.by_day),
-            "rows_by_date": self.rows and _by_date(self.rows.by_date),
+            "rows_by_run": self.rows and [_load_as_dict(load) for load in self.rows.by_run],
+            "rows_by_day": self.rows and _counts_as_dict(self.rows.by_day),
+            "rows_by_date": self.rows and _counts_as_dict(self.rows.by_date),
             "rows_rejected": self.rows and self.rows.rejected,
-            "problem": ". ".join([*self.remarks, *([self.no_rows] if self.no_rows else [])])
-            or None,
+            "problem": ". ".join(filter(None, [*self.remarks, self.rows_problem])) or None,
         }
 
 
-def _run(run: Run | None) -> dict[str, Any] | None:
+def _run_as_dict(run: Run | None) -> dict[str, Any] | None:
     if run is None:
         return None
     return {
@@ -242,11 +241,11 @@ def _run(run: Run | None) -> dict[str, Any] | None:
     }
 
 
-def _loaded(one: Loaded) -> dict[str, Any]:
-    return asdict(one) | {"started_at": one.started_at.astimezone(UTC).isoformat()}
+def _load_as_dict(load: Load) -> dict[str, Any]:
+    return asdict(load) | {"started_at": load.started_at.astimezone(UTC).isoformat()}
 
 
-def _by_date(counts: dict[date, int]) -> dict[str, int]:
+def _counts_as_dict(counts: dict[date, int]) -> dict[str, int]:
     return {day.isoformat(): count for day, count in sorted(counts.items())}
 
 
@@ -259,5 +258,5 @@ def _is_time(value: str) -> bool:
 
 
 def utc_now() -> datetime:
-    """The time."""
+    """The current time (UTC)."""
     return datetime.now(UTC)

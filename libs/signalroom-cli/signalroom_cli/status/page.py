@@ -1,4 +1,4 @@
-"""The pipelines as one HTML file: no script, nothing from elsewhere, so any web server has it."""
+"""The pipelines as one HTML page without scripts and other files, for any web server."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from signalroom_cli.status.table import last_run, short
+from signalroom_cli.status.table import describe_run, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from signalroom_cli.status.model import Loaded, Pipeline
+    from signalroom_cli.status.model import Load, Pipeline
 
 _BAR, _GAP, _HEIGHT = 9, 2, 34
 _MOST_RUNS = 24
-#: The whole of the bar that shows how fresh a pipeline is.
+#: The lag at which the bar for freshness is full.
 _FULL = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A number of rows, as a bar.
+    """A bar for a number of rows.
 
     Attributes:
-        title: What of, and how many.
-        rows: How many.
-        x: Of its left edge, in pixels.
-        y: Of its upper one.
-        height: In pixels; where there are rows, it has at least one.
+        title: The text of its tooltip.
+        rows: The number of rows.
+        x: The position of its left edge, in pixels.
+        y: The position of its upper edge, in pixels.
+        height: The height in pixels; at least one if there are rows.
     """
 
     title: str
@@ -44,11 +44,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Plot:
-    """Bars side by side; the highest is as high as the plot.
+    """Bars from left to right, of which the highest fills the plot.
 
     Attributes:
-        label: What it shows.
-        bars: From left to right.
+        label: What the plot shows, for screen readers.
+        bars: The bars from left to right.
     """
 
     label: str
@@ -56,17 +56,17 @@ class Plot:
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """The width in pixels."""
         return max(1, len(self.bars)) * (_BAR + _GAP) - _GAP
 
 
-def by_date(pipeline: Pipeline, now: datetime, days: int) -> Plot:
-    """Plot rows by the date that they are of.
+def plot_rows_by_date(pipeline: Pipeline, now: datetime, days: int) -> Plot:
+    """Plot the number of rows by the date of their replication key.
 
     Args:
-        pipeline: Whose.
-        now: The time, in UTC.
-        days: How many.
+        pipeline: The pipeline whose rows to plot.
+        now: The current time (UTC).
+        days: The number of days, up to today.
     """
     counts = pipeline.rows.by_date if pipeline.rows else {}
     dates = [(now - timedelta(days=days - 1 - number)).date() for number in range(days)]
@@ -75,50 +75,51 @@ def by_date(pipeline: Pipeline, now: datetime, days: int) -> Plot:
     return _plot("Rows by date", titles, rows)
 
 
-def by_run(pipeline: Pipeline) -> Plot:
-    """Plot the rows of the last runs.
+def plot_rows_by_run(pipeline: Pipeline) -> Plot:
+    """Plot the number of rows that each of the last runs loaded.
 
     Args:
-        pipeline: Whose.
+        pipeline: The pipeline whose runs to plot.
     """
-    runs = pipeline.rows.by_run[-_MOST_RUNS:] if pipeline.rows else []
-    return _plot("Rows by run", [_title(one) for one in runs], [one.written for one in runs])
+    loads = pipeline.rows.by_run[-_MOST_RUNS:] if pipeline.rows else []
+    titles = [_title(load) for load in loads]
+    return _plot("Rows by run", titles, [load.written for load in loads])
 
 
-def _title(run: Loaded) -> str:
-    parts = [f"{run.started_at:%Y-%m-%d %H:%M}: {run.read:,} rows read"]
-    if run.new is None or run.updated is None:
-        parts.append(f"{run.written:,} new or updated")
+def _title(load: Load) -> str:
+    parts = [f"{load.started_at:%Y-%m-%d %H:%M}: {load.read:,} rows read"]
+    if load.new is None or load.updated is None:
+        parts.append(f"{load.written:,} new or updated")
     else:
-        parts += [f"{run.new:,} new", f"{run.updated:,} updated"]
-    parts += [f"{run.removed:,} removed"] if run.removed else []
-    parts += [f"{run.rejected:,} rejected"] if run.rejected else []
+        parts += [f"{load.new:,} new", f"{load.updated:,} updated"]
+    parts += [f"{load.removed:,} removed"] if load.removed else []
+    parts += [f"{load.rejected:,} rejected"] if load.rejected else []
     return ", ".join(parts)
 
 
 def _plot(label: str, titles: Sequence[str], counts: Sequence[int]) -> Plot:
     most = max(counts, default=0)
-    found = []
+    bars = []
     for number, (title, rows) in enumerate(zip(titles, counts, strict=True)):
         height = max(1.0, round(_HEIGHT * rows / most, 1)) if rows else 0.0
-        found.append(Bar(title, rows, number * (_BAR + _GAP), _HEIGHT - height, height))
-    return Plot(label, found)
+        bars.append(Bar(title, rows, number * (_BAR + _GAP), _HEIGHT - height, height))
+    return Plot(label, bars)
 
 
 def freshness(pipeline: Pipeline, now: datetime) -> float:
-    """How much of a day the last good run is ago, in percent; 100 is a day and more."""
+    """The time since the last successful run in percent of a day, at most 100."""
     lag = pipeline.lag(now)
     return 100.0 if lag is None else round(min(100.0, 100 * lag / _FULL), 1)
 
 
-def page(pipelines: Sequence[Pipeline], now: datetime, *, days: int, problem: str) -> str:
-    """Write it.
+def render_page(pipelines: Sequence[Pipeline], now: datetime, *, days: int, problem: str) -> str:
+    """Render the page.
 
     Args:
-        pipelines: In order.
-        now: The time, in UTC.
-        days: Of the plots.
-        problem: Why rows could not be counted, if so.
+        pipelines: The pipelines in the order of their rows.
+        now: The current time (UTC).
+        days: The number of days in plots by date.
+        problem: Why rows could not be counted; empty if they were.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -128,18 +129,18 @@ def page(pipelines: Sequence[Pipeline], now: datetime, *, days: int, problem: st
         lstrip_blocks=True,
     )
     return templates.get_template("page.html.j2").render(
-        pipelines=[one for one in pipelines if not one.is_unused(now)],
-        unused=[one for one in pipelines if one.is_unused(now)],
+        pipelines=[pipeline for pipeline in pipelines if not pipeline.is_unused(now)],
+        unused=[pipeline for pipeline in pipelines if pipeline.is_unused(now)],
         now=now,
         days=days,
         problem=problem,
-        stale=sum(one.is_stale(now) for one in pipelines),
-        by_run=by_run,
-        by_date=by_date,
+        stale=sum(pipeline.is_stale(now) for pipeline in pipelines),
+        plot_rows_by_run=plot_rows_by_run,
+        plot_rows_by_date=plot_rows_by_date,
         freshness=freshness,
-        last_run=last_run,
-        short=short,
-        bar=_BAR,
+        describe_run=describe_run,
+        format_duration=format_duration,
+        bar_width=_BAR,
         height=_HEIGHT,
         most_runs=_MOST_RUNS,
     )

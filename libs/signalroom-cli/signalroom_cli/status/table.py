@@ -26,59 +26,60 @@ _STYLES = {
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
-def table(pipelines: Sequence[Pipeline], now: datetime) -> Table:
-    """Draw it.
+def pipeline_table(pipelines: Sequence[Pipeline], now: datetime) -> Table:
+    """Make a table of pipelines.
 
     Args:
-        pipelines: In order.
-        now: The time, in UTC.
+        pipelines: The pipelines in the order of their rows.
+        now: The current time (UTC).
     """
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    # Where a terminal is narrow, times are cut before names and numbers are.
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    # In a narrow terminal, times are truncated before names and numbers are.
     for name, values in (
-        ("pipeline", [one.tap for one in pipelines]),
-        ("condition", [one.condition(now) for one in pipelines]),
+        ("pipeline", [pipeline.tap for pipeline in pipelines]),
+        ("condition", [pipeline.condition(now) for pipeline in pipelines]),
     ):
-        drawn.add_column(name, no_wrap=True, min_width=max(map(len, [name, *values])))
+        table.add_column(name, no_wrap=True, min_width=max(map(len, [name, *values])))
     for name in ("last run", "last success"):
-        drawn.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=True)
     for name in ("lag", "rows", "rejected"):
-        drawn.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    drawn.add_column("bookmark", no_wrap=True)
-    for one in pipelines:
-        condition = one.condition(now)
-        lag = one.lag(now)
-        drawn.add_row(
-            one.tap,
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    table.add_column("bookmark", no_wrap=True)
+    for pipeline in pipelines:
+        last_success = pipeline.last_success
+        condition = pipeline.condition(now)
+        lag = pipeline.lag(now)
+        table.add_row(
+            pipeline.tap,
             f"[{_STYLES[condition]}]{condition}[/]",
-            last_run(one.last, now),
-            one.last_success.started_at.strftime("%m-%d %H:%M") if one.last_success else "-",
-            short(lag) if lag is not None else "-",
-            f"{one.rows.last_run:,}" if one.rows else "?",
-            f"{one.rows.rejected:,}" if one.rows else "?",
-            one.bookmark[:16] or "-",
+            describe_run(pipeline.last, now),
+            last_success.started_at.strftime("%m-%d %H:%M") if last_success else "-",
+            format_duration(lag) if lag is not None else "-",
+            f"{pipeline.rows.last_run:,}" if pipeline.rows else "?",
+            f"{pipeline.rows.rejected:,}" if pipeline.rows else "?",
+            pipeline.bookmark[:16] or "-",
         )
-    return drawn
+    return table
 
 
-def last_run(run: Run | None, now: datetime) -> str:
-    """When a run began and how it goes, in a few words.
+def describe_run(run: Run | None, now: datetime) -> str:
+    """When a run started and how it ended, in a few words.
 
     Args:
-        run: Or none.
-        now: The time, in UTC.
+        run: The run; None for a pipeline that never ran.
+        now: The current time (UTC).
     """
     if run is None:
         return "-"
     if run.outcome is Outcome.RUNNING:
-        return f"running for {short(now - run.started_at)}"
-    took = f" in {short(run.ended_at - run.started_at)}" if run.ended_at else ""
-    return f"{run.started_at:%m-%d %H:%M} {run.outcome}{took}"
+        return f"running for {format_duration(now - run.started_at)}"
+    duration = f" in {format_duration(run.ended_at - run.started_at)}" if run.ended_at else ""
+    return f"{run.started_at:%m-%d %H:%M} {run.outcome}{duration}"
 
 
-def short(span: timedelta) -> str:
-    """A span in its largest unit or two: ``42 s``, ``17 min``, ``3 h 20``, ``2 d 4 h``."""
-    seconds = int(span.total_seconds())
+def format_duration(duration: timedelta) -> str:
+    """Format a duration in its one or two largest units: ``42 s``, ``17 min``, ``3 h 20``."""
+    seconds = int(duration.total_seconds())
     if seconds < _MINUTE:
         return f"{seconds} s"
     if seconds < _HOUR:

@@ -1,4 +1,4 @@
-"""What arrived: rows of each run, from the loader's log, and rows by the date that they are of."""
+"""Rows of pipelines: by run, from the log of loads; by date, and in quarantine, from the tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import errors, sql
 
 from signalroom_cli.database import in_transaction
-from signalroom_cli.status.model import Loaded, Rows
+from signalroom_cli.status.model import Load, Rows
 from signalroom_target_postgres.embedded import EmbeddedPostgresError
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.load_log import SCHEMA, TABLE
@@ -47,18 +47,18 @@ join pg_class as c on c.oid = attrelid join pg_namespace as n on n.oid = c.relna
 where n.nspname = %s and c.relname = %s and attname = any(%s) and not attisdropped
 """
 _BY_DATE = """
-select {client}, {date}, count(*) from {table} where {key} >= %s {own} group by 1, 2
+select {client}, {date}, count(*) from {table} where {key} >= %s {of_clients} group by 1, 2
 """
 _REJECTED = "select record->>'_client_id', count(*) from {} group by 1"
-#: How a column of a type is a date; others are none.
+#: Expressions for the date of a column, by its type; columns of other types have none.
 _DATES = {
     "date": "{}",
     "timestamp without time zone": "{}::date",
     "timestamp with time zone": "({} at time zone 'UTC')::date",
 }
 _CLIENT = "_client_id"
-#: In the planner's units: reading a table of some 500 MB.
-_DEAR = 100_000
+#: In units of the planner: about the cost of reading a table of 500 MB.
+_EXPENSIVE = 100_000
 
 
 @dataclass(frozen=True)
@@ -71,36 +71,36 @@ class _Table:
         return sql.Identifier(self.schema, self.name)
 
     @property
-    def rejected(self) -> _Table:
+    def quarantine(self) -> _Table:
         return _Table(self.schema, with_suffix(self.name, SUFFIX))
 
 
-def look_up(
+def add_rows(
     pipelines: Sequence[Pipeline],
     settings: Mapping[str, Any],
     now: datetime,
     *,
     days: int,
     seconds: int,
-    dates: bool = True,
+    by_date: bool = True,
 ) -> str:
-    """Find the rows of pipelines.
+    """Add their rows to pipelines.
 
-    What a run loaded is in the log of loads. Only rows by date are counted in the tables.
+    Rows by run are in the log of loads. Only rows by date are counted in the tables.
 
     Args:
-        pipelines: To which they are added.
-        settings: The loader's.
-        now: The time, in UTC.
-        days: How many to look back.
-        seconds: How long each table may take.
-        dates: Whether to count rows by date.
+        pipelines: The pipelines whose rows to read, and to add to.
+        settings: The loader's settings by name.
+        now: The current time (UTC).
+        days: The number of days to read, up to today.
+        seconds: The most seconds to count for each table.
+        by_date: Whether to count rows by date.
 
     Returns:
-        Why the database could not be asked, or an empty text.
+        Why the database could not be queried; empty if it was.
     """
     since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    work = partial(_look_up, pipelines=pipelines, since=since, seconds=seconds, dates=dates)
+    work = partial(_add_rows, pipelines=pipelines, since=since, seconds=seconds, by_date=by_date)
     try:
         in_transaction(settings, work)
     except (EmbeddedPostgresError, TargetPostgresError) as error:
@@ -108,77 +108,83 @@ def look_up(
     return ""
 
 
-def _look_up(
+def _add_rows(
     cursor: Cursor[Any],
     *,
     pipelines: Sequence[Pipeline],
     since: datetime,
     seconds: int,
-    dates: bool,
+    by_date: bool,
 ) -> None:
-    found = cursor.execute(_CAN_READ, (SCHEMA, TABLE)).fetchone()
-    if found != (True,):
-        why = (
+    privilege = cursor.execute(_CAN_READ, (SCHEMA, TABLE)).fetchone()
+    if privilege != (True,):
+        problem = (
             f"{cursor.connection.info.user} may not read the log of loads"
-            if found
+            if privilege
             else "there is no log of loads yet; the loader writes it with its next run"
         )
-        for one in pipelines:
-            # Of one that never ran, nothing is expected.
-            one.rows = Rows() if one.last is None else None
-            one.no_rows = "" if one.last is None else why
+        for pipeline in pipelines:
+            # A pipeline that never ran has no rows anyway.
+            pipeline.rows = Rows() if pipeline.last is None else None
+            pipeline.rows_problem = "" if pipeline.last is None else problem
         return
     cursor.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(f"{seconds}s")))
-    for one in pipelines:
-        one.rows = Rows()
+    for pipeline in pipelines:
+        pipeline.rows = Rows()
     _add_runs(cursor, pipelines, since)
-    for table, (key, together) in _tables(cursor, pipelines, since).items():
+    for table, (key, loaded_by) in _tables(cursor, pipelines, since).items():
         try:
             with cursor.connection.transaction():
-                if dates:
-                    _add_dates(cursor, table, key, together, since)
-                _add_rejected(cursor, table.rejected, together)
+                if by_date:
+                    _add_dates(cursor, table, key, loaded_by, since)
+                _add_rejected(cursor, table.quarantine, loaded_by)
         except errors.QueryCanceled:
-            for one in together:
-                one.problem = (
-                    f"{table.name} takes more than {seconds} s to count: give it more with "
-                    "--seconds, or leave rows out with --no-rows"
+            for pipeline in loaded_by:
+                pipeline.problem = (
+                    f"{table.name} takes more than {seconds} s to count: allow more with "
+                    "--seconds, or skip counting with --no-rows"
                 )
 
 
 def _add_runs(cursor: Cursor[Any], pipelines: Sequence[Pipeline], since: datetime) -> None:
-    ids = list({one.log_id for one in pipelines})
-    earliest = min([since, *(one.last.started_at for one in pipelines if one.last)])
-    for state_id, started_at, *counts in cursor.execute(_RUNS, (ids, earliest)).fetchall():
-        loaded = Loaded(started_at, *counts)
-        for one in pipelines:
-            if one.log_id != state_id or one.rows is None:
+    ids = list({pipeline.log_id for pipeline in pipelines})
+    last_runs = [pipeline.last.started_at for pipeline in pipelines if pipeline.last]
+    for state_id, started_at, *counts in cursor.execute(
+        _RUNS, (ids, min([since, *last_runs]))
+    ).fetchall():
+        load = Load(started_at, *counts)
+        for pipeline in pipelines:
+            if pipeline.log_id != state_id or pipeline.rows is None:
                 continue
-            if one.last and started_at >= one.last.started_at:
-                one.rows.last_run += loaded.written
+            if pipeline.last and started_at >= pipeline.last.started_at:
+                pipeline.rows.last_run += load.written
             if started_at >= since:
-                one.rows.by_run.append(loaded)
+                pipeline.rows.by_run.append(load)
 
 
 def _tables(
     cursor: Cursor[Any], pipelines: Sequence[Pipeline], since: datetime
 ) -> dict[_Table, tuple[str | None, list[Pipeline]]]:
-    """The tables that pipelines loaded into, each with the column that their bookmark is of."""
-    ids = list({one.log_id for one in pipelines})
-    found: dict[_Table, tuple[str | None, list[Pipeline]]] = {}
+    """The tables that pipelines loaded into, each with its replication key and the pipelines."""
+    ids = list({pipeline.log_id for pipeline in pipelines})
+    tables: dict[_Table, tuple[str | None, list[Pipeline]]] = {}
     for state_id, schema, name, key in cursor.execute(_TABLES, (ids, since)).fetchall():
         table = _Table(schema, name)
-        _, together = found.get(table, (None, []))
-        together += [one for one in pipelines if one.log_id == state_id and one not in together]
-        found[table] = (key, together)
-    return found
+        _, loaded_by = tables.get(table, (None, []))
+        loaded_by += [
+            pipeline
+            for pipeline in pipelines
+            if pipeline.log_id == state_id and pipeline not in loaded_by
+        ]
+        tables[table] = (key, loaded_by)
+    return tables
 
 
 def _add_dates(
     cursor: Cursor[Any],
     table: _Table,
     key: str | None,
-    together: Sequence[Pipeline],
+    loaded_by: Sequence[Pipeline],
     since: datetime,
 ) -> None:
     names = [key, _CLIENT]
@@ -192,54 +198,54 @@ def _add_dates(
         date=sql.SQL(date).format(sql.Identifier(key)),
         key=sql.Identifier(key),
         table=table.identifier,
-        own=_own(together) if is_shared else sql.SQL(""),
+        of_clients=_client_condition(loaded_by) if is_shared else sql.SQL(""),
     )
     if _reads_all(cursor, query, since):
-        needed = f"{_CLIENT}, {key}" if is_shared else key
-        for pipeline in together:
+        index = f"{_CLIENT}, {key}" if is_shared else key
+        for pipeline in loaded_by:
             pipeline.problem = (
                 f"{table.name} is large and has no index for its rows by date, which are not "
-                f"counted: CREATE INDEX ON {table.schema}.{table.name} ({needed})"
+                f"counted: CREATE INDEX ON {table.schema}.{table.name} ({index})"
             )
         return
-    for one, date_, count in _of_each(together, cursor.execute(query, (since,)).fetchall()):
-        one.by_date[date_] = one.by_date.get(date_, 0) + count
+    for rows, date_, count in _match_clients(loaded_by, cursor.execute(query, (since,)).fetchall()):
+        rows.by_date[date_] = rows.by_date.get(date_, 0) + count
 
 
 def _reads_all(cursor: Cursor[Any], query: Composed, since: datetime) -> bool:
-    """Whether a query would read all of a large table, to find what is in a few days."""
-    found = cursor.execute(sql.SQL("explain (format json) ") + query, (since,)).fetchone()
-    plans = [found[0][0]["Plan"]] if found else []
-    is_dear = any(plan["Total Cost"] > _DEAR for plan in plans)
+    """Whether a query would read all of a large table to count the rows of a few days."""
+    row = cursor.execute(sql.SQL("explain (format json) ") + query, (since,)).fetchone()
+    plans = [row[0][0]["Plan"]] if row else []
+    is_expensive = any(plan["Total Cost"] > _EXPENSIVE for plan in plans)
     while plans:
         plan = plans.pop()
         plans += plan.get("Plans", ())
-        if is_dear and plan["Node Type"] == "Seq Scan":
+        if is_expensive and plan["Node Type"] == "Seq Scan":
             return True
     return False
 
 
-def _add_rejected(cursor: Cursor[Any], table: _Table, together: Sequence[Pipeline]) -> None:
+def _add_rejected(cursor: Cursor[Any], table: _Table, loaded_by: Sequence[Pipeline]) -> None:
     if cursor.execute(_CAN_READ, (table.schema, table.name)).fetchone() != (True,):
         return
     query = sql.SQL(_REJECTED).format(table.identifier)
     counts = [(client, None, count) for client, count in cursor.execute(query).fetchall()]
-    for one, _, count in _of_each(together, counts):
-        one.rejected += count
+    for rows, _, count in _match_clients(loaded_by, counts):
+        rows.rejected += count
 
 
-def _own(together: Sequence[Pipeline]) -> Composed:
-    """Of few clients, the rows are found by the table's key."""
-    names = [one.client_id for one in together if one.client_id is not None]
-    nobody = sql.SQL(" or _client_id is null" if len(names) < len(together) else "")
-    return sql.SQL("and (_client_id = any({}){})").format(names, nobody)
+def _client_condition(loaded_by: Sequence[Pipeline]) -> Composed:
+    """Select the rows of some clients, which the table's key makes fast."""
+    ids = [pipeline.client_id for pipeline in loaded_by if pipeline.client_id is not None]
+    or_null = sql.SQL(" or _client_id is null" if len(ids) < len(loaded_by) else "")
+    return sql.SQL("and (_client_id = any({}){})").format(ids, or_null)
 
 
-def _of_each(
-    together: Sequence[Pipeline], counts: Iterable[tuple[str | None, Any, int]]
+def _match_clients(
+    loaded_by: Sequence[Pipeline], counts: Iterable[tuple[str | None, Any, int]]
 ) -> Iterator[tuple[Rows, Any, int]]:
-    """Whose counts are whose: where rows have no client, they are of pipelines without one."""
+    """Assign counts to pipelines by client; rows without one are of pipelines without one."""
     for client, value, count in counts:
-        for one in together:
-            if one.client_id == client and one.rows is not None:
-                yield one.rows, value, count
+        for pipeline in loaded_by:
+            if pipeline.client_id == client and pipeline.rows is not None:
+                yield pipeline.rows, value, count

@@ -1,6 +1,6 @@
 """An environment without the user's own accounts, databases and states, for the demo.
 
-With the variables of a real ``.env`` it would load made-up rows into the user's database.
+With the variables of a real ``.env`` the demo would load synthetic rows into the user's database.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from signalroom_singer.settings.client_names import taken_prefix
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The options of a Meltano that reads no ``.env``.
+#: Options that stop Meltano from reading ``.env``.
 NO_ENV_FILE = ("--env-file", os.devnull)
 
 
 @contextmanager
-def isolated(**variables: str) -> Iterator[None]:
-    """Take the variables of taps, loader, Meltano and PostgreSQL out of the environment meanwhile.
+def isolate_environment(**variables: str) -> Iterator[None]:
+    """Remove the variables of taps, loader, Meltano and PostgreSQL from the environment.
+
+    On exit the environment is as it was.
 
     Args:
-        variables: What to set in their place.
+        variables: The variables to set in their place.
     """
     before = dict(os.environ)
-    # libpq's, as PGHOST, have no underscore.
-    theirs = [name for name in before if taken_prefix(name) or name.startswith("PG")]
+    # Those of libpq, such as PGHOST, have no underscore.
+    removed = [name for name in before if taken_prefix(name) or name.startswith("PG")]
     try:
-        for name in theirs:
+        for name in removed:
             del os.environ[name]
         os.environ.update(variables)
         yield

@@ -1,0 +1,1 @@
+"""``signalroom backfill``: load a date range of a tap in parallel slices."""

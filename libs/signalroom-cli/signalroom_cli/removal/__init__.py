@@ -1,0 +1,1 @@
+"""``signalroom remove-client``: remove a client's states, rows, schedules and file."""
