@@ -183,7 +183,7 @@ $(AIRFLOW)-with-broker: $(AIRFLOW)
 
 .PHONY: airflow
 airflow: $(AIRFLOW)-with-broker ## Run this project's schedules in Airflow on this machine, with two workers
-	@PYTHONPATH=orchestrate $(RUN)python orchestrate/local.py
+	@PYTHONPATH=orchestrate $(RUN)python -m local_airflow
 
 .PHONY: airflow-schedules
 airflow-schedules: $(SETUP) ## The list of schedules that Airflow's DAGs are made from; fails if one cannot be run
@@ -194,8 +194,8 @@ airflow-test: $(AIRFLOW) ## The tests of orchestrate/, in Airflow's own environm
 	@cd orchestrate && .venv/bin/python -m pytest $(ARGS)
 
 .PHONY: airflow-proof
-airflow-proof: $(AIRFLOW)-with-broker ## Airflow loads five clients from the sandbox while a worker dies: 8 minutes
-	@PYTHONPATH=.:orchestrate $(RUN)python orchestrate/prove.py $(ARGS)
+airflow-proof: $(AIRFLOW)-with-broker ## Airflow loads five clients from the mock vendors while a worker is killed: 8 minutes
+	@PYTHONPATH=.:orchestrate $(RUN)python -m local_airflow.worker_failure $(ARGS)
 
 .PHONY: new-source
 new-source: $(SETUP) ## Create a tap and a mock vendor to test it against: NAME=acme-crm [LABEL="Acme CRM"]

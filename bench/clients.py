@@ -39,7 +39,7 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 from signalroom_cli.clients import settings_of_sources  # noqa: E402
-from tools.client_rows import digests  # noqa: E402
+from tools.client_rows import digest_rows  # noqa: E402
 
 OWN = settings_of_sources(ROOT)
 HOUR, ZONE = 3_600, "America/New_York"
@@ -194,7 +194,7 @@ def compare(agency: Agency, warehouse: str, alone: str) -> list[str]:
     """What is wrong in the warehouse, a line each; an account's own is under `account-N`."""
     wrong = []
     with psycopg.connect(warehouse) as shared, psycopg.connect(alone) as own:
-        ours, expected = digests(shared), digests(own)
+        ours, expected = digest_rows(shared), digest_rows(own)
     if ours.keys() != expected.keys():
         wrong.append(f"tables differ: {sorted(ours.keys() ^ expected.keys())}")
     for table in sorted(ours.keys() & expected.keys()):

@@ -1,4 +1,4 @@
-"""Each client's rows of each table, as a digest: to tell whether two clients have the same."""
+"""Digests of each client's rows, by which to compare what two clients have."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from psycopg import sql
 if TYPE_CHECKING:
     from psycopg import Connection
 
-#: What differs from run to run: when a row was loaded, and whose it is.
-_OF_THE_RUN = "^(_loaded_at|_sdc_.*|_client_id)$"
+#: Columns that differ between clients: when a row was loaded, and the client.
+_IGNORED = "^(_loaded_at|_sdc_.*|_client_id)$"
 _TABLES = """
 select table_schema, table_name from information_schema.columns
 where column_name = '_client_id' order by 1, 2
@@ -25,23 +25,22 @@ from (select _client_id, md5(row({row})::text) as line from {table}) as lines gr
 """
 
 
-def digests(connection: Connection[Any]) -> dict[tuple[str, str], dict[str, list[Any]]]:
-    """Look at all tables of all clients.
+def digest_rows(connection: Connection[Any]) -> dict[tuple[str, str], dict[str, list[Any]]]:
+    """Count and digest the rows of all clients in all tables.
 
     Args:
-        connection: To the database.
+        connection: A connection to the database that was loaded into.
 
     Returns:
-        Of each table (schema and name) each client's rows: how many, and a digest of all that is
-        in them.
+        By table (schema and name) and client: the number of rows, and a digest of their values.
     """
-    found = {}
+    digests = {}
     for schema, table in connection.execute(_TABLES).fetchall():
-        columns = connection.execute(_COLUMNS, (schema, table, _OF_THE_RUN)).fetchall()
+        columns = connection.execute(_COLUMNS, (schema, table, _IGNORED)).fetchall()
         query = sql.SQL(_DIGESTS).format(
             row=sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns),
             table=sql.Identifier(schema, table),
         )
         rows = connection.execute(query).fetchall()
-        found[schema, table] = {client: rest for client, *rest in rows}
-    return found
+        digests[schema, table] = {client: digest for client, *digest in rows}
+    return digests

@@ -1,4 +1,4 @@
-"""What runs leave behind goes once a week: `signalroom clean-up`, on one of the workers."""
+"""`signalroom clean-up`, once a week, on one of the workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Param
 
-from signalroom_orchestrate import place, retries
+from signalroom_orchestrate import config, retries
 
 with DAG(
     dag_id="signalroom-clean-up",
@@ -21,16 +21,16 @@ with DAG(
             None, type=["null", "integer"], minimum=1, title="Days of rejected rows; all if empty"
         ),
     },
-    default_args=retries.defaults(),
+    default_args=retries.default_args(),
 ) as dag:
     BashOperator(
         task_id="clean-up",
         bash_command=(
-            f"{shlex.quote(str(place.programs() / 'signalroom'))} clean-up"
+            f"{shlex.quote(str(config.program('signalroom')))} clean-up"
             " --days={{ params.days }}"
             "{% if params.rejected_days %} --rejected-days={{ params.rejected_days }}{% endif %}"
         ),
-        cwd=str(place.project()),
-        env=place.environment(),
+        cwd=str(config.project_folder()),
+        env=config.meltano_environment(),
         append_env=True,
     )

@@ -1,12 +1,12 @@
-"""A DAG for each of Meltano's schedules, a task for each tap and client.
+"""A DAG for each of Meltano's schedules, with a task for each tap and client.
 
-Meltano is not called here, as Airflow reads this file again and again: the list of schedules is
+Airflow parses this file again and again, so it does not call Meltano: the list of schedules is
 written when the project is deployed (`make airflow-schedules`).
 """
 
 from __future__ import annotations
 
-from signalroom_orchestrate import dags, place
+from signalroom_orchestrate import config, dags
 
-# Airflow takes DAGs from a module's names.
-globals().update({dag.dag_id: dag for dag in dags.of_schedules(place.schedules())})
+# Airflow collects the DAGs among a module's globals.
+globals().update({dag.dag_id: dag for dag in dags.create_dags(config.schedules_file())})

@@ -1,4 +1,4 @@
-"""Alerts when a run fails or is late: to a web hook, and to the log in any case."""
+"""Alerts when a task fails or a run is late: in the log, and to a webhook if one is set."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = 10
-#: Characters of a reason, as much as a chat shows at once.
-_LONGEST = 600
+#: The most characters of an error in an alert: about what a chat shows without scrolling.
+_MAX_CHARACTERS = 600
 
 
-def failed(context: Mapping[str, Any]) -> None:
-    """Alert that a task has failed, without a retry to come.
+def alert_failure(context: Mapping[str, Any]) -> None:
+    """Alert that a task has failed for good.
 
     Args:
-        context: Airflow's.
+        context: Airflow's context of the task.
     """
     task = context["ti"]
     tries = f" after {task.try_number} tries" if task.try_number > 1 else ""
-    reason = " ".join(str(context.get("exception") or "").split())[:_LONGEST]
+    reason = " ".join(str(context.get("exception") or "").split())[:_MAX_CHARACTERS]
     _send(
         f"{task.task_id} failed{tries} ({task.dag_id}, run {task.run_id})"
         f"{f': {reason}' if reason else '.'} Log: {task.log_url}"
     )
 
 
-async def late(context: Mapping[str, Any], **_: object) -> None:
+async def alert_delay(context: Mapping[str, Any], **_: object) -> None:
     """Alert that a run takes longer than it may.
 
-    The triggerer runs it: workers may have no slot, which is a reason to be late.
+    It is called in the triggerer: the run may be late because no worker has a free slot.
 
     Args:
-        context: Airflow's.
+        context: Airflow's context of the run.
     """
     run = context["dag_run"]
     dag_id, run_id = (
@@ -50,14 +50,14 @@ async def late(context: Mapping[str, Any], **_: object) -> None:
 
 def _send(text: str) -> None:
     _log.error("%s", text)
-    # `text` is what Slack, Mattermost, Teams' workflows and Discord's /slack take.
+    # The format of Slack, Mattermost, workflows in Teams, and Discord's /slack.
     if not (hook := os.environ.get("SIGNALROOM_ALERT_WEBHOOK")):
         return
     body = json.dumps({"text": text}).encode()
-    request = Request(hook, body, {"Content-Type": "application/json"})  # nosec B310 # noqa: S310 - from the operator
+    request = Request(hook, body, {"Content-Type": "application/json"})  # nosec B310 # noqa: S310 - the operator sets it
     try:
         with urlopen(request, timeout=_TIMEOUT):  # nosec B310 # noqa: S310
             pass
     except OSError as error:
-        # Not its address: whoever has it may write there.
+        # The address is a secret: whoever has it can post to the channel.
         _log.warning("SIGNALROOM_ALERT_WEBHOOK could not be reached: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""Where things are, on whatever machine this runs: read from the environment."""
+"""Settings of this deployment, from environment variables, and the paths of the project."""
 
 from __future__ import annotations
 
@@ -8,38 +8,48 @@ from datetime import timedelta
 from pathlib import Path
 
 
-def project() -> Path:
-    """The Meltano project: ``SIGNALROOM_PROJECT``, or where this file is."""
+def project_folder() -> Path:
+    """The Meltano project: ``SIGNALROOM_PROJECT``, by default the repository of this file."""
     return Path(os.environ.get("SIGNALROOM_PROJECT") or Path(__file__).parents[2])
 
 
-def programs() -> Path:
-    """The folder of Meltano and Python in the project's environment: ``SIGNALROOM_PROGRAMS``."""
-    return Path(os.environ.get("SIGNALROOM_PROGRAMS") or project() / ".venv" / "bin")
+def program(name: str) -> Path:
+    """A program of the project's environment, whose folder is ``SIGNALROOM_PROGRAMS``.
+
+    Args:
+        name: The program's name, such as ``meltano``.
+    """
+    return _programs_folder() / name
 
 
-def environment() -> dict[str, str]:
-    """What Meltano needs besides: it looks for the taps on ``PATH``, not where it is itself."""
-    return {"PATH": os.pathsep.join([str(programs()), os.environ.get("PATH", os.defpath)])}
+def meltano_environment() -> dict[str, str]:
+    """The variables that Meltano needs: it looks up the taps on ``PATH``."""
+    path = [str(_programs_folder()), os.environ.get("PATH", os.defpath)]
+    return {"PATH": os.pathsep.join(path)}
 
 
-def schedules() -> Path:
-    """What ``signalroom schedules`` wrote: ``SIGNALROOM_SCHEDULES``."""
+def schedules_file() -> Path:
+    """The output of ``signalroom schedules``: ``SIGNALROOM_SCHEDULES``."""
     return Path(
-        os.environ.get("SIGNALROOM_SCHEDULES") or project() / "orchestrate" / "schedules.json"
+        os.environ.get("SIGNALROOM_SCHEDULES")
+        or project_folder() / "orchestrate" / "schedules.json"
     )
 
 
-def pools() -> set[str]:
-    """The names of Airflow's pools, as ``pools.json`` makes them."""
-    return set(json.loads((Path(__file__).parents[1] / "pools.json").read_text("utf-8")))
+def pool_names() -> list[str]:
+    """The names of Airflow's pools, which are imported from ``pools.json``."""
+    return [*json.loads((Path(__file__).parents[1] / "pools.json").read_text("utf-8"))]
 
 
 def retry_delay() -> timedelta:
-    """Before the first retry: ``SIGNALROOM_RETRY_SECONDS``, 120 unless set."""
+    """The time before the first retry: ``SIGNALROOM_RETRY_SECONDS``, by default 120."""
     return timedelta(seconds=float(os.environ.get("SIGNALROOM_RETRY_SECONDS") or 120))
 
 
 def late_after() -> timedelta:
-    """How long a run may take before somebody is told: ``SIGNALROOM_LATE_MINUTES``, 120."""
+    """How long a run may take before an alert: ``SIGNALROOM_LATE_MINUTES``, by default 120."""
     return timedelta(minutes=float(os.environ.get("SIGNALROOM_LATE_MINUTES") or 120))
+
+
+def _programs_folder() -> Path:
+    return Path(os.environ.get("SIGNALROOM_PROGRAMS") or project_folder() / ".venv" / "bin")

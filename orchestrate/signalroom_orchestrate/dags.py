@@ -1,4 +1,4 @@
-"""DAGs of the project's schedules. One that cannot be made is a DAG that fails, and alerts."""
+"""DAGs of the project's schedules. A schedule that cannot be run becomes a DAG that fails."""
 
 from __future__ import annotations
 
@@ -10,95 +10,96 @@ from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, ch
 from airflow.sdk.exceptions import AirflowFailException
 from croniter import croniter
 
-from signalroom_orchestrate import alerts, place, retries, schedules
+from signalroom_orchestrate import alerts, config, retries
 from signalroom_orchestrate.operator import MeltanoOperator
+from signalroom_orchestrate.schedules import ScheduleError, read_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path
 
-    from signalroom_orchestrate.schedules import Schedule, Task
+    from signalroom_orchestrate.schedules import Task, TaskSchedule
 
-#: The DAG that fails where the list of schedules is missing.
-NO_LIST = "signalroom-schedules"
+#: The ID of the DAG that fails if the list of schedules is missing.
+NO_SCHEDULES = "signalroom-schedules"
 _DEFAULT_POOL = "default_pool"
-#: As long as a task may take: a first load of years.
-LONGEST = timedelta(hours=12)
+#: The timeout of a task, long enough for a first load of several years.
+TASK_TIMEOUT = timedelta(hours=12)
 
 
-def of_schedules(path: Path) -> list[DAG]:
-    """Make a DAG of each schedule.
+def create_dags(path: Path) -> list[DAG]:
+    """Create a DAG for each schedule.
 
     Args:
-        path: What ``signalroom schedules`` wrote.
+        path: The file that ``signalroom schedules`` wrote.
     """
     try:
-        found = schedules.read(path)
-    except schedules.ScheduleError as error:
-        return [_failing(NO_LIST, "@hourly", str(error))]
-    pools = place.pools()
+        schedules = read_schedules(path)
+    except ScheduleError as error:
+        return [_failing_dag(NO_SCHEDULES, "@hourly", str(error))]
+    pools = config.pool_names()
     dags: dict[str, DAG] = {}
-    for schedule in found:
-        dag_id = _key(schedule.name, dags)
+    for schedule in schedules:
+        dag_id = _unique_id(schedule.name, dags)
         dags[dag_id] = _dag(dag_id, schedule, pools)
     return [*dags.values()]
 
 
-def _dag(dag_id: str, schedule: Schedule, pools: Container[str]) -> DAG:
+def _dag(dag_id: str, schedule: TaskSchedule, pools: Container[str]) -> DAG:
     problem = schedule.problem
     if not problem:
         try:
-            dag = _loading(dag_id, schedule, pools)
+            dag = _loading_dag(dag_id, schedule, pools)
             dag.validate()
-        except Exception as error:  # noqa: BLE001 - Airflow refuses by errors of many types
+        except Exception as error:  # noqa: BLE001 - Airflow raises errors of many types
             problem = str(error)
         else:
             return dag
     text = f"Schedule {schedule.name} cannot be run: {problem}"
-    return _failing(dag_id, schedule.cron, text)
+    return _failing_dag(dag_id, schedule.cron, text)
 
 
-def _loading(dag_id: str, schedule: Schedule, pools: Container[str]) -> DAG:
-    labels = {label for one in schedule.tasks for label in (one.source, one.client) if label}
+def _loading_dag(dag_id: str, schedule: TaskSchedule, pools: Container[str]) -> DAG:
+    tags = {tag for each in schedule.tasks for tag in (each.source, each.client) if tag}
     with DAG(
         dag_id=dag_id,
         dag_display_name=schedule.name,
         schedule=schedule.cron,
-        # It is one of the file's only if all of it can be made.
+        # Airflow may only get DAGs that are complete and valid.
         auto_register=False,
         catchup=False,
-        # A pipeline continues from its own state: two runs of it at once would both read the same.
+        # Each run starts at the state that the one before saved.
         max_active_runs=1,
-        tags=sorted(labels),
+        tags=sorted(tags),
         deadline=DeadlineAlert(
             reference=DeadlineReference.DAGRUN_QUEUED_AT,
-            interval=place.late_after(),
-            callback=AsyncCallback(alerts.late),
+            interval=config.late_after(),
+            callback=AsyncCallback(alerts.alert_delay),
         ),
-        default_args=retries.defaults() | {"execution_timeout": LONGEST},
+        default_args=retries.default_args() | {"execution_timeout": TASK_TIMEOUT},
     ) as dag:
-        keys: set[str] = set()
-        chain(*(_operator(one, schedule, pools, keys) for one in schedule.tasks))
+        task_ids: set[str] = set()
+        chain(*(_operator(each, schedule, pools, task_ids) for each in schedule.tasks))
     return dag
 
 
 def _operator(
-    one: Task, schedule: Schedule, pools: Container[str], keys: set[str]
+    task_: Task, schedule: TaskSchedule, pools: Container[str], task_ids: set[str]
 ) -> MeltanoOperator:
-    key = _key(one.name, keys)
-    keys.add(key)
+    task_id = _unique_id(task_.name, task_ids)
+    task_ids.add(task_id)
     return MeltanoOperator(
-        task_id=key,
-        task_display_name=one.name,
-        command=one.command,
+        task_id=task_id,
+        task_display_name=task_.name,
+        command=task_.command,
         variables=schedule.env,
-        # In a pool that does not exist, a task would wait forever.
-        pool=one.source if one.source in pools else _DEFAULT_POOL,
+        # A task in a pool that does not exist would wait forever.
+        pool=task_.source if task_.source in pools else _DEFAULT_POOL,
     )
 
 
-def _failing(dag_id: str, cron: str | None, text: str) -> DAG:
-    """A DAG in the place of one that cannot be made: each run fails with the reason, and alerts."""
+def _failing_dag(dag_id: str, cron: str | None, text: str) -> DAG:
+    """A DAG for a schedule that cannot be run: each run fails with the reason, and alerts."""
     with DAG(
         dag_id=dag_id,
         schedule=cron if cron is None or croniter.is_valid(cron) else "@hourly",
@@ -108,7 +109,7 @@ def _failing(dag_id: str, cron: str | None, text: str) -> DAG:
         tags=["broken"],
         doc_md=text,
         is_paused_upon_creation=False,
-        default_args=retries.defaults(),
+        default_args=retries.default_args(),
     ) as dag:
 
         @task(task_id="schedule", retries=0)  # type: ignore[untyped-decorator, unused-ignore]
@@ -119,11 +120,11 @@ def _failing(dag_id: str, cron: str | None, text: str) -> DAG:
     return dag
 
 
-def _key(name: str, taken: Container[str]) -> str:
-    """A name as Airflow takes it for an id, and as no other has it."""
-    key = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:200]
-    number, found = 1, key
-    while found in taken:
+def _unique_id(name: str, used: Container[str]) -> str:
+    """Convert a name to an ID that is valid in Airflow and not used yet."""
+    prefix = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:200]
+    number, id_ = 1, prefix
+    while id_ in used:
         number += 1
-        found = f"{key}-{number}"
-    return found
+        id_ = f"{prefix}-{number}"
+    return id_

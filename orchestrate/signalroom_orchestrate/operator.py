@@ -1,4 +1,4 @@
-"""The task that runs Meltano: its log, and whether a retry is of use."""
+"""The operator that runs Meltano, shows its log, and decides whether to retry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
 )
 
-from signalroom_orchestrate import place
+from signalroom_orchestrate import config
 from signalroom_orchestrate.meltanolog import MeltanoLog
 
 if TYPE_CHECKING:
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-#: Meltano takes a run that gave no sign of life for five minutes for a dead one.
-_LOOK_AGAIN = timedelta(minutes=1)
+#: Meltano considers a run as dead after five minutes without a heartbeat.
+_POLL_INTERVAL = timedelta(minutes=1)
 
 
-class MeltanoOperator(BaseOperator):  # type: ignore[misc, unused-ignore] # it has no types here
+class MeltanoOperator(BaseOperator):  # type: ignore[misc, unused-ignore] # Airflow is not installed here
     """Runs Meltano in the project.
 
-    A failure that would happen again (a missing setting, a refused key) is final: it has no
-    retries. While the same pipeline runs elsewhere the task waits, which is no try.
+    A permanent failure, such as a missing setting or a rejected API key, is not retried. While the
+    same pipeline runs elsewhere the task waits, which does not count as a try.
 
     Args:
-        command: What follows ``meltano``.
-        variables: What the run sees besides the worker's environment.
-        kwargs: Airflow's, as of any operator.
+        command: The arguments of ``meltano``.
+        variables: Environment variables of the run, besides those of the worker.
+        kwargs: The arguments of any operator in Airflow.
     """
 
     ui_color = "#e8f7e4"
@@ -51,24 +51,25 @@ class MeltanoOperator(BaseOperator):  # type: ignore[misc, unused-ignore] # it h
         self.variables = {**variables}
         self._process: Popen[str] | None = None
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002 - nothing of the run is needed
-        """Run it to its end.
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow passes it
+        """Run Meltano to its end.
 
         Args:
-            context: Airflow's.
+            context: Airflow's context of the task.
 
         Raises:
-            AirflowException: If it failed and may succeed later.
-            AirflowFailException: If it would fail again.
+            AirflowException: If the run failed, and a retry may succeed.
+            AirflowFailException: If the run failed, and a retry would fail, too.
             AirflowRescheduleException: While the same pipeline runs elsewhere.
         """
-        self.log.info("Running meltano %s in %s", shlex.join(self.command), place.project())
-        # Neither `with` nor `finally`: where the time is up, `on_kill` ends it, and what it then
-        # says is still read.
+        folder = config.project_folder()
+        self.log.info("Running meltano %s in %s", shlex.join(self.command), folder)
+        # Neither `with` nor `finally` ends it: after a timeout `on_kill` does, and the rest of its
+        # output is still logged.
         self._process = process = Popen(  # noqa: S603 - the project's Meltano
             self._arguments(),
-            cwd=place.project(),
-            env=os.environ | place.environment() | self.variables,
+            cwd=folder,
+            env=os.environ | config.meltano_environment() | self.variables,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
@@ -79,25 +80,25 @@ class MeltanoOperator(BaseOperator):  # type: ignore[misc, unused-ignore] # it h
         )
         log = MeltanoLog(self.command)
         for line in process.stdout or ():
-            self.log.log(*log.read(line.rstrip("\n")))
+            self.log.log(*log.parse(line.rstrip("\n")))
         code = process.wait()
         if code == 0:
             return
-        if log.another_runs:
+        if log.is_already_running:
             self.log.info("Waiting for the other run to end")
-            raise AirflowRescheduleException(datetime.now(UTC) + _LOOK_AGAIN)
+            raise AirflowRescheduleException(datetime.now(UTC) + _POLL_INTERVAL)
         reason = log.reason or f"Meltano ended with exit code {code}."
-        raise (AirflowFailException if log.is_lasting else AirflowException)(reason)
+        raise (AirflowFailException if log.is_permanent else AirflowException)(reason)
 
     def _arguments(self) -> list[str]:
         name, *rest = self.command
         if name == "run":
-            # It reads the files of the task's own client alone.
-            return [str(place.programs() / "signalroom"), "run", "--log-format=json", *rest]
-        return [str(place.programs() / "meltano"), "--log-format=json", *self.command]
+            # Unlike Meltano, it reads only the files of the task's client.
+            return [str(config.program("signalroom")), "run", "--log-format=json", *rest]
+        return [str(config.program("meltano")), "--log-format=json", *self.command]
 
     def on_kill(self) -> None:
-        """End Meltano, tap and loader; they load what they have read."""
+        """Stop Meltano, the tap and the loader, which first loads the records that it has read."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)

@@ -1,20 +1,20 @@
-"""When a task is retried, and the alert when that did not help."""
+"""Retries of failed tasks, and the alert after the last one."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
-from signalroom_orchestrate import alerts, place
+from signalroom_orchestrate import alerts, config
 
 
-def defaults() -> dict[str, Any]:
-    """The ``default_args`` of every DAG here."""
+def default_args() -> dict[str, Any]:
+    """The ``default_args`` of all DAGs."""
     return {
-        # Meltano takes a run whose machine died for a running one for five minutes.
+        # For five minutes Meltano considers a run on a dead machine as still running.
         "retries": 5,
-        "retry_delay": place.retry_delay(),
+        "retry_delay": config.retry_delay(),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=30),
-        "on_failure_callback": alerts.failed,
+        "on_failure_callback": alerts.alert_failure,
     }

@@ -1,9 +1,13 @@
-"""The project's schedules, as ``signalroom schedules`` lists and checks them."""
+"""The project's schedules, from the JSON that ``signalroom schedules`` writes.
+
+``signalroom_cli.schedules`` declares the same classes. It cannot be imported here, as Airflow and
+Meltano are in different environments; `tests/commands/test_schedules.py` compares them.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,56 +15,56 @@ if TYPE_CHECKING:
 
 
 class ScheduleError(Exception):
-    """Schedules that cannot be run; the message says why and what to do."""
+    """The schedules cannot be read; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is run, retried and limited by itself.
+    """A unit of running and retrying: a tap with its loader, or a plugin's command.
 
     Attributes:
-        name: The tap's, or a plugin's command as in ``dbt-postgres:run``.
-        command: What follows ``meltano``, as in ``run tap-everflow--acme target-postgres``.
-        source: The vendor, as in ``everflow``; empty if there is no tap.
-        client: Whose data, if the tap is a client's.
+        name: The name of the tap, or the command, such as ``dbt-postgres:run``.
+        command: The arguments of ``meltano``, such as ``run tap-everflow--acme target-postgres``.
+        source: The vendor, such as ``everflow``; empty without a tap.
+        client: The client, if the tap is a client's; else empty.
     """
 
     name: str
-    command: tuple[str, ...]
+    command: list[str]
     source: str
     client: str
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """When to run which tasks, one after the other.
+class TaskSchedule:
+    """A schedule of Meltano, as tasks.
 
     Attributes:
-        name: Meltano's.
-        cron: Five fields; none if it runs only when somebody starts it.
-        env: What the schedule sets for its runs.
-        tasks: In order.
+        name: The schedule's name in Meltano.
+        cron: Five fields; None if it runs only when it is started by hand.
+        env: The environment variables that the schedule sets.
+        tasks: The tasks, which run one after the other.
         problem: Why it cannot be run; empty if it can.
     """
 
     name: str
     cron: str | None
     env: dict[str, str]
-    tasks: tuple[Task, ...]
+    tasks: list[Task]
     problem: str
 
 
-def read(path: Path) -> list[Schedule]:
-    """Read the list.
+def read_schedules(path: Path) -> list[TaskSchedule]:
+    """Read the schedules.
 
     Args:
-        path: What ``signalroom schedules`` wrote.
+        path: The file that ``signalroom schedules`` wrote.
 
     Raises:
-        ScheduleError: If it is missing, or not such a list.
+        ScheduleError: If the file is missing, or has another structure.
     """
     try:
-        return [_schedule(one) for one in json.loads(path.read_text("utf-8"))["schedules"]]
+        return [_schedule(each) for each in json.loads(path.read_text("utf-8"))["schedules"]]
     except FileNotFoundError:
         msg = f"{path} is missing. Write it with `make airflow-schedules`."
         raise ScheduleError(msg) from None
@@ -69,14 +73,6 @@ def read(path: Path) -> list[Schedule]:
         raise ScheduleError(msg) from None
 
 
-def _schedule(listed: dict[str, Any]) -> Schedule:
-    return Schedule(
-        name=listed["name"],
-        cron=listed["cron"],
-        env={name: str(value) for name, value in listed["env"].items()},
-        tasks=tuple(
-            Task(one["name"], (*one["command"],), one["source"], one["client"])
-            for one in listed["tasks"]
-        ),
-        problem=listed["problem"],
-    )
+def _schedule(content: dict[str, Any]) -> TaskSchedule:
+    schedule = TaskSchedule(**content)
+    return replace(schedule, tasks=[Task(**task) for task in content["tasks"]])

@@ -1,4 +1,4 @@
-"""A project as DAGs see it: a list of schedules, and programs that write down their calls."""
+"""A project as DAGs see it: a list of schedules, and programs that record their calls."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parents[1]
-#: As `signalroom schedules` writes it.
-LISTED = {
+#: The output of `signalroom schedules`.
+SCHEDULES = {
     "schedules": [
         {
             "name": "everflow-hourly--acme",
@@ -84,7 +84,7 @@ def _airflow():
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project's folder; ``calls()`` says what was called, ``fail()`` lets it fail."""
+    """A project's folder: ``calls()`` returns the calls of programs, ``fail()`` makes them fail."""
     folder = tmp_path / "project"
     folder.mkdir()
     calls, failing = tmp_path / "calls", tmp_path / "failing"
@@ -95,20 +95,20 @@ def project(tmp_path, monkeypatch):
         )
         program.write_text(text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    listed = tmp_path / "schedules.json"
-    listed.write_text(json.dumps(LISTED))
+    schedules_file = tmp_path / "schedules.json"
+    schedules_file.write_text(json.dumps(SCHEDULES))
     monkeypatch.setenv("SIGNALROOM_PROJECT", str(folder))
     monkeypatch.setenv("SIGNALROOM_PROGRAMS", str(folder))
-    monkeypatch.setenv("SIGNALROOM_SCHEDULES", str(listed))
+    monkeypatch.setenv("SIGNALROOM_SCHEDULES", str(schedules_file))
 
     class Project:
         path = folder
-        schedules = listed
+        schedules = schedules_file
 
         @staticmethod
         def add(name, *tasks, cron="0 * * * *", problem=""):
-            """Add a schedule to the list; a task is its words, without `run`."""
-            content = json.loads(listed.read_text())
+            """Add a schedule; each task is the arguments of `run`."""
+            content = json.loads(schedules_file.read_text())
             content["schedules"].append(
                 {
                     "name": name,
@@ -126,7 +126,7 @@ def project(tmp_path, monkeypatch):
                     "problem": problem,
                 }
             )
-            listed.write_text(json.dumps(content))
+            schedules_file.write_text(json.dumps(content))
 
         @staticmethod
         def calls():
@@ -142,12 +142,12 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def hook(monkeypatch):
-    """A web hook; gives what came to it."""
-    came = []
+    """A webhook; returns the list of alerts that it receives."""
+    alerts = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            alerts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
@@ -158,7 +158,7 @@ def hook(monkeypatch):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     monkeypatch.setenv("SIGNALROOM_ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_port}/T0/x")
-    yield came
+    yield alerts
     server.shutdown()
     thread.join()
     server.server_close()

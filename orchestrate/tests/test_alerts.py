@@ -1,4 +1,4 @@
-"""Somebody is told when a run fails for good, or is late."""
+"""Alerts when a task fails for good, or a run is late."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ LOG = "Log: https://airflow.example.com/log"
 )
 def test_a_failure(hook, exception, tries, text):
     task = SimpleNamespace(**vars(TASK) | {"try_number": tries})
-    alerts.failed({"ti": task, "exception": exception})
+    alerts.alert_failure({"ti": task, "exception": exception})
     assert hook == [{"text": text}]
 
 
-def test_a_long_reason_is_cut(hook):
-    alerts.failed({"ti": TASK, "exception": RuntimeError("x" * 10_000)})
+def test_a_long_error_is_truncated(hook):
+    alerts.alert_failure({"ti": TASK, "exception": RuntimeError("x" * 10_000)})
     (alert,) = hook
     assert 600 < len(alert["text"]) < 800
     assert alert["text"].endswith(LOG)
@@ -53,20 +53,20 @@ def test_a_long_reason_is_cut(hook):
     ),
 )
 def test_a_late_run(hook, run):
-    asyncio.run(alerts.late({"dag_run": run}))
+    asyncio.run(alerts.alert_delay({"dag_run": run}))
     assert hook == [{"text": "everflow-hourly--acme is late: its run scheduled__1 has not ended."}]
 
 
-def test_a_hook_that_is_not_there_fails_nothing(monkeypatch, caplog):
+def test_an_unreachable_webhook_is_only_logged(monkeypatch, caplog):
     monkeypatch.setenv("SIGNALROOM_ALERT_WEBHOOK", "http://127.0.0.1:9/T0/secret")
     with caplog.at_level(logging.WARNING):
-        alerts.failed({"ti": TASK})
+        alerts.alert_failure({"ti": TASK})
     assert "tap-everflow--acme failed after 6 tries" in caplog.text
     assert "could not be reached" in caplog.text
     assert "T0/secret" not in caplog.text
 
 
-def test_none_is_needed(monkeypatch, caplog):
+def test_no_webhook(monkeypatch, caplog):
     monkeypatch.delenv("SIGNALROOM_ALERT_WEBHOOK", raising=False)
-    alerts.failed({"ti": TASK})
+    alerts.alert_failure({"ti": TASK})
     assert "tap-everflow--acme failed" in caplog.text

@@ -1,4 +1,4 @@
-"""A DAG for each schedule, a task for each tap and client, and days once more in slices."""
+"""The DAGs of schedules, with a task for each tap and client; and the DAG of backfills."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ POOLS = json.loads((HERE / "pools.json").read_text())
 
 
 def dags_of(name):
-    """The DAGs of a file, read anew."""
+    """Parse a file again and return its DAGs by ID."""
     spec = importlib.util.spec_from_file_location(name, HERE / "dags" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return {one.dag_id: one for one in vars(module).values() if isinstance(one, DAG)}
+    return {dag.dag_id: dag for dag in vars(module).values() if isinstance(dag, DAG)}
 
 
 def run(dag, **params):
     """Run a DAG in this process."""
-    # Airflow 3.3 cannot store one where the scheduler is not there.
+    # Airflow 3.3 cannot store a deadline without a scheduler.
     dag.deadline = None
     return dag.test(run_conf=params).state
 
 
 class TestSchedules:
-    def test_one_for_each(self, project):
+    def test_a_dag_for_each(self, project):
         dags = dags_of("signalroom_schedules")
         assert {*dags} == {"everflow-hourly--acme", "both"}
         dag = dags["everflow-hourly--acme"]
@@ -46,7 +46,7 @@ class TestSchedules:
         assert task.retry_exponential_backoff == 2.0
         assert task.on_failure_callback
 
-    def test_tasks_of_a_job_follow_each_other(self, project):
+    def test_tasks_of_a_job_run_in_order(self, project):
         dag = dags_of("signalroom_schedules")["both"]
         assert dag.schedule is None
         assert [task.task_id for task in dag.tasks] == ["tap-sticky-s3", "tap-redtrack"]
@@ -61,12 +61,12 @@ class TestSchedules:
         ]
 
     def test_a_schedule_of_an_extractor_and_a_loader_keeps_its_state(self, project):
-        """It is under the schedule's name, which `meltano elt` is given."""
+        """Its state ID is the schedule's name, which `meltano elt` gets as an option."""
         command = ["elt", "tap-everflow", "target-postgres", "--transform=skip", "--state-id=pair"]
         project.add("pair", "tap-everflow target-postgres")
-        listed = json.loads(project.schedules.read_text())
-        listed["schedules"][-1]["tasks"][0]["command"] = command
-        project.schedules.write_text(json.dumps(listed))
+        content = json.loads(project.schedules.read_text())
+        content["schedules"][-1]["tasks"][0]["command"] = command
+        project.schedules.write_text(json.dumps(content))
         assert run(dags_of("signalroom_schedules")["pair"]) == "success"
         assert project.calls() == [["meltano", "--log-format=json", *command, str(project.path)]]
 
@@ -81,7 +81,7 @@ class TestSchedules:
         used = {task.pool for dag in dags_of("signalroom_schedules").values() for task in dag.tasks}
         assert used <= taps
 
-    def test_reading_them_starts_no_program(self, project):
+    def test_parsing_starts_no_program(self, project):
         dags_of("signalroom_schedules")
         dags_of("signalroom_backfill")
         assert project.calls() == []
@@ -89,7 +89,7 @@ class TestSchedules:
     def test_a_command_of_a_plugin_is_a_task_of_its_own(self, project):
         project.add("daily", "tap-everflow target-postgres", "dbt-postgres:run", "dbt-postgres:run")
         dag = dags_of("signalroom_schedules")["daily"]
-        assert [(one.task_id, one.task_display_name, one.pool) for one in dag.tasks] == [
+        assert [(task.task_id, task.task_display_name, task.pool) for task in dag.tasks] == [
             ("tap-everflow", "tap-everflow", "everflow"),
             ("dbt-postgres-run", "dbt-postgres:run", "default_pool"),
             ("dbt-postgres-run-2", "dbt-postgres:run", "default_pool"),
@@ -101,17 +101,17 @@ class TestSchedules:
             ["dbt-postgres:run"],
         ]
 
-    def test_a_tap_without_a_pool_of_its_own_is_in_the_default_one(self, project):
+    def test_a_tap_without_a_pool_uses_the_default_pool(self, project):
         project.add("github", "tap-github target-postgres")
         (task,) = dags_of("signalroom_schedules")["github"].tasks
         assert task.pool == "default_pool"
 
-    def test_names_that_airflow_does_not_take(self, project):
+    def test_names_that_are_not_valid_ids(self, project):
         project.add("täglich, 6 Uhr", "tap-everflow target-postgres")
         project.add("both ", "tap-everflow target-postgres")
         project.add("both-", "tap-everflow target-postgres")
         dags = dags_of("signalroom_schedules")
-        assert {one.dag_display_name: one.dag_id for one in dags.values()} == {
+        assert {dag.dag_display_name: dag.dag_id for dag in dags.values()} == {
             "everflow-hourly--acme": "everflow-hourly--acme",
             "both": "both",
             "täglich, 6 Uhr": "t-glich-6-Uhr",
@@ -121,9 +121,9 @@ class TestSchedules:
 
 
 class TestScheduleErrors:
-    """A schedule that cannot be run fails by itself, where it would have run, and alerts."""
+    """A schedule that cannot be run becomes a DAG that fails and alerts."""
 
-    def test_the_others_are_made(self, project, hook):
+    def test_other_schedules_run(self, project, hook):
         project.add("two loaders", cron="7 * * * *", problem="target-b has no tap before it.")
         dags = dags_of("signalroom_schedules")
         assert {*dags} == {"everflow-hourly--acme", "both", "two-loaders"}
@@ -136,14 +136,14 @@ class TestScheduleErrors:
         assert "Schedule two loaders cannot be run: target-b has no tap before it." in alert["text"]
         assert run(dags["both"]) == "success"
 
-    def test_what_only_airflow_refuses(self, project):
+    def test_an_interval_that_only_airflow_rejects(self, project):
         project.add("often", "tap-everflow target-postgres", cron="5 * * * * * * *")
         dags = dags_of("signalroom_schedules")
         assert {*dags} == {"everflow-hourly--acme", "both", "often"}
         assert "Schedule often cannot be run:" in dags["often"].doc_md
         dags["often"].validate()
 
-    def test_airflow_reads_all_of_them(self, project):
+    def test_airflow_imports_all_dags(self, project):
         project.add("often", "tap-everflow target-postgres", cron="5 * * * * * * *")
         project.add("two loaders", problem="target-b has no tap before it.")
         bag = DagBag(HERE / "dags" / "signalroom_schedules.py")
@@ -151,7 +151,7 @@ class TestScheduleErrors:
         assert {*bag.dags} == {"everflow-hourly--acme", "both", "often", "two-loaders"}
 
     @pytest.mark.parametrize("text", (None, "", "[]", "{}", '{"schedules": 7}', "Traceback"))
-    def test_no_list(self, project, hook, text):
+    def test_the_list_is_missing_or_invalid(self, project, hook, text):
         if text is None:
             project.schedules.unlink()
         else:
@@ -203,7 +203,7 @@ class TestBackfill:
             {"streams": "a b"},
         ),
     )
-    def test_what_is_none_is_refused(self, project, params):
+    def test_invalid_parameters(self, project, params):
         dag = dags_of("signalroom_backfill")["signalroom-backfill"]
         with pytest.raises(ValueError, match="Invalid input for param"):
             run(dag, **self.PARAMS | params)

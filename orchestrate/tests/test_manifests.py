@@ -1,4 +1,4 @@
-"""The image's and the cluster's files: valid, and of one mind with the project."""
+"""The Dockerfile and the manifests are valid, and agree with each other and with the project."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 import yaml
 from airflow.configuration import conf
 
-from signalroom_orchestrate import capacity
-from signalroom_orchestrate.dags import LONGEST
+from signalroom_orchestrate.capacity import capacity_settings
+from signalroom_orchestrate.dags import TASK_TIMEOUT
 
 HERE = Path(__file__).parents[1]
 CLUSTER = HERE / "kubernetes"
@@ -23,10 +23,10 @@ FILES = sorted(path for path in CLUSTER.glob("*.yaml") if path.name != "kustomiz
 KUSTOMIZATION = yaml.safe_load((CLUSTER / "kustomization.yaml").read_text())
 DOCUMENTS = [document for path in FILES for document in yaml.safe_load_all(path.read_text())]
 DEPLOYMENTS = {
-    one["metadata"]["name"]: one["spec"] for one in DOCUMENTS if one["kind"] == "Deployment"
+    each["metadata"]["name"]: each["spec"] for each in DOCUMENTS if each["kind"] == "Deployment"
 }
 PODS = {name: spec["template"]["spec"] for name, spec in DEPLOYMENTS.items()}
-#: Who has which secrets.
+#: The secrets of each pod.
 SECRETS = {
     "api-server": {"shared", "airflow"},
     "broker": {"broker"},
@@ -38,7 +38,7 @@ SECRETS = {
 
 
 def variables(path):
-    """The variables of a file, as kustomize reads it."""
+    """The variables of an env file, parsed as kustomize does."""
     lines = (CLUSTER / path).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
@@ -47,18 +47,18 @@ SETTINGS = variables("settings.env")
 
 
 def containers(name):
-    """All of a pod, those that run before it included."""
+    """All containers of a pod, init containers included."""
     return [*PODS[name].get("initContainers", ()), *PODS[name]["containers"]]
 
 
 def test_the_dockerfile():
-    linted = subprocess.run(
+    completed = subprocess.run(
         [Path(sys.executable).parent / "hadolint", HERE / "Dockerfile"],
         check=False,
         capture_output=True,
         text=True,
     )
-    assert (linted.returncode, linted.stdout) == (0, "")
+    assert (completed.returncode, completed.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -67,29 +67,29 @@ def test_manifests(path):
         kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_the_kustomization_names_all_of_them():
+def test_the_kustomization_lists_all_manifests():
     assert {*KUSTOMIZATION["resources"]} == {path.name for path in FILES}
     own = {image["name"] for image in KUSTOMIZATION["images"]}
-    used = {one["image"] for name in PODS for one in containers(name)}
+    used = {each["image"] for name in PODS for each in containers(name)}
     assert {name for name in used if ":" not in name} == own
 
 
-def test_images_of_others_are_named_by_their_digest():
-    used = {one["image"] for name in PODS for one in containers(name)} - {"signalroom"}
+def test_third_party_images_are_pinned_by_digest():
+    used = {each["image"] for name in PODS for each in containers(name)} - {"signalroom"}
     used |= set(re.findall(r"^FROM (\S+)", (HERE / "Dockerfile").read_text(), re.MULTILINE))
     assert len(used) == 2
-    assert all(re.fullmatch(r"\w+:[\w.-]+@sha256:[0-9a-f]{64}", one) for one in used)
+    assert all(re.fullmatch(r"\w+:[\w.-]+@sha256:[0-9a-f]{64}", each) for each in used)
 
 
 def test_pods_restart_when_settings_or_secrets_change():
-    """Kustomize makes them, with a hash in their names."""
+    """Kustomize generates ConfigMaps and Secrets with a hash of their content in their names."""
     assert {"configMapGenerator", "secretGenerator"} <= KUSTOMIZATION.keys()
     assert "generatorOptions" not in KUSTOMIZATION
-    assert not {one["kind"] for one in DOCUMENTS} & {"ConfigMap", "Secret"}
-    made = {
-        one["name"]: one["envs"]
+    assert not {each["kind"] for each in DOCUMENTS} & {"ConfigMap", "Secret"}
+    files_by_name = {
+        each["name"]: each["envs"]
         for kind in ("configMapGenerator", "secretGenerator")
-        for one in KUSTOMIZATION[kind]
+        for each in KUSTOMIZATION[kind]
     }
     named = {
         reference["name"]
@@ -98,31 +98,31 @@ def test_pods_restart_when_settings_or_secrets_change():
         for source in container.get("envFrom", ())
         for reference in source.values()
     }
-    assert named == made.keys()
-    assert made.pop("settings") == ["settings.env"]
-    for name, files in made.items():
+    assert named == files_by_name.keys()
+    assert files_by_name.pop("settings") == ["settings.env"]
+    for name, files in files_by_name.items():
         assert files == [f"secrets/{name}.env"]
         assert variables(f"secrets.example/{name}.env")
 
 
 @pytest.mark.parametrize("name", PODS)
 def test_secrets_are_where_they_are_needed(name):
-    """Those of vendors and of the warehouse are with the workers, those of Airflow are not."""
-    found = {
+    """Workers have the secrets of vendors and of the warehouse, and none of Airflow."""
+    secrets = {
         (source.get("secretRef") or {}).get("name")
         for container in containers(name)
         for source in container.get("envFrom", ())
     }
-    found |= {
+    secrets |= {
         variable["valueFrom"]["secretKeyRef"]["name"]
         for container in containers(name)
         for variable in container.get("env", ())
         if "valueFrom" in variable
     }
-    assert found - {None} == SECRETS[name]
+    assert secrets - {None} == SECRETS[name]
 
 
-def test_the_broker_asks_for_a_password():
+def test_the_broker_requires_a_password():
     (broker,) = PODS["broker"]["containers"]
     assert "requirepass $BROKER_PASSWORD" in broker["args"][0]
     for name in ("scheduler", "worker"):
@@ -135,16 +135,18 @@ def test_the_broker_asks_for_a_password():
         }
 
 
-def test_who_may_connect_to_whom():
-    """Nobody by default; and the broker connects to nobody."""
+def test_network_policies():
+    """By default nobody may connect; the broker may not connect to others."""
     policies = {
-        one["metadata"]["name"]: one["spec"] for one in DOCUMENTS if one["kind"] == "NetworkPolicy"
+        each["metadata"]["name"]: each["spec"]
+        for each in DOCUMENTS
+        if each["kind"] == "NetworkPolicy"
     }
     assert policies["nobody-unless-below"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
     served = {
-        one["metadata"]["name"]: {port["port"] for port in one["spec"]["ports"]}
-        for one in DOCUMENTS
-        if one["kind"] == "Service"
+        each["metadata"]["name"]: {port["port"] for port in each["spec"]["ports"]}
+        for each in DOCUMENTS
+        if each["kind"] == "Service"
     }
     for name, ports in served.items():
         spec = policies[name]
@@ -160,9 +162,9 @@ def test_who_may_connect_to_whom():
 
 
 def test_migration_comes_first():
-    """A scheduler does it before it runs; who has Airflow's database waits for it."""
+    """A scheduler migrates before it starts; other users of Airflow's database wait for that."""
     commands = {
-        name: " ".join(one["args"][0] for one in PODS[name].get("initContainers", ()))
+        name: " ".join(each["args"][0] for each in PODS[name].get("initContainers", ()))
         for name in PODS
     }
     assert "airflow db migrate" in commands["scheduler"]
@@ -172,18 +174,18 @@ def test_migration_comes_first():
     assert "meltano state list" in commands["worker"]
 
 
-def test_a_release_ends_no_run():
-    """A worker that has to go ends with the last of its tasks, however long one may take."""
-    assert PODS["worker"]["terminationGracePeriodSeconds"] >= LONGEST.total_seconds()
+def test_a_release_interrupts_no_run():
+    """A worker that is replaced finishes its tasks, which may take as long as their timeout."""
+    assert PODS["worker"]["terminationGracePeriodSeconds"] >= TASK_TIMEOUT.total_seconds()
     (worker,) = PODS["worker"]["containers"]
-    # Celery is the first process and gets the signal: a shell would not pass it on.
+    # Celery is process 1, so it gets the signal: a shell would not pass it on.
     assert "command" not in worker
     assert worker["args"] == ["celery", "worker"]
 
 
-def test_what_is_handed_out_has_a_slot():
-    """Else it waits in Celery's queue, where its token runs out: a try is gone without a run."""
-    expected = capacity.settings(
+def test_every_queued_task_has_a_slot():
+    """Otherwise its token expires in Celery's queue, and it fails without having run."""
+    expected = capacity_settings(
         workers=DEPLOYMENTS["worker"]["replicas"],
         slots=int(SETTINGS["AIRFLOW__CELERY__WORKER_CONCURRENCY"]),
         schedulers=DEPLOYMENTS["scheduler"]["replicas"],
@@ -196,43 +198,43 @@ def test_what_is_handed_out_has_a_slot():
     ((2, 2, 1, 4), (2, 4, 2, 4), (3, 4, 2, 6), (1, 1, 2, 1)),
 )
 def test_slots(workers, slots, schedulers, parallelism):
-    found = capacity.settings(workers=workers, slots=slots, schedulers=schedulers)
-    assert found["AIRFLOW__CORE__PARALLELISM"] == str(parallelism)
-    # A task waits as long as those before it run, if a worker is gone.
+    settings = capacity_settings(workers=workers, slots=slots, schedulers=schedulers)
+    assert settings["AIRFLOW__CORE__PARALLELISM"] == str(parallelism)
+    # While a worker is down, a task waits for those before it.
     assert (
-        float(found["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
+        float(settings["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
         >= timedelta(hours=2).total_seconds()
     )
 
 
 def test_a_worker_has_memory_for_all_its_tasks():
-    """A gigabyte each: of tap and loader, and of Meltano and Airflow around them."""
+    """A gigabyte for each: the tap, the loader, Meltano and Airflow's task runner."""
     (worker,) = PODS["worker"]["containers"]
     limit = int(worker["resources"]["limits"]["memory"].removesuffix("Gi"))
     assert limit >= 1 + int(SETTINGS["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
 
 
-def test_a_pool_is_no_more_than_all_workers_run():
+def test_a_pool_has_at_most_as_many_slots_as_all_workers():
     pools = json.loads((HERE / "pools.json").read_text())
     slots = DEPLOYMENTS["worker"]["replicas"] * int(SETTINGS["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
     assert all(pool["slots"] <= slots for pool in pools.values())
 
 
-def test_schedules_run_from_the_first_deployment_on():
+def test_dags_are_enabled_from_the_first_deployment_on():
     assert SETTINGS["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "False"
 
 
-def test_nobody_comes_in_from_outside():
-    services = [one["spec"] for one in DOCUMENTS if one["kind"] == "Service"]
+def test_nothing_is_exposed_outside_the_cluster():
+    services = [each["spec"] for each in DOCUMENTS if each["kind"] == "Service"]
     assert services
     assert all(spec.get("type", "ClusterIP") == "ClusterIP" for spec in services)
     assert not {"externalIPs", "externalName"} & {name for spec in services for name in spec}
-    assert not {one["kind"] for one in DOCUMENTS} & {"Ingress", "Gateway", "HTTPRoute"}
+    assert not {each["kind"] for each in DOCUMENTS} & {"Ingress", "Gateway", "HTTPRoute"}
     assert not any("hostNetwork" in pod or "hostPort" in repr(pod) for pod in PODS.values())
 
 
 @pytest.mark.parametrize("name", PODS)
-def test_pods_need_no_disk_and_no_rights(name):
+def test_pods_need_no_disk_and_no_privileges(name):
     pod = PODS[name]
     assert all(volume.get("emptyDir") == {} for volume in pod["volumes"])
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -243,15 +245,15 @@ def test_pods_need_no_disk_and_no_rights(name):
         assert container["resources"]["limits"]["memory"]
 
 
-def test_settings_are_airflows():
-    """Each variable is a setting that this Airflow has."""
-    given = {name for path in CLUSTER.rglob("*.env") for name in variables(path)}
-    given |= {
-        one["name"] for name in PODS for part in containers(name) for one in part.get("env", ())
+def test_settings_exist():
+    """Each variable is a setting of this version of Airflow."""
+    names = {name for path in CLUSTER.rglob("*.env") for name in variables(path)}
+    names |= {
+        each["name"] for name in PODS for part in containers(name) for each in part.get("env", ())
     }
-    given = {name for name in given if name.startswith("AIRFLOW__")}
-    assert len(given) > 15
-    for variable in given:
+    names = {name for name in names if name.startswith("AIRFLOW__")}
+    assert len(names) > 15
+    for variable in names:
         _, section, option = variable.split("__", 2)
         sections = {name.upper(): name for name in conf.configuration_description}
         assert section in sections or section == "CELERY", variable

@@ -1,4 +1,4 @@
-"""A run of Meltano as a task: its log, and whether it is retried. By Meltano itself."""
+"""The operator that runs Meltano, here the real one: its log, and which failures are retried."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ _LINE = (
 
 @pytest.fixture
 def meltano(tmp_path, monkeypatch):
-    """Runs Meltano with a tap and a loader that are shell scripts; gives the operator."""
-    for name in [one for one in os.environ if one.startswith(("TAP_", "EVERFLOW_", "MELTANO_"))]:
+    """Create operators that run Meltano with a tap and a loader that are shell scripts."""
+    for name in [name for name in os.environ if name.startswith(("TAP_", "EVERFLOW_", "MELTANO_"))]:
         monkeypatch.delenv(name)
     (tmp_path / "meltano.yml").write_text(PROJECT)
     monkeypatch.setenv("SIGNALROOM_PROJECT", str(tmp_path))
@@ -70,19 +70,19 @@ def meltano(tmp_path, monkeypatch):
 
 
 def test_its_log_is_readable(meltano, capsys):
-    """A line each, with who says it, and at its level."""
-    said = "echo '" + _LINE.replace("error", "warning") % "'$GREETING'" + "' >&2"
-    meltano(said).execute({})
+    """Each line has its logger and its level."""
+    script = "echo '" + _LINE.replace("error", "warning") % "'$GREETING'" + "' >&2"
+    meltano(script).execute({})
     lines = re.findall(r"\[(\w+) *\] ([\w-]+: .*?) +\[airflow", capsys.readouterr().out)
     assert ("warning", "tap-scripted: Hello") in lines
     assert ("info", "meltano: Run completed") in lines
 
 
 @pytest.mark.parametrize("code", (65, 77, 78))
-@pytest.mark.parametrize("who", ("tap", "target"))
-def test_a_failure_that_would_happen_again_is_final(meltano, who, code):
-    fails = f"echo '{_LINE % 'The key is refused. Set EVERFLOW_API_KEY.'}' >&2\nexit {code}"
-    operator = meltano(**{who: f"cat > /dev/null\n{fails}" if who == "target" else fails})
+@pytest.mark.parametrize("plugin", ("tap", "target"))
+def test_a_permanent_failure_is_not_retried(meltano, plugin, code):
+    script = f"echo '{_LINE % 'The key is refused. Set EVERFLOW_API_KEY.'}' >&2\nexit {code}"
+    operator = meltano(**{plugin: f"cat > /dev/null\n{script}" if plugin == "target" else script})
     with pytest.raises(AirflowFailException) as failed:
         operator.execute({})
     assert str(failed.value) == "The key is refused. Set EVERFLOW_API_KEY."
@@ -97,7 +97,7 @@ def test_any_other_failure_is_retried(meltano, code):
     assert str(failed.value) == "GET /x answered 503."
 
 
-def test_the_tap_has_the_word_where_both_fail(meltano):
+def test_where_both_fail_the_error_is_the_taps(meltano):
     operator = meltano(
         f"echo '{_LINE % 'The key is refused.'}' >&2\nexit 77",
         f"cat > /dev/null\necho '{_LINE % 'The input ended early.'}' >&2\nexit 1",
@@ -106,22 +106,22 @@ def test_the_tap_has_the_word_where_both_fail(meltano):
         operator.execute({})
 
 
-def test_a_setting_is_missing(meltano):
-    """The tap's own words and exit code, at discovery, which Meltano runs first."""
+def test_a_missing_setting(meltano):
+    """The tap fails at discovery, which Meltano runs first; its error and exit code count."""
     with pytest.raises(AirflowFailException) as failed:
         meltano(name="tap-everflow").execute({})
     assert str(failed.value).startswith("Missing required setting api_key (")
     assert "EVERFLOW_API_KEY" in str(failed.value)
 
 
-def test_no_such_plugin(meltano):
+def test_a_missing_plugin(meltano):
     operator = meltano(name="tap-nothing")
     with pytest.raises(AirflowException, match="Block tap-nothing not found"):
         operator.execute({})
 
 
-def test_while_it_runs_elsewhere_the_task_waits(meltano, tmp_path):
-    """That is no try: only a run whose machine died blocks the next for longer than it takes."""
+def test_the_task_waits_while_the_pipeline_runs_elsewhere(meltano, tmp_path):
+    """Waiting is not a try: a run on a machine that died blocks the next one for minutes."""
     first = meltano("touch started; while [ ! -e over ]; do sleep 0.1; done; exit 0")
     thread = threading.Thread(target=first.execute, args=({},))
     thread.start()
@@ -137,7 +137,7 @@ def test_while_it_runs_elsewhere_the_task_waits(meltano, tmp_path):
         thread.join()
 
 
-def test_a_task_that_is_stopped_ends_meltano_and_its_plugins(meltano, tmp_path):
+def test_stopping_the_task_stops_meltano_and_its_plugins(meltano, tmp_path):
     operator = meltano(
         "trap 'touch ended; exit 143' TERM\ntouch started\nwhile :; do sleep 0.1; done"
     )

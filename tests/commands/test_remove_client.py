@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from harness.pipelines import BIN, KEY, kill, run
 
-from signalroom_cli import removal
+from signalroom_cli.removal.states import _parse_state_id
 
 pytestmark = pytest.mark.e2e
 
@@ -182,7 +182,7 @@ def test_variables_of_others_need_not_be_set(project):
 )
 def test_whose_state_it_is(state_id, parts):
     taps = {"tap-x--acme", "tap-x--acme-to-go"}
-    assert removal._pipeline(state_id, taps, {"mine", "target-postgres"}) == parts
+    assert _parse_state_id(state_id, taps, {"mine", "target-postgres"}) == parts
 
 
 def test_a_client_id_from_a_variable(project, database):
@@ -193,7 +193,7 @@ def test_a_client_id_from_a_variable(project, database):
     project.meltano("run", "tap-everflow--acme", "target-postgres", **DAYS)
     assert rows(database, "everflow.offers").keys() == {"the-acme"}
     said = project.run("signalroom", "remove-client", "acme", "--yes", code=1, ACME_NAME="")
-    assert "client_id of tap-everflow--acme is not known: ACME_NAME is not set" in said
+    assert "client_id of tap-everflow--acme is unknown: ACME_NAME is not set" in said
     remove(project, "acme", "--yes")
     assert rows(database, "everflow.offers") == {}
 

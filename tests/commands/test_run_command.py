@@ -218,7 +218,7 @@ def test_variables_of_other_clients_are_not_seen(folder):
     }
     assert project_for(folder).dotenv_env.keys() == {*names}
     # Of those that are set, as in a process's own environment.
-    assert project.variables_of_others(["BIRCH_EVERFLOW_API_KEY", "PATH"]) == {
+    assert project.variables_of_excluded(["BIRCH_EVERFLOW_API_KEY", "PATH"]) == {
         "BIRCH_EVERFLOW_API_KEY"
     }
 
@@ -230,7 +230,7 @@ def test_a_client_whose_name_begins_with_anothers_keeps_its_variables(folder):
     for number, name in enumerate(("acme", "acme-2", "acme-2-eu")):
         project = project_for(folder, [f"everflow--{name}"])
         others = {other for other in names if other != names[number]}
-        assert project.variables_of_others(names) == others
+        assert project.variables_of_excluded(names) == others
 
 
 def test_the_environment_is_activated_without_reading_again(folder):

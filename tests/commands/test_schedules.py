@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from importlib import import_module
 
 import pytest
+from harness.pipelines import ROOT
 
 from signalroom_cli import schedules
 
@@ -234,3 +237,16 @@ def test_a_file(project, listing, capsys):
         "schedule-1",
     ]
     assert [one.name for one in project.glob("schedules*")] == ["schedules.json"]
+
+
+def test_airflow_reads_what_the_command_writes(project, listing, monkeypatch):
+    """Its environment has not this package, so it declares the classes, too."""
+    monkeypatch.syspath_prepend(ROOT / "orchestrate")
+    contract = import_module("signalroom_orchestrate.schedules")
+    _, expected, _ = listing(
+        ["tap-everflow target-postgres", "dbt-postgres:run"], ["tap-everflow"], more=[]
+    )
+    path = project / "schedules.json"
+    schedules.main(["--folder", str(project), f"--output={path}"])
+    assert [asdict(schedule) for schedule in contract.read_schedules(path)] == expected
+    assert [bool(schedule["problem"]) for schedule in expected] == [False, True]

@@ -17,10 +17,11 @@ from harness.vocabulary import (
 #: By package: empty names, functions named by a participle, entries of Args that say nothing.
 LIMITS = {
     "signalroom_cli": (0, 0, 0),
+    "local_airflow": (0, 0, 0),
+    "signalroom_orchestrate": (0, 0, 0),
+    "tools": (115, 24, 38),
     "signalroom_singer": (0, 0, 0),
-    "signalroom_orchestrate": (12, 3, 3),
     "signalroom_sandbox": (1, 1, 0),
-    "tools": (116, 24, 38),
     "tap_everflow": (0, 0, 0),
     "tap_gsheets": (0, 1, 0),
     "tap_mautic": (0, 1, 0),

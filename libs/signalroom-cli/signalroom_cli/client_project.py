@@ -108,7 +108,7 @@ class IncludedFile:
 
     @property
     def parse_problem(self) -> str:
-        """Why Meltano cannot use the file, in a sentence; empty if it can, or if the file is empty."""
+        """Why Meltano cannot use the file, in a sentence; empty if it can, or for an empty file."""
         return self._parse_result[1]
 
     @cached_property

@@ -95,7 +95,7 @@ def environment_name(project: Project) -> str:
 def find_taps(project: Project) -> dict[str, ProjectPlugin]:
     """The project's taps by name, in the order of its files.
 
-    Their parents are not resolved yet, so that one with a missing parent does not affect the others.
+    Their parents are not resolved yet, so that one with a missing parent does not affect others.
     ``project.plugins.ensure_parent`` resolves a parent; it looks up a missing one in the Hub.
 
     Args:

@@ -57,12 +57,15 @@ class Warehouse:
 def find_warehouses(
     project: Project, client: Client, runs: set[tuple[str, str]]
 ) -> list[Warehouse]:
-    """Find the databases that a client's taps have loaded into, that of the active environment first.
+    """Find the databases that a client's taps have loaded into.
 
     Args:
         project: A project whose environment is active.
         client: The client, whose file may have loaders of its own.
         runs: The environments and loaders of the client's runs.
+
+    Returns:
+        The databases, each once; that of the active environment is the first.
 
     Raises:
         RemovalError: If the settings of a loader cannot be read.
