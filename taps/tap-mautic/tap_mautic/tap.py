@@ -57,8 +57,8 @@ class TapMautic(SignalRoomTap):
             required=True,
             title="Mautic's address",
             description=(
-                "As in the browser, with the path if Mautic is below one; from `/s/` on it is left "
-                "out."
+                "Address as in the browser, with the path if Mautic is below one; everything from "
+                "`/s/` on is ignored."
             ),
             examples=["https://mautic.example.com"],
             **env_aliases("MAUTIC_BASE_URL"),
@@ -68,8 +68,8 @@ class TapMautic(SignalRoomTap):
             th.StringType,
             title="Public key",
             description=(
-                "Mautic > Settings > API Credentials (OAuth 2), made by an administrator. The "
-                "role of whoever made them is what the tap may read."
+                "From Mautic > Settings > API Credentials (OAuth 2), created by an administrator. "
+                "The tap may read what the role of that user may view."
             ),
             **KEY,
             **env_aliases("MAUTIC_CLIENT_ID"),
@@ -87,7 +87,7 @@ class TapMautic(SignalRoomTap):
             "username",
             th.StringType,
             title="User",
-            description="In place of the keys, where Basic auth is turned on.",
+            description="User name, instead of the keys, if Basic auth is turned on in Mautic.",
         ),
         th.Property(
             "password",
@@ -108,7 +108,7 @@ class TapMautic(SignalRoomTap):
             "ca_bundle",
             th.StringType,
             title="Certificates",
-            description="A file of certificates to trust, for one that Mautic signed itself.",
+            description="File of certificates to trust, for a self-signed server certificate.",
         ),
         th.Property(
             "verify_tls",
@@ -122,8 +122,8 @@ class TapMautic(SignalRoomTap):
             th.DateType,
             title="Start date",
             description=(
-                "The first day of statistics that a first run reads (UTC), `YYYY-MM-DD`. Without "
-                "it all of them. Contacts, e-mails and the like are read whole in any case."
+                "First day of statistics that a first run reads (UTC), `YYYY-MM-DD`; all by "
+                "default. Contacts, e-mails and the like are always read in full."
             ),
             examples=["2026-01-01"],
         ),
@@ -133,8 +133,8 @@ class TapMautic(SignalRoomTap):
             default=1,
             title="Lookback",
             description=(
-                "Hours before the bookmark to read again. Statistics are read again for a day, "
-                "e-mails' for 14, at least: bounces have no date."
+                "Hours before the bookmark to read again. Statistics are read again for at least a "
+                "day, those of e-mails for 14 days: bounces have no date."
             ),
         ),
         th.Property(
@@ -143,8 +143,8 @@ class TapMautic(SignalRoomTap):
             default="changes",
             title="Contacts to read",
             description=(
-                "`changes`: those that were added or changed since the run before. `all`: all of "
-                "them each time, and those that were deleted in Mautic go from the table."
+                "`changes`: those added or changed since the last run. `all`: all of them each "
+                "time, and contacts deleted in Mautic are removed from the table."
             ),
         ),
         th.Property(
@@ -153,8 +153,8 @@ class TapMautic(SignalRoomTap):
             default=7,
             title="All contacts every",
             description=(
-                "Days after which all contacts are read again: their last activity, and what is "
-                "written into Mautic's database by hand, has no date. 0: never."
+                "Days after which all contacts are read again: their last activity, and changes "
+                "made directly in Mautic's database, have no date. 0: never."
             ),
         ),
         th.Property(
@@ -170,8 +170,8 @@ class TapMautic(SignalRoomTap):
             default=False,
             title="Find repeated opens",
             description=(
-                "Also look for e-mails of any age that were opened once more. Mautic has no index "
-                "for that: large tables take it long."
+                "Also find e-mails of any age that were opened again. Mautic has no index for "
+                "that: it is slow on large tables."
             ),
         ),
         th.Property(
@@ -186,7 +186,7 @@ class TapMautic(SignalRoomTap):
             th.BooleanType,
             default=False,
             title="Include HTML",
-            description="Also load the whole text of e-mails, pages and forms.",
+            description="Also load the HTML of e-mails, pages and forms.",
         ),
         th.Property(
             "on_missing_permission",
@@ -194,8 +194,8 @@ class TapMautic(SignalRoomTap):
             default="error",
             title="On a missing permission",
             description=(
-                "A stream that the role may not read is left as it was, all others are read. Then "
-                "the run fails (`error`), or only warns (`skip`)."
+                "If the role may not read a stream, its table stays as it is, and all other "
+                "streams are read. Then the run fails (`error`), or only logs a warning (`skip`)."
             ),
         ),
         th.Property(
@@ -204,8 +204,8 @@ class TapMautic(SignalRoomTap):
             default=[],
             title="Accept changes of",
             description=(
-                "Streams of which most rows are gone, and that is meant: set it for one run. Or "
-                "whose role is meant to see its own rows only: leave it set."
+                "Streams that may lose most of their rows: set it for one run. Or streams of which "
+                "the role is meant to see its own rows only: leave it set."
             ),
         ),
         th.Property(
@@ -214,15 +214,15 @@ class TapMautic(SignalRoomTap):
             default=200,
             title="Page size",
             description=(
-                "Rows to ask for at once; five times as many of statistics, whose rows are small; "
-                "fewer where the server does not manage as many."
+                "Rows per request; five times as many for statistics, whose rows are small. Fewer "
+                "are requested if that is too much for the server."
             ),
         ),
         th.Property(
             "requests_per_minute",
             th.NumberType(minimum=1),
             title="Requests a minute",
-            description="To spare a small server. Without it as fast as it answers, one at a time.",
+            description="For a small server; no limit by default. Requests are sent one at a time.",
             **RATE_LIMIT,
         ),
         th.Property(
@@ -231,8 +231,8 @@ class TapMautic(SignalRoomTap):
             default=3700,
             title="Longest wait for the limit",
             description=(
-                "Mautic may limit the calls of an hour. If it asks to wait for more seconds than "
-                "this, the run ends, and the next one goes on from its state."
+                "Mautic may limit the calls per hour. If the wait would be longer than this many "
+                "seconds, the run ends, and the next one resumes."
             ),
         ),
         *RATE_LIMIT_SETTINGS,
