@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import gc
-import io
 import itertools
 import json
 import ssl
 import sys
 import threading
-from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,15 +21,15 @@ from hypothesis import HealthCheck, settings
 
 from signalroom_sandbox.server import SandboxServer
 from signalroom_singer.privacy import redaction
-from signalroom_singer.privacy.redaction import secret_values
 from signalroom_singer.settings.variables import Naming, use_naming
 
 ROOT = Path(__file__).parent
 # Modules that tests of one package share, and the root for `tools`.
 sys.path += [str(ROOT), str(ROOT / "tests"), *map(str, sorted(ROOT.glob("*/*/tests")))]
 
-#: Fails the test whose output has a secret, wherever the test is; `pytester` tests it.
-pytest_plugins = ["harness.leaks", "pytester"]
+#: Fails the test whose output has a secret, wherever the test is; `pytester` tests it. It also has
+#: the fixture `sync`.
+pytest_plugins = ["signalroom_singer.testing.plugin", "harness.leaks", "pytester"]
 
 # On a machine with much else to do an example may take any time.
 settings.register_profile("signalroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -82,55 +79,6 @@ def _own_secrets():
         one[:] = known
 
 
-@dataclass
-class Output:
-    """What a tap wrote, message by message."""
-
-    messages: list[dict] = field(default_factory=list)
-    error: Exception | None = None
-
-    @property
-    def records(self):
-        """Records by stream, in order."""
-        found = defaultdict(list)
-        for message in self.messages:
-            if message["type"] == "RECORD":
-                found[message["stream"]].append(message["record"])
-        return found
-
-    @property
-    def schemas(self):
-        """The last schema of each stream."""
-        return {m["stream"]: m for m in self.messages if m["type"] == "SCHEMA"}
-
-    @property
-    def state(self):
-        """The last state, or none."""
-        states = [message["value"] for message in self.messages if message["type"] == "STATE"]
-        return states[-1] if states else None
-
-    def bookmarks(self, stream):
-        """The bookmarks of a stream in the order they were sent."""
-        states = [m["value"]["bookmarks"] for m in self.messages if m["type"] == "STATE"]
-        found = [state.get(stream, {}).get("replication_key_value") for state in states]
-        return [value for value in found if value]
-
-
-def select(tap, streams):
-    """Select these streams alone, as a catalog does; asking the vendor nothing again."""
-    off_by_default = any(not tap.streams[name].selected for name in streams)
-    for stream in tap.streams.values():
-        for metadata in stream.metadata.values():
-            metadata.selected = stream.name in streams
-        stream.selected = stream.name in streams  # what follows from them is known already
-    if off_by_default:
-        # Maps are made once, of what is selected then.
-        tap._catalog = None  # noqa: SLF001
-        tap.setup_mapper()
-        for stream in tap.streams.values():
-            stream._stream_maps = None  # noqa: SLF001
-
-
 @pytest.fixture(scope="session")
 def sandbox_server():
     """One sandbox for all tests of a worker."""
@@ -144,35 +92,6 @@ def sandbox(sandbox_server):
     sandbox_server.control.reset()
     sandbox_server.control.everflow.limits(per_second=10_000, burst=10_000)
     return sandbox_server
-
-
-@pytest.fixture
-def sync(monkeypatch, leaks):
-    """Run a tap in this process: ``sync(tap, "stream", ...)`` gives what it wrote.
-
-    Streams that are not named are deselected; without names the tap's own selection holds.
-    """
-
-    def run(tap, *streams, fails=()):
-        written = io.BytesIO()
-        stdout = io.TextIOWrapper(written)
-        if streams:
-            select(tap, streams)
-        error = None
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdout", stdout)
-            try:
-                tap.sync_all()
-            except fails as caught:
-                error = caught
-            finally:
-                tap.close()
-            stdout.flush()
-        leaks.learn(secret_values(type(tap).config_jsonschema, dict(tap.config)))
-        leaks.look(written.getvalue(), "messages of the tap")
-        return Output([json.loads(line) for line in written.getvalue().splitlines()], error)
-
-    return run
 
 
 @pytest.fixture(scope="session")

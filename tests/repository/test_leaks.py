@@ -52,7 +52,7 @@ def outcomes(pytester, code, before=""):
     fixture = ", capsys" if "capsys" in code else ""
     pytester.makepyfile(TEST.format(code=code, fixture=fixture, before=before))
     return pytester.runpytest_inprocess(
-        "-p", "harness.leaks", "-p", "no:xdist", "-p", "no:cacheprovider"
+        "-p", "signalroom_singer.testing.plugin", "-p", "no:xdist", "-p", "no:cacheprovider"
     )
 
 
