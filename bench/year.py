@@ -36,7 +36,7 @@ from signalroom_cli.cleanup.command import clean_up
 from signalroom_cli.cleanup.model import Limits, format_size
 from signalroom_cli.meltano_project import activate_project
 from signalroom_sandbox.server import SandboxServer
-from signalroom_singer import seal_state
+from signalroom_singer.state_merge import seal_state
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from tap_sticky_s3.client import S3Object
 from tap_sticky_s3.file_history import FileHistory

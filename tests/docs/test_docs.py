@@ -23,6 +23,7 @@ from harness.doc_pages import (
     words_of,
 )
 
+import signalroom_singer.testing
 from tools import docs_site
 from tools.generate.settings import schema_of, taps
 
@@ -62,6 +63,15 @@ def test_every_page_is_in_the_navigation():
         assert page in there | INCLUDED.keys(), f"nav in mkdocs.yml names {page}, which is no page"
     for page, source in INCLUDED.items():
         assert (ROOT / source).is_file(), f"{page}: there is no {source}"
+
+
+def test_the_api_page_has_every_public_name():
+    page = (ROOT / "docs/sdk-extensions-api.md").read_text()
+    names = re.findall(r"^::: ([\w.]+)\.(\w+)$", page, re.MULTILINE)
+    for module, name in names:
+        assert hasattr(importlib.import_module(module), name), f"{module} has no {name}"
+    public = {*signalroom_singer.__all__, *signalroom_singer.testing.__all__}
+    assert {name for _, name in names} == public | {"LeakDetector"}
 
 
 @pytest.mark.parametrize("folder", ("taps", "targets", "libs"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 from singer_sdk import Tap
 
-from signalroom_singer import ACCOUNT_LIMIT
+from signalroom_singer.limits.account import ACCOUNT_LIMIT
 from signalroom_singer.settings.text_values import types_of
 from signalroom_singer.settings.variables import VARIABLES
 from tools import ROOT

@@ -1,7 +1,8 @@
-"""What SignalRoom's Singer taps share on top of the Singer SDK.
+"""What SignalRoom's Singer taps share on top of the Singer SDK: what the author of a tap needs.
 
-Names are imported when they are first asked for: a target needs none of what taps need, and what
-starts a tap has to run even where a package is missing.
+Names are imported when they are first used: a target needs none of what taps need, and the code
+that starts a tap has to run even where a package is missing. Inner parts are imported from their
+modules.
 """
 
 from __future__ import annotations
@@ -10,119 +11,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from signalroom_singer.cell_values import (
-        DateFormat,
-        parse_number,
-    )
-    from signalroom_singer.conform import (
-        EXTRA,
-        RecordConformer,
-        RecordError,
-        describe_value,
-    )
-    from signalroom_singer.errors import (
-        MalformedResponseError,
-        TapError,
-        explain_malformed_responses,
-    )
-    from signalroom_singer.exit_codes import (
-        ExitCode,
-    )
-    from signalroom_singer.failures import (
-        Failures,
-    )
-    from signalroom_singer.http.adaptive import (
-        AdaptiveLimit,
-    )
-    from signalroom_singer.http.auth import (
-        RenewableAuth,
-        Token,
-        TokenAuth,
-    )
-    from signalroom_singer.http.client import (
-        ApiClient,
-    )
+    from signalroom_singer.cell_values import parse_number
+    from signalroom_singer.conform import EXTRA, RecordConformer
+    from signalroom_singer.errors import MalformedResponseError, TapError
+    from signalroom_singer.exit_codes import ExitCode
+    from signalroom_singer.http.adaptive import AdaptiveLimit
+    from signalroom_singer.http.auth import RenewableAuth, Token, TokenAuth
+    from signalroom_singer.http.client import ApiClient
     from signalroom_singer.http.errors import (
         ErrorMapper,
         ForbiddenRequestError,
         RequestRejectedError,
         error_in_ok_response,
     )
-    from signalroom_singer.http.rate_limit import (
-        RateLimiter,
-    )
+    from signalroom_singer.http.rate_limit import RateLimiter
     from signalroom_singer.http.retry import (
         RequestTooLargeError,
         RetryPolicy,
         ShrinkInstead,
-        exponential_wait,
         parse_retry_after,
     )
-    from signalroom_singer.http.size_limit import (
-        ResponseTooLargeError,
-        read_body,
-    )
-    from signalroom_singer.http.stream import (
-        ApiStream,
-    )
+    from signalroom_singer.http.stream import ApiStream
     from signalroom_singer.limits.account import (
-        ACCOUNT_LIMIT,
         CONCURRENCY_LIMIT,
         RATE_LIMIT,
         RATE_LIMIT_SETTINGS,
         AccountLimits,
     )
-    from signalroom_singer.message_writer import (
-        BufferedMsgSpecWriter,
-    )
-    from signalroom_singer.permissions import (
-        PermissionErrors,
-    )
-    from signalroom_singer.privacy.field_names import (
-        Sensitive,
-    )
-    from signalroom_singer.privacy.redaction import (
-        protect,
-        redact,
-    )
-    from signalroom_singer.privacy.sensitive_fields import (
-        PERSONAL_DATA_SETTING,
-        SensitiveFields,
-        safe_message,
-    )
-    from signalroom_singer.read_ahead import (
-        ReadAhead,
-    )
+    from signalroom_singer.permissions import PermissionErrors
+    from signalroom_singer.privacy.field_names import Sensitive
+    from signalroom_singer.privacy.redaction import protect, redact
+    from signalroom_singer.privacy.sensitive_fields import PERSONAL_DATA_SETTING
+    from signalroom_singer.read_ahead import ReadAhead
     from signalroom_singer.settings.problems import (
         invalid_setting,
         missing_setting,
         unknown_time_zone,
     )
-    from signalroom_singer.settings.text_values import (
-        EXACT,
-        KEY,
-        PASSWORD,
-    )
-    from signalroom_singer.settings.variables import (
-        current_naming,
-        env_aliases,
-        fill_setting_labels,
-        label_settings_in_backticks,
-        setting_label,
-    )
+    from signalroom_singer.settings.text_values import EXACT, KEY, PASSWORD
+    from signalroom_singer.settings.variables import env_aliases, setting_label
     from signalroom_singer.state import (
-        check_date_range,
-        invalid_bookmark,
         invalid_state,
         parse_bookmark,
         parse_date_setting,
         parse_midnight_setting,
         parse_timestamp_setting,
-        validate_state,
-    )
-    from signalroom_singer.state_merge import (
-        seal_state,
-        unseal_state,
     )
     from signalroom_singer.stream import (
         CLIENT_ID,
@@ -130,34 +63,13 @@ if TYPE_CHECKING:
         ManualBookmarkStream,
         SignalRoomStream,
     )
-    from signalroom_singer.table_docs import (
-        FULL_TABLE,
-        Descriptions,
-        Loading,
-        without_description,
-    )
-    from signalroom_singer.tap import (
-        COMMON_SETTINGS,
-        HTTP_SETTINGS,
-        SignalRoomTap,
-    )
-    from signalroom_singer.timestamps import (
-        to_date,
-        to_utc,
-        utc_isoformat,
-    )
-    from signalroom_singer.urls import (
-        validate_base_url,
-    )
-    from signalroom_singer.windows import (
-        WINDOW_SETTINGS,
-        DateWindow,
-        WindowedStream,
-        split_days,
-    )
+    from signalroom_singer.table_docs import FULL_TABLE, Descriptions, Loading
+    from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
+    from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
+    from signalroom_singer.urls import validate_base_url
+    from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream
 
 __all__ = [
-    "ACCOUNT_LIMIT",
     "CLIENT_ID",
     "COMMON_SETTINGS",
     "CONCURRENCY_LIMIT",
@@ -176,13 +88,10 @@ __all__ = [
     "AdaptiveLimit",
     "ApiClient",
     "ApiStream",
-    "BufferedMsgSpecWriter",
-    "DateFormat",
     "DateWindow",
     "Descriptions",
     "ErrorMapper",
     "ExitCode",
-    "Failures",
     "ForbiddenRequestError",
     "Loading",
     "MalformedResponseError",
@@ -191,14 +100,11 @@ __all__ = [
     "RateLimiter",
     "ReadAhead",
     "RecordConformer",
-    "RecordError",
     "RenewableAuth",
     "RequestRejectedError",
     "RequestTooLargeError",
-    "ResponseTooLargeError",
     "RetryPolicy",
     "Sensitive",
-    "SensitiveFields",
     "ShrinkInstead",
     "SignalRoomStream",
     "SignalRoomTap",
@@ -206,18 +112,10 @@ __all__ = [
     "Token",
     "TokenAuth",
     "WindowedStream",
-    "check_date_range",
-    "current_naming",
-    "describe_value",
     "env_aliases",
     "error_in_ok_response",
-    "explain_malformed_responses",
-    "exponential_wait",
-    "fill_setting_labels",
-    "invalid_bookmark",
     "invalid_setting",
     "invalid_state",
-    "label_settings_in_backticks",
     "missing_setting",
     "parse_bookmark",
     "parse_date_setting",
@@ -226,88 +124,79 @@ __all__ = [
     "parse_retry_after",
     "parse_timestamp_setting",
     "protect",
-    "read_body",
     "redact",
-    "safe_message",
-    "seal_state",
     "setting_label",
-    "split_days",
     "to_date",
     "to_utc",
     "unknown_time_zone",
-    "unseal_state",
     "utc_isoformat",
     "validate_base_url",
-    "validate_state",
-    "without_description",
 ]
 
-_NAMES = {
-    "limits.account": (
-        "ACCOUNT_LIMIT",
-        "CONCURRENCY_LIMIT",
-        "RATE_LIMIT",
-        "RATE_LIMIT_SETTINGS",
-        "AccountLimits",
-    ),
-    "cell_values": ("DateFormat", "parse_number"),
-    "errors": ("MalformedResponseError", "TapError", "explain_malformed_responses"),
-    "exit_codes": ("ExitCode",),
-    "failures": ("Failures",),
-    "privacy.field_names": ("Sensitive",),
-    "state": (
-        "validate_state",
-        "check_date_range",
-        "parse_date_setting",
-        "parse_midnight_setting",
-        "parse_timestamp_setting",
-        "invalid_state",
-        "parse_bookmark",
-        "invalid_bookmark",
-    ),
-    "http.adaptive": ("AdaptiveLimit",),
-    "http.auth": ("RenewableAuth", "Token", "TokenAuth"),
-    "http.client": ("ApiClient",),
-    "http.errors": (
-        "ErrorMapper",
-        "ForbiddenRequestError",
-        "RequestRejectedError",
-        "error_in_ok_response",
-    ),
-    "http.rate_limit": ("RateLimiter",),
-    "http.retry": (
-        "RequestTooLargeError",
-        "RetryPolicy",
-        "ShrinkInstead",
-        "exponential_wait",
-        "parse_retry_after",
-    ),
-    "http.size_limit": ("ResponseTooLargeError", "read_body"),
-    "http.stream": ("ApiStream",),
-    "permissions": ("PermissionErrors",),
-    "read_ahead": ("ReadAhead",),
-    "conform": ("EXTRA", "RecordError", "RecordConformer", "describe_value"),
-    "privacy.redaction": ("protect", "redact"),
-    "state_merge": ("seal_state", "unseal_state"),
-    "privacy.sensitive_fields": ("PERSONAL_DATA_SETTING", "SensitiveFields", "safe_message"),
-    "settings.problems": ("invalid_setting", "missing_setting", "unknown_time_zone"),
-    "settings.text_values": ("EXACT", "KEY", "PASSWORD"),
-    "stream": ("CLIENT_ID", "LOADED_AT", "ManualBookmarkStream", "SignalRoomStream"),
-    "table_docs": ("FULL_TABLE", "Descriptions", "Loading", "without_description"),
-    "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
-    "timestamps": ("to_date", "to_utc", "utc_isoformat"),
-    "urls": ("validate_base_url",),
-    "settings.variables": (
-        "current_naming",
-        "env_aliases",
-        "setting_label",
-        "fill_setting_labels",
-        "label_settings_in_backticks",
-    ),
-    "windows": ("WINDOW_SETTINGS", "DateWindow", "WindowedStream", "split_days"),
-    "message_writer": ("BufferedMsgSpecWriter",),
+#: The module of each name.
+_MODULES = {
+    "AccountLimits": "limits.account",
+    "AdaptiveLimit": "http.adaptive",
+    "ApiClient": "http.client",
+    "ApiStream": "http.stream",
+    "CLIENT_ID": "stream",
+    "COMMON_SETTINGS": "tap",
+    "CONCURRENCY_LIMIT": "limits.account",
+    "DateWindow": "windows",
+    "Descriptions": "table_docs",
+    "EXACT": "settings.text_values",
+    "EXTRA": "conform",
+    "ErrorMapper": "http.errors",
+    "ExitCode": "exit_codes",
+    "FULL_TABLE": "table_docs",
+    "ForbiddenRequestError": "http.errors",
+    "HTTP_SETTINGS": "tap",
+    "KEY": "settings.text_values",
+    "LOADED_AT": "stream",
+    "Loading": "table_docs",
+    "MalformedResponseError": "errors",
+    "ManualBookmarkStream": "stream",
+    "PASSWORD": "settings.text_values",
+    "PERSONAL_DATA_SETTING": "privacy.sensitive_fields",
+    "PermissionErrors": "permissions",
+    "RATE_LIMIT": "limits.account",
+    "RATE_LIMIT_SETTINGS": "limits.account",
+    "RateLimiter": "http.rate_limit",
+    "ReadAhead": "read_ahead",
+    "RecordConformer": "conform",
+    "RenewableAuth": "http.auth",
+    "RequestRejectedError": "http.errors",
+    "RequestTooLargeError": "http.retry",
+    "RetryPolicy": "http.retry",
+    "Sensitive": "privacy.field_names",
+    "ShrinkInstead": "http.retry",
+    "SignalRoomStream": "stream",
+    "SignalRoomTap": "tap",
+    "TapError": "errors",
+    "Token": "http.auth",
+    "TokenAuth": "http.auth",
+    "WINDOW_SETTINGS": "windows",
+    "WindowedStream": "windows",
+    "env_aliases": "settings.variables",
+    "error_in_ok_response": "http.errors",
+    "invalid_setting": "settings.problems",
+    "invalid_state": "state",
+    "missing_setting": "settings.problems",
+    "parse_bookmark": "state",
+    "parse_date_setting": "state",
+    "parse_midnight_setting": "state",
+    "parse_number": "cell_values",
+    "parse_retry_after": "http.retry",
+    "parse_timestamp_setting": "state",
+    "protect": "privacy.redaction",
+    "redact": "privacy.redaction",
+    "setting_label": "settings.variables",
+    "to_date": "timestamps",
+    "to_utc": "timestamps",
+    "unknown_time_zone": "settings.problems",
+    "utc_isoformat": "timestamps",
+    "validate_base_url": "urls",
 }
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

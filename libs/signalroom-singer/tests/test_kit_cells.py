@@ -12,7 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_singer import DateFormat, parse_date_setting, parse_number, parse_timestamp_setting
+from signalroom_singer import parse_date_setting, parse_number, parse_timestamp_setting
+from signalroom_singer.cell_values import DateFormat
 
 DIGITS = st.text(string.digits, min_size=1, max_size=30)
 EXPONENTS = st.integers(-200, 200)

@@ -15,12 +15,12 @@ from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 import signalroom_singer
 from signalroom_singer import (
     ExitCode,
-    Failures,
     MalformedResponseError,
     RequestRejectedError,
     TapError,
 )
 from signalroom_singer.cli import executable
+from signalroom_singer.failures import Failures
 
 #: What Meltano's parser asks of a line.
 FIELDS = {"level", "pid", "logger_name", "ts", "thread_name", "app_name", "message"}

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 from singer_sdk import typing as th
 
-from signalroom_singer import RecordConformer, RecordError
+from signalroom_singer import RecordConformer
+from signalroom_singer.conform import RecordError
 
 SCHEMA = th.PropertiesList(
     th.Property("id", th.IntegerType, required=True),

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalroom_singer import TapError, seal_state, unseal_state, validate_state
+from signalroom_singer import TapError
+from signalroom_singer.state import validate_state
+from signalroom_singer.state_merge import seal_state, unseal_state
 
 NAMES = st.sampled_from(("a", "b", "c", "replication_key_value"))
 SCALARS = st.one_of(st.none(), st.integers(), st.text(max_size=3), st.booleans())

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalroom_singer import RateLimiter, exponential_wait, parse_retry_after
+from signalroom_singer import RateLimiter, parse_retry_after
+from signalroom_singer.http.retry import exponential_wait
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

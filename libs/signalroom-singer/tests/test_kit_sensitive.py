@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from kit_vendor import RowStream, RowTap
 from singer_sdk import typing as th
 
-from signalroom_singer import Sensitive, SensitiveFields, safe_message
+from signalroom_singer import Sensitive
 from signalroom_singer.privacy.redaction import MASK
+from signalroom_singer.privacy.sensitive_fields import SensitiveFields, safe_message
 
 
 def names_in(text):

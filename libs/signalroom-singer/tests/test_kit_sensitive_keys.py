@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from signalroom_singer import RecordConformer, Sensitive, SensitiveFields
+from signalroom_singer import RecordConformer, Sensitive
 from signalroom_singer.privacy import sensitive_fields
 from signalroom_singer.privacy.redaction import MASK
+from signalroom_singer.privacy.sensitive_fields import SensitiveFields
 
 
 @pytest.mark.parametrize("value", (None, True, 5, "x", {"n": 1}, []))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from kit_vendor import DayStream, answer, ok
 from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
-from signalroom_singer import DateWindow, TapError, split_days
+from signalroom_singer import DateWindow, TapError
+from signalroom_singer.windows import split_days
 
 NEW_YORK = ZoneInfo("America/New_York")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -24,15 +24,15 @@ from signalroom_singer import (
     ExitCode,
     RenewableAuth,
     TapError,
-    current_naming,
     invalid_setting,
     missing_setting,
     protect,
-    read_body,
     redact,
     setting_label,
     validate_base_url,
 )
+from signalroom_singer.http.size_limit import read_body
+from signalroom_singer.settings.variables import current_naming
 from tap_gsheets.errors import is_certificate_error, untrusted_certificate_error
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from signalroom_singer import DateFormat, utc_isoformat
+from signalroom_singer import utc_isoformat
+from signalroom_singer.cell_values import DateFormat
 
 if TYPE_CHECKING:
     from tap_gsheets.cells import DateCell

@@ -16,13 +16,13 @@ from signalroom_singer import (
     ErrorMapper,
     ExitCode,
     RequestRejectedError,
-    ResponseTooLargeError,
     RetryPolicy,
     TapError,
     parse_retry_after,
     redact,
     setting_label,
 )
+from signalroom_singer.http.size_limit import ResponseTooLargeError
 
 if TYPE_CHECKING:
     from singer_sdk.exceptions import RetriableAPIError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import ExitCode, TapError, explain_malformed_responses, setting_label
+from signalroom_singer import ExitCode, TapError, setting_label
+from signalroom_singer.errors import explain_malformed_responses
 from tap_gsheets.card_filter import check_no_card_keys, remove_card_data
 from tap_gsheets.cell_parser import TabLayout, parse_table
 from tap_gsheets.cells import ConcurrentEditError

@@ -10,8 +10,9 @@ from singer_sdk import typing as th
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer import Loading, SignalRoomStream, without_description
+from signalroom_singer import Loading, SignalRoomStream
 from signalroom_singer.privacy.card_data import CardFindings
+from signalroom_singer.table_docs import without_description
 from tap_gsheets.column_types import TYPES
 from tap_gsheets.descriptions import DESCRIPTIONS
 from tap_gsheets.fingerprint import fingerprint

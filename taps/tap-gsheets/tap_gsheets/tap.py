@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import ExitCode, SignalRoomTap, TapError, unseal_state, validate_state
+from signalroom_singer import ExitCode, SignalRoomTap, TapError
 from signalroom_singer.privacy.card_data import CardReport
+from signalroom_singer.state import validate_state
+from signalroom_singer.state_merge import unseal_state
 from tap_gsheets.client import SheetsClient
 from tap_gsheets.column_types import check_formats
 from tap_gsheets.credentials import make_auth

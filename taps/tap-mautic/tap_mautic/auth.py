@@ -19,12 +19,12 @@ from signalroom_singer import (
     TapError,
     Token,
     TokenAuth,
-    fill_setting_labels,
     invalid_setting,
     missing_setting,
     redact,
     setting_label,
 )
+from signalroom_singer.settings.variables import fill_setting_labels
 from tap_mautic.errors import find_error
 
 if TYPE_CHECKING:

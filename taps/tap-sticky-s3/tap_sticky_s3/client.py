@@ -14,7 +14,13 @@ from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import ExitCode, TapError, exponential_wait, setting_label, validate_base_url
+from signalroom_singer import (
+    ExitCode,
+    TapError,
+    setting_label,
+    validate_base_url,
+)
+from signalroom_singer.http.retry import exponential_wait
 from tap_sticky_s3.credentials import open_session
 from tap_sticky_s3.s3_errors import describe_error
 

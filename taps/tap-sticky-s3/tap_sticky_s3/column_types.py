@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from signalroom_singer import DateFormat, invalid_setting, setting_label, to_utc
+from signalroom_singer import invalid_setting, setting_label, to_utc
+from signalroom_singer.cell_values import DateFormat
 
 if TYPE_CHECKING:
     import logging

@@ -12,7 +12,8 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 
-from signalroom_singer import current_naming, missing_setting, setting_label
+from signalroom_singer import missing_setting, setting_label
+from signalroom_singer.settings.variables import current_naming
 from tap_sticky_s3.s3_errors import describe_error
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 
-from signalroom_singer import ExitCode, TapError, label_settings_in_backticks
+from signalroom_singer import ExitCode, TapError
 from signalroom_singer.http.errors import speaks_no_tls
+from signalroom_singer.settings.variables import label_settings_in_backticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

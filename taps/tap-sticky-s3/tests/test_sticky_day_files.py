@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sticky_exports import DAY, export, orders
 
-from signalroom_singer import TapError, seal_state, unseal_state
+from signalroom_singer import TapError
+from signalroom_singer.state_merge import seal_state, unseal_state
 from tap_sticky_s3 import file_history
 from tap_sticky_s3.client import S3Object
 from tap_sticky_s3.day_files import hash_object

@@ -23,8 +23,8 @@ from signalroom_cli.intervals import IntervalError, cron_expression
 from signalroom_cli.meltano_project import find_taps
 from signalroom_cli.plugin_settings import read_plugin_settings
 from signalroom_cli.status.model import Outcome, Pipeline, Run
-from signalroom_singer import unseal_state
 from signalroom_singer.settings.client_names import shared_variables_warning
+from signalroom_singer.state_merge import unseal_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,6 +7,6 @@ else here needs pytest.
 from __future__ import annotations
 
 from signalroom_singer.testing.faulty_server import FaultyServer, Reply
-from signalroom_singer.testing.sync import SyncResult, select_streams, sync
+from signalroom_singer.testing.tap_runner import SyncResult, select_streams, sync
 
 __all__ = ["FaultyServer", "Reply", "SyncResult", "select_streams", "sync"]

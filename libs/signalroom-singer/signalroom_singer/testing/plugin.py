@@ -23,8 +23,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import pytest
 
 from signalroom_singer.privacy.redaction import secret_values
-from signalroom_singer.testing.sync import SyncResult
-from signalroom_singer.testing.sync import sync as run_sync
+from signalroom_singer.testing.tap_runner import SyncResult
+from signalroom_singer.testing.tap_runner import sync as run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import TapError, describe_value
+from signalroom_singer import TapError
+from signalroom_singer.conform import describe_value
 from tap_redtrack.paging import StablePager
 from tap_redtrack.streams._base import RedTrackStream
 

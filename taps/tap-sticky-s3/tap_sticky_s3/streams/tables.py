@@ -24,11 +24,11 @@ from signalroom_singer import (
     ReadAhead,
     RecordConformer,
     TapError,
-    explain_malformed_responses,
-    without_description,
 )
+from signalroom_singer.errors import explain_malformed_responses
 from signalroom_singer.privacy.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER
+from signalroom_singer.table_docs import without_description
 from tap_sticky_s3.column_discovery import ColumnDiscovery
 from tap_sticky_s3.column_types import ColumnType
 from tap_sticky_s3.csv.reader import ROW_ID
