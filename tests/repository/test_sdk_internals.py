@@ -18,7 +18,6 @@ PRIVATE_MEMBERS = {
         "_env_var_config",
         "_validate_config",
     },
-    "signalroom_singer.http.inherited.HTTPStream": {"_LOG_REQUEST_METRICS", "_request", "_tap"},
     "signalroom_singer.isolated_stream.IsolatedStream": {"_sync_records", "_tap"},
     "signalroom_singer.stream.ManualBookmarkStream": {
         "_increment_stream_state",
