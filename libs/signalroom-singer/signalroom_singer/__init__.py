@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     from signalroom_singer.privacy.redaction import protect, redact
     from signalroom_singer.privacy.sensitive_fields import PERSONAL_DATA_SETTING
     from signalroom_singer.read_ahead import ReadAhead
+    from signalroom_singer.settings.dates import (
+        parse_date_setting,
+        parse_midnight_setting,
+        parse_timestamp_setting,
+    )
     from signalroom_singer.settings.problems import (
         invalid_setting,
         missing_setting,
@@ -50,13 +55,7 @@ if TYPE_CHECKING:
     )
     from signalroom_singer.settings.text_values import EXACT, KEY, PASSWORD
     from signalroom_singer.settings.variables import env_aliases, setting_label
-    from signalroom_singer.state import (
-        invalid_state,
-        parse_bookmark,
-        parse_date_setting,
-        parse_midnight_setting,
-        parse_timestamp_setting,
-    )
+    from signalroom_singer.state import invalid_state, parse_bookmark
     from signalroom_singer.stream import (
         CLIENT_ID,
         LOADED_AT,
@@ -183,11 +182,11 @@ _MODULES = {
     "invalid_state": "state",
     "missing_setting": "settings.problems",
     "parse_bookmark": "state",
-    "parse_date_setting": "state",
-    "parse_midnight_setting": "state",
+    "parse_date_setting": "settings.dates",
+    "parse_midnight_setting": "settings.dates",
     "parse_number": "cell_values",
     "parse_retry_after": "http.retry",
-    "parse_timestamp_setting": "state",
+    "parse_timestamp_setting": "settings.dates",
     "protect": "privacy.redaction",
     "redact": "privacy.redaction",
     "setting_label": "settings.variables",

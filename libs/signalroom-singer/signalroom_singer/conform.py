@@ -1,4 +1,4 @@
-"""Making a vendor's record fit its schema, without losing what does not fit."""
+"""Conforms vendors' records to their schemas; values that do not fit go into ``_extra``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-#: The column that keeps what the schema has no column for.
+#: The column of fields that the schema has no column for.
 EXTRA = "_extra"
 
 _NONE = type(None)
 _NULL_ALONE = frozenset({_NONE})
-# Whatever Python raises for a value that it cannot convert: a moment past the year 9999, a number
-# of a billion digits, a text that nests too deeply.
+# What Python raises for values that it cannot convert: a timestamp after the year 9999, a number
+# of a billion digits, a text that is nested too deeply.
 _UNREADABLE = (ValueError, ArithmeticError, TypeError, RecursionError, MemoryError)
 
 
@@ -31,7 +31,7 @@ class RecordError(TapError):
 
 
 class RecordConformer:
-    """Fits records to a stream's schema, a fraction of the SDK's type conformance's cost.
+    """Conforms records to a stream's schema, at a fraction of the cost of the SDK's way.
 
     - A value of another JSON type that means the same is converted: ``12.0`` and ``"12"``
       to the integer 12, ``12`` to text, ``0`` and ``"true"`` to booleans, ``""`` to null
@@ -40,7 +40,7 @@ class RecordConformer:
       into the ``_extra`` column under their own names. The latter are counted and logged.
     - A key column must be there and readable.
 
-    No value gets into the log: what kind it is, how long, and in which record.
+    The log has no values, only their kind, their length, and the key of the record.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class RecordConformer:
         readers: Mapping[str, Callable[[Any], Any]] | None = None,
         deselected: Collection[str] = (),
     ) -> None:
-        """Prepare for one stream.
+        """Prepare for the records of one stream.
 
         Args:
-            stream: Its name, for messages.
-            schema: Its JSON schema.
-            keys: Its key columns.
-            logger: Where unreadable values are reported.
-            readers: For columns whose values are written in a way of their own: what reads any
-                value but null, and raises ValueError for what it cannot read.
-            deselected: Columns of which nothing is loaded, or not all: what does not fit them is
-                not kept either.
+            stream: The name of the stream, for messages.
+            schema: The JSON schema of the stream.
+            keys: The key columns that each record must have.
+            logger: The logger of values that could not be converted.
+            readers: Functions that convert values of columns with a format of their own. They get
+                any value but null, and raise ValueError for values that they cannot convert.
+            deselected: Columns that are not loaded, or not completely: their values do not go into
+                ``_extra`` either.
         """
         self.unreadable: Counter[str] = Counter()
         self._stream = stream
@@ -80,13 +80,13 @@ class RecordConformer:
         self._columns += tuple((name, _NULL_ALONE, reader, _AS_SET) for name, reader in own.items())
 
     def conform(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Fit one record, in place.
+        """Conform one record, in place.
 
         Args:
-            record: As the vendor sent it.
+            record: The record as the vendor sent it.
 
         Returns:
-            The same dict, fitted.
+            The same dict.
 
         Raises:
             RecordError: If a key column is missing, null or unreadable.
@@ -130,16 +130,16 @@ class RecordConformer:
             )
 
     def _format_key(self, record: Mapping[str, Any]) -> str:
-        """The record's key, for people to find it: ids, numbers and dates."""
+        """Format the record's key for a message: ids, numbers and dates."""
         values = {key: _loggable_key_value(key, record.get(key)) for key in self._keys}
         return json.dumps(values, default=str)
 
 
 def describe_value(value: Any) -> str:
-    """Say of what kind a value is, without the value, for logs and errors.
+    """Describe the kind of a value, without the value, for logs and errors.
 
     Args:
-        value: Of a record.
+        value: A value of a record.
 
     Returns:
         Such as "a text of 12 characters", "a list of 3" or "a number".
@@ -220,8 +220,8 @@ def _array(value: Any) -> list[Any] | None:
     raise ValueError
 
 
-#: For each kind of column: the classes that need nothing done, what to do with others, and what to
-#: say of a value that is something else.
+#: For each kind of column: the classes that need no conversion, the conversion of others, and what
+#: the log says about a value that cannot be converted.
 _CONVERSIONS: dict[str, tuple[frozenset[type], Callable[[Any], Any], str]] = {
     "integer": (frozenset({int, _NONE}), _integer, "not an integer"),
     "number": (frozenset({int, Decimal, _NONE}), _number, "not a number"),

@@ -1,4 +1,4 @@
-"""Errors that are for the user to read, not for a developer to trace."""
+"""Errors whose messages are for users: a sentence, without a traceback."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class TapError(Exception):
-    """A run cannot go on; the message says why and what to do.
+    """Ends a run; the message says why and what to do.
 
     Args:
-        message: For the user.
-        exit_code: What the command ends with.
+        message: The sentence for the user.
+        exit_code: The exit code of the command.
     """
 
     def __init__(self, message: str, *, exit_code: int = ExitCode.FAILED) -> None:
@@ -36,7 +36,7 @@ def exit_code(error: BaseException) -> int:
     """Choose the exit code for an error that ends the command.
 
     Args:
-        error: With an ``exit_code`` of its own, or another.
+        error: Any error; its own ``exit_code`` is used if it has one.
     """
     code = getattr(error, "exit_code", None)
     if isinstance(code, int):
@@ -47,28 +47,27 @@ def exit_code(error: BaseException) -> int:
 
 
 class MalformedResponseError(TapError):
-    """A vendor's answer is not of the shape that it is documented to have."""
+    """A vendor's response does not have the documented shape."""
 
 
-# As a KeyError has it.
+# A field's name, in the text of a KeyError.
 _FIELD = re.compile(r"'[A-Za-z_$][\w$.-]{0,60}'")
-#: What comes of taking one thing for another.
+#: What Python raises where a response does not have the expected shape.
 _MISTAKEN = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
 
 
 @contextmanager
 def explain_malformed_responses(place: Callable[[], str]) -> Iterator[None]:
-    """Say whose answer it was, where one is not of the shape that the code relies on.
+    """Turn TypeError, KeyError and the like into an error that names the stream and request.
 
-    What is known to vary is looked at where it is read. This is for all that never did.
+    Fields that are known to vary are checked where they are read. This is for all others.
 
     Args:
-        place: Gives what is read: a stream and what it asked last, or what a tap has to know
-            before.
+        place: Returns what is being read: a stream with its latest request, for the message.
 
     Raises:
-        MalformedResponseError: In place of an error that only a programmer understands; that one
-            is shown at the level DEBUG.
+        MalformedResponseError: In place of an error that only a programmer understands, which is
+            logged with the level DEBUG.
     """
     try:
         yield
@@ -84,23 +83,23 @@ def explain_malformed_responses(place: Callable[[], str]) -> Iterator[None]:
 
 
 def _without_values(error: Exception) -> str:
-    """What an error says, but for what may be a value: of a ValueError, all of it may be one."""
+    """Describe an error without values of records: all of a ValueError's text may be one."""
     kind, text = type(error).__name__, redact(str(error))
     if isinstance(error, (TypeError, AttributeError)) or _FIELD.fullmatch(text):
         return f"{kind}: {text[:150]}"
     return kind
 
 
-#: What its text is enough of.
+#: Errors that are logged without a traceback.
 USER_ERRORS = (TapError, FatalAPIError, RetriableAPIError, ConfigValidationError)
 
 
-#: No space, none of the user's share, or a file as large as files may be.
+#: No space, no quota left, or a file of the largest size.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error is that there is no space to write to.
+    """Whether an error means that the disk is full.
 
     Args:
         error: The error, if there is one.
@@ -109,15 +108,15 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 
 def hide_traceback(record: logging.LogRecord) -> bool:
-    """Log what users can mend as a sentence: a logger's filter.
+    """Log errors that users can fix without a traceback: a filter for loggers.
 
-    At the level DEBUG the traceback stays.
+    With the level DEBUG the traceback stays.
 
     Args:
-        record: What is to be logged; changed in place.
+        record: The log record; changed in place.
 
     Returns:
-        True: nothing is filtered out.
+        True: no record is filtered out.
     """
     error = record.exc_info[1] if record.exc_info else None
     full = is_disk_full(error)

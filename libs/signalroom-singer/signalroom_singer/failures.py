@@ -1,4 +1,4 @@
-"""Streams that fail for a reason of their own: the others are read, then the run fails."""
+"""Streams that fail alone: the others are read, then the run fails."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Failures:
 
     @contextmanager
     def isolate(self, stream: _Stream, part: str = "") -> Iterator[None]:
-        """Go on if this block fails for a reason of the stream's own.
+        """Go on if this block fails for a reason that concerns the stream alone.
 
         Args:
             stream: The stream that is read. Its table and its bookmark stay as they are.

@@ -1,4 +1,4 @@
-"""Writing Singer messages, fast."""
+"""Writes Singer messages fast."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BufferedMsgSpecWriter(MsgSpecWriter):
     """The SDK's msgspec writer, without a system call for each record.
 
     Records wait in stdout's buffer. Everything else is sent at once together with what
-    waits, so a STATE never overtakes, or lags behind, the records it vouches for.
+    waits, so a STATE is never sent before, or long after, its records.
     """
 
     @override

@@ -1,4 +1,4 @@
-"""Streams that the credentials may not read: the others are read all the same."""
+"""Streams that the credentials may not read (HTTP 403): the other streams are read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PermissionErrors:
 
     @contextmanager
     def skip_forbidden(self, stream: _Stream, name: str) -> Iterator[None]:
-        """Go on if the vendor answers with 403 within this block.
+        """Go on if the vendor responds with 403 within this block.
 
         Args:
             stream: The stream that is read; its table keeps the rows that it has.
@@ -51,7 +51,7 @@ class PermissionErrors:
         try:
             yield
         except RequestRejectedError as error:
-            # A connection test is there to tell what is missing.
+            # A connection test shows what is missing.
             if error.status != HTTPStatus.FORBIDDEN or stream.ABORT_AT_RECORD_COUNT:
                 raise
             stream.is_complete = False

@@ -1,4 +1,4 @@
-"""How far long work is: a line every ten seconds, and none for what takes less."""
+"""Reports the progress of long work every ten seconds."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ _HOUR = 3600
 
 @dataclass
 class Progress:
-    """Some work, and how much of it is done.
+    """The progress of some work.
 
     Args:
-        subject: What is worked on: a stream.
-        logger: Where to report.
-        verb: What is done to its rows.
-        unit: What its parts are, where their number is known: days, files. Nothing if they are
-            the rows.
-        total: How many parts there are.
-        done: How many of them are done.
-        rows: How many rows are.
+        subject: What is worked on, such as the name of a stream.
+        logger: The logger that progress is reported to.
+        verb: What is done to the rows: ``read``, ``loaded``.
+        unit: The unit of the parts, such as days or files; empty if the parts are rows.
+        total: The number of parts; 0 if it is not known.
+        done: The number of parts that are done.
+        rows: The number of rows that are done.
     """
 
     subject: str
@@ -42,23 +41,20 @@ class Progress:
     rows: int = 0
 
     def expect(self, parts: float, unit: str) -> None:
-        """Note that there are parts to come.
+        """Add parts to the total.
 
         Args:
             parts: How many parts.
-            unit: What they are.
+            unit: The unit of the parts.
         """
         self.total += parts
         self.unit = unit
 
     def describe(self, seconds: float) -> str:
-        """Put it into words.
+        """Format the progress for the log.
 
         Args:
-            seconds: Since when it is under way.
-
-        Returns:
-            A line.
+            seconds: The time since the work began.
         """
         done, rows = self.done, f"{self.rows:,}"
         parts = ""
@@ -73,13 +69,13 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A time in a unit that a person would choose.
+    """Format a time with a readable unit.
 
     Args:
         seconds: The time to describe.
 
     Returns:
-        It, with its unit.
+        The time, such as ``95 s``, ``12 min`` or ``2.5 h``.
     """
     if seconds < 2 * _MINUTE:
         return f"{seconds:.0f} s"
@@ -90,14 +86,14 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class Reporter:
-    """Reports on what is under way.
+    """Reports on all work in progress.
 
     Args:
         clock: A monotonic clock, in seconds.
     """
 
     clock: Callable[[], float] = time.monotonic
-    # What is under way: since when, and when it was reported last.
+    # Work in progress, with its start and the time of the last report.
     _running: dict[int, tuple[Progress, float, float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -109,7 +105,7 @@ class Reporter:
             progress: The work to report on.
 
         Yields:
-            The same.
+            The same object.
         """
         now = self.clock()
         with self._lock:
@@ -121,7 +117,7 @@ class Reporter:
                 self._running.pop(id(progress), None)
 
     def tick(self) -> None:
-        """Report on what was not reported for ten seconds."""
+        """Report on all work without a report in the last ten seconds."""
         now = self.clock()
         with self._lock:
             due = {
@@ -134,10 +130,10 @@ class Reporter:
             progress.logger.info("%s", progress.describe(now - began))
 
     def start(self) -> None:
-        """Report from now on, in a thread: the work itself may wait for an answer for long."""
+        """Report from now on, in a thread: the work itself may wait for a response."""
 
         def run() -> None:
-            # An event that nobody sets: what tests make of `time.sleep` is not meant for this.
+            # An event that is never set, as tests replace `time.sleep`.
             never = threading.Event()
             while not never.wait(_POLL_SECONDS):
                 self.tick()
@@ -145,5 +141,5 @@ class Reporter:
         threading.Thread(target=run, name="progress", daemon=True).start()
 
 
-#: Of this process.
+#: The reporter of this process.
 REPORTER = Reporter()

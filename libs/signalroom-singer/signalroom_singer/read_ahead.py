@@ -1,4 +1,4 @@
-"""Reading several things at once, and handing them on in order."""
+"""Reads several tasks in threads, and yields their pages in order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Seconds to wait for threads on leaving; one that waits for its next try is left behind.
+#: Seconds to wait for threads on exit; a thread that waits for a retry is abandoned.
 _PATIENCE = 2.0
 
 
 class _Slot(Generic[R]):
-    """The pages of one task that were read and not yet handed on."""
+    """The pages of one task that were read but not consumed yet."""
 
     def __init__(self) -> None:
         self.pages: deque[list[R]] = deque()
@@ -31,14 +31,14 @@ class _Slot(Generic[R]):
 class ReadAhead(Generic[T, R]):
     """Reads tasks in threads, ahead of the one whose pages are being consumed.
 
-    Iterating gives ``(task, page)`` in the order of the tasks, and ``(task, None)`` when
+    Iterating yields ``(task, page)`` in the order of the tasks, and ``(task, None)`` when
     a task is finished. An error surfaces where its task stands in the order, after all
     that was read before it; what comes after it is dropped.
 
     Memory is bounded: while ``buffer`` records wait, only the task in turn reads on.
 
     Use as a context manager: leaving it stops the threads, and waits a little for what they
-    have under way, so that nothing is asked of a vendor after a run.
+    in progress, so that no request is sent after a run.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class ReadAhead(Generic[T, R]):
         """Prepare; reading starts on entering the context.
 
         Args:
-            tasks: What to read, in the order wanted.
-            read: Gives the pages (lists of records) of a task; runs in a thread.
-            workers: Tasks read at once.
+            tasks: The tasks in the order of the result.
+            read: Returns the pages (lists of records) of a task; runs in a thread.
+            workers: The number of tasks that are read at once.
             buffer: Records that may wait before reading ahead stops.
         """
         self._tasks = tasks

@@ -1,6 +1,6 @@
-"""What is selected: a run that would read nothing fails, and patterns with a typo are named.
+"""Checks the selection: a run without streams fails, and patterns with a typo are reported.
 
-Meltano (4.4) applies the patterns of ``select`` to the catalog, and says nothing of those that
+Meltano (4.4) applies the patterns of ``select`` to the catalog, and does not report those that
 match no stream.
 """
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from signalroom_singer.settings.variables import Naming
 
 _SELECT = "_select"
-#: A column may also be missing as it is left out, so only one that looks like another is a typo.
+#: A column may be missing because it is left out, so only a similar name means a typo.
 _SIMILAR = 0.8
 
 
 def check_selected(naming: Naming, streams: Mapping[str, Stream]) -> None:
-    """See that there is something to read.
+    """Check that at least one stream is selected.
 
     Args:
         naming: The naming of the tap's settings.
-        streams: Its streams by name.
+        streams: The tap's streams by name.
 
     Raises:
         TapError: If there are streams, and none is selected.
     """
-    # Not `selected`: a stream may also pass over a run in which it has no news.
+    # Not `selected`: a stream may also skip a run in which it has no new rows.
     if not streams or any(stream.mask.get((), True) for stream in streams.values()):
         return
     names = ", ".join(streams)
@@ -60,7 +60,7 @@ def unmatched_patterns(naming: Naming, streams: Mapping[str, Stream]) -> Iterato
 
     Args:
         naming: The naming of the tap's settings.
-        streams: Its streams by name.
+        streams: The tap's streams by name.
 
     Yields:
         A sentence about each.
@@ -92,7 +92,7 @@ def _patterns(text: str) -> list[str]:
 
 
 def _similar_column(pattern: str, streams: Iterable[Stream]) -> str | None:
-    """The column that a pattern means which matches none."""
+    """Find a column with a name similar to a pattern that matches none."""
     properties: dict[str, Any] = {}
     for stream in streams:
         properties |= stream.schema.get("properties", {})

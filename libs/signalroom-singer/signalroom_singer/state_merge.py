@@ -1,13 +1,14 @@
-"""States that survive Meltano's merge: what a full refresh replaced does not count any more.
+"""Makes states survive Meltano's merge: bookmarks that a full refresh replaced are ignored.
 
-``meltano run --full-refresh`` gives a tap no state, and merges what comes back into the old one,
-dictionary by dictionary: a key that the new state lacks keeps its old value. After a refresh that
-was cut short, streams that it had not reached would count as loaded up to their old bookmarks.
+``meltano run --full-refresh`` starts a tap without a state, and merges its new state into the old
+one, dictionary by dictionary: a key that the new state lacks keeps its old value. After a refresh
+that was interrupted, streams that it had not reached would count as loaded up to their old
+bookmarks.
 
-So a run without a state begins with one that names every stream, and each state says of each
-bookmark which fields it has. Lists are replaced by the merge, never merged, so this one is always
-that of the newest state. Where a field holds many entries (files), each has the number of its
-refresh instead, as naming all of them again would make the state much longer.
+So a run without a state begins with one that names every stream, and each bookmark lists its own
+fields. Meltano replaces lists, so this one is always that of the newest state. In a field with many
+entries (files), each entry has the number of its refresh instead, as a list of all of them would
+make the state much longer.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
 
     from singer_sdk import Stream
 
-#: In a bookmark: which run without a state it goes back to.
+#: In a bookmark: the number of the full refresh that it belongs to.
 REFRESH = "refresh"
-#: In a bookmark, as it is written: the fields it has.
+#: In a bookmark, once it is written: the list of its fields.
 FIELDS = "fields"
-#: In each entry of a field that holds many.
+#: In each entry of a field with many entries: the number of its full refresh.
 _OF = "r"
 
 
 def begin_refresh(streams: Iterable[Stream]) -> None:
-    """Begin the bookmarks of streams that are about to be read from the start.
+    """Start the bookmarks of a full refresh.
 
     Args:
-        streams: All that the run reads, also those whose turn comes later.
+        streams: All streams that the run reads.
     """
     number = time.time_ns() // 1_000_000
     for stream in streams:
@@ -40,13 +41,13 @@ def begin_refresh(streams: Iterable[Stream]) -> None:
 
 
 def seal_state(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Say in each bookmark which fields it has.
+    """Add the list of its fields to each bookmark.
 
     Args:
         state: The state of a tap.
 
     Returns:
-        A copy that has it.
+        A copy with these lists.
     """
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, dict):
@@ -81,10 +82,10 @@ def _names(fields: Mapping[str, Any]) -> list[Any]:
 
 
 def are_fields(names: object) -> bool:
-    """Whether something can be the list of a bookmark's fields.
+    """Whether a value is a valid list of a bookmark's fields.
 
     Args:
-        names: What stands there.
+        names: The value in the state.
     """
     return isinstance(names, list) and all(
         isinstance(name, str)
@@ -99,14 +100,14 @@ def are_fields(names: object) -> bool:
 
 
 def unseal_state(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Leave out what a full refresh has replaced.
+    """Remove the parts of a state that a full refresh has replaced.
 
     Args:
-        state: As Meltano gives it. Bookmarks that do not say which fields they have, as those of
-            earlier versions, stay as they are.
+        state: The state as Meltano passes it. Bookmarks without a list of fields, which earlier
+            versions wrote, stay as they are.
 
     Returns:
-        The state, and by stream the fields that were left out.
+        The state, and the fields that were removed, by stream.
     """
     bookmarks, left_out = {}, {}
     for stream, bookmark in (state.get("bookmarks") or {}).items():

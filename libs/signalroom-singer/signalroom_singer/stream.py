@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 CLIENT_ID = "_client_id"
 LOADED_AT = "_loaded_at"
 _FULL_TABLE = "FULL_TABLE"
-#: Of a masked key's hash: two of a million keys share as many with a chance of 1 to 500.
+#: Digits of a masked key's hash: the chance that two of a million keys share them is 1 in 500.
 _KEY_DIGITS = 12
-#: In a stream's schema: its rows are all there are once ACTIVATE_VERSION has told that they are
-#: complete, and not before. Other targets pass it over.
+#: In a stream's schema: the rows of a run replace the table's once ACTIVATE_VERSION says that they
+#: are complete, and not before. Other targets ignore it.
 REPLACE_ON_ACTIVATE = "x-replace-on-activate"
 
 _TAG_COLUMNS = th.PropertiesList(
@@ -59,24 +59,24 @@ _TAG_COLUMNS = th.PropertiesList(
 
 
 class SignalRoomStream(Stream):
-    """Mixed into any SDK stream.
+    """The base of all streams.
 
     Adds ``_loaded_at`` and ``_extra`` to each row; with the setting ``client_id`` also
     ``_client_id``, as the first key column.
 
-    A stream that is read whole each time (``FULL_TABLE``) ends with ACTIVATE_VERSION, as the
-    Singer specification has it: what was deleted at the vendor can go from the table. The SDK
-    sends that message before the records, when nobody knows whether they will all come.
+    A stream that is read completely in each run (``FULL_TABLE``) ends with ACTIVATE_VERSION, as in
+    the Singer specification: rows that were deleted at the vendor can be removed from the table.
+    The SDK sends that message before the records, when it is unknown whether all will arrive.
     """
 
-    #: Whether the vendor's side decides which columns there are: then those that are newer than the
-    #: catalog are selected. Meltano keeps a catalog until the settings change.
+    #: Whether the columns are defined at the vendor: then columns that are newer than the catalog
+    #: are selected. Meltano keeps a catalog until the settings change.
     has_dynamic_columns = False
 
     #: Whether the schema has all columns before a run starts.
     columns_are_known = True
 
-    #: A stream that left rows out, and goes on with others, says no: then none may go.
+    #: False once the stream has skipped rows: then no row may be removed from the table.
     is_complete = True
 
     #: Fields whose names look like secrets or personal data and that are loaded all the same, as
@@ -86,14 +86,14 @@ class SignalRoomStream(Stream):
     secret_fields: ClassVar[frozenset[str]] = frozenset()
     personal_fields: ClassVar[frozenset[str]] = frozenset()
 
-    #: What is said of the tap's tables and columns.
+    #: The descriptions of the tap's tables and columns.
     descriptions: ClassVar[Descriptions] = Descriptions()
     #: How the stream is loaded, for its documentation.
     loading: Loading = FULL_TABLE
-    #: Of a stream that is there as often as the settings say: what it is there for.
+    #: For a stream that the settings may define several times: what each one is for.
     one_for_each = ""
 
-    # Records are fitted to their schema by RecordConformer, which also keeps what does not fit.
+    # RecordConformer does it, and keeps values that do not fit.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(
@@ -109,7 +109,7 @@ class SignalRoomStream(Stream):
         super().__init__(*args, **kwargs)
         if primary_keys is not None:
             self.primary_keys = primary_keys
-        # Rows are told apart by their keys, whatever these are called: a report by IP address.
+        # Key columns are always loaded, whatever their names: a report may be by IP address.
         self._sensitive = SensitiveFields(
             self.left_out,
             allowed={*self.kept_fields, *(f".{key}" for key in self.primary_keys)},
@@ -139,8 +139,8 @@ class SignalRoomStream(Stream):
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        # A dry run ends each stream after a record, which the SDK logs as an error. Those that
-        # are some are logged by whoever they come to: what says itself what to do is said once.
+        # A dry run ends each stream after a record, which the SDK logs as an error. Errors that
+        # are for users are logged once, where they end the command.
         error = sys.exception()
         is_reported = isinstance(error, USER_ERRORS) or is_disk_full(error)
         is_reported = is_reported or self.ABORT_AT_RECORD_COUNT is not None
@@ -149,7 +149,7 @@ class SignalRoomStream(Stream):
 
     @property
     def left_out(self) -> frozenset[Sensitive]:
-        """What is not loaded of the vendor's answers: secrets, and personal data unless asked for.
+        """Which kinds of fields are not loaded: secrets, and personal data unless configured.
 
         Settings used: ``include_personal_data``, where the tap has it.
         """
@@ -163,12 +163,12 @@ class SignalRoomStream(Stream):
 
     @cached_property
     def progress(self) -> Progress:
-        """How far the stream is read."""
+        """The progress of reading the stream."""
         return Progress(self.name, self.logger)
 
     @property
     def is_full_refresh(self) -> bool:
-        """Whether a run's rows are all there are: each is read whole, by this stream alone."""
+        """Whether a run reads all rows of the table, so that they replace those of earlier runs."""
         is_whole: bool = self.replication_method == _FULL_TABLE
         return is_whole and self.parent_stream_type is None
 
@@ -192,7 +192,7 @@ class SignalRoomStream(Stream):
         self._allow_deselection()
 
     def _allow_deselection(self) -> None:
-        """Let users deselect whatever is not a key.
+        """Let users deselect all columns but keys.
 
         Meltano marks columns as `automatic`, which cannot be deselected, where the catalog that it
         got had no metadata for them (`ensure_metadata` in its `core/plugin/singer/catalog.py`).
@@ -223,14 +223,14 @@ class SignalRoomStream(Stream):
 
     @override
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
-        # Here, as the SDK's catalog knows neither of these keywords.
+        # Not in the catalog, as the SDK's would drop these keywords.
         maps = {stream_map.stream_alias: stream_map for stream_map in self.stream_maps}
         for message in super()._generate_schema_messages():
             schema = deepcopy(message.schema)
             if self.is_full_refresh:
                 schema[REPLACE_ON_ACTIVATE] = True
             if self._client_id and CLIENT_ID in schema["properties"]:
-                # Which rows are this client's: a target may replace no others.
+                # A target may only replace the rows of this client.
                 schema["properties"][CLIENT_ID]["const"] = self._client_id
             if self.hashes:
                 schema["properties"] = self.hashes.hash_schema(schema["properties"])
@@ -246,7 +246,7 @@ class SignalRoomStream(Stream):
         return ColumnHashes.from_config(self.name, self.config)
 
     def hashes_in_use(self) -> set[str]:
-        """The entries of `hash_columns` that are about a column of this stream, or may be."""
+        """The entries of `hash_columns` that match a column of this stream, or may match one."""
         unused = (
             self.hashes.unused_patterns(self.schema["properties"]) if self.columns_are_known else ()
         )
@@ -254,7 +254,7 @@ class SignalRoomStream(Stream):
 
     @property
     def record_keys(self) -> list[str]:
-        """The key columns that are the record's own: all but the client's tag."""
+        """The key columns without the client's tag."""
         return [key for key in self.primary_keys if key != CLIENT_ID]
 
     @cached_property
@@ -269,7 +269,7 @@ class SignalRoomStream(Stream):
 
     @property
     def deselected_columns(self) -> frozenset[str]:
-        """The columns of which nothing is loaded, or not all that is in them."""
+        """The columns that are not loaded, or not completely."""
         return frozenset(
             breadcrumb[1]
             for breadcrumb in self.metadata
@@ -277,22 +277,22 @@ class SignalRoomStream(Stream):
         )
 
     def _clean(self, row: Record) -> Record:
-        """Leave out what is not to be loaded; keys that had a secret stay apart."""
+        """Leave out secrets and personal data; keys with a masked secret stay distinct."""
         keys = [(key, row.get(key)) for key in self.record_keys]
         cleaned = self._sensitive.clean(row)
         for key, value in keys:
             if value.__class__ is str and (text := cleaned.get(key)) != value:
-                # Two keys that differ in their secrets alone would become one, and their rows too.
+                # Keys that only differ in their secrets would become equal, and their rows merge.
                 digest = hashlib.sha256(str(value).encode(errors="replace")).hexdigest()
                 cleaned[key] = f"{text}#{digest[:_KEY_DIGITS]}"
         return cleaned
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        """Leave out what is not to be loaded, fit a record to the schema and tag it.
+        """Leave out secrets, conform a record to the schema, and tag it.
 
         Args:
-            row: As the vendor sent it, or as the subclass made it.
+            row: The row as the vendor sent it, or as the subclass made it.
             context: The stream's partition, if any.
 
         Returns:
@@ -308,7 +308,7 @@ class SignalRoomStream(Stream):
         return record
 
     def save_bookmark(self, value: str, context: Context | None = None) -> None:
-        """Move the bookmark and send it: all records up to it have been emitted.
+        """Move the bookmark and write a STATE: all records up to it have been written.
 
         Args:
             value: The new value of the replication key.
@@ -324,7 +324,7 @@ class SignalRoomStream(Stream):
     def generate_child_contexts(
         self, record: Record, context: Context | None
     ) -> Iterable[Context | None]:
-        # The SDK copies every record for child streams, also where there are none.
+        # The SDK copies every record for child streams, even without any.
         return super().generate_child_contexts(record, context) if self.child_streams else ()
 
     @cached_property
@@ -335,8 +335,8 @@ class SignalRoomStream(Stream):
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         if self.hashes:
             record = self._with_hashes(record)
-        # The SDK looks up each field of each record among the deselected, a third of what a
-        # record costs. Mostly nothing is deselected.
+        # The SDK looks up each field of each record among the deselected ones, which is a third of
+        # the time per record. Mostly no field is deselected.
         if not self._everything_selected:
             try:
                 yield from super()._generate_record_messages(record)
@@ -359,7 +359,7 @@ class SignalRoomStream(Stream):
                 )
 
     def _with_hashes(self, record: Record) -> Record:
-        """Hash columns: last, so that bookmarks, keys of requests and the like are as they were."""
+        """Hash columns last, so that bookmarks and parameters of requests have the real values."""
         return self.hashes.hash_record(record)
 
     def _explain_map(self, record: Record, error: Exception) -> None:
@@ -399,10 +399,10 @@ class ManualBookmarkStream(SignalRoomStream):
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        # The bookmark follows what was read, not what a record says of itself.
+        # The bookmark follows what was read, not the values of records.
         pass
 
     @override
     def _write_starting_replication_value(self, context: Context | None) -> None:
-        # The stream decides where to start; the SDK's marker would only stay behind in the state.
+        # The stream decides where to start; the SDK's marker would stay in the state for ever.
         pass

@@ -1,4 +1,4 @@
-"""What is documented of a stream's table: its columns, and how it is loaded.
+"""The documentation of a stream's table: its columns, and how it is loaded.
 
 Descriptions go into the schema, so into the catalog, and from there into the table's comments.
 """
@@ -60,7 +60,7 @@ class Descriptions:
 
 
 def without_description(column: Mapping[str, Any]) -> dict[str, Any]:
-    """A column's JSON schema without its description, which says nothing of its type.
+    """Return a column's JSON schema without its description.
 
     Args:
         column: The column's JSON schema.
@@ -73,10 +73,10 @@ class Loading:
     """How a stream is loaded, for its documentation.
 
     Attributes:
-        method: How it is read, such as "Full table". ``{stream.lookback_days}`` and the like
-            stand for what the stream has with its default settings.
-        restated: What changes at the vendor in rows that were loaded, and how that is found.
-        deleted: What becomes of rows that are deleted at the vendor.
+        method: How it is read, such as "Full table". ``{stream.lookback_days}`` and the like are
+            replaced by the stream's value with default settings.
+        restated: Which loaded rows change at the vendor, and how the changes are loaded.
+        deleted: What happens to rows that are deleted at the vendor.
     """
 
     method: str

@@ -36,9 +36,10 @@ from signalroom_singer.privacy.hashing import HASH_COLUMNS, HASH_SALT, HASH_SETT
 from signalroom_singer.privacy.redaction import protect, secret_values
 from signalroom_singer.selection import check_selected, unmatched_patterns
 from signalroom_singer.settings import client_names
+from signalroom_singer.settings.dates import check_date_range
 from signalroom_singer.settings.problems import invalid_setting
 from signalroom_singer.settings.variables import current_naming
-from signalroom_singer.state import check_date_range, validate_state
+from signalroom_singer.state import validate_state
 from signalroom_singer.state_merge import begin_refresh, unseal_state
 from signalroom_singer.stream import SignalRoomStream
 
@@ -118,7 +119,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
 
     @cached_property
     def http_session(self) -> requests.Session:
-        """The connections of all streams and threads: one TLS handshake serves many requests."""
+        """The HTTP session of all streams and threads, which reuses connections."""
         session = requests.Session()
         adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
         session.mount("https://", adapter)
@@ -127,16 +128,16 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
 
     @property
     def permission_errors(self) -> PermissionErrors | None:
-        """What the credentials may not read, where the tap goes on with the rest."""
+        """Streams that the credentials may not read, if the tap goes on without them."""
         return None
 
     @cached_property
     def failures(self) -> Failures:
-        """Streams that could not be read, where the tap goes on with the rest."""
+        """Streams that failed while the tap went on with the others."""
         return Failures()
 
     def raise_failures(self) -> None:
-        """Fail the run, once all streams are read, if some of them could not be.
+        """Fail the run after all streams, if some of them could not be read.
 
         Raises:
             Exception: The one error, or a `TapError` with all of them.
@@ -150,10 +151,9 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
         self.failures.raise_if_any(also=missing_permissions)
 
     def account_identity(self) -> tuple[str, ...]:
-        """What tells the vendor's account apart, whose limits all runs share that use it.
+        """The parts that identify the vendor's account, whose limits all runs share.
 
-        By default the address and all credentials; a tap whose vendor counts otherwise overrides
-        it.
+        By default the address and all credentials; override it if the vendor counts in another way.
         """
         properties = self.config_jsonschema["properties"]
         others = {HASH_SALT, RATE_LIMIT_STORE}
@@ -167,7 +167,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
 
     @cached_property
     def account_limits(self) -> AccountLimits | None:
-        """The account's limits, where a store keeps them for all processes."""
+        """The limits of the account that all processes share; None without a store."""
         url = self.config.get(RATE_LIMIT_STORE)
         if not url:
             return None
@@ -176,7 +176,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
         return AccountLimits(open_store(url), digest)
 
     def close(self) -> None:
-        """Let go of connections, for programs that go on after the tap."""
+        """Close connections, for programs that run on after the tap."""
         if "http_session" in vars(self):
             self.http_session.close()
         if limits := vars(self).get("account_limits"):
@@ -187,7 +187,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
         if not value:
             return
-        # The SDK's own ends with each problem in a line of its own words.
+        # The SDK's would print each problem in its own words.
         config_option = ctx.params.get("config")
         tap = cls(
             config=config_option and config_option.config,
@@ -274,7 +274,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
             raise invalid_setting("stream_maps", problem) from error
 
     def _check_hash_columns(self) -> None:
-        """See that each column to hash is there: a name that is mistyped would hide nothing."""
+        """Check that each column to hash exists: a mistyped name would hash nothing."""
         streams = [
             stream for stream in self.streams.values() if isinstance(stream, SignalRoomStream)
         ]
@@ -292,7 +292,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
         if hide_traceback not in self.logger.filters:
             self.logger.addFilter(hide_traceback)
         schema = type(self).config_jsonschema
-        # The first moment the settings are known: an error about one may quote its value.
+        # As early as the settings are known: an error about one may quote its value.
         protect(secret_values(schema, dict(self._config)))
         problems = super()._validate_config(raise_errors=raise_errors)
         protect(secret_values(schema, self._config))
@@ -304,9 +304,9 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
         return problems
 
     def check_date_range(self) -> None:
-        """See that the days in the settings leave something to read.
+        """Check that there are days to read between those in the settings.
 
         Raises:
-            ConfigValidationError: If they do not, or one is not a date.
+            ConfigValidationError: If there are none, or one setting is not a date.
         """
         check_date_range(self.config, getattr(self, "report_zone", UTC))

@@ -19,6 +19,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Go and .NET write "no date" as year 1; nothing these vendors track is older than this.
 _FIRST_YEAR = 1900
 # An epoch number is in seconds up to the year 5138, then ms, µs and ns by its size.
+#: Days before and after them, and offsets of zones, can be added without an overflow.
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 _EPOCH_UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 
 
@@ -109,6 +112,18 @@ def to_date(value: object) -> str | None:
     except ValueError:
         msg = f"not a date: {str(value)[:40]!r}"
         raise ValueError(msg) from None
+
+
+def clamp(moment: datetime) -> datetime:
+    """Move a moment into the range in which days and offsets can be added without an overflow.
+
+    Args:
+        moment: A moment with its time zone.
+
+    Returns:
+        The same moment, or the first of 1900, or the last but one day of 9999.
+    """
+    return min(max(moment, _EARLIEST), _LATEST)
 
 
 def _from_epoch(number: Decimal) -> str | None:

@@ -1,4 +1,4 @@
-"""Checking the URLs that people configure."""
+"""Validates URLs in settings."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from signalroom_singer.settings.variables import setting_label
 
 
 def validate_base_url(url: str, *, setting: str, allow_http: bool | None = None) -> str:
-    """Check a configured base URL.
+    """Validate the base URL in a setting.
 
     Args:
         url: As configured; the scheme may be left out (``https`` is meant).
         setting: The name of the setting, for messages.
-        allow_http: Accept plain HTTP to any host; none where the tap has no such setting.
+        allow_http: Whether plain HTTP to any host is accepted; None if the tap has no such setting.
 
     Returns:
         The URL without a trailing slash.
 
     Raises:
-        ConfigValidationError: If it is no URL, carries credentials or a query, or would
+        ConfigValidationError: If it is not a URL, carries credentials or a query, or would
             send credentials unencrypted to another machine.
     """
     text = url.strip()

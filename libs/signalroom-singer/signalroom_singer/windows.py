@@ -1,4 +1,4 @@
-"""Reading a range of days in windows: several at once, in order, resumable."""
+"""Reads a range of days in windows: several at once, in order, resumable."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing_extensions import override
 from signalroom_singer.errors import TapError
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.read_ahead import ReadAhead
+from signalroom_singer.settings.dates import parse_date_setting
 from signalroom_singer.settings.variables import setting_label
-from signalroom_singer.state import parse_date_setting
 from signalroom_singer.stream import ManualBookmarkStream
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 _DAY = timedelta(days=1)
-#: A lookback of any length can be taken from it.
+#: Early enough for data, and late enough to subtract a lookback of any length.
 _EARLIEST = date(1900, 1, 1)
 
 #: Settings of every tap that reads ranges of days.
@@ -72,21 +72,21 @@ class DateWindow:
 
     @property
     def days(self) -> int:
-        """How many days."""
+        """The number of days."""
         return (self.end - self.start).days + 1
 
     @property
     def start_utc(self) -> datetime:
-        """The first moment, in UTC; on a change of the clocks a day has 23 or 25 hours."""
+        """The start of the first day, in UTC; when the clocks change, a day has 23 or 25 hours."""
         return datetime.combine(self.start, time.min, self.zone).astimezone(UTC)
 
     @property
     def end_utc(self) -> datetime:
-        """The first moment after it, in UTC."""
+        """The end of the last day, in UTC: the first moment that does not belong to it."""
         return datetime.combine(self.end + _DAY, time.min, self.zone).astimezone(UTC)
 
     def split(self) -> tuple[DateWindow, DateWindow]:
-        """The window in two.
+        """Split the window into two of about equal length.
 
         Raises:
             ValueError: If it is a single day.
@@ -102,16 +102,16 @@ class DateWindow:
 
 
 def split_days(start: date, end: date, *, days: int, zone: ZoneInfo) -> list[DateWindow]:
-    """Cut a range of days into windows.
+    """Split a range of days into windows.
 
     Args:
         start: The first day.
         end: The last day; before ``start`` there are no windows.
-        days: The most days of a window.
-        zone: The zone the days are of.
+        days: The maximum number of days in a window.
+        zone: The time zone of the days.
 
     Returns:
-        Windows in order that cover each day once.
+        The windows in order; each day is in exactly one.
     """
     windows = []
     while start <= end:
@@ -125,19 +125,19 @@ class WindowedStream(ManualBookmarkStream, ABC):
     """A stream read in windows of days of the report's time zone.
 
     The bookmark is the last day of which everything was read: it moves after each window,
-    so a killed run goes on where it stopped; it never passes yesterday, however far the
-    records go; and it never moves back while the lookback is read again.
+    so an interrupted run resumes there; it never passes yesterday, whatever records there
+    are; and it never moves back while the lookback is read again.
 
     Settings used: those of :data:`signalroom_singer.WINDOW_SETTINGS`.
     """
 
-    #: Days of a window.
+    #: Days per window.
     window_days: int = 1
     #: Days before the bookmark that are read again, as vendors restate them.
     lookback_days: int = 0
-    #: Days the vendor keeps; ``None`` if there is no limit.
+    #: Days that the vendor keeps data; ``None`` if there is no limit.
     retention_days: ClassVar[int | None] = None
-    #: Windows read at once.
+    #: The number of windows that are read at once.
     concurrency: int = 1
     #: The zone whose days these are. Without a default: a wrong day is wrong money.
     report_zone: ZoneInfo
@@ -147,7 +147,7 @@ class WindowedStream(ManualBookmarkStream, ABC):
         """Read one window; runs in a thread, several at a time.
 
         Args:
-            window: What to read.
+            window: The days to read.
             context: The stream's partition, if any.
 
         Yields:
@@ -159,13 +159,13 @@ class WindowedStream(ManualBookmarkStream, ABC):
         return datetime.now(self.report_zone).date()
 
     def plan(self, context: Context | None) -> list[DateWindow]:
-        """Decide what this run reads.
+        """Plan the windows of this run.
 
         Args:
             context: The stream's partition, if any.
 
         Returns:
-            Windows in order; none if there is nothing to read.
+            The windows in order; empty if there is nothing to read.
         """
         today = self.today()
         last = today if self.config.get("include_today") else today - _DAY
@@ -211,7 +211,7 @@ class WindowedStream(ManualBookmarkStream, ABC):
         return f"nothing to read yet, {begins}"
 
     def bookmark(self, context: Context | None) -> date | None:
-        """The last day of which everything was read, if any was; never one that is not over.
+        """The last day that was read completely; None if there is none. It is never today or later.
 
         Args:
             context: The stream's partition, if any.
@@ -224,7 +224,7 @@ class WindowedStream(ManualBookmarkStream, ABC):
             return None
         value = state.get("replication_key_value")
         try:
-            # A clock that was ahead may have moved it further: then too much would count as read.
+            # A clock that was ahead may have moved it too far: then days would be skipped.
             last = self.today() - _DAY
             day = date.fromisoformat(str(value)[:10]) if value else None
             return max(min(day, last), _EARLIEST) if day else None

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer import parse_date_setting, parse_timestamp_setting
-from signalroom_singer.state import check_date_range
+from signalroom_singer.settings.dates import check_date_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What a vendor's error says, as a person reads it."""
+"""Extracts the readable text of vendors' errors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def message_text(error: Any) -> str:
-    """Take the text of an error, without the JSON around it.
+    """Extract the text of an error, without the JSON around it.
 
     Args:
         error: A text, an object with a ``message``, or a list of either.
 
     Returns:
-        The text; what has none is shown as JSON.
+        The text; an error without one is returned as JSON.
     """
     if isinstance(error, list) and (
         texts := [message_text(item) for item in error if _has_text(item)]
