@@ -1,11 +1,11 @@
-"""Release a package: its changelog's section gets a version and a date, a commit and a tag.
+"""Release a package: date its changelog's unreleased section, commit it and tag the commit.
 
-``make release PACKAGE=tap-everflow VERSION=1.2.3``. Nothing is pushed: the last lines say how to.
-A tap is released with the kit that it was tested with as its minimum, so the kit comes first
-where it changed.
+``make release PACKAGE=tap-everflow VERSION=1.2.3``. Nothing is pushed: the last lines of the output
+name the commands for that. A tap requires at least the version of the kit that it was tested with,
+so release the kit first if it changed.
 
-``python -m tools.release --check tap-everflow-v1.2.3`` is for the workflow that publishes: it
-tells whether a tag is one that can be published, and changes nothing.
+``python -m tools.release --check tap-everflow-v1.2.3`` is for the publishing workflow: it checks
+whether a tag can be published, and changes nothing.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _MINIMUM = re.compile(rf'(?<="{KIT}>=)[^",\s]+')
 
 
 class ReleaseError(Exception):
-    """A package cannot be released as asked; the message says why and what to do."""
+    """A package cannot be released; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package of this repository that is released by tags of its own."""
+    """A package of this repository with its own release tags."""
 
     name: str
     folder: Path
 
     @cached_property
     def project(self) -> dict[str, Any]:
-        """What its ``pyproject.toml`` says of the project."""
+        """The table ``project`` of its ``pyproject.toml``."""
         project: dict[str, Any] = _toml(self.folder)["project"]
         return project
 
@@ -68,60 +68,60 @@ class Package:
         """The tag of a version.
 
         Args:
-            version: Which.
+            version: The released version, or ``*`` to match every tag of the package.
         """
         return f"{self.name}-v{version}"
 
     @cached_property
     def versions(self) -> list[Version]:
-        """What was released, in order."""
+        """The released versions, lowest first."""
         tags = _git("tag", "--list", self.tag("*")).split()
         return sorted(_version(tag.removeprefix(self.tag(""))) for tag in tags)
 
     @cached_property
     def kit(self) -> Requirement | None:
-        """What it asks for of the kit."""
-        asked = [Requirement(line) for line in self.project.get("dependencies", [])]
-        return next((one for one in asked if one.name == KIT), None)
+        """Its requirement on the kit; None if it does not depend on it."""
+        requirements = [Requirement(line) for line in self.project.get("dependencies", [])]
+        return next((requirement for requirement in requirements if requirement.name == KIT), None)
 
     def changes(self, title: str) -> str | None:
-        """What a section of its changelog says; None without such a section.
+        """The text of a section of its changelog; None without such a section.
 
         Args:
-            title: The section's, such as a version.
+            title: The section's title, such as a version.
         """
         pattern = _SECTION.format(title=re.escape(title) + r"(?!\S)")
-        found = re.search(pattern, self.changelog.read_text(), re.DOTALL | re.MULTILINE)
-        return found["text"].strip() if found else None
+        section = re.search(pattern, self.changelog.read_text(), re.DOTALL | re.MULTILINE)
+        return section["text"].strip() if section else None
 
 
 def packages() -> dict[str, Package]:
     """All packages, by name."""
     folders = [folder for pattern in _FOLDERS for folder in sorted(ROOT.glob(pattern))]
     folders = [folder for folder in folders if (folder / "pyproject.toml").exists()]
-    found = (Package(_toml(folder)["project"]["name"], folder) for folder in folders)
-    return {package.name: package for package in found}
+    all_packages = (Package(_toml(folder)["project"]["name"], folder) for folder in folders)
+    return {package.name: package for package in all_packages}
 
 
 def release(package: Package, version: Version) -> str:
     """Commit and tag a release.
 
     Args:
-        package: What is released.
-        version: As what.
+        package: The package to release.
+        version: The version that the release gets.
 
     Returns:
-        What to do next.
+        The next steps, to print.
 
     Raises:
-        ReleaseError: If something is in the way.
+        ReleaseError: If the repository or the package is not ready for the release.
     """
     kit = _kit_for(package, version)
     if problems := [*_problems_of_repository(), *_problems(package, version, kit)]:
-        raise ReleaseError(_listed(f"{package.name} {version} was not released:", problems))
+        raise ReleaseError(_with_bullets(f"{package.name} {version} was not released:", problems))
     text = package.changes(UNRELEASED)
     today = datetime.now(UTC).date()
-    written = {
+    changed_files = {
         package.changelog: re.sub(
             rf"^## {UNRELEASED}\s*\n",
             f"## {UNRELEASED}\n\n## {version} - {today}\n\n",
@@ -130,17 +130,21 @@ def release(package: Package, version: Version) -> str:
             flags=re.MULTILINE,
         )
     }
-    # From here on it is installed from PyPI.
-    pages = install_notes.texts(install_notes.released() | {package.name})
-    written |= {page: content for page, content in pages.items() if page.read_text() != content}
+    # From now on the install notes name PyPI for it.
+    pages = install_notes.texts(install_notes.released_packages() | {package.name})
+    changed_files |= {
+        page: content for page, content in pages.items() if page.read_text() != content
+    }
     if kit:
-        written[package.manifest] = _MINIMUM.sub(str(kit), package.manifest.read_text(), count=1)
-    before = {path: path.read_text() for path in written}
+        changed_files[package.manifest] = _MINIMUM.sub(
+            str(kit), package.manifest.read_text(), count=1
+        )
+    before = {path: path.read_text() for path in changed_files}
     title = f"Release {package.name} {version}"
     try:
-        for path, content in written.items():
+        for path, content in changed_files.items():
             path.write_text(content)
-        _git("commit", "--quiet", f"--message={title}", "--", *map(str, written))
+        _git("commit", "--quiet", f"--message={title}", "--", *map(str, changed_files))
     except ReleaseError:
         for path, content in before.items():
             path.write_text(content)
@@ -151,29 +155,29 @@ def release(package: Package, version: Version) -> str:
 
 
 def check(tag: str) -> None:
-    """Tell whether a tag can be published.
+    """Check that a tag can be published.
 
     Args:
-        tag: Which.
+        tag: The tag's name, as in ``tap-everflow-v1.2.3``.
 
     Raises:
-        ReleaseError: If not.
+        ReleaseError: If it cannot be published.
     """
     name, _, number = tag.rpartition("-v")
     package = _package(name)
     version = _version(number)
     if not package.changes(str(version)):
         msg = (
-            f"{_shown(package.changelog)} says nothing of {version}. Tags are made by `make "
-            f"release PACKAGE={name} VERSION={version}`, which moves there what is unreleased."
+            f"{_relative(package.changelog)} has no section for {version}. Create tags with `make "
+            f"release PACKAGE={name} VERSION={version}`, which writes that section."
         )
         raise ReleaseError(msg)
     kit = packages()[KIT].versions
     minimum = _MINIMUM.search(package.manifest.read_text()) if package.kit else None
     if minimum and _version(minimum[0]) not in kit:
         msg = (
-            f"{_shown(package.manifest)} asks for {KIT}>={minimum[0]}, which was never released. "
-            f"Release the kit, then {name} again, both with `make release`."
+            f"{_relative(package.manifest)} requires {KIT}>={minimum[0]}, which was never "
+            f"released. Release the kit, then {name} again, both with `make release`."
         )
         raise ReleaseError(msg)
 
@@ -181,10 +185,10 @@ def check(tag: str) -> None:
 def _problems_of_repository() -> Iterator[str]:
     branch = _git("branch", "--show-current").strip()
     if branch != "main":
-        yield f"Releases are made on main, this is {branch or 'no branch'}: `git switch main`."
+        yield f"Releases are made on main, not on {branch or 'a detached HEAD'}: `git switch main`."
     if changed := [line[3:] for line in _git("status", "--porcelain").splitlines()]:
         yield (
-            f"Not committed: {', '.join(changed)}. Commit it, or put it aside with "
+            f"Not committed: {', '.join(changed)}. Commit these files, or stash them with "
             "`git stash --include-untracked`."
         )
 
@@ -197,14 +201,15 @@ def _problems(package: Package, version: Version, kit: Version | None) -> Iterat
         )
     if not package.changes(UNRELEASED):
         yield (
-            f"{_shown(package.changelog)} has nothing under `## {UNRELEASED}`: say there what "
-            "changed for whoever uses the package, and commit it."
+            f"{_relative(package.changelog)} has nothing under `## {UNRELEASED}`: describe there "
+            "what changed for users of the package, and commit it."
         )
     if package.kit is None:
         return
     if kit is None:
+        kind = "release" if version.is_prerelease else "final release"
         yield (
-            f"It needs {KIT}, of which there is no release: `make release PACKAGE={KIT} "
+            f"It requires {KIT}, which has no {kind} yet: run `make release PACKAGE={KIT} "
             "VERSION=...` and push that first."
         )
         return
@@ -213,42 +218,44 @@ def _problems(package: Package, version: Version, kit: Version | None) -> Iterat
     since = packages()[KIT].tag(kit)
     if commits := _git("log", "--oneline", f"{since}..HEAD", "--", *code).splitlines():
         yield (
-            f"It was tested with a {KIT} that nobody can install: {len(commits)} commits changed "
-            f"the kit after {kit}, {commits[0]!r} last. `make release PACKAGE={KIT} VERSION=...` "
+            f"It was tested with an unreleased {KIT}: {len(commits)} commits changed the kit after "
+            f"{kit}, the last one is {commits[0]!r}. Run `make release PACKAGE={KIT} VERSION=...` "
             "and push that first."
         )
     if not _MINIMUM.search(package.manifest.read_text()):
-        yield f'{_shown(package.manifest)} asks for {KIT} otherwise than by "{KIT}>=...": write so.'
+        yield f'{_relative(package.manifest)} must require the kit as "{KIT}>=...".'
     elif kit not in _without_minimum(package.kit).specifier:
         yield (
-            f"{_shown(package.manifest)} asks for {package.kit}, which excludes {kit}, the kit it "
-            "was tested with: allow it there, and commit that."
+            f"{_relative(package.manifest)} requires {package.kit}, which excludes {kit}, the kit "
+            "that it was tested with: allow that version, and commit the change."
         )
 
 
 def _kit_for(package: Package, version: Version) -> Version | None:
-    """The newest kit; one that is final, if the release is."""
+    """The newest released version of the kit; a final one for a final release."""
     if package.kit is None:
         return None
-    released = reversed(packages()[KIT].versions)
-    return next((one for one in released if version.is_prerelease or not one.is_prerelease), None)
+    for kit in reversed(packages()[KIT].versions):
+        if version.is_prerelease or not kit.is_prerelease:
+            return kit
+    return None
 
 
-def _without_minimum(asked: Requirement) -> Requirement:
-    kept = ",".join(str(one) for one in asked.specifier if one.operator != ">=")
-    return Requirement(f"{asked.name}{kept}")
+def _without_minimum(requirement: Requirement) -> Requirement:
+    bounds = (bound for bound in requirement.specifier if bound.operator != ">=")
+    return Requirement(f"{requirement.name}{','.join(map(str, bounds))}")
 
 
 def _next(package: Package, version: Version) -> str:
     tag = package.tag(version)
     lines = [
-        f"{package.name} {version} is committed and tagged here, and nowhere else yet. Next:",
+        f"{package.name} {version} is committed and tagged, and not pushed yet. Next:",
         "",
         f"  git show {tag}",
         f"  git push --atomic origin main {tag}",
         "",
-        "The push makes publish.yml build it and put it on PyPI. The first release of a package",
-        "needs a publisher there before: docs/publishing.md. Not what you meant? Then, unpushed:",
+        "The push starts publish.yml, which builds it and uploads it to PyPI. Before its first",
+        "release a package needs a publisher there: docs/publishing.md. To undo it before a push:",
         "",
         f"  git tag --delete {tag} && git reset --keep HEAD~1",
     ]
@@ -263,8 +270,8 @@ def _package(name: str) -> Package:
     except KeyError:
         known = ", ".join(packages())
         msg = (
-            f"There is no package {name!r} here. Say which and as what: "
-            f"make release PACKAGE=tap-everflow VERSION=1.2.3. There are: {known}."
+            f"Unknown package {name!r}. Usage: make release PACKAGE=tap-everflow VERSION=1.2.3. "
+            f"Packages: {known}."
         )
         raise ReleaseError(msg) from None
 
@@ -276,7 +283,7 @@ def _version(text: str) -> Version:
         version = None
     # As PyPI writes it: the tag, the file's name and the changelog are then the same.
     if version is None or str(version) != text or version.is_devrelease or version.local:
-        msg = f"{text!r} is not a version to release. Write it as 1.2.3, or 1.2.3rc1 to try it out."
+        msg = f"{text!r} is not a version to release. Write it as 1.2.3, or 1.2.3rc1."
         raise ReleaseError(msg)
     return version
 
@@ -285,11 +292,11 @@ def _toml(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "pyproject.toml").read_text())
 
 
-def _shown(path: Path) -> str:
+def _relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def _listed(title: str, problems: list[str]) -> str:
+def _with_bullets(title: str, problems: list[str]) -> str:
     return "\n".join([title, *(f"- {problem}" for problem in problems)])
 
 
@@ -302,25 +309,25 @@ def _git(*arguments: str) -> str:
         check=False,
     )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        msg = f"git {arguments[0]} failed, and nothing was released. It said:\n{said}"
+        output = (done.stderr or done.stdout).strip()
+        msg = f"git {arguments[0]} failed, and nothing was released:\n{output}"
         raise ReleaseError(msg)
     return done.stdout
 
 
 def main() -> int:
-    """Run the command; gives the exit code."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("package", nargs="?", default="", help="such as tap-everflow")
     parser.add_argument("version", nargs="?", default="", help="such as 1.2.3")
-    parser.add_argument("--check", metavar="TAG", help="only tell whether a tag can be published")
-    asked = parser.parse_args()
+    parser.add_argument("--check", metavar="TAG", help="only check whether a tag can be published")
+    options = parser.parse_args()
     try:
-        if asked.check:
-            check(asked.check)
+        if options.check:
+            check(options.check)
         else:
-            done = release(_package(asked.package), _version(asked.version))
-            sys.stdout.write(done)
+            next_steps = release(_package(options.package), _version(options.version))
+            sys.stdout.write(next_steps)
     except ReleaseError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -81,7 +81,7 @@ def test_every_package_has_its_page(folder):
 
 
 def test_links_of_the_repository_lead_to_pages_of_the_site():
-    links_on = docs_site.site_links
+    links_on = docs_site.rewrite_links
     extra = SITE["extra"]
     readme = "[a](../../taps/tap-gsheets/README.md#what-to-read) [b](../clients.md) [c](#here)"
     assert links_on(readme, "vendors/gsheets.md", extra) == (
@@ -97,19 +97,19 @@ def test_links_of_the_repository_lead_to_pages_of_the_site():
 
 
 def test_a_page_that_loads_from_elsewhere_is_noticed():
-    loaded = docs_site._LOADED
+    external = docs_site._EXTERNAL_RESOURCE
     for bad in (
         '<script src="https://cdn.example.com/a.js"></script>',
         "<img alt=x src=//example.com/a.png>",
         '<link href="https://fonts.example.com/css" rel="stylesheet">',
     ):
-        assert loaded.search(bad)
+        assert external.search(bad)
     for good in (
         '<script src="assets/a.js"></script>',
         '<a href="https://example.com">x</a>',
         '<link rel="stylesheet" href="assets/a.css">',
     ):
-        assert not loaded.search(good)
+        assert not external.search(good)
 
 
 # Blocks

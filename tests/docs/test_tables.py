@@ -195,7 +195,7 @@ def test_diagrams_fit_the_page_and_overlap_nowhere():
 
 def test_the_site_has_diagrams_as_part_of_the_page_in_its_own_colors():
     page = "before\n\n![Joins](../images/tables/across.svg)\n\nafter ![x](images/run.svg)\n"
-    made = docs_site.with_diagrams(page)
+    made = docs_site.inline_diagrams(page)
     assert '<div class="diagram" style="--width: ' in made
     assert "<title>Joins between sources</title>" in made
     assert "prefers-color-scheme" not in made

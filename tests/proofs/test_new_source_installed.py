@@ -54,12 +54,12 @@ def test_every_command_works_with_a_new_source():
         broken = clone / "tools" / "generate" / "__main__.py"
         broken.write_text('import sys\n\nsys.exit("cannot be read")\n')
         status = run("git", "status", "--porcelain", cwd=clone)
-        with pytest.raises(AssertionError, match="tap-other was not made"):
+        with pytest.raises(AssertionError, match="tap-other was not created"):
             make("new-source", "NAME=other")
         assert run("git", "status", "--porcelain", cwd=clone) == status
         listed = run(clone / ".venv/bin/uv", "pip", "list", cwd=clone, env=env)
         assert TAP in listed
         assert "tap-other" not in listed
-        with pytest.raises(AssertionError, match="is there already"):
+        with pytest.raises(AssertionError, match="already exists"):
             make("new-source", f"NAME={NAME}")
         assert str(clone) not in run("ps", "axww")

@@ -33,7 +33,7 @@ def test_every_package_that_is_used_by_itself_says_how_to_install_it():
 
 
 def test_what_is_said_is_up_to_date():
-    for path, text in install_notes.texts(install_notes.released()).items():
+    for path, text in install_notes.texts(install_notes.released_packages()).items():
         assert path.read_text() == text, "run `make settings`"
 
 

@@ -67,7 +67,7 @@ def sandboxed(clone, env):
 @pytest.mark.e2e
 def test_a_new_source_has_tests_and_lint_that_pass_and_loads(clone, env, database, tmp_path):
     said = make(clone, env)
-    assert f"{TAP} is there" in said
+    assert f"Created {TAP}: " in said
     assert "make test ARGS=taps/tap-acme-crm" in said
 
     tests = (
@@ -118,7 +118,7 @@ def test_what_fails_in_the_middle_leaves_nothing_behind(clone, env):
     said = make(clone, env, code=1)
     assert "python" in said
     assert "a tap cannot be read" in said
-    assert f"{TAP} was not made; the repository is as it was" in said
+    assert f"{TAP} was not created; the repository is unchanged" in said
     assert run("git", "status", "--porcelain", cwd=clone) == before
     assert run("git", "diff", cwd=clone) == changed
     assert not (clone / "taps" / TAP).exists()
@@ -136,13 +136,13 @@ def test_what_fails_in_the_middle_leaves_nothing_behind(clone, env):
         ("7eleven", "is not a valid source name"),
         ("a" * 25, "at most 24"),
         ("tap-acme", "Leave out the tap-: make new-source NAME=acme."),
-        ("class", "Choose another, such as class-api"),
-        ("null", "means something to Python, YAML"),
-        ("control", "means something to .* the sandbox"),
-        ("pg-stats", "keeps schemas that begin with pg_"),
-        ("redtrack", r"taps/tap-redtrack is there already\. Choose another name"),
-        ("server", r"server.py is there already"),
-        ("s3-exports", "tap-sticky-s3 loads into the schema s3_exports already"),
+        ("class", "Choose another name, such as class-api"),
+        ("null", "is a reserved word of Python, YAML"),
+        ("control", "is a reserved word of .* the sandbox"),
+        ("pg-stats", "reserves schemas that begin with pg_"),
+        ("redtrack", r"taps/tap-redtrack already exists\. Choose another name"),
+        ("server", r"server.py already exists"),
+        ("s3-exports", "tap-sticky-s3 already loads into the schema s3_exports"),
     ),
 )
 def test_a_name_that_is_none_is_refused(name, said):
@@ -159,7 +159,7 @@ def test_the_command_says_what_is_wrong_in_a_sentence():
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("taps/tap-redtrack is there already.")
+    assert done.stderr.startswith("taps/tap-redtrack already exists.")
     assert done.stderr.count("\n") == 1
 
 

@@ -1,7 +1,7 @@
-"""``make fidelity``: the mock vendors and the taps' requests against software of other people.
+"""``make fidelity``: check the mock vendors and the taps' requests against third-party software.
 
-Each check installs the newest versions of its packages into an environment of its own, records what
-a tap and the sandbox send each other, and compares that with what the other software makes of it.
+Each check installs the newest versions of its packages into a separate environment, records the
+requests and responses between a tap and the sandbox, and compares them with the other software.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Check = Callable[[Path], Result]
 
-#: How many differences are printed of each check, and how much of each.
-_SHOWN, _LONGEST = 20, 400
+#: The number of differences printed per check, and of characters per difference.
+_MAX_DIFFERENCES, _MAX_CHARACTERS = 20, 400
 CHECKS: dict[str, Check] = {**google.CHECKS, **hogql.CHECKS, **s3.CHECKS, **clients.CHECKS}
 
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the checks.
 
     Args:
-        arguments: Of the command line.
+        arguments: The command line's arguments; those of the process if None.
 
     Returns:
         The exit code: 0 if no check fails.
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make fidelity", description=fidelity.__doc__)
     parser.add_argument("--only", nargs="+", choices=CHECKS, default=list(CHECKS))
     parser.add_argument(
-        "--strict", action="store_true", help="fail, too, where a package cannot be installed"
+        "--strict", action="store_true", help="also fail if a package cannot be installed"
     )
     options = parser.parse_args(arguments)
     codes = [_report(name, CHECKS[name], strict=options.strict) for name in options.only]
@@ -45,9 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(name: str, check: Check, *, strict: bool) -> int:
-    """Print a line of a check, and what differs; gives its exit code."""
+    """Run a check, print its result and its differences, and return its exit code."""
     began = time.monotonic()
-    code, more = 1, []
+    code, differences = 1, []
     try:
         with tempfile.TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as folder:
             result = check(Path(folder))
@@ -56,17 +56,17 @@ def _report(name: str, check: Check, *, strict: bool) -> int:
     except FailedError as error:
         text = f"FAILED: {error}"
     else:
-        code, more = int(bool(result.differences)), result.differences
-        outcome = f"FAILED: {len(more)} differences" if more else "ok"
+        code, differences = int(bool(result.differences)), result.differences
+        outcome = f"FAILED: {len(differences)} differences" if differences else "ok"
         text = f"{outcome}; {result.summary} ({result.versions})"
-    _write([f"{name:18}{text} [{time.monotonic() - began:.0f} s]", *_indented(more)])
+    _write([f"{name:18}{text} [{time.monotonic() - began:.0f} s]", *_indent(differences)])
     return code
 
 
-def _indented(differences: list[str]) -> Iterable[str]:
-    yield from (f"    {line[:_LONGEST]}" for line in differences[:_SHOWN])
-    if len(differences) > _SHOWN:
-        yield f"    and {len(differences) - _SHOWN} more"
+def _indent(differences: list[str]) -> Iterable[str]:
+    yield from (f"    {line[:_MAX_CHARACTERS]}" for line in differences[:_MAX_DIFFERENCES])
+    if len(differences) > _MAX_DIFFERENCES:
+        yield f"    and {len(differences) - _MAX_DIFFERENCES} more"
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Taps of other people that read what one of ours reads."""
+"""Third-party taps that read the same source as one of ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tools.fidelity.recorder import Records
 
-#: Streams that Airbyte's source and tap-posthog have both.
+#: Streams that both Airbyte's source and tap-posthog have.
 _LISTS = ("annotations", "cohorts", "feature_flags")
 _TABLE = "orders_create"
 _HEADER = ["orders_id", "total_amount", "billing_state"]
@@ -70,7 +70,7 @@ def _config(bucket: str) -> dict[str, Any]:
 def _read(
     program: Path, folder: Path, config: dict[str, Any], env: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """Run the tap with everything selected; gives its records."""
+    """Run the tap with all streams selected and return its records."""
     settings, selection = folder / "config.json", folder / "catalog.json"
     settings.write_text(json.dumps(config))
     catalog = json.loads(output_of(program, "--config", settings, "--discover", env=env))
@@ -84,7 +84,7 @@ def _read(
 
 
 def _cells(records: list[dict[str, Any]]) -> list[list[str]]:
-    """The cells, numbers as text: one of the taps has types and the other has not."""
+    """The cells as text, since only one of the taps has types."""
     return sorted([_text(record[name]) for name in _HEADER] for record in records)
 
 
@@ -119,7 +119,7 @@ def airbyte_posthog(folder: Path) -> Result:
 
 
 def _read_airbyte(program: Path, folder: Path, config: dict[str, Any]) -> Records:
-    """Run a source with the lists selected; gives their records."""
+    """Run a source with the lists selected and return their records."""
     settings, selection = folder / "config.json", folder / "catalog.json"
     settings.write_text(json.dumps(config))
     streams = [
@@ -146,7 +146,7 @@ def _read_airbyte(program: Path, folder: Path, config: dict[str, Any]) -> Record
 
 
 def _ids(records: list[dict[str, Any]]) -> list[int]:
-    """Ids in order; without archived flags, which Airbyte's source does not ask for."""
+    """The ids in order, without archived flags, which Airbyte's source does not request."""
     return sorted(record["id"] for record in records if not record.get("archived"))
 
 

@@ -1,4 +1,4 @@
-"""Packages of other people, each set in an environment of its own."""
+"""Third-party packages, each set in a separate environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 UV = shutil.which("uv") or str(BIN / "uv")
 NPM = shutil.which("npm")
 LOOPBACK = "127.0.0.1"
-#: For an installation, and for a program of other people.
+#: Timeouts: to install a package, to run a third-party program, to start a server.
 _INSTALL_SECONDS, _RUN_SECONDS, _START_SECONDS = 600, 300, 30
 _THEIRS = Path(__file__).parent / "theirs"
 
@@ -36,12 +36,12 @@ class FailedError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """What a check came to.
+    """The result of a check.
 
     Attributes:
-        versions: Of the other software.
-        summary: What was compared.
-        differences: What differs; none if all is well.
+        versions: The names and versions of the other software.
+        summary: What was compared, with counts.
+        differences: A line per difference; empty if the check passed.
     """
 
     versions: str
@@ -59,8 +59,8 @@ class PythonPackages:
     """Packages from PyPI.
 
     Args:
-        folder: Where the environment is made.
-        names: Requirements.
+        folder: The folder to create the environment in.
+        names: The requirements to install.
         build: Whether they may be built from source, for packages without a wheel.
 
     Raises:
@@ -70,7 +70,7 @@ class PythonPackages:
     def __init__(self, folder: Path, *names: str, build: bool = False) -> None:
         self.bin = folder / "bin"
         _install(UV, "venv", "--quiet", "--python", sys.executable, folder)
-        # Otherwise a wheel for this Python, or not at all: a build may need compilers.
+        # By default only from wheels: a build may need compilers.
         only = () if build else ("--only-binary", ":all:")
         python = ("--python", self.bin / "python")
         _install(UV, "pip", "install", "--quiet", *only, *python, *names)
@@ -85,8 +85,8 @@ class PythonPackages:
         """Run one of the scripts in ``theirs``.
 
         Args:
-            script: Its name.
-            data: What it reads as JSON.
+            script: The name of its file, without the suffix.
+            data: Its input, passed as JSON on standard input.
 
         Returns:
             The JSON it prints.
@@ -99,8 +99,8 @@ class NodePackage:
     """A package from npm.
 
     Args:
-        folder: Where it is installed.
-        name: Its name.
+        folder: The folder to install it in.
+        name: The package's name on npm.
 
     Raises:
         NotAvailableError: If it cannot be installed.
@@ -129,7 +129,7 @@ def _install(*command: str | Path) -> None:
 def output_of(
     *command: str | Path, text: str | None = None, env: Mapping[str, str] | None = None
 ) -> str:
-    """Run a program to its end.
+    """Run a program until it ends.
 
     Args:
         command: The program and its arguments.
@@ -159,19 +159,21 @@ def output_of(
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that no process listens on."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 @contextmanager
-def serving(*command: str | Path, port: int, env: Mapping[str, str] | None = None) -> Iterator[str]:
+def run_server(
+    *command: str | Path, port: int, env: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Run a server.
 
     Args:
         command: The program and its arguments.
-        port: Where it is going to listen.
+        port: The port that it will listen on.
         env: Variables on top of the clean environment.
 
     Yields:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BOOK = "1fidelity-book-000000000000000000000000000000"
-#: Tabs with what answers may hold: merges, hidden, blank, numbers, dates, quotes in titles.
+#: Tabs that cover what responses may hold: blank rows, numbers, dates, quotes in titles.
 _TABS: list[dict[str, Any]] = [
     {
         "title": "O'Brien / 2026",
@@ -30,8 +30,8 @@ _TABS: list[dict[str, Any]] = [
 ]
 
 
-def documents(folder: Path) -> Result:
-    """The tap's requests and the sandbox's responses by the discovery documents."""
+def check_documents(folder: Path) -> Result:
+    """Check the tap's requests and the sandbox's responses against the discovery documents."""
     theirs = PythonPackages(folder / "env", "google-api-python-client")
     recorder, server = recording_sandbox()
     with server as sandbox:
@@ -47,8 +47,8 @@ def documents(folder: Path) -> Result:
     )
 
 
-def clients(folder: Path) -> Result:
-    """Google's client and gspread read what the tap reads."""
+def check_clients(folder: Path) -> Result:
+    """Compare what the tap reads with what Google's client and gspread read."""
     theirs = PythonPackages(folder / "env", "google-api-python-client", "gspread")
     _, server = recording_sandbox()
     with server as sandbox:
@@ -70,14 +70,14 @@ def _fill(sandbox: Any) -> None:
     sandbox.control.gsheets.spreadsheet(id=_BOOK, tabs=_TABS, public=True)
 
 
-def _settings(key: str, books: list[str], **more: Any) -> dict[str, Any]:
+def _settings(key: str, books: list[str], **overrides: Any) -> dict[str, Any]:
     spreadsheets = [{"spreadsheet": book} for book in books]
     plain = {"credentials_json": key, "api_key": "", "spreadsheets": spreadsheets}
-    return plain | {"max_reads_per_minute": 10**6} | more
+    return plain | {"max_reads_per_minute": 10**6} | overrides
 
 
 def _runs(sandbox: Any) -> list[dict[str, Any]]:
-    """Settings by which the tap sends each kind of request it knows."""
+    """Settings with which the tap sends every kind of request it supports."""
     key = service_account(sandbox.gsheets_url)
     dates = [{"name": "Day", "type": "date"}]
     chosen = [
@@ -91,4 +91,4 @@ def _runs(sandbox: Any) -> list[dict[str, Any]]:
     ]
 
 
-CHECKS = {"google": documents, "google-clients": clients}
+CHECKS = {"google": check_documents, "google-clients": check_clients}

@@ -1,4 +1,4 @@
-"""PostHog: each text that tap-posthog sends as a query, by PostHog's own parser."""
+"""PostHog: check the queries that tap-posthog sends with PostHog's own parser."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _RUNS: tuple[dict[str, Any], ...] = (
 )
 
 
-def parsed(folder: Path) -> Result:
-    """Each distinct query must parse, and a wrong one must not."""
+def check_queries(folder: Path) -> Result:
+    """Check that each distinct query parses, and that an invalid one does not."""
     theirs = PythonPackages(folder / "env", "hogql-parser")
     recorder, server = recording_sandbox()
     rows = 0
@@ -65,4 +65,4 @@ def _query(body: str) -> str | None:
     return str(query["query"]) if query.get("kind") == "HogQLQuery" else None
 
 
-CHECKS = {"hogql": parsed}
+CHECKS = {"hogql": check_queries}

@@ -1,4 +1,4 @@
-"""A sandbox that records what taps and other clients send, and what it answers."""
+"""A sandbox that records requests and its responses."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Exchange:
 
     Attributes:
         vendor: The first part of the path.
-        path: The rest of it, as it went over the wire.
-        body: Of the request.
+        path: The rest of the path, as it was sent.
+        body: The body of the request.
         answer: The body of the response.
     """
 
@@ -39,17 +39,17 @@ class Exchange:
 
 
 class Recorder:
-    """Records each exchange with the vendors, but not what goes to the control endpoint."""
+    """Records each exchange with the vendors, but not requests to the control endpoints."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start without exchanges."""
         self.exchanges: list[Exchange] = []
 
     def of(self, vendor: str) -> list[dict[str, Any]]:
         """The exchanges with a vendor.
 
         Args:
-            vendor: The first part of its paths.
+            vendor: The first part of the paths of its requests.
 
         Returns:
             Each as a dict, in order.
@@ -60,13 +60,13 @@ class Recorder:
         """Record what an application receives and sends.
 
         Args:
-            app: The sandbox's.
+            app: The sandbox's ASGI application.
 
         Returns:
             The application to serve.
         """
 
-        async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+        async def record(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"].startswith("/control"):
                 await app(scope, receive, send)
                 return
@@ -75,18 +75,18 @@ class Recorder:
             exchange = Exchange(vendor, scope["method"], f"/{path}", scope["query_string"].decode())
             self.exchanges.append(exchange)
 
-            async def recorded_receive() -> Message:
+            async def record_receive() -> Message:
                 message = await receive()
                 exchange.body += message.get("body", b"").decode(errors="replace")
                 return message
 
-            await app(scope, recorded_receive, _Send(send, exchange))
+            await app(scope, record_receive, _Send(send, exchange))
 
-        return recorded
+        return record
 
 
 class _Send:
-    """Notes the response; knows the connection, as uvicorn's own ``send`` does."""
+    """Records the response, and has the connection as ``__self__``, like uvicorn's ``send``."""
 
     def __init__(self, send: Send, exchange: Exchange) -> None:
         self._send = send
@@ -105,13 +105,13 @@ class _Send:
 
 
 def recording_sandbox(scale: float = 0.1) -> tuple[Recorder, SandboxServer]:
-    """A sandbox, yet to be started, and its recorder.
+    """Create a recorder and a sandbox that is not started yet.
 
     Args:
-        scale: How much data.
+        scale: The amount of data, as a factor of the default.
 
     Returns:
-        Both.
+        The recorder and the sandbox.
     """
     recorder = Recorder()
     return recorder, SandboxServer(scale=scale, wrap=recorder.wrap)
@@ -120,13 +120,13 @@ def recording_sandbox(scale: float = 0.1) -> tuple[Recorder, SandboxServer]:
 def run_tap(
     name: str, sandbox: SandboxServer, streams: tuple[str, ...] = (), **settings: Any
 ) -> Records:
-    """Run one of our taps on the sandbox.
+    """Run one of our taps against the sandbox.
 
     Args:
-        name: The tap's.
-        sandbox: What it reads.
-        streams: Those selected; without any, the tap's own selection.
-        settings: What differs from the sandbox's own settings; empty ones are removed.
+        name: The name of the tap's executable.
+        sandbox: The running sandbox to read from.
+        streams: The streams to select; if empty, the tap's default selection.
+        settings: Overrides of the sandbox's own settings; empty values remove a setting.
 
     Returns:
         Its records by stream.
@@ -151,7 +151,7 @@ def run_tap(
 
 
 def _catalog(name: str, streams: tuple[str, ...], env: dict[str, str], folder: Path) -> Path:
-    """Write a catalog in which these streams are selected, and no others."""
+    """Write a catalog in which only these streams are selected."""
     catalog = json.loads(output_of(BIN / name, "--config=ENV", "--discover", env=env))
     for entry in catalog["streams"]:
         for part in entry["metadata"]:

@@ -1,4 +1,4 @@
-"""S3: tap-sticky-s3 reads the same files from servers that are not moto."""
+"""S3: tap-sticky-s3 reads the same files from servers other than moto."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from tools.fidelity.environments import NodePackage, PythonPackages, Result, free_port, serving
+from tools.fidelity.environments import NodePackage, PythonPackages, Result, free_port, run_server
 from tools.fidelity.recorder import recording_sandbox, run_tap
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tools.fidelity.recorder import Records
 
 _BUCKET = "fidelity"
-#: What s3rver knows; the others take any.
+#: The credentials that s3rver expects; the other servers accept any.
 _KEY, _SECRET = "S3RVER", "S3RVER"
 _FOLDER = "orders-create"
 _HEADER = b"orders_id,total_amount,billing_state\r\n"
@@ -34,7 +34,7 @@ _FILES: dict[str, bytes] = {
     f"{_FOLDER}/report_2026-01-05_many.csv": _HEADER
     + b"".join(b"%d,%d.25,TX\r\n" % (number, number) for number in range(100, 3_000)),
 }
-#: Differs from server to server.
+#: Columns whose values differ between servers.
 _OF_THE_SERVER = {"_loaded_at", "bucket", "_file_name", "_file_etag", "_file_last_modified"}
 
 
@@ -43,8 +43,8 @@ class Server:
     """A running server.
 
     Attributes:
-        url: Its address.
-        version: Its package and version.
+        url: The address of the server.
+        version: The name and version of its package.
     """
 
     url: str
@@ -57,7 +57,7 @@ def _s3rver(folder: Path) -> Iterator[Server]:
     data = folder / "data"
     data.mkdir()
     options = ("--silent", "--address", "127.0.0.1", "--port", str(port), "--no-vhost-buckets")
-    with serving(package.bin / "s3rver", "--directory", data, *options, port=port) as url:
+    with run_server(package.bin / "s3rver", "--directory", data, *options, port=port) as url:
         _store(url)
         yield Server(url, package.version)
 
@@ -66,7 +66,7 @@ def _s3rver(folder: Path) -> Iterator[Server]:
 def _fauxqs(folder: Path) -> Iterator[Server]:
     package, port = NodePackage(folder / "env", "fauxqs"), free_port()
     env = {"FAUXQS_PORT": str(port), "FAUXQS_LOGGER": "false"}
-    with serving(package.bin / "fauxqs", port=port, env=env) as url:
+    with run_server(package.bin / "fauxqs", port=port, env=env) as url:
         _store(url)
         yield Server(url, package.version)
 
@@ -76,21 +76,21 @@ def _localbucket(folder: Path) -> Iterator[Server]:
     package, port = PythonPackages(folder / "env", "localbucket"), free_port()
     data = folder / "data"
     data.mkdir()
-    with serving(package.bin / "localbucket", "--port", str(port), data, port=port) as url:
+    with run_server(package.bin / "localbucket", "--port", str(port), data, port=port) as url:
         _store(url)
         yield Server(url, package.versions("localbucket"))
 
 
 @contextmanager
 def _hadro(folder: Path) -> Iterator[Server]:
-    """It only reads: the files are put into the folder that it serves."""
+    """Run hadro, which is read-only: the files are written into the folder that it serves."""
     package, port = PythonPackages(folder / "env", "hadro"), free_port()
     for key, body in _FILES.items():
         path = folder / "data" / _BUCKET / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
     command = (package.bin / "hadro", "--port", str(port), folder / "data")
-    with serving(*command, port=port) as url:
+    with run_server(*command, port=port) as url:
         yield Server(url, package.versions("hadro"))
 
 
@@ -102,15 +102,15 @@ def _store(url: str) -> None:
         client.put_object(Bucket=_BUCKET, Key=key, Body=body)
 
 
-def same_rows(start: Callable[[Path], AbstractContextManager[Server]], folder: Path) -> Result:
+def compare_rows(start: Callable[[Path], AbstractContextManager[Server]], folder: Path) -> Result:
     """Compare the rows from a server with those from the sandbox.
 
     Args:
         start: Runs the server, with the files in its bucket.
-        folder: For its environment and its files.
+        folder: A folder for its environment and its files.
 
     Returns:
-        What differs.
+        The check's result.
     """
     _, sandbox_server = recording_sandbox(scale=0.01)
     with sandbox_server as sandbox:
@@ -133,14 +133,14 @@ def same_rows(start: Callable[[Path], AbstractContextManager[Server]], folder: P
 
 
 def differences(ours: list[str], theirs: list[str]) -> list[str]:
-    """Rows that only one of two servers has.
+    """Describe the rows that only one of two servers has.
 
     Args:
-        ours: Of the sandbox.
-        theirs: Of the other server.
+        ours: The rows from the sandbox.
+        theirs: The rows from the other server.
 
     Returns:
-        A line each.
+        A line per difference.
     """
     return [
         *(f"missing: {row}" for row in sorted({*ours} - {*theirs})),
@@ -154,14 +154,14 @@ def _rows(records: Records) -> list[str]:
 
 
 def _line(stream: str, row: dict[str, Any]) -> str:
-    kept = {name: value for name, value in row.items() if name not in _OF_THE_SERVER}
+    values = {name: value for name, value in row.items() if name not in _OF_THE_SERVER}
     key = str(row["_file_name"]).partition("/")[2]
-    return json.dumps([stream, key, kept], sort_keys=True, ensure_ascii=False)
+    return json.dumps([stream, key, values], sort_keys=True, ensure_ascii=False)
 
 
 CHECKS = {
-    "s3rver": partial(same_rows, _s3rver),
-    "fauxqs": partial(same_rows, _fauxqs),
-    "localbucket": partial(same_rows, _localbucket),
-    "hadro": partial(same_rows, _hadro),
+    "s3rver": partial(compare_rows, _s3rver),
+    "fauxqs": partial(compare_rows, _fauxqs),
+    "localbucket": partial(compare_rows, _localbucket),
+    "hadro": partial(compare_rows, _hadro),
 }

@@ -1,7 +1,7 @@
-"""Writes how each package is installed: from PyPI, or before its first release from the repository.
+"""Writes how to install each package: from PyPI, or from the repository before its first release.
 
-A package is released once its changelog has a version: ``make release`` writes that, and these
-blocks with it.
+A package is released once its changelog has a version: ``make release`` writes that version and
+these blocks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ KIT = "signalroom-singer"
 _REPOSITORY = "git+https://github.com/signalroom/signalroom"
 _FOLDERS = ("libs/*", "taps/*", "targets/*", "sandbox")
 _BLOCK = re.compile(
-    r"(?P<begin>^<!-- install (?P<what>[\w\[\]-]+): [^\n]*-->\n).*?(?=^<!-- end of install -->)",
+    r"(?P<begin>^<!-- install (?P<requirement>[\w\[\]-]+): [^\n]*-->\n).*?"
+    r"(?=^<!-- end of install -->)",
     re.MULTILINE | re.DOTALL,
 )
 _NOT_YET = (
@@ -33,8 +34,10 @@ _VERSION = re.compile(r"^## \d", re.MULTILINE)
 
 def folders() -> dict[str, Path]:
     """The folder of each package, by the package's name."""
-    found = [path.parent for one in _FOLDERS for path in sorted(ROOT.glob(f"{one}/pyproject.toml"))]
-    return {_name(folder): folder for folder in found}
+    manifests = [
+        path for pattern in _FOLDERS for path in sorted(ROOT.glob(f"{pattern}/pyproject.toml"))
+    ]
+    return {_name(path.parent): path.parent for path in manifests}
 
 
 def _name(folder: Path) -> str:
@@ -42,7 +45,7 @@ def _name(folder: Path) -> str:
     return name
 
 
-def released() -> set[str]:
+def released_packages() -> set[str]:
     """The packages that are on PyPI: those whose changelogs have a version."""
     return {
         name
@@ -51,36 +54,37 @@ def released() -> set[str]:
     }
 
 
-def texts(known: Collection[str]) -> dict[Path, str]:
-    """All pages that say how a package is installed, with the text they should have.
+def texts(released: Collection[str]) -> dict[Path, str]:
+    """The pages with install commands of packages, with the text that each should have.
 
     Args:
-        known: The packages that are on PyPI.
+        released: The names of the packages that are on PyPI.
     """
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
     pages += [folder / "README.md" for folder in folders().values()]
-    pages_as_they_are = {page: page.read_text() for page in pages if page.is_file()}
+    current_texts = {page: page.read_text() for page in pages if page.is_file()}
     return {
-        page: _BLOCK.sub(lambda block: block["begin"] + _text(block["what"], known), text)
-        for page, text in pages_as_they_are.items()
+        page: _BLOCK.sub(lambda block: block["begin"] + _text(block["requirement"], released), text)
+        for page, text in current_texts.items()
         if _BLOCK.search(text)
     }
 
 
-def _text(what: str, known: Collection[str]) -> str:
-    name = what.partition("[")[0]
-    if name in known:
-        quoted = f"'{what}'" if "[" in what else what
+def _text(requirement: str, released: Collection[str]) -> str:
+    name = requirement.partition("[")[0]
+    if name in released:
+        quoted = f"'{requirement}'" if "[" in requirement else requirement
         return f"```bash\npip install {quoted}\n```\n"
     places = folders()
-    needed = [one for one in (KIT, name) if one not in known and one in places]
+    unreleased = [package for package in (KIT, name) if package not in released]
     lines = [
-        f'  "{what if one == name else one} @ '
-        f'{_REPOSITORY}#subdirectory={places[one].relative_to(ROOT).as_posix()}"'
-        for one in dict.fromkeys(needed)
+        f'  "{requirement if package == name else package} @ '
+        f'{_REPOSITORY}#subdirectory={places[package].relative_to(ROOT).as_posix()}"'
+        for package in dict.fromkeys(unreleased)
+        if package in places
     ]
     command = " \\\n".join(["pip install", *lines])
     return f"{_NOT_YET}\n\n```bash\n{command}\n```\n"
 
 
-GENERATOR = Generator(lambda: texts(released()))
+GENERATOR = Generator(lambda: texts(released_packages()))

@@ -1,1 +1,1 @@
-"""Creates a source: a tap, and a mock vendor to test it against."""
+"""The command ``make new-source``: a tap, and a mock vendor to test it against."""

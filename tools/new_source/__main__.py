@@ -1,9 +1,9 @@
-"""Make a new source: a tap on the kit, a vendor in the sandbox to test it by, wired everywhere.
+"""Create a new source: a tap built on the kit, and a mock vendor in the sandbox to test it with.
 
-``make new-source NAME=acme-crm`` renders ``templates/tap`` and puts what files that are there
-already must know of it into them (``wiring.py``). The tap works at once, against its vendor in the
-sandbox: then both are changed, step by step, to what the real vendor does
-(docs/adding-a-source.md). Whatever goes wrong on the way, the repository is as it was before.
+``make new-source NAME=acme-crm`` renders ``templates/tap`` and adds the source to the existing
+files that list sources (``wiring.py``). The tap works at once, against its mock vendor; then both
+are changed step by step to match the real vendor (docs/adding-a-source.md). If a step fails, the
+repository is restored.
 """
 
 from __future__ import annotations
@@ -35,44 +35,44 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 TEMPLATE = ROOT / "templates" / "tap"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-#: Files that ``tools.generate`` and uv write, and that exist already.
+#: Existing files that ``tools.generate`` and uv change.
 _GENERATED = (
     *(".env.example", "orchestrate/pools.json", "pyproject.toml", "uv.lock"),
     "sandbox/README.md",
 )
-#: Lines that hold the name must not become too long.
-_LONGEST = 24
+#: Of a name's characters: lines with it must not become too long.
+_MAX_LENGTH = 24
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .&+-]{0,39}")
-#: Paths of the sandbox, and classes that the template's own are named beside.
-_TAKEN = frozenset({"control", "error", "s3", "windowed"})
+#: Paths of the sandbox, and names of classes that the template's own would clash with.
+_RESERVED = frozenset({"control", "error", "s3", "windowed"})
 
 
 class NewSourceError(Exception):
-    """A source cannot be made; the message says why and what to do."""
+    """A source cannot be created; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be made."""
+    """The source to create."""
 
     name: str
     label: str = ""
 
     @property
     def tap(self) -> str:
-        """The package, the plugin, and the folder."""
+        """The name of the package, of the plugin and of the folder."""
         return f"tap-{self.name}"
 
     @property
     def module(self) -> str:
-        """The vendor in the sandbox, and the load schema."""
+        """The name of the mock vendor's module and of the load schema."""
         return self.name.replace("-", "_")
 
     def check(self) -> None:
-        """Refuse what is no name, or is there already.
+        """Reject an invalid name, and one that exists already.
 
         Raises:
-            NewSourceError: With what to do.
+            NewSourceError: If the source cannot be created by this name.
         """
         if problem := self._problem():
             raise NewSourceError(problem)
@@ -82,27 +82,29 @@ class Source:
             return "A source needs a name: make new-source NAME=acme-crm."
         if self.name.startswith("tap-"):
             return f"Leave out the tap-: make new-source NAME={self.name.removeprefix('tap-')}."
-        if not _NAME.fullmatch(self.name) or len(self.name) > _LONGEST:
+        if not _NAME.fullmatch(self.name) or len(self.name) > _MAX_LENGTH:
             return (
                 f"{self.name!r} is not a valid source name: lowercase letters, digits and single "
-                f"hyphens, a letter first, at most {_LONGEST} of them, as in acme-crm."
+                f"hyphens, a letter first, at most {_MAX_LENGTH} characters, as in acme-crm."
             )
-        is_word = keyword.iskeyword(self.module) or YAML(typ="safe").load(self.name) != self.name
-        if is_word or self.name in _TAKEN or self.module.startswith("pg_"):
+        is_reserved = (
+            keyword.iskeyword(self.module) or YAML(typ="safe").load(self.name) != self.name
+        )
+        if is_reserved or self.name in _RESERVED or self.module.startswith("pg_"):
             return (
-                f"{self.name!r} means something to Python, YAML, PostgreSQL or the sandbox. Choose "
-                f"another, such as {self.name}-api."
+                f"{self.name!r} is a reserved word of Python, YAML or the sandbox. "
+                f"Choose another name, such as {self.name}-api."
                 if not self.module.startswith("pg_")
-                else "PostgreSQL keeps schemas that begin with pg_ for itself. Choose another name."
+                else "PostgreSQL reserves schemas that begin with pg_. Choose another name."
             )
         if self.label and not _LABEL.fullmatch(self.label):
             return (
                 f"{self.label!r} is not a valid label: letters, digits, spaces and . & + - only, "
                 "at most 40."
             )
-        return self._there_already()
+        return self._conflict()
 
-    def _there_already(self) -> str | None:
+    def _conflict(self) -> str | None:
         with (ROOT / "meltano.yml").open(encoding="utf-8") as file:
             project = YAML(typ="safe").load(file)
         plugins = project["plugins"]["extractors"]
@@ -115,17 +117,17 @@ class Source:
             ROOT / "sandbox" / "tests" / f"test_sandbox_{self.module}.py",
             ROOT / "tests" / "pipelines" / f"test_{self.module}_to_postgres.py",
         )
-        if found := [place for place in places if _is_there(place)]:
-            there = f"{found[0].relative_to(ROOT)} is there already"
+        if existing := [place for place in places if _is_there(place)]:
+            conflict = f"{existing[0].relative_to(ROOT)} already exists"
         elif self.tap in {plugin["name"] for plugin in plugins}:
-            there = f"meltano.yml has a plugin {self.tap} already"
+            conflict = f"meltano.yml already has a plugin {self.tap}"
         elif self.name in {job["name"] for job in project["jobs"]}:
-            there = f"meltano.yml has a job {self.name} already"
+            conflict = f"meltano.yml already has a job {self.name}"
         elif self.module in schemas:
-            there = f"{schemas[self.module]} loads into the schema {self.module} already"
+            conflict = f"{schemas[self.module]} already loads into the schema {self.module}"
         else:
             return None
-        return f"{there}. Choose another name; or, to recreate it, remove it first."
+        return f"{conflict}. Choose another name; or, to recreate it, remove it first."
 
 
 def _is_there(place: Path) -> bool:
@@ -136,7 +138,7 @@ def _is_there(place: Path) -> bool:
 
 @dataclass
 class Change:
-    """What is done to the repository; undone again if it fails within the block."""
+    """Changes of files, which are undone if the block raises an exception."""
 
     _before: dict[Path, bytes | None] = field(default_factory=dict)
     _folders: list[Path] = field(default_factory=list)
@@ -145,26 +147,26 @@ class Change:
         """Write a file.
 
         Args:
-            path: Where.
-            content: What.
+            path: The file to create or replace.
+            content: The new content of the file.
         """
         self.keep(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
     def keep(self, path: Path) -> None:
-        """Remember a file, or that there is none, before something else changes it."""
+        """Remember a file, or that it does not exist, before another program changes it."""
         self._folders += [folder for folder in path.parents if not folder.exists()]
         self._before.setdefault(path, path.read_bytes() if path.exists() else None)
 
     def undo(self) -> None:
-        """Leave everything as it was."""
+        """Restore all files and remove new folders."""
         for path, content in self._before.items():
             if content is None:
                 path.unlink(missing_ok=True)
             else:
                 path.write_bytes(content)
-        # With what Python and the linters have left in them.
+        # Including caches of Python and the linters.
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -181,18 +183,18 @@ class Change:
             self.undo()
 
 
-def make(source: Source, *, sync: bool = True) -> list[Path]:
-    """Make a source.
+def create(source: Source, *, sync: bool = True) -> list[Path]:
+    """Create a source.
 
     Args:
-        source: Which; checked.
-        sync: Whether to install it.
+        source: The source to create, whose name is valid.
+        sync: Whether to install it into this environment.
 
     Returns:
-        The files that are new or changed, without those that follow from the settings.
+        The new and changed files, without those that are generated from the settings.
 
     Raises:
-        NewSourceError: If something failed; nothing is left of it then.
+        NewSourceError: If a step failed; the repository is restored then.
     """
     with tempfile.TemporaryDirectory() as folder, Change() as change:
         rendered = render(source, Path(folder))
@@ -209,14 +211,14 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
         files |= {path: text.encode() for path, text in texts.items()}
         for path, content in files.items():
             change.write(path, content)
-        listed = ROOT / "hub" / "extractors" / source.tap / "signalroom.yml"
+        hub_definition = ROOT / "hub" / "extractors" / source.tap / "signalroom.yml"
         tables = ROOT / "docs" / "tables" / f"{source.name}.md"
-        generated = (listed, tables, tables.with_name("index.md"))
+        generated = (hub_definition, tables, tables.with_name("index.md"))
         existing = (ROOT / name for name in _GENERATED)
         for path in (*existing, *generated, *(ROOT / "taps").glob("*/README.md")):
             change.keep(path)
         new = [path for path in files if path not in texts and path.suffix == ".py"]
-        # Where a name stands in an order, and where its line breaks, depends on the name.
+        # The order of imports and the line breaks depend on the name.
         _run("ruff", "check", "--quiet", "--select=I001", "--fix", *new)
         _run("ruff", "format", "--quiet", *new)
         for path in workspace.GENERATOR.write():
@@ -224,26 +226,25 @@ def make(source: Source, *, sync: bool = True) -> list[Path]:
         _say("Locking and installing it ...")
         _run("uv", "lock", "--quiet")
         try:
-            # Inexact: what somebody installed besides is not this command's business.
+            # Inexact, to leave other packages that were installed by hand.
             if sync:
                 _run("uv", "sync", "--locked", "--inexact", "--quiet")
             _run("python", "-m", "tools.generate")
         except BaseException:
             if sync:
-                # Whether it came as far as being installed or not.
-                _started(
-                    "uv", "pip", "uninstall", "--quiet", "--python", sys.executable, source.tap
-                )
+                # Harmless if it was not installed yet.
+                command = ("pip", "uninstall", "--quiet", "--python", sys.executable)
+                _run_unchecked("uv", *command, source.tap)
             raise
     return [*files, ROOT / ".env.example", ROOT / "uv.lock", *generated]
 
 
 def render(source: Source, folder: Path) -> Path:
-    """Render the template.
+    """Render the template and return the folder.
 
     Args:
-        source: Of what.
-        folder: Where to.
+        source: The source to render it for.
+        folder: The folder to render into.
     """
     text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
     data: dict[str, Any] = {"name": source.name, "minute": free_minute(text)}
@@ -254,16 +255,16 @@ def render(source: Source, folder: Path) -> Path:
 
 
 def _run(program: str, *arguments: str | Path) -> None:
-    done = _started(program, *arguments)
+    done = _run_unchecked(program, *arguments)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        msg = f"{program} {arguments[0]} failed:\n{said}"
+        output = (done.stderr or done.stdout).strip()
+        msg = f"{program} {arguments[0]} failed:\n{output}"
         raise NewSourceError(msg)
 
 
-def _started(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def _run_unchecked(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"UV_PROJECT_ENVIRONMENT": sys.prefix}
-    # Of another environment that is active: uv would warn, or take it.
+    # Another active environment: uv would warn, or use it.
     environment.pop("VIRTUAL_ENV", None)
     return subprocess.run(  # noqa: S603 - programs of this environment
         [BIN / program, *arguments],
@@ -281,15 +282,15 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    """Run the command; gives the exit code."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="as in acme-crm")
-    parser.add_argument("--label", default="", help="how the vendor writes it, as in 'Acme CRM'")
+    parser.add_argument("--label", default="", help="the vendor's own spelling, as in 'Acme CRM'")
     parser.add_argument(
-        "--no-sync", action="store_true", help="install nothing: it is on PYTHONPATH already"
+        "--no-sync", action="store_true", help="do not install it: it is on PYTHONPATH already"
     )
-    asked = parser.parse_args()
-    source = Source(asked.name, asked.label)
+    options = parser.parse_args()
+    source = Source(options.name, options.label)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         source.check()
@@ -297,25 +298,27 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     try:
-        files = make(source, sync=not asked.no_sync)
+        files = create(source, sync=not options.no_sync)
     except (NewSourceError, OSError) as error:
         sys.stderr.write(
-            f"{error}\n\n{source.tap} was not made; the repository is as it was before. Fix what "
-            "is said above, and rerun the command.\n"
+            f"{error}\n\n{source.tap} was not created; the repository is unchanged. Fix the error "
+            "above and rerun the command.\n"
         )
         return 1
     except (KeyboardInterrupt, SystemExit):
-        sys.stderr.write(f"\nBroken off: {source.tap} was not made, nothing was changed.\n")
+        sys.stderr.write(
+            f"\nInterrupted: {source.tap} was not created; the repository is unchanged.\n"
+        )
         return 130
     variable = f"{source.tap}_API_KEY".upper().replace("-", "_")
     _say(
-        f"{source.tap} is there: {len(files)} files are new or changed (`git status`). Next:\n"
+        f"Created {source.tap}: {len(files)} files are new or changed (`git status`). Next:\n"
         f"1. make test ARGS=taps/{source.tap}\n"
         f"2. make sandbox, and meanwhile in another terminal:\n"
         f"     uv run meltano --environment=sandbox invoke {source.tap} --test\n"
         f"     uv run meltano --environment=sandbox run {source.tap} target-postgres\n"
-        f"3. Change the tap and its vendor to what the real one does, and put {variable} into\n"
-        "   .env: docs/adding-a-source.md goes through it."
+        f"3. Change the tap and the mock vendor to match the real vendor, and set {variable}\n"
+        "   in .env: docs/adding-a-source.md describes the steps."
     )
     return 0
 

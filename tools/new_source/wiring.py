@@ -1,4 +1,4 @@
-"""Enters a new source in ``meltano.yml``; what is there stays as it is."""
+"""Adds a new source to ``meltano.yml``, and leaves the rest of the file as it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NoPlaceError(Exception):
 
 
 def entries(root: Path, snippets: Path) -> dict[Path, str]:
-    """The new text of each file that a source is entered in.
+    """The new text of each file that lists sources.
 
     Args:
         root: The repository's folder.
@@ -76,7 +76,7 @@ def add_plugin(text: str, snippet: str) -> str:
         )
         raise NoPlaceError(msg) from None
     lines = text.splitlines(keepends=True)
-    # From the end, so that the line numbers of the lists before stay right.
+    # From the end, so that the line numbers of earlier lists stay valid.
     for kind, sequence in sorted(lists.items(), key=lambda pair: -pair[1].lc.line):
         _insert(lines, sequence, items[kind])
     return "".join(lines)
@@ -96,7 +96,7 @@ def _insert(lines: list[str], sequence: Any, item: str) -> None:
     if later:
         at = later[0].lc.line
     else:
-        # Behind the last item: it ends where lines are no longer indented below its dash.
+        # After the last item, which ends at the first line that is not indented below its dash.
         at = sequence[-1].lc.line + 1
         while at < len(lines) and lines[at].startswith(f"{indent} "):
             at += 1

@@ -1,3 +1,3 @@
-"""What runs in environments of other people's packages: JSON in, JSON out."""
+"""Scripts that run in the environments of third-party packages: JSON in, JSON out."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Read spreadsheets of the sandbox by Google's client and by gspread, and compare their cells.
+"""Read the sandbox's spreadsheets with Google's client and with gspread, and compare the cells.
 
-Runs in an environment of its own: addresses and a key as JSON in, a report as JSON out.
+Runs in a separate environment: addresses and a key as JSON in, a report as JSON out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HOSTS = ("https://sheets.googleapis.com", "https://www.googleapis.com")
 
 
 def gspread_client(url: str, credentials: Credentials) -> gspread.Client:
-    """gspread, with the sandbox's address instead of Google's."""
+    """Create a client of gspread, with the sandbox's address instead of Google's."""
 
     class Redirected(HTTPClient):
         def request(self, method: str, endpoint: str, *args: Any, **options: Any) -> Any:
@@ -35,15 +35,15 @@ def gspread_client(url: str, credentials: Credentials) -> gspread.Client:
 
 
 def service(name: str, version: str, url: str, credentials: Credentials) -> Any:
-    """Google's client of an API, with the sandbox's address instead of Google's."""
+    """Create Google's client of an API, with the sandbox's address instead of Google's."""
     document = json.loads(get_static_doc(name, version))
     document["rootUrl"] = f"{url}/"
     options = {"api_endpoint": f"{url}/{document['servicePath']}"}
     return build_from_document(document, credentials=credentials, client_options=options)
 
 
-def filled(rows: list[list[Any]]) -> list[list[str]]:
-    """Rows without blanks at their ends, and without those that are all blank."""
+def without_blanks(rows: list[list[Any]]) -> list[list[str]]:
+    """The cells as text, without trailing blanks and without blank rows."""
     texts = [[str(cell) for cell in row] for row in rows]
     for row in texts:
         while row and not row[-1]:
@@ -52,7 +52,7 @@ def filled(rows: list[list[Any]]) -> list[list[str]]:
 
 
 def main() -> None:
-    """Read what to do, print the report."""
+    """Read the input and print the report."""
     about = json.load(sys.stdin)
     credentials = Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
         about["key"], scopes=SCOPES
@@ -62,22 +62,23 @@ def main() -> None:
     other = gspread_client(about["url"], credentials)
     differences, tabs, rows = [], 0, 0
     for book in about["books"]:
-        listed = sheets.get(spreadsheetId=book).execute()
+        spreadsheet = sheets.get(spreadsheetId=book).execute()
         name = files.get(fileId=book, fields="name", supportsAllDrives=True).execute()["name"]
-        if name != listed["properties"]["title"]:
+        if name != spreadsheet["properties"]["title"]:
             differences.append(f"{book}: Drive calls it {name}")
         hidden = {
             sheet["properties"]["title"]: sheet["properties"].get("hidden", False)
-            for sheet in listed["sheets"]
+            for sheet in spreadsheet["sheets"]
         }
         titles = [*hidden]
         ranges = ["'" + title.replace("'", "''") + "'" for title in titles]
         answer = sheets.values().batchGet(spreadsheetId=book, ranges=ranges).execute()
         theirs = {
-            tab.title: filled(tab.get_all_values()) for tab in other.open_by_key(book).worksheets()
+            tab.title: without_blanks(tab.get_all_values())
+            for tab in other.open_by_key(book).worksheets()
         }
         for title, values in zip(titles, answer["valueRanges"], strict=True):
-            cells = filled(values.get("values", []))
+            cells = without_blanks(values.get("values", []))
             tabs += 1
             # The tap leaves hidden tabs out.
             rows += 0 if hidden[title] else max(0, len(cells) - 1)

@@ -1,6 +1,6 @@
 """Compare requests and responses with the discovery documents of google-api-python-client.
 
-Runs in an environment of its own: exchanges as JSON in, a report as JSON out.
+Runs in a separate environment: exchanges as JSON in, a report as JSON out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 APIS = (("sheets", "v4"), ("drive", "v3"))
 _OK = 200
-#: How JSON has the types of JSON schema.
+#: The Python types of JSON schema's types.
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -34,8 +34,8 @@ class Method:
     """A method of a document.
 
     Attributes:
-        document: The whole document.
-        about: What it says of the method.
+        document: The discovery document that has the method.
+        about: The definition of the method in that document.
         pattern: The path as a regular expression.
     """
 
@@ -64,7 +64,7 @@ def methods_of(document: dict[str, Any]) -> Iterator[Method]:
 
 
 def find(methods: list[Method], verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
-    """The method of a request with its path's parameters, the one with the longest fixed part."""
+    """The method of a request, and its path's parameters; prefers the longest fixed path."""
     matches = [
         (method, match.groupdict())
         for method in methods
@@ -76,7 +76,7 @@ def find(methods: list[Method], verb: str, path: str) -> tuple[Method, dict[str,
 def request_differences(
     exchange: dict[str, Any], method: Method, path: dict[str, str]
 ) -> list[str]:
-    """What a request has that its method does not allow."""
+    """List how a request differs from the definition of its method."""
     known = method.document["parameters"] | method.about.get("parameters", {})
     pairs = parse_qsl(exchange["query"], keep_blank_values=True, strict_parsing=False)
     pairs += [(name, unquote(value)) for name, value in path.items()]
@@ -101,7 +101,7 @@ def request_differences(
 
 
 def parameter_problems(known: dict[str, Any], name: str, value: str) -> list[str]:
-    """What is wrong with a parameter."""
+    """List the problems of a parameter: unknown, or an invalid value."""
     about = known.get(name)
     if about is None:
         return [f"unknown parameter {name}"]
@@ -117,10 +117,10 @@ def parameter_problems(known: dict[str, Any], name: str, value: str) -> list[str
 
 
 def mask_problems(method: Method, mask: str) -> list[str]:
-    """Fields of a mask that the response does not have."""
+    """List the fields of a mask that the response does not have."""
     schemas, problems = method.document["schemas"], []
     top = method.about["response"]
-    # The message of each open bracket, that of the next name, and the field that was read last.
+    # The message of each open bracket, the message of the next name, and the last field read.
     stack, current, last = [top], top, top
     for part in _MASK_PART.findall(mask):
         if part == "(":
@@ -141,16 +141,16 @@ def mask_problems(method: Method, mask: str) -> list[str]:
     return problems
 
 
-def resolved(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema, its reference followed."""
+def resolve(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Follow a schema's reference, if it is one."""
     return schemas[schema["$ref"]] if "$ref" in schema else schema
 
 
 def field_of(schemas: dict[str, Any], schema: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """The schema of a field, of objects or of lists of them."""
-    schema = resolved(schemas, schema)
+    """The schema of a field of an object, or of a list of objects."""
+    schema = resolve(schemas, schema)
     while schema.get("type") == "array":
-        schema = resolved(schemas, schema["items"])
+        schema = resolve(schemas, schema["items"])
     if name == "*":
         return schema
     properties: dict[str, dict[str, Any]] = schema.get("properties", {})
@@ -160,8 +160,8 @@ def field_of(schemas: dict[str, Any], schema: dict[str, Any], name: str) -> dict
 def value_problems(
     schemas: dict[str, Any], schema: dict[str, Any], value: Any, place: str
 ) -> Iterator[str]:
-    """Unknown fields and wrong types of a response."""
-    schema = resolved(schemas, schema)
+    """Yield unknown fields and wrong types of a response."""
+    schema = resolve(schemas, schema)
     kind = schema.get("type", "any")
     if kind == "any":
         return
@@ -179,14 +179,14 @@ def value_problems(
 
 
 def _is(kind: str, value: Any) -> bool:
-    """Whether a value has a type of JSON schema; a boolean of Python's is an integer, too."""
+    """Whether a value has a type of JSON schema; in Python a boolean is an integer as well."""
     return isinstance(value, _JSON_TYPES[kind]) and (kind == "boolean") == isinstance(value, bool)
 
 
 def object_problems(
     schemas: dict[str, Any], schema: dict[str, Any], value: dict[str, Any], place: str
 ) -> Iterator[str]:
-    """Unknown fields of an object, and what its known ones have."""
+    """Yield the unknown fields of an object, and the problems of its known ones."""
     for name, part in value.items():
         about = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
         if about is None:
@@ -196,8 +196,8 @@ def object_problems(
 
 
 def main() -> None:
-    """Read exchanges, print the report."""
-    # The project's own environment, whose tests import the functions above, does not have it.
+    """Read exchanges and print the report."""
+    # Imported here because the project's own environment, where tests run, does not have it.
     from googleapiclient.discovery_cache import get_static_doc  # noqa: PLC0415
 
     documents = [json.loads(get_static_doc(*api)) for api in APIS]
@@ -218,7 +218,9 @@ def main() -> None:
             problems += value_problems(schemas, response, answer, response["$ref"])
         differences |= {f"{method.about['id']}: {problem}": True for problem in problems}
     report = {
-        "documents": ", ".join(f"{one['id']} {one['revision']}" for one in documents),
+        "documents": ", ".join(
+            f"{document['id']} {document['revision']}" for document in documents
+        ),
         "requests": len(exchanges),
         "answers": answers,
         "differences": [*differences],

@@ -1,6 +1,6 @@
-"""Parse texts of queries by hogql-parser.
+"""Parse queries with hogql-parser.
 
-Runs in an environment of its own: texts as JSON in, a report as JSON out.
+Runs in a separate environment: texts as JSON in, a report as JSON out.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import sys
 from types import ModuleType
 from typing import Any
 
-#: What the parser must refuse, or it is not asked properly.
+#: Invalid queries, which the parser must reject: that shows that it is called properly.
 WRONG = ("SELECT uuid FROM events WHERE (", "SELECT uuid FROM events LIMIT LIMIT 1", "uuid")
-#: The module of PostHog's whose exceptions the parser raises; it is not on PyPI.
+#: The PostHog module whose exceptions the parser raises; it is not on PyPI.
 _ERRORS = "posthog.hogql.errors"
 
 
 class QueryError(Exception):
-    """Stands for every exception of PostHog's."""
+    """A stand-in for every exception of PostHog."""
 
     def __init__(self, message: str = "", **_: Any) -> None:
         super().__init__(message)
@@ -30,25 +30,25 @@ def _errors() -> ModuleType:
 
 
 def problem_of(text: str) -> str | None:
-    """What the parser has against a text; nothing if it parses."""
-    import hogql_parser  # noqa: PLC0415 - it looks for the errors' module when it is imported
+    """The parser's error for a text; None if it parses."""
+    import hogql_parser  # noqa: PLC0415 - its import needs the errors' module
 
     try:
         tree = json.loads(hogql_parser.parse_select_json(text))
-    except Exception as error:  # noqa: BLE001 - which it raises is up to its version
+    except Exception as error:  # noqa: BLE001 - the class depends on its version
         return f"{type(error).__name__}: {error}"
     return str(tree) if tree.get("error") or "node" not in tree else None
 
 
 def main() -> None:
-    """Read texts, print the report."""
+    """Read texts and print the report."""
     for name in ("posthog", "posthog.hogql"):
         sys.modules[name] = ModuleType(name)
     sys.modules[_ERRORS] = _errors()
     differences = [
         f"{text}: {problem}" for text in json.load(sys.stdin) if (problem := problem_of(text))
     ]
-    differences += [f"accepted, but is wrong: {text}" for text in WRONG if not problem_of(text)]
+    differences += [f"accepted, but invalid: {text}" for text in WRONG if not problem_of(text)]
     sys.stdout.write(json.dumps({"differences": differences}))
 
 
