@@ -1,4 +1,4 @@
-"""The command of a tap or target: what it is given, and its last words where that fails."""
+"""The command of a tap or target: its options, and its messages if it fails."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ _POLL_SECONDS = 0.02
 
 
 class SettingsError(click.ClickException):
-    """The settings cannot be used.
+    """Settings are invalid.
 
     Args:
-        problems: What is wrong, a sentence each.
+        problems: A sentence for each problem.
     """
 
     exit_code = ExitCode.CONFIGURATION
@@ -71,7 +71,7 @@ class StoppedError(SystemExit):
     """
 
     def __init__(self, number: int) -> None:
-        # As a shell has it. With 0, as the SDK has it, half a stream would pass for a whole one.
+        # As in a shell. With 0, as in the SDK, an incomplete run would count as complete.
         super().__init__(128 + number)
         self.signal = signal.Signals(number).name
 
@@ -80,14 +80,14 @@ class LoaderFailedError(SystemExit):
     """The loader of the run has failed, so that reading on is of no use."""
 
     def __init__(self) -> None:
-        # What failed is the loader alone: Meltano says so.
+        # Only the loader has failed, and Meltano says so.
         super().__init__(0)
 
 
 class _Command(SingerCommand):
-    """Logs whatever it fails with: Meltano takes the level of a line from structured logs only."""
+    """Logs every error: Meltano takes the level of a line from structured logs only."""
 
-    #: What to do before the last words.
+    #: Called before the error is logged.
     before_failing: Callable[[], None] = staticmethod(lambda: None)
 
     @override
@@ -160,18 +160,18 @@ class _Command(SingerCommand):
 
 
 class ReadableErrorsMixin(PluginBase):
-    """A tap or a target that says which file or variable is none, and what to do.
+    """A tap or target whose errors about files and variables are readable sentences.
 
-    The SDK's own end in a traceback there. It goes before the SDK's class among the bases.
+    In the SDK they end in a traceback. As a base class it precedes the SDK's.
     """
 
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805
-        """The command; a file of log settings that is none does not keep it from running.
+        """The command, which also runs if the file of log settings is invalid.
 
-        Meltano writes one such file for each plugin, with every run. Pipelines that start at the
-        same minute share the loader's: what one reads, another may just have emptied to write
-        the same again.
+        Meltano writes one such file for each plugin, with every run. Pipelines that start in the
+        same minute share the loader's: while one reads it, another may have truncated it to write
+        the same content.
         """
         until = time.monotonic() + _LOG_CONFIG_SECONDS
         while LOG_CONFIG in os.environ:
@@ -211,7 +211,7 @@ class ReadableErrorsMixin(PluginBase):
 
     @classmethod
     def before_failing(cls) -> None:
-        """Do what is to be done before the error is logged that the command ends with."""
+        """Hook that is called before the error that ends the command is logged."""
 
     @classmethod
     @override
@@ -220,7 +220,7 @@ class ReadableErrorsMixin(PluginBase):
         try:
             super().invoke(**options)
         except ConfigValidationError as error:
-            # The SDK would end with one more line, which does not say what is wrong.
+            # The SDK would add a line that does not say what is wrong.
             raise SettingsError(error.errors or [str(error)]) from None
 
     @classproperty
@@ -236,8 +236,7 @@ class ReadableErrorsMixin(PluginBase):
         raw_config = dict(self._config)
         if naming.origin is Origin.MELTANO:
             raw_config = with_plain_secrets(naming.properties, raw_config)
-        # Whatever form they came in. One that cannot be used is left out: what only describes the
-        # plugin goes on.
+        # Invalid settings are left out, so that commands that only describe the plugin work.
         self._config, wrong = read_texts(naming.properties, raw_config)
         problems: list[str] = []
         try:
@@ -272,11 +271,11 @@ class ReadableErrorsMixin(PluginBase):
 
     @classmethod
     def _config_reader(cls, read: Callable[..., Any]) -> Callable[..., Any]:
-        """Give an option of settings files, which the SDK reads, a reader of our own."""
+        """Replace the SDK's callback of the option --config by one with readable errors."""
 
         def callback(ctx: click.Context, param: click.Parameter, paths: Iterable[str]) -> Any:
             parsed = read(ctx, param, [path for path in paths if path == "ENV"])
-            # Each once: it may be a pipe.
+            # Each is read once: it may be a pipe.
             for path in paths:
                 if path != "ENV":
                     _, settings = _object(path, ctx, param)
@@ -298,7 +297,7 @@ def _document(ctx: click.Context, param: click.Parameter, path: str | None) -> i
 
 
 def _object(path: str, ctx: click.Context, param: click.Parameter) -> tuple[str, dict[str, Any]]:
-    """A file's text, and the object that it is."""
+    """Read a file: its text, and the JSON object in it."""
     document: Any = None
     text = problem = ""
     try:
@@ -325,7 +324,7 @@ def _object(path: str, ctx: click.Context, param: click.Parameter) -> tuple[str,
 
 def _problem_of_catalog(catalog: dict[str, Any]) -> str:
     try:
-        # With none, a run would read nothing and say that all is well.
+        # Without streams, a run would read nothing and succeed.
         fits = isinstance(catalog["streams"], list) and Catalog.from_dict(catalog) is not None
     except (LookupError, TypeError, AttributeError, ValueError):
         fits = False

@@ -1,4 +1,4 @@
-"""``--test``: reads a record of each stream, and says which can be read."""
+"""``--test``: reads a record of each stream, and prints which streams are readable."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class CountingWriter(BufferedMsgSpecWriter):
-    """Counts records by stream, and writes nothing: a record may be a customer's."""
+    """Counts records by stream, and does not write them: they may have customers' data."""
 
     def __init__(self) -> None:
         super().__init__()
-        #: How many there were of each stream.
+        #: The number of records of each stream.
         self.records: Counter[str] = Counter()
 
     @override
@@ -46,7 +46,7 @@ def try_streams(tap: SignalRoomTap, writer: CountingWriter) -> None:
         tap: The tap whose streams are read.
         writer: The tap's writer, which counts records.
     """
-    # The SDK would try all. A key need not be able to read what is off by default.
+    # The SDK would try all streams. A key may lack permission for those that are off by default.
     selected = [stream for stream in tap.streams.values() if stream.selected]
     for stream in selected:
         # The SDK reads a child with its parent.

@@ -1,7 +1,7 @@
-"""How a tap or target starts, and what it says where it cannot.
+"""Starts a tap or target, and logs a readable error if it cannot start.
 
-Nothing but the standard library is imported here, so that a missing package is an error like any
-other: one line, and of level error under Meltano.
+Only the standard library is imported here, so that a missing package is an error like any other:
+one line, with the level error under Meltano.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def run(name: str, module: str, plugin: str, *, loads: bool = False) -> None:
     """Import a tap or target, and run its command.
 
     Args:
-        name: Its name, for what is said where that fails.
-        module: The module that its class is in.
+        name: Its name, for the error message.
+        module: The module of its class.
         plugin: The name of its class.
-        loads: Whether it is a target.
+        loads: Whether it is a target rather than a tap.
     """
-    # Importing makes much and drops little: collecting garbage meanwhile takes an eighth of the
-    # start. What is there then stays, and needs no looking at again.
+    # Imports create many objects and drop few: garbage collection would take an eighth of the
+    # start. Objects that exist afterwards stay, and need no collection.
     gc.disable()
     try:
         command = getattr(import_module(module), plugin)
@@ -61,12 +61,12 @@ def write_log_line(name: str, message: str, *, level: str = "info") -> None:
     """Log a message in the form of the log settings, without loading them.
 
     Args:
-        name: Of the tap or target.
-        message: What to say.
-        level: How much it matters; Meltano shows the message as such.
+        name: The name of the tap or target.
+        message: The text of the message.
+        level: The level that Meltano shows.
     """
     if _is_structured():
-        # What Meltano's parser asks for:
+        # As Meltano's parser expects it:
         # https://github.com/meltano/meltano/blob/v4.4.1/src/meltano/core/logging/parsers.py
         message = json.dumps(
             {

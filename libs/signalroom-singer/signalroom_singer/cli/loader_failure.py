@@ -1,10 +1,10 @@
-"""A loader that fails under Meltano stops the tap first, and ends then.
+"""A loader that fails under Meltano stops the tap first, and then exits.
 
-Meltano (4.4.1) writes to the loader what the tap writes. Where the loader has ended meanwhile, it
-ends in a traceback of BrokenPipeError, far below what the loader said of the reason; and until the
-tap writes again, that reads on for nothing. So the loader leaves a note where the taps of this
-project look for it, reads what comes until the tap has stopped, and has the last word. A tap of
-somebody else's does not look for it: after some seconds it gets a SIGTERM.
+Meltano (4.4.1) passes the tap's output to the loader. If the loader has exited, Meltano ends in a
+traceback of BrokenPipeError, far below the loader's own error; and until the tap writes again, it
+reads on in vain. So the loader leaves a note where the taps of this project look for it, discards
+input until the tap has stopped, and logs its error last. A third-party tap does not look for the
+note: after some seconds it gets a SIGTERM.
 
 Only the standard library is imported: a loader that cannot start does the same.
 """
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 LOG_CONFIG = "SINGER_SDK_LOG_CONFIG"
 #: Another one: an id of the Meltano process, which tap and loader of a run have in common.
 RUN = "MELTANO_PARENT_CONTEXT_UUID"
-#: After how long a tap that takes no notice of the note is ended: one of somebody else's.
+#: Seconds after which a tap that ignores the note, a third-party one, is terminated.
 _UNNOTICED = 5.0
-#: How long one is waited for that does not end by that either.
+#: Seconds to wait for a tap that does not end after that either.
 _PATIENCE = 30.0
 _POLL_SECONDS = 0.25
 _READ_BYTES = 1 << 20
@@ -39,13 +39,13 @@ _STARTED = time.time()
 
 
 def note_path() -> Path | None:
-    """Where the note is of the run that this process is a part of.
+    """Return the path of the note of the run that this process belongs to.
 
     Returns:
-        A file in `.meltano/run`; None if it is not Meltano that started tap and loader.
+        A file in `.meltano/run`; None if Meltano did not start this process.
     """
     config = Path(os.environ.get(LOG_CONFIG, ""))
-    # As `config_files` in meltano/core/plugin/singer has it.
+    # As `config_files` in meltano/core/plugin/singer names it.
     run = os.environ.get(RUN, "")
     if not config.name.endswith(".singer_sdk_logging.json") or not re.fullmatch(r"[\w-]+", run):
         return None
@@ -56,12 +56,12 @@ def note_path() -> Path | None:
 def stop_tap(
     patience: float = _PATIENCE, clock: Callable[[], float] = time.monotonic, descriptor: int = 0
 ) -> None:
-    """Have the tap of the run stop, and discard what it still writes.
+    """Stop the tap of the run, and discard what it still writes.
 
-    No state passes over it: the loader passes on none any more.
+    No state is saved for the discarded rows: the loader writes none any more.
 
     Args:
-        patience: How many seconds to wait for a tap that takes no notice.
+        patience: Seconds to wait for a tap that ignores the note.
         clock: A monotonic clock, in seconds.
         descriptor: The file descriptor of standard input.
     """
@@ -87,10 +87,10 @@ def stop_tap(
 
 
 def _end_tap() -> None:
-    """Send a SIGTERM to the plugins that the same Meltano runs, on Linux: it takes a /proc."""
+    """Send a SIGTERM to the plugins of the same Meltano process; on Linux only, by /proc."""
     run = f"{RUN}={os.environ[RUN]}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
-        # Others' processes cannot be read, and any may end meanwhile.
+        # Processes of other users cannot be read, and any may end meanwhile.
         with suppress(OSError, ValueError):
             process = int(folder.name)
             parent = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
@@ -113,7 +113,7 @@ def has_failed() -> bool:
 
 
 def watch_for_failure() -> None:
-    """Look for the note from now on, in a thread; once it is there, this process gets a SIGTERM."""
+    """Watch for the note in a thread; once it exists, this process gets a SIGTERM."""
     if note_path() is None:
         return
 
@@ -126,14 +126,14 @@ def watch_for_failure() -> None:
 
 
 def _began() -> float:
-    """When this process began, or a little before: Meltano writes the log settings first."""
+    """When this process started, or a little earlier: Meltano writes the log settings first."""
     with suppress(OSError):
         return min(_STARTED, Path(os.environ[LOG_CONFIG]).stat().st_mtime)
     return _STARTED
 
 
 def _is_piped(descriptor: int) -> bool:
-    """Whether there is another program at the other end; asyncio takes a socket for that."""
+    """Whether another program is at the other end of a pipe, or of asyncio's socket."""
     with suppress(OSError):
         mode = os.fstat(descriptor).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -1,4 +1,4 @@
-"""The log as people read it: each line names its stream, and what is for developers is DEBUG."""
+"""Makes the log readable: each line names its stream, messages for developers are DEBUG."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 
 from singer_sdk.metrics import METRICS_LOGGER_NAME
 
-# Their loggers have children by their streams' names.
+# Loggers of plugins, whose children are named for streams.
 _PLUGIN = re.compile(r"(tap|target)-[\w-]+")
-# As singer-sdk 0.54.9 has them. What they say of a stream is in the line that ends it.
+# Messages of singer-sdk 0.54.9. Their content is also in the last line about the stream.
 _FOR_DEVELOPERS = (
     "Skipping parse of env var settings...",
     "Beginning sync of '%s' in %s mode",
@@ -21,10 +21,10 @@ _FOR_DEVELOPERS = (
 
 
 def is_for_users(record: logging.LogRecord) -> bool:
-    """Leave out what is for developers: a handler's filter.
+    """Hide messages for developers: a filter for handlers.
 
     Args:
-        record: What is to be logged; what is for developers gets the level DEBUG.
+        record: The log record; messages for developers get the level DEBUG.
 
     Returns:
         Whether it is logged.
@@ -40,7 +40,7 @@ def is_for_users(record: logging.LogRecord) -> bool:
 
 
 def _name_stream(record: logging.LogRecord) -> None:
-    """Begin a line with its stream, if it does not say so: Meltano shows no logger's name."""
+    """Put the stream first if the line does not name it: Meltano shows no names of loggers."""
     plugin, _, stream = record.name.partition(".")
     if not stream or not _PLUGIN.fullmatch(plugin) or not isinstance(record.msg, str):
         return
@@ -54,8 +54,8 @@ def _is_for_developers(message: object) -> bool:
 
 
 def hide_developer_messages() -> None:
-    """Have the log of this process leave them out."""
+    """Hide messages for developers in the log of this process."""
     for handler in logging.getLogger().handlers:
-        # Others than what prints, such as a test's, keep all of it.
+        # Handlers that do not print, such as those of tests, keep everything.
         if getattr(handler, "stream", None) is sys.stderr and is_for_users not in handler.filters:
             handler.addFilter(is_for_users)

@@ -1,4 +1,4 @@
-"""Limits that a vendor sets for an account, kept by all processes that use it together."""
+"""Limits that a vendor sets for an account, shared by all processes that use it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from signalroom_singer.limits.store import LimitStore
 
-#: The keyword of a setting's JSON schema that says which limit of the account it is.
+#: The keyword of a setting's JSON schema for the kind of limit of the account.
 ACCOUNT_LIMIT = "x-account-limit"
-#: Requests in some time: ``th.Property("requests_per_minute", ..., **RATE_LIMIT)``.
+#: A rate of requests: ``th.Property("requests_per_minute", ..., **RATE_LIMIT)``.
 RATE_LIMIT: dict[str, Any] = {ACCOUNT_LIMIT: "rate"}
-#: Requests under way at once.
+#: A number of concurrent requests.
 CONCURRENCY_LIMIT: dict[str, Any] = {ACCOUNT_LIMIT: "concurrency"}
 
 RATE_LIMIT_ACCOUNT = "rate_limit_account"
@@ -61,31 +61,31 @@ RATE_LIMIT_SETTINGS = (
 
 _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-#: Milliseconds by which a window is longer than the vendor's: a request leaves a little after its
-#: turn was counted.
+#: Milliseconds by which a window is longer than the vendor's: a request is sent a little after it
+#: was counted.
 _MARGIN = 20
-#: Seconds to wait without a word.
+#: Seconds to wait before a log message.
 _PATIENCE = 15
-#: The most seconds between two looks at the store: a pause may have been set meanwhile.
+#: The most seconds between two queries of the store: a pause may have been set meanwhile.
 _LONGEST_WAIT = 15.0
-#: Seconds between two looks for a slot.
+#: Seconds between two attempts to take a slot.
 _SLOT_WAIT = 0.05
-#: Seconds added to waits, at random, as all processes would ask again at the same moment.
+#: Random seconds that are added to waits, so that processes do not try again at once.
 _SPREAD = 0.01
-#: Seconds that the store may be away.
+#: Seconds that the store may be unreachable.
 _OUTAGE = 120.0
 #: Seconds between two clean-ups.
 _CLEAN_EVERY = 15.0
 
 
 def account_digest(plugin: str, parts: Sequence[str]) -> str:
-    """Name an account without saying what it is signed in with.
+    """Compute an id of an account that does not reveal its credentials.
 
-    The function is slow on purpose, as a password could be guessed from a fast one.
+    It is slow on purpose: a password could be guessed from a fast hash.
 
     Args:
-        plugin: The tap's name.
-        parts: What tells the account apart, such as host and key.
+        plugin: The name of the tap.
+        parts: The parts that identify the account, such as host and key.
 
     Returns:
         32 hexadecimal digits, the same on all machines.
@@ -99,11 +99,11 @@ def open_store(url: str) -> LimitStore:
     """Connect to the store of a URL.
 
     Args:
-        url: The setting's value.
+        url: The value of the setting `rate_limit_store`.
 
     Raises:
-        ConfigValidationError: If it is no such URL, or a package is missing.
-        LimitStoreError: If it cannot be reached, or used.
+        ConfigValidationError: If it is not a valid URL, or a package is missing.
+        LimitStoreError: If the store cannot be reached or used.
     """
     store = new_store(url)
     try:
@@ -120,10 +120,10 @@ def open_store(url: str) -> LimitStore:
 
 
 class AccountLimits:
-    """An account of a vendor, whose limits are kept in a store."""
+    """The limits of a vendor's account, which a store holds for all processes."""
 
     def __init__(self, store: LimitStore, digest: str) -> None:
-        """Name the account.
+        """Initialize the limits of one account.
 
         Args:
             store: An open store.
@@ -133,14 +133,14 @@ class AccountLimits:
         self._digest = digest
 
     def limit(self, group: str, rates: list[Rate], longest: int) -> SharedLimit:
-        """One of the account's limits.
+        """Make one of the account's limits.
 
         Args:
-            group: Which requests it is about.
-            rates: Those that this process keeps; none if it only pauses with others.
-            longest: The interval of the longest one that any process may have, in milliseconds.
+            group: The name of the kind of requests that it counts.
+            rates: The rates of this process; empty if it only pauses with others.
+            longest: The longest interval of any process's rates, in milliseconds.
         """
-        from pyrate_limiter import Rate  # noqa: PLC0415 - as in `pacing`
+        from pyrate_limiter import Rate  # noqa: PLC0415 - as in `rate_limit`
 
         rates = [Rate(rate.limit, rate.interval + _MARGIN) for rate in rates]
         digest = hashlib.sha256(f"{self._digest} {group}".encode()).hexdigest()[:24]
@@ -148,30 +148,30 @@ class AccountLimits:
         return SharedLimit(self._store, f"{label}_{digest}", rates, longest)
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the connections to the store."""
         self._store.close()
 
 
 class SharedLimit:
-    """A limit as a process sees it that shares it with others."""
+    """A limit that this process shares with others."""
 
     def __init__(self, store: LimitStore, name: str, rates: list[Rate], longest: int) -> None:
-        """See :meth:`AccountLimits.limit`."""
+        """Initialize the limit; see :meth:`AccountLimits.limit`."""
         self._store, self._name = store, name
         self._rates = rates
-        # As some may have a limit below one, whose interval is longer.
+        # Other processes may have a limit below one request, whose interval is longer.
         self._expires_after = 2 * max([longest, *(rate.interval for rate in rates)])
         self._bucket: AbstractBucket | None = None
-        # Threads wait one after another: the store is asked by one of a process. Not for both at
-        # once, as those that wait for a turn have the slots that others wait for.
+        # Threads wait one after another, so that one thread per process queries the store. Turns
+        # and slots have a lock each, as threads that wait for a turn hold slots.
         self._turns, self._slots = threading.Lock(), threading.Lock()
         self._cleaned = float("-inf")
 
     def acquire(self) -> None:
-        """Wait for a turn.
+        """Wait until a request may be sent, and count it.
 
         Raises:
-            LimitStoreError: If the store is away for two minutes.
+            LimitStoreError: If the store is unreachable for two minutes.
         """
         with self._turns:
             self._wait(
@@ -180,10 +180,10 @@ class SharedLimit:
             )
 
     def pause(self, seconds: float) -> None:
-        """Hold back the requests of all processes for a while.
+        """Pause the requests of all processes.
 
         Args:
-            seconds: From now; a pause never shortens one already set.
+            seconds: The length of the pause; it never shortens an earlier one.
         """
         try:
             self._store.pause(self._name, seconds)
@@ -196,11 +196,11 @@ class SharedLimit:
         """Hold one of the slots that all processes share.
 
         Args:
-            count: How many there are.
-            lease: Seconds that a request may take.
+            count: The number of slots.
+            lease: The most seconds that a request may take.
 
         Raises:
-            LimitStoreError: If the store is away for two minutes.
+            LimitStoreError: If the store is unreachable for two minutes.
         """
         releases: list[Callable[[], None]] = []
 
@@ -223,7 +223,7 @@ class SharedLimit:
             releases[0]()
 
     def _wait(self, attempt: Callable[[], float | None], message: str) -> None:
-        """Try until it works; an attempt gives the seconds to wait for the next one."""
+        """Repeat an attempt until it returns None, rather than seconds to wait."""
         began, silent = time.monotonic(), True
         while (wait := self._reach(attempt)) is not None:
             if silent and time.monotonic() + wait - began > _PATIENCE:
@@ -233,7 +233,7 @@ class SharedLimit:
             time.sleep(min(wait, _LONGEST_WAIT) + jitter)
 
     def _try(self) -> float | None:
-        from pyrate_limiter import RateItem  # noqa: PLC0415 - as in `pacing`
+        from pyrate_limiter import RateItem  # noqa: PLC0415 - as in `rate_limit`
 
         now, resume_at = self._store.clock(self._name)
         if resume_at > now:
@@ -254,7 +254,7 @@ class SharedLimit:
         return None
 
     def _reach(self, attempt: Callable[[], _Result]) -> _Result:
-        """Ask the store, and wait for it while it is away."""
+        """Query the store, and wait while it is unreachable."""
         since: float | None = None
         while True:
             try:
@@ -284,6 +284,6 @@ class SharedLimit:
 
 
 def _reason(error: Exception) -> str:
-    """What a driver says, on one line and without its address."""
+    """Format a driver's error: its last line, without the address."""
     lines = str(error).strip().splitlines()
     return redact(lines[-1].strip().removesuffix(".")) if lines else type(error).__name__

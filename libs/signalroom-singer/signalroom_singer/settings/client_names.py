@@ -1,4 +1,4 @@
-"""Names that no client can have, as variables that begin with them are somebody else's.
+"""Names that a client cannot have, because other programs use variables with that prefix.
 
 A client's credentials are variables that begin with its name: ``ACME_EVERFLOW_API_KEY``. Those of a
 client named ``tap`` would be ``TAP_EVERFLOW_API_KEY``, the tap's own: it would be read with the
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What Meltano says to a plugin: its name, as in `tap-everflow--acme`, and the project's folder.
+# Meltano's variables for a plugin: its name, as in `tap-everflow--acme`, and the project's folder.
 _PLUGIN, _PROJECT = "MELTANO_EXTRACTOR_NAME", "MELTANO_PROJECT_ROOT"
 _VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]*)")
 
-#: What variables begin with that are read by Meltano, the taps and the loader, in their present
-#: and older names, by AWS, Google and PostgreSQL, and by what runs them.
+#: Prefixes of variables that Meltano, the taps and the loader read, by present and older names, and
+#: AWS, Google, PostgreSQL, and the programs that run them.
 _WORDS = frozenset(
     {
         *("tap", "target", "meltano", "singer", "signalroom"),
@@ -31,34 +31,34 @@ _WORDS = frozenset(
 
 
 def taken_prefix(name: str) -> str | None:
-    """What a client's variables may not begin with.
+    """Find the prefix that makes a client's name impossible.
 
     Args:
-        name: The client's, such as ``acme`` or ``tap``.
+        name: The name of the client, such as ``acme`` or ``tap``.
 
     Returns:
-        The beginning that is taken, such as ``TAP_``; None if the name can be used.
+        The prefix that is in use, such as ``TAP_``; None if the name is possible.
     """
     word = name.replace("_", "-").partition("-")[0].lower()
     return f"{word.upper()}_" if word in _WORDS else None
 
 
 def client_variable(client: str, source: str, setting: str) -> str:
-    """The environment variable of a client's setting, or with ``tap`` of the tap's own.
+    """Name the environment variable of a client's setting; with ``tap``, the tap's own.
 
     Args:
         client: The name of the client.
-        source: As in ``sticky-s3``.
-        setting: Of its tap.
+        source: The name of the source, as in ``sticky-s3``.
+        setting: The name of the tap's setting.
     """
     return f"{client}_{source}_{setting}".replace("-", "_").upper()
 
 
 def shared_variables_warning(environ: Mapping[str, str]) -> str | None:
-    """Say whether a client's tap may read another's variables, because of the client's name.
+    """Warn if a client's tap may read variables of others, because of the client's name.
 
     Args:
-        environ: The environment of the tap, with what Meltano says of the plugin and the project.
+        environ: The environment of the tap, with Meltano's variables for plugin and project.
 
     Returns:
         A sentence, or None if the name is fine or its file reads other variables.

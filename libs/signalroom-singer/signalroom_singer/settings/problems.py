@@ -1,4 +1,4 @@
-"""Settings that cannot be used: which one, by which variable, and what is expected."""
+"""Describes invalid settings: which one, its variable, and what is expected."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _SHARED = frozenset(
 
 
 def invalid_setting(setting: str, problem: str, value: Any = None) -> ConfigValidationError:
-    """The error for a setting that cannot be used.
+    """Make the error for an invalid setting.
 
     Args:
         setting: The setting's name, perhaps with a path into it.
         problem: What is expected and what to do, without a full stop.
-        value: What is given, where that is no secret.
+        value: The invalid value, unless it is a secret.
     """
     quoted = "" if value is None else f" {_abbreviate(value)}"
     msg = f"Invalid {current_naming().label(setting)}{quoted}: {problem.removesuffix('.')}."
@@ -61,7 +61,7 @@ def invalid_setting(setting: str, problem: str, value: Any = None) -> ConfigVali
 
 
 def missing_setting(setting: str, why: str = "") -> ConfigValidationError:
-    """The error for a setting that is required and not given.
+    """Make the error for a missing setting.
 
     Args:
         setting: The setting's name.
@@ -72,11 +72,11 @@ def missing_setting(setting: str, why: str = "") -> ConfigValidationError:
 
 
 def unknown_time_zone(setting: str, name: str) -> ConfigValidationError:
-    """The error for a setting that names no time zone.
+    """Make the error for an unknown time zone.
 
     Args:
         setting: The setting's name.
-        name: What is given.
+        name: The value of the setting.
     """
     problem = "unknown time zone, use an IANA name such as America/New_York"
     return invalid_setting(setting, problem, name)
@@ -95,11 +95,11 @@ def from_environment(naming: Naming) -> dict[str, str]:
     """Read settings from the environment, and what it lacks from ``.env`` of the working folder.
 
     Args:
-        naming: Of the plugin.
+        naming: The naming of the plugin's settings.
 
     Returns:
-        The texts of those that are set. An empty variable only counts for the few settings that
-        an empty text means something to.
+        The texts of those that are set. An empty variable only counts for the few settings whose
+        value may be empty.
 
     Raises:
         ConfigValidationError: If ``.env`` cannot be read.
@@ -123,15 +123,15 @@ def from_environment(naming: Naming) -> dict[str, str]:
 def empty_variables(
     naming: Naming, config: Mapping[str, Any], problems: Collection[str]
 ) -> list[str]:
-    """Find variables of a client's that are empty: nothing else may take their place.
+    """Find empty variables of a client: no other value may take their place.
 
     Args:
-        naming: Of the plugin.
-        config: The settings that can be used.
-        problems: What was said of the others: of a required one that it is missing.
+        naming: The naming of the plugin's settings.
+        config: The valid settings.
+        problems: The problems of the others, such as missing ones.
 
     Returns:
-        A sentence about each.
+        A sentence for each.
     """
     sentences = []
     for setting in naming.properties:
@@ -154,13 +154,13 @@ def describe_invalid(
     """Validate settings.
 
     Args:
-        naming: Of the plugin.
+        naming: The naming of the plugin's settings.
         schema: The settings' JSON schema.
         config: The settings to validate.
-        wrong: What was left out of them, as it cannot be read.
+        wrong: The settings that could not be parsed, and are not in the config.
 
     Returns:
-        A sentence about each that cannot be used.
+        A sentence for each invalid setting.
     """
     problems = [_describe_text_error(naming, error) for error in wrong]
     left_out = {re.split(r"[.\[]", error.path, maxsplit=1)[0] for error in wrong}
@@ -231,10 +231,10 @@ def describe_unknown(naming: Naming, config: Mapping[str, Any]) -> Iterator[str]
 
     Args:
         naming: The naming of the plugin's settings.
-        config: Its settings, as they were given.
+        config: The settings as they were passed.
 
     Yields:
-        A sentence about each, with the name that may be meant.
+        A sentence for each, with a similar name if there is one.
     """
     for name, known in unknown_names(naming.properties, config):
         if name not in _SHARED and not name.startswith("_"):

@@ -1,7 +1,7 @@
-"""Settings that arrive as text: from the environment, from Meltano, or from a file made by hand.
+"""Parses settings that are text: from the environment, from Meltano, or from a file.
 
 Meltano's own casts (``kind: integer``) end in a traceback of a hundred lines without the variable's
-name, and take any text for a boolean. So settings reach the plugin as text, and are read here.
+name, and accept any text as a boolean. So settings reach the plugin as text, and are parsed here.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: The backslash before what Meltano would take for a variable.
+#: The backslash before a text that Meltano would take for a variable.
 _ESCAPE = re.compile(r"\\(?=\$(?:[A-Z]|\{\w+\}))")
 
-#: The keyword of a setting's JSON schema that says what its text is, one of those below.
+#: The keyword of a setting's JSON schema for the kind of its text: one of those below.
 TEXT = "x-text"
 #: An API key, token or id that is sent in a header: ASCII, without white space around it.
 KEY: dict[str, Any] = {TEXT: "key"}
 #: A password: it may begin or end with blanks, but a line end comes from a file or from ``echo``.
 PASSWORD: dict[str, Any] = {TEXT: "password"}
-#: Text that counts as it is, also where it is empty or blank.
+#: Text that is used as it is, even if it is empty or blank.
 EXACT: dict[str, Any] = {TEXT: "exact"}
 
 _BOOLEANS = {
@@ -51,12 +51,12 @@ _DEEPEST = 20
 
 
 class TextError(ValueError):
-    """A text is not what its setting asks for.
+    """A text is not a valid value of its setting.
 
     Args:
-        path: The setting, with a path into it.
-        expected: What it asks for, as the end of a sentence.
-        value: What is given; none where it must not be shown.
+        path: The name of the setting, with a path into it.
+        expected: The expected value, as the end of a sentence.
+        value: The invalid value; None if it must not be shown.
     """
 
     def __init__(self, path: str, expected: str, value: Any = None) -> None:
@@ -77,30 +77,30 @@ def types_of(declared: Mapping[str, Any]) -> list[str]:
 
 
 def describe_type(declared: Mapping[str, Any]) -> str:
-    """What a setting asks for, as the end of a sentence: ``a whole number``.
+    """Describe the type of a setting for the end of a sentence: ``a whole number``.
 
     Args:
-        declared: Its JSON schema.
+        declared: The setting's JSON schema.
     """
     types = types_of(declared)
     return " or ".join(dict.fromkeys(_EXPECTED[name] for name in types)) or "another value"
 
 
 def may_be_empty(declared: Mapping[str, Any]) -> bool:
-    """Whether an empty text is a value of a setting, and not one that is left out.
+    """Whether an empty text is a value of a setting, rather than no value.
 
     Args:
-        declared: Its JSON schema.
+        declared: The setting's JSON schema.
     """
     kind = declared.get(TEXT)
     return kind == "password" or (kind == "exact" and "default" in declared)
 
 
 def has_secrets(declared: Mapping[str, Any]) -> bool:
-    """Whether a setting is a secret, or has one within.
+    """Whether a setting is a secret, or contains one.
 
     Args:
-        declared: Its JSON schema.
+        declared: The setting's JSON schema.
     """
     return '"secret": true' in json.dumps(declared, default=str)
 
@@ -112,11 +112,11 @@ def read_texts(
 
     Args:
         properties: The settings' JSON schemas by name.
-        config: The settings; texts stand for numbers, booleans, lists and objects too.
+        config: The settings; numbers, booleans, lists and objects may be texts.
 
     Returns:
-        The settings that can be used, and what is wrong with the others. Settings that are empty
-        are left out: their defaults apply.
+        The valid settings, and the errors of the others. Empty settings are left out: their
+        defaults apply.
     """
     parsed_config: dict[str, Any] = {}
     wrong: list[TextError] = []
@@ -143,7 +143,7 @@ def with_plain_secrets(properties: Mapping[str, Any], config: Mapping[str, Any])
 
     Args:
         properties: The settings' JSON schemas by name.
-        config: The settings, as Meltano gives them.
+        config: The settings as Meltano passes them.
     """
     return {
         name: _ESCAPE.sub("", value)
@@ -233,7 +233,7 @@ def _json(text: str, expected_type: type) -> Any:
 
 
 def _parse_list(declared: Mapping[str, Any], kind: str, text: str) -> list[str] | None:
-    """Texts with commas between them, where a list of texts is wanted."""
+    """Parse texts separated by commas, if the setting is a list of texts."""
     items = declared.get("items")
     if kind != "array" or not isinstance(items, dict) or types_of(items) != ["string"]:
         return None
@@ -265,15 +265,15 @@ def _describe_character(character: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
-    """Name what is probably meant by a name that nothing has.
+    """Suggest a known name that is similar to an unknown one.
 
     Args:
         name: The unknown name.
-        known: Those that there are.
-        prefix: What they begin with, as variables do.
+        known: The known names.
+        prefix: A prefix of all names, such as that of variables.
 
     Returns:
-        As ``" (did you mean timezone?)"``; empty where none is similar.
+        Such as ``" (did you mean timezone?)"``; empty if no name is similar.
     """
     close = difflib.get_close_matches(name, [*known], n=1)
     return f" (did you mean {prefix}{close[0]}?)" if close else ""
@@ -282,12 +282,12 @@ def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
 def unknown_names(
     properties: Mapping[str, Any], config: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, list[str]]]:
-    """Find names in a configuration that no setting has.
+    """Find unknown names in a configuration.
 
     Args:
         properties: The settings' JSON schemas by name.
         config: The configuration to search.
-        prefix: What the names are within, with a full stop.
+        prefix: The path of the configuration, with a full stop at its end.
 
     Yields:
         Each name, and the names that are known there.

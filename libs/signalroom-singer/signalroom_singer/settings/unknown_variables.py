@@ -1,6 +1,6 @@
-"""Environment variables that look like a plugin's settings and are none, as after a typo.
+"""Finds environment variables that look like a plugin's settings but are not, as after a typo.
 
-``TAP_EVERFLOW_TIM_ZONE`` changes nothing: days would be those of the default zone, without a word.
+``TAP_EVERFLOW_TIM_ZONE`` has no effect: days would be those of the default zone, without a warning.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
     from signalroom_singer.settings.variables import Naming
 
-#: What the SDK reads of the environment, besides settings.
+#: Variables that the SDK reads besides settings.
 _SDK = ("LOGLEVEL",)
-#: What Meltano reads, each after two underscores: https://docs.meltano.com/concepts/plugins
+#: Variables that Meltano reads, each after two underscores: https://docs.meltano.com/concepts/plugins
 _EXTRAS = (
     *("CATALOG", "LOAD_SCHEMA", "METADATA", "SCHEMA", "SELECT", "SELECT_FILTER", "STATE"),
     *("DIALECT", "TARGET_SCHEMA", "USE_CACHED_CATALOG"),
 )
-#: How alike two names are that are taken for one: a letter or an underscore in ten.
+#: The similarity of names that mean the same: one letter or underscore in ten differs.
 _SAME = 0.88
 
 
 def unknown_variables(naming: Naming, config: Collection[str] = ()) -> Iterator[str]:
-    """Find variables with the plugin's prefix that no setting has.
+    """Find variables with the plugin's prefix that are not settings.
 
-    Variables of other plugins whose names begin like this one's are none: those of
+    Variables of other plugins whose names begin like this one's are not found: those of
     ``tap-everflow-eu`` end like a setting of ``tap-everflow``, and those of an inherited plugin
     have two underscores.
 
     Args:
         naming: The naming of the plugin's settings.
-        config: The names of the settings that it got: Meltano makes a variable of each.
+        config: The names of the settings that were passed: Meltano makes a variable of each.
 
     Yields:
-        A sentence about each, with the name that may be meant. Their values are never shown.
+        A sentence for each, with a similar name if there is one. Values are never shown.
     """
     if naming.origin is Origin.FILE:
         return
@@ -60,7 +60,7 @@ def unknown_variables(naming: Naming, config: Collection[str] = ()) -> Iterator[
         suffix = name.removeprefix(prefix)
         if suffix in suffixes or suffix.startswith(within) or "__" in f"_{suffix}":
             continue
-        # Of a plugin whose name begins with this one's.
+        # It belongs to a plugin whose name begins with this one's.
         if any(suffix.endswith(f"_{candidate}") for candidate in suffixes):
             continue
         hint = (
@@ -72,11 +72,11 @@ def unknown_variables(naming: Naming, config: Collection[str] = ()) -> Iterator[
 
 
 def similar_variable(naming: Naming, setting: str) -> str | None:
-    """Find a variable that is set and looks like that of a setting, misspelt.
+    """Find a variable that is set and looks like a misspelt one of a setting.
 
     Args:
         naming: The naming of the plugin's settings.
-        setting: One that is not given.
+        setting: A setting that is missing.
 
     Returns:
         The variable's name, such as ``EVERFLOW_APIKEY``.

@@ -1,7 +1,7 @@
-"""Environment variables of settings: which ones give a setting, and which one messages name.
+"""Environment variables of settings: which ones set a setting, and which one messages name.
 
-A setting ``api_key`` of ``tap-everflow`` is given by ``TAP_EVERFLOW_API_KEY``, and by the names
-that its declaration lists under :data:`VARIABLES` (``EVERFLOW_API_KEY``). Messages,
+A setting ``api_key`` of ``tap-everflow`` is set by ``TAP_EVERFLOW_API_KEY``, and by the names that
+its declaration lists under :data:`VARIABLES` (``EVERFLOW_API_KEY``). Messages,
 ``.env.example`` and the documentation use the first of the listed names.
 
 An inherited Meltano plugin such as ``tap-everflow--acme`` belongs to a client. The listed names are
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: The keyword of a setting's JSON schema that lists the variables that give it too.
+#: The keyword of a setting's JSON schema that lists its other variables.
 VARIABLES = "x-variables"
 _SHARED = "x-shared"
 _CLIENT_ID = "client_id"
@@ -29,8 +29,8 @@ def env_aliases(*variables: str, shared: bool = False) -> dict[str, Any]:
     """Declare other variables of a setting: ``th.Property(..., **env_aliases("AWS_PROFILE"))``.
 
     Args:
-        variables: Their names; messages and the documentation use the first.
-        shared: Whether they are for clients' plugins too, as the address of a vendor is.
+        variables: The names of the variables; messages and the documentation use the first.
+        shared: Whether clients' plugins read them too, as for the address of a vendor.
     """
     return {VARIABLES: [*variables], _SHARED: shared}
 
@@ -51,7 +51,7 @@ class Naming:
         plugin: The plugin's own name, as in ``tap-everflow``.
         properties: The settings' JSON schemas by name.
         origin: Where the settings come from.
-        instance: The name that Meltano has for it, which may be an inherited plugin's.
+        instance: Meltano's name for it, which may be that of an inherited plugin.
     """
 
     plugin: str = ""
@@ -65,7 +65,7 @@ class Naming:
         return bool(self.instance) and self.instance != self.plugin
 
     def is_clients(self, config: Mapping[str, Any]) -> bool:
-        """Whether it is a client's: an inherited plugin with a ``client_id``.
+        """Whether the plugin belongs to a client: it is inherited, and has a ``client_id``.
 
         Args:
             config: The settings of the plugin.
@@ -81,7 +81,7 @@ class Naming:
         return upper(f"{self.instance or self.plugin}_{setting}")
 
     def clients(self, setting: str) -> str | None:
-        """The variable that ``make new-client`` gave an inherited plugin, if it is defined.
+        """The client's variable, as ``make new-client`` names it, if it is defined.
 
         Args:
             setting: The setting's name.
@@ -94,7 +94,7 @@ class Naming:
         return variable if variable in os.environ else None
 
     def aliases(self, setting: str) -> tuple[str, ...]:
-        """The other variables that give a setting, as it declares them.
+        """The other variables of a setting, as it declares them.
 
         Args:
             setting: The setting's name.
@@ -102,7 +102,7 @@ class Naming:
         return tuple(self.properties.get(setting, {}).get(VARIABLES, ()))
 
     def variable(self, setting: str) -> str:
-        """The variable to name in a message: the one that is set, or else the first listed one.
+        """The variable to name in a message: the one that is set, otherwise the first alias.
 
         Args:
             setting: The setting's name.
@@ -114,7 +114,7 @@ class Naming:
         return next(_set((own, *aliases)), aliases[0] if aliases else own)
 
     def label(self, setting: str) -> str:
-        """A setting's name for a message, with its variable where one can give it.
+        """A setting's name for a message, with its variable if there is one.
 
         Args:
             setting: The setting's name, perhaps with a path into it: ``spreadsheets[0].tabs``.
@@ -130,7 +130,7 @@ class Naming:
         return f"{setting} ({self.own(setting) if is_key else self.variable(root)})"
 
     def remedy(self, setting: str) -> str:
-        """How to give a setting: the begin of a sentence without its full stop.
+        """How to set a setting: a sentence without its full stop.
 
         Args:
             setting: The setting's name; ``ssh_tunnel.host`` within an object.
@@ -149,10 +149,10 @@ class Naming:
 
 
 def upper(name: str) -> str:
-    """A name as variables have it: ``TAP_EVERFLOW`` of ``tap-everflow``.
+    """Convert a name to the form of variables: ``tap-everflow`` to ``TAP_EVERFLOW``.
 
     Args:
-        name: A plugin's, or a setting's.
+        name: The name of a plugin or a setting.
     """
     return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
@@ -164,7 +164,7 @@ class _Current:
 
 
 def use_naming(naming: Naming) -> None:
-    """Name settings in all messages of this process by a plugin's variables.
+    """Use a plugin's variables in all messages of this process.
 
     Args:
         naming: The naming of the plugin's settings.
@@ -187,7 +187,7 @@ def setting_label(setting: str) -> str:
 
 
 def fill_setting_labels(text: str) -> str:
-    """Replace ``{setting}`` in a text by the setting's name for a message.
+    """Replace each ``{setting}`` in a text by the label of that setting.
 
     Args:
         text: A message, such as a hint of a client.
@@ -196,7 +196,7 @@ def fill_setting_labels(text: str) -> str:
 
 
 def label_settings_in_backticks(text: str) -> str:
-    """Add the variable that gives it to each setting that a text has within backticks.
+    """Add its variable to each setting that a text has in backticks.
 
     Args:
         text: A message with names of settings.
@@ -210,11 +210,11 @@ def _quote(name: str) -> str:
 
 
 def instance_of(plugin: str, environment: Mapping[str, str] | None = None) -> str:
-    """The name that Meltano has for the plugin it runs; empty without Meltano.
+    """Meltano's name for the plugin that it runs; empty without Meltano.
 
     Args:
         plugin: The plugin's own name.
-        environment: The process's environment, unless given.
+        environment: The environment to read; that of the process, by default.
     """
     kind = "EXTRACTOR" if plugin.startswith("tap-") else "LOADER"
     variables = os.environ if environment is None else environment
@@ -222,11 +222,11 @@ def instance_of(plugin: str, environment: Mapping[str, str] | None = None) -> st
 
 
 def read_aliases(naming: Naming, config: Mapping[str, Any]) -> dict[str, str]:
-    """Read the settings that the listed variables give, where nothing else does.
+    """Read settings from their other variables, unless they are set elsewhere.
 
     Args:
         naming: The naming of the plugin's settings.
-        config: The settings that are known already.
+        config: The settings that are set elsewhere.
 
     Returns:
         The texts by setting.
@@ -241,13 +241,13 @@ def read_aliases(naming: Naming, config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def find_conflicts(naming: Naming) -> Iterator[str]:
-    """Find listed variables that are not used, as something else gives the setting.
+    """Find aliases that are ignored, as the setting has another value elsewhere.
 
     Args:
         naming: The naming of the plugin's settings.
 
     Yields:
-        A sentence about each.
+        A sentence for each.
     """
     if naming.is_inherited:
         return
@@ -261,7 +261,7 @@ def find_conflicts(naming: Naming) -> Iterator[str]:
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a value is none, or text without anything in it.
+    """Whether a value is None or blank text.
 
     Args:
         value: The value of a setting.
