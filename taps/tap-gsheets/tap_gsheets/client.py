@@ -201,7 +201,8 @@ class SheetsClient:
     def _get(
         self, client: ApiClient, spreadsheet_id: str, path: str, query: Mapping[str, Any]
     ) -> dict[str, Any]:
-        view = client.for_stream(f"Spreadsheet {spreadsheet_id}", self._logger)
+        place = f"Spreadsheet {spreadsheet_id}"
+        view = client.for_stream(place, self._logger)
         try:
             payload: dict[str, Any] = view.get(path, query)
         except RequestRejectedError as error:
@@ -212,7 +213,9 @@ class SheetsClient:
                 advice += (
                     f", or lower {setting_label('max_reads_per_minute')}: Google's quota is used up"
                 )
-            msg = f"{error} after {client.retry.max_tries} tries. {advice}."
+            # An error of the token endpoint does not name the spreadsheet.
+            problem = str(error).removeprefix(f"{place}: ")
+            msg = f"{place}: {problem} after {client.retry.max_tries} tries. {advice}."
             raise TapError(msg, exit_code=ExitCode.UNAVAILABLE) from None
         return payload
 
