@@ -154,7 +154,7 @@ def kill_server(stage):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         time.sleep(stage.chance.uniform(0, 0.5))
-        stage.server.revive()
+        stage.server.restart_if_dead()
 
 
 @trouble("database", "connections cut")
