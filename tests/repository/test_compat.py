@@ -12,7 +12,7 @@ import yaml
 from harness.pipelines import ROOT, clean_env, run
 
 from tools.compat import bounds, postgres, pythons
-from tools.compat.targets import OTHERS, differences, same
+from tools.compat.targets import OTHERS, differences, is_same
 from tools.fidelity.__main__ import CHECKS
 
 
@@ -36,7 +36,7 @@ from tools.fidelity.__main__ import CHECKS
     ),
 )
 def test_values_that_are_the_same(ours, theirs, is_text):
-    assert same(ours, theirs, is_text=is_text)
+    assert is_same(ours, theirs, is_text=is_text)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_values_that_are_the_same(ours, theirs, is_text):
     ),
 )
 def test_values_that_differ(ours, theirs, is_text):
-    assert not same(ours, theirs, is_text=is_text)
+    assert not is_same(ours, theirs, is_text=is_text)
 
 
 def test_rows_that_are_missing_and_too_many_are_told():
@@ -98,12 +98,12 @@ def test_what_cannot_be_tried_is_told_and_is_no_success(
 
 def test_versions_that_load_other_rows_are_told(monkeypatch, capsys):
     """As `make compat-bounds` does, with what each set of versions loads made up."""
-    loaded = {"locked": {"a.x": ("2", "m1"), "a.y": ("1", "m2")}}
-    loaded |= {"lowest": {"a.x": ("2", "m3")}, "newest": loaded["locked"]}
-    monkeypatch.setattr(bounds, "built", lambda: None)
-    monkeypatch.setattr(bounds, "installed", lambda *_: None)
+    tables = {"locked": {"a.x": ("2", "m1"), "a.y": ("1", "m2")}}
+    tables |= {"lowest": {"a.x": ("2", "m3")}, "newest": tables["locked"]}
+    monkeypatch.setattr(bounds, "build_wheels", lambda: None)
+    monkeypatch.setattr(bounds, "install", lambda *_: None)
     monkeypatch.setattr(
-        bounds, "loaded", lambda place, _: loaded[place.data.name.partition("-")[0]]
+        bounds, "load", lambda installation, _: tables[installation.data.name.partition("-")[0]]
     )
     monkeypatch.setattr(sys, "argv", ["compat"])
     assert bounds.main() == 1
@@ -113,13 +113,13 @@ def test_versions_that_load_other_rows_are_told(monkeypatch, capsys):
 
 
 def test_a_version_that_does_not_run_is_told(monkeypatch, capsys):
-    def installed(package, *_):
+    def install(package, *_):
         msg = f"{package}: no such version"
         raise bounds.FailedError(msg)
 
-    monkeypatch.setattr(bounds, "built", lambda: None)
-    monkeypatch.setattr(bounds, "installed", installed)
-    monkeypatch.setattr(bounds, "loaded", lambda *_: {})
+    monkeypatch.setattr(bounds, "build_wheels", lambda: None)
+    monkeypatch.setattr(bounds, "install", install)
+    monkeypatch.setattr(bounds, "load", lambda *_: {})
     monkeypatch.setattr(sys, "argv", ["compat", "--resolutions", "lowest"])
     assert bounds.main() == 1
     assert "FAILED: tap-everflow: no such version" in capsys.readouterr().out

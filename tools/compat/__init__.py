@@ -1,1 +1,1 @@
-"""Tries other versions of Python, PostgreSQL, taps, targets and dependencies."""
+"""Tests with other versions of Python, PostgreSQL, taps, targets and dependencies."""

