@@ -11,7 +11,8 @@ from importlib import metadata
 
 import uvicorn
 
-from signalroom_sandbox.app import Sandbox
+from signalroom_sandbox.app import build_app
+from signalroom_sandbox.sandbox import Sandbox
 from signalroom_sandbox.server import LOOPBACK
 
 PORT = 8642
@@ -91,6 +92,8 @@ def main() -> int:
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    config = uvicorn.Config(sandbox.app(), log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        build_app(sandbox), log_level="warning", access_log=False, lifespan="off"
+    )
     uvicorn.Server(config).run([listener])
     return 0

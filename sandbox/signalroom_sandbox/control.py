@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from signalroom_sandbox.app import Sandbox
+    from signalroom_sandbox.sandbox import Sandbox
 
 #: Amounts as text: a reader of JSON may make floats of numbers.
 _encoder = msgspec.json.Encoder(decimal_format="string")

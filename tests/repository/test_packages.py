@@ -172,7 +172,7 @@ def test_the_kit_works_from_its_wheel_alone(installed):
     names -= {"postgreslimits", "redislimits"}
     code = "; ".join(f"import signalroom_singer.{name}" for name in sorted(names))
     environment.run("python", "-W", "error", "-c", code)
-    store = "from signalroom_singer.limits.store import new_store; new_store('redis://h')"
+    store = "from signalroom_singer.limits.stores import new_store; new_store('redis://h')"
     with pytest.raises(AssertionError, match=r"pip install 'signalroom-singer\[redis-limits\]'"):
         environment.run("python", "-c", store)
 

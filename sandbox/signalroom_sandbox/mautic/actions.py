@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.actions import VendorActions, limits_action, read_only, switches_action
+from signalroom_sandbox.mautic import gone
 from signalroom_sandbox.mautic.limits import Limits
 from signalroom_sandbox.mautic.switches import Switches
 
@@ -54,11 +55,13 @@ class Actions(VendorActions):
 
     def delete(self, numbers: list[int]) -> None:
         """Delete contacts."""
-        self._change().delete(numbers)
+        world = self._change()
+        for number in numbers:
+            gone.delete(world, number)
 
     def merge(self, loser: int, winner: int) -> None:
         """Merge a contact into another."""
-        self._change().merge(loser, winner)
+        gone.merge(self._change(), loser, winner)
 
     def rename_company(self, number: int, name: str) -> None:
         """Rename a company, also in the field of its contacts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -11,17 +11,15 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from signalroom_sandbox.mautic import contacts, entities, lists, roles, stats
-from signalroom_sandbox.mautic.access import Access, ApiError
+from signalroom_sandbox.mautic.access import ApiError
 from signalroom_sandbox.mautic.call import SEVEN, Call
-from signalroom_sandbox.mautic.limits import Limits, RateLimitError
+from signalroom_sandbox.mautic.instance import Instance
+from signalroom_sandbox.mautic.limits import RateLimitError
 from signalroom_sandbox.mautic.replies import OutOfMemoryError, as_json, as_page, unknown
-from signalroom_sandbox.mautic.switches import Switches
 from signalroom_sandbox.mautic.where import parse_query
-from signalroom_sandbox.mautic.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -30,55 +28,8 @@ _FULL_VERSION = {4: "4.4.13", 5: "5.1.1", 6: "6.0.5", 7: "7.1.1"}
 
 
 @dataclass
-class Mautic:
-    """The instance: its data, limits and behaviours, all of which a test may change."""
-
-    seed: int = 713
-    scale: float = 1.0
-    #: Seconds that each response takes.
-    latency: float = 0.0
-    access: Access = field(init=False)
-    limits: Limits = field(init=False)
-    switches: Switches = field(init=False)
-    #: Whether an action changed the data, so that the next reset makes it again.
-    changed: bool = field(default=False, init=False)
-    #: Chooses the order of rows that nothing sorts.
-    request_count: int = field(default=0, init=False)
-    _world: World | None = field(default=None, init=False)
-    _lists: tuple[int, dict[str, list[dict[str, Any]]]] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Undo what tests changed."""
-        self.access = Access()
-        self.limits = Limits()
-        self.switches = Switches()
-        self.latency = 0.0
-        self.request_count = 0
-        if self.changed:
-            self._world, self._lists, self.changed = None, None, False
-        elif self._world:
-            self._world.ahead *= 0
-
-    @property
-    def world(self) -> World:
-        """Contacts and tables, made when first needed; another version is another instance."""
-        if self._world is None or self._world.version != self.switches.version:
-            self._world = World(self.scale, self.switches.version)
-        return self._world
-
-    @property
-    def lists(self) -> dict[str, list[dict[str, Any]]]:
-        """What people made, by list."""
-        if self._lists is None or self._lists[0] != self.switches.version:
-            self._lists = self.switches.version, entities.initial_lists(self.switches.version)
-        return self._lists[1]
-
-    def advance(self, by: timedelta) -> None:
-        """Set the clock ahead."""
-        self.world.ahead += by
+class Mautic(Instance):
+    """An instance that is called by HTTP."""
 
     def app(self) -> Starlette:
         """The API, and the token endpoint."""

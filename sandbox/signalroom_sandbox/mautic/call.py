@@ -11,7 +11,7 @@ from signalroom_sandbox.mautic.replies import OutOfMemoryError, number_in
 from signalroom_sandbox.mautic.where import ordered_values
 
 if TYPE_CHECKING:
-    from signalroom_sandbox.mautic.api import Mautic
+    from signalroom_sandbox.mautic.instance import Instance
     from signalroom_sandbox.mautic.switches import Switches
     from signalroom_sandbox.mautic.world import World
 
@@ -31,7 +31,7 @@ class Call:
         client: Id of the client whose role decides.
     """
 
-    mautic: Mautic
+    mautic: Instance
     path: dict[str, Any]
     query: dict[str, Any]
     client: str

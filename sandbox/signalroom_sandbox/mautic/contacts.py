@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic import roles
+from signalroom_sandbox.mautic import gone, roles
 from signalroom_sandbox.mautic.access import CrashError, controller_error, permission_error
 from signalroom_sandbox.mautic.people import company, contact
 from signalroom_sandbox.mautic.where import to_sql
@@ -110,6 +110,6 @@ def _churn(call: Call) -> None:
         if kind == 0:
             call.world.edit([contact_id], firstname=f"Edited {mautic.request_count}")
         elif kind == 1:
-            call.world.delete([contact_id])
+            gone.delete(call.world, contact_id)
         else:
             call.world.add(1)

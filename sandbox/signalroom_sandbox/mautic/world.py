@@ -7,7 +7,6 @@ import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.mautic import gone
 from signalroom_sandbox.mautic.customfields import COMPANY_FIELDS, FIELDS, value_of_field
 from signalroom_sandbox.mautic.tables import PAIRS, is_whole, tables_of, value_of
 
@@ -200,15 +199,6 @@ class World:
         for number in ids if audited else ():
             self.audit(number, "create")
         return ids
-
-    def delete(self, numbers: Iterable[int]) -> None:
-        """Delete contacts."""
-        for number in numbers:
-            gone.delete(self, number)
-
-    def merge(self, loser: int, winner: int) -> None:
-        """Merge a contact into another."""
-        gone.merge(self, loser, winner)
 
     def rename_company(self, number: int, name: str) -> None:
         """Rename a company: its contacts get the name, by SQL that leaves their dates."""

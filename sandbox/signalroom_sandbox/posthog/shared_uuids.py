@@ -9,12 +9,12 @@ https://github.com/PostHog/posthog/issues/30692 has 0.7 % of a customer's uuids 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from signalroom_sandbox.posthog.world import World
 
 #: How many days ago the projects have such events.
 DAYS_AGO = 20
@@ -23,6 +23,17 @@ _LATER = timedelta(hours=2)
 
 #: The identity of an event, in the sandbox's SQL.
 IDENTITY = 'uuid, event, distinct_id, "timestamp"::date'
+
+
+class EventStore(Protocol):
+    """What these events are added to: the database of the projects."""
+
+    def add(self, team: int, events: Iterable[dict[str, Any]]) -> list[str]:
+        """Add events to a project; gives their uuids."""
+
+    def query(self, sql: str, parameters: Any = None) -> tuple[list[str], list[str], list[Any]]:
+        """Run a query; gives names, types and rows."""
+
 
 MERGE = f"""
     delete from single_events where rowid in (
@@ -36,7 +47,7 @@ MERGE = f"""
 """  # noqa: S608 - names of this module
 
 
-def add_shared(world: World, team: int, other: int, midnight: datetime) -> None:
+def add_shared(world: EventStore, team: int, other: int, midnight: datetime) -> None:
     """Add siblings and copies of some of a day's events.
 
     Args:

@@ -14,10 +14,8 @@ from signalroom_singer.message_writer import BufferedMsgSpecWriter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from singer_sdk import Stream
+    from singer_sdk import Stream, Tap
     from singer_sdk.singerlib.encoding.simple import Message
-
-    from signalroom_singer.tap import SignalRoomTap
 
 
 class CountingWriter(BufferedMsgSpecWriter):
@@ -39,7 +37,7 @@ class CountingWriter(BufferedMsgSpecWriter):
             self.records[message.stream] += 1
 
 
-def try_streams(tap: SignalRoomTap, writer: CountingWriter) -> None:
+def try_streams(tap: Tap, writer: CountingWriter) -> None:
     """Read a record of each stream that is selected, and print the streams' names.
 
     Args:

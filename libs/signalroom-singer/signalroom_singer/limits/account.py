@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from singer_sdk import typing as th
 
 from signalroom_singer.exit_codes import ExitCode
-from signalroom_singer.limits.store import RATE_LIMIT_STORE, LimitStoreError, new_store
+from signalroom_singer.limits.store import RATE_LIMIT_STORE, LimitStoreError
+from signalroom_singer.limits.stores import new_store
 from signalroom_singer.privacy.redaction import redact
 from signalroom_singer.settings.variables import env_aliases, setting_label
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from signalroom_singer.errors import TapError
 from signalroom_singer.exit_codes import ExitCode
-from signalroom_singer.settings.problems import invalid_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from pyrate_limiter import AbstractBucket, Rate
 
 RATE_LIMIT_STORE = "rate_limit_store"
-#: No example: the value may be a part of one, and would be redacted there, as it is a secret.
-_EXPECTED = "expected the URL of a PostgreSQL or Redis server (docs/clients.md has examples)"
 
 
 class LimitStoreError(TapError):
@@ -116,37 +112,3 @@ class LimitStore(ABC):
         Returns:
             What gives it back; nothing if all are taken.
         """
-
-
-def new_store(url: str) -> LimitStore:
-    """The store of a URL, not opened yet.
-
-    Args:
-        url: The setting's value.
-
-    Raises:
-        ConfigValidationError: If it is no such URL, or a package is missing.
-    """
-    scheme, _, rest = url.partition("://")
-    # With a driver, as Meltano's `database_uri` has one: postgresql+psycopg://
-    kind = scheme.lower().partition("+")[0]
-    if kind in {"postgresql", "postgres"} and rest:
-        _need("psycopg_pool", "postgres-limits")
-        from signalroom_singer.limits.postgres import PostgresStore  # noqa: PLC0415 - an extra
-
-        return PostgresStore(f"postgresql://{rest}")
-    if kind in {"redis", "rediss"} and rest:
-        _need("redis", "redis-limits")
-        from signalroom_singer.limits.redis import RedisStore  # noqa: PLC0415 - an extra
-
-        return RedisStore(url)
-    raise invalid_setting(RATE_LIMIT_STORE, _EXPECTED)
-
-
-def _need(package: str, extra: str) -> None:
-    if find_spec(package) is None:
-        problem = (
-            f"the package {package.replace('_', '-')} is missing. Install it where the tap is: "
-            f"pip install 'signalroom-singer[{extra}]'"
-        )
-        raise invalid_setting(RATE_LIMIT_STORE, problem)

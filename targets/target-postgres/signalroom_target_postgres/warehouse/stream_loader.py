@@ -13,6 +13,7 @@ from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.rows.unknown_fields import without_unknown
 from signalroom_target_postgres.warehouse import comments
 from signalroom_target_postgres.warehouse.counts import RowCounts
+from signalroom_target_postgres.warehouse.known_table import Note
 from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
 from signalroom_target_postgres.warehouse.outdated_rows import OutdatedRows
 from signalroom_target_postgres.warehouse.rejected import (
@@ -22,7 +23,7 @@ from signalroom_target_postgres.warehouse.rejected import (
 )
 from signalroom_target_postgres.warehouse.retyped_rows import convert_types, has_types, tag_types
 from signalroom_target_postgres.warehouse.stream_columns import StreamColumns
-from signalroom_target_postgres.warehouse.table import ColumnFixedError, Note
+from signalroom_target_postgres.warehouse.table import ColumnFixedError
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
 from signalroom_target_postgres.warehouse.writer import LateRejectError, TableWriter
 

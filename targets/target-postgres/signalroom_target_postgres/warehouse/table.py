@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from psycopg import errors, sql
 
@@ -17,6 +17,7 @@ from signalroom_target_postgres.values.sql_types import (
     type_sql,
 )
 from signalroom_target_postgres.warehouse import table_checks
+from signalroom_target_postgres.warehouse.known_table import KnownTable
 from signalroom_target_postgres.warehouse.naming import TableName, with_suffix
 from signalroom_target_postgres.warehouse.table_key import set_key
 
@@ -82,48 +83,13 @@ class ColumnFixedError(LoadError):
         self.reason = f"the column cannot become {to}: {reason}"
 
 
-class Note(NamedTuple):
-    """A sentence about a table, to be logged once it is committed.
-
-    Attributes:
-        is_warning: Whether it is logged as a warning.
-        text: The sentence itself.
-    """
-
-    is_warning: bool
-    text: str
-
-
 @dataclass
-class Table:
-    """A table.
+class Table(KnownTable):
+    """A table that can be created, altered and keyed."""
 
-    Args:
-        schema: The schema of the table; None for the session's own.
-        name: The name of the table.
-        keys: The columns that rows are merged by, in the order of the primary key; none if rows
-            are appended.
-        stream: The stream that is loaded into it, for messages.
-    """
-
-    schema: str | None
-    name: str
-    keys: Sequence[str] = ()
-    stream: str = ""
-    #: The columns' types by name, as the server's `format_type` names them.
-    types: dict[str, str] = field(default_factory=dict)
     #: Why a column's type cannot change, by its name.
     fixed: dict[str, str] = field(default_factory=dict)
-    _notes: list[Note] = field(default_factory=list)
     _bases: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}" if self.schema else self.name
-
-    @property
-    def identifier(self) -> sql.Identifier:
-        """The name for statements."""
-        return sql.Identifier(*filter(None, (self.schema, self.name)))
 
     def companion(self, suffix: str) -> Table:
         """Return another table of the stream, without keys.
@@ -132,20 +98,6 @@ class Table:
             suffix: What its name has in addition.
         """
         return Table(self.schema, with_suffix(self.name, suffix))
-
-    def note(self, text: str, *, is_warning: bool = True) -> None:
-        """Note what is to be logged once the transaction is committed.
-
-        Args:
-            text: A sentence about the table.
-            is_warning: Whether it is logged as a warning.
-        """
-        self._notes.append(Note(is_warning, text))
-
-    def pop_notes(self) -> list[Note]:
-        """Return what `prepare` and `widen` changed, or could not, since the last call."""
-        notes, self._notes = self._notes, []
-        return notes
 
     def lock(self, cursor: Cursor[Any]) -> None:
         """Let no other loader change the table or its rows until this transaction ends.
@@ -248,11 +200,6 @@ class Table:
             advice = "Let the table's owner widen it, or make the loader's user its owner"
         because = f"{reason} ({dependents})" if dependents else reason
         return ColumnFixedError(f"{column!r} of {self}", to, f"{because}. {advice}")
-
-    def has_rows(self, cursor: Cursor[Any]) -> bool:
-        """Whether the table has any row."""
-        query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(self.identifier)
-        return bool(_value(cursor, query))
 
     def _oid(self, cursor: Cursor[Any]) -> int | None:
         oid: int | None = _value(

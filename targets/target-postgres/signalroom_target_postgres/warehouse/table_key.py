@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Composable, Composed
 
-    from signalroom_target_postgres.warehouse.table import Table
+    from signalroom_target_postgres.warehouse.known_table import KnownTable
 
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
@@ -84,7 +84,7 @@ class PrimaryKey(NamedTuple):
     is_clustered: bool
 
 
-def set_key(cursor: Cursor[Any], table: Table, oid: int) -> None:
+def set_key(cursor: Cursor[Any], table: KnownTable, oid: int) -> None:
     """Give a table the stream's key, if no unique index has it.
 
     A key with more columns than the old one is unique where that is. One with fewer would make
@@ -127,7 +127,7 @@ def set_key(cursor: Cursor[Any], table: Table, oid: int) -> None:
     table.note(f"{table} was {was}; it is now keyed by {keys}")
 
 
-def _warn_loose_columns(cursor: Cursor[Any], table: Table, oid: int) -> None:
+def _warn_loose_columns(cursor: Cursor[Any], table: KnownTable, oid: int) -> None:
     """Warn of key columns that compare different keys as equal."""
     for name, compares in cursor.execute(_LOOSE, (oid, [*table.keys])).fetchall():
         kind = compares if compares.startswith("collation ") else f"type {compares}"
@@ -149,7 +149,7 @@ def _was(old: PrimaryKey | None) -> str:
     return f"keyed by {', '.join(old.columns)}" if old else "without a key"
 
 
-def _change(table: Table, old: PrimaryKey | None) -> Composed:
+def _change(table: KnownTable, old: PrimaryKey | None) -> Composed:
     """Return the statement that creates the key, with the old one's name, which may be in use."""
     keys = sql.SQL(", ").join(map(sql.Identifier, table.keys))
     if old is None:
@@ -163,7 +163,7 @@ def _change(table: Table, old: PrimaryKey | None) -> Composed:
     return sql.SQL(", ".join(parts)).format(table.identifier, keys, name=sql.Identifier(old.name))
 
 
-def _check_filled(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> None:
+def _check_filled(cursor: Cursor[Any], table: KnownTable, old: PrimaryKey) -> None:
     """Check that no row lacks a value in a column that the key gets."""
     added = [name for name in table.keys if name not in old.columns]
     lacks = sql.SQL(", ").join(
@@ -175,7 +175,7 @@ def _check_filled(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> None:
 
 
 def _not_filled(
-    cursor: Cursor[Any], table: Table, old: PrimaryKey, empty: Sequence[str]
+    cursor: Cursor[Any], table: KnownTable, old: PrimaryKey, empty: Sequence[str]
 ) -> LoadError:
     # The transaction is undone, and with it a column that was added.
     add = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}")
@@ -197,7 +197,7 @@ def _not_filled(
     )
 
 
-def _key_narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadError:
+def _key_narrower(cursor: Cursor[Any], table: KnownTable, old: PrimaryKey) -> LoadError:
     keys = ", ".join(table.keys)
     missing = ", ".join(name for name in old.columns if name not in table.keys)
     return LoadError(
@@ -210,7 +210,7 @@ def _key_narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadErr
     )
 
 
-def _not_accepted(table: Table, old: PrimaryKey | None, error: errors.Error) -> LoadError:
+def _not_accepted(table: KnownTable, old: PrimaryKey | None, error: errors.Error) -> LoadError:
     keys = ", ".join(table.keys)
     reason = f"several rows have the same {keys}"
     if isinstance(error, errors.NotNullViolation):
@@ -224,7 +224,7 @@ def _not_accepted(table: Table, old: PrimaryKey | None, error: errors.Error) -> 
 
 
 def _key_fixed(
-    cursor: Cursor[Any], table: Table, old: PrimaryKey, error: errors.Error
+    cursor: Cursor[Any], table: KnownTable, old: PrimaryKey, error: errors.Error
 ) -> LoadError:
     rows = cursor.execute(_DEPENDENTS, (old.index_oid, old.constraint_oid)).fetchall()
     dependents = ", ".join(name for (name,) in rows)
