@@ -1,4 +1,4 @@
-"""Numbers and dates written as text, in cells of files and sheets: read by one rule, or refused.
+"""Parses numbers and dates in cells of files and sheets by one strict rule.
 
 Python reads more than a number's grammar allows: ``12_34`` is 1234 (PEP 515), and so are the
 digits of every script. Its `strptime` accepts formats whose result depends on the machine, and
@@ -38,7 +38,7 @@ _LOCAL = {"c": "%Y-%m-%d %H:%M:%S", "x": "%m/%d/%Y", "X": "%H:%M:%S"}
 _LONGEST = 200
 _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 _PART = re.compile(r"%.|\s+|.", re.DOTALL)
-# Its parts all differ, so that one read for another shows.
+# All parts differ, so that a confusion of two parts is noticed.
 _SAMPLE = datetime(2027, 11, 23, 16, 35, 47, tzinfo=UTC)
 
 
@@ -132,7 +132,7 @@ def _matches_parts(moment: datetime, parts: dict[str, str]) -> bool:
 
 
 def _form(text: str) -> re.Pattern[str] | None:
-    """What a date looks like where numbers touch each other: they have their full width.
+    """Make a pattern for formats in which numbers touch each other: they have their full width.
 
     Nothing else says where one ends: by ``%Y%m%d``, `strptime` reads 2026105 as October 5. Parts
     that a date has to be held against are groups of their names. None, if there is neither.
@@ -159,7 +159,7 @@ def _form(text: str) -> re.Pattern[str] | None:
 
 
 def _describe_problem(directives: list[str]) -> str:
-    """What is wrong with a format's directives; an empty text if nothing is."""
+    """Describe the problem with a format's directives; empty if there is none."""
     names = set(directives)
     if "Z" in names:
         return (

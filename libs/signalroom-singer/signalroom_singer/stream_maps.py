@@ -46,7 +46,7 @@ mapper_module.sha256 = _null_stays(mapper_module.sha256)  # type: ignore[assignm
 
 @dataclass(frozen=True)
 class Failure:
-    """What a stream map could not do with a record.
+    """A failure of a stream map on a record.
 
     Args:
         column: The property that was to be made; None for the filter, and for flattening.
@@ -58,7 +58,7 @@ class Failure:
 
 
 class RecordMap:
-    """Applies a stream map, all of it, also where an expression fails on a record.
+    """Applies a stream map completely, even if an expression fails on a record.
 
     Args:
         mapper: The mapper of the target.
@@ -71,7 +71,7 @@ class RecordMap:
         #: The expression that makes a property, by its name.
         self.expressions: dict[str, str] = {}
         self._failures: list[Failure] = []
-        # What the settings say of fields.
+        # The rules of the settings by field.
         self._rules: dict[str, Any] = {}
         if isinstance(stream_map, CustomStreamMap):
             rules = _settings_of(mapper, stream, stream_map)
@@ -83,7 +83,7 @@ class RecordMap:
             self.expressions = dict(_rules_of(mapper, stream, stream_map))
             # The SDK has no hook. The functions that it made of the expressions call this method by
             # its name: https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/mapper.py (0.54.9).
-            # It is the class's, as a map serves again where the same schema comes again.
+            # It is taken from the class, as a map is used again if the same schema is sent again.
             self._evaluate = partial(CustomStreamMap._eval, stream_map)  # noqa: SLF001
             stream_map._eval = self._evaluate_or_note  # type: ignore[method-assign] # noqa: SLF001
 
@@ -106,7 +106,7 @@ class RecordMap:
             reason = f"the stream map cannot flatten it ({_why(error)})"
             return self._untouched_keys(record), [*self._failures, Failure(None, reason)]
         if self._failures:
-            # That a field is null tells nobody anything, but why its expression failed.
+            # A null reveals nothing, and explains why its expression failed.
             nulls = {name for name, value in record.items() if value is None}
             failed = {failure.column for failure in self._failures} - nulls
             mapped = {
@@ -120,7 +120,7 @@ class RecordMap:
         return all(name == rule for name, rule in self._rules.items())
 
     def unchanged_fields(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Leave out of a record what the map removes or makes.
+        """Select the fields of a record that the map leaves unchanged.
 
         Args:
             record: A record to which the map cannot be applied.
@@ -137,7 +137,7 @@ class RecordMap:
         return {name: value for name, value in record.items() if is_left[name]}
 
     def _untouched_keys(self, record: dict[str, Any]) -> dict[str, Any]:
-        """What is left of a record whatever the map removes: keys that it does not make."""
+        """Select the keys that the map does not compute, which it cannot remove."""
         if not isinstance(self.stream_map, CustomStreamMap):
             return record
         keys = self.stream_map.transformed_key_properties or ()
@@ -152,7 +152,7 @@ class RecordMap:
             kind = "expression" if property_name else "`__filter__` expression"
             reason = f"the stream map's {kind} {quote_expression(expr)} failed: {_why(error)}"
             self._failures.append(Failure(property_name, reason))
-            # A record that may be one to filter out is looked at further.
+            # A record whose filter failed is processed further.
             return None if property_name else True
 
 
@@ -170,7 +170,7 @@ def quote_expression(expression: str) -> str:
 
 
 def _why(error: Exception) -> str:
-    """Say how an expression failed; what Python says of an error may quote values."""
+    """Describe how an expression failed, without values that Python's messages may quote."""
     cause = error.__cause__ if isinstance(error, MapExpressionError) else error
     if isinstance(cause, simpleeval.NameNotDefined):
         return f"the record has no field `{cause.name}`"

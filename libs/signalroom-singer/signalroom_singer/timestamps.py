@@ -1,4 +1,4 @@
-"""Every way a vendor writes a moment, read into one: UTC, ISO 8601, microseconds, ``Z``."""
+"""Converts vendors' timestamps to one format: UTC, ISO 8601, microseconds, ``Z``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EPOCH_UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 
 
 def utc_isoformat(moment: datetime) -> str:
-    """Write a moment in the one format all tables use.
+    """Format a timestamp as all tables have it.
 
     Args:
         moment: An aware datetime.

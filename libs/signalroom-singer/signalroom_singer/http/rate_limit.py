@@ -1,4 +1,4 @@
-"""Staying below a vendor's limits before the vendor says no."""
+"""Limits the rate of requests, so that the vendor does not reject them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from signalroom_singer.limits.account import AccountLimits
 
 _logger = logging.getLogger(__name__)
-#: Seconds to wait without a word.
+#: Seconds to wait before a log message.
 _PATIENCE = 15
 
 
@@ -122,17 +122,17 @@ class RateLimiter:
 
 
 def _effective_rates(rates: list[Rate]) -> list[Rate]:
-    """Those that can ever hold a request back; the library refuses the others.
+    """Select the rates that have an effect; the library rejects the others.
 
     Args:
         rates: By rising interval.
     """
     binding: list[Rate] = []
     for rate in rates:
-        # As few in an hour as in a minute: then the minute's says nothing.
+        # An hour allows no more than a minute: the rate per minute has no effect.
         while binding and binding[-1].limit >= rate.limit:
             binding.pop()
-        # More in an hour than sixty minutes give: then the hour's says nothing.
+        # An hour allows more than sixty minutes do: the rate per hour has no effect.
         if not binding or rate.limit / rate.interval < binding[-1].limit / binding[-1].interval:
             binding.append(rate)
     return binding

@@ -1,4 +1,4 @@
-"""Requests counted in PostgreSQL: a table per limit, and advisory locks as slots."""
+"""Counts requests in PostgreSQL: a table for each limit, and advisory locks as slots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TIMEOUT = 10
 _CONNECTION: dict[str, Any] = {
     "application_name": "signalroom-rate-limits",
     "connect_timeout": _TIMEOUT,
-    # A machine that vanished is noticed in half a minute in place of a quarter of an hour.
+    # A lost connection is noticed after half a minute instead of a quarter of an hour.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -95,7 +95,7 @@ class PostgresStore(LimitStore):
             name="signalroom-rate-limits",
             open=True,
         )
-        # Else its threads are waited for when the process ends.
+        # Otherwise the process would wait for its threads at its end.
         atexit.register(self.close)
 
     @override
@@ -157,7 +157,7 @@ class PostgresStore(LimitStore):
 
     @contextlib.contextmanager
     def _session(self) -> Any:
-        """The connection that has the slots; a new one if the last was lost."""
+        """The connection that holds the slots; a new one if the last was lost."""
         with self._lock:
             if self._own is None or self._own.closed:
                 self._held_slots.clear()
@@ -167,7 +167,7 @@ class PostgresStore(LimitStore):
 
 
 def _prepare(connection: psycopg.Connection) -> None:
-    """Make the schema, once."""
+    """Set up a new connection, and create the schema if it is missing."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(SCHEMA.encode())])
         # Without asking, as `IF NOT EXISTS` wants the right to create one in any case.

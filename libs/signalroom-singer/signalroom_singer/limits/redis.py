@@ -1,4 +1,4 @@
-"""Requests counted in Redis or Valkey: a sorted set per limit, and locks with a lease as slots."""
+"""Counts requests in Redis or Valkey: a sorted set for each limit, locks with a lease as slots."""
 
 from __future__ import annotations
 

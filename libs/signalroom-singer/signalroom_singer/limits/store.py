@@ -1,4 +1,4 @@
-"""Where processes that use one account count its requests together: PostgreSQL or Redis."""
+"""Stores that count the requests of an account for all processes: PostgreSQL or Redis."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class LimitStore(ABC):
     errors: tuple[type[Exception], ...] = ()
 
     def __init__(self, url: str) -> None:
-        """Remember where it is; nothing is sent before :meth:`open`.
+        """Initialize without a connection, which :meth:`open` makes.
 
         Args:
-            url: The store's, with its credentials.
+            url: The URL of the store, with its credentials.
         """
         self.url = url
         parts = urlsplit(url)
-        #: Where it is, for messages.
+        #: The host of the store, for messages.
         self.place = parts.hostname or "this machine"
 
     def exit_code(self, error: Exception) -> ExitCode:
@@ -55,11 +55,11 @@ class LimitStore(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Connect, and create what is needed."""
+        """Connect, and create the tables or keys that are needed."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
 
     @abstractmethod
     def clock(self, name: str) -> tuple[int, int]:
@@ -69,12 +69,12 @@ class LimitStore(ABC):
             name: The name of the limit.
 
         Returns:
-            Both in milliseconds since 1970; the second is 0 if it never was paused.
+            Both in milliseconds since 1970; the second is 0 if the limit was never paused.
         """
 
     @abstractmethod
     def pause(self, name: str, seconds: float) -> None:
-        """Let nobody pass for a while; never shortens a pause.
+        """Pause a limit for all processes; this never shortens an earlier pause.
 
         Args:
             name: The name of the limit.
@@ -83,32 +83,33 @@ class LimitStore(ABC):
 
     @abstractmethod
     def bucket(self, name: str, rates: list[Rate]) -> AbstractBucket:
-        """Where the requests of a limit are counted.
+        """Return the bucket that counts the requests of a limit.
 
         Args:
-            name: The limit's: letters, digits and underscores, at most 48.
-            rates: As this process has them. Others may have lower ones.
+            name: The name of the limit: at most 48 letters, digits and underscores.
+            rates: The rates of this process; others may have lower ones.
         """
 
     @abstractmethod
     def clean(self, bucket: AbstractBucket, moment: int, expires_after: int) -> None:
-        """Forget requests that no longer count.
+        """Delete requests that no longer count.
 
         Args:
             bucket: What :meth:`bucket` returned.
-            moment: To take for now, in milliseconds since 1970.
-            expires_after: For how long a bucket must be there without being used, in milliseconds.
+            moment: The current time in milliseconds since 1970.
+            expires_after: Milliseconds that an unused bucket must be stored for.
         """
 
     @abstractmethod
     def take_slot(self, name: str, count: int, lease: float) -> Callable[[], None] | None:
-        """Take one of so many slots, which all processes share.
+        """Take one of the slots that all processes share.
 
         Args:
             name: The name of the limit.
-            count: How many there are.
-            lease: Seconds after which a store that cannot see a process die frees its slot.
+            count: The number of slots.
+            lease: Seconds after which the slot of a killed process is free, in stores that cannot
+                notice its end.
 
         Returns:
-            What gives it back; nothing if all are taken.
+            A function that releases the slot; None if all are in use.
         """

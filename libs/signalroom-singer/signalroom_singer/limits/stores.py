@@ -16,7 +16,7 @@ _EXPECTED = "expected the URL of a PostgreSQL or Redis server (docs/clients.md h
 
 
 def new_store(url: str) -> LimitStore:
-    """The store of a URL, not opened yet.
+    """Make the store of a URL, without a connection.
 
     Args:
         url: The setting's value.

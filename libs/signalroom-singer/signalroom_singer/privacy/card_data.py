@@ -39,7 +39,7 @@ CARD_SETTINGS = (
 
 
 class CardColumn(StrEnum):
-    """What a column has by its name."""
+    """The kind of card data in a column, by its name."""
 
     #: Security codes, by a name that means nothing else (``cvv``).
     CODE = "code"
@@ -80,7 +80,7 @@ _ABOUT = re.compile(
     "brand|network|issuer|holder|name|country"
 )
 _ASKS = re.compile("is|has|have|needs|require|requires|use|uses|missing|no|without|show")
-# Cards that nobody pays with.
+# Cards that are not payment cards.
 _OTHER_CARDS = re.compile(
     "gift|sim|loyalty|member|membership|library|report|score|reward|rewards|bonus|"
     "health|insurance|identity|sd|access|key|punch|post|postal|phone|calling|green"
@@ -99,9 +99,9 @@ _BETWEEN = "[^\\w*#\u00d7\u2022\u25cf\u2217xX]|_"
 _RUN = re.compile(rf"\d(?:(?:{_BETWEEN}){{0,3}}\d){{12,}}")
 _SCIENTIFIC = re.compile(r"[+]?\d(?:[.,]\d+)?[eE][+]?\d{1,2}")
 _FEWEST, _MOST = 13, 19
-# What spreadsheets keep of a number; digits after these are zeros.
+# Digits that spreadsheets store of a number; those after them are zeros.
 _KEPT_DIGITS = 15
-# Of 4.11111E+15 nobody finds the others.
+# The missing digits of 4.11111E+15 cannot be found.
 _FEW_DIGITS = 10
 _GROUP = 3
 _BARE_CODE = re.compile(r"\W*\d{3,4}(?:[.,]0+)?\W*")
@@ -110,13 +110,13 @@ _MOST_OF_CODE = 9999
 
 @lru_cache(maxsize=4096)
 def card_column(header: str) -> CardColumn | None:
-    """Say what kind of card data a column has, by its name.
+    """Determine the kind of card data in a column by its name.
 
     Args:
         header: A column's header or name, in any case, with blanks, hyphens or in camel case.
 
     Returns:
-        The kind; nothing for a column of anything else.
+        The kind; None for a column without card data.
     """
     words = [word.lower() for word in _WORD.findall(unicodedata.normalize("NFKC", header))]
     joined = ["".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
@@ -197,7 +197,7 @@ def is_left_out(value: Any, kind: CardColumn) -> bool:
 
 @dataclass
 class CardFindings:
-    """What was found in a file or a tab.
+    """The card data in a file or a tab.
 
     Attributes:
         left_out: How many values are not loaded, by column.
@@ -209,21 +209,21 @@ class CardFindings:
 
 
 class CardReport:
-    """What was found in a run; said once."""
+    """The card data that was left out in a run; logged once."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without findings."""
         self._left_out: Counter[str] = Counter()
         self._places: dict[str, None] = {}
         self._fragments: dict[str, None] = {}
 
     def add(self, stream: str, place: str, findings: CardFindings) -> None:
-        """Add what was found in a file or a tab.
+        """Add the findings in a file or a tab.
 
         Args:
-            stream: Whose rows it has.
-            place: Its name, for people.
-            findings: What was found.
+            stream: The stream of its rows.
+            place: The name of the file or tab, for the log.
+            findings: The card data in it.
         """
         for column, count in findings.left_out.items():
             self._left_out[f"{stream}.{column}"] += count
@@ -231,7 +231,7 @@ class CardReport:
         self._fragments |= {f"{stream}.{column}": None for column in findings.fragments}
 
     def log(self, logger: logging.Logger) -> None:
-        """Say what was found, and forget it.
+        """Log the findings, and clear them.
 
         Args:
             logger: The logger to write to.
@@ -258,7 +258,7 @@ def card_columns(headers: Collection[str]) -> list[tuple[int, CardColumn]]:
         headers: The columns' headers.
 
     Returns:
-        Their positions, with what they have.
+        The positions of the columns, with their kinds.
     """
     kinds = enumerate(map(card_column, headers))
     return [(position, kind) for position, kind in kinds if kind]
@@ -266,7 +266,7 @@ def card_columns(headers: Collection[str]) -> list[tuple[int, CardColumn]]:
 
 def _is_number(value: Any) -> bool:
     try:
-        # By its text: a float's other digits are noise.
+        # By its text: further digits of a float are noise.
         number = Decimal(str(value))
         if number != number.to_integral_value():
             return False
@@ -281,7 +281,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _candidates(groups: list[str]) -> Iterator[str]:
-    """The digits of a run that may be a card's: all, or those of neighbouring groups.
+    """Yield the digits that may be a card number: all of a run, or those of neighbouring groups.
 
     Groups of one or two digits may be an expiry date, or an ending such as ``.0``.
     """

@@ -1,4 +1,4 @@
-"""Columns that are loaded as hashes, which still join and count, but name nobody."""
+"""Loads columns as hashes, which still can be joined and counted, but identify nobody."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ _TEXT = {"type": ["string", "null"]}
 
 
 def check_hashing(config: Mapping[str, Any]) -> None:
-    """See that the settings can be used.
+    """Validate the settings of hashes.
 
     Args:
         config: The tap's settings.
 
     Raises:
-        ConfigValidationError: If they cannot.
+        ConfigValidationError: If a setting is missing or invalid.
     """
     patterns, salt = config.get(HASH_COLUMNS) or (), config.get(HASH_SALT) or ""
     for pattern in patterns:
@@ -108,7 +108,7 @@ class ColumnHashes:
         return bool(self.patterns)
 
     def is_hashed(self, column: str) -> bool:
-        """Whether a column is hashed, all of it.
+        """Whether a whole column is hashed, rather than fields within it.
 
         Args:
             column: The name of the column.
@@ -116,19 +116,19 @@ class ColumnHashes:
         return _is_hashed(column, self.patterns)
 
     def paths_within(self, columns: Iterable[str]) -> dict[str, list[list[str]]]:
-        """The fields that are hashed within objects.
+        """Find the fields that are hashed within objects.
 
         Args:
             columns: The stream's columns.
 
         Returns:
-            Their paths, by column.
+            The paths of the fields, by column.
         """
         paths_by_column = ((column, _paths_in(column, self.patterns)) for column in columns)
         return {column: paths for column, paths in paths_by_column if paths}
 
     def unused_patterns(self, columns: Iterable[str]) -> list[str]:
-        """The patterns that are about no column.
+        """Find the patterns that match no column.
 
         Args:
             columns: The stream's columns.
@@ -148,10 +148,10 @@ class ColumnHashes:
         """Hash a value.
 
         Args:
-            value: Any that JSON has. Numbers are hashed by their digits: 12, 12.0 and "12" alike.
+            value: Any JSON value. Numbers are hashed by their digits: 12, 12.0 and "12" alike.
 
         Returns:
-            64 hexadecimal digits; nothing for null.
+            64 hexadecimal digits; None for null.
         """
         if value is None:
             return None
@@ -164,7 +164,7 @@ class ColumnHashes:
             record: A record that fits its stream's schema.
 
         Returns:
-            Another one; also without the values in `_extra`, which did not fit their columns.
+            A new record, in which values of hashed columns in `_extra` are hashed too.
         """
         hashes: dict[str, Any] = {
             name: self.hash_value(record[name]) for name in record if self.is_hashed(name)
@@ -177,13 +177,13 @@ class ColumnHashes:
         return {**record, **hashes}
 
     def hash_schema(self, columns: dict[str, Any]) -> dict[str, Any]:
-        """Let hashed columns be text.
+        """Make hashed columns text in a schema.
 
         Args:
             columns: The properties of a stream's JSON schema.
 
         Returns:
-            The same, with the types that their hashes have.
+            The same properties, in which hashed columns are text.
         """
         hashed_columns = {
             name: {**_description(column), **_TEXT}
@@ -211,7 +211,7 @@ class ColumnHashes:
 
 @lru_cache(maxsize=10_000)
 def _is_hashed(column: str, patterns: tuple[str, ...]) -> bool:
-    # Names with an underscore are the tap's own: by them a row is loaded.
+    # Columns whose names begin with an underscore are the tap's own: the loader needs them.
     names = (".".join(_path(pattern)) for pattern in patterns)
     return not column.startswith("_") and any(fnmatchcase(column, name) for name in names)
 
@@ -225,7 +225,7 @@ def _paths_in(column: str, patterns: tuple[str, ...]) -> list[list[str]]:
 
 
 def _path(pattern: str) -> list[str]:
-    """The column of a pattern, and what is within it; those of `_extra` are columns there."""
+    """Split a pattern into column and fields; the fields of `_extra` count as columns."""
     _, *path = pattern.split(".")
     return path[1:] if path[:1] == [EXTRA] else path
 
@@ -244,7 +244,7 @@ def _description(column: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_texts(column: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
-    """The schema of an object, or of a list of them, some of whose fields are hashed."""
+    """Make hashed fields text in the schema of an object, or of a list of objects."""
     if isinstance(column.get("items"), dict):
         return {**column, "items": _with_texts(column["items"], paths)}
     hashed_fields = {}

@@ -1,4 +1,4 @@
-"""What was left out of a stream's records, counted under names that a log may have."""
+"""Counts the fields that were left out of records, under names that may be logged."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class OmittedFields:
         """Count a field.
 
         Args:
-            verdict: Why it was left out.
+            verdict: The reason why it was left out.
             name: The name of the field.
             within: The name of the object or list it was in.
         """
@@ -60,25 +60,25 @@ class OmittedFields:
 
     @property
     def counts(self) -> Counter[tuple[Sensitive, str]]:
-        """How often each field was left out, by its kind and a name that a log may have."""
+        """How often each field was left out, by its kind and a name that may be logged."""
         counts = self._earlier.copy()
         for (_, _, kind), field in self._fields.items():
             counts[kind, field.name] += field.count
         return counts
 
     def clear(self) -> None:
-        """Count from zero again."""
+        """Reset all counts."""
         self._fields.clear()
         self._earlier.clear()
 
     def summary(self, most: int = 10) -> str:
-        """Say what was left out.
+        """Summarize what was left out.
 
         Args:
-            most: How many fields are named.
+            most: The most fields to name for each kind.
 
         Returns:
-            Each kind with its fields and how often; an empty text where there was nothing.
+            Each kind with its fields and their counts; empty if no field was left out.
         """
         counts = sorted(self.counts.items(), key=lambda item: (-item[1], item[0][1]))
         parts = []

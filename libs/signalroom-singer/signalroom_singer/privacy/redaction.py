@@ -1,6 +1,6 @@
-"""Keeping secrets out of everything that is logged.
+"""Removes secrets from everything that is logged.
 
-Secrets reach logs by many ways: a URL in a connection error, a body that echoes the key,
+Secrets reach logs in many ways: a URL in a connection error, a body that echoes the key,
 a validation error that quotes the setting. All of them end in a log record, so that is
 where secrets are removed: from the message, from exceptions and their causes, and from
 structured fields, whichever logger and handler they go through.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MASK = "<redacted>"
 # Shorter values would mask ordinary words; a credential of three letters protects nothing.
 _SHORTEST = 4
-# A line of a multi-line secret (a PEM key) is as telling as the whole.
+# A single line of a multi-line secret (a PEM key) reveals as much as all of it.
 _SHORTEST_LINE = 16
 # Of base64: shorter texts may be in any word.
 _SHORTEST_PART = 6
@@ -61,7 +61,7 @@ def protect(values: Iterable[str]) -> None:
     parts = {part for value in values for part in _parts(value)}
     with _lock:
         _base64_parts[:] = sorted({*_base64_parts, *parts}, key=len, reverse=True)
-        # Longest first, so that a secret within another does not leave its remains.
+        # Longest first, so that no part remains of a secret that contains another.
         _secrets[:] = sorted({*_secrets, *forms}, key=len, reverse=True)
     if logging.getLogRecordFactory() is not _redacting_factory:
         logging.setLogRecordFactory(_redacting_factory)
@@ -71,7 +71,7 @@ def protect(values: Iterable[str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Mask the protected secrets in a text, however they are written there.
+    """Mask the protected secrets in a text, in any encoding.
 
     That is: as they are; escaped as in URLs, JSON, HTML and Python, also several times over; and
     in base64 of a longer text, as in a header of Basic authentication.
@@ -94,7 +94,7 @@ def redact(text: str) -> str:
 
 
 def redact_exception(error: BaseException) -> BaseException:
-    """Mask the protected secrets in an exception and all it was raised from.
+    """Mask the protected secrets in an exception, its causes and its contexts.
 
     Args:
         error: Any exception; it is changed in place where that is possible.
@@ -146,8 +146,8 @@ def _forms(value: str) -> Iterator[str]:
                 yield plain
                 # As HTML's forms write blanks; what else they escape is undone.
                 yield plain.replace(" ", "+")
-                # The end of a value may be taken for the begin of an escape: in JSON, ``\\`` and
-                # the quote after the value are one.
+                # The end of a value may look like the start of an escape: in JSON, ``\\`` and the
+                # quote after it.
                 if len(remainder := plain.rstrip(_ESCAPE_STARTS)) > _SHORTEST:
                     yield remainder
 
@@ -163,11 +163,11 @@ def _layers(text: str) -> Iterator[str]:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """What base64 of any text has in it if the value is in that text."""
+    """The parts that base64 has in common for all texts that contain the value."""
     for data in {value.encode(errors="replace"), value.encode("latin-1", errors="replace")}:
         for before in range(3):
             text = base64.b64encode(bytes(before) + data).decode()
-            # Only the characters that depend on nothing but the value.
+            # Only the characters that depend on the value alone.
             part = text[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
             if len(part) >= _SHORTEST_PART:
                 yield part
@@ -175,12 +175,12 @@ def _parts(value: str) -> Iterator[str]:
 
 
 def _around(part: str) -> re.Pattern[str]:
-    """What finds a part of base64, with what was encoded together with it."""
+    """Make a pattern that finds a part of base64 together with its surroundings."""
     return re.compile(f"{_BASE64}{re.escape(part)}{_BASE64}=*")
 
 
 def _redact_escaped(text: str) -> str:
-    """Mask secrets some of whose characters are escaped."""
+    """Mask secrets with escaped characters."""
     plain = text
     for layers in range(1, _MOST_LAYERS + 1):
         escaped, plain = plain, _ESCAPE.sub(_character, plain)
@@ -212,7 +212,7 @@ def _character(escape: re.Match[str]) -> str:
 
 
 def _mask_escaped(text: str, layers: int) -> str:
-    """Mask what is secret once so many layers of escapes are undone."""
+    """Mask secrets that appear once this many layers of escapes are decoded."""
     plain, starts, ends = text, [*range(len(text))], [*range(1, len(text) + 1)]
     for _ in range(layers):
         pieces: list[tuple[str, int, int]] = []

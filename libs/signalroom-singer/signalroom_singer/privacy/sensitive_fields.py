@@ -1,8 +1,8 @@
-"""Leaving secrets and personal data out of vendors' records, before anything is made of them.
+"""Leaves secrets and personal data out of vendors' records, before they are processed.
 
-A vendor's answer has secrets at any depth, under names of its own, in texts that are JSON, in
-addresses, and as pairs of a label and a value. One rule finds them all; what it cannot know of a
-vendor, the streams declare.
+Responses have secrets at any depth, under a vendor's own names, in texts that are JSON, in URLs,
+and as pairs of a label and a value. One rule finds them all; streams declare the fields that it
+cannot recognize.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 PERSONAL_DATA = "include_personal_data"
-#: The setting of taps whose vendors send personal data that nobody needs for numbers.
+#: The setting of taps whose vendors send personal data that reports do not need.
 PERSONAL_DATA_SETTING = th.Property(
     PERSONAL_DATA,
     th.BooleanType,
@@ -39,7 +39,7 @@ PERSONAL_DATA_SETTING = th.Property(
         "agents and device ids. Secrets are never loaded."
     ),
 )
-#: As deep as any vendor nests; what is deeper is left out.
+#: Deeper than vendors nest their data; fields below are left out.
 _DEEPEST = 100
 #: Pairs of a name and a value: small objects that have both.
 _LARGEST_PAIR = 8
@@ -49,9 +49,9 @@ _LABELS = frozenset(
 )
 _VALUES = ("value", "values", "val", "content", "default", "Value", "Values", "Default")
 _HAS_VALUE = frozenset(_VALUES)
-#: What a text may begin with that is JSON.
+#: The first characters of texts that may be JSON.
 _JSON_STARTS = frozenset('{["')
-#: A filter of PostHog's has a value too: which events or persons are meant.
+#: PostHog's filters have a value too, for the events or persons to select.
 _FILTERS = frozenset(
     {
         *("event", "person", "session", "cohort", "group", "element", "feature", "flag", "hogql"),
@@ -60,11 +60,11 @@ _FILTERS = frozenset(
     }
 )
 _TOO_DEEP = "(left out: nested too deeply)"
-#: An object whose name says nothing of its fields.
+#: Stands for all objects whose names do not matter for their fields.
 _ANY = "*"
-#: Names by vendors and people; there are more only where values are used as names.
+#: More names than vendors and users define: there are more only if values are used as names.
 _MOST_VERDICTS = 1 << 15
-#: Texts that are kept with what became of them, and how long they may be.
+#: The most texts in the cache of cleaned texts, and their greatest length.
 _MOST_TEXTS, _LONGEST_KNOWN = 20_000, 200
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -77,8 +77,8 @@ class SensitiveFields:
     in, with a point between: ``holdout.created_by``. A field of the record itself alone: ``.ip``.
 
     Args:
-        left_out: What is left out.
-        kept: Fields whose names look like secrets or personal data, and that are loaded.
+        left_out: The kinds of fields to leave out.
+        allowed: Fields whose names look like secrets or personal data, and that are loaded.
         secret: Fields that hold a secret and whose names do not say so.
         personal: Fields that hold personal data and whose names do not say so.
     """
@@ -91,7 +91,7 @@ class SensitiveFields:
         secret: Collection[str] = (),
         personal: Collection[str] = (),
     ) -> None:
-        #: What was left out.
+        #: Counts of the fields that were left out.
         self.left_out = OmittedFields()
         self._kinds = frozenset(left_out)
         self._allowed = frozenset(allowed)
@@ -115,13 +115,13 @@ class SensitiveFields:
             within: The name of the object or list it is in.
 
         Returns:
-            Why it is left out; None if it is loaded.
+            The reason why it is left out; None if it is loaded.
         """
         return self._verdicts_within(within)[name]
 
     def _verdicts_within(self, within: str) -> _Verdicts:
         if (verdicts := self._verdicts.get(within)) is None:
-            # Most objects say nothing of their fields, and have the same verdicts.
+            # The names of most objects do not matter, so that they share their verdicts.
             matters = within in self._holders or holds_keys(within)
             holder = within if matters else _ANY
             self._make_room()
@@ -137,14 +137,14 @@ class SensitiveFields:
             self._verdicts_left = _MOST_VERDICTS
 
     def judge_new(self, name: str, within: str) -> Verdict | None:
-        """Judge a field that is not known yet.
+        """Judge a field whose verdict is not cached.
 
         Args:
             name: The name of the field.
             within: The name of the object or list it is in.
 
         Returns:
-            Why it is left out; None if it is loaded.
+            The reason why it is left out; None if it is loaded.
         """
         self._make_room()
         return self._judge_name(name, within)
@@ -182,7 +182,7 @@ class SensitiveFields:
         return not (verdict.only_text and kinds & {"object", "array"})
 
     def clean(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Leave out what is to be left out.
+        """Leave out secrets and personal data.
 
         Args:
             record: As the vendor sent it.
@@ -206,7 +206,7 @@ class SensitiveFields:
         return self._clean_text(text, "", 0)
 
     def _clean_object(self, record: dict[str, Any], within: str, depth: int) -> bool:
-        """Clean an object in place; gives whether it changed."""
+        """Clean an object in place; return whether it changed."""
         verdicts = self._verdicts_within(within)
         sensitive = verdicts.sensitive(record)
         is_changed = bool(sensitive) and self._drop(sensitive, verdicts, record, within)
@@ -338,7 +338,7 @@ class SensitiveFields:
 
 
 class _Verdicts(dict[str, Verdict | None]):
-    """The verdicts of the names in an object of some name, each made once."""
+    """A cache of verdicts on the names in objects of one name."""
 
     def __init__(self, fields: SensitiveFields, within: str) -> None:
         self._fields = fields
@@ -384,7 +384,7 @@ def _is_header(items: list[Any]) -> bool:
 
 
 def safe_message(text: str) -> str:
-    """What a vendor says, without secrets and personal data, for logs and errors.
+    """Remove secrets and personal data from a vendor's message, for logs and errors.
 
     Args:
         text: A message or a whole body, which may be JSON.
