@@ -120,7 +120,7 @@ def test_what_is_off_by_default_is_not_selected_by_meltano_either(found):
 # Joins
 
 
-@pytest.mark.parametrize("join", JOINS, ids=lambda join: f"{join.many[0]}-{join.one[0]}")
+@pytest.mark.parametrize("join", JOINS, ids=lambda join: f"{join.many_end[0]}-{join.one_end[0]}")
 def test_joined_columns_exist_and_have_one_type(join, columns):
     types = []
     for table, names in join.ends:
@@ -130,8 +130,8 @@ def test_joined_columns_exist_and_have_one_type(join, columns):
     assert types[0] == types[1], "give the join a cast"
     assert (
         not join.cast
-        or columns[join.many[0]][join.many[1][0]] != types[0][0]
-        or (columns[join.one[0]][join.one[1][0]] != types[0][0])
+        or columns[join.many_end[0]][join.many_end[1][0]] != types[0][0]
+        or (columns[join.one_end[0]][join.one_end[1][0]] != types[0][0])
     )
 
 
@@ -166,7 +166,7 @@ def test_the_diagram_has_each_table_and_column_as_text_and_each_join_as_a_line()
 
 def test_tables_that_join_alike_share_a_box():
     joins = [Join((f"a.log_{n}", ("lead_id",)), ("a.leads", ("id",))) for n in range(4)]
-    keys = {join.many[0]: ["id"] for join in joins} | {"a.leads": ["id"]}
+    keys = {join.many_end[0]: ["id"] for join in joins} | {"a.leads": ["id"]}
     root, found = texts(diagram(joins, keys, title="Logs", schema="a"))
     assert found.count("lead_id") == 1
     assert {f"log_{n}" for n in range(4)} <= {*found}
@@ -226,4 +226,4 @@ def test_the_overview_has_every_join_between_sources():
     text = (ROOT / "docs/tables/index.md").read_text()
     for join in ACROSS:
         assert join.condition in text
-        assert f"{join.many[0]}.{join.many[1][0]}" in text
+        assert f"{join.many_end[0]}.{join.many_end[1][0]}" in text

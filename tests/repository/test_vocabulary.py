@@ -19,7 +19,7 @@ LIMITS = {
     "signalroom_cli": (0, 0, 0),
     "local_airflow": (0, 0, 0),
     "signalroom_orchestrate": (0, 0, 0),
-    "tools": (45, 5, 9),
+    "tools": (0, 0, 0),
     "signalroom_singer": (0, 0, 0),
     "signalroom_sandbox": (1, 1, 0),
     "tap_everflow": (0, 0, 0),

@@ -1,1 +1,1 @@
-"""Writes the files that follow from settings, streams and packages."""
+"""Writes the files that are generated from settings, streams and packages."""

@@ -20,7 +20,7 @@ from tools.generate import (
 )
 from tools.generate.files import GeneratorError, report
 
-#: In this order: what comes later reads files of what comes before.
+#: In this order: later generators read files that earlier ones write.
 GENERATORS = (
     workspace.GENERATOR,
     settings.GENERATOR,

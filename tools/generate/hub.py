@@ -1,11 +1,10 @@
-"""Writes the definitions that the Meltano Hub lists: ``hub/extractors/<tap>/signalroom.yml``.
+"""Writes the definitions for the Meltano Hub: ``hub/extractors/<tap>/signalroom.yml``.
 
-All of it is declared
-elsewhere already: by the taps (settings, capabilities), by their ``pyproject.toml`` (keywords,
-repository, maturity), and by ``meltano.yml`` (label, select, which settings go together).
+They are derived from the taps (settings, capabilities), from their ``pyproject.toml`` (keywords,
+repository, maturity), and from ``meltano.yml`` (label, select, groups of settings).
 
 ``python -m tools.generate.hub --into ../hub`` adds them to a clone of github.com/meltano/hub, after
-holding them against the schemas there: docs/publishing.md.
+validating them against the schemas there: docs/publishing.md.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import re
 import sys
 import tomllib
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +52,14 @@ _LOCK = ROOT / "plugins/loaders/target-postgres--signalroom.lock"
 
 @dataclass(frozen=True)
 class Listing:
-    """What the Hub shows of a plugin that nothing else here says."""
+    """Properties of a plugin on the Hub that are not declared elsewhere.
 
-    #: Of what is read or loaded, not of the plugin.
+    Attributes:
+        domain_url: The site of the source or of the database, not of the plugin.
+        logo: A file in the Hub's ``static/assets/logos``; by default the plugin's name.
+    """
+
     domain_url: str | None = None
-    #: A picture in the Hub's ``static/assets/logos``; by the plugin's name if none is given.
     logo: str | None = None
 
 
@@ -69,7 +72,7 @@ LISTINGS = {
     "tap-sticky-s3": Listing("https://sticky.io/", "s3.png"),
     LOADER: Listing("https://www.postgresql.org/"),
 }
-#: The Hub's word for how mature a package says it is.
+#: The Hub's name for each development status of a package.
 _MATURITY = {
     "3 - Alpha": "development",
     "4 - Beta": "beta",
@@ -77,26 +80,26 @@ _MATURITY = {
     "7 - Inactive": "inactive",
 }
 _PYTHON = re.compile(r"Python :: (3\.\d+)")
-#: Keywords that say nothing among the Hub's plugins.
-_ALL_ARE = {"elt", "meltano", "singer", "singer sdk"}
+#: Keywords that apply to every plugin of the Hub.
+_COMMON_KEYWORDS = {"elt", "meltano", "singer", "singer sdk"}
 
 
 class HubError(GeneratorError):
-    """The definitions cannot be listed as asked; the message says why and what to do."""
+    """The definitions cannot be created or added; the message says why and what to do."""
 
 
 def definitions() -> dict[str, dict[str, Any]]:
-    """What the Hub is told of each plugin, by the path of its definition."""
+    """The definition of each plugin, by the path of its file."""
     with (ROOT / "meltano.yml").open(encoding="utf-8") as file:
         extractors = YAML(typ="safe").load(file)["plugins"]["extractors"]
     project = {plugin["name"]: plugin for plugin in extractors}
-    found = {}
+    by_path = {}
     for name, tap in taps().items():
         if name not in project:
             msg = f"{name} is not in meltano.yml: put it under plugins, extractors, and try again."
             raise HubError(msg)
-        found[_path("extractors", name)] = extractor(tap, project[name])
-    return found | {_path("loaders", LOADER): loader()}
+        by_path[_path("extractors", name)] = extractor(tap, project[name])
+    return by_path | {_path("loaders", LOADER): loader()}
 
 
 def _path(kind: str, name: str) -> str:
@@ -104,22 +107,22 @@ def _path(kind: str, name: str) -> str:
 
 
 def extractor(tap: type[Tap], project: dict[str, Any]) -> dict[str, Any]:
-    """What the Hub is told of a tap.
+    """The definition of a tap.
 
     Args:
-        tap: Which.
-        project: What ``meltano.yml`` says of it.
+        tap: The tap's class, which declares settings and capabilities.
+        project: The plugin's entry in ``meltano.yml``.
     """
     schema = schema_of(tap)
     return _definition("extractors", tap.name, ROOT / "taps" / tap.name) | {
-        # Meltano's word for the SDK's option `--test`, which no SDK tap declares.
-        "capabilities": sorted({str(one) for one in tap.capabilities} | {"test"}),
+        # Meltano's name for the SDK's option `--test`, which no SDK tap declares.
+        "capabilities": sorted({str(capability) for capability in tap.capabilities} | {"test"}),
         "description": tap.__doc__,
         "executable": tap.name,
         "label": project["label"],
         "next_steps": _next_steps(tap.name, project),
         "select": project.get("select", ["*.*"]),
-        "settings": sorted(_settings(schema["properties"]), key=lambda one: one["name"]),
+        "settings": sorted(_settings(schema["properties"]), key=itemgetter("name")),
         "settings_group_validation": sorted(
             sorted(group)
             for group in project.get("settings_group_validation", [schema["required"]])
@@ -133,7 +136,7 @@ def _next_steps(name: str, project: dict[str, Any]) -> str:
         "credentials and permissions are right."
     )
     if not project.get("use_cached_catalog", True):
-        # The Hub's schema has no word for it.
+        # The Hub's schema has no property for this.
         steps += (
             " Streams come and go with what is read: with `meltano config set "
             f"{name} _use_cached_catalog false`, Meltano asks for them in each run."
@@ -142,15 +145,15 @@ def _next_steps(name: str, project: dict[str, Any]) -> str:
 
 
 def loader() -> dict[str, Any]:
-    """What the Hub is told of the loader: what this project's own lock file says of it."""
+    """The definition of the loader, from this project's own lock file."""
     lock = json.loads(_LOCK.read_text())
-    settings = {one["name"]: one for one in lock["settings"]}
-    # As the Hub's other variants have it: each tap's tables in a schema of its own.
+    settings = {setting["name"]: setting for setting in lock["settings"]}
+    # Like the Hub's other variants: each tap's tables in a separate schema.
     settings["default_target_schema"]["value"] = "$MELTANO_EXTRACT__LOAD_SCHEMA"
-    said = ("description", "dialect", "executable", "label", "settings_group_validation")
+    same_keys = ("description", "dialect", "executable", "label", "settings_group_validation")
     return (
         _definition("loaders", LOADER, ROOT / "targets" / LOADER)
-        | {name: lock[name] for name in said}
+        | {name: lock[name] for name in same_keys}
         | {
             "capabilities": sorted(lock["capabilities"]),
             "settings": [settings[name] for name in sorted(settings)],
@@ -164,14 +167,14 @@ def _definition(kind: str, name: str, folder: Path) -> dict[str, Any]:
     listing = LISTINGS.get(name, Listing())
     short = name.partition("-")[2]
     classifiers = [line.partition(" :: ")[::2] for line in project["classifiers"]]
-    said = (_MATURITY.get(value) for key, value in classifiers if key == "Development Status")
-    keywords = {word.lower() for word in project["keywords"]} - _ALL_ARE
+    maturity = (_MATURITY.get(value) for key, value in classifiers if key == "Development Status")
+    keywords = {word.lower() for word in project["keywords"]} - _COMMON_KEYWORDS
     try:
         repository = project["urls"]["Repository"]
     except KeyError:
         msg = (
-            f"{folder.relative_to(ROOT)}/pyproject.toml does not say where the package is: add "
-            "Repository under [project.urls], as the other packages have it."
+            f"{folder.relative_to(ROOT)}/pyproject.toml has no repository: add Repository "
+            "under [project.urls], as in the other packages."
         )
         raise HubError(msg) from None
     return {
@@ -180,7 +183,7 @@ def _definition(kind: str, name: str, folder: Path) -> dict[str, Any]:
         # How Meltano reads what the SDK logs as JSON.
         "log_parser": "singer-sdk",
         "logo_url": f"/assets/logos/{kind}/{listing.logo or f'{short}.png'}",
-        "maintenance_status": next(said, None) or "unknown",
+        "maintenance_status": next(maturity, None) or "unknown",
         "name": name,
         "namespace": name.replace("-", "_"),
         "pip_url": project["name"],
@@ -189,7 +192,7 @@ def _definition(kind: str, name: str, folder: Path) -> dict[str, Any]:
         "repo": repository,
         "settings_preamble": f"How they work together: [README]({repository}#readme).",
         "supported_python_versions": [
-            found[1] for _, value in classifiers if (found := _PYTHON.fullmatch(value))
+            version[1] for _, value in classifiers if (version := _PYTHON.fullmatch(value))
         ],
         "variant": VARIANT,
     }
@@ -199,8 +202,8 @@ def _settings(properties: dict[str, Any], prefix: str = "") -> Iterator[dict[str
     for key, declared in properties.items():
         name = f"{prefix}{key}"
         inner = declared.get("properties", {})
-        # As the Hub has it: objects with known keys key by key, the others (stream maps) whole.
-        if inner and not any(one.startswith("__") for one in inner):
+        # As on the Hub: objects with known keys key by key, the others (stream maps) as one.
+        if inner and not any(inner_key.startswith("__") for inner_key in inner):
             yield from _settings(inner, f"{name}.")
             continue
         setting = {"kind": "string"} | meltano_setting(name, declared)
@@ -208,11 +211,11 @@ def _settings(properties: dict[str, Any], prefix: str = "") -> Iterator[dict[str
         yield setting
 
 
-def written(definition: dict[str, Any]) -> str:
-    """A definition as the Hub's linters want it: keys in order, lists not indented.
+def to_yaml(definition: dict[str, Any]) -> str:
+    """Format a definition as the Hub's linters require it: keys sorted, lists not indented.
 
     Args:
-        definition: Which.
+        definition: The definition of a plugin.
     """
     return yaml.safe_dump(definition, allow_unicode=True, width=80)
 
@@ -221,17 +224,17 @@ def contribute(clone: Path) -> list[str]:
     """Add the definitions to a clone of the Hub.
 
     Args:
-        clone: Its folder.
+        clone: The folder of the clone.
 
     Returns:
-        What is left to do.
+        The remaining steps, to print.
 
     Raises:
-        HubError: If it is no clone of the Hub, or its schemas reject a definition.
+        HubError: If the folder is not a clone of the Hub, or a schema rejects a definition.
     """
     schemas = _schemas(clone / "schemas")
-    found = definitions()
-    if problems := [*_rejected(schemas, found)]:
+    by_path = definitions()
+    if problems := [*_validate(schemas, by_path)]:
         msg = "\n".join(
             [
                 "The Hub's schemas reject what tools/generate/hub.py writes. Nothing was added:",
@@ -240,15 +243,17 @@ def contribute(clone: Path) -> list[str]:
         )
         raise HubError(msg)
     data = clone / "_data"
-    for path, definition in found.items():
+    for path, definition in by_path.items():
         target = data / "meltano" / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(written(definition))
-    _added(data / "maintainers.yml", {VARIANT: MAINTAINER})
+        target.write_text(to_yaml(definition))
+    _add_missing(data / "maintainers.yml", {VARIANT: MAINTAINER})
     for kind in ("extractors", "loaders"):
-        names = [definition["name"] for path, definition in found.items() if path.startswith(kind)]
-        _added(data / "default_variants.yml", dict.fromkeys(names, VARIANT), kind)
-    logos = sorted({definition["logo_url"] for definition in found.values()})
+        names = [
+            definition["name"] for path, definition in by_path.items() if path.startswith(kind)
+        ]
+        _add_missing(data / "default_variants.yml", dict.fromkeys(names, VARIANT), kind)
+    logos = sorted({definition["logo_url"] for definition in by_path.values()})
     missing = [logo for logo in logos if not (clone / f"static{logo}").exists()]
     return [f"Add a square logo with a transparent background: static{logo}" for logo in missing]
 
@@ -257,28 +262,28 @@ def _schemas(folder: Path) -> dict[str, dict[str, Any]]:
     files = [*folder.glob("common/*.json"), *folder.glob("plugin_definitions/*.json")]
     if not files:
         msg = (
-            f"{folder} has no schemas: give the folder of a clone of the Hub "
+            f"{folder} has no schemas: name the folder of a clone of the Hub "
             "(git clone https://github.com/meltano/hub)."
         )
         raise HubError(msg)
     return {path.name: json.loads(path.read_text()) for path in files}
 
 
-def _rejected(
-    schemas: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]
+def _validate(
+    schemas: dict[str, dict[str, Any]], by_path: dict[str, dict[str, Any]]
 ) -> Iterator[str]:
     registry = Registry[Any]().with_resources(
-        (one["$id"], Resource.from_contents(one, default_specification=DRAFT7))
-        for one in schemas.values()
+        (schema["$id"], Resource.from_contents(schema, default_specification=DRAFT7))
+        for schema in schemas.values()
     )
-    for path, definition in found.items():
+    for path, definition in by_path.items():
         schema = schemas[f"{path.partition('/')[0]}.schema.json"]
         for error in Draft7Validator(schema, registry=registry).iter_errors(definition):
             yield f"- {path}: {error.json_path}: {error.message}"
 
 
-def _added(path: Path, entries: dict[str, Any], section: str | None = None) -> None:
-    """Add what a file of the Hub's does not have yet; all are in order of their keys."""
+def _add_missing(path: Path, entries: dict[str, Any], section: str | None = None) -> None:
+    """Add the entries that a file of the Hub does not have yet, in the order of their keys."""
     ruamel = YAML()
     content = ruamel.load(path.read_text())
     within = content[section] if section else content
@@ -292,17 +297,17 @@ def _added(path: Path, entries: dict[str, Any], section: str | None = None) -> N
 
 def texts() -> dict[Path, str]:
     """The definitions' files, with the text that each should have."""
-    return {_FOLDER / path: written(definition) for path, definition in definitions().items()}
+    return {_FOLDER / path: to_yaml(definition) for path, definition in definitions().items()}
 
 
 GENERATOR = Generator(texts, lambda: [*_FOLDER.glob("*/*/*.yml")])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; gives the exit code.
+    """Run the command and return its exit code.
 
     Args:
-        arguments: The command line's, unless given.
+        arguments: The command line's arguments; those of the process if None.
     """
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(

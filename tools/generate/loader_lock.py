@@ -1,6 +1,6 @@
-"""Writes Meltano's definition of the loader, from the target's own schema.
+"""Writes Meltano's definition of the loader from the target's settings schema.
 
-``meltano lock`` would get the Hub's definition instead, which lacks settings and marks fewer
+``meltano lock`` would write the Hub's definition instead, which lacks settings and marks fewer
 secrets.
 """
 
@@ -44,7 +44,7 @@ def render() -> str:
             for capability in TargetPostgres.capabilities
             if str(capability) not in _UNKNOWN_CAPABILITIES
         ],
-        # None is required: without a connection, the embedded server is used.
+        # No setting is required: without a connection, the embedded server is used.
         "settings_group_validation": [[]],
         "settings": [*_settings(schema)],
         "dialect": "postgres",
@@ -55,13 +55,13 @@ def render() -> str:
 def _settings(schema: dict[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:
     for key, definition in schema["properties"].items():
         name = f"{prefix}{key}"
-        # Objects with known keys are given key by key, the others (stream maps) as one.
+        # Objects with known keys key by key, the others (stream maps) as one setting.
         if any(not inner.startswith("__") for inner in definition.get("properties", {})):
             yield from _settings(definition, f"{name}.")
             continue
         yield {
             "name": name,
-            # Meltano casts nothing: the loader says what is wrong with a text in a sentence.
+            # Meltano casts nothing: the loader explains an invalid text in a sentence.
             "kind": "string",
             **({"value": definition["default"]} if definition.get("default") is not None else {}),
             **({"sensitive": True} if definition.get("secret") else {}),

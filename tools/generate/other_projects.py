@@ -1,8 +1,8 @@
 """Writes the commands of ``docs/other-projects.md``: plugins in another Meltano project.
 
-``meltano add --from-ref`` takes a plugin's settings from our definition in ``hub/``, and leaves
-out what Meltano calls extras: the schema of its tables, which streams are selected, whether its
-catalog may be cached. The commands set them as ``meltano.yml`` has them, so tables are the same.
+``meltano add --from-ref`` takes a plugin's settings from our definition in ``hub/``, but not
+Meltano's extras: the schema of its tables, the selected streams, whether its catalog may be cached.
+The commands set them to the values of ``meltano.yml``, so that tables are the same.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs/other-projects.md"
 DEFINITIONS = "https://raw.githubusercontent.com/signalroom/signalroom/main/hub"
-#: What ``meltano add`` leaves out, as ``meltano config`` calls it.
+#: The extras that ``meltano add`` leaves out, by their names in ``meltano config``.
 _EXTRAS = ("load_schema", "select", "use_cached_catalog")
 
 
 def commands() -> dict[str, list[str]]:
-    """The commands that add each plugin, by its name: the loader first."""
+    """The commands that add each plugin, by the plugin's name, the loader first."""
     with (ROOT / "meltano.yml").open(encoding="utf-8") as file:
         plugins = YAML(typ="safe").load(file)["plugins"]
     kinds = {name: kind for kind in ("loaders", "extractors") for name in _names(plugins, kind)}
-    listed = definitions()
-    found = {}
+    by_path = definitions()
+    by_plugin = {}
     for name, kind in kinds.items():
         path = f"{kind}/{name}/{VARIANT}.yml"
-        if path in listed:
-            (plugin,) = [one for one in plugins[kind] if one["name"] == name]
-            found[name] = [*_commands(name, path, plugin, listed[path])]
-    return found
+        if path in by_path:
+            (plugin,) = [plugin for plugin in plugins[kind] if plugin["name"] == name]
+            by_plugin[name] = [*_commands(name, path, plugin, by_path[path])]
+    return by_plugin
 
 
 def _names(plugins: dict[str, Any], kind: str) -> list[str]:
@@ -46,16 +46,16 @@ def _names(plugins: dict[str, Any], kind: str) -> list[str]:
 
 
 def _commands(
-    name: str, path: str, plugin: dict[str, Any], listed: dict[str, Any]
+    name: str, path: str, plugin: dict[str, Any], definition: dict[str, Any]
 ) -> Iterator[str]:
     yield f"meltano add --no-install --from-ref {DEFINITIONS}/{path} {name}"
     for extra in _EXTRAS:
         if extra in plugin:
             yield _set(name, f"_{extra}", plugin[extra])
-    defaults = {one["name"]: one.get("value") for one in listed["settings"]}
-    for setting, value in plugin.get("config", {}).items():
-        if defaults.get(setting) != value:
-            yield _set(name, setting, value)
+    defaults = {setting["name"]: setting.get("value") for setting in definition["settings"]}
+    for key, value in plugin.get("config", {}).items():
+        if defaults.get(key) != value:
+            yield _set(name, key, value)
 
 
 def _set(name: str, setting: str, value: Any) -> str:
@@ -64,10 +64,10 @@ def _set(name: str, setting: str, value: Any) -> str:
 
 
 def page(text: str) -> str:
-    """The page with the commands of today.
+    """Bring the commands on the page up to date.
 
     Args:
-        text: The page as it is.
+        text: The current text of the page.
     """
     parts = []
     for name, lines in commands().items():

@@ -1,4 +1,4 @@
-"""Writes what follows from the taps' settings: meltano.yml, the READMEs' tables, .env.example.
+"""Writes the files that list the taps' settings: meltano.yml, the READMEs' tables, .env.example.
 
 A setting is declared once, in its tap's ``config_jsonschema``.
 """
@@ -65,14 +65,14 @@ def meltano_settings(tap: type[Tap]) -> list[dict[str, Any]]:
 def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
     """A setting as Meltano declares it.
 
-    Numbers, booleans, lists and dates have no kind: what Meltano cannot cast ends in a traceback
-    without the variable's name, any text is a boolean to it, and 01/02/2026 is the second of
-    January. The tap reads them as text. Objects have one: Meltano (4.4) fails where a variable has
-    the JSON of an object that meltano.yml has nested.
+    Numbers, booleans, lists and dates have no kind, and the tap parses their text: Meltano would
+    end in a traceback without the variable's name if it cannot cast a value, accept any text as a
+    boolean, and read 01/02/2026 as the second of January. Objects have a kind: Meltano (4.4) fails
+    if a variable has the JSON of an object whose keys are nested in meltano.yml.
 
     Args:
-        key: Its name.
-        declared: Its JSON schema.
+        key: The name of the setting.
+        declared: The JSON schema of the setting.
     """
     setting: dict[str, Any] = {"name": key}
     if "object" in types_of(declared):
@@ -87,17 +87,17 @@ def meltano_setting(key: str, declared: dict[str, Any]) -> dict[str, Any]:
     if kind := declared.get(ACCOUNT_LIMIT):
         # For `signalroom backfill`.
         annotations["account_limit"] = kind
-    if listed := declared.get(VARIABLES):
-        # Not Meltano's `env_aliases`: where two of them are set, it ends in a traceback. The tap
-        # reads them, and `signalroom status` does.
-        annotations["variables"] = [*listed]
+    if variables := declared.get(VARIABLES):
+        # Not Meltano's `env_aliases`, which end in a traceback if two of them are set. The tap and
+        # `signalroom status` read these variables.
+        annotations["variables"] = [*variables]
     if annotations:
         setting["annotations"] = {"signalroom": annotations}
     description = declared["description"]
     if "default" in declared and not declared.get(VARIABLES):
         setting["value"] = declared["default"]
     elif "default" in declared:
-        # Meltano would always pass it, and hide what the other variables say.
+        # Meltano would always pass a default value, which would hide the other variables.
         description = f"{description.rstrip('.')}. Default: `{_plain(declared['default'])}`."
     setting["label"] = declared.get("title", key.replace("_", " ").capitalize())
     setting["description"] = description
@@ -113,8 +113,8 @@ def readme_table(tap: type[Tap]) -> str:
         notes = [declared["description"]]
         if declared.get("enum"):
             notes.append("One of " + ", ".join(f"`{value}`" for value in declared["enum"] if value))
-        if listed := declared.get(VARIABLES):
-            names = " or ".join(f"`{variable}`" for variable in listed)
+        if variables := declared.get(VARIABLES):
+            names = " or ".join(f"`{variable}`" for variable in variables)
             notes.append(f"Variable: {names}")
         text = ". ".join(note.rstrip(".") for note in notes) + "."
         rows.append(f"| `{key}` | {'**required**' if key in required else default} | {text} |")
@@ -124,9 +124,9 @@ def readme_table(tap: type[Tap]) -> str:
 
 
 def environment_lines(name: str, tap: type[Tap]) -> str:
-    """A tap's settings as the lines of an ``.env``, all of them commented out.
+    """A tap's settings as lines of an ``.env`` file, all of them commented out.
 
-    An empty variable is one that is set: two names of a setting would then contradict each other.
+    An empty variable counts as set: two variables of one setting would then conflict.
     """
     required = schema_of(tap).get("required", [])
     lines = []
@@ -141,7 +141,7 @@ def environment_lines(name: str, tap: type[Tap]) -> str:
 
 
 def _for_dotenv(text: str) -> str:
-    """Quote a text that begins with a quote: python-dotenv would look for the other one."""
+    """Quote a text that begins with a quote: python-dotenv would look for the closing one."""
     return f"'{text}'" if text.startswith('"') else text
 
 
@@ -170,7 +170,7 @@ def environment_file(text: str) -> str:
     """Bring the taps' sections of ``.env.example`` up to date.
 
     Args:
-        text: The file as it is; what is before the first tap's section stays.
+        text: The current text; the part before the first tap's section is kept.
     """
     head, _, _ = text.partition("# --- settings of ")
     sections = (
@@ -185,7 +185,7 @@ def project_file(text: str) -> str:
     """Bring the settings of all taps in ``meltano.yml`` up to date.
 
     Args:
-        text: The file; what is not a tap's settings stays, with its comments.
+        text: The current text; everything but the taps' settings is kept, with comments.
     """
     yaml = YAML()
     yaml.width = 100
@@ -194,13 +194,13 @@ def project_file(text: str) -> str:
     declared = {name: meltano_settings(tap) for name, tap in taps().items()}
     plugins = {plugin["name"]: plugin for plugin in project["plugins"]["extractors"]}
     if all(plugins[name].get("settings") == settings for name, settings in declared.items()):
-        # Meltano writes this file too, in a style of its own: only what it says counts.
+        # Meltano also writes this file, formatted differently: only the content counts.
         return text
     for name, settings in declared.items():
         plugins[name]["settings"] = settings
-    written = StringIO()
-    yaml.dump(project, written)
-    return written.getvalue()
+    stream = StringIO()
+    yaml.dump(project, stream)
+    return stream.getvalue()
 
 
 GENERATOR = Generator(texts)

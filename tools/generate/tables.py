@@ -1,8 +1,7 @@
-"""Writes what follows from the taps' streams: docs/tables, its diagrams, the READMEs' streams.
+"""Writes the documentation of streams: docs/tables, its diagrams, the streams in the READMEs.
 
-What is said there is declared once, with the streams: columns and tables in each tap's
-``descriptions``, how a stream is loaded in its ``loading``; and in ``table_docs/joins.py`` which
-tables join.
+Its content is declared with the streams: columns and tables in each tap's ``descriptions``, how a
+stream is loaded in its ``loading``. The joins of tables are in ``table_docs/joins.py``.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ _DOCS = ROOT / "docs"
 
 
 def texts() -> dict[Path, str]:
-    """All files that follow from the streams, with the text they should have."""
-    found = sources()
+    """The generated files, with the text that each should have."""
+    documented = sources()
     keys = {
         f"{source.schema}.{table.name}": list(table.stream.primary_keys)
-        for source in found
+        for source in documented
         for table in source.tables
     }
     pictures = _DOCS / "images" / "tables"
     files = {
-        _DOCS / "tables" / "index.md": overview(found),
+        _DOCS / "tables" / "index.md": overview(documented),
         pictures / "across.svg": diagram(ACROSS, keys, title="Joins between sources"),
     }
-    for source in found:
+    for source in documented:
         files[_DOCS / source.page] = page(source)
         if joins := joins_within(source):
             title = f"Joins between tables of {source.label}"

@@ -1,6 +1,6 @@
-"""Writes what follows from the folders in ``taps``: lists in ``pyproject.toml``, Airflow's pools.
+"""Writes the lists of the folders in ``taps``: in ``pyproject.toml``, and Airflow's pools.
 
-Nothing of a tap is imported: a new one need not be installed yet.
+No tap is imported, so a new one need not be installed yet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SLOTS = 4
 
 def tap_names() -> list[str]:
     """The names of the packages under ``taps``, sorted."""
-    # A folder without a manifest is what Python's caches leave of a tap on another branch.
+    # A folder without a manifest has only Python's caches, of a tap on another branch.
     return sorted(path.parent.name for path in (ROOT / "taps").glob("tap-*/pyproject.toml"))
 
 
@@ -42,7 +42,7 @@ def manifest(text: str, names: Iterable[str]) -> str:
     """Bring the lists of taps in the root's ``pyproject.toml`` up to date.
 
     Args:
-        text: The file as it is; comments and everything else stay.
+        text: The current text; comments and everything else are kept.
         names: The packages under ``taps``, sorted.
     """
     document: Any = tomlkit.parse(text)
@@ -60,10 +60,10 @@ def manifest(text: str, names: Iterable[str]) -> str:
 
 
 def pools(text: str, names: Iterable[str]) -> str:
-    """Bring Airflow's pools up to date: one for each tap; those of other names go.
+    """Bring Airflow's pools up to date: one per tap, others are removed.
 
     Args:
-        text: The file as it is; slots and descriptions that were changed by hand stay.
+        text: The current text; slots and descriptions that were changed by hand are kept.
         names: The packages under ``taps``, sorted.
     """
     before = json.loads(text)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 _HEAD, _ROW, _GAP, _MARGIN = 26, 19, 14, 4
 _CHARACTER, _PADDING, _BETWEEN = 7.3, 20, 72
 _SWEEPS = 8
-#: So many tables that join another one in the same way, and no other, share a box.
-_ALIKE = 3
-#: The picture on GitHub, and wherever it is opened alone. The site has its own colors: site.css.
+#: The minimum of tables that share a box: all join one table in the same way, and no other.
+_MIN_SHARED = 3
+#: Colors of the picture on GitHub, and if it is opened alone. The site has its own: site.css.
 _COLORS = """<style>
 .joins { --ink: #1f2328; --faint: #59636e; --paper: #ffffff; --head: #d9efec; --line: #00796b; }
 @media (prefers-color-scheme: dark) {
@@ -55,7 +55,7 @@ class _Box:
         return self.head + _ROW * len(self.rows) + 6
 
     def at(self, columns: Sequence[str]) -> float:
-        """The height at which a join leaves the box: that of its first column."""
+        """The height at which a join leaves the box, which is that of its first column."""
         return self.y + self.head + _ROW * (self.rows.index(columns[0]) + 0.5)
 
 
@@ -65,15 +65,15 @@ def diagram(
     """Draw joins.
 
     Args:
-        joins: Which.
+        joins: The joins, of which those with ``drawn`` are in the diagram.
         keys: The primary key of each table, by ``schema.table``.
-        title: What the picture is, for those who cannot see it.
-        schema: The schema that all tables are of, to be left out of their names.
+        title: The title of the picture, which screen readers read.
+        schema: The schema of all tables, to be left out of their names.
 
     Returns:
         An SVG document.
     """
-    drawn, alike = _joined([join for join in joins if join.drawn])
+    drawn, alike = _merge_similar([join for join in joins if join.drawn])
     boxes = _boxes(drawn, alike)
     columns = _columns(boxes, drawn)
     width, height = _place(columns, schema)
@@ -88,29 +88,29 @@ def diagram(
         _STYLE,
         f'<rect class="sheet" width="{width:.0f}" height="{height:.0f}"/>',
         *(_line(boxes, join) for join in drawn),
-        *(_drawn(box, keys[box.table], schema) for box in boxes.values()),
+        *(_draw(box, keys[box.table], schema) for box in boxes.values()),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _joined(joins: Sequence[Join]) -> tuple[list[Join], dict[str, list[str]]]:
-    """Draw tables as one that join one table in the same way, and no other.
+def _merge_similar(joins: Sequence[Join]) -> tuple[list[Join], dict[str, list[str]]]:
+    """Merge the joins of tables that join one table in the same way, and no other.
 
     Args:
-        joins: All of them.
+        joins: The joins to draw in the diagram.
 
     Returns:
-        The joins to draw, and the tables that the first one of them stands for.
+        The remaining joins, and by table the tables that share its box.
     """
     counts = Counter(table for join in joins for table, _ in join.ends)
     groups: dict[tuple[object, ...], list[Join]] = {}
     for join in joins:
-        if counts[join.many[0]] == 1:
-            groups.setdefault((join.many[1], join.one), []).append(join)
-    merged = [group for group in groups.values() if len(group) >= _ALIKE]
+        if counts[join.many_end[0]] == 1:
+            groups.setdefault((join.many_end[1], join.one_end), []).append(join)
+    merged = [group for group in groups.values() if len(group) >= _MIN_SHARED]
     left_out = {id(join) for group in merged for join in group[1:]}
-    alike = {group[0].many[0]: sorted(join.many[0] for join in group) for group in merged}
+    alike = {group[0].many_end[0]: sorted(join.many_end[0] for join in group) for group in merged}
     return [join for join in joins if id(join) not in left_out], alike
 
 
@@ -124,29 +124,29 @@ def _boxes(joins: Sequence[Join], alike: dict[str, list[str]]) -> dict[str, _Box
 
 
 def _columns(boxes: dict[str, _Box], joins: Sequence[Join]) -> list[list[_Box]]:
-    """Three columns: tables that refer to others, those that do both, those referred to."""
-    refer, referred = {join.many[0] for join in joins}, {join.one[0] for join in joins}
+    """Three columns: tables that refer to others, tables that do both, tables referred to."""
+    refer, referred = {join.many_end[0] for join in joins}, {join.one_end[0] for join in joins}
     for box in boxes.values():
         box.rank = (box.table in referred) + (box.table not in refer)
     columns = [[box for box in boxes.values() if box.rank == rank] for rank in range(3)]
     columns = [column for column in columns if column]
     for sweep in range(_SWEEPS):
         for column in columns if sweep % 2 else columns[::-1]:
-            places = {box.table: number for one in columns for number, box in enumerate(one)}
+            places = {box.table: number for others in columns for number, box in enumerate(others)}
             middle = {box.table: _middle(box, joins, places, len(column)) for box in column}
             column.sort(key=lambda box: (middle[box.table], box.table))
     return columns
 
 
 def _middle(box: _Box, joins: Sequence[Join], places: dict[str, int], most: int) -> float:
-    """Where a box is best in its column: in the middle of those that it joins."""
+    """The best position of a box in its column: the mean position of the boxes that it joins."""
     others = [
         other
         for join in joins
         for (here, _), (other, _) in (join.ends, join.ends[::-1])
         if here == box.table and other != here
     ]
-    return sum(places[one] for one in others) / len(others) if others else most
+    return sum(places[other] for other in others) / len(others) if others else most
 
 
 def _place(columns: Sequence[Sequence[_Box]], schema: str) -> tuple[float, float]:
@@ -157,7 +157,7 @@ def _place(columns: Sequence[Sequence[_Box]], schema: str) -> tuple[float, float
         names = [_name(table, schema) for box in column for table in box.tables]
         texts = [*names, *(row for box in column for row in box.rows)]
         width = max(map(len, texts)) * _CHARACTER + _PADDING
-        # Spread over the height, so that lines are short.
+        # Spread over the height to keep lines short.
         space = _GAP + (total - height) / (len(column) + 1)
         y = _MARGIN + (total - height) / (len(column) + 1)
         for box in column:
@@ -172,29 +172,28 @@ def _name(table: str, schema: str) -> str:
 
 
 def _line(boxes: dict[str, _Box], join: Join) -> str:
-    left, right = ((boxes[table], columns) for table, columns in join.ends)
-    if left[0].x > right[0].x:
-        left, right = right, left
-    (one, columns), (other, theirs) = left, right
-    x, y = one.x + one.width, one.at(columns)
-    to_y = other.at(theirs)
-    beside = one.x == other.x
-    to_x = other.x + other.width if beside else other.x
-    bend = 34 if beside else max(40, (to_x - x) / 2)
+    ends = [(boxes[table], columns) for table, columns in join.ends]
+    if ends[0][0].x > ends[1][0].x:
+        ends.reverse()
+    (left, left_columns), (right, right_columns) = ends
+    x, y = left.x + left.width, left.at(left_columns)
+    to_y = right.at(right_columns)
+    same_column = left.x == right.x
+    to_x = right.x + right.width if same_column else right.x
+    bend = 34 if same_column else max(40, (to_x - x) / 2)
     curve = f"M{x:.1f} {y:.1f}C{x + bend:.1f} {y:.1f} "
-    curve += f"{to_x + bend if beside else to_x - bend:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
+    curve += f"{to_x + bend if same_column else to_x - bend:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
     kind = "join maybe" if join.condition else "join"
-    (table, own), (there, its) = join.ends
-    said = f"{table}.{', '.join(own)} = {there}.{', '.join(its)}"
+    title = " = ".join(f"{table}.{', '.join(columns)}" for table, columns in join.ends)
     if join.condition:
-        said += f": {join.condition}"
-    far = boxes[join.one[0]]
-    end_x, end_y = (to_x, to_y) if far is other else (x, y)
+        title += f": {join.condition}"
+    far = boxes[join.one_end[0]]
+    end_x, end_y = (to_x, to_y) if far is right else (x, y)
     dot = f'<circle class="dot" cx="{end_x:.1f}" cy="{end_y:.1f}" r="3"/>'
-    return f'<path class="{kind}" d="{curve}"><title>{escape(said)}</title></path>{dot}'
+    return f'<path class="{kind}" d="{curve}"><title>{escape(title)}</title></path>{dot}'
 
 
-def _drawn(box: _Box, keys: Sequence[str], schema: str) -> str:
+def _draw(box: _Box, keys: Sequence[str], schema: str) -> str:
     x, y, width = box.x, box.y, box.width
     lines = [
         (

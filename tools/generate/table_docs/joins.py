@@ -1,4 +1,4 @@
-"""Which tables join by which columns; tests hold this against the catalogs."""
+"""The joins of tables, with their columns; tests compare them with the catalogs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ End = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Join:
-    """Two tables, and the columns by which their rows belong together.
+    """Two tables, and the columns that join their rows.
 
     Attributes:
-        many: The table with a row or more, as ``schema.table``, and its columns.
-        one: The table with at most one, and its columns.
-        condition: What has to be so at the vendors for rows to match; empty if they always do.
-        cast: The type that both columns are made to, where they differ.
+        many_end: The table with any number of matching rows, as ``schema.table``, and its columns.
+        one_end: The table with at most one matching row, and its columns.
+        condition: When rows match, which depends on the vendors; empty if they always do.
+        cast: The type to cast both columns to, if their types differ.
         drawn: Whether it is in the diagram.
     """
 
-    many: End
-    one: End
+    many_end: End
+    one_end: End
     condition: str = ""
     cast: str = ""
     drawn: bool = True
@@ -28,7 +28,7 @@ class Join:
     @property
     def ends(self) -> tuple[End, End]:
         """Both tables with their columns."""
-        return self.many, self.one
+        return self.many_end, self.one_end
 
     @property
     def schemas(self) -> set[str]:
@@ -37,26 +37,26 @@ class Join:
 
 
 def _within(schema: str, lines: str, *, drawn: bool = True) -> tuple[Join, ...]:
-    """Read joins within a source.
+    """Parse the joins within a source.
 
     Args:
-        schema: Of all tables.
-        lines: A line each: ``tables columns > table columns``, with commas between several.
+        schema: The schema of all tables.
+        lines: A line per join, ``tables columns > table columns``, with commas between tables.
         drawn: Whether they are in the diagram.
     """
-    found = []
+    joins = []
     for line in lines.strip().splitlines():
         left, right = line.split(" > ")
-        (tables, mine), (other, theirs) = left.split(), right.split()
-        found += [
+        (tables, columns), (other, other_columns) = left.split(), right.split()
+        joins += [
             Join(
-                (f"{schema}.{table}", tuple(mine.split("+"))),
-                (f"{schema}.{other}", tuple(theirs.split("+"))),
+                (f"{schema}.{table}", tuple(columns.split("+"))),
+                (f"{schema}.{other}", tuple(other_columns.split("+"))),
                 drawn=drawn,
             )
             for table in tables.split(",")
         ]
-    return tuple(found)
+    return tuple(joins)
 
 
 _EVERFLOW = _within(
@@ -190,5 +190,5 @@ _ACROSS = (
 )
 
 JOINS = (*_EVERFLOW, *_SHEETS, *_MAUTIC, *_POSTHOG, *_REDTRACK, *_FILES, *_ACROSS)
-#: Those between sources.
+#: The joins between sources.
 ACROSS = _ACROSS

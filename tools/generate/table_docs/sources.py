@@ -1,4 +1,4 @@
-"""What there is to document: the taps' streams, discovered against the mock servers."""
+"""The taps' streams and tables, discovered against the mock servers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from singer_sdk import Tap
 
-#: Settings without which columns are left out.
-_INCLUDING = ("include_personal_data", "include_ip_addresses")
-#: For streams that are there as often as the settings say, an example of each.
+#: Settings that add columns.
+_COLUMN_SETTINGS = ("include_personal_data", "include_ip_addresses")
+#: Settings for an example of the streams that users configure.
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "tap-everflow": {"custom_reports": [{"name": "by_country", "columns": ["country"]}]},
     "tap-redtrack": {"custom_reports": [{"name": "by_ad", "group": ["campaign", "sub1"]}]},
 }
-#: Columns of every table: each page has them once.
+#: Columns of every table, which each page lists once.
 COMMON = (LOADED_AT, EXTRA)
 
 
@@ -38,9 +38,9 @@ class Column:
     """A column of a table.
 
     Attributes:
-        name: Its name.
-        type: PostgreSQL's, as the loader makes it.
-        description: Of the schema, if it has one.
+        name: The name of the column.
+        type: The PostgreSQL type that the loader uses.
+        description: The description in the stream's schema; empty without one.
         is_key: Whether it is part of the primary key.
         setting: The setting without which it is not loaded, if any.
     """
@@ -62,17 +62,17 @@ class Table:
 
     @property
     def name(self) -> str:
-        """The stream's, which is the table's too."""
+        """The name of the stream and of the table."""
         return str(self.stream.name)
 
     @cached_property
     def about(self) -> str:
-        """A sentence on the table."""
+        """A sentence about the table."""
         return str(self.stream.schema.get("description", "")) or _first_line(self.stream)
 
     @property
     def method(self) -> str:
-        """How it is read, with the default settings."""
+        """The replication method, with the default settings."""
         return self.stream.loading.method.format(stream=self.stream)
 
 
@@ -87,7 +87,7 @@ class Source:
 
     @property
     def page(self) -> str:
-        """Its page, below ``docs``."""
+        """The path of its page, below ``docs``."""
         return f"tables/{self.tap.removeprefix('tap-')}.md"
 
 
@@ -95,65 +95,71 @@ def sources() -> list[Source]:
     """Discover all taps, each with the settings of the mock servers."""
     with (ROOT / "meltano.yml").open(encoding="utf-8") as file:
         project = YAML(typ="safe").load(file)
-    (sandbox,) = (one for one in project["environments"] if one["name"] == "sandbox")
-    configs = {one["name"]: one["config"] for one in sandbox["config"]["plugins"]["extractors"]}
-    plugins = {one["name"]: one for one in project["plugins"]["extractors"]}
-    found = []
+    environments = {environment["name"]: environment for environment in project["environments"]}
+    extractors = environments["sandbox"]["config"]["plugins"]["extractors"]
+    configs = {plugin["name"]: plugin["config"] for plugin in extractors}
+    plugins = {plugin["name"]: plugin for plugin in project["plugins"]["extractors"]}
+    documented = []
     with _quiet(), SandboxServer() as server:
         for name, tap in taps().items():
-            config = _at(configs[name], name, server.dotenv) | _EXAMPLES.get(name, {})
+            config = _config_for(server, name, configs[name]) | _EXAMPLES.get(name, {})
             plugin = plugins[name]
-            found.append(
+            documented.append(
                 Source(name, plugin["label"], plugin["load_schema"], _tables(tap, config, plugin))
             )
-    return found
+    return documented
 
 
-def _at(config: dict[str, Any], tap: str, given: Mapping[str, str]) -> dict[str, Any]:
-    """The settings that the project has for mock servers, at the place where one runs now."""
+def _config_for(server: SandboxServer, tap: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A tap's settings of the sandbox environment, with the addresses of the running server."""
     prefix = tap.upper().replace("-", "_")
     return {
-        name: given.get(f"{prefix}_{name.upper()}", value) if isinstance(value, str) else value
+        name: server.dotenv.get(f"{prefix}_{name.upper()}", value)
+        if isinstance(value, str)
+        else value
         for name, value in config.items()
     }
 
 
 def _tables(tap: type[Tap], config: dict[str, Any], plugin: dict[str, Any]) -> tuple[Table, ...]:
     default = _streams(tap, config)
-    more = {
+    with_setting = {
         setting: _streams(tap, config | {setting: True})
-        for setting in _INCLUDING
+        for setting in _COLUMN_SETTINGS
         if setting in schema_of(tap)["properties"]
     }
-    seen: set[str] = set()
+    example_kinds: set[str] = set()
     tables = []
     for name, stream in default.items():
         kind = getattr(stream, "one_for_each", "")
-        if kind not in seen:
-            columns = _columns(stream, {setting: one[name] for setting, one in more.items()})
+        if kind not in example_kinds:
+            variants = {setting: streams[name] for setting, streams in with_setting.items()}
+            columns = _columns(stream, variants)
             tables.append(Table(stream, plugin["load_schema"], columns))
-            seen |= {kind} - {""}
+            example_kinds |= {kind} - {""}
     return tuple(tables)
 
 
 def _streams(tap: type[Tap], config: dict[str, Any]) -> dict[str, SignalRoomStream]:
-    made = tap(config=config)
-    # Some learn their columns when they are asked for a catalog.
-    listed = [entry["stream"] for entry in made.catalog_dict["streams"]]
+    instance = tap(config=config)
+    # Some streams learn their columns during discovery.
+    names = [entry["stream"] for entry in instance.catalog_dict["streams"]]
     return {
         name: stream
-        for name in listed
-        if isinstance(stream := made.streams[name], SignalRoomStream)
+        for name in names
+        if isinstance(stream := instance.streams[name], SignalRoomStream)
     }
 
 
-def _columns(stream: SignalRoomStream, more: Mapping[str, SignalRoomStream]) -> tuple[Column, ...]:
-    """The columns of a stream; at their places also those that a setting adds."""
-    found = {name: (column, "") for name, column in stream.schema["properties"].items()}
-    for setting, one in more.items():
-        found = {
-            name: found.get(name, (column, setting))
-            for name, column in (*one.schema["properties"].items(), *_schemas(found))
+def _columns(
+    stream: SignalRoomStream, variants: Mapping[str, SignalRoomStream]
+) -> tuple[Column, ...]:
+    """The columns of a stream, including those that a setting adds, in schema order."""
+    columns = {name: (column, "") for name, column in stream.schema["properties"].items()}
+    for setting, variant in variants.items():
+        columns = {
+            name: columns.get(name, (column, setting))
+            for name, column in (*variant.schema["properties"].items(), *_schemas(columns))
         }
     return tuple(
         Column(
@@ -163,17 +169,17 @@ def _columns(stream: SignalRoomStream, more: Mapping[str, SignalRoomStream]) -> 
             name in stream.primary_keys,
             setting,
         )
-        for name, (column, setting) in found.items()
+        for name, (column, setting) in columns.items()
     )
 
 
-def _schemas(found: Mapping[str, tuple[Any, str]]) -> Iterator[tuple[str, Any]]:
-    return ((name, column) for name, (column, _) in found.items())
+def _schemas(columns: Mapping[str, tuple[Any, str]]) -> Iterator[tuple[str, Any]]:
+    return ((name, column) for name, (column, _) in columns.items())
 
 
 @cache
 def _connector() -> PostgresConnector:
-    """The loader's, to no server: it knows the types of columns."""
+    """The loader's connector, which knows the types of columns; it never connects."""
     return PostgresConnector({"sqlalchemy_url": "postgresql://localhost"})
 
 
@@ -183,7 +189,7 @@ def _first_line(stream: SignalRoomStream) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the taps' log lines out of the output: they are about the mock servers."""
+    """Suppress the taps' log messages, which are about the mock servers."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
