@@ -1,4 +1,4 @@
-"""What maintainers run, by ``make``: generators of files, releases, compatibility, new sources."""
+"""Maintainers' commands for ``make``: generated files, releases, compatibility, new sources."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Show how the code is built: lines, import cycles, and the way of a record.
+"""Measure the structure of the code: lines, import cycles, and the functions that a run calls.
 
-``python -m tools.structure`` prints a table of packages, with their lines and with the modules that
-import each other in a circle, type-only imports included; then, for Everflow's ``daily_stats`` and
-one file from S3, how many functions and modules of this repository a run passes through. Another
-checkout is measured with ``PYTHONPATH``: its packages are imported in place of these.
+``python -m tools.structure`` prints a table of packages with their lines and the modules in import
+cycles, including type-only imports; then, for Everflow's ``daily_stats`` and one file from S3, the
+number of functions and modules of this repository that a run calls. To measure another checkout,
+set ``PYTHONPATH`` so that its packages are imported instead.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _docstring_lines(tree: ast.Module) -> set[int]:
 
 
 def modules_in_cycles(package: str) -> set[str]:
-    """Find the modules of a package that import each other in a circle.
+    """Find the modules of a package that are in import cycles.
 
     Args:
         package: The import name.
@@ -145,7 +145,7 @@ class Trace:
             self._calls.add(frame.f_code)
 
     def by_module(self) -> dict[str, set[str]]:
-        """The functions with names, by the file they are in."""
+        """The named functions that ran, by their file."""
         functions: defaultdict[str, set[str]] = defaultdict(set)
         for code in self._calls:
             if code.co_filename.startswith(self._roots) and not code.co_name.startswith("<"):
@@ -157,10 +157,10 @@ def trace_run(make_tap: Callable[[], Any]) -> Trace:
     """Run a tap in this process.
 
     Args:
-        make_tap: Makes the tap; its own calls are not traced.
+        make_tap: Creates the tap; this call is not traced.
 
     Returns:
-        What was called while it was run.
+        The functions that the run called.
     """
     tap = make_tap()
     _ = tap.catalog
@@ -180,10 +180,10 @@ def _select(tap: Any, name: str) -> Any:
 
 
 def traces(sandbox: SandboxServer) -> dict[str, Trace]:
-    """Trace a report of Everflow's and a file from S3.
+    """Trace runs of a report of Everflow and of a file from S3.
 
     Args:
-        sandbox: The mock vendors.
+        sandbox: The running mock vendors.
     """
     from tap_everflow.tap import TapEverflow  # noqa: PLC0415 - it may be another checkout's
     from tap_sticky_s3.tap import TapStickyS3  # noqa: PLC0415
