@@ -1,4 +1,4 @@
-"""Third-party packages, each set in a separate environment."""
+"""Third-party packages, each in a separate environment."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def check_documents(folder: Path) -> Result:
 
 
 def check_clients(folder: Path) -> Result:
-    """Compare what the tap reads with what Google's client and gspread read."""
+    """Compare the rows of the tap with those of Google's client and gspread."""
     theirs = PythonPackages(folder / "env", "google-api-python-client", "gspread")
     _, server = recording_sandbox()
     with server as sandbox:

@@ -40,7 +40,7 @@ _GENERATED = (
     *(".env.example", "orchestrate/pools.json", "pyproject.toml", "uv.lock"),
     "sandbox/README.md",
 )
-#: Of a name's characters: lines with it must not become too long.
+#: The maximum length of a name, so that lines with it do not become too long.
 _MAX_LENGTH = 24
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .&+-]{0,39}")
 #: Paths of the sandbox, and names of classes that the template's own would clash with.
