@@ -18,6 +18,7 @@ from signalroom_singer import (
     ErrorMapper,
     RequestRejectedError,
     RequestTooLargeError,
+    RetryPolicy,
     ShrinkInstead,
     TapError,
     Token,
@@ -236,3 +237,40 @@ class TestFailures:
         error = requests.exceptions.SSLError("certificate verify failed")
         text = ErrorMapper(**options).describe_failure(error, "", host="example.com", timeout=9)
         assert f"signed it, set {place} to that authority's file" in text
+
+
+class TestAVendorThatAsksForARetryWithAStatusOfItsOwn:
+    """As a 418 that means: wait a minute, with all of the account's requests."""
+
+    class Errors(ErrorMapper):
+        def is_transient(self, response):
+            return response.status_code == 418 or super().is_transient(response)
+
+    class Retry(RetryPolicy):
+        def pauses_account(self, error):
+            status = None if error.response is None else error.response.status_code
+            return status == 418 or super().pauses_account(error)
+
+    @pytest.fixture
+    def pauses(self, client, monkeypatch):
+        pauses = []
+        monkeypatch.setattr(client.rate_limiter("/rows"), "pause", pauses.append)
+        return pauses
+
+    def test_it_is_retried_and_pauses_the_account(self, vendor, client, pauses):
+        client.errors = self.Errors()
+        client.retry = self.Retry(max_tries=2, max_wait=0.01)
+        vendor.answers.extend([answer(418), ok(ROWS)])
+        assert client.get("/rows") == ROWS
+        assert len(vendor.requests) == 2
+        assert pauses == [0.01]
+
+    def test_by_default_it_is_not(self, vendor, client, pauses):
+        client.retry = RetryPolicy(max_tries=2, max_wait=0.01)
+        vendor.answers.append(answer(418))
+        with pytest.raises(RequestRejectedError):
+            client.get("/rows")
+        vendor.answers.extend([answer(429), answer(500), ok(ROWS)])
+        client.retry = RetryPolicy(max_tries=3, max_wait=0.01)
+        assert client.get("/rows") == ROWS
+        assert pauses == [0.01]

@@ -1,4 +1,4 @@
-"""One stream: buffers its records, has them loaded, and counts and logs what became of them."""
+"""One stream: buffers its records, has them loaded, and counts and logs the outcome."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         super().__init__(*args, **kwargs)
         target = kwargs.get("target") or args[0]
         self._run: Run = target.run
-        #: When the oldest record came that is neither loaded nor staged; by `time.monotonic`.
+        #: `time.monotonic()` when the oldest record arrived that is neither loaded nor staged.
         self.oldest_record_at: float | None = None
         #: Counts of the stream's records so far.
         self.counts = Counts()
         self._buffer = RecordBuffer()
-        #: Whether a record did not fit and was not quarantined: no state may pass over it.
+        #: Whether a record did not fit and was not quarantined: no state beyond it may be emitted.
         self._failed = False
         # The expressions of the stream's map, by the properties that they make.
         self._expressions: Mapping[str, str] = {}
@@ -361,7 +361,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     def _load_in_background(self, batch: Batch) -> None:
         records = self._run.states.mark_in_flight(self.stream_name)
-        # Not the batch itself, whose memory is free as soon as it is loaded.
+        # Not the batch itself: its memory is to be freed as soon as it is loaded.
         rejects = batch.rejects
 
         def finish(result: LoadResult) -> None:

@@ -1,4 +1,4 @@
-"""How much to request at once, as the vendor can bear it."""
+"""How much to request at once, adapted to what the vendor can handle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AdaptiveLimit(Generic[_Size]):
     Args:
         largest: The most to request, and what is requested first.
         smallest: The least to request.
-        divisor: By what the limit is divided after a failure.
+        divisor: What the limit is divided by after a failure.
         factor: By what the limit is multiplied after enough successes.
         successes: How many requests in a row must succeed before more is requested.
     """

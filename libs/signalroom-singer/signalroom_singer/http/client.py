@@ -61,11 +61,11 @@ class ApiClient:
             stands for one segment.
         auth: Signs each request, as for `requests`; see `signalroom_singer.http.auth`.
         rate_limit: The limit that all requests share; see `rate_limiter` for several.
-        retry: When a request is sent again; by the settings, without another.
+        retry: The retry policy; built from the settings by default.
         errors: What responses mean, and what the user can do.
         decode: A function that turns a body into a payload, or raises ValueError.
-        on_response: A function that gets each good response: a vendor's clock, or its headers
-            about limits.
+        on_response: Called with each successful response, for example to read its headers about
+            limits or the vendor's clock.
     """
 
     def __init__(
@@ -192,8 +192,8 @@ class ApiClient:
 
     def _prepare(self, request: requests.Request) -> requests.PreparedRequest:
         request.headers["User-Agent"] = self._user_agent
-        # Signed with each try: credentials may end between two. This also keeps requests from
-        # looking for some in ~/.netrc.
+        # Signed with each try: credentials may expire in between. This also keeps requests from
+        # reading ~/.netrc.
         request.auth = _leave_unsigned
         try:
             return self._session.prepare_request(request)
@@ -211,7 +211,7 @@ class ApiClient:
         try:
             return self._exchange(signed, path, label)
         except RequestRejectedError as error:
-            # Revoked, or expired early by a clock that is wrong. If it fails again, it is neither.
+            # Revoked, or expired early through clock skew. If it fails again, it is neither.
             if error.status != HTTPStatus.UNAUTHORIZED or not self._renew_credentials(signed):
                 raise
         return self._exchange(prepared.copy(), path, label)
@@ -226,8 +226,7 @@ class ApiClient:
                 response = self._receive(request, label)
                 payload = self._read(response, label)
             except RetriableAPIError as error:
-                status = None if error.response is None else error.response.status_code
-                if status == HTTPStatus.TOO_MANY_REQUESTS:
+                if self.retry.pauses_account(error):
                     limiter.pause(self.retry.wait(error, 0) or 0)
                 raise
         if self._on_response:
@@ -238,7 +237,7 @@ class ApiClient:
         """Sign a request, send it, and read the response to its end."""
         session, url = self._session, request.url or ""
         # For prepared requests, requests leaves proxies and certificates of the environment to
-        # the caller. A setting of the tap's (`session.verify`) goes before the environment's.
+        # the caller. A setting of the tap (`session.verify`) takes precedence.
         verify = None if session.verify is True else session.verify
         try:
             if self._auth:

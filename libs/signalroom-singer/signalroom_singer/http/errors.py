@@ -25,7 +25,7 @@ MESSAGE_LENGTH = 300
 _BROKEN_CONNECTION = frozenset(
     {"ProtocolError", "RemoteDisconnected", "ConnectionResetError", "BrokenPipeError"}
 )
-#: OpenSSL's words for an answer in plain text, before Python 3.13 and since.
+#: OpenSSL's reasons when a server replies in plain text, before Python 3.13 and since.
 _PLAIN_TEXT_SERVER = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _NO_HINTS: Mapping[int, str] = {}
 
@@ -118,7 +118,10 @@ class ErrorMapper:
             raise RequestRejectedError(self.describe_status(response, label), status)
 
     def is_transient(self, response: requests.Response) -> bool:
-        """Whether a retry of the request may help.
+        """Whether a retry of the request may help: by default after a 429, and any 5xx.
+
+        Override it where a vendor asks for a retry with another status. How long to wait is
+        `RetryPolicy.wait`.
 
         Args:
             response: Any response, with its body read.

@@ -50,12 +50,12 @@ class RateLimiter:
             per_hour: Requests in any hour.
             concurrency: Requests under way at once.
             parent: A wider budget that these requests count against too.
-            account: What keeps them together with other processes.
+            account: Shares these limits with other processes, if it is set.
             group: Which of the account's limits these are.
             account_concurrency: Requests under way at once in all processes of the account.
-            longest_request: Seconds after which a request of these has ended in any case.
+            longest_request: Seconds after which a request is assumed to have ended.
         """
-        # Here, as the loader imports this package, and paces nothing: half of what that takes.
+        # Imported late: the loader limits no rate, and this is half of its time to import the kit.
         from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate  # noqa: PLC0415
 
         self._parent = parent

@@ -1,4 +1,4 @@
-"""Retries of requests: how many, after which wait, and when a smaller request is better."""
+"""Retries of requests: how many, how long to wait, and when a smaller request is better."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from singer_sdk.exceptions import RetriableAPIError
@@ -98,7 +99,8 @@ class ShrinkInstead:
 class RetryPolicy:
     """How often, and after how many seconds, a failed request is sent again.
 
-    A subclass overrides `wait` for what a vendor does differently.
+    A subclass overrides `wait` for what a vendor does differently. Which responses are worth a
+    retry at all is `ErrorMapper.is_transient`.
 
     Args:
         max_tries: How many times a request is sent at most.
@@ -117,6 +119,15 @@ class RetryPolicy:
             config: The tap's settings, with those of `HTTP_SETTINGS`.
         """
         return cls(max_tries=config["max_tries"], max_wait=config["max_retry_wait"])
+
+    def pauses_account(self, error: RetriableAPIError) -> bool:
+        """Whether no request of the account is to be sent while this one waits, as after a 429.
+
+        Args:
+            error: Why the last try failed.
+        """
+        response = error.response
+        return response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
 
     def wait(self, error: RetriableAPIError, attempt: int) -> float | None:
         """Decide on another try.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import requests
 
-#: Bytes, unpacked. Pages have some megabytes, and the first of unknown rows up to 250 or so.
+#: Bytes, unpacked. Pages are a few MB; a first page of rows of unknown size may reach 250.
 LARGEST_RESPONSE = 512 << 20
 _CHUNK = 1 << 16
 

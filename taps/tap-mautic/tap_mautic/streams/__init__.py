@@ -1,4 +1,4 @@
-"""The streams of a Mautic."""
+"""The streams of a Mautic instance."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class EntityStream(RoleCheckedStream):
         read_ids: set[int] = set()
         child_ids: set[int] = set()
         pages = self.client.iter_by_id(self.path, self.key, id_column=self.id_column)
-        # The first page before all else: Mautic tells a role that may view none that it may not.
+        # The first page before all else: Mautic rejects a role that may view nothing.
         first = next(pages, [])
         named_ids = self.check_role()
         for rows in chain([first], pages):

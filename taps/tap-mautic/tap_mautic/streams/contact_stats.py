@@ -98,7 +98,7 @@ class PointLeadEventLog(PairStream):
 
 
 class StageLeadActionLog(PairStream):
-    """Which actions moved whom to which stage."""
+    """Which action moved which contact to which stage."""
 
     name = "stage_lead_action_log"
     primary_keys = ("stage_id", "lead_id")

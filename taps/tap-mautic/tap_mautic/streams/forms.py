@@ -98,7 +98,7 @@ class FormResults(EntityStream):
         if not str(last).isdecimal():
             raise invalid_state(last, stream=self.name, field=f"form {form}")
         for rows in self._iter_pages(form, int(last)):
-            # Before the rows are sent, which changes them.
+            # Read first: sending the rows changes them.
             last = int(rows[-1]["id"])
             yield from rows
             self.save_bookmark(str(last), context)

@@ -62,7 +62,7 @@ class EmailStatReplies(PairStream):
 
 
 class PageHits(StatsStream):
-    """Visits of pages, and clicks in e-mails: with a redirect_id and the source `email`."""
+    """Page visits, and clicks in e-mails: with a redirect_id and the source `email`."""
 
     name = "page_hits"
     moves = True

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: In a stream's schema: its rows replace the table's when ACTIVATE_VERSION says that they are
 #: complete, and not before.
 REPLACE_ON_ACTIVATE = "x-replace-on-activate"
-#: In an ACTIVATE_VERSION: the tap has ended well, and sent all rows of the stream in this run.
-#: `signalroom-run-tap` sends it. Other targets ignore it.
+#: In an ACTIVATE_VERSION: the tap has finished successfully, and sent all rows of the stream in
+#: this run. `signalroom-run-tap` sends it. Other targets ignore it.
 COMPLETE = "x-complete"
 
 

@@ -171,7 +171,7 @@ class StreamLoader:
         return notes + table.pop_notes()
 
     def _assign_names(self, naming: TableNaming) -> list[Note]:
-        """Choose the columns' names; return warnings about those that fields do not have."""
+        """Choose the columns' names; warn about fields whose column has another name."""
         stream, table, columns = self.spec.name, self.table, self.columns
         present: Collection[str] = ()
         if columns.has_system_names:
@@ -313,7 +313,7 @@ class StreamLoader:
         return count
 
     def _write_rejects(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> None:
-        """Quarantine records with the batch, unless all are rejected for a reason of the table's.
+        """Quarantine records with the batch, unless the table is the cause of all rejections.
 
         Raises:
             LoadError: If the table would reject any record.
