@@ -230,7 +230,8 @@ class WindowedStream(ManualBookmarkStream, ABC):
             return max(min(day, last), _EARLIEST) if day else None
         except ValueError:
             msg = (
-                f"{self.name}: the bookmark {value!r} in the state is not a date (YYYY-MM-DD). "
+                f"{self.name}: the bookmark {str(value)[:100]!r} in the state is not a date "
+                "(YYYY-MM-DD). "
                 "Fix it with `meltano state edit`, or read everything again with --full-refresh."
             )
             raise TapError(msg, exit_code=ExitCode.DATA) from None
