@@ -10,6 +10,8 @@ from contextlib import closing
 import pytest
 from harness.pipelines import BIN, KEY, kill, run
 
+from signalroom_cli.client_project import project_for
+from signalroom_cli.removal.client import read_client
 from signalroom_cli.removal.states import _parse_state_id
 
 pytestmark = pytest.mark.e2e
@@ -207,6 +209,28 @@ def test_rows_that_cannot_be_removed_leave_all_as_it_was(project, database):
     assert "everflow-hourly--birch" in project.meltano("schedule", "list")
     database.execute("drop view public.mine")
     remove(project, "birch", "--yes")
+
+
+def test_odd_entries_of_the_project_do_not_stop_it(tmp_path, monkeypatch):
+    """A variable of the project's `env` that is not set, and a job without tasks."""
+    monkeypatch.delenv("NOWHERE", raising=False)
+    (tmp_path / "clients").mkdir()
+    (tmp_path / "meltano.yml").write_text(
+        "project_id: 0b3b5f0e-0000-4000-8000-000000000000\n"
+        "include_paths: [clients/*.yml]\n"
+        "ff: {strict_env_var_mode: true}\n"
+        "env: {SHARED: $NOWHERE}\n"
+        "plugins:\n  extractors:\n"
+        "  - {name: tap-x, namespace: tap_x, executable: tap-x, settings: [{name: client_id}]}\n"
+        "jobs:\n- {name: idle, tasks: []}\n- {name: odd, tasks: [null]}\n"
+    )
+    path = tmp_path / "clients" / "acme.yml"
+    path.write_text(
+        "plugins:\n  extractors:\n"
+        "  - {name: tap-x--acme, inherit_from: tap-x, config: {client_id: acme}}\n"
+    )
+    client = read_client(project_for(tmp_path), path)
+    assert (client.taps, client.client_ids) == (("tap-x--acme",), ("acme",))
 
 
 def test_what_needs_the_client_is_named(project):

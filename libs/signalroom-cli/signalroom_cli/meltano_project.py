@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from meltano.core.plugin.project_plugin import ProjectPlugin
     from meltano.core.project import Project
+    from meltano.core.task_sets import TaskSets
 
     from signalroom_cli.client_project import ClientProject
 
@@ -103,3 +104,16 @@ def find_taps(project: Project) -> dict[str, ProjectPlugin]:
     """
     taps = project.plugins.get_plugins_of_type(PluginType.EXTRACTORS, ensure_parent=False)
     return {tap.name: tap for tap in taps}
+
+
+def words_of_job(job: TaskSets) -> list[str]:
+    """The plugins, commands and jobs that a job names, in order; none if it has no tasks.
+
+    Args:
+        job: A job of Meltano's project files.
+    """
+    try:
+        return [word for word in job.flat_args if word]
+    except TypeError:
+        # As Meltano fails where `tasks` is null, or has a null in it.
+        return []

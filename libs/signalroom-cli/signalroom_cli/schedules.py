@@ -23,7 +23,7 @@ from meltano.core.schedule import ELTSchedule
 
 from signalroom_cli.folders import ProjectError, add_folder_option
 from signalroom_cli.intervals import IntervalError, cron_expression
-from signalroom_cli.meltano_project import activate_project
+from signalroom_cli.meltano_project import activate_project, words_of_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -173,10 +173,7 @@ class _JobSplitter:
         if (job := self._jobs.get(schedule.job)) is None:
             msg = f"there is no job {schedule.job!r}. Add it to `jobs`, or remove the schedule."
             raise ScheduleError(msg)
-        try:
-            words = [word for word in job.flat_args if word]
-        except TypeError:
-            words = []
+        words = words_of_job(job)
         if not words:
             msg = f"job {job.name!r} has no tasks, such as `tap-everflow target-postgres`."
             raise ScheduleError(msg)

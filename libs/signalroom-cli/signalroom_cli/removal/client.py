@@ -11,7 +11,7 @@ from meltano.core.schedule import ELTSchedule
 from meltano.core.utils import EnvironmentVariableNotSetError
 
 from signalroom_cli.client_project import IncludedFile
-from signalroom_cli.meltano_project import find_taps
+from signalroom_cli.meltano_project import find_taps, words_of_job
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -119,7 +119,11 @@ def _read_setting(project: Project, plugin: ProjectPlugin, name: str) -> str:
             return "" if value is None else str(value)
         except EnvironmentVariableNotSetError as error:
             # Meltano expands all settings of the tap. The credentials do not matter here.
-            unset[str(error.env_var)] = ""
+            variable = str(error.env_var)
+            if variable in unset:
+                # These values do not reach where it is read: trying again would never end.
+                return ""
+            unset[variable] = ""
         except MeltanoError:
             return ""
 
@@ -131,7 +135,7 @@ def _find_references(project: Project, file: IncludedFile, taps: Collection[str]
         for name, plugin in find_taps(project).items()
         if name not in taps and plugin.inherit_from in taps
     ]
-    jobs = {job.name: {*job.flat_args} for job in project.meltano.jobs if job.tasks}
+    jobs = {job.name: {*words_of_job(job)} for job in project.meltano.jobs}
     references += [
         f"job {name}" for name, words in jobs.items() if name not in file.names and words & {*taps}
     ]
