@@ -142,7 +142,7 @@ def test_network_policies():
         for each in DOCUMENTS
         if each["kind"] == "NetworkPolicy"
     }
-    assert policies["nobody-unless-below"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert policies["deny-by-default"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
     served = {
         each["metadata"]["name"]: {port["port"] for port in each["spec"]["ports"]}
         for each in DOCUMENTS

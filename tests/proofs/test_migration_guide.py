@@ -23,7 +23,7 @@ pytestmark = pytest.mark.proof
 
 YESTERDAY = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
 #: What is rehearsed by itself.
-LATER = ("Moving to the embedded PostgreSQL", "Going back", "What dlt leaves behind")
+LATER = ("Moving to the embedded PostgreSQL", "Going back to dlt", "Removing what dlt left behind")
 TABLES = (
     *("everflow.daily_stats", "redtrack.daily_spend", "s3_exports.orders_create"),
     *("s3_exports.orders_update", "posthog.events", "posthog.feature_flags"),
@@ -158,7 +158,7 @@ def test_the_schemas_move_to_the_embedded_server(followed):
 
 
 def test_dlt_can_go_on_after_the_first_load(followed, tmp_path):
-    _, _, after, restore = blocks("Going back")
+    _, _, after, restore = blocks("Going back to dlt")
     followed.follow(after.language, after.text)
     new = [
         record | {"date": YESTERDAY.isoformat(), "affiliate_id": 999_999}
@@ -178,7 +178,7 @@ def test_dlt_can_go_on_after_the_first_load(followed, tmp_path):
         was = connection.execute(f"select count(*) from {kept(TABLES[0])}").fetchone()
     assert restored == was
 
-    for block in blocks("What dlt leaves behind"):
+    for block in blocks("Removing what dlt left behind"):
         followed.follow(block.language, block.text)
 
 
@@ -204,7 +204,7 @@ def test_dlt_can_go_on_before_the_first_load(
         if "take-over" in line and "--dry-run" not in line
     ]
     assert "1 row older than another" in made.follow("bash", take_over)
-    key, duplicates, *_ = blocks("Going back")
+    key, duplicates, *_ = blocks("Going back to dlt")
     for block in (key, duplicates):
         made.follow(block.language, block.text)
     stage.load_with_dlt(version, database, [everflow], tmp_path / "dlt")
