@@ -26,148 +26,99 @@ _MODE = "`ssl_mode` (in `sqlalchemy_url`: sslmode)"
 
 # The first match applies. The patterns are messages of libpq, the server, PgBouncer and hosted
 # poolers.
-_ADVICE = (
-    (
-        r"(statement|lock|transaction) timeout",
-        (
-            "a time limit of the server or of this user stopped a query of the login. Raise "
-            "statement_timeout and lock_timeout for it (ALTER ROLE ... SET statement_timeout = ...)"
-        ),
+_ADVICE = {
+    r"(statement|lock|transaction) timeout": (
+        "a time limit of the server or of this user stopped a query of the login. Raise "
+        "statement_timeout and lock_timeout for it (ALTER ROLE ... SET statement_timeout = ...)"
     ),
-    (
-        r"password authentication failed|no password supplied|SASL authentication failed",
-        "the user or the password is wrong: check both",
+    r"password authentication failed|no password supplied|SASL authentication failed": (
+        "the user or the password is wrong: check both"
     ),
-    (
-        r"database .* does not exist|no such database",
-        "there is no such database: create it, or name another",
+    r"database .* does not exist|no such database": (
+        "there is no such database: create it, or name another"
     ),
-    (
-        r"tenant or user not found",
-        "the pooler does not know this user: Supabase's expects postgres.<project> as `user`",
+    r"tenant or user not found": (
+        "the pooler does not know this user: Supabase's expects postgres.<project> as `user`"
     ),
-    (r"role .* does not exist|no such user", "there is no such user: create it, or name another"),
-    (
-        r"permission denied for database",
-        "the user may not use it: let its owner GRANT CONNECT ON DATABASE",
+    r"role .* does not exist|no such user": "there is no such user: create it, or name another",
+    r"permission denied for database": (
+        "the user may not use it: let its owner GRANT CONNECT ON DATABASE"
     ),
-    (
-        r"transaction blocks not allowed",
-        (
-            "this is a pooler in statement mode, which allows no transactions. Use its transaction "
-            "or session mode, or connect to the server itself"
-        ),
+    r"transaction blocks not allowed": (
+        "this is a pooler in statement mode, which allows no transactions. Use its transaction "
+        "or session mode, or connect to the server itself"
     ),
-    (
-        r"unsupported startup parameter",
-        (
-            "this is a pooler that does not take a parameter of the connection. Remove `options` "
-            "from `sqlalchemy_url`, and PGOPTIONS from the environment, or let the pooler pass the "
-            "parameter on (PgBouncer: ignore_startup_parameters)"
-        ),
+    r"unsupported startup parameter": (
+        "this is a pooler that does not take a parameter of the connection. Remove `options` "
+        "from `sqlalchemy_url`, and PGOPTIONS from the environment, or let the pooler pass the "
+        "parameter on (PgBouncer: ignore_startup_parameters)"
     ),
-    (
-        r"cannot connect to server|server login (has been )?fail|server_login_retry",
-        "the pooler answers, and the PostgreSQL behind it does not: check whether that runs",
+    r"cannot connect to server|server login (has been )?fail|server_login_retry": (
+        "the pooler answers, and the PostgreSQL behind it does not: check whether that runs"
     ),
-    (
-        r"query_wait_timeout|max_client_conn|max clients reached|max client connections",
-        "the pooler has no connection to spare: raise its limits, or run fewer loaders at once",
+    r"query_wait_timeout|max_client_conn|max clients reached|max client connections": (
+        "the pooler has no connection to spare: raise its limits, or run fewer loaders at once"
     ),
-    (
-        r"server does not support SSL",
-        (
-            f"the server has no TLS, and {_MODE} demands it. Turn TLS on at the server (ssl = on), "
-            "or set `ssl_mode` to prefer, or `ssl_enable` to false"
-        ),
+    r"server does not support SSL": (
+        f"the server has no TLS, and {_MODE} demands it. Turn TLS on at the server (ssl = on), "
+        "or set `ssl_mode` to prefer, or `ssl_enable` to false"
     ),
-    (
-        r"does not match host name",
-        (
-            "the server's certificate is for another host. Set `host` to a name that the "
-            f"certificate has, or {_MODE} to verify-ca, which checks only who signed it"
-        ),
+    r"does not match host name": (
+        "the server's certificate is for another host. Set `host` to a name that the "
+        f"certificate has, or {_MODE} to verify-ca, which checks only who signed it"
     ),
-    (
-        r"certificate verify failed",
-        (
-            f"the server's certificate has expired, or is not signed by {_ROOT}. `openssl s_client "
-            "-starttls postgres -connect HOST:PORT` shows both; set the certificate of the "
-            "authority that signed it, or renew the server's"
-        ),
+    r"certificate verify failed": (
+        f"the server's certificate has expired, or is not signed by {_ROOT}. `openssl s_client "
+        "-starttls postgres -connect HOST:PORT` shows both; set the certificate of the "
+        "authority that signed it, or renew the server's"
     ),
-    (
-        r"root certificate file .* does not exist",
-        (
-            f"the root certificate that verifies the server's does not exist. Set {_ROOT} to its "
-            "path, or to `system`"
-        ),
+    r"root certificate file .* does not exist": (
+        f"the root certificate that verifies the server's does not exist. Set {_ROOT} to its "
+        "path, or to `system`"
     ),
-    (r"root certificate file", f"{_ROOT} holds no certificate: set a file with PEM text"),
-    (
-        r"private key file .* has group or world access",
-        f"others can read the key in {_KEY}: `chmod 600` the file",
+    r"root certificate file": f"{_ROOT} holds no certificate: set a file with PEM text",
+    r"private key file .* has group or world access": (
+        f"others can read the key in {_KEY}: `chmod 600` the file"
     ),
-    (
-        r"bad decrypt|private key file .*(processing error|bad password read)",
-        f"the passphrase of the key is wrong: check {_PASSPHRASE}",
+    r"bad decrypt|private key file .*(processing error|bad password read)": (
+        f"the passphrase of the key is wrong: check {_PASSPHRASE}"
     ),
-    (r"key values mismatch", f"{_KEY} is not the key of the certificate in {_CERTIFICATE}"),
-    (r"private key file", f"{_KEY} holds no key that can be read: set a file with PEM text"),
-    (
-        r"could not (open|read) certificate file",
-        f"{_CERTIFICATE} holds no certificate: set a PEM file",
+    r"key values mismatch": f"{_KEY} is not the key of the certificate in {_CERTIFICATE}",
+    r"private key file": f"{_KEY} holds no key that can be read: set a file with PEM text",
+    r"could not (open|read) certificate file": (
+        f"{_CERTIFICATE} holds no certificate: set a PEM file"
     ),
-    (
-        r"alert certificate expired",
-        f"the certificate in {_CERTIFICATE} has expired: renew it",
+    r"alert certificate expired": f"the certificate in {_CERTIFICATE} has expired: renew it",
+    r"alert unknown ca|alert bad certificate": (
+        f"the server does not trust the authority that signed {_CERTIFICATE}: set one that it does"
     ),
-    (
-        r"alert unknown ca|alert bad certificate",
-        f"the server does not trust the authority that signed {_CERTIFICATE}: set one that it does",
+    r"alert certificate required|requires a valid client certificate": (
+        "the server demands a certificate of its users. Set `ssl_client_certificate_enable` to "
+        f"true, {_CERTIFICATE} and {_KEY}"
     ),
-    (
-        r"alert certificate required|requires a valid client certificate",
-        (
-            "the server demands a certificate of its users. Set `ssl_client_certificate_enable` to "
-            f"true, {_CERTIFICATE} and {_KEY}"
-        ),
+    r"certificate authentication failed": (
+        f"the name in the certificate of {_CERTIFICATE} is not that of `user` (pg_hba.conf, "
+        "pg_ident.conf)"
     ),
-    (
-        r"certificate authentication failed",
-        (
-            f"the name in the certificate of {_CERTIFICATE} is not that of `user` (pg_hba.conf, "
-            "pg_ident.conf)"
-        ),
+    r"(?s)^(?!.*SSL encryption).*no pg_hba\.conf entry.*(no encryption|SSL off)": (
+        "the server does not let this user in without TLS. Set `ssl_enable` to true and "
+        f"{_MODE} to require or more; or allow it in the server's pg_hba.conf"
     ),
-    (
-        r"(?s)^(?!.*SSL encryption).*no pg_hba\.conf entry.*(no encryption|SSL off)",
-        (
-            "the server does not let this user in without TLS. Set `ssl_enable` to true and "
-            f"{_MODE} to require or more; or allow it in the server's pg_hba.conf"
-        ),
+    r"no pg_hba\.conf entry": "the server does not let this user in from here (pg_hba.conf)",
+    r"connection refused|no such file or directory": (
+        "no server listens there: check the host and the port, and whether it runs"
     ),
-    (r"no pg_hba\.conf entry", "the server does not let this user in from here (pg_hba.conf)"),
-    (
-        r"connection refused|no such file or directory",
-        "no server listens there: check the host and the port, and whether it runs",
+    r"resolve host|translate host name|name or service not known": "no such host: check its name",
+    r"timeout|timed out|unreachable|no route": (
+        "no answer: check the host, and the firewalls on the way"
     ),
-    (
-        r"resolve host|translate host name|name or service not known",
-        "no such host: check its name",
+    r"too many (clients|connections)|remaining connection slots": "the server is full",
+    r"invalid port number": "check the port",
+    r"response to SSL negotiation|expected authentication request": (
+        "the server there is not PostgreSQL: check the host and the port"
     ),
-    (
-        r"timeout|timed out|unreachable|no route",
-        "no answer: check the host, and the firewalls on the way",
-    ),
-    (r"too many (clients|connections)|remaining connection slots", "the server is full"),
-    (r"invalid port number", "check the port"),
-    (
-        r"response to SSL negotiation|expected authentication request",
-        "the server there is not PostgreSQL: check the host and the port",
-    ),
-    (r"ssl|certificate|tls", "TLS failed: check the ssl_* settings"),
-)
+    r"ssl|certificate|tls": "TLS failed: check the ssl_* settings",
+}
 
 _PREPARED = (
     "A pooler between the loader and PostgreSQL hands sessions to others while statements are "
@@ -247,7 +198,11 @@ def describe_connection_error(error: BaseException, url: URL) -> str:
         if name in SETTINGS and str(path).startswith("/proc/"):
             reason = reason.replace(f'"{path}"', f"in {SETTINGS[name]}")
     advice = next(
-        (advice for pattern, advice in _ADVICE if re.search(pattern, reason, re.IGNORECASE)),
+        (
+            advice
+            for pattern, advice in _ADVICE.items()
+            if re.search(pattern, reason, re.IGNORECASE)
+        ),
         "check the connection's settings",
     )
     host = url.host or url.query.get("host") or "the local socket"

@@ -15,7 +15,7 @@ from signalroom_target_postgres.connection.server_messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import psycopg
 
@@ -104,7 +104,7 @@ def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
     match = _COLUMN.search(diag.context or "")
     column = diag.column_name or (match["column"] if match else None)
     where = f" (in {function})" if (function := function_of(error)) else ""
-    for applies, reason in _REASONS:
+    for applies, reason in _REASONS.items():
         if applies(error):
             known = {"name": diag.constraint_name or _UNNAMED, "domain": diag.datatype_name}
             return f"{reason.format(**known)}{where}", column
@@ -119,6 +119,14 @@ def _from(function: str) -> Callable[[psycopg.Error], bool]:
     return lambda error: error.diag.source_function == function
 
 
+def _exceeds_index(error: psycopg.Error) -> bool:
+    return error.diag.source_function in _INDEX_ROW
+
+
+def _violates_domain(error: psycopg.Error) -> bool:
+    return isinstance(error, errors.CheckViolation) and bool(error.diag.datatype_name)
+
+
 def _has_nul(error: psycopg.Error) -> bool:
     message = error.diag.message_primary or ""
     if isinstance(error, errors.CharacterNotInRepertoire):
@@ -128,44 +136,30 @@ def _has_nul(error: psycopg.Error) -> bool:
     return is_of_json and isinstance(error, errors.UntranslatableCharacter)
 
 
-# The first that applies.
-_REASONS: tuple[tuple[Callable[[psycopg.Error], bool], str], ...] = (
-    (_is(errors.WithCheckOptionViolation), "the view's check option forbids it"),
-    (_from(_CHECK_OPTIONS), "the table's row-level security policies forbid it"),
-    (_from(_NO_PARTITION), "the table has no partition for it"),
-    (_from(_WRONG_PARTITION), "it does not belong in this partition"),
-    (
-        _from(_FIND_PAGE),
-        (
-            "it takes more than the 8,160 bytes that PostgreSQL has for a row (without long texts, "
-            "which are stored apart): select fewer fields, or put some into one object"
-        ),
+# The first match applies.
+_REASONS: Mapping[Callable[[psycopg.Error], bool], str] = {
+    _is(errors.WithCheckOptionViolation): "the view's check option forbids it",
+    _from(_CHECK_OPTIONS): "the table's row-level security policies forbid it",
+    _from(_NO_PARTITION): "the table has no partition for it",
+    _from(_WRONG_PARTITION): "it does not belong in this partition",
+    _from(_FIND_PAGE): (
+        "it takes more than the 8,160 bytes that PostgreSQL has for a row (without long texts, "
+        "which are stored apart): select fewer fields, or put some into one object"
     ),
-    (
-        lambda error: error.diag.source_function in _INDEX_ROW,
-        "a value is longer than an index of the table takes (about 2,700 bytes)",
+    _exceeds_index: "a value is longer than an index of the table takes (about 2,700 bytes)",
+    _is(errors.NotNullViolation): "it is null, which the table does not allow",
+    _violates_domain: "the domain {domain}'s constraint {name} forbids it",
+    _is(errors.CheckViolation): "the table's constraint {name} forbids it",
+    _is(errors.ForeignKeyViolation): (
+        "the row that it refers to does not exist (foreign key {name})"
     ),
-    (_is(errors.NotNullViolation), "it is null, which the table does not allow"),
-    (
-        lambda error: isinstance(error, errors.CheckViolation) and bool(error.diag.datatype_name),
-        "the domain {domain}'s constraint {name} forbids it",
+    _is(errors.UniqueViolation): "another row has the same values (unique index {name})",
+    _is(errors.ExclusionViolation): "it conflicts with another row (exclusion constraint {name})",
+    _has_nul: (
+        "it has the character NUL, which PostgreSQL cannot store (the setting "
+        "sanitize_null_text_characters replaces it)"
     ),
-    (_is(errors.CheckViolation), "the table's constraint {name} forbids it"),
-    (
-        _is(errors.ForeignKeyViolation),
-        "the row that it refers to does not exist (foreign key {name})",
+    _is(errors.UntranslatableCharacter): (
+        "it has a character that the database's encoding does not have"
     ),
-    (_is(errors.UniqueViolation), "another row has the same values (unique index {name})"),
-    (_is(errors.ExclusionViolation), "it conflicts with another row (exclusion constraint {name})"),
-    (
-        _has_nul,
-        (
-            "it has the character NUL, which PostgreSQL cannot store (the setting "
-            "sanitize_null_text_characters replaces it)"
-        ),
-    ),
-    (
-        _is(errors.UntranslatableCharacter),
-        "it has a character that the database's encoding does not have",
-    ),
-)
+}

@@ -39,14 +39,14 @@ _TRUTHS = {"true": True, "1": True, "on": True, "yes": True} | {
 _POSTGRES_URL = re.compile(r"[\s\"']*(jdbc:)?postgres(ql)?(\+\w+)?://", re.IGNORECASE)
 _DSN = re.compile(r"\b(host|hostaddr|port|user|password|dbname)\s*=")
 # Values that are not a host. A folder of sockets begins with / or @.
-_NO_HOSTS = (
-    (r"^\w[\w+]*://", "a web address: remove the scheme (https://) and what follows the host"),
-    (r"^[^:/]+:\d+/?$", "a port too: move it to `port` (TARGET_POSTGRES_PORT)"),
-    (r"^\[", "brackets: leave them out of an IPv6 address"),
-    (r"^[^/@].*@", "a user: move what is before the @ to `user` and `password`"),
-    (r"^[^/@].*/", "a slash: remove it, and move the name of the database to `database`"),
-    (r"[\s\"'`?#]", "quotes, spaces or other signs that no host's name has: remove them"),
-)
+_NO_HOSTS = {
+    r"^\w[\w+]*://": "a web address: remove the scheme (https://) and what follows the host",
+    r"^[^:/]+:\d+/?$": "a port too: move it to `port` (TARGET_POSTGRES_PORT)",
+    r"^\[": "brackets: leave them out of an IPv6 address",
+    r"^[^/@].*@": "a user: move what is before the @ to `user` and `password`",
+    r"^[^/@].*/": "a slash: remove it, and move the name of the database to `database`",
+    r"[\s\"'`?#]": "quotes, spaces or other signs that no host's name has: remove them",
+}
 
 
 def is_configured(config: Mapping[str, Any]) -> bool:
@@ -208,7 +208,7 @@ def _check_misplaced(config: Mapping[str, Any]) -> None:
             )
             raise ConnectionSettingsError(msg)
     host = str(config.get("host") or "").strip()
-    for pattern, problem in _NO_HOSTS:
+    for pattern, problem in _NO_HOSTS.items():
         if re.search(pattern, host):
             msg = (
                 f"`host` holds {problem}. It must be a name or an address only, as in "
