@@ -39,7 +39,7 @@ def read_only(method: Any) -> Any:
 
 
 def limits_action(kind: type) -> Any:
-    """An action that sets limits: those that are left out are as documented.
+    """An action that sets the limits of a vendor.
 
     Args:
         kind: The dataclass of the limits.
@@ -54,19 +54,31 @@ def limits_action(kind: type) -> Any:
 
 
 def switches_action(kind: type) -> Any:
-    """An action that turns lasting behaviours on or off; those that are left out stay.
+    """An action that turns behaviours of a vendor on or off.
 
     Args:
         kind: The dataclass of the switches.
     """
+    summary = "Turn behaviours on or off; switches left out keep their values."
+    return fields_action(kind, "switches", summary)
 
-    def switches(self: Any, **values: Any) -> None:
-        """Turn behaviours on or off; switches left out keep their values."""
+
+def fields_action(kind: type, attribute: str, summary: str) -> Any:
+    """An action that sets fields of an object of the vendor; fields left out keep their values.
+
+    Args:
+        kind: The dataclass of the object.
+        attribute: The vendor's attribute that has the object; the action has the same name.
+        summary: Docstring of the action.
+    """
+
+    def act(self: Any, **values: Any) -> None:
         for name, value in values.items():
-            setattr(self._vendor.switches, name, value)
+            setattr(getattr(self._vendor, attribute), name, value)
 
-    switches.settings = kind  # type: ignore[attr-defined]
-    return switches
+    act.__name__, act.__doc__ = attribute, summary
+    act.settings = kind  # type: ignore[attr-defined]
+    return act
 
 
 @dataclass(frozen=True)

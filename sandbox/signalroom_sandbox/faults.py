@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from signalroom_sandbox.exchange import JSON, Exchange, respond
 from signalroom_sandbox.plugins import plugins
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    _Params: TypeAlias = dict[str, Any]
-
-_JSON = [(b"content-type", b"application/json")]
 _PAGE = b"<!doctype html><html><head><title>Service unavailable</title></head></html>"
 
 
@@ -92,125 +88,78 @@ class FaultMiddleware:
         if fault is None:
             await self._app(scope, receive, send)
         else:
-            await known_faults()[fault.fault](self._app, scope, receive, send, fault.params)
-
-
-async def _respond(
-    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [*(headers or _JSON), length]}
-    )
-    await send({"type": "http.response.body", "body": body})
+            exchange = Exchange(self._app, scope, receive, send, fault.params)
+            await known_faults()[fault.fault](exchange)
 
 
 def _status(status: int, text: str) -> Any:
-    async def act(
-        _: ASGIApp, __: Scope, receive: Receive, send: Send, params: dict[str, Any]
-    ) -> None:
-        await _drain(receive)
-        headers = list(_JSON)
-        if params.get("retry_after") is not None:
-            headers.append((b"retry-after", str(params["retry_after"]).encode()))
-        await _respond(
-            send, status, msgspec.json.encode({"error": params.get("text", text)}), headers
-        )
+    async def act(exchange: Exchange) -> None:
+        wait = exchange.params.get("retry_after")
+        headers = [] if wait is None else [(b"retry-after", str(wait).encode())]
+        body = msgspec.json.encode({"error": exchange.params.get("text", text)})
+        await exchange.respond(status, body, headers)
 
     return act
 
 
-def _body(status: int, body: bytes, kind: bytes = b"application/json") -> Any:
-    async def act(_: ASGIApp, __: Scope, receive: Receive, send: Send, ___: _Params) -> None:
-        await _drain(receive)
-        await _respond(send, status, body, [(b"content-type", kind)])
+def _body(status: int, body: bytes, media_type: bytes = JSON) -> Any:
+    async def act(exchange: Exchange) -> None:
+        await exchange.respond(status, body, media_type=media_type)
 
     return act
 
 
-async def _custom_response(
-    _: ASGIApp, __: Scope, receive: Receive, send: Send, params: _Params
-) -> None:
-    await _drain(receive)
+async def _custom_response(exchange: Exchange) -> None:
+    params = exchange.params
     headers = [(name.encode(), str(value).encode()) for name, value in params["headers"].items()]
-    await _respond(send, params["status"], msgspec.json.encode(params["body"]), [*_JSON, *headers])
+    await exchange.respond(params["status"], msgspec.json.encode(params["body"]), headers)
 
 
-async def _echo_key(
-    _: ASGIApp, scope: Scope, receive: Receive, send: Send, params: _Params
-) -> None:
-    await _drain(receive)
+async def _echo_key(exchange: Exchange) -> None:
+    scope = exchange.scope
     headers = {name: value for name, value in scope["headers"] if b"key" in name or b"auth" in name}
     secrets = b" ".join([*headers.values(), scope["query_string"]]).decode()
     body = msgspec.json.encode({"error": f"not allowed: {secrets}"})
-    await _respond(send, params.get("status", 500), body)
+    await exchange.respond(exchange.params.get("status", 500), body)
 
 
-async def _redirect(
-    _: ASGIApp, scope: Scope, receive: Receive, send: Send, params: _Params
-) -> None:
-    await _drain(receive)
-    target = params.get("location", "https://elsewhere.example.com") + scope["path"]
-    await _respond(send, 302, b"", [(b"location", target.encode())])
+async def _redirect(exchange: Exchange) -> None:
+    host = exchange.params.get("location", "https://elsewhere.example.com")
+    location = (b"location", f"{host}{exchange.scope['path']}".encode())
+    await exchange.respond(302, b"", [location], media_type=b"")
 
 
-async def _timeout(_: ASGIApp, __: Scope, receive: Receive, send: Send, params: _Params) -> None:
-    await _drain(receive)
+async def _timeout(exchange: Exchange) -> None:
+    await exchange.drain()
     try:
         # The message after the body is the disconnect of a client that timed out.
-        await asyncio.wait_for(receive(), params.get("seconds", 5))
+        await asyncio.wait_for(exchange.receive(), exchange.params.get("seconds", 5))
     except TimeoutError:
-        await _respond(send, 504, b"{}")
+        await respond(exchange.send, 504, b"{}")
 
 
-async def _connection_reset(
-    _: ASGIApp, __: Scope, receive: Receive, send: Send, ___: _Params
-) -> None:
-    await _drain(receive)
-    # uvicorn's send is bound to the cycle that has the connection: ASGI has no message for it.
-    send.__self__.transport.abort()  # type: ignore[attr-defined]
+async def _connection_reset(exchange: Exchange) -> None:
+    await exchange.drain()
+    exchange.transport.abort()
 
 
-async def _send_changed_body(
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, change: str, params: _Params
-) -> None:
-    """Serve the request, and change the response's body."""
-    messages: list[Message] = []
-
-    async def keep(message: Message) -> None:
-        messages.append(message)
-
-    await app(scope, receive, keep)
-    start = messages[0]
-    body = b"".join(message.get("body", b"") for message in messages[1:])
-    headers = [item for item in start["headers"] if item[0].lower() != b"content-length"]
-    if change == "gzip":
-        await _respond(
-            send, start["status"], gzip.compress(body), [*headers, (b"content-encoding", b"gzip")]
-        )
-    elif change == "truncated":
-        await _respond(send, start["status"], body[: len(body) // 2], headers)
-    else:
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({**start, "headers": headers})
-        at = params.get("at", 0.5)
-        sent = body[: int(at * len(body)) if isinstance(at, float) else at]
-        await send({"type": "http.response.body", "body": sent, "more_body": True})
-        send.__self__.transport.close()  # type: ignore[attr-defined]
+async def _gzip(exchange: Exchange) -> None:
+    status, headers, body = await exchange.vendor_response()
+    headers.append((b"content-encoding", b"gzip"))
+    await respond(exchange.send, status, gzip.compress(body), headers, media_type=b"")
 
 
-def _body_change(change: str) -> Any:
-    async def act(
-        app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: _Params
-    ) -> None:
-        await _send_changed_body(app, scope, receive, send, change=change, params=params)
-
-    return act
+async def _truncated_json(exchange: Exchange) -> None:
+    status, headers, body = await exchange.vendor_response()
+    await respond(exchange.send, status, body[: len(body) // 2], headers, media_type=b"")
 
 
-async def _drain(receive: Receive) -> None:
-    while (await receive()).get("more_body"):
-        pass
+async def _cut_body(exchange: Exchange) -> None:
+    status, headers, body = await exchange.vendor_response()
+    at = exchange.params.get("at", 0.5)
+    end = int(at * len(body)) if isinstance(at, float) else at
+    await exchange.send_part(status, headers, body, end)
+    exchange.transport.close()
 
 
 #: The faults of any vendor, by name.
@@ -218,11 +167,11 @@ SHARED_FAULTS: dict[str, Any] = {
     "answer": _custom_response,
     "bigquery_429": _status(429, "Big Query usage is above limit"),
     "connection_reset": _connection_reset,
-    "cut_body": _body_change("cut"),
+    "cut_body": _cut_body,
     "echo_key": _echo_key,
     "empty_200": _body(200, b""),
     "error_200": _body(200, b'{"error":"Something went wrong"}'),
-    "gzip": _body_change("gzip"),
+    "gzip": _gzip,
     "html_200": _body(200, _PAGE, b"text/html"),
     "http_401": _status(401, "No Authentication Method Found"),
     "http_403": _status(403, "Missing permission"),
@@ -234,7 +183,7 @@ SHARED_FAULTS: dict[str, Any] = {
     "null_200": _body(200, b"null"),
     "redirect": _redirect,
     "timeout": _timeout,
-    "truncated_json": _body_change("truncated"),
+    "truncated_json": _truncated_json,
 }
 
 

@@ -7,32 +7,15 @@ import pkgutil
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.actions import actions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import timedelta
-
-    from starlette.types import ASGIApp
 
     from signalroom_sandbox.actions import Action, VendorActions
-
-
-class Vendor(Protocol):
-    """A mock vendor; ``latency`` is the seconds that each response takes."""
-
-    latency: float
-
-    def reset(self) -> None:
-        """Undo what tests changed."""
-
-    def advance(self, by: timedelta) -> None:
-        """Set the clock ahead."""
-
-    def app(self) -> ASGIApp:
-        """The API; paths are below the scope's ``root_path``."""
+    from signalroom_sandbox.vendor import Vendor
 
 
 @dataclass(frozen=True)
@@ -41,7 +24,7 @@ class Plugin:
 
     Attributes:
         tap: Name of the tap that reads the vendor.
-        vendor: Makes the vendor from a ``seed`` and a ``scale``.
+        vendor: Class of the mock vendor.
         actions: Makes the vendor's control actions; each public method is an endpoint.
         settings: The tap's settings, from the vendor's URL and the vendor.
         name: First part of the vendor's paths, unless it is the name of the package.
@@ -52,7 +35,7 @@ class Plugin:
     """
 
     tap: str
-    vendor: Callable[..., Any]
+    vendor: type[Vendor]
     actions: type[VendorActions]
     settings: Callable[[str, Any], dict[str, str]]
     name: str = ""

@@ -10,7 +10,7 @@ from signalroom_sandbox.plugins import plugins
 
 if TYPE_CHECKING:
     from signalroom_sandbox.faults import Fault
-    from signalroom_sandbox.plugins import Vendor
+    from signalroom_sandbox.vendor import Vendor
 
 
 @dataclass

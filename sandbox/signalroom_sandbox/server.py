@@ -18,7 +18,6 @@ from signalroom_sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from starlette.types import ASGIApp
@@ -75,12 +74,7 @@ class SandboxServer:
             time.sleep(0.01)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._server.force_exit = True
         self._thread.join()

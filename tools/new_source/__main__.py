@@ -29,7 +29,6 @@ from tools.generate import workspace
 from tools.new_source.wiring import NoPlaceError, entries, free_minute
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 BIN = Path(sys.executable).parent
@@ -173,13 +172,8 @@ class Change:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
             self.undo()
 
 

@@ -12,7 +12,8 @@ from signalroom_sandbox.actions import VendorActions, limits_action, read_only, 
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.switches import Switches
-from signalroom_sandbox.everflow.world import Cell, span
+from signalroom_sandbox.everflow.world import Cell
+from signalroom_sandbox.made_up import span
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -1,8 +1,10 @@
-"""Everflow's network API over a made-up network."""
+"""Everflow's network API over a made-up network.
+
+Its errors: https://developers.everflow.io/user-guide/errors.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -11,21 +13,23 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.routing import Route
 
 from signalroom_sandbox.everflow import entities, raw, reports
-from signalroom_sandbox.everflow.errors import ApiError
 from signalroom_sandbox.everflow.limits import Limits
 from signalroom_sandbox.everflow.switches import Switches
 from signalroom_sandbox.everflow.validation import BIGQUERY_COLUMNS, TIMEZONES, report_query
 from signalroom_sandbox.everflow.world import World
+from signalroom_sandbox.vendor import ApiError, Vendor, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from starlette.requests import Request
+    from starlette.responses import Response
+
+    from signalroom_sandbox.everflow.validation import Query
 
     #: Makes a payload of the body and the query.
     _Handler = Callable[[Any, Mapping[str, str]], Any]
@@ -36,30 +40,21 @@ LIMITED_KEY = "sandbox-everflow-limited-key"
 #: What a key without permission for conversions and clicks cannot read.
 _PROTECTED = ("conversions", "clicks")
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
-
 
 @dataclass
-class Everflow:
-    """The vendor: its data, limits and behaviours, all of which a test may change."""
+class Everflow(Vendor):
+    """The mock vendor."""
 
-    seed: int = 713
-    scale: float = 1.0
-    #: Seconds that each response takes.
-    latency: float = 0.0
     world: World = field(init=False)
     limits: Limits = field(init=False)
     switches: Switches = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.reset()
-
     def reset(self) -> None:
         """Undo what tests changed."""
+        super().reset()
         self.world = World(seed=self.seed, scale=self.scale)
         self.limits = Limits()
         self.switches = Switches()
-        self.latency = 0.0
 
     def advance(self, by: timedelta) -> None:
         """Set the clock ahead."""
@@ -82,9 +77,7 @@ class Everflow:
 
     # Each request
 
-    def _route(
-        self, method: str, path: str, answer: Callable[[Any, Mapping[str, str]], Any]
-    ) -> Route:
+    def _route(self, method: str, path: str, answer: _Handler) -> Route:
         reporting = path.startswith("/networks/reporting/")
 
         async def endpoint(request: Request) -> Response:
@@ -94,7 +87,7 @@ class Everflow:
                 try:
                     limits.begin_report()
                 except ApiError as error:
-                    return _json({"error": error.text}, error.status)
+                    return error.response()
             try:
                 return await self._answer(request, path, answer)
             finally:
@@ -104,17 +97,16 @@ class Everflow:
         return Route(f"/v1{path}", endpoint, methods=[method])
 
     async def _answer(self, request: Request, path: str, answer: _Handler) -> Response:
-        if self.latency:
-            await asyncio.sleep(self.latency)
+        await self.delay()
         headers: dict[str, str] = {}
         try:
             headers = self.limits.take()
             _authenticate(request.headers.get("X-Eflow-API-Key"), path)
             body = await _body(request) if request.method == "POST" else None
             params = dict(parse_qsl(request.url.query, keep_blank_values=True))
-            return _json(answer(body, params), headers=headers)
+            return json_response(answer(body, params), headers=headers)
         except ApiError as error:
-            return _json({"error": error.text}, error.status, headers)
+            return error.response(headers)
 
     # The endpoints
 
@@ -146,16 +138,16 @@ class Everflow:
         }
 
     def _table(self, body: Any, _: Mapping[str, str]) -> Any:
-        query = report_query(body)
-        if set(query.columns) & set(BIGQUERY_COLUMNS):
-            self.limits.take_bigquery()
-        return reports.table(self.world, query, self.switches)
+        return reports.table(self.world, self._query(body), self.switches)
 
     def _summary(self, body: Any, _: Mapping[str, str]) -> Any:
+        return reports.summary(self.world, self._query(body), self.switches)
+
+    def _query(self, body: Any) -> Query:
         query = report_query(body)
         if set(query.columns) & set(BIGQUERY_COLUMNS):
             self.limits.take_bigquery()
-        return reports.summary(self.world, query, self.switches)
+        return query
 
     def _conversions(self, body: Any, params: Mapping[str, str]) -> Any:
         return raw.conversions(self.world, body, params, self.switches)
@@ -193,11 +185,6 @@ async def _body(request: Request) -> Any:
         raise ApiError(400, "Invalid JSON body") from None
 
 
-def _json(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = _encoder.encode(payload)
-    return Response(body, status, dict(headers or {}), media_type="application/json")
-
-
 async def _refuse(_: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    return _json({"error": "Method not allowed" if status == 405 else "Not found"}, status)  # noqa: PLR2004
+    return ApiError(status, "Method not allowed" if status == 405 else "Not found").response()  # noqa: PLR2004

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.everflow.errors import ApiError
 from signalroom_sandbox.everflow.reports import label
 from signalroom_sandbox.everflow.validation import paging
 from signalroom_sandbox.everflow.world import ADVERTISERS, AFFILIATES, OFFERS
+from signalroom_sandbox.vendor import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

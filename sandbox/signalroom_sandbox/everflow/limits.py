@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 
-from signalroom_sandbox.everflow.errors import ApiError
+from signalroom_sandbox.vendor import ApiError, RequestWindow
 
 _HOUR = 3600
 
@@ -22,7 +21,7 @@ class Limits:
     _tokens: float = field(default=50, init=False)
     _filled: float = field(default_factory=time.monotonic, init=False)
     _reports: int = field(default=0, init=False)
-    _bigquery: deque[float] = field(default_factory=deque, init=False)
+    _bigquery: RequestWindow = field(default_factory=RequestWindow, init=False)
 
     def __post_init__(self) -> None:
         self._tokens = self.burst
@@ -52,9 +51,5 @@ class Limits:
 
     def take_bigquery(self) -> None:
         """Count a report that is read from BigQuery."""
-        now = time.monotonic()
-        while self._bigquery and self._bigquery[0] < now - _HOUR:
-            self._bigquery.popleft()
-        if len(self._bigquery) >= self.bigquery_per_hour:
+        if self._bigquery.take((self.bigquery_per_hour, _HOUR)):
             raise ApiError(429, "Big Query usage is above limit")
-        self._bigquery.append(now)

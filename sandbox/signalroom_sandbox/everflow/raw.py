@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.everflow.reports import COUNTRIES, filters_of, label, passes
 from signalroom_sandbox.everflow.validation import conversion_query, moment_query, paging
-from signalroom_sandbox.everflow.world import HOUR, CellKey, Conversion, World, seeded_random
+from signalroom_sandbox.made_up import HOUR, midnight, seeded_random
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
     from signalroom_sandbox.everflow.switches import Switches
+    from signalroom_sandbox.everflow.world import CellKey, Conversion, World
 
 CLICK_CAP = 10_000
 _RETENTION = timedelta(days=92)
@@ -41,12 +42,11 @@ def conversions(
         # The row before the boundary again, in place of the one after it.
         rows[0] = matches[start - 1]
     paging_object: dict[str, Any] = {"page": page, "page_size": size, "total_count": total}
-    if switches.total_count == "growing":
-        paging_object["total_count"] = total - max(0, 3 - page)
-    elif switches.total_count == "shrinking":
-        paging_object["total_count"] = total + max(0, 3 - page)
-    elif switches.total_count == "absent":
+    if switches.total_count == "absent":
         del paging_object["total_count"]
+    elif switches.total_count != "steady":
+        sign = -1 if switches.total_count == "growing" else 1
+        paging_object["total_count"] = total + sign * max(0, 3 - page)
     if not switches.page_size_told:
         del paging_object["page_size"]
     answer: dict[str, Any] = {"conversions": [_conversion(world, item) for item in rows]}
@@ -76,7 +76,7 @@ def adjustments(world: World, start: date, end: date) -> dict[str, Any]:
     while day <= end and day < world.now().date():
         source = seeded_random(world.seed, "adjustment", day)
         if source.random() < 0.2:  # noqa: PLR2004
-            created = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + 2 * HOUR
+            created = midnight(day) + 2 * HOUR
             rows.append(
                 {
                     "network_reporting_adjustment_id": day.toordinal(),

@@ -9,7 +9,6 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.everflow.errors import ApiError
 from signalroom_sandbox.everflow.validation import (
     BIGQUERY_COLUMNS,
     ENTITY_COLUMNS,
@@ -18,6 +17,7 @@ from signalroom_sandbox.everflow.validation import (
     Query,
 )
 from signalroom_sandbox.everflow.world import ADVERTISERS, AFFILIATES, Cell, CellKey, World
+from signalroom_sandbox.vendor import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

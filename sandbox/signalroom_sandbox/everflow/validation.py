@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from signalroom_sandbox.everflow.errors import ApiError
-from signalroom_sandbox.everflow.world import span
+from signalroom_sandbox.made_up import span
+from signalroom_sandbox.vendor import ApiError
 
 #: Ids as https://developers.everflow.io/user-guide/timezones lists them, whole hours only.
 TIMEZONES = {

@@ -6,19 +6,25 @@ them, so that whatever endpoint a tap reads, the numbers agree.
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from signalroom_sandbox.made_up import (
+    DAY,
+    HOUR,
+    DailyWorld,
+    midnight,
+    seeded_random,
+    utc_date,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from zoneinfo import ZoneInfo
+    from datetime import date
+    from random import Random
 
-HOUR = 3600
-DAY = 24 * HOUR
 #: Everflow's share of what is made up: advertisers by id; the first two are the legacy ones.
 ADVERTISERS = {
     1: "CCW",
@@ -103,39 +109,26 @@ class _Day:
 
 
 @dataclass
-class World:
-    """The network. Days are made when first read, and then stay.
+class World(DailyWorld[_Day]):
+    """The network; a scale of 1 is about 100 conversions and 2,000 clicks a day."""
 
-    Args:
-        seed: Another seed is another network.
-        scale: 1 is about 100 conversions and 2,000 clicks a day.
-    """
-
-    seed: int = 713
-    scale: float = 1.0
-    ahead: timedelta = timedelta()
     offers: dict[int, int] = field(default_factory=lambda: dict(OFFERS))
-    _days: dict[date, _Day] = field(default_factory=dict)
     _late: int = 0
-
-    def now(self) -> datetime:
-        """The network's clock: the machine's, as far ahead as it was set."""
-        return datetime.now(UTC) + self.ahead
 
     # Reading
 
     def conversions(self, begin: int, end: int) -> Iterator[Conversion]:
         """Conversions of a span of epoch seconds, the end excluded, that have happened."""
-        end = min(end, int(self.now().timestamp()))
-        for day in self._days_of(begin, end):
+        end = self.until_now(end)
+        for day in self.days_between(begin, end):
             for conversion in day.conversions:
                 if begin <= conversion.at < end:
                     yield conversion
 
     def cells(self, begin: int, end: int) -> Iterator[tuple[CellKey, Cell]]:
         """Cells of a span of whole hours, the end excluded, that are over."""
-        end = min(end, int(self.now().timestamp()) // HOUR * HOUR)
-        for day in self._days_of(begin, end):
+        end = self.until_now(end, unit=HOUR)
+        for day in self.days_between(begin, end):
             if day.cells is None:
                 day.cells = _sum_cells(day)
             for key, cell in day.cells.items():
@@ -144,8 +137,8 @@ class World:
 
     def clicks(self, begin: int, end: int) -> Iterator[tuple[CellKey, int, int]]:
         """Clicks of a span of epoch seconds: the cell, the number within it, the moment."""
-        end = min(end, int(self.now().timestamp()) // HOUR * HOUR)
-        for day in self._days_of(begin - HOUR, end):
+        end = self.until_now(end, unit=HOUR)
+        for day in self.days_between(begin - HOUR, end):
             for key, count in day.clicks.items():
                 for number in range(count):
                     at = key[0] + number * HOUR // count
@@ -167,7 +160,7 @@ class World:
             How many conversions were changed.
         """
         changed = 0
-        for day in self._days_of(begin, end):
+        for day in self.days_between(begin, end):
             for index, old in enumerate(day.conversions):
                 if not (begin <= old.at < end and old.counts):
                     continue
@@ -187,7 +180,7 @@ class World:
         source = seeded_random(self.seed, "late", begin, count)
         for number in range(count):
             at = begin + number * (end - begin) // count
-            day = self._day(_utc_date(at))
+            day = self.day(utc_date(at))
             day.conversions.append(
                 self._conversion(
                     # Counted on, so that the same call again adds others.
@@ -202,7 +195,7 @@ class World:
 
     def delete_affiliate(self, begin: int, end: int, affiliate: int | None) -> None:
         """Make an affiliate's activity in a span vanish; of ``None``, everybody's."""
-        for day in self._days_of(begin, end):
+        for day in self.days_between(begin, end):
             day.conversions = [
                 item
                 for item in day.conversions
@@ -231,7 +224,7 @@ class World:
         self.delete_affiliate(begin, end, None)
         numbers = range(5000, 5000 + offers)
         self.offers |= {number: number for number in numbers}
-        day = self._day(_utc_date(begin))
+        day = self.day(utc_date(begin))
         hour = begin // HOUR * HOUR
         for affiliate in range(1000, 1000 + affiliates):
             day.clicks |= {(hour, affiliate, offer): clicks for offer in numbers}
@@ -239,20 +232,9 @@ class World:
 
     # Making
 
-    def _days_of(self, begin: int, end: int) -> Iterator[_Day]:
-        day = _utc_date(begin)
-        while day <= _utc_date(max(begin, end - 1)):
-            yield self._day(day)
-            day += timedelta(days=1)
-
-    def _day(self, day: date) -> _Day:
-        if day not in self._days:
-            self._days[day] = self._make_day(day)
-        return self._days[day]
-
     def _make_day(self, day: date) -> _Day:
         source = seeded_random(self.seed, day)
-        start = int(datetime.combine(day, time.min, UTC).timestamp())
+        start = midnight(day)
         busy = 0.7 + 0.3 * source.random()
         affiliates = [*AFFILIATES, NO_AFFILIATE]
         weights = [1 / (1 + index) for index in range(len(affiliates))]
@@ -275,7 +257,7 @@ class World:
         return _Day(conversions, dict(clicks))
 
     @staticmethod
-    def _conversion(source: random.Random, at: int, name: str, affiliate: int) -> Conversion:
+    def _conversion(source: Random, at: int, name: str, affiliate: int) -> Conversion:
         revenue = Decimal(source.randrange(100, 12_000)) / 100
         # Some payouts are finer than cents; some are taken back.
         payout = (revenue * source.randrange(30, 90) / 100).quantize(
@@ -294,22 +276,6 @@ class World:
             status=source.choice(_STATUSES),
             is_event=source.random() < 0.25,  # noqa: PLR2004
         )
-
-
-def seeded_random(*parts: object) -> random.Random:
-    """Randomness that is the same for the same parts, on every machine."""
-    return random.Random("-".join(map(str, parts)))  # noqa: S311 - made-up data, no secrets
-
-
-def span(start: date, end: date, zone: ZoneInfo) -> tuple[int, int]:
-    """The epoch seconds of whole days of a zone; the end is excluded."""
-    begin = datetime.combine(start, time.min, zone)
-    after = datetime.combine(end + timedelta(days=1), time.min, zone)
-    return int(begin.timestamp()), int(after.timestamp())
-
-
-def _utc_date(at: int) -> date:
-    return datetime.fromtimestamp(at, UTC).date()
 
 
 def _sum_cells(day: _Day) -> dict[CellKey, Cell]:

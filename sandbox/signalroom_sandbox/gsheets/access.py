@@ -8,16 +8,18 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from signalroom_sandbox import vendor
 from signalroom_sandbox.gsheets.errors import ApiError, quota
+from signalroom_sandbox.vendor import RequestWindow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,13 +83,12 @@ def service_account(url: str) -> str:
     )
 
 
-class TokenError(Exception):
+class TokenError(vendor.ApiError):
     """An error of the token endpoint."""
 
-    def __init__(self, error: str, description: str, status: int = 400) -> None:
-        super().__init__(description)
-        self.status = status
-        self.body = {"error": error, "error_description": description}
+    def __init__(self, status: int, error: str, description: str) -> None:
+        body = {"error": error, "error_description": description}
+        super().__init__(status, description, body=body)
 
 
 @dataclass
@@ -112,9 +113,11 @@ class Access:
     lifetime: int = _HOUR - 1
     revoked: bool = False
     delegates: tuple[str, ...] = (PERSON,)
-    tokens: dict[str, _Token] = field(default_factory=dict)
-    _reads: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    tokens: dict[str, _Token] = field(default_factory=dict, init=False)
+    _reads: dict[str, RequestWindow] = field(
+        default_factory=lambda: defaultdict(RequestWindow), init=False
+    )
+    _numbers: Any = field(default_factory=itertools.count, init=False)
 
     def grant(self, form: Mapping[str, str]) -> dict[str, object]:
         """Issue a token.
@@ -131,8 +134,7 @@ class Access:
         elif kind == "refresh_token":
             user, scope = self._refresh(form)
         else:
-            msg = "unsupported_grant_type"
-            raise _token_error(msg, f"Invalid grant_type: {kind}")
+            raise TokenError(400, "unsupported_grant_type", f"Invalid grant_type: {kind}")
         token = f"ya29.sandbox-google-{next(self._numbers)}"
         self.tokens[token] = _Token(user, set(scope.split()), time.monotonic() + self.lifetime)
         answer: dict[str, object] = {
@@ -152,40 +154,33 @@ class Access:
                 options={"require": ["iat", "exp", "iss", "aud"]},
             )
         except jwt.InvalidAudienceError:
-            msg = "invalid_grant"
-            raise _token_error(msg, "Invalid JWT: Failed audience check.") from None
+            raise TokenError(400, "invalid_grant", "Invalid JWT: Failed audience check.") from None
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
             raise _not_short_lived() from None
         except jwt.InvalidTokenError:
-            msg = "invalid_grant"
-            raise _token_error(msg, "Invalid JWT Signature.") from None
+            raise TokenError(400, "invalid_grant", "Invalid JWT Signature.") from None
         if claims["exp"] - claims["iat"] > _HOUR:
             raise _not_short_lived()
         if claims["iss"] != CLIENT_EMAIL or self.revoked:
-            msg = "invalid_grant"
-            raise _token_error(msg, "Invalid grant: account not found")
+            raise TokenError(400, "invalid_grant", "Invalid grant: account not found")
         scope = claims.get("scope", "")
         if not scope or not set(scope.split()) <= SHEETS_SCOPES | DRIVE_SCOPES:
             description = "Invalid OAuth scope or ID token audience provided."
-            msg = "invalid_scope"
-            raise _token_error(msg, description)
+            raise TokenError(400, "invalid_scope", description)
         user = claims.get("sub", CLIENT_EMAIL)
         if user not in {CLIENT_EMAIL, *self.delegates}:
             description = (
                 "Client is unauthorized to retrieve access tokens using this method, or client "
                 "not authorized for any of the scopes requested."
             )
-            msg = "unauthorized_client"
-            raise _token_error(msg, description, 401)
+            raise TokenError(401, "unauthorized_client", description)
         return user, scope
 
     def _refresh(self, form: Mapping[str, str]) -> tuple[str, str]:
         if any(form.get(name) != OAUTH[name] for name in ("client_id", "client_secret")):
-            msg = "invalid_client"
-            raise _token_error(msg, "The OAuth client was not found.", 401)
+            raise TokenError(401, "invalid_client", "The OAuth client was not found.")
         if form.get("refresh_token") != OAUTH["refresh_token"] or self.revoked:
-            msg = "invalid_grant"
-            raise _token_error(msg, "Token has been expired or revoked.")
+            raise TokenError(400, "invalid_grant", "Token has been expired or revoked.")
         return PERSON, form.get("scope") or f"{_AUTH}spreadsheets.readonly"
 
     def user(self, authorization: str | None, key: str | None, scopes: set[str]) -> str | None:
@@ -231,20 +226,13 @@ class Access:
         Raises:
             ApiError: There were too many in the last minute.
         """
-        now, reads = time.monotonic(), self._reads[user or "key"]
-        while reads and reads[0] <= now - _MINUTE:
-            reads.popleft()
-        if len(reads) >= self.per_user:
+        if self._reads[user or "key"].take((self.per_user, _MINUTE)):
             raise quota(self.per_user)
-        reads.append(now)
-
-
-def _token_error(error: str, description: str, status: int = 400) -> TokenError:
-    return TokenError(error, description, status)
 
 
 def _not_short_lived() -> TokenError:
     return TokenError(
+        400,
         "invalid_grant",
         "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable "
         "timeframe. Check your iat and exp values in the JWT claim.",

@@ -7,30 +7,17 @@ from typing import Any
 
 import msgspec
 
-from signalroom_sandbox.actions import VendorActions, actions_of, read_only
-from signalroom_sandbox.gsheets.access import CLIENT_EMAIL, PERSON
+from signalroom_sandbox.actions import VendorActions, actions_of, fields_action, read_only
+from signalroom_sandbox.gsheets.access import CLIENT_EMAIL, PERSON, Access
 from signalroom_sandbox.gsheets.world import Sheet, Spreadsheet
 
 
 class Actions(VendorActions):
     """Control actions of Google."""
 
-    def access(
-        self,
-        *,
-        per_user: int | None = None,
-        lifetime: int | None = None,
-        revoked: bool | None = None,
-        delegates: tuple[str, ...] | None = None,
-    ) -> None:
-        """Change the quota, the tokens' lifetime, and the accounts."""
-        _set_fields(
-            self._vendor.access,
-            per_user=per_user,
-            lifetime=lifetime,
-            revoked=revoked,
-            delegates=delegates,
-        )
+    access = fields_action(
+        Access, "access", "Change the quota, the tokens' lifetime, and the accounts."
+    )
 
     def expire(self) -> None:
         """Expire all tokens before their time."""

@@ -5,14 +5,12 @@ https://developers.google.com/sheets/api/reference/rest
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.routing import Route
 
 from signalroom_sandbox.gsheets import a1, cells, masks
@@ -26,41 +24,38 @@ from signalroom_sandbox.gsheets.access import (
 )
 from signalroom_sandbox.gsheets.errors import ApiError
 from signalroom_sandbox.gsheets.world import SHEET, Spreadsheet, initial_books
+from signalroom_sandbox.vendor import Vendor, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
 _RENDERS = {"FORMATTED_VALUE", "UNFORMATTED_VALUE", "FORMULA"}
 _DATES = {"SERIAL_NUMBER", "FORMATTED_STRING"}
 _BEGIN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
-class Google:
-    """Google with a service account's and a person's spreadsheets.
+@dataclass
+class Google(Vendor):
+    """Google with the spreadsheets of a service account and of a person."""
 
-    Args:
-        seed: Another seed is another set of data.
-        scale: How many rows.
-    """
-
-    def __init__(self, *, seed: int = 713, scale: float = 1.0) -> None:
-        self._seed = seed
-        self._scale = scale
-        self.access = Access()
-        self.reset()
+    access: Access = field(default_factory=Access, init=False)
+    books: dict[str, Spreadsheet] = field(init=False)
+    #: What happens after the next response to a kind of request.
+    between: list[tuple[str, Callable[[], None]]] = field(init=False)
 
     def reset(self) -> None:
-        """Be as new; issued tokens stay valid."""
-        self.access = Access(tokens=self.access.tokens)
-        self.latency = 0.0
-        self.books: dict[str, Spreadsheet] = {}
-        #: What happens between the response to one kind of request and the next request.
-        self.between: list[tuple[str, Callable[[], None]]] = []
-        for book in initial_books(self._seed, self._scale):
+        """Undo what tests changed; issued tokens stay valid."""
+        super().reset()
+        tokens = self.access.tokens
+        self.access = Access()
+        self.access.tokens = tokens
+        self.between = []
+        self.books = {book.id: book for book in initial_books(self.seed, self.scale)}
+        for book in self.books.values():
             book.readers |= {CLIENT_EMAIL, PERSON}
-            self.books[book.id] = book
 
     def advance(self, by: timedelta) -> None:
         """Do nothing: no cell depends on the clock, and tokens expire by the machine's."""
@@ -93,8 +88,7 @@ class Google:
         scopes = DRIVE_SCOPES if kind == "file" else SHEETS_SCOPES
 
         async def endpoint(request: Request) -> Response:
-            if self.latency:
-                await asyncio.sleep(self.latency)
+            await self.delay()
             key = request.headers.get("x-goog-api-key") or request.query_params.get("key")
             try:
                 user = self.access.user(request.headers.get("authorization"), key, scopes)
@@ -102,7 +96,7 @@ class Google:
                     self.access.take(user)
                 answer = _json(act(request, user))
             except ApiError as error:
-                return _json(error.body, error.code)
+                return _json(error.body, error.status)
             for place, (after, happen) in enumerate(self.between):
                 if after == kind:
                     del self.between[place]
@@ -242,5 +236,4 @@ def _bounds(area: a1.Area) -> dict[str, int]:
 
 
 def _json(payload: Any, status: int = 200) -> Response:
-    body = msgspec.json.encode(payload)
-    return Response(body, status, media_type="application/json; charset=UTF-8")
+    return json_response(payload, status, media_type="application/json; charset=UTF-8")

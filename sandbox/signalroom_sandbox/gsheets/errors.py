@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from signalroom_sandbox import vendor
+
 _STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -14,7 +16,7 @@ _STATUS = {
 }
 
 
-class ApiError(Exception):
+class ApiError(vendor.ApiError):
     """A response with Google's body for errors.
 
     Args:
@@ -34,8 +36,6 @@ class ApiError(Exception):
         details: list[dict[str, Any]] | None = None,
         reason: str = "",
     ) -> None:
-        super().__init__(message)
-        self.code = code
         error: dict[str, Any] = {"code": code, "message": message}
         if reason:
             domain = "usageLimits" if reason.endswith("Exceeded") else "global"
@@ -44,7 +44,7 @@ class ApiError(Exception):
             error["status"] = status or _STATUS[code]
         if details:
             error["details"] = details
-        self.body: dict[str, Any] = {"error": error}
+        super().__init__(code, message, body={"error": error})
 
 
 def quota(limit: int) -> ApiError:

@@ -13,7 +13,6 @@ ZOO = "1sandbox-zoo-00000000000000000000000000000000"
 #: Anyone with the link may read it.
 PUBLIC = "1sandbox-public-000000000000000000000000000"
 SHEET = "application/vnd.google-apps.spreadsheet"
-OFFICE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass

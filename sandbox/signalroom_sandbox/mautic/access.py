@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from signalroom_sandbox import vendor
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ _SECRETS = {CLIENT_ID: CLIENT_SECRET, LIMITED_ID: CLIENT_SECRET, NO_GRANT_ID: CL
 _HIDDEN = {LIMITED_ID: frozenset({"fields", "forms", "users", "webhook_logs"})}
 
 
-class ApiError(Exception):
+class ApiError(vendor.ApiError):
     """A response with Mautic's body for errors.
 
     Args:
@@ -36,9 +38,8 @@ class ApiError(Exception):
     """
 
     def __init__(self, status: int, message: str, kind: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body: Any = {"errors": [{"message": message, "code": status, "type": kind}]}
+        body = {"errors": [{"message": message, "code": status, "type": kind}]}
+        super().__init__(status, message, body=body)
 
 
 class CrashError(ApiError):

@@ -5,8 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.actions import VendorActions, limits_action, read_only, switches_action
+from signalroom_sandbox.actions import (
+    VendorActions,
+    fields_action,
+    limits_action,
+    read_only,
+    switches_action,
+)
 from signalroom_sandbox.mautic import gone
+from signalroom_sandbox.mautic.access import Access
 from signalroom_sandbox.mautic.limits import Limits
 from signalroom_sandbox.mautic.switches import Switches
 
@@ -19,22 +26,9 @@ class Actions(VendorActions):
 
     limits = limits_action(Limits)
     switches = switches_action(Switches)
-
-    def access(
-        self,
-        *,
-        token_seconds: int | None = None,
-        api_enabled: bool | None = None,
-        basic_enabled: bool | None = None,
-    ) -> None:
-        """Set how long tokens last, and whether the API and Basic auth are enabled."""
-        access = self._vendor.access
-        if token_seconds is not None:
-            access.token_seconds = token_seconds
-        if api_enabled is not None:
-            access.api_enabled = api_enabled
-        if basic_enabled is not None:
-            access.basic_enabled = basic_enabled
+    access = fields_action(
+        Access, "access", "Set the lifetime of tokens; turn the API or Basic auth on or off."
+    )
 
     def revoke(self) -> None:
         """Revoke all tokens."""

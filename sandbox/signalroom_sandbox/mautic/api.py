@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -14,7 +13,6 @@ from signalroom_sandbox.mautic import contacts, entities, lists, roles, stats
 from signalroom_sandbox.mautic.access import ApiError
 from signalroom_sandbox.mautic.call import SEVEN, Call
 from signalroom_sandbox.mautic.instance import Instance
-from signalroom_sandbox.mautic.limits import RateLimitError
 from signalroom_sandbox.mautic.replies import OutOfMemoryError, as_json, as_page, unknown
 from signalroom_sandbox.mautic.where import parse_query
 
@@ -55,8 +53,7 @@ class Mautic(Instance):
     # All requests
 
     async def _token(self, request: Request) -> Response:
-        if self.latency:
-            await asyncio.sleep(self.latency)
+        await self.delay()
         body = (await request.body()).decode()
         # A redirect makes a GET of it, and drops the form.
         form = dict(parse_qsl(body if request.method == "POST" else request.url.query))
@@ -68,8 +65,7 @@ class Mautic(Instance):
 
     def _route(self, path: str, respond: Callable[[Call], Any]) -> Route:
         async def endpoint(request: Request) -> Response:
-            if self.latency:
-                await asyncio.sleep(self.latency)
+            await self.delay()
             headers: dict[str, str] = {}
             try:
                 client, token = self.access.caller(request.headers.get("Authorization"))
@@ -81,17 +77,9 @@ class Mautic(Instance):
                 return as_json(
                     respond(Call(self, request.path_params, query, client)), headers=headers
                 )
-            except RateLimitError as error:
-                return self._rate_limit_response(error.args[0])
             except OutOfMemoryError as error:
                 return as_page(error.status, "Site is offline")
             except ApiError as error:
-                return as_json(error.body, error.status, headers)
+                return as_json(error.body, error.status, headers | error.headers)
 
         return Route(path, endpoint, methods=["GET"])
-
-    def _rate_limit_response(self, headers: dict[str, str]) -> Response:
-        number = self.limits.per_hour
-        message = f"You exceeded the rate limit of {number} API calls per hour."
-        body = {"errors": [{"code": 429, "message": message, "details": []}]}
-        return as_json(body, 429, headers)

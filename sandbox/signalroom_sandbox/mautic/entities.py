@@ -17,26 +17,30 @@ class Kind:
 
     Attributes:
         key: The key of the list in the response.
+        make: Makes an entity of a number; None for rows of the database, such as fields.
+        count: How many entities there are at first.
         by_id: Whether it is an object by id, and not a list.
         parents: Properties that must be null, unless a filter takes their place.
     """
 
     key: str
-    by_id: bool
+    make: Callable[[int], dict[str, Any]] | None = None
+    count: int = 0
+    by_id: bool = False
     parents: tuple[str, ...] = ()
 
 
 KINDS = {
-    "assets": Kind("assets", by_id=False),
-    "campaigns": Kind("campaigns", by_id=True),
-    "categories": Kind("categories", by_id=False),
-    "emails": Kind("emails", by_id=True, parents=("variantParent",)),
-    "forms": Kind("forms", by_id=False),
-    "pages": Kind("pages", by_id=False, parents=("variantParent", "translationParent")),
-    "segments": Kind("lists", by_id=True),
-    "stages": Kind("stages", by_id=False),
-    "tags": Kind("tags", by_id=True),
-    "users": Kind("users", by_id=False),
+    "assets": Kind("assets", makers.asset, 4),
+    "campaigns": Kind("campaigns", makers.campaign, 8, by_id=True),
+    "categories": Kind("categories", makers.category, 5),
+    "emails": Kind("emails", makers.email, 46, by_id=True, parents=("variantParent",)),
+    "forms": Kind("forms", makers.form, 5),
+    "pages": Kind("pages", makers.page, 12, parents=("variantParent", "translationParent")),
+    "segments": Kind("lists", makers.segment, 6, by_id=True),
+    "stages": Kind("stages", makers.stage, 4),
+    "tags": Kind("tags", makers.tag, 35, by_id=True),
+    "users": Kind("users", makers.user, 3),
 }
 _FROZEN = 6
 #: Only the sandbox has these.
@@ -63,21 +67,10 @@ def initial_lists(version: int) -> dict[str, list[dict[str, Any]]]:
     Args:
         version: Version of this Mautic.
     """
-    counts: dict[str, tuple[int, Callable[[int], dict[str, Any]]]] = {
-        "assets": (4, makers.asset),
-        "campaigns": (8, makers.campaign),
-        "categories": (5, makers.category),
-        "emails": (46, makers.email),
-        "forms": (5, makers.form),
-        "pages": (12, makers.page),
-        "segments": (6, makers.segment),
-        "stages": (4, makers.stage),
-        "tags": (35, makers.tag),
-        "users": (3, makers.user),
-    }
     rows_by_list = {
-        name: [make(number) for number in range(1, count + 1)]
-        for name, (count, make) in counts.items()
+        name: [kind.make(number) for number in range(1, kind.count + 1)]
+        for name, kind in KINDS.items()
+        if kind.make
     }
     for rows in rows_by_list.values():
         for row in rows:

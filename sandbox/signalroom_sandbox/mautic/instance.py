@@ -10,19 +10,16 @@ from signalroom_sandbox.mautic.access import Access
 from signalroom_sandbox.mautic.limits import Limits
 from signalroom_sandbox.mautic.switches import Switches
 from signalroom_sandbox.mautic.world import World
+from signalroom_sandbox.vendor import Vendor
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
 
 @dataclass
-class Instance:
-    """An instance: its data, limits and behaviours, all of which a test may change."""
+class Instance(Vendor):
+    """An instance of Mautic."""
 
-    seed: int = 713
-    scale: float = 1.0
-    #: Seconds that each response takes.
-    latency: float = 0.0
     access: Access = field(init=False)
     limits: Limits = field(init=False)
     switches: Switches = field(init=False)
@@ -33,15 +30,12 @@ class Instance:
     _world: World | None = field(default=None, init=False)
     _lists: tuple[int, dict[str, list[dict[str, Any]]]] | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.reset()
-
     def reset(self) -> None:
         """Undo what tests changed."""
+        super().reset()
         self.access = Access()
         self.limits = Limits()
         self.switches = Switches()
-        self.latency = 0.0
         self.request_count = 0
         if self.changed:
             self._world, self._lists, self.changed = None, None, False

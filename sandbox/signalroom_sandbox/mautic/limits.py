@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-
-class RateLimitError(Exception):
-    """One call too many."""
+from signalroom_sandbox.mautic.access import controller_error
 
 
 @dataclass
@@ -30,7 +28,7 @@ class Limits:
             token: The access token of the call.
 
         Raises:
-            RateLimitError: The limit is reached.
+            ApiError: With status 429.
         """
         if not self.per_hour:
             return {}
@@ -45,5 +43,8 @@ class Limits:
             "X-RateLimit-Reset": str(int(began + self.window)),
         }
         if count >= self.per_hour:
-            raise RateLimitError(headers)
+            message = f"You exceeded the rate limit of {self.per_hour} API calls per hour."
+            error = controller_error(429, message)
+            error.headers = headers
+            raise error
         return headers

@@ -26,6 +26,11 @@ def _publish_details(number: int) -> dict[str, Any]:
     }
 
 
+def _null(names: str) -> dict[str, None]:
+    """Properties that are null."""
+    return dict.fromkeys(names.split())
+
+
 def _live() -> dict[str, Any]:
     return {"publishUp": None, "publishDown": None}
 
@@ -58,9 +63,7 @@ def email(number: int) -> dict[str, Any]:
         "useOwnerAsMailer": False,
         "utmTags": {
             "utmSource": "example" if number % 2 else None,
-            "utmMedium": None,
-            "utmCampaign": None,
-            "utmContent": None,
+            **_null("utmMedium utmCampaign utmContent"),
         },
         "customHtml": "<html><body>Sample</body></html>",
         "plainText": "Sample",
@@ -198,9 +201,7 @@ def _form_field(number: int) -> dict[str, Any]:
         "validation": [],
         "parent": None,
         "conditions": [],
-        "labelAttributes": None,
-        "inputAttributes": None,
-        "containerAttributes": None,
+        **_null("labelAttributes inputAttributes containerAttributes"),
         "leadField": "email",
         "saveResult": True,
         "isAutoFill": False,
@@ -242,10 +243,7 @@ def form(number: int) -> dict[str, Any]:
         "renderStyle": False,
         "formType": "standalone",
         "postAction": "return",
-        "postActionProperty": None,
-        "noIndex": None,
-        "formAttributes": None,
-        "language": None,
+        **_null("postActionProperty noIndex formAttributes language"),
     }
 
 
@@ -284,9 +282,7 @@ def page(number: int) -> dict[str, Any]:
         "uniqueHits": number * 7,
         "variantHits": 0,
         "revision": 1,
-        "metaDescription": None,
-        "redirectType": None,
-        "redirectUrl": None,
+        **_null("metaDescription redirectType redirectUrl"),
         "isPreferenceCenter": False,
         "noIndex": None,
         "variantSettings": [],
@@ -344,9 +340,5 @@ def user(number: int) -> dict[str, Any]:
             "isAdmin": True,
             "rawPermissions": [],
         },
-        "timezone": None,
-        "locale": None,
-        "lastLogin": None,
-        "lastActive": None,
-        "signature": None,
+        **_null("timezone locale lastLogin lastActive signature"),
     }

@@ -77,13 +77,8 @@ def contact(
         "dateIdentified": iso(row["date_identified"]),
         "preferredProfileImage": row["preferred_profile_image"],
         "doNotContact": [
-            {
-                "id": item["id"],
-                "reason": item["reason"],
-                "comments": item["comments"],
-                "channel": item["channel"],
-                "channelId": item["channel_id"],
-            }
+            {name: item[name] for name in ("id", "reason", "comments", "channel")}
+            | {"channelId": item["channel_id"]}
             for item in entries
         ],
         "frequencyRules": _many(_frequency(number), "channel", by=switches.relations_by_id),

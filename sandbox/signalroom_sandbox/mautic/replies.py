@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from starlette.responses import Response
 
 from signalroom_sandbox.mautic.access import ApiError
+from signalroom_sandbox.vendor import json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -45,8 +45,7 @@ def as_json(payload: Any, status: int = 200, headers: dict[str, str] | None = No
         status: HTTP status code.
         headers: Headers of only some responses.
     """
-    sent = _UNCACHED | (headers or {})
-    return Response(msgspec.json.encode(payload), status, sent, media_type="application/json")
+    return json_response(payload, status, _UNCACHED | (headers or {}))
 
 
 def as_page(status: int, title: str, headers: dict[str, str] | None = None) -> Response:

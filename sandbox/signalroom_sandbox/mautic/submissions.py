@@ -86,17 +86,6 @@ def _submission(row: dict[str, Any], form: dict[str, Any], world: World) -> dict
 
 def _lead(row: dict[str, Any]) -> dict[str, Any]:
     """A contact as it is part of others: all its own properties, without its fields."""
-    return {
-        "id": row["id"],
-        "points": row["points"],
-        "color": row["color"],
-        "title": row["title"],
-        "firstname": row["firstname"],
-        "lastname": row["lastname"],
-        "company": row["company"],
-        "email": row["email"],
-        "phone": None,
-        "mobile": row["mobile"],
-        "city": row["city"],
-        "country": row["country"],
-    }
+    names = "id points color title firstname lastname company email phone mobile city country"
+    # This instance has no field `phone`.
+    return {name: row.get(name) for name in names.split()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import operator
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"^(\w+)((?:\[\w*\])+)$")
 _KEY = re.compile(r"\[(\w*)\]")
 _OPERATORS = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
-_PATTERNS = {"like": "like", "notLike": "not like"}
+_COMPARISONS = _OPERATORS | {"like": "like", "notLike": "not like"}
 _NULLS = {"isNull": "is null", "isNotNull": "is not null"}
 _SETS = {"in": "in", "notIn": "not in"}
 
@@ -102,10 +103,8 @@ def _require(clause: dict[str, Any], part: str) -> str:
 
 
 def _condition(column: str, kind: str, value: str) -> tuple[str, list[str]]:
-    if kind in _OPERATORS:
-        return f'"{column}" {_OPERATORS[kind]} ?', [value]
-    if kind in _PATTERNS:
-        return f'"{column}" {_PATTERNS[kind]} ?', [value]
+    if kind in _COMPARISONS:
+        return f'"{column}" {_COMPARISONS[kind]} ?', [value]
     if kind in _NULLS:
         return f'"{column}" {_NULLS[kind]}', []
     if kind in _SETS:
@@ -150,12 +149,6 @@ def _holds(have: Any, kind: str, value: str) -> bool:
         have, other = int(have), int(value or 0)
     elif isinstance(have, int):
         other = int(value or 0)
-    results: dict[str, bool] = {
-        "eq": have == other,
-        "neq": have != other,
-        "lt": have < other,
-        "lte": have <= other,
-        "gt": have > other,
-        "gte": have >= other,
-    }
-    return results[kind]
+    # Doctrine's names of operators, as Python's module has them.
+    name = {"neq": "ne", "lte": "le", "gte": "ge"}.get(kind, kind)
+    return bool(getattr(operator, name)(have, other))

@@ -54,7 +54,7 @@ class World:
         """Query the database."""
         return self._connection.execute(sql, values).fetchall()
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+    def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> None:
         """Change the database."""
         self._connection.execute(sql, values)
 
@@ -68,17 +68,17 @@ class World:
         skipped = {"points", "last_active"}
         own = [alias for alias in self.fields if alias not in skipped]
         columns = ", ".join(f'"{alias}"' for alias in own)
-        self._connection.execute(f"create table leads ({_OWN}, {columns})")
-        self._connection.execute("create table lead_tags (lead_id integer, tag text)")
+        self.execute(f"create table leads ({_OWN}, {columns})")
+        self.execute("create table lead_tags (lead_id integer, tag text)")
         self.make_contacts(self.contacts)
         aliases = [alias for alias, _, _ in COMPANY_FIELDS]
         values = [value_of_field(alias, kind) for alias, kind, _ in COMPANY_FIELDS]
-        self._connection.execute(
+        self.execute(
             "create table companies (id integer primary key, score integer, date_modified text, "
             + ", ".join(f'"{alias}"' for alias in aliases)
             + ")"
         )
-        self._connection.execute(
+        self.execute(
             f"insert into companies select n, n % 50, null, {', '.join(values)} "
             f"from ({_numbers(_COMPANIES)})"
         )
@@ -116,10 +116,10 @@ class World:
         columns = ", ".join(f'"{name}"' for name in (*own, *aliases))
         values = ", ".join([*own.values(), *aliases.values()])
         numbers = _numbers(count, first)
-        self._connection.execute(
+        self.execute(
             f"insert into leads ({columns}) select {values} from ({numbers})", {"now": self.now()}
         )
-        self._connection.execute(
+        self.execute(
             f"insert into lead_tags select n, 'tag-' || (n % 7) from ({numbers}) where n % 3 = 0"
         )
 
@@ -132,8 +132,8 @@ class World:
             group: Group of the field.
         """
         self.fields[alias] = kind, group
-        self._connection.execute(f'alter table leads add column "{alias}"')
-        self._connection.execute(
+        self.execute(f'alter table leads add column "{alias}"')
+        self.execute(
             f'update leads set "{alias}" = '
             f"(select {value_of_field(alias, kind)} from (select leads.id as n))",
             {"now": self.now()},
@@ -149,13 +149,13 @@ class World:
                 else f'"{name}"' + (" integer" if is_whole(name) else "")
                 for name in columns
             )
-            self._connection.execute(f"create table {table} ({kinds}{key})")
+            self.execute(f"create table {table} ({kinds}{key})")
             expressions = ", ".join(value_of(table, name) for name in columns)
-            self._connection.execute(
+            self.execute(
                 f"insert or ignore into {table} select {expressions} from ({_numbers(rows)})",
                 values,
             )
-        self._connection.execute(
+        self.execute(
             "update audit_log set date_added = datetime(:now, '-90 days')", {"now": self.now()}
         )
 
@@ -175,9 +175,7 @@ class World:
                 changes["date_modified"] = self.now()
             changes["modified_by"] = 1
             sets = ", ".join(f'"{name}" = ?' for name in changes)
-            self._connection.execute(
-                f"update leads set {sets} where id = ?", [*changes.values(), number]
-            )
+            self.execute(f"update leads set {sets} where id = ?", [*changes.values(), number])
             if audited:
                 self.audit(number, "update")
 
@@ -192,7 +190,7 @@ class World:
         self.make_contacts(count)
         ids = [*range(last + 1, last + count + 1)]
         modified = self.now() if self.version >= _FROZEN else None
-        self._connection.execute(
+        self.execute(
             "update leads set date_added = ?, date_modified = ? where id > ?",
             [self.now(), modified, last],
         )
@@ -204,10 +202,8 @@ class World:
         """Rename a company: its contacts get the name, by SQL that leaves their dates."""
         dated = ", date_modified = :now" if self.version < _FROZEN else ""
         values = {"number": number, "name": name, "now": self.now()}
-        self._connection.execute(
-            f"update companies set companyname = :name{dated} where id = :number", values
-        )
-        self._connection.execute(
+        self.execute(f"update companies set companyname = :name{dated} where id = :number", values)
+        self.execute(
             "update leads set company = :name where id in (select lead_id from companies_leads"
             " where company_id = :number and is_primary = 1)",
             values,
@@ -216,11 +212,11 @@ class World:
 
     def leave_stage(self, number: int) -> None:
         """Take contacts out of a stage that is deleted, by SQL that leaves their dates."""
-        self._connection.execute("update leads set stage_id = null where stage_id = ?", [number])
+        self.execute("update leads set stage_id = null where stage_id = ?", [number])
 
     def audit(self, number: int, action: str, details: str = "a:0:{}", kind: str = "lead") -> None:
         """Write into the audit log."""
-        self._connection.execute(
+        self.execute(
             "insert into audit_log (user_id, user_name, bundle, object, object_id, action,"
             " details, date_added) values (1, 'Admin Sample', 'lead', ?, ?, ?, ?, ?)",
             [kind, number, action, details, self.now()],
@@ -230,7 +226,7 @@ class World:
         """Change rows of a table."""
         sets = ", ".join(f'"{name}" = ?' for name in values)
         conditions = " and ".join(f'"{name}" = ?' for name in where)
-        self._connection.execute(
+        self.execute(
             f"update {table} set {sets} where {conditions}", [*values.values(), *where.values()]
         )
 
@@ -239,14 +235,12 @@ class World:
         for row in rows:
             names = ", ".join(f'"{name}"' for name in row)
             marks = ", ".join("?" for _ in row)
-            self._connection.execute(
-                f"insert into {table} ({names}) values ({marks})", [*row.values()]
-            )
+            self.execute(f"insert into {table} ({names}) values ({marks})", [*row.values()])
 
     def remove(self, table: str, where: dict[str, Any]) -> None:
         """Remove rows of a table; all of them without conditions."""
         conditions = " and ".join(f'"{name}" = ?' for name in where) or "1"
-        self._connection.execute(f"delete from {table} where {conditions}", [*where.values()])
+        self.execute(f"delete from {table} where {conditions}", [*where.values()])
 
     # People, as the API shows them
 

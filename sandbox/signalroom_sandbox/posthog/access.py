@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from signalroom_sandbox import vendor
 from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT
 
 PERSONAL_KEY = "phx_sandbox-posthog-personal-key"
@@ -26,7 +27,7 @@ _TYPES = {
 }
 
 
-class ApiError(Exception):
+class ApiError(vendor.ApiError):
     """A response with PostHog's body for errors.
 
     Args:
@@ -39,17 +40,12 @@ class ApiError(Exception):
     def __init__(
         self, status: int, code: str, detail: str, *, retry_after: int | None = None
     ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.body = {
-            "type": _TYPES.get(status, "server_error"),
-            "code": code,
-            "detail": detail,
-            "attr": None,
-        }
-        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        kind = _TYPES.get(status, "server_error")
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         if status == 401:  # noqa: PLR2004
-            self.headers["WWW-Authenticate"] = "Bearer"
+            headers["WWW-Authenticate"] = "Bearer"
+        body = {"type": kind, "code": code, "detail": detail, "attr": None}
+        super().__init__(status, detail, headers, body=body)
 
 
 @dataclass(frozen=True)

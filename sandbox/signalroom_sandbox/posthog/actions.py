@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.actions import VendorActions, limits_action, read_only, switches_action
 from signalroom_sandbox.posthog.access import Key
@@ -12,6 +12,9 @@ from signalroom_sandbox.posthog.limits import Limits
 from signalroom_sandbox.posthog.shared_uuids import IDENTITY
 from signalroom_sandbox.posthog.switches import Switches
 from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT
+
+if TYPE_CHECKING:
+    from signalroom_sandbox.posthog.world import World
 
 
 class Actions(VendorActions):
@@ -44,23 +47,19 @@ class Actions(VendorActions):
 
     def events(self, events: list[dict[str, Any]], project: int = PROJECT) -> Any:
         """Add events (columns, `visible_at`); returns their uuids."""
-        self._vendor.changed = True
-        return self._vendor.world.add(project, events)
+        return self._change().add(project, events)
 
     def persons(self, persons: list[dict[str, Any]], project: int = PROJECT) -> Any:
         """Add persons (`id`, `created_at`, `properties`); returns their ids."""
-        self._vendor.changed = True
-        return self._vendor.world.add_persons(project, persons)
+        return self._change().add_persons(project, persons)
 
     def clear_persons(self, project: int = PROJECT) -> None:
         """Delete all persons."""
-        self._vendor.changed = True
-        self._vendor.world.query("delete from persons where team_id = ?", [project])
+        self._change().query("delete from persons where team_id = ?", [project])
 
     def merge_persons(self, survivor: str, other: str, project: int = PROJECT) -> None:
         """Merge a person into another; the earlier `created_at` stays."""
-        self._vendor.changed = True
-        self._vendor.world.merge_persons(project, survivor, other)
+        self._change().merge_persons(project, survivor, other)
 
     @read_only
     def person_ids(self, project: int = PROJECT) -> Any:
@@ -72,21 +71,16 @@ class Actions(VendorActions):
 
     def clear_events(self, project: int = PROJECT) -> None:
         """Delete all events."""
-        self._vendor.changed = True
-        self._vendor.world.clear(project)
+        self._change().clear(project)
 
     def merge_events(self) -> None:
         """Keep the newest copy of each event, as ClickHouse does in time."""
-        self._vendor.changed = True
-        self._vendor.world.merge()
+        self._change().merge()
 
     def make_events(self, begin: str, days: int, count: int, tied: int = 0) -> None:
         """Add many events from a day on, `tied` of them at shared timestamps."""
-        self._vendor.changed = True
         moment = datetime.fromisoformat(begin).replace(tzinfo=None)
-        self._vendor.world.make(
-            PROJECT, moment, days=days, count=count, tied=tied, first=100_000_000
-        )
+        self._change().make(PROJECT, moment, days=days, count=count, tied=tied, first=100_000_000)
 
     def change(self, resource: str, identifier: Any, **fields: Any) -> None:
         """Change a row of a list."""
@@ -168,6 +162,12 @@ class Actions(VendorActions):
             [project, self._vendor.world.now(), start, end],
         )
         return rows
+
+    def _change(self) -> World:
+        """The events and persons, for a change that the next reset undoes."""
+        self._vendor.changed = True
+        world: World = self._vendor.world
+        return world
 
     def _rows(self, resource: str) -> Any:
         return self._vendor.lists[PROJECT][resource]

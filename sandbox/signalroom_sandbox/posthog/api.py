@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from signalroom_sandbox.posthog import lists, persons, rest_events, rows
@@ -20,11 +20,13 @@ from signalroom_sandbox.posthog.hogql import translate
 from signalroom_sandbox.posthog.limits import Limits
 from signalroom_sandbox.posthog.switches import Switches
 from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT, World
+from signalroom_sandbox.vendor import Vendor, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     _Respond = Callable[[Request, Key, int], Awaitable[Response]]
 
@@ -35,13 +37,9 @@ _NO_LIMIT_KINDS = {"force_blocking", "force_async"}
 
 
 @dataclass
-class PostHog:
-    """The vendor: its data, limits and behaviours, all of which a test may change."""
+class PostHog(Vendor):
+    """The mock vendor."""
 
-    seed: int = 713
-    scale: float = 1.0
-    #: Seconds that each response takes.
-    latency: float = 0.0
     zones: dict[int, str] = field(init=False)
     keys: dict[str, Key] = field(init=False)
     limits: Limits = field(init=False)
@@ -51,17 +49,14 @@ class PostHog:
     _world: World | None = field(default=None, init=False)
     _lists: dict[int, dict[str, list[dict[str, Any]]]] | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.reset()
-
     def reset(self) -> None:
         """Undo what tests changed."""
+        super().reset()
         self.zones = {PROJECT: "UTC", SECOND_PROJECT: "UTC"}
         self.keys = dict(KEYS)
         self.limits = Limits()
         self.switches = Switches()
         self._lists = None
-        self.latency = 0.0
         self._cache: dict[str, Any] = {}
         self._later: dict[str, tuple[int, Any]] = {}
         if self.changed:
@@ -116,11 +111,10 @@ class PostHog:
                 if respond != self._own_key:
                     check(key, scope, project)
                 self.limits.take(path.removeprefix("/api/projects/{project:int}/").split("/")[0])
-                if self.latency:
-                    await asyncio.sleep(self.latency)
+                await self.delay()
                 return await respond(request, key, project or 0)
             except ApiError as error:
-                return _json(error.body, error.status, error.headers)
+                return error.response()
 
         return Route(path, endpoint, methods=methods or ["GET"])
 
@@ -129,10 +123,10 @@ class PostHog:
     async def _projects(self, request: Request, key: Key, _: int) -> Response:
         rows = [{"id": team, "name": f"Shop {team}"} for team in key.reads]
         url = str(request.url.replace(query=""))
-        return _json(lists.list_page("projects", rows, request.query_params, url))
+        return json_response(lists.list_page("projects", rows, request.query_params, url))
 
     async def _own_key(self, _: Request, key: Key, __: int) -> Response:
-        return _json(
+        return json_response(
             {
                 "id": "01900000",
                 "label": "SignalRoom",
@@ -143,7 +137,7 @@ class PostHog:
         )
 
     async def _project(self, _: Request, __: Key, project: int) -> Response:
-        return _json(
+        return json_response(
             {
                 "id": project,
                 "uuid": str(uuid.UUID(int=project)),
@@ -172,7 +166,7 @@ class PostHog:
         url = str(request.url.replace(query=""))
         zone = self.zones[project] if self.switches.local_time_as_utc else "UTC"
         query = request.query_params
-        return _json(rest_events.list_page(self.world, project, query, url, zone=zone))
+        return json_response(rest_events.list_page(self.world, project, query, url, zone=zone))
 
     def _list(self, name: str) -> _Respond:
         async def respond(request: Request, _: Key, project: int) -> Response:
@@ -193,7 +187,7 @@ class PostHog:
                     page["next"] = page["next"] or f"{url}?offset=1000"
                 if self.switches.bare_results:
                     page = {"results": page["results"]}
-            return _json(page)
+            return json_response(page)
 
         return respond
 
@@ -205,7 +199,7 @@ class PostHog:
 
     async def _persons(self, request: Request, _: Key, project: int) -> Response:
         url = str(request.url.replace(query=""))
-        return _json(persons.list_page(self.world, project, request.query_params, url))
+        return json_response(persons.list_page(self.world, project, request.query_params, url))
 
     # Queries
 
@@ -223,7 +217,7 @@ class PostHog:
         refresh = body.get("refresh", "blocking")
         cache_key = f"{project} {text} {query.get('values')}"
         if refresh not in _NO_LIMIT_KINDS and cache_key in self._cache:
-            return _json({**self._cache[cache_key], "is_cached": True})
+            return json_response({**self._cache[cache_key], "is_cached": True})
         limits = self.limits
         limits.begin_query()
         read, headers = 0, {}
@@ -237,8 +231,10 @@ class PostHog:
             self.switches.answered_later -= 1
             identifier = str(uuid.uuid4())
             self._later[identifier] = (self.switches.polls, payload)
-            return _json({"query_status": _status(identifier, complete=False)}, 202, headers)
-        return _json(payload, headers=headers)
+            return json_response(
+                {"query_status": _status(identifier, complete=False)}, 202, headers
+            )
+        return json_response(payload, headers=headers)
 
     def _remember(self, cache_key: str, payload: dict[str, Any]) -> None:
         """Cache a response, and drop the oldest ones above the limit of rows."""
@@ -255,15 +251,15 @@ class PostHog:
             raise ApiError(404, "not_found", f"Query {identifier} not found")
         self._later[identifier] = (polls - 1, payload)
         if polls > 0:
-            return _json({"query_status": _status(identifier, complete=False)}, 202)
+            return json_response({"query_status": _status(identifier, complete=False)}, 202)
         if self.switches.ends_in == "error":
             failed = _status(identifier, complete=True) | {
                 "error": True,
                 "error_message": "Query ran out of memory",
             }
-            return _json({"query_status": failed}, 400)
+            return json_response({"query_status": failed}, 400)
         done = _status(identifier, complete=True) | {"results": payload}
-        return _json({"query_status": done})
+        return json_response({"query_status": done})
 
     def _run(self, project: int, text: str, values: dict[str, Any]) -> dict[str, Any]:
         zone = self.zones[project]
@@ -327,11 +323,6 @@ def _status(identifier: str, *, complete: bool) -> dict[str, Any]:
     }
 
 
-def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = msgspec.json.encode(payload)
-    return Response(body, status, headers or {}, media_type="application/json")
-
-
 async def _redirect_environment(request: Request) -> Response:
     target = request.url.path.replace("/api/environments/", "/api/projects/")
     return RedirectResponse(target, 308)
@@ -341,5 +332,4 @@ async def _refuse(_: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     detail = "Endpoint not found." if status == 404 else "Method not allowed."  # noqa: PLR2004
     code = "not_found" if status == 404 else "method_not_allowed"  # noqa: PLR2004
-    error = ApiError(status, code, detail)
-    return _json(error.body, status)
+    return ApiError(status, code, detail).response()

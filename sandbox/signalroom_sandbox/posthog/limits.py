@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from signalroom_sandbox.posthog.access import ApiError
+from signalroom_sandbox.vendor import RequestWindow
 
 _MINUTE, _HOUR = 60, 3600
 #: Resources with limits of their own.
@@ -41,8 +41,8 @@ class Limits:
     queries_per_hour: int = 2400
     concurrent_queries: int = 3
     budget_bytes: int = 0
-    _requests: dict[str, deque[float]] = field(
-        default_factory=lambda: defaultdict(deque), init=False
+    _requests: dict[str, RequestWindow] = field(
+        default_factory=lambda: defaultdict(RequestWindow), init=False
     )
     _queries: int = field(default=0, init=False)
     _bytes: int = field(default=0, init=False)
@@ -54,18 +54,12 @@ class Limits:
             resource: The part of the path after the id of the project.
         """
         kind = _CLASSES.get(resource, "")
-        now, requests = time.monotonic(), self._requests[kind]
-        while requests and requests[0] < now - _HOUR:
-            requests.popleft()
-        minute = getattr(self, f"{kind}per_minute")
-        hour = getattr(self, f"{kind}per_hour")
-        for limit, span in ((minute, _MINUTE), (hour, _HOUR)):
-            within = [at for at in requests if at > now - span]
-            if len(within) >= limit:
-                wait = int(within[0] + span - now) + 1
-                detail = f"Request was throttled. Expected available in {wait} seconds."
-                raise ApiError(429, "throttled", detail, retry_after=wait)
-        requests.append(now)
+        minute = getattr(self, f"{kind}per_minute"), _MINUTE
+        hour = getattr(self, f"{kind}per_hour"), _HOUR
+        if seconds := self._requests[kind].take(minute, hour):
+            wait = int(seconds) + 1
+            detail = f"Request was throttled. Expected available in {wait} seconds."
+            raise ApiError(429, "throttled", detail, retry_after=wait)
 
     def begin_query(self) -> None:
         """Take a slot, if the budget is not spent."""

@@ -57,8 +57,14 @@ def initial_rows(team: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def _at(number: int) -> str:
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    moment = today - timedelta(days=number % 90, minutes=number % 1440)
+    return _iso(_today() - timedelta(days=number % 90, minutes=number % 1440))
+
+
+def _today() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _iso(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
@@ -74,18 +80,25 @@ def _user(number: int) -> dict[str, Any] | None:
     }
 
 
-def _flag(number: int) -> dict[str, Any]:
+def _base(number: int) -> dict[str, Any]:
+    """Properties that most kinds have."""
     return {
         "id": number,
+        "created_by": _user(number),
+        "created_at": _at(number),
+        "deleted": False,
+    }
+
+
+def _flag(number: int) -> dict[str, Any]:
+    return {
+        **_base(number),
         "key": f"flag-{number}",
         "name": "Shown at the checkout",
         "filters": {"groups": [{"properties": [], "rollout_percentage": number % 101}]},
-        "deleted": False,
         "active": number % 3 != 0 and number % 10 != 0,
         # A flag has to be disabled before it is archived.
         "archived": number % 10 == 0,
-        "created_by": _user(number),
-        "created_at": _at(number),
         "updated_at": None if number % 4 == 0 else _at(number),
         "version": number % 5,
         "last_modified_by": _user(number),
@@ -132,7 +145,7 @@ def older_flag(row: dict[str, Any]) -> dict[str, Any]:
 
 def _experiment(number: int) -> dict[str, Any]:
     return {
-        "id": number,
+        **_base(number),
         "name": f"Test {number}",
         "description": "",
         "start_date": _at(number),
@@ -141,9 +154,6 @@ def _experiment(number: int) -> dict[str, Any]:
         "feature_flag": {"id": number, "key": f"flag-{number}"},
         "parameters": {"feature_flag_variants": [{"key": "control", "rollout_percentage": 50}]},
         "archived": number % 3 == 0,
-        "deleted": False,
-        "created_by": _user(number),
-        "created_at": _at(number),
         "updated_at": _at(number),
         "type": "web",
         "metrics": [],
@@ -183,15 +193,12 @@ def _holdout(number: int) -> dict[str, Any]:
 
 def _cohort(number: int) -> dict[str, Any]:
     return {
-        "id": number,
+        **_base(number),
         "name": f"Cohort {number}",
         "description": "",
         "groups": [],
-        "deleted": False,
         "filters": {"properties": {"type": "OR", "values": []}},
         "is_calculating": False,
-        "created_by": _user(number),
-        "created_at": _at(number),
         "last_calculation": _at(number),
         "errors_calculating": 0,
         "count": number % 300,
@@ -201,37 +208,26 @@ def _cohort(number: int) -> dict[str, Any]:
 
 def _annotation(number: int) -> dict[str, Any]:
     return {
-        "id": number,
+        **_base(number),
         "content": "New offer page",
         "date_marker": _at(number),
         "creation_type": "USR",
-        "dashboard_item": None,
-        "dashboard_id": None,
-        "dashboard_name": None,
-        "insight_short_id": None,
-        "insight_name": None,
-        "insight_derived_name": None,
-        "emoji": None,
+        **dict.fromkeys(("dashboard_item", "dashboard_id", "dashboard_name", "emoji")),
+        **dict.fromkeys(("insight_short_id", "insight_name", "insight_derived_name")),
         "hidden_in_user_interface": None,
         "tags": [],
-        "created_by": _user(number),
-        "created_at": _at(number),
         "updated_at": _at(number),
-        "deleted": False,
         "scope": "project",
     }
 
 
 def _action(number: int) -> dict[str, Any]:
     return {
-        "id": number,
+        **_base(number),
         "name": f"Action {number}",
         "description": "",
         "tags": [],
         "steps": [{"event": "$pageview", "url": "/thanks"}],
-        "created_at": _at(number),
-        "created_by": _user(number),
-        "deleted": False,
         "is_calculating": False,
         "last_calculated_at": _at(number),
     }
@@ -239,16 +235,13 @@ def _action(number: int) -> dict[str, Any]:
 
 def _insight(number: int) -> dict[str, Any]:
     return {
-        "id": number,
+        **_base(number),
         "short_id": f"s{number}",
         "name": f"Insight {number}",
         "derived_name": None,
         "query": {"kind": "InsightVizNode"},
         "result": [{"data": [1, 2, 3]}],
-        "deleted": False,
         "dashboards": [],
-        "created_at": _at(number),
-        "created_by": _user(number),
         "description": "",
         "updated_at": _at(number),
         "tags": [],
@@ -259,14 +252,11 @@ def _insight(number: int) -> dict[str, Any]:
 
 def _dashboard(number: int) -> dict[str, Any]:
     return {
-        "id": number,
+        **_base(number),
         "name": f"Dashboard {number}",
         "description": "",
         "pinned": True,
-        "created_at": _at(number),
-        "created_by": _user(number),
         "is_shared": False,
-        "deleted": False,
         # An unlisted one belongs to a page of PostHog's own.
         "creation_mode": "unlisted" if number % 6 == 4 else "default",  # noqa: PLR2004
         "tags": [],
@@ -318,8 +308,7 @@ def _property_definition(number: int) -> dict[str, Any]:
 
 
 def _recording(number: int) -> dict[str, Any]:
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    begin = today - timedelta(hours=7 * (number % 100))
+    begin = _today() - timedelta(hours=7 * (number % 100))
     return {
         "id": f"01900003-0000-7000-8000-{number:012d}",
         "distinct_id": f"visitor-{number % 50}",
@@ -329,8 +318,8 @@ def _recording(number: int) -> dict[str, Any]:
         "recording_duration": 60 + number % 600,
         "active_seconds": 30,
         "inactive_seconds": 12,
-        "start_time": begin.isoformat().replace("+00:00", "Z"),
-        "end_time": (begin + timedelta(seconds=60)).isoformat().replace("+00:00", "Z"),
+        "start_time": _iso(begin),
+        "end_time": _iso(begin + timedelta(seconds=60)),
         "click_count": 3,
         "keypress_count": 0,
         "mouse_activity_count": 40,
@@ -341,7 +330,7 @@ def _recording(number: int) -> dict[str, Any]:
         "person": {"distinct_ids": [f"visitor-{number % 50}"], "properties": {}},
         "storage": "object_storage",
         "retention_period_days": 30,
-        "expiry_time": (begin + timedelta(days=30)).isoformat().replace("+00:00", "Z"),
+        "expiry_time": _iso(begin + timedelta(days=30)),
         "recording_ttl": 30,
         "snapshot_source": "web",
         "ongoing": False,

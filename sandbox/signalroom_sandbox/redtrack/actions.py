@@ -9,9 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo  # noqa: TC003 - arguments are converted by their annotations
 
 from signalroom_sandbox.actions import VendorActions, limits_action, read_only, switches_action
+from signalroom_sandbox.made_up import span
 from signalroom_sandbox.redtrack.limits import Limits
 from signalroom_sandbox.redtrack.switches import Switches
-from signalroom_sandbox.redtrack.world import object_id, span
+from signalroom_sandbox.redtrack.world import object_id
 
 
 class Actions(VendorActions):

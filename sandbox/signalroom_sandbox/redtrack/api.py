@@ -1,30 +1,28 @@
-"""RedTrack's API over a made-up account."""
+"""RedTrack's API over a made-up account; errors are its Swagger's ``api.Err``."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.routing import Route
 
 from signalroom_sandbox.redtrack import entities, logs, reports
-from signalroom_sandbox.redtrack.errors import ApiError
 from signalroom_sandbox.redtrack.limits import Limits
 from signalroom_sandbox.redtrack.query import check_types, log_query, paging, report_query
 from signalroom_sandbox.redtrack.switches import Switches
 from signalroom_sandbox.redtrack.world import World
+from signalroom_sandbox.vendor import ApiError, Vendor, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     _Handler = Callable[[Mapping[str, str]], Any]
 
@@ -32,26 +30,18 @@ if TYPE_CHECKING:
 API_KEY = "sandbox-redtrack-key/+=%7713"
 _DEFAULT_PER = 50
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
-
 
 @dataclass
-class RedTrack:
-    """The vendor: its data, limits and behaviours, all of which a test may change."""
+class RedTrack(Vendor):
+    """The mock vendor."""
 
-    seed: int = 713
-    scale: float = 1.0
-    #: Seconds that each response takes.
-    latency: float = 0.0
     world: World = field(init=False)
     limits: Limits = field(init=False)
     switches: Switches = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.reset()
-
     def reset(self) -> None:
         """Undo what tests changed."""
+        super().reset()
         self.world = World(seed=self.seed, scale=self.scale)
         self.limits = Limits()
         self.switches = Switches()
@@ -77,8 +67,7 @@ class RedTrack:
 
     def _route(self, path: str, answer: _Handler, *, keyed: bool = True) -> Route:
         async def endpoint(request: Request) -> Response:
-            if self.latency:
-                await asyncio.sleep(self.latency)
+            await self.delay()
             try:
                 params = dict(parse_qsl(request.url.query, keep_blank_values=True))
                 # A key in a header is not looked at.
@@ -86,9 +75,9 @@ class RedTrack:
                     raise ApiError(401, "unauthorized")  # noqa: TRY301 - one handler for all errors
                 self.limits.take(path)
                 self._request_count += 1
-                return _json(answer(params))
+                return json_response(answer(params))
             except ApiError as error:
-                return _json({"error": error.text}, error.status, error.headers)
+                return error.response()
 
         return Route(path, endpoint, methods=["GET"])
 
@@ -161,10 +150,5 @@ class RedTrack:
         return {"items": items, **({} if total is None else {"total": total})}
 
 
-def _json(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = _encoder.encode(payload)
-    return Response(body, status, dict(headers or {}), media_type="application/json")
-
-
 async def _refuse(_: Request, __: Exception) -> Response:
-    return _json({"error": "not found"}, 404)
+    return ApiError(404, "not found").response()

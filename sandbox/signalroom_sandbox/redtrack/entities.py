@@ -44,8 +44,18 @@ DICTIONARIES: dict[str, list[Any]] = {
 
 
 def list_rows(world: World, kind: str, switches: Switches) -> list[dict[str, Any]]:
-    """All entities of a kind."""
-    return _KINDS[kind](world, switches)
+    """All entities of a kind.
+
+    Args:
+        world: The account that has them.
+        kind: Name of the list, as in its path.
+        switches: Behaviours that a test changed.
+    """
+    rows = [_MAKERS[kind](world, number) for number in world.numbers(kind.removesuffix("s"))]
+    if kind == "campaigns" and switches.campaign_bytes:
+        filters = rows[0]["streams"][0]["stream"]["filters"]
+        filters["city"]["values"] = ["x" * switches.campaign_bytes]
+    return rows
 
 
 def _base(kind: str, number: int, **more: Any) -> dict[str, Any]:
@@ -65,58 +75,52 @@ def _with_number(kind: str, number: int, **more: Any) -> dict[str, Any]:
     return _base(kind, number, serial_number=number + 1, stat=stat, **_TIMES, **more)
 
 
-def _campaigns(world: World, switches: Switches) -> list[dict[str, Any]]:
-    campaigns = [
-        _with_number(
-            "campaign",
-            item.number,
-            title=item.title,
-            status=1 + item.number % 2,
-            type="redirect",
-            source_id="" if item.source is None else object_id("source", item.source),
-            source_title="" if item.source is None else world.name("source", item.source),
-            domain_id=object_id("domain", 0),
-            cost_model=("cpc", "auto")[item.number % 2],
-            cpc=Decimal("0.0125") * item.number,
-            coupon="",
-            expires_at="",
-            impression_url=f"https://t.example.com/imp/{item.id}",
-            postback_url="https://t.example.com/postback?clickid=REPLACE&sum=REPLACE",
-            trackback_url=f"https://t.example.com/{item.id}?key={SECRET}-url",
-            redirect_type=302,
-            rev_share=Decimal("0.5"),
-            rsoc_enabled=False,
-            cache_buster_enabled=True,
-            source_campaign_id=f"{item.number:06}",
-            source_campaigns=[f"{item.number:06}"],
-            notes=["first", "second"],
-            tags=["a"],
-            streams=[_campaign_stream()],
-            pixels=[_postback(f"https://pixel.example.com/fire?pass={HIDDEN}-pass&s=1")],
-            postbacks=[_postback(f"https://hooks.example.com/in?token={SECRET}-hook")],
-            click_postbacks=[
-                {
-                    "enabled": True,
-                    "http_method": "POST",
-                    "json_body": '{"click": "{clickid}"}',
-                    "url": f"https://reader:{HIDDEN}-user@clicks.example.com/",
-                }
-            ],
-            # Where Slack takes messages, the path is the secret.
-            impression_postbacks=[{"url": f"https://hooks.slack.com/services/T0/B0/{HIDDEN}"}],
-            integration_postback=_postback(f"https://i.example.com/?sig={HIDDEN}-sig&id=1"),
-            integrations={"cost_update": True, "fraudscore": False},
-            notifications={"enabled": False, "clicks": 0, "conversions": 0, "roi": 0},
-            creatives=[],
-            custom_geo_payouts=[],
-            publisher_details={"description": "", "countries": ["US"], "coupon": ""},
-        )
-        for item in world.campaigns
-    ]
-    if switches.campaign_bytes:
-        filters = campaigns[0]["streams"][0]["stream"]["filters"]
-        filters["city"]["values"] = ["x" * switches.campaign_bytes]
-    return campaigns
+def _campaign(world: World, number: int) -> dict[str, Any]:
+    item = world.campaigns[number]
+    return _with_number(
+        "campaign",
+        number,
+        title=item.title,
+        status=1 + number % 2,
+        type="redirect",
+        source_id="" if item.source is None else object_id("source", item.source),
+        source_title="" if item.source is None else world.name("source", item.source),
+        domain_id=object_id("domain", 0),
+        cost_model=("cpc", "auto")[number % 2],
+        cpc=Decimal("0.0125") * number,
+        coupon="",
+        expires_at="",
+        impression_url=f"https://t.example.com/imp/{item.id}",
+        postback_url="https://t.example.com/postback?clickid=REPLACE&sum=REPLACE",
+        trackback_url=f"https://t.example.com/{item.id}?key={SECRET}-url",
+        redirect_type=302,
+        rev_share=Decimal("0.5"),
+        rsoc_enabled=False,
+        cache_buster_enabled=True,
+        source_campaign_id=f"{number:06}",
+        source_campaigns=[f"{number:06}"],
+        notes=["first", "second"],
+        tags=["a"],
+        streams=[_campaign_stream(world)],
+        pixels=[_postback(f"https://pixel.example.com/fire?pass={HIDDEN}-pass&s=1")],
+        postbacks=[_postback(f"https://hooks.example.com/in?token={SECRET}-hook")],
+        click_postbacks=[
+            {
+                "enabled": True,
+                "http_method": "POST",
+                "json_body": '{"click": "{clickid}"}',
+                "url": f"https://reader:{HIDDEN}-user@clicks.example.com/",
+            }
+        ],
+        # Where Slack takes messages, the path is the secret.
+        impression_postbacks=[{"url": f"https://hooks.slack.com/services/T0/B0/{HIDDEN}"}],
+        integration_postback=_postback(f"https://i.example.com/?sig={HIDDEN}-sig&id=1"),
+        integrations={"cost_update": True, "fraudscore": False},
+        notifications={"enabled": False, "clicks": 0, "conversions": 0, "roi": 0},
+        creatives=[],
+        custom_geo_payouts=[],
+        publisher_details={"description": "", "countries": ["US"], "coupon": ""},
+    )
 
 
 def _postback(url: str) -> dict[str, Any]:
@@ -136,12 +140,12 @@ def _postback(url: str) -> dict[str, Any]:
     }
 
 
-def _campaign_stream() -> dict[str, Any]:
+def _campaign_stream(world: World) -> dict[str, Any]:
     return {
         "id": object_id("stream", 0),
         "weight": 100,
         "optimization": {"is_enabled": False, "metric": "roi"},
-        "stream": _stream(0),
+        "stream": _stream(world, 0),
     }
 
 
@@ -149,7 +153,7 @@ def _filter(*values: str) -> dict[str, Any]:
     return {"active": bool(values), "exclude": False, "kind": 0, "values": [*values]}
 
 
-def _stream(number: int) -> dict[str, Any]:
+def _stream(_: World, number: int) -> dict[str, Any]:
     """A stream; it has neither a status nor a number, and no times but its end."""
     part = {"filters": {"country": _filter("US")}, "weight": 100}
     return _base(
@@ -186,171 +190,152 @@ def _pixels(name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _offers(world: World, _: Switches) -> list[dict[str, Any]]:
-    return [
-        _with_number(
-            "offer",
-            number,
-            title=world.name("offer", number),
-            status=1,
-            notes="one text",
-            url=f"https://offers.example.com/?oid={number}&affid=7&clickid={{clickid}}",
-            payment={"amount": Decimal("42.50")},
-            network_title=world.name("network", 0),
-            tags=[],
-            cap=100,
-            cap_alert=False,
-            clcap=0,
-            clcap_alert=False,
-            click_cap=0,
-            click_cap_period="day",
-            click_cap_type="all",
-            category="Health",
-            subcategory="",
-            country_codes=["US", "CA"],
-            default_conversion_status="approved",
-            expires_at="",
-            postback_url="https://t.example.com/postback?clickid=REPLACE",
-            program_id="",
-            script_id="",
-            fingerprint_settings={"first_click_weight": 0, "last_click_weight": 100},
-            pixels=_pixels("offer"),
-            pixels_relations=[{"id": object_id("pixel", 0), "created_at": _TIMES["created_at"]}],
-        )
-        for number in world.numbers("offer")
-    ]
+def _offer(world: World, number: int) -> dict[str, Any]:
+    return _with_number(
+        "offer",
+        number,
+        title=world.name("offer", number),
+        status=1,
+        notes="one text",
+        url=f"https://offers.example.com/?oid={number}&affid=7&clickid={{clickid}}",
+        payment={"amount": Decimal("42.50")},
+        network_title=world.name("network", 0),
+        tags=[],
+        cap=100,
+        cap_alert=False,
+        clcap=0,
+        clcap_alert=False,
+        click_cap=0,
+        click_cap_period="day",
+        click_cap_type="all",
+        category="Health",
+        subcategory="",
+        country_codes=["US", "CA"],
+        default_conversion_status="approved",
+        expires_at="",
+        postback_url="https://t.example.com/postback?clickid=REPLACE",
+        program_id="",
+        script_id="",
+        fingerprint_settings={"first_click_weight": 0, "last_click_weight": 100},
+        pixels=_pixels("offer"),
+        pixels_relations=[{"id": object_id("pixel", 0), "created_at": _TIMES["created_at"]}],
+    )
 
 
-def _sources(world: World, _: Switches) -> list[dict[str, Any]]:
-    return [
-        _with_number(
-            "source",
-            number,
-            title=world.name("source", number),
-            alias=f"src{number}",
-            status="active",
-            type="social",
-            currency="USD",
-            campaign_count=2,
-            cost_id="{cost}",
-            cost_level="campaign",
-            cost_models=["cpc", "auto"],
-            formats=["native"],
-            enable_direct_traffic=True,
-            enable_impressions=False,
-            enable_parallel_tracking=False,
-            external_id="{external_id}",
-            external_id_alias="external_id",
-            ref_id="{ad_id}",
-            ref_id_alias="ref_id",
-            imp_id="",
-            imp_cost_id="",
-            integration_id="",
-            integration_types={"cost_update": True, "pause_campaign": False},
-            integrations={
-                "fraudscore": False,
-                "source_name": "ads",
-                "params": {"login": f"{SECRET}-login"},
-            },
-            google_analytics_key=f"{SECRET}-analytics",
-            postback_pixel="",
-            postback_url="https://ads.example.com/postback",
-            preset_id="",
-            subs=[{"alias": "ad", "hint": "ad", "role": "", "value": "{ad_id}"}],
-            custom_rates={"is_enabled": False, "rates": {}},
-            pixels=_pixels("source"),
-            pixels_relations=[],
-        )
-        for number in world.numbers("source")
-    ]
+def _source(world: World, number: int) -> dict[str, Any]:
+    return _with_number(
+        "source",
+        number,
+        title=world.name("source", number),
+        alias=f"src{number}",
+        status="active",
+        type="social",
+        currency="USD",
+        campaign_count=2,
+        cost_id="{cost}",
+        cost_level="campaign",
+        cost_models=["cpc", "auto"],
+        formats=["native"],
+        enable_direct_traffic=True,
+        enable_impressions=False,
+        enable_parallel_tracking=False,
+        external_id="{external_id}",
+        external_id_alias="external_id",
+        ref_id="{ad_id}",
+        ref_id_alias="ref_id",
+        imp_id="",
+        imp_cost_id="",
+        integration_id="",
+        integration_types={"cost_update": True, "pause_campaign": False},
+        integrations={
+            "fraudscore": False,
+            "source_name": "ads",
+            "params": {"login": f"{SECRET}-login"},
+        },
+        google_analytics_key=f"{SECRET}-analytics",
+        postback_pixel="",
+        postback_url="https://ads.example.com/postback",
+        preset_id="",
+        subs=[{"alias": "ad", "hint": "ad", "role": "", "value": "{ad_id}"}],
+        custom_rates={"is_enabled": False, "rates": {}},
+        pixels=_pixels("source"),
+        pixels_relations=[],
+    )
 
 
-def _networks(world: World, _: Switches) -> list[dict[str, Any]]:
-    return [
-        _with_number(
-            "network",
-            number,
-            title=world.name("network", number),
-            alias=f"net{number}",
-            status="active",
-            offer_count=2,
-            currency="USD",
-            clickid="clickid",
-            click_expiration=0,
-            offer_url="https://network.example.com/offer",
-            postback_url="https://t.example.com/postback?clickid={clickid}&sum={payout}",
-            postback_mode="",
-            postback_protected=True,
-            postback_status="",
-            postback_token=f"{SECRET}-postback",
-            preset_id="",
-            sum="payout",
-            notes="",
-            event_tracking=False,
-            enable_ip_whitelist=False,
-            ip_whitelist="",
-            cdp_hashing_personal_data_enabled=False,
-            customer_fields=[],
-            customer_subs=[],
-            custom_rates={"is_enabled": False, "rates": {}},
-            hints={"sub1": "the ad"},
-            sub1="ad",
-            subs=[],
-        )
-        for number in world.numbers("network")
-    ]
+def _network(world: World, number: int) -> dict[str, Any]:
+    return _with_number(
+        "network",
+        number,
+        title=world.name("network", number),
+        alias=f"net{number}",
+        status="active",
+        offer_count=2,
+        currency="USD",
+        clickid="clickid",
+        click_expiration=0,
+        offer_url="https://network.example.com/offer",
+        postback_url="https://t.example.com/postback?clickid={clickid}&sum={payout}",
+        postback_mode="",
+        postback_protected=True,
+        postback_status="",
+        postback_token=f"{SECRET}-postback",
+        preset_id="",
+        sum="payout",
+        notes="",
+        event_tracking=False,
+        enable_ip_whitelist=False,
+        ip_whitelist="",
+        cdp_hashing_personal_data_enabled=False,
+        customer_fields=[],
+        customer_subs=[],
+        custom_rates={"is_enabled": False, "rates": {}},
+        hints={"sub1": "the ad"},
+        sub1="ad",
+        subs=[],
+    )
 
 
-def _landings(world: World, _: Switches) -> list[dict[str, Any]]:
-    return [
-        _with_number(
-            "landing",
-            number,
-            title=world.name("landing", number),
-            type="landing" if number else "prelanding",
-            url=f"https://l.example.com/{number}",
-            domain_id=object_id("domain", 0),
-            listicle=False,
-            tags=["advertorial"],
-        )
-        for number in world.numbers("landing")
-    ]
+def _landing_page(world: World, number: int) -> dict[str, Any]:
+    return _with_number(
+        "landing",
+        number,
+        title=world.name("landing", number),
+        type="landing" if number else "prelanding",
+        url=f"https://l.example.com/{number}",
+        domain_id=object_id("domain", 0),
+        listicle=False,
+        tags=["advertorial"],
+    )
 
 
-def _streams(_: World, __: Switches) -> list[dict[str, Any]]:
-    return [_stream(number) for number in range(3)]
+def _domain(_: World, number: int) -> dict[str, Any]:
+    return _base(
+        "domain",
+        number,
+        created_at=_TIMES["created_at"],
+        url=f"t{number}.example.com",
+        type="tracking",
+        fallback_url="",
+        registry_expiry_date="2027-06-01T00:00:00Z",
+        use_auto_generated_ssl=True,
+        ssl={
+            "active": True,
+            "key": f"{SECRET}-ssl-key",
+            "crt": f"{SECRET}-ssl-crt",
+            "expires": "2027-01-01",
+        },
+        acme={"active": False, "key": f"{SECRET}-acme", "crt": f"{SECRET}-acme-crt"},
+    )
 
 
-def _domains(_: World, __: Switches) -> list[dict[str, Any]]:
-    return [
-        _base(
-            "domain",
-            number,
-            created_at=_TIMES["created_at"],
-            url=f"t{number}.example.com",
-            type="tracking",
-            fallback_url="",
-            registry_expiry_date="2027-06-01T00:00:00Z",
-            use_auto_generated_ssl=True,
-            ssl={
-                "active": True,
-                "key": f"{SECRET}-ssl-key",
-                "crt": f"{SECRET}-ssl-crt",
-                "expires": "2027-01-01",
-            },
-            acme={"active": False, "key": f"{SECRET}-acme", "crt": f"{SECRET}-acme-crt"},
-        )
-        for number in range(2)
-    ]
-
-
-_KINDS = {
-    "campaigns": _campaigns,
-    "offers": _offers,
-    "sources": _sources,
-    "networks": _networks,
-    "landings": _landings,
-    "streams": _streams,
-    "domains": _domains,
+_MAKERS = {
+    "campaigns": _campaign,
+    "offers": _offer,
+    "sources": _source,
+    "networks": _network,
+    "landings": _landing_page,
+    "streams": _stream,
+    "domains": _domain,
 }
-KINDS = tuple(_KINDS)
+KINDS = tuple(_MAKERS)

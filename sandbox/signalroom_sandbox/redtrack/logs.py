@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from signalroom_sandbox.redtrack.world import click_id, object_id, span
+from signalroom_sandbox.made_up import span
+from signalroom_sandbox.redtrack.world import click_id, object_id
 
 if TYPE_CHECKING:
     from signalroom_sandbox.redtrack.query import Query

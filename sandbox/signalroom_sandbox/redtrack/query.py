@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
-from signalroom_sandbox.redtrack.errors import ApiError
+from signalroom_sandbox.vendor import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,16 +21,8 @@ DIMENSIONS = frozenset(
         *(f"sub{number}" for number in range(1, 21)),
         *(f"rt_{name}" for name in ("source", "medium", "campaign", "adgroup", "ad", "placement")),
         *("date", "month", "week", "day_of_week", "hour_of_day", "prelanding", "country", "city"),
-        *(
-            "region",
-            "language",
-            "os",
-            "browser",
-            "device",
-            "device_brand",
-            "connection_type",
-            "isp",
-        ),
+        *("region", "language", "os", "browser", "device", "device_brand", "isp"),
+        "connection_type",
     }
 )
 _DEFAULT_PER = 100

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from signalroom_sandbox.made_up import span
 from signalroom_sandbox.redtrack.query import ENTITIES
-from signalroom_sandbox.redtrack.world import Clicks, Conversion, object_id, span
+from signalroom_sandbox.redtrack.world import Clicks, Conversion, object_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,18 +6,17 @@ Atoms are conversions, and clicks counted by hour, campaign and offer. Reports a
 from __future__ import annotations
 
 import hashlib
-import random
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from zoneinfo import ZoneInfo
+from signalroom_sandbox.made_up import HOUR, DailyWorld, midnight, seeded_random, utc_date
 
-HOUR = 3600
-DAY = 24 * HOUR
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date
+    from random import Random
+
 _CENT = Decimal("0.01")
 #: Traffic sources; the last campaign has none: direct traffic.
 _SOURCES = (
@@ -102,24 +101,14 @@ class _Day:
 
 
 @dataclass
-class World:
-    """The account. Days are made when first read, and then stay.
+class World(DailyWorld[_Day]):
+    """The account; a scale of 1 is about 60 conversions and 900 clicks a day."""
 
-    Args:
-        seed: Another seed is another account.
-        scale: 1 is about 60 conversions and 900 clicks a day.
-        sources: How many traffic sources.
-    """
-
-    seed: int = 713
-    scale: float = 1.0
-    sources: int = len(_SOURCES)
-    ahead: timedelta = timedelta()
-    campaigns: list[Campaign] = field(default_factory=list)
-    _days: dict[date, _Day] = field(default_factory=dict)
+    sources: int = field(init=False)
+    campaigns: list[Campaign] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reset_sources(self.sources)
+        self.reset_sources(len(_SOURCES))
 
     def reset_sources(self, sources: int) -> None:
         """Start over with so many sources, at least one campaign each, and direct traffic."""
@@ -134,10 +123,6 @@ class World:
         title = f"Campaign {number} | \N{GREEK SMALL LETTER ALPHA}"
         return Campaign(number, title, source, number % len(_LANDINGS), number % len(_NETWORKS))
 
-    def now(self) -> datetime:
-        """The vendor's clock."""
-        return datetime.now(UTC) + self.ahead
-
     def name(self, kind: str, number: int) -> str:
         """The name of an object."""
         names = {
@@ -149,47 +134,37 @@ class World:
         return names[number] if number < len(names) else f"{kind.capitalize()} {number}"
 
     def numbers(self, kind: str) -> range:
-        """The numbers of all things of a kind."""
-        many = {
+        """The numbers of all objects of a kind."""
+        counts = {
+            "campaign": len(self.campaigns),
             "source": self.sources,
             "offer": len(_OFFERS),
             "network": len(_NETWORKS),
             "landing": len(_LANDINGS),
+            "stream": 3,
+            "domain": 2,
         }
-        return range(many[kind])
+        return range(counts[kind])
 
     def clicks(self, begin: int, end: int) -> Iterator[Clicks]:
-        """Clicks from a moment until another, never of the future."""
-        end = min(end, int(self.now().timestamp()))
-        for day in self._between(begin, end):
+        """The clicks of a range of epoch seconds that have happened; the end is excluded."""
+        end = self.until_now(end)
+        for day in self.days_between(begin, end):
             yield from (item for item in day.clicks if begin <= item.at < end)
 
     def conversions(self, begin: int, end: int) -> Iterator[Conversion]:
-        """Conversions, likewise."""
-        end = min(end, int(self.now().timestamp()))
-        for day in self._between(begin, end):
+        """The conversions of such a range."""
+        end = self.until_now(end)
+        for day in self.days_between(begin, end):
             yield from (item for item in day.conversions if begin <= item.at < end)
 
-    def _between(self, begin: int, end: int) -> Iterator[_Day]:
-        first = datetime.fromtimestamp(begin, UTC).date()
-        last = datetime.fromtimestamp(end - 1, UTC).date()
-        last = min(last, self.now().date())
-        while first <= last:
-            yield self._day(first)
-            first += timedelta(days=1)
-
-    def _day(self, day: date) -> _Day:
-        if day not in self._days:
-            self._days[day] = self._make_day(day)
-        return self._days[day]
-
     def _make_day(self, day: date) -> _Day:
-        chance = random.Random(f"{self.seed} {day}")  # noqa: S311 - made-up data
-        midnight = int(datetime.combine(day, time.min, UTC).timestamp())
+        chance = seeded_random(f"{self.seed} {day}")
+        start = midnight(day)
         contents = _Day([], [])
         for campaign in self.campaigns:
             for hour in _HOURS:
-                at = midnight + hour * HOUR + chance.randrange(HOUR)
+                at = start + hour * HOUR + chance.randrange(HOUR)
                 offer = chance.randrange(len(_OFFERS))
                 count = max(1, round(chance.randrange(5, 35) * self.scale))
                 cpc = Decimal(chance.randrange(1, 200)) * Decimal("0.0125")
@@ -201,7 +176,7 @@ class World:
                     )
         return contents
 
-    def _conversion(self, chance: random.Random, clicks: Clicks, number: int) -> Conversion:
+    def _conversion(self, chance: Random, clicks: Clicks, number: int) -> Conversion:
         kind = 1 if chance.random() < 0.75 else 2 + chance.randrange(3)  # noqa: PLR2004
         name = f"{self.seed} {clicks.at} {clicks.campaign.number} {number}"
         return Conversion(
@@ -223,7 +198,7 @@ class World:
         self, begin: int, end: int, *, cost_percent: int = 100, payout_percent: int = 100
     ) -> None:
         """Change the cost of clicks and the payouts of conversions."""
-        for day in self._between(begin, end):
+        for day in self.days_between(begin, end):
             day.clicks = [
                 replace(item, cpc=item.cpc * cost_percent / 100) if begin <= item.at < end else item
                 for item in day.clicks
@@ -238,7 +213,7 @@ class World:
     def decline(self, begin: int, end: int, count: int) -> list[str]:
         """Decline some approved conversions, and return their ids."""
         declined: list[str] = []
-        for day in self._between(begin, end):
+        for day in self.days_between(begin, end):
             for index, item in enumerate(day.conversions):
                 approved = begin <= item.at < end and item.status == "approved"
                 if approved and len(declined) < count:
@@ -247,42 +222,31 @@ class World:
         return declined
 
     def vanish(self, begin: int, end: int, source: int) -> None:
-        """Remove all that a source brought."""
-        for day in self._between(begin, end):
-            day.clicks = [
-                item
-                for item in day.clicks
-                if item.campaign.source != source or not begin <= item.at < end
-            ]
-            day.conversions = [
-                item
-                for item in day.conversions
-                if item.campaign.source != source or not begin <= item.at < end
-            ]
+        """Remove the clicks and conversions of a source."""
+        self._remove(begin, end, lambda campaign: campaign.source == source)
 
     def crowd(self, begin: int, end: int, campaigns: int, conversions: int = 0) -> None:
-        """Replace a day by clicks of so many new campaigns, each with a source of its own."""
-        for day in self._between(begin, end):
-            day.clicks = [item for item in day.clicks if not begin <= item.at < end]
-            day.conversions = [item for item in day.conversions if not begin <= item.at < end]
+        """Replace a day by the clicks of new campaigns, each with its own source."""
+        self._remove(begin, end, lambda _: True)
         noon = begin + 12 * HOUR
-        day = self._day(datetime.fromtimestamp(noon, UTC).date())
+        day = self.day(utc_date(noon))
         for number in range(campaigns):
             campaign = self._campaign(10_000 + number, 10_000 + number)
             day.clicks.append(Clicks(noon, campaign, 0, 1 + number % 7, Decimal("0.0125")))
-        chance = random.Random(f"crowd {begin}")  # noqa: S311
+        chance = seeded_random(f"crowd {begin}")
         for number in range(conversions):
             day.conversions.append(self._conversion(chance, day.clicks[-1], number))
+
+    def _remove(self, begin: int, end: int, is_removed: Callable[[Campaign], bool]) -> None:
+        def stays(item: Clicks | Conversion) -> bool:
+            return not (begin <= item.at < end and is_removed(item.campaign))
+
+        for day in self.days_between(begin, end):
+            day.clicks = [item for item in day.clicks if stays(item)]
+            day.conversions = [item for item in day.conversions if stays(item)]
 
 
 def click_id(clicks: Clicks, number: int) -> str:
     """The id of one of some clicks."""
     name = f"click {clicks.at} {clicks.campaign.number} {number}"
     return hashlib.sha256(name.encode()).hexdigest()[:24]
-
-
-def span(start: date, end: date, zone: ZoneInfo) -> tuple[int, int]:
-    """Whole days of a zone, as epoch seconds: from, and until."""
-    begin = datetime.combine(start, time.min, zone)
-    until = datetime.combine(end + timedelta(days=1), time.min, zone)
-    return int(begin.timestamp()), int(until.timestamp())

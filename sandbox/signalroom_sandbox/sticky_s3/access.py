@@ -109,6 +109,8 @@ class Access:
         return "expired" if until and datetime.now(UTC) + self.ahead >= until else ""
 
 
+_NO_MATCH = "The request signature we calculated does not match the signature you provided."
+_CONSULT = "Consult the service documentation for details."
 _BY_S3 = {
     "anonymous": (403, "AccessDenied", "Access Denied"),
     "unknown": (
@@ -119,10 +121,7 @@ _BY_S3 = {
     "signature": (
         403,
         "SignatureDoesNotMatch",
-        (
-            "The request signature we calculated does not match the signature you provided. "
-            "Check your key and signing method."
-        ),
+        f"{_NO_MATCH} Check your key and signing method.",
     ),
     "token": (400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
     "expired": (400, "ExpiredToken", "The provided token has expired."),
@@ -132,11 +131,7 @@ _BY_STS = {
     "unknown": ("InvalidClientTokenId", "The security token included in the request is invalid."),
     "signature": (
         "SignatureDoesNotMatch",
-        (
-            "The request signature we calculated does not match the signature you provided. "
-            "Check your AWS Secret Access Key and signing method. Consult the service "
-            "documentation for details."
-        ),
+        f"{_NO_MATCH} Check your AWS Secret Access Key and signing method. {_CONSULT}",
     ),
     "token": ("InvalidClientTokenId", "The security token included in the request is invalid."),
     "expired": ("ExpiredToken", "The security token included in the request is expired"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
+from signalroom_sandbox.exchange import respond
 from signalroom_sandbox.sticky_s3.access import Access, Request
-from signalroom_sandbox.sticky_s3.errors import SWAP, respond
+from signalroom_sandbox.sticky_s3.errors import SWAP, XML
 from signalroom_sandbox.sticky_s3.exports import day_of, delivery_time, export, key_of
+from signalroom_sandbox.vendor import Vendor
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,33 +25,30 @@ _ACCOUNT = "123456789012"
 _numbers = itertools.count(1)
 
 
-class StickyS3:
-    """A bucket as Sticky.io fills it.
+def _bucket_name() -> str:
+    number = next(_numbers)
+    return NAME if number == 1 else f"{NAME}-{number}"
 
-    Args:
-        seed: Another seed is another set of data.
-        scale: How much data; 1 is about 120 orders a day.
-    """
 
-    def __init__(self, *, seed: int = 713, scale: float = 1.0) -> None:
-        self.seed = seed
-        self._scale = scale
-        number = next(_numbers)
-        self.bucket = NAME if number == 1 else f"{NAME}-{number}"
-        self.access = Access()
-        self.latency = 0.0
-        self.page_size: int | None = None
-        self.changed = True
-        self._filled_on: date | None = None
-        self._exports: dict[tuple[str, date], bytes] = {}
-        self._wsgi: Any = None
+@dataclass
+class StickyS3(Vendor):
+    """A bucket as Sticky.io fills it; a scale of 1 is about 120 orders a day."""
+
+    bucket: str = field(default_factory=_bucket_name, init=False)
+    access: Access = field(default_factory=Access, init=False)
+    page_size: int | None = field(default=None, init=False)
+    #: Whether the next reset has to fill the bucket again.
+    changed: bool = field(default=True, init=False)
+    _filled_on: date | None = field(default=None, init=False)
+    _exports: dict[tuple[str, date], bytes] = field(default_factory=dict, init=False)
+    _wsgi: Any = field(default=None, init=False)
 
     # The data.
 
     def reset(self) -> None:
         """Restore the bucket when it is next used."""
+        super().reset()
         self.page_size = None
-        self.latency = 0.0
         self.access.reset()
         if self.changed or self._filled_on != _today():
             self._filled_on = None
@@ -76,7 +75,7 @@ class StickyS3:
         for kind, ago in itertools.product(_ROWS, range(_DAYS, 0, -1)):
             day = today - timedelta(days=ago)
             if (kind, day) not in self._exports:
-                rows = round(_ROWS[kind] * self._scale)
+                rows = round(_ROWS[kind] * self.scale)
                 self._exports[kind, day] = export(kind, day, rows, seed=self.seed)
             key = key_of(kind, day, seed=self.seed)
             stored = backend.put_object(self.bucket, key, self._exports[kind, day])
@@ -115,11 +114,11 @@ class StickyS3:
         if request.needs_body:
             body, receive = await _read(receive)
             request = request.with_body(body)
-        if self.latency:
-            await asyncio.sleep(self.latency)
+        await self.delay()
         if error := self.access.error_response(request):
             status, body = error
-            await respond(send, status, b"" if scope["method"] == "HEAD" else body)
+            body = b"" if scope["method"] == "HEAD" else body
+            await respond(send, status, body, media_type=XML)
             return
         backend = self.backend()
         path = scope["path"].removeprefix("/s3") or "/"

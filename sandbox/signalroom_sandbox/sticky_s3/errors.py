@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from signalroom_sandbox.exchange import Exchange
 
+XML = b"application/xml"
 #: In a request's scope: the object's new content before the response.
 SWAP = "signalroom.swap"
 
@@ -41,25 +42,6 @@ def sts_error_body(code: str, text: str) -> bytes:
     ).encode()
 
 
-async def respond(
-    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
-    """Send a response in XML.
-
-    Args:
-        send: ASGI's function for messages.
-        status: HTTP status code.
-        body: Body of the response.
-        headers: Headers besides those of the body.
-    """
-    own = [
-        (b"content-type", b"application/xml"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": [*own, *headers]})
-    await send({"type": "http.response.body", "body": body})
-
-
 def _error(
     code: str,
     status: int,
@@ -68,43 +50,34 @@ def _error(
     more: str = "",
     headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> Any:
-    async def act(_: ASGIApp, scope: Scope, receive: Receive, send: Send, __: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        # To HEAD there is no body, and so no code.
-        body = b"" if scope["method"] == "HEAD" else error_body(code, text, more=more)
-        await respond(send, status, body, headers)
+    async def act(exchange: Exchange) -> None:
+        # A response to HEAD has no body, and so no code.
+        is_head = exchange.scope["method"] == "HEAD"
+        body = b"" if is_head else error_body(code, text, more=more)
+        await exchange.respond(status, body, headers, media_type=XML)
 
     return act
 
 
 def _plain(status: int, body: bytes) -> Any:
-    async def act(_: ASGIApp, __: Scope, receive: Receive, send: Send, ___: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        await respond(send, status, body)
+    async def act(exchange: Exchange) -> None:
+        await exchange.respond(status, body, media_type=XML)
 
     return act
 
 
-async def _slow(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: Any) -> None:
+async def _slow(exchange: Exchange) -> None:
     """Send half of the response, and the rest later."""
-    messages: list[Message] = []
-
-    async def keep(message: Message) -> None:
-        messages.append(message)
-
-    await app(scope, receive, keep)
-    body = b"".join(message.get("body", b"") for message in messages[1:])
+    status, headers, body = await exchange.vendor_response()
     half = len(body) // 2
-    await send(messages[0])
-    await send({"type": "http.response.body", "body": body[:half], "more_body": True})
-    await asyncio.sleep(params.get("seconds", 5))
-    await send({"type": "http.response.body", "body": body[half:]})
+    await exchange.send_part(status, headers, body, half)
+    await asyncio.sleep(exchange.params.get("seconds", 5))
+    await exchange.send({"type": "http.response.body", "body": body[half:]})
 
 
-async def _swap(app: ASGIApp, scope: Scope, receive: Receive, send: Send, params: Any) -> None:
-    await app({**scope, SWAP: params}, receive, send)
+async def _swap(exchange: Exchange) -> None:
+    scope = {**exchange.scope, SWAP: exchange.params}
+    await exchange.app(scope, exchange.receive, exchange.send)
 
 
 _ELSEWHERE = "sticky-713-data-repo.s3.eu-west-1.amazonaws.com"

@@ -46,12 +46,8 @@ _SECOND_LINES = 0.1  # of the rows
 #: the vendor documents it nowhere; it is among the columns of the order.
 _OF_LINE = frozenset(
     {
-        "product_name",
-        "product_price",
-        "product_sku",
-        "products_description",
-        "products_id",
-        "recurring_prod_id",
+        *("product_name", "product_price", "product_sku", "products_description"),
+        *("products_id", "recurring_prod_id"),
     }
 )
 _STATES = ("TX", "CA", "FL", "NY", "OH", "GA", "WA", "AZ", "", "NC")
@@ -63,45 +59,28 @@ _STATUSES = {
     "orders-create": ("NEW", "NEW", "NEW", "DECLINED"),
     "orders-update": ("NEW", "DECLINED", "VOID", "REFUNDED", "NEW"),
 }
-#: Columns with the same value in all rows; those that are not here or below are empty.
-_SAME = {
-    "shipping_method": "NA",
-    "shipping_price": "0",
-    "delivery_confirm": "NO",
-    "signature_confirm": "NO",
-    "non_taxable_amount": "0",
-    "tax_pct": "0",
-    "tax_amount": "0",
-    "billing_country": "United States",
-    "delivery_country": "United States",
-    "processing_percent": "0.00",
-    "reserve_percent": "10.00",
-    "transaction_fee": "0.25",
-    "chargeback_fee": "25.00",
-    "fraud_flag": "NO",
-    "chargeback_flag": "NO",
-    "rma_flag": "NO",
-    "rma_number": "NA",
-    "rma_reason": "NA",
-    "return_flag": "NO",
-    "retry_date": "N/A",
-    "hold_date": "N/A",
-    "retrying": "YES",
-    "retry_attempt": "Initial",
-    "refund_flag": "NO",
-    "refund_amount": "0",
-    "opt": "",
-    "rebill_discount": "0",
-    "shippable_flag": "NO",
-    "product_category": "CCW",
-    "products_quantity": "1",
-    "declared_value": "0",
-    "recurring_prod_name": "None",
-    "decline_salvage_discount": "NO",
-    "salvage_discount_pct": "0",
-    "cancelled_flag": "No",
-    "billing_model_id": "2",
+#: By value, the columns that have it in all rows; columns that are not here or below are empty.
+_CONSTANTS = {
+    "NO": "delivery_confirm signature_confirm fraud_flag chargeback_flag rma_flag return_flag"
+    " refund_flag shippable_flag decline_salvage_discount",
+    "No": "cancelled_flag",
+    "YES": "retrying",
+    "NA": "shipping_method rma_number rma_reason",
+    "N/A": "retry_date hold_date",
+    "None": "recurring_prod_name",
+    "0": "shipping_price non_taxable_amount tax_pct tax_amount refund_amount rebill_discount"
+    " declared_value salvage_discount_pct",
+    "1": "products_quantity",
+    "2": "billing_model_id",
+    "0.00": "processing_percent",
+    "0.25": "transaction_fee",
+    "10.00": "reserve_percent",
+    "25.00": "chargeback_fee",
+    "CCW": "product_category",
+    "Initial": "retry_attempt",
+    "United States": "billing_country delivery_country",
 }
+_SAME = {name: value for value, names in _CONSTANTS.items() for name in names.split()}
 
 
 def export(kind: str, day: date, rows: int, *, seed: int = 713) -> bytes:
@@ -188,25 +167,21 @@ def _columns(kind: str, day: date, rows: int, seed: int) -> list[Sequence[str]]:
     numbered = [
         str(newest - count) for count in accumulate(int(not second) for second in is_second)
     ]
+    address = {
+        "fname": first,
+        "lname": last,
+        "street_address": street,
+        "city": city,
+        "state": state,
+        "postcode": post,
+        "phone": phone,
+        "email": email,
+    }
     columns: dict[str, Any] = {
+        **{f"billing_{name}": values for name, values in address.items()},
+        **{f"delivery_{name}": values for name, values in address.items()},
         "orders_id": numbered,
         "created_by": pick("", "api user", "Agent Sample", "api user"),
-        "billing_fname": first,
-        "billing_lname": last,
-        "billing_street_address": street,
-        "billing_city": city,
-        "billing_state": state,
-        "billing_postcode": post,
-        "billing_phone": phone,
-        "billing_email": email,
-        "delivery_fname": first,
-        "delivery_lname": last,
-        "delivery_street_address": street,
-        "delivery_city": city,
-        "delivery_state": state,
-        "delivery_postcode": post,
-        "delivery_phone": phone,
-        "delivery_email": email,
         "taxable_amount": amount,
         "total_amount": amount,
         "order_date": [f"{ordered:%m/%d/%Y}"] * rows,
