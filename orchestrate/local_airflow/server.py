@@ -30,7 +30,6 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
-    from types import TracebackType
 
 USER = "admin"
 _ORCHESTRATE = Path(__file__).parents[1]
@@ -99,16 +98,11 @@ class LocalAirflow:
         try:
             self._start()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.processes.stop_all()
         self._remove_settings_of_runs()
         self._stack.close()
