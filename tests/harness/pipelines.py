@@ -17,6 +17,8 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import dict_row
 
+from harness import costs
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 #: The sandbox's; what no output may contain.
@@ -241,6 +243,8 @@ def kill(process):
 def clean_env(programs=BIN):
     """This process's environment, without anything that configures what is tested."""
     kept = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    # Its processor time counts as this test's.
+    kept += ("PYTEST_CURRENT_TEST", costs.VARIABLE)
     env = {name: os.environ[name] for name in kept if name in os.environ}
     return env | {"PATH": f"{programs}:{BIN}:/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
 

@@ -34,7 +34,8 @@ from meltano.cli import main as meltano
 from signalroom_target_postgres.target import TargetPostgres
 
 # As a program of its own it knows no package beside it.
-sys.path.append(str(Path(__file__).parents[3]))
+sys.path += map(str, Path(__file__).parents[2:4])
+from harness import costs
 from tools.generate.settings import taps
 
 TAPS = tuple(taps().values())
@@ -94,7 +95,9 @@ def watch(asked, told, *standard):
     for descriptor in standard:
         os.close(descriptor)
     os.write(told, f"{program}\n".encode())
-    _, status = os.waitpid(program, 0)
+    _, status, usage = os.wait4(program, 0)
+    if costs.VARIABLE in os.environ and (test := asked["env"].get("PYTEST_CURRENT_TEST")):
+        costs.record(test, 0, usage.ru_utime + usage.ru_stime)
     try:
         os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     except BrokenPipeError:  # who asked is gone
