@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/
 
 # What users give as NAME=... reaches the recipes in their environment, as it is: neither make nor the
 # shell expands it. Recipes read it as "$$NAME". ARGS alone is text of the command line.
-GIVEN := FIRST FOR FROM KILLS LABEL NAME PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
+GIVEN := FIRST FOR FROM KILLS LABEL NAME OSV PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
 $(foreach one,$(GIVEN),$(if $(filter-out undefined,$(origin $(one))),$(eval override $(one) := $$(value $(one)))$(eval export $(one))))
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -118,10 +118,13 @@ lint: $(SETUP) ## ruff, mypy, import-linter, bandit, zizmor and the other static
 	@$(RUN)python -m tools.generate --check
 	@"$(UV)" lock --check --quiet
 
+NOT_AUDITED = { echo "If no vulnerability is listed above, the database could not be read: a mirror of PyPI does not have it. Name one that can be reached, with OSV=https://osv.example.com/v1/query." >&2; exit 1; }
+
 .PHONY: audit
-audit: $(SETUP) ## Look up known vulnerabilities of the pinned packages, on PyPI
+audit: $(SETUP) ## Look up known vulnerabilities of the pinned packages; needs api.osv.dev, or OSV=https://osv.example.com/v1/query
 	@"$(UV)" export --locked --quiet --no-emit-workspace --format requirements-txt --output-file .audit.txt
-	@"$(UV)" run --locked --quiet --group audit pip-audit --strict --disable-pip --require-hashes --requirement .audit.txt
+	@"$(UV)" run --locked --quiet --group audit pip-audit --strict --disable-pip --require-hashes --requirement .audit.txt \
+	  --vulnerability-service osv --osv-url "$${OSV:-https://api.osv.dev/v1/query}" --progress-spinner off || $(NOT_AUDITED)
 
 .PHONY: docs
 docs: $(SETUP) ## Build the documentation in .site (ARGS=serve: serve it while you write)
