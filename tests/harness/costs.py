@@ -91,4 +91,4 @@ def summary(path, modules=40):
 
 
 if __name__ == "__main__":
-    print(*summary(sys.argv[1], *map(int, sys.argv[2:])), sep="\n")
+    sys.stdout.writelines(f"{line}\n" for line in summary(sys.argv[1], *map(int, sys.argv[2:])))

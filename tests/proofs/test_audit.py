@@ -1,4 +1,4 @@
-"""`make audit` finds a vulnerability where the database has one, and says what it needs elsewhere."""
+"""`make audit` finds what the database has, and says what it needs where it cannot read one."""
 
 from __future__ import annotations
 

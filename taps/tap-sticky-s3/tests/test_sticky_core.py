@@ -3,28 +3,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from singer_sdk.testing import SuiteConfig, get_tap_test_class
+from harness.sdk_suite import run_sdk_suite
 from sticky_exports import BUCKET_SETTINGS
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from signalroom_sandbox.server import SandboxServer
 from tap_sticky_s3.tap import TapStickyS3
 
-# The SDK's suite makes its tap when the module is read.
-_server = SandboxServer(scale=0.1)
-_config = {
-    **BUCKET_SETTINGS,
-    "bucket": _server.bucket,
-    "endpoint_url": _server.s3_url,
-    "prefixes": "orders-create,orders-update",
-}
 
-
-# Not by module: where tests go to whichever worker is free, a module may come twice.
-@pytest.fixture(scope="session", autouse=True)
-def _serve():
-    with _server:
-        yield
+@pytest.fixture
+def config(sandbox):
+    return {
+        **BUCKET_SETTINGS,
+        "bucket": sandbox.bucket,
+        "endpoint_url": sandbox.s3_url,
+        "prefixes": "orders-create,orders-update",
+    }
 
 
 class Tables(TapStickyS3):
@@ -39,19 +32,14 @@ class Tables(TapStickyS3):
 # Every column of the catalog is in the files, and has values, but _extra: few rows do.
 @pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records")
 @pytest.mark.filterwarnings("ignore:No records were available to test")
-class TestTapStickyS3(
-    get_tap_test_class(
-        Tables,
-        config=_config,
-        suite_config=SuiteConfig(max_records_limit=20),
-    )
-):
-    """The SDK's own suite."""
+def test_the_sdks_own_suite(config, subtests):
+    checks = run_sdk_suite(Tables, config, subtests)
+    assert all(checks.values())
 
 
 @pytest.mark.parametrize("stream", ("files", "orders_create"))
-def test_the_catalog_changes_only_on_purpose(stream, snapshot):
-    tap = TapStickyS3(config=_config)
+def test_the_catalog_changes_only_on_purpose(config, stream, snapshot):
+    tap = TapStickyS3(config=config)
     (entry,) = [item for item in tap.catalog_dict["streams"] if item["stream"] == stream]
     tap.close()
     assert json.loads(json.dumps(entry)) == snapshot(extension_class=JSONSnapshotExtension)
