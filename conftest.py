@@ -29,7 +29,13 @@ sys.path += [str(ROOT), str(ROOT / "tests"), *map(str, sorted(ROOT.glob("*/*/tes
 
 #: Fails the test whose output has a secret, wherever the test is; `pytester` tests it. It also has
 #: the fixture `sync`.
-pytest_plugins = ["signalroom_singer.testing.plugin", "harness.leaks", "harness.costs", "pytester"]
+pytest_plugins = [
+    "signalroom_singer.testing.plugin",
+    "harness.leaks",
+    "harness.costs",
+    "harness.collection",
+    "pytester",
+]
 
 # On a machine with much else to do an example may take any time.
 settings.register_profile("signalroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
