@@ -1,4 +1,4 @@
-"""``signalroom-sandbox``: the vendors in the foreground."""
+"""``signalroom-sandbox``: run the mock vendors in the foreground."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def main() -> int:
     version = f"%(prog)s {metadata.version('signalroom-sandbox')}"
     parser.add_argument("--version", action="version", version=version)
     options = parser.parse_args()
-    # With the protocol named: else asyncio sets no TCP_NODELAY, and each response takes 40 ms.
+    # Without the protocol, asyncio does not set TCP_NODELAY, and each response takes 40 ms.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

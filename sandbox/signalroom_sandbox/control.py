@@ -1,4 +1,4 @@
-"""The endpoint by which a test changes the vendors, injects faults and reads the journal."""
+"""The endpoint through which tests change the vendors, inject faults and read the journal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from signalroom_sandbox.sandbox import Sandbox
 
-#: Amounts as text: a reader of JSON may make floats of numbers.
+#: Amounts are text, as readers of JSON may convert numbers to floats.
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
 

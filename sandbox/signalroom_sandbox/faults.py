@@ -47,12 +47,12 @@ class Fault:
         try:
             re.compile(self.match)
         except re.error as error:
-            # Now, not as a strange response to the next request.
-            msg = f"match is no regular expression: {error}"
+            # Otherwise the next request would get a strange response.
+            msg = f"match is not a regular expression: {error}"
             raise ValueError(msg) from None
 
     def hits(self, path: str, method: str = "GET", query: str = "") -> bool:
-        """Whether it hits this request; counts it if so."""
+        """Whether the fault hits this request, which is counted then."""
         vendor, _, rest = path.lstrip("/").partition("/")
         if self.times <= 0 or self.vendor not in {"", vendor}:
             return False

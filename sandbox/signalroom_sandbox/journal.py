@@ -17,7 +17,7 @@ _LONGEST = 50_000
 
 @dataclass
 class Entry:
-    """One request; ``at`` is monotonic, ``concurrent`` counts those under way with it."""
+    """A request; ``at`` is monotonic, ``concurrent`` counts it and the others under way."""
 
     at: float
     vendor: str
@@ -35,12 +35,11 @@ class Journal:
     """Wraps the vendors, and records their requests."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self.entries: deque[Entry] = deque(maxlen=_LONGEST)
         self._under_way = 0
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
-        """Watch an app."""
+        """Record the requests of an application."""
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"].startswith("/control"):
@@ -62,13 +61,13 @@ class Journal:
             async def receive_and_note() -> Message:
                 message = await receive()
                 if entry.method == "PUT":
-                    # A file, of megabytes.
+                    # It uploads a file of megabytes.
                     return message
                 entry.body += message.get("body", b"").decode(errors="replace")
                 return message
 
             def end() -> None:
-                # Once: when the response begins, after which the client may send its next request.
+                # When the response begins, as the client may send its next request after that.
                 if not entry.seconds:
                     entry.seconds = time.monotonic() - entry.at
                     self._under_way -= 1
@@ -81,7 +80,7 @@ class Journal:
         return serve
 
     def summary(self) -> dict[str, Any]:
-        """Counts, and the entries."""
+        """The number of requests, and the requests themselves."""
         entries = list(self.entries)
         return {
             "count": len(entries),
@@ -92,7 +91,7 @@ class Journal:
 
 
 class _Send:
-    """Notes the status; knows the connection, as uvicorn's own ``send`` does."""
+    """Records the status; exposes the connection as uvicorn's own ``send`` does."""
 
     def __init__(self, send: Send, entry: Entry, end: Callable[[], None]) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""Vendors plug in: each package in this one with a ``plugin`` module is a vendor of the sandbox."""
+"""Plugins: each package below this one is a mock vendor, which its ``plugin`` module declares."""
 
 from __future__ import annotations
 

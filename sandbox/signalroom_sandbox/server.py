@@ -1,4 +1,4 @@
-"""Running a sandbox within another program, and talking to it."""
+"""Run a sandbox within another program, and control it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _START_SECONDS = 10
 
 
 class SandboxServer:
-    """A sandbox in a thread, on a port of its own.
+    """A sandbox in a thread, on a free port.
 
     Args:
-        seed: Another seed is another set of data.
-        scale: How much data; 1 is about 100 conversions a day.
+        seed: Another seed makes other data.
+        scale: How much data there is; 1 is about 100 conversions a day.
         wrap: Wraps the ASGI application, for example to record requests and responses.
     """
 
@@ -43,7 +43,7 @@ class SandboxServer:
         wrap: Callable[[ASGIApp], ASGIApp] | None = None,
     ) -> None:
         self._sandbox = Sandbox(seed=seed, scale=scale)
-        # With the protocol named: else asyncio sets no TCP_NODELAY, and each response takes 40 ms.
+        # Without the protocol, asyncio does not set TCP_NODELAY, and each response takes 40 ms.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.bind((LOOPBACK, 0))
         app = build_app(self._sandbox)
@@ -82,7 +82,7 @@ class SandboxServer:
 
 
 class ControlError(Exception):
-    """The control endpoint refused a request."""
+    """The control endpoint rejected a request."""
 
 
 class ControlVendor:
@@ -186,7 +186,7 @@ class Control:
             body: JSON body, where the request has one.
 
         Raises:
-            ControlError: If the endpoint refuses it.
+            ControlError: If the endpoint rejects it.
         """
         data = None if body is None else msgspec.json.encode(body)
         request = Request(self._url + path, data, method=method)  # noqa: S310 - loopback

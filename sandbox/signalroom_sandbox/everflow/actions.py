@@ -1,4 +1,4 @@
-"""What a test changes in the network, and the totals that it compares."""
+"""Control actions: changes of the network, and totals to compare with."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class Actions(VendorActions):
     def crowd(
         self, date_: date, timezone: ZoneInfo, affiliates: int, offers: int, clicks: int = 1
     ) -> None:
-        """Replace a day by clicks of each affiliate on each offer."""
+        """Replace a day with clicks of each affiliate on each offer."""
         begin, end = span(date_, date_, timezone)
         self._vendor.world.crowd(begin, end, affiliates=affiliates, offers=offers, clicks=clicks)
 
     @read_only
     def totals(self, from_: date, to: date, timezone: ZoneInfo) -> Any:
         """The totals of daily stats; amounts are text."""
-        # Summed by another way than the reports are.
+        # Summed in another way than in reports.
         world = self._vendor.world
         days, total, day = [], Cell(), from_
         while day <= to:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from signalroom_sandbox.everflow.validation import Query
 
-    #: Makes a payload of the body and the query.
+    #: Makes the payload of a response from a request's body and query.
     _Handler = Callable[[Any, Mapping[str, str]], Any]
 
 NETWORK_KEY = "sandbox-everflow-network-key"
@@ -81,7 +81,7 @@ class Everflow(Vendor):
         reporting = path.startswith("/networks/reporting/")
 
         async def endpoint(request: Request) -> Response:
-            # These, to the end: a test may set others while a report is under way.
+            # A test may replace the limits while the report is under way.
             limits = self.limits
             if reporting:
                 try:
@@ -172,7 +172,7 @@ def _authenticate(key: str | None, path: str) -> None:
     if key == AFFILIATE_KEY:
         raise ApiError(403, "Out of realm")
     if key not in {NETWORK_KEY, LIMITED_KEY}:
-        # Everflow's message is the same for a wrong key and for none.
+        # Everflow's message is the same for a wrong key and a missing one.
         raise ApiError(401, "No Authentication Method Found")
     if key == LIMITED_KEY and any(name in path for name in _PROTECTED):
         raise ApiError(403, "Missing permission")

@@ -1,4 +1,4 @@
-"""Affiliates, advertisers, offers and what belongs to them, in pages."""
+"""Lists of affiliates, advertisers, offers and related entities, in pages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _affiliates() -> list[dict[str, Any]]:
             "account_manager_id": 2,
             "account_manager_name": "Robin Example",
             "default_currency_id": "USD",
-            # Everflow's spelling.
+            # Everflow spells it so.
             "adress_id": 0,
             "internal_notes": "",
             "has_notifications": True,

@@ -27,7 +27,7 @@ class Limits:
         self._tokens = self.burst
 
     def take(self) -> dict[str, str]:
-        """Count a request, and return the headers with what is left."""
+        """Count a request, and return the headers with the remaining requests."""
         now = time.monotonic()
         self._tokens = min(self.burst, self._tokens + (now - self._filled) * self.per_second)
         self._filled = now

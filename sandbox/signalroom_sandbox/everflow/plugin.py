@@ -1,4 +1,4 @@
-"""Everflow in the sandbox, and how tap-everflow reads it."""
+"""Declares Everflow as a vendor of the sandbox."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def conversions(
     start = 0 if switches.repeated_pages else (page - 1) * size
     rows = matches[start : start + size]
     if size == switches.lossy_page_size and start and rows:
-        # The row before the boundary again, in place of the one after it.
+        # Repeat the row before the boundary instead of the row after it.
         rows[0] = matches[start - 1]
     paging_object: dict[str, Any] = {"page": page, "page_size": size, "total_count": total}
     if switches.total_count == "absent":
@@ -70,7 +70,7 @@ def clicks(world: World, body: Any, switches: Switches) -> dict[str, Any]:
 
 
 def adjustments(world: World, start: date, end: date) -> dict[str, Any]:
-    """Corrections by hand, of days of the span; one in ten was deleted."""
+    """Manual corrections of a range of days, of which one in ten was deleted."""
     rows = []
     day = start
     while day <= end and day < world.now().date():

@@ -38,7 +38,7 @@ def table(world: World, query: Query, switches: Switches) -> dict[str, Any]:
     identities_of = [_identity(world, name, days) for name in query.columns]
     for key, cell in _matching_cells(world, query, switches):
         groups[tuple([identity(key) for identity in identities_of])].add(cell)
-    # Cut before they are written out: a year has far more groups than the response has rows.
+    # Cut first, as a year has far more groups than the response has rows.
     rows = [
         {
             "columns": [
@@ -126,7 +126,7 @@ def _matching_cells(
 
 
 def filters_of(query: Query) -> tuple[tuple[str, str], ...]:
-    """The filters; those by anything that rows do not have are errors."""
+    """The filters of a query; filters by a column that rows do not have are errors."""
     for name, _ in query.filters:
         if name not in ENTITY_COLUMNS:
             raise ApiError(400, f"Cannot filter by {name}")
@@ -166,7 +166,7 @@ class _Days:
 
 
 def _identity(world: World, name: str, days: _Days) -> Callable[[CellKey], str]:
-    """The function that returns a column's id: chosen once for thousands of cells."""
+    """The function that returns a column's id; it is chosen once for thousands of cells."""
     if name in TIME_COLUMNS:
         return lambda key: days.identity(name, key[0])
     if name == "affiliate":
@@ -190,7 +190,7 @@ def attribute(name: str, key: CellKey) -> str:
         return f"{name} {offer % 3}"
     if name not in BIGQUERY_COLUMNS:
         raise ApiError(400, f"Unknown column {name}")
-    # Now and then there is no sub id.
+    # Some sub ids are empty.
     number = hour // 3600 * 31 + affiliate * 7 + offer
     return "" if number % 17 == 0 else f"{name}-{number % 400}"
 

@@ -1,4 +1,4 @@
-"""Lasting behaviours of the API that a test turns on: each was seen, or may be."""
+"""Behaviours that a test can turn on: each was observed at Everflow, or may occur."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Switches:
-    """Everflow as documented, where all are off."""
+    """The behaviours; the defaults are as documented."""
 
     #: A truncated table has no flag for it.
     flag_missing: bool = False
@@ -23,13 +23,13 @@ class Switches:
     new_metric: bool = False
     #: Entities come as a bare list.
     bare_lists: bool = False
-    #: The most rows of a page.
+    #: The maximum rows of a page.
     page_clamp: int = 2000
     #: The response states which page size was used.
     page_size_told: bool = True
     #: "steady", "absent", "growing" or "shrinking" while pages are read.
     total_count: str = "steady"
-    #: At this page size the row at each boundary comes twice and another not at all; 0: never.
+    #: At this page size, a row at each page boundary is repeated, and another missing; 0: never.
     lossy_page_size: int = 0
     #: Rows that are repeated, and counted twice.
     repeated_rows: int = 0

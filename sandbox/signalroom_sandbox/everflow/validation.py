@@ -1,4 +1,4 @@
-"""What Everflow accepts in a report query, and its errors for the rest."""
+"""Validates report queries, with Everflow's errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from signalroom_sandbox.made_up import span
 from signalroom_sandbox.vendor import ApiError
 
-#: Ids as https://developers.everflow.io/user-guide/timezones lists them, whole hours only.
+#: Ids from https://developers.everflow.io/user-guide/timezones, of zones with whole hours.
 TIMEZONES = {
     1: "Pacific/Kiritimati",
     5: "Pacific/Auckland",
@@ -27,7 +27,7 @@ TIMEZONES = {
 TIME_COLUMNS = ("hour", "date", "week", "month", "year", "unix_timestamp")
 ENTITY_COLUMNS = ("offer", "affiliate", "advertiser")
 PLAIN_COLUMNS = ("country", "country_code", "device_type", "platform")
-#: Read from BigQuery, by a quota of their own.
+#: Columns that are read from BigQuery, with a separate quota.
 BIGQUERY_COLUMNS = (
     *(f"sub{number}" for number in range(1, 6)),
     *(f"adv{number}" for number in range(1, 6)),
@@ -79,14 +79,14 @@ def report_query(body: Any) -> Query:
 
 
 def moment_query(body: Any, *, longest: timedelta | None = None) -> Query:
-    """Check the body of a report of single rows, which takes dates or moments."""
+    """Check the body of a report of single rows, which accepts dates or times."""
     zone = _zone(body)
     begin, end = _moment(body, "from", zone), _moment(body, "to", zone, last=True)
     if begin > end:
         raise ApiError(400, "from must be before to")
     if longest and timedelta(seconds=end - begin) > longest + timedelta(hours=1):
         raise ApiError(400, f"The date range cannot exceed {longest.days} days")
-    # Whether the last second is included is not documented: here it is.
+    # It is not documented whether the last second is included; here it is.
     return Query(begin, end + 1, zone, (), _filters(body))
 
 
@@ -117,7 +117,7 @@ def _zone(body: Any) -> ZoneInfo:
         raise ApiError(400, "The body must be a JSON object")
     identifier = body.get("timezone_id")
     if identifier is None:
-        # Seen live: the missing zone is no validation error but this.
+        # Observed: a missing time zone is not a validation error.
         raise ApiError(400, "Internal error")
     if not isinstance(identifier, int) or identifier not in TIMEZONES:
         raise ApiError(400, f"Unknown timezone_id {identifier}")
@@ -152,7 +152,7 @@ def _filters(body: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(filters, list) or not all(isinstance(entry, dict) for entry in filters):
         raise ApiError(400, "query.filters must be an array of objects")
     for entry in filters:
-        # A filter of another shape is ignored, as {"advertiser_id": 1} was for years.
+        # Filters of another shape are ignored, such as {"advertiser_id": 1}.
         if "resource_type" not in entry:
             continue
         if not isinstance(entry.get("filter_id_value"), str):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import date
     from random import Random
 
-#: Everflow's share of what is made up: advertisers by id; the first two are the legacy ones.
+#: Advertisers by id; the first two are those of the legacy pipeline.
 ADVERTISERS = {
     1: "CCW",
     2: "EXP",
@@ -44,7 +44,7 @@ AFFILIATES = {number: f"Partner {number}" for number in range(1, 38)} | {
     7: 'Blue "Bench" Media',
     11: "株式会社サンプル",
 }
-#: Activity that no affiliate brought.
+#: The id for activity without an affiliate.
 NO_AFFILIATE = 0
 _STATUSES = ("approved",) * 17 + ("pending", "rejected", "invalid")
 
@@ -136,7 +136,7 @@ class World(DailyWorld[_Day]):
                     yield key, cell
 
     def clicks(self, begin: int, end: int) -> Iterator[tuple[CellKey, int, int]]:
-        """Clicks of a span of epoch seconds: the cell, the number within it, the moment."""
+        """Clicks of a span of epoch seconds: the cell, the number within it, and the time."""
         end = self.until_now(end, unit=HOUR)
         for day in self.days_between(begin - HOUR, end):
             for key, count in day.clicks.items():
@@ -183,7 +183,7 @@ class World(DailyWorld[_Day]):
             day = self.day(utc_date(at))
             day.conversions.append(
                 self._conversion(
-                    # Counted on, so that the same call again adds others.
+                    # The count makes ids unique, also if the same call is repeated.
                     source,
                     at,
                     f"late-{at}-{self._late}",
@@ -194,7 +194,7 @@ class World(DailyWorld[_Day]):
             day.cells = None
 
     def delete_affiliate(self, begin: int, end: int, affiliate: int | None) -> None:
-        """Make an affiliate's activity in a span vanish; of ``None``, everybody's."""
+        """Delete an affiliate's activity in a span; with ``None``, that of all affiliates."""
         for day in self.days_between(begin, end):
             day.conversions = [
                 item
@@ -209,9 +209,9 @@ class World(DailyWorld[_Day]):
             day.cells = None
 
     def crowd(self, begin: int, end: int, *, affiliates: int, offers: int, clicks: int = 1) -> None:
-        """Replace what happened in a span by clicks of each affiliate on each offer.
+        """Replace the activity of a span with clicks of each affiliate on each offer.
 
-        Each of the offers has an advertiser of its own, so that a day has as many rows by
+        Each offer has its own advertiser, so that a day has as many rows by
         affiliate and advertiser as there are pairs.
 
         Args:

@@ -1,4 +1,4 @@
-"""Google as far as sheets go: tokens, Sheets v4, and a file's metadata in Drive v3."""
+"""A mock server of Google's APIs for sheets: tokens, Sheets v4, and file metadata of Drive v3."""
 
 from __future__ import annotations
 

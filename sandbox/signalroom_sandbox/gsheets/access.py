@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 API_KEY = "sandbox-google-api-key"
 CLIENT_EMAIL = "tap@signalroom-sandbox.iam.gserviceaccount.example.com"
-#: A person's own sign-in.
+#: The OAuth client and refresh token of a person.
 OAUTH = {
     "client_id": "sandbox-google-oauth-client",
     "client_secret": "sandbox-google-oauth-secret",
@@ -41,7 +41,7 @@ SHEETS_SCOPES = {
 DRIVE_SCOPES = {
     _AUTH + name for name in ("drive.metadata.readonly", "drive.readonly", "drive", "drive.file")
 }
-#: The audience of an assertion, whatever address it is sent to.
+#: The required audience of an assertion, independent of the mock server's address.
 _AUDIENCE = "https://oauth2.googleapis.com/token"
 _HOUR = 3600
 _MINUTE = 60
@@ -100,12 +100,12 @@ class _Token:
 
 @dataclass
 class Access:
-    """Tokens that were issued, and reads that were counted.
+    """Issued tokens, and the reads of each account in the last minute.
 
     Attributes:
-        per_user: Reads a minute that a user has.
+        per_user: Reads that each user may send per minute.
         lifetime: Seconds until a token expires.
-        revoked: Whether the account is gone and the refresh token withdrawn.
+        revoked: Whether the account is deleted and the refresh token revoked.
         delegates: People the service account may act for.
     """
 
@@ -126,7 +126,7 @@ class Access:
             form: The form that was posted.
 
         Raises:
-            TokenError: With Google's words.
+            TokenError: With Google's message.
         """
         kind = form.get("grant_type")
         if kind == "urn:ietf:params:oauth:grant-type:jwt-bearer":

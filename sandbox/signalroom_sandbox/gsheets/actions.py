@@ -1,4 +1,4 @@
-"""What a test changes at Google, as people edit their spreadsheets."""
+"""Control actions: edits of spreadsheets, and changes of accounts."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from signalroom_sandbox.gsheets.a1 import Area
 
 #: A cell is its plain value, or a dict: ``v`` the value, ``f`` the displayed text, ``date``
-#: whether it is a moment, ``formula`` the formula.
+#: whether it is a date or time, ``formula`` the formula.
 Cell = Any
 
 
 def display_text(value: Any) -> str:
-    """Write a plain value as a cell shows it."""
+    """Format a plain value as a cell displays it."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float) and value.is_integer():

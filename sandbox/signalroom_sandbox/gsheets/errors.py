@@ -1,4 +1,4 @@
-"""Google's errors: Sheets has one envelope for them, Drive another."""
+"""Google's errors: Sheets and Drive have different envelopes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ApiError(vendor.ApiError):
 
 
 def quota(limit: int) -> ApiError:
-    """More reads than a user has in a minute. There is no Retry-After."""
+    """The error for too many reads in a minute, without ``Retry-After``."""
     service = "sheets.googleapis.com"
     return ApiError(
         429,

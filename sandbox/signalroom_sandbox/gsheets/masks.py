@@ -1,4 +1,4 @@
-"""Field masks: the parts of a response that are sent."""
+"""Field masks, which select parts of a response."""
 
 from __future__ import annotations
 

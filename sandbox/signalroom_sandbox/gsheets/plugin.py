@@ -1,4 +1,4 @@
-"""Google Sheets in the sandbox, and how tap-gsheets reads it."""
+"""Declares Google Sheets as a vendor of the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spreadsheets there are. All names and amounts are made up."""
+"""The spreadsheets; all names and amounts are made up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHEET = "application/vnd.google-apps.spreadsheet"
 
 @dataclass
 class Sheet:
-    """A tab: its grid, and the cells that are not blank at the ends."""
+    """A tab: its grid, and its cells without blank ones at the ends."""
 
     gid: int
     title: str
@@ -32,7 +32,7 @@ class Sheet:
         self.fit()
 
     def fit(self) -> None:
-        """Grow the grid to hold the cells; it is no smaller than a new tab's."""
+        """Grow the grid to hold the cells; it is at least as large as that of a new tab."""
         self.rows = max(self.rows or 1000, len(self.cells))
         self.columns = max(self.columns or 26, max((len(row) for row in self.cells), default=0))
 
@@ -55,14 +55,14 @@ class Spreadsheet:
     zone: str = "Etc/GMT"
 
     def sheet_titled(self, title: str) -> Sheet | None:
-        """A tab by its title; Google does not mind the case."""
+        """Find a tab by its title; Google ignores the case."""
         exact = (sheet for sheet in self.sheets if sheet.title == title)
         folded = (sheet for sheet in self.sheets if sheet.title.lower() == title.lower())
         return next(exact, None) or next(folded, None)
 
 
 def _display_date(serial: int) -> str:
-    """Show a day as one of the people who keep the sheet likes it."""
+    """Format a date in one of the ways that people format it."""
     day = date(1899, 12, 30) + timedelta(days=serial)
     return (
         f"{day.month}/{day.day}/{day.year}",
@@ -73,7 +73,7 @@ def _display_date(serial: int) -> str:
 
 
 def initial_books(seed: int, scale: float) -> list[Spreadsheet]:
-    """The spreadsheets as new."""
+    """The spreadsheets before tests change them."""
     chance = random.Random(seed)  # noqa: S311 - data, not secrets
     networks = ("Northwind", "Bluebird", "Copperfield")
     rows: list[list[Any]] = [["Affiliate ID", "Network", "Manager", "Payout %", "Active"]]

@@ -1,4 +1,4 @@
-"""A mock server of Mautic's API, of the versions 4 to 7."""
+"""A mock server of Mautic's API, versions 4 to 7."""
 
 from __future__ import annotations
 

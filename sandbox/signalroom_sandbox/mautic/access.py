@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CLIENT_ID = "1_sandbox0mautic0public0key"
-#: With characters that a form escapes.
+#: With characters that forms escape.
 CLIENT_SECRET = "sandbox-mautic-secret/+=%7713"  # noqa: S105 - made up
-#: Of a role that may not view fields, forms, users and webhooks; the same secret.
+#: Its role may not view fields, forms, users and webhooks; it has the same secret.
 LIMITED_ID = "2_sandbox0mautic0limited0key"
 #: Created by a user who is not an administrator.
 NO_GRANT_ID = "3_sandbox0mautic0foreign0key"

@@ -1,4 +1,4 @@
-"""What a test changes in the instance, and the totals that it compares."""
+"""Control actions: changes of the instance, and totals to compare with."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Actions(VendorActions):
         ]
 
     def make_contacts(self, count: int, fields: int = 0) -> None:
-        """Add many contacts with past dates, after so many custom fields of all types."""
+        """Add many contacts with past dates, after adding custom fields of all types."""
         world = self._change()
         kinds = ("text", "number", "boolean", "date", "datetime", "select")
         for number in range(fields):

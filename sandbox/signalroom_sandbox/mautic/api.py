@@ -55,7 +55,7 @@ class Mautic(Instance):
     async def _token(self, request: Request) -> Response:
         await self.delay()
         body = (await request.body()).decode()
-        # A redirect makes a GET of it, and drops the form.
+        # After a redirect, the request is a GET without the form.
         form = dict(parse_qsl(body if request.method == "POST" else request.url.query))
         try:
             payload = self.access.grant(form)

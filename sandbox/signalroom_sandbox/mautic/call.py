@@ -1,4 +1,4 @@
-"""A call of the API, with what its query says of pages and filters."""
+"""A call of the API, with the pages and filters that its query requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from signalroom_sandbox.mautic.world import World
 
 _DEFAULT_LIMIT = 30
-#: From this version on filters join those of the list itself, and values are not escaped.
+#: Since this version, filters are added to the list's own ones, and values are not escaped.
 SEVEN = 7
 
 
@@ -72,7 +72,7 @@ class Call:
         return bool(self.query.get("orderByDir", "").lower() == "desc")
 
     def check_permission(self, name: str) -> None:
-        """Refuse what the client's role may not view.
+        """Reject a call for data that the client's role may not view.
 
         Args:
             name: Name of a list or a table.

@@ -1,4 +1,4 @@
-"""Contacts and companies: SQL, with names as the database has them."""
+"""Contacts and companies, read by SQL with the names of the database."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _select(call: Call, table: str, default_order: str) -> tuple[list[Any], int]
 
 
 def _churn(call: Call) -> None:
-    """Edit, delete and add contacts while somebody reads them."""
+    """Edit, delete and add contacts while they are being read."""
     mautic = call.mautic
     mautic.request_count += 1
     mautic.changed = mautic.changed or bool(call.switches.churn)

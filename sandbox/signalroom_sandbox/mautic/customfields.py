@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 _FIXED = 16
 
-#: Alias, type and group of the fields that each instance has, and of this one's own.
+#: Alias, type and group of built-in and custom fields.
 FIELDS: tuple[tuple[str, str, str], ...] = (
     ("title", "lookup", "core"),
     ("firstname", "text", "core"),
@@ -34,7 +34,7 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("lifetime_value", "number", "professional"),
     ("plan", "select", "professional"),
     ("remarks", "textarea", "personal"),
-    # Named as what a contact has besides; `tags` and `stage` Mautic itself refuses.
+    # Named like another property of contacts; Mautic itself rejects `tags` and `stage`.
     ("do_not_contact", "text", "personal"),
 )
 COMPANY_FIELDS: tuple[tuple[str, str, str], ...] = (
@@ -46,7 +46,7 @@ COMPANY_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("annual_revenue", "number", "professional"),
 )
 
-#: Of a field, as SQL over ``n``.
+#: The value of a field, as SQL over ``n``.
 _VALUES = {
     "title": "null",
     "firstname": "iif(n % 10 = 0, null, 'Lead ' || n)",
@@ -93,7 +93,7 @@ def field_rows(
 
     Args:
         contact_fields: Type and group of the fields of contacts, by alias.
-        hidden: Those that are out of use.
+        hidden: Aliases of unpublished fields.
         today: Date of their creation.
     """
     definitions = [
@@ -130,7 +130,7 @@ def field_rows(
     ]
 
 
-#: Of a field by its type; an empty one is an object too.
+#: The properties of a field, by its type; empty ones are objects, too.
 _PROPERTIES: dict[str, dict[str, Any]] = {
     "boolean": {"no": "No", "yes": "Yes"},
     "multiselect": {"list": [{"label": "Sport", "value": "sport"}]},

@@ -43,26 +43,26 @@ KINDS = {
     "users": Kind("users", makers.user, 3),
 }
 _FROZEN = 6
-#: Only the sandbox has these.
+#: Properties that only the sandbox has.
 _OWN = frozenset({"deleted", "segments"})
 #: Properties that nested entities never have
 #: (PublishDetailsExclusionStrategy.php of Mautic).
 _OUTERMOST = frozenset({"isPublished", "dateAdded", "createdBy", "dateModified", "modifiedBy"})
 _USERS = ("createdByUser", "modifiedByUser")
 _FAMILY = ("variantParent", "variantChildren", "translationParent", "translationChildren")
-#: Properties of all lists that are other entities, and which properties those have: the
-#: groups of the serializer that the list's controller sets. None stands for all.
+#: Properties that refer to other entities: their list, and the properties that they have there,
+#: as the list's controller sets them (groups of the serializer); None means all.
 _RELATED: dict[str, tuple[str, tuple[str, ...] | None]] = {
     "category": ("categories", None),
     "forms": ("forms", ("id", "name", "alias", "category")),
     "lists": ("segments", ("id", "name", "publicName", "alias", "description", "category")),
 }
-#: Associations to many: lists since Doctrine's driver types them; by id in old samples.
+#: Associations to many, which are lists, or objects by id in old samples.
 _MANY = ("events", "lists", "forms", "fields", "actions", "variantChildren", "translationChildren")
 
 
 def initial_lists(version: int) -> dict[str, list[dict[str, Any]]]:
-    """Everything that there is, by list.
+    """All entities, by list.
 
     Args:
         version: Version of this Mautic.
@@ -79,7 +79,7 @@ def initial_lists(version: int) -> dict[str, list[dict[str, Any]]]:
     if version >= _FROZEN:
         for row in rows_by_list["emails"]:
             row["preheaderText"] = None
-    # Deleted, as the trash has it.
+    # It is in the trash.
     rows_by_list["campaigns"][2]["deleted"] = "2026-01-01T00:00:00+00:00"
     for name in ("emails", "pages"):
         _adopt(rows_by_list[name])
@@ -87,7 +87,7 @@ def initial_lists(version: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def _adopt(rows: list[dict[str, Any]]) -> None:
-    """Make some the variants or translations of others."""
+    """Turn some entities into variants or translations of others."""
     by_id = {row["id"]: row for row in rows}
     for parent, child, way in ((1, 4, "variant"), (1, 9, "variant"), (2, 6, "translation")):
         by_id[child][f"{way}Parent"] = parent
@@ -95,7 +95,7 @@ def _adopt(rows: list[dict[str, Any]]) -> None:
 
 
 def joined_row_count(row: Mapping[str, Any]) -> int:
-    """How many rows an entity is where it is joined with its segments."""
+    """The number of rows of an entity that is joined with its segments."""
     number: int = row.get("segments") or max(1, len(row.get("lists") or ()))
     return number
 

@@ -1,4 +1,4 @@
-"""Contacts that go: deleted, or merged into others.
+"""Deletes contacts, and merges them into others.
 
 Rows in other tables follow the entities' metadata (``addLead`` with ``SET NULL`` or ``CASCADE``)
 and the merge subscribers of Mautic's bundles:
@@ -14,7 +14,7 @@ from signalroom_sandbox.mautic.tables import TABLES
 if TYPE_CHECKING:
     from signalroom_sandbox.mautic.world import World
 
-#: Their rows stay without a contact; those of all other tables go along.
+#: Tables whose rows stay, without the contact; rows of all other tables are deleted with it.
 _STAY = frozenset(
     {
         *("asset_downloads", "dynamic_content_stats", "email_stats", "focus_stats"),
@@ -22,12 +22,12 @@ _STAY = frozenset(
         "video_hits",
     }
 )
-#: A merge moves their rows to the winner, without a date.
+#: Tables whose rows a merge moves to the winner, without changing a date.
 _MOVE = (
     *("asset_downloads", "email_stats", "form_submissions", "lead_devices", "lead_event_log"),
     *("lead_points_change_log", "lead_stages_change_log", "page_hits", "video_hits"),
 )
-#: The same, except rows that the winner has already.
+#: The same, except for rows that the winner already has.
 _MOVE_OTHERS = {
     "campaign_lead_event_log": "event_id",
     "campaign_leads": "campaign_id",
@@ -40,7 +40,7 @@ _OF_CONTACTS = tuple(table for table, names in TABLES.items() if "lead_id" in na
 
 
 def delete(world: World, number: int) -> None:
-    """Delete a contact, and the rows that are only of it.
+    """Delete a contact, and the rows that belong only to it.
 
     Args:
         world: The database of the instance.

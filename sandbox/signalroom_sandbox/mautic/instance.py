@@ -23,9 +23,9 @@ class Instance(Vendor):
     access: Access = field(init=False)
     limits: Limits = field(init=False)
     switches: Switches = field(init=False)
-    #: Whether an action changed the data, so that the next reset makes it again.
+    #: Whether a test changed the data, so that the next reset has to restore it.
     changed: bool = field(default=False, init=False)
-    #: Chooses the order of rows that nothing sorts.
+    #: Chooses the order of rows that are not sorted.
     request_count: int = field(default=0, init=False)
     _world: World | None = field(default=None, init=False)
     _lists: tuple[int, dict[str, list[dict[str, Any]]]] | None = field(default=None, init=False)
@@ -44,14 +44,14 @@ class Instance(Vendor):
 
     @property
     def world(self) -> World:
-        """Contacts and tables, made when first needed; another version is another instance."""
+        """Contacts and tables of the current version, made when they are first needed."""
         if self._world is None or self._world.version != self.switches.version:
             self._world = World(self.scale, self.switches.version)
         return self._world
 
     @property
     def lists(self) -> dict[str, list[dict[str, Any]]]:
-        """What people made, by list."""
+        """The entities, by list."""
         if self._lists is None or self._lists[0] != self.switches.version:
             self._lists = self.switches.version, entities.initial_lists(self.switches.version)
         return self._lists[1]

@@ -1,4 +1,4 @@
-"""Mautic's limit of calls: an hour that begins with the first of them, for each token."""
+"""Mautic's rate limit: calls of each token in an hour that begins with the first call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Limits:
 
     Attributes:
         per_hour: Calls in a window; 0 means no limit.
-        window: Its seconds.
+        window: Length of a window in seconds.
     """
 
     per_hour: int = 0

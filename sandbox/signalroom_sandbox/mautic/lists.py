@@ -1,4 +1,4 @@
-"""Lists of what people made, of fields and of submissions: names as properties have them."""
+"""Lists of entities, fields and submissions, with the names of their properties."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _serialize(call: Call, name: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def _page(call: Call, kind: entities.Kind, rows: list[dict[str, Any]], name: str) -> Any:
     filters = call.filters
-    # A filter takes the place of the list's own, before version 7.
+    # Before version 7, a filter replaces the list's own ones.
     if not filters or call.switches.version >= SEVEN:
         rows = [row for row in rows if not any(row[name] for name in kind.parents)]
     rows = [row for row in rows if matches(filters, row, escapes=call.escapes)]
@@ -100,7 +100,7 @@ def _page(call: Call, kind: entities.Kind, rows: list[dict[str, Any]], name: str
     start, limit = call.list_page()
     if limit is not None:
         if name == "emails" and (call.switches.joined_pages or not filters):
-            # They are joined with their segments: pages cut the joined rows.
+            # E-mails are joined with their segments, and pages cut the joined rows.
             rows = [row for row in rows for _ in range(entities.joined_row_count(row))]
         page = rows[start : start + limit]
         rows = [row for number, row in enumerate(page) if row not in page[:number]]

@@ -20,7 +20,7 @@ def _publish_details(number: int) -> dict[str, Any]:
         "createdBy": 1,
         "createdByUser": "Admin Sample",
         "modifiedBy": None,
-        # After a console command: a first and a last name, both empty.
+        # Console commands leave an empty first name and an empty last name.
         "modifiedByUser": " " if number % 2 else None,
         "id": number,
     }
@@ -138,7 +138,7 @@ def _event(campaign_id: int, step: int) -> dict[str, Any]:
 
 
 def campaign(number: int) -> dict[str, Any]:
-    """A campaign; its events follow one another."""
+    """A campaign, in which each event follows another."""
     events = [_event(number, step) for step in range(number % 4)]
     for before, after in pairwise(events):
         own = {name: value for name, value in before.items() if name not in {"parent", "children"}}

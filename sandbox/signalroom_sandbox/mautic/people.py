@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _GROUPS = ("core", "social", "personal", "professional")
 _ISO = "{}+00:00"
-#: The users that every nested entity has.
+#: Properties of every nested entity.
 _MAKERS = {"createdByUser": "Admin Sample", "modifiedByUser": None}
 
 
@@ -148,7 +148,7 @@ def _fields(
     every: dict[str, Any] = {"id": str(row["id"]), **more}
     for number, alias, kind, group in definitions:
         value = row[alias]
-        # Numbers are numbers; everything else is text.
+        # Only numbers are not text.
         if kind != "number" and value is not None:
             value = str(value)
         by_group[group][alias] = {

@@ -1,4 +1,4 @@
-"""Mautic in the sandbox, and how tap-mautic reads it."""
+"""Declares Mautic as a vendor of the sandbox."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _LEADING = re.compile(r"\s*[+-]?\d+")
 
 
 class OutOfMemoryError(Exception):
-    """PHP had no memory left.
+    """PHP ran out of memory.
 
     Args:
         status: HTTP status code, which a proxy in front may change.
@@ -32,7 +32,7 @@ class OutOfMemoryError(Exception):
 
 
 def number_in(value: Any) -> int:
-    """The number that begins a text, as PHP reads it; else 0."""
+    """The number at the beginning of a text, as PHP reads it; otherwise 0."""
     match = _LEADING.match(str(value))
     return int(match[0]) if match else 0
 
@@ -61,7 +61,7 @@ def as_page(status: int, title: str, headers: dict[str, str] | None = None) -> R
 
 
 async def unknown(request: Request, __: Exception) -> Response:
-    """An unknown path: JSON of the API, a page elsewhere."""
+    """The response to an unknown path: JSON below the API, otherwise a page."""
     path = request.url.path
     if "/api/" in f"{path}/" or "/oauth" in path:
         return as_json(ApiError(404, f"Requested URL not found: {path}").body, 404)

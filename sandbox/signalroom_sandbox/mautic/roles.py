@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from signalroom_sandbox.mautic.switches import Switches
 
 _SEVEN = 7
-#: Lists of which a role may view all, or none.
+#: Lists of which a role may view either all rows or none.
 _WITHOUT_OWNERS = frozenset({"categories", "stages", "tags", "users"})
 _IDS = re.compile(r"ids:([\d,]+)")
 

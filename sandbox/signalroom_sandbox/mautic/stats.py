@@ -15,7 +15,7 @@ _DEFAULT_LIMIT = 100
 
 
 def list_stats(call: Call) -> Any:
-    """A page of a table; all tables with their columns if there is no such table."""
+    """A page of a table; for an unknown table, all tables with their columns."""
     table = call.path.get("table", "")
     tables = tables_of(call.switches.version)
     tables.pop(call.switches.missing_table, None)

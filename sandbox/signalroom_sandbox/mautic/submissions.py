@@ -85,7 +85,7 @@ def _submission(row: dict[str, Any], form: dict[str, Any], world: World) -> dict
 
 
 def _lead(row: dict[str, Any]) -> dict[str, Any]:
-    """A contact as it is part of others: all its own properties, without its fields."""
+    """A contact within another entity: its own properties, without its fields."""
     names = "id points color title firstname lastname company email phone mobile city country"
     # This instance has no field `phone`.
     return {name: row.get(name) for name in names.split()}

@@ -1,4 +1,4 @@
-"""Lasting behaviours of an instance that a test turns on: each was seen, or may be."""
+"""Behaviours that a test can turn on: each was observed at Mautic, or may occur."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass
 class Switches:
-    """Mautic 5.1.1 as it was seen, where all are as here."""
+    """The behaviours; the defaults are those observed at Mautic 5.1.1."""
 
-    #: 4 to 7.
+    #: The major version, from 4 to 7.
     version: int = 5
     #: Responses have no header with the version.
     version_hidden: bool = False
@@ -23,8 +23,8 @@ class Switches:
     relations_by_id: bool = False
     #: Tags of contacts come as an object by tag.
     tags_by_name: bool = False
-    #: Pages of e-mails are cut where e-mails are joined with their segments, with a filter too;
-    #: otherwise only without one.
+    #: Pages of e-mails are cut by the join with their segments even with a filter; without this
+    #: switch, only without a filter.
     joined_pages: bool = False
     #: `fields.all` is missing.
     without_all: bool = False
@@ -32,11 +32,11 @@ class Switches:
     where_ignored: bool = False
     #: Pages of more rows than this exceed PHP's memory; 0: none.
     memory_rows: int = 0
-    #: With this status; a 500 is the page of HTML that Mautic shows then.
+    #: The status of that error; with 500, the body is Mautic's HTML page.
     memory_status: int = 500
     #: The role may not view others' rows.
     own_only: bool = False
-    #: The user whose rows are the role's own: made or owned by the user; 0: nobody.
+    #: The user whose rows the role may view: those created or owned by the user; 0: nobody.
     user: int = 0
     #: The audit log may not be read.
     audit_hidden: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: By table: the columns, and how many rows there are for each contact.
+#: The columns of each table.
 TABLES: dict[str, str] = {
     "asset_downloads": "id asset_id ip_id lead_id email_id date_download code referer source"
     " source_id tracking_id utm_campaign utm_content utm_medium utm_source utm_term",
@@ -70,7 +70,7 @@ PAIRS = {
     "point_lead_event_log": "event_id, lead_id",
     "stage_lead_action_log": "stage_id, lead_id",
 }
-#: Columns that came with version 5.
+#: Columns that version 5 added.
 _SINCE_FIVE = {
     "asset_downloads": {"utm_campaign", "utm_content", "utm_medium", "utm_source", "utm_term"},
     "lead_points_change_log": {"group_id"},
@@ -131,7 +131,7 @@ def value_of(table: str, column: str) -> str:  # noqa: PLR0911 - a table of case
         ("email_stats", "last_opened"): "iif(n % 3 = 0, {sent}, null)",
         ("email_stats", "open_count"): "iif(n % 3 = 0, 1, 0)",
         ("email_stats", "open_details"): "iif(n % 3 = 0, 'a:0:{}', null)",
-        # Only what there is can be named.
+        # Ids of existing entities.
         ("form_submissions", "form_id"): "1 + n % 5",
         ("asset_downloads", "asset_id"): "1 + n % 4",
         ("email_stat_replies", "id"): "printf('019000aa-0000-7000-8000-%012d', n)",
@@ -168,5 +168,5 @@ def value_of(table: str, column: str) -> str:  # noqa: PLR0911 - a table of case
     return f"'{column} ' || (n % 11)"
 
 
-#: The contact of a row; in tables of pairs each first column has its own.
+#: The contact of a row: in tables of pairs (True), and in others.
 _LEAD = {False: "1 + (n - 1) % :contacts", True: "1 + n / 5"}

@@ -110,7 +110,7 @@ def _condition(column: str, kind: str, value: str) -> tuple[str, list[str]]:
     if kind in _SETS:
         items = value.split(",")
         return f'"{column}" {_SETS[kind]} ({", ".join("?" for _ in items)})', items
-    # Mautic ignores other operators silently: then nothing is filtered.
+    # Mautic silently ignores other operators, so nothing is filtered.
     return "", []
 
 
@@ -149,6 +149,6 @@ def _holds(have: Any, kind: str, value: str) -> bool:
         have, other = int(have), int(value or 0)
     elif isinstance(have, int):
         other = int(value or 0)
-    # Doctrine's names of operators, as Python's module has them.
+    # Doctrine's names of operators, translated to those of Python's module.
     name = {"neq": "ne", "lte": "le", "gte": "ge"}.get(kind, kind)
     return bool(getattr(operator, name)(have, other))

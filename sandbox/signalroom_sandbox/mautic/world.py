@@ -36,11 +36,11 @@ class World:
         self.version = version
         self.ahead = timedelta()
         self.contacts = max(20, int(_CONTACTS * scale))
-        # Kinds of fields: (alias, type, group, whether it is published).
+        # Type and group of the contacts' fields, by alias.
         self.fields = {alias: (kind, group) for alias, kind, group in FIELDS}
         self.hidden: set[str] = set()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        # Nothing closes an instance that is replaced by another.
+        # Nothing else closes an instance that is replaced.
         weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         self._make_people()
@@ -62,7 +62,7 @@ class World:
         """The columns of a table."""
         return [row["name"] for row in self.query(f'pragma table_info("{table}")')]
 
-    # Making it
+    # Initial data
 
     def _make_people(self) -> None:
         skipped = {"points", "last_active"}
@@ -159,10 +159,10 @@ class World:
             "update audit_log set date_added = datetime(:now, '-90 days')", {"now": self.now()}
         )
 
-    # Changing it
+    # Changes
 
     def edit(self, numbers: Iterable[int], *, audited: bool = True, **values: Any) -> None:
-        """Edit contacts, as people do.
+        """Edit contacts.
 
         Args:
             numbers: Ids of the contacts.
@@ -180,7 +180,7 @@ class World:
                 self.audit(number, "update")
 
     def add(self, count: int, *, audited: bool = True) -> list[int]:
-        """Add contacts, now, and return their ids.
+        """Add contacts that are dated now, and return their ids.
 
         Args:
             count: How many contacts are made.
@@ -199,7 +199,7 @@ class World:
         return ids
 
     def rename_company(self, number: int, name: str) -> None:
-        """Rename a company: its contacts get the name, by SQL that leaves their dates."""
+        """Rename a company; its contacts get the name, but no new date."""
         dated = ", date_modified = :now" if self.version < _FROZEN else ""
         values = {"number": number, "name": name, "now": self.now()}
         self.execute(f"update companies set companyname = :name{dated} where id = :number", values)
@@ -211,11 +211,11 @@ class World:
         self.audit(number, "update", kind="company")
 
     def leave_stage(self, number: int) -> None:
-        """Take contacts out of a stage that is deleted, by SQL that leaves their dates."""
+        """Remove a deleted stage from its contacts, which get no new date."""
         self.execute("update leads set stage_id = null where stage_id = ?", [number])
 
     def audit(self, number: int, action: str, details: str = "a:0:{}", kind: str = "lead") -> None:
-        """Write into the audit log."""
+        """Add an entry to the audit log."""
         self.execute(
             "insert into audit_log (user_id, user_name, bundle, object, object_id, action,"
             " details, date_added) values (1, 'Admin Sample', 'lead', ?, ?, ?, ?, ?)",
@@ -242,7 +242,7 @@ class World:
         conditions = " and ".join(f'"{name}" = ?' for name in where) or "1"
         self.execute(f"delete from {table} where {conditions}", [*where.values()])
 
-    # People, as the API shows them
+    # Contacts, as the API shows them
 
     def published_fields(self) -> Iterator[tuple[int, str, str, str]]:
         """The fields that are published: number, alias, type, group."""
@@ -260,7 +260,7 @@ class World:
         return tags
 
     def digest(self) -> dict[str, Any]:
-        """Count and totals of the contacts."""
+        """The number of contacts, and their checksums."""
         (row,) = self.query(
             "select count(*) as count, sum(points) as points, min(id) as first, max(id) as last,"
             " sum(length(coalesce(firstname, ''))) as letters from leads"

@@ -10,11 +10,11 @@ from signalroom_sandbox.posthog.world import PROJECT, SECOND_PROJECT
 PERSONAL_KEY = "phx_sandbox-posthog-personal-key"
 #: Another key, which may only read events and flags.
 LIMITED_KEY = "phx_sandbox-posthog-limited-key"
-#: Restricted to one project: endpoints that are not below a project reject it.
+#: Restricted to one project; endpoints that are not below a project reject it.
 SCOPED_KEY = "phx_sandbox-posthog-scoped-key"
 #: For sending events, not for reading them.
 PROJECT_KEY = "phc_sandbox-posthog-project-key"
-#: The beginning of all secrets in responses: tests search for it.
+#: Begins all secrets in responses, so that tests can search for them.
 SECRET = "sandbox-posthog-notasecret"  # noqa: S105
 
 _TYPES = {

@@ -1,4 +1,4 @@
-"""What a test changes in PostHog, and the totals that it compares."""
+"""Control actions: changes of the projects, and totals to compare with."""
 
 from __future__ import annotations
 

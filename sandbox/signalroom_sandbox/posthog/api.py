@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     _Respond = Callable[[Request, Key, int], Awaitable[Response]]
 
 _TYPES = {"TIMESTAMP": "DateTime64(6, '{zone}')", "VARCHAR": "String", "BIGINT": "Int64"}
-#: Rows of cached responses: the same query gets the same response.
+#: The maximum rows of all cached responses; a repeated query gets its cached response.
 _CACHED_ROWS = 100_000
 _NO_LIMIT_KINDS = {"force_blocking", "force_async"}
 
@@ -44,7 +44,7 @@ class PostHog(Vendor):
     keys: dict[str, Key] = field(init=False)
     limits: Limits = field(init=False)
     switches: Switches = field(init=False)
-    #: Whether the events were changed from outside.
+    #: Whether a test changed the events.
     changed: bool = field(default=False, init=False)
     _world: World | None = field(default=None, init=False)
     _lists: dict[int, dict[str, list[dict[str, Any]]]] | None = field(default=None, init=False)

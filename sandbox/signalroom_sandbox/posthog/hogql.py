@@ -1,4 +1,4 @@
-"""Translates HogQL, as far as readers need it, into DuckDB's SQL; other queries are errors.
+"""Translates the HogQL that readers need into DuckDB's SQL; other queries are errors.
 
 sqlglot parses ClickHouse's dialect. Where the two engines differ, ClickHouse's semantics are kept:
 UUIDs are compared by their second half first, and text that is compared with a moment is read in
@@ -96,7 +96,7 @@ def translate(
     limit = min(int(limit_node.expression.this) if limit_node else _ROWS, row_cap)
     tree.limit(limit if limit_node else limit + 1, copy=False)
     for ordered in tree.find_all(exp.Ordered):
-        # ClickHouse sorts text by its bytes, and so does DuckDB; nulls there are none.
+        # Both ClickHouse and DuckDB sort text by its bytes; there are no nulls.
         ordered.set("nulls_first", None)
     visible = (
         f"select * from {table} where team_id = {team} "  # noqa: S608 - numbers and known names

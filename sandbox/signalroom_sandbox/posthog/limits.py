@@ -23,13 +23,13 @@ class Limits:
     """Sliding windows of requests, by class; slots of queries; a budget of bytes read.
 
     Attributes:
-        per_minute: Of lists and the like.
+        per_minute: Requests of lists and the like.
         per_hour: The same.
         clickhouse_per_minute: Of events, insights and recordings.
         clickhouse_per_hour: The same.
         queries_per_minute: Of everything below ``/query/``.
         queries_per_hour: The same.
-        concurrent_queries: Those under way at once.
+        concurrent_queries: Queries that may run at once.
         budget_bytes: Bytes that may be read before queries are rejected; 0 means no limit.
     """
 
@@ -62,12 +62,12 @@ class Limits:
             raise ApiError(429, "throttled", detail, retry_after=wait)
 
     def begin_query(self) -> None:
-        """Take a slot, if the budget is not spent."""
+        """Take a slot, unless the budget is used up."""
         if self.budget_bytes and self._bytes >= self.budget_bytes:
             detail = "The project has read its hourly budget of bytes through API queries."
             raise ApiError(429, "api_queries_budget_exceeded", detail, retry_after=1800)
         if self._queries >= self.concurrent_queries:
-            # PostHog has no idea either when a slot will be free: no Retry-After.
+            # PostHog does not know when a slot will be free, so there is no Retry-After.
             raise ApiError(429, "throttled", "Too many queries are running at once.")
         self._queries += 1
 

@@ -28,7 +28,7 @@ SCOPES = {
 }
 _PAGE = 100
 _ORDERS = frozenset({None, "created_at", "-created_at", "id"})
-#: The most types of groups of a project.
+#: The maximum number of group types of a project.
 _GROUP_TYPES = 5
 #: Built-in properties of PostHog, with the same id in all projects.
 _BUILT_IN = {"person": ("$virt_mrr", "$virt_revenue"), "group": ("$virt_mrr", "$virt_revenue")}

@@ -1,4 +1,4 @@
-"""The list of persons that PostHog has besides queries: no count, and pages of ids.
+"""PostHog's list of persons, which has no count, and pages of ids.
 
 As posthog/api/person.py has it: newest first, ``next`` whenever a page of ids is full, so that a
 full last page leads to an empty one.

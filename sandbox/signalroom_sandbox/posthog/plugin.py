@@ -1,4 +1,4 @@
-"""PostHog in the sandbox, and how tap-posthog reads it."""
+"""Declares PostHog as a vendor of the sandbox."""
 
 from __future__ import annotations
 

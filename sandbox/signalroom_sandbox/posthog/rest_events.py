@@ -1,4 +1,4 @@
-"""The deprecated events endpoint of PostHog: clamped, strict at both ends, tied events lost."""
+"""PostHog's deprecated events endpoint: pages are clamped, and tied events are lost."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def initial_rows(team: int) -> dict[str, list[dict[str, Any]]]:
         name: [make(first + number) for number in range(count)]
         for name, (count, make) in makers.items()
     }
-    # Those of the organization are listed with each of its projects, under one id.
+    # Each project also lists the annotations of its organization, with the same ids.
     lists["annotations"] += [
         {**_annotation(number), "scope": "organization"} for number in _OF_ORGANIZATION
     ]
@@ -127,7 +127,7 @@ def _flag(number: int) -> dict[str, Any]:
     }
 
 
-#: Properties that flags of older versions lack; those had a percentage instead.
+#: Properties that flags of older versions lack; they have a percentage instead.
 _NEWER = frozenset(
     {
         *("archived", "evaluation_contexts", "creation_context", "bucketing_identifier"),
@@ -137,7 +137,7 @@ _NEWER = frozenset(
 
 
 def older_flag(row: dict[str, Any]) -> dict[str, Any]:
-    """A flag as a version before archived flags sends it."""
+    """A flag as versions without archived flags send it."""
     percentage = row["filters"]["groups"][0]["rollout_percentage"]
     older = {name: value for name, value in row.items() if name not in _NEWER}
     return {**older, "rollout_percentage": percentage}
@@ -257,7 +257,7 @@ def _dashboard(number: int) -> dict[str, Any]:
         "description": "",
         "pinned": True,
         "is_shared": False,
-        # An unlisted one belongs to a page of PostHog's own.
+        # Unlisted dashboards belong to PostHog's own pages.
         "creation_mode": "unlisted" if number % 6 == 4 else "default",  # noqa: PLR2004
         "tags": [],
     }
@@ -313,7 +313,7 @@ def _recording(number: int) -> dict[str, Any]:
         "id": f"01900003-0000-7000-8000-{number:012d}",
         "distinct_id": f"visitor-{number % 50}",
         "viewed": False,
-        # The e-mail addresses of those who watched it.
+        # The e-mail addresses of people who watched it.
         "viewers": [f"analyst{number % 5}@example.com"] if number % 3 == 0 else [],
         "recording_duration": 60 + number % 600,
         "active_seconds": 30,

@@ -1,4 +1,4 @@
-"""Behaviours that a test turns on: each was observed at PostHog, or may occur."""
+"""Behaviours that a test can turn on: each was observed at PostHog, or may occur."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass
 class Switches:
-    """PostHog's cloud as documented, where all are off."""
+    """The behaviours; the defaults are as documented for PostHog's cloud."""
 
-    #: More rows than this are cut off silently.
+    #: Rows beyond this number are cut off silently.
     row_cap: int = 50_000
-    #: Queries over more seconds than this time out; those on persons by the creation of the
-    #: persons that match.
+    #: Queries over more seconds than this time out; for queries of persons, the seconds between
+    #: the first and the last creation of matching persons count.
     longest_span: float = float("inf")
-    #: With this status: 504, or 512 where PostHog rejects them before they run.
+    #: The status of a timeout: 504, or 512 if PostHog rejects the query before it runs.
     slow_status: int = 504
-    #: So many queries get a 202, and their results have to be polled.
+    #: This number of queries get a 202, and their results have to be polled.
     answered_later: int = 0
-    #: So many polls find the query still running.
+    #: This number of polls find the query still running.
     polls: int = 2
     #: How polling ends: "results", "error", "gone".
     ends_in: str = "results"
@@ -28,7 +28,7 @@ class Switches:
     local_time_as_utc: bool = False
     #: Queries' rows come in the reverse order.
     reversed_rows: bool = False
-    #: Moments in queries' rows are moved by so many seconds.
+    #: Times in queries' rows are moved by this number of seconds.
     moved_seconds: float = 0.0
     #: A column that this version does not have.
     missing_column: str = ""
@@ -42,8 +42,8 @@ class Switches:
     bare_results: bool = False
     #: ``next`` leads to another host.
     foreign_next: bool = False
-    #: Parameters that this version ignores, with commas. One that ignores ``archived`` has
-    #: feature flags of that time.
+    #: Parameters that this version ignores, separated by commas. If ``archived`` is among them,
+    #: feature flags are those of an older version.
     unknown_parameters: str = ""
-    #: So many lists of definitions get a 503, as their SQL took more than 25 seconds.
+    #: This number of lists of definitions get a 503, as their SQL took more than 25 seconds.
     slow_definitions: int = 0

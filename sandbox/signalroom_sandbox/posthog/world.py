@@ -50,7 +50,7 @@ _TABLES = """
     );
 """
 
-# Of events made by the million only the searchable columns are stored.
+# For events made by the million, only the searchable columns are stored.
 _MAKE = """
     insert into made_events
     select $team, range, $begin::timestamp + to_microseconds(
@@ -124,7 +124,7 @@ class World:
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         for team, rate in _PER_DAY.items():
             count = max(1, int(rate * scale))
-            # Two days ahead: they come into being while the clock goes on.
+            # Also for the next two days, so that events arrive as the clock advances.
             self.make(
                 team, midnight - timedelta(days=_DAYS), days=_DAYS + 2, count=count * (_DAYS + 2)
             )
@@ -201,7 +201,7 @@ class World:
         return [row[1] for row in rows]
 
     def merge(self) -> None:
-        """Keep the newest of the copies of each single event, as ClickHouse does in time."""
+        """Keep only the newest copy of each single event, as ClickHouse does eventually."""
         self.query(MERGE)
 
     def clear(self, team: int) -> None:
@@ -233,7 +233,7 @@ class World:
         return identifiers
 
     def merge_persons(self, team: int, survivor: str, other: str) -> None:
-        """Merge a person into another, who then was created when the older of both was.
+        """Merge a person into another, who gets the earlier time of creation.
 
         Args:
             team: Id of the project.

@@ -1,4 +1,4 @@
-"""What a test changes in the account, and the totals that it compares."""
+"""Control actions: changes of the account, and totals to compare with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Actions(VendorActions):
     switches = switches_action(Switches)
 
     def people(self, sources: int) -> None:
-        """Start over with so many traffic sources."""
+        """Start over with a number of traffic sources."""
         self._vendor.world.reset_sources(sources)
 
     def restate(
@@ -42,13 +42,13 @@ class Actions(VendorActions):
         self._vendor.world.vanish(*span(day, day, timezone), source)
 
     def crowd(self, day: date, timezone: ZoneInfo, campaigns: int, conversions: int = 0) -> None:
-        """Replace a day by so many campaigns, each with its own source."""
+        """Replace a day with a number of campaigns, each with its own source."""
         self._vendor.world.crowd(*span(day, day, timezone), campaigns, conversions)
 
     @read_only
     def totals(self, start: date, end: date, timezone: ZoneInfo) -> Any:
         """The totals of daily spend; amounts are text."""
-        # Counted by another way than reports are.
+        # Counted in another way than in reports.
         world = self._vendor.world
         days: dict[tuple[str, str], dict[str, Any]] = defaultdict(
             lambda: {"clicks": 0, "conversions": 0, "cost": Decimal(0), "revenue": Decimal(0)}

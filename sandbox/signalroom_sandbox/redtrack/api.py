@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     _Handler = Callable[[Mapping[str, str]], Any]
 
-#: With characters that a URL writes otherwise.
+#: With characters that URLs escape.
 API_KEY = "sandbox-redtrack-key/+=%7713"
 _DEFAULT_PER = 50
 
@@ -70,7 +70,7 @@ class RedTrack(Vendor):
             await self.delay()
             try:
                 params = dict(parse_qsl(request.url.query, keep_blank_values=True))
-                # A key in a header is not looked at.
+                # A key in a header is ignored.
                 if keyed and params.get("api_key") != API_KEY:
                     raise ApiError(401, "unauthorized")  # noqa: TRY301 - one handler for all errors
                 self.limits.take(path)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from signalroom_sandbox.redtrack.switches import Switches
     from signalroom_sandbox.redtrack.world import World
 
-#: The beginning of all made-up secrets: tests search for it.
+#: Begins all made-up secrets, so that tests can search for them.
 SECRET = "sandbox-vendor-secret"  # noqa: S105
-#: The same of secrets in fields with other names: in texts, and in parts of URLs.
+#: The same, for secrets within texts and URLs.
 HIDDEN = "sandbox-redtrack-notasecret"
 _TIMES = {"created_at": "2024-03-01T12:55:55.759+03:00", "updated_at": "0001-01-01T00:00:00Z"}
 #: Lists that always come as ``{items, total}``.
@@ -69,8 +69,8 @@ def _base(kind: str, number: int, **more: Any) -> dict[str, Any]:
 
 
 def _with_number(kind: str, number: int, **more: Any) -> dict[str, Any]:
-    """Properties of the kinds whose pages show a number."""
-    # Sums over another time than the requested one.
+    """Properties of the kinds that have a serial number."""
+    # These sums are not of the requested days.
     stat = {"clicks": 1, "cost": 0.1}
     return _base(kind, number, serial_number=number + 1, stat=stat, **_TIMES, **more)
 
@@ -112,7 +112,7 @@ def _campaign(world: World, number: int) -> dict[str, Any]:
                 "url": f"https://reader:{HIDDEN}-user@clicks.example.com/",
             }
         ],
-        # Where Slack takes messages, the path is the secret.
+        # The path of Slack's webhooks is the secret.
         impression_postbacks=[{"url": f"https://hooks.slack.com/services/T0/B0/{HIDDEN}"}],
         integration_postback=_postback(f"https://i.example.com/?sig={HIDDEN}-sig&id=1"),
         integrations={"cost_update": True, "fraudscore": False},
@@ -126,7 +126,7 @@ def _campaign(world: World, number: int) -> dict[str, Any]:
 def _postback(url: str) -> dict[str, Any]:
     return {
         "url": url,
-        # Free text of the user.
+        # Users write this text.
         "json_body": '{"payout": "{payout}", "api_secret": "%s-json"}' % HIDDEN,  # noqa: UP031
         "request_method": 1,
         "events": [],
@@ -154,7 +154,7 @@ def _filter(*values: str) -> dict[str, Any]:
 
 
 def _stream(_: World, number: int) -> dict[str, Any]:
-    """A stream; it has neither a status nor a number, and no times but its end."""
+    """A stream, which has no status, no serial number, and no times except its end."""
     part = {"filters": {"country": _filter("US")}, "weight": 100}
     return _base(
         "stream",

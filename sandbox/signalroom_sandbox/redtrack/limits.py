@@ -9,7 +9,7 @@ from signalroom_sandbox.vendor import ApiError, RequestWindow
 
 @dataclass
 class Limits:
-    """So many requests in any ``window`` seconds, of reports or of the whole ``account``."""
+    """Requests in any ``window`` seconds: of reports, or of the whole ``account``."""
 
     per_window: int = 20
     window: float = 60.0

@@ -29,7 +29,7 @@ def conversions(world: World, query: Query, switches: Switches) -> list[dict[str
 
 
 def clicks(world: World, query: Query) -> list[dict[str, Any]]:
-    """The clicks, likewise."""
+    """The clicks of such days, newest first."""
     matches = [
         (item, number)
         for item in world.clicks(*span(query.start, query.end, query.zone))
@@ -75,7 +75,7 @@ def _dimensions(world: World, campaign: Campaign, offer: int) -> dict[str, Any]:
 
 
 def _conversion(world: World, item: Conversion, query: Query, switches: Switches) -> dict[str, Any]:
-    # All ways in which times were seen, by the conversion's id.
+    # The conversion's id chooses one of the formats that were observed.
     way = item.number % 6
     created = format_time(item.at, way, query)
     every = switches.unreadable_times
@@ -125,7 +125,7 @@ def _click(world: World, item: Clicks, number: int, query: Query) -> dict[str, A
 
 
 def format_time(at: int, way: int, query: Query) -> str:
-    """A moment in one of the forms that RedTrack was seen to use; one is not a timestamp at all."""
+    """Format a moment in one of the ways observed at RedTrack, of which one is empty."""
     moment = datetime.fromtimestamp(at, UTC)
     if way == 1:
         return f"{moment:%Y-%m-%dT%H:%M:%S}.123456789Z"

@@ -1,4 +1,4 @@
-"""RedTrack in the sandbox, and how tap-redtrack reads it."""
+"""Declares RedTrack as a vendor of the sandbox."""
 
 from __future__ import annotations
 

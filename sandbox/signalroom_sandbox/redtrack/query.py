@@ -1,4 +1,4 @@
-"""How RedTrack reads a query: https://api.redtrack.io/docs/index.html."""
+"""Queries as RedTrack reads them: https://api.redtrack.io/docs/index.html."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def check_types(params: Mapping[str, str]) -> None:
         params: Parameters of a report.
 
     Raises:
-        ApiError: One is of another type.
+        ApiError: If a parameter has another type.
     """
     for name in ("direction", "page", "per"):
         if name in params and not params[name].lstrip("-").isdecimal():
@@ -89,7 +89,7 @@ def check_types(params: Mapping[str, str]) -> None:
 
 
 def paging(params: Mapping[str, str], clamp: int, default: int) -> tuple[int, int]:
-    """Page and size; too large a size is clamped silently."""
+    """Number and size of a page; a size that is too large is reduced silently."""
     try:
         page, per = int(params.get("page", 1)), int(params.get("per", default))
     except ValueError:

@@ -34,7 +34,7 @@ class Sums:
         self.by_status: dict[str, int] = defaultdict(int)
 
     def add(self, item: Clicks | Conversion) -> None:
-        """Count clicks, or a conversion; a declined one pays nothing."""
+        """Count clicks or a conversion; declined conversions have no payout."""
         if isinstance(item, Clicks):
             self.clicks += item.count
             self.cost += item.cost
@@ -47,7 +47,7 @@ class Sums:
 
 
 def rows(world: World, query: Query, switches: Switches) -> list[dict[str, Any]]:
-    """All rows of a report, in the order of clicks, as the vendor's own pages show them."""
+    """All rows of a report, with the most clicks first, as in RedTrack's own interface."""
     group = query.group if switches.many_groups == "ok" else query.group[:1]
     groups: dict[tuple[Any, ...], Sums] = defaultdict(Sums)
     for item in _matching_items(world, query):
@@ -108,7 +108,7 @@ def _dimension_fields(world: World, name: str, value: Any) -> dict[str, Any]:
 
 
 def metrics(sums: Sums, switches: Switches) -> dict[str, Any]:
-    """The metrics of a row: RedTrack's names."""
+    """The metrics of a row, by RedTrack's names."""
     count, revenue = sums.by_type.get(1, (0, _ZERO))
     all_count = sum(item[0] for item in sums.by_type.values())
     all_revenue = sum((item[1] for item in sums.by_type.values()), _ZERO)
@@ -131,7 +131,7 @@ def metrics(sums: Sums, switches: Switches) -> dict[str, Any]:
         "cpa": _ratio(sums.cost, count),
         "cpc": _ratio(sums.cost, sums.clicks),
         "cr": _ratio(Decimal(count), sums.clicks),
-        # So small that it is written with an exponent.
+        # So small that JSON has it with an exponent.
         "baddevice_rate": Decimal("1E-7"),
     }
     for number in range(1, 5):

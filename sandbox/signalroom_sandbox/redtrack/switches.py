@@ -1,4 +1,4 @@
-"""Lasting behaviours of the API that a test turns on: each was seen, or may be."""
+"""Behaviours that a test can turn on: each was observed at RedTrack, or may occur."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass
 class Switches:
-    """RedTrack as documented, where all are as here."""
+    """The behaviours; the defaults are as documented."""
 
     #: The zone of the account, and of its logs.
     account_zone: str = "America/New_York"
-    #: The most rows of a report, whatever ``per`` is.
+    #: The maximum rows of a report, whatever ``per`` is.
     clamp: int = 1000
-    #: The most rows of a list of entities.
+    #: The maximum rows of a list of entities.
     list_clamp: int = 1000
     #: "array", "items" (``{items, total}``), or "null" (``{"items": null, "total": 0}``).
     report_shape: str = "array"
-    #: The same, of conversions and clicks.
+    #: The same for conversions and clicks.
     log_shape: str = "items"
-    #: The same, of entities.
+    #: The same for entities.
     list_shape: str = "array"
     #: "right", "absent", "high", "low", or "growing" with each request.
     total: str = "right"
@@ -39,8 +39,8 @@ class Switches:
     metrics: str = "numbers"
     #: Reports have new, unknown metrics.
     new_metrics: bool = False
-    #: Every so many conversions one has times that cannot be read; 0: none.
+    #: Every n-th conversion has an unreadable time; 0: none.
     unreadable_times: int = 0
     unreadable_time: str = "yesterday, about noon"
-    #: Bytes of a text within the first campaign.
+    #: The length of a text in the first campaign.
     campaign_bytes: int = 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from random import Random
 
 _CENT = Decimal("0.01")
-#: Traffic sources; the last campaign has none: direct traffic.
+#: Traffic sources; the last campaign is direct traffic, without a source.
 _SOURCES = (
     "Meta Ads",
     "Google Ads",
@@ -38,7 +38,7 @@ _STATUSES = ("approved",) * 7 + ("pending", "declined", "other")
 
 
 def object_id(kind: str, number: int) -> str:
-    """A Mongo-like id: 24 hexadecimal digits."""
+    """An id like MongoDB's: 24 hexadecimal digits."""
     return hashlib.sha256(f"{kind} {number}".encode()).hexdigest()[:24]
 
 
@@ -54,7 +54,7 @@ class Campaign:
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id that RedTrack shows."""
         return object_id("campaign", self.number)
 
 
@@ -74,13 +74,13 @@ class Conversion:
 
     @property
     def number(self) -> int:
-        """A number with its format."""
+        """A number that chooses the conversion's formats."""
         return int(self.id[:6], 16)
 
 
 @dataclass(frozen=True, slots=True)
 class Clicks:
-    """Clicks of an hour, a campaign and an offer."""
+    """The clicks of an hour on an offer of a campaign."""
 
     at: int
     campaign: Campaign
@@ -90,7 +90,7 @@ class Clicks:
 
     @property
     def cost(self) -> Decimal:
-        """Their total cost."""
+        """The total cost of the clicks."""
         return self.cpc * self.count
 
 
@@ -111,7 +111,7 @@ class World(DailyWorld[_Day]):
         self.reset_sources(len(_SOURCES))
 
     def reset_sources(self, sources: int) -> None:
-        """Start over with so many sources, at least one campaign each, and direct traffic."""
+        """Start over with a number of sources, each with a campaign, and direct traffic."""
         self.sources = sources
         self._days.clear()
         count = max(_CAMPAIGNS, sources) if sources else 1
@@ -182,7 +182,7 @@ class World(DailyWorld[_Day]):
         return Conversion(
             id=hashlib.sha256(f"conversion {name}".encode()).hexdigest()[:24],
             clickid=click_id(clicks, number % clicks.count),
-            # In the same hour: hours are whole in every zone that matters here.
+            # In the same hour, which is also an hour of all time zones that tests use.
             at=clicks.at + (HOUR - 1 - clicks.at % HOUR) // 2,
             clicked_at=clicks.at,
             campaign=clicks.campaign,
@@ -226,7 +226,7 @@ class World(DailyWorld[_Day]):
         self._remove(begin, end, lambda campaign: campaign.source == source)
 
     def crowd(self, begin: int, end: int, campaigns: int, conversions: int = 0) -> None:
-        """Replace a day by the clicks of new campaigns, each with its own source."""
+        """Replace a day with the clicks of new campaigns, each with its own source."""
         self._remove(begin, end, lambda _: True)
         noon = begin + 12 * HOUR
         day = self.day(utc_date(noon))
@@ -247,6 +247,6 @@ class World(DailyWorld[_Day]):
 
 
 def click_id(clicks: Clicks, number: int) -> str:
-    """The id of one of some clicks."""
+    """The id of a single click."""
     name = f"click {clicks.at} {clicks.campaign.number} {number}"
     return hashlib.sha256(name.encode()).hexdigest()[:24]

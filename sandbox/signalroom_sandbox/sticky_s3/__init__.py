@@ -1,4 +1,4 @@
-"""Sticky.io's exports on S3, stood in for by moto."""
+"""A mock server of Sticky.io's exports on S3, based on moto."""
 
 from __future__ import annotations
 

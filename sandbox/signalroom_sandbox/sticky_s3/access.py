@@ -26,7 +26,7 @@ class Request:
 
     @classmethod
     def of(cls, scope: Scope) -> Request:
-        """Read it, without its body."""
+        """Read the request, without its body."""
         headers = headers_of(scope["headers"])
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         query = scope["query_string"].decode("latin-1")
@@ -35,7 +35,7 @@ class Request:
 
     @property
     def key(self) -> str:
-        """The id of its access key; empty without one."""
+        """The id of the access key; empty if there is none."""
         return self.signature.key if self.signature else ""
 
     @property
@@ -62,9 +62,8 @@ class Access:
     """The valid keys."""
 
     def __init__(self) -> None:
-        """Begin with the one key that does not expire."""
         self.ahead = timedelta()
-        # Secret, session token and expiration of each.
+        # Secret, session token and expiration, by the id of the key.
         self._issued: dict[str, tuple[str, str, datetime]] = {}
 
     def reset(self) -> None:
@@ -79,7 +78,7 @@ class Access:
         key, secret, token, until = (match[1].decode() if match else "" for match in matches)
         if not (key and secret and token and until):
             return False
-        # Its full lifetime: the clock may be ahead of the expiration.
+        # The key lasts its full lifetime, even if the clock is ahead.
         self._issued[key] = secret, token, datetime.fromisoformat(until) + self.ahead
         return True
 
@@ -96,7 +95,7 @@ class Access:
         return status, error_body(code, text, more=more)
 
     def _reason(self, request: Request) -> str:
-        """The reason for an error; empty without one."""
+        """The reason for an error; empty if there is none."""
         secret, token, until = SECRET, "", None
         if request.key != ACCESS_KEY:
             secret, token, until = self._issued.get(request.key, ("", "", None))

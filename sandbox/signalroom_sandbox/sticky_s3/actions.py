@@ -1,4 +1,4 @@
-"""What a test changes in the bucket, and the totals that it compares."""
+"""Control actions: changes of the bucket, and totals to compare with."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Actions(VendorActions):
         self._store(to, self._read(key), _utc(modified))
 
     def shorten(self, key: str, rows: int, modified: str) -> None:
-        """Overwrite an export by its first rows."""
+        """Overwrite an export with its first rows."""
         self._store(key, _csv_of(_rows_of(self._read(key))[:rows]), _utc(modified))
 
     def correct(self, key: str, row: int, values: dict[str, str], modified: str) -> None:

@@ -1,4 +1,4 @@
-"""The bucket: its objects, and its application."""
+"""The bucket: its objects, and the application that serves them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "sticky-713-data-repo"
 _DAYS = 14
 _ROWS = {"orders-create": 120, "orders-update": 140}
 _ACCOUNT = "123456789012"
-# moto's buckets belong to the process: another sandbox in it has another bucket.
+# All sandboxes of a process share moto, so each has a bucket of another name.
 _numbers = itertools.count(1)
 
 
@@ -43,7 +43,7 @@ class StickyS3(Vendor):
     _exports: dict[tuple[str, date], bytes] = field(default_factory=dict, init=False)
     _wsgi: Any = field(default=None, init=False)
 
-    # The data.
+    # Data
 
     def reset(self) -> None:
         """Restore the bucket when it is next used."""
@@ -59,7 +59,7 @@ class StickyS3(Vendor):
         Args:
             fill: Whether a new bucket is filled.
         """
-        # moto takes a second to import: only for those who use it.
+        # Importing moto takes a second.
         from moto.s3.models import s3_backends  # noqa: PLC0415
 
         backend = s3_backends[_ACCOUNT]["aws"]
@@ -102,10 +102,10 @@ class StickyS3(Vendor):
         """Set the clock of temporary credentials ahead."""
         self.access.ahead += by
 
-    # Requests.
+    # Requests
 
     def app(self) -> ASGIApp:
-        """The bucket itself: moto needs paths as they were sent, which a router drops."""
+        """The bucket itself, as moto needs the raw paths, which a router drops."""
         return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -180,7 +180,7 @@ class StickyS3(Vendor):
             moto = DomainDispatcherApplication(create_backend_app)
 
             def with_raw_uri(environ: Any, start: Any) -> Any:
-                # The key as it was sent: without it moto decodes the key twice.
+                # The raw key; otherwise moto decodes the key twice.
                 environ["RAW_URI"] = environ["asgi.scope"]["raw_path"].decode()
                 return moto(environ, start)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from signalroom_sandbox.exchange import Exchange
 
 XML = b"application/xml"
-#: In a request's scope: the object's new content before the response.
+#: Key of a request's scope with the content that replaces the object before the response.
 SWAP = "signalroom.swap"
 
 
@@ -105,7 +105,7 @@ FAULTS: dict[str, Any] = {
         403,
         sts_error_body("AccessDenied", "User is not authorized to perform: sts:AssumeRole"),
     ),
-    # S3 fails after it began to respond.
+    # S3 can fail after it began to respond.
     "internal_error_200": _plain(
         200, error_body("InternalError", "We encountered an internal error.")
     ),

@@ -1,4 +1,4 @@
-"""Order exports as Sticky.io delivers them: made up, the same for the same arguments."""
+"""Made-up order exports as Sticky.io delivers them; the same arguments give the same export."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ HEADER: tuple[str, ...] = tuple(_HEADERS.replace("\n", "").split(","))
 _FIRST_DAY = date(2021, 1, 1)
 _FIRST_ORDER = 1_000_000
 _UPDATES_SINCE = 3  # days
-_SECOND_LINES = 0.1  # of the rows
-#: Columns that differ between the lines of an order. That `total_amount` is the order's is ASSUMED:
-#: the vendor documents it nowhere; it is among the columns of the order.
+_SECOND_LINES = 0.1  # share of the rows
+#: Columns that differ between the lines of an order. It is ASSUMED that `total_amount` is that of
+#: the order, so it is not among them: the vendor does not document it.
 _OF_LINE = frozenset(
     {
         *("product_name", "product_price", "product_sku", "products_description"),
@@ -103,7 +103,7 @@ def export(kind: str, day: date, rows: int, *, seed: int = 713) -> bytes:
 
 
 def rows_of(kind: str, day: date, rows: int, *, seed: int = 713) -> list[dict[str, str]]:
-    """The rows of the export of a day, without CSV; as `export` otherwise."""
+    """The rows of the export of a day; the arguments are those of `export`."""
     columns = _columns(kind, day, rows, seed)
     return [dict(zip(HEADER, row, strict=True)) for row in zip(*columns, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Sticky.io's exports in the sandbox, and how tap-sticky-s3 reads them."""
+"""Declares Sticky.io's exports as a vendor of the sandbox."""
 
 from __future__ import annotations
 
