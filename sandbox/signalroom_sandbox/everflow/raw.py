@@ -83,17 +83,13 @@ def adjustments(world: World, start: date, end: date) -> dict[str, Any]:
                     "network_id": 1,
                     "network_affiliate_id": source.randrange(1, 38),
                     "network_offer_id": source.randrange(101, 121),
-                    "network_employee_id": 0,
-                    "total_clicks": 0,
-                    "unique_clicks": 0,
+                    **dict.fromkeys(("network_employee_id", "total_clicks", "unique_clicks"), 0),
                     "conversions": source.randrange(-5, 6),
                     "payout": source.randrange(-10_000, 10_000) / 100,
                     "revenue": source.randrange(-10_000, 10_000) / 100,
                     "date_adjustment": day.isoformat(),
                     "notes": "Checked with the advertiser",
-                    "gross_sales": 0,
-                    "impressions": 0,
-                    "media_buying_cost": 0,
+                    **dict.fromkeys(("gross_sales", "impressions", "media_buying_cost"), 0),
                     "time_created": created,
                     "time_saved": created,
                     "deleted": source.random() < 0.1,  # noqa: PLR2004
@@ -163,17 +159,10 @@ def _conversion(world: World, item: Conversion) -> dict[str, Any]:
 
 
 def _relationship(world: World, affiliate: int, offer: int) -> dict[str, Any]:
-    advertiser = world.offers[offer]
+    ids = {"offer": offer, "advertiser": world.offers[offer], "affiliate": affiliate}
     return {
-        "offer": {"network_offer_id": offer, "name": label("offer", str(offer))},
-        "advertiser": {
-            "network_advertiser_id": advertiser,
-            "name": label("advertiser", str(advertiser)),
-        },
-        "affiliate": {
-            "network_affiliate_id": affiliate,
-            "name": label("affiliate", str(affiliate)),
-        },
+        kind: {f"network_{kind}_id": number, "name": label(kind, str(number))}
+        for kind, number in ids.items()
     }
 
 
@@ -183,9 +172,7 @@ def _click(world: World, key: CellKey, number: int, at: int) -> dict[str, Any]:
         "transaction_id": f"{key[0]:x}-{affiliate}-{offer}-{number}",
         "unix_timestamp": at,
         "is_unique": int(number % 10 != 0),
-        "has_conversion": 0,
-        "payout": 0,
-        "revenue": 0,
+        **dict.fromkeys(("has_conversion", "payout", "revenue"), 0),
         "currency_id": "USD",
         "tracking_url": f"https://track.example.com/{affiliate}/{offer}",
         "source_id": "",

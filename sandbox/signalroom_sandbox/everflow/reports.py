@@ -99,10 +99,8 @@ def metrics(cell: Cell, switches: Switches) -> dict[str, Any]:
         "margin": _ratio(profit * 100, cell.revenue),
         "roas": _ratio(cell.revenue * 100, cell.payout),
         "avg_sale_value": _ratio(cell.sales, conversions),
-        "media_buying_cost": 0,
-        "on_hold_conversion_count": 0,
-        "on_hold_potential_revenue": 0,
-        "on_hold_potential_payout": 0,
+        **dict.fromkeys(("media_buying_cost", "on_hold_conversion_count"), 0),
+        **dict.fromkeys(("on_hold_potential_revenue", "on_hold_potential_payout"), 0),
     }
     if switches.new_metric:
         reported["quality_score"] = clicks * 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -40,11 +41,14 @@ class Mautic(Instance):
             self._route("/api/forms/{form:int}/submissions", lists.list_submissions),
             self._route("/api/stats/{table}", stats.list_stats),
             self._route("/api/stats", stats.list_stats),
-            *(self._route(f"/api/{name}", lists.list_entities(name)) for name in entities.KINDS),
+            *(
+                self._route(f"/api/{name}", partial(lists.list_entities, name))
+                for name in entities.KINDS
+            ),
             self._route("/api/contacts/{number:int}", contacts.get_contact),
             self._route("/api/companies/{number:int}", contacts.get_company),
             *(
-                self._route(f"/api/{name}/{{number:int}}", lists.get_entity(name))
+                self._route(f"/api/{name}/{{number:int}}", partial(lists.get_entity, name))
                 for name in entities.KINDS
             ),
         ]

@@ -104,10 +104,7 @@ def field_rows(
         {
             "isPublished": alias not in hidden,
             "dateAdded": f"{today[:10]}T00:00:00+00:00",
-            "createdBy": None,
-            "createdByUser": None,
-            "dateModified": None,
-            "modifiedBy": None,
+            **dict.fromkeys(("createdBy", "createdByUser", "dateModified", "modifiedBy")),
             "modifiedByUser": " ",
             "id": number,
             "label": alias.replace("_", " ").capitalize(),

@@ -12,48 +12,40 @@ from signalroom_sandbox.mautic.submissions import submissions
 from signalroom_sandbox.mautic.where import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from signalroom_sandbox.mautic.call import Call
 
 
-def list_entities(name: str) -> Callable[[Call], Any]:
-    """The endpoint of a list.
+def list_entities(name: str, call: Call) -> Any:
+    """A page of a list.
 
     Args:
         name: Name of the list, as in its path.
+        call: The call that requests the page.
     """
-
-    def respond(call: Call) -> Any:
-        call.check_permission(name)
-        rows = [row for row in call.lists[name] if not row.get("deleted")]
-        if call.hides_others(name):
-            rows = [row for row in rows if roles.is_own(row, call.switches)]
-        if (ids := call.ids) is not None:
-            rows = [row for row in rows if row["id"] in ids]
-        return _page(call, entities.KINDS[name], rows, name)
-
-    return respond
+    call.check_permission(name)
+    rows = [row for row in call.lists[name] if not row.get("deleted")]
+    if call.hides_others(name):
+        rows = [row for row in rows if roles.is_own(row, call.switches)]
+    if (ids := call.ids) is not None:
+        rows = [row for row in rows if row["id"] in ids]
+    return _page(call, entities.KINDS[name], rows, name)
 
 
-def get_entity(name: str) -> Callable[[Call], Any]:
-    """The endpoint of single entities of a list.
+def get_entity(name: str, call: Call) -> Any:
+    """A single entity of a list.
 
     Args:
         name: Name of the list, as in its path.
+        call: The call that requests the entity.
     """
-
-    def respond(call: Call) -> Any:
-        call.check_permission(name)
-        for row in call.lists[name]:
-            if row["id"] == call.path["number"]:
-                if not roles.may_open(row, call.switches, name):
-                    raise permission_error()
-                key = entities.KINDS[name].key.removesuffix("s")
-                return {key: _serialize(call, name, row)}
-        raise controller_error(404, "Item was not found.")
-
-    return respond
+    call.check_permission(name)
+    for row in call.lists[name]:
+        if row["id"] == call.path["number"]:
+            if not roles.may_open(row, call.switches, name):
+                raise permission_error()
+            key = entities.KINDS[name].key.removesuffix("s")
+            return {key: _serialize(call, name, row)}
+    raise controller_error(404, "Item was not found.")
 
 
 def list_fields(call: Call) -> Any:

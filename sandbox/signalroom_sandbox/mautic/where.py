@@ -85,9 +85,7 @@ def to_sql(
             column = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower()
         if column not in columns:
             raise no_column(column, "where clause")
-        value = str(clause.get("val", ""))
-        value = html.escape(value, quote=True) if escapes else value
-        text, new_values = _condition(column, kind, value)
+        text, new_values = _condition(column, kind, _value(clause, escapes=escapes))
         if text:
             parts.append(text)
             values += new_values
@@ -100,6 +98,11 @@ def _require(clause: dict[str, Any], part: str) -> str:
         raise CrashError(msg)
     text: str = value
     return text
+
+
+def _value(clause: dict[str, Any], *, escapes: bool) -> str:
+    value = str(clause.get("val", ""))
+    return html.escape(value, quote=True) if escapes else value
 
 
 def _condition(column: str, kind: str, value: str) -> tuple[str, list[str]]:
@@ -128,9 +131,7 @@ def matches(clauses: list[dict[str, Any]], row: dict[str, Any], *, escapes: bool
         column = _require(clause, "col")
         if column not in row:
             raise CrashError
-        have, value = row[column], str(clause.get("val", ""))
-        value = html.escape(value, quote=True) if escapes else value
-        if not _holds(have, kind, value):
+        if not _holds(row[column], kind, _value(clause, escapes=escapes)):
             return False
     return True
 

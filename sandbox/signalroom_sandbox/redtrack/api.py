@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -57,7 +58,7 @@ class RedTrack(Vendor):
             self._route("/report", self._report),
             self._route("/conversions", self._conversions),
             self._route("/tracks", self._clicks),
-            *(self._route(f"/{kind}", self._list(kind)) for kind in entities.KINDS),
+            *(self._route(f"/{kind}", partial(self._list, kind)) for kind in entities.KINDS),
             *(
                 self._route(f"/{name}", self._dictionary(name), keyed=False)
                 for name in entities.DICTIONARIES
@@ -114,16 +115,13 @@ class RedTrack(Vendor):
             self._shuffle(rows)
         return self._envelope(rows, self._page("logs", page), per, self.switches.log_shape)
 
-    def _list(self, kind: str) -> _Handler:
-        def answer(params: Mapping[str, str]) -> Any:
-            rows = entities.list_rows(self.world, kind, self.switches)
-            page, per = paging(params, self.switches.list_clamp, _DEFAULT_PER)
-            shape = "items" if kind in entities.WRAPPED else self.switches.list_shape
-            if self.switches.shuffled:
-                self._shuffle(rows)
-            return self._envelope(rows, self._page("lists", page), per, shape)
-
-        return answer
+    def _list(self, kind: str, params: Mapping[str, str]) -> Any:
+        rows = entities.list_rows(self.world, kind, self.switches)
+        page, per = paging(params, self.switches.list_clamp, _DEFAULT_PER)
+        shape = "items" if kind in entities.WRAPPED else self.switches.list_shape
+        if self.switches.shuffled:
+            self._shuffle(rows)
+        return self._envelope(rows, self._page("lists", page), per, shape)
 
     @staticmethod
     def _dictionary(name: str) -> _Handler:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from signalroom_sandbox.made_up import span
+from signalroom_sandbox.redtrack.reports import matches
 from signalroom_sandbox.redtrack.world import click_id, object_id
 
 if TYPE_CHECKING:
@@ -19,36 +20,25 @@ _UNSET = "0001-01-01T00:00:00Z"
 
 def conversions(world: World, query: Query, switches: Switches) -> list[dict[str, Any]]:
     """The conversions of whole days of the account's zone, newest first."""
-    matches = [
+    rows = [
         item
         for item in world.conversions(*span(query.start, query.end, query.zone))
-        if _matches(item, query)
+        if matches(item, query)
     ]
-    matches.sort(key=lambda item: (-item.at, item.id))
-    return [_conversion(world, item, query, switches) for item in matches]
+    rows.sort(key=lambda item: (-item.at, item.id))
+    return [_conversion(world, item, query, switches) for item in rows]
 
 
 def clicks(world: World, query: Query) -> list[dict[str, Any]]:
     """The clicks of such days, newest first."""
-    matches = [
+    rows = [
         (item, number)
         for item in world.clicks(*span(query.start, query.end, query.zone))
-        if _matches(item, query)
+        if matches(item, query)
         for number in range(item.count)
     ]
-    matches.sort(key=lambda pair: (-pair[0].at, pair[1]))
-    return [_click(world, item, number, query) for item, number in matches]
-
-
-def _matches(item: Conversion | Clicks, query: Query) -> bool:
-    ids = {
-        "campaign": item.campaign.id,
-        "offer": object_id("offer", item.offer),
-        "landing": object_id("landing", item.campaign.landing),
-        "network": object_id("network", item.campaign.network),
-        "source": "" if item.campaign.source is None else object_id("source", item.campaign.source),
-    }
-    return all(ids[name] in allowed for name, allowed in query.filters.items())
+    rows.sort(key=lambda pair: (-pair[0].at, pair[1]))
+    return [_click(world, item, number, query) for item, number in rows]
 
 
 def _dimensions(world: World, campaign: Campaign, offer: int) -> dict[str, Any]:

@@ -65,8 +65,13 @@ def _matching_items(world: World, query: Query) -> Iterator[Clicks | Conversion]
     begin, end = span(query.start, query.end, query.zone)
     for source in (world.clicks, world.conversions):
         for item in source(begin, end):
-            if all(_id(item, name) in allowed for name, allowed in query.filters.items()):
+            if matches(item, query):
                 yield item
+
+
+def matches(item: Clicks | Conversion, query: Query) -> bool:
+    """Whether clicks or a conversion pass all filters of a query."""
+    return all(_id(item, name) in allowed for name, allowed in query.filters.items())
 
 
 def _id(item: Clicks | Conversion, name: str) -> str:
@@ -88,9 +93,8 @@ def _value(item: Clicks | Conversion, name: str, query: Query) -> Any:
         return _number(item, name)
     if name in {"date", "month", "hour_of_day"}:
         local = datetime.fromtimestamp(item.at, UTC).astimezone(query.zone)
-        return {"date": f"{local:%Y-%m-%d}", "month": f"{local:%Y-%m}", "hour_of_day": local.hour}[
-            name
-        ]
+        texts = {"date": f"{local:%Y-%m-%d}", "month": f"{local:%Y-%m}"}
+        return texts.get(name, local.hour)
     # Free text; direct traffic has none.
     return f"{name}-{item.offer}" if item.campaign.source is not None else ""
 

@@ -31,6 +31,7 @@ _SOURCES = (
 _OFFERS = ("Keto Trial", "Sleep\nAid", "Night Serum", "Joint O'Flex", "Brain 2.0")
 _NETWORKS = ("Everflow", "Direct", "House")
 _LANDINGS = ("Advertorial A", "Quiz B", "Listicle C")
+_NAMES = {"source": _SOURCES, "offer": _OFFERS, "network": _NETWORKS, "landing": _LANDINGS}
 _CAMPAIGNS = 12
 #: Hours of UTC at which each campaign has clicks: before and after midnight in New York too.
 _HOURS = (2, 6, 16, 21)
@@ -125,12 +126,7 @@ class World(DailyWorld[_Day]):
 
     def name(self, kind: str, number: int) -> str:
         """The name of an object."""
-        names = {
-            "source": _SOURCES,
-            "offer": _OFFERS,
-            "network": _NETWORKS,
-            "landing": _LANDINGS,
-        }[kind]
+        names = _NAMES[kind]
         return names[number] if number < len(names) else f"{kind.capitalize()} {number}"
 
     def numbers(self, kind: str) -> range:
@@ -138,13 +134,10 @@ class World(DailyWorld[_Day]):
         counts = {
             "campaign": len(self.campaigns),
             "source": self.sources,
-            "offer": len(_OFFERS),
-            "network": len(_NETWORKS),
-            "landing": len(_LANDINGS),
             "stream": 3,
             "domain": 2,
         }
-        return range(counts[kind])
+        return range(counts[kind] if kind in counts else len(_NAMES[kind]))
 
     def clicks(self, begin: int, end: int) -> Iterator[Clicks]:
         """The clicks of a range of epoch seconds that have happened; the end is excluded."""
