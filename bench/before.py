@@ -1,4 +1,4 @@
-"""This checkout against an earlier commit, in turns: ``before.py REV``.
+"""Compare this checkout with an earlier commit, in turns: ``before.py REV``.
 
     .venv/bin/python bench/before.py main --runs 5
     .venv/bin/python bench/before.py main files --runs 5
@@ -58,7 +58,7 @@ class Earlier(loader.Target):
 
 @contextmanager
 def checkout(revision: str):
-    """A commit's files with their environment, in a folder that goes again."""
+    """A commit's files with their environment, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="signalroom-before-") as folder:
         place = Path(folder) / "project"
         git = ["git", "-C", PROJECT, "worktree"]
@@ -71,7 +71,7 @@ def checkout(revision: str):
 
 
 def compile_imports(*programs: Path) -> None:
-    """Start programs once, so that none compiles what it imports while it is timed."""
+    """Start programs once, so that none compiles its imports while it is timed."""
     environment = {**os.environ}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     for program in programs:
@@ -79,13 +79,13 @@ def compile_imports(*programs: Path) -> None:
 
 
 def alternately(runs: int):
-    """Which of two is next; who begins alternates too."""
+    """The order of two: which of them begins alternates."""
     for run in range(runs):
         yield from (0, 1) if run % 2 else (1, 0)
 
 
 def compare(job: Job, targets, shape: str, form: str, runs: int):
-    """Load with each target in turns; gives for each load what each took."""
+    """Load with each target in turns, and return what each took for each load."""
     rows = job.count(ROWS[shape, form])
     sources = [loader.written(job.folder, shape, rows, form, revision) for revision in (0, 1)]
     measured = {load: ([], []) for load in loader.LOADS}
@@ -99,7 +99,7 @@ def compare(job: Job, targets, shape: str, form: str, runs: int):
 
 
 def compare_files(job: Job, targets, folders, runs: int):
-    """Load files from S3 with each pair of tap and target in turns; gives what each took."""
+    """Load files from S3 with each pair of tap and target in turns, and return what each took."""
     measured = ([], [])
     with files.store() as bucket:
         expected = bucket.fill(files.FILES, job.count(files.ROWS))
@@ -114,13 +114,13 @@ def compare_files(job: Job, targets, folders, runs: int):
 
 
 def compare_taps(job: Job, folders, runs: int):
-    """Run each tap of both in turns; yields its stream and the CPU seconds of each."""
+    """Run each tap of both versions in turns, and yield its stream and the CPU seconds of each."""
     with sandbox(scale=job.count(SCALE)) as (env, control):
         control.mautic.make_contacts(count=job.count(CONTACTS), fields=36)
         for tap, stream in STREAMS.items():
             measured = ([], [])
             for which in alternately(runs):
-                # A catalog is of its own version: what a newer one leaves out, an older one has.
+                # Each version needs its own catalog, as streams differ.
                 folder = job.folder / f"{tap}-{which}"
                 folder.mkdir(exist_ok=True)
                 chosen = catalog(folders[which] / tap, stream, folder, env)
@@ -130,7 +130,7 @@ def compare_taps(job: Job, folders, runs: int):
 
 
 def show(name: str, now, before) -> None:
-    """Print a line: the usual of both, and the ratios of pairs."""
+    """Print a line with the median of both, and the ratios of pairs."""
     ratios = sorted(old / new for (new, _), (old, _) in zip(now, before, strict=True))
     (seconds, peak), (old_seconds, old_peak) = loader.usual(now), loader.usual(before)
     print(

@@ -1,4 +1,4 @@
-"""``make bench-clients``: fifty clients' schedules of an hour, into one database.
+"""``make bench-clients``: an hour of the schedules of fifty clients, into one database.
 
 Each client has the six taps that ``make new-client`` gives it, with credentials, state and
 schedules of its own. Five accounts with different data stand behind them, each in a sandbox of its
@@ -48,7 +48,7 @@ OVERLAP = 20  # every so-manieth run is started twice at once
 TODAY = datetime.now(UTC).date()
 FIRST, SETTLED = TODAY - timedelta(days=9), TODAY - timedelta(days=3)
 POSTHOG_LIMITS = ("per_minute", "per_hour", "queries_per_minute", "queries_per_hour")
-#: Where each vendor is; credentials are the client's by `make new-client`.
+#: The address of each vendor; the credentials are those of `make new-client`.
 ADDRESSES = {
     "everflow": ("api_url",),
     "gsheets": ("sheets_api_url", "drive_api_url"),
@@ -60,7 +60,7 @@ ADDRESSES = {
 
 @dataclass
 class Run:
-    """One run of Meltano."""
+    """A run of Meltano."""
 
     tap: str
     seconds: float
@@ -69,13 +69,13 @@ class Run:
 
     @property
     def is_refused(self) -> bool:
-        """Whether it did not begin, as another one of the same was under way."""
+        """Whether it was rejected because the same pipeline was running."""
         return self.code != 0 and "already running" in self.output
 
 
 @dataclass
 class Agency:
-    """A project, whose accounts it reads, and who its clients are."""
+    """A project with its accounts and clients."""
 
     folder: Path
     env: dict[str, str]
@@ -83,7 +83,7 @@ class Agency:
     clients: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, account: int) -> None:
-        """Make a client, with the credentials of an account."""
+        """Create a client with the credentials of an account."""
         command = [BIN / "signalroom", "new-client", name]
         command += ["--folder", self.folder / "clients"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
@@ -102,7 +102,7 @@ class Agency:
         self.clients[name] = account
 
     def meltano(self, *arguments: str, **env: str) -> tuple[int, str]:
-        """Run Meltano; gives its exit code and what it printed."""
+        """Run Meltano, and return its exit code and output."""
         done = subprocess.run(
             [BIN / "meltano", *arguments],
             cwd=self.folder,
@@ -122,7 +122,7 @@ class Agency:
         return Run(tap, time.monotonic() - began, code, output)
 
     def schedule(self, wanted: set[str]) -> list[str]:
-        """The clients' taps, in the order of the minutes at which they are to run."""
+        """The clients' taps, in the order of the minutes at which they are scheduled."""
         code, output = self.meltano("schedule", "list", "--format=json")
         if code:
             sys.exit(output)
@@ -137,21 +137,21 @@ class Agency:
 
 
 def hour(agency: Agency, taps: list[str], at_once: int, days: dict[str, str]) -> list[Run]:
-    """Run what an hour's schedules start, some of it twice at once; gives all runs."""
+    """Run the schedules of an hour, some of them twice at once, and return all runs."""
     pools = {source: threading.Semaphore(POOL) for source in OWN}
 
     def run(tap: str) -> Run:
         with pools[tap.removeprefix("tap-").partition("--")[0]]:
             return agency.load(tap, **days)
 
-    # Two of the same side by side in the queue start within a moment of each other.
+    # Neighbours in the queue start at almost the same time.
     queue = [tap for place, tap in enumerate(taps) for _ in range(2 if place % OVERLAP == 0 else 1)]
     with ThreadPoolExecutor(at_once) as workers:
         return [*workers.map(run, queue)]
 
 
 def change(control) -> None:
-    """Let an hour pass at an account's vendors, with all that makes a second run hard."""
+    """Let an hour pass at an account's vendors, with changes that a second run has to find."""
     control.advance(HOUR)
     day = SETTLED - timedelta(days=1)
     control.everflow.restate(day, ZONE, percent=110)
@@ -167,10 +167,10 @@ def change(control) -> None:
 
 
 class Watch:
-    """Looks at a server while runs go on: how many connections there are at most."""
+    """Measures the maximum number of connections to a server."""
 
     def __init__(self, server: EmbeddedPostgres) -> None:
-        """Begin in a thread."""
+        """Start to measure, in a thread."""
         self.most = 0
         self._url, self._over = server.libpq_url, threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -191,7 +191,7 @@ class Watch:
 
 
 def compare(agency: Agency, warehouse: str, alone: str) -> list[str]:
-    """What is wrong in the warehouse, a line each; an account's own is under `account-N`."""
+    """Problems in the warehouse, one per line; the expected rows are those of `account-N`."""
     wrong = []
     with psycopg.connect(warehouse) as shared, psycopg.connect(alone) as own:
         ours, expected = digest_rows(shared), digest_rows(own)
@@ -211,7 +211,7 @@ def compare(agency: Agency, warehouse: str, alone: str) -> list[str]:
 
 
 def states(system: str, taps: list[str]) -> list[str]:
-    """What is wrong with the states, a line each."""
+    """Problems of the states, one per line."""
     with psycopg.connect(system) as connection:
         found = dict(connection.execute("SELECT state_id, completed_state FROM state").fetchall())
     expected = {f"dev:{tap}-to-target-postgres" for tap in taps}
@@ -222,7 +222,7 @@ def states(system: str, taps: list[str]) -> list[str]:
 
 
 def database(server: EmbeddedPostgres, name: str) -> tuple[str, str]:
-    """Make a database; gives its addresses for SQLAlchemy and for libpq."""
+    """Create a database, and return its URLs for SQLAlchemy and for libpq."""
     with psycopg.connect(server.libpq_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     urls = server.sqlalchemy_url, server.libpq_url
@@ -230,7 +230,7 @@ def database(server: EmbeddedPostgres, name: str) -> tuple[str, str]:
 
 
 def simulate(folder: Path, asked) -> list[str]:
-    """Run it all; gives what is wrong."""
+    """Run all hours, and return the problems."""
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedPostgres(folder / "pg"))
         accounts = [
@@ -238,7 +238,7 @@ def simulate(folder: Path, asked) -> list[str]:
             for number in range(asked.accounts)
         ]
         for control in (account.control for account in accounts):
-            # Behind an account are ten clients here, and one there: limits are not the point.
+            # Some accounts have ten clients, others one; rate limits are not measured here.
             control.everflow.limits(per_second=10_000, burst=10_000)
             control.posthog.limits(**dict.fromkeys(POSTHOG_LIMITS, 10_000))
             control.redtrack.limits(per_window=10_000)
@@ -268,7 +268,7 @@ def simulate(folder: Path, asked) -> list[str]:
                 change(account.control)
         wrong += states(system[1], taps)
         wrong += deadlocks(server)
-        # Now each account whole, by itself, into a warehouse and with a state of its own.
+        # Now each account by itself, into a separate warehouse with a separate state.
         others, alone = agency.clients, database(server, "alone")
         beside = database(server, "beside")
         agency.clients = {}
@@ -283,7 +283,7 @@ def simulate(folder: Path, asked) -> list[str]:
 
 
 def environment(folder: Path, warehouse: str, system: str) -> dict[str, str]:
-    """What all runs share; nothing of this machine's own settings."""
+    """The environment of all runs, without settings of this machine."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
@@ -297,7 +297,7 @@ def environment(folder: Path, warehouse: str, system: str) -> dict[str, str]:
 
 
 def between(last) -> dict[str, str]:
-    """The days that are read: over, so that a second reading finds what the first one found."""
+    """The days that are read, which are over, so that reading them again gives the same rows."""
     return {
         f"TAP_{source}_{end}_DATE": day.isoformat()
         for source in ("EVERFLOW", "POSTHOG", "REDTRACK")
@@ -306,12 +306,12 @@ def between(last) -> dict[str, str]:
 
 
 def failed(run: Run) -> bool:
-    """Whether a run failed, and not because it had been started twice."""
+    """Whether a run failed for another reason than being started twice."""
     return run.code != 0 and not run.is_refused
 
 
 def told(tick: int, taps: list[str], runs: list[Run], seconds: float, connections: int):
-    """Print an hour's runs; gives what is wrong with them."""
+    """Print the runs of an hour, and return their problems."""
     done = [run for run in runs if run.code == 0]
     refused = sum(run.is_refused for run in runs)
     if done:
@@ -333,20 +333,20 @@ def told(tick: int, taps: list[str], runs: list[Run], seconds: float, connection
 
 
 def cpu() -> float:
-    """Seconds of CPU that all that was run took so far; without the database's and the vendors'."""
+    """CPU seconds of all runs so far, without those of the database and the vendors."""
     taken = os.times()
     return taken.children_user + taken.children_system
 
 
 def deadlocks(server: EmbeddedPostgres) -> list[str]:
-    """What the server says of deadlocks, a line each."""
+    """The deadlocks that the server logged, one per line."""
     query = "SELECT datname, deadlocks FROM pg_stat_database WHERE deadlocks > 0"
     with psycopg.connect(server.libpq_url) as connection:
         return [f"{name}: {count} deadlocks" for name, count in connection.execute(query)]
 
 
 def main() -> int:
-    """Run it; gives the exit code."""
+    """Run the command, and return its exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -360,7 +360,7 @@ def main() -> int:
     if asked.quick:
         asked.clients, asked.accounts, asked.scale = 3, 2, 0.1
     folder = Path(tempfile.mkdtemp(prefix="sr-clients-"))
-    # PostgreSQL's own account has to come through it.
+    # The user of the embedded PostgreSQL needs access to the folder.
     folder.chmod(0o755)
     try:
         wrong = simulate(folder, asked)

@@ -1,4 +1,4 @@
-"""Contacts of Mautic's with many fields, edited, added and deleted while they are read.
+"""Mautic's contacts with many fields, which are edited, added and deleted while they are read.
 
 What is loaded must equal what the instance has in the end: all contacts by number, points and
 names, less those that the audit log says were deleted.
@@ -20,7 +20,7 @@ PAGE = 500
 
 
 def load(job, count: int):
-    """Load so many contacts; gives seconds and MB, and what the pages alone take."""
+    """Load contacts, and return seconds and MB, and the seconds of the pages alone."""
     with sandbox(scale=0.1) as (env, control), new_database() as database:
         mautic = control.mautic
         mautic.make_contacts(count=count, fields=FIELDS)
@@ -34,14 +34,14 @@ def load(job, count: int):
         mautic.switches(churn=CHURN)
         seconds, peak = piped(both, env)
         mautic.switches(churn=0)
-        # What changed behind the reader is the next run's.
+        # Changes of pages that were already read are loaded by the next run.
         piped(both, env)
         check(mautic, database)
     return seconds, peak, alone
 
 
 def pages_alone(env) -> float:
-    """Seconds that the server takes for all pages, with nothing done about them."""
+    """Seconds that the server takes to send all pages."""
     began, after = time.monotonic(), 0
     form = {
         "grant_type": "client_credentials",
@@ -66,7 +66,7 @@ def pages_alone(env) -> float:
 
 
 def check(mautic, database) -> None:
-    """End the benchmarks if the table is not what the instance has."""
+    """End the benchmarks if the table differs from the instance."""
     gone = {row["object_id"] for row in mautic.rows(table="audit_log") if row["action"] == "delete"}
     gone_too = ",".join(map(str, sorted(gone))) or "0"
     found = database.execute(
@@ -79,7 +79,7 @@ def check(mautic, database) -> None:
 
 
 def bench_contacts(job):
-    """200,000 contacts of 60 fields, against what the server takes for the pages alone."""
+    """200,000 contacts with 60 fields, compared with the server's time for the pages alone."""
     count = job.count(CONTACTS)
     seconds, peak, alone = load(job, count)
     name = f"{count:,} contacts of 60 fields"
@@ -87,7 +87,7 @@ def bench_contacts(job):
 
 
 def bench_contacts_growth(job):
-    """Ten times the contacts take ten times as long, in the same memory."""
+    """Ten times the contacts take ten times as long, with the same memory."""
     small, _, _ = load(job, job.count(CONTACTS // 10))
     large, peak, _ = load(job, job.count(CONTACTS))
     yield growth("growth, 10 x contacts", large, ("1 x", small), peak)

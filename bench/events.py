@@ -1,4 +1,4 @@
-"""A million events of PostHog's, of which many share their moments, into PostgreSQL: each once.
+"""A million PostHog events, of which many share their timestamp, into PostgreSQL, each once.
 
 The sandbox answers from DuckDB, in a process of its own. What is loaded is compared with it, by a
 digest of all uuids.
@@ -20,7 +20,7 @@ PAGE = 5_000
 
 
 def backfill(job, count: int, **settings: object):
-    """Load so many events; gives seconds, MB, and the moments of the queries."""
+    """Load events, and return seconds, MB, and the times of the queries."""
     with sandbox(scale=0.01) as (env, control), new_database() as database:
         control.posthog.make_events(
             begin=FIRST.isoformat(), days=DAYS, count=count, tied=count * TIED // EVENTS
@@ -43,7 +43,7 @@ def backfill(job, count: int, **settings: object):
 
 
 def check(control, database, last: date) -> None:
-    """End the benchmarks if the table has not just what the vendor has."""
+    """End the benchmarks if the table differs from the vendor."""
     span = {"start": FIRST.isoformat(), "end": (last + timedelta(days=1)).isoformat()}
     expected = control.posthog.totals(**span)
     digest_of = "md5(string_agg(uuid, ',' ORDER BY uuid COLLATE \"C\"))"
@@ -63,7 +63,7 @@ def bench_events(job):
 
 
 def bench_events_growth(job):
-    """Ten times the events take ten times as long, in the same memory."""
+    """Ten times the events take ten times as long, with the same memory."""
     unlimited = {"query_requests_per_minute": 230, "page_size": 50_000}
     small, _, _ = backfill(job, job.count(EVENTS // 10), **unlimited)
     large, peak, _ = backfill(job, job.count(EVENTS), **unlimited)

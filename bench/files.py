@@ -1,4 +1,4 @@
-"""From S3 to PostgreSQL: the tap and the target against COPY, Sling, dlt and the plain SDK.
+"""From S3 to PostgreSQL: the tap and the target, compared with COPY, Sling, dlt and the SDK.
 
 moto serves the files, in a process of its own. Every run has a database of its own, and what is in
 it afterwards is compared with the files.
@@ -43,14 +43,14 @@ KEYS = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
 
 @dataclass
 class Store:
-    """A bucket on moto."""
+    """A bucket of moto."""
 
     endpoint: str
     name: str
     client: object
 
     def fill(self, files: int, rows: int) -> dict:
-        """Store exports; gives what the loaded table must say."""
+        """Store exports, and return the expected sums of the loaded table."""
         count, revenue, clicks = 0, 0, 0
         for number in range(files):
             day = FIRST + timedelta(days=number)
@@ -63,7 +63,7 @@ class Store:
         return {"count": count, "revenue": revenue, "clicks": clicks}
 
     def tap(self, folder: Path, **settings) -> list:
-        """The command that reads it."""
+        """The command that reads the bucket."""
         config = folder / f"{uuid.uuid4().hex}.json"
         batches = {"encoding": {"format": "arrow"}, "storage": {"root": folder.as_uri()}}
         given = {
@@ -79,7 +79,7 @@ class Store:
 
 @contextmanager
 def store():
-    """An empty bucket, in a server that runs for as long."""
+    """An empty bucket, in a server that is stopped afterwards."""
     program = (
         "import sys, threading; from moto.server import ThreadedMotoServer;"
         "server = ThreadedMotoServer('127.0.0.1', 0, verbose=False); server.start();"
@@ -103,14 +103,14 @@ def store():
 
 
 def client_of(endpoint: str):
-    """A client of the server."""
+    """An S3 client for the server."""
     config = Config(s3={"addressing_style": "path"})
     return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=config, **KEYS)
 
 
 @cache
 def peers() -> Path:
-    """The folder of an environment with what we measure against, made now if it was not yet."""
+    """The folder of an environment with the software to compare with; created if it is missing."""
     wanted = HERE / "peers.txt"
     done = PEERS / "peers.txt"
     if not done.exists() or done.read_text() != wanted.read_text():
@@ -123,7 +123,7 @@ def peers() -> Path:
 
 
 def check(database, expected) -> None:
-    """End the benchmarks if the table is not what was to be loaded."""
+    """End the benchmarks if the table does not have the expected rows."""
     query = (
         "SELECT count(*), sum(total_amount::numeric)::bigint,"
         " sum(coalesce(length(click_id), 0) + coalesce(length(decline_reason), 0))"
@@ -135,7 +135,7 @@ def check(database, expected) -> None:
 
 
 def ours(job, bucket, expected, runs=RUNS) -> tuple[float, float]:
-    """Load by the tap and the target; gives seconds and MB."""
+    """Load with the tap and the target, and return seconds and MB."""
     measured = []
     for _ in range(1 if job.quick else runs):
         with new_database() as database:
@@ -146,7 +146,7 @@ def ours(job, bucket, expected, runs=RUNS) -> tuple[float, float]:
 
 
 def copied(job, bucket, expected) -> float:
-    """Seconds that PostgreSQL takes for the very rows that we load, into the very table."""
+    """Seconds that PostgreSQL takes to COPY the same rows into the same table."""
     measured = []
     contents = job.folder / "contents.csv"
     with new_database() as database:
@@ -171,7 +171,7 @@ def copied(job, bucket, expected) -> float:
 
 
 def sling(bucket, expected) -> float:
-    """Seconds of Sling, with the same key."""
+    """Seconds that Sling takes, with the same key."""
     (program,) = peers().parent.glob("lib/*/site-packages/sling_linux_amd64/bin/sling-linux-amd64")
     source = {
         "type": "s3",
@@ -201,7 +201,7 @@ def sling(bucket, expected) -> float:
 
 
 def dlt(job, bucket, expected, form) -> float:
-    """Seconds of dlt, with the same key."""
+    """Seconds that dlt takes, with the same key."""
     with new_database() as database:
         arguments = [form, bucket.endpoint, bucket.name, database.libpq_url]
         command = [peers() / "python", HERE / "peer_dlt.py", *arguments, job.folder / form]
@@ -211,7 +211,7 @@ def dlt(job, bucket, expected, form) -> float:
 
 
 def plain_sdk(job, rows) -> float:
-    """Seconds of a plain tap and the stock target; of a share of the rows, as for all.
+    """Seconds of a simple tap and the stock target, extrapolated from a share of the rows.
 
     The time to start is not multiplied.
     """
@@ -243,7 +243,7 @@ def bench_files(job):
 
 
 def bench_files_growth(job):
-    """Ten times the files take ten times as long, in the same memory."""
+    """Ten times the files take ten times as long, with the same memory."""
     rows = job.count(ROWS)
     measured = []
     for files in (FILES, MANY):
@@ -254,7 +254,7 @@ def bench_files_growth(job):
 
 
 def bench_nothing_new(job):
-    """A run over files that are all loaded, against one over none."""
+    """A run without new files, compared with a run over an empty bucket."""
     objects = job.count(OBJECTS)
     with store() as bucket:
         body = export(PREFIX, FIRST, 1)

@@ -1,4 +1,4 @@
-"""Files in a bucket: ``fill.py ENDPOINT BUCKET FILES ROWS``; gives what the loaded table must say.
+"""Fill a bucket: ``fill.py ENDPOINT BUCKET FILES ROWS``; prints the table's expected sums.
 
 In a process of its own: a program's peak memory is at least that of the one that starts it.
 """
@@ -15,13 +15,13 @@ from files import PREFIX, Store, client_of
 
 from signalroom_sandbox.sticky_s3.exports import export, key_of
 
-#: Files with contents of their own; the others repeat them, under names of their own.
+#: The number of different files; others repeat their contents under other names.
 CONTENTS = 10
 FIRST, DAYS = date(2024, 1, 1), 1_000
 
 
 def fill(store: Store, files: int, rows: int) -> list[int]:
-    """Store exports; gives the sums of all."""
+    """Store exports, and return the sums of all of them."""
     bodies = [export(PREFIX, FIRST + timedelta(days=one), rows) for one in range(CONTENTS)]
     sums = [sums_of(body) for body in bodies]
     expected = [0, 0, 0]
@@ -34,7 +34,7 @@ def fill(store: Store, files: int, rows: int) -> list[int]:
 
 
 def sums_of(body: bytes) -> list[int]:
-    """What a table of one file says: rows, revenue, and lengths of texts."""
+    """The sums of a file: rows, revenue, and lengths of texts."""
     found = [0, 0, 0]
     for row in csv.DictReader(io.StringIO(body.decode(), newline="")):
         found[0] += 1

@@ -31,21 +31,21 @@ from vendors import catalog, sandbox
 
 GROWTH, BUDGET = 10, 11
 QUICK = 1_000  # times less, for a smoke test
-#: Files and their rows; the whole is ten million rows, and a year and more of a client's days.
+#: Files and their rows: together ten million rows, more than a year of a client's days.
 FILES, ROWS = 500, 20_000
-#: The same of small files, of which each is an entry in the state.
+#: The same for small files, of which each is an entry in the state.
 MANY, FEW_ROWS = 10_000, 100
 EVENTS, EVENTS_A_DAY, TIED = 5_000_000, 50_000, 0.05
 FIRST = date(2024, 1, 1)
-#: What a row or an event needs on disk: at the vendor, in tables on the way, and in the table.
+#: Bytes on disk of a row or an event: at the vendor, in staging tables, and in the table.
 ROW_BYTES, EVENT_BYTES = 3_500, 3_000
-# Above this moto keeps a file on disk, and not in memory.
+# Above this size, moto keeps a file on disk instead of in memory.
 MOTO = {"MOTO_S3_DEFAULT_KEY_BUFFER_SIZE": str(64 << 10)}
 
 
 @dataclass
 class Load:
-    """What one load took.
+    """What a load took.
 
     Attributes:
         count: Rows.
@@ -74,7 +74,7 @@ class Line:
     met: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Hold them against each other, and against the budgets."""
+        """Compare the loads with each other, and with the budgets."""
         times = self.large.count / self.small.count
         self.ratio = round(self.large.seconds / self.small.seconds, 2)
         peaks = (self.small.tap_mb, self.small.target_mb, self.large.tap_mb, self.large.target_mb)
@@ -82,31 +82,31 @@ class Line:
 
 
 def load(tap, database, job: Job, env=None) -> tuple[float, list[float], float]:
-    """Run a tap into the target; gives seconds, the memory of both, and the vendor's."""
+    """Run a tap into the target, and return the seconds and the memory of both and the vendor."""
     seconds, peaks = piped_each([tap, OURS.command(database, job.folder)], env)
     return seconds, peaks, vendor_mb()
 
 
 def vendor_mb() -> float:
-    """What the stand-ins that this process started hold."""
+    """The memory of the mock vendors that this process started."""
     children = psutil.Process().children()
     return sum(child.memory_info().rss for child in children if child.is_running()) / (1 << 20)
 
 
 @dataclass
 class Job:
-    """One run."""
+    """A run."""
 
     folder: Path
     share: int = 1
 
     def count(self, number: int) -> int:
-        """So many, or the share of it that is run."""
+        """The number of rows, reduced to the share that is run."""
         return max(1, number // self.share)
 
 
 def load_files(job: Job, files: int, rows: int) -> Load:
-    """Load so many files of so many rows."""
+    """Load a number of files of a number of rows."""
     with store() as bucket, new_database() as database:
         command = [sys.executable, HERE / "fill.py", bucket.endpoint, bucket.name]
         filled = subprocess.run(
@@ -122,7 +122,7 @@ def load_files(job: Job, files: int, rows: int) -> Load:
 
 
 def load_events(job: Job, count: int) -> Load:
-    """Load so many events, as many a day whatever their number."""
+    """Load a number of events, at a constant number per day."""
     days = max(1, count // EVENTS_A_DAY)
     last = FIRST + timedelta(days=days)
     with sandbox(scale=0.01) as (env, control), new_database() as database:
@@ -145,7 +145,7 @@ def load_events(job: Job, count: int) -> Load:
 
 
 def check_events(control, database, last: date) -> None:
-    """End if the table's sums are not the vendor's. A uuid is the table's key, and there once."""
+    """End if the table's sums differ from the vendor's; its key, the uuid, is unique."""
     expected, day = [0] * 6, FIRST
     while day <= last:
         following = min(day + timedelta(days=10), last + timedelta(days=1))
@@ -187,7 +187,7 @@ BENCHES = {"files": bench_files, "many-files": bench_many, "events": bench_event
 
 
 def needed(names: list[str], share: int) -> int:
-    """Bytes of disk: one load at a time, and the largest needs the most."""
+    """Bytes of disk that the largest load needs; loads run one at a time."""
     bytes_of = {
         "files": FILES * ROWS * ROW_BYTES,
         "many-files": MANY * FEW_ROWS * ROW_BYTES,
@@ -197,7 +197,7 @@ def needed(names: list[str], share: int) -> int:
 
 
 def main() -> int:
-    """Run what was asked for; a missed budget is an error."""
+    """Run the named benchmarks; a missed budget is an error."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -248,7 +248,7 @@ def main() -> int:
 
 
 def keep(lines: list[Line]) -> None:
-    """Write the results; those of what was not run now stay as they are."""
+    """Write the results; those of benchmarks that were not run stay."""
     path = HERE / "results-large.json"
     found = {line.name: asdict(line) for line in lines}
     before = json.loads(path.read_text()) if path.exists() else []

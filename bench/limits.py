@@ -1,4 +1,4 @@
-"""``python bench/limits.py``: what a turn costs where an account's limits are in a store.
+"""``python bench/limits.py``: what a permit costs if an account's limits are in a store.
 
 One process as fast as it can, then eight of them, then eight that keep 29 requests a second.
 """
@@ -23,12 +23,12 @@ from signalroom_target_postgres.embedded import EmbeddedPostgres
 PROCESSES = 8
 UNLIMITED = 1_000_000
 EVERFLOW = 29
-#: Seconds until all processes are ready.
+#: Seconds after which all processes are ready.
 STARTING = 8
 
 
 def turns(url: str | None, seconds: float, per_second: int, start: float):
-    """Take turns for a while from a moment on.
+    """Take permits for some seconds, from a point in time on.
 
     Returns:
         Their number, the times of begin and end, and CPU seconds.
@@ -49,7 +49,7 @@ def turns(url: str | None, seconds: float, per_second: int, start: float):
 
 
 def measure(url: str | None, processes: int, seconds: float, per_second: int) -> list[float]:
-    """Turns a second of all processes, ms a turn of one, and CPU ms a turn."""
+    """Permits per second of all processes; milliseconds and CPU milliseconds per permit of one."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes) as pool:
         arguments = [(url, seconds, per_second, time.time() + STARTING)] * processes
@@ -61,7 +61,7 @@ def measure(url: str | None, processes: int, seconds: float, per_second: int) ->
 
 @contextmanager
 def valkey():
-    """A server without a disk."""
+    """A server that keeps nothing on disk."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -73,7 +73,7 @@ def valkey():
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print the results as a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     seconds = parser.parse_args().seconds

@@ -38,7 +38,7 @@ BLOCK = 1 << 20
 
 @dataclass
 class Target:
-    """A program that loads Singer messages, and how it is set."""
+    """A program that loads Singer messages, with its settings."""
 
     program: str
     settings: dict = field(default_factory=dict)
@@ -65,13 +65,13 @@ TUNED = Target(
 
 @dataclass
 class Database:
-    """A database of one run."""
+    """A database for one run."""
 
     sqlalchemy_url: str
     libpq_url: str
 
     def execute(self, *statements):
-        """Run statements; gives the last one's row, if it has any."""
+        """Run statements, and return the first row of the last one, if there is one."""
         with psycopg.connect(self.libpq_url, autocommit=True) as connection:
             for statement in statements:
                 cursor = connection.execute(statement)
@@ -80,7 +80,7 @@ class Database:
 
 @contextmanager
 def new_database():
-    """A database, dropped in the end, in a server that runs for as long."""
+    """A database that is dropped afterwards, in a server that is stopped afterwards."""
     home = Path(tempfile.gettempdir()) / f"signalroom-bench-{os.getuid()}"
     name = f"bench_{uuid.uuid4().hex}"
     with EmbeddedPostgres(home) as server:
@@ -95,7 +95,7 @@ def new_database():
 
 @cache
 def written(folder: Path, shape: str, rows: int, form: str, revision: int = 0) -> Path:
-    """The folder of a stream in one format, written now if it was not yet.
+    """The folder of a stream in one format, which is written if it does not exist.
 
     By a process of its own: a program's peak memory is at least that of the one that starts it.
     """
@@ -106,7 +106,7 @@ def written(folder: Path, shape: str, rows: int, form: str, revision: int = 0) -
 
 
 def check(database, about) -> None:
-    """End the benchmarks if the table is not what was to be loaded."""
+    """End the benchmarks if the table does not have the expected rows."""
     row = database.execute(f"SELECT {', '.join(about['checks'])} FROM {SCHEMA}.{about['table']}")
     found = [str(value).removesuffix(".00").removesuffix(".000000") for value in row]
     if found != about["expected"]:
@@ -114,13 +114,13 @@ def check(database, about) -> None:
 
 
 def loaded(target, database, source: Path, form: str, folder: Path) -> tuple[float, float]:
-    """Load a file; gives seconds and MB."""
+    """Load a file, and return seconds and MB."""
     database.execute("CHECKPOINT")
     return timed(target.command(database, folder), stdin=source / FILES[form])
 
 
 def both(job, target, shape, rows, form, *, runs=RUNS) -> list[tuple[float, float]]:
-    """Load twice; gives seconds and MB of the first load and of the second."""
+    """Load twice, and return seconds and MB of each load."""
     sources = [written(job.folder, shape, rows, form, revision) for revision in (0, 1)]
     found = []
     for _ in range(1 if job.quick else runs):
@@ -134,13 +134,13 @@ def both(job, target, shape, rows, form, *, runs=RUNS) -> list[tuple[float, floa
 
 
 def usual(measured) -> tuple[float, float]:
-    """The median of the seconds, and the most of the memory."""
+    """The median of the seconds, and the maximum of the memory."""
     seconds, peaks = zip(*measured, strict=True)
     return median(seconds), max(peaks)
 
 
 def scaled(job, target, shape, rows, share) -> list[float]:
-    """Seconds of both loads; if of a share of the rows, as they would be for all of them.
+    """Seconds of both loads, extrapolated if only a share of the rows is loaded.
 
     The time to start and to make an empty table is not multiplied.
     """
@@ -151,7 +151,7 @@ def scaled(job, target, shape, rows, share) -> list[float]:
 
 
 def start(job, target, source: Path) -> float:
-    """Seconds that a target takes to start, and to make an empty table."""
+    """Seconds that a target takes to start and to create an empty table."""
     schema = job.folder / "schema.jsonl"
     with (source / FILES["records"]).open() as file:
         schema.write_text(file.readline())
@@ -160,7 +160,7 @@ def start(job, target, source: Path) -> float:
 
 
 def copied(job, shape, rows) -> list[float]:
-    """Seconds of both loads by COPY: into an empty table; and, by hand, into one that is full."""
+    """Seconds of both loads with COPY: into an empty table, and as an upsert into a full one."""
     sources = [written(job.folder, shape, rows, "csv", revision) for revision in (0, 1)]
     found = []
     for _ in range(1 if job.quick else RUNS):
@@ -181,7 +181,7 @@ def copied(job, shape, rows) -> list[float]:
 
 
 def make_table(database, about) -> None:
-    """Make the table that the targets make of a stream of texts."""
+    """Create the table that the targets create for a stream of texts."""
     columns = ", ".join(f"{name} text" for name in about["columns"])
     keys = ", ".join(about["keys"])
     database.execute(
@@ -198,12 +198,12 @@ def copy_into(connection, table: str, path: Path) -> None:
 
 
 def copy_plainly(connection, path, about) -> None:
-    """COPY straight into the table."""
+    """COPY directly into the table."""
     copy_into(connection, f"{SCHEMA}.{about['table']}", path)
 
 
 def copy_and_merge(connection, path, about) -> None:
-    """COPY into a table that passes, and update the rows that are there by its own."""
+    """COPY into a temporary table, and update the existing rows from it."""
     table = f"{SCHEMA}.{about['table']}"
     connection.execute(f"CREATE TEMP TABLE passing (LIKE {table}) ON COMMIT DROP")
     copy_into(connection, "passing", path)
@@ -216,7 +216,7 @@ def copy_and_merge(connection, path, about) -> None:
 
 
 def bench_batch(job):
-    """Parquet against what PostgreSQL itself can do."""
+    """Parquet files, compared with COPY."""
     rows = job.count(WIDE)
     ours = both(job, OURS, "wide", rows, "batch")
     peers = zip(("plain COPY", "COPY and upsert by hand"), copied(job, "wide", rows), strict=True)
@@ -225,7 +225,7 @@ def bench_batch(job):
 
 
 def bench_records(shape, wanted, share=1):
-    """Records against the stock target: as it comes, and set to be fast.
+    """Records, compared with the stock target: with its defaults, and with fast settings.
 
     As it comes it gets only a share of the rows, where all of them would take minutes.
     """
@@ -236,7 +236,7 @@ def bench_records(shape, wanted, share=1):
         stock = scaled(job, STOCK, shape, rows, share)
         tuned = [seconds for seconds, _ in both(job, TUNED, shape, rows, "records", runs=1)]
         scaling = f" (1/{share} of the rows, scaled)" if share > 1 else ""
-        # An update costs the server more than reading costs us, whoever asks for it.
+        # Updates cost the server more than reading the records costs any target.
         peers = (
             (f"stock target's defaults{scaling}", stock, (6, 5)),
             ("stock target, tuned", tuned, (1, 1)),
@@ -252,7 +252,7 @@ def bench_records(shape, wanted, share=1):
 
 
 def bench_growth(form, what):
-    """Ten times the rows take ten times as long, in the same memory."""
+    """Ten times the rows take ten times as long, with the same memory."""
 
     def bench(job):
         rows = job.count(FEW), job.count(MANY)
@@ -265,7 +265,7 @@ def bench_growth(form, what):
 
 
 def once(job, rows, form) -> tuple[float, float]:
-    """Load into an empty database; gives seconds and MB."""
+    """Load into an empty database, and return seconds and MB."""
     source = written(job.folder, "wide", rows, form)
     with new_database() as database:
         measured = loaded(OURS, database, source, form, job.folder)
@@ -274,9 +274,9 @@ def once(job, rows, form) -> tuple[float, float]:
 
 
 def bench_pipe(job):
-    """A tap and a target at once: the kit's and ours against the SDK's and the stock one."""
+    """A tap and a target in a pipe, compared with those of the SDK and the stock target."""
     rows = job.count(PIPED)
-    # The tap's columns and what they come to.
+    # The tap's columns and their sums.
     checks = ["count(*)", "sum(id)", "round(sum(payout) * 100)", "sum(length(text_11))"]
     expected = [rows, rows * (rows - 1) // 2, rows * 1235, rows * 27]
     about = {"table": "made_up", "checks": checks, "expected": list(map(str, expected))}

@@ -34,7 +34,7 @@ LAST = "2026-01-07"
 
 @dataclass
 class Figures:
-    """CPU seconds with a number of clients.
+    """CPU seconds of each command with a number of clients.
 
     Attributes:
         meltano: Of ``meltano run``.
@@ -48,7 +48,7 @@ class Figures:
 
 
 def project(folder: Path, number: int) -> dict[str, str]:
-    """Make a project with that many clients; gives the clients' variables."""
+    """Create a project with a number of clients, and return the clients' variables."""
     shutil.copytree(ROOT / "plugins", folder / "plugins")
     shutil.copy(ROOT / "meltano.yml", folder)
     sources = settings_of_sources(folder)
@@ -60,7 +60,7 @@ def project(folder: Path, number: int) -> dict[str, str]:
 
 
 def measure(folder: Path, number: int, runs: int, sandboxed: dict[str, str], urls) -> Figures:
-    """Measure with so many clients."""
+    """Measure with a number of clients."""
     env = (
         project(folder, number) | environment(folder, *urls) | {"MELTANO_PROJECT_ROOT": str(folder)}
     )
@@ -83,7 +83,7 @@ def measure(folder: Path, number: int, runs: int, sandboxed: dict[str, str], url
 
 
 def main() -> int:
-    """Run it."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 50, 200])
     parser.add_argument("--runs", type=int, default=3)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: how long a program took, and what came of it."""
+"""What the benchmarks share: measuring programs, and their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 MEMORY = 300  # MB
 QUICK = 100  # times less, for a smoke test
-#: Without what importing the target's package sets for this process, and others would inherit.
+#: Without the variables that importing the target's package sets in this process.
 SURROUNDINGS = {
     name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"
 }
@@ -24,29 +24,29 @@ SURROUNDINGS = {
 
 @dataclass
 class Job:
-    """One run of the benchmarks."""
+    """A run of the benchmarks."""
 
     folder: Path
     quick: bool = False
 
     def count(self, number: int) -> int:
-        """That many; or the few of a smoke test."""
+        """The number of rows, reduced in a smoke test."""
         return max(1, number // QUICK) if self.quick else number
 
 
 def timed(command, env=None, stdin=None) -> tuple[float, float]:
-    """Run a command to its end; gives seconds, and the most memory it held in MB."""
+    """Run a command, and return its seconds and its peak memory in MB."""
     return piped([command], env, stdin)
 
 
 def piped(commands, env=None, stdin=None) -> tuple[float, float]:
-    """Run commands, each into the next; gives seconds, and the most memory one held in MB."""
+    """Run commands in a pipe, and return the seconds and the highest peak memory in MB."""
     seconds, peaks = piped_each(commands, env, stdin)
     return seconds, max(peaks)
 
 
 def piped_each(commands, env=None, stdin=None) -> tuple[float, list[float]]:
-    """The same; gives seconds, and the most memory that each held in MB."""
+    """Run commands in a pipe, and return the seconds and the peak memory of each in MB."""
     with ExitStack() as stack:
         complaints = stack.enter_context(tempfile.TemporaryFile())
         source = stack.enter_context(Path(stdin or os.devnull).open("rb"))
@@ -61,7 +61,7 @@ def piped_each(commands, env=None, stdin=None) -> tuple[float, list[float]]:
                 stdout=subprocess.DEVNULL if last else subprocess.PIPE,
                 stderr=complaints,
             )
-            # The next one's alone, so that a writer hears when its reader has died.
+            # Only the reader keeps it, so that the writer notices when the reader ends.
             source.close()
             source = process.stdout
             running.append(process)
@@ -81,7 +81,7 @@ def piped_each(commands, env=None, stdin=None) -> tuple[float, list[float]]:
 
 
 def cpu_seconds(command, env=None) -> float:
-    """Run a command to its end, without its output; gives CPU seconds, user and system."""
+    """Run a command without its output, and return its CPU seconds (user and system)."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     timed(command, env)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -103,12 +103,12 @@ def result(name, ours, peer, peak, *, budget):
 
 
 def growth(name, large, small, peak, *, budget=11):
-    """A line that says how much longer more takes: here less is better."""
+    """A line with the ratio of two durations, for which less is better."""
     return result(name, large, small, peak, budget=budget) | {"ratio": round(large / small[1], 2)}
 
 
 def within(line) -> bool:
-    """Whether a result is within its budget, of the ratio and of memory."""
+    """Whether a result is within its budgets for ratio and memory."""
     grows = line["name"].startswith("growth")
     enough = line["ratio"] <= line["budget"] if grows else line["ratio"] >= line["budget"]
     return enough and line["peak_mb"] <= MEMORY

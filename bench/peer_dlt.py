@@ -29,7 +29,7 @@ s3 = boto3.client(
 
 
 def files():
-    """Names and contents."""
+    """The names and contents of the files."""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for entry in page["Contents"]:
             body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
@@ -37,7 +37,7 @@ def files():
 
 
 def arrow():
-    """Rows as tables, all columns text."""
+    """The rows as tables, in which every column is text."""
     for name, body in files():
         header = next(csv.reader(io.StringIO(body[: 1 << 16].decode(errors="ignore"))))
         texts = arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()))
@@ -47,7 +47,7 @@ def arrow():
 
 
 def dicts():
-    """Rows as the csv module gives them."""
+    """The rows as the csv module returns them."""
     for name, body in files():
         for number, row in enumerate(csv.DictReader(io.StringIO(body.decode(), newline=""))):
             yield {**row, "_file_name": name, "_row_id": number}

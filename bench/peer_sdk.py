@@ -1,4 +1,4 @@
-"""A tap as one writes it in an hour: ``peer_sdk.py ENDPOINT BUCKET``, on the SDK alone."""
+"""A simple tap, built on the SDK alone: ``peer_sdk.py ENDPOINT BUCKET``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Orders(Stream):
     ).to_dict()
 
     def get_records(self, context):  # noqa: ARG002
-        """Rows as the csv module gives them."""
+        """The rows as the csv module returns them."""
         s3 = boto3.client(
             "s3",
             endpoint_url=ENDPOINT,
@@ -49,12 +49,12 @@ class Orders(Stream):
 
 
 class PlainTap(Tap):
-    """On the SDK alone."""
+    """The tap."""
 
     name = "tap-plain"
 
     def discover_streams(self):
-        """The one stream."""
+        """The only stream."""
         return [Orders(self)]
 
 

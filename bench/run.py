@@ -1,4 +1,4 @@
-"""``make bench``: what SignalRoom claims to be fast at, as ratios within one run.
+"""``make bench``: what SignalRoom should be fast at, as ratios within one run.
 
 Each line of ``bench/results.json`` is ``{name, ours_s, peer, peer_s, ratio, peak_mb, budget}``;
 the ratio is the peer's seconds to ours, so more is better, unless the name says growth.
@@ -28,7 +28,7 @@ YESTERDAY = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1
 
 
 def backfill(days: int, folder: str, *, scale: float = 1, latency: float = 0.0, **settings: int):
-    """Read conversions; gives wall seconds, peak MB, and the requests' times."""
+    """Read conversions, and return wall seconds, peak MB, and the times of the requests."""
     with sandbox(scale=scale, latency=latency) as (env, control):
         env |= {f"TAP_EVERFLOW_{name.upper()}": str(value) for name, value in settings.items()}
         env["TAP_EVERFLOW_START_DATE"] = str(YESTERDAY - timedelta(days=days - 1))
@@ -51,7 +51,7 @@ def bench_rate(job):
 
 
 def bench_concurrency(job):
-    """The same against reading one window after the other."""
+    """The same, compared with reading one window after the other."""
     days = job.count(60)
     ours, peak, _ = backfill(days, job.folder, latency=LATENCY)
     peer, _, _ = backfill(days, job.folder, latency=LATENCY, max_concurrency=1)
@@ -60,7 +60,7 @@ def bench_concurrency(job):
 
 
 def bench_growth(job):
-    """Ten times the rows take ten times as long, in the same memory."""
+    """Ten times the rows take ten times as long, with the same memory."""
     days = job.count(30)
     small, _, _ = backfill(days, job.folder, scale=10)
     large, peak, _ = backfill(days, job.folder, scale=100)
@@ -68,7 +68,7 @@ def bench_growth(job):
 
 
 def bench_writer(job):
-    """Records through a tap, start included, against the SDK's defaults."""
+    """Records through a tap, including its start, compared with the SDK's defaults."""
     records = job.count(RECORDS)
     ours, peak = timed([sys.executable, HERE / "writer.py", "kit", str(records)])
     peer, _ = timed([sys.executable, HERE / "writer.py", "sdk", str(records)])
@@ -89,7 +89,7 @@ BENCHES = {
 
 
 def main() -> int:
-    """Run what was asked for, or everything; a missed budget is an error."""
+    """Run the named benchmarks, or all of them; a missed budget is an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHES, []], default=[])
     smoke = f"a smoke test: {QUICK} times less of everything, and no budgets"
@@ -113,7 +113,7 @@ def main() -> int:
     if asked.quick:
         return 0
     path = HERE / "results.json"
-    # Some alone take the place of their lines.
+    # If only some ran, they replace their own lines.
     measured = {(line["name"], line["peer"]) for line in results}
     before = json.loads(path.read_text()) if set(names) != set(BENCHES) else []
     kept = [line for line in before if (line["name"], line["peer"]) not in measured]

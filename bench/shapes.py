@@ -156,7 +156,7 @@ class Wide(Shape):
 
     stream = "orders"
     keys = ("_file_name", "_row_id")
-    # Keys first, then what hardly any two rows share.
+    # Keys first, then columns with mostly distinct values.
     properties = (
         {name: {"type": "string"} for name in keys}
         | dict.fromkeys(("order_id", "order_number", "order_email"), TEXT)
@@ -239,7 +239,7 @@ class Narrow(Shape):
         moments = (START + timedelta(seconds=draw.randrange(10**7)) for _ in rows)
         return [
             list(rows),
-            # Not drawn, as it is part of the check of the keys.
+            # Not random, as it is part of the check of the keys.
             [f"{row:08x}-0000-4000-8000-{row * 2_654_435_761 % 2**48:012x}" for row in rows],
             [draw.randrange(10**6) / 100 for _ in rows],
             [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments],

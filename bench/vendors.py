@@ -1,4 +1,4 @@
-"""The sandbox's vendors for the benchmarks, and what a tap reads of them."""
+"""Mock vendors for the benchmarks, and catalogs of their taps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from signalroom_sandbox.server import Control
 
 @contextmanager
 def sandbox(*, scale: float = 1, latency: float = 0.0):
-    """A sandbox in a process of its own: it must not share the tap's interpreter."""
+    """A sandbox in a separate process, so that it does not share the tap's interpreter."""
     command = [BIN / "signalroom-sandbox", "--port=0", f"--scale={scale}", f"--latency={latency}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -27,7 +27,7 @@ def sandbox(*, scale: float = 1, latency: float = 0.0):
 
 
 def lines_until(lines, mark):
-    """Lines up to one that begins with a mark."""
+    """Lines up to the first one that begins with a marker."""
     for line in lines:
         if line.startswith(mark):
             return

@@ -1,4 +1,4 @@
-"""A tap that makes its records up: ``writer.py kit|sdk COUNT``, for what writing them costs."""
+"""A tap with made-up records, to measure writing them: ``writer.py kit|sdk COUNT``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA = th.PropertiesList(
 
 
 def records(count: int):
-    """Records as a JSON reader gives them."""
+    """Records as a parser of JSON returns them."""
     for number in range(count):
         yield {
             "id": number,
@@ -37,7 +37,7 @@ def records(count: int):
 
 
 class MadeUp:
-    """What both streams have in common."""
+    """What both streams share."""
 
     name = "made_up"
     primary_keys = ("id",)
@@ -49,30 +49,30 @@ class MadeUp:
 
 
 class KitStream(MadeUp, SignalRoomStream):
-    """On the kit."""
+    """Built on the kit."""
 
 
 class SDKStream(MadeUp, Stream):
-    """On the SDK alone."""
+    """Built on the SDK alone."""
 
 
 class KitTap(SignalRoomTap):
-    """On the kit."""
+    """Built on the kit."""
 
     name = "tap-made-up"
 
     def discover_streams(self):
-        """The one stream."""
+        """The only stream."""
         return [KitStream(self)]
 
 
 class SDKTap(Tap):
-    """On the SDK alone."""
+    """Built on the SDK alone."""
 
     name = "tap-made-up"
 
     def discover_streams(self):
-        """The one stream."""
+        """The only stream."""
         return [SDKStream(self)]
 
 

@@ -63,7 +63,7 @@ WHERE l.run_id = ANY(%s)
 
 @dataclass
 class Pipeline:
-    """A tap into the loader, as its real run left it.
+    """A pipeline of a tap and the loader, with what its real run left behind.
 
     Attributes:
         row: Of Meltano's list of runs.
@@ -76,20 +76,20 @@ class Pipeline:
 
 @dataclass
 class Exports:
-    """The hourly files of a bucket, and what the tap knows of them."""
+    """The hourly files of a bucket, and the tap's state of them."""
 
     state: dict
     listed: dict[str, list[S3Object]] = field(default_factory=lambda: {one: [] for one in FOLDERS})
 
     def add(self, day: datetime, number: int, count: int) -> dict:
-        """Load so many files of a day and folder; gives the state after it."""
+        """Load a number of files of a day and folder, and return the state after that."""
         state = copy.deepcopy(self.state)
         for folder, listed in self.listed.items():
             mark = state["bookmarks"].setdefault(folder.replace("-", "_"), {})
             moments = (day + timedelta(hours=24 * hour / count) for hour in range(count))
             listed += [file(folder, moment) for moment in moments]
             if number % WEEK == 0 and number:
-                # One of two days ago comes late, and one of the last days is overwritten.
+                # A file of two days ago arrives late, and one of the last days is overwritten.
                 listed.append(file(folder, day - timedelta(hours=40, minutes=30)))
                 place = -min(100, len(listed))
                 listed[place] = S3Object(listed[place].key, f"{number:032x}", 99, day)
@@ -103,7 +103,7 @@ class Exports:
 
 
 def file(folder: str, moment: datetime) -> S3Object:
-    """A file as it is delivered."""
+    """A delivered file."""
     digest = hashlib.sha256(f"{folder} {moment}".encode()).hexdigest()
     key = f"{folder}/report_{moment:%Y-%m-%dT%H%M}_{digest[:12]}.csv"
     return S3Object(key, digest[32:], 540_000, moment)
@@ -137,7 +137,7 @@ class Year:
         self.logs = folder / "user" / "meltano" / "log" / "elt"
 
     def load(self, taps: Sequence[str]) -> None:
-        """Run taps, through Meltano."""
+        """Run taps with Meltano."""
         for tap in taps:
             command = [BIN / "meltano", "run", f"tap-{tap}", "target-postgres"]
             done = subprocess.run(
@@ -154,7 +154,7 @@ class Year:
                 sys.exit(f"{done.stdout[-2_000:]}\ntap-{tap} failed ({done.returncode})")
 
     def open(self) -> None:
-        """Read what the real runs left."""
+        """Read what the real runs left behind."""
         os.environ.update(self.env)
         os.environ.pop("MELTANO_DATABASE_URI", None)
         self._project = activate_project(self.folder)
@@ -171,7 +171,7 @@ class Year:
                 self.pipelines[name] = Pipeline(values, log)
 
     def replicate(self, day: datetime, runs: int, states: dict[str, dict]) -> None:
-        """Write what the runs of a day would have left, with the states that they have then."""
+        """Write what the runs of a day would have left behind, with their states on that day."""
         moments = [day + timedelta(hours=24 * number / runs) for number in range(runs)]
         rows = []
         for name, pipeline in self.pipelines.items():
@@ -196,22 +196,22 @@ class Year:
         self._leave_settings(day)
 
     def _leave_settings(self, day: datetime) -> None:
-        """As a run does that is killed: one a day."""
+        """Leave behind what a killed run does, once a day."""
         path = self.folder / ".meltano" / "run" / "tap-everflow" / f"tap.{uuid.uuid4()}.config.json"
         path.write_text("{}")
         os.utime(path, (day.timestamp(), day.timestamp()))
 
     def clean_up(self, now: datetime) -> None:
-        """Clean up, as if it were that moment."""
+        """Clean up at a simulated time."""
         _, problems = clean_up(self._project, Limits(now - KEPT, now - KEPT, dry_run=False))
         if problems:
             sys.exit("\n".join(problems))
         with psycopg.connect(self._url, autocommit=True) as connection:
-            # As PostgreSQL does by itself within minutes, which are months here.
+            # PostgreSQL does this by itself within minutes, which are months here.
             connection.execute("VACUUM signalroom.loads")
 
     def sizes(self) -> dict[str, int]:
-        """The bytes of everything that grows."""
+        """The sizes, in bytes, of everything that grows."""
         with psycopg.connect(self._url) as connection:
             query = "SELECT pg_total_relation_size('signalroom.loads')"
             (loads,) = connection.execute(query).fetchone()
@@ -224,12 +224,12 @@ class Year:
 
 
 def size_of(folder: Path) -> int:
-    """The bytes of all files in a folder."""
+    """The size of all files in a folder, in bytes."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def simulate(folder: Path, taps: Sequence[str], runs: int) -> list[str]:
-    """Run it all, with so many runs a day; gives what is wrong."""
+    """Simulate a year with a number of runs a day, and return the problems."""
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedPostgres(folder / "pg"))
         sandbox = stack.enter_context(SandboxServer(scale=0.1))
@@ -268,7 +268,7 @@ def simulate(folder: Path, taps: Sequence[str], runs: int) -> list[str]:
 
 
 def judged(months: list[dict[str, int]]) -> list[str]:
-    """What is wrong with the sizes by month, a line each."""
+    """Problems of the sizes by month, one per line."""
     early, last = months[SETTLED - 1], months[-1]
     # Meltano's database has a copy of the state for each run.
     allowed = {DATABASE: GROWTH * max(1, last[STATE] / early[STATE])}
@@ -283,14 +283,14 @@ def judged(months: list[dict[str, int]]) -> list[str]:
 
 
 def main() -> int:
-    """Run it; gives the exit code."""
+    """Run the command, and return its exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="two taps, daily")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="sr-year-"))
-    # PostgreSQL's own account has to come through it.
+    # The user of the embedded PostgreSQL needs access to the folder.
     folder.chmod(0o755)
     try:
         wrong = simulate(folder, *(QUICK if asked.quick else (TAPS, 24)))

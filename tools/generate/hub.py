@@ -132,14 +132,14 @@ def extractor(tap: type[Tap], project: dict[str, Any]) -> dict[str, Any]:
 
 def _next_steps(name: str, project: dict[str, Any]) -> str:
     steps = (
-        f"`meltano invoke {name} --test` reads one record of each stream, and so tells whether "
-        "credentials and permissions are right."
+        f"`meltano invoke {name} --test` reads one record per stream, to verify credentials "
+        "and permissions."
     )
     if not project.get("use_cached_catalog", True):
         # The Hub's schema has no property for this.
         steps += (
-            " Streams come and go with what is read: with `meltano config set "
-            f"{name} _use_cached_catalog false`, Meltano asks for them in each run."
+            " The streams depend on what is read: with `meltano config set "
+            f"{name} _use_cached_catalog false`, Meltano discovers them in each run."
         )
     return steps
 
