@@ -24,10 +24,16 @@ from signalroom_target_postgres.values.array_literals import (
     text_element,
     to_integer,
 )
-from signalroom_target_postgres.values.arrow_json import (
-    NOT_FINITE,
-    UUID_BYTES,
+from signalroom_target_postgres.values.arrow_checks import (
+    all_true,
     is_binary,
+    is_number,
+    is_text,
+    is_text_or_binary,
+)
+from signalroom_target_postgres.values.arrow_json import (
+    UUID_BYTES,
+    check_finite,
     is_nested_json,
     json_texts,
     to_python,
@@ -35,7 +41,6 @@ from signalroom_target_postgres.values.arrow_json import (
 )
 from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.values.timestamps import (
-    is_text,
     to_dates,
     to_times,
     to_times_with_zone,
@@ -192,7 +197,7 @@ def integers_from_numbers(values: Iterable[Decimal | float | None]) -> pa.Array:
 def _as_text(array: pa.Array) -> pa.Array:
     """Texts, and what JSON has as a text: a number would be refused in a record too."""
     type_ = array.type
-    if not (is_text(type_) or is_binary(type_) or pa.types.is_temporal(type_)):
+    if not (is_text_or_binary(type_) or pa.types.is_temporal(type_)):
         msg = f"expected a text, got {type_}"
         raise ValueError(msg)
     return _as_any_text(array)
@@ -209,7 +214,7 @@ def _as_any_text(array: pa.Array) -> pa.Array:
 
 def _as_json(array: pa.Array) -> pa.Array:
     # What is an object or an array to the schema comes as JSON where it comes as a text.
-    if not (is_text(array.type) or is_binary(array.type)):
+    if not is_text_or_binary(array.type):
         return json_texts(array)
     texts = array.cast(pa.string())
     return pc.if_else(pc.equal(texts, "null"), None, texts)
@@ -217,7 +222,7 @@ def _as_json(array: pa.Array) -> pa.Array:
 
 def _as_json_or_text(array: pa.Array) -> pa.Array:
     # A file has no sign by which an object's JSON differs from a text, but that it can be read.
-    if not (is_text(array.type) or is_binary(array.type)):
+    if not is_text_or_binary(array.type):
         return _as_encoded(array)
     texts = array.cast(pa.string())
     is_json = pa.array([is_nested_json(text) for text in texts.to_pylist()], pa.bool_())
@@ -231,7 +236,7 @@ def _as_encoded(array: pa.Array) -> pa.Array:
 def _as_integers(array: pa.Array) -> pa.Array:
     type_ = array.type
     if pa.types.is_decimal(type_):
-        if pc.all(pc.equal(pc.trunc(array), array)).as_py() is False:
+        if not all_true(pc.equal(pc.trunc(array), array)):
             msg = "expected an integer, got a fraction"
             raise ValueError(msg)
     elif pa.types.is_floating(type_):
@@ -246,7 +251,7 @@ def _as_integers(array: pa.Array) -> pa.Array:
 
 
 def _as_integers_from_floats(array: pa.Array) -> pa.Array:
-    _check_finite(array)
+    check_finite(array)
     try:
         return array.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -258,12 +263,11 @@ def _as_integers_from_floats(array: pa.Array) -> pa.Array:
 
 def _as_numbers(array: pa.Array) -> pa.Array:
     type_ = array.type
-    if not (
-        pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
-    ):
+    if not is_number(type_):
         msg = f"expected a number, got {type_}"
         raise ValueError(msg)
-    _check_finite(array)
+    if pa.types.is_floating(type_):
+        check_finite(array)
     return array
 
 
@@ -271,12 +275,6 @@ def _as_quoted_numbers(array: pa.Array) -> pa.Array:
     if not is_text(array.type):
         return _as_numbers(array)
     return _check_pattern(array.cast(pa.string()), f"^{_NUMBER}$", "a number")
-
-
-def _check_finite(array: pa.Array) -> None:
-    """JSON has no NaN: a record with one is a bad one."""
-    if pa.types.is_floating(array.type) and pc.all(pc.is_finite(array)).as_py() is False:
-        raise ValueError(NOT_FINITE)
 
 
 def _as_booleans(array: pa.Array) -> pa.Array:
@@ -294,7 +292,7 @@ def _as_uuids(array: pa.Array) -> pa.Array:
 
 
 def _as_hex(array: pa.Array) -> pa.Array:
-    if not (is_text(array.type) or is_binary(array.type)):
+    if not is_text_or_binary(array.type):
         msg = f"expected hexadecimal digits, got {array.type}"
         raise ValueError(msg)
     return pa.array([_hex(value) for value in array.to_pylist()], pa.string())
@@ -311,7 +309,7 @@ def _hex(value: str | bytes | None) -> str | None:
 
 
 def _check_pattern(array: pa.Array, pattern: str, expected: str) -> pa.Array:
-    if pc.all(pc.match_substring_regex(array, pattern)).as_py() is False:
+    if not all_true(pc.match_substring_regex(array, pattern)):
         msg = f"expected {expected}, got another text"
         raise ValueError(msg)
     return array
@@ -320,7 +318,7 @@ def _check_pattern(array: pa.Array, pattern: str, expected: str) -> pa.Array:
 def _numbers(values: Sequence[Raw]) -> pa.Array:
     # As they were written: a float would round money.
     texts = _raw_texts(values)
-    if pc.all(pc.match_substring_regex(texts, "^[-0-9]")).as_py() is False:
+    if not all_true(pc.match_substring_regex(texts, "^[-0-9]")):
         msg = "expected a number, got another type"
         raise ValueError(msg)
     return texts

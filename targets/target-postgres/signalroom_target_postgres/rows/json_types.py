@@ -19,9 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from signalroom_target_postgres.values import array_literals
-from signalroom_target_postgres.values.arrow_json import is_binary
+from signalroom_target_postgres.values.arrow_checks import all_true, is_number, is_text_or_binary
 from signalroom_target_postgres.values.sql_types import type_family
-from signalroom_target_postgres.values.timestamps import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -49,17 +48,17 @@ _NAMES = {
     "object": "an object",
     "string": "a text",
 }
-# As msgspec calls what it got.
-_GOT = {"{": "object", "[": "array", '"': "str", "t": "bool", "f": "bool"}
-
+#: The types of JSON texts by their first characters; others are numbers.
 _BY_FIRST_CHARACTER = {
-    b'"': "string",
-    b"{": "object",
-    b"[": "array",
-    b"t": "boolean",
-    b"f": "boolean",
-    b"n": "null",
+    '"': "string",
+    "{": "object",
+    "[": "array",
+    "t": "boolean",
+    "f": "boolean",
+    "n": "null",
 }
+# msgspec's names of types, where they are others.
+_GOT = {"string": "str", "boolean": "bool"}
 
 #: By the family of an array's elements: writes an element, or says that it is of another type.
 ELEMENTS: dict[str, Callable[[bytes], str]] = {
@@ -114,7 +113,7 @@ class JsonTypes:
         if not self.types:
             return
         fits = pc.match_substring_regex(texts, self._pattern)
-        if pc.all(fits).as_py() is False:
+        if not all_true(fits):
             for text in texts.filter(pc.invert(fits)).to_pylist():
                 self._check_other(text)
         if self.elements:
@@ -124,12 +123,13 @@ class JsonTypes:
 
     def _check_other(self, text: str) -> None:
         """Reject a value, but for integers that are written as 3.0 or 1e2."""
-        begins = text.lstrip()[:1]
-        got = _GOT.get(begins) or ("int" if text.lstrip("-").isdigit() else "float")
-        if "integer" in self.types and begins not in _GOT:
-            self._check_whole(Decimal(text))
-            return
-        msg = f"expected {self.description}, got {got}"
+        got = _BY_FIRST_CHARACTER.get(text.lstrip()[:1])
+        if got is None:
+            if "integer" in self.types:
+                self._check_whole(Decimal(text))
+                return
+            got = "int" if text.lstrip("-").isdigit() else "float"
+        msg = f"expected {self.description}, got {_GOT.get(got, got)}"
         raise ValueError(msg)
 
     def _check_whole(self, number: Decimal) -> None:
@@ -174,9 +174,9 @@ def json_type(type_: pa.DataType) -> str:
         return "boolean"
     if pa.types.is_integer(type_):
         return "integer"
-    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+    if is_number(type_):
         return "number"
-    if is_text(type_) or is_binary(type_) or pa.types.is_temporal(type_):
+    if is_text_or_binary(type_) or pa.types.is_temporal(type_):
         return "string"
     return "object"
 
@@ -188,17 +188,17 @@ def is_of_types(value: Raw, types: Collection[str]) -> bool:
         value: The value's JSON.
         types: The JSON types; none if all are allowed.
     """
-    text = bytes(value).strip()
+    text = bytes(value).decode().strip()
     type_ = _BY_FIRST_CHARACTER.get(text[:1], "number")
     if type_ == "number" and "integer" in types and "number" not in types:
         return _is_whole(text)
     return not types or type_ in types
 
 
-def _is_whole(number: bytes) -> bool:
+def _is_whole(number: str) -> bool:
     """Whether a number's JSON is an integer, as also 3.0 and 1e2 are."""
     try:
-        array_literals.to_integer(Decimal(number.decode()))
+        array_literals.to_integer(Decimal(number))
     except (ValueError, ArithmeticError):
         return False
     return True

@@ -13,13 +13,8 @@ import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
-from signalroom_target_postgres.values.arrow_json import (
-    encode,
-    is_binary,
-    record_json,
-    to_basic_type,
-)
-from signalroom_target_postgres.values.timestamps import is_text
+from signalroom_target_postgres.values.arrow_checks import is_number, is_text_or_binary
+from signalroom_target_postgres.values.arrow_json import encode, record_json, to_basic_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -75,10 +70,9 @@ def _json_column(name: str, array: pa.Array) -> tuple[pa.Field, pa.Array]:
 
 
 def _is_simple(type_: pa.DataType) -> bool:
-    types = pa.types
-    checks = (is_text, is_binary, types.is_integer, types.is_floating, types.is_boolean)
-    is_timestamp = types.is_temporal(type_) and not types.is_interval(type_)
-    return is_timestamp or types.is_decimal(type_) or any(check(type_) for check in checks)
+    if pa.types.is_temporal(type_):
+        return not pa.types.is_interval(type_)
+    return is_text_or_binary(type_) or is_number(type_) or bool(pa.types.is_boolean(type_))
 
 
 def without_unknown(rows: pa.Table) -> pa.Table:

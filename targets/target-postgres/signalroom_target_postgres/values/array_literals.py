@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SPECIAL = re.compile(r'["\\]')
-_PART = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^",]+)', re.DOTALL)
+_QUOTED = r'"(?P<quoted>(?:[^"\\]|\\.)*)"'
+_ELEMENT = re.compile(rf'{_QUOTED}|(?P<bare>[^",]+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _GOT = re.compile(r", got `(?P<got>.*?)`")
 #: PostgreSQL's numeric has no more digits before the point.
@@ -51,13 +52,19 @@ def array_json(literal: str, *, is_json: bool) -> str:
         is_json: Whether its quoted elements are JSON; else they are texts.
     """
     parts = []
-    for match in _PART.finditer(literal[1:-1]):
+    for match in _ELEMENT.finditer(literal[1:-1]):
         if (bare := match["bare"]) is not None:
             parts.append("null" if bare == "NULL" else bare)
         else:
             text = _ESCAPE.sub(r"\1", match["quoted"])
             parts.append(text if is_json else msgspec.json.encode(text).decode())
     return f"[{','.join(parts)}]"
+
+
+def quoted_elements(literal: str) -> list[str]:
+    """Return the texts of an array literal's elements, if all that are not null are quoted."""
+    matches = re.finditer(_QUOTED, literal, re.DOTALL)
+    return [_ESCAPE.sub(r"\1", match["quoted"]) for match in matches]
 
 
 def text_element(raw: bytes) -> str:

@@ -12,7 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Raw
 
-from signalroom_target_postgres.values.timestamps import is_text, iso_texts
+from signalroom_target_postgres.values.arrow_checks import (
+    all_true,
+    is_binary,
+    is_text_or_binary,
+)
+from signalroom_target_postgres.values.timestamps import iso_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,15 +80,6 @@ _CONVERSIONS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array],
     (_is_short_decimal, lambda array: array.cast(_decimal128(array.type))),
     (_is_scaled_up, lambda array: array.cast(pa.decimal256(_MOST_DIGITS, 0))),
 )
-
-
-def is_binary(type_: pa.DataType) -> bool:
-    """Whether values of a type are bytes."""
-    return bool(
-        pa.types.is_binary(type_)
-        or pa.types.is_large_binary(type_)
-        or pa.types.is_fixed_size_binary(type_)
-    )
 
 
 def json_texts(array: pa.Array) -> pa.Array:
@@ -194,11 +190,13 @@ def _uuids(array: pa.Array) -> list[Any]:
 
 
 def _parse_json(array: pa.Array) -> list[Any]:
-    result = _python_texts(array)
-    if any(isinstance(value, str) and not _is_json(value) for value in result):
+    if not is_text_or_binary(array.type):
+        return to_python(array)
+    texts = _python_texts(array)
+    if not all(text is None or _is_json(text) for text in texts):
         msg = "expected JSON, got another text"
         raise ValueError(msg)
-    return [Raw(value.encode()) if isinstance(value, str) else value for value in result]
+    return [None if text is None else Raw(text.encode()) for text in texts]
 
 
 def _parse_nested_json(array: pa.Array) -> list[Any]:
@@ -211,8 +209,8 @@ def _parse_nested_json(array: pa.Array) -> list[Any]:
 _READERS: dict[str, Callable[[pa.Array], list[Any]]] = {
     "bytes": _hex_texts,
     "uuid": _uuids,
-    "json": lambda array: _parse_json(array) if _is_text(array.type) else to_python(array),
-    "array": lambda array: _parse_json(array) if _is_text(array.type) else to_python(array),
+    "json": _parse_json,
+    "array": _parse_json,
     "json or text": _parse_nested_json,
 }
 
@@ -224,10 +222,6 @@ def is_nested_json(text: str | None) -> bool:
         text: A text; None is not one.
     """
     return text is not None and text.lstrip().startswith(("{", "[")) and _is_json(text)
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    return is_text(type_) or is_binary(type_)
 
 
 def _objects(array: pa.Array) -> list[Any]:
@@ -264,8 +258,7 @@ def _object(pairs: list[dict[str, Any]] | None) -> dict[str, Any] | None:
 def _scalars(array: pa.Array) -> list[Any]:
     type_ = array.type
     if pa.types.is_floating(type_):
-        if pc.all(pc.is_finite(array)).as_py() is False:
-            raise ValueError(NOT_FINITE)
+        check_finite(array)
         if pa.types.is_float32(type_):
             # Its own digits: as Python's float 0.1 would be 0.10000000149011612.
             texts = array.cast(pa.string()).to_pylist()
@@ -282,6 +275,16 @@ def _scalars(array: pa.Array) -> list[Any]:
 
 
 NOT_FINITE = "expected a number, got NaN or an infinity"
+
+
+def check_finite(array: pa.Array) -> None:
+    """Check a column of floats: JSON has neither NaN nor infinities.
+
+    Raises:
+        ValueError: If a value is one of them.
+    """
+    if not all_true(pc.is_finite(array)):
+        raise ValueError(NOT_FINITE)
 
 
 def _duration(unit: str) -> Any:

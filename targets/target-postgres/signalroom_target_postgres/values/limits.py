@@ -8,16 +8,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from signalroom_target_postgres.values.array_literals import quoted_elements
+from signalroom_target_postgres.values.arrow_checks import all_true, any_true
 from signalroom_target_postgres.values.copy_format import characters
 from signalroom_target_postgres.values.sql_types import type_family
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 _TYPE = re.compile(r"(?P<head>[^(]+)\((?P<arguments>[-0-9,]+)\)(?P<tail>.*)")
 _INTEGERS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
@@ -209,7 +212,7 @@ def _of_timestamps(precision: int) -> Callable[[pa.Array], bool]:
         if not pa.types.is_timestamp(array.type):
             return _of_fractions(precision)(array)
         count = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64())
-        return _all(pc.equal(count, pc.multiply(pc.divide(count, step), step)))
+        return all_true(pc.equal(count, pc.multiply(pc.divide(count, step), step)))
 
     return holds
 
@@ -219,7 +222,7 @@ def _of_fractions(precision: int) -> Callable[[pa.Array], bool]:
     pattern = rf"[.,][0-9]{{{precision}}}[0-9]*[1-9]"
 
     def holds(array: pa.Array) -> bool:
-        return not _any(pc.match_substring_regex(array.cast(pa.string()), pattern))
+        return not any_true(pc.match_substring_regex(array.cast(pa.string()), pattern))
 
     return holds
 
@@ -228,7 +231,7 @@ def _of_fixed_length(length: int) -> Callable[[pa.Array], bool]:
     # Spaces at the end mean nothing to it: it adds those that are missing, and cuts others off.
     def holds(array: pa.Array) -> bool:
         texts = _texts(array)
-        return not _any(pc.ends_with(texts, " ")) and _longest(texts) <= length
+        return not any_true(pc.ends_with(texts, " ")) and _longest(texts) <= length
 
     return holds
 
@@ -246,26 +249,15 @@ def _of_elements(holds: Callable[[pa.Array], bool], type_: str) -> Callable[[pa.
 
     def holds_elements(array: pa.Array) -> bool:
         if not is_number:
-            return holds(pa.array(_unquote_elements(array.to_pylist()), pa.string()))
-        if type_ == "bigint[]" and not _any(pc.match_substring_regex(array, _LARGE_INTEGER)):
+            literals = array.drop_null().to_pylist()
+            return holds(pa.array(chain.from_iterable(map(quoted_elements, literals)), pa.string()))
+        if type_ == "bigint[]" and not any_true(pc.match_substring_regex(array, _LARGE_INTEGER)):
             return True
         elements = pc.list_flatten(pc.split_pattern(pc.utf8_slice_codeunits(array, 1, -1), ","))
         is_value = pc.and_(pc.not_equal(elements, "NULL"), pc.not_equal(elements, ""))
         return holds(elements.filter(is_value))
 
     return holds_elements
-
-
-_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-
-
-def _unquote_elements(literals: Iterable[str | None]) -> list[str]:
-    return [
-        _ESCAPE.sub(r"\1", element)
-        for literal in literals
-        for element in _ELEMENT.findall(literal or "")
-    ]
 
 
 def _texts(array: pa.Array) -> pa.Array:
@@ -290,14 +282,6 @@ def _max(counts: pa.Array) -> int:
 def _has_exponent(texts: pa.Array) -> bool:
     text = bytes(characters(texts))
     return b"e" in text or b"E" in text
-
-
-def _all(results: pa.Array) -> bool:
-    return pc.all(results).as_py() is not False
-
-
-def _any(results: pa.Array) -> bool:
-    return pc.any(results).as_py() is True
 
 
 def _each(texts: pa.Array, fits: Callable[[str], bool]) -> bool:

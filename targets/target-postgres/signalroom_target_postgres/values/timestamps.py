@@ -14,6 +14,8 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from signalroom_target_postgres.values.arrow_checks import all_true, any_true, is_text
+
 TIMESTAMP = pa.timestamp("us", "UTC")
 _TIME_TYPE = pa.time64("us")
 
@@ -39,15 +41,6 @@ _LAST = (datetime(9999, 12, 31) - _EPOCH + timedelta(days=2)) // _MICROSECOND - 
 _FIRST_DAY = (date(1, 1, 1) - _EPOCH.date()).days
 _LAST_DAY = (date(9999, 12, 31) - _EPOCH.date()).days
 _DAY_MICROSECONDS = 24 * 60 * 60 * 1_000_000
-
-
-def is_text(type_: pa.DataType) -> bool:
-    """Whether values of a type are texts."""
-    return bool(
-        pa.types.is_string(type_)
-        or pa.types.is_large_string(type_)
-        or pa.types.is_string_view(type_)
-    )
 
 
 def to_timestamps(array: pa.Array, *, exact: bool = False) -> pa.Array:
@@ -121,7 +114,7 @@ def to_times(array: pa.Array, *, exact: bool = False) -> pa.Array:
         raise ValueError(msg)
     if type_ == pa.time64("ns"):
         counts = array.cast(pa.int64())
-        if exact and not _all(pc.equal(pc.multiply(pc.divide(counts, 1000), 1000), counts)):
+        if exact and not all_true(pc.equal(pc.multiply(pc.divide(counts, 1000), 1000), counts)):
             raise ValueError(_TOO_FINE)
         result = pc.divide(counts, 1000).cast(_TIME_TYPE)
     else:
@@ -182,7 +175,7 @@ def _of_texts(texts: pa.Array, *, exact: bool) -> pa.Array:
     try:
         return texts.cast(TIMESTAMP)
     except pa.ArrowInvalid:
-        if exact and _any(pc.match_substring_regex(texts, r"[.,][0-9]{6}[0-9]*[1-9]")):
+        if exact and any_true(pc.match_substring_regex(texts, r"[.,][0-9]{6}[0-9]*[1-9]")):
             raise ValueError(_TOO_FINE) from None
         texts = _normalize(texts)
     try:
@@ -219,7 +212,7 @@ def _parse_microseconds(text: str | None) -> int | None:
 
 def _cut_to_microseconds(nanoseconds: pa.Array, *, exact: bool) -> pa.Array:
     cut = pc.floor_temporal(nanoseconds, unit="microsecond")
-    if exact and not _all(pc.equal(cut, nanoseconds)):
+    if exact and not all_true(pc.equal(cut, nanoseconds)):
         raise ValueError(_TOO_FINE)
     return cut
 
@@ -247,7 +240,7 @@ def _day(text: str | None) -> date | None:
 def _days_of_timestamps(array: pa.Array) -> pa.Array:
     array = array.cast(pa.timestamp(array.type.unit))
     days = array.cast(pa.date32())
-    if not _all(pc.equal(days.cast(array.type), array)):
+    if not all_true(pc.equal(days.cast(array.type), array)):
         msg = "expected a date, got a time of a day"
         raise ValueError(msg)
     return days
@@ -256,7 +249,7 @@ def _days_of_timestamps(array: pa.Array) -> pa.Array:
 def _with_any_day(array: pa.Array) -> pa.Array:
     """Prepend a day to times of day."""
     texts = array.cast(pa.string())
-    if not _all(pc.match_substring_regex(texts, _TIME_OF_DAY_TEXT)):
+    if not all_true(pc.match_substring_regex(texts, _TIME_OF_DAY_TEXT)):
         raise ValueError
     texts = pc.replace_substring_regex(texts, "^[Tt]", "")
     return pc.binary_join_element_wise(pa.scalar(_ANY), texts, "")
@@ -268,11 +261,3 @@ def _check_range(array: pa.Array, unit: pa.DataType, first: int, last: int, kind
         msg = f"expected {kind}, got one out of range"
         raise ValueError(msg)
     return array
-
-
-def _all(results: pa.Array) -> bool:
-    return pc.all(results).as_py() is not False
-
-
-def _any(results: pa.Array) -> bool:
-    return pc.any(results).as_py() is True
