@@ -170,11 +170,6 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         return self._buffer.size
 
     @property
-    def load_seconds(self) -> float:
-        """How long loading took."""
-        return self.counts.seconds
-
-    @property
     def records_read(self) -> int:
         """How many records came."""
         return self.counts.read + len(self._buffer.messages)

@@ -26,8 +26,8 @@ class StartState:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._text: bytes | None = None
         self._bookmarks: dict[str, Any] | None = None
+        self._values: dict[str, Any] = {}
         self._reported: set[str] = set()
 
     @property
@@ -41,17 +41,17 @@ class StartState:
         Args:
             text: The JSON of the state before the first SCHEMA; None if there was none.
         """
-        self._text = text
+        self._values = bookmarks(text)
         state = None
-        # Whatever is wrong with it, it is not for us to use.
+        # An invalid state is as none: the tap decides what to do about it.
         with suppress(msgspec.MsgspecError, RecursionError):
             state = text and msgspec.json.decode(text)
-        bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
-        self._bookmarks = bookmarks if isinstance(bookmarks, dict) else {}
+        entries = state.get("bookmarks") if isinstance(state, dict) else None
+        self._bookmarks = entries if isinstance(entries, dict) else {}
 
     def bookmark(self, stream: str) -> str | None:
         """Return the value of a stream's replication key, if the state has one."""
-        value = bookmarks(self._text).get(stream)
+        value = self._values.get(stream)
         return None if value is None else str(value)
 
     def warn_new_table(self, stream: str, table: object) -> None:

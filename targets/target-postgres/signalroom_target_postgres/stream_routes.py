@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import (
     InvalidJSONSchema,
@@ -38,17 +38,13 @@ class StreamRoutes:
 
     def __init__(self, mapper: PluginMapper) -> None:
         self._mapper = mapper
-        # The stream maps that leave something of a stream.
-        self._maps: dict[str | None, Sequence[Any]] = {}
-        # The same, as they are applied to records.
-        self._record_maps: dict[str | None, Sequence[RecordMap]] = {}
+        self._maps: dict[str, Sequence[RecordMap]] = {}
 
     def reset(self, stream: str) -> None:
         """Forget the maps of a stream, as its schema comes again."""
         self._maps.pop(stream, None)
-        self._record_maps.pop(stream, None)
 
-    def maps_of(self, stream: str | None) -> Sequence[Any]:
+    def maps_of(self, stream: str) -> Sequence[RecordMap]:
         """Return the maps of a stream, without those that remove it.
 
         Args:
@@ -66,36 +62,19 @@ class StreamRoutes:
                 )
                 raise MissingSchemaError(msg)
             maps = self._maps[stream] = [
-                stream_map
+                RecordMap(self._mapper, stream, stream_map)
                 for stream_map in self._mapper.stream_maps[stream]
                 if not isinstance(stream_map, RemoveRecordTransform)
             ]
         return maps
 
-    def record_maps_of(self, stream: str | None) -> Sequence[RecordMap]:
-        """Return the maps of a stream, as they are applied to records.
+    def aliases_of(self, stream: str) -> list[str]:
+        """Return the names of the sinks' streams that a stream's records go to.
 
         Args:
             stream: The name that the tap gave it.
-
-        Raises:
-            MissingSchemaError: If its schema has not come.
         """
-        record_maps = self._record_maps.get(stream)
-        if record_maps is None:
-            maps = self.maps_of(stream)
-            record_maps = [RecordMap(self._mapper, str(stream), stream_map) for stream_map in maps]
-            self._record_maps[stream] = record_maps
-        return record_maps
-
-    def loads(self, stream: str, alias: str) -> bool:
-        """Whether stream maps leave something of a stream for a sink.
-
-        Args:
-            stream: The name that the tap gave it.
-            alias: The name of the sink's stream.
-        """
-        return any(stream_map.stream_alias == alias for stream_map in self.maps_of(stream))
+        return [str(record_map.stream_map.stream_alias) for record_map in self.maps_of(stream)]
 
     def unmapped_alias(self, stream: str) -> str | None:
         """Return the name of the one sink that takes a stream's records as they are.
@@ -107,10 +86,10 @@ class StreamRoutes:
             The name of the sink's stream; None if records are mapped or flattened, or if several
             sinks take them.
         """
-        maps = self.maps_of(stream)
-        if len(maps) != 1 or type(maps[0]) is not SameRecordTransform:
+        stream_maps = [record_map.stream_map for record_map in self.maps_of(stream)]
+        if len(stream_maps) != 1 or type(stream_maps[0]) is not SameRecordTransform:
             return None
-        return None if maps[0].flattening_enabled else str(maps[0].stream_alias)
+        return None if stream_maps[0].flattening_enabled else str(stream_maps[0].stream_alias)
 
 
 @contextmanager

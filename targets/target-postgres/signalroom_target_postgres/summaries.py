@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from signalroom_target_postgres.state import bookmarks
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from signalroom_target_postgres.sink import PostgresSink
 
@@ -40,6 +40,10 @@ class _Progress:
         """Whether there is something to report."""
         return self.reported != self.records
 
+    def is_idle(self, now: float) -> bool:
+        """Whether the stream seems to be done, and has not been reported since."""
+        return self.is_left and self.has_news and now - self.last_seen_at >= _IDLE_SECONDS
+
 
 class Summaries:
     """Logs the counts of each stream.
@@ -58,7 +62,6 @@ class Summaries:
         self._clock = clock
         self._streams: dict[str, _Progress] = {}
         self._looked_at = 0.0
-        self._state: tuple[str | None, dict[str, Any]] = (None, {})
 
     def begin(self, name: str, others: Iterable[PostgresSink]) -> None:
         """Note that a stream begins: its schema has come."""
@@ -86,7 +89,7 @@ class Summaries:
         self._looked_at = now
         sinks = [*sinks]
         self._update(sinks, now)
-        idle = [sink for sink in sinks if self._is_idle(sink.stream_name, now)]
+        idle = [sink for sink in sinks if self._streams[sink.stream_name].is_idle(now)]
         self._report([sink for sink in idle if sink.is_settled], state)
         return [sink for sink in idle if sink.current_size]
 
@@ -96,16 +99,7 @@ class Summaries:
         now = self._clock()
         self._update(sinks, now)
         self._leave_all(now)
-        self._report([sink for sink in sinks if self._has_news(sink.stream_name)], state)
-
-    def _is_idle(self, name: str, now: float) -> bool:
-        stream = self._streams.get(name)
-        if stream is None or not stream.is_left or not stream.has_news:
-            return False
-        return now - stream.last_seen_at >= _IDLE_SECONDS
-
-    def _has_news(self, name: str) -> bool:
-        return name in self._streams and self._streams[name].has_news
+        self._report([sink for sink in sinks if self._streams[sink.stream_name].has_news], state)
 
     def _leave_all(self, now: float) -> None:
         """Note that the tap has left the streams that it was reading."""
@@ -117,30 +111,22 @@ class Summaries:
         """Note of which streams there are more records than at the last look."""
         grown = set()
         for sink in sinks:
-            stream = self._streams.get(sink.stream_name)
-            if stream is None or stream.records == sink.records_read:
-                continue
-            grown.add(sink.stream_name)
-            stream.records, stream.last_seen_at = sink.records_read, now
-            stream.load_seconds = sink.load_seconds
+            stream = self._streams[sink.stream_name]
+            if stream.records != sink.records_read:
+                grown.add(sink.stream_name)
+                stream.records, stream.last_seen_at = sink.records_read, now
+                stream.load_seconds = sink.counts.seconds
         if grown:
             for name, stream in self._streams.items():
                 stream.is_left = name not in grown
 
-    def _report(self, sinks: Iterable[PostgresSink], state: str | None) -> None:
+    def _report(self, sinks: Sequence[PostgresSink], state: str | None) -> None:
+        reached = bookmarks(state) if sinks else {}
         for sink in sinks:
             name = sink.stream_name
             stream = self._streams[name]
             stream.reported = stream.records
             read_seconds = stream.last_seen_at - stream.started_at
-            seconds = read_seconds + sink.load_seconds - stream.load_seconds
-            bookmark = self._bookmark(name, state)
-            self._logger.info(
-                "%s: %s in %.1f s%s",
-                *(name, sink.counts.describe(), seconds, f", up to {bookmark}" if bookmark else ""),
-            )
-
-    def _bookmark(self, stream: str, state: str | None) -> str:
-        if state != self._state[0]:
-            self._state = (state, bookmarks(state))
-        return str(self._state[1].get(stream) or "")
+            seconds = read_seconds + sink.counts.seconds - stream.load_seconds
+            bookmark = f", up to {reached[name]}" if reached.get(name) else ""
+            self._logger.info("%s: %s in %.1f s%s", name, sink.counts.describe(), seconds, bookmark)

@@ -198,7 +198,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             InputError: If another stream of the run loads into its table.
         """
         source = self.run.source.name
-        if schema is not None and not self._routes.loads(source, stream_name):
+        if schema is not None and stream_name not in self._routes.aliases_of(source):
             # The SDK asks for the sink and does not use it: no table is created or claimed.
             return self._make_refused_sink(stream_name, schema, key_properties)
         if schema is not None:
@@ -393,7 +393,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         if not schema.get(REPLACE_ON_ACTIVATE):
             # Others come in full, whatever was loaded before.
             self._warn_lost_rows(stream)
-        for record_map in self._routes.record_maps_of(stream):
+        for record_map in self._routes.maps_of(stream):
             sink = self.get_sink(record_map.stream_map.stream_alias)
             constants = constant_columns(self.mapper, stream, record_map.stream_map)
             sink.use_map(constants, record_map.expressions)
@@ -403,8 +403,8 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
 
     def _warn_lost_rows(self, stream: str) -> None:
         naming = self.run.naming
-        for stream_map in self._routes.maps_of(stream):
-            if naming.is_new(table := naming.of(stream_map.stream_alias)):
+        for table in map(naming.of, self._routes.aliases_of(stream)):
+            if naming.is_new(table):
                 self._start_state.warn_new_table(stream, table)
 
     @override
@@ -431,7 +431,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         if not isinstance(record, dict):
             self._reject_undecodable(stream, bytes(message.record), reason)
             return
-        for record_map in self._routes.record_maps_of(stream):
+        for record_map in self._routes.maps_of(stream):
             sink = self.get_sink(record_map.stream_map.stream_alias)
             mapped, failures = record_map.apply(record)
             if failures:
@@ -450,7 +450,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         reason: str = "its JSON has a NaN or an infinity, or cannot be read",
     ) -> None:
         self._with_records.add(stream)
-        for record_map in self._routes.record_maps_of(stream):
+        for record_map in self._routes.maps_of(stream):
             text = record if record_map.is_copy else encode_unchanged(record, record_map)
             self.get_sink(record_map.stream_map.stream_alias).reject(text, reason)
 
@@ -475,8 +475,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
 
     def _process_mapped_files(self, stream: str, files: Sequence[BatchFile]) -> None:
         """Process the rows of files one by one, as stream maps need dicts."""
-        maps = self._routes.maps_of(stream)
-        sinks = [self.get_sink(stream_map.stream_alias) for stream_map in maps]
+        sinks = [*map(self.get_sink, self._routes.aliases_of(stream))]
         kinds = {field: kind for sink in sinks for field, kind in sink.text_kinds.items()}
         for file in files:
             for row in file.iter_rows(kinds):
@@ -494,8 +493,8 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         stream = message_dict["stream"]
         # Also where a stream map filtered all of them.
         follows_records = stream in self._with_records
-        for stream_map in self._routes.maps_of(stream):
-            self.get_sink(stream_map.stream_alias).activate_version(
+        for sink in map(self.get_sink, self._routes.aliases_of(stream)):
+            sink.activate_version(
                 message_dict["version"],
                 follows_records=follows_records,
                 complete=message_dict.get(COMPLETE) is True,

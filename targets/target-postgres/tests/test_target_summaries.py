@@ -19,7 +19,6 @@ class Sink:
 
     stream_name: str
     counts: Counts = field(default_factory=Counts)
-    load_seconds: float = 0.0
     current_size: int = 0
 
     @property
@@ -34,7 +33,7 @@ class Sink:
         self.counts.read += self.current_size
         self.counts.written.new += self.current_size
         self.current_size = 0
-        self.load_seconds += seconds
+        self.counts.seconds += seconds
 
 
 class Run:
