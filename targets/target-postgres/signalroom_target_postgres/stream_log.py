@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from signalroom_target_postgres.messages.rejects import RejectedRecord
-    from signalroom_target_postgres.warehouse.known_table import Note
     from signalroom_target_postgres.warehouse.stream_loader import LoadResult
-    from signalroom_target_postgres.warehouse.table import Table
+    from signalroom_target_postgres.warehouse.table import Note, Table
 
 
 class StreamLog:

@@ -17,6 +17,7 @@ from warehouse import record, schema
 from signalroom_target_postgres.values.limits import limit_of
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 from signalroom_target_postgres.warehouse.table import Table
+from signalroom_target_postgres.warehouse.table_setup import widen_column
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
 
@@ -388,7 +389,7 @@ def test_another_loader_may_have_made_it_wider(warehouse):
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, value text)")
     with psycopg.connect(warehouse.libpq_url) as connection:
         destination = Table(warehouse.name, "orders", types={"value": "numeric(10,2)"})
-        destination.widen(connection.cursor(), "value", "numeric")
+        widen_column(connection.cursor(), destination, "value", "numeric")
     assert destination.types["value"] == warehouse.types()["value"] == "text"
 
 

@@ -7,8 +7,8 @@ from psycopg import errors
 from warehouse import record, schema
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.warehouse import stream_loader
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
-from signalroom_target_postgres.warehouse.table import Table
 
 ID = {"type": "integer"}
 BIG = 2**70
@@ -57,15 +57,15 @@ def test_a_key_that_the_table_cannot_take_is_not_said_to_be_its_key(warehouse, c
 
 
 def test_a_change_that_was_rolled_back_and_made_again_is_said_once(warehouse, caplog, monkeypatch):
-    widen, tries = Table.widen, []
+    widen, tries = stream_loader.widen_column, []
 
-    def collide(destination, cursor, column, to):
-        widen(destination, cursor, column, to)
+    def collide(cursor, table, column, to):
+        widen(cursor, table, column, to)
         tries.append(column)
         if len(tries) == 1:
             raise errors.DeadlockDetected
 
-    monkeypatch.setattr(Table, "widen", collide)
+    monkeypatch.setattr(stream_loader, "widen_column", collide)
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, count bigint)")
     warehouse.load(schema({"id": ID, "count": "integer"}), record(id=1, count=BIG))
     assert tries == ["count", "count"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from psycopg import Cursor
     from psycopg.sql import Composable
     from sqlalchemy.types import TypeEngine
 
@@ -146,8 +148,8 @@ def _common_of_two(first: str, second: str) -> str:
     return result
 
 
-#: Makes `jsonb[]` of any array. No cast does, and `USING` takes no subquery.
-JSON_ITEMS_FUNCTION = """
+# Makes `jsonb[]` of any array. No cast does, and `USING` takes no subquery.
+_JSON_ITEMS_FUNCTION = """
 CREATE OR REPLACE FUNCTION pg_temp.signalroom_json_items(items jsonb) RETURNS jsonb[]
 LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT coalesce(array_agg(nullif(item, 'null') ORDER BY place), '{}')
@@ -156,10 +158,26 @@ $$
 """
 
 
+@contextmanager
+def conversion_function(cursor: Cursor[Any], to: str) -> Iterator[None]:
+    """Create the function that a `cast_expression` calls, and drop it afterwards.
+
+    Args:
+        cursor: A cursor within a transaction.
+        to: The type that values are converted to; only `jsonb[]` takes a function.
+    """
+    if to != "jsonb[]":
+        yield
+        return
+    cursor.execute(_JSON_ITEMS_FUNCTION)
+    yield
+    cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
+
+
 def cast_expression(column: str, actual: str, to: str) -> Composable:
     """Return the expression that converts a column, for `ALTER COLUMN ... USING`.
 
-    For `jsonb[]` it needs `JSON_ITEMS_FUNCTION`.
+    It needs the `conversion_function` of the type.
 
     Args:
         column: The name of the column.

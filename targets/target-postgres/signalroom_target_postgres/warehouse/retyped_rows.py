@@ -13,8 +13,8 @@ from psycopg import sql
 
 from signalroom_target_postgres.values.copy_format import encode_copy_text
 from signalroom_target_postgres.values.sql_types import (
-    JSON_ITEMS_FUNCTION,
     cast_expression,
+    conversion_function,
     type_sql,
 )
 from signalroom_target_postgres.warehouse.staging import ORDINAL
@@ -75,13 +75,10 @@ def _convert_column(cursor: Cursor[Any], rows: pa.Table, actual: str, to: str) -
     with cursor.copy(sql.SQL("COPY {} FROM STDIN").format(_NAME)) as copy:
         for lines in encode_copy_text(numbered, types={name: actual}):
             copy.write(lines)
-    if to == "jsonb[]":
-        cursor.execute(JSON_ITEMS_FUNCTION)
     select = sql.SQL("SELECT CAST({} AS text) FROM {} ORDER BY {}")
-    converted = cursor.execute(
-        select.format(cast_expression(name, actual, to), _NAME, number)
-    ).fetchall()
-    if to == "jsonb[]":
-        cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
+    with conversion_function(cursor, to):
+        converted = cursor.execute(
+            select.format(cast_expression(name, actual, to), _NAME, number)
+        ).fetchall()
     cursor.execute(sql.SQL("DROP TABLE {}").format(_NAME))
     return pa.array([text for (text,) in converted], pa.string())

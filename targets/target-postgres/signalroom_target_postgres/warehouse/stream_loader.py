@@ -13,7 +13,6 @@ from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.rows.unknown_fields import without_unknown
 from signalroom_target_postgres.warehouse import comments
 from signalroom_target_postgres.warehouse.counts import RowCounts
-from signalroom_target_postgres.warehouse.known_table import Note
 from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
 from signalroom_target_postgres.warehouse.outdated_rows import OutdatedRows
 from signalroom_target_postgres.warehouse.rejected import (
@@ -23,7 +22,12 @@ from signalroom_target_postgres.warehouse.rejected import (
 )
 from signalroom_target_postgres.warehouse.retyped_rows import convert_types, has_types, tag_types
 from signalroom_target_postgres.warehouse.stream_columns import StreamColumns
-from signalroom_target_postgres.warehouse.table import ColumnFixedError
+from signalroom_target_postgres.warehouse.table import Note
+from signalroom_target_postgres.warehouse.table_setup import (
+    ColumnFixedError,
+    prepare_table,
+    widen_column,
+)
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
 from signalroom_target_postgres.warehouse.writer import LateRejectError, TableWriter
 
@@ -158,8 +162,9 @@ class StreamLoader:
         owner = naming.owner(previous) if previous else None
 
         def prepare(cursor: Cursor[Any]) -> bool:
-            is_new = table.prepare(
-                cursor, columns.declared_types, previous, owner, keep_fixed=spec.quarantines
+            is_new = prepare_table(
+                *(cursor, table, columns.declared_types, previous, owner),
+                keep_fixed=spec.quarantines,
             )
             if spec.adds_comments:
                 comments.write_comments(cursor, table, columns.descriptions)
@@ -168,14 +173,14 @@ class StreamLoader:
         if self._connector.run_transaction(prepare):
             naming.note_created(naming.of(spec.name))
         columns.choose_codecs()
-        return notes + table.pop_notes()
+        return notes + table.notes
 
     def _assign_names(self, naming: TableNaming) -> list[Note]:
         """Choose the columns' names; warn about fields whose column has another name."""
         stream, table, columns = self.spec.name, self.table, self.columns
         present: Collection[str] = ()
         if columns.has_system_names:
-            present = self._connector.run_transaction(table.column_names)
+            present = self._connector.run_transaction(table.read_types)
         columns.assign_names(present)
         notes = [
             Note(
@@ -205,14 +210,14 @@ class StreamLoader:
         Returns:
             What a user should know about it.
         """
-        notes = []
+        table = self.table
         try:
-            self._connector.run_transaction(lambda cursor: self.table.widen(cursor, name, to))
+            self._connector.run_transaction(lambda cursor: widen_column(cursor, table, name, to))
         except ColumnFixedError as error:
-            notes.append(Note(True, str(error)))
-            self.table.fixed[name] = error.reason
+            table.note(str(error))
+            table.fixed[name] = error.reason
         self.columns.choose_codecs()
-        return notes + self.table.pop_notes()
+        return table.notes
 
     def has_outdated(self, version: int) -> bool:
         """Whether the table has rows of older versions."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from psycopg import Cursor
 
-    from signalroom_target_postgres.warehouse.known_table import KnownTable
+    from signalroom_target_postgres.warehouse.table import Table
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _RENAME = {
 }
 
 
-def check_names(table: KnownTable, columns: Collection[str]) -> None:
+def check_names(table: Table, columns: Collection[str]) -> None:
     """Check the names of a table, its columns and its key.
 
     Args:
@@ -75,7 +75,7 @@ def check_names(table: KnownTable, columns: Collection[str]) -> None:
         raise LoadError(msg)
 
 
-def check_width(table: KnownTable, count: int, dropped: int = 0) -> None:
+def check_width(table: Table, count: int, dropped: int = 0) -> None:
     """Check how many columns a table would have.
 
     Args:
@@ -105,9 +105,9 @@ def check_width(table: KnownTable, count: int, dropped: int = 0) -> None:
 
 def check_previous(
     cursor: Cursor[Any],
-    table: KnownTable,
+    table: Table,
     columns: Collection[str],
-    previous: KnownTable,
+    previous: Table,
     owner: str | None,
 ) -> None:
     """Check that a stream has no table under another name before a new one is created.

@@ -8,6 +8,7 @@ from psycopg import errors, sql
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.values.sql_types import type_sql
+from signalroom_target_postgres.warehouse.table import column_list, fetch_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from psycopg import Cursor
     from psycopg.sql import Composable, Composed
 
-    from signalroom_target_postgres.warehouse.known_table import KnownTable
+    from signalroom_target_postgres.warehouse.table import Table
 
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
@@ -84,7 +85,7 @@ class PrimaryKey(NamedTuple):
     is_clustered: bool
 
 
-def set_key(cursor: Cursor[Any], table: KnownTable, oid: int) -> None:
+def set_key(cursor: Cursor[Any], table: Table, oid: int) -> None:
     """Give a table the stream's key, if no unique index has it.
 
     A key with more columns than the old one is unique where that is. One with fewer would make
@@ -103,7 +104,9 @@ def set_key(cursor: Cursor[Any], table: KnownTable, oid: int) -> None:
     if any(set(columns) == set(table.keys) for _, columns, *_ in unique):
         return
     old = next((PrimaryKey(*parts) for is_primary, *parts in unique if is_primary), None)
-    has_rows = table.has_rows(cursor) or _hides_rows(cursor, oid)
+    # Row-level security may hide rows, so that the table looks empty.
+    may_hide = "SELECT row_security_active(%s::oid)"
+    has_rows = table.has_rows(cursor) or bool(fetch_value(cursor, may_hide, (oid,)))
     if old is not None and has_rows:
         if set(table.keys) < set(old.columns):
             raise _key_narrower(cursor, table, old)
@@ -127,7 +130,7 @@ def set_key(cursor: Cursor[Any], table: KnownTable, oid: int) -> None:
     table.note(f"{table} was {was}; it is now keyed by {keys}")
 
 
-def _warn_loose_columns(cursor: Cursor[Any], table: KnownTable, oid: int) -> None:
+def _warn_loose_columns(cursor: Cursor[Any], table: Table, oid: int) -> None:
     """Warn of key columns that compare different keys as equal."""
     for name, compares in cursor.execute(_LOOSE, (oid, [*table.keys])).fetchall():
         kind = compares if compares.startswith("collation ") else f"type {compares}"
@@ -139,19 +142,13 @@ def _warn_loose_columns(cursor: Cursor[Any], table: KnownTable, oid: int) -> Non
         table.note(note)
 
 
-def _hides_rows(cursor: Cursor[Any], oid: int) -> bool:
-    """Whether row-level security may hide rows from the loader, so that the table looks empty."""
-    row = cursor.execute("SELECT row_security_active(%s::oid)", (oid,)).fetchone()
-    return bool(row and row[0])
-
-
 def _was(old: PrimaryKey | None) -> str:
     return f"keyed by {', '.join(old.columns)}" if old else "without a key"
 
 
-def _change(table: KnownTable, old: PrimaryKey | None) -> Composed:
+def _change(table: Table, old: PrimaryKey | None) -> Composed:
     """Return the statement that creates the key, with the old one's name, which may be in use."""
-    keys = sql.SQL(", ").join(map(sql.Identifier, table.keys))
+    keys = column_list(table.keys)
     if old is None:
         return sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table.identifier, keys)
     parts = ["ALTER TABLE {} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} PRIMARY KEY ({})"]
@@ -163,7 +160,7 @@ def _change(table: KnownTable, old: PrimaryKey | None) -> Composed:
     return sql.SQL(", ".join(parts)).format(table.identifier, keys, name=sql.Identifier(old.name))
 
 
-def _check_filled(cursor: Cursor[Any], table: KnownTable, old: PrimaryKey) -> None:
+def _check_filled(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> None:
     """Check that no row lacks a value in a column that the key gets."""
     added = [name for name in table.keys if name not in old.columns]
     lacks = sql.SQL(", ").join(
@@ -175,7 +172,7 @@ def _check_filled(cursor: Cursor[Any], table: KnownTable, old: PrimaryKey) -> No
 
 
 def _not_filled(
-    cursor: Cursor[Any], table: KnownTable, old: PrimaryKey, empty: Sequence[str]
+    cursor: Cursor[Any], table: Table, old: PrimaryKey, empty: Sequence[str]
 ) -> LoadError:
     # The transaction is undone, and with it a column that was added.
     add = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}")
@@ -197,7 +194,7 @@ def _not_filled(
     )
 
 
-def _key_narrower(cursor: Cursor[Any], table: KnownTable, old: PrimaryKey) -> LoadError:
+def _key_narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadError:
     keys = ", ".join(table.keys)
     missing = ", ".join(name for name in old.columns if name not in table.keys)
     return LoadError(
@@ -210,7 +207,7 @@ def _key_narrower(cursor: Cursor[Any], table: KnownTable, old: PrimaryKey) -> Lo
     )
 
 
-def _not_accepted(table: KnownTable, old: PrimaryKey | None, error: errors.Error) -> LoadError:
+def _not_accepted(table: Table, old: PrimaryKey | None, error: errors.Error) -> LoadError:
     keys = ", ".join(table.keys)
     reason = f"several rows have the same {keys}"
     if isinstance(error, errors.NotNullViolation):
@@ -224,7 +221,7 @@ def _not_accepted(table: KnownTable, old: PrimaryKey | None, error: errors.Error
 
 
 def _key_fixed(
-    cursor: Cursor[Any], table: KnownTable, old: PrimaryKey, error: errors.Error
+    cursor: Cursor[Any], table: Table, old: PrimaryKey, error: errors.Error
 ) -> LoadError:
     rows = cursor.execute(_DEPENDENTS, (old.index_oid, old.constraint_oid)).fetchall()
     dependents = ", ".join(name for (name,) in rows)
