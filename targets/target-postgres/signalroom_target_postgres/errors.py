@@ -23,7 +23,16 @@ class TargetPostgresError(click.ClickException):
 
     It is one of click's exceptions, so that all commands print the message and exit with a code
     that says what kind of failure it is.
+
+    Args:
+        message: What is wrong, and what to do.
+        exit_code: The exit code of the command, if it is not that of the class.
     """
+
+    def __init__(self, message: str, *, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        if exit_code is not None:
+            self.exit_code = exit_code  # type: ignore[misc] # click declares it for the class alone
 
 
 class ConnectionSettingsError(TargetPostgresError):
@@ -51,10 +60,9 @@ class ConnectionFailedError(TargetPostgresError):
     def __init__(
         self, message: str, *, is_transient: bool = False, is_rejected_login: bool = False
     ) -> None:
-        super().__init__(message)
-        self.is_transient = is_transient
         code = ExitCode.PERMISSION if is_rejected_login else ExitCode.UNAVAILABLE
-        self.exit_code = code  # type: ignore[misc] # click declares it for the class alone
+        super().__init__(message, exit_code=code)
+        self.is_transient = is_transient
 
 
 class InputError(TargetPostgresError):
@@ -110,16 +118,9 @@ class UnconfirmedRowsError(TargetPostgresError):
 
 
 class LoadError(TargetPostgresError):
-    """The server refused what was to be loaded.
+    """The server refused what was to be loaded."""
 
-    Args:
-        message: What was refused, and what to do.
-        exit_code: The exit code of the command.
-    """
-
-    def __init__(self, message: str, *, exit_code: int = ExitCode.DATA) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code  # type: ignore[misc] # click declares it for the class alone
+    exit_code = ExitCode.DATA
 
 
 class LimitError(LoadError):

@@ -58,5 +58,5 @@ class RefusedSink(PostgresSink):
             file.remove()
 
     add = add_mapped = _hold_states
-    reject = reject_unmapped = activate_version = _hold_states  # type: ignore[assignment]
+    reject = activate_version = _hold_states  # type: ignore[assignment]
     use_map = flush = finish = unconfirmed_rows = discard = _ignore

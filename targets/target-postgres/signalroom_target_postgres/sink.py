@@ -19,16 +19,8 @@ from signalroom_target_postgres.rows.background import prefetch_one
 from signalroom_target_postgres.rows.buffer import RecordBuffer
 from signalroom_target_postgres.rows.decoder import ColumnTooNarrowError
 from signalroom_target_postgres.rows.file_batches import FileBatches
-from signalroom_target_postgres.rows.mapped_records import (
-    encode_mapped,
-    name_expressions,
-    reject_unmapped,
-)
-from signalroom_target_postgres.rows.validation import (
-    NOT_VALID,
-    RecordValidator,
-    describe_violation,
-)
+from signalroom_target_postgres.rows.mapped_records import encode_mapped, name_expressions
+from signalroom_target_postgres.rows.validation import RecordValidator
 from signalroom_target_postgres.spec import StreamSpec
 from signalroom_target_postgres.stream_log import StreamLog
 from signalroom_target_postgres.values.sql_types import type_family
@@ -49,7 +41,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from signalroom_singer.stream_maps import Failure
     from signalroom_target_postgres.errors import Unconfirmed
     from signalroom_target_postgres.messages.batch_files import BatchFile
     from signalroom_target_postgres.run import Run
@@ -218,12 +209,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         """
         encoded, reject = encode_mapped(record)
         if reject is None and self._validator is not None:
-            try:
-                self._validator.validate(record)
-            except NOT_VALID as error:
-                reject = RejectedRecord(encoded, describe_violation(error))
+            violation = self._validator.describe_violation(record)
+            reject = violation and RejectedRecord(encoded, violation)
         if reject is not None:
-            self._reject([reject])
+            self.reject(reject)
             return False
         return self.add(
             Message(
@@ -234,29 +223,18 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             )
         )
 
-    def reject_unmapped(self, record: dict[str, Any], failures: Sequence[Failure]) -> None:
-        """Reject a record on which expressions of the stream's map failed.
+    def reject(self, reject: RejectedRecord) -> None:
+        """Reject a record that cannot be decoded, or that the stream's map cannot be applied to.
 
         Args:
-            record: The fields that the map made.
-            failures: The expressions that failed.
+            reject: The record, with the reason.
 
         Raises:
             BadRecordError: If such records are not quarantined.
         """
-        self._reject([reject_unmapped(record, failures)])
-
-    def reject(self, record: bytes, reason: str) -> None:
-        """Reject a record that cannot be decoded.
-
-        Args:
-            record: The record's text.
-            reason: What is wrong with it.
-
-        Raises:
-            BadRecordError: If such records are not quarantined.
-        """
-        self._reject([RejectedRecord(record, reason)])
+        self._note_record()
+        self.counts.read += 1
+        self._buffer_rejects([reject])
 
     @property
     def text_kinds(self) -> dict[str, str]:
@@ -268,11 +246,6 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                 kind = "json or text"
             kinds[column.source] = kind
         return kinds
-
-    def _reject(self, rejects: Sequence[RejectedRecord]) -> None:
-        self._note_record()
-        self.counts.read += len(rejects)
-        self._buffer_rejects(rejects)
 
     def _note_record(self) -> None:
         if self.oldest_record_at is None:
@@ -390,11 +363,11 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     def _finish_load(self, result: LoadResult, rejects: Sequence[RejectedRecord]) -> None:
         """Count and log what was loaded; fail if the server did not take all of it."""
         refused, quarantines = result.refused, self._loader.spec.quarantines
-        quarantined = [*rejects, *refused] if quarantines else []
-        result.add_to(self.counts, len(quarantined))
+        self.counts.add(result.counts)
         self._log.log_load(result, marks_deleted=self._loader.outdated.marks_deleted)
-        self._log.warn_quarantined(quarantined)
-        if refused and not quarantines:
+        if quarantines:
+            self._log.warn_quarantined([*rejects, *refused])
+        elif refused:
             self._fail(refused)
 
     def _stage(self, tables: Iterable[pa.Table], rejects: Sequence[RejectedRecord]) -> None:

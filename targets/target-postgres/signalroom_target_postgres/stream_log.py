@@ -62,9 +62,9 @@ class StreamLog:
         rows = result.rows - len(result.refused)
         if rows:
             self._logger.debug("Loaded %d records into %s", rows, self._table)
-        if result.removed:
+        if removed := result.counts.removed:
             verb = "Marked as deleted" if marks_deleted else "Deleted"
-            self._logger.debug("%s %d rows of %s", verb, result.removed, self._table)
+            self._logger.debug("%s %d rows of %s", verb, removed, self._table)
 
     def warn_quarantined(self, rejects: Sequence[RejectedRecord]) -> None:
         """Warn of records that were quarantined."""

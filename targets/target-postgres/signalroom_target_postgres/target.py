@@ -32,7 +32,7 @@ from signalroom_target_postgres.messages.batch_files import BatchFile
 from signalroom_target_postgres.messages.reader import MessageReader, ShutdownRequested
 from signalroom_target_postgres.messages.rejects import RejectedRecord, describe_decode_error
 from signalroom_target_postgres.refused_sink import RefusedSink
-from signalroom_target_postgres.rows.mapped_records import encode_unchanged
+from signalroom_target_postgres.rows.mapped_records import encode_unchanged, reject_unmapped
 from signalroom_target_postgres.run import Run, SourceStream
 from signalroom_target_postgres.settings import config_jsonschema as settings_schema
 from signalroom_target_postgres.settings import secrets
@@ -435,7 +435,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             sink = self.get_sink(record_map.stream_map.stream_alias)
             mapped, failures = record_map.apply(record)
             if failures:
-                sink.reject_unmapped(mapped or {}, failures)
+                sink.reject(reject_unmapped(mapped or {}, failures))
             elif mapped is None:
                 continue
             elif sink.add_mapped(mapped, message):
@@ -452,7 +452,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         self._with_records.add(stream)
         for record_map in self._routes.maps_of(stream):
             text = record if record_map.is_copy else encode_unchanged(record, record_map)
-            self.get_sink(record_map.stream_map.stream_alias).reject(text, reason)
+            self.get_sink(record_map.stream_map.stream_alias).reject(RejectedRecord(text, reason))
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:

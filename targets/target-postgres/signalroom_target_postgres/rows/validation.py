@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST = 200
-#: Errors of a record that is not valid, or of a schema by which none is.
-NOT_VALID = (InvalidRecord, Unresolvable, RecursionError)
 _EXACT = Context(prec=2 * MAX_DIGITS)
 
 
@@ -43,27 +41,30 @@ class RecordValidator(JSONSchemaValidator):
             schema=self.validator.schema, format_checker=self.validator.format_checker
         )
 
+    def describe_violation(self, record: dict[str, Any]) -> str | None:
+        """Describe how a record violates the schema, without the value, as a part of a sentence.
 
-def describe_violation(error: Exception) -> str:
-    """Describe a violation of the schema, without the value, as a part of a sentence.
+        Args:
+            record: The fields of the record.
 
-    Args:
-        error: One of the errors in `NOT_VALID`.
-
-    Returns:
-        It names the field, but nothing within it: names within an object may be values, as those of
-        people.
-    """
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply, or the schema's `$ref` never ends"
-    if isinstance(error, Unresolvable):
-        return "the schema's `$ref` refers to nothing"
-    cause = error.__cause__
-    path = getattr(cause, "absolute_path", None)
-    field = f"$.{path[0]}" if path else "$"
-    rule = getattr(cause, "validator", "schema")
-    constraint = _as_text(getattr(cause, "validator_value", ""))[:_LONGEST]
-    return f"at {field} it breaks the schema's `{rule}`: {constraint}"
+        Returns:
+            It names the field, but nothing within it: names within an object may be values, as
+            those of people. None if the record is valid.
+        """
+        try:
+            self.validate(record)
+        except RecursionError:
+            return "it is nested too deeply, or the schema's `$ref` never ends"
+        except Unresolvable:
+            return "the schema's `$ref` refers to nothing"
+        except InvalidRecord as error:
+            cause = error.__cause__
+            path = getattr(cause, "absolute_path", None)
+            field = f"$.{path[0]}" if path else "$"
+            rule = getattr(cause, "validator", "schema")
+            constraint = _as_text(getattr(cause, "validator_value", ""))[:_LONGEST]
+            return f"at {field} it breaks the schema's `{rule}`: {constraint}"
+        return None
 
 
 def _as_text(constraint: Any) -> str:

@@ -61,6 +61,16 @@ class Counts:
         """Return counts that do not change with these."""
         return replace(self, written=replace(self.written))
 
+    def add(self, other: Counts) -> None:
+        """Add the counts of other records."""
+        self.read += other.read
+        self.written.add(other.written)
+        self.removed += other.removed
+        if other.replaced is not None:
+            self.replaced = (self.replaced or 0) + other.replaced
+        self.rejected += other.rejected
+        self.seconds += other.seconds
+
     def describe(self) -> str:
         """Put the counts into words, as a part of a sentence."""
         written = self.written

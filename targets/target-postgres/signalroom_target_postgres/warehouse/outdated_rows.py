@@ -13,6 +13,7 @@ from signalroom_target_postgres.rows.metadata import SYNC_STARTED_AT, VERSION
 from signalroom_target_postgres.values.schema_types import constants
 from signalroom_target_postgres.values.sql_types import type_family, type_sql
 from signalroom_target_postgres.warehouse.policies import check_policies
+from signalroom_target_postgres.warehouse.table import fetch_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,18 +118,8 @@ class OutdatedRows:
         return VERSION in self._table.types and self._older_than(version).exist(cursor)
 
     def count(self, cursor: Cursor[Any], version: int) -> int:
-        """Count the rows of older versions, for a message.
-
-        Args:
-            cursor: A cursor within a transaction.
-            version: The version that is to come.
-
-        Returns:
-            How many rows there are; 0 also where counting would take long.
-        """
-        if VERSION not in self._table.types:
-            return 0
-        return self._older_than(version).count(cursor) or 0
+        """Count the rows of older versions; 0 also where counting would take long."""
+        return self._older_than(version).count(cursor) if VERSION in self._table.types else 0
 
     def unscoped_columns(self, cursor: Cursor[Any]) -> list[str]:
         """Columns of the scope in which rows are null, so that a full refresh left them."""
@@ -196,8 +187,7 @@ class RowSelection:
         check_policies(cursor, self.table, ["SELECT"], "Replacing rows")
         identifier = self.table.identifier
         name = sql.Literal(identifier.as_string(cursor))
-        left = cursor.execute(sql.SQL(_LEFT).format(name, identifier, self._condition()))
-        if left.fetchone() == (True,):
+        if fetch_value(cursor, sql.SQL(_LEFT).format(name, identifier, self._condition())):
             command = "UPDATE" if self.mark else "DELETE"
             msg = (
                 f"Row-level security of {self.table} shows older rows to the loader's user, "
@@ -210,25 +200,24 @@ class RowSelection:
 
     def exist(self, cursor: Cursor[Any]) -> bool:
         """Whether the table has such a row."""
-        row = cursor.execute(self._query("SELECT EXISTS (SELECT FROM {} WHERE {})")).fetchone()
-        return bool(row and row[0])
+        return bool(fetch_value(cursor, self._query("SELECT EXISTS (SELECT FROM {} WHERE {})")))
 
-    def count(self, cursor: Cursor[Any]) -> int | None:
-        """Count the rows, if that takes no longer than a message is worth.
+    def count(self, cursor: Cursor[Any]) -> int:
+        """Count the rows, for a message.
 
         Args:
             cursor: A cursor within a transaction.
 
         Returns:
-            How many rows there are; None if counting took too long.
+            How many rows there are; 0 also where counting would take long.
         """
+        query = self._query("SELECT count(*) FROM {} WHERE {}")
         try:
             with cursor.connection.transaction():
                 cursor.execute(f"SET LOCAL statement_timeout = '{_COUNT_SECONDS}s'")
-                row = cursor.execute(self._query("SELECT count(*) FROM {} WHERE {}")).fetchone()
+                return int(fetch_value(cursor, query))
         except errors.QueryCanceled:
-            return None
-        return int(row[0]) if row else 0
+            return 0
 
     def _query(self, statement: LiteralString) -> Composed:
         return sql.SQL(statement).format(self.table.identifier, self._condition())

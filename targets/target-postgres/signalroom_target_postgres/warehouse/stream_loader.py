@@ -12,7 +12,7 @@ from signalroom_target_postgres.messages.rejects import RejectedRecordsError
 from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.rows.unknown_fields import without_unknown
 from signalroom_target_postgres.warehouse import comments
-from signalroom_target_postgres.warehouse.counts import RowCounts
+from signalroom_target_postgres.warehouse.counts import Counts, RowCounts
 from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
 from signalroom_target_postgres.warehouse.outdated_rows import OutdatedRows
 from signalroom_target_postgres.warehouse.rejected import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.connection.connector import PostgresConnector
     from signalroom_target_postgres.messages.rejects import RejectedRecord
     from signalroom_target_postgres.spec import StreamSpec
-    from signalroom_target_postgres.warehouse.counts import Counts
     from signalroom_target_postgres.warehouse.load_log import LoadLog
     from signalroom_target_postgres.warehouse.naming import TableNaming
     from signalroom_target_postgres.warehouse.outdated_rows import Activation
@@ -73,33 +72,13 @@ class LoadResult:
 
     Args:
         rows: Rows that were sent to the server.
-        written: Rows that the server inserted or updated.
-        removed: Rows of older versions that were deleted or marked as deleted.
-        replaced: Rows that were deleted for the batch to replace them; None if it replaces none.
         refused: Records that the server did not take.
-        seconds: How long loading took.
+        counts: What it adds to the stream's counts, but for the records that were read.
     """
 
     rows: int = 0
-    written: RowCounts = field(default_factory=RowCounts)
-    removed: int = 0
-    replaced: int | None = None
     refused: Sequence[RejectedRecord] = ()
-    seconds: float = 0.0
-
-    def add_to(self, counts: Counts, rejected: int) -> None:
-        """Count the result.
-
-        Args:
-            counts: The stream's counts so far, which are changed.
-            rejected: How many records were quarantined.
-        """
-        counts.written.add(self.written)
-        counts.removed += self.removed
-        if self.replaced is not None:
-            counts.replaced = (counts.replaced or 0) + self.replaced
-        counts.rejected += rejected
-        counts.seconds += self.seconds
+    counts: Counts = field(default_factory=Counts)
 
 
 class StreamLoader:
@@ -269,17 +248,22 @@ class StreamLoader:
         ) -> tuple[LoadResult, TableWriter]:
             newer_keys.clear()
             result = LoadResult()
+            added = result.counts
             writer = self._make_writer(cursor, threaded=threaded, checks_now=checks_now)
             if batch.replaces:
-                result.replaced = self.outdated.delete_all(cursor)
+                added.replaced = self.outdated.delete_all(cursor)
                 writer.expects_no_conflicts = True
             result.rows = self._write(cursor, writer, batch, newer_keys, progress)
             self._write_rejects(cursor, writer, batch)
             if batch.activation is not None and (self.spec.quarantines or not writer.rejects):
-                result.removed = self.outdated.retire(cursor, batch.activation)
-            result.written, result.refused = writer.counts, writer.rejects
-            result.seconds = time.monotonic() - started_at
-            self._log_load(cursor, result, batch, counts.copy())
+                added.removed = self.outdated.retire(cursor, batch.activation)
+            result.refused, added.written = writer.rejects, writer.counts
+            if self.spec.quarantines:
+                added.rejected = len(batch.rejects) + len(result.refused)
+            added.seconds = time.monotonic() - started_at
+            total = counts.copy()
+            total.add(added)
+            self._load_log.write(cursor, self.spec.name, total)
             return result, writer
 
         # Where rows have keys, or all are replaced, loading them twice has the same result.
@@ -339,13 +323,6 @@ class StreamLoader:
             raise LoadError(msg)
         if batch.rejects or refused:
             insert_rejected(cursor, self.rejected_table, [*batch.rejects, *refused])
-
-    def _log_load(
-        self, cursor: Cursor[Any], result: LoadResult, batch: Batch, counts: Counts
-    ) -> None:
-        rejected = len(batch.rejects) + len(result.refused) if self.spec.quarantines else 0
-        result.add_to(counts, rejected)
-        self._load_log.write(cursor, self.spec.name, counts)
 
     def retry_orphans(self) -> tuple[int, RowCounts]:
         """Load rows that were quarantined, if the rows that they refer to have come after them.
