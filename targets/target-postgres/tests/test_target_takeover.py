@@ -334,7 +334,7 @@ def test_what_is_not_there_is_refused(connection, schema):
     message = refused(connection, schema, key=["date", "offer_id", "Payout"])
     assert f"{schema}.daily_stats has no column offer_id, Payout" in message
     assert "It has: date, affiliate_id, affiliate_label, payout" in message
-    assert "There is no table" in refused(connection, schema, table="Daily_Stats")
+    assert "does not exist in the database" in refused(connection, schema, table="Daily_Stats")
     assert "not an ordinary table" in refused(connection, schema, table="everything")
     assert "give the stream's key columns" in refused(connection, schema, key=[])
     assert "The client is empty" in refused(connection, schema, client_id="")
@@ -439,7 +439,9 @@ def test_the_command_goes_where_the_target_loads_to(
 def test_the_command_ends_with_a_sentence(command):
     assert "'daily_stats' has no schema" in command("daily_stats", *OPTIONS, code=2)
     output = command("nowhere.daily_stats", *OPTIONS, code=1)
-    assert output.startswith("Error: There is no table nowhere.daily_stats in the database 'signal")
+    assert output.startswith(
+        "Error: The table nowhere.daily_stats does not exist in the database 'signal"
+    )
     assert "with --key, or the tap's catalog with --catalog" in command(
         "everflow.daily_stats", code=2
     )

@@ -406,7 +406,7 @@ def test_a_column_that_cannot_widen_for_the_view_is_named(legacy):
 
 def test_a_view_is_not_made_where_it_is_not_needed_or_something_else_is(legacy):
     assert "needs no view" in refused(legacy.view, "everflow.daily_stats")
-    assert "There is no table posthog.nothing" in refused(legacy.view, "posthog.nothing")
+    assert "The table posthog.nothing does not exist" in refused(legacy.view, "posthog.nothing")
     legacy.take_over("posthog.events", "uuid")
     legacy.load("posthog.events", {"uuid": NEW, "properties": {"a": 1}})
     legacy.sql("CREATE VIEW posthog.events_dlt AS SELECT 1 AS one")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from psycopg.sql import Composable
 
-    from signalroom_target_postgres.dlt_adoption.statements import Statements
+    from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 
 _LOAD_ID = "_dlt_load_id"
 _SUFFIX = "__duplicates"
@@ -25,21 +25,15 @@ _REMARK = "Older rows of the same key, moved here by signalroom-postgres take-ov
 
 
 class DuplicateArchive:
-    """The table of duplicates of a table that dlt created.
+    """The table of duplicates of a table that dlt created."""
 
-    Args:
-        statements: Statements with the ``{table}``.
-        schema: The schema of the table.
-        table: The name of the table.
-    """
-
-    def __init__(self, statements: Statements, schema: str, table: str) -> None:
-        self._schema = schema
-        self._table = with_suffix(table, _SUFFIX)
-        self._sql = statements.bind(archive=sql.Identifier(schema, self._table))
+    def __init__(self, table: DltTable) -> None:
+        self._table = table
+        self._name = with_suffix(table.name, _SUFFIX)
+        self._archive = sql.Identifier(table.schema, self._name)
 
     def __str__(self) -> str:
-        return f"{self._schema}.{self._table}"
+        return f"{self._table.schema}.{self._name}"
 
     def move_older(self, key: Sequence[Composable], types: Mapping[str, str]) -> int:
         """Move all rows but the newest of each key.
@@ -62,39 +56,42 @@ class DuplicateArchive:
                 "CASE WHEN {load}::text ~ '^[0-9]+(\\.[0-9]+)?$' THEN {load}::text::numeric END"
                 " DESC NULLS LAST, ctid DESC"
             ).format(load=sql.Identifier(_LOAD_ID))
-        ranks = self._sql.compose(
+        ranks = self._table.compose(
             "SELECT ctid AS place, row_number() OVER (PARTITION BY {parts} ORDER BY {newest})"
             " AS rank FROM {table}",
             parts=sql.SQL(", ").join(key),
             newest=newest,
         )
-        ((count,),) = self._sql.execute(
+        ((count,),) = self._table.execute(
             "SELECT count(*) FROM ({ranks}) r WHERE r.rank > 1", ranks=ranks
         )
         if not count:
             return 0
         self._make(types)
-        moved = self._sql.execute(
+        moved = self._table.execute(
             "WITH moved AS (DELETE FROM {table} t USING ({ranks}) r"
             " WHERE t.ctid = r.place AND r.rank > 1 RETURNING t.*)"
             " INSERT INTO {archive} ({columns}) SELECT {columns} FROM moved",
             ranks=ranks,
+            archive=self._archive,
             columns=column_list([*types]),
         )
         return moved.rowcount
 
     def _make(self, types: Mapping[str, str]) -> None:
         """Create the table, or add columns to that of an earlier take-over."""
-        remarks = self._sql.rows(
+        remarks = self._table.fetch(
             "SELECT obj_description(c.oid, 'pg_class') FROM pg_class c"
             " JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = %s AND c.relname = %s",
-            self._schema,
-            self._table,
+            self._table.schema,
+            self._name,
         )
         if not remarks:
-            self._sql.execute("CREATE TABLE {archive} (LIKE {table})")
-            self._sql.execute("COMMENT ON TABLE {archive} IS {remark}", remark=sql.Literal(_REMARK))
+            self._table.execute("CREATE TABLE {archive} (LIKE {table})", archive=self._archive)
+            remark = sql.Literal(_REMARK)
+            comment = "COMMENT ON TABLE {archive} IS {remark}"
+            self._table.execute(comment, archive=self._archive, remark=remark)
         elif remarks != [(_REMARK,)]:
             msg = (
                 f"{self}, where duplicates are moved to, is something else: rename it, and run "
@@ -102,8 +99,9 @@ class DuplicateArchive:
             )
             raise TargetPostgresError(msg)
         for name, type_ in types.items():
-            self._sql.execute(
+            self._table.execute(
                 "ALTER TABLE {archive} ADD COLUMN IF NOT EXISTS {name} {type_}",
+                archive=self._archive,
                 name=sql.Identifier(name),
                 type_=type_sql(type_),
             )

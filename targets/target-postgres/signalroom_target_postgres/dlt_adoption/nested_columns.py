@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from signalroom_target_postgres.dlt_adoption.statements import Statements
+    from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 
 SEPARATOR = "__"
 # A value that did not fit a column's type has a column of its own, by the type's name in dlt:
@@ -24,9 +24,7 @@ _VARIANT = re.compile(
 # Columns that dlt copied from a vendor's answer, and that the stream has under another name.
 _RENAMED = {("posthog", "events"): {"id": "uuid"}}
 # Columns that the stream fills only with a setting of its tap.
-_OPTIONAL = {
-    ("mautic", "emails"): {"custom_html": "include_html", "plain_text": "include_html"},
-}
+_OPTIONAL = {("mautic", "emails"): {"custom_html": "include_html", "plain_text": "include_html"}}
 _CHILDREN = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind = 'r' AND starts_with(c.relname, %s) AND EXISTS (
@@ -51,9 +49,9 @@ class Source:
     path: tuple[str, ...] = ()
 
 
-def nested_columns(schema: str, table: str, columns: Iterable[str]) -> list[str]:
+def nested_columns(table: DltTable, columns: Iterable[str]) -> list[str]:
     """Return the columns whose data the stream has elsewhere, in the table's order."""
-    renamed = _RENAMED.get((schema, table), {})
+    renamed = _RENAMED.get((table.schema, table.name), {})
     return [
         column
         for column in columns
@@ -61,24 +59,15 @@ def nested_columns(schema: str, table: str, columns: Iterable[str]) -> list[str]
     ]
 
 
-def optional_columns(schema: str, table: str, columns: Iterable[str]) -> dict[str, str]:
-    """Return the columns that the stream fills only with a setting of its tap.
-
-    Args:
-        schema: The schema of the table.
-        table: The name of the table.
-        columns: The columns of the table.
-
-    Returns:
-        The setting by column.
-    """
-    optional = _OPTIONAL.get((schema, table), {})
+def optional_columns(table: DltTable, columns: Iterable[str]) -> dict[str, str]:
+    """Return the setting of the tap, by column, without which the stream does not fill it."""
+    optional = _OPTIONAL.get((table.schema, table.name), {})
     return {column: optional[column] for column in columns if column in optional}
 
 
-def child_tables(statements: Statements, schema: str, table: str) -> list[str]:
+def child_tables(table: DltTable) -> list[str]:
     """Return the tables that dlt made of a table's lists, without their schema."""
-    return [name for (name,) in statements.rows(_CHILDREN, schema, table + SEPARATOR)]
+    return [name for (name,) in table.fetch(_CHILDREN, table.schema, table.name + SEPARATOR)]
 
 
 def base_of_variant(column: str) -> str | None:
@@ -91,22 +80,21 @@ def base_of_variant(column: str) -> str | None:
     return variant["base"] if variant else None
 
 
-def find_source(schema: str, table: str, column: str, types: dict[str, str]) -> Source | None:
+def find_source(table: DltTable, column: str, types: dict[str, str]) -> Source | None:
     """Return where a stream has the data of a column that dlt created.
 
     Args:
-        schema: The schema of the table.
-        table: The name of the table.
+        table: The table with the column.
         column: One of the table's `nested_columns`.
         types: The types of the table's columns, by name, once the stream was loaded.
 
     Returns:
         The column and path; None if the stream does not have it.
     """
-    if (renamed := _RENAMED.get((schema, table), {}).get(column)) in types:
+    if (renamed := _RENAMED.get((table.schema, table.name), {}).get(column)) in types:
         return Source(str(renamed))
     name = base_of_variant(column) or column
-    if field := _mautic_field(table, name, types):
+    if field := _mautic_field(table.name, name, types):
         return Source(field)
     # The longest column that is one: `a__b` may be a column itself. A part may begin with an
     # underscore and ends with none: `a___b` is `a` and `_b`.

@@ -7,30 +7,26 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from signalroom_target_postgres.dlt_adoption.statements import list_columns
+from signalroom_target_postgres.dlt_adoption.dlt_table import list_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psycopg.sql import Composable
 
-    from signalroom_target_postgres.dlt_adoption.statements import Statements
+    from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 
 LOADED_AT = "_loaded_at"
 _DLT_ID = "_dlt_id"
 
 
-def loaded_since(
-    statements: Statements, schema: str, table: str, columns: Sequence[str]
-) -> Composable | None:
+def loaded_since(table: DltTable, columns: Sequence[str]) -> Composable | None:
     """Return a condition for rows that the new pipeline loaded, or loaded again.
 
     Each row of a SignalRoom tap has `_loaded_at`. Some dlt sources wrote it too.
 
     Args:
-        statements: Statements to query with.
-        schema: The schema of the table.
-        table: The name of the table.
+        table: The table to look into.
         columns: The columns of the table.
 
     Returns:
@@ -38,20 +34,20 @@ def loaded_since(
     """
     if LOADED_AT not in columns:
         return None
-    written_by_dlt = _columns_of_dlt(statements, schema, table)
+    written_by_dlt = _columns_of_dlt(table)
     if not written_by_dlt or LOADED_AT in written_by_dlt:
         return None
     return sql.SQL("{} IS NOT NULL").format(sql.Identifier(LOADED_AT))
 
 
-def without_new_values(statements: Statements, columns: Sequence[str]) -> tuple[str, ...]:
+def without_new_values(table: DltTable, columns: Sequence[str]) -> tuple[str, ...]:
     """Return columns that dlt filled, and that are NULL in all rows that came since.
 
     Rows of dlt's that were loaded again say nothing: there a column keeps dlt's value if the stream
     does not have it.
 
     Args:
-        statements: Statements with the ``{table}``.
+        table: The table to look into.
         columns: The columns of the table.
 
     Returns:
@@ -60,28 +56,28 @@ def without_new_values(statements: Statements, columns: Sequence[str]) -> tuple[
     if _DLT_ID not in columns:
         return ()
     since = sql.SQL("{} IS NULL").format(sql.Identifier(_DLT_ID))
-    there = statements.execute("SELECT EXISTS (SELECT FROM {table} WHERE {since})", since=since)
+    there = table.execute("SELECT EXISTS (SELECT FROM {table} WHERE {since})", since=since)
     if there.fetchone() == (False,):
         return ()
     filled = [column for column in columns if not column.startswith("_dlt_")]
     has = list_columns("count({}) > 0", filled)
-    (new,) = statements.execute("SELECT {has} FROM {table} WHERE {since}", has=has, since=since)
-    (all_,) = statements.execute("SELECT {has} FROM {table}", has=has)
+    (new,) = table.execute("SELECT {has} FROM {table} WHERE {since}", has=has, since=since)
+    (all_,) = table.execute("SELECT {has} FROM {table}", has=has)
     return tuple(
         column for column, is_new, is_any in zip(filled, new, all_, strict=True) if is_any > is_new
     )
 
 
-def _columns_of_dlt(statements: Statements, schema: str, table: str) -> set[str]:
+def _columns_of_dlt(table: DltTable) -> set[str]:
     """Return the columns that dlt created, by its own table of schemas; none without one."""
-    versions = sql.Identifier(schema, "_dlt_version")
-    name = versions.as_string(statements.cursor)
-    if statements.rows("SELECT to_regclass(%s)", name) == [(None,)]:
+    versions = sql.Identifier(table.schema, "_dlt_version")
+    name = versions.as_string(table.cursor)
+    if table.fetch("SELECT to_regclass(%s)", name) == [(None,)]:
         return set()
-    for (text,) in statements.execute(
+    for (text,) in table.execute(
         "SELECT schema FROM {versions} ORDER BY version DESC", versions=versions
     ).fetchall():
-        definition = json.loads(text).get("tables", {}).get(table)
+        definition = json.loads(text).get("tables", {}).get(table.name)
         if definition:
             return set(definition.get("columns", {}))
     return set()

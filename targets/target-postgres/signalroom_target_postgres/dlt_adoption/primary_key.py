@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from signalroom_target_postgres.dlt_adoption.statements import list_columns
+from signalroom_target_postgres.dlt_adoption.dlt_table import list_columns
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.counts import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from signalroom_target_postgres.dlt_adoption.statements import Statements
+    from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 
 # Those on expressions have a column 0, which has no name.
 _UNIQUE = """
@@ -28,24 +28,16 @@ GROUP BY i.indexrelid, c.conname, i.indisprimary ORDER BY 1
 """
 
 
-def find_uniques(statements: Statements, oid: int) -> list[tuple[Any, ...]]:
-    """Return a table's unique indexes: name, constraint, whether it is the primary key, columns.
-
-    Args:
-        statements: Statements to query with.
-        oid: The OID of the table.
-    """
-    return statements.rows(_UNIQUE, oid)
+def find_uniques(table: DltTable, oid: int) -> list[tuple[Any, ...]]:
+    """Return a table's unique indexes: name, constraint, whether it is the primary key, columns."""
+    return table.fetch(_UNIQUE, oid)
 
 
-def has_key(
-    statements: Statements, name: str, key: Sequence[str], uniques: Sequence[tuple[Any, ...]]
-) -> bool:
+def has_key(table: DltTable, key: Sequence[str], uniques: Sequence[tuple[Any, ...]]) -> bool:
     """Whether a table has the key.
 
     Args:
-        statements: Statements with the ``{table}``.
-        name: The qualified name of the table.
+        table: The table to check.
         key: The key columns, in any order.
         uniques: The result of `find_uniques`.
 
@@ -57,11 +49,11 @@ def has_key(
             continue
         if set(parts) == set(key):
             return True
-        drop = statements.as_text(
+        drop = table.as_text(
             "ALTER TABLE {table} DROP CONSTRAINT {name}", name=sql.Identifier(constraint)
         )
         msg = (
-            f"{name} has another primary key, ({', '.join(parts)}), than "
+            f"{table} has another primary key, ({', '.join(parts)}), than "
             f"({', '.join(key)}): give that one if it is the stream's, or else remove "
             f"it first: {drop}"
         )
@@ -69,12 +61,11 @@ def has_key(
     return False
 
 
-def check_nulls(statements: Statements, name: str, key: Sequence[str]) -> None:
+def check_nulls(table: DltTable, key: Sequence[str]) -> None:
     """Fail if a key column is NULL in some rows.
 
     Args:
-        statements: Statements with the ``{table}``.
-        name: The qualified name of the table.
+        table: The table to check.
         key: The columns that may not be NULL.
 
     Raises:
@@ -83,14 +74,14 @@ def check_nulls(statements: Statements, name: str, key: Sequence[str]) -> None:
     if not key:
         return
     counts = list_columns("count(*) FILTER (WHERE {} IS NULL)", key)
-    (null_counts,) = statements.execute("SELECT {counts} FROM {table}", counts=counts)
+    (null_counts,) = table.execute("SELECT {counts} FROM {table}", counts=counts)
     empty = {column: count for column, count in zip(key, null_counts, strict=True) if count}
     if empty:
         where = list_columns("{} IS NULL", list(empty), " OR ")
-        query = statements.as_text("SELECT * FROM {table} WHERE {where}", where=where)
+        query = table.as_text("SELECT * FROM {table} WHERE {where}", where=where)
         nulls = ", ".join(f"{column} in {count_rows(count)}" for column, count in empty.items())
         msg = (
-            f"{name} has NULL in its key ({nulls}), so that nothing tells these rows "
+            f"{table} has NULL in its key ({nulls}), so that nothing tells these rows "
             f"from new ones: give them a value or delete them, and run this again; {query} "
             "shows them. Nothing was changed."
         )

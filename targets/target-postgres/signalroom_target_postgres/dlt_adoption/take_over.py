@@ -17,6 +17,7 @@ from psycopg.rows import tuple_row
 
 from signalroom_target_postgres.connection.server_messages import redact_message
 from signalroom_target_postgres.dlt_adoption.clients import CLIENT_ID, check_clients, find_clients
+from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable, list_columns
 from signalroom_target_postgres.dlt_adoption.duplicates import DuplicateArchive
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
     child_tables,
@@ -26,7 +27,6 @@ from signalroom_target_postgres.dlt_adoption.nested_columns import (
 from signalroom_target_postgres.dlt_adoption.new_rows import without_new_values
 from signalroom_target_postgres.dlt_adoption.primary_key import check_nulls, find_uniques, has_key
 from signalroom_target_postgres.dlt_adoption.report import AdoptionReport
-from signalroom_target_postgres.dlt_adoption.statements import Statements, list_columns
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.table import column_list
 
@@ -143,19 +143,15 @@ class _TakeOver:
         key: tuple[str, ...],
         client_id: str | None,
     ) -> None:
-        self._schema = schema
-        self._table = table
-        self._name = f"{schema}.{table}"
         self._key = key
         self._client_id = client_id
-        self._sql = Statements(
-            cursor,
-            table=sql.Identifier(schema, table),
+        self._table = DltTable(
+            *(cursor, schema, table),
             key=column_list(key),
             client=sql.Identifier(CLIENT_ID),
             client_id=sql.Literal(client_id),
         )
-        self._archive = DuplicateArchive(self._sql, schema, table)
+        self._archive = DuplicateArchive(self._table)
 
     def run(self, *, without_client: bool, dry_run: bool) -> AdoptionReport:
         """Prepare the table.
@@ -168,16 +164,14 @@ class _TakeOver:
             What was done.
         """
         oid = self._lock()
-        columns = self._sql.rows(_COLUMNS, oid)
+        columns = self._table.fetch(_COLUMNS, oid)
         names = [name for name, _, _ in columns]
         self._check_columns(names)
-        clients = find_clients(self._sql) if CLIENT_ID in names else {}
+        clients = find_clients(self._table) if CLIENT_ID in names else {}
         if not without_client:
-            check_clients(
-                self._sql, self._name, self._key, clients, self._client_id, dry_run=dry_run
-            )
-        uniques = find_uniques(self._sql, oid)
-        key_added = not has_key(self._sql, self._name, self._key, uniques)
+            check_clients(self._table, self._key, clients, self._client_id, dry_run=dry_run)
+        uniques = find_uniques(self._table, oid)
+        key_added = not has_key(self._table, self._key, uniques)
         client_column_added = self._client_id is not None and CLIENT_ID not in names
         if client_column_added:
             self._add_client_column()
@@ -186,9 +180,9 @@ class _TakeOver:
         duplicates = filled = 0
         if key_added:
             duplicates, filled = self._add_key({name: type_ for name, type_, _ in columns})
-        ((rows,),) = self._sql.execute("SELECT count(*) FROM {table}")
+        ((rows,),) = self._table.execute("SELECT count(*) FROM {table}")
         return AdoptionReport(
-            table=self._name,
+            table=str(self._table),
             key=self._key,
             rows=rows,
             key_added=key_added,
@@ -198,12 +192,12 @@ class _TakeOver:
             nullable=tuple(nullable),
             client_column_added=client_column_added,
             client_rows=rows if client_column_added else filled,
-            clients=find_clients(self._sql) if clients or client_column_added else {},
+            clients=find_clients(self._table) if clients or client_column_added else {},
             columns=tuple(names),
-            nested=tuple(nested_columns(self._schema, self._table, names)),
-            optional=optional_columns(self._schema, self._table, names),
-            empty=without_new_values(self._sql, names),
-            children=tuple(child_tables(self._sql, self._schema, self._table)),
+            nested=tuple(nested_columns(self._table, names)),
+            optional=optional_columns(self._table, names),
+            empty=without_new_values(self._table, names),
+            children=tuple(child_tables(self._table)),
             uniques=tuple(
                 index
                 for index, _, primary, parts in uniques
@@ -213,15 +207,15 @@ class _TakeOver:
 
     def _add_client_column(self) -> None:
         # Writes no row: PostgreSQL stores the value of existing rows in the catalog.
-        self._sql.execute("ALTER TABLE {table} ADD COLUMN {client} text DEFAULT {client_id}")
-        self._sql.execute("ALTER TABLE {table} ALTER COLUMN {client} DROP DEFAULT")
+        self._table.execute("ALTER TABLE {table} ADD COLUMN {client} text DEFAULT {client_id}")
+        self._table.execute("ALTER TABLE {table} ALTER COLUMN {client} DROP DEFAULT")
 
     def _allow_nulls(self, columns: Sequence[tuple[str, str, bool]]) -> list[str]:
         """Allow NULL in required columns that are not in the key; return them."""
         nullable = [name for name, _, required in columns if required and name not in self._key]
         if nullable:
             drops = list_columns("ALTER COLUMN {} DROP NOT NULL", nullable)
-            self._sql.execute("ALTER TABLE {table} {drops}", drops=drops)
+            self._table.execute("ALTER TABLE {table} {drops}", drops=drops)
         return nullable
 
     def _add_key(self, types: Mapping[str, str]) -> tuple[int, int]:
@@ -230,15 +224,15 @@ class _TakeOver:
         Returns:
             How many older rows of the same key were moved, and how many rows got the client.
         """
-        check_nulls(self._sql, self._name, self._own_key)
+        check_nulls(self._table, self._own_key)
         duplicates = self._archive.move_older(self._partition(), types)
         filled = 0
         if self._client_id is not None:
             # Only now: it moves rows, and their place may tell which is the newest.
-            filled = self._sql.execute(
+            filled = self._table.execute(
                 "UPDATE {table} SET {client} = {client_id} WHERE {client} IS NULL"
             ).rowcount
-        self._sql.execute("ALTER TABLE {table} ADD PRIMARY KEY ({key})")
+        self._table.execute("ALTER TABLE {table} ADD PRIMARY KEY ({key})")
         return duplicates, filled
 
     @property
@@ -247,39 +241,33 @@ class _TakeOver:
         return [column for column in self._key if self._client_id is None or column != CLIENT_ID]
 
     def _lock(self) -> int:
-        rows = self._sql.rows(_FIND, self._schema, self._table)
+        rows = self._table.fetch(_FIND, self._table.schema, self._table.name)
         if not rows:
-            database = self._sql.cursor.connection.info.dbname
-            msg = (
-                f"There is no table {self._name} in the database {database!r}: check the name, "
-                "upper and lower case too, and that this is the database dlt loaded into "
-                "(TARGET_POSTGRES_*)."
-            )
-            raise TargetPostgresError(msg)
+            raise self._table.not_found_error()
         ((oid, plain, owned, owner, user),) = rows
         if not plain:
             msg = (
-                f"{self._name} is not an ordinary table (a view, or partitioned): name the one "
-                "that dlt made."
+                f"{self._table} is a view or a partitioned table. Name the ordinary table that dlt "
+                "created."
             )
             raise TargetPostgresError(msg)
         if not owned:
-            change = self._sql.as_text(
+            change = self._table.as_text(
                 "ALTER TABLE {table} OWNER TO {user}", user=sql.Identifier(user)
             )
             msg = (
-                f"{self._name} belongs to {owner!r}, and {user!r} may not change it: connect as "
+                f"{self._table} belongs to {owner!r}, and {user!r} may not change it: connect as "
                 f"{owner!r}, or let {owner!r} run: {change}"
             )
             raise TargetPostgresError(msg)
-        self._sql.rows("SELECT set_config('lock_timeout', %s, true)", _LOCK_TIMEOUT)
-        self._sql.execute("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        self._table.fetch("SELECT set_config('lock_timeout', %s, true)", _LOCK_TIMEOUT)
+        self._table.execute("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         return int(oid)
 
     def _check_columns(self, names: Sequence[str]) -> None:
         if missing := [column for column in self._own_key if column not in names]:
             msg = (
-                f"{self._name} has no column {', '.join(missing)}: give the key columns as they "
+                f"{self._table} has no column {', '.join(missing)}: give the key columns as they "
                 f"are named there. It has: {', '.join(names)}."
             )
             raise TargetPostgresError(msg)
@@ -289,10 +277,11 @@ class _TakeOver:
         return [
             sql.Identifier(column)
             if column in self._own_key
-            else self._sql.compose("coalesce({client}, {client_id})")
+            else self._table.compose("coalesce({client}, {client_id})")
             for column in self._key
         ]
 
     def _example(self) -> tuple[str, ...]:
         texts = list_columns("{}::text", self._key)
-        return next(iter(self._sql.execute("SELECT {texts} FROM {table} LIMIT 1", texts=texts)), ())
+        rows = self._table.execute("SELECT {texts} FROM {table} LIMIT 1", texts=texts)
+        return rows.fetchone() or ()

@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from signalroom_target_postgres.dlt_adoption.column_types import convert_to
+from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 from signalroom_target_postgres.dlt_adoption.names import dlt_name, likely_keys
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
     base_of_variant,
@@ -21,7 +22,6 @@ from signalroom_target_postgres.dlt_adoption.nested_columns import (
     nested_columns,
 )
 from signalroom_target_postgres.dlt_adoption.new_rows import LOADED_AT, loaded_since
-from signalroom_target_postgres.dlt_adoption.statements import Statements
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.naming import with_suffix
 
@@ -125,12 +125,8 @@ class _ViewBuilder:
     """The view of one table, within a transaction."""
 
     def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], schema: str, table: str) -> None:
-        self._schema = schema
-        self._table = table
         self._view = with_suffix(table, SUFFIX)
-        self._sql = Statements(
-            cursor, table=sql.Identifier(schema, table), view=sql.Identifier(schema, self._view)
-        )
+        self._table = DltTable(cursor, schema, table, view=sql.Identifier(schema, self._view))
         self._types: dict[str, str] = {}
         self._keys: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._since: Composable | None = None
@@ -142,22 +138,22 @@ class _ViewBuilder:
         Returns:
             The view, and where its values come from.
         """
-        self._types = dict(self._sql.rows(_TABLE, self._schema, self._table))
-        nested = nested_columns(self._schema, self._table, self._types)
+        self._types = dict(self._table.fetch(_TABLE, self._table.schema, self._table.name))
+        nested = nested_columns(self._table, self._types)
         self._check(nested)
-        self._since = loaded_since(self._sql, self._schema, self._table, [*self._types])
+        self._since = loaded_since(self._table, [*self._types])
         served: dict[str, str] = {}
         columns: dict[str, Composable] = {}
         for column in self._types:
             columns[column] = sql.Identifier(column)
             source = None
             if column in nested:
-                source = find_source(self._schema, self._table, column, self._types)
+                source = find_source(self._table, column, self._types)
             if source and (value := self._value(column, source)):
                 columns[column] = value
                 served[column] = self._describe_source(source)
         return DltView(
-            view=f"{self._schema}.{self._view}",
+            view=f"{self._table.schema}.{self._view}",
             served=served,
             waiting=tuple(column for column in served if column in self._guessed),
             ended=tuple(column for column in nested if column not in served),
@@ -166,24 +162,19 @@ class _ViewBuilder:
 
     def _check(self, nested: Sequence[str]) -> None:
         """Fail where the table does not exist, needs no view, or has no new rows yet."""
-        name = f"{self._schema}.{self._table}"
-        msg = ""
         if not self._types:
+            raise self._table.not_found_error()
+        if not nested:
             msg = (
-                f"There is no table {name}: check the name, and that this is the database dlt "
-                "loaded into (TARGET_POSTGRES_*)."
+                f"{self._table} needs no view: dlt created no columns of nested data in it, so "
+                "that queries on the table work as before."
             )
-        elif not nested:
+            raise TargetPostgresError(msg)
+        if LOADED_AT not in self._types:
             msg = (
-                f"{name} needs no view: dlt made no column of nested data there, and queries on "
-                "the table go on working."
+                f"{self._table} has no row of the new pipeline yet: take it over, load the stream "
+                "once, and run this again."
             )
-        elif LOADED_AT not in self._types:
-            msg = (
-                f"{name} has no row of the new pipeline yet: take it over, load the stream once, "
-                "and run this again."
-            )
-        if msg:
             raise TargetPostgresError(msg)
 
     def _value(self, column: str, source: Source) -> Composable | None:
@@ -244,7 +235,7 @@ class _ViewBuilder:
         if (column, path) not in self._keys:
             self._keys[column, path] = [
                 key
-                for (key,) in self._sql.execute(
+                for (key,) in self._table.execute(
                     "SELECT DISTINCT k FROM (SELECT ({column}::jsonb) #> {path} AS value"
                     " FROM {table} WHERE {column} IS NOT NULL) v,"
                     " LATERAL jsonb_object_keys("
@@ -267,29 +258,29 @@ class _ViewBuilder:
         Returns:
             The statement.
         """
-        there = self._sql.rows(_DESCRIBED, self._schema, self._view)
+        there = self._table.fetch(_DESCRIBED, self._table.schema, self._view)
         if there not in ([], [(_REMARK,)]):
             msg = (
-                f"{self._schema}.{self._view} is something else than a view of this command: "
+                f"{self._table.schema}.{self._view} is something else than a view of this command: "
                 "rename it, and run this again. Nothing was changed."
             )
             raise TargetPostgresError(msg)
         # PostgreSQL replaces a view only by one that begins with the same columns.
-        before = [name for name, _ in self._sql.rows(_TABLE, self._schema, self._view)]
+        before = [name for name, _ in self._table.fetch(_TABLE, self._table.schema, self._view)]
         ordered = dict.fromkeys([name for name in before if name in columns]) | columns
-        statement: Composed = self._sql.compose(
+        statement: Composed = self._table.compose(
             "CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {table}",
             columns=sql.SQL(", ").join(
                 sql.SQL("{} AS {}").format(columns[name], sql.Identifier(name)) for name in ordered
             ),
         )
         if len(before) > len([name for name in before if name in columns]):
-            self._sql.execute("DROP VIEW {view}")
-        self._sql.cursor.execute(statement)
-        self._sql.execute("COMMENT ON VIEW {view} IS {remark}", remark=sql.Literal(_REMARK))
-        for (reader,) in self._sql.rows(_READERS, self._schema, self._table):
-            self._sql.execute(
+            self._table.execute("DROP VIEW {view}")
+        self._table.cursor.execute(statement)
+        self._table.execute("COMMENT ON VIEW {view} IS {remark}", remark=sql.Literal(_REMARK))
+        for (reader,) in self._table.fetch(_READERS, self._table.schema, self._table.name):
+            self._table.execute(
                 "GRANT SELECT ON {view} TO {reader}",
                 reader=sql.Identifier(reader) if reader else sql.SQL("PUBLIC"),
             )
-        return statement.as_string(self._sql.cursor)
+        return statement.as_string(self._table.cursor)

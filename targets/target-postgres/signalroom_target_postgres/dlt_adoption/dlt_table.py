@@ -1,10 +1,12 @@
-"""Statements that share some of their parts."""
+"""A table that dlt created, and statements about it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
+
+from signalroom_target_postgres.errors import TargetPostgresError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,25 +16,35 @@ if TYPE_CHECKING:
     from psycopg.sql import Composable, Composed
 
 
-class Statements:
-    """Runs statements.
+class DltTable:
+    """A table that dlt created.
 
     Args:
         cursor: A cursor within a transaction.
-        parts: The parts that replace ``{name}`` in each statement.
+        schema: The schema of the table.
+        name: The name of the table.
+        parts: What replaces ``{part}`` in statements, in addition to the ``{table}``.
     """
 
-    def __init__(self, cursor: Cursor[tuple[Any, ...]], **parts: Composable) -> None:
+    def __init__(
+        self, cursor: Cursor[tuple[Any, ...]], schema: str, name: str, **parts: Composable
+    ) -> None:
         self.cursor = cursor
-        self._parts = parts
+        self.schema = schema
+        self.name = name
+        self._parts = {"table": sql.Identifier(schema, name)} | parts
 
-    def bind(self, **parts: Composable) -> Statements:
-        """Return statements with more parts.
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
 
-        Args:
-            parts: Parts in addition to these.
-        """
-        return Statements(self.cursor, **self._parts, **parts)
+    def not_found_error(self) -> TargetPostgresError:
+        """Make the error for a table that does not exist."""
+        database = self.cursor.connection.info.dbname
+        return TargetPostgresError(
+            f"The table {self} does not exist in the database {database!r}. Check its name, upper "
+            "and lower case included, and that TARGET_POSTGRES_* name the database that dlt loaded "
+            "into."
+        )
 
     def compose(self, template: LiteralString, **parts: Composable) -> Composed:
         """Compose a statement, or a piece of one."""
@@ -46,7 +58,7 @@ class Statements:
         """Execute a statement."""
         return self.cursor.execute(self.compose(template, **parts))
 
-    def rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    def fetch(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         """Execute a query without parts, and return its rows.
 
         Args:
