@@ -39,6 +39,7 @@ from signalroom_target_postgres.values.arrow_json import (
     to_python,
     uuid_texts,
 )
+from signalroom_target_postgres.values.errors import UnfitError
 from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.values.timestamps import (
     to_dates,
@@ -198,8 +199,7 @@ def _as_text(array: pa.Array) -> pa.Array:
     """Texts, and what JSON has as a text: a number would be refused in a record too."""
     type_ = array.type
     if not (is_text_or_binary(type_) or pa.types.is_temporal(type_)):
-        msg = f"expected a text, got {type_}"
-        raise ValueError(msg)
+        raise UnfitError(expected="a text", got=type_)
     return _as_any_text(array)
 
 
@@ -237,13 +237,11 @@ def _as_integers(array: pa.Array) -> pa.Array:
     type_ = array.type
     if pa.types.is_decimal(type_):
         if not all_true(pc.equal(pc.trunc(array), array)):
-            msg = "expected an integer, got a fraction"
-            raise ValueError(msg)
+            raise UnfitError(expected="an integer", got="a fraction")
     elif pa.types.is_floating(type_):
         return _as_integers_from_floats(array)
     elif not pa.types.is_integer(type_):
-        msg = f"expected an integer, got {type_}"
-        raise ValueError(msg)
+        raise UnfitError(expected="an integer", got=type_)
     try:
         return array.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -264,8 +262,7 @@ def _as_integers_from_floats(array: pa.Array) -> pa.Array:
 def _as_numbers(array: pa.Array) -> pa.Array:
     type_ = array.type
     if not is_number(type_):
-        msg = f"expected a number, got {type_}"
-        raise ValueError(msg)
+        raise UnfitError(expected="a number", got=type_)
     if pa.types.is_floating(type_):
         check_finite(array)
     return array
@@ -279,8 +276,7 @@ def _as_quoted_numbers(array: pa.Array) -> pa.Array:
 
 def _as_booleans(array: pa.Array) -> pa.Array:
     if not pa.types.is_boolean(array.type):
-        msg = f"expected a boolean, got {array.type}"
-        raise ValueError(msg)
+        raise UnfitError(expected="a boolean", got=array.type)
     return array
 
 
@@ -293,8 +289,7 @@ def _as_uuids(array: pa.Array) -> pa.Array:
 
 def _as_hex(array: pa.Array) -> pa.Array:
     if not is_text_or_binary(array.type):
-        msg = f"expected hexadecimal digits, got {array.type}"
-        raise ValueError(msg)
+        raise UnfitError(expected="hexadecimal digits", got=array.type)
     return pa.array([_hex(value) for value in array.to_pylist()], pa.string())
 
 
@@ -310,8 +305,7 @@ def _hex(value: str | bytes | None) -> str | None:
 
 def _check_pattern(array: pa.Array, pattern: str, expected: str) -> pa.Array:
     if not all_true(pc.match_substring_regex(array, pattern)):
-        msg = f"expected {expected}, got another text"
-        raise ValueError(msg)
+        raise UnfitError(expected=expected, got="another text")
     return array
 
 
@@ -319,8 +313,7 @@ def _numbers(values: Sequence[Raw]) -> pa.Array:
     # As they were written: a float would round money.
     texts = _raw_texts(values)
     if not all_true(pc.match_substring_regex(texts, "^[-0-9]")):
-        msg = "expected a number, got another type"
-        raise ValueError(msg)
+        raise UnfitError(expected="a number", got="another type")
     return texts
 
 

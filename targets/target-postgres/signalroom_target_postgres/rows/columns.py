@@ -16,6 +16,7 @@ from signalroom_target_postgres.rows.codecs import (
 from signalroom_target_postgres.rows.json_types import JsonTypes
 from signalroom_target_postgres.values.arrow_json import to_basic_type
 from signalroom_target_postgres.values.copy_format import has_nul, nul_escape
+from signalroom_target_postgres.values.errors import UnfitError
 from signalroom_target_postgres.values.limits import limit_of
 from signalroom_target_postgres.values.sql_types import common_type
 
@@ -128,8 +129,7 @@ class Column:
         if limit is not None and not limit.holds(array):
             raise self._too_narrow(limit.wider)
         if self.required and array.null_count:
-            msg = f"expected {self.codec.expected}, got null"
-            raise ValueError(msg)
+            raise UnfitError(expected=self.codec.expected, got="null")
         if self.key and pa.types.is_string(array.type) and has_nul(array, nul_escape(self.type)):
             # Replaced, two keys could become one.
             msg = "expected a key without the character NUL, which PostgreSQL cannot store"

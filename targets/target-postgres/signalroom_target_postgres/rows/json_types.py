@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from signalroom_target_postgres.values import array_literals
 from signalroom_target_postgres.values.arrow_checks import all_true, is_number, is_text_or_binary
+from signalroom_target_postgres.values.errors import UnfitError
 from signalroom_target_postgres.values.sql_types import type_family
 
 if TYPE_CHECKING:
@@ -129,17 +130,13 @@ class JsonTypes:
                 self._check_whole(Decimal(text))
                 return
             got = "int" if text.lstrip("-").isdigit() else "float"
-        msg = f"expected {self.description}, got {_GOT.get(got, got)}"
-        raise ValueError(msg)
+        raise UnfitError(expected=self.description, got=_GOT.get(got, got))
 
     def _check_whole(self, number: Decimal) -> None:
         try:
             array_literals.to_integer(number)
-        except ValueError as error:
-            if self.types == {"integer"}:
-                raise
-            msg = f"expected {self.description}, got {str(error).rpartition('got ')[2]}"
-            raise ValueError(msg) from None
+        except UnfitError as error:
+            raise UnfitError(expected=self.description, got=error.got) from None
 
     def check_column(self, array: pa.Array, texts: Callable[[], pa.Array]) -> None:
         """Check a file's column, whose type says more than the values' JSON.
@@ -164,8 +161,7 @@ class JsonTypes:
             for text in pc.unique(texts().drop_null()).to_pylist():
                 self._check_whole(Decimal(text))
         elif type_name not in self.types and not (type_name == "integer" and self.types & _NUMBERS):
-            msg = f"expected {self.description}, got {type_}"
-            raise ValueError(msg)
+            raise UnfitError(expected=self.description, got=type_)
 
 
 def json_type(type_: pa.DataType) -> str:

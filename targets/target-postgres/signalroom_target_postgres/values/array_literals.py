@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw
 
+from signalroom_target_postgres.values.errors import UnfitError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,8 +40,8 @@ def array_literal(text: Raw | str | None, element: Callable[[bytes], str]) -> st
         elements = _read_elements(text)
     except msgspec.ValidationError as error:
         match = _GOT.search(str(error))
-        msg = f"expected an array, got {match['got'] if match else 'something else'}"
-        raise ValueError(msg) from None
+        got = match["got"] if match else "something else"
+        raise UnfitError(expected="an array", got=got) from None
     parts = ["NULL" if raw == b"null" else element(raw) for raw in map(bytes, elements)]
     return f"{{{','.join(parts)}}}"
 
@@ -92,8 +94,7 @@ def number_element(raw: bytes) -> str:
     """
     text = raw.decode()
     if text[0] not in "-0123456789":
-        msg = "expected an array of numbers, got another type in it"
-        raise ValueError(msg)
+        raise UnfitError(expected="an array of numbers", got="another type in it")
     return text
 
 
@@ -110,8 +111,7 @@ def integer_element(raw: bytes) -> str:
     if text.lstrip("-").isdigit():
         return text
     if text[0] not in "-0123456789":
-        msg = "expected an array of integers, got another type in it"
-        raise ValueError(msg)
+        raise UnfitError(expected="an array of integers", got="another type in it")
     return str(to_integer(Decimal(text)))
 
 
@@ -126,8 +126,7 @@ def boolean_element(raw: bytes) -> str:
     """
     text = raw.decode()
     if text not in {"true", "false"}:
-        msg = "expected an array of booleans, got another type in it"
-        raise ValueError(msg)
+        raise UnfitError(expected="an array of booleans", got="another type in it")
     return text
 
 
@@ -141,13 +140,11 @@ def to_integer(value: Decimal) -> int:
         ValueError: If it has a fraction, or more digits than PostgreSQL's numeric.
     """
     if value.adjusted() >= MAX_DIGITS:
-        msg = "expected an integer, got one out of range"
-        raise ValueError(msg)
+        raise UnfitError(expected="an integer", got="one out of range")
     if value.is_zero() or value.as_tuple().exponent >= 0:  # type: ignore[operator] # no NaN is JSON
         return int(value)
     if value.adjusted() < 0 or value != value.to_integral_value():
-        msg = "expected an integer, got a fraction"
-        raise ValueError(msg)
+        raise UnfitError(expected="an integer", got="a fraction")
     return int(value)
 
 

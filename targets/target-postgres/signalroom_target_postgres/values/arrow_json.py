@@ -17,6 +17,7 @@ from signalroom_target_postgres.values.arrow_checks import (
     is_binary,
     is_text_or_binary,
 )
+from signalroom_target_postgres.values.errors import UnfitError
 from signalroom_target_postgres.values.timestamps import iso_texts
 
 if TYPE_CHECKING:
@@ -194,8 +195,7 @@ def _parse_json(array: pa.Array) -> list[Any]:
         return to_python(array)
     texts = _python_texts(array)
     if not all(text is None or _is_json(text) for text in texts):
-        msg = "expected JSON, got another text"
-        raise ValueError(msg)
+        raise UnfitError(expected="JSON", got="another text")
     return [None if text is None else Raw(text.encode()) for text in texts]
 
 
@@ -250,8 +250,7 @@ def _object(pairs: list[dict[str, Any]] | None) -> dict[str, Any] | None:
         key = pair["key"]
         result[key if isinstance(key, str) else encode(key).decode()] = pair["value"]
     if len(result) != len(pairs):
-        msg = "expected an object, got a map with a key twice"
-        raise ValueError(msg)
+        raise UnfitError(expected="an object", got="a map with a key twice")
     return result
 
 
@@ -267,8 +266,7 @@ def _scalars(array: pa.Array) -> list[Any]:
         if pa.types.is_duration(type_):
             return [*map(_duration(type_.unit), array.cast(pa.int64()).to_pylist())]
         if pa.types.is_interval(type_):
-            msg = f"expected JSON, got {type_}"
-            raise ValueError(msg)
+            raise UnfitError(expected="JSON", got=type_)
         array = iso_texts(array)
     result: list[Any] = array.to_pylist()
     return result

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from signalroom_target_postgres.values.arrow_checks import all_true, any_true, is_text
+from signalroom_target_postgres.values.errors import UnfitError
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 _TIME_TYPE = pa.time64("us")
@@ -66,8 +67,7 @@ def to_timestamps(array: pa.Array, *, exact: bool = False) -> pa.Array:
     elif pa.types.is_date(type_):
         result = array.cast(pa.timestamp("ms")).cast(TIMESTAMP)
     else:
-        msg = f"expected a date and time, got {type_}"
-        raise ValueError(msg)
+        raise UnfitError(expected="a date and time", got=type_)
     return _check_range(result, pa.int64(), _FIRST, _LAST, "a date and time")
 
 
@@ -88,8 +88,7 @@ def to_dates(array: pa.Array) -> pa.Array:
     elif pa.types.is_timestamp(type_) and type_.tz in {None, "UTC", "Z", "+00:00", "Etc/UTC"}:
         result = _days_of_timestamps(array)
     else:
-        msg = f"expected a date, got {type_}"
-        raise ValueError(msg)
+        raise UnfitError(expected="a date", got=type_)
     return _check_range(result, pa.int32(), _FIRST_DAY, _LAST_DAY, "a date")
 
 
@@ -110,8 +109,7 @@ def to_times(array: pa.Array, *, exact: bool = False) -> pa.Array:
     if is_text(type_):
         return _of_texts(_with_any_day(array), exact=exact).cast(_TIME_TYPE)
     if not pa.types.is_time(type_):
-        msg = f"expected a time, got {type_}"
-        raise ValueError(msg)
+        raise UnfitError(expected="a time", got=type_)
     if type_ == pa.time64("ns"):
         counts = array.cast(pa.int64())
         if exact and not all_true(pc.equal(pc.multiply(pc.divide(counts, 1000), 1000), counts)):
@@ -241,8 +239,7 @@ def _days_of_timestamps(array: pa.Array) -> pa.Array:
     array = array.cast(pa.timestamp(array.type.unit))
     days = array.cast(pa.date32())
     if not all_true(pc.equal(days.cast(array.type), array)):
-        msg = "expected a date, got a time of a day"
-        raise ValueError(msg)
+        raise UnfitError(expected="a date", got="a time of a day")
     return days
 
 
@@ -258,6 +255,5 @@ def _with_any_day(array: pa.Array) -> pa.Array:
 def _check_range(array: pa.Array, unit: pa.DataType, first: int, last: int, kind: str) -> pa.Array:
     ends = pc.min_max(array.cast(unit)).as_py()
     if ends["min"] is not None and not first <= ends["min"] <= ends["max"] <= last:
-        msg = f"expected {kind}, got one out of range"
-        raise ValueError(msg)
+        raise UnfitError(expected=kind, got="one out of range")
     return array
