@@ -121,7 +121,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             table=(self.schema_name or self._run.naming.session_schema, self.table_name),
             client_id=None if client is None else str(client),
             replication_key=next(
-                (name for name, column in columns if column.source == source.replication_key), None
+                (name for name, column in columns if column.field == source.replication_key), None
             ),
             bookmark=source.bookmark,
         )
@@ -244,7 +244,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             kind = type_family(column.type)
             if kind == "json" and (not column.json_types or "string" in column.json_types):
                 kind = "json or text"
-            kinds[column.source] = kind
+            kinds[column.field] = kind
         return kinds
 
     def _note_record(self) -> None:
@@ -442,11 +442,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             file.remove()
 
     def _open_files(self, files: Sequence[BatchFile]) -> FileBatches:
-        spec, columns = self._loader.spec, self._loader.columns
+        spec = self._loader.spec
         return FileBatches(
             files,
-            columns.decoder,
-            columns.fields,
+            self._loader.columns.decoder,
             batch_bytes=spec.batch_bytes,
             fails_on_rejects=not spec.quarantines,
         )

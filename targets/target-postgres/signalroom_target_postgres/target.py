@@ -49,7 +49,6 @@ from signalroom_target_postgres.warehouse.rejected import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import PurePath
     from types import FrameType
 
     from signalroom_target_postgres.connection.connector import PostgresConnector
@@ -71,26 +70,14 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
     default_sink_class = PostgresSink
     message_reader_class = MessageReader
 
-    def __init__(
-        self,
-        config: dict[str, Any] | PurePath | str | list[PurePath | str] | None = None,
-        parse_env_config: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
-        validate_config: bool = True,  # noqa: FBT001, FBT002
-    ) -> None:
-        """Make a target; the database is touched only with the first stream.
-
-        Args:
-            config: The settings, or files that have them.
-            parse_env_config: Whether to read settings from the environment too.
-            validate_config: Whether invalid settings are an error.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make a target, as the SDK does; the database is touched only with the first stream.
 
         Raises:
-            ConnectionSettingsError: If the settings contradict or miss something.
+            ConnectionSettingsError: If the settings are incomplete or contradict each other.
         """
         try:
-            super().__init__(
-                config=config, parse_env_config=parse_env_config, validate_config=validate_config
-            )
+            super().__init__(*args, **kwargs)
         except AssertionError as error:
             # The stock target asserts what its settings need.
             raise ConnectionSettingsError(str(error)) from None

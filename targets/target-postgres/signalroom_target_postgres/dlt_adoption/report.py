@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from signalroom_target_postgres.warehouse.counts import count_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class AdoptionReport:
         client_column_added: Whether ``_client_id`` is new.
         client_rows: How many rows had no client and have one now.
         clients: How many rows each client has; None stands for rows without one.
-        columns: All columns that it had before.
         nested: Columns of nested data, which the stream has elsewhere.
         missing: Columns that the stream does not have, if its catalog was read.
         optional: Columns that the stream fills only with a setting of its tap, and the setting.
@@ -47,7 +46,6 @@ class AdoptionReport:
     client_column_added: bool = False
     client_rows: int = 0
     clients: dict[str | None, int] = field(default_factory=dict)
-    columns: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     optional: dict[str, str] = field(default_factory=dict)
@@ -59,15 +57,6 @@ class AdoptionReport:
     def has_changes(self) -> bool:
         """Whether anything was changed."""
         return self.key_added or self.client_column_added or bool(self.nullable)
-
-    def compare_with(self, stream_columns: Collection[str]) -> AdoptionReport:
-        """Add the columns that a stream does not have."""
-        known = {*stream_columns, *self.nested}
-        missing = [
-            name for name in self.columns if name not in known and not name.startswith("_dlt_")
-        ]
-        nested = [name for name in self.nested if name not in stream_columns]
-        return replace(self, missing=tuple(missing), nested=tuple(nested))
 
 
 def describe(result: AdoptionReport, *, dry_run: bool = False) -> str:
@@ -82,7 +71,8 @@ def describe(result: AdoptionReport, *, dry_run: bool = False) -> str:
         done = f"{result.table} was taken over before: nothing to change."
     elif dry_run:
         done = f"{result.table} can be taken over. This is what would be done:"
-    lines = [done, *_changes(result), *_not_filled(result)]
+    not_filled = [_line("not filled", text) for text in _not_filled(result)]
+    lines = [done, *_changes(result), *not_filled]
     if result.uniques:
         stay = ", ".join(result.uniques)
         lines.append(_line("look at", f"unique, and still so: {stay}; drop what new rows repeat"))
@@ -121,29 +111,29 @@ def _changes(result: AdoptionReport) -> Iterator[str]:
 
 def _not_filled(result: AdoptionReport) -> Iterator[str]:
     if result.nested:
-        names = ", ".join(result.nested)
-        text = f"{names}: new rows have NULL there. After the first load, `signalroom-postgres "
-        text += f"dlt-view {result.table}` makes a view with the values that the new pipeline has "
-        text += "elsewhere, and names the rest"
-        yield _line("not filled", text)
-    if result.missing:
-        text = (
-            f"{', '.join(result.missing)}: the stream has no such column; dlt's values stay, and "
+        yield (
+            f"{', '.join(result.nested)}: new rows have NULL there. After the first load, "
+            f"`signalroom-postgres dlt-view {result.table}` makes a view with the values that the "
+            "new pipeline has elsewhere, and names the rest"
         )
-        text += "new rows have NULL there"
-        yield _line("not filled", text)
+    if result.missing:
+        yield (
+            f"{', '.join(result.missing)}: the stream has no such column; dlt's values stay, and "
+            "new rows have NULL there"
+        )
     for column, setting in result.optional.items():
-        text = f"{column}: set the tap's `{setting}` to true before the first load, or the values "
-        text += "there become NULL"
-        yield _line("not filled", text)
+        yield (
+            f"{column}: set the tap's `{setting}` to true before the first load, or the values "
+            "there become NULL"
+        )
     named = {*result.nested, *result.missing, *result.optional}
     if empty := [column for column in result.empty if column not in named]:
-        text = f"{', '.join(empty)}: NULL in all rows that came since dlt's last load"
-        yield _line("not filled", text)
+        yield f"{', '.join(empty)}: NULL in all rows that came since dlt's last load"
     if result.children:
-        text = f"{', '.join(result.children)}: child tables, which stay as they are; new rows "
-        text += f"have their lists in columns of {result.table}"
-        yield _line("not filled", text)
+        yield (
+            f"{', '.join(result.children)}: child tables, which stay as they are; new rows "
+            f"have their lists in columns of {result.table}"
+        )
 
 
 def _line(title: str, text: str) -> str:

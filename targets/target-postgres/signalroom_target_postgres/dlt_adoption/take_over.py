@@ -95,8 +95,7 @@ def take_over(
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             work = _TakeOver(cursor, schema, table, key_columns, client_id)
-            result = work.run(without_client=without_client, dry_run=dry_run)
-            return result if stream_columns is None else result.compare_with(stream_columns)
+            return work.run(stream_columns, without_client=without_client, dry_run=dry_run)
     except psycopg.errors.LockNotAvailable:
         msg = (
             f"{name} is in use for more than {_LOCK_TIMEOUT}: let the pipelines and queries on it "
@@ -153,10 +152,13 @@ class _TakeOver:
         )
         self._archive = DuplicateArchive(self._table)
 
-    def run(self, *, without_client: bool, dry_run: bool) -> AdoptionReport:
+    def run(
+        self, stream_columns: Collection[str] | None, *, without_client: bool, dry_run: bool
+    ) -> AdoptionReport:
         """Prepare the table.
 
         Args:
+            stream_columns: The columns that the stream fills; None if they are not known.
             without_client: Whether new rows are to have no client although old ones have one.
             dry_run: Whether all is undone at the end.
 
@@ -181,6 +183,11 @@ class _TakeOver:
         if key_added:
             duplicates, filled = self._add_key({name: type_ for name, type_, _ in columns})
         ((rows,),) = self._table.execute("SELECT count(*) FROM {table}")
+        nested, missing = nested_columns(self._table, names), []
+        if stream_columns is not None:
+            own = [name for name in names if not name.startswith("_dlt_")]
+            missing = [name for name in own if name not in {*stream_columns, *nested}]
+            nested = [name for name in nested if name not in stream_columns]
         return AdoptionReport(
             table=str(self._table),
             key=self._key,
@@ -193,8 +200,8 @@ class _TakeOver:
             client_column_added=client_column_added,
             client_rows=rows if client_column_added else filled,
             clients=find_clients(self._table) if clients or client_column_added else {},
-            columns=tuple(names),
-            nested=tuple(nested_columns(self._table, names)),
+            nested=tuple(nested),
+            missing=tuple(missing),
             optional=optional_columns(self._table, names),
             empty=without_new_values(self._table, names),
             children=tuple(child_tables(self._table)),

@@ -49,10 +49,10 @@ class Column:
 
     Args:
         name: The column's name.
+        field: The field of records and files.
         type: The column's type in the database.
         codec: How its values are decoded.
         required: Whether a record must have a value.
-        field: The field of records and files; by default the column's name.
         limit: Which values its type does not hold.
         wider: The type that holds all that the schema allows, where its own does not.
         json_types: The JSON types that the schema allows; none if all.
@@ -62,21 +62,16 @@ class Column:
     """
 
     name: str
+    field: str
     type: str
     codec: Codec
     required: bool = False
-    field: str = ""
     limit: Limit | None = None
     wider: str | None = None
     json_types: frozenset[str] = frozenset()
     fixed: str | None = None
     key: bool = False
     allowed: frozenset[str] = frozenset()
-
-    @property
-    def source(self) -> str:
-        """The field of records and files."""
-        return self.field or self.name
 
     def from_json(self, values: Sequence[Any]) -> pa.Array:
         """Make an array of values that msgspec decoded.
@@ -146,29 +141,30 @@ class Column:
 
 def make_column(
     name: str,
+    field: str,
     declared: DeclaredType,
     type_: str,
     *,
-    required: bool = False,
-    key: bool = False,
-    field: str = "",
-    fixed: str | None = None,
+    required: bool,
+    key: bool,
+    fixed: str | None,
 ) -> Column:
     """Choose how a stream's field becomes a column's values.
 
     Args:
         name: The column's name.
+        field: The field's name.
         declared: What the stream's schema declares of the field.
         type_: The column's type in the database.
         required: Whether the schema says that a record must have it.
         key: Whether it is one of the keys, which cannot be null.
-        field: The field's name, where it is not the column's.
         fixed: Why the column's type cannot change, if so.
     """
     wider = common_type(type_, declared.type)
     allowed = JsonTypes.of(declared)
     return Column(
         name,
+        field,
         type_,
         choose_codec(type_, declared.types_held_by(type_), allowed, is_key=key),
         required=key or (required and not declared.nullable),
@@ -177,6 +173,5 @@ def make_column(
         json_types=frozenset(declared.json_types),
         allowed=allowed.types,
         fixed=fixed,
-        field=field,
         key=key,
     )

@@ -80,6 +80,8 @@ class RecordDecoder:
         forbidden: Sequence[Column] = (),
     ) -> None:
         self.columns = columns
+        #: The fields that the schema has.
+        self.fields = {column.field for column in (*columns, *forbidden)}
         #: Fields that records have and the schema does not.
         self.unknown_fields: set[str] = set()
         self._forbidden = forbidden
@@ -140,15 +142,14 @@ class RecordDecoder:
     def _convert_columns(self, batch: pa.RecordBatch, version: int | None) -> pa.RecordBatch:
         arrays = []
         for column in self.columns:
-            if column.source in batch.schema.names:
-                array = batch.column(column.source)
+            if column.field in batch.schema.names:
+                array = batch.column(column.field)
             else:
                 array = pa.nulls(batch.num_rows)
             arrays.append(_make_array(column, column.from_arrow, array))
         self._check_forbidden(batch)
         names = [column.name for column in self.columns]
-        fields = {column.source for column in (*self.columns, *self._forbidden)}
-        if (unknown := keep_columns(batch, fields)) is not None:
+        if (unknown := keep_columns(batch, self.fields)) is not None:
             names.append(UNKNOWN)
             arrays.append(unknown)
         return self._with_metadata(
@@ -157,9 +158,9 @@ class RecordDecoder:
 
     def _check_forbidden(self, batch: pa.RecordBatch) -> None:
         for column in self._forbidden:
-            if column.source not in batch.schema.names:
+            if column.field not in batch.schema.names:
                 continue
-            array = batch.column(column.source)
+            array = batch.column(column.field)
             if array.null_count < len(array):
                 reason = f"expected {NOTHING_ALLOWED}, got {array.type}"
                 raise ColumnRejectedError(column, reason)
@@ -225,11 +226,11 @@ class RecordDecoder:
         Raises:
             ColumnTooNarrowError: If the column is to become wider.
         """
-        column = next((column for column in self.columns if column.source == reject.column), None)
+        column = next((column for column in self.columns if column.field == reject.column), None)
         if column is None or column.wider is None:
             return reject
         try:
-            value = decode_fields(reject.record).get(column.source, NULL)
+            value = decode_fields(reject.record).get(column.field, NULL)
         except (ValueError, RecursionError):
             return reject
         if value == NULL or not is_of_types(value, column.allowed):
@@ -264,7 +265,7 @@ class RecordDecoder:
             return RejectedRecord(record, "it is missing", match["field"])
         if match := _WRONG_TYPE.search(text):
             columns = [*self.columns, *self._forbidden]
-            by_field = {column.source: column.codec.expected for column in columns}
+            by_field = {column.field: column.codec.expected for column in columns}
             expected = by_field.get(match["field"], match["expected"])
             reason = f"expected {expected}, got {match['got']}"
             return RejectedRecord(record, reason, match["field"])
@@ -297,7 +298,7 @@ def _exact_numbers(
     """Decode integers that were written as floats, without loss."""
     for value, message in zip(values, messages, strict=True):
         if isinstance(value, float):
-            yield _decode_number(decode_fields(message.record)[column.source])
+            yield _decode_number(decode_fields(message.record)[column.field])
         else:
             yield value
 
@@ -311,4 +312,4 @@ def _join(
 
 def _reject_for(record: bytes, error: ColumnRejectedError) -> RejectedRecord:
     column = error.column
-    return RejectedRecord(record, without_values(error, column.codec.expected), column.source)
+    return RejectedRecord(record, without_values(error, column.codec.expected), column.field)

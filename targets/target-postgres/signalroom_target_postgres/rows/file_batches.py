@@ -8,7 +8,7 @@ from signalroom_target_postgres.messages.rejects import RejectedRecordsError
 from signalroom_target_postgres.rows.buffer import concat_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -26,7 +26,6 @@ class FileBatches:
     Args:
         files: The files of one message.
         decoder: Decodes the stream's records and files.
-        fields: The fields that the stream's schema has.
         batch_bytes: How many bytes a table may have, about.
         fails_on_rejects: Whether the first row that does not fit is an error.
     """
@@ -35,7 +34,6 @@ class FileBatches:
         self,
         files: Sequence[BatchFile],
         decoder: RecordDecoder,
-        fields: Collection[str],
         *,
         batch_bytes: int,
         fails_on_rejects: bool,
@@ -48,7 +46,6 @@ class FileBatches:
         self.unknown_fields: set[str] = set()
         self._files = files
         self._decoder = decoder
-        self._fields = fields
         self._batch_bytes = min(batch_bytes, _PORTION_BYTES)
         self._fails_on_rejects = fails_on_rejects
 
@@ -88,7 +85,7 @@ class FileBatches:
     ) -> Iterator[tuple[Sequence[pa.RecordBatch], Sequence[RejectedRecord]]]:
         if file.has_columns:
             for batch in file.iter_batches():
-                self.unknown_fields |= set(batch.schema.names).difference(self._fields)
+                self.unknown_fields |= set(batch.schema.names) - self._decoder.fields
                 yield self._decoder.convert_batch(batch, file.version)
         else:
             for messages in file.iter_messages():

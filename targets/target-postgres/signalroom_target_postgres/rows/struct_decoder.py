@@ -30,7 +30,7 @@ def build_decode(columns: Sequence[Column], *, strict: bool) -> Callable[[Raw], 
         A function that decodes a record's JSON.
     """
     # Names of fields may be anything, of attributes not.
-    names = {f"f{number}": column.source for number, column in enumerate(columns)}
+    names = {f"f{number}": column.field for number, column in enumerate(columns)}
     aliases = {name: alias for alias, name in names.items() if _ESCAPED.search(name)}
     names |= {alias: alias for alias in aliases.values()}
     row = msgspec.defstruct(

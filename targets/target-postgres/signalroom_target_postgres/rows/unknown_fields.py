@@ -40,9 +40,8 @@ def keep_columns(batch: pa.RecordBatch, fields: Collection[str]) -> pa.Array | N
     Returns:
         The column; None if all columns are loaded.
     """
-    known = set(fields)
     columns = [
-        _plain_column(name, batch.column(name)) for name in batch.schema.names if name not in known
+        _plain_column(name, batch.column(name)) for name in batch.schema.names if name not in fields
     ]
     if not columns:
         return None

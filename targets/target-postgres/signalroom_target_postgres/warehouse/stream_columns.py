@@ -32,8 +32,6 @@ class StreamColumns:
 
     #: The stream's columns by name.
     by_name: Mapping[str, Column]
-    #: The fields that the schema has.
-    fields: set[str]
     #: Decodes records and files.
     decoder: RecordDecoder
 
@@ -107,21 +105,20 @@ class StreamColumns:
         columns = [
             make_column(
                 name := self.names[field],
+                field,
                 declared_types,
                 table.base_type(name),
                 required=field in required,
                 key=field in spec.key_properties,
-                field=field,
                 fixed=table.fixed.get(name),
             )
             for field, declared_types in self._types_by_field.items()
         ]
         self.by_name = {column.name: column for column in columns}
         forbidden = spec.schema["properties"].keys() - self.names.keys()
-        self.fields = {column.source for column in columns} | forbidden
         self.decoder = RecordDecoder(
             [column for column in columns if not (spec.has_metadata and column.name in METADATA)],
             [self.by_name[name] for name in METADATA] if spec.has_metadata else (),
             spec.sync_started_at,
-            [Column(name, "", FORBIDDEN) for name in forbidden],
+            [Column(name, name, "", FORBIDDEN) for name in forbidden],
         )

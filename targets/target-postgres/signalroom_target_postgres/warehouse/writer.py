@@ -274,8 +274,8 @@ class TableWriter:
         """Make rejected records of rows, with the reasons."""
         loaded = without_unknown(rows)
         loaded = loaded.select([name for name in loaded.column_names if name not in self.metadata])
-        fields = loaded.rename_columns([self.columns[name].source for name in loaded.column_names])
-        written = {column.source: partial(_record_text, column) for column in self.columns.values()}
+        fields = loaded.rename_columns([self.columns[name].field for name in loaded.column_names])
+        written = {column.field: partial(_record_text, column) for column in self.columns.values()}
         for number, error in enumerate(causes):
             record = record_json(fields.slice(number, 1), written)
             record = with_unknown(record, rows.slice(number, 1), fields.column_names)
