@@ -20,17 +20,7 @@ from typing_extensions import override
 
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.settings.problems import missing_setting
-from signalroom_target_postgres.connection.connect_errors import (
-    describe_connection_error,
-    describe_session_error,
-    is_rejected_login,
-    is_transient,
-)
-from signalroom_target_postgres.connection.server_errors import (
-    describe_server_error,
-    exit_code_of,
-    is_ambiguous,
-)
+from signalroom_target_postgres.connection import connect_errors, server_errors
 from signalroom_target_postgres.connection.url import driver_options, url_of
 from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 
@@ -127,9 +117,9 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             error = context.original_exception
             # The driver's error and SQLAlchemy's around it would only repeat it at length.
             raise ConnectionFailedError(
-                describe_connection_error(error, context.engine.url),
-                is_transient=is_transient(str(error)),
-                is_rejected_login=is_rejected_login(str(error)),
+                connect_errors.describe_connection_error(error, context.engine.url),
+                is_transient=connect_errors.is_transient(str(error)),
+                is_rejected_login=connect_errors.is_rejected_login(str(error)),
             ) from None
 
     @property
@@ -230,15 +220,16 @@ class _Failures:
         Raises:
             LoadError: If the error is final.
         """
-        if problem := describe_session_error(error):
-            raise LoadError(problem, exit_code=exit_code_of(error)) from error
+        if problem := connect_errors.describe_session_error(error):
+            raise LoadError(problem, exit_code=server_errors.exit_code_of(error)) from error
         # A server that dies while it is sent to: the driver knows it a moment later, and the
         # error has no code of the server's.
-        self.ambiguous += is_ambiguous(error)
-        is_lost = is_gone or (is_ambiguous(error) and self.ambiguous <= _MAX_AMBIGUOUS_ERRORS)
-        problem = describe_server_error(error, names)
+        is_ambiguous = server_errors.is_ambiguous(error)
+        self.ambiguous += is_ambiguous
+        is_lost = is_gone or (is_ambiguous and self.ambiguous <= _MAX_AMBIGUOUS_ERRORS)
+        problem = server_errors.describe_server_error(error, names)
         if not is_lost:
-            raise LoadError(problem, exit_code=exit_code_of(error)) from error
+            raise LoadError(problem, exit_code=server_errors.exit_code_of(error)) from error
         self.losses += 1
         if self.losses > _MAX_LOSSES:
             msg = _LOST.format(self.losses, problem)

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import errors
 
-from signalroom_target_postgres.connection.server_messages import (
-    describe_exception,
-    function_of,
-    is_raised,
-    redact_message,
-)
+from signalroom_target_postgres.connection import server_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +60,7 @@ def rejects_row(error: psycopg.Error) -> bool:
         or state == _TOO_LARGE
         or (state == _SYNTAX and error.diag.source_function not in _OF_STATEMENTS)
         or error.diag.source_function == _CHECK_OPTIONS
-        or is_raised(error)
+        or server_messages.is_raised(error)
     )
 
 
@@ -76,7 +71,7 @@ def is_oversized(error: psycopg.Error) -> bool:
 
 def is_faulty_function(error: psycopg.Error) -> bool:
     """Whether a function of the database failed by its own code, as one without RETURN."""
-    return (error.sqlstate or "")[:2] in _OF_FUNCTIONS and not is_raised(error)
+    return (error.sqlstate or "")[:2] in _OF_FUNCTIONS and not server_messages.is_raised(error)
 
 
 def is_rejected_by_policy(error: psycopg.Error) -> bool:
@@ -97,18 +92,18 @@ def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
         the
         server names one.
     """
-    if is_raised(error):
+    if server_messages.is_raised(error):
         # It says itself which column it is about, and may say a value.
-        return f"it is rejected by {describe_exception(error)}", None
+        return f"it is rejected by {server_messages.describe_exception(error)}", None
     diag = error.diag
     match = _COLUMN.search(diag.context or "")
     column = diag.column_name or (match["column"] if match else None)
-    where = f" (in {function})" if (function := function_of(error)) else ""
+    where = f" (in {function})" if (function := server_messages.function_of(error)) else ""
     for applies, reason in _REASONS.items():
         if applies(error):
             known = {"name": diag.constraint_name or _UNNAMED, "domain": diag.datatype_name}
             return f"{reason.format(**known)}{where}", column
-    return f"PostgreSQL rejected it: {redact_message(error)}{where}", column
+    return f"PostgreSQL rejected it: {server_messages.redact_message(error)}{where}", column
 
 
 def _is(kind: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import DatabaseError, OperationalError, errors
 
 from signalroom_singer.exit_codes import ExitCode
-from signalroom_target_postgres.connection.server_messages import (
-    describe_exception,
-    function_of,
-    is_raised,
-    is_within_function,
-    redact_message,
-)
+from signalroom_target_postgres.connection import server_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -52,20 +46,22 @@ def describe_server_error(error: psycopg.Error, names: Collection[str] = ()) -> 
         A sentence without the values of rows, which are in the error's details.
     """
     diag = error.diag
-    if is_raised(error):
+    if server_messages.is_raised(error):
+        exception = server_messages.describe_exception(error)
         return (
-            f"PostgreSQL refused to load: {describe_exception(error)}. Change that function, or "
-            "the trigger that calls it."
+            f"PostgreSQL refused to load: {exception}. Change that function, or the trigger that "
+            "calls it."
         )
     where = f" (table {diag.table_name})" if diag.table_name else ""
-    reason = redact_message(error, names)
-    if function := function_of(error):
+    reason = server_messages.redact_message(error, names)
+    if function := server_messages.function_of(error):
         reason += f" (in {function})"
     for applies, advice in _ADVICE.items():
         if applies(error):
             return f"PostgreSQL refused to load{where}: {reason}. {advice}"
-    is_plain = diag.message_hint and '"' not in diag.message_hint
-    hint = f" {diag.message_hint}" if is_plain and not is_within_function(error) else ""
+    hint = f" {diag.message_hint}" if diag.message_hint else ""
+    if '"' in hint or server_messages.is_within_function(error):
+        hint = ""
     return f"PostgreSQL refused to load{where}: {reason} (SQLSTATE {error.sqlstate}).{hint}"
 
 

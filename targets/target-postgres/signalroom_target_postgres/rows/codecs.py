@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from msgspec import Raw
 
 from signalroom_target_postgres.rows.json_types import ELEMENTS, JsonTypes
+from signalroom_target_postgres.values import arrow_json, timestamps
 from signalroom_target_postgres.values.array_literals import (
     array_literal,
     json_element,
@@ -31,22 +32,8 @@ from signalroom_target_postgres.values.arrow_checks import (
     is_text,
     is_text_or_binary,
 )
-from signalroom_target_postgres.values.arrow_json import (
-    UUID_BYTES,
-    check_finite,
-    is_nested_json,
-    json_texts,
-    to_python,
-    uuid_texts,
-)
 from signalroom_target_postgres.values.errors import UnfitError
 from signalroom_target_postgres.values.sql_types import type_family
-from signalroom_target_postgres.values.timestamps import (
-    to_dates,
-    to_times,
-    to_times_with_zone,
-    to_timestamps,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -95,9 +82,10 @@ def choose_codec(type_: str, types: set[str] | None, allowed: JsonTypes, *, is_k
     if kind == "array":
         codec = _array(type_.removesuffix("[]"))
     elif kind == "timestamp":
-        codec = _temporal("a date and time", partial(to_timestamps, exact=is_key))
+        codec = _temporal("a date and time", partial(timestamps.to_timestamps, exact=is_key))
     elif kind == "time":
-        convert = to_times_with_zone if type_.endswith("with time zone") else to_times
+        has_zone = type_.endswith("with time zone")
+        convert = timestamps.to_times_with_zone if has_zone else timestamps.to_times
         codec = _temporal("a time", partial(convert, exact=is_key))
     if types is not None:
         codec = _by_declared_types(types, kind, codec)
@@ -206,16 +194,16 @@ def _as_text(array: pa.Array) -> pa.Array:
 def _as_any_text(array: pa.Array) -> pa.Array:
     type_ = array.type
     if pa.types.is_nested(type_) or pa.types.is_floating(type_):
-        return json_texts(array)
+        return arrow_json.json_texts(array)
     if pa.types.is_temporal(type_):
-        return _strings(to_python(array))
+        return _strings(arrow_json.to_python(array))
     return array.cast(pa.string())
 
 
 def _as_json(array: pa.Array) -> pa.Array:
     # What is an object or an array to the schema comes as JSON where it comes as a text.
     if not is_text_or_binary(array.type):
-        return json_texts(array)
+        return arrow_json.json_texts(array)
     texts = array.cast(pa.string())
     return pc.if_else(pc.equal(texts, "null"), None, texts)
 
@@ -225,12 +213,12 @@ def _as_json_or_text(array: pa.Array) -> pa.Array:
     if not is_text_or_binary(array.type):
         return _as_encoded(array)
     texts = array.cast(pa.string())
-    is_json = pa.array([is_nested_json(text) for text in texts.to_pylist()], pa.bool_())
+    is_json = pa.array([arrow_json.is_nested_json(text) for text in texts.to_pylist()], pa.bool_())
     return pc.if_else(is_json, texts, _as_encoded(texts))
 
 
 def _as_encoded(array: pa.Array) -> pa.Array:
-    return json_texts(array.cast(pa.string()) if is_binary(array.type) else array)
+    return arrow_json.json_texts(array.cast(pa.string()) if is_binary(array.type) else array)
 
 
 def _as_integers(array: pa.Array) -> pa.Array:
@@ -249,7 +237,7 @@ def _as_integers(array: pa.Array) -> pa.Array:
 
 
 def _as_integers_from_floats(array: pa.Array) -> pa.Array:
-    check_finite(array)
+    arrow_json.check_finite(array)
     try:
         return array.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -264,7 +252,7 @@ def _as_numbers(array: pa.Array) -> pa.Array:
     if not is_number(type_):
         raise UnfitError(expected="a number", got=type_)
     if pa.types.is_floating(type_):
-        check_finite(array)
+        arrow_json.check_finite(array)
     return array
 
 
@@ -282,8 +270,8 @@ def _as_booleans(array: pa.Array) -> pa.Array:
 
 def _as_uuids(array: pa.Array) -> pa.Array:
     type_ = array.type
-    if pa.types.is_fixed_size_binary(type_) and type_.byte_width == UUID_BYTES:
-        return uuid_texts(array)
+    if pa.types.is_fixed_size_binary(type_) and type_.byte_width == arrow_json.UUID_BYTES:
+        return arrow_json.uuid_texts(array)
     return _check_pattern(_as_text(array), _UUID, "a UUID")
 
 
@@ -367,7 +355,7 @@ _CODECS = {
     "integer": Codec("an integer", int | float, _integers, _as_integers),
     "number": Codec("a number", Raw, _numbers, _as_numbers),
     "boolean": Codec("a boolean", bool, lambda values: pa.array(values, pa.bool_()), _as_booleans),
-    "date": _temporal("a date", to_dates),
+    "date": _temporal("a date", timestamps.to_dates),
     "uuid": Codec(
         "a UUID", str, lambda values: _check_pattern(_strings(values), _UUID, "a UUID"), _as_uuids
     ),

@@ -8,19 +8,10 @@ from psycopg import errors, sql
 
 from signalroom_target_postgres.connection.server_messages import redact_message
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.values import sql_types
 from signalroom_target_postgres.values.limits import limit_of
-from signalroom_target_postgres.values.sql_types import (
-    cast_expression,
-    common_type,
-    conversion_function,
-    type_sql,
-)
+from signalroom_target_postgres.warehouse import table_checks
 from signalroom_target_postgres.warehouse.table import Table, column_list, fetch_value
-from signalroom_target_postgres.warehouse.table_checks import (
-    check_names,
-    check_previous,
-    check_width,
-)
 from signalroom_target_postgres.warehouse.table_key import set_key
 
 if TYPE_CHECKING:
@@ -86,7 +77,7 @@ def prepare_table(
     Raises:
         LoadError: If the table cannot be what the stream needs.
     """
-    check_names(table, declared)
+    table_checks.check_names(table, declared)
     # The notes of a failed attempt were rolled back with it.
     table.notes.clear()
     table.lock(cursor)
@@ -95,8 +86,8 @@ def prepare_table(
         if previous is not None:
             before = Table(*previous)
             before.read_types(cursor)
-            check_previous(cursor, table, declared, before, owner)
-        check_width(table, len(declared))
+            table_checks.check_previous(cursor, table, declared, before, owner)
+        table_checks.check_width(table, len(declared))
         _create(cursor, table, declared)
     else:
         _adapt(cursor, table, oid, declared, keep_fixed=keep_fixed)
@@ -131,10 +122,10 @@ def _widen(cursor: Cursor[Any], table: Table, column: str, to: str) -> None:
     cursor.execute("SET LOCAL extra_float_digits = 1")
     statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
         *(table.identifier, sql.Identifier(column)),
-        *(type_sql(wider), cast_expression(column, actual, wider)),
+        *(sql_types.type_sql(wider), sql_types.cast_expression(column, actual, wider)),
     )
     try:
-        with conversion_function(cursor, wider), cursor.connection.transaction():
+        with sql_types.conversion_function(cursor, wider), cursor.connection.transaction():
             cursor.execute(statement)
     except (errors.NotSupportedError, errors.ProgrammingError, errors.DataError) as error:
         raise _column_fixed_error(cursor, table, column, wider, error) from error
@@ -145,7 +136,7 @@ def _widen(cursor: Cursor[Any], table: Table, column: str, to: str) -> None:
 def _wider_type(actual: str, to: str) -> str:
     """Return the type that holds a column's values and those of another type."""
     limit = limit_of(actual)
-    return to if limit is not None and limit.wider == to else common_type(actual, to)
+    return to if limit is not None and limit.wider == to else sql_types.common_type(actual, to)
 
 
 def _column_fixed_error(
@@ -169,7 +160,7 @@ def _create(cursor: Cursor[Any], table: Table, declared: Mapping[str, DeclaredTy
             statement = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}")
             cursor.execute(statement.format(sql.Identifier(table.schema)))
     parts = [
-        sql.SQL("{} {}").format(sql.Identifier(name), type_sql(type_.type))
+        sql.SQL("{} {}").format(sql.Identifier(name), sql_types.type_sql(type_.type))
         for name, type_ in declared.items()
     ]
     if table.keys:
@@ -189,12 +180,12 @@ def _adapt(
     present = table.read_types(cursor)
     if new := declared.keys() - present:
         ever = int(fetch_value(cursor, _COLUMNS_EVER, (oid,)) or 0)
-        check_width(table, ever + len(new), ever - len(present))
+        table_checks.check_width(table, ever + len(new), ever - len(present))
     for name, type_ in declared.items():
         if name in new:
             add = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}")
             identifier = sql.Identifier(name)
-            cursor.execute(add.format(table.identifier, identifier, type_sql(type_.type)))
+            cursor.execute(add.format(table.identifier, identifier, sql_types.type_sql(type_.type)))
             table.note(f"Added column {name} ({type_.type}) to {table}", is_warning=False)
         elif name not in table.fixed and type_.types_held_by(table.types[name]) is None:
             # One that holds some of the values is widened by the first that it does not hold.

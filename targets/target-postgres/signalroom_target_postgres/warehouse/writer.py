@@ -13,13 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import errors, sql
 
-from signalroom_target_postgres.connection.row_errors import (
-    is_faulty_function,
-    is_oversized,
-    is_rejected_by_policy,
-    reason_of,
-    rejects_row,
-)
+from signalroom_target_postgres.connection import row_errors
 from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.rows.background import prefetch_one
 from signalroom_target_postgres.rows.unknown_fields import with_unknown, without_unknown
@@ -236,7 +230,7 @@ class TableWriter:
 
     def _check_policies(self, cursor: Cursor[Any], causes: Iterable[psycopg.Error]) -> None:
         """Fail where a policy is missing, as that is not a row's fault."""
-        if not any(map(is_rejected_by_policy, causes)):
+        if not any(map(row_errors.is_rejected_by_policy, causes)):
             return
         commands, purpose = ["INSERT"], "Adding rows"
         if self.table.keys:
@@ -279,14 +273,14 @@ class TableWriter:
         for number, error in enumerate(causes):
             record = record_json(fields.slice(number, 1), written)
             record = with_unknown(record, rows.slice(number, 1), fields.column_names)
-            reason, column = reason_of(error)
-            of_table = is_faulty_function(error)
+            reason, column = row_errors.reason_of(error)
+            of_table = row_errors.is_faulty_function(error)
             if isinstance(error, errors.UniqueViolation) and not self.table.keys:
                 reason += _TO_UPDATE
             if isinstance(error, errors.NotNullViolation) and column not in self.columns:
                 reason += _TO_ALLOW_NULL
                 of_table = True
-            oversized = is_oversized(error)
+            oversized = row_errors.is_oversized(error)
             yield RejectedRecord(record, reason, column, oversized=oversized, of_table=of_table)
 
 
@@ -306,7 +300,7 @@ def _row_error(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error
         with cursor.connection.transaction():
             work()
     except psycopg.Error as error:
-        if not rejects_row(error):
+        if not row_errors.rejects_row(error):
             raise
         return error
     return None
