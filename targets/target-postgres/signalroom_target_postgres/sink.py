@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.errors import Unconfirmed
     from signalroom_target_postgres.messages.batch_files import BatchFile
+    from signalroom_target_postgres.rows.staging_file import StagingFile
     from signalroom_target_postgres.run import Run
     from signalroom_target_postgres.warehouse.stream_loader import LoadResult
 
@@ -316,7 +317,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self.mark_drained()
         batch = Batch(lambda: iter(tables), rejects, activation=activation)
         if self._refresh.staging is not None:
-            self._stage(tables, rejects)
+            self._stage(self._refresh.staging, tables, rejects)
         elif background:
             self._load_in_background(batch)
         elif tables or rejects or activation is not None:
@@ -370,11 +371,13 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         elif refused:
             self._fail(refused)
 
-    def _stage(self, tables: Iterable[pa.Table], rejects: Sequence[RejectedRecord]) -> None:
+    def _stage(
+        self,
+        staging: StagingFile,
+        tables: Iterable[pa.Table],
+        rejects: Sequence[RejectedRecord],
+    ) -> None:
         """Stage rows, and quarantine the records that do not fit."""
-        staging = self._refresh.staging
-        if staging is None:
-            return
         for rows in tables:
             staging.write(self._loader.tag_types(rows))
         if rejects:
@@ -412,13 +415,13 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._note_record()
         self.oldest_record_at = None
         staging = self._refresh.staging
-        savepoint = staging.savepoint() if staging is not None else None
+        savepoint = staging and staging.savepoint()
         while True:
             batches = self._open_files(files)
             try:
-                if staging is not None and savepoint is not None:
+                if staging and savepoint:
                     staging.rollback_to(savepoint)
-                    self._stage(batches.tables(), batches.rejects)
+                    self._stage(staging, batches.tables(), batches.rejects)
                 else:
                     batch = Batch(
                         lambda: prefetch_one(batches.tables()),  # noqa: B023 - used up within
@@ -479,7 +482,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     def _complete(self, activation: Activation | None) -> None:
         """Load the rows of a version that is complete, and remove older ones."""
-        if self._refresh.staging is None:
+        staging = self._refresh.staging
+        if staging is None:
             self._decode()
             self._run.background.wait()
             # Older rows stay where not all new ones were loaded.
@@ -488,16 +492,13 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             self.flush()
             if self._failed:
                 return
-            self._load_staged(activation)
+            self._load_staged(staging, activation)
         self._refresh.announced = None
         self._commit()
 
-    def _load_staged(self, activation: Activation | None) -> None:
+    def _load_staged(self, staging: StagingFile, activation: Activation | None) -> None:
         """Load the staged rows, and remove those that they replace, in one transaction."""
         refresh = self._refresh
-        staging = refresh.staging
-        if staging is None:
-            return
         replaces = refresh.replaces_now
         if replaces and activation is not None and not staging.has_older(activation.version):
             # Deleting all rows that were there leaves no older one.

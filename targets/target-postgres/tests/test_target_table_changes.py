@@ -7,7 +7,7 @@ from psycopg import errors
 from warehouse import record, schema
 
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.warehouse import stream_loader
+from signalroom_target_postgres.warehouse import table_setup
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
@@ -57,7 +57,7 @@ def test_a_key_that_the_table_cannot_take_is_not_said_to_be_its_key(warehouse, c
 
 
 def test_a_change_that_was_rolled_back_and_made_again_is_said_once(warehouse, caplog, monkeypatch):
-    widen, tries = stream_loader.widen_column, []
+    widen, tries = table_setup.widen_column, []
 
     def collide(cursor, table, column, to):
         widen(cursor, table, column, to)
@@ -65,7 +65,7 @@ def test_a_change_that_was_rolled_back_and_made_again_is_said_once(warehouse, ca
         if len(tries) == 1:
             raise errors.DeadlockDetected
 
-    monkeypatch.setattr(stream_loader, "widen_column", collide)
+    monkeypatch.setattr(table_setup, "widen_column", collide)
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, count bigint)")
     warehouse.load(schema({"id": ID, "count": "integer"}), record(id=1, count=BIG))
     assert tries == ["count", "count"]

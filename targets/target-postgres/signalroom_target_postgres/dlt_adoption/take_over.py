@@ -18,14 +18,18 @@ from psycopg.rows import tuple_row
 from signalroom_target_postgres.connection.server_messages import redact_message
 from signalroom_target_postgres.dlt_adoption.clients import CLIENT_ID, check_clients, find_clients
 from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable, list_columns
-from signalroom_target_postgres.dlt_adoption.duplicates import DuplicateArchive
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
     child_tables,
     nested_columns,
     optional_columns,
 )
 from signalroom_target_postgres.dlt_adoption.new_rows import without_new_values
-from signalroom_target_postgres.dlt_adoption.primary_key import check_nulls, find_uniques, has_key
+from signalroom_target_postgres.dlt_adoption.primary_key import (
+    DuplicateArchive,
+    check_nulls,
+    find_uniques,
+    has_key,
+)
 from signalroom_target_postgres.dlt_adoption.report import AdoptionReport
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.table import column_list

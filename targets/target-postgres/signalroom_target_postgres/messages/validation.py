@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_target_postgres.values.json_schema import Property
+from signalroom_target_postgres.values.schema_types import Property
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
+from signalroom_target_postgres.rows.struct_decoder import decode_fields
 from signalroom_target_postgres.values.arrow_checks import is_number, is_text_or_binary
 from signalroom_target_postgres.values.arrow_json import encode, record_json, to_basic_type
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 #: The name of the column, longer than any column of a stream can be.
 UNKNOWN = "signalroom unknown fields ".ljust(64, ".")
 _JSON = b"signalroom.json"
-_decode = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def keep_records(records: Sequence[Raw]) -> pa.Array:
@@ -64,7 +63,7 @@ def _json_column(name: str, array: pa.Array) -> tuple[pa.Field, pa.Array]:
     texts = []
     for number in range(len(array)):
         row = pa.RecordBatch.from_arrays([array.slice(number, 1)], [name])
-        texts.append(bytes(_decode(record_json(row))[name]).decode())
+        texts.append(bytes(decode_fields(record_json(row))[name]).decode())
     return pa.field(name, pa.string(), metadata={_JSON: b""}), pa.array(texts, pa.string())
 
 
@@ -96,15 +95,15 @@ def with_unknown(record: bytes, row: pa.Table, fields: Collection[str]) -> bytes
     if pa.types.is_struct(array.type):
         unknown = _decode_struct(array)
     else:
-        sent = _decode(array[0].as_py())
+        sent = decode_fields(array[0].as_py())
         unknown = {name: value for name, value in sent.items() if name not in fields}
-    return encode(_decode(record) | unknown) if unknown else record
+    return encode(decode_fields(record) | unknown) if unknown else record
 
 
 def _decode_struct(array: pa.StructArray) -> dict[str, Raw]:
     names = [field.name for field in array.type]
     columns = [array.field(number) for number in range(len(names))]
-    record: dict[str, Any] = _decode(record_json(pa.RecordBatch.from_arrays(columns, names)))
+    record: dict[str, Any] = decode_fields(record_json(pa.RecordBatch.from_arrays(columns, names)))
     for field, column in zip(array.type, columns, strict=True):
         if _JSON in (field.metadata or {}):
             record[field.name] = Raw(column[0].as_py().encode())

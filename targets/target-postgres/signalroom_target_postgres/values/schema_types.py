@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from signalroom_target_postgres.values.json_schema import is_property
+import msgspec
+
 from signalroom_target_postgres.values.sql_types import (
     common_type_of,
     is_held,
@@ -25,6 +27,15 @@ _MAX_VARIANTS = 64
 #: Keywords that combine schemas, or say a type.
 _COMBINING = {"anyOf", "oneOf", "allOf", "$ref", "type"}
 _TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
+#: The JSON types of Python's; others are numbers.
+_TYPES_OF_VALUES = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    str: "string",
+    dict: "object",
+    list: "array",
+}
 _ANY = ""
 # Of objects within objects; flattening ends far sooner.
 _DEPTH = 20
@@ -32,6 +43,20 @@ _DEPTH = 20
 _BOOLEANS: dict[bool, dict[str, Any]] = {True: {}, False: {"not": {}}}
 _FLATTENED = {"object": "string", "array": "string"}
 _ANY_FLATTENED = {"type": ["string", "integer", "number", "boolean", "null"]}
+
+
+class Property(msgspec.Struct, rename="camel"):
+    """A part of a JSON schema, as far as a column is made of it; `true` and `false` are others."""
+
+    type: str | list[str] = ""
+    format: str | None = None
+    any_of: list[Property | bool] = []
+    one_of: list[Property | bool] = []
+    all_of: list[Property | bool] = []
+    items: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    sql_datatype: str | None = msgspec.field(default=None, name="x-sql-datatype")
 
 
 @dataclass(frozen=True)
@@ -72,29 +97,25 @@ class DeclaredType:
         return set() if _ANY in types else types
 
 
-def without_booleans(schema: dict[str, Any]) -> dict[str, Any]:
+def without_booleans(schema: Any, depth: int = _DEPTH) -> Any:
     """Replace the schemas `true` and `false` of properties and items by objects, for the SDK.
 
     https://json-schema.org/draft/2020-12/json-schema-core#section-4.3.2
 
     Args:
         schema: The stream's JSON schema, or a part of it.
+        depth: How many levels of objects and arrays are replaced.
     """
-    changed: dict[str, Any] = _replace_booleans(schema, _DEPTH)
-    return changed
-
-
-def _replace_booleans(schema: Any, depth: int) -> Any:
     if isinstance(schema, bool):
         return dict(_BOOLEANS[schema])
     if depth == 0 or not isinstance(schema, dict):
         return schema
     changed = schema
     if isinstance(properties := schema.get("properties"), dict):
-        replaced = {name: _replace_booleans(inner, depth - 1) for name, inner in properties.items()}
-        changed = changed | {"properties": replaced}
+        inner = {name: without_booleans(part, depth - 1) for name, part in properties.items()}
+        changed = changed | {"properties": inner}
     if "items" in schema:
-        changed = changed | {"items": _replace_booleans(schema["items"], depth - 1)}
+        changed = changed | {"items": without_booleans(schema["items"], depth - 1)}
     return changed
 
 
@@ -289,14 +310,11 @@ def _resolve(ref: str, root: Any) -> Any:
             return None
         target = target[name]
     # The fields' own schemas are checked when the message comes; what they refer to is not.
-    return target if isinstance(target, bool) or is_property(target) else None
+    with suppress(msgspec.ValidationError):
+        msgspec.convert(target, Property | bool)
+        return target
+    return None
 
 
 def _json_type(value: object) -> str:
-    if value is None:
-        return "null"
-    kinds = ((bool, "boolean"), (int, "integer"), (str, "string"), (dict, "object"))
-    for kind, name in (*kinds, (list, "array")):
-        if isinstance(value, kind):
-            return name
-    return "number"
+    return _TYPES_OF_VALUES.get(type(value), "number")

@@ -11,7 +11,7 @@ from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.messages.rejects import RejectedRecordsError
 from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.rows.unknown_fields import without_unknown
-from signalroom_target_postgres.warehouse import comments
+from signalroom_target_postgres.warehouse import comments, table_setup
 from signalroom_target_postgres.warehouse.counts import Counts, RowCounts
 from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
 from signalroom_target_postgres.warehouse.outdated_rows import OutdatedRows
@@ -23,11 +23,6 @@ from signalroom_target_postgres.warehouse.rejected import (
 from signalroom_target_postgres.warehouse.retyped_rows import convert_types, has_types, tag_types
 from signalroom_target_postgres.warehouse.stream_columns import StreamColumns
 from signalroom_target_postgres.warehouse.table import Note
-from signalroom_target_postgres.warehouse.table_setup import (
-    ColumnFixedError,
-    prepare_table,
-    widen_column,
-)
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
 from signalroom_target_postgres.warehouse.writer import LateRejectError, TableWriter
 
@@ -141,7 +136,7 @@ class StreamLoader:
         owner = naming.owner(previous) if previous else None
 
         def prepare(cursor: Cursor[Any]) -> bool:
-            is_new = prepare_table(
+            is_new = table_setup.prepare_table(
                 *(cursor, table, columns.declared_types, previous, owner),
                 keep_fixed=spec.quarantines,
             )
@@ -190,9 +185,13 @@ class StreamLoader:
             What a user should know about it.
         """
         table = self.table
+
+        def widen(cursor: Cursor[Any]) -> None:
+            table_setup.widen_column(cursor, table, name, to)
+
         try:
-            self._connector.run_transaction(lambda cursor: widen_column(cursor, table, name, to))
-        except ColumnFixedError as error:
+            self._connector.run_transaction(widen)
+        except table_setup.ColumnFixedError as error:
             table.note(str(error))
             table.fixed[name] = error.reason
         self.columns.choose_codecs()

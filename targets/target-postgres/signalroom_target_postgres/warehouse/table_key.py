@@ -63,6 +63,7 @@ WHERE attrelid = %s AND attname = ANY(%s)
 GROUP BY attnum, 1, 2
 ORDER BY attnum
 """
+_NOTHING = "Nothing of the stream was loaded."
 
 
 class PrimaryKey(NamedTuple):
@@ -171,6 +172,11 @@ def _check_filled(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> None:
         raise _not_filled(cursor, table, old, empty)
 
 
+def _key_error(table: Table, old: PrimaryKey | None, problem: str) -> LoadError:
+    keys = ", ".join(table.keys)
+    return LoadError(f"{table} is {_was(old)}, and the stream's key is {keys}. {problem}")
+
+
 def _not_filled(
     cursor: Cursor[Any], table: Table, old: PrimaryKey, empty: Sequence[str]
 ) -> LoadError:
@@ -186,49 +192,46 @@ def _not_filled(
         )
     ]
     statements = sql.SQL("; ").join([*steps, _change(table, old)]).as_string(cursor)
-    return LoadError(
-        f"{table} is {_was(old)}, and the stream's key is {', '.join(table.keys)}. Its primary key "
-        f"is not widened, as rows have no value in {', '.join(empty)}. Fill in the value that "
-        f"these rows have at their source, and make the key: {statements}. Or load into another "
-        "schema (`default_target_schema`). Nothing of the stream was loaded."
+    problem = (
+        f"Its primary key is not widened, as rows have no value in {', '.join(empty)}. Fill in the "
+        f"value that these rows have at their source, and make the key: {statements}. Or load into "
+        f"another schema (`default_target_schema`). {_NOTHING}"
     )
+    return _key_error(table, old, problem)
 
 
 def _key_narrower(cursor: Cursor[Any], table: Table, old: PrimaryKey) -> LoadError:
-    keys = ", ".join(table.keys)
     missing = ", ".join(name for name in old.columns if name not in table.keys)
-    return LoadError(
-        f"{table} is {_was(old)}, and the stream's key is {keys}. Rows that differ only in "
-        f"{missing} would become one. Keep the old key (undo the change of the tap's settings that "
-        "made it another, or name its columns in `__key_properties__` in the setting stream_maps), "
-        "or load into another schema (`default_target_schema`). If no two rows "
-        f"share {keys}, and none are to come, change the key: "
-        f"{_change(table, old).as_string(cursor)}. Nothing of the stream was loaded."
+    problem = (
+        f"Rows that differ only in {missing} would become one. Keep the old key (undo the change "
+        "of the tap's settings that made it another, or name its columns in `__key_properties__` "
+        "in the setting stream_maps), or load into another schema (`default_target_schema`). If no "
+        f"two rows share {', '.join(table.keys)}, and none are to come, change the key: "
+        f"{_change(table, old).as_string(cursor)}. {_NOTHING}"
     )
+    return _key_error(table, old, problem)
 
 
 def _not_accepted(table: Table, old: PrimaryKey | None, error: errors.Error) -> LoadError:
-    keys = ", ".join(table.keys)
-    reason = f"several rows have the same {keys}"
+    reason = f"several rows have the same {', '.join(table.keys)}"
     if isinstance(error, errors.NotNullViolation):
         reason = f"rows have no value in {error.diag.column_name}"
-    return LoadError(
-        f"{table} is {_was(old)}, and the stream's key is {keys}. The table "
-        f"cannot have that key: {reason}. Remove or complete the rows that "
-        f"conflict with it (`signalroom-postgres take-over {table}` does so for tables that dlt "
-        "made), or load into another schema (`default_target_schema`)."
+    problem = (
+        f"The table cannot have that key: {reason}. Remove or complete the rows that conflict with "
+        f"it (`signalroom-postgres take-over {table}` does so for tables that dlt made), or load "
+        "into another schema (`default_target_schema`)."
     )
+    return _key_error(table, old, problem)
 
 
 def _key_fixed(
     cursor: Cursor[Any], table: Table, old: PrimaryKey, error: errors.Error
 ) -> LoadError:
     rows = cursor.execute(_DEPENDENTS, (old.index_oid, old.constraint_oid)).fetchall()
-    dependents = ", ".join(name for (name,) in rows)
-    if dependents:
+    if rows:
         advice = (
-            f"{dependents} depends on it. Drop what depends on it, run again, and create it again "
-            "for the new key"
+            f"{', '.join(name for (name,) in rows)} depends on it. Drop what depends on it, run "
+            "again, and create it again for the new key"
         )
     else:
         # Of a table that it is a partition of, or inherits from.
@@ -236,8 +239,8 @@ def _key_fixed(
             f"{error.diag.message_primary}. Change the key of the table that it comes from, or "
             "load into that table"
         )
-    return LoadError(
-        f"{table} is {_was(old)}, and the stream's key is {', '.join(table.keys)}. The primary key "
-        f"cannot change: {advice}; or load into another schema (`default_target_schema`). Nothing "
-        "of the stream was loaded."
+    problem = (
+        f"The primary key cannot change: {advice}; or load into another schema "
+        f"(`default_target_schema`). {_NOTHING}"
     )
+    return _key_error(table, old, problem)
