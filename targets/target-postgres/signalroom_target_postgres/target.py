@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from target_postgres.target import TargetPostgres as StockTargetPostgres
@@ -17,17 +17,11 @@ from signalroom_singer.cli.command import ReadableErrorsMixin
 from signalroom_singer.cli.loader_failure import stop_tap
 from signalroom_singer.privacy.redaction import protect
 from signalroom_singer.stream_maps import constant_columns
+from signalroom_target_postgres import errors
 from signalroom_target_postgres.connection.tls import DEFAULTS
 from signalroom_target_postgres.connection.url import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.embedded.cluster import Cluster
-from signalroom_target_postgres.errors import (
-    ConnectionSettingsError,
-    DiskFullError,
-    InputError,
-    LimitError,
-    UnconfirmedRowsError,
-)
 from signalroom_target_postgres.messages.batch_files import BatchFile
 from signalroom_target_postgres.messages.reader import MessageReader, ShutdownRequested
 from signalroom_target_postgres.messages.rejects import RejectedRecord, describe_decode_error
@@ -56,6 +50,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.warehouse.counts import Counts
 
 _POLL_SECONDS = 0.05
+_ERRORS_OF_DATA = (errors.InputError, errors.LimitError, errors.UnconfirmedRowsError)
 
 # As the SDK reads records: money is not to be rounded on its way through a map.
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -80,7 +75,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             super().__init__(*args, **kwargs)
         except AssertionError as error:
             # The stock target asserts what its settings need.
-            raise ConnectionSettingsError(str(error)) from None
+            raise errors.ConnectionSettingsError(str(error)) from None
         naming = TableNaming(
             self.config.get("default_target_schema"),
             by_last_part=self.config.get("table_naming") == "last-part",
@@ -102,7 +97,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         protect(secrets(self._config))
-        errors: list[str] = super()._validate_config(raise_errors=raise_errors)
+        problems: list[str] = super()._validate_config(raise_errors=raise_errors)
         protect(secrets(self._config))
         self._uses_embedded = not is_configured(self.config)
         # The stock target asserts that these are there.
@@ -113,7 +108,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             # The stock target asserts that there is an address; the real one is known when the
             # server runs.
             self._config["sqlalchemy_url"] = "postgresql+psycopg:///signalroom"
-        return errors
+        return problems
 
     @classmethod
     @override
@@ -136,8 +131,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             connector.should_stop = lambda: self.message_reader.shutdown_requested
             if self._embedded is not None:
                 connector.before_reconnect = self._embedded.restart_if_dead
-        target_connector: PostgresConnector = self._target_connector
-        return target_connector
+        return cast("PostgresConnector", self._target_connector)
 
     def _start_embedded(self) -> None:
         # Released when the process ends: by itself, by an exception, or by a signal, which
@@ -201,7 +195,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             sink = super().get_sink(
                 stream_name, record=record, schema=schema, key_properties=key_properties
             )
-        except LimitError as error:
+        except errors.LimitError as error:
             self.run.refuse(stream_name, error)
             sink = self._make_refused_sink(stream_name, schema, key_properties)
             self._sinks_active[stream_name] = sink
@@ -286,7 +280,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
                 self.run.check_refused()
                 unconfirmed = [rows for sink in self._sinks if (rows := sink.unconfirmed_rows())]
                 if unconfirmed:
-                    raise UnconfirmedRowsError(unconfirmed, asked_to_end=True) from None
+                    raise errors.UnconfirmedRowsError(unconfirmed, asked_to_end=True) from None
                 self.logger.info("Loaded what had been read, and stopped")
                 sys.exit(0)
 
@@ -296,20 +290,20 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         try:
             try:
                 yield
-            except InputError:
+            except errors.InputError:
                 for sink in self._sinks:
                     self._drain(sink)
                 raise
         except BaseException as error:
             self.summaries.finish(self._loading_sinks, self.run.states.emitted)
             # Where the server is the reason, it is not queried any more.
-            if isinstance(error, (InputError, LimitError, UnconfirmedRowsError)):
+            if isinstance(error, _ERRORS_OF_DATA):
                 self._finish_log("failed")
             elif isinstance(error, SystemExit):
                 self._finish_log("stopped")
             self._release()
-            if isinstance(error, OSError) and DiskFullError.is_disk_full(error):
-                raise DiskFullError(error) from None
+            if isinstance(error, OSError) and errors.DiskFullError.is_disk_full(error):
+                raise errors.DiskFullError(error) from None
             raise
 
     def _finish_log(self, outcome: str) -> None:
@@ -353,7 +347,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             self.summaries.finish(self._loading_sinks, self.run.states.emitted)
             self.run.check_refused()
             if incomplete := [rows for rows in unconfirmed if rows is not None]:
-                raise UnconfirmedRowsError(incomplete)
+                raise errors.UnconfirmedRowsError(incomplete)
             self._finish_log("loaded")
         self._release()
 

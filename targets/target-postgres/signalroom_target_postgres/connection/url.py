@@ -29,12 +29,8 @@ _CONNECT_SECONDS = "30"
 _PREPARE = "prepare_threshold"
 _AUTOCOMMIT = "autocommit"
 _DRIVER_PARAMETERS = (_PREPARE, _AUTOCOMMIT)
-_TRUTHS = {"true": True, "1": True, "on": True, "yes": True} | {
-    "false": False,
-    "0": False,
-    "off": False,
-    "no": False,
-}
+_TRUTHS = dict.fromkeys(("true", "1", "on", "yes"), True)
+_TRUTHS |= dict.fromkeys(("false", "0", "off", "no"), False)
 
 _POSTGRES_URL = re.compile(r"[\s\"']*(jdbc:)?postgres(ql)?(\+\w+)?://", re.IGNORECASE)
 _DSN = re.compile(r"\b(host|hostaddr|port|user|password|dbname)\s*=")

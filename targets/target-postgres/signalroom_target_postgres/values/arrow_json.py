@@ -268,8 +268,7 @@ def _scalars(array: pa.Array) -> list[Any]:
         if pa.types.is_interval(type_):
             raise UnfitError(expected="JSON", got=type_)
         array = iso_texts(array)
-    result: list[Any] = array.to_pylist()
-    return result
+    return [*array.to_pylist()]
 
 
 NOT_FINITE = "expected a number, got NaN or an infinity"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TYPE = re.compile(r"(?P<head>[^(]+)\((?P<arguments>[-0-9,]+)\)(?P<tail>.*)")
-_INTEGERS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
+# What they hold less than, and the type that holds more.
+_INTEGERS = {
+    "smallint": (2**15, "bigint"),
+    "integer": (2**31, "bigint"),
+    "bigint": (2**63, "numeric"),
+}
 # The decimal digits that survive a round trip, and Arrow's type.
 _FLOATS = {"real": (6, pa.float32()), "double precision": (15, pa.float64())}
 _FLOAT_INTEGERS = 2**53
@@ -33,7 +39,8 @@ _LARGE_INTEGER = "[0-9]{19}"
 _MAX_INTEGER_DIGITS, _MAX_FRACTION_DIGITS = 131072, 16383
 _MICROSECONDS = 6
 _MONEY_DIGITS = 18
-_NAME_BYTES = 63
+# Types that cut texts off.
+_MAX_BYTES = {"name": 63, '"char"': 1}
 _NO_NUMBERS = {"nan", "inf", "-inf"}
 
 
@@ -61,54 +68,53 @@ def limit_of(type_: str) -> Limit | None:
     """
     if type_.endswith("[]"):
         inner = limit_of(type_[:-2]) or (_of_integers(type_[:-2]) if type_ == "bigint[]" else None)
-        return inner and Limit(_of_elements(inner.holds, type_), f"{inner.wider}[]")
+        return inner and Limit(partial(_elements_fit, inner.holds, type_), f"{inner.wider}[]")
     match = _TYPE.fullmatch(type_)
     name = match["head"] + match["tail"] if match else type_
     arguments = [*map(int, match["arguments"].split(","))] if match else []
     if name in {"smallint", "integer"}:
         return _of_integers(name)
     if name in _FLOATS:
-        return Limit(_of_floats(*_FLOATS[name]), "numeric")
+        return Limit(partial(_floats_fit, *_FLOATS[name]), "numeric")
     if name.startswith("interval "):
         # It has some parts of an interval, and drops the others from values.
         return Limit(lambda array: array.null_count == len(array), "interval")
-    if not arguments:
-        return _of_texts(name)
-    return _of_arguments(name, arguments)
+    if name in _MAX_BYTES:
+        return Limit(partial(_bytes_fit, _MAX_BYTES[name]), "text")
+    return _of_arguments(name, arguments) if arguments else None
+
+
+def _of_integers(name: str) -> Limit:
+    maximum, wider = _INTEGERS[name]
+    return Limit(partial(_integers_fit, maximum), wider)
 
 
 def _of_arguments(name: str, arguments: list[int]) -> Limit | None:
     """Types with a precision, a scale or a length."""
+    size = arguments[0]
     limit = None
     if name == "numeric":
-        limit = Limit(_of_digits(arguments[0], [*arguments, 0][1]), "numeric")
+        limit = Limit(partial(_digits_fit, size, [*arguments, 0][1]), "numeric")
     elif name == "money":
-        digits = _of_digits(_MONEY_DIGITS, arguments[0])
-        # It has no exponents.
-        limit = Limit(lambda array: not _has_exponent(_texts(array)) and digits(array), "numeric")
+        limit = Limit(partial(_money_fits, size), "numeric")
     elif name == "character varying":
-        limit = Limit(lambda array: _longest(_texts(array)) <= arguments[0], "text")
+        limit = Limit(lambda array: _longest(_texts(array)) <= size, "text")
     elif name == "character":
-        limit = Limit(_of_fixed_length(arguments[0]), "text")
-    elif name.startswith(("time", "interval")) and arguments[0] < _MICROSECONDS:
-        check = _of_timestamps if name.startswith("timestamp") else _of_fractions
-        limit = Limit(check(arguments[0]), name)
+        limit = Limit(partial(_padded_texts_fit, size), "text")
+    elif name.startswith(("time", "interval")) and size < _MICROSECONDS:
+        fit = _timestamps_fit if name.startswith("timestamp") else _fractions_fit
+        limit = Limit(partial(fit, size), name)
     return limit
 
 
-def _of_integers(name: str) -> Limit:
-    maximum = _INTEGERS[name]
-
-    def holds(array: pa.Array) -> bool:
-        if not pa.types.is_integer(array.type):
-            return _each(array, lambda text: _is_integer(text, maximum))
-        ends = pc.min_max(array).as_py()
-        return ends["min"] is None or (ends["min"] >= -maximum and ends["max"] < maximum)
-
-    return Limit(holds, "numeric" if name == "bigint" else "bigint")
+def _integers_fit(maximum: int, array: pa.Array) -> bool:
+    if not pa.types.is_integer(array.type):
+        return _each(array, partial(_is_integer, maximum))
+    ends = pc.min_max(array).as_py()
+    return ends["min"] is None or (ends["min"] >= -maximum and ends["max"] < maximum)
 
 
-def _is_integer(text: str, maximum: int) -> bool:
+def _is_integer(maximum: int, text: str) -> bool:
     # The server rejects what is not a number.
     try:
         return -maximum <= Decimal(text) < maximum
@@ -116,35 +122,37 @@ def _is_integer(text: str, maximum: int) -> bool:
         return True
 
 
-def _of_digits(precision: int, scale: int) -> Callable[[pa.Array], bool]:
+def _digits_fit(precision: int, scale: int, array: pa.Array) -> bool:
     integer_digits = precision - scale
+    texts = _texts(array)
+    fits = partial(_number_fits, integer_digits, scale)
+    if _has_exponent(texts):
+        return _each(texts, fits)
+    # Lengths answer for nearly all numbers; signs and zeros are looked at where they do not.
+    length = pc.binary_length(texts)
+    longest = _max(length)
     # No text of so many characters has more digits, before the point or after it.
-    short = min(integer_digits, scale + 2)
+    if longest <= min(integer_digits, scale + 2):
+        return True
+    point = pc.find_substring(texts, ".")
+    after = pc.subtract(length, point)
+    if longest <= integer_digits and _max(after) <= scale + 1:
+        return True
+    has_point = pc.greater_equal(point, 0)
+    before = pc.if_else(has_point, point, length)
+    after = pc.if_else(has_point, after, 0)
+    is_short = pc.and_(pc.less_equal(before, integer_digits), pc.less_equal(after, scale + 1))
+    return _each(texts.filter(pc.invert(is_short)), fits)
 
-    def fits(text: str) -> bool:
-        digits = _count_digits(text)
-        return digits is None or (digits.fraction <= scale and digits.integer <= integer_digits)
 
-    def holds(array: pa.Array) -> bool:
-        texts = _texts(array)
-        if _has_exponent(texts):
-            return _each(texts, fits)
-        # Lengths answer for nearly all numbers; signs and zeros are looked at where they do not.
-        length = pc.binary_length(texts)
-        longest = _max(length)
-        if longest <= short:
-            return True
-        point = pc.find_substring(texts, ".")
-        after = pc.subtract(length, point)
-        if longest <= integer_digits and _max(after) <= scale + 1:
-            return True
-        has_point = pc.greater_equal(point, 0)
-        before = pc.if_else(has_point, point, length)
-        after = pc.if_else(has_point, after, 0)
-        is_short = pc.and_(pc.less_equal(before, integer_digits), pc.less_equal(after, scale + 1))
-        return _each(texts.filter(pc.invert(is_short)), fits)
+def _money_fits(scale: int, array: pa.Array) -> bool:
+    # It has no exponents.
+    return not _has_exponent(_texts(array)) and _digits_fit(_MONEY_DIGITS, scale, array)
 
-    return holds
+
+def _number_fits(integer_digits: int, scale: int, text: str) -> bool:
+    digits = _count_digits(text)
+    return digits is None or (digits.fraction <= scale and digits.integer <= integer_digits)
 
 
 @dataclass(frozen=True)
@@ -171,93 +179,68 @@ def _count_digits(text: str) -> _Digits | None:
     return None if is_too_large else count
 
 
-def _of_floats(digits: int, type_: pa.DataType) -> Callable[[pa.Array], bool]:
+def _floats_fit(digits: int, type_: pa.DataType, array: pa.Array) -> bool:
     """A float holds a number if its shortest decimal form, which the server shows, is the same."""
-
-    def fits(text: str) -> bool:
-        if text.lower() in _NO_NUMBERS or _count_digits(text) is None:
+    if pa.types.is_floating(array.type) and array.type.bit_width <= type_.bit_width:
+        return True
+    if pa.types.is_integer(array.type) and type_ == pa.float64():
+        ends = pc.min_max(array).as_py()
+        if ends["min"] is None or -_FLOAT_INTEGERS <= ends["min"] <= ends["max"] <= _FLOAT_INTEGERS:
             return True
-        back = pa.array([text]).cast(type_).cast(pa.string())[0].as_py()
-        return bool(Decimal(back) == Decimal(text))
-
-    def holds(array: pa.Array) -> bool:
-        if pa.types.is_floating(array.type) and array.type.bit_width <= type_.bit_width:
-            return True
-        if pa.types.is_integer(array.type) and type_ == pa.float64():
-            ends = pc.min_max(array).as_py()
-            if (
-                ends["min"] is None
-                or -_FLOAT_INTEGERS <= ends["min"] <= ends["max"] <= _FLOAT_INTEGERS
-            ):
-                return True
-        texts = _texts(array)
-        length = pc.binary_length(texts)
-        if _has_exponent(texts):
-            is_sure = pc.less(length, 0)
-        elif _max(length) <= digits:
-            return True
-        else:
-            is_sure = pc.less_equal(length, digits)
-        texts = texts.filter(pc.invert(is_sure))
-        back = texts.cast(type_).cast(pa.string())
-        return _each(texts.filter(pc.not_equal(back, texts)), fits)
-
-    return holds
+    texts = _texts(array)
+    length = pc.binary_length(texts)
+    if _has_exponent(texts):
+        is_sure = pc.less(length, 0)
+    elif _max(length) <= digits:
+        return True
+    else:
+        is_sure = pc.less_equal(length, digits)
+    texts = texts.filter(pc.invert(is_sure))
+    back = texts.cast(type_).cast(pa.string())
+    return _each(texts.filter(pc.not_equal(back, texts)), partial(_float_fits, type_))
 
 
-def _of_timestamps(precision: int) -> Callable[[pa.Array], bool]:
+def _float_fits(type_: pa.DataType, text: str) -> bool:
+    if text.lower() in _NO_NUMBERS or _count_digits(text) is None:
+        return True
+    back = pa.array([text]).cast(type_).cast(pa.string())[0].as_py()
+    return bool(Decimal(back) == Decimal(text))
+
+
+def _timestamps_fit(precision: int, array: pa.Array) -> bool:
+    if not pa.types.is_timestamp(array.type):
+        return _fractions_fit(precision, array)
     step = 10 ** (_MICROSECONDS - precision)
-
-    def holds(array: pa.Array) -> bool:
-        if not pa.types.is_timestamp(array.type):
-            return _of_fractions(precision)(array)
-        count = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64())
-        return all_true(pc.equal(count, pc.multiply(pc.divide(count, step), step)))
-
-    return holds
+    count = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64())
+    return all_true(pc.equal(count, pc.multiply(pc.divide(count, step), step)))
 
 
-def _of_fractions(precision: int) -> Callable[[pa.Array], bool]:
+def _fractions_fit(precision: int, array: pa.Array) -> bool:
     # Of a second, in a text; later zeros mean nothing.
     pattern = rf"[.,][0-9]{{{precision}}}[0-9]*[1-9]"
-
-    def holds(array: pa.Array) -> bool:
-        return not any_true(pc.match_substring_regex(array.cast(pa.string()), pattern))
-
-    return holds
+    return not any_true(pc.match_substring_regex(array.cast(pa.string()), pattern))
 
 
-def _of_fixed_length(length: int) -> Callable[[pa.Array], bool]:
+def _padded_texts_fit(length: int, array: pa.Array) -> bool:
     # Spaces at the end mean nothing to it: it adds those that are missing, and cuts others off.
-    def holds(array: pa.Array) -> bool:
-        texts = _texts(array)
-        return not any_true(pc.ends_with(texts, " ")) and _longest(texts) <= length
-
-    return holds
+    texts = _texts(array)
+    return not any_true(pc.ends_with(texts, " ")) and _longest(texts) <= length
 
 
-def _of_texts(name: str) -> Limit | None:
-    maximum = {"name": _NAME_BYTES, '"char"': 1}.get(name)
-    if maximum is None:
-        return None
-    return Limit(lambda array: _max(pc.binary_length(_texts(array))) <= maximum, "text")
+def _bytes_fit(maximum: int, array: pa.Array) -> bool:
+    return _max(pc.binary_length(_texts(array))) <= maximum
 
 
-def _of_elements(holds: Callable[[pa.Array], bool], type_: str) -> Callable[[pa.Array], bool]:
+def _elements_fit(holds: Callable[[pa.Array], bool], type_: str, array: pa.Array) -> bool:
     """Whether a type holds the elements of arrays, which are PostgreSQL's literals by now."""
-    is_number = type_family(type_[:-2]) in {"integer", "number"}
-
-    def holds_elements(array: pa.Array) -> bool:
-        if not is_number:
-            literals = array.drop_null().to_pylist()
-            return holds(pa.array(chain.from_iterable(map(quoted_elements, literals)), pa.string()))
-        if type_ == "bigint[]" and not any_true(pc.match_substring_regex(array, _LARGE_INTEGER)):
-            return True
-        elements = pc.list_flatten(pc.split_pattern(pc.utf8_slice_codeunits(array, 1, -1), ","))
-        is_value = pc.and_(pc.not_equal(elements, "NULL"), pc.not_equal(elements, ""))
-        return holds(elements.filter(is_value))
-
-    return holds_elements
+    if type_family(type_[:-2]) not in {"integer", "number"}:
+        literals = array.drop_null().to_pylist()
+        return holds(pa.array(chain.from_iterable(map(quoted_elements, literals)), pa.string()))
+    if type_ == "bigint[]" and not any_true(pc.match_substring_regex(array, _LARGE_INTEGER)):
+        return True
+    elements = pc.list_flatten(pc.split_pattern(pc.utf8_slice_codeunits(array, 1, -1), ","))
+    is_value = pc.and_(pc.not_equal(elements, "NULL"), pc.not_equal(elements, ""))
+    return holds(elements.filter(is_value))
 
 
 def _texts(array: pa.Array) -> pa.Array:

@@ -107,10 +107,8 @@ def have_keys_of(rows: pa.Table, others: Sequence[pa.Table], keys: Sequence[str]
 
 
 def _versions(rows: pa.Table) -> Sequence[Any]:
-    if VERSION not in rows.column_names:
-        return [None] * rows.num_rows
-    versions: list[Any] = rows[VERSION].to_pylist()
-    return versions
+    has_versions = VERSION in rows.column_names
+    return [*rows[VERSION].to_pylist()] if has_versions else [None] * rows.num_rows
 
 
 def _size(orphans: Orphans) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from psycopg import sql
 
@@ -115,8 +115,7 @@ class Table:
     def oid(self, cursor: Cursor[Any]) -> int | None:
         """Return the table's OID; None if it does not exist."""
         name = self.identifier.as_string(cursor)
-        oid: int | None = fetch_value(cursor, "SELECT to_regclass(%s)::oid", (name,))
-        return oid
+        return cast("int | None", fetch_value(cursor, "SELECT to_regclass(%s)::oid", (name,)))
 
     def has_rows(self, cursor: Cursor[Any]) -> bool:
         """Whether the table has any row."""
