@@ -248,14 +248,8 @@ class LoadLog:
         ]
 
     def _try(self, cursor: Cursor[Any], work: Callable[[], object]) -> None:
-        """Run work in a savepoint, so that the records' transaction survives if it fails."""
-        try:
-            with cursor.connection.transaction():
-                work()
-        except psycopg.Error as error:
-            if cursor.connection.broken or cursor.connection.closed:
-                raise
-            self._give_up(str(error).splitlines()[0])
+        if problem := _attempt(cursor, work):
+            self._give_up(problem)
 
     def _give_up(self, problem: str) -> None:
         if self._usable:
@@ -294,11 +288,24 @@ def _prepare(cursor: Cursor[Any]) -> str:
     if not may_create:
         target = f"SCHEMA {SCHEMA}" if schema else f"DATABASE {cursor.connection.info.dbname}"
         return f"{role} may not create it (GRANT CREATE ON {target} TO {role})"
+
+    def create() -> None:
+        if schema is None:
+            cursor.execute(_CREATE_SCHEMA)
+        cursor.execute(CREATE)
+
+    return _attempt(cursor, create)
+
+
+def _attempt(cursor: Cursor[Any], work: Callable[[], object]) -> str:
+    """Run work in a savepoint, so that the records' transaction survives if it fails.
+
+    Returns:
+        What the server says against it; an empty text if nothing.
+    """
     try:
         with cursor.connection.transaction():
-            if schema is None:
-                cursor.execute(_CREATE_SCHEMA)
-            cursor.execute(CREATE)
+            work()
     except psycopg.Error as error:
         if cursor.connection.broken or cursor.connection.closed:
             raise

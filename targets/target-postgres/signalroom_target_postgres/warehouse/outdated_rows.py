@@ -80,14 +80,10 @@ class OutdatedRows:
         """Whether rows are only marked as deleted."""
         return not self._spec.hard_delete
 
-    def _select(self, version: int | None = None, mark: str | None = None) -> RowSelection:
-        return RowSelection(
-            self._table, self._scope, self._spec.sync_started_at, version=version, mark=mark
-        )
-
     def _older_than(self, version: int | None) -> RowSelection:
         mark = self._spec.deletion_column if self.marks_deleted else None
-        return self._select(version, mark)
+        run = self._spec.sync_started_at
+        return RowSelection(self._table, self._scope, run, version=version, mark=mark)
 
     def delete_all(self, cursor: Cursor[Any]) -> int:
         """Delete all rows of the stream that this run did not load.
@@ -98,7 +94,8 @@ class OutdatedRows:
         Returns:
             How many rows were deleted.
         """
-        return self._select().retire(cursor)
+        rows = RowSelection(self._table, self._scope, self._spec.sync_started_at)
+        return rows.retire(cursor)
 
     def retire(self, cursor: Cursor[Any], activation: Activation) -> int:
         """Delete the rows of older versions, or mark them as deleted.
@@ -124,12 +121,12 @@ class OutdatedRows:
     def unscoped_columns(self, cursor: Cursor[Any]) -> list[str]:
         """Columns of the scope in which rows are null, so that a full refresh left them."""
         scope = self._scope
-        selections = {
-            name: RowSelection(self._table, scope | {name: None}, run=0)
-            for name, value in scope.items()
-            if value is not None
-        }
-        return [name for name, rows in selections.items() if rows.exist(cursor)]
+        columns = [name for name, value in scope.items() if value is not None]
+
+        def has_null(name: str) -> bool:
+            return RowSelection(self._table, scope | {name: None}, run=0).exist(cursor)
+
+        return [*filter(has_null, columns)]
 
 
 @dataclass(frozen=True)
