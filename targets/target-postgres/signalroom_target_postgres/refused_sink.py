@@ -39,7 +39,7 @@ class RefusedSink(PostgresSink):
         return {}
 
     def _hold_states(self, *_: Any, **__: Any) -> bool:
-        # By a label of its own: a later sink of the stream commits only its own records.
+        # A separate label: a later sink of the stream commits only its own records.
         self._run.states.mark_pending(("refused", self.stream_name))
         return False
 

@@ -196,7 +196,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         return False
 
     def add_mapped(self, record: dict[str, Any], message: Message) -> bool:
-        """Buffer a record that a stream map made, or that is to be validated.
+        """Buffer a record that a stream map made, or that has to be validated.
 
         Args:
             record: The record itself.
@@ -330,7 +330,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     def _load_in_background(self, batch: Batch) -> None:
         records = self._run.states.mark_in_flight(self.stream_name)
-        # Not the batch itself: its memory is to be freed as soon as it is loaded.
+        # Not the batch itself, so that its memory is freed as soon as it is loaded.
         rejects = batch.rejects
 
         def finish(result: LoadResult) -> None:
@@ -526,10 +526,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         refresh = self._refresh
         if unconfirmed_rows is not None:
             if refresh.is_promised:
-                # It is read in full each time: no state passes over what was not loaded.
+                # Each run reads all of it: no state passes over what was not loaded.
                 self._commit()
             return unconfirmed_rows
-        # Records may have come that were all quarantined.
+        # Perhaps all of its records were quarantined.
         self._commit()
         if refresh.awaits_rows:
             self._log.warn_no_records()

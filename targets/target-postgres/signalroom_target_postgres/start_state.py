@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class StartState:
     """The state that a run resumes from, which most taps send before anything else.
 
-    A stream that resumes where an earlier run stopped belongs to a table with the rows until then.
-    If its table is new, those rows are missing, and no later run reads them.
+    If a stream resumes where an earlier run stopped, its table should have the rows up to there. If
+    the table is new, they are missing, and no later run reads them.
 
     Args:
         logger: The logger for warnings about such streams.
@@ -43,7 +43,7 @@ class StartState:
         """
         self._values = bookmarks(text)
         state = None
-        # An invalid state is as none: the tap decides what to do about it.
+        # An invalid state counts as no state: the tap decides what to do about it.
         with suppress(msgspec.MsgspecError, RecursionError):
             state = text and msgspec.json.decode(text)
         entries = state.get("bookmarks") if isinstance(state, dict) else None

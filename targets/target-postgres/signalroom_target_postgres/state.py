@@ -73,8 +73,8 @@ class StateTracker:
         """Hold back a state until the records before it are committed."""
         self._clock += 1
         self._states.append((self._clock, state))
-        # Where nothing is uncommitted between two, the earlier state can only go together with
-        # the later one, so it can be dropped: there are never more than streams, and one.
+        # If nothing between two states is uncommitted, the earlier one can only be emitted together
+        # with the later one, so it is dropped: at most one state more than streams is left.
         states = [
             earlier
             for earlier, later in pairwise(self._states)

@@ -48,9 +48,9 @@ class _Progress:
 class Summaries:
     """Logs the counts of each stream.
 
-    Nothing in Singer says that a stream is done. It is taken to be when the tap has sent nothing
-    of it for some seconds and sends others meanwhile, and at the end of the input. Should more of
-    it come later, there is another line, with all that came.
+    Nothing in Singer says that a stream is done. It counts as done once the tap has sent nothing of
+    it for some seconds while it sends other streams, and at the end of the input. If more of it
+    comes later, another line has the new totals.
 
     Args:
         logger: The logger for the lines.

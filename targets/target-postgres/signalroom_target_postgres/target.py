@@ -57,7 +57,7 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[misc] # it is untyped
-    """Loads Singer streams into PostgreSQL: yours, or one that comes with the target."""
+    """Loads Singer streams into PostgreSQL: a server of yours, or the embedded one."""
 
     name = "target-postgres"
     package_name = "signalroom-target-postgres"
@@ -296,7 +296,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
                 raise
         except BaseException as error:
             self.summaries.finish(self._loading_sinks, self.run.states.emitted)
-            # Where the server is the reason, it is not queried any more.
+            # If the server is the reason, it is not queried again.
             if isinstance(error, _ERRORS_OF_DATA):
                 self._finish_log("failed")
             elif isinstance(error, SystemExit):
@@ -322,8 +322,8 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         if self.message_reader.shutdown_requested:
             sys.exit(1)
-        # Not from here: a batch may be under way. Nor is anything logged here: where the signal
-        # comes while a log is written, the second write fails, and the first swallows that.
+        # Not raised here: a batch may be under way. Nothing is logged either: if the signal arrives
+        # while a log line is written, the second write fails, and the first hides that.
         self.message_reader.request_shutdown()
 
     @override
@@ -372,7 +372,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         self._with_records.discard(stream)
         self._unmapped_sinks.pop(stream, None)
         if not schema.get(REPLACE_ON_ACTIVATE):
-            # Others come in full, whatever was loaded before.
+            # The rows of other streams come in full, whatever was loaded before.
             self._warn_lost_rows(stream)
         for record_map in self._routes.maps_of(stream):
             sink = self.get_sink(record_map.stream_map.stream_alias)
@@ -472,7 +472,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict["stream"]
-        # Also where a stream map filtered all of them.
+        # True also if a stream map filtered all of them out.
         follows_records = stream in self._with_records
         for sink in map(self.get_sink, self._routes.aliases_of(stream)):
             sink.activate_version(

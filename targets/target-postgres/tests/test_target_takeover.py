@@ -216,7 +216,7 @@ def test_duplicates_are_added_to_those_of_the_last_time(connection, schema, appe
 def test_a_child_table_of_that_name_is_not_used(connection, schema, appended):
     connection.execute("CREATE TABLE daily_stats__duplicates (value varchar)")
     message = refused(connection, schema)
-    assert f"{schema}.daily_stats__duplicates, where duplicates are moved to" in message
+    assert f"{schema}.daily_stats__duplicates, the table for duplicates, exists" in message
 
 
 def test_long_and_odd_names(connection, schema):
@@ -334,7 +334,7 @@ def test_what_is_not_there_is_refused(connection, schema):
     assert f"{schema}.daily_stats has no column offer_id, Payout" in message
     assert "It has: date, affiliate_id, affiliate_label, payout" in message
     assert "does not exist in the database" in refused(connection, schema, table="Daily_Stats")
-    assert "not an ordinary table" in refused(connection, schema, table="everything")
+    assert "is a view or a partitioned table" in refused(connection, schema, table="everything")
     assert "give the stream's key columns" in refused(connection, schema, key=[])
     assert "The client is empty" in refused(connection, schema, client_id="")
 

@@ -155,7 +155,7 @@ _REJECTED_LOGIN = (
     r"|tenant or user not found|certificate verify failed|does not match host name"
     r"|private key file|does not support SSL"
 )
-# Errors of the next query too, and of files that do not appear by themselves.
+# A retry fails in the same way: time limits, and files that are missing.
 _PERMANENT = r"(statement|lock|transaction) timeout|(root certificate|private key) file"
 
 

@@ -115,7 +115,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         opening = context.connection is None or context.is_disconnect or not self._has_connected
         if opening and context.engine is not None:
             error = context.original_exception
-            # The driver's error and SQLAlchemy's around it would only repeat it at length.
+            # The driver's error, and SQLAlchemy's around it, would only repeat this at length.
             raise ConnectionFailedError(
                 connect_errors.describe_connection_error(error, context.engine.url),
                 is_transient=connect_errors.is_transient(str(error)),
@@ -126,7 +126,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
     @override
     def jsonschema_to_sql(self) -> JSONSchemaToSQL:
         to_sql = cast("JSONSchemaToSQL", super().jsonschema_to_sql)
-        # A moment has a zone; the stock target's `timestamp` has none.
+        # A point in time needs a zone; the stock target's `timestamp` is without one.
         to_sql.register_format_handler("date-time", lambda _: TIMESTAMP(timezone=True))
         return to_sql
 

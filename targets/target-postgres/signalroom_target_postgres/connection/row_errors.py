@@ -22,7 +22,7 @@ _OF_A_ROW = ("09", "21", "22", "23", "27", "2F", "38", "39", "44", "P0")
 _OF_FUNCTIONS = ("2F", "38", "39")
 # Rows and index entries that are too large; the other limits are of statements.
 _TOO_LARGE = "54000"
-# Of a text that is read as a tsquery or a jsonpath too; these read statements.
+# Also of a text that is read as a tsquery or a jsonpath; these two functions parse statements.
 # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/tsquery.c
 _SYNTAX = "42601"
 _OF_STATEMENTS = {"scanner_yyerror", "plpgsql_yyerror"}
@@ -88,8 +88,7 @@ def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
         error: The driver's error, for which `rejects_row` is true.
 
     Returns:
-        A part of a sentence, without the row's values; and the column with the wrong value, where
-        the
+        A part of a sentence, without the row's values; and the column with the wrong value, if the
         server names one.
     """
     if server_messages.is_raised(error):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PARTS = ("host", "user", "password", "database")
 _DRIVER = "postgresql+psycopg"
 _EXAMPLE = f"{_DRIVER}://user:password@host:5432/database"
-# The system's own limit is above two minutes, without a message meanwhile.
+# The system's own limit is over two minutes, during which nothing is logged.
 _CONNECT_SECONDS = "30"
 
 # Arguments of psycopg's connect() that are not parameters of libpq, and have a text form.
@@ -173,7 +173,7 @@ def _url_of_parts(config: Mapping[str, Any]) -> URL:
     query: dict[str, Any] = tls.tls_parameters(config)
     host = str(config["host"]).strip()
     place: str | None = host
-    # A folder of sockets, and several hosts, have no place in a URL but this.
+    # A URL takes a folder of sockets, and several hosts, only as a parameter.
     if host.startswith(("/", "@")) or "," in host:
         query["host"], place = host, None
     return URL.create(

@@ -21,7 +21,7 @@ SEPARATOR = "__"
 _VARIANT = re.compile(
     r"(?P<base>.+)__v_(text|double|bool|timestamp|bigint|binary|json|complex|decimal|wei|date|time)"
 )
-# Columns that dlt copied from a vendor's answer, and that the stream has under another name.
+# Columns that dlt copied from a vendor's response, and that the stream has under another name.
 _RENAMED = {("posthog", "events"): {"id": "uuid"}}
 # Columns that the stream fills only with a setting of its tap.
 _OPTIONAL = {("mautic", "emails"): {"custom_html": "include_html", "plain_text": "include_html"}}

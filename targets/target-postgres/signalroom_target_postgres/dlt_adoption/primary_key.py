@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LOAD_ID = "_dlt_load_id"
 _SUFFIX = "__duplicates"
-# Tells our table of duplicates from a child table that dlt made of a field `duplicates`.
+# Distinguishes our table of duplicates from a child table that dlt made of a field `duplicates`.
 _REMARK = "Older rows of the same key, moved here by signalroom-postgres take-over"
 # Those on expressions have a column 0, which has no name.
 _UNIQUE = """
@@ -167,8 +167,8 @@ class DuplicateArchive:
             self._table.execute(comment, archive=self._archive, remark=remark)
         elif remarks != [(_REMARK,)]:
             msg = (
-                f"{self}, where duplicates are moved to, is something else: rename it, and run "
-                "this again. Nothing was changed."
+                f"{self}, the table for duplicates, exists and was not created by this command: "
+                "rename it, and run this again. Nothing was changed."
             )
             raise TargetPostgresError(msg)
         for name, type_ in types.items():

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.dlt_adoption.nested_columns import Source
 
 SUFFIX = "_dlt"
-# Marks a view of this command, as opposed to one that somebody wrote.
+# Distinguishes a view of this command from one that somebody wrote.
 _REMARK = "Columns of the dlt pipeline, made by signalroom-postgres dlt-view"
 
 _TABLE = """
@@ -261,7 +261,7 @@ class _ViewBuilder:
         there = self._table.fetch(_DESCRIBED, self._table.schema, self._view)
         if there not in ([], [(_REMARK,)]):
             msg = (
-                f"{self._table.schema}.{self._view} is something else than a view of this command: "
+                f"{self._table.schema}.{self._view} exists, and was not created by this command: "
                 "rename it, and run this again. Nothing was changed."
             )
             raise TargetPostgresError(msg)

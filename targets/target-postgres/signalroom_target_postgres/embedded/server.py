@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL, which runs while somebody uses it.
+"""The embedded PostgreSQL, which runs while it is in use.
 
 Each user, a process or a part of one, holds a shared lock for as long as it uses the server. The
 last one to release it stops the server. A user that is killed loses its lock, so that the next one

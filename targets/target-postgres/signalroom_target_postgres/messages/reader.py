@@ -1,4 +1,4 @@
-"""Reads Singer messages as fast as they come, and calls back while none comes."""
+"""Reads Singer messages, and calls back while it waits for input."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class MessageReader(GenericSingerReader[bytes]):
     """Reads messages from standard input, or from an open file.
 
     Attributes:
-        on_idle: Called every now and then, also while nothing comes. Returns the seconds after
-            which it is to be called again, or None.
+        on_idle: Called regularly, also while there is no input. Returns the seconds until the next
+            call is due; None if there is no hurry.
         on_invalid_record: Called with a stream and the text of a record whose JSON is invalid only
             for NaN and infinities, which some taps write; or, with a reason, of one that is nested
             too deeply, or whose message has a `version` or `time_extracted` of a wrong type.
@@ -232,7 +232,7 @@ class MessageReader(GenericSingerReader[bytes]):
                 if select.select([descriptor], [], [], wait)[0]:
                     data = os.read(descriptor, _READ_BYTES)
                     if len(data) < _SMALL_READ:
-                        # A tap that writes line by line: let some gather, for both sides' sake.
+                        # The tap writes line by line: fewer, larger reads cost both sides less.
                         time.sleep(_COALESCE_SECONDS)
                     return data
             finally:
@@ -247,6 +247,6 @@ def _not_a_message(number: int, error: Exception) -> InputError:
 def _enlarge_pipe(descriptor: int) -> None:
     """Let the tap write on while a batch is loaded, with fewer context switches."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
-        # No pipe, or a limit of the system's: it stays as it is.
+        # It is no pipe, or the system limits its size.
         with suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _READ_BYTES)

@@ -340,7 +340,7 @@ def _array(element_type: str, declared_element: str = "") -> Codec:
     )
 
 
-#: What a field should be that has no column, for messages.
+#: For messages: what is expected of a field that the schema forbids.
 NOTHING_ALLOWED = "no value, as the schema forbids the field"
 #: For fields that the schema forbids: only null is decoded, and they have no column.
 FORBIDDEN = Codec(NOTHING_ALLOWED, None, lambda values: pa.nulls(len(values)), lambda array: array)

@@ -80,7 +80,7 @@ class Column:
             values: One value per record.
 
         Raises:
-            InexactError: If the values are to be decoded again, for `from_exact_json`.
+            InexactError: If the values have to be decoded again, for `from_exact_json`.
             TooNarrowError: If a value needs a wider column.
             ValueError: If a value does not fit.
         """

@@ -1,7 +1,7 @@
 """The JSON types that a field's values may have: the schema decides, whatever its column holds.
 
-A column of a table that is there already may hold more than the schema allows: `text` and `jsonb`
-hold anything, `numeric` holds fractions of what is declared an integer. What a new table's column
+The column of an existing table may hold more than the schema allows: `text` and `jsonb` hold
+anything, `numeric` holds fractions of what is declared an integer. What the column of a new table
 would reject is rejected there too.
 
 Where the schema asks for `jsonb`, any JSON is allowed: many taps declare `object` for values of any

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StagingFile:
-    """Batches of rows in files that vanish with the process, however it ends."""
+    """Batches of rows in files that disappear when the process ends, even if it is killed."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -36,7 +36,7 @@ class StagingFile:
         """
         if self._writer is None or not rows.schema.equals(self._schema, check_metadata=True):
             self._close_writer()
-            # Without a name, so that nobody else can read it and nothing is left of it.
+            # A file without a name: nobody else can read it, and nothing is left behind.
             self._files.append(tempfile.TemporaryFile(prefix="signalroom-"))  # noqa: SIM115
             self._writer = pa.ipc.new_stream(self._files[-1], rows.schema)
             self._schema = rows.schema

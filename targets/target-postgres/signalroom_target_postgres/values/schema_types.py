@@ -263,7 +263,7 @@ def _own_types(schema: dict[str, Any]) -> list[str]:
 def _conditions(
     schema: dict[str, Any], root: Any, refs: frozenset[str]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Each condition that has to hold besides the schema's own, as its variants."""
+    """The variants of each condition that the schema adds to its own keywords."""
     for name in ("anyOf", "oneOf"):
         if branches := _branches_of(schema, name):
             yield _deduplicate(

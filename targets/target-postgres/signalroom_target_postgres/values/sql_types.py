@@ -125,7 +125,7 @@ def common_type_of(types: Iterable[str]) -> str:
     Args:
         types: One or more types.
     """
-    # Sorted, as the types come from sets and the result is to be the same in each run.
+    # Sorted, as the types come from sets and each run has to return the same result.
     return reduce(_common_of_two, sorted(set(types)))
 
 

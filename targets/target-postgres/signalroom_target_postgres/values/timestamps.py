@@ -1,9 +1,9 @@
 """Dates and times: from their texts, or from a file's columns, to Arrow columns in UTC.
 
-Texts are ISO 8601, of which RFC 3339 is a part. What Python or PostgreSQL would read besides, or
-would read as another time, is rejected: `2024-05-01+02:00`, which is a date with a zone, 24:00,
-leap seconds, the year 0. What is finer than a microsecond, which is PostgreSQL's limit, is cut
-off: rounded up, the end of a day would be in the next day.
+Texts are ISO 8601, which includes RFC 3339. Other texts that Python or PostgreSQL would accept, or
+would read as another time, are rejected: `2024-05-01+02:00`, a date with a zone; 24:00; leap
+seconds; the year 0. Digits beyond a microsecond, PostgreSQL's limit, are cut off: rounded up, the
+end of a day would be in the next day.
 """
 
 from __future__ import annotations

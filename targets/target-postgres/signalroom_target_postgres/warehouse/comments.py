@@ -1,8 +1,8 @@
 """Comments on tables and columns, from the descriptions in a stream's schema.
 
-A comment that somebody else wrote is never changed. Which comments are the loader's is kept where
-nobody looks: as a digest of each, in the comment on the table's row type. It is lost where a dump
-is restored; comments that still equal the descriptions are then taken for the loader's.
+A comment that somebody else wrote is never changed. To know its own, the loader keeps a digest of
+each in the comment on the table's row type, where nobody looks. A restored dump does not have it;
+comments that still equal the descriptions then count as the loader's.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _changes(
         elif current == text:
             digests[column] = _digest(text)
         elif is_ours or (current is None and before != _digest(text)):
-            # But not if somebody has removed this very comment.
+            # But not if somebody removed this comment.
             changes[column] = text
             digests[column] = _digest(text)
     return changes, digests

@@ -76,7 +76,7 @@ class FullRefresh:
             activation: The version that is complete.
 
         Returns:
-            The version, if rows of older ones are to be removed.
+            The version; None if rows of older ones stay.
         """
         return activation if self._spec.obeys_activate_version else None
 

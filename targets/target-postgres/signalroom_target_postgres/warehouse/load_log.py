@@ -152,7 +152,7 @@ class LoadLog:
 
     Args:
         logger: The logger for that warning.
-        enabled: Whether the log is to be written.
+        enabled: Whether to write the log.
         environ: The variables that Meltano sets.
     """
 

@@ -17,7 +17,7 @@ NAME_BYTES = 63
 #: other. `oid` is free since PostgreSQL 12
 #: (https://www.postgresql.org/docs/18/ddl-system-columns.html).
 SYSTEM_COLUMNS = frozenset(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"))
-# What fields are unlikely to end with. An underscore alone, as in earlier versions, they may.
+# A suffix that fields are unlikely to have. Earlier versions appended underscores, which some have.
 _SYSTEM_SUFFIX = "_field"
 _HASH_DIGITS = 8
 # Unicode's categories of letters, marks and numbers.
@@ -43,7 +43,7 @@ class TableNaming:
     """Names the tables of a run's streams, a different one for each.
 
     Args:
-        default_schema: The schema of all tables. If there is none, the streams' names say it.
+        default_schema: The schema of all tables. By default the streams' names contain it.
         by_last_part: Whether to name tables by what follows a stream's last hyphen, as earlier
             versions and the stock target do.
         session_schema: Returns the schema of tables whose name has none.
@@ -158,8 +158,8 @@ def table_of(stream: str, default_schema: str | None) -> TableName:
 
     Args:
         stream: The stream's name, after stream maps.
-        default_schema: The schema of all tables. If there is none, the part before the name's
-            first hyphen is the schema, as database taps write `schema-table`.
+        default_schema: The schema of all tables. By default the part before the name's first hyphen
+            is the schema, as database taps write `schema-table`.
     """
     if default_schema:
         return TableName(default_schema, normalize(stream))
@@ -176,8 +176,8 @@ def table_by_last_part(stream: str, default_schema: str | None) -> TableName:
 
     Args:
         stream: The stream's name, after stream maps.
-        default_schema: The schema of all tables. If there is none, the part of the name before
-            its last hyphen is the schema, where it has two or three parts.
+        default_schema: The schema of all tables. By default the part of the name before its last
+            hyphen is the schema, if the name has two or three parts.
     """
     *before, table = stream.split("-")
     schema = before[-1] if len(before) in {1, 2} else None

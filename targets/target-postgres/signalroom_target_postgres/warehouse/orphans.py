@@ -1,8 +1,8 @@
-"""Orphans: rows that were quarantined as the row they refer to was not there yet.
+"""Orphans: rows that were quarantined because the rows that they refer to had not come yet.
 
-They are in quarantine from the transaction of their batch on, so that states may go and a run that
-dies loses nothing. At the end of the run they are loaded once more, and leave it if the table takes
-them.
+They are quarantined in the transaction of their batch, so that states can be emitted and a run that
+is killed loses nothing. At the end of the run they are loaded again, and those that the table takes
+leave the quarantine.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SUFFIX = "__rejected"
 # Characters that JSON may have and jsonb may not: NUL, and halves of surrogate pairs.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# Deeper nesting is kept as a text: neither Python nor PostgreSQL takes any depth.
+# Deeper nesting is kept as text: Python and PostgreSQL both limit the depth.
 _DEEPEST = 200
 # The most digits after the decimal point that PostgreSQL's numeric has.
 _MOST_PLACES = 16_383
@@ -95,7 +95,7 @@ def insert_rejected(cursor: Cursor[Any], table: Table, rejects: Sequence[Rejecte
     """
     table.lock(cursor)
     cursor.execute(sql.SQL(_TABLE).format(table.identifier))
-    # The statement has parameters, for which a percent sign in a name is to be doubled.
+    # In a statement with parameters, a percent sign in a name has to be doubled.
     identifier = sql.SQL(table.identifier.as_string(cursor).replace("%", "%%"))
     rows = [(_hash(reject), reject.describe(), _storable(reject.record)) for reject in rejects]
     try:

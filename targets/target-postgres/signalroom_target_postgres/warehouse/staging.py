@@ -25,7 +25,7 @@ ORDINAL = "signalroom ordinal"
 
 _NUMBER = sql.Identifier(ORDINAL)
 _ALL = "{staging}"
-# Keys that the server compares as equal, as the numbers 1 and 1.0: the last row counts.
+# Of keys that the server compares as equal, as 1 and 1.0, the last row counts.
 _LAST_OF_ALL = "(SELECT DISTINCT ON ({keys}) * FROM {staging} ORDER BY {keys}, ctid DESC) AS staged"
 _LAST_OF_SOME = (
     "(SELECT DISTINCT ON ({keys}) * FROM {staging} WHERE {range}"

@@ -237,7 +237,7 @@ class StreamLoader:
 
         Raises:
             LoadError: If the server refuses all rows, or a statement.
-            RejectedRecordsError: If a row does not fit, and none is to be loaded then.
+            RejectedRecordsError: If a row does not fit, and the batch is all or nothing.
         """
         started_at = time.monotonic()
         newer_keys: list[pa.Table] = []
@@ -305,7 +305,7 @@ class StreamLoader:
 
         Raises:
             LoadError: If the table would reject any record.
-            RejectedRecordsError: If nothing is to be loaded where a row does not fit.
+            RejectedRecordsError: If a row does not fit, and the batch is all or nothing.
         """
         refused = writer.rejects
         if not self.spec.quarantines:

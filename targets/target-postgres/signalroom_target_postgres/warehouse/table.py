@@ -73,7 +73,7 @@ class Table:
     types: dict[str, str] = field(default_factory=dict)
     #: Why a column's type cannot change, by its name.
     fixed: dict[str, str] = field(default_factory=dict)
-    #: What is to be logged once the transaction is committed.
+    #: What to log once the transaction is committed.
     notes: list[Note] = field(default_factory=list)
     _bases: dict[str, str] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ class Table:
         return Table(self.schema, with_suffix(self.name, suffix))
 
     def note(self, text: str, *, is_warning: bool = True) -> None:
-        """Note what is to be logged once the transaction is committed.
+        """Note what to log once the transaction is committed.
 
         Args:
             text: A sentence about the table.
@@ -103,10 +103,10 @@ class Table:
         self.notes.append(Note(is_warning, text))
 
     def lock(self, cursor: Cursor[Any]) -> None:
-        """Let no other loader change the table or its rows until this transaction ends.
+        """Lock out other loaders until this transaction ends.
 
-        Without it two loaders that write the same rows in another order block each other, and
-        two that make the same table fail.
+        Otherwise two loaders that write the same rows in different orders deadlock, and two that
+        create the same table fail.
         """
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"signalroom {self}",)

@@ -33,7 +33,7 @@ def check_names(table: Table, columns: Collection[str]) -> None:
     """Check the names of a table, its columns and its key.
 
     Args:
-        table: The table that is to be created or altered.
+        table: The table to create or alter.
         columns: The stream's columns.
 
     Raises:
@@ -79,7 +79,7 @@ def check_width(table: Table, count: int, dropped: int = 0) -> None:
     """Check how many columns a table would have.
 
     Args:
-        table: The table that is to be created or altered.
+        table: The table to create or alter.
         count: How many columns it would have.
         dropped: How many of them were dropped, which still count.
 
@@ -114,7 +114,7 @@ def check_previous(
 
     Args:
         cursor: The cursor that quotes names in statements.
-        table: The table that is to be created.
+        table: The table to create.
         columns: The stream's columns.
         previous: The table that the stream may have had before.
         owner: The stream of this run whose table that is now.

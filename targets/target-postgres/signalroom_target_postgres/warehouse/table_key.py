@@ -75,7 +75,7 @@ class PrimaryKey(NamedTuple):
         index_oid: The OID of the index.
         constraint_oid: The OID of the constraint.
         identifies: Whether it is the table's REPLICA IDENTITY USING INDEX.
-        is_clustered: Whether the table is to be CLUSTERed by it.
+        is_clustered: Whether CLUSTER uses its index.
     """
 
     columns: Sequence[str]

@@ -53,7 +53,7 @@ _TO_ALLOW_NULL = (
 
 
 class LateRejectError(Exception):
-    """Constraints that are checked late reject a row: they have to be checked at once."""
+    """Deferred constraints reject a row: to find it, they have to be checked at once."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class TableWriter:
     #: Rows that the table took.
     counts: RowCounts = field(default_factory=RowCounts)
     _written: int = 0
-    # Rows that were rejected for others that were not there, or were still there.
+    # Rows that were rejected because of other rows: they are retried once all are written.
     _postponed: list[RejectedRows] = field(default_factory=list)
 
     def begin(self, cursor: Cursor[Any]) -> None:
@@ -109,7 +109,7 @@ class TableWriter:
             rows: Rows with all or some of the stream's columns.
 
         Raises:
-            LateRefusalError: If it takes a writer that `checks_now` to find those.
+            LateRejectError: If only a writer that `checks_now` can find the rejected rows.
         """
         keys = self.table.keys
         if keys:
@@ -139,7 +139,7 @@ class TableWriter:
             cursor: A cursor within the transaction, after all rows.
 
         Raises:
-            LateRefusalError: As for `write`.
+            LateRejectError: As for `write`.
         """
         if not self.checks_now and (statement := self.traits.check_now):
             error = _row_error(cursor, lambda: cursor.execute(statement))
