@@ -68,10 +68,7 @@ class Summaries:
         now = self._clock()
         self._update(others, now)
         self._leave_all(now)
-        if name in self._streams:
-            self._streams[name].is_left = False
-        else:
-            self._streams[name] = _Progress(now, now)
+        self._streams.setdefault(name, _Progress(now, now)).is_left = False
 
     def look(self, sinks: Iterable[PostgresSink], state: str | None) -> list[PostgresSink]:
         """Report the streams that are done.

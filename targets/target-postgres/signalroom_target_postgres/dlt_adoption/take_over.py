@@ -106,19 +106,16 @@ def take_over(
             "end, or stop them, and run this again. Nothing was changed."
         )
         raise TargetPostgresError(msg) from None
-    except psycopg.errors.InsufficientPrivilege as error:
-        grant = sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(
-            sql.Identifier(schema), sql.Identifier(connection.info.user)
-        )
-        msg = (
-            f"{name} cannot be taken over: {redact_message(error, [schema, table])}. Nothing was "
-            "changed. Creating a key also needs the right to create in the schema, which its owner "
-            f"can grant: {grant.as_string(connection)}"
-        )
-        raise TargetPostgresError(msg) from None
     except psycopg.Error as error:
         reason = redact_message(error, [schema, table])
         msg = f"{name} cannot be taken over: {reason}. Nothing was changed."
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            names = sql.Identifier(schema), sql.Identifier(connection.info.user)
+            grant = sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(*names)
+            msg += (
+                " Creating a key also needs the right to create in the schema, which its owner can "
+                f"grant: {grant.as_string(connection)}"
+            )
         raise TargetPostgresError(msg) from None
 
 

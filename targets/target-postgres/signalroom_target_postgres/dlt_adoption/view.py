@@ -127,9 +127,10 @@ class _ViewBuilder:
     def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]], schema: str, table: str) -> None:
         self._view = with_suffix(table, SUFFIX)
         self._table = DltTable(cursor, schema, table, view=sql.Identifier(schema, self._view))
-        self._types: dict[str, str] = {}
+        #: The types of the table's columns, by name.
+        self._types: dict[str, str] = dict(self._table.fetch(_TABLE, schema, table))
+        self._since = loaded_since(self._table, [*self._types])
         self._keys: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        self._since: Composable | None = None
         self._guessed: set[str] = set()
 
     def run(self) -> DltView:
@@ -138,10 +139,8 @@ class _ViewBuilder:
         Returns:
             The view, and where its values come from.
         """
-        self._types = dict(self._table.fetch(_TABLE, self._table.schema, self._table.name))
         nested = nested_columns(self._table, self._types)
         self._check(nested)
-        self._since = loaded_since(self._table, [*self._types])
         served: dict[str, str] = {}
         columns: dict[str, Composable] = {}
         for column in self._types:

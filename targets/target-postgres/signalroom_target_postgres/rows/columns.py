@@ -7,25 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from signalroom_target_postgres.rows.codecs import (
-    Codec,
-    TooLargeError,
-    choose_codec,
-    integers_from_numbers,
-)
-from signalroom_target_postgres.rows.json_types import JsonTypes
+from signalroom_target_postgres.rows.codecs import Codec, TooLargeError, integers_from_numbers
 from signalroom_target_postgres.values.arrow_json import to_basic_type
 from signalroom_target_postgres.values.copy_format import has_nul, nul_escape
 from signalroom_target_postgres.values.errors import UnfitError
-from signalroom_target_postgres.values.limits import limit_of
-from signalroom_target_postgres.values.sql_types import common_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from signalroom_target_postgres.values.limits import Limit
-    from signalroom_target_postgres.values.schema_types import DeclaredType
 
 #: The type for integers of more than 64 bits.
 _LARGE = "numeric"
@@ -137,41 +128,3 @@ class Column:
         return ValueError(
             f"expected a value that {self.type} holds exactly, got another; {self.fixed}"
         )
-
-
-def make_column(
-    name: str,
-    field: str,
-    declared: DeclaredType,
-    type_: str,
-    *,
-    required: bool,
-    key: bool,
-    fixed: str | None,
-) -> Column:
-    """Choose how a stream's field becomes a column's values.
-
-    Args:
-        name: The column's name.
-        field: The field's name.
-        declared: What the stream's schema declares of the field.
-        type_: The column's type in the database.
-        required: Whether the schema says that a record must have it.
-        key: Whether it is one of the keys, which cannot be null.
-        fixed: Why the column's type cannot change, if so.
-    """
-    wider = common_type(type_, declared.type)
-    allowed = JsonTypes.of(declared)
-    return Column(
-        name,
-        field,
-        type_,
-        choose_codec(type_, declared.types_held_by(type_), allowed, is_key=key),
-        required=key or (required and not declared.nullable),
-        limit=limit_of(type_),
-        wider=wider if wider != type_ else None,
-        json_types=frozenset(declared.json_types),
-        allowed=allowed.types,
-        fixed=fixed,
-        key=key,
-    )

@@ -61,10 +61,6 @@ class OrphanBuffer:
         if keys and self._orphans:
             self._filter(lambda rows: pc.invert(have_keys_of(rows, newer, keys)))
 
-    def discard_all(self) -> None:
-        """Discard all orphans: later rows replace the whole table."""
-        self._orphans = []
-
     def discard_outdated(self, activation: Activation | None) -> None:
         """Discard orphans of older versions than one that is complete.
 

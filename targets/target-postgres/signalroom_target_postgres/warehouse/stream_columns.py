@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from signalroom_target_postgres.rows.codecs import FORBIDDEN
-from signalroom_target_postgres.rows.columns import Column, make_column
+from signalroom_target_postgres.rows.codecs import FORBIDDEN, choose_codec
+from signalroom_target_postgres.rows.columns import Column
 from signalroom_target_postgres.rows.decoder import RecordDecoder
+from signalroom_target_postgres.rows.json_types import JsonTypes
 from signalroom_target_postgres.rows.metadata import METADATA
+from signalroom_target_postgres.values.limits import limit_of
 from signalroom_target_postgres.values.schema_types import declared_type, is_never
+from signalroom_target_postgres.values.sql_types import common_type
 from signalroom_target_postgres.warehouse import comments
 from signalroom_target_postgres.warehouse.naming import SYSTEM_COLUMNS, columns_of
 
@@ -100,19 +103,9 @@ class StreamColumns:
 
     def choose_codecs(self) -> None:
         """Choose how values are decoded, by the types that the table's columns have now."""
-        spec, table = self._spec, self._table
-        required = set(spec.schema.get("required", ()))
+        spec = self._spec
         columns = [
-            make_column(
-                name := self.names[field],
-                field,
-                declared_types,
-                table.base_type(name),
-                required=field in required,
-                key=field in spec.key_properties,
-                fixed=table.fixed.get(name),
-            )
-            for field, declared_types in self._types_by_field.items()
+            self._make_column(field, declared) for field, declared in self._types_by_field.items()
         ]
         self.by_name = {column.name: column for column in columns}
         forbidden = spec.schema["properties"].keys() - self.names.keys()
@@ -121,4 +114,23 @@ class StreamColumns:
             [self.by_name[name] for name in METADATA] if spec.has_metadata else (),
             spec.sync_started_at,
             [Column(name, name, "", FORBIDDEN) for name in forbidden],
+        )
+
+    def _make_column(self, field: str, declared: DeclaredType) -> Column:
+        name = self.names[field]
+        type_ = self._table.base_type(name)
+        key = field in self._spec.key_properties
+        required = field in (self._spec.schema.get("required") or ()) and not declared.nullable
+        wider = common_type(type_, declared.type)
+        allowed = JsonTypes.of(declared)
+        return Column(
+            *(name, field, type_),
+            choose_codec(type_, declared.types_held_by(type_), allowed, is_key=key),
+            required=key or required,
+            limit=limit_of(type_),
+            wider=wider if wider != type_ else None,
+            json_types=frozenset(declared.json_types),
+            allowed=allowed.types,
+            fixed=self._table.fixed.get(name),
+            key=key,
         )

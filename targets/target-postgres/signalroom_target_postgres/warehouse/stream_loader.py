@@ -274,7 +274,7 @@ class StreamLoader:
             result, writer = run_transaction(partial(load, checks_now=True), idempotent=idempotent)
         self._is_empty = writer.expects_no_conflicts
         if batch.replaces:
-            self._orphans.discard_all()
+            self._orphans.drain()
         self._orphans.discard_replaced(newer_keys, self.table.keys)
         self._orphans.add((self.tag_types(rows), rejects) for rows, rejects in writer.orphans)
         self._orphans.discard_outdated(batch.activation)
