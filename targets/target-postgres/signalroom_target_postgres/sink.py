@@ -32,7 +32,7 @@ from signalroom_target_postgres.warehouse.rejected import (
     OversizedRecordError,
     bad_record_error,
 )
-from signalroom_target_postgres.warehouse.stream_loader import Batch, StreamLoader
+from signalroom_target_postgres.warehouse.stream_loader import Batch, LoadResult, StreamLoader
 from signalroom_target_postgres.warehouse.table import Table
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.messages.batch_files import BatchFile
     from signalroom_target_postgres.rows.staging_file import StagingFile
     from signalroom_target_postgres.run import Run
-    from signalroom_target_postgres.warehouse.stream_loader import LoadResult
 
 
 class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyped

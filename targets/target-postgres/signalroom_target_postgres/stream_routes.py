@@ -11,7 +11,7 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
     StreamMapConfigError,
 )
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.mapper import PluginMapper, RemoveRecordTransform, SameRecordTransform
 
 from signalroom_singer.stream_maps import RecordMap
 from signalroom_target_postgres.errors import InputError
@@ -19,7 +19,6 @@ from signalroom_target_postgres.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from singer_sdk.mapper import PluginMapper
 
 # Of the SDK's flattening (0.54.9, singer_sdk/helpers/_flattening.py).
 _DUPLICATE = "Duplicate column name produced in schema: "

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL
 
 from signalroom_singer.cli.dotenv_file import DotenvError, load_working_folder
-from signalroom_target_postgres.cli.formatting import read_result
+from signalroom_target_postgres.cli.formatting import Result, read_result
 from signalroom_target_postgres.connection.connect_errors import SECRETS, describe_connection_error
 from signalroom_target_postgres.connection.tls import SETTINGS, write_private_file
 from signalroom_target_postgres.connection.url import is_configured, libpq_parameters
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from signalroom_target_postgres.cli.formatting import Result
 
 _PREFIX = "TARGET_POSTGRES_"
 _TABLES = """

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import psycopg
 from paramiko import SSHException  # type: ignore[import-untyped]
-from psycopg import errors
-from sqlalchemy import event
+from psycopg import Connection, Cursor, errors
+from sqlalchemy import Engine, event
 from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from target_postgres.connector import PostgresConnector as StockConnector
 from typing_extensions import override
 
@@ -27,10 +27,7 @@ from signalroom_target_postgres.errors import ConnectionFailedError, LoadError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from psycopg import Connection, Cursor
     from singer_sdk.sql.connector import JSONSchemaToSQL
-    from sqlalchemy import Engine
-    from sqlalchemy.engine import ExceptionContext
 
 T = TypeVar("T")
 

@@ -12,8 +12,6 @@ from signalroom_target_postgres.connection import server_messages
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import psycopg
-
 # SQLSTATEs whose class says that a row's content is at fault: data exceptions, constraints, check
 # options of views, and what goes wrong within a trigger's own code.
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
@@ -42,7 +40,7 @@ _COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:
 _UNNAMED = "(unnamed)"
 
 
-def rejects_row(error: psycopg.Error) -> bool:
+def rejects_row(error: errors.Error) -> bool:
     """Whether the server rejects a row for its values, and would take others.
 
     Args:
@@ -64,24 +62,24 @@ def rejects_row(error: psycopg.Error) -> bool:
     )
 
 
-def is_oversized(error: psycopg.Error) -> bool:
+def is_oversized(error: errors.Error) -> bool:
     """Whether a row takes more bytes than a row or an index of PostgreSQL can have."""
     return error.sqlstate == _TOO_LARGE
 
 
-def is_faulty_function(error: psycopg.Error) -> bool:
+def is_faulty_function(error: errors.Error) -> bool:
     """Whether a function of the database failed by its own code, as one without RETURN."""
     return (error.sqlstate or "")[:2] in _OF_FUNCTIONS and not server_messages.is_raised(error)
 
 
-def is_rejected_by_policy(error: psycopg.Error) -> bool:
+def is_rejected_by_policy(error: errors.Error) -> bool:
     """Whether row-level security rejected a row."""
     return error.diag.source_function == _CHECK_OPTIONS and isinstance(
         error, errors.InsufficientPrivilege
     )
 
 
-def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
+def reason_of(error: errors.Error) -> tuple[str, str | None]:
     """Describe why the server rejected a row.
 
     Args:
@@ -105,23 +103,23 @@ def reason_of(error: psycopg.Error) -> tuple[str, str | None]:
     return f"PostgreSQL rejected it: {server_messages.redact_message(error)}{where}", column
 
 
-def _is(kind: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:
+def _is(kind: type[errors.Error]) -> Callable[[errors.Error], bool]:
     return lambda error: isinstance(error, kind)
 
 
-def _from(function: str) -> Callable[[psycopg.Error], bool]:
+def _from(function: str) -> Callable[[errors.Error], bool]:
     return lambda error: error.diag.source_function == function
 
 
-def _exceeds_index(error: psycopg.Error) -> bool:
+def _exceeds_index(error: errors.Error) -> bool:
     return error.diag.source_function in _INDEX_ROW
 
 
-def _violates_domain(error: psycopg.Error) -> bool:
+def _violates_domain(error: errors.Error) -> bool:
     return isinstance(error, errors.CheckViolation) and bool(error.diag.datatype_name)
 
 
-def _has_nul(error: psycopg.Error) -> bool:
+def _has_nul(error: errors.Error) -> bool:
     message = error.diag.message_primary or ""
     if isinstance(error, errors.CharacterNotInRepertoire):
         return message.endswith(": 0x00")
@@ -131,7 +129,7 @@ def _has_nul(error: psycopg.Error) -> bool:
 
 
 # The first match applies.
-_REASONS: Mapping[Callable[[psycopg.Error], bool], str] = {
+_REASONS: Mapping[Callable[[errors.Error], bool], str] = {
     _is(errors.WithCheckOptionViolation): "the view's check option forbids it",
     _from(_CHECK_OPTIONS): "the table's row-level security policies forbid it",
     _from(_NO_PARTITION): "the table has no partition for it",

@@ -13,20 +13,18 @@ from signalroom_target_postgres.connection import server_messages
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    import psycopg
-
 
 #: Classes of codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _LASTING = ("0A", "22", "23", "2B", "42", "54", "P0")
 
 
-def is_ambiguous(error: psycopg.Error) -> bool:
+def is_ambiguous(error: errors.Error) -> bool:
     """Whether an error may be a lost connection: it has no code, and is not a wrong statement."""
     kind = type(error)
     return error.sqlstate is None and (kind is DatabaseError or issubclass(kind, OperationalError))
 
 
-def exit_code_of(error: psycopg.Error) -> int:
+def exit_code_of(error: errors.Error) -> int:
     """Return the loader's exit code after an error of the server."""
     state = error.sqlstate or ""
     if state.startswith(("28", "42501")):
@@ -35,7 +33,7 @@ def exit_code_of(error: psycopg.Error) -> int:
     return ExitCode.DATA if state.startswith(_LASTING) else ExitCode.FAILED
 
 
-def describe_server_error(error: psycopg.Error, names: Collection[str] = ()) -> str:
+def describe_server_error(error: errors.Error, names: Collection[str] = ()) -> str:
     """Describe why the server refused a statement, and what to do.
 
     Args:
@@ -65,11 +63,11 @@ def describe_server_error(error: psycopg.Error, names: Collection[str] = ()) -> 
     return f"PostgreSQL refused to load{where}: {reason} (SQLSTATE {error.sqlstate}).{hint}"
 
 
-def _is(*kinds: type[psycopg.Error]) -> Callable[[psycopg.Error], bool]:
+def _is(*kinds: type[errors.Error]) -> Callable[[errors.Error], bool]:
     return lambda error: isinstance(error, kinds)
 
 
-def _says(kind: type[psycopg.Error], pattern: str) -> Callable[[psycopg.Error], bool]:
+def _says(kind: type[errors.Error], pattern: str) -> Callable[[errors.Error], bool]:
     """Match an error by its English message, or by the server's function."""
     return lambda error: (
         isinstance(error, kind)
@@ -79,7 +77,7 @@ def _says(kind: type[psycopg.Error], pattern: str) -> Callable[[psycopg.Error], 
 
 
 # The first match applies.
-_ADVICE: Mapping[Callable[[psycopg.Error], bool], str] = {
+_ADVICE: Mapping[Callable[[errors.Error], bool], str] = {
     _says(errors.InsufficientPrivilege, "^ExecWithCheckOptions"): (
         "Let its owner CREATE POLICY for the loader's user, with a condition that the rows "
         "meet, or disable row-level security of that table."

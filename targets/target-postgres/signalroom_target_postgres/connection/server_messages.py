@@ -15,8 +15,6 @@ from psycopg import errors
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import psycopg
-
 # RAISE in PL/pgSQL.
 # https://github.com/postgres/postgres/blob/REL_18_0/src/pl/plpgsql/src/pl_exec.c
 _RAISE = "exec_stmt_raise"
@@ -37,7 +35,7 @@ _RIGHT = re.compile(
 )
 
 
-def redact_message(error: psycopg.Error, names: Collection[str] = ()) -> str:
+def redact_message(error: errors.Error, names: Collection[str] = ()) -> str:
     """Return the server's message without values, as a part of a sentence.
 
     Args:
@@ -72,7 +70,7 @@ def redact_message(error: psycopg.Error, names: Collection[str] = ()) -> str:
     return text
 
 
-def _is_written_wrongly(error: psycopg.Error) -> bool:
+def _is_written_wrongly(error: errors.Error) -> bool:
     """Whether a statement of the loader, or of a function, refers to what does not exist.
 
     Only then the server has a position for it. What EXECUTE runs may contain values.
@@ -97,7 +95,7 @@ def _hide_quoted(message: str, known: Collection[str | None]) -> str:
     return f"{message[:start]}{_HIDDEN}{message[stop:]}"
 
 
-def condition(error: psycopg.Error) -> str:
+def condition(error: errors.Error) -> str:
     """Return what an error's SQLSTATE stands for, as `undefined table`.
 
     https://www.postgresql.org/docs/18/errcodes-appendix.html
@@ -112,12 +110,12 @@ def condition(error: psycopg.Error) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).strip("_").lower()
 
 
-def is_raised(error: psycopg.Error) -> bool:
+def is_raised(error: errors.Error) -> bool:
     """Whether a function of the database raised an error: its text may quote anything."""
     return error.diag.source_function == _RAISE
 
 
-def describe_exception(error: psycopg.Error) -> str:
+def describe_exception(error: errors.Error) -> str:
     """Say where an exception was raised, in place of its text, as a part of a sentence.
 
     Args:
@@ -127,7 +125,7 @@ def describe_exception(error: psycopg.Error) -> str:
     return f"an exception raised by {where} (SQLSTATE {error.sqlstate})"
 
 
-def is_within_function(error: psycopg.Error) -> bool:
+def is_within_function(error: errors.Error) -> bool:
     """Whether an error happened within a function of the database, or on a remote server."""
     context = error.diag.context or ""
     # Of COPY and of JSON it has the line, with the values that are there.
@@ -135,7 +133,7 @@ def is_within_function(error: psycopg.Error) -> bool:
     return is_raised(error) or error.diag.internal_query is not None or is_within
 
 
-def function_of(error: psycopg.Error) -> str | None:
+def function_of(error: errors.Error) -> str | None:
     """Return the PL/pgSQL function in which an error happened, with the line.
 
     Args:

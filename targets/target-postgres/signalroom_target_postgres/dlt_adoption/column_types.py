@@ -6,14 +6,11 @@ never end a query.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, LiteralString
+from typing import LiteralString
 
 from psycopg import sql
 
 from signalroom_target_postgres.values.sql_types import type_sql
-
-if TYPE_CHECKING:
-    from psycopg.sql import Composable
 
 _INTEGER = r"^[+-]?\d{1,18}(\.0+)?$"
 _NUMBER = r"^[+-]?\d{1,100}(\.\d{1,100})?([eE][+-]?\d{1,2})?$"
@@ -49,7 +46,7 @@ _GUARDED: dict[str, tuple[str, LiteralString]] = {
 }
 
 
-def convert_to(type_: str, actual: str, value: Composable) -> Composable | None:
+def convert_to(type_: str, actual: str, value: sql.Composable) -> sql.Composable | None:
     """Return an expression that converts a value to a type.
 
     Args:
@@ -79,7 +76,7 @@ def convert_to(type_: str, actual: str, value: Composable) -> Composable | None:
     return sql.SQL("CASE WHEN {} ~ {} THEN {} END").format(text, sql.Literal(pattern), read)
 
 
-def _as_json(actual: str, target: str, value: Composable) -> Composable:
+def _as_json(actual: str, target: str, value: sql.Composable) -> sql.Composable:
     if actual == "jsonb":
         return value
     if actual == "boolean" and target in {"character varying", "text", "bigint"}:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from signalroom_target_postgres.errors import TargetPostgresError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import LiteralString
-
-    from psycopg import Cursor
-    from psycopg.sql import Composable, Composed
 
 
 class DltTable:
@@ -27,7 +24,7 @@ class DltTable:
     """
 
     def __init__(
-        self, cursor: Cursor[tuple[Any, ...]], schema: str, name: str, **parts: Composable
+        self, cursor: Cursor[tuple[Any, ...]], schema: str, name: str, **parts: sql.Composable
     ) -> None:
         self.cursor = cursor
         self.schema = schema
@@ -46,15 +43,15 @@ class DltTable:
             "into."
         )
 
-    def compose(self, template: LiteralString, **parts: Composable) -> Composed:
+    def compose(self, template: LiteralString, **parts: sql.Composable) -> sql.Composed:
         """Compose a statement, or a piece of one."""
         return sql.SQL(template).format(**self._parts, **parts)
 
-    def as_text(self, template: LiteralString, **parts: Composable) -> str:
+    def as_text(self, template: LiteralString, **parts: sql.Composable) -> str:
         """Compose a statement as text, for messages."""
         return self.compose(template, **parts).as_string(self.cursor)
 
-    def execute(self, template: LiteralString, **parts: Composable) -> Cursor[tuple[Any, ...]]:
+    def execute(self, template: LiteralString, **parts: sql.Composable) -> Cursor[tuple[Any, ...]]:
         """Execute a statement."""
         return self.cursor.execute(self.compose(template, **parts))
 
@@ -70,7 +67,7 @@ class DltTable:
 
 def list_columns(
     template: LiteralString, names: Iterable[str], separator: LiteralString = ", "
-) -> Composable:
+) -> sql.Composable:
     """Compose a list with an item for each column.
 
     Args:

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from signalroom_target_postgres.dlt_adoption.dlt_table import list_columns
+from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable, list_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psycopg.sql import Composable
-
-    from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 
 LOADED_AT = "_loaded_at"
 _DLT_ID = "_dlt_id"
 
 
-def loaded_since(table: DltTable, columns: Sequence[str]) -> Composable | None:
+def loaded_since(table: DltTable, columns: Sequence[str]) -> sql.Composable | None:
     """Return a condition for rows that the new pipeline loaded, or loaded again.
 
     Each row of a SignalRoom tap has `_loaded_at`. Some dlt sources wrote it too.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from signalroom_target_postgres.dlt_adoption.dlt_table import list_columns
+from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable, list_columns
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.values.sql_types import type_sql
 from signalroom_target_postgres.warehouse.counts import count_rows
@@ -16,9 +16,6 @@ from signalroom_target_postgres.warehouse.table import column_list
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from psycopg.sql import Composable
-
-    from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 
 _LOAD_ID = "_dlt_load_id"
 _SUFFIX = "__duplicates"
@@ -108,7 +105,7 @@ class DuplicateArchive:
     def __str__(self) -> str:
         return f"{self._table.schema}.{self._name}"
 
-    def move_older(self, key: Sequence[Composable], types: Mapping[str, str]) -> int:
+    def move_older(self, key: Sequence[sql.Composable], types: Mapping[str, str]) -> int:
         """Move all rows but the newest of each key.
 
         Args:
@@ -122,7 +119,7 @@ class DuplicateArchive:
         Raises:
             TargetPostgresError: If another table has the name of this one.
         """
-        newest: Composable = sql.SQL("ctid DESC")
+        newest: sql.Composable = sql.SQL("ctid DESC")
         if _LOAD_ID in types:
             # When dlt began to load it, in seconds; other texts are ignored.
             newest = sql.SQL(

@@ -37,7 +37,6 @@ from signalroom_target_postgres.warehouse.table import column_list
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from psycopg.sql import Composable
 
 _DLT_ID = "_dlt_id"
 # A session that waits for the table makes all later ones wait too, readers included.
@@ -280,7 +279,7 @@ class _TakeOver:
             )
             raise TargetPostgresError(msg)
 
-    def _partition(self) -> list[Composable]:
+    def _partition(self) -> list[sql.Composable]:
         """Expressions for the key columns, once rows without a client have one."""
         return [
             sql.Identifier(column)

@@ -17,6 +17,7 @@ from signalroom_target_postgres.dlt_adoption.column_types import convert_to
 from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
 from signalroom_target_postgres.dlt_adoption.names import dlt_name, likely_keys
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
+    Source,
     base_of_variant,
     find_source,
     nested_columns,
@@ -28,9 +29,6 @@ from signalroom_target_postgres.warehouse.naming import with_suffix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psycopg.sql import Composable, Composed
-
-    from signalroom_target_postgres.dlt_adoption.nested_columns import Source
 
 SUFFIX = "_dlt"
 # Distinguishes a view of this command from one that somebody wrote.
@@ -142,7 +140,7 @@ class _ViewBuilder:
         nested = nested_columns(self._table, self._types)
         self._check(nested)
         served: dict[str, str] = {}
-        columns: dict[str, Composable] = {}
+        columns: dict[str, sql.Composable] = {}
         for column in self._types:
             columns[column] = sql.Identifier(column)
             source = None
@@ -176,7 +174,7 @@ class _ViewBuilder:
             )
             raise TargetPostgresError(msg)
 
-    def _value(self, column: str, source: Source) -> Composable | None:
+    def _value(self, column: str, source: Source) -> sql.Composable | None:
         """Return an expression for the column's value in every row."""
         new = self._new_value(column, source)
         base = base_of_variant(column)
@@ -195,7 +193,7 @@ class _ViewBuilder:
             return sql.SQL("coalesce({}, {})").format(new, old)
         return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._since, new, old)
 
-    def _new_value(self, column: str, source: Source) -> Composable | None:
+    def _new_value(self, column: str, source: Source) -> sql.Composable | None:
         """Return an expression for the stream's value, converted to the column's type."""
         type_ = self._types[column]
         if not source.path:
@@ -251,7 +249,7 @@ class _ViewBuilder:
             return source.column
         return ".".join((source.column, *self._candidates(source)[0][0]))
 
-    def _make(self, columns: dict[str, Composable]) -> str:
+    def _make(self, columns: dict[str, sql.Composable]) -> str:
         """Create the view, or replace it.
 
         Returns:
@@ -267,7 +265,7 @@ class _ViewBuilder:
         # PostgreSQL replaces a view only by one that begins with the same columns.
         before = [name for name, _ in self._table.fetch(_TABLE, self._table.schema, self._view)]
         ordered = dict.fromkeys([name for name in before if name in columns]) | columns
-        statement: Composed = self._table.compose(
+        statement: sql.Composed = self._table.compose(
             "CREATE OR REPLACE VIEW {view} AS SELECT {columns} FROM {table}",
             columns=sql.SQL(", ").join(
                 sql.SQL("{} AS {}").format(columns[name], sql.Identifier(name)) for name in ordered

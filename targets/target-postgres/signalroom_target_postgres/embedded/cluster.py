@@ -26,17 +26,14 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from signalroom_target_postgres.embedded import locks
-from signalroom_target_postgres.embedded.account import account_for
+from signalroom_target_postgres.embedded.account import Account, account_for
 from signalroom_target_postgres.embedded.errors import EmbeddedPostgresError
-
-if TYPE_CHECKING:
-    from signalroom_target_postgres.embedded.account import Account
 
 VERSION = "18"
 USER = "postgres"

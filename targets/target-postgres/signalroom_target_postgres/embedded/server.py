@@ -11,7 +11,7 @@ import atexit
 import logging
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,7 +23,6 @@ from signalroom_target_postgres.embedded.paths import data_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Self
 

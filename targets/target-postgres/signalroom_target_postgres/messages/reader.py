@@ -10,7 +10,7 @@ import select
 import sys
 import time
 from collections import Counter
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +24,6 @@ from signalroom_target_postgres.messages.validation import InvalidMessageError, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
 _READ_BYTES = 1 << 20
 _SMALL_READ = 1 << 15

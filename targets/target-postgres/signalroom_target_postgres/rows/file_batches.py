@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from signalroom_target_postgres.messages.rejects import RejectedRecordsError
+from signalroom_target_postgres.messages.rejects import RejectedRecord, RejectedRecordsError
 from signalroom_target_postgres.rows.buffer import concat_batches
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from signalroom_target_postgres.messages.batch_files import BatchFile
-    from signalroom_target_postgres.messages.rejects import RejectedRecord
     from signalroom_target_postgres.rows.decoder import RecordDecoder
 
 #: Bytes of a file that are sent while the next are read.

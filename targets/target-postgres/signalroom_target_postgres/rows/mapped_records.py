@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_singer.stream_maps import quote_expression
+from signalroom_singer.stream_maps import Failure, RecordMap, quote_expression
 from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.values.arrow_json import NOT_FINITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from signalroom_singer.stream_maps import Failure, RecordMap
 
 _ADVICE = (
     "Correct the expression in the setting stream_maps (where a field may be null: `... if FIELD "

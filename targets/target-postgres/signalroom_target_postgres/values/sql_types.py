@@ -6,14 +6,12 @@ from contextlib import contextmanager
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
+from psycopg import Cursor, sql
 from sqlalchemy.dialects import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from psycopg import Cursor
-    from psycopg.sql import Composable
     from sqlalchemy.types import TypeEngine
 
 TIMESTAMPTZ = "timestamp with time zone"
@@ -174,7 +172,7 @@ def conversion_function(cursor: Cursor[Any], to: str) -> Iterator[None]:
     cursor.execute("DROP FUNCTION pg_temp.signalroom_json_items")
 
 
-def cast_expression(column: str, actual: str, to: str) -> Composable:
+def cast_expression(column: str, actual: str, to: str) -> sql.Composable:
     """Return the expression that converts a column, for `ALTER COLUMN ... USING`.
 
     It needs the `conversion_function` of the type.
@@ -200,7 +198,7 @@ def cast_expression(column: str, actual: str, to: str) -> Composable:
     return sql.SQL("{}::{}").format(name, type_sql(to))
 
 
-def type_sql(name: str) -> Composable:
+def type_sql(name: str) -> sql.Composable:
     """Return a type's name as a part of a statement.
 
     Args:

@@ -12,12 +12,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from psycopg import Cursor
 
     from signalroom_target_postgres.warehouse.table import Table
 

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import psycopg
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from signalroom_target_postgres.errors import LoadError
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
-
-    from psycopg import Cursor
 
     from signalroom_target_postgres.connection.connector import PostgresConnector
     from signalroom_target_postgres.warehouse.counts import Counts

@@ -6,23 +6,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rows.metadata import SYNC_STARTED_AT, VERSION
 from signalroom_target_postgres.values.schema_types import constants
 from signalroom_target_postgres.values.sql_types import type_family, type_sql
 from signalroom_target_postgres.warehouse.policies import check_policies
-from signalroom_target_postgres.warehouse.table import fetch_value
+from signalroom_target_postgres.warehouse.table import Table, fetch_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from psycopg import Cursor
-    from psycopg.sql import Composable, Composed
-
     from signalroom_target_postgres.spec import StreamSpec
-    from signalroom_target_postgres.warehouse.table import Table
 
 #: Counting reads the whole table, and is only for a message.
 _COUNT_SECONDS = 10
@@ -216,10 +212,10 @@ class RowSelection:
         except errors.QueryCanceled:
             return 0
 
-    def _query(self, statement: LiteralString) -> Composed:
+    def _query(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(self.table.identifier, self._condition())
 
-    def _condition(self) -> Composable:
+    def _condition(self) -> sql.Composable:
         types = self.table.types
         conditions = [
             equality_condition(name, value, types[name]) for name, value in self.scope.items()
@@ -240,14 +236,14 @@ class RowSelection:
             conditions.append(sql.SQL("{} IS NULL").format(sql.Identifier(self.mark)))
         return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
 
-    def _number(self, column: str) -> Composable:
+    def _number(self, column: str) -> sql.Composable:
         identifier = sql.Identifier(column)
         if type_family(self.table.types.get(column, "bigint")) in {"integer", "number"}:
             return identifier
         return sql.SQL("CAST(CAST({} AS text) AS numeric)").format(identifier)
 
 
-def equality_condition(column: str, value: Any, type_: str) -> Composed:
+def equality_condition(column: str, value: Any, type_: str) -> sql.Composed:
     """Return a condition that a column has a value, whatever the column's type."""
     if value is None:
         return sql.SQL("{} IS NULL").format(sql.Identifier(column))

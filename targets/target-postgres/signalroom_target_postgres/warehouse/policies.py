@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from signalroom_target_postgres.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from psycopg import Cursor
 
     from signalroom_target_postgres.warehouse.table import Table
 

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 from singer_sdk.exceptions import MissingKeyPropertiesError
 
 from signalroom_target_postgres.errors import InputError
@@ -19,8 +19,6 @@ from signalroom_target_postgres.warehouse.policies import check_policies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from psycopg import Cursor
 
     from signalroom_target_postgres.messages.rejects import RejectedRecord
     from signalroom_target_postgres.warehouse.table import Table

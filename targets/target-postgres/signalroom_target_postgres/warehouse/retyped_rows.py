@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from signalroom_target_postgres.values.copy_format import encode_copy_text
 from signalroom_target_postgres.values.sql_types import (
@@ -22,7 +22,6 @@ from signalroom_target_postgres.warehouse.staging import ORDINAL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from psycopg import Cursor
 
 _TYPE = b"signalroom.type"
 _NAME = sql.Identifier("pg_temp", "signalroom_retyped")

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 
-from signalroom_target_postgres.warehouse.counts import CountedInsert
-from signalroom_target_postgres.warehouse.table import column_list
+from signalroom_target_postgres.warehouse.counts import CountedInsert, RowCounts
+from signalroom_target_postgres.warehouse.table import Table, column_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import LiteralString
 
-    from psycopg import Cursor
-    from psycopg.sql import Composable, Composed
-
-    from signalroom_target_postgres.warehouse.counts import RowCounts
-    from signalroom_target_postgres.warehouse.table import Table
 
 _NAME = "signalroom_staging"
 #: The column that numbers rows, where they are numbered.
@@ -119,7 +114,7 @@ class Staging:
         """Drop the table; there may be another in the same transaction."""
         self._cursor.execute(sql.SQL("DROP TABLE {}").format(self.identifier))
 
-    def _compose_insert(self, source: LiteralString, **parts: Composable) -> Composed:
+    def _compose_insert(self, source: LiteralString, **parts: sql.Composable) -> sql.Composed:
         keys = self._table.keys
         changes = [name for name in self._columns if name not in keys]
         action = sql.SQL("DO UPDATE SET {}").format(

@@ -11,7 +11,7 @@ from signalroom_target_postgres.rows.decoder import RecordDecoder
 from signalroom_target_postgres.rows.json_types import JsonTypes
 from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.values.limits import limit_of
-from signalroom_target_postgres.values.schema_types import declared_type, is_never
+from signalroom_target_postgres.values.schema_types import DeclaredType, declared_type, is_never
 from signalroom_target_postgres.values.sql_types import common_type
 from signalroom_target_postgres.warehouse import comments
 from signalroom_target_postgres.warehouse.naming import SYSTEM_COLUMNS, columns_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from signalroom_target_postgres.spec import StreamSpec
-    from signalroom_target_postgres.values.schema_types import DeclaredType, ToSql
+    from signalroom_target_postgres.values.schema_types import ToSql
     from signalroom_target_postgres.warehouse.table import Table
 
 

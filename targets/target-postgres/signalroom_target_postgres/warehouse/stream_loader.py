@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from signalroom_target_postgres.errors import LoadError
-from signalroom_target_postgres.messages.rejects import RejectedRecordsError
+from signalroom_target_postgres.messages.rejects import RejectedRecord, RejectedRecordsError
 from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.rows.unknown_fields import without_unknown
 from signalroom_target_postgres.warehouse import comments, table_setup
 from signalroom_target_postgres.warehouse.counts import Counts, RowCounts
 from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
-from signalroom_target_postgres.warehouse.outdated_rows import OutdatedRows
+from signalroom_target_postgres.warehouse.outdated_rows import Activation, OutdatedRows
 from signalroom_target_postgres.warehouse.rejected import (
     SUFFIX,
     delete_rejected,
@@ -22,7 +22,7 @@ from signalroom_target_postgres.warehouse.rejected import (
 )
 from signalroom_target_postgres.warehouse.retyped_rows import convert_types, has_types, tag_types
 from signalroom_target_postgres.warehouse.stream_columns import StreamColumns
-from signalroom_target_postgres.warehouse.table import Note
+from signalroom_target_postgres.warehouse.table import Note, Table
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
 from signalroom_target_postgres.warehouse.writer import LateRejectError, TableWriter
 
@@ -34,12 +34,9 @@ if TYPE_CHECKING:
 
     from signalroom_singer.progress import Progress
     from signalroom_target_postgres.connection.connector import PostgresConnector
-    from signalroom_target_postgres.messages.rejects import RejectedRecord
     from signalroom_target_postgres.spec import StreamSpec
     from signalroom_target_postgres.warehouse.load_log import LoadLog
     from signalroom_target_postgres.warehouse.naming import TableNaming
-    from signalroom_target_postgres.warehouse.outdated_rows import Activation
-    from signalroom_target_postgres.warehouse.table import Table
 
 
 @dataclass(frozen=True)

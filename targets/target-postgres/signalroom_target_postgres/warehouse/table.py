@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from signalroom_target_postgres.warehouse.naming import with_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from psycopg import Cursor
-    from psycopg.sql import Composable
 
 # With the types that domains and arrays of them consist of, and with the decimal places that the
 # server's locale gives to money.
@@ -142,13 +140,13 @@ class Table:
         return self._bases.get(column) or self.types[column]
 
 
-def column_list(columns: Sequence[str]) -> Composable:
+def column_list(columns: Sequence[str]) -> sql.Composable:
     """List columns for a statement: their names, quoted, with commas."""
     return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def fetch_value(
-    cursor: Cursor[Any], query: str | Composable, parameters: Sequence[Any] = ()
+    cursor: Cursor[Any], query: str | sql.Composable, parameters: Sequence[Any] = ()
 ) -> Any:
     """Return the first column of a query's first row; None if there is no row."""
     row = cursor.execute(query, parameters or None).fetchone()  # type: ignore[arg-type]

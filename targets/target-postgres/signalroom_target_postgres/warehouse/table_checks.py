@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from signalroom_target_postgres.errors import LimitError, LoadError
 from signalroom_target_postgres.warehouse.naming import NAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-    from psycopg import Cursor
 
     from signalroom_target_postgres.warehouse.table import Table
 

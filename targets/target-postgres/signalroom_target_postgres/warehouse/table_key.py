@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.values.sql_types import type_sql
-from signalroom_target_postgres.warehouse.table import column_list, fetch_value
+from signalroom_target_postgres.warehouse.table import Table, column_list, fetch_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psycopg import Cursor
-    from psycopg.sql import Composable, Composed
-
-    from signalroom_target_postgres.warehouse.table import Table
 
 # Of all unique indexes over whole columns, the primary key first.
 _UNIQUE_KEYS = """
@@ -147,7 +143,7 @@ def _was(old: PrimaryKey | None) -> str:
     return f"keyed by {', '.join(old.columns)}" if old else "without a key"
 
 
-def _change(table: Table, old: PrimaryKey | None) -> Composed:
+def _change(table: Table, old: PrimaryKey | None) -> sql.Composed:
     """Return the statement that creates the key, with the old one's name, which may be in use."""
     keys = column_list(table.keys)
     if old is None:
@@ -183,7 +179,7 @@ def _not_filled(
     # The transaction is undone, and with it a column that was added.
     add = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}")
     fill = sql.SQL("UPDATE {} SET {column} = ... WHERE {column} IS NULL")
-    steps: list[Composable] = [
+    steps: list[sql.Composable] = [
         step
         for name in empty
         for step in (

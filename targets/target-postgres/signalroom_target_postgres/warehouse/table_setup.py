@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 
 from signalroom_target_postgres.connection.server_messages import redact_message
 from signalroom_target_postgres.errors import LoadError
@@ -16,8 +16,6 @@ from signalroom_target_postgres.warehouse.table_key import set_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from psycopg import Cursor
 
     from signalroom_target_postgres.values.schema_types import DeclaredType
     from signalroom_target_postgres.warehouse.naming import TableName

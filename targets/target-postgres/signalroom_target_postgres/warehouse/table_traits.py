@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
+from psycopg import Cursor, sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from psycopg import Cursor
-    from psycopg.sql import Composed, Identifier
 
     from signalroom_target_postgres.warehouse.table import Table
 
@@ -62,7 +59,7 @@ class TableTraits:
     """
 
     takes_copy: bool = True
-    deferrable: Sequence[Identifier] = ()
+    deferrable: Sequence[sql.Identifier] = ()
     updates: bytes | None = None
 
     @classmethod
@@ -78,7 +75,7 @@ class TableTraits:
         )
 
     @property
-    def check_now(self) -> Composed | None:
+    def check_now(self) -> sql.Composed | None:
         """The statement that has constraints checked at once, if some are deferrable."""
         if not self.deferrable:
             return None

@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 
 from signalroom_target_postgres.connection import row_errors
 from signalroom_target_postgres.messages.rejects import RejectedRecord
@@ -23,21 +23,16 @@ from signalroom_target_postgres.values.copy_format import encode_copy_text
 from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.warehouse.bad_rows import SavepointTrials, find_rejected
 from signalroom_target_postgres.warehouse.counts import RowCounts
-from signalroom_target_postgres.warehouse.orphans import have_keys_of
+from signalroom_target_postgres.warehouse.orphans import Orphans, have_keys_of
 from signalroom_target_postgres.warehouse.policies import check_policies
 from signalroom_target_postgres.warehouse.staging import ORDINAL, Staging
-from signalroom_target_postgres.warehouse.table import column_list
+from signalroom_target_postgres.warehouse.table import Table, column_list
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from psycopg import Cursor
-    from psycopg.sql import Identifier
-
     from signalroom_target_postgres.rows.columns import Column
-    from signalroom_target_postgres.warehouse.orphans import Orphans
-    from signalroom_target_postgres.warehouse.table import Table
 
 # Fewer rows are not worth a thread.
 _THREADED_ROWS = 1024
@@ -248,7 +243,7 @@ class TableWriter:
             final = [error for error, later in zip(causes, is_later, strict=True) if not later]
             self.rejects += self._describe_rejects(rows.filter(pc.invert(mask)), final)
 
-    def _copy(self, cursor: Cursor[Any], into: Identifier, rows: pa.Table) -> None:
+    def _copy(self, cursor: Cursor[Any], into: sql.Identifier, rows: pa.Table) -> None:
         rows = without_unknown(rows)
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(into, column_list(rows.column_names))
         text = encode_copy_text(
