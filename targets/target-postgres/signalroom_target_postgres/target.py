@@ -57,7 +57,7 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[misc] # it is untyped
-    """Loads Singer streams into PostgreSQL: a server of yours, or the embedded one."""
+    """Loads Singer streams into PostgreSQL: your own server, or the embedded one."""
 
     name = "target-postgres"
     package_name = "signalroom-target-postgres"
