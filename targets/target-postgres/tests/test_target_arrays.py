@@ -8,6 +8,7 @@ import pytest
 from warehouse import record, schema
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.values.array_literals import integer_element
 
 ID = {"type": "integer"}
 #: By the items' type: the column's, what it has, and how jsonb has that.
@@ -191,3 +192,8 @@ def test_nul_within_arrays_of_objects_is_replaced_as_elsewhere(warehouse):
     )
     (row,) = warehouse.rows()
     assert row["value"] == [{"a": "x\ufffd"}, {"b": r"\u0000"}, {"c": "\\\ufffd"}]
+
+
+def test_an_integer_of_more_digits_than_numeric_has():
+    with pytest.raises(ValueError, match="expected an integer, got one out of range"):
+        integer_element(b"1e200000")

@@ -262,6 +262,18 @@ def test_fields_without_a_column_are_told_once(warehouse, caplog):
         ),
         ('{"type":"STATE"}', "Line 2 .* STATE message: .* no `value`"),
         ("[1]", "Line 2 of the input is not a Singer message"),
+        (
+            '{"type":"SCHEMA","stream":"a","more":1e999}',
+            "Line 2: The input is not a Singer message",
+        ),
+        (
+            '{"type":"SCHEMA","stream":"a\\u0000","schema":{"properties":{}}}',
+            "Line 2 .* SCHEMA message .*: the stream's name has the character NUL",
+        ),
+        (
+            '{"type":"SCHEMA","stream":"a","schema":{"properties":{"b":5}}}',
+            "Line 2 .* SCHEMA message .* 'a': column 'b': Expected",
+        ),
     ),
 )
 def test_input_that_is_not_singers(warehouse, line, told):

@@ -398,3 +398,8 @@ def test_a_time_limit_while_connecting(guarded):
 def test_a_host_that_does_not_exist(tmp_path, monkeypatch):
     output = load(tmp_path, monkeypatch, server(host="nowhere.invalid"))
     assert "no such host: check its name" in output
+
+
+def test_settings_that_contradict_each_other():
+    with pytest.raises(ConnectionSettingsError, match="unless add_record_metadata is set to true"):
+        TargetPostgres(config=server(activate_version=True, add_record_metadata=False))

@@ -388,3 +388,29 @@ def test_a_file_that_is_no_parquet(warehouse, tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"hello")
     with pytest.raises(InputError, match=r"a\.parquet cannot be read"):
         warehouse.load(schema(PROPERTIES), batch((tmp_path / "a.parquet").as_uri()))
+
+
+@pytest.mark.parametrize("load_method", ("upsert", "overwrite"))
+def test_a_file_that_is_larger_than_a_batch(warehouse, tmp_path, load_method):
+    rows = 5000
+    names = [f"{number:0100}" for number in range(rows)]
+    url = parquet(tmp_path / "a.parquet", id=list(range(rows)), name=names)
+    settings = {"load_method": load_method, "batch_size_bytes": 100_000}
+    complete = [activate(1)] * (load_method == "overwrite")
+    warehouse.load(
+        schema(PROPERTIES),
+        batch(url),
+        *complete,
+        **settings,
+        activate_version=True,
+        add_record_metadata=True,
+    )
+    assert [row["name"] for row in warehouse.rows()] == names
+
+
+def test_a_bad_row_of_a_file_that_waits_ends_the_run(warehouse, tmp_path):
+    warehouse.load(schema(PROPERTIES), record(id=1, name="a"))
+    bad = parquet(tmp_path / "a.parquet", id=[3, None], name=["c", "d"])
+    with pytest.raises(BadRecordError, match="column 'id': expected an integer, got null"):
+        warehouse.load(schema(PROPERTIES), batch(bad), load_method="overwrite")
+    assert warehouse.rows() == [{"id": 1, "name": "a"}]

@@ -266,3 +266,19 @@ def test_older_rows_stay_where_a_record_was_too_large(warehouse, load_method, si
         warehouse.load(broad(), *new, *other, **settings)
     assert 1 in {row["id"] for row in warehouse.rows("broad")}
     assert len(warehouse.rows()) == 1
+
+
+@pytest.mark.parametrize("maps", ({}, {"stream_maps": {"wide": {"more": "1"}}}))
+def test_the_files_of_a_refused_stream_are_not_loaded(warehouse, tmp_path, maps):
+    warehouse.settings = maps
+    sent = states_before_the_error(
+        warehouse,
+        schema({"id": "integer"}),
+        record(id=1),
+        state(at=1),
+        schema({"id": "integer", "o" * 64: "integer"}, stream="wide"),
+        batch(tmp_path / "rows", {"id": 1}) | {"stream": "wide"},
+        state(at=2),
+    )
+    assert sent == [1]
+    assert warehouse.rows() == [{"id": 1}]

@@ -13,6 +13,11 @@ import pytest
 from warehouse import record, schema, state
 
 from signalroom_target_postgres.errors import InputError
+from signalroom_target_postgres.values.timestamps import (
+    to_times,
+    to_times_with_zone,
+    to_timestamps,
+)
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 ID = {"type": "integer"}
@@ -569,3 +574,17 @@ def test_a_file_of_records_may_begin_with_a_byte_order_mark(warehouse, tmp_path)
     path.write_text("\ufeff" + json.dumps({"id": 1}) + "\n" + json.dumps({"id": 2}) + "\n")
     warehouse.load(schema({"id": ID}), batch(path, "jsonl"))
     assert [row["id"] for row in warehouse.rows()] == [1, 2]
+
+
+NANOSECOND = {"time": pa.array([1], pa.time64("ns")), "at": pa.array([1], pa.timestamp("ns"))}
+
+
+@pytest.mark.parametrize(("kind", "convert"), (("time", to_times), ("at", to_timestamps)))
+def test_keys_of_files_lose_no_digits_of_a_second(kind, convert):
+    assert len(convert(NANOSECOND[kind])) == 1
+    with pytest.raises(ValueError, match="at most 6 digits of a second"):
+        convert(NANOSECOND[kind], exact=True)
+
+
+def test_times_of_files_are_in_utc():
+    assert to_times_with_zone(pa.array([3600], pa.time32("s"))).to_pylist() == ["01:00:00.000000Z"]
