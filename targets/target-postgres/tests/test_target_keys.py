@@ -421,3 +421,8 @@ def test_nothing_is_said_of_other_key_columns(warehouse, caplog):
     for _ in range(2):
         warehouse.load(keyed(TEXT), record(key="a"))
     assert "key column" not in caplog.text
+
+
+def test_a_key_that_the_stream_does_not_have(warehouse):
+    with pytest.raises(LoadError, match=r"key columns tenant of .*\.orders are not .* Select them"):
+        warehouse.load(schema(FIELDS, keys=("uuid", "tenant")), record(uuid="a"))

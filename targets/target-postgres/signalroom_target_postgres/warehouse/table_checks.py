@@ -69,7 +69,11 @@ def check_names(table: Table, columns: Collection[str]) -> None:
         msg = f"A column of {table} has no name. Rename it, by the tap's setting stream_maps."
         raise LoadError(msg)
     if missing := [key for key in table.keys if key not in columns]:
-        msg = f"The keys {missing} of {table} are not among the stream's columns."
+        msg = (
+            f"The key columns {', '.join(missing)} of {table} are not among the stream's columns. "
+            "Select them in the tap's catalog, or name others by `__key_properties__` in the "
+            "setting stream_maps."
+        )
         raise LoadError(msg)
 
 
