@@ -101,6 +101,10 @@ clickhouse: $(SETUP) ## Check the mock PostHog's SQL against ClickHouse (downloa
 	@"$(UV)" sync --locked --quiet --group clickhouse
 	@$(RUN)pytest -n 0 -m clickhouse sandbox
 
+.PHONY: timing-test
+timing-test: $(SETUP) ## The tests that rates are used up, which need a machine with nothing else to do
+	@$(RUN)pytest -n 0 -m timing $(ARGS)
+
 .PHONY: browser-test
 browser-test: $(SETUP) ## Test the status page in headless Chromium, which must be on the PATH
 	@$(RUN)pytest -n 0 -m browser tests/commands $(ARGS)

@@ -168,7 +168,14 @@ def test_processes_keep_one_rate(store):
         moments = sorted(moment for (moment,) in lines(running, "turn"))
     assert len(moments) == 60
     assert all(b - a >= 1 - SLACK for a, b in zip(moments, moments[20:], strict=False))
-    # And the rate is used: the first 20 at once, the rest over two seconds.
+
+
+@pytest.mark.timing
+def test_processes_use_the_whole_rate(store):
+    with workers(store, 4, "--per-second=20", "--turns=15") as running:
+        go(*running)
+        moments = sorted(moment for (moment,) in lines(running, "turn"))
+    # The first 20 at once, the other 40 over two seconds.
     assert moments[-1] - moments[0] <= 2 / 0.5
 
 
@@ -179,7 +186,8 @@ def test_another_account_has_its_own(store):
     for one in (pacer, other):
         with one.slot():
             pass
-    assert time.monotonic() - began < 10
+    # The second request of one account would wait for a minute.
+    assert time.monotonic() - began < 60
 
 
 def test_processes_share_what_is_under_way(store):
@@ -199,9 +207,10 @@ def test_a_killed_process_gives_its_slot_back(store):
         first.kill()
         killed = time.time()
         _, begin = second.stdout.readline().split()
-    # PostgreSQL notices at once; in Redis the lease of three seconds ends.
-    least, most = (0, 2) if store.kind == "postgres" else (1, 5)
-    assert least <= float(begin) - killed <= most
+    # PostgreSQL notices at once; in Redis the lease of three seconds ends. The dead one would have
+    # kept its slot for a minute.
+    least = 0 if store.kind == "postgres" else 1
+    assert least <= float(begin) - killed < 60
 
 
 def test_a_pause_is_for_all(store):
@@ -213,7 +222,7 @@ def test_a_pause_is_for_all(store):
         assert running[0].stdout.readline() == "paused\n"
         paused = time.monotonic()
     with pacer.slot():
-        assert 1 <= time.monotonic() - paused <= 3
+        assert time.monotonic() - paused >= 1
     # A pause never shortens one already set.
     pacer.pause(1)
     paused = time.monotonic()

@@ -235,11 +235,10 @@ class TestLimits:
         # It stops at the last call that is left, before Mautic says no.
         assert sandbox.control.requests()["refused"] == 0
 
-    def test_or_not_where_that_is_too_long(self, make_tap, mautic, sync):
+    def test_or_not_where_that_is_too_long(self, make_tap, mautic, sync, waits):
         mautic.limits(per_hour=8, window=60.0)
-        began = time.monotonic()
         output = sync(make_tap(max_rate_limit_wait=5), "contacts", fails=RetriableAPIError)
-        assert time.monotonic() - began < 4
+        assert waits == []
         assert "Raise max_rate_limit_wait" in str(output.error)
 
     def test_a_429_is_waited_out(self, make_tap, sandbox, sync, waits):

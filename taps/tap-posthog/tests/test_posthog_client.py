@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 import requests
@@ -244,9 +243,7 @@ class TestFaults:
 
     def test_a_timeout_is_retried(self, make_tap, sandbox, sync):
         sandbox.control.fault("timeout", vendor="posthog", match="query", seconds=3)
-        began = time.monotonic()
         assert sync(make_tap(request_timeout=1), "events").records["events"]
-        assert time.monotonic() - began < 6
 
     @pytest.mark.parametrize("fault", ("http_500", "html_200", "connection_reset"))
     def test_a_lasting_fault_ends_the_run(self, make_tap, sandbox, sync, fault):
