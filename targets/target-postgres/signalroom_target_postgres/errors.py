@@ -14,7 +14,7 @@ from signalroom_singer.settings.variables import label_settings_in_backticks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: No space, none of the user's share, or a file as large as files may be.
+#: The disk is full, the user's quota is used up, or a file has reached the largest size.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

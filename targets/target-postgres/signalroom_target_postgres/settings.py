@@ -192,7 +192,7 @@ def config_jsonschema() -> dict[str, Any]:
         properties[name] |= {"secret": True, "writeOnly": True}
     for name in ("password", "ssl_client_private_key_password"):
         properties[name] |= PASSWORD
-    # Empty: the schema is in the streams' names, or is the connection's own.
+    # May be empty: the schema is then in the streams' names, or is the connection's own.
     properties["default_target_schema"] |= EXACT
     properties["ssh_tunnel"]["properties"]["private_key_password"] |= PASSWORD
     properties["use_copy"] |= {

@@ -261,7 +261,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         try:
             rejects = self._buffer.decode(decoder)
         except ColumnTooNarrowError as error:
-            # The messages stay buffered, so that no state is emitted which covers them.
+            # The messages stay buffered, so that no state that covers them is emitted.
             self._load_buffer()
             self._widen(error)
             self._decode()
@@ -485,7 +485,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         if staging is None:
             self._decode()
             self._run.background.wait()
-            # Older rows stay where not all new ones were loaded.
+            # Older rows stay if not all new ones were loaded.
             self._load_buffer(activation=None if self._failed else activation)
         else:
             self.flush()
@@ -500,7 +500,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         refresh = self._refresh
         replaces = refresh.replaces_now
         if replaces and activation is not None and not staging.has_older(activation.version):
-            # Deleting all rows that were there leaves no older one.
+            # All rows from before are deleted, so that no older one is left.
             activation = None
         batch_bytes, count = self._loader.spec.batch_bytes, staging.rows
         batch = Batch(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-# Of the SDK's flattening (0.54.9, singer_sdk/helpers/_flattening.py).
+# The message of the SDK's flattening (0.54.9, singer_sdk/helpers/_flattening.py).
 _DUPLICATE = "Duplicate column name produced in schema: "
 
 

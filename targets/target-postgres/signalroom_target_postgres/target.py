@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.05
 _ERRORS_OF_DATA = (errors.InputError, errors.LimitError, errors.UnconfirmedRowsError)
 
-# As the SDK reads records: money is not to be rounded on its way through a map.
+# As in the SDK, numbers are decimals: a stream map must not round money.
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -74,7 +74,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         try:
             super().__init__(*args, **kwargs)
         except AssertionError as error:
-            # The stock target asserts what its settings need.
+            # The stock target checks combinations of settings by assertions.
             raise errors.ConnectionSettingsError(str(error)) from None
         naming = TableNaming(
             self.config.get("default_target_schema"),
@@ -103,7 +103,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         # The stock target asserts that these are there.
         self._config |= {name: text for name, text in DEFAULTS.items() if not self.config.get(name)}
         if self._uses_embedded:
-            # An error comes before anything is read.
+            # Fails before anything is read if they are not installed.
             Cluster.program("postgres")
             # The stock target asserts that there is an address; the real one is known when the
             # server runs.

@@ -25,7 +25,7 @@ from signalroom_target_postgres.embedded.paths import (
 
 _NOT_RUNNING = 3  # as pg_ctl's
 _VERSION = "SELECT 'PostgreSQL ' || current_setting('server_version')"
-# A query that writes the query that counts.
+# Returns the query that counts the rows of all tables.
 _TABLES = """
 SELECT string_agg(format('SELECT %L AS "table", count(*) AS "rows" FROM %I.%I',
            schemaname || '.' || tablename, schemaname, tablename), ' UNION ALL ') || ' ORDER BY 1'
@@ -166,7 +166,7 @@ def take_over_command(
     elif not key:
         msg = "Give the stream's key columns with --key, or the tap's catalog with --catalog."
         raise click.UsageError(msg)
-    with database.database() as parameters, database.connect(parameters) as connection:
+    with database.open_connection() as connection:
         result = take_over(
             connection,
             schema,
@@ -191,7 +191,7 @@ def dlt_view_command(*, table: str, dry_run: bool) -> None:
     and again when columns or keys were added.
     """
     schema, name = _parts(table)
-    with database.database() as parameters, database.connect(parameters) as connection:
+    with database.open_connection() as connection:
         result = make_view(connection, schema, name, dry_run=dry_run)
     click.echo(result.statement + ";" if dry_run else describe_view(result))
 

@@ -48,14 +48,14 @@ def configured_url() -> URL | None:
     Raises:
         ConnectionSettingsError: If the settings are incomplete.
     """
-    # As the target itself reads it below; here to know whether anything is configured at all.
+    # The target reads it too, below; this only checks whether anything is configured.
     try:
         load_working_folder()
     except DotenvError as error:
         raise ConnectionSettingsError(str(error)) from None
     if not any(name.startswith(_PREFIX) and value for name, value in os.environ.items()):
         return None
-    # Here, as the SDK takes a second and a half to import: longer than most queries take.
+    # Imported here: the SDK takes a second and a half, longer than most queries.
     from singer_sdk.exceptions import ConfigValidationError  # noqa: PLC0415
 
     from signalroom_singer.settings.problems import describe_invalid  # noqa: PLC0415
@@ -85,18 +85,15 @@ def configured_url() -> URL | None:
 
 
 @contextmanager
-def database() -> Iterator[dict[str, Any]]:
-    """Use the configured database, or else the embedded one, for a while.
-
-    Yields:
-        The parameters of a libpq connection.
-    """
-    with _parameters(configured_url()) as parameters:
-        yield parameters
+def open_connection() -> Iterator[Connection[Any]]:
+    """Connect to the configured database, or else the embedded one; each statement is committed."""
+    with _parameters(configured_url()) as parameters, connect(parameters) as connection:
+        yield connection
 
 
 @contextmanager
 def _parameters(url: URL | None) -> Iterator[dict[str, Any]]:
+    """Return the parameters of a libpq connection; the embedded server runs meanwhile."""
     if url is None:
         with EmbeddedPostgres() as embedded:
             yield embedded.cluster.conninfo()
@@ -113,7 +110,7 @@ def run(query: str) -> Iterator[Result]:
     Yields:
         The result of each statement.
     """
-    with database() as parameters:
+    with _parameters(configured_url()) as parameters:
         yield from run_on(parameters, query)
 
 
@@ -182,12 +179,12 @@ def open_psql() -> int:
         if password := secrets.pop("password", None):
             environment["PGPASSWORD"] = password
         if secrets:
-            # There are no variables for the others.
+            # The other secrets have no environment variables.
             lines = (f"{name}={value}\n" for name, value in secrets.items())
             environment["PGSERVICEFILE"] = write_private_file("[signalroom]\n" + "".join(lines))
             parameters["service"] = "signalroom"
         command = [_psql(url, parameters), make_conninfo("", **parameters)]
-        # Ctrl-C is for psql, which ends a query by it; it must not end the server under it.
+        # Ctrl-C is for psql, where it cancels a query; it must not end this process and the server.
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603

@@ -147,7 +147,7 @@ _TRANSIENT = (
     r"|cannot connect to server|server login (has been )?fail|server conn crashed"
     r"|max_client_conn|max clients reached|max client connections"
 )
-#: Messages about credentials and settings, which a retry would get again.
+#: Messages about credentials and settings, which a retry does not change.
 _REJECTED_LOGIN = (
     r"password authentication failed|no password supplied|SASL authentication failed"
     r"|certificate authentication failed|(database|role|file) .* does not exist"
@@ -194,7 +194,7 @@ def describe_connection_error(error: BaseException, url: URL) -> str:
         for form in _password_forms(secret):
             reason = reason.replace(form, "***")
     for name, path in url.query.items():
-        # A text that was set in place of a path is in memory.
+        # PEM text in a setting is passed on as a file in memory.
         if name in SETTINGS and str(path).startswith("/proc/"):
             reason = reason.replace(f'"{path}"', f"in {SETTINGS[name]}")
     advice = next(

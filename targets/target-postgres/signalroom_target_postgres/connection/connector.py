@@ -82,13 +82,13 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
             )
             raise ConnectionFailedError(msg) from None
         if self.ssh_tunnel is not None:
-            # TLS is with the server at the far end: its certificate has that one's name.
+            # TLS ends at the server behind the tunnel, whose name is in the certificate.
             url = make_url(self.sqlalchemy_url)
             near = {"hostaddr": str(url.host)}
             url = url.set(host=self.ssh_tunnel.remote_bind_host).update_query_dict(near)
             self._sqlalchemy_url = url.render_as_string(hide_password=False)
         # With a tunnel, the stock connector exits at once when asked to end: what was read and
-        # not loaded yet would have been read in vain.
+        # not loaded yet would be lost.
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -219,8 +219,8 @@ class _Failures:
         """
         if problem := connect_errors.describe_session_error(error):
             raise LoadError(problem, exit_code=server_errors.exit_code_of(error)) from error
-        # A server that dies while it is sent to: the driver knows it a moment later, and the
-        # error has no code of the server's.
+        # If the server dies while data is sent, the driver notices a moment later, and the error
+        # has no SQLSTATE.
         is_ambiguous = server_errors.is_ambiguous(error)
         self.ambiguous += is_ambiguous
         is_lost = is_gone or (is_ambiguous and self.ambiguous <= _MAX_AMBIGUOUS_ERRORS)
@@ -268,10 +268,10 @@ def _was_committed(connection: Connection[Any], transaction: int) -> bool:
             with connection.transaction():
                 row = connection.execute("SELECT txid_status(%s)", (transaction,)).fetchone()
         except errors.InvalidParameterValue:
-            # A number of the future: a crashed server lost the transaction and all trace of it.
+            # The server does not know the number yet: it crashed, and lost the transaction.
             return False
         status = row[0] if row else None
         if status != "in progress":
             return bool(status == "committed")
-        # The server has yet to notice that its client is gone.
+        # The server has not noticed yet that its client is gone.
         time.sleep(_FIRST_PAUSE)

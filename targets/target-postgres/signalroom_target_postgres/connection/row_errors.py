@@ -34,9 +34,9 @@ _FIND_PAGE = "RelationGetBufferForTuple"
 # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/access/common/indextuple.c
 _INDEX_ROW = {"_bt_check_third_page", "index_form_tuple", "index_form_tuple_context"}
 
-# In the lines of an error's context, in whatever language.
+# Matches lines of an error's context in any language.
 _COLUMN = re.compile(r"^COPY [^\n]*?, [^\s,]+ \d+, [^\s,]+ (?P<column>[^\n]*?)(:|$)", re.MULTILINE)
-# Of a constraint of a foreign table only the message comes.
+# For a constraint of a foreign table, the error has no name of it.
 _UNNAMED = "(unnamed)"
 
 
@@ -90,7 +90,7 @@ def reason_of(error: errors.Error) -> tuple[str, str | None]:
         server names one.
     """
     if server_messages.is_raised(error):
-        # It says itself which column it is about, and may say a value.
+        # Its text names the column, and may contain a value.
         return f"it is rejected by {server_messages.describe_exception(error)}", None
     diag = error.diag
     match = _COLUMN.search(diag.context or "")

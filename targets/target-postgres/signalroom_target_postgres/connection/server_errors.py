@@ -29,7 +29,7 @@ def exit_code_of(error: errors.Error) -> int:
     state = error.sqlstate or ""
     if state.startswith(("28", "42501")):
         return ExitCode.PERMISSION
-    # What a statement or a row is; not a server that is full, locked or going down.
+    # Errors of a statement or a row, not of a server that is full, locked or shutting down.
     return ExitCode.DATA if state.startswith(_LASTING) else ExitCode.FAILED
 
 

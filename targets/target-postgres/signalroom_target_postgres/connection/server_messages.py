@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # RAISE in PL/pgSQL.
 # https://github.com/postgres/postgres/blob/REL_18_0/src/pl/plpgsql/src/pl_exec.c
 _RAISE = "exec_stmt_raise"
-# In the lines of an error's context, in whatever language.
+# Matches lines of an error's context in any language.
 _FUNCTION = re.compile(r"(?P<function>[\w.$\"]+\([^)]*\))(\D+(?P<line>\d+))?")
 _STATEMENT = re.compile(r"^PL/pgSQL(?!.*(EXECUTE|RETURN QUERY|OPEN))")
 _WITHIN = re.compile(r"\bPL/|\bSQL\b")
@@ -48,7 +48,7 @@ def redact_message(error: errors.Error, names: Collection[str] = ()) -> str:
     diag = error.diag
     message = diag.message_primary
     if message is None:
-        # The driver's own.
+        # An error of the driver itself.
         return " ".join(str(error).split())
     if _is_written_wrongly(error):
         return message
@@ -89,7 +89,7 @@ def _hide_quoted(message: str, known: Collection[str | None]) -> str:
     unknown = [match for match in quoted if match["text"] not in known]
     if is_even and not unknown:
         return message
-    # What is quoted may have quotes.
+    # A quoted value may itself contain quotes.
     start = (unknown if is_even else quoted or unknown)[0].start() if quoted else 0
     stop = max(message.rfind(mark) for mark in _MARKS) + 1
     return f"{message[:start]}{_HIDDEN}{message[stop:]}"
@@ -128,7 +128,7 @@ def describe_exception(error: errors.Error) -> str:
 def is_within_function(error: errors.Error) -> bool:
     """Whether an error happened within a function of the database, or on a remote server."""
     context = error.diag.context or ""
-    # Of COPY and of JSON it has the line, with the values that are there.
+    # For COPY and JSON the context has the line, with its values.
     is_within = _WITHIN.search(context) is not None and not context.startswith("COPY ")
     return is_raised(error) or error.diag.internal_query is not None or is_within
 

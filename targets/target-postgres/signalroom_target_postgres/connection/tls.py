@@ -171,7 +171,7 @@ def _file(config: Mapping[str, Any], setting: str) -> str | None:
         problem = "does not exist"
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"
-    # Not the value: it may be a key whose first line was lost.
+    # The value is not shown: it may be a key whose first line was lost.
     msg = (
         f"`{setting}` is taken for a path, as it has no {_BEGIN.strip()} line, and the file "
         f"{problem}. Set it to the path of a file that the loader can read, or to the whole PEM "
@@ -218,7 +218,7 @@ def write_private_file(text: str) -> str:
         os.fchmod(descriptor, 0o600)
         with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as file:
             file.write(text)
-        # By the process's number, so that psql finds it too.
+        # The path has the process id, so that psql can open it too.
         return f"/proc/{os.getpid()}/fd/{descriptor}"
     # Until the process ends.
     temporary = tempfile.NamedTemporaryFile("w", suffix=".pem", encoding="utf-8")  # noqa: SIM115

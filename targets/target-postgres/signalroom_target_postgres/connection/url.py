@@ -110,7 +110,7 @@ def read_url(text: str) -> URL:
     try:
         url = make_url(text.strip())
     except (ArgumentError, ValueError):
-        # Neither cause nor context: both quote what they could not read.
+        # Raised below, without this error as its context: it quotes the address.
         url = None
     # An `@` left in the password moves the rest of it into the host or the database.
     if url is None or "@" in f"{url.host}{url.database}":
@@ -195,7 +195,7 @@ def _check_misplaced(config: Mapping[str, Any]) -> None:
     """
     for name in PARTS:
         value = str(config.get(name) or "")
-        # A password may look like anything, but hardly so.
+        # Even a password hardly looks like this.
         if _POSTGRES_URL.match(value) or (_DSN.search(value) and name != "password"):
             msg = (
                 f"`{name}` holds a whole connection string. Set `sqlalchemy_url` "

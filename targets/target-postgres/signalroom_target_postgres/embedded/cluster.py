@@ -59,7 +59,7 @@ _SOCKET_BYTES = 100
 # What needs no quoting in the server's options, in libpq's host lists and in SQLAlchemy's.
 _PLAIN_PATH = re.compile(r"[\w/.+-]+", re.ASCII)
 
-# Of a killed process that created it too, whose statement the server still runs.
+# Errors if a killed process was creating it too, whose statement the server still runs.
 _CREATED_MEANWHILE = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Cluster:
 
     #: PostgreSQL's major version.
     version = VERSION
-    #: How a database is made. Text sorts by code point, alike on every machine.
+    #: Options of initdb. Text sorts by code point, the same on every machine.
     initdb_options: tuple[str, ...] = (
         *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         *(f"--set={name}={value}" for name, value in _SETTINGS.items()),
@@ -84,7 +84,7 @@ class Cluster:
         self.home = home
         self.data = home / "data"
         self.log = self.data / "server.log"
-        # Held by the server's processes themselves, for as long as one of them lives.
+        # The server's processes hold this lock, for as long as one of them lives.
         self._alive = home / "server.lock"
 
     @property
@@ -118,12 +118,12 @@ class Cluster:
                 try:
                     self._start(account, server_lock)
                 except EmbeddedPostgresError:
-                    # Once more: it may have been killed while it started.
+                    # Try once more: it may have been killed while it started.
                     if tries > 1:
                         raise
                 finally:
                     os.close(server_lock)
-            # Alive is not ready: it may be starting, recovering or shutting down.
+            # A live server may not be ready: it may be starting, recovering or shutting down.
             if self._create_database():
                 return
             time.sleep(_POLL_SECONDS)
@@ -238,7 +238,7 @@ class Cluster:
             *("pg_ctl", "start", "-l", self.log.name, "-o", options),
             *("-w", "-t", str(_START_SECONDS)),
             inherited=server_lock,
-            # Not by -D: pg_ctl puts that into a shell's command as it is.
+            # Not as -D, which pg_ctl puts into a shell command unquoted.
             data=self.data,
         )
         if result.returncode:
@@ -286,7 +286,7 @@ class Cluster:
         inherited: int | None = None,
         data: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        # A file, not a pipe: the server inherits it, and a pipe would never come to its end.
+        # A file, not a pipe: the server inherits it, and a pipe would never reach its end.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             try:
                 result = subprocess.run(  # noqa: S603 - the wheel's programs

@@ -78,12 +78,12 @@ class EmbeddedPostgres:
         """
         if self._use is not None:
             return self
-        # Before anything is created, as nothing works without the programs.
+        # Checked before anything is created: nothing works without the programs.
         self.cluster.program("postgres")
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             with self._exclusive():
-                # Before the start, so that whatever happens from here on, a release stops it.
+                # Taken before the start, so that a release stops the server whatever happens.
                 self._use = locks.take_shared(self._users)
                 atexit.register(self.release)
                 self.cluster.ensure_running()

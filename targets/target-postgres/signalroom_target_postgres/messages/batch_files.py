@@ -90,7 +90,7 @@ class BatchFile:
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         with self._open() as file:
-            # Whole row groups ahead are for storage that answers slowly.
+            # Reading whole row groups ahead only helps with slow storage.
             parquet = pq.ParquetFile(file, pre_buffer=self._local_path is None)
             groups = [parquet.metadata.row_group(n) for n in range(parquet.num_row_groups)]
             widest = max(

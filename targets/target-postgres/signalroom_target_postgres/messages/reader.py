@@ -152,7 +152,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """Validate a message, and return it as its callback takes it."""
         try:
             if message.type == "STATE":
-                # Emitted as it came, in a form that Meltano can read.
+                # A state is emitted as it came, so it must be valid UTF-8.
                 if message.value is not MISSING:
                     bytes(message.value).decode()
                     return message
@@ -182,7 +182,7 @@ class MessageReader(GenericSingerReader[bytes]):
             field, got = match["field"], match["got"]
             reasons = [f"its message's `{field}` has to be {_EXPECTED[field]} or null, got {got}"]
         try:
-            # Python makes no integers of more than 4,300 digits.
+            # Python does not parse integers of more than 4,300 digits.
             json.loads(line, parse_int=str)
         except ValueError:
             return False
@@ -199,7 +199,7 @@ class MessageReader(GenericSingerReader[bytes]):
         try:
             descriptor = source.fileno()
         except OSError:
-            # In memory, as tests do.
+            # Input in memory, as in tests.
             for number, line in enumerate(source):
                 if number % _LINES_PER_IDLE_CALL == 0:
                     self.on_idle()

@@ -201,7 +201,7 @@ def _as_any_text(array: pa.Array) -> pa.Array:
 
 
 def _as_json(array: pa.Array) -> pa.Array:
-    # What is an object or an array to the schema comes as JSON where it comes as a text.
+    # An object or an array that comes as a text is JSON.
     if not is_text_or_binary(array.type):
         return arrow_json.json_texts(array)
     texts = array.cast(pa.string())
@@ -209,7 +209,7 @@ def _as_json(array: pa.Array) -> pa.Array:
 
 
 def _as_json_or_text(array: pa.Array) -> pa.Array:
-    # A file has no sign by which an object's JSON differs from a text, but that it can be read.
+    # In a file, only parsing tells the JSON of an object from a text.
     if not is_text_or_binary(array.type):
         return _as_encoded(array)
     texts = array.cast(pa.string())
@@ -285,7 +285,7 @@ def _hex(value: str | bytes | None) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        # As the stock target: with a prefix or without, and an odd number of digits.
+        # As in the stock target, a prefix is optional, and the number of digits may be odd.
         digits = value.removeprefix("\\x").removeprefix("0x")
         value = bytes.fromhex(f"0{digits}" if len(digits) % 2 else digits)
     return f"\\x{value.hex()}"

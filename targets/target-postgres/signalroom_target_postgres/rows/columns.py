@@ -100,7 +100,7 @@ class Column:
         """
         array = to_basic_type(array)
         if array.null_count == len(array):
-            # Of whatever type: nothing in it is of another.
+            # All values are null, so the type does not matter.
             array = pa.nulls(len(array), self.codec.from_json(()).type)
             return self._make(lambda nulls: nulls, array)
         return self._make(self.codec.from_arrow, array)
@@ -117,7 +117,7 @@ class Column:
         if self.required and array.null_count:
             raise UnfitError(expected=self.codec.expected, got="null")
         if self.key and pa.types.is_string(array.type) and has_nul(array, nul_escape(self.type)):
-            # Replaced, two keys could become one.
+            # If NUL were replaced, two keys could become one.
             msg = "expected a key without the character NUL, which PostgreSQL cannot store"
             raise ValueError(msg)
         return array

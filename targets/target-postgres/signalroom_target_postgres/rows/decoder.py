@@ -169,7 +169,7 @@ class RecordDecoder:
         decode = self._decode
         columns = zip(*[astuple(decode(message.record)) for message in messages], strict=True)
         arrays = []
-        # The fields after them are forbidden, and null.
+        # The remaining fields are forbidden, and null.
         for column, values in zip(self.columns, columns, strict=not self._forbidden):
             try:
                 arrays.append(_make_array(column, column.from_json, values))
@@ -208,7 +208,7 @@ class RecordDecoder:
         for column in self._metadata:
             values = metadata[column.name]
             if column.codec.read_as is Raw:
-                # The table has the column with another type.
+                # The column has another type in this table.
                 values = [Raw(msgspec.json.encode(value)) for value in values]
             array = _make_array(column, column.from_json, values)
             batch = batch.append_column(column.name, array)

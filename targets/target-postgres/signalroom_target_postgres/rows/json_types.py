@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.values.schema_types import DeclaredType
 
 _NUMBERS = {"integer", "number"}
-#: How the JSON of a type begins; of an integer as most are written: all of it.
+#: How the JSON of a type begins; for integers, all of it as most are written.
 _PATTERNS = {
     "array": r"\[",
     "boolean": "[tf]",
@@ -155,7 +155,7 @@ class JsonTypes:
         if pa.types.is_nested(type_):
             self.check_texts(texts())
         elif type_name == "string" and self.types == {"array"}:
-            # It may come as its JSON.
+            # An array may come as JSON text.
             self.check_texts(texts())
         elif type_name == "number" and self.types & _NUMBERS == {"integer"}:
             for text in pc.unique(texts().drop_null()).to_pylist():

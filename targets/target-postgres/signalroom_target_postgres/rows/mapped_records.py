@@ -27,7 +27,7 @@ _TYPED = (
     "expression starts with a conversion: float(...), int(...), bool(...) or str(...)"
 )
 _NO_JSON = "expected a value that JSON has, got another"
-# As of `Decimal` and dates, which expressions may give.
+# Expressions may return `Decimal` and dates.
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 _NOT_ENCODABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
 
@@ -106,7 +106,7 @@ def name_expressions(
 
 def _name_expression(reject: RejectedRecord, expressions: Mapping[str, str]) -> RejectedRecord:
     expression = expressions.get(reject.column or "", "")
-    # What is only copied is as the tap sent it.
+    # A field that is only copied is as the tap sent it.
     if not reject.reason.startswith("expected ") or not expression or expression.isidentifier():
         return reject
     reason = f"{reject.reason}, from the stream map's expression {quote_expression(expression)}"

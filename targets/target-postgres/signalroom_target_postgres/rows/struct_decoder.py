@@ -29,7 +29,7 @@ def build_decode(columns: Sequence[Column], *, strict: bool) -> Callable[[Raw], 
     Returns:
         A function that decodes a record's JSON.
     """
-    # Names of fields may be anything, of attributes not.
+    # A field may have any name, an attribute may not.
     names = {f"f{number}": column.field for number, column in enumerate(columns)}
     aliases = {name: alias for alias, name in names.items() if _ESCAPED.search(name)}
     names |= {alias: alias for alias in aliases.values()}
@@ -46,7 +46,7 @@ def build_decode(columns: Sequence[Column], *, strict: bool) -> Callable[[Raw], 
         return decode
 
     def decode_renamed(record: Raw) -> Any:
-        # msgspec has no fields with characters that JSON escapes.
+        # msgspec does not take names of fields with characters that JSON escapes.
         fields = decode_fields(record)
         return decode(
             msgspec.json.encode({aliases.get(name, name): fields[name] for name in fields})

@@ -55,7 +55,7 @@ def _plain_column(name: str, array: pa.Array) -> tuple[pa.Field, pa.Array]:
         return _json_column(name, array)
     if _is_simple(array.type):
         return pa.field(name, array.type), array
-    # Few of Arrow's functions take what is nested.
+    # Few of Arrow's functions take nested types.
     return _json_column(name, array)
 
 

@@ -31,7 +31,7 @@ class RecordValidator(JSONSchemaValidator):
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        # A decimal has no remainder by a float (`multipleOf`).
+        # `multipleOf`: Python does not divide a decimal by a float.
         super().__init__(_exact(schema))
         kind = type(self.validator)
         checker = kind.TYPE_CHECKER.redefine("integer", _is_integer)

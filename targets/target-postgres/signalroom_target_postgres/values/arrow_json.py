@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Makes JSON of `to_python`.
 encode = msgspec.json.Encoder(decimal_format="number").encode
 _UNITS = {"s": 0, "ms": -3, "us": -6, "ns": -9}
-#: A UUID without its own type is as many bytes.
+#: The size of a UUID that is stored as bytes.
 UUID_BYTES = 16
 _DECIMAL_BITS = 128
 #: Of Arrow's largest decimals.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TYPE = re.compile(r"(?P<head>[^(]+)\((?P<arguments>[-0-9,]+)\)(?P<tail>.*)")
-# What they hold less than, and the type that holds more.
+# The bound of their values, and the type that holds more.
 _INTEGERS = {
     "smallint": (2**15, "bigint"),
     "integer": (2**31, "bigint"),
@@ -33,7 +33,7 @@ _INTEGERS = {
 # The decimal digits that survive a round trip, and Arrow's type.
 _FLOATS = {"real": (6, pa.float32()), "double precision": (15, pa.float64())}
 _FLOAT_INTEGERS = 2**53
-# The shortest integer that a bigint may be too small for.
+# The fewest digits of an integer that may not fit into a bigint.
 _LARGE_INTEGER = "[0-9]{19}"
 # The digits that numeric has room for: https://www.postgresql.org/docs/current/datatype-numeric.html
 _MAX_INTEGER_DIGITS, _MAX_FRACTION_DIGITS = 131072, 16383
@@ -77,7 +77,7 @@ def limit_of(type_: str) -> Limit | None:
     if name in _FLOATS:
         return Limit(partial(_floats_fit, *_FLOATS[name]), "numeric")
     if name.startswith("interval "):
-        # It has some parts of an interval, and drops the others from values.
+        # It stores some fields of an interval, and drops the others.
         return Limit(lambda array: array.null_count == len(array), "interval")
     if name in _MAX_BYTES:
         return Limit(partial(_bytes_fit, _MAX_BYTES[name]), "text")
@@ -128,10 +128,10 @@ def _digits_fit(precision: int, scale: int, array: pa.Array) -> bool:
     fits = partial(_number_fits, integer_digits, scale)
     if _has_exponent(texts):
         return _each(texts, fits)
-    # Lengths answer for nearly all numbers; signs and zeros are looked at where they do not.
+    # The lengths decide for nearly all numbers; the others are parsed.
     length = pc.binary_length(texts)
     longest = _max(length)
-    # No text of so many characters has more digits, before the point or after it.
+    # A text as short as this cannot have more digits, before or after the point.
     if longest <= min(integer_digits, scale + 2):
         return True
     point = pc.find_substring(texts, ".")
@@ -168,7 +168,7 @@ def _count_digits(text: str) -> _Digits | None:
     except InvalidOperation:
         return None
     if not isinstance(exponent, int):
-        # NaN is one of each numeric type's values; infinity only of the one without precision.
+        # Every numeric type holds NaN; only the one without a precision holds infinity.
         return None if text.lower() == "nan" else _Digits(_MAX_INTEGER_DIGITS, 0)
     significant = "".join(map(str, digits)).rstrip("0")
     if not significant.lstrip("0"):
@@ -216,13 +216,13 @@ def _timestamps_fit(precision: int, array: pa.Array) -> bool:
 
 
 def _fractions_fit(precision: int, array: pa.Array) -> bool:
-    # Of a second, in a text; later zeros mean nothing.
+    # Digits of a second in a text, without trailing zeros.
     pattern = rf"[.,][0-9]{{{precision}}}[0-9]*[1-9]"
     return not any_true(pc.match_substring_regex(array.cast(pa.string()), pattern))
 
 
 def _padded_texts_fit(length: int, array: pa.Array) -> bool:
-    # Spaces at the end mean nothing to it: it adds those that are missing, and cuts others off.
+    # The type pads texts with spaces, and cuts off further spaces at the end.
     texts = _texts(array)
     return not any_true(pc.ends_with(texts, " ")) and _longest(texts) <= length
 
@@ -245,7 +245,7 @@ def _elements_fit(holds: Callable[[pa.Array], bool], type_: str, array: pa.Array
 
 def _texts(array: pa.Array) -> pa.Array:
     if pa.types.is_decimal(array.type):
-        # It is written with all the places that its type has.
+        # Its text has all decimal places of its type.
         texts = array.cast(pa.string())
         return pc.if_else(
             pc.match_substring(texts, "."), pc.utf8_rtrim(pc.utf8_rtrim(texts, "0"), "."), texts

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: In place of a column's name: the table.
+#: Stands for the table in place of a column's name.
 TABLE = ""
 _DIGEST_DIGITS = 12
 # COMMENT waits for VACUUM and CREATE INDEX CONCURRENTLY, which may take hours.
@@ -82,7 +82,7 @@ def write_comments(
         with cursor.connection.transaction():
             cursor.execute(sql.SQL("; ").join(statements), prepare=False)
     except (errors.LockNotAvailable, errors.DataError, errors.InsufficientPrivilege) as error:
-        # A missing comment is not a reason to load nothing.
+        # The rows are loaded even if the comments cannot be written.
         logger.info("No comments were written on %s: %s", table, error.diag.message_primary)
 
 

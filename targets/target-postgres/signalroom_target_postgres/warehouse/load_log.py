@@ -219,7 +219,7 @@ class LoadLog:
         try:
             connector.run_transaction(work)
         except click.ClickException as error:
-            # All is loaded, and its state passed on.
+            # Everything is loaded, and its state was emitted.
             self._give_up(str(error))
 
     def _end(self, cursor: Cursor[Any], stream: str, reached: Any, outcome: str) -> None:
@@ -230,7 +230,7 @@ class LoadLog:
 
     def _values(self, entry: LogEntry, counts: Counts) -> list[Any]:
         written = counts.written
-        # Where the server does not say which of the rows were there, neither does this.
+        # Unknown if the server does not say which rows existed before.
         is_known = not written.merged
         return [
             *(self._pipeline.run_id, entry.stream, self._pipeline.state_id),

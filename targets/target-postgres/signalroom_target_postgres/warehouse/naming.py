@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 #: PostgreSQL cuts longer names, so that two may become the same.
 NAME_BYTES = 63
-#: System columns, which each table has. Only in lower case: `CTID` in quotes is a name as any
-#: other. `oid` is free since PostgreSQL 12
+#: System columns, which every table has. Only in lower case: a quoted `CTID` is an ordinary name.
+#: `oid` is free since PostgreSQL 12
 #: (https://www.postgresql.org/docs/18/ddl-system-columns.html).
 SYSTEM_COLUMNS = frozenset(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"))
 # A suffix that fields are unlikely to have. Earlier versions appended underscores, which some have.
@@ -59,9 +59,9 @@ class TableNaming:
         self._default_schema = default_schema or None
         self._by_last_part = by_last_part
         self._session_schema = session_schema
-        # Streams and fields whose column has another name, and was warned of.
+        # Streams and fields about which a warning said that their column has another name.
         self._renamed: set[tuple[str, str]] = set()
-        # Which stream loads into a table: where it comes from, and its name after stream maps.
+        # The stream that loads into a table: its names before and after stream maps.
         self._owners: dict[TableName, tuple[str, str]] = {}
         self._helpers: dict[TableName, str] = {}
         self._created: set[TableName] = set()

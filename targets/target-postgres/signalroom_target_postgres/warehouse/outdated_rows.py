@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.spec import StreamSpec
 
-#: Counting reads the whole table, and is only for a message.
+#: Counting reads the whole table, only for a message.
 _COUNT_SECONDS = 10
 # Policies leave out rows from DELETE and UPDATE without an error.
 _LEFT = "SELECT row_security_active({}::regclass) AND EXISTS (SELECT FROM {} WHERE {})"
@@ -176,7 +176,7 @@ class RowSelection:
         return count
 
     def _check_policies(self, cursor: Cursor[Any]) -> None:
-        # Where none shows rows, nothing tells whether there are any.
+        # If no policy shows rows, the loader cannot know whether there are any.
         check_policies(cursor, self.table, ["SELECT"], "Replacing rows")
         identifier = self.table.identifier
         name = sql.Literal(identifier.as_string(cursor))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.warehouse.table import Table
 
-# As pg_policy names the commands.
+# The commands' codes in pg_policy.
 _COMMANDS = {"SELECT": "r", "INSERT": "a", "UPDATE": "w", "DELETE": "d"}
 # Restrictive policies only take away from what others permit.
 _MISSING = """

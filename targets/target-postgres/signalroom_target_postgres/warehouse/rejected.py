@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS {} (
     times bigint NOT NULL DEFAULT 1
 )
 """
-# A record that comes again with each run is still one record.
+# A record that each run sends again is still one record.
 _INSERT = """
 INSERT INTO {table} AS old (record_hash, reason, record) VALUES (%s, %s, %s)
 ON CONFLICT (record_hash) DO UPDATE SET
@@ -100,7 +100,7 @@ def insert_rejected(cursor: Cursor[Any], table: Table, rejects: Sequence[Rejecte
         with cursor.connection.transaction():
             cursor.executemany(sql.SQL(_INSERT).format(table=identifier), rows)
     except errors.InsufficientPrivilege:
-        # Where a policy's condition is the reason, the server says so.
+        # If a policy's condition is the reason, the server's own error says so.
         commands = ("SELECT", "INSERT", "UPDATE")
         check_policies(cursor, table, commands, "Keeping rejected records")
         raise

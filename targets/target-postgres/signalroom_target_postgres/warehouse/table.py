@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
-# With the types that domains and arrays of them consist of, and with the decimal places that the
-# server's locale gives to money.
+# The columns' types: of domains and arrays of domains also the base types, and of money the decimal
+# places of the server's locale.
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod), typtype = 'd', (
     WITH RECURSIVE part (type, modifier, brackets) AS (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-# Of all unique indexes over whole columns, the primary key first.
+# All unique indexes over whole columns; the primary key is the first.
 _UNIQUE_KEYS = """
 SELECT index.indisprimary, array_agg(attname ORDER BY position), constraint_.conname,
     index.indexrelid::bigint, constraint_.oid::bigint, index.indisreplident, index.indisclustered
@@ -116,7 +116,7 @@ def set_key(cursor: Cursor[Any], table: Table, oid: int) -> None:
     except (errors.UniqueViolation, errors.NotNullViolation) as error:
         empty = error.diag.column_name
         if empty and old is not None and set(table.keys) > set(old.columns):
-            # Of rows that row-level security hides.
+            # In rows that row-level security hides.
             raise _not_filled(cursor, table, old, [empty]) from error
         raise _not_accepted(table, old, error) from error
     except (errors.DependentObjectsStillExist, errors.InvalidTableDefinition) as error:
@@ -176,7 +176,7 @@ def _key_error(table: Table, old: PrimaryKey | None, problem: str) -> LoadError:
 def _not_filled(
     cursor: Cursor[Any], table: Table, old: PrimaryKey, empty: Sequence[str]
 ) -> LoadError:
-    # The transaction is undone, and with it a column that was added.
+    # The transaction is rolled back, and with it a column that was added.
     add = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}")
     fill = sql.SQL("UPDATE {} SET {column} = ... WHERE {column} IS NULL")
     steps: list[sql.Composable] = [
@@ -230,7 +230,7 @@ def _key_fixed(
             "again, and create it again for the new key"
         )
     else:
-        # Of a table that it is a partition of, or inherits from.
+        # The key belongs to a table that this one is a partition of, or inherits from.
         advice = (
             f"{error.diag.message_primary}. Change the key of the table that it comes from, or "
             "load into that table"

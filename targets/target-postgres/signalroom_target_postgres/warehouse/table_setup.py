@@ -32,7 +32,7 @@ WHERE refclassid = 'pg_class'::regclass AND refobjid = %s AND attname = %s
     AND adnum IS DISTINCT FROM refobjsubid
 ORDER BY 1
 """
-# Those that were dropped keep their numbers.
+# Dropped columns keep their numbers.
 _COLUMNS_EVER = "SELECT max(attnum) FROM pg_attribute WHERE attrelid = %s"
 
 
@@ -111,12 +111,12 @@ def widen_column(cursor: Cursor[Any], table: Table, column: str, to: str) -> Non
 
 
 def _widen(cursor: Cursor[Any], table: Table, column: str, to: str) -> None:
-    # Another loader may have widened it meanwhile, further even.
+    # Another loader may have widened it meanwhile, perhaps further.
     table.read_types(cursor)
     actual = table.types[column]
     if actual == (wider := _wider_type(table.base_type(column), to)):
         return
-    # Only so does a float's text have all of its digits.
+    # With this, the text of a float has all of its digits.
     cursor.execute("SET LOCAL extra_float_digits = 1")
     statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
         *(table.identifier, sql.Identifier(column)),
@@ -186,7 +186,7 @@ def _adapt(
             cursor.execute(add.format(table.identifier, identifier, sql_types.type_sql(type_.type)))
             table.note(f"Added column {name} ({type_.type}) to {table}", is_warning=False)
         elif name not in table.fixed and type_.types_held_by(table.types[name]) is None:
-            # One that holds some of the values is widened by the first that it does not hold.
+            # A column that holds some of the values is widened by the first one that does not fit.
             try:
                 _widen(cursor, table, name, type_.type)
             except ColumnFixedError as error:

@@ -73,7 +73,7 @@ class TableWriter:
     expects_no_conflicts: bool = False
     #: Whether to encode rows in another thread while others are sent.
     threaded: bool = True
-    #: Whether constraints are checked with each statement, also those that could wait for COMMIT.
+    #: Whether constraints that could wait for COMMIT are checked with each statement.
     checks_now: bool = False
     #: Rows that the server rejected.
     rejects: list[RejectedRecord] = field(default_factory=list)
