@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = 10
-#: The most characters of an error in an alert: about what a chat shows without scrolling.
+#: The maximum characters of an error in an alert, which a chat shows without scrolling.
 _MAX_CHARACTERS = 600
 
 
@@ -59,5 +59,5 @@ def _send(text: str) -> None:
         with urlopen(request, timeout=_TIMEOUT):  # nosec B310 # noqa: S310
             pass
     except OSError as error:
-        # The address is a secret: whoever has it can post to the channel.
+        # The URL is a secret: anybody who has it can post to the channel.
         _log.warning("SIGNALROOM_ALERT_WEBHOOK could not be reached: %s", type(error).__name__)

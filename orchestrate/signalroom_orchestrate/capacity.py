@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: The most seconds that a task may wait in Celery's queue; Airflow's default is 600. The task's
+#: The maximum seconds that a task may wait in Celery's queue; Airflow's default is 600. The task's
 #: token expires then, and it would fail without having run.
 QUEUE_TIMEOUT = 14_400
 

@@ -150,9 +150,9 @@ def _change_sources(sandbox: SandboxServer, start: date, yesterday: date, last: 
     control.redtrack.restate(day=str(corrected), timezone=_ZONE, cost_percent=120)
     control.s3.export("orders-create", start, 200)
     print_lines(
-        f"Meanwhile Everflow restates {restated}: 10 % less payout and revenue,",
-        f"RedTrack corrects the costs of {corrected}, by 20 %,",
-        f"Sticky.io delivers the orders of {start}, late,",
+        f"Meanwhile Everflow restates {restated} with 10% less payout and revenue,",
+        f"RedTrack raises the costs of {corrected} by 20%,",
+        f"Sticky.io delivers the orders of {start} late,",
     )
     _redeliver_files(sandbox, last)
     control.posthog.events(events=[{"timestamp": f"{last}T12:00:00Z"}] * 5)
@@ -163,7 +163,7 @@ def _change_sources(sandbox: SandboxServer, start: date, yesterday: date, last: 
     control.gsheets.edit(**sheet, cells=[*cells, ["1999", "Northwind"]])
     print_lines(
         "delivers one file twice, replaces one by a shorter one, and leaves an amount blank,",
-        f"five events of {last} come to PostHog,",
+        f"PostHog receives five late events of {last},",
         "in Mautic two contacts are edited and three are added,",
         "and somebody adds an affiliate to a sheet.",
     )

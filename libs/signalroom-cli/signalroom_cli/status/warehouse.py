@@ -93,7 +93,7 @@ def add_rows(
         settings: The loader's settings by name.
         now: The current time (UTC).
         days: The number of days to read, up to today.
-        seconds: The most seconds to count for each table.
+        seconds: The maximum seconds to count each table.
         by_date: Whether to count rows by date.
 
     Returns:
