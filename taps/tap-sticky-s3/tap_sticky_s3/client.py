@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
+from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import (
-    ExitCode,
-    TapError,
-    setting_label,
-    validate_base_url,
-)
-from signalroom_singer.http.retry import exponential_wait
+from signalroom_singer import ExitCode, RetryPolicy, TapError, setting_label, validate_base_url
 from tap_sticky_s3.credentials import open_session
 from tap_sticky_s3.s3_errors import describe_error
 
@@ -28,6 +21,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping
 
+_Result = TypeVar("_Result")
 _CHUNK = 1 << 20
 #: Headers are small: the time goes into waiting for them.
 HEADER_THREADS = 8
@@ -38,6 +32,7 @@ _INTERRUPTED = (
     boto_errors.ConnectionError,
     boto_errors.HTTPClientError,
 )
+_ERRORS = (boto_errors.ClientError, boto_errors.BotoCoreError, ResponseParserError)
 
 
 @dataclass(frozen=True)
@@ -77,8 +72,7 @@ class Bucket:
         self.name: str = config["bucket"]
         self._config = config
         self._logger = logger
-        self._max_tries: int = config["max_tries"]
-        self._max_wait: float = config["max_retry_wait"]
+        self._retry = RetryPolicy.from_config(config)
         self._endpoint = config.get("endpoint_url") and validate_base_url(
             config["endpoint_url"], setting="endpoint_url", allow_http=config["allow_http"]
         )
@@ -176,96 +170,97 @@ class Bucket:
             TapError: If the credentials may not read it, or the download keeps failing.
         """
         end = obj.size if end is None else min(end, obj.size)
-        position, failures = 0, 0
-        while position < end:
-            start = position
-            try:
-                for chunk in self._read_body(obj, position, end):
-                    position += len(chunk)
-                    yield chunk
-            except _INTERRUPTED as error:
-                failures = 1 if position > start else failures + 1
-                self._back_off(failures, f"read {self.name}/{obj.key} from byte {position}", error)
+        position = 0
+        body: Any = None
 
-    def _read_body(self, obj: S3Object, start: int, end: int) -> Iterator[bytes]:
+        def read_chunk() -> bytes:
+            nonlocal body
+            body = body or self._open(obj, position, end)
+            try:
+                # Checks the length; the raw stream would silently end early.
+                chunk: bytes = body.read(_CHUNK)
+            except _INTERRUPTED:
+                body.close()
+                body = None
+                raise
+            return chunk
+
+        try:
+            # Retries are counted by chunk: progress of any size resets the count.
+            while position < end:
+                place = f" from byte {position}" if position else ""
+                chunk = self._with_retries(read_chunk, f"read {self.name}/{obj.key}{place}")
+                position += len(chunk)
+                yield chunk
+        finally:
+            if body:
+                body.close()
+
+    def _open(self, obj: S3Object, start: int, end: int) -> Any:
+        """Request a part of an object; returns its body."""
         part = {} if (start, end) == (0, obj.size) else {"Range": f"bytes={start}-{end - 1}"}
-        response = self._request(
-            "get_object",
-            f"read {self.name}/{obj.key}",
-            Bucket=self.name,
-            Key=obj.key,
-            IfMatch=f'"{obj.etag}"',
-            **part,
-            **self._extra,
-        )
-        with closing(response["Body"]) as body:
-            # Not every store honors If-Match.
-            if (
-                _etag(response) != obj.etag
-                or response["ContentLength"] != end - start
-                or (part and not response.get("ContentRange", "").endswith(f"/{obj.size}"))
-            ):
-                raise ObjectChangedError(obj.key)
-            # Checks the length; the raw stream would silently end early.
-            yield from body.iter_chunks(_CHUNK)
+        condition = {"Bucket": self.name, "Key": obj.key, "IfMatch": f'"{obj.etag}"'}
+        response = self._send("get_object", condition | part | self._extra)
+        # Not every store honors If-Match.
+        if (
+            _etag(response) != obj.etag
+            or response["ContentLength"] != end - start
+            or (part and not response.get("ContentRange", "").endswith(f"/{obj.size}"))
+        ):
+            response["Body"].close()
+            raise ObjectChangedError(obj.key)
+        return response["Body"]
 
     def _request(self, operation: str, doing: str, **arguments: Any) -> Any:
-        """Send a request, with retries after transient errors."""
-        failures = 0
-        has_renewed = False
-        while True:
-            try:
-                return self._send(operation, arguments)
-            except boto_errors.ClientError as error:
-                code = error.response["Error"].get("Code", "")
-                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if code == "ExpiredToken" and not has_renewed:
-                    # The next client gets new ones, if the credentials renew themselves.
-                    self._logger.warning("The credentials have expired: requesting new ones")
-                    has_renewed = True
-                    # Not closed: other threads are still using it.
-                    vars(self).pop("_client", None)
-                    continue
-                if status == _PRECONDITION_FAILED and "IfMatch" in arguments:
-                    raise ObjectChangedError(doing) from None
-                if status == _NOT_FOUND and code != "NoSuchBucket" and "Key" in arguments:
-                    raise ObjectGoneError(doing) from None
-                if not _is_transient(code, status):
-                    raise describe_error(error, doing, self._config) from error
-                problem: Exception = error
-            except ResponseParserError as error:
-                problem = error
-            except boto_errors.BotoCoreError as error:
-                if not isinstance(error, _INTERRUPTED):
-                    raise describe_error(error, doing, self._config) from error
-                problem = error
-            failures += 1
-            self._back_off(failures, doing, problem)
+        return self._with_retries(lambda: self._send(operation, arguments), doing)
 
-    def _send(self, operation: str, arguments: Mapping[str, Any]) -> Any:
-        """Send a request once; a proxy's page, or an error with status 200, is an error too."""
-        send: Callable[..., Any] = getattr(self._client, operation)
-        response = send(**arguments)
+    def _with_retries(self, attempt: Callable[[], _Result], doing: str) -> _Result:
+        """Repeat an attempt while its errors are transient, as the retry policy says."""
+
+        def attempt_once() -> _Result:
+            try:
+                return attempt()
+            except _ERRORS as error:
+                if not _is_transient(error):
+                    raise describe_error(error, doing, self._config) from error
+                msg = f"Cannot {doing} ({_error_code(error)})"
+                raise RetriableAPIError(msg) from error
+
+        try:
+            return self._retry.run(attempt_once, logger=self._logger)
+        except RetriableAPIError as error:
+            cause, tries = error.__cause__, self._retry.max_tries
+            if not isinstance(cause, Exception):
+                raise
+            raise describe_error(cause, doing, self._config, tries=tries) from cause
+
+    def _send(self, operation: str, arguments: Mapping[str, Any], *, may_renew: bool = True) -> Any:
+        """Send a request once."""
+        try:
+            response = getattr(self._client, operation)(**arguments)
+        except boto_errors.ClientError as error:
+            code, status = _code_and_status(error)
+            if code == "ExpiredToken" and may_renew:
+                # The next client gets new ones, if the credentials renew themselves.
+                self._logger.warning("The credentials have expired: requesting new ones")
+                # Not closed: other threads are still using it.
+                vars(self).pop("_client", None)
+                return self._send(operation, arguments, may_renew=False)
+            if status == _PRECONDITION_FAILED and "IfMatch" in arguments:
+                raise ObjectChangedError(arguments["Key"]) from None
+            if status == _NOT_FOUND and code != "NoSuchBucket" and "Key" in arguments:
+                raise ObjectGoneError(arguments["Key"]) from None
+            raise
         required = _REQUIRED_FIELDS[operation]
         present = required & response.keys()
-        # Stores other than AWS leave out some fields of a listing.
+        # A proxy's page, or an error with status 200. Stores other than AWS leave out some fields
+        # of a listing.
         if not present or (present != required and operation != "list_objects_v2"):
             if "Body" in response:
                 response["Body"].close()
             msg = f"the response has no {' and no '.join(sorted(required - present))}"
             raise ResponseParserError(msg)
         return response
-
-    def _back_off(self, failures: int, doing: str, error: Exception) -> None:
-        """Wait before the next attempt; after too many, raise the error."""
-        if failures >= self._max_tries:
-            raise describe_error(error, doing, self._config, tries=failures) from error
-        seconds = exponential_wait(failures - 1, longest=self._max_wait)
-        self._logger.warning(
-            "Cannot %s (%s): trying again in %.1f s (%d of %d)",
-            *(doing, _error_code(error), seconds, failures + 1, self._max_tries),
-        )
-        time.sleep(seconds)
 
 
 def _refuse_redirect(
@@ -307,11 +302,21 @@ _TRANSIENT = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout
 _NOT_FOUND, _PRECONDITION_FAILED, _TOO_MANY, _SERVER = 404, 412, 429, 500
 
 
-def _is_transient(code: str, status: int) -> bool:
-    return code in _TRANSIENT or status in {_PRECONDITION_FAILED, _TOO_MANY} or status >= _SERVER
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, boto_errors.ClientError):
+        code, status = _code_and_status(error)
+        is_busy = status in {_PRECONDITION_FAILED, _TOO_MANY} or status >= _SERVER
+        return is_busy or code in _TRANSIENT
+    return isinstance(error, (*_INTERRUPTED, ResponseParserError))
+
+
+def _code_and_status(error: boto_errors.ClientError) -> tuple[str, int]:
+    details, metadata = error.response["Error"], error.response["ResponseMetadata"]
+    return str(details.get("Code") or ""), int(metadata["HTTPStatusCode"])
 
 
 def _error_code(error: Exception) -> str:
     if isinstance(error, boto_errors.ClientError):
-        return str(error.response["Error"].get("Code") or error.response["ResponseMetadata"])
+        code, status = _code_and_status(error)
+        return code or str(status)
     return type(error).__name__
