@@ -1,4 +1,4 @@
-"""What is said of tables and columns, in the catalog and in the tables' comments.
+"""Descriptions of tables and columns, for the catalog and the tables' comments.
 
 Metrics as in https://helpdesk.everflow.io/customer/everflow-metrics-dictionary, fields as in
 https://developers.everflow.io/api-reference.
@@ -155,7 +155,7 @@ _ADJUSTMENTS = {
     "revenue": "Revenue added, or taken away if negative",
     "gross_sales": "Gross sales added, or taken away if negative",
     "media_buying_cost": "Media buying cost added, or taken away if negative",
-    "notes": "Note of whoever entered it",
+    "notes": "Note by whoever entered it",
     "deleted": "Whether the adjustment was taken back",
 }
 
@@ -171,7 +171,7 @@ _ENTITIES = {
     "internal_notes": "Notes of the network's employees",
     "reporting_timezone_id": "Time zone of the account's reports: `timezones.timezone_id`",
     "attribution_method": "Which click gets the conversion, such as last_touch",
-    "attribution_priority": "What is preferred where several claim a conversion, such as click",
+    "attribution_priority": "What takes precedence if several claim a conversion, such as click",
     "visibility": "Who may run the offer, such as public, private or require_approval",
     "destination_url": "Landing page, with Everflow's macros",
     "preview_url": "Page that shows affiliates what is advertised",

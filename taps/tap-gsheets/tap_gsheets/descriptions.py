@@ -15,7 +15,7 @@ DESCRIPTIONS = Descriptions(
         "_sheet_title": "Name of the tab",
         "_spreadsheet_id": "Google's id of the spreadsheet: `gsheets_sheets.spreadsheet_id`",
         "gsheets_sheets.hidden": "Whether the tab is hidden",
-        "gsheets_sheets.index": "Place of the tab; the first is 0",
+        "gsheets_sheets.index": "Position of the tab; the first is 0",
         "gsheets_sheets.locale": "Locale of the spreadsheet, such as en_US",
         "gsheets_sheets.rows_read": "Rows that were loaded; null if none were read",
         "gsheets_sheets.sheet_id": "Google's id of the tab (gid)",

@@ -1,4 +1,4 @@
-"""What is said of tables and columns, in the catalog and in the tables' comments.
+"""Descriptions of tables and columns, for the catalog and the tables' comments.
 
 As in https://devdocs.mautic.org/en/latest/rest_api and the entities of Mautic's own source. Columns
 of an instance's own fields have the field's label.
@@ -15,7 +15,7 @@ _TABLES = {
     "campaign_lead_event_log": "Which campaign events were carried out, or are planned, for whom",
     "campaign_leads": "Which contacts are in which campaign",
     "campaigns": "Campaigns, with their events",
-    "categories": "Categories of all kinds of things",
+    "categories": "Categories of campaigns, e-mails, pages and so on",
     "channel_url_trackables": "How often each link of each e-mail or other message was followed",
     "companies": "Companies, with a column for each company field",
     "companies_leads": "Which contacts belong to which company",
@@ -30,7 +30,7 @@ _TABLES = {
     "email_stats_devices": "Each time an e-mail was opened, and on which device",
     "emails": "E-mails, with how often they were sent and read",
     "focus_stats": "Focus items that were seen, clicked or submitted (a plugin of Mautic's)",
-    "form_results": "The answers that forms got",
+    "form_results": "The answers that people gave in forms",
     "form_submissions": "That a form was submitted: by whom, when and where",
     "forms": "Forms, with their fields and actions",
     "gone_contacts": "Contacts that were deleted or merged, and which contact has their rows now",
@@ -235,9 +235,9 @@ _STATISTICS = {
     "slot": "Slot of the website that it fills",
     "date_hit": "When the visit began (UTC)",
     "date_left": "When the visit ended (UTC); null if unknown, and written later",
-    "code": "HTTP status of the answer",
-    "status_code": "HTTP status of the receiver's answer",
-    "note": "What the receiver answered",
+    "code": "HTTP status of the response",
+    "status_code": "HTTP status of the receiver's response",
+    "note": "The receiver's response",
     "runtime": "Seconds that the call took",
     "referer": "HTTP referrer",
     "remote_host": "Host name of the visitor",

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from signalroom_singer import Descriptions
 
+#: Of columns that are older than RedTrack's list of its fields.
+NEVER_SENT = "Always null: RedTrack's API has no such field"
+
 _TABLES = {
     "campaign_daily": "Clicks, conversions, cost and revenue by day and campaign",
     "campaigns": "Campaigns, with their funnels as objects",
@@ -134,7 +137,7 @@ _LOGS = {
     "clicks.external_id": "The traffic source's id of the click",
     "conversions.order": "Order id, as sent with the conversion",
     "conversions.coupon": "Coupon code, as sent with the conversion",
-    "payout": "What the conversion brings",
+    "payout": "Payout of the conversion",
     "cost": "What the click cost",
     "default_type": "1 if it is of the account's default conversion type, else 0",
     "is_transaction": "1 if it counts as a transaction, else 0",
@@ -174,13 +177,13 @@ _ENTITIES = {
     "id": "RedTrack's id, 24 hexadecimal digits",
     "title": "Name on RedTrack's pages",
     "status": "1 active, 2 paused, 3 deleted",
-    "user_id": "RedTrack's id of the user whose it is",
+    "user_id": "RedTrack's id of the owner",
     "workspace_ids": "The workspaces in which it is visible",
     "created_at": "When it was created (UTC)",
     "updated_at": "When it was last changed (UTC)",
     "expires_at": "When it ends (UTC); null if it does not",
     "tags": "Tags that people gave it",
-    "notes": "Notes of people",
+    "notes": "Notes that people wrote",
     "postback_url": "Address of postbacks for conversions; keys in it are masked",
     "campaigns.source_title": "Name of the traffic source",
     "campaigns.cost_model": "How its traffic is paid for, such as cpc",
@@ -193,8 +196,8 @@ _ENTITIES = {
     "offers.network_title": "Name of the affiliate network: `networks.title`; no id is sent",
     "offers.payment": "The payout: amount, currency and the like",
     "offers.country_codes": "Countries of the offer, by ISO code",
-    "offers.click_cap": "Most clicks",
-    "offers.click_cap_period": "For what period `click_cap` counts",
+    "offers.click_cap": "Maximum number of clicks",
+    "offers.click_cap_period": "Period that `click_cap` is for",
     "sources.currency": "ISO code of the currency of the source's costs",
     "sources.campaign_count": "Campaigns that use it",
     "networks.currency": "ISO code of the currency of the network's payouts",
@@ -208,10 +211,10 @@ _ENTITIES = {
     "streams.landings": "Its landing pages with their weights",
     "streams.prelandings": "Its pre-landing pages with their weights",
     "domains.url": "The domain",
-    "domains.fallback_url": "Where visitors go whose link leads nowhere",
+    "domains.fallback_url": "Where visitors with an invalid link are sent",
     "domains.registry_expiry_date": "When the domain's registration ends (UTC)",
     "currencies.letter_code": "ISO code of the currency",
-    "currencies.exchange_rate": "Its rate, where it is from, and when it was read",
+    "currencies.exchange_rate": "Its rate, the source of the rate, and when it was read",
     "countries.id": "RedTrack's id of the country",
     "countries.iso": "ISO code of the country",
     "countries.title": "Name of the country",
