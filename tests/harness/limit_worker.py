@@ -6,8 +6,8 @@ import argparse
 import sys
 import time
 
-from signalroom_singer import AccountLimits, RateLimiter
-from signalroom_singer.limits.account import account_digest, open_store
+from signalroom_singer import RateLimiter
+from signalroom_singer.limits.account import AccountLimits, account_digest, open_store
 
 
 def main():

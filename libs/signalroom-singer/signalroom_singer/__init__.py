@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from signalroom_singer.cell_values import parse_number
+    from signalroom_singer.columns import columns_of
     from signalroom_singer.conform import EXTRA, RecordConformer
     from signalroom_singer.errors import MalformedResponseError, TapError
     from signalroom_singer.exit_codes import ExitCode
+    from signalroom_singer.failures import PermissionErrors
     from signalroom_singer.http.adaptive import AdaptiveLimit
-    from signalroom_singer.http.auth import RenewableAuth, Token, TokenAuth
-    from signalroom_singer.http.client import ApiClient
+    from signalroom_singer.http.auth import Token, TokenAuth
+    from signalroom_singer.http.client import ApiClient, ClientContext
     from signalroom_singer.http.errors import (
         ErrorMapper,
         ForbiddenRequestError,
@@ -31,14 +33,12 @@ if TYPE_CHECKING:
         ShrinkInstead,
         parse_retry_after,
     )
-    from signalroom_singer.http.stream import ApiStream
+    from signalroom_singer.http.stream import ApiStream, from_client
     from signalroom_singer.limits.account import (
         CONCURRENCY_LIMIT,
-        RATE_LIMIT,
         RATE_LIMIT_SETTINGS,
-        AccountLimits,
+        rate_limit_setting,
     )
-    from signalroom_singer.permissions import PermissionErrors
     from signalroom_singer.privacy.field_names import Sensitive
     from signalroom_singer.privacy.redaction import protect, redact
     from signalroom_singer.privacy.sensitive_fields import PERSONAL_DATA_SETTING
@@ -47,12 +47,15 @@ if TYPE_CHECKING:
         parse_date_setting,
         parse_midnight_setting,
         parse_timestamp_setting,
+        parse_zone_setting,
     )
-    from signalroom_singer.settings.problems import (
-        invalid_setting,
-        missing_setting,
-        unknown_time_zone,
+    from signalroom_singer.settings.declared import (
+        ALLOW_HTTP_SETTING,
+        STREAM_NAME,
+        TIMEZONE_SETTING,
+        custom_reports_setting,
     )
+    from signalroom_singer.settings.problems import invalid_setting, missing_setting
     from signalroom_singer.settings.text_values import EXACT, KEY, PASSWORD
     from signalroom_singer.settings.variables import env_aliases, setting_label
     from signalroom_singer.state import invalid_state, parse_bookmark
@@ -61,14 +64,16 @@ if TYPE_CHECKING:
         LOADED_AT,
         ManualBookmarkStream,
         SignalRoomStream,
+        from_setting,
     )
     from signalroom_singer.table_docs import FULL_TABLE, Descriptions, Loading
     from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
-    from signalroom_singer.timestamps import to_date, to_utc, utc_isoformat
+    from signalroom_singer.timestamps import to_utc, utc_isoformat
     from signalroom_singer.urls import validate_base_url
     from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream
 
 __all__ = [
+    "ALLOW_HTTP_SETTING",
     "CLIENT_ID",
     "COMMON_SETTINGS",
     "CONCURRENCY_LIMIT",
@@ -80,13 +85,14 @@ __all__ = [
     "LOADED_AT",
     "PASSWORD",
     "PERSONAL_DATA_SETTING",
-    "RATE_LIMIT",
     "RATE_LIMIT_SETTINGS",
+    "STREAM_NAME",
+    "TIMEZONE_SETTING",
     "WINDOW_SETTINGS",
-    "AccountLimits",
     "AdaptiveLimit",
     "ApiClient",
     "ApiStream",
+    "ClientContext",
     "DateWindow",
     "Descriptions",
     "ErrorMapper",
@@ -99,7 +105,6 @@ __all__ = [
     "RateLimiter",
     "ReadAhead",
     "RecordConformer",
-    "RenewableAuth",
     "RequestRejectedError",
     "RequestTooLargeError",
     "RetryPolicy",
@@ -111,8 +116,12 @@ __all__ = [
     "Token",
     "TokenAuth",
     "WindowedStream",
+    "columns_of",
+    "custom_reports_setting",
     "env_aliases",
     "error_in_ok_response",
+    "from_client",
+    "from_setting",
     "invalid_setting",
     "invalid_state",
     "missing_setting",
@@ -122,80 +131,71 @@ __all__ = [
     "parse_number",
     "parse_retry_after",
     "parse_timestamp_setting",
+    "parse_zone_setting",
     "protect",
+    "rate_limit_setting",
     "redact",
     "setting_label",
-    "to_date",
     "to_utc",
-    "unknown_time_zone",
     "utc_isoformat",
     "validate_base_url",
 ]
 
-#: The module of each name.
-_MODULES = {
-    "AccountLimits": "limits.account",
-    "AdaptiveLimit": "http.adaptive",
-    "ApiClient": "http.client",
-    "ApiStream": "http.stream",
-    "CLIENT_ID": "stream",
-    "COMMON_SETTINGS": "tap",
-    "CONCURRENCY_LIMIT": "limits.account",
-    "DateWindow": "windows",
-    "Descriptions": "table_docs",
-    "EXACT": "settings.text_values",
-    "EXTRA": "conform",
-    "ErrorMapper": "http.errors",
-    "ExitCode": "exit_codes",
-    "FULL_TABLE": "table_docs",
-    "ForbiddenRequestError": "http.errors",
-    "HTTP_SETTINGS": "tap",
-    "KEY": "settings.text_values",
-    "LOADED_AT": "stream",
-    "Loading": "table_docs",
-    "MalformedResponseError": "errors",
-    "ManualBookmarkStream": "stream",
-    "PASSWORD": "settings.text_values",
-    "PERSONAL_DATA_SETTING": "privacy.sensitive_fields",
-    "PermissionErrors": "permissions",
-    "RATE_LIMIT": "limits.account",
-    "RATE_LIMIT_SETTINGS": "limits.account",
-    "RateLimiter": "http.rate_limit",
-    "ReadAhead": "read_ahead",
-    "RecordConformer": "conform",
-    "RenewableAuth": "http.auth",
-    "RequestRejectedError": "http.errors",
-    "RequestTooLargeError": "http.retry",
-    "RetryPolicy": "http.retry",
-    "Sensitive": "privacy.field_names",
-    "ShrinkInstead": "http.retry",
-    "SignalRoomStream": "stream",
-    "SignalRoomTap": "tap",
-    "TapError": "errors",
-    "Token": "http.auth",
-    "TokenAuth": "http.auth",
-    "WINDOW_SETTINGS": "windows",
-    "WindowedStream": "windows",
-    "env_aliases": "settings.variables",
-    "error_in_ok_response": "http.errors",
-    "invalid_setting": "settings.problems",
-    "invalid_state": "state",
-    "missing_setting": "settings.problems",
-    "parse_bookmark": "state",
-    "parse_date_setting": "settings.dates",
-    "parse_midnight_setting": "settings.dates",
-    "parse_number": "cell_values",
-    "parse_retry_after": "http.retry",
-    "parse_timestamp_setting": "settings.dates",
-    "protect": "privacy.redaction",
-    "redact": "privacy.redaction",
-    "setting_label": "settings.variables",
-    "to_date": "timestamps",
-    "to_utc": "timestamps",
-    "unknown_time_zone": "settings.problems",
-    "utc_isoformat": "timestamps",
-    "validate_base_url": "urls",
+#: The names of each module.
+_NAMES = {
+    "cell_values": ("parse_number",),
+    "columns": ("columns_of",),
+    "conform": ("EXTRA", "RecordConformer"),
+    "errors": ("MalformedResponseError", "TapError"),
+    "exit_codes": ("ExitCode",),
+    "failures": ("PermissionErrors",),
+    "http.adaptive": ("AdaptiveLimit",),
+    "http.auth": ("Token", "TokenAuth"),
+    "http.client": ("ApiClient", "ClientContext"),
+    "http.errors": (
+        "ErrorMapper",
+        "ForbiddenRequestError",
+        "RequestRejectedError",
+        "error_in_ok_response",
+    ),
+    "http.rate_limit": ("RateLimiter",),
+    "http.retry": ("RequestTooLargeError", "RetryPolicy", "ShrinkInstead", "parse_retry_after"),
+    "http.stream": ("ApiStream", "from_client"),
+    "limits.account": ("CONCURRENCY_LIMIT", "RATE_LIMIT_SETTINGS", "rate_limit_setting"),
+    "privacy.field_names": ("Sensitive",),
+    "privacy.redaction": ("protect", "redact"),
+    "privacy.sensitive_fields": ("PERSONAL_DATA_SETTING",),
+    "read_ahead": ("ReadAhead",),
+    "settings.dates": (
+        "parse_date_setting",
+        "parse_midnight_setting",
+        "parse_timestamp_setting",
+        "parse_zone_setting",
+    ),
+    "settings.declared": (
+        "ALLOW_HTTP_SETTING",
+        "STREAM_NAME",
+        "TIMEZONE_SETTING",
+        "custom_reports_setting",
+    ),
+    "settings.problems": ("invalid_setting", "missing_setting"),
+    "settings.text_values": ("EXACT", "KEY", "PASSWORD"),
+    "settings.variables": ("env_aliases", "setting_label"),
+    "state": ("invalid_state", "parse_bookmark"),
+    "stream": (
+        "CLIENT_ID",
+        "LOADED_AT",
+        "ManualBookmarkStream",
+        "SignalRoomStream",
+        "from_setting",
+    ),
+    "table_docs": ("FULL_TABLE", "Descriptions", "Loading"),
+    "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
+    "timestamps": ("to_utc", "utc_isoformat"),
+    "urls": ("validate_base_url",),
+    "windows": ("WINDOW_SETTINGS", "DateWindow", "WindowedStream"),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ _WEEKS, _ISO_WEEK = {"U", "W"}, "V"
 _TIMES = {"H", "I", "p", "M", "S", "f", "z"}
 _WIDTHS = {"Y": 4, "G": 4, "j": 3} | dict.fromkeys("ymdHIMSVUW", 2) | dict.fromkeys("uw", 1)
 # `strptime` reads the 366th day and the 53rd week of any year as days of the next one, and drops
-# weekdays beside a date.
+# weekdays next to a date.
 _WHICH_DAY = {"d", "j", "U", "W", "V"}
 _CHECKED_PARTS = (_WHICH_DAY - _DAYS) | _WEEKDAYS
 _KNOWN = {
@@ -75,7 +75,7 @@ class DateFormat:
 
     Raises:
         ValueError: If a date cannot be read by it, or not on every machine alike; the message is a
-            sentence that says why and goes on after the name of a setting and a colon.
+            sentence that says why and continues after the name of a setting and a colon.
     """
 
     def __init__(self, text: str) -> None:
@@ -104,7 +104,7 @@ class DateFormat:
             The date, with its time of day if the format has one, aware if the format has ``%z``.
 
         Raises:
-            ValueError: If it is not written so, or there is no such date, as the 366th day of a
+            ValueError: If it is not in this format, or there is no such date: the 366th day of a
                 year that has 365, or a Tuesday that was a Wednesday.
         """
         stripped = text.strip()
@@ -135,7 +135,7 @@ def _form(text: str) -> re.Pattern[str] | None:
     """Make a pattern for formats in which numbers touch each other: they have their full width.
 
     Nothing else says where one ends: by ``%Y%m%d``, `strptime` reads 2026105 as October 5. Parts
-    that a date has to be held against are groups of their names. None, if there is neither.
+    that the date is checked against are named groups. None if no pattern is needed.
     """
     parts = _PART.findall(text)
     checked = _CHECKED_PARTS if any(part[1:] in _WHICH_DAY for part in parts) else set()

@@ -35,7 +35,7 @@ class RecordConformer:
 
     - A value of another JSON type that means the same is converted: ``12.0`` and ``"12"``
       to the integer 12, ``12`` to text, ``0`` and ``"true"`` to booleans, ``""`` to null
-      where the column is no text, every timestamp to UTC in one format.
+      unless the column is text, every timestamp to UTC in one format.
     - A field without a column, and a value that cannot be read as its column's type, go
       into the ``_extra`` column under their own names. The latter are counted and logged.
     - A key column must be there and readable.

@@ -122,8 +122,8 @@ def hide_traceback(record: logging.LogRecord) -> bool:
     full = is_disk_full(error)
     if full:
         record.msg = (
-            "This machine's disk is full (%s). What was sent before counts. Free some space, or "
-            "set TMPDIR to a folder that has more, and run again."
+            "This machine's disk is full (%s). Records already sent are valid. Free some space, "
+            "or set TMPDIR to a folder that has more, and run again."
         )
         record.args = (error,)
     debugging = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)

@@ -1,7 +1,7 @@
-"""What a tap or target ends with, by the kind of failure: codes of sysexits.h.
+"""Exit codes of taps and targets, by the kind of failure: those of sysexits.h.
 
-A scheduler decides by them whether a retry is of use. Meltano has them in its log as JSON
-(`exit_codes`), and itself ends with 1.
+They tell a scheduler whether a retry is of use. Meltano logs them (`exit_codes`, in its JSON log),
+and exits with 1 itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     DATA = 65
     #: Vendor or server did not respond, or only with errors: a retry helps once it is back.
     UNAVAILABLE = 75
-    #: Credentials are refused, or lack a permission.
+    #: Credentials are rejected, or lack a permission.
     PERMISSION = 77
     #: A setting is missing, or its value cannot be used.
     CONFIGURATION = 78

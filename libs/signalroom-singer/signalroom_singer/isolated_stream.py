@@ -70,7 +70,7 @@ class IsolatedStream(SignalRoomStream, ABC):
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        # It would make a bookmark of how far a stream came that was not read to its end.
+        # It would save a bookmark, although the stream was not read to its end.
         if not self.has_failed:
             super().finalize_state_progress_markers(state)
 

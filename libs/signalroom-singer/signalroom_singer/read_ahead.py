@@ -37,8 +37,8 @@ class ReadAhead(Generic[T, R]):
 
     Memory is bounded: while ``buffer`` records wait, only the task in turn reads on.
 
-    Use as a context manager: leaving it stops the threads, and waits a little for what they
-    in progress, so that no request is sent after a run.
+    Use as a context manager: leaving it stops the threads, and waits a little for their
+    requests, so that none is sent after a run.
     """
 
     def __init__(

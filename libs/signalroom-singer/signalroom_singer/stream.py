@@ -337,19 +337,18 @@ class SignalRoomStream(Stream):
             record = self._with_hashes(record)
         # The SDK looks up each field of each record among the deselected ones, which is a third of
         # the time per record. Mostly no field is deselected.
-        if not self._everything_selected:
-            try:
-                yield from super()._generate_record_messages(record)
-            except Exception as error:
-                self._explain_map(record, error)
-                raise
-            return
+        make_messages = (
+            self._map_record if self._everything_selected else super()._generate_record_messages
+        )
+        try:
+            yield from make_messages(record)
+        except Exception as error:
+            self._explain_map(record, error)
+            raise
+
+    def _map_record(self, record: Record) -> Generator[RecordMessage, None, None]:
         for stream_map in self.stream_maps:
-            try:
-                mapped = stream_map.transform(record)
-            except Exception as error:
-                self._explain_map(record, error)
-                raise
+            mapped = stream_map.transform(record)
             if mapped is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias,
@@ -372,7 +371,7 @@ class SignalRoomStream(Stream):
                     f"{self.name}: the stream map cannot be applied to a record: {where}"
                     f"{failure.reason}. Correct the expression in the setting stream_maps of the "
                     "tap (where a field may be null: `... if FIELD is not None else None`). "
-                    "What was sent before counts."
+                    "Records already sent are valid."
                 )
                 raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from error
 
@@ -390,6 +389,15 @@ class SignalRoomStream(Stream):
                 EXTRA,
                 ", ".join(f"{column} ({count})" for column, count in unreadable.most_common()),
             )
+
+
+def from_setting(name: str) -> Any:
+    """Declare an attribute of a stream that has the value of a setting.
+
+    Args:
+        name: The name of the setting, which is required or has a default.
+    """
+    return property(lambda stream: stream.config[name])
 
 
 class ManualBookmarkStream(SignalRoomStream):

@@ -211,7 +211,7 @@ def constant_columns(mapper: PluginMapper, stream: str, stream_map: StreamMap) -
         if not _is_constant(expression, names):
             continue
         evaluator = simpleeval.EvalWithCompoundTypes(functions=stream_map.functions, names=names)
-        # What is wrong with an expression is said when the map is applied to a record.
+        # An invalid expression is reported when the map is applied to a record.
         with suppress(Exception):
             constants[column] = evaluator.eval(expression)
     return constants

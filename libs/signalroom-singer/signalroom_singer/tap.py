@@ -11,10 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
 from singer_sdk import typing as th
-from singer_sdk.exceptions import (
-    MapExpressionError,
-    StreamMapConfigError,
-)
+from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
@@ -23,7 +20,8 @@ from signalroom_singer.cli import loader_failure
 from signalroom_singer.cli.command import LoaderFailedError, ReadableErrorsMixin, StoppedError
 from signalroom_singer.cli.connection_test import CountingWriter, try_streams
 from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
-from signalroom_singer.failures import Failures
+from signalroom_singer.failures import Failures, PermissionErrors
+from signalroom_singer.http.client import ClientContext
 from signalroom_singer.limits.account import (
     RATE_LIMIT_ACCOUNT,
     AccountLimits,
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
     import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-
-    from signalroom_singer.permissions import PermissionErrors
 
 #: Settings of every tap.
 COMMON_SETTINGS = (
@@ -100,7 +96,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
 
     message_writer_class = BufferedMsgSpecWriter
 
-    # Whether the run has no state to go on from.
+    # Whether the run has no state to continue from.
     _is_refresh = False
 
     # Without BATCH: as the SDK does it, it bypasses stream maps and property selection.
@@ -111,9 +107,9 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
     @property
     @override
     def streams(self) -> dict[str, Stream]:
-        # Before anything is asked: without the store, no request may be sent.
+        # First of all: without the store, no request may be sent.
         _ = self.account_limits
-        # Some ask the vendor which there are.
+        # Some taps ask the vendor which streams there are.
         with explain_malformed_responses(lambda: self.name):
             return super().streams
 
@@ -125,6 +121,11 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
+
+    @property
+    def client_context(self) -> ClientContext:
+        """What the tap's client needs of it."""
+        return ClientContext(self.config, self.http_session, self.logger, self.account_limits)
 
     @property
     def permission_errors(self) -> PermissionErrors | None:

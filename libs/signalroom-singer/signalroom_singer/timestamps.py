@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-# A date, or a date and a time, without anything between.
+# A date, or a date and a time, without separators.
 _COMPACT = re.compile(r"(?:19|20|21)[0-9]{6}(?:[0-9]{6})?")
 # A date, or the date of a timestamp; what follows it is not read, but has to be a time of day.
 _DAY_FIRST = re.compile(
@@ -18,10 +18,10 @@ _TOO_FINE = re.compile(r"(\.\d{6})\d+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Go and .NET write "no date" as year 1; nothing these vendors track is older than this.
 _FIRST_YEAR = 1900
-# An epoch number is in seconds up to the year 5138, then ms, µs and ns by its size.
 #: Days before and after them, and offsets of zones, can be added without an overflow.
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+# An epoch number is in seconds up to the year 5138, then ms, µs and ns by its size.
 _EPOCH_UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 
 
@@ -56,20 +56,20 @@ def to_utc(value: object) -> str | None:
     Args:
         value: Epoch seconds, milliseconds, microseconds or nanoseconds (number or numeric
             text), ISO 8601 text with any offset and precision (no offset means UTC), the same
-            without anything between (``20260131``, ``20260131235959``), or a datetime. ``None``,
+            without separators (``20260131``, ``20260131235959``), or a datetime. ``None``,
             ``""``, ``0`` and years before 1900 mean "no date".
 
     Returns:
         The moment as :func:`utc_isoformat` writes it, or ``None`` for "no date".
 
     Raises:
-        ValueError: If it is nothing of the kind.
+        ValueError: If it is none of these.
     """
     if value is None or value == "":
         return None
     if isinstance(value, bool):
         msg = f"not a timestamp: {value!r}"
-        raise ValueError(msg)  # noqa: TRY004 - one kind of error for whoever keeps bad values
+        raise ValueError(msg)  # noqa: TRY004 - one kind of error for callers that keep bad values
     if isinstance(value, (int, float, Decimal)):
         return _from_epoch(Decimal(str(value)))
     if isinstance(value, datetime):
@@ -99,7 +99,7 @@ def to_date(value: object) -> str | None:
         ``YYYY-MM-DD``, or ``None``.
 
     Raises:
-        ValueError: If it is nothing of the kind.
+        ValueError: If it is none of these.
     """
     if value is None or value == "":
         return None

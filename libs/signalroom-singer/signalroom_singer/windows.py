@@ -35,7 +35,7 @@ WINDOW_SETTINGS = (
         title="Start date",
         description=(
             "The first day to read, `YYYY-MM-DD`. Without it the first run reads as far back as "
-            "the lookback. With a bookmark it only matters where it is later."
+            "the lookback. Once there is a bookmark, it only matters if it is later."
         ),
         examples=["2026-01-01"],
     ),
@@ -52,7 +52,7 @@ WINDOW_SETTINGS = (
         default=False,
         title="Include today",
         description=(
-            "Read the current day too, as far as it has come. The bookmark stays on the last "
+            "Also read the current day, which is incomplete. The bookmark stays on the last "
             "complete day, so the next run reads it again."
         ),
     ),

@@ -158,9 +158,7 @@ class RowTap(SignalRoomTap):
     @cached_property
     def client(self):
         return ApiClient(
-            self.config,
-            self.http_session,
-            self.logger,
+            self.client_context,
             base_url=self.config.get("api_url", ""),
             allowed_requests={
                 *(("GET", "/rows"), ("GET", "/rows/{}/parts")),

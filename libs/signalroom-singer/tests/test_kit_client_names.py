@@ -70,8 +70,8 @@ class TestWarning:
         text = "config: {api_key: $TAP_EVERFLOW_API_KEY, api_url: ${TAP_EVERFLOW_API_URL}}"
         assert said("tap-everflow--tap", text) == (
             "Client 'tap' reads TAP_EVERFLOW_API_KEY, TAP_EVERFLOW_API_URL. Variables that begin "
-            "with TAP_ are read by others too, so this may be the account of another. Rename them "
-            "in clients/tap.yml and where they are set, as in CLIENT_TAP_EVERFLOW_API_KEY."
+            "with TAP_ are read by others too, so this may be another client's account. Rename "
+            "them in clients/tap.yml and where they are set, as in CLIENT_TAP_EVERFLOW_API_KEY."
         )
 
     def test_a_client_whose_file_is_elsewhere(self, said):

@@ -59,10 +59,10 @@ def test_lasting_faults_end_after_max_tries(vendor, make_tap, caplog, fault):
     ("fault", "said"),
     (
         (TRANSIENT["502 with a page"], "answered 502 Bad Gateway: an HTML page 'Bad Gateway'"),
-        (TRANSIENT["a page with 200"], "with an HTML page 'Maintenance' where JSON belongs"),
+        (TRANSIENT["a page with 200"], "with an HTML page 'Maintenance' instead of JSON"),
         (TRANSIENT["cut JSON"], "9 bytes that do not parse .* the body may have been cut"),
-        (TRANSIENT["nothing"], "an empty body where JSON belongs"),
-        (TRANSIENT["an error with 200"], "answered 200 but no data: no data today"),
+        (TRANSIENT["nothing"], "an empty body instead of JSON"),
+        (TRANSIENT["an error with 200"], "returned 200 but no data: no data today"),
         (
             TRANSIENT["connection reset"],
             r"lost its connection to 127\.0\.0\.1:\d+ \(\w+\)\. Check the network",

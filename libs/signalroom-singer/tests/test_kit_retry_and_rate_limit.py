@@ -140,5 +140,5 @@ def test_a_long_wait_is_told(monkeypatch, caplog):
     for _ in range(2):
         with pacer.slot():
             pass
-    assert "Waiting for a turn" in caplog.text
+    assert "to stay within the rate limit" in caplog.text
     assert "up to 1 s" in caplog.text

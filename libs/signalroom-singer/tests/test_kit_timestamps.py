@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from signalroom_singer import (
     parse_bookmark,
     parse_timestamp_setting,
-    to_date,
     to_utc,
     utc_isoformat,
 )
+from signalroom_singer.timestamps import to_date
 
 NOON = "2026-03-08T12:00:00.000000Z"
 

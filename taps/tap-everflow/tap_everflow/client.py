@@ -20,15 +20,13 @@ from signalroom_singer import (
 )
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
-    import requests
     from singer_sdk.exceptions import RetriableAPIError
     from singer_sdk.helpers.types import Record
 
-    from signalroom_singer import AccountLimits
+    from signalroom_singer import ClientContext
 
 # Reads only, POST included: Everflow's reports are queries in a body.
 ALLOWED_REQUESTS = frozenset(
@@ -85,34 +83,21 @@ class EverflowClient(ApiClient):
     """Everflow's network API, with its limits and its numbers of time zones.
 
     Args:
-        config: The tap's settings.
-        session: The connections that all streams share.
-        logger: The logger of the tap.
+        context: The tap's settings, connections, logger and limits.
         base_url: The address of the API, with its version.
         report_zone: The time zone whose days are reported.
-        account: What counts the account's requests in all processes, if a store is set.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        session: requests.Session,
-        logger: logging.Logger,
-        *,
-        base_url: str,
-        report_zone: ZoneInfo,
-        account: AccountLimits | None = None,
-    ) -> None:
+    def __init__(self, context: ClientContext, *, base_url: str, report_zone: ZoneInfo) -> None:
+        config = context.config
         rate, concurrency = config["requests_per_second"], config["max_concurrency"]
         if rate > _MOST_REQUESTS and urlsplit(base_url).netloc.endswith(_EVERFLOWS_HOSTS):
             problem = f"expected {_MOST_REQUESTS} or less, as Everflow allows"
             raise invalid_setting("requests_per_second", problem, rate)
         # Everflow counts all keys of a network together, reports and BigQuery on top of that.
-        requests_limit = RateLimiter(per_second=rate, account=account)
+        requests_limit = RateLimiter(per_second=rate, account=context.account)
         super().__init__(
-            config,
-            session,
-            logger,
+            context,
             base_url=base_url,
             allowed_requests=ALLOWED_REQUESTS,
             # Discovery, which sends no request, needs no key.
@@ -127,7 +112,7 @@ class EverflowClient(ApiClient):
         self._reports_limit = RateLimiter(
             concurrency=concurrency,
             parent=requests_limit,
-            account=account,
+            account=context.account,
             group="reports",
             account_concurrency=concurrency,
             longest_request=2 * config["request_timeout"],
@@ -135,7 +120,7 @@ class EverflowClient(ApiClient):
         self._bigquery_limit = RateLimiter(
             per_hour=config["bigquery_requests_per_hour"],
             parent=self._reports_limit,
-            account=account,
+            account=context.account,
             group="bigquery",
         )
         # Shared by all views: one request serves all streams.
@@ -179,7 +164,7 @@ class EverflowClient(ApiClient):
             msg = f"{self.stream_name}: GET {_TIME_ZONES} has a time zone without name or number"
             raise TapError(msg) from None
         if not ids:
-            msg = f"{self.stream_name}: GET {_TIME_ZONES} answered without time zones"
+            msg = f"{self.stream_name}: GET {_TIME_ZONES} returned no time zones"
             raise TapError(msg)
         return ids
 
@@ -193,7 +178,7 @@ class EverflowClient(ApiClient):
                 none; otherwise only null does.
 
         Raises:
-            TapError: If there is no list of rows: the response is to something else.
+            TapError: If there is no list of rows.
         """
         rows = payload
         if isinstance(payload, dict):
@@ -205,8 +190,8 @@ class EverflowClient(ApiClient):
             keys = sorted(payload) if isinstance(payload, dict) else [type(payload).__name__]
             msg = (
                 f"{self.stream_name}: Everflow answered without a list of {key}; it has: "
-                f"{', '.join(keys)[:200]}. Nothing of it was loaded. Run it again; check api_url "
-                "if it stays."
+                f"{', '.join(keys)[:200]}. Nothing was loaded. Run it again; if the error "
+                "persists, check api_url."
             )
             raise TapError(msg)
         return rows

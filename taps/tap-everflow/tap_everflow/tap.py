@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 from typing_extensions import override
@@ -15,18 +14,22 @@ from signalroom_singer import (
     HTTP_SETTINGS,
     KEY,
     PERSONAL_DATA_SETTING,
-    RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
+    TIMEZONE_SETTING,
     WINDOW_SETTINGS,
     SignalRoomTap,
+    custom_reports_setting,
     env_aliases,
-    unknown_time_zone,
+    parse_zone_setting,
+    rate_limit_setting,
     validate_base_url,
 )
 from tap_everflow.client import EverflowClient
 from tap_everflow.streams import STREAM_TYPES, CustomReport
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from tap_everflow.streams._base import EverflowStream
 
 API_VERSION = "/v1"
@@ -57,19 +60,10 @@ class TapEverflow(SignalRoomTap):
             th.StringType,
             default="https://api.eflow.team",
             title="API address",
-            description="EU accounts: https://api-eu.eflow.team. A `/v1` at the end may stay.",
+            description="EU accounts: https://api-eu.eflow.team. A trailing `/v1` is ignored.",
             **env_aliases("EVERFLOW_BASE_URL", shared=True),
         ),
-        th.Property(
-            "timezone",
-            th.StringType,
-            default="America/New_York",
-            title="Report time zone",
-            description=(
-                "The zone whose days are reported, by its IANA name. Changing it makes old days "
-                "and new ones disagree: read everything again afterwards."
-            ),
-        ),
+        TIMEZONE_SETTING,
         th.Property(
             "currency_id",
             th.StringType,
@@ -100,30 +94,18 @@ class TapEverflow(SignalRoomTap):
                 "was changed, so a change is only found by reading its day again."
             ),
         ),
-        th.Property(
-            "custom_reports",
-            th.ArrayType(
-                th.ObjectType(
-                    th.Property(
-                        "name",
-                        th.StringType(pattern="^[a-z][a-z0-9_]*$"),
-                        required=True,
-                        description="The stream and table name, in snake_case.",
-                    ),
-                    th.Property(
-                        "columns",
-                        th.ArrayType(th.StringType),
-                        required=True,
-                        description="Everflow's report columns, such as offer, sub1, country.",
-                    ),
-                ),
+        custom_reports_setting(
+            th.Property(
+                "columns",
+                th.ArrayType(th.StringType),
+                required=True,
+                description="Everflow's report columns, such as offer, sub1, country.",
             ),
-            title="Custom reports",
             description=(
                 "Reports by dimensions of your choice, a stream each. `date` (or `hour`) is added "
                 "to the columns where there is no time column; at most ten columns with it."
             ),
-            examples=[[{"name": "by_country", "columns": ["offer", "country"]}]],
+            example={"name": "by_country", "columns": ["offer", "country"]},
         ),
         PERSONAL_DATA_SETTING,
         th.Property(
@@ -153,7 +135,8 @@ class TapEverflow(SignalRoomTap):
             title="Control totals",
             description=(
                 "Compare clicks, conversions, payout and revenue of each report with Everflow's "
-                "own summary. If they still differ after reading again: stop, or go on."
+                "own summary. If they still differ after another read: `fail` or only `warn`; "
+                "`off` does not compare."
             ),
         ),
         th.Property(
@@ -161,15 +144,13 @@ class TapEverflow(SignalRoomTap):
             th.IntegerType(minimum=1, maximum=2000),
             default=2000,
             title="Page size",
-            description="Rows asked for at once, where Everflow pages.",
+            description="Rows per request, where Everflow pages.",
         ),
-        th.Property(
+        rate_limit_setting(
             "requests_per_second",
-            th.NumberType(minimum=1),
+            "Requests a second",
+            "Everflow allows 30 to all keys of a network together.",
             default=29,
-            title="Requests a second",
-            description="Everflow allows 30 to all keys of a network together.",
-            **RATE_LIMIT,
         ),
         th.Property(
             "max_concurrency",
@@ -182,13 +163,12 @@ class TapEverflow(SignalRoomTap):
             ),
             **CONCURRENCY_LIMIT,
         ),
-        th.Property(
+        rate_limit_setting(
             "bigquery_requests_per_hour",
-            th.IntegerType(minimum=1),
+            "High-cardinality reports an hour",
+            "Everflow allows 1,000 reports by sub ids and the like an hour.",
             default=950,
-            title="High-cardinality reports an hour",
-            description="Everflow allows 1,000 reports by sub ids and the like an hour.",
-            **RATE_LIMIT,
+            integer=True,
         ),
         *RATE_LIMIT_SETTINGS,
         *WINDOW_SETTINGS,
@@ -205,22 +185,13 @@ class TapEverflow(SignalRoomTap):
     @cached_property
     def report_zone(self) -> ZoneInfo:
         """The zone whose days are reported."""
-        name = self.config["timezone"]
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise unknown_time_zone("timezone", name) from None
+        return parse_zone_setting(self.config, "timezone")
 
     @cached_property
     def client(self) -> EverflowClient:
         """The client that all streams share."""
         return EverflowClient(
-            self.config,
-            self.http_session,
-            self.logger,
-            base_url=self.api_url,
-            report_zone=self.report_zone,
-            account=self.account_limits,
+            self.client_context, base_url=self.api_url, report_zone=self.report_zone
         )
 
     @override

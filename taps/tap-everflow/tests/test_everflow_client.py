@@ -129,7 +129,7 @@ def test_fewer_at_once_where_asked_for(make_tap, sandbox, sync):
 @pytest.mark.parametrize(
     ("zones", "told"),
     (
-        ([], "answered without time zones"),
+        ([], "returned no time zones"),
         ([[1]], "a time zone without name or number"),
         ([{"timezone": "UTC"}], "a time zone without name or number"),
         ("soon", "without a list of timezones"),

@@ -134,7 +134,7 @@ class TestPaging:
         tap = make_tap(start_date=days_ago(2).isoformat())
         output = sync(tap, "conversions", fails=IncompleteDayError)
         assert "Everflow counts" in str(output.error)
-        assert "and gave 10, at every page size" in str(output.error)
+        assert "but returned 10, at every page size" in str(output.error)
         assert output.bookmarks("conversions") == []
 
 

@@ -22,12 +22,11 @@ from signalroom_singer import (
 from tap_gsheets.errors import QUOTA_STATUSES, GoogleErrorMapper, QuotaRetryPolicy
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import requests
 
-    from signalroom_singer import AccountLimits
+    from signalroom_singer import ClientContext
 
 ALLOWED_REQUESTS = frozenset(
     {
@@ -72,34 +71,27 @@ class SheetsClient:
     """Reads spreadsheets; Sheets and Drive share one quota of reads.
 
     Args:
-        config: The tap's settings.
-        session: The connections for both APIs.
-        logger: The logger of the tap.
+        context: The tap's settings, connections, logger and limits.
         auth: Signs each request.
         share_with: Whom spreadsheets have to be shared with; None with an API key.
-        account: What counts the account's requests in all processes, if a store is set.
     """
 
     def __init__(
         self,
-        config: Mapping[str, Any],
-        session: requests.Session,
-        logger: logging.Logger,
+        context: ClientContext,
         *,
         auth: Callable[[requests.PreparedRequest], requests.PreparedRequest],
         share_with: str | None = None,
-        account: AccountLimits | None = None,
     ) -> None:
-        self._logger = logger
+        config = context.config
+        self._logger = context.logger
         self._max_wait = config["max_retry_wait"]
         self._rate_limit = RateLimiter(
-            per_minute=config["max_reads_per_minute"], account=account, group="reads"
+            per_minute=config["max_reads_per_minute"], account=context.account, group="reads"
         )
         self._sheets, self._drive = (
             ApiClient(
-                config,
-                session,
-                logger,
+                context,
                 base_url=validate_base_url(config[setting], setting=setting),
                 allowed_requests=ALLOWED_REQUESTS,
                 auth=auth,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import threading
+import math
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from typing_extensions import override
 
 from signalroom_singer import (
     ExitCode,
-    RenewableAuth,
     TapError,
+    Token,
+    TokenAuth,
     invalid_setting,
     missing_setting,
     protect,
@@ -61,9 +63,9 @@ class RedirectedError(TapError):
     def __init__(self, host: str, target: str) -> None:
         to = urlsplit(target)
         super().__init__(
-            f"{host} redirected to {to.scheme}://{to.netloc}. Redirects are not followed, they "
-            "would take your credentials along. Check the addresses in the settings (and token_uri "
-            "in the key's file), and what proxy is between.",
+            f"{host} redirected to {to.scheme}://{to.netloc}. Redirects are not followed, as "
+            "they would take your credentials along. Check the addresses in the settings (and "
+            "token_uri in the key's file), and any proxy in between.",
             exit_code=ExitCode.CONFIGURATION,
         )
 
@@ -83,65 +85,47 @@ class _TokenSession(requests.Session):
             raise RedirectedError(urlsplit(resp.url).netloc, target)
 
 
-class GoogleAuth(RenewableAuth):
-    """An access token for all requests, which is requested when it is first needed.
+def google_auth(credentials: Credentials, *, token_uri: str, timeout: float) -> TokenAuth:
+    """Sign requests with access tokens of a service account or a person.
 
     Args:
-        credentials: The credentials of a service account or a person.
+        credentials: The credentials of the account or the person.
         token_uri: The address of the token endpoint.
         timeout: The seconds that a response of the token endpoint may take.
     """
+    return TokenAuth(partial(_request_token, credentials, urlsplit(token_uri).netloc, timeout))
 
-    def __init__(self, credentials: Credentials, *, token_uri: str, timeout: float) -> None:
-        self._credentials = credentials
-        self._host = urlsplit(token_uri).netloc
-        self._timeout = timeout
-        self._lock = threading.Lock()
 
-    @override
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        with self._lock:
+def _request_token(credentials: Credentials, host: str, timeout: float) -> Token:
+    try:
+        with _TokenSession() as session:
             # Not by `before_request`: for service accounts it requests from a third host as well,
-            # in a thread of its own, what only accounts with regional boundaries need.
-            if not self._credentials.valid:
-                self._request_token()
-            self._credentials.apply(r.headers)  # type: ignore[no-untyped-call]
-        return r
-
-    @override
-    def renew(self, rejected: requests.PreparedRequest) -> bool:
-        with self._lock:
-            if rejected.headers.get("Authorization") == f"Bearer {self._credentials.token}":
-                self._request_token()
-        return True
-
-    def _request_token(self) -> None:
-        try:
-            with _TokenSession() as session:
-                request = Request(session)
-                self._credentials.refresh(  # type: ignore[no-untyped-call]
-                    partial(request, timeout=self._timeout)
-                )
-        except RefreshError as error:
-            if error.retryable:
-                msg = f"no access token from {self._host} yet"
-                raise RetriableAPIError(msg) from None
-            text = redact(str(error.args[0] if error.args else error))
-            msg = (
-                f"Google gave no access token: {text}. Check that the key is not revoked, that it "
-                "may act for subject, and that this machine's clock is right."
-            )
-            raise TapError(msg, exit_code=ExitCode.PERMISSION) from None
-        except TransportError as error:
-            if is_certificate_error(error):
-                raise untrusted_certificate_error(self._host) from None
-            msg = f"no response from {self._host} (TransportError)"
+            # in a thread of its own, which only accounts with regional boundaries need.
+            request = partial(Request(session), timeout=timeout)
+            credentials.refresh(request)  # type: ignore[no-untyped-call]
+    except RefreshError as error:
+        if error.retryable:
+            msg = f"no access token from {host} yet"
             raise RetriableAPIError(msg) from None
-        except (TypeError, AttributeError, LookupError, ValueError):
-            # google-auth relies on the shape of the response.
-            msg = f"Google gave no access token: malformed response from {self._host}"
-            raise RetriableAPIError(msg) from None
-        protect([str(self._credentials.token)])
+        text = redact(str(error.args[0] if error.args else error))
+        msg = (
+            f"Google issued no access token: {text}. Check that the key is not revoked, that it "
+            "may act for subject, and that this machine's clock is right."
+        )
+        raise TapError(msg, exit_code=ExitCode.PERMISSION) from None
+    except TransportError as error:
+        if is_certificate_error(error):
+            raise untrusted_certificate_error(host) from None
+        msg = f"no response from {host} (TransportError)"
+        raise RetriableAPIError(msg) from None
+    except (TypeError, AttributeError, LookupError, ValueError):
+        # google-auth relies on the shape of the response.
+        msg = f"Google issued no access token: malformed response from {host}"
+        raise RetriableAPIError(msg) from None
+    # google-auth has the time without its zone; Google may leave it out.
+    expires_at = credentials.expiry and credentials.expiry.replace(tzinfo=UTC)
+    lifetime = (expires_at - datetime.now(UTC)).total_seconds() if expires_at else math.inf
+    return Token(str(credentials.token), lifetime)
 
 
 def read_key(text: str) -> dict[str, Any]:
@@ -216,7 +200,7 @@ def make_auth(config: Mapping[str, Any]) -> tuple[Signer, str | None]:
         problem = str(error).rstrip(".")
         msg = f"The service account's key cannot be used: {problem}. Download a new key file."
         raise TapError(msg, exit_code=ExitCode.CONFIGURATION) from None
-    auth = GoogleAuth(credentials, token_uri=key["token_uri"], timeout=config["request_timeout"])
+    auth = google_auth(credentials, token_uri=key["token_uri"], timeout=config["request_timeout"])
     return auth, config.get("subject") or credentials.service_account_email
 
 
@@ -234,7 +218,7 @@ def _make_other_auth(config: Mapping[str, Any], scopes: list[str]) -> tuple[Sign
             client_secret=config["oauth_client_secret"],
             scopes=scopes,
         )
-        auth = GoogleAuth(person, token_uri=token_uri, timeout=config["request_timeout"])
+        auth = google_auth(person, token_uri=token_uri, timeout=config["request_timeout"])
         return auth, "the person who signed in"
     if not config.get("api_key"):
         settings = ", ".join(map(setting_label, CREDENTIAL_SETTINGS))

@@ -8,9 +8,9 @@ from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
     KEY,
-    RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     env_aliases,
+    rate_limit_setting,
 )
 from signalroom_singer.privacy.card_data import CARD_SETTINGS
 from tap_gsheets.column_types import TYPES
@@ -194,13 +194,12 @@ SETTINGS = th.PropertiesList(
             "new results of formulas and forms. `none`: every run loads all tabs"
         ),
     ),
-    th.Property(
+    rate_limit_setting(
         "max_reads_per_minute",
-        th.IntegerType(minimum=1),
+        "Reads a minute",
+        "Google allows a service account 60, for all its users together",
         default=50,
-        title="Reads a minute",
-        description="Google allows a service account 60, for all its users together",
-        **RATE_LIMIT,
+        integer=True,
     ),
     *RATE_LIMIT_SETTINGS,
     th.Property(

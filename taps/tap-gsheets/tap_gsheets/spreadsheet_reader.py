@@ -16,13 +16,7 @@ from tap_gsheets.shrink_guard import describe_loss, describe_move, describe_othe
 from tap_gsheets.spreadsheet_ids import parse_spreadsheet_id
 from tap_gsheets.spreadsheets import Spreadsheet, TabRead
 from tap_gsheets.tab_values import read_tab_values
-from tap_gsheets.table import (
-    EmptyTabError,
-    LoadingError,
-    Table,
-    UnreadableTabError,
-    check_keys,
-)
+from tap_gsheets.table import EmptyTabError, LoadingError, Table, UnreadableTabError, check_keys
 
 if TYPE_CHECKING:
     import logging
@@ -115,7 +109,7 @@ class SpreadsheetReader:
             try:
                 return self._read_tabs(spreadsheet_id, config, file)
             except RangeError as error:
-                self._logger.warning("%s Reading its tabs once more.", error)
+                self._logger.warning("%s Reading its tabs again.", error)
                 # A tab may have been renamed between the two requests.
                 return self._read_tabs(spreadsheet_id, config, file)
 
@@ -142,7 +136,7 @@ class SpreadsheetReader:
         if due and file and all(self._is_unchanged(spreadsheet, tab) for tab in due):
             for tab in due:
                 tab.is_skipped = True
-            self._logger.info("Spreadsheet %s is unchanged, says Drive.", spreadsheet_id)
+            self._logger.info("Drive reports that spreadsheet %s is unchanged.", spreadsheet_id)
             return spreadsheet
         for tab, values in zip(due, self._read_values(spreadsheet, due), strict=True):
             self._read_table(spreadsheet, tab, values)

@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from signalroom_singer import Loading, SignalRoomStream
+from signalroom_singer import Loading, SignalRoomStream, columns_of
 from signalroom_singer.privacy.card_data import CardFindings
 from signalroom_singer.table_docs import without_description
 from tap_gsheets.column_types import TYPES
@@ -159,12 +159,8 @@ class SheetListStream(SignalRoomStream, Stream):
     left_out = frozenset()
     primary_keys = ("spreadsheet_id", "sheet_id")
     schema = th.PropertiesList(
-        th.Property("spreadsheet_id", th.StringType),
-        th.Property("spreadsheet_title", th.StringType),
-        th.Property("locale", th.StringType),
-        th.Property("time_zone", th.StringType),
-        th.Property("sheet_id", th.StringType),
-        th.Property("title", th.StringType),
+        *columns_of(th.StringType, "spreadsheet_id", "spreadsheet_title", "locale", "time_zone"),
+        *columns_of(th.StringType, "sheet_id", "title"),
         th.Property("index", th.IntegerType),
         th.Property("sheet_type", th.StringType),
         th.Property("hidden", th.BooleanType),

@@ -98,15 +98,8 @@ class TapGsheets(SignalRoomTap):
 
     def _read_spreadsheets(self) -> list[Spreadsheet]:
         auth, share_with = make_auth(self.config)
-        with self.http_session as session:
-            client = SheetsClient(
-                self.config,
-                session,
-                self.logger,
-                auth=auth,
-                share_with=share_with,
-                account=self.account_limits,
-            )
+        with self.http_session:
+            client = SheetsClient(self.client_context, auth=auth, share_with=share_with)
             reader = SpreadsheetReader(
                 client,
                 self.config,

@@ -53,7 +53,7 @@ def test_a_malformed_response_of_the_token_endpoint(make_tap, offers, sandbox, b
         "answer", vendor="gsheets", match="token", times=99, status=200, headers={}, body=body
     )
     with pytest.raises(
-        TapError, match=r"gave no access token|no response from \S+ \(TransportError\) after"
+        TapError, match=r"issued no access token|no response from \S+ \(TransportError\) after"
     ):
         make_tap(max_tries=2)
 

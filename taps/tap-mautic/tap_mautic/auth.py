@@ -28,11 +28,12 @@ from signalroom_singer.settings.variables import fill_setting_labels
 from tap_mautic.errors import find_error
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Mapping
 
     import requests
     from requests.auth import AuthBase
+
+    from signalroom_singer import ClientContext
 
 TOKEN_PATH = "/oauth/v2/token"  # noqa: S105 - a path
 #: By the type of the error; Mautic's sentences are in the language of the instance.
@@ -53,31 +54,24 @@ _LOGIN = "/s/login"
 _DEFAULT_LIFETIME = 3600
 
 
-def make_auth(
-    config: Mapping[str, Any],
-    session: requests.Session,
-    logger: logging.Logger,
-    *,
-    base_url: str,
-) -> AuthBase:
+def make_auth(context: ClientContext, *, base_url: str) -> AuthBase:
     """Choose how requests are signed: by a token, or with user name and password.
 
     Args:
-        config: The tap's settings.
-        session: The connections that all streams share.
-        logger: The logger of the tap.
+        context: The tap's settings, connections and logger.
         base_url: The address of the instance.
 
     Raises:
         ConfigValidationError: If the settings have no complete credentials.
     """
+    config = context.config
     keys = [config.get(name) for name in ("oauth_client_id", "oauth_client_secret")]
     user = [config.get(name) for name in ("username", "password")]
     if all(keys):
         if "_" not in str(keys[0]):
             problem = "expected Mautic's public key, such as 1_3bk7..."
             raise invalid_setting("oauth_client_id", problem)
-        return TokenAuth(TokenClient(config, session, logger, base_url=base_url).request_token)
+        return TokenAuth(TokenClient(context, base_url=base_url).request_token)
     if not all(user):
         missing = "oauth_client_secret" if keys[0] else "oauth_client_id"
         reason = (
@@ -95,24 +89,13 @@ class TokenClient(ApiClient):
     Each token is a row in Mautic's database, and has a rate limit of its own.
 
     Args:
-        config: The tap's settings.
-        session: The connections that all streams share.
-        logger: The logger of the tap.
+        context: The tap's settings, connections and logger.
         base_url: The address of the instance.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        session: requests.Session,
-        logger: logging.Logger,
-        *,
-        base_url: str,
-    ) -> None:
+    def __init__(self, context: ClientContext, *, base_url: str) -> None:
         super().__init__(
-            config,
-            session,
-            logger,
+            context,
             base_url=base_url,
             allowed_requests={("POST", TOKEN_PATH)},
             errors=TokenErrorMapper(find_error=find_error, ca_bundle_setting="ca_bundle"),

@@ -29,13 +29,12 @@ from tap_mautic.merges import ABOUT_MERGES, AUDIT_LOG, Merges, merge_winner
 from tap_mautic.queries import STATS_KEY, Condition, mysql_datetime, sort_by_id, where
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import requests
     from singer_sdk.helpers.types import Record
 
-    from signalroom_singer import AccountLimits
+    from signalroom_singer import ClientContext
 
 _LISTS = (
     *("assets", "campaigns", "categories", "companies", "contacts", "emails", "forms", "pages"),
@@ -64,38 +63,26 @@ class MauticClient(ApiClient):
     """Mautic's API, version 1: the second leaves out custom fields.
 
     Args:
-        config: The tap's settings.
-        session: The connections that all streams share.
-        logger: The logger of the tap.
+        context: The tap's settings, connections, logger and limits.
         base_url: The address of the instance.
-        account: What counts the account's requests in all processes, if a store is set.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        session: requests.Session,
-        logger: logging.Logger,
-        *,
-        base_url: str,
-        account: AccountLimits | None = None,
-    ) -> None:
+    def __init__(self, context: ClientContext, *, base_url: str) -> None:
+        config = context.config
         super().__init__(
-            config,
-            session,
-            logger,
+            context,
             base_url=base_url,
             allowed_requests=ALLOWED_REQUESTS,
-            auth=make_auth(config, session, logger, base_url=base_url),
+            auth=make_auth(context, base_url=base_url),
             # One request after another: servers that run Mautic are often small.
             rate_limit=RateLimiter(
-                per_minute=config.get("requests_per_minute"), concurrency=1, account=account
+                per_minute=config.get("requests_per_minute"), concurrency=1, account=context.account
             ),
             retry=MauticRetryPolicy.from_config(config),
             errors=MauticErrorMapper(),
             on_response=self._observe_response,
         )
-        self.instance = Instance(logger)
+        self.instance = Instance(context.logger)
         #: When a smaller page is better than a retry: the second time, as the first may have been
         #: a deadlock.
         self.shrink_instead = ShrinkInstead(
@@ -152,7 +139,7 @@ class MauticClient(ApiClient):
                 payload = self.get(path, {**query, "limit": limit}, shrink=shrink)
             except RequestTooLargeError as error:
                 self._page_size.shrink()
-                self.logger.warning("%s; asking for %d at once", error, self._page_size.value)
+                self.logger.warning("%s; requesting %d at once", error, self._page_size.value)
             except RetriableAPIError as error:
                 raise (error if shrink else explain_smallest_page(error)) from None
             else:
@@ -225,7 +212,7 @@ class MauticClient(ApiClient):
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             msg = (
                 f"{self.stream_name}: Mautic's response has no {key!r} "
-                f"({', '.join(sorted(payload)[:5])}). Nothing of it was loaded; is another version "
+                f"({', '.join(sorted(payload)[:5])}). Nothing was loaded; is another version "
                 "of its API at api_url?"
             )
             raise MalformedResponseError(msg)
@@ -242,9 +229,9 @@ class MauticClient(ApiClient):
             ", ".join(f"{name} {values[name]}" for name in after) for values in (after, row)
         )
         msg = (
-            f"{self.stream_name}: Mautic was asked for what follows {requested} and answered with "
-            f"{received}: it does not filter. Nothing of it was loaded; please report this with "
-            "the version of your Mautic."
+            f"{self.stream_name}: Mautic was asked for rows after {requested} but returned "
+            f"{received}: it ignores the filter. Nothing was loaded; please report this with the "
+            "version of your Mautic."
         )
         return MalformedResponseError(msg)
 
@@ -291,8 +278,8 @@ class MauticClient(ApiClient):
                         winners[loser], dates[loser] = winner, merged_at.replace(tzinfo=UTC)
         except RequestRejectedError as error:
             self.logger.warning(
-                "%s. Which contacts were merged is not known: their old rows keep the id that is "
-                "gone",
+                "%s. Which contacts were merged is not known: their old rows keep an id that no "
+                "longer exists",
                 error,
             )
             return Merges()

@@ -33,7 +33,7 @@ _CONVERTED_TYPES = frozenset({"date", "datetime", "multiselect"})
 _DUPLICATES = frozenset({"id", "points", "last_active"})
 #: Columns that the kit adds to every row.
 _KIT_COLUMNS = frozenset({CLIENT_ID, EXTRA, LOADED_AT})
-#: How MySQL writes that there is no date.
+#: What MySQL stores where there is no date.
 _NO_DATE = "0000-00-00"
 
 

@@ -128,7 +128,7 @@ def find_error(payload: Any) -> str | None:
     """
     if isinstance(payload, dict):
         return None
-    return f"{type(payload).__name__} where an object belongs"
+    return f"{type(payload).__name__} instead of an object"
 
 
 def explain_smallest_page(error: RetriableAPIError) -> RetriableAPIError:
@@ -143,9 +143,9 @@ def explain_smallest_page(error: RetriableAPIError) -> RetriableAPIError:
     if error.response is None or error.response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
         return error
     msg = (
-        f"{str(error).removesuffix('.')}. It is the same for the smallest page, so neither its "
-        "size nor the load is the reason: an administrator finds it in Mautic (System info > "
-        "Log, or var/logs on its server). Until then, deselect the stream"
+        f"{str(error).removesuffix('.')}. The smallest page fails too, so neither page size "
+        "nor load is the reason: an administrator can find it in Mautic (System info > Log, "
+        "or var/logs on its server). Until then, deselect the stream"
     )
     return RetriableAPIError(msg, error.response)
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tap_mautic.merges import Merges
 
-#: Where no header names the version, as behind some proxies: what is right for it also works with
-#: older ones.
+#: Used if no header names the version, as behind some proxies: what is right for the newest also
+#: works with older ones.
 _NEWEST = 7
 
 

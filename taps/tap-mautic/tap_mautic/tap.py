@@ -12,11 +12,11 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import (
+    ALLOW_HTTP_SETTING,
     COMMON_SETTINGS,
     HTTP_SETTINGS,
     KEY,
     PASSWORD,
-    RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     PermissionErrors,
     RequestRejectedError,
@@ -24,17 +24,12 @@ from signalroom_singer import (
     env_aliases,
     invalid_setting,
     parse_midnight_setting,
+    rate_limit_setting,
     validate_base_url,
 )
 from tap_mautic.addresses import remove_entry_point, remove_page
 from tap_mautic.client import MauticClient
-from tap_mautic.streams import (
-    FIXED_STREAM_TYPES,
-    Companies,
-    CompanyFields,
-    ContactFields,
-    Contacts,
-)
+from tap_mautic.streams import FIXED_STREAM_TYPES, Companies, CompanyFields, ContactFields, Contacts
 
 if TYPE_CHECKING:
     import requests
@@ -97,13 +92,7 @@ class TapMautic(SignalRoomTap):
             description="Password of that user.",
             **PASSWORD,
         ),
-        th.Property(
-            "allow_http",
-            th.BooleanType,
-            default=False,
-            title="Allow plain HTTP",
-            description="Send the credentials unencrypted to a Mautic without TLS.",
-        ),
+        ALLOW_HTTP_SETTING,
         th.Property(
             "ca_bundle",
             th.StringType,
@@ -218,12 +207,10 @@ class TapMautic(SignalRoomTap):
                 "are requested if that is too much for the server."
             ),
         ),
-        th.Property(
+        rate_limit_setting(
             "requests_per_minute",
-            th.NumberType(minimum=1),
-            title="Requests a minute",
-            description="For a small server; no limit by default. Requests are sent one at a time.",
-            **RATE_LIMIT,
+            "Requests a minute",
+            "For a small server; no limit by default. Requests are sent one at a time.",
         ),
         th.Property(
             "max_rate_limit_wait",
@@ -259,7 +246,7 @@ class TapMautic(SignalRoomTap):
                 raise invalid_setting("ca_bundle", "file not found", bundle)
             session.verify = bundle
         elif not self.config["verify_tls"]:
-            self.logger.warning("verify_tls is off: whoever is between may read the credentials")
+            self.logger.warning("verify_tls is off: anyone in between can read the credentials")
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             session.verify = False
         return session
@@ -267,13 +254,7 @@ class TapMautic(SignalRoomTap):
     @cached_property
     def client(self) -> MauticClient:
         """The client that all streams share."""
-        return MauticClient(
-            self.config,
-            self.http_session,
-            self.logger,
-            base_url=self.api_url,
-            account=self.account_limits,
-        )
+        return MauticClient(self.client_context, base_url=self.api_url)
 
     @cached_property
     def permission_errors(self) -> PermissionErrors:

@@ -299,15 +299,15 @@ class TestServers:
         mautic.switches(memory_rows=30, memory_status=status)
         output = sync(tap, "contacts")
         assert len(output.records["contacts"]) == 300
-        assert "asking for 50 at once" in caplog.text
-        assert "asking for 12 at once" in caplog.text
+        assert "requesting 50 at once" in caplog.text
+        assert "requesting 12 at once" in caplog.text
         assert "Gave up" not in caplog.text
 
     def test_a_server_that_is_slow(self, make_tap, sandbox, sync, caplog):
         tap = make_tap(page_size=100, request_timeout=1)
         sandbox.control.fault("timeout", vendor="mautic", match=PAGES, seconds=3, times=2)
         assert len(sync(tap, "contacts").records["contacts"]) == 300
-        assert "asking for 25 at once" in caplog.text
+        assert "requesting 25 at once" in caplog.text
 
     @pytest.mark.parametrize("fault", ("http_500", "html_200", "connection_reset"))
     def test_what_does_not_pass_ends_the_run(self, make_tap, sandbox, sync, fault):

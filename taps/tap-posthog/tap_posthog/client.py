@@ -27,12 +27,9 @@ from signalroom_singer import (
 )
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator, Mapping
 
-    import requests
-
-    from signalroom_singer import AccountLimits
+    from signalroom_singer import ClientContext
     from tap_posthog.projects import Projects
 
 # Reads only; a query is a POST, as its text is long.
@@ -117,37 +114,24 @@ class PostHogClient(ApiClient):
     """PostHog's API, with its three classes of limits, its queries and its projects.
 
     Args:
-        config: The tap's settings.
-        session: The connections that all streams share.
-        logger: The logger of the tap.
+        context: The tap's settings, connections, logger and limits.
         base_url: The address of the instance, as the settings have it.
         projects: The projects that the settings select.
-        account: What counts the account's requests in all processes, if a store is set.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        session: requests.Session,
-        logger: logging.Logger,
-        *,
-        base_url: str,
-        projects: Projects,
-        account: AccountLimits | None = None,
-    ) -> None:
+    def __init__(self, context: ClientContext, *, base_url: str, projects: Projects) -> None:
+        config = context.config
         key = config["api_key"]
         check_key(key)
         super().__init__(
-            config,
-            session,
-            logger,
+            context,
             base_url=api_address(base_url),
             allowed_requests=ALLOWED_REQUESTS,
             auth=BearerTokenAuthenticator(token=key),
             rate_limit=RateLimiter(
                 per_minute=config["requests_per_minute"],
                 per_hour=config["requests_per_hour"],
-                account=account,
+                account=context.account,
             ),
             retry=PostHogRetryPolicy(
                 max_budget_wait=config["max_budget_wait"],
@@ -162,7 +146,7 @@ class PostHogClient(ApiClient):
             per_minute=config["clickhouse_requests_per_minute"],
             per_hour=config["clickhouse_requests_per_hour"],
             concurrency=1,
-            account=account,
+            account=context.account,
             group="clickhouse",
         )
         # Resources of a project with limits of their own. Queries go one at a time, as PostHog
@@ -172,7 +156,7 @@ class PostHogClient(ApiClient):
                 per_minute=config["query_requests_per_minute"],
                 per_hour=config["query_requests_per_hour"],
                 concurrency=1,
-                account=account,
+                account=context.account,
                 group="queries",
                 account_concurrency=config["max_concurrent_queries"],
                 longest_request=2 * config["request_timeout"],

@@ -69,7 +69,7 @@ class QuerySize:
         if window.is_shortest:
             self._rows.shrink(self.rows)
             self.rows = self._rows.value
-            return f"asking for {self.rows} rows at once"
+            return f"requesting {self.rows} rows at once"
         self._length.shrink(window.length)
         return f"reading {self.length} at once"
 

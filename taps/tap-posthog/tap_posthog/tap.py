@@ -9,15 +9,16 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import (
+    ALLOW_HTTP_SETTING,
     COMMON_SETTINGS,
     CONCURRENCY_LIMIT,
     HTTP_SETTINGS,
     KEY,
-    RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
     PermissionErrors,
     SignalRoomTap,
     env_aliases,
+    rate_limit_setting,
     validate_base_url,
 )
 from tap_posthog.client import PostHogClient
@@ -61,13 +62,7 @@ class TapPostHog(SignalRoomTap):
             ),
             **env_aliases("POSTHOG_HOST", shared=True),
         ),
-        th.Property(
-            "allow_http",
-            th.BooleanType,
-            default=False,
-            title="Allow plain HTTP",
-            description="Send the key unencrypted to a self-hosted PostHog without TLS.",
-        ),
+        ALLOW_HTTP_SETTING,
         th.Property(
             "project_id",
             th.StringType,
@@ -86,7 +81,7 @@ class TapPostHog(SignalRoomTap):
             title="Start date",
             description=(
                 "The first day of events to read (UTC), `YYYY-MM-DD`. Without it the first run "
-                "reads 30 days. With a bookmark it only matters where it is later."
+                "reads 30 days. Once there is a bookmark, it only matters if it is later."
             ),
             examples=["2026-01-01"],
         ),
@@ -193,55 +188,35 @@ class TapPostHog(SignalRoomTap):
                 "the run fails (`error`), or only warns (`skip`)."
             ),
         ),
-        th.Property(
+        rate_limit_setting(
             "query_requests_per_minute",
-            th.NumberType(minimum=1),
+            "Queries a minute",
+            "PostHog allows 240, to all keys together.",
             default=230,
-            title="Queries a minute",
-            description="PostHog allows 240, to all keys together.",
-            **RATE_LIMIT,
         ),
-        th.Property(
+        rate_limit_setting(
             "query_requests_per_hour",
-            th.NumberType(minimum=1),
+            "Queries an hour",
+            "PostHog allows 2,400, and 120 to teams with its previous limits: set 115.",
             default=2300,
-            title="Queries an hour",
-            description="PostHog allows 2,400, and 120 to teams with its previous limits: set 115.",
-            **RATE_LIMIT,
         ),
-        th.Property(
-            "requests_per_minute",
-            th.NumberType(minimum=1),
-            default=460,
-            title="Other requests a minute",
-            description="PostHog allows 480.",
-            **RATE_LIMIT,
+        rate_limit_setting(
+            "requests_per_minute", "Other requests a minute", "PostHog allows 480.", default=460
         ),
-        th.Property(
-            "requests_per_hour",
-            th.NumberType(minimum=1),
-            default=4600,
-            title="Other requests an hour",
-            description="PostHog allows 4,800.",
-            **RATE_LIMIT,
+        rate_limit_setting(
+            "requests_per_hour", "Other requests an hour", "PostHog allows 4,800.", default=4600
         ),
-        th.Property(
+        rate_limit_setting(
             "clickhouse_requests_per_minute",
-            th.NumberType(minimum=1),
+            "Requests to the event store a minute",
+            "PostHog allows 240 for insights, session recordings and the older events endpoint.",
             default=230,
-            title="Requests to the event store a minute",
-            description=(
-                "PostHog allows 240 for insights, session recordings and the older events endpoint."
-            ),
-            **RATE_LIMIT,
         ),
-        th.Property(
+        rate_limit_setting(
             "clickhouse_requests_per_hour",
-            th.NumberType(minimum=1),
+            "Requests to the event store an hour",
+            "PostHog allows 1,200.",
             default=1150,
-            title="Requests to the event store an hour",
-            description="PostHog allows 1,200.",
-            **RATE_LIMIT,
         ),
         th.Property(
             "max_concurrent_queries",
@@ -273,14 +248,11 @@ class TapPostHog(SignalRoomTap):
     def client(self) -> PostHogClient:
         """The client that all streams share."""
         return PostHogClient(
-            self.config,
-            self.http_session,
-            self.logger,
+            self.client_context,
             base_url=validate_base_url(
                 self.config["api_url"], setting="api_url", allow_http=self.config["allow_http"]
             ),
             projects=Projects(self.config.get("project_id")),
-            account=self.account_limits,
         )
 
     @cached_property

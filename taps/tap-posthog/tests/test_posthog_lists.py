@@ -380,5 +380,5 @@ class TestPages:
             "answer", vendor="posthog", match="cohorts", status=200, headers={}, body={"x": 1}
         )
         output = sync(make_tap(), "cohorts", fails=TapError)
-        assert "answered without results" in str(output.error)
+        assert "responded without results" in str(output.error)
         assert activated(output) == set()

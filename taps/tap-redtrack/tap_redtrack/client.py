@@ -12,14 +12,12 @@ from typing_extensions import override
 from signalroom_singer import ApiClient, ErrorMapper, RateLimiter, RetryPolicy
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
-    import requests
     from singer_sdk.exceptions import RetriableAPIError
 
-    from signalroom_singer import AccountLimits, ShrinkInstead
+    from signalroom_singer import ClientContext, ShrinkInstead
 
 # Writes share paths with reads (POST /conversions, DELETE /campaigns/{id}): GET alone.
 ALLOWED_REQUESTS = frozenset(
@@ -78,30 +76,23 @@ class RedTrackClient(ApiClient):
     """RedTrack's API, with its limit, its pages, and the zones of its days.
 
     Args:
-        config: The tap's settings.
-        session: The connections that all streams share.
-        logger: The logger of the tap.
+        context: The tap's settings, connections, logger and limits.
         base_url: The address of the API.
         report_zone: The time zone whose days are reported.
         account_zone: The time zone of the account, whose days those of logs are.
-        account: What counts the account's requests in all processes, if a store is set.
     """
 
     def __init__(
         self,
-        config: Mapping[str, Any],
-        session: requests.Session,
-        logger: logging.Logger,
+        context: ClientContext,
         *,
         base_url: str,
         report_zone: ZoneInfo,
         account_zone: ZoneInfo,
-        account: AccountLimits | None = None,
     ) -> None:
+        config = context.config
         super().__init__(
-            config,
-            session,
-            logger,
+            context,
             base_url=base_url,
             allowed_requests=ALLOWED_REQUESTS,
             # RedTrack looks for the key nowhere but in the query. Discovery, which sends no
@@ -112,7 +103,7 @@ class RedTrackClient(ApiClient):
             # The limit is documented for reports only, and not whether keys share it: all
             # requests count, one after another.
             rate_limit=RateLimiter(
-                per_minute=config["requests_per_minute"], concurrency=1, account=account
+                per_minute=config["requests_per_minute"], concurrency=1, account=context.account
             ),
             retry=RedTrackRetryPolicy.from_config(config),
             errors=ErrorMapper(hints=HINTS, find_error=find_error),

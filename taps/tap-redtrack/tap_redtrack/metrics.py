@@ -39,7 +39,9 @@ METRICS = (
         th.Property(name, th.IntegerType, description=_DESCRIBED.get(name, "All clicks"))
         for name in _FIRST
     ),
-    th.Property("cost", th.NumberType, description="What the traffic cost, in the account's money"),
+    th.Property(
+        "cost", th.NumberType, description="Cost of the traffic, in the account's currency"
+    ),
     *(
         th.Property(name, th.NumberType, description=_DESCRIBED.get(name))
         for name in (*_NUMBERS, *_COUNTS)

@@ -81,7 +81,7 @@ class StablePager:
             if self._is_complete(known, repeated=scan > 0):
                 return
         msg = (
-            f"{self._label}: the pages showed other rows each of {_SCANS} times. Nothing was "
+            f"{self._label}: the pages had different rows each of {_SCANS} times. Nothing was "
             "bookmarked; run again when less is being changed in RedTrack."
         )
         raise PagingError(msg)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 from typing_extensions import override
@@ -13,18 +12,22 @@ from signalroom_singer import (
     COMMON_SETTINGS,
     HTTP_SETTINGS,
     KEY,
-    RATE_LIMIT,
     RATE_LIMIT_SETTINGS,
+    TIMEZONE_SETTING,
     WINDOW_SETTINGS,
     SignalRoomTap,
+    custom_reports_setting,
     env_aliases,
-    unknown_time_zone,
+    parse_zone_setting,
+    rate_limit_setting,
     validate_base_url,
 )
 from tap_redtrack.client import FILTERS, RedTrackClient
 from tap_redtrack.streams import STREAM_TYPES, CustomReport
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from tap_redtrack.streams._base import RedTrackStream
 
 
@@ -53,16 +56,7 @@ class TapRedTrack(SignalRoomTap):
             description="The host alone: RedTrack's API has no version in its address.",
             **env_aliases("REDTRACK_BASE_URL", shared=True),
         ),
-        th.Property(
-            "timezone",
-            th.StringType,
-            default="America/New_York",
-            title="Report time zone",
-            description=(
-                "The zone whose days are reported, by its IANA name. Changing it makes old days "
-                "and new ones disagree: read everything again afterwards."
-            ),
-        ),
+        TIMEZONE_SETTING,
         th.Property(
             "account_timezone",
             th.StringType,
@@ -102,27 +96,15 @@ class TapRedTrack(SignalRoomTap):
             )
             for name in FILTERS
         ),
-        th.Property(
-            "custom_reports",
-            th.ArrayType(
-                th.ObjectType(
-                    th.Property(
-                        "name",
-                        th.StringType(pattern="^[a-z][a-z0-9_]*$"),
-                        required=True,
-                        description="The stream and table name, in snake_case.",
-                    ),
-                    th.Property(
-                        "group",
-                        th.ArrayType(th.StringType),
-                        required=True,
-                        description="RedTrack's dimensions, such as campaign, sub1, country.",
-                    ),
-                ),
+        custom_reports_setting(
+            th.Property(
+                "group",
+                th.ArrayType(th.StringType),
+                required=True,
+                description="RedTrack's dimensions, such as campaign, sub1, country.",
             ),
-            title="Custom reports",
             description="Reports by day and dimensions of your choice, a stream each.",
-            examples=[[{"name": "by_ad", "group": ["campaign", "rt_ad"]}]],
+            example={"name": "by_ad", "group": ["campaign", "rt_ad"]},
         ),
         th.Property(
             "include_unattributed",
@@ -144,13 +126,12 @@ class TapRedTrack(SignalRoomTap):
                 "other personal data: names, e-mail addresses, phone numbers, postal addresses."
             ),
         ),
-        th.Property(
+        rate_limit_setting(
             "requests_per_minute",
-            th.IntegerType(minimum=1),
+            "Requests a minute",
+            "RedTrack allows 20; lower it where something else reads the account.",
             default=18,
-            title="Requests a minute",
-            description="RedTrack allows 20; lower it where something else reads the account.",
-            **RATE_LIMIT,
+            integer=True,
         ),
         th.Property(
             "report_window_days",
@@ -178,22 +159,21 @@ class TapRedTrack(SignalRoomTap):
     @cached_property
     def report_zone(self) -> ZoneInfo:
         """The zone whose days are reported."""
-        return _parse_zone("timezone", self.config["timezone"])
+        return parse_zone_setting(self.config, "timezone")
 
     @cached_property
     def client(self) -> RedTrackClient:
         """The client that all streams share."""
-        account_zone = self.config.get("account_timezone")
+        has_own_zone = bool(self.config.get("account_timezone"))
         return RedTrackClient(
-            self.config,
-            self.http_session,
-            self.logger,
+            self.client_context,
             base_url=validate_base_url(self.config["api_url"], setting="api_url"),
             report_zone=self.report_zone,
             account_zone=(
-                _parse_zone("account_timezone", account_zone) if account_zone else self.report_zone
+                parse_zone_setting(self.config, "account_timezone")
+                if has_own_zone
+                else self.report_zone
             ),
-            account=self.account_limits,
         )
 
     @override
@@ -206,10 +186,3 @@ class TapRedTrack(SignalRoomTap):
                 for report in custom
             ),
         ]
-
-
-def _parse_zone(setting: str, name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise unknown_time_zone(setting, name) from None

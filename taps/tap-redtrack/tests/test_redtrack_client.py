@@ -41,7 +41,7 @@ def test_a_transient_fault_changes_nothing(make_tap, redtrack, sandbox, sync, fa
 @pytest.mark.parametrize("fault", ("null_200", "error_200", "html_200"))
 def test_an_error_is_never_mistaken_for_an_empty_list(make_tap, sandbox, sync, fault):
     sandbox.control.fault(fault, vendor="redtrack", match="offers", times=99)
-    with pytest.raises(RetriableAPIError, match=r"^offers: GET /offers answered 200"):
+    with pytest.raises(RetriableAPIError, match=r"^offers: GET /offers returned 200"):
         sync(make_tap(max_tries=2), "offers")
 
 

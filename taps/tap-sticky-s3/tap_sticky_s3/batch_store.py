@@ -157,11 +157,7 @@ def make_batch_store(config: Mapping[str, Any], logger: logging.Logger) -> Batch
         problem = f"expected the format {' or '.join(BATCH_FORMATS)}"
         raise invalid_setting("batch_config", problem, form)
     return BatchStore(
-        form,
-        storage.get("root"),
-        storage.get("prefix"),
-        max_pending=_MAX_PENDING,
-        logger=logger,
+        form, storage.get("root"), storage.get("prefix"), max_pending=_MAX_PENDING, logger=logger
     )
 
 

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import exceptions as boto_errors
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    DeferredRefreshableCredentials,
-)
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
 from signalroom_singer import missing_setting, setting_label
 from signalroom_singer.settings.variables import current_naming

@@ -114,8 +114,7 @@ class FileCheck:
             return {}
         by_key = {obj.key: preview for obj, preview in previews.items() if preview}
         return find_problems(
-            *(by_key, self._columns.plain_names, self._table),
-            has_files=self._columns.has_headers,
+            *(by_key, self._columns.plain_names, self._table), has_files=self._columns.has_headers
         )
 
     def _make_error(self, obj: S3Object, problem: str) -> BadFileError:

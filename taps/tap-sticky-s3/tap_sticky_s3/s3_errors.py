@@ -115,7 +115,7 @@ def describe_error(
     elif isinstance(error, ResponseParserError):
         where = config.get("endpoint_url") or "S3"
         code = ExitCode.UNAVAILABLE
-        advice = f"the response of {where} is not one of S3"
+        advice = f"the response of {where} is not an S3 response"
         advice += f", after {tries} tries: a proxy's page perhaps, or an outage."
         advice += _network_advice(config)
     else:

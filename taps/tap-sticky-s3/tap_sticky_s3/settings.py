@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from signalroom_singer import COMMON_SETTINGS, EXACT, HTTP_SETTINGS, KEY, env_aliases
+from signalroom_singer import (
+    ALLOW_HTTP_SETTING,
+    COMMON_SETTINGS,
+    EXACT,
+    HTTP_SETTINGS,
+    KEY,
+    STREAM_NAME,
+    env_aliases,
+)
 from signalroom_singer.privacy.card_data import CARD_SETTINGS
 from tap_sticky_s3.column_types import TYPE_PATTERN
 from tap_sticky_s3.file_filter import DEFAULT_PATTERN
@@ -34,39 +42,25 @@ SETTINGS = th.PropertiesList(
         "tables",
         th.ArrayType(
             th.ObjectType(
-                th.Property(
-                    "name",
-                    th.StringType(pattern="^[a-z][a-z0-9_]*$"),
-                    required=True,
-                    description="The stream and table name, in snake_case.",
-                ),
+                STREAM_NAME,
                 th.Property(
                     "prefix",
                     th.StringType,
                     required=True,
                     description="Start of the keys; ends in a slash if it is a folder.",
                 ),
-                th.Property(
-                    "pattern",
-                    th.StringType,
-                    description="Regular expression for the keys; default: the setting `pattern`.",
+                *(
+                    th.Property(
+                        name, kind, description=f"{meaning}; default: the setting `{name}`."
+                    )
+                    for name, kind, meaning in (
+                        ("pattern", th.StringType, "Regular expression for the keys"),
+                        ("encoding", th.StringType, "Encoding of the files"),
+                        ("delimiter", th.StringType, "Delimiter of the files"),
+                        ("check_header", th.BooleanType, "Whether to check headers"),
+                    )
                 ),
-                th.Property(
-                    "encoding",
-                    th.StringType,
-                    description="Encoding of the files; default: the setting `encoding`.",
-                ),
-                th.Property(
-                    "delimiter",
-                    th.StringType,
-                    description="Delimiter of the files; default: the setting `delimiter`.",
-                ),
-                th.Property(
-                    "check_header",
-                    th.BooleanType,
-                    description="Whether to check headers; default: the setting `check_header`.",
-                ),
-            ),
+            )
         ),
         title="Tables",
         description=(
@@ -166,11 +160,7 @@ SETTINGS = th.PropertiesList(
         description="Whether a quote within a quoted cell is doubled.",
     ),
     th.Property(
-        "escapechar",
-        th.StringType,
-        title="Escape",
-        description="Escape character.",
-        **EXACT,
+        "escapechar", th.StringType, title="Escape", description="Escape character.", **EXACT
     ),
     th.Property(
         "encoding",
@@ -309,13 +299,7 @@ SETTINGS = th.PropertiesList(
         description="URL of an S3-compatible store, such as MinIO or R2.",
         examples=["https://minio.example.com"],
     ),
-    th.Property(
-        "allow_http",
-        th.BooleanType,
-        default=False,
-        title="Allow plain HTTP",
-        description="Whether to read unencrypted from a store of your own without TLS.",
-    ),
+    ALLOW_HTTP_SETTING,
     th.Property(
         "addressing_style",
         th.StringType(allowed_values=["path", "virtual", "auto"]),

@@ -279,14 +279,14 @@ class TestErrors:
         ("text", "line", "match"),
         (
             ('a,b\n1,2\n3,"never closed\n5,6\n7,8\n', 3, "cell 2 (b) has a quote that is never"),
-            ('a,b\n1,2\n3,"x"y\n5,6\n', 3, "cell 2 (b) goes on after its closing quote"),
-            ('a,b\n1,"2\n2"\n"3,,","x\n\ny" z\n5,6\n', 4, "cell 2 (b) goes on"),
+            ('a,b\n1,2\n3,"x"y\n5,6\n', 3, "cell 2 (b) continues after its closing quote"),
+            ('a,b\n1,"2\n2"\n"3,,","x\n\ny" z\n5,6\n', 4, "cell 2 (b) continues"),
             ('a,b\n1,"2\n2"\n"3"" z\n5,6\n', 4, "cell 1 (a) has a quote that is never closed"),
             ('"a,b\n1,2\n', 1, "cell 1 has a quote that is never closed"),
             ('a,b\n1,2\n"x\r\ny","never\nclosed\n', 4, "cell 2 (b) has a quote that is never"),
-            ('a,b\n"x\ry","z"z\n', 3, "cell 2 (b) goes on after its closing quote"),
+            ('a,b\n"x\ry","z"z\n', 3, "cell 2 (b) continues after its closing quote"),
             ('"a";"b"\n"1";"2"\n', 1, "by `;` after its closing quote. Set `delimiter`."),
-            ('a\n"1";"2"\n', 2, "cell 1 (a) goes on after its closing quote"),
+            ('a\n"1";"2"\n', 2, "cell 1 (a) continues after its closing quote"),
         ),
     )
     def test_quotes(self, engine, text, line, match, block):
@@ -311,7 +311,7 @@ class TestErrors:
         ),
     )
     def test_the_cell_where_some_are_escaped(self, dialect, text):
-        assert "cell 2 (b) goes on" in str(refusal(text, dialect))
+        assert "cell 2 (b) continues" in str(refusal(text, dialect))
 
     @pytest.mark.parametrize("escapechar", (None, "\\"))
     @pytest.mark.parametrize("cell", ('"x"y', '"x""y"', '""x', '"x" '))
@@ -320,7 +320,7 @@ class TestErrors:
         dialect = Dialect(doublequote=False, escapechar=escapechar)
         error = refusal(f'a,b\n"1\n",x\n"2",{cell}\n', dialect)
         assert error.line == 4
-        assert "cell 2 (b) goes on after its closing quote" in str(error)
+        assert "cell 2 (b) continues after its closing quote" in str(error)
         assert "not escaped" in str(error)
 
     @pytest.mark.parametrize("cell", ("x\\", '"x\\'))

@@ -122,8 +122,8 @@ class _Command(SingerCommand):
             code = error.code
         except StoppedError as error:
             self.logger.error(
-                "Stopped by %s before everything was read. What was sent before counts: the next "
-                "run continues from the state.",
+                "Stopped by %s before everything was read. Records already sent are valid: the "
+                "next run continues from the state.",
                 error.signal,
             )
             code = error.code

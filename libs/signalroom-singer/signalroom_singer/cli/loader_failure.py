@@ -2,9 +2,9 @@
 
 Meltano (4.4.1) passes the tap's output to the loader. If the loader has exited, Meltano ends in a
 traceback of BrokenPipeError, far below the loader's own error; and until the tap writes again, it
-reads on in vain. So the loader leaves a note where the taps of this project look for it, discards
-input until the tap has stopped, and logs its error last. A third-party tap does not look for the
-note: after some seconds it gets a SIGTERM.
+keeps reading for nothing. So the loader leaves a note where the taps of this project look for it,
+discards input until the tap has stopped, and logs its error last. A third-party tap does not look
+for the note: after some seconds it gets a SIGTERM.
 
 Only the standard library is imported: a loader that cannot start does the same.
 """

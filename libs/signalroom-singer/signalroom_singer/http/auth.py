@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,21 +28,6 @@ _HEADER = "Authorization"
 _MARGIN = 60.0
 
 
-class RenewableAuth(AuthBase, ABC):
-    """Credentials that may have ended early: the client renews them once after a 401."""
-
-    @abstractmethod
-    def renew(self, rejected: requests.PreparedRequest) -> bool:
-        """Get other credentials for the next request.
-
-        Args:
-            rejected: The signed request that the vendor answered with 401.
-
-        Returns:
-            Whether there are others.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class Token:
     """An access token.
@@ -57,7 +41,7 @@ class Token:
     lifetime: float
 
 
-class TokenAuth(RenewableAuth):
+class TokenAuth(AuthBase):
     """A bearer token for all streams and threads, requested when it is first needed.
 
     It is requested again shortly before it expires, and after a 401. The token is kept out of
@@ -85,10 +69,13 @@ class TokenAuth(RenewableAuth):
             r.headers[_HEADER] = self._header
         return r
 
-    @override
-    def renew(self, rejected: requests.PreparedRequest) -> bool:
+    def renew(self, rejected: requests.PreparedRequest) -> None:
+        """Request another token for the next request.
+
+        Args:
+            rejected: The signed request that the vendor answered with 401.
+        """
         with self._lock:
             # Another thread may have renewed it meanwhile.
             if rejected.headers.get(_HEADER) == self._header:
                 self._expires_at = 0.0
-        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
 from importlib.metadata import version
@@ -15,12 +16,8 @@ from singer_sdk.exceptions import RetriableAPIError
 
 from signalroom_singer.errors import TapError
 from signalroom_singer.exit_codes import ExitCode
-from signalroom_singer.http.auth import RenewableAuth
-from signalroom_singer.http.errors import (
-    ErrorMapper,
-    ForbiddenRequestError,
-    RequestRejectedError,
-)
+from signalroom_singer.http.auth import TokenAuth
+from signalroom_singer.http.errors import ErrorMapper, ForbiddenRequestError, RequestRejectedError
 from signalroom_singer.http.payload import decode_json, describe_body
 from signalroom_singer.http.rate_limit import RateLimiter
 from signalroom_singer.http.retry import RetryPolicy
@@ -34,9 +31,28 @@ if TYPE_CHECKING:
     from typing import Self
 
     from signalroom_singer.http.retry import ShrinkInstead
+    from signalroom_singer.limits.account import AccountLimits
 
 _CONNECT_TIMEOUT = 10
 _GET, _POST = "GET", "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientContext:
+    """What a client needs of its tap: `SignalRoomTap.client_context`.
+
+    Attributes:
+        config: The tap's settings.
+        session: The connections that all streams share.
+        logger: The logger of the tap, for requests that belong to no stream.
+        account: The account's limits, for rate limiters; None without the setting
+            ``rate_limit_store``.
+    """
+
+    config: Mapping[str, Any]
+    session: requests.Session
+    logger: logging.Logger
+    account: AccountLimits | None = None
 
 
 class ApiClient:
@@ -53,9 +69,7 @@ class ApiClient:
     those of :data:`signalroom_singer.HTTP_SETTINGS`.
 
     Args:
-        config: The tap's settings.
-        session: The connections that all streams share: `SignalRoomTap.http_session`.
-        logger: Where retries are reported, for requests that belong to no stream.
+        context: The tap's settings, connections and logger.
         base_url: The address that all paths are below, as `validate_base_url` returns it.
         allowed_requests: The requests that may be sent, as (method, path); ``{}`` in a path
             stands for one segment.
@@ -70,9 +84,7 @@ class ApiClient:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
-        session: requests.Session,
-        logger: logging.Logger,
+        context: ClientContext,
         *,
         base_url: str,
         allowed_requests: Collection[tuple[str, str]],
@@ -83,16 +95,16 @@ class ApiClient:
         decode: Callable[[bytes], Any] = decode_json,
         on_response: Callable[[requests.Response], None] | None = None,
     ) -> None:
-        self.config = config
+        self.config = context.config
         self.base_url = base_url
-        self.retry = retry or RetryPolicy.from_config(config)
+        self.retry = retry or RetryPolicy.from_config(context.config)
         self.errors = errors or ErrorMapper()
-        self.logger = logger
+        self.logger = context.logger
         #: The stream that this view is for; empty for the client itself.
         self.stream_name = ""
         #: The stream and its latest request, for errors; in several threads, one of theirs.
         self.last_request = ""
-        self._session = session
+        self._session = context.session
         self._auth = auth
         self._rate_limit = rate_limit or RateLimiter()
         self._decode = decode
@@ -211,13 +223,11 @@ class ApiClient:
         try:
             return self._exchange(signed, path, label)
         except RequestRejectedError as error:
-            # Revoked, or expired early through clock skew. If it fails again, it is neither.
-            if error.status != HTTPStatus.UNAUTHORIZED or not self._renew_credentials(signed):
+            if error.status != HTTPStatus.UNAUTHORIZED or not isinstance(self._auth, TokenAuth):
                 raise
+            # Revoked, or expired early through clock skew. If it fails again, it is neither.
+            self._auth.renew(signed)
         return self._exchange(prepared.copy(), path, label)
-
-    def _renew_credentials(self, rejected: requests.PreparedRequest) -> bool:
-        return isinstance(self._auth, RenewableAuth) and self._auth.renew(rejected)
 
     def _exchange(self, request: requests.PreparedRequest, path: str, label: str) -> Any:
         limiter = self.rate_limiter(path)
@@ -253,7 +263,8 @@ class ApiClient:
             raise self._unsendable(label) from None
         except requests.RequestException as error:
             # Not chained: its text and its request hold the URL with everything in it.
-            raise self._map_failure(error, url, label) from None
+            host, timeout = urlsplit(url).netloc, self.config["request_timeout"]
+            raise self.errors.map_failure(error, label, host=host, timeout=timeout) from None
         except ValueError as error:
             # As http.client reports a line break; others are about the response.
             if not str(error).startswith("Invalid header"):
@@ -267,8 +278,8 @@ class ApiClient:
             payload = self._decode(response.content)
         except ValueError:
             msg = (
-                f"{label} answered {response.status_code} with {describe_body(response)} where "
-                "JSON belongs"
+                f"{label} returned {response.status_code} with {describe_body(response)} instead "
+                "of JSON"
             )
             raise RetriableAPIError(msg, response) from None
         self.errors.check_payload(payload, response, label)
@@ -296,11 +307,6 @@ class ApiClient:
             "endpoints. This is a bug in the tap: please report it."
         )
         raise ForbiddenRequestError(msg)
-
-    def _map_failure(self, error: requests.RequestException, url: str, label: str) -> Exception:
-        return self.errors.map_failure(
-            error, label, host=urlsplit(url).netloc, timeout=self.config["request_timeout"]
-        )
 
     def _unsendable(self, label: str) -> TapError:
         secrets = [

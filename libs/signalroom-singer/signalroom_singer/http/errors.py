@@ -108,8 +108,8 @@ class ErrorMapper:
             target = urlsplit(response.headers.get("Location", ""))
             msg = (
                 f"{label} was redirected to {target.scheme}://{target.netloc}. Redirects are not "
-                "followed, they would take your credentials along; if the vendor has moved, set "
-                f"{setting_label(self._address_setting)} to the new address."
+                "followed, as they would take your credentials along. If the vendor has moved, "
+                f"set {setting_label(self._address_setting)} to the new address."
             )
             raise RequestRejectedError(msg, status)
         if self.is_transient(response):
@@ -141,7 +141,7 @@ class ErrorMapper:
             RetriableAPIError: If the payload is an error and not data.
         """
         if (error := self._find_error(payload)) is not None:
-            msg = f"{label} answered 200 but no data: {safe_message(error)}"
+            msg = f"{label} returned 200 but no data: {safe_message(error)}"
             raise RetriableAPIError(msg[: 2 * MESSAGE_LENGTH], response)
 
     def hint(self, status: int) -> str:

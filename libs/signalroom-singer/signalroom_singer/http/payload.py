@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from signalroom_singer.http.vendor_text import message_text
 from signalroom_singer.privacy.sensitive_fields import safe_message
 
 if TYPE_CHECKING:
@@ -81,3 +80,27 @@ def error_text(response: requests.Response) -> str:
             if payload.get(field):
                 return message_text(payload[field])
     return json.dumps(payload, default=str)
+
+
+def message_text(error: Any) -> str:
+    """Extract the text of an error, without the JSON around it.
+
+    Args:
+        error: A text, an object with a ``message``, or a list of either.
+
+    Returns:
+        The text; an error without one is returned as JSON.
+    """
+    if isinstance(error, list) and (
+        texts := [message_text(item) for item in error if _has_text(item)]
+    ):
+        return "; ".join(texts)
+    if isinstance(error, dict) and _has_text(error):
+        return str(error["message"])
+    return error if isinstance(error, str) else json.dumps(error, default=str)
+
+
+def _has_text(error: Any) -> bool:
+    if isinstance(error, dict):
+        error = error.get("message")
+    return isinstance(error, str) and error != ""

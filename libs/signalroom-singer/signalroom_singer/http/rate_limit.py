@@ -112,7 +112,7 @@ class RateLimiter:
                 self._shared.acquire()
             elif self._limiter and not self._limiter.try_acquire("requests", timeout=_PATIENCE):
                 _logger.info(
-                    "Waiting for a turn, so as not to pass the limit of requests: up to %.0f s",
+                    "Waiting up to %.0f s to stay within the rate limit",
                     self._longest,
                 )
                 self._limiter.try_acquire("requests")

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 _Client = TypeVar("_Client", bound=ApiClient, default=ApiClient)
 
 
+def from_client(name: str) -> Any:
+    """Declare an attribute of a stream that has the value of its client's.
+
+    Args:
+        name: The name of the client's attribute.
+    """
+    return property(lambda stream: getattr(stream.client, name))
+
+
 class ApiStream(IsolatedStream, ABC, Generic[_Client]):
     """A stream that reads through a client.
 

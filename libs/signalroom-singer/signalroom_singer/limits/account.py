@@ -27,10 +27,28 @@ if TYPE_CHECKING:
 
 #: The keyword of a setting's JSON schema for the kind of limit of the account.
 ACCOUNT_LIMIT = "x-account-limit"
-#: A rate of requests: ``th.Property("requests_per_minute", ..., **RATE_LIMIT)``.
-RATE_LIMIT: dict[str, Any] = {ACCOUNT_LIMIT: "rate"}
+_RATE_LIMIT: dict[str, Any] = {ACCOUNT_LIMIT: "rate"}
 #: A number of concurrent requests.
 CONCURRENCY_LIMIT: dict[str, Any] = {ACCOUNT_LIMIT: "concurrency"}
+
+
+def rate_limit_setting(
+    name: str, title: str, description: str, *, default: float | None = None, integer: bool = False
+) -> th.Property[Any]:
+    """Declare the setting of a rate of requests, which a backfill divides among its parts.
+
+    Args:
+        name: The name of the setting, such as ``requests_per_minute``.
+        title: Its title, such as "Requests a minute".
+        description: What the vendor allows.
+        default: A little less than that; None if there is no limit by default.
+        integer: Whether it has to be a whole number.
+    """
+    kind = th.IntegerType(minimum=1) if integer else th.NumberType(minimum=1)
+    return th.Property(
+        name, kind, default=default, title=title, description=description, **_RATE_LIMIT
+    )
+
 
 RATE_LIMIT_ACCOUNT = "rate_limit_account"
 #: The settings of a tap whose vendor limits requests.
@@ -163,9 +181,9 @@ class SharedLimit:
         # Other processes may have a limit below one request, whose interval is longer.
         self._expires_after = 2 * max([longest, *(rate.interval for rate in rates)])
         self._bucket: AbstractBucket | None = None
-        # Threads wait one after another, so that one thread per process queries the store. Turns
-        # and slots have a lock each, as threads that wait for a turn hold slots.
-        self._turns, self._slots = threading.Lock(), threading.Lock()
+        # Threads wait one after another, so that one thread per process queries the store. Rates
+        # and slots have a lock each, as threads that wait for the rate hold slots.
+        self._rate_lock, self._slot_lock = threading.Lock(), threading.Lock()
         self._cleaned = float("-inf")
 
     def acquire(self) -> None:
@@ -174,10 +192,10 @@ class SharedLimit:
         Raises:
             LimitStoreError: If the store is unreachable for two minutes.
         """
-        with self._turns:
+        with self._rate_lock:
             self._wait(
                 self._try,
-                "Waiting for a turn, so as not to exceed the account's rate limit: %.0f s or more",
+                "Waiting %.0f s or more to stay within the account's rate limit",
             )
 
     def pause(self, seconds: float) -> None:
@@ -216,7 +234,7 @@ class SharedLimit:
             f"Waiting for one of the account's {count} slots: other runs hold them, or one that "
             f"was killed less than {lease:.0f} s ago"
         )
-        with self._slots:
+        with self._slot_lock:
             self._wait(take, holders)
         try:
             yield
@@ -265,12 +283,12 @@ class SharedLimit:
                 if since is None:
                     since = time.monotonic()
                     _logger.warning(
-                        "The rate limit store is away (%s): requests wait for it, up to %.0f s",
+                        "The rate limit store is down (%s): requests wait for it, up to %.0f s",
                         reason,
                         _OUTAGE,
                     )
                 elif time.monotonic() - since > _OUTAGE:
-                    msg = self._failure(f"has been away for {_OUTAGE:.0f} s: {reason}")
+                    msg = self._failure(f"has been unreachable for {_OUTAGE:.0f} s: {reason}")
                     raise LimitStoreError(msg, exit_code=ExitCode.UNAVAILABLE) from None
                 time.sleep(1 + random.uniform(0, 1))  # nosec B311 # noqa: S311 - no secret
             except self._store.errors as error:

@@ -17,12 +17,8 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
 )
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
-)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from typing_extensions import override
 
 from signalroom_singer.exit_codes import ExitCode
@@ -64,10 +60,7 @@ class RedisStore(LimitStore):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._redis = redis.Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-            health_check_interval=30,
+            url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, health_check_interval=30
         )
 
     @override

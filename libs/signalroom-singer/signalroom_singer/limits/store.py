@@ -50,8 +50,8 @@ class LimitStore(ABC):
         Args:
             error: The driver's error.
         """
-        is_away = isinstance(error, self.outages)
-        return ExitCode.UNAVAILABLE if is_away else ExitCode.CONFIGURATION
+        is_outage = isinstance(error, self.outages)
+        return ExitCode.UNAVAILABLE if is_outage else ExitCode.CONFIGURATION
 
     @abstractmethod
     def open(self) -> None:

@@ -22,7 +22,7 @@ def new_store(url: str) -> LimitStore:
         url: The setting's value.
 
     Raises:
-        ConfigValidationError: If it is no such URL, or a package is missing.
+        ConfigValidationError: If it is not such a URL, or a package is missing.
     """
     scheme, _, rest = url.partition("://")
     # With a driver, as Meltano's `database_uri` has one: postgresql+psycopg://

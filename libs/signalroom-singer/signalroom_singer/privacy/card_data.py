@@ -147,8 +147,8 @@ def is_card_number(value: Any) -> bool:
 
     Args:
         value: Text or a number. 13 to 19 digits that pass the Luhn check (ISO/IEC 7812-1), also
-            with blanks or hyphens between them. Of numbers that a spreadsheet has rounded to 15
-            digits the check is not asked for: it is how the missing ones are found.
+            with blanks or hyphens between them. Numbers that a spreadsheet has rounded to 15
+            digits count without that check, as their last digits are lost.
     """
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return _is_number(value)

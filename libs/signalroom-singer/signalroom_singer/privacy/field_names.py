@@ -16,14 +16,14 @@ from functools import lru_cache
 class Sensitive(Enum):
     """Why a value is not loaded unless somebody asks for it."""
 
-    #: Who has it can act in the account's name: passwords, tokens, private keys, webhooks.
+    #: Whoever has it can act in the account's name: passwords, tokens, private keys, webhooks.
     SECRET = "secret"  # noqa: S105 - the word
-    #: Who somebody is: names, e-mail addresses, phone numbers, postal addresses, dates of birth.
+    #: Who a person is: names, e-mail addresses, phone numbers, postal addresses, dates of birth.
     PERSON = "personal data"
-    #: What somebody was online with: IP addresses, user agents, ids of devices.
+    #: What somebody went online with: IP addresses, user agents, ids of devices.
     DEVICE = "data of devices"
 
-    # Each is there once; Enum's own hashes the name, in Python, for each field that is counted.
+    # Members are singletons; Enum's own would hash the name, in Python, for each counted field.
     __hash__ = object.__hash__
 
 
@@ -161,7 +161,7 @@ def judge(name: str, within: str = "") -> Verdict | None:
     """Judge a field by its name.
 
     Args:
-        name: The field's, in any notation: ``accessToken``, ``X-Api-Key``, ``$ip``.
+        name: The field's name, in any notation: ``accessToken``, ``X-Api-Key``, ``$ip``.
         within: The name of the object it is in, in which a bare ``key`` may be a private one.
 
     Returns:

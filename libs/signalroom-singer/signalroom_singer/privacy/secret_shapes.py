@@ -217,7 +217,7 @@ def _credentials(match: re.Match[str]) -> str:
 
 
 def _are_credentials(scheme: str, value: str) -> bool:
-    """Whether it is no word of a sentence: "the Basic marketing plan", "token validation"."""
+    """Whether it is more than a word: "the Basic marketing plan" and "token validation" are not."""
     if scheme == "Bearer":
         return True
     if scheme.lower() == "basic":
@@ -244,7 +244,7 @@ def _quoted_header(match: re.Match[str]) -> str:
 
 
 def _looks_made_up(value: str) -> bool:
-    """Whether it is no word of a sentence: ``password: hunter22``, and not "password: required"."""
+    """Whether it is more than a word: ``password: hunter22`` is, "password: required" is not."""
     value = value.strip()
     is_word = " " not in value and len(value) >= SHORTEST
     return is_word and any(map(str.isdigit, value)) and any(map(str.isalpha, value))

@@ -325,7 +325,7 @@ class SensitiveFields:
             return verdict
 
     def _verdict_of_label(self, text: str, within: str) -> Verdict | None:
-        """What a label says, which people write: "API key" is a secret, "Forgot password?" none."""
+        """Judge a label that people wrote: "API key" is a secret, "Forgot password?" is not."""
         words = text.split()
         if not words or text.endswith("?"):
             return None

@@ -76,6 +76,6 @@ def shared_variables_warning(environ: Mapping[str, str]) -> str | None:
         return None
     return (
         f"Client {client!r} reads {', '.join(shared)}. Variables that begin with {prefix} are read "
-        "by others too, so this may be the account of another. Rename them in "
+        "by others too, so this may be another client's account. Rename them in "
         f"clients/{client}.yml and where they are set, as in CLIENT_{shared[0]}."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from signalroom_singer.settings.problems import invalid_setting
 from signalroom_singer.settings.variables import setting_label
@@ -53,6 +54,24 @@ def parse_timestamp_setting(config: Mapping[str, Any], setting: str) -> datetime
     except ValueError:
         raise invalid_setting(setting, "expected YYYY-MM-DD", text) from None
     return clamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def parse_zone_setting(config: Mapping[str, Any], setting: str) -> ZoneInfo:
+    """Parse a time zone in the settings.
+
+    Args:
+        config: The settings of the tap.
+        setting: The name of the setting.
+
+    Raises:
+        ConfigValidationError: If it is not the IANA name of a time zone.
+    """
+    name = config[setting]
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        problem = "unknown time zone, use an IANA name such as America/New_York"
+        raise invalid_setting(setting, problem, name) from None
 
 
 def check_date_range(

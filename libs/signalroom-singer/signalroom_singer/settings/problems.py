@@ -71,17 +71,6 @@ def missing_setting(setting: str, why: str = "") -> ConfigValidationError:
     return ConfigValidationError(msg, errors=[msg])
 
 
-def unknown_time_zone(setting: str, name: str) -> ConfigValidationError:
-    """Make the error for an unknown time zone.
-
-    Args:
-        setting: The setting's name.
-        name: The value of the setting.
-    """
-    problem = "unknown time zone, use an IANA name such as America/New_York"
-    return invalid_setting(setting, problem, name)
-
-
 def _describe_missing(naming: Naming, setting: str, why: str = "") -> str:
     title = naming.properties.get(setting, {}).get("title")
     described = f"{setting} ({title})" if title and title.lower() != setting else setting

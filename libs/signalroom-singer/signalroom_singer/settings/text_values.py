@@ -41,8 +41,8 @@ _EXPECTED = {
     "object": "a JSON object",
     "string": "text",
 }
-#: What copying and editors leave around a text and nobody sees: a byte order mark, and spaces of
-#: no width.
+#: Invisible characters that copying and editors leave around a text: a byte order mark, and
+#: zero-width spaces.
 _UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"
 _AROUND = f" \t\r\n\v\f\u00a0{_UNSEEN}"
 _NOT_IN_A_KEY = re.compile(r"[^\x20-\x7e]")

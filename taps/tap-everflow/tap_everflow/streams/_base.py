@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from typing_extensions import override
-
-from signalroom_singer import ApiStream, WindowedStream
+from signalroom_singer import ApiStream, WindowedStream, from_client, from_setting
 from tap_everflow.client import EverflowClient, report_filter
 from tap_everflow.descriptions import DESCRIPTIONS
-
-if TYPE_CHECKING:
-    from signalroom_singer import SignalRoomTap
 
 
 class EverflowStream(ApiStream[EverflowClient]):
@@ -19,17 +12,7 @@ class EverflowStream(ApiStream[EverflowClient]):
 
     descriptions = DESCRIPTIONS
     personal_fields = frozenset({"platform_username"})
-
-    def __init__(self, tap: SignalRoomTap, client: EverflowClient, **options: Any) -> None:
-        """Initialize the stream; its days are those of the client's report zone.
-
-        Args:
-            tap: The tap that the stream belongs to.
-            client: The client that all streams share.
-            options: Further arguments of `ApiStream`.
-        """
-        super().__init__(tap, client, **options)
-        self.report_zone = client.report_zone
+    report_zone = from_client("report_zone")
 
     @property
     def filters(self) -> list[dict[str, str]]:
@@ -41,7 +24,4 @@ class EverflowStream(ApiStream[EverflowClient]):
 class WindowedEverflowStream(WindowedStream, EverflowStream):
     """A stream read in windows, as many at once as the settings allow."""
 
-    @property
-    @override
-    def concurrency(self) -> int:  # type: ignore[override]
-        return int(self.config["max_concurrency"])
+    concurrency = from_setting("max_concurrency")

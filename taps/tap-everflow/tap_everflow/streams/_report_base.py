@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, Loading, TapError
+from signalroom_singer import DateWindow, Loading, TapError, from_setting
 from tap_everflow.client import report_filter
 from tap_everflow.streams._base import WindowedEverflowStream
 
@@ -67,11 +67,7 @@ class ReportStream(WindowedEverflowStream):
     dimensions: Sequence[str] = ()
     # A month a request; a table that is cut is split.
     window_days = 30
-
-    @property
-    @override
-    def lookback_days(self) -> int:  # type: ignore[override]
-        return int(self.config["lookback_days"])
+    lookback_days = from_setting("lookback_days")
 
     @override
     def read_window(self, window: DateWindow, context: Context | None) -> Iterable[list[Record]]:
@@ -219,7 +215,7 @@ class ReportStream(WindowedEverflowStream):
             key = tuple(record[name] for name in keys)
             if records_by_key.setdefault(key, record) != record:
                 text = ", ".join(f"{name} {value}" for name, value in zip(keys, key, strict=True))
-                msg = f"{self.name}: {window}: Everflow gave two different rows for {text}"
+                msg = f"{self.name}: {window}: Everflow returned two different rows for {text}"
                 raise IncompleteReportError(msg)
         return list(records_by_key.values())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, parse_bookmark
+from signalroom_singer import Loading, RequestRejectedError, columns_of, parse_bookmark
 from tap_everflow.streams._base import EverflowStream
 
 if TYPE_CHECKING:
@@ -26,16 +26,27 @@ _BY_CHANGE = Loading(
     "Every run reads all rows again; with `incremental_entities` those that were saved",
     "They are removed from the table; with `incremental_entities` they stay",
 )
-_SAVED = (
-    th.Property("time_created", th.DateTimeType),
-    th.Property("time_saved", th.DateTimeType),
-)
 
 
 def _paging(payload: Any) -> dict[str, Any]:
     """The paging of a response; empty if it is a bare list."""
     paging = payload.get("paging") if isinstance(payload, dict) else None
     return paging if isinstance(paging, dict) else {}
+
+
+def _entity_schema(key: str, *own_columns: th.Property[Any]) -> dict[str, Any]:
+    """The schema of a network's entities.
+
+    Args:
+        key: The column of their id.
+        own_columns: The columns that only this kind of entity has.
+    """
+    return th.PropertiesList(
+        th.Property(key, th.IntegerType, required=True),
+        th.Property("network_id", th.IntegerType),
+        *own_columns,
+        *columns_of(th.DateTimeType, "time_created", "time_saved"),
+    ).to_dict()
 
 
 class EntityStream(EverflowStream):
@@ -134,17 +145,12 @@ class Affiliates(EntityStream):
     primary_keys = ("network_affiliate_id",)
     incremental = True
     loading = _BY_CHANGE
-    schema = th.PropertiesList(
-        th.Property("network_affiliate_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
-        th.Property("name", th.StringType),
-        th.Property("account_status", th.StringType),
+    schema = _entity_schema(
+        "network_affiliate_id",
+        *columns_of(th.StringType, "name", "account_status"),
         th.Property("account_manager_id", th.IntegerType),
-        th.Property("account_manager_name", th.StringType),
-        th.Property("default_currency_id", th.StringType),
-        th.Property("internal_notes", th.StringType),
-        *_SAVED,
-    ).to_dict()
+        *columns_of(th.StringType, "account_manager_name", "default_currency_id", "internal_notes"),
+    )
 
 
 class Advertisers(EntityStream):
@@ -154,18 +160,12 @@ class Advertisers(EntityStream):
     path = "/networks/advertisers"
     records_key = "advertisers"
     primary_keys = ("network_advertiser_id",)
-    schema = th.PropertiesList(
-        th.Property("network_advertiser_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
-        th.Property("name", th.StringType),
-        th.Property("account_status", th.StringType),
-        th.Property("default_currency_id", th.StringType),
+    schema = _entity_schema(
+        "network_advertiser_id",
+        *columns_of(th.StringType, "name", "account_status", "default_currency_id"),
         th.Property("reporting_timezone_id", th.IntegerType),
-        th.Property("attribution_method", th.StringType),
-        th.Property("attribution_priority", th.StringType),
-        th.Property("internal_notes", th.StringType),
-        *_SAVED,
-    ).to_dict()
+        *columns_of(th.StringType, "attribution_method", "attribution_priority", "internal_notes"),
+    )
 
 
 class Offers(EntityStream):
@@ -177,22 +177,15 @@ class Offers(EntityStream):
     primary_keys = ("network_offer_id",)
     incremental = True
     loading = _BY_CHANGE
-    schema = th.PropertiesList(
-        th.Property("network_offer_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
+    schema = _entity_schema(
+        "network_offer_id",
         th.Property("network_advertiser_id", th.IntegerType),
-        th.Property("name", th.StringType),
-        th.Property("offer_status", th.StringType),
-        th.Property("currency_id", th.StringType),
+        *columns_of(th.StringType, "name", "offer_status", "currency_id"),
         th.Property("network_category_id", th.IntegerType),
-        th.Property("visibility", th.StringType),
-        th.Property("destination_url", th.StringType),
-        th.Property("preview_url", th.StringType),
-        th.Property("project_id", th.StringType),
+        *columns_of(th.StringType, "visibility", "destination_url", "preview_url", "project_id"),
         th.Property("date_live_until", th.DateType),
         th.Property("internal_notes", th.StringType),
-        *_SAVED,
-    ).to_dict()
+    )
 
 
 class Campaigns(EntityStream):
@@ -202,13 +195,9 @@ class Campaigns(EntityStream):
     path = "/networks/campaigns"
     records_key = "campaigns"
     primary_keys = ("network_campaign_id",)
-    schema = th.PropertiesList(
-        th.Property("network_campaign_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
-        th.Property("campaign_name", th.StringType),
-        th.Property("campaign_status", th.StringType),
-        *_SAVED,
-    ).to_dict()
+    schema = _entity_schema(
+        "network_campaign_id", *columns_of(th.StringType, "campaign_name", "campaign_status")
+    )
 
 
 class Creatives(EntityStream):
@@ -218,38 +207,28 @@ class Creatives(EntityStream):
     path = "/networks/creatives"
     records_key = "creatives"
     primary_keys = ("network_offer_creative_id",)
-    schema = th.PropertiesList(
-        th.Property("network_offer_creative_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
+    schema = _entity_schema(
+        "network_offer_creative_id",
         th.Property("network_offer_id", th.IntegerType),
-        th.Property("name", th.StringType),
-        th.Property("creative_type", th.StringType),
-        th.Property("creative_status", th.StringType),
-        *_SAVED,
-    ).to_dict()
+        *columns_of(th.StringType, "name", "creative_type", "creative_status"),
+    )
 
 
 class CouponCodes(EntityStream):
-    """Coupon codes and whose they are."""
+    """Coupon codes, and the affiliate and offer each belongs to."""
 
     name = "coupon_codes"
     path = "/networks/couponcodes"
     records_key = "coupon_codes"
     path_unverified = True
     primary_keys = ("network_coupon_code_id",)
-    schema = th.PropertiesList(
-        th.Property("network_coupon_code_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
-        th.Property("network_affiliate_id", th.IntegerType),
-        th.Property("network_offer_id", th.IntegerType),
-        th.Property("coupon_code", th.StringType),
-        th.Property("coupon_status", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("start_date", th.DateType),
-        th.Property("end_date", th.DateType),
+    schema = _entity_schema(
+        "network_coupon_code_id",
+        *columns_of(th.IntegerType, "network_affiliate_id", "network_offer_id"),
+        *columns_of(th.StringType, "coupon_code", "coupon_status", "description"),
+        *columns_of(th.DateType, "start_date", "end_date"),
         th.Property("time_deleted", th.DateTimeType),
-        *_SAVED,
-    ).to_dict()
+    )
 
 
 class TrackingDomains(EntityStream):
@@ -259,12 +238,7 @@ class TrackingDomains(EntityStream):
     path = "/networks/domains/tracking"
     records_key = "domains"
     primary_keys = ("network_tracking_domain_id",)
-    schema = th.PropertiesList(
-        th.Property("network_tracking_domain_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
-        th.Property("url", th.StringType),
-        *_SAVED,
-    ).to_dict()
+    schema = _entity_schema("network_tracking_domain_id", th.Property("url", th.StringType))
 
 
 class OfferUrls(EntityStream):
@@ -274,16 +248,11 @@ class OfferUrls(EntityStream):
     path = "/networks/offerurls"
     records_key = "offer_urls"
     primary_keys = ("network_offer_url_id",)
-    schema = th.PropertiesList(
-        th.Property("network_offer_url_id", th.IntegerType, required=True),
-        th.Property("network_id", th.IntegerType),
+    schema = _entity_schema(
+        "network_offer_url_id",
         th.Property("network_offer_id", th.IntegerType),
-        th.Property("name", th.StringType),
-        th.Property("destination_url", th.StringType),
-        th.Property("preview_url", th.StringType),
-        th.Property("url_status", th.StringType),
-        *_SAVED,
-    ).to_dict()
+        *columns_of(th.StringType, "name", "destination_url", "preview_url", "url_status"),
+    )
 
 
 class Timezones(EntityStream):
@@ -295,7 +264,5 @@ class Timezones(EntityStream):
     primary_keys = ("timezone_id",)
     schema = th.PropertiesList(
         th.Property("timezone_id", th.IntegerType, required=True),
-        th.Property("timezone", th.StringType),
-        th.Property("timezone_name", th.StringType),
-        th.Property("utc_offset", th.StringType),
+        *columns_of(th.StringType, "timezone", "timezone_name", "utc_offset"),
     ).to_dict()

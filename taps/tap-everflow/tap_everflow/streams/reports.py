@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import invalid_setting, utc_isoformat
+from signalroom_singer import columns_of, invalid_setting, utc_isoformat
 from tap_everflow.streams._report_base import ENTITIES, ReportStream, cells_by_type
 
 if TYPE_CHECKING:
@@ -22,50 +22,46 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 10
 _COUNTS = (
-    "imp",
-    "total_click",
-    "unique_click",
-    "invalid_click",
-    "duplicate_click",
-    "gross_click",
-    "cv",
-    "invalid_cv_scrub",
-    "view_through_cv",
-    "total_cv",
-    "event",
-    "on_hold_conversion_count",
+    *("imp", "total_click", "unique_click", "invalid_click", "duplicate_click", "gross_click"),
+    *("cv", "invalid_cv_scrub", "view_through_cv", "total_cv", "event", "on_hold_conversion_count"),
 )
 _AMOUNTS = (
-    "ctr",
-    "cvr",
-    "evr",
-    "cpc",
-    "cpm",
-    "cpa",
-    "epc",
-    "rpc",
-    "rpa",
-    "rpm",
-    "event_revenue",
-    "gross_sales",
-    "margin",
-    "roas",
-    "avg_sale_value",
-    "media_buying_cost",
-    "on_hold_potential_revenue",
-    "on_hold_potential_payout",
+    *("ctr", "cvr", "evr", "cpc", "cpm", "cpa", "epc", "rpc", "rpa", "rpm", "event_revenue"),
+    *("gross_sales", "margin", "roas", "avg_sale_value", "media_buying_cost"),
+    *("on_hold_potential_revenue", "on_hold_potential_payout"),
 )
 _METRICS = (
     th.Property("clicks", th.IntegerType, description="All clicks: Everflow's total_click"),
     th.Property("conversions", th.IntegerType, description="Base conversions: Everflow's cv"),
-    th.Property("revenue", th.NumberType),
-    th.Property("payout", th.NumberType),
+    *columns_of(th.NumberType, "revenue", "payout"),
     th.Property("profit", th.NumberType, description="Revenue less payout"),
-    *(th.Property(name, th.IntegerType) for name in _COUNTS),
-    *(th.Property(name, th.NumberType) for name in _AMOUNTS),
+    *columns_of(th.IntegerType, *_COUNTS),
+    *columns_of(th.NumberType, *_AMOUNTS),
 )
 
 _TIMES = ("date", "hour", "week", "month", "year", "unix_timestamp")
+
+
+def _report_schema(*dimensions: str, hourly: bool = False, hashed: bool = False) -> dict[str, Any]:
+    """The schema of a report by day and these dimensions.
+
+    Args:
+        dimensions: Everflow's report columns, without the time.
+        hourly: Whether rows are by hour too.
+        hashed: Whether rows are keyed by a hash of their dimensions.
+    """
+    keys = [th.Property("date", th.DateType, required=True)]
+    if hourly:
+        keys.append(th.Property("hour", th.DateTimeType, required=True))
+    for name in dimensions:
+        kind: th.JSONTypeHelper[Any] = th.IntegerType() if name in ENTITIES else th.StringType()
+        keys += [
+            th.Property(f"{name}_id", kind, required=True),
+            th.Property(f"{name}_label", th.StringType),
+        ]
+    if hashed:
+        keys.append(th.Property("_dimensions_key", th.StringType, required=True))
+    return th.PropertiesList(*keys, *_METRICS).to_dict()
 
 
 class DailyStats(ReportStream):
@@ -74,14 +70,7 @@ class DailyStats(ReportStream):
     name = "daily_stats"
     primary_keys = ("date", "affiliate_id", "advertiser_id")
     dimensions = ("date", "affiliate", "advertiser")
-    schema = th.PropertiesList(
-        th.Property("date", th.DateType, required=True),
-        th.Property("affiliate_id", th.IntegerType, required=True),
-        th.Property("affiliate_label", th.StringType),
-        th.Property("advertiser_id", th.IntegerType, required=True),
-        th.Property("advertiser_label", th.StringType),
-        *_METRICS,
-    ).to_dict()
+    schema = _report_schema("affiliate", "advertiser")
 
 
 class DailyOfferStats(ReportStream):
@@ -91,16 +80,7 @@ class DailyOfferStats(ReportStream):
     selected_by_default = False
     primary_keys = ("date", "offer_id", "affiliate_id", "advertiser_id")
     dimensions = ("date", "offer", "affiliate", "advertiser")
-    schema = th.PropertiesList(
-        th.Property("date", th.DateType, required=True),
-        th.Property("offer_id", th.IntegerType, required=True),
-        th.Property("offer_label", th.StringType),
-        th.Property("affiliate_id", th.IntegerType, required=True),
-        th.Property("affiliate_label", th.StringType),
-        th.Property("advertiser_id", th.IntegerType, required=True),
-        th.Property("advertiser_label", th.StringType),
-        *_METRICS,
-    ).to_dict()
+    schema = _report_schema("offer", "affiliate", "advertiser")
 
 
 class CustomReport(ReportStream):
@@ -145,26 +125,10 @@ class CustomReport(ReportStream):
         ids = tuple(f"{dimension}_id" for dimension in others)
         time_keys = ("date", "hour") if self._hourly else ("date",)
         keys = (*time_keys, *(("_dimensions_key",) if self._hashed else ids))
-        schema = self._schema_of(others)
+        schema = _report_schema(*others, hourly=self._hourly, hashed=self._hashed)
         super().__init__(tap, client, name=name, schema=schema, primary_keys=keys)
         # Everflow reads anything but entities and countries from BigQuery.
         self.client.uses_bigquery = not (ENTITIES | {"country", "country_code"}).issuperset(others)
-
-    def _schema_of(self, others: Sequence[str]) -> dict[str, Any]:
-        properties = [th.Property("date", th.DateType, required=True)]
-        if self._hourly:
-            properties.append(th.Property("hour", th.DateTimeType, required=True))
-        for dimension in others:
-            kind: th.JSONTypeHelper[Any] = (
-                th.IntegerType() if dimension in ENTITIES else th.StringType()
-            )
-            properties += [
-                th.Property(f"{dimension}_id", kind, required=True),
-                th.Property(f"{dimension}_label", th.StringType),
-            ]
-        if self._hashed:
-            properties.append(th.Property("_dimensions_key", th.StringType, required=True))
-        return th.PropertiesList(*properties, *_METRICS).to_dict()
 
     @override
     def parse_row(self, row: dict[str, Any]) -> Record:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, Loading, TapError, WindowedStream
+from signalroom_singer import (
+    DateWindow,
+    Loading,
+    TapError,
+    WindowedStream,
+    columns_of,
+    from_setting,
+)
 from tap_everflow.streams._base import EverflowStream, WindowedEverflowStream
 
 if TYPE_CHECKING:
@@ -26,55 +33,13 @@ CLICK_CAP = 10_000
 _OTHER_PAGE_SIZES = (997, 503)
 
 _TEXTS = (
-    "transaction_id",
-    "status",
-    "event",
-    "order_id",
-    "coupon_code",
-    "currency_id",
-    "payout_type",
-    "revenue_type",
-    "source_id",
-    "sub1",
-    "sub2",
-    "sub3",
-    "sub4",
-    "sub5",
-    "adv1",
-    "adv2",
-    "adv3",
-    "adv4",
-    "adv5",
-    "url",
-    "referer",
-    "notes",
-    "error_message",
-    "country",
-    "region",
-    "city",
-    "isp",
-    "carrier",
-    "platform",
-    "os_version",
-    "device_type",
-    "device_model",
-    "brand",
-    "browser",
-    "language",
-    "app_id",
-    "email",
-    "session_user_ip",
-    "conversion_user_ip",
-    "http_user_agent",
-    "idfa",
-    "idfa_md5",
-    "idfa_sha1",
-    "google_ad_id",
-    "google_ad_id_md5",
-    "google_ad_id_sha1",
-    "android_id",
-    "android_id_md5",
-    "android_id_sha1",
+    *("transaction_id", "status", "event", "order_id", "coupon_code", "currency_id", "payout_type"),
+    *("revenue_type", "source_id", "sub1", "sub2", "sub3", "sub4", "sub5", "adv1", "adv2", "adv3"),
+    *("adv4", "adv5", "url", "referer", "notes", "error_message", "country", "region", "city"),
+    *("isp", "carrier", "platform", "os_version", "device_type", "device_model", "brand"),
+    *("browser", "language", "app_id", "email", "session_user_ip", "conversion_user_ip"),
+    *("http_user_agent", "idfa", "idfa_md5", "idfa_sha1", "google_ad_id", "google_ad_id_md5"),
+    *("google_ad_id_sha1", "android_id", "android_id_md5", "android_id_sha1"),
 )
 
 
@@ -86,8 +51,8 @@ class RowLevelStream(WindowedEverflowStream):
     """Single rows, read a day of the report zone at a time."""
 
     replication_key = "date"
-    #: The field with the row's time, in epoch seconds.
-    time_field: str
+    #: The columns of times, and the fields that have them in epoch seconds: the row's own first.
+    times: ClassVar[Mapping[str, str]]
 
     def _body(self, begin: datetime, end: datetime, **flags: bool) -> dict[str, Any]:
         return {
@@ -101,7 +66,7 @@ class RowLevelStream(WindowedEverflowStream):
     def _seconds(self, row: Record, *, otherwise: float) -> float:
         """The row's time; the other one where it cannot be read, so that the row stays."""
         try:
-            return int(row.get(self.time_field) or otherwise)
+            return int(row.get(next(iter(self.times.values()))) or otherwise)
         except (OverflowError, TypeError, ValueError):
             return otherwise
 
@@ -135,6 +100,11 @@ class RowLevelStream(WindowedEverflowStream):
             row[f"{name}_id"] = (related.get(name) or {}).get(f"network_{name}_id")
         return row
 
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
+        row |= {column: row.get(field) for column, field in self.times.items()}
+        return super().post_process(row, context)
+
 
 class ConversionStream(RowLevelStream):
     """Conversions or events: https://developers.everflow.io/docs/network/reporting/raw_conversions.
@@ -144,8 +114,12 @@ class ConversionStream(RowLevelStream):
 
     path = CONVERSIONS
     primary_keys = ("conversion_id",)
+    lookback_days = from_setting("conversions_lookback_days")
     retention_days = 365
-    time_field = "conversion_unix_timestamp"
+    times: ClassVar[Mapping[str, str]] = {
+        "converted_at": "conversion_unix_timestamp",
+        "clicked_at": "click_unix_timestamp",
+    }
     #: Which of the two the stream requests.
     flags: ClassVar[Mapping[str, bool]]
     loading = Loading(
@@ -156,31 +130,16 @@ class ConversionStream(RowLevelStream):
     schema = th.PropertiesList(
         th.Property("conversion_id", th.StringType, required=True),
         th.Property("date", th.DateType, description="The day in the report zone"),
-        th.Property("converted_at", th.DateTimeType),
-        th.Property("clicked_at", th.DateTimeType),
-        th.Property("offer_id", th.IntegerType),
-        th.Property("advertiser_id", th.IntegerType),
-        th.Property("affiliate_id", th.IntegerType),
-        th.Property("payout", th.NumberType),
-        th.Property("revenue", th.NumberType),
-        th.Property("sale_amount", th.NumberType),
-        th.Property("is_event", th.BooleanType),
-        th.Property("is_scrub", th.BooleanType),
-        th.Property("is_view_through", th.BooleanType),
-        *(th.Property(name, th.StringType) for name in _TEXTS),
-        th.Property("conversion_unix_timestamp", th.IntegerType),
-        th.Property("click_unix_timestamp", th.IntegerType),
-        th.Property("dma", th.IntegerType),
-        th.Property("error_code", th.IntegerType),
-        th.Property("previous_network_offer_id", th.IntegerType),
+        *columns_of(th.DateTimeType, "converted_at", "clicked_at"),
+        *columns_of(th.IntegerType, "offer_id", "advertiser_id", "affiliate_id"),
+        *columns_of(th.NumberType, "payout", "revenue", "sale_amount"),
+        *columns_of(th.BooleanType, "is_event", "is_scrub", "is_view_through"),
+        *columns_of(th.StringType, *_TEXTS),
+        *columns_of(th.IntegerType, "conversion_unix_timestamp", "click_unix_timestamp", "dma"),
+        *columns_of(th.IntegerType, "error_code", "previous_network_offer_id"),
         th.Property("network_offer_payout_revenue_id", th.IntegerType),
         th.Property("relationship", th.ObjectType(additional_properties=True)),
     ).to_dict()
-
-    @property
-    @override
-    def lookback_days(self) -> int:  # type: ignore[override]
-        return int(self.config["conversions_lookback_days"])
 
     @override
     def read_window(self, window: DateWindow, context: Context | None) -> Iterator[list[Record]]:
@@ -226,8 +185,8 @@ class ConversionStream(RowLevelStream):
                 page_size,
             )
         msg = (
-            f"{self.name}: {window}: Everflow counts {total} rows and gave {len(seen_ids)}, at "
-            "every page size. The bookmark stays before this day; run again later."
+            f"{self.name}: {window}: Everflow counts {total} rows but returned {len(seen_ids)}, "
+            "at every page size. The bookmark stays before this day; run again later."
         )
         raise IncompleteDayError(msg)
 
@@ -249,19 +208,13 @@ class ConversionStream(RowLevelStream):
                 return
             received += len(rows)
             yield rows, total
-            # The size may be clamped. Without a word on it only an empty page ends the day.
+            # The size may be clamped. Unless the response has it, only an empty page ends the day.
             size = paging.get("page_size")
             if size and len(rows) < size and (total is None or received >= total):
                 return
             if total is not None and received == total:
                 return
             previous = rows
-
-    @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        row["converted_at"] = row.get("conversion_unix_timestamp")
-        row["clicked_at"] = row.get("click_unix_timestamp")
-        return super().post_process(row, context)
 
 
 class Conversions(ConversionStream):
@@ -289,35 +242,26 @@ class Clicks(RowLevelStream):
     selected_by_default = False
     primary_keys = ("transaction_id",)
     lookback_days = 1
-    # About three months are kept; older spans are empty rather than refused.
+    # About three months are kept; older windows are empty, not rejected.
     retention_days = 90
     loading = Loading(
         "Incremental by `date`; the last day is read again; Everflow keeps about "
         "{stream.retention_days} days",
         "`has_conversion`, for conversions on the next day",
     )
-    time_field = "unix_timestamp"
+    times: ClassVar[Mapping[str, str]] = {"clicked_at": "unix_timestamp"}
     schema = th.PropertiesList(
         th.Property("transaction_id", th.StringType, required=True),
         th.Property("date", th.DateType, description="The day in the report zone"),
         th.Property("clicked_at", th.DateTimeType),
-        th.Property("offer_id", th.IntegerType),
-        th.Property("advertiser_id", th.IntegerType),
-        th.Property("affiliate_id", th.IntegerType),
-        th.Property("is_unique", th.IntegerType),
+        *columns_of(th.IntegerType, "offer_id", "advertiser_id", "affiliate_id", "is_unique"),
         th.Property("has_conversion", th.BooleanType),
-        th.Property("payout", th.NumberType),
-        th.Property("revenue", th.NumberType),
-        th.Property("currency_id", th.StringType),
-        th.Property("payout_type", th.StringType),
-        th.Property("revenue_type", th.StringType),
-        th.Property("source_id", th.StringType),
-        *(th.Property(f"sub{number}", th.StringType) for number in range(1, 6)),
-        th.Property("tracking_url", th.StringType),
-        th.Property("referer", th.StringType),
+        *columns_of(th.NumberType, "payout", "revenue"),
+        *columns_of(th.StringType, "currency_id", "payout_type", "revenue_type", "source_id"),
+        *columns_of(th.StringType, *(f"sub{number}" for number in range(1, 6))),
+        *columns_of(th.StringType, "tracking_url", "referer"),
         th.Property("error_code", th.IntegerType),
-        th.Property("error_message", th.StringType),
-        th.Property("user_ip", th.StringType),
+        *columns_of(th.StringType, "error_message", "user_ip"),
         th.Property("unix_timestamp", th.IntegerType),
         th.Property("relationship", th.ObjectType(additional_properties=True)),
     ).to_dict()
@@ -326,7 +270,7 @@ class Clicks(RowLevelStream):
     @override
     def concurrency(self) -> int:  # type: ignore[override]
         # A response may hold 10,000 clicks: three at once keep memory within bounds.
-        return min(3, super().concurrency)
+        return min(3, int(self.config["max_concurrency"]))
 
     @override
     def read_window(self, window: DateWindow, context: Context | None) -> Iterator[list[Record]]:
@@ -342,17 +286,12 @@ class Clicks(RowLevelStream):
         if seconds <= 1:
             msg = (
                 f"{self.name}: Everflow has {CLICK_CAP} clicks or more in the second {begin} (UTC) "
-                "and gives no more than that: filter by advertiser_id, or deselect clicks."
+                "and returns no more than that: filter by advertiser_id, or deselect clicks."
             )
             raise IncompleteDayError(msg)
         middle = begin + timedelta(seconds=seconds // 2)
         yield from self._read(begin, middle, day)
         yield from self._read(middle, end, day)
-
-    @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        row["clicked_at"] = row.get("unix_timestamp")
-        return super().post_process(row, context)
 
 
 class Adjustments(WindowedStream, EverflowStream):
@@ -375,22 +314,15 @@ class Adjustments(WindowedStream, EverflowStream):
     schema = th.PropertiesList(
         th.Property("network_reporting_adjustment_id", th.IntegerType, required=True),
         th.Property("date_adjustment", th.DateType),
-        th.Property("network_affiliate_id", th.IntegerType),
-        th.Property("network_offer_id", th.IntegerType),
-        th.Property("network_employee_id", th.IntegerType),
-        th.Property("network_id", th.IntegerType),
-        th.Property("total_clicks", th.IntegerType),
-        th.Property("unique_clicks", th.IntegerType),
-        th.Property("conversions", th.IntegerType),
+        *columns_of(
+            th.IntegerType, "network_affiliate_id", "network_offer_id", "network_employee_id"
+        ),
+        *columns_of(th.IntegerType, "network_id", "total_clicks", "unique_clicks", "conversions"),
         th.Property("impressions", th.IntegerType),
-        th.Property("payout", th.NumberType),
-        th.Property("revenue", th.NumberType),
-        th.Property("gross_sales", th.NumberType),
-        th.Property("media_buying_cost", th.NumberType),
+        *columns_of(th.NumberType, "payout", "revenue", "gross_sales", "media_buying_cost"),
         th.Property("notes", th.StringType),
         th.Property("deleted", th.BooleanType),
-        th.Property("time_created", th.DateTimeType),
-        th.Property("time_saved", th.DateTimeType),
+        *columns_of(th.DateTimeType, "time_created", "time_saved"),
         th.Property("relationship", th.ObjectType(additional_properties=True)),
     ).to_dict()
 

@@ -35,10 +35,7 @@ class MauticStream(ApiStream[MauticClient]):
     own_failures = TOO_LARGE | {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
     # Where somebody was, with which device, and the texts and links that one contact was sent.
     personal_fields = frozenset(
-        {
-            *("tokens", "client_info", "open_details", "click_details", "ip_details"),
-            "sent_details",
-        }
+        {*("tokens", "client_info", "open_details", "click_details", "ip_details"), "sent_details"}
     )
     #: The key of the rows in a response.
     key: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError
+from signalroom_singer import Loading, RequestRejectedError, columns_of
 from tap_mautic.relations import column_kinds, list_items, unify_relations
 from tap_mautic.streams._role_check import RoleCheckedStream
 
@@ -24,7 +24,7 @@ LIST = th.ArrayType(OBJECT)
 #: From this version on lists leave out variants and translations, whatever the query says.
 _WITHOUT_CHILDREN = 7
 #: Actions of forms and campaigns that send contacts elsewhere, and those of their settings that
-#: tell neither the address nor the credentials: whoever has these can read and send as well.
+#: reveal neither the address nor the credentials: whoever has these can read and send as well.
 _SENDING = frozenset({"form.repost", "campaign.sendwebhook"})
 _HARMLESS = frozenset({"method", "timeout"})
 PUBLISHED = (
@@ -131,14 +131,14 @@ def entity_schema(*columns: th.Property[Any]) -> dict[str, Any]:
 
 def texts(*names: str) -> list[th.Property[Any]]:
     """Columns of text."""
-    return [th.Property(name, th.StringType) for name in names]
+    return columns_of(th.StringType, *names)
 
 
 def flags(*names: str) -> list[th.Property[Any]]:
     """Columns that are true or false."""
-    return [th.Property(name, th.BooleanType) for name in names]
+    return columns_of(th.BooleanType, *names)
 
 
 def counts(*names: str) -> list[th.Property[Any]]:
     """Columns of whole numbers."""
-    return [th.Property(name, th.IntegerType) for name in names]
+    return columns_of(th.IntegerType, *names)

@@ -175,7 +175,7 @@ class ScannedStream(ManualBookmarkStream, MauticStream):
                 scan.check()
             except (TypeError, ValueError):
                 raise invalid_state(saved, stream=self.name, field=SCAN) from None
-            self.logger.info("Going on after id %d, where a run was stopped", scan.after)
+            self.logger.info("Resuming after id %d, where an earlier run stopped", scan.after)
             return scan
         began = self.client.instance.now()
         bookmark = parse_bookmark(state.get("replication_key_value"), stream=self.name)

@@ -14,14 +14,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import FULL_TABLE, Loading, parse_midnight_setting
-from tap_mautic.queries import (
-    MAX_IDS,
-    STATS_KEY,
-    STATS_PATH,
-    Condition,
-    mysql_datetime,
-    sort_stats,
-)
+from tap_mautic.queries import MAX_IDS, STATS_KEY, STATS_PATH, Condition, mysql_datetime, sort_stats
 from tap_mautic.streams._base import MauticStream
 from tap_mautic.streams._keyset_scan import ScannedStream, ScanProgress
 
@@ -39,7 +32,7 @@ _OF_WINNERS = Condition("lead_id", "in")
 #: Rows of statistics are small: a page has this many times as many as one of contacts.
 _PAGE_FACTOR = 5
 _TEXT_IDS = frozenset({"tracking_id", "message_id", "copy_id"})
-_DROPPED = "Empty: Mautic has it no more since version 3"
+_DROPPED = "Always empty: removed in Mautic 3"
 #: Descriptions of columns that not every Mautic has.
 _VERSION_NOTES = {
     "copy_id": "Which text was sent, if Mautic keeps it",
@@ -94,6 +87,8 @@ class _TableStream(MauticStream):
 
     key = STATS_KEY
     page_factor = _PAGE_FACTOR
+    # There are many, and most are large.
+    selected_by_default = False
     #: The name of the table, where it is not that of the stream.
     table: ClassVar[str] = ""
 
@@ -122,8 +117,9 @@ class StatsStream(_TableStream, ScannedStream):
     """A table that grows, and whose rows may change for a while."""
 
     primary_keys = ("id",)
-    #: Columns by which new and changed rows are found: there is a step for each.
-    dates: ClassVar[tuple[str, ...]]
+    #: Columns by which new and changed rows are found: there is a step for each, and the first is
+    #: the replication key. Without any, all rows are read each time.
+    dates: ClassVar[tuple[str, ...]] = ("date_added",)
     #: Days in which rows change without a date.
     changes_for: ClassVar[int] = 1
     #: The conditions that all rows must meet.
@@ -132,6 +128,11 @@ class StatsStream(_TableStream, ScannedStream):
     moves: ClassVar[bool] = False
     #: The contacts to which rows have moved.
     _winners: Sequence[int] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.dates:
+            cls.replication_key = cls.dates[0]  # type: ignore[assignment, method-assign]
 
     @property
     @override
@@ -194,9 +195,6 @@ class StatsStream(_TableStream, ScannedStream):
 
 class PairStream(_TableStream):
     """A table without an id, read in full each time: rows that were removed from it are gone."""
-
-    # Complete tables, which may have a row for each contact and each segment.
-    selected_by_default = False
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:

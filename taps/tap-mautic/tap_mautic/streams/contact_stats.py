@@ -13,9 +13,7 @@ class DynamicContentStats(StatsStream):
 
     name = "dynamic_content_stats"
     moves = True
-    selected_by_default = False
     dates = ("date_sent", "last_sent")
-    replication_key = "date_sent"
     schema = stats_schema(
         "id; dynamic_content_id lead_id date_sent source source_id tokens sent_count last_sent"
         " sent_details"
@@ -26,7 +24,6 @@ class DynamicContentLeadData(StatsStream):
     """Which dynamic content a campaign chose for whom, in full each time: rows are rewritten."""
 
     name = "dynamic_content_lead_data"
-    selected_by_default = False
     dates = ()
     schema = stats_schema("id; lead_id dynamic_content_id date_added slot")
 
@@ -35,9 +32,6 @@ class FocusStats(StatsStream):
     """Focus items that were seen, clicked or submitted (a plugin that comes with Mautic)."""
 
     name = "focus_stats"
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema("id; focus_id type type_id date_added lead_id")
 
 
@@ -45,7 +39,6 @@ class IpAddresses(StatsStream):
     """IP addresses by `ip_id`, in full each time; the address itself: include_ip_addresses."""
 
     name = "ip_addresses"
-    selected_by_default = False
     dates = ()
     schema = stats_schema("id; ip_address ip_details")
 
@@ -54,7 +47,6 @@ class LeadCategories(StatsStream):
     """Which categories contacts subscribed to or left, in full each time."""
 
     name = "lead_categories"
-    selected_by_default = False
     dates = ()
     schema = stats_schema("id; category_id lead_id date_added manually_removed manually_added")
 
@@ -63,9 +55,6 @@ class LeadCompaniesChangeLog(StatsStream):
     """When contacts joined or left companies."""
 
     name = "lead_companies_change_log"
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema("id; lead_id type event_name action_name company_id date_added")
 
 
@@ -73,7 +62,6 @@ class LeadFrequencyrules(StatsStream):
     """How often contacts want to be contacted, by channel, in full each time."""
 
     name = "lead_frequencyrules"
-    selected_by_default = False
     dates = ()
     schema = stats_schema(
         "id; lead_id date_added frequency_number frequency_time channel preferred_channel"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, invalid_state
+from signalroom_singer import Loading, RequestRejectedError, columns_of, invalid_state
 from tap_mautic.custom_fields import CustomFields
 from tap_mautic.merges import AUDIT_LOG
 from tap_mautic.queries import MAX_IDS, STATS_KEY, Condition, mysql_datetime
@@ -16,11 +16,7 @@ from tap_mautic.relations import column_kinds, list_items, unify_relations
 from tap_mautic.streams._entity_base import OBJECT, EntityStream
 from tap_mautic.streams._keyset_scan import LAST_ID, SCAN, ScannedStream
 from tap_mautic.streams._role_check import RoleCheckedStream
-from tap_mautic.undated_changes import (
-    request_edited_companies,
-    request_members,
-    request_stages,
-)
+from tap_mautic.undated_changes import request_edited_companies, request_members, request_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,7 +39,7 @@ _UNDATED = Condition("id", "in")
 #: If more contacts than this have changed, all of them are read.
 _MAX_CHANGED = 200_000
 
-_COLUMNS = (
+_COLUMNS: tuple[th.Property[Any], ...] = (
     th.Property("id", th.IntegerType, required=True),
     th.Property(
         "_updated_at", th.DateTimeType, description="`date_modified`, or else `date_added`"
@@ -62,8 +58,7 @@ _COLUMNS = (
     th.Property("date_identified", th.DateTimeType, description="Empty for anonymous visitors"),
     th.Property("last_active", th.DateTimeType),
     th.Property("points", th.IntegerType),
-    th.Property("color", th.StringType),
-    th.Property("preferred_profile_image", th.StringType),
+    *columns_of(th.StringType, "color", "preferred_profile_image"),
     th.Property("owner_id", th.IntegerType),
     th.Property("owner", OBJECT),
     th.Property("stage_id", th.IntegerType),
@@ -78,35 +73,16 @@ _COLUMNS = (
     th.Property("frequency_rules", OBJECT, description="By channel"),
     th.Property("ip_addresses", OBJECT, description="By address; with include_ip_addresses"),
 )
-_NAMES = tuple(column.name for column in _COLUMNS)
 _KINDS = column_kinds(th.PropertiesList(*_COLUMNS).to_dict())
 
 
-class Contacts(RoleCheckedStream, ScannedStream):
-    """Contacts, with a column for each field."""
+class CustomFieldStream(RoleCheckedStream):
+    """Rows with a column for each custom field of the instance."""
 
-    name = "contacts"
     has_dynamic_columns = True
-    # Tables that have rows in most instances; each has an index of these ids.
-    named_in = (
-        ("lead_lists_leads", "lead_id"),
-        ("email_stats", "lead_id"),
-        ("page_hits", "lead_id"),
-    )
-    path = "/api/contacts"
-    key = "contacts"
     primary_keys = ("id",)
-    replication_key = "_updated_at"
-    loading = Loading(
-        "Incremental by `_updated_at`, or by the audit log where Mautic does not date edits; the "
-        "full table every 7 days (`contacts_whole_days`), or in each run (`contacts: all`)",
-        "Edits are found in the next run; `last_active` once a week",
-        "They stay; `gone_contacts` names them. With `contacts: all` they are removed",
-    )
-    #: Whether a stage was deleted since the last run: the dates of its contacts do not say so.
-    _stage_was_deleted = False
-    #: Contacts that changed without a date, by id.
-    _undated_ids: Sequence[int] = ()
+    #: The columns that every instance has.
+    own_columns: ClassVar[tuple[th.Property[Any], ...]]
 
     def __init__(
         self,
@@ -121,9 +97,57 @@ class Contacts(RoleCheckedStream, ScannedStream):
             client: The client that all streams share.
             definitions: The fields as Mautic lists them, or None if the role may not see the list.
         """
-        self._fields = CustomFields(definitions, _NAMES)
-        schema = th.PropertiesList(*_COLUMNS, *self._fields.properties()).to_dict()
+        self._fields = CustomFields(definitions, (column.name for column in self.own_columns))
+        schema = th.PropertiesList(*self.own_columns, *self._fields.properties()).to_dict()
         super().__init__(tap, client, schema=schema)
+
+    @override
+    def clean(self, row: Record) -> Record:
+        values = self._fields.values(row)
+        row.pop("fields", None)
+        return self.clean_columns(row) | values
+
+    def clean_columns(self, row: Record) -> Record:
+        """Make the columns that every instance has.
+
+        Args:
+            row: A row, as Mautic sent it, without its custom fields.
+        """
+        return super().clean(row)
+
+
+class Contacts(CustomFieldStream, ScannedStream):
+    """Contacts, with a column for each field."""
+
+    name = "contacts"
+    own_columns = _COLUMNS
+    # Tables that have rows in most instances; each has an index of these ids.
+    named_in = (
+        ("lead_lists_leads", "lead_id"),
+        ("email_stats", "lead_id"),
+        ("page_hits", "lead_id"),
+    )
+    path = "/api/contacts"
+    key = "contacts"
+    replication_key = "_updated_at"
+    loading = Loading(
+        "Incremental by `_updated_at`, or by the audit log where Mautic does not date edits; the "
+        "full table every 7 days (`contacts_whole_days`), or in each run (`contacts: all`)",
+        "Edits are found in the next run; `last_active` once a week",
+        "They stay; `gone_contacts` names them. With `contacts: all` they are removed",
+    )
+    #: Whether a stage was deleted since the last run: the dates of its contacts do not say so.
+    _stage_was_deleted = False
+    #: Contacts that changed without a date, by id.
+    _undated_ids: Sequence[int] = ()
+
+    def __init__(self, *args: Any) -> None:
+        """Initialize the stream, with the replication method that the settings ask for.
+
+        Args:
+            args: As for `CustomFieldStream`.
+        """
+        super().__init__(*args)
         self._choose_method()
 
     @override
@@ -254,10 +278,10 @@ class Contacts(RoleCheckedStream, ScannedStream):
             yield from super().read_step([named, *others], chunk[0] - 1)
 
     @override
-    def clean(self, row: Record) -> Record:
-        values = self._fields.values(row)
-        row.pop("fields", None)
-        record = unify_relations(super().clean(row), _KINDS, html=self.config["include_html"])
+    def clean_columns(self, row: Record) -> Record:
+        record = unify_relations(
+            super().clean_columns(row), _KINDS, html=self.config["include_html"]
+        )
         record["_updated_at"] = record.get("date_modified") or record.get("date_added")
         for name in ("owner", "stage"):
             item = record.get(name)
@@ -268,41 +292,17 @@ class Contacts(RoleCheckedStream, ScannedStream):
         ]
         for name in ("do_not_contact", "utmtags"):
             record[name] = list_items(record.get(name))
-        return record | values
+        return record
 
 
-class Companies(EntityStream):
+class Companies(CustomFieldStream, EntityStream):
     """Companies, with a column for each field; Mautic does not say when they were edited."""
 
     name = "companies"
-    has_dynamic_columns = True
     path = "/api/companies"
     key = "companies"
     named_in = (("companies_leads", "company_id"),)
-    _columns = (
+    own_columns = (
         th.Property("id", th.IntegerType, required=True),
         th.Property("score", th.IntegerType),
     )
-
-    def __init__(
-        self,
-        tap: SignalRoomTap,
-        client: MauticClient,
-        definitions: Iterable[Mapping[str, Any]] | None,
-    ) -> None:
-        """Initialize the stream with the columns of the custom fields.
-
-        Args:
-            tap: The tap that the stream belongs to.
-            client: The client that all streams share.
-            definitions: The fields as Mautic lists them, or None if the role may not see the list.
-        """
-        self._fields = CustomFields(definitions, ("id", "score"))
-        schema = th.PropertiesList(*self._columns, *self._fields.properties()).to_dict()
-        super().__init__(tap, client, schema=schema)
-
-    @override
-    def clean(self, row: Record) -> Record:
-        values = self._fields.values(row)
-        row.pop("fields", None)
-        return super().clean(row) | values

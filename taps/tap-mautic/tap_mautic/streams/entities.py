@@ -9,6 +9,7 @@ from singer_sdk import typing as th
 from singer_sdk.exceptions import RetriableAPIError
 from typing_extensions import override
 
+from signalroom_singer import columns_of
 from tap_mautic.names import snake_case
 from tap_mautic.queries import sort_by_id
 from tap_mautic.relations import list_items
@@ -135,8 +136,7 @@ class Segments(EntityStream):
     named_in = (("lead_lists_leads", "leadlist_id"),)
     schema = entity_schema(
         *texts("name", "public_name", "alias", "description"),
-        th.Property("is_global", th.BooleanType),
-        th.Property("is_preference_center", th.BooleanType),
+        *flags("is_global", "is_preference_center"),
         *PUBLISHED,
         th.Property("category", OBJECT),
         th.Property("filters", LIST),
@@ -260,8 +260,7 @@ class Users(EntityStream):
     schema = entity_schema(
         *texts("username", "first_name", "last_name", "email", "position", "timezone", "locale"),
         *PUBLISHED,
-        th.Property("last_login", th.DateTimeType),
-        th.Property("last_active", th.DateTimeType),
+        *columns_of(th.DateTimeType, "last_login", "last_active"),
         th.Property("role", OBJECT),
         th.Property("signature", th.StringType, description="With include_html"),
     )

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, invalid_state
+from signalroom_singer import (
+    Loading,
+    ManualBookmarkStream,
+    RequestRejectedError,
+    columns_of,
+    invalid_state,
+)
 from tap_mautic.streams._entity_base import (
     LIVE,
     OBJECT,
@@ -47,7 +53,7 @@ class Forms(EntityStream):
     )
 
 
-class FormResults(EntityStream):
+class FormResults(ManualBookmarkStream, EntityStream):
     """What people answered in forms: form by form, by id, from the last one that was read."""
 
     name = "form_results"
@@ -60,15 +66,13 @@ class FormResults(EntityStream):
     id_column = "s.id"
     selected_by_default = False
     replication_key = "id"
-    is_sorted = True
     loading = Loading("Incremental by `id`, form by form", "Nothing: answers do not change")
     schema = entity_schema(
         *counts("form_id", "lead_id"),
         th.Property("date_submitted", th.DateTimeType),
         *texts("tracking_id", "referer"),
         th.Property("results", OBJECT, description="By the alias of each of the form's fields"),
-        th.Property("form", OBJECT),
-        th.Property("page", OBJECT),
+        *columns_of(OBJECT, "form", "page"),
     )
 
     _form_ids: list[int] | None = None
@@ -124,10 +128,3 @@ class FormResults(EntityStream):
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
         row["form_id"] = (context or {})["form_id"]
         return super().post_process(row, context)
-
-    @override
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
-        # The bookmark moves page by page.
-        pass

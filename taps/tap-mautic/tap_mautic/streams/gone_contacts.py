@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 class _GoneStream(StatsStream):
     table = "audit_log"
-    dates = ("date_added",)
-    replication_key = "date_added"
     conditions = (*ABOUT_CONTACTS, Condition("action", "in", "delete,merge"))
 
     @override
@@ -46,7 +44,6 @@ class ContactDeletions(_GoneStream):
     """Deletions and merges of contacts, one row each, from the audit log."""
 
     name = "contact_deletions"
-    selected_by_default = False
     schema = stats_schema("id; contact_id action merged_into_id date_added user_id user_name")
 
     @override
@@ -66,20 +63,19 @@ class GoneContacts(_GoneStream):
     """
 
     name = "gone_contacts"
+    selected_by_default = True
     primary_keys = ("contact_id",)
     schema = th.PropertiesList(
         th.Property("contact_id", th.IntegerType, required=True),
         th.Property("action", th.StringType, description="`merge`, or `delete`"),
-        th.Property("merged_into_id", th.IntegerType, description="The contact it went into"),
+        th.Property("merged_into_id", th.IntegerType, description="The contact it was merged into"),
         th.Property(
             "final_id",
             th.IntegerType,
             description="The contact that has its rows now, over all merges; empty if deleted",
         ),
-        th.Property("date_added", th.DateTimeType, description="When it went"),
-        th.Property(
-            "id", th.IntegerType, description="The last entry of the audit log that is about it"
-        ),
+        th.Property("date_added", th.DateTimeType, description="When it was merged or deleted"),
+        th.Property("id", th.IntegerType, description="The last entry of the audit log about it"),
     ).to_dict()
 
     @override

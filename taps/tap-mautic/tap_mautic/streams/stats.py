@@ -24,9 +24,9 @@ class EmailStats(StatsStream):
     """
 
     name = "email_stats"
+    selected_by_default = True
     moves = True
     dates = ("date_sent", "date_read")
-    replication_key = "date_sent"
     changes_for = 14
     schema = stats_schema(
         "id; email_id lead_id list_id ip_id email_address date_sent is_read is_failed"
@@ -47,9 +47,7 @@ class EmailStatsDevices(StatsStream):
     """Each time an e-mail was opened, and on what."""
 
     name = "email_stats_devices"
-    selected_by_default = False
     dates = ("date_opened",)
-    replication_key = "date_opened"
     schema = stats_schema("id; stat_id device_id date_opened ip_id")
 
 
@@ -66,9 +64,7 @@ class PageHits(StatsStream):
 
     name = "page_hits"
     moves = True
-    selected_by_default = False
     dates = ("date_hit", "date_left")
-    replication_key = "date_hit"
     schema = stats_schema(
         "id; date_hit date_left page_id redirect_id email_id lead_id ip_id device_id country region"
         " city isp organization code referer url url_title user_agent remote_host page_language"
@@ -80,9 +76,9 @@ class FormSubmissions(StatsStream):
     """Submissions of forms; the answers are in `form_results`."""
 
     name = "form_submissions"
+    selected_by_default = True
     moves = True
     dates = ("date_submitted",)
-    replication_key = "date_submitted"
     schema = stats_schema("id; form_id lead_id page_id ip_id tracking_id date_submitted referer")
 
 
@@ -91,9 +87,7 @@ class AssetDownloads(StatsStream):
 
     name = "asset_downloads"
     moves = True
-    selected_by_default = False
     dates = ("date_download",)
-    replication_key = "date_download"
     schema = stats_schema(
         "id; asset_id lead_id email_id ip_id date_download code referer tracking_id source"
         " source_id utm_campaign utm_content utm_medium utm_source utm_term"
@@ -105,9 +99,7 @@ class CampaignLeadEventLog(StatsStream):
 
     name = "campaign_lead_event_log"
     moves = True
-    selected_by_default = False
     dates = ("date_triggered", "trigger_date")
-    replication_key = "date_triggered"
     changes_for = 7
     schema = stats_schema(
         "id; event_id lead_id campaign_id rotation ip_id date_triggered is_scheduled trigger_date"
@@ -125,9 +117,6 @@ class LeadEventLog(StatsStream):
 
     name = "lead_event_log"
     moves = True
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema(
         "id; lead_id user_id user_name bundle object action object_id date_added properties"
     )
@@ -138,9 +127,6 @@ class LeadPointsChangeLog(StatsStream):
 
     name = "lead_points_change_log"
     moves = True
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema("id; lead_id ip_id type event_name action_name delta date_added group_id")
 
 
@@ -149,9 +135,6 @@ class LeadStagesChangeLog(StatsStream):
 
     name = "lead_stages_change_log"
     moves = True
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema("id; lead_id stage_id event_name action_name date_added")
 
 
@@ -159,9 +142,6 @@ class LeadUtmtags(StatsStream):
     """UTM tags of the links through which contacts came."""
 
     name = "lead_utmtags"
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema(
         "id; lead_id date_added utm_campaign utm_content utm_medium utm_source utm_term query"
         " referer remote_host url user_agent"
@@ -173,9 +153,6 @@ class LeadDevices(StatsStream):
 
     name = "lead_devices"
     moves = True
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema(
         "id; lead_id date_added device device_brand device_model device_os_name"
         " device_os_platform device_os_shortname device_os_version device_fingerprint client_info"
@@ -189,9 +166,7 @@ class SmsMessageStats(StatsStream):
     """Text messages that were sent."""
 
     name = "sms_message_stats"
-    selected_by_default = False
     dates = ("date_sent",)
-    replication_key = "date_sent"
     changes_for = 7
     schema = stats_schema(
         "id; sms_id lead_id list_id ip_id date_sent is_failed tracking_hash source source_id"
@@ -203,9 +178,7 @@ class PushNotificationStats(StatsStream):
     """Notifications that were sent to browsers and phones."""
 
     name = "push_notification_stats"
-    selected_by_default = False
     dates = ("date_sent", "date_read", "date_clicked")
-    replication_key = "date_sent"
     changes_for = 7
     schema = stats_schema(
         "id; notification_id lead_id list_id ip_id date_sent date_read is_clicked date_clicked"
@@ -218,9 +191,7 @@ class VideoHits(StatsStream):
 
     name = "video_hits"
     moves = True
-    selected_by_default = False
     dates = ("date_hit", "date_left")
-    replication_key = "date_hit"
     schema = stats_schema(
         "id; lead_id ip_id date_hit date_left country region city isp organization code referer"
         " url user_agent remote_host guid page_language browser_languages channel channel_id"
@@ -232,9 +203,6 @@ class WebhookLogs(StatsStream):
     """Calls of webhooks."""
 
     name = "webhook_logs"
-    selected_by_default = False
-    dates = ("date_added",)
-    replication_key = "date_added"
     schema = stats_schema("id; webhook_id status_code date_added note runtime")
 
 
@@ -242,6 +210,7 @@ class LeadDonotcontact(StatsStream):
     """Who must not be contacted, in full each time: who subscribes again is removed."""
 
     name = "lead_donotcontact"
+    selected_by_default = True
     dates = ()
     schema = stats_schema("id; lead_id date_added reason channel channel_id comments")
 
@@ -250,7 +219,6 @@ class PageRedirects(StatsStream):
     """Links in e-mails and how often they were followed, in full each time."""
 
     name = "page_redirects"
-    selected_by_default = False
     dates = ()
     schema = stats_schema(
         "id; redirect_id url hits unique_hits is_published date_added created_by created_by_user"

@@ -111,9 +111,9 @@ class HogQLStream(PostHogStream):
             if budget_wait(error) is None:
                 raise
             consequence = (
-                "All that was read is in the state: the next run goes on from there"
+                "The state has all that was read: the next run resumes there"
                 if self.replication_key
-                else "The table is as it was; the next run reads it whole"
+                else "The table is as it was; the next run reads all of it"
             )
             msg = f"{error}. {consequence}. To wait instead, set max_budget_wait to more seconds."
             raise TapError(msg) from None
@@ -131,7 +131,7 @@ class HogQLStream(PostHogStream):
         elif not isinstance(results, list):
             problem = "results"
         if problem:
-            msg = f"{self.name}: POST .../query/ answered without {problem}: nothing was loaded"
+            msg = f"{self.name}: POST .../query/ responded without {problem}: nothing was loaded"
             raise TapError(msg)
         for row in results or ():
             yield dict(zip(names, row, strict=True))
@@ -162,8 +162,8 @@ class HogQLStream(PostHogStream):
             TapError: Always.
         """
         msg = (
-            f"{self.name}: PostHog's query API was asked for rows {requested}, and answered with "
-            "others, or not in the order that was asked for. Nothing of this page was loaded. Run "
+            f"{self.name}: PostHog's query API was asked for rows {requested}, and returned "
+            "others, or in another order. Nothing of this page was loaded. Run "
             "it again; if it persists, open an issue with this line and PostHog's version."
         )
         raise TapError(msg)
@@ -305,7 +305,7 @@ class HogQLTimeStream(HogQLStream, TimeWindowStream):
             previous = current
         last = KeysetCursor.from_row(page[-1], key, self._ties)
         if last == cursor:
-            self.reject_rows(f"from {window}, behind the page before")
+            self.reject_rows(f"from {window}, after the previous page")
         return last
 
 

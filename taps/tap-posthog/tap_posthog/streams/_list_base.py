@@ -10,7 +10,7 @@ from signalroom_singer import TapError
 from tap_posthog.streams._base import PostHogStream, parse_results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
 
@@ -29,6 +29,7 @@ class ListStream(PostHogStream):
     again. ``next`` is not followed: behind a proxy it has another address.
     """
 
+    primary_keys: Sequence[str] = ("id",)
     #: The queries of the lists that make up the stream, one after another.
     queries: ClassVar[tuple[Mapping[str, str], ...]] = ({},)
     #: What a query needs to return the rows that the list hides by default. A PostHog that does
@@ -167,7 +168,7 @@ class ListStream(PostHogStream):
         """
         rows = parse_results(payload)
         if rows is None:
-            msg = f"{self.name}: PostHog answered without results; nothing was loaded"
+            msg = f"{self.name}: PostHog responded without results; nothing was loaded"
             raise TapError(msg)
         return rows
 

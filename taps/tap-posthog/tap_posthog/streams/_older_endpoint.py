@@ -83,7 +83,7 @@ class OlderEndpointStream(PostHogStream):
         }
         rows = parse_results(self.client.get(f"/api/projects/{project}/events/", params))
         if rows is None:
-            msg = f"{self.name}: the events endpoint answered without results; nothing was loaded"
+            msg = f"{self.name}: the events endpoint responded without results; nothing was loaded"
             raise TapError(msg)
         for row in rows:
             row["uuid"], row["timestamp"] = row.pop("id"), to_utc(row["timestamp"])
@@ -99,7 +99,7 @@ class OlderEndpointStream(PostHogStream):
         msg = (
             f"{self.name}: PostHog's older events endpoint was asked for events between "
             f"{utc_isoformat(after)} and {utc_isoformat(before)}, "
-            "and left some out, or answered with others, or not in order. Some versions write the "
+            "and left some out, or returned others, or not in order. Some versions write the "
             "project's local time as if it were UTC "
             "(https://github.com/PostHog/posthog/issues/67175). Nothing from there on was loaded. "
             "Set events_api to query, which is not affected; without a query API, upgrade PostHog, "

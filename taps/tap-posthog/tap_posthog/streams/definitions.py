@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from signalroom_singer import columns_of
 from tap_posthog.streams._base import PROJECT_ID
 from tap_posthog.streams._list_base import ListChangedError, ListStream
 from tap_posthog.streams.lists import LIST, OBJECT
@@ -26,17 +27,13 @@ class EventDefinitions(ListStream):
 
     name = "event_definitions"
     path = "/api/projects/{project_id}/event_definitions/"
-    primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
+        *columns_of(th.StringType, "name", "description"),
         th.Property("tags", LIST),
-        th.Property("created_at", th.DateTimeType),
-        th.Property("last_seen_at", th.DateTimeType),
-        th.Property("verified", th.BooleanType),
-        th.Property("hidden", th.BooleanType),
+        *columns_of(th.DateTimeType, "created_at", "last_seen_at"),
+        *columns_of(th.BooleanType, "verified", "hidden"),
         PROJECT_ID,
     ).to_dict()
 
@@ -53,15 +50,12 @@ class PropertyDefinitions(ListStream):
         # By number, as the list `groups_types` needs a scope of its own.
         *({"type": "group", "group_type_index": str(index)} for index in range(_GROUP_TYPES)),
     )
-    primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         th.Property("type", th.StringType, description="Of what: event, person, session, group"),
         th.Property("group_type_index", th.IntegerType, description="Of which kind of group"),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("property_type", th.StringType),
+        *columns_of(th.StringType, "name", "description", "property_type"),
         th.Property("is_numerical", th.BooleanType),
         th.Property("tags", LIST),
         th.Property("hidden", th.BooleanType),
@@ -103,9 +97,7 @@ class GroupTypes(ListStream):
     schema = th.PropertiesList(
         PROJECT_ID,
         th.Property("group_type_index", th.IntegerType, required=True),
-        th.Property("group_type", th.StringType),
-        th.Property("name_singular", th.StringType),
-        th.Property("name_plural", th.StringType),
+        *columns_of(th.StringType, "group_type", "name_singular", "name_plural"),
         th.Property("created_at", th.DateTimeType),
     ).to_dict()
 

@@ -12,7 +12,7 @@ import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, TapError, invalid_setting
+from signalroom_singer import Loading, RequestRejectedError, TapError, columns_of, invalid_setting
 from tap_posthog.shared_ids import SharedIds
 from tap_posthog.streams._base import PROJECT_ID, project_of
 from tap_posthog.streams._hogql_base import HogQLTimeStream, time_literal
@@ -67,13 +67,10 @@ class Events(HogQLTimeStream, OlderEndpointStream):
         th.Property("timestamp", th.DateTimeType, description="When, by the sender's clock"),
         th.Property("distinct_id", th.StringType, description="Who, as the sender has it"),
         th.Property("properties", th.ObjectType(additional_properties=True)),
-        th.Property("created_at", th.DateTimeType, description="When PostHog took it in"),
+        th.Property("created_at", th.DateTimeType, description="When PostHog ingested it"),
         th.Property("person_id", th.StringType, description="Changes when persons are merged"),
-        th.Property("person_mode", th.StringType),
-        th.Property("session_id", th.StringType),
-        th.Property("window_id", th.StringType),
-        th.Property("elements_chain", th.StringType),
-        *(th.Property(f"group_{number}", th.StringType) for number in range(5)),
+        *columns_of(th.StringType, "person_mode", "session_id", "window_id", "elements_chain"),
+        *columns_of(th.StringType, *(f"group_{number}" for number in range(5))),
         PROJECT_ID,
     ).to_dict()
 

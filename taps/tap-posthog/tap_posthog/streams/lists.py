@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading
+from signalroom_singer import Loading, columns_of
 from tap_posthog.streams._base import PROJECT_ID, PostHogStream
 from tap_posthog.streams._list_base import ListStream
 
@@ -28,11 +28,10 @@ class FeatureFlags(ListStream):
     name = "feature_flags"
     path = "/api/projects/{project_id}/feature_flags/"
     hidden_query = {"archived": "true"}  # noqa: RUF012 - a declaration
-    primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
         th.Property("key", th.StringType),
-        th.Property("name", th.StringType, description="Its description, in fact"),
+        th.Property("name", th.StringType, description="In fact its description"),
         th.Property("filters", OBJECT),
         th.Property("active", th.BooleanType),
         th.Property(
@@ -49,15 +48,14 @@ class FeatureFlags(ListStream):
             description="Only sent by older versions of PostHog; newer ones have it in `filters`",
         ),
         th.Property("ensure_experience_continuity", th.BooleanType),
-        th.Property("experiment_set", LIST),
-        th.Property("tags", LIST),
+        *columns_of(LIST, "experiment_set", "tags"),
         th.Property("evaluation_runtime", th.StringType),
         th.Property("evaluation_contexts", LIST),
         th.Property("creation_context", th.StringType, description="Which product made it"),
         th.Property(
             "bucketing_identifier",
             th.StringType,
-            description="What users are put into variants by: distinct_id or device_id",
+            description="By what users are assigned to variants: distinct_id or device_id",
         ),
         th.Property("is_remote_configuration", th.BooleanType),
         th.Property("status", th.StringType),
@@ -73,27 +71,17 @@ class Experiments(ListStream):
     path = "/api/projects/{project_id}/experiments/"
     queries = ({"archived": "false"},)
     hidden_query = {"archived": "true"}  # noqa: RUF012 - a declaration
-    primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("type", th.StringType),
-        th.Property("status", th.StringType),
-        th.Property("start_date", th.DateTimeType),
-        th.Property("end_date", th.DateTimeType),
+        *columns_of(th.StringType, "name", "description", "type", "status"),
+        *columns_of(th.DateTimeType, "start_date", "end_date"),
         th.Property("feature_flag_key", th.StringType),
-        th.Property("feature_flag", OBJECT),
-        th.Property("parameters", OBJECT),
-        th.Property("filters", OBJECT),
-        th.Property("metrics", LIST),
-        th.Property("metrics_secondary", LIST),
-        th.Property("archived", th.BooleanType),
-        th.Property("deleted", th.BooleanType),
+        *columns_of(OBJECT, "feature_flag", "parameters", "filters"),
+        *columns_of(LIST, "metrics", "metrics_secondary"),
+        *columns_of(th.BooleanType, "archived", "deleted"),
         *_CREATED,
         th.Property("updated_at", th.DateTimeType),
-        th.Property("conclusion", th.StringType),
-        th.Property("conclusion_comment", th.StringType),
+        *columns_of(th.StringType, "conclusion", "conclusion_comment"),
         PROJECT_ID,
     ).to_dict()
 
@@ -103,19 +91,16 @@ class Cohorts(ListStream):
 
     name = "cohorts"
     path = "/api/projects/{project_id}/cohorts/"
-    primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
+        *columns_of(th.StringType, "name", "description"),
         th.Property("count", th.IntegerType),
         th.Property("is_static", th.BooleanType),
         th.Property("cohort_type", th.StringType),
         th.Property("filters", OBJECT),
         th.Property("groups", LIST),
         th.Property("query", OBJECT),
-        th.Property("deleted", th.BooleanType),
-        th.Property("is_calculating", th.BooleanType),
+        *columns_of(th.BooleanType, "deleted", "is_calculating"),
         th.Property("last_calculation", th.DateTimeType),
         th.Property("errors_calculating", th.IntegerType),
         *_CREATED,
@@ -128,13 +113,11 @@ class Annotations(ListStream):
 
     name = "annotations"
     path = "/api/projects/{project_id}/annotations/"
-    primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
         th.Property("content", th.StringType),
         th.Property("date_marker", th.DateTimeType),
-        th.Property("scope", th.StringType),
-        th.Property("creation_type", th.StringType),
+        *columns_of(th.StringType, "scope", "creation_type"),
         th.Property("dashboard_item", th.IntegerType),
         th.Property("deleted", th.BooleanType),
         *_CREATED,
@@ -148,13 +131,10 @@ class Actions(ListStream):
 
     name = "actions"
     path = "/api/projects/{project_id}/actions/"
-    primary_keys = ("id",)
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("steps", LIST),
-        th.Property("tags", LIST),
+        *columns_of(th.StringType, "name", "description"),
+        *columns_of(LIST, "steps", "tags"),
         th.Property("deleted", th.BooleanType),
         *_CREATED,
         th.Property("last_calculated_at", th.DateTimeType),
@@ -168,22 +148,15 @@ class Insights(ListStream):
     name = "insights"
     path = "/api/projects/{project_id}/insights/"
     queries = ({"basic": "true"},)
-    primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
-        th.Property("short_id", th.StringType),
-        th.Property("name", th.StringType),
-        th.Property("derived_name", th.StringType),
-        th.Property("description", th.StringType),
+        *columns_of(th.StringType, "short_id", "name", "derived_name", "description"),
         th.Property("query", OBJECT),
-        th.Property("dashboards", LIST),
-        th.Property("tags", LIST),
-        th.Property("favorited", th.BooleanType),
-        th.Property("deleted", th.BooleanType),
+        *columns_of(LIST, "dashboards", "tags"),
+        *columns_of(th.BooleanType, "favorited", "deleted"),
         *_CREATED,
-        th.Property("updated_at", th.DateTimeType),
-        th.Property("last_modified_at", th.DateTimeType),
+        *columns_of(th.DateTimeType, "updated_at", "last_modified_at"),
         th.Property("last_modified_by", OBJECT),
         PROJECT_ID,
     ).to_dict()
@@ -200,15 +173,11 @@ class Dashboards(ListStream):
     name = "dashboards"
     path = "/api/projects/{project_id}/dashboards/"
     hidden_query = {"creation_mode": "unlisted"}  # noqa: RUF012 - a declaration
-    primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("pinned", th.BooleanType),
-        th.Property("is_shared", th.BooleanType),
-        th.Property("deleted", th.BooleanType),
+        *columns_of(th.StringType, "name", "description"),
+        *columns_of(th.BooleanType, "pinned", "is_shared", "deleted"),
         th.Property("creation_mode", th.StringType),
         th.Property("tags", LIST),
         *_CREATED,
@@ -222,18 +191,13 @@ class Surveys(ListStream):
 
     name = "surveys"
     path = "/api/projects/{project_id}/surveys/"
-    primary_keys = ("id",)
     selected_by_default = False
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
-        th.Property("name", th.StringType),
-        th.Property("description", th.StringType),
-        th.Property("type", th.StringType),
+        *columns_of(th.StringType, "name", "description", "type"),
         th.Property("questions", LIST),
-        th.Property("conditions", OBJECT),
-        th.Property("appearance", OBJECT),
-        th.Property("start_date", th.DateTimeType),
-        th.Property("end_date", th.DateTimeType),
+        *columns_of(OBJECT, "conditions", "appearance"),
+        *columns_of(th.DateTimeType, "start_date", "end_date"),
         th.Property("archived", th.BooleanType),
         *_CREATED,
         PROJECT_ID,
@@ -246,28 +210,21 @@ class SessionRecordings(ListStream):
     name = "session_recordings"
     path = "/api/projects/{project_id}/session_recordings/"
     queries = ({"date_from": "-30d"},)
-    primary_keys = ("id",)
     selected_by_default = False
     is_full_refresh = False
     loading = Loading(
-        "The last 30 days in each run",
-        "Everything of those days",
-        "They stay in the table",
+        "The last 30 days in each run", "Everything of those days", "They stay in the table"
     )
     personal_fields = ListStream.personal_fields | {"person"}
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         th.Property("distinct_id", th.StringType),
-        th.Property("start_time", th.DateTimeType),
-        th.Property("end_time", th.DateTimeType),
+        *columns_of(th.DateTimeType, "start_time", "end_time"),
         th.Property("recording_duration", th.NumberType, description="Seconds"),
         th.Property("active_seconds", th.NumberType),
-        th.Property("click_count", th.IntegerType),
-        th.Property("keypress_count", th.IntegerType),
-        th.Property("console_error_count", th.IntegerType),
+        *columns_of(th.IntegerType, "click_count", "keypress_count", "console_error_count"),
         th.Property("start_url", th.StringType),
-        th.Property("ongoing", th.BooleanType),
-        th.Property("viewed", th.BooleanType),
+        *columns_of(th.BooleanType, "ongoing", "viewed"),
         PROJECT_ID,
     ).to_dict()
 
@@ -283,14 +240,10 @@ class ProjectDetails(PostHogStream):
     secret_fields = frozenset({"conversations_settings"})
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True),
-        th.Property("uuid", th.StringType),
-        th.Property("name", th.StringType),
-        th.Property("organization", th.StringType),
-        th.Property("timezone", th.StringType),
+        *columns_of(th.StringType, "uuid", "name", "organization", "timezone"),
         th.Property("group_types", LIST),
         th.Property("is_demo", th.BooleanType),
-        th.Property("created_at", th.DateTimeType),
-        th.Property("updated_at", th.DateTimeType),
+        *columns_of(th.DateTimeType, "created_at", "updated_at"),
         PROJECT_ID,
     ).to_dict()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from signalroom_singer import Loading
+from signalroom_singer import Loading, columns_of
 from tap_posthog.streams._base import PROJECT_ID
 from tap_posthog.streams._hogql_base import HogQLTimeStream
 
@@ -19,40 +19,25 @@ class Sessions(HogQLTimeStream):
     replication_key = "start_timestamp"
     loading = Loading(
         "Incremental by `start_timestamp`; the last 24 hours are read again (`lookback_hours`)",
-        "Sessions that go on; those that are longer keep their last numbers",
+        "Sessions that continue; longer ones keep the numbers of their last read",
     )
     selected_by_default = False
     expressions = {  # noqa: RUF012 - a declaration
         name: f"${name}"
         for name in (
-            "start_timestamp",
-            "end_timestamp",
-            "entry_current_url",
-            "entry_pathname",
-            "end_current_url",
-            "entry_utm_source",
-            "entry_utm_medium",
-            "entry_utm_campaign",
-            "pageview_count",
-            "autocapture_count",
-            "session_duration",
-            "is_bounce",
+            *("start_timestamp", "end_timestamp", "entry_current_url", "entry_pathname"),
+            *("end_current_url", "entry_utm_source", "entry_utm_medium", "entry_utm_campaign"),
+            *("pageview_count", "autocapture_count", "session_duration", "is_bounce"),
             "channel_type",
         )
     }
     schema = th.PropertiesList(
         th.Property("session_id", th.StringType, required=True),
         th.Property("distinct_id", th.StringType),
-        th.Property("start_timestamp", th.DateTimeType),
-        th.Property("end_timestamp", th.DateTimeType),
-        th.Property("entry_current_url", th.StringType),
-        th.Property("entry_pathname", th.StringType),
-        th.Property("end_current_url", th.StringType),
-        th.Property("entry_utm_source", th.StringType),
-        th.Property("entry_utm_medium", th.StringType),
-        th.Property("entry_utm_campaign", th.StringType),
-        th.Property("pageview_count", th.IntegerType),
-        th.Property("autocapture_count", th.IntegerType),
+        *columns_of(th.DateTimeType, "start_timestamp", "end_timestamp"),
+        *columns_of(th.StringType, "entry_current_url", "entry_pathname", "end_current_url"),
+        *columns_of(th.StringType, "entry_utm_source", "entry_utm_medium", "entry_utm_campaign"),
+        *columns_of(th.IntegerType, "pageview_count", "autocapture_count"),
         th.Property("session_duration", th.NumberType, description="Seconds"),
         th.Property("is_bounce", th.BooleanType),
         th.Property("channel_type", th.StringType),

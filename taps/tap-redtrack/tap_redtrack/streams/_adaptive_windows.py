@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, RequestTooLargeError, ShrinkInstead, WindowedStream
+from signalroom_singer import (
+    DateWindow,
+    RequestTooLargeError,
+    ShrinkInstead,
+    WindowedStream,
+    from_setting,
+)
 from tap_redtrack.paging import may_be_cut
 from tap_redtrack.streams._base import RedTrackStream
 
@@ -39,6 +45,8 @@ class AdaptiveWindowStream(WindowedStream, RedTrackStream):
 
     # The plan is one window; `get_records` splits it as it goes.
     window_days = _CENTURY
+    #: The most days of a window.
+    max_window_days = from_setting("report_window_days")
     #: Days of the first window, before it is known how many rows a day has.
     first_window_days: int = 30
     #: Days of the next window.
@@ -50,11 +58,6 @@ class AdaptiveWindowStream(WindowedStream, RedTrackStream):
     @abstractmethod
     def max_rows(self) -> int:
         """The most rows of a response."""
-
-    @property
-    def max_window_days(self) -> int:
-        """The most days of a window."""
-        return int(self.config["report_window_days"])
 
     @abstractmethod
     def request_window(self, window: DateWindow) -> Page:
@@ -95,11 +98,11 @@ class AdaptiveWindowStream(WindowedStream, RedTrackStream):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         last_complete_day = self.today() - _DAY
         self._days = min(self.first_window_days, self.max_window_days)
-        for span in self.plan(context):
-            start = span.start
-            while start <= span.end:
-                end = min(span.end, start + timedelta(days=self._days - 1))
-                window = DateWindow(start, end, span.zone)
+        for planned in self.plan(context):
+            start = planned.start
+            while start <= planned.end:
+                end = min(planned.end, start + timedelta(days=self._days - 1))
+                window = DateWindow(start, end, planned.zone)
                 try:
                     for page in self.read_window(window, context):
                         yield from page
@@ -161,7 +164,8 @@ class AdaptiveWindowStream(WindowedStream, RedTrackStream):
     def _fitting_days(self, window: DateWindow, page: Page) -> int:
         """How many days fit into a response, by the rows of this one."""
         rows = self.rows_per_day(window, page)
-        fitting = int((self.max_rows - 1) / rows) if rows else self.max_window_days
+        limit: int = self.max_window_days
+        fitting = int((self.max_rows - 1) / rows) if rows else limit
         # Twice as many at most: one quiet day says little about the next.
         most = max(2 * window.days, self.first_window_days)
-        return max(1, min(fitting, self.max_window_days, most))
+        return max(1, min(fitting, limit, most))

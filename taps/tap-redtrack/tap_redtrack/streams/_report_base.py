@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, Loading, RequestRejectedError, TapError, parse_number
+from signalroom_singer import (
+    DateWindow,
+    Loading,
+    RequestRejectedError,
+    TapError,
+    from_client,
+    from_setting,
+    parse_number,
+)
 from tap_redtrack.metrics import group_conversion_types
 from tap_redtrack.paging import PagingError, StablePager
 from tap_redtrack.streams._adaptive_windows import AdaptiveWindowStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers.types import Record
 
@@ -54,20 +61,12 @@ class ReportStream(AdaptiveWindowStream):
         "A combination that has no activity any more keeps its last row",
     )
     dimensions: Sequence[str] = ()
+    report_zone = from_client("report_zone")
+    lookback_days = from_setting("lookback_days")
     max_rows = ROW_CAP
     #: Whether RedTrack does not group by several dimensions at once: then each request is a day.
     _is_day_by_day = False
     _is_sortable = True
-
-    @property
-    @override
-    def report_zone(self) -> ZoneInfo:  # type: ignore[override]
-        return self.client.report_zone
-
-    @property
-    @override
-    def lookback_days(self) -> int:  # type: ignore[override]
-        return int(self.config["lookback_days"])
 
     @property
     @override

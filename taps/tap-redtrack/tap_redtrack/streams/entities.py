@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import TapError
+from signalroom_singer import TapError, columns_of
 from signalroom_singer.conform import describe_value
+from tap_redtrack.descriptions import NEVER_SENT
 from tap_redtrack.paging import StablePager
 from tap_redtrack.streams._base import RedTrackStream
 
@@ -60,20 +61,8 @@ class EntityStream(RedTrackStream):
         return super().post_process(row, context)
 
 
-#: The description of columns that are older than RedTrack's list of its fields.
-_NEVER_SENT = "Always null: RedTrack's API has no such field"
-
-
-def _columns(kind: Any, *names: str) -> list[th.Property[Any]]:
-    return [th.Property(name, kind) for name in names]
-
-
-def _never_sent(kind: Any, *names: str) -> list[th.Property[Any]]:
-    return [th.Property(name, kind, description=_NEVER_SENT) for name in names]
-
-
 def _lists(*names: str) -> list[th.Property[Any]]:
-    return _columns(th.ArrayType(th.StringType), *names)
+    return columns_of(th.ArrayType(th.StringType), *names)
 
 
 def _entity_schema(
@@ -85,20 +74,20 @@ def _entity_schema(
         own_columns: The columns that only this kind has.
         never_sent: The names of common columns that RedTrack does not send for this kind.
     """
-    columns: list[th.Property[Any]] = [
+    properties: list[th.Property[Any]] = [
         th.Property("serial_number", th.IntegerType, description="The number on RedTrack's pages"),
         th.Property("title", th.StringType),
         # A number or a text, by kind: 1 active, 2 paused, 3 deleted.
         th.Property("status", th.StringType),
         *chain.from_iterable(own_columns),
-        *_columns(th.StringType, "user_id"),
+        *columns_of(th.StringType, "user_id"),
         *_lists("workspace_ids"),
-        *_columns(th.DateTimeType, "created_at", "updated_at"),
+        *columns_of(th.DateTimeType, "created_at", "updated_at"),
     ]
-    for column in columns:
+    for column in properties:
         if column.name in never_sent:
-            column.description = _NEVER_SENT
-    return th.PropertiesList(th.Property("id", th.StringType, required=True), *columns).to_dict()
+            column.description = NEVER_SENT
+    return th.PropertiesList(th.Property("id", th.StringType, required=True), *properties).to_dict()
 
 
 class Campaigns(EntityStream):
@@ -107,19 +96,19 @@ class Campaigns(EntityStream):
     name = "campaigns"
     path = "/campaigns"
     schema = _entity_schema(
-        _columns(th.StringType, "type", "source_id", "source_title", "domain_id", "cost_model"),
-        _columns(th.NumberType, "cpc"),
-        _never_sent(th.StringType, "cost_type"),
-        _never_sent(th.NumberType, "cost_value"),
-        _columns(th.StringType, "trackback_url", "postback_url", "impression_url", "coupon"),
-        _columns(th.IntegerType, "redirect_type"),
-        _columns(th.NumberType, "rev_share"),
-        _columns(th.BooleanType, "rsoc_enabled", "cache_buster_enabled"),
-        _columns(th.StringType, "source_campaign_id"),
+        columns_of(th.StringType, "type", "source_id", "source_title", "domain_id", "cost_model"),
+        columns_of(th.NumberType, "cpc"),
+        columns_of(th.StringType, "cost_type", description=NEVER_SENT),
+        columns_of(th.NumberType, "cost_value", description=NEVER_SENT),
+        columns_of(th.StringType, "trackback_url", "postback_url", "impression_url", "coupon"),
+        columns_of(th.IntegerType, "redirect_type"),
+        columns_of(th.NumberType, "rev_share"),
+        columns_of(th.BooleanType, "rsoc_enabled", "cache_buster_enabled"),
+        columns_of(th.StringType, "source_campaign_id"),
         _lists("source_campaigns", "notes", "tags"),
-        _columns(th.DateTimeType, "expires_at"),
+        columns_of(th.DateTimeType, "expires_at"),
         # As one object: streams hold filters hold lists, by the megabyte.
-        _columns(th.ArrayType(_OBJECT), "streams"),
+        columns_of(th.ArrayType(_OBJECT), "streams"),
     )
 
 
@@ -129,14 +118,16 @@ class Offers(EntityStream):
     name = "offers"
     path = "/offers"
     schema = _entity_schema(
-        _columns(th.StringType, "url", "postback_url", "network_title", "program_id", "script_id"),
-        _columns(_OBJECT, "payment"),
-        _columns(th.StringType, "category", "subcategory", "default_conversion_status", "notes"),
+        columns_of(
+            th.StringType, "url", "postback_url", "network_title", "program_id", "script_id"
+        ),
+        columns_of(_OBJECT, "payment"),
+        columns_of(th.StringType, "category", "subcategory", "default_conversion_status", "notes"),
         _lists("tags", "country_codes"),
-        _columns(th.IntegerType, "cap", "clcap", "click_cap"),
-        _columns(th.BooleanType, "cap_alert", "clcap_alert"),
-        _columns(th.StringType, "click_cap_period", "click_cap_type"),
-        _columns(th.DateTimeType, "expires_at"),
+        columns_of(th.IntegerType, "cap", "clcap", "click_cap"),
+        columns_of(th.BooleanType, "cap_alert", "clcap_alert"),
+        columns_of(th.StringType, "click_cap_period", "click_cap_type"),
+        columns_of(th.DateTimeType, "expires_at"),
     )
 
 
@@ -146,13 +137,13 @@ class Sources(EntityStream):
     name = "sources"
     path = "/sources"
     schema = _entity_schema(
-        _columns(th.StringType, "alias", "type", "currency", "cost_id", "cost_level"),
-        _columns(th.StringType, "external_id", "external_id_alias", "ref_id", "ref_id_alias"),
-        _columns(th.StringType, "imp_id", "imp_cost_id", "integration_id", "preset_id"),
-        _columns(th.StringType, "postback_url", "postback_pixel"),
-        _columns(th.IntegerType, "campaign_count"),
-        _columns(th.BooleanType, "enable_direct_traffic", "enable_impressions"),
-        _columns(th.BooleanType, "enable_parallel_tracking"),
+        columns_of(th.StringType, "alias", "type", "currency", "cost_id", "cost_level"),
+        columns_of(th.StringType, "external_id", "external_id_alias", "ref_id", "ref_id_alias"),
+        columns_of(th.StringType, "imp_id", "imp_cost_id", "integration_id", "preset_id"),
+        columns_of(th.StringType, "postback_url", "postback_pixel"),
+        columns_of(th.IntegerType, "campaign_count"),
+        columns_of(th.BooleanType, "enable_direct_traffic", "enable_impressions"),
+        columns_of(th.BooleanType, "enable_parallel_tracking"),
         _lists("cost_models", "formats"),
     )
 
@@ -163,11 +154,13 @@ class Networks(EntityStream):
     name = "networks"
     path = "/networks"
     schema = _entity_schema(
-        _columns(th.IntegerType, "offer_count", "click_expiration"),
-        _columns(th.StringType, "alias", "currency", "clickid", "sum", "offer_url", "postback_url"),
-        _columns(th.StringType, "postback_mode", "postback_status", "preset_id", "notes"),
-        _columns(th.BooleanType, "postback_protected", "event_tracking", "enable_ip_whitelist"),
-        _columns(th.BooleanType, "cdp_hashing_personal_data_enabled"),
+        columns_of(th.IntegerType, "offer_count", "click_expiration"),
+        columns_of(
+            th.StringType, "alias", "currency", "clickid", "sum", "offer_url", "postback_url"
+        ),
+        columns_of(th.StringType, "postback_mode", "postback_status", "preset_id", "notes"),
+        columns_of(th.BooleanType, "postback_protected", "event_tracking", "enable_ip_whitelist"),
+        columns_of(th.BooleanType, "cdp_hashing_personal_data_enabled"),
     )
 
 
@@ -177,8 +170,8 @@ class Landings(EntityStream):
     name = "landings"
     path = "/landings"
     schema = _entity_schema(
-        _columns(th.StringType, "type", "url", "domain_id"),
-        _columns(th.BooleanType, "listicle"),
+        columns_of(th.StringType, "type", "url", "domain_id"),
+        columns_of(th.BooleanType, "listicle"),
         _lists("tags"),
         never_sent=("status",),
     )
@@ -190,10 +183,10 @@ class Streams(EntityStream):
     name = "streams"
     path = "/streams"
     schema = _entity_schema(
-        _columns(th.BooleanType, "template"),
-        _columns(_OBJECT, "filters"),
-        _columns(th.ArrayType(_OBJECT), "offers", "landings", "prelandings"),
-        _columns(th.DateTimeType, "expires_at"),
+        columns_of(th.BooleanType, "template"),
+        columns_of(_OBJECT, "filters"),
+        columns_of(th.ArrayType(_OBJECT), "offers", "landings", "prelandings"),
+        columns_of(th.DateTimeType, "expires_at"),
         never_sent=("serial_number", "status", "created_at", "updated_at"),
     )
 
@@ -204,9 +197,9 @@ class Domains(EntityStream):
     name = "domains"
     path = "/domains"
     schema = _entity_schema(
-        _columns(th.StringType, "url", "type", "fallback_url"),
-        _columns(th.BooleanType, "use_auto_generated_ssl"),
-        _columns(th.DateTimeType, "registry_expiry_date"),
+        columns_of(th.StringType, "url", "type", "fallback_url"),
+        columns_of(th.BooleanType, "use_auto_generated_ssl"),
+        columns_of(th.DateTimeType, "registry_expiry_date"),
         never_sent=("serial_number", "title", "status", "updated_at"),
     )
 
@@ -261,9 +254,7 @@ class Countries(DictionaryStream):
     path = "/countries"
     primary_keys = ("id",)
     schema = th.PropertiesList(
-        th.Property("id", th.StringType, required=True),
-        th.Property("iso", th.StringType),
-        th.Property("title", th.StringType),
+        th.Property("id", th.StringType, required=True), *columns_of(th.StringType, "iso", "title")
     ).to_dict()
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, to_utc
+from signalroom_singer import Loading, columns_of, from_client, from_setting, to_utc
+from tap_redtrack.descriptions import NEVER_SENT
 from tap_redtrack.paging import PagingError, StablePager
 from tap_redtrack.streams._adaptive_windows import AdaptiveWindowStream
 
@@ -48,7 +49,7 @@ _MONEY = (
 #: Columns of clicks that are older than RedTrack's list of its fields.
 _NEVER_SENT = {
     "clickid": "Always null: a click's `id` is its click id",
-    **dict.fromkeys(("currency", "page_url"), "Always null: RedTrack's API has no such field"),
+    **dict.fromkeys(("currency", "page_url"), NEVER_SENT),
 }
 _FLAGS = (
     *("uniq", "is_ok", "is_attribution", "is_baddevice", "is_blacklist", "is_datacenter"),
@@ -61,16 +62,11 @@ def _times(*names: str) -> list[th.Property[Any]]:
         th.Property(
             "date", th.DateType, description="The day in the report zone, as reports have it"
         ),
-        *(th.Property(name, th.DateTimeType, description="UTC") for name in names),
-        *(
-            th.Property(f"{name}_raw", th.StringType, description="As RedTrack wrote it")
-            for name in names
+        *columns_of(th.DateTimeType, *names, description="UTC"),
+        *columns_of(
+            th.StringType, *(f"{name}_raw" for name in names), description="As RedTrack wrote it"
         ),
     ]
-
-
-def _properties(kind: Any, names: tuple[str, ...]) -> list[th.Property[Any]]:
-    return [th.Property(name, kind) for name in names]
 
 
 class LogStream(AdaptiveWindowStream):
@@ -82,19 +78,11 @@ class LogStream(AdaptiveWindowStream):
     personal_fields = frozenset({"user_id"})
     # A device's full name is a model's.
     kept_fields = frozenset({"device_fullname", "deduplicate_token"})
+    # Windows, yesterday and the bookmark are days of this zone.
+    report_zone = from_client("account_zone")
+    max_rows = from_setting("page_size")
     #: The columns of times; the first that has a value decides the record's day.
     times: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    @override
-    def report_zone(self) -> ZoneInfo:  # type: ignore[override]
-        # Windows, yesterday and the bookmark are days of this zone.
-        return self.client.account_zone
-
-    @property
-    @override
-    def max_rows(self) -> int:
-        return int(self.config["page_size"])
 
     @override
     def request_window(self, window: DateWindow) -> Page:
@@ -176,6 +164,7 @@ class Conversions(LogStream):
     path = "/conversions"
     replication_key = "created_at"
     times = ("created_at", "conv_time", "track_time")
+    lookback_days = from_setting("conversions_lookback_days")
     loading = Loading(
         "Incremental by day; the last {stream.lookback_days} days are read again "
         "(`conversions_lookback_days`)",
@@ -184,21 +173,16 @@ class Conversions(LogStream):
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         *_times(*times),
-        *_properties(th.StringType, (*_CONVERSION_TEXTS, *_TEXTS, "postback_ip")),
-        *_properties(th.StringType, ("ip", "user_agent", "fingerprint")),
-        *_properties(th.NumberType, _MONEY),
-        *_properties(th.IntegerType, ("default_type", "duplicate_status", "is_transaction")),
+        *columns_of(th.StringType, *_CONVERSION_TEXTS, *_TEXTS, "postback_ip"),
+        *columns_of(th.StringType, "ip", "user_agent", "fingerprint"),
+        *columns_of(th.NumberType, *_MONEY),
+        *columns_of(th.IntegerType, "default_type", "duplicate_status", "is_transaction"),
         th.Property(
             "types",
             th.ArrayType(th.IntegerType),
             description="The numbers of its conversion types: those of RedTrack's type1..type40",
         ),
     ).to_dict()
-
-    @property
-    @override
-    def lookback_days(self) -> int:  # type: ignore[override]
-        return int(self.config["conversions_lookback_days"])
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
@@ -227,17 +211,13 @@ class Clicks(LogStream):
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),
         *_times(*times),
-        *_properties(th.StringType, ("type", "ref_id", "external_id")),
+        *columns_of(th.StringType, "type", "ref_id", "external_id"),
         *(
-            th.Property(
-                name,
-                th.StringType,
-                description=_NEVER_SENT.get(name),
-            )
+            th.Property(name, th.StringType, description=_NEVER_SENT.get(name))
             for name in (*_TEXTS, "ip", "user_agent", "fingerprint", "user_id")
         ),
-        *_properties(th.NumberType, ("cost", "cost_default", "cost_source")),
-        *_properties(th.IntegerType, _FLAGS),
+        *columns_of(th.NumberType, "cost", "cost_default", "cost_source"),
+        *columns_of(th.IntegerType, *_FLAGS),
     ).to_dict()
 
 

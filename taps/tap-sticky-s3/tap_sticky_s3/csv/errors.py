@@ -6,7 +6,7 @@ from signalroom_singer import ExitCode, TapError
 
 
 class NeedMoreError(Exception):
-    """The header goes on after the bytes at hand."""
+    """The header is longer than the bytes that were read."""
 
 
 class BadFileError(TapError):

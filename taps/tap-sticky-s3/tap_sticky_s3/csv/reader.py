@@ -279,9 +279,7 @@ class CsvReader:
         (batch,) = table.combine_chunks().to_batches()
         first, self.row_count = self.row_count, self.row_count + batch.num_rows
         return self._make_batch(
-            batch.columns,
-            range(first, self.row_count),
-            pa.nulls(batch.num_rows, pa.string()),
+            batch.columns, range(first, self.row_count), pa.nulls(batch.num_rows, pa.string())
         )
 
     def _read_strictly(self, text: Iterable[bytes]) -> Iterator[pa.RecordBatch]:

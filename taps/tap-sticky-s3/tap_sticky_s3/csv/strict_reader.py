@@ -24,7 +24,7 @@ csv.field_size_limit(MAX_CELL_BYTES)
 
 
 class _TextEndsError(Exception):
-    """The text ends within a record, though the file goes on."""
+    """The text ends within a record, though the file continues."""
 
 
 class StrictReader:
@@ -178,7 +178,7 @@ class StrictReader:
             return BadFileError(self._name, msg, line=line)
         else:
             reason = (
-                f"goes on after its closing quote, without `{self._dialect.delimiter}`: "
+                f"continues after its closing quote, without `{self._dialect.delimiter}`: "
                 f"a quote within is not {marked}."
             )
         where, line = self._locate()
