@@ -135,6 +135,7 @@ def test_states_are_as_the_readme_shows_them(project):
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(1200)
 def test_make_in_a_fresh_clone(folder):
     """Sets up, demonstrates, and answers a query; nothing of this environment is used."""
     clone = folder / "clone"

@@ -45,7 +45,7 @@ class Zygote:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(str(self.bin / "zygote"))
             listener.listen(64)
-            program = [sys.executable, HERE / "zygote.py", str(listener.fileno())]
+            program = [sys.executable, HERE / "zygote.py", str(listener.fileno()), self.bin]
             self._process = subprocess.Popen(program, pass_fds=[listener.fileno()], env=env)
 
     def __enter__(self):

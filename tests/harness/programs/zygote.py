@@ -3,11 +3,11 @@
 A run of a few seconds spends most of them importing. This takes that away and nothing else: each
 program is a process with an environment, a folder, pipes and signals of its own.
 
-    python zygote.py FD
+    python zygote.py FD BIN
 
-FD is a socket that listens. Each connection brings a message that says what to start, and four
-descriptors: where to tell its process id and its exit code, and its standard input, output and
-error.
+FD is a socket that listens, BIN the folder of the programs' launchers. Each connection brings a
+message that says what to start, and four descriptors: where to write its process id and its exit
+code, and its standard input, output and error.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import logging
 import os
 import random
 import resource
+import runpy
 import signal
 import socket
 import sys
@@ -31,6 +32,7 @@ from pathlib import Path
 import time_machine
 from meltano.cli import main as meltano
 
+from signalroom_cli.main import main as signalroom
 from signalroom_target_postgres.target import TargetPostgres
 
 # As a program of its own it knows no package beside it.
@@ -38,9 +40,22 @@ sys.path += map(str, Path(__file__).parents[2:4])
 from harness import costs
 from tools.generate.settings import taps
 
+
+def run_python():
+    """Be Python: a module runs in this process, with what is imported already."""
+    if sys.argv[1] != "-m":
+        os.execv(PYTHON, [PYTHON, *sys.argv[1:]])
+    del sys.argv[:2]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+PYTHON = sys.executable
 TAPS = tuple(taps().values())
 PROGRAMS = {
     "meltano": meltano,
+    "signalroom": signalroom,
+    # What `sys.executable` is within `signalroom`, which starts Meltano by it.
+    "signalroom-python": run_python,
     # Not their commands yet: making one sets up logging.
     **{plugin.package_name: plugin for plugin in (TargetPostgres, *TAPS)},
 }
@@ -50,6 +65,15 @@ LATER = (
     "anyio._backends._asyncio",
     "anyio._core._fileio",
     "pyarrow.acero",
+    "signalroom_cli.backfill.command",
+    "signalroom_cli.cleanup.command",
+    "signalroom_cli.clients",
+    "signalroom_cli.connection",
+    "signalroom_cli.meltano_command",
+    "signalroom_cli.removal.command",
+    "signalroom_cli.run",
+    "signalroom_cli.schedules",
+    "signalroom_cli.status.command",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
 )
@@ -131,9 +155,11 @@ def become(asked, standard):
         timer.daemon = True
         timer.start()
     program = PROGRAMS[asked["program"]]
-    sys.argv = [asked["program"], *asked["arguments"]]
-    if program is meltano:
-        sys.exit(meltano())
+    sys.argv = [f"{sys.argv[2]}/{asked['program']}", *asked["arguments"]]
+    if program is signalroom:
+        sys.executable = str(Path(sys.argv[0]).with_name("signalroom-python"))
+    if program in {meltano, signalroom, run_python}:
+        sys.exit(program())
     # Meltano's, by its import.
     logging.getLogger().handlers.clear()
     program.cli()
