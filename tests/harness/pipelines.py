@@ -109,6 +109,12 @@ class Project:
         saved = json.loads(payload[0] or "{}") if payload else {}
         return saved.get("singer_state", {}).get("bookmarks", {})
 
+    def state_ids(self):
+        """The ids of all saved states, as `meltano state list` lists them, from its database."""
+        database = f"file:{self.folder}/.meltano/meltano.db?mode=ro"
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            return [state_id for (state_id,) in connection.execute("select state_id from state")]
+
     def partial_state(self, state_id):
         """What a full refresh has saved so far: Meltano merges it into the state before."""
         database = f"file:{self.folder}/.meltano/meltano.db?mode=ro"

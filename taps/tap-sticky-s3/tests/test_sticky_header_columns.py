@@ -113,7 +113,7 @@ class TestTexts:
         headers = [*KNOWN_COLUMNS[ORDERS][:-5]]
         headers += ["Click ID", "Retries Left", "Hold Type ID", "Offer ID", "Processor ID"]
         (actual,) = columns(headers, known=KNOWN_COLUMNS[ORDERS])
-        assert [*actual.values()] == KNOWN_COLUMNS[ORDERS]
+        assert (*actual.values(),) == KNOWN_COLUMNS[ORDERS]
 
     def test_many_columns_take_linear_time(self, caplog):
         table = HeaderColumns({}, "orders", (), LOGGER)
