@@ -54,8 +54,12 @@ demo: $(SETUP) ## Load the mock vendors' data into an embedded PostgreSQL, twice
 	@$(RUN)signalroom demo
 
 .PHONY: test
-test: $(SETUP) ## Run all tests, or a part: ARGS=taps/tap-everflow
+test: $(SETUP) ## Run the tests, without further cases of one kind (make test-all): ARGS=taps/tap-everflow for a part
 	@$(RUN)pytest $(ARGS)
+
+.PHONY: test-all
+test-all: $(SETUP) ## Run the tests with all their cases
+	@$(RUN)pytest --all $(ARGS)
 
 .PHONY: chaos
 chaos: $(SETUP) ## Inject faults into 1,000+ runs and write docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]

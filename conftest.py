@@ -34,6 +34,7 @@ pytest_plugins = [
     "harness.leaks",
     "harness.costs",
     "harness.collection",
+    "harness.lanes",
     "pytester",
 ]
 
