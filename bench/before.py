@@ -70,12 +70,14 @@ def checkout(revision: str):
             subprocess.run([*git, "remove", "--force", place], check=True)
 
 
-def compile_imports(*programs: Path) -> None:
-    """Start programs once, so that none compiles its imports while it is timed."""
+def compile_modules(*projects: Path) -> None:
+    """Compile the packages of checkouts, so that no program compiles a module while it is timed."""
     environment = {**os.environ}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    for program in programs:
-        subprocess.run([program, "--about"], check=True, stdout=subprocess.DEVNULL, env=environment)
+    for project in projects:
+        folders = [project / name for name in ("libs", "sandbox", "taps", "targets")]
+        command = [project / ".venv/bin/python", "-m", "compileall", "-q", *folders]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 def alternately(runs: int):
@@ -156,10 +158,7 @@ def main() -> None:
         job = Job(Path(folder), given.quick)
         targets = loader.OURS, Earlier(loader.OURS.program, folder=place)
         folders = BIN, place / ".venv" / "bin"
-        for programs in folders:
-            compile_imports(
-                *(programs / name for name in (loader.OURS.program, "tap-sticky-s3", *STREAMS))
-            )
+        compile_modules(PROJECT, place)
         print(f"{'':34} {'now':>8} {'before':>8} {'ratio':>20} {'MB now':>7} {'before':>7}")
         if given.what == "files":
             show("files from S3", *compare_files(job, targets, folders, given.runs))
