@@ -42,7 +42,7 @@ def test_every_command_works_with_a_new_source():
         def make(*arguments):
             return run("make", f"PYTHON={sys._base_executable}", *arguments, cwd=clone, env=env)
 
-        assert f"{TAP} is there" in make("new-source", f"NAME={NAME}", "LABEL=Acme & Co.")
+        assert f"Created {TAP}" in make("new-source", f"NAME={NAME}", "LABEL=Acme & Co.")
         make("lint")
         shown = make("test", f"ARGS={' '.join(TESTS)}")
         assert " passed" in shown
