@@ -157,7 +157,7 @@ def test_every_source_can_be_a_clients(project):
         (["Acme"], "Invalid client name"),
         (["acme--co"], "Invalid client name"),
         (["../acme"], "Invalid client name"),
-        (["acme", "--sources=hubspot"], "There is no source hubspot; there are everflow"),
+        (["acme", "--sources=hubspot"], "There is no source hubspot; there are "),
         (["tap"], "variables that begin with TAP_, which others read"),
         (["target-one"], "with TARGET_"),
         (["google"], "Choose another, as in client-google"),
