@@ -47,10 +47,11 @@ def pytest_collection_modifyitems(config, items):
     """Deselect what is left to `make test-all`, unless a test is named on the command line."""
     if config.getoption("--all") or any("::" in name for name in config.args):
         return
-    left = [item for item in items if is_left_to_test_all(item.nodeid)]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if not is_left_to_test_all(item.nodeid)]
+    by_lane = {True: [], False: []}
+    for item in items:
+        by_lane[is_left_to_test_all(item.nodeid)].append(item)
+    config.hook.pytest_deselected(items=by_lane[True])
+    items[:] = by_lane[False]
 
 
 def is_left_to_test_all(test):

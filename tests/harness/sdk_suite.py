@@ -1,4 +1,6 @@
-"""The Singer SDK's own suite for a tap, within a test: importing the tests starts no server.
+"""A tap's catalog against its snapshots, and the Singer SDK's own suite, each within a test.
+
+So importing the tests starts no server.
 
 `singer_sdk.testing.get_tap_test_class` makes the tap while pytest collects, as each stream and
 each column becomes a test. Here a stream is a subtest, and each of its columns a check of its own:
@@ -8,12 +10,29 @@ the SDK's class (0.54.9) tests all later columns with the values of the first on
 
 from __future__ import annotations
 
+import json
+
 from singer_sdk.testing import SuiteConfig
 from singer_sdk.testing.runners import TapTestRunner
 from singer_sdk.testing.suites import tap_stream_attribute_tests, tap_stream_tests, tap_tests
+from syrupy.extensions.json import JSONSnapshotExtension
 
 #: Records that a dry run reads of each stream.
 _DRY_RUN_RECORDS = 20
+
+
+def check_catalog(tap_class, config, snapshot, subtests):
+    """Compare each stream of a tap's catalog with its snapshot, a file for each stream.
+
+    Args:
+        tap_class: The tap.
+        config: Its settings.
+        snapshot: syrupy's fixture.
+        subtests: pytest's fixture.
+    """
+    for entry in json.loads(json.dumps(tap_class(config=config).catalog_dict))["streams"]:
+        with subtests.test(stream=entry["stream"]):
+            assert entry == snapshot(name=entry["stream"], extension_class=JSONSnapshotExtension)
 
 
 def run_sdk_suite(tap_class, config, subtests):

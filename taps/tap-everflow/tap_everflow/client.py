@@ -178,7 +178,7 @@ class EverflowClient(ApiClient):
                 none; otherwise only null does.
 
         Raises:
-            TapError: If there is no list of rows.
+            TapError: If the response has no list of rows.
         """
         rows = payload
         if isinstance(payload, dict):

@@ -33,7 +33,7 @@ _CONVERTED_TYPES = frozenset({"date", "datetime", "multiselect"})
 _DUPLICATES = frozenset({"id", "points", "last_active"})
 #: Columns that the kit adds to every row.
 _KIT_COLUMNS = frozenset({CLIENT_ID, EXTRA, LOADED_AT})
-#: What MySQL stores where there is no date.
+#: What MySQL stores in place of a missing date.
 _NO_DATE = "0000-00-00"
 
 
