@@ -38,6 +38,11 @@ def warnings_of(caplog):
     ]
 
 
+def messages_of(caplog):
+    """All messages but the metrics', whose times and process ids may have any four digits."""
+    return [one.getMessage() for one in caplog.records if one.name != "singer_sdk.metrics"]
+
+
 @pytest.mark.parametrize("strict", (False, True), ids=("arrow", "strict"))
 def test_card_data_is_left_out_with_a_warning(s3, make_tap, sync, batches, caplog, strict):
     # A quote in the middle of a cell is for the strict reader.
@@ -51,8 +56,9 @@ def test_card_data_is_left_out_with_a_warning(s3, make_tap, sync, batches, caplo
         (warning,) = warnings_of(caplog)
         assert f"{ORDERS}.card_number (3), {ORDERS}.cvv (3), {ORDERS}.security_code (1)" in warning
         assert f"{DAY.format(1)} and 1 more" in warning
-        assert VISA not in caplog.text
-        assert "0007" not in caplog.text
+        said = "\n".join(messages_of(caplog))
+        assert VISA not in said
+        assert "0007" not in said
 
 
 def test_keep_card_data(s3, make_tap, sync, batches, caplog):
