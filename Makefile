@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/
 
 # Values that users pass as NAME=... reach the recipes through the environment, so that neither make nor
 # the shell expands them. Recipes read them as "$$NAME". Only ARGS is text of the command line.
-ARGUMENTS := FIRST FOR FROM KILLS LABEL NAME OSV PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
+ARGUMENTS := FIRST FOR FROM KILLS LABEL MODULES NAME OSV PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
 $(foreach name,$(ARGUMENTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -99,6 +99,11 @@ fuzz-guided: $(SETUP) ## Fuzz the parsers with Atheris, guided by code coverage 
 	@"$(UV)" sync --locked --quiet --group guided
 	@for parser in $${PARSERS:-$$($(RUN)python tests/harness/fuzz/guided.py --list)}; do \
 	  $(RUN)python tests/harness/fuzz/guided.py "$$parser" -max_total_time="$${FOR:-60}" $(ARGS) || exit 1; done
+
+.PHONY: mutation
+mutation: $(SETUP) ## Mutate the code that decides about rows, and run its tests: MODULES="kit-state redtrack" ARGS="--sample 30"
+	@"$(UV)" sync --locked --quiet --inexact --group mutation
+	@$(RUN)python -m tools.mutation $(ARGS) -- $$MODULES
 
 .PHONY: clickhouse
 clickhouse: $(SETUP) ## Check the mock PostHog's SQL against ClickHouse (downloads 840 MB)

@@ -62,7 +62,12 @@ def _seal_bookmark(bookmark: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in bookmark.items():
             if _has_entries(value):
                 result[name] = {key: {**entry, _OF: refresh} for key, entry in value.items()}
-    return {**result, FIELDS: _names(bookmark)}
+    names = [
+        name if _has_entries(value) else _name_with_fields(name, value)
+        for name, value in bookmark.items()
+        if name not in {REFRESH, FIELDS}
+    ]
+    return {**result, FIELDS: names}
 
 
 def _has_entries(value: object) -> bool:
@@ -73,12 +78,10 @@ def _has_entries(value: object) -> bool:
     )
 
 
-def _names(fields: Mapping[str, Any]) -> list[Any]:
-    return [
-        [name, _names(value)] if isinstance(value, dict) and not _has_entries(value) else name
-        for name, value in fields.items()
-        if name not in {REFRESH, FIELDS}
-    ]
+def _name_with_fields(name: str, value: object) -> str | list[Any]:
+    if not isinstance(value, dict):
+        return name
+    return [name, [_name_with_fields(key, inner) for key, inner in value.items()]]
 
 
 def are_fields(names: object) -> bool:
@@ -135,7 +138,8 @@ def _pick_fields(fields: Mapping[str, Any], names: list[Any], refresh: object) -
             continue
         value = fields[name]
         if inner is not None and isinstance(value, dict):
-            value = _pick_fields(value, inner, refresh)
+            # Entries within it do not have the number: only those of the bookmark itself do.
+            value = _pick_fields(value, inner, None)
         elif refresh is not None and _has_entries(value):
             value = {
                 key: {part: value for part, value in entry.items() if part != _OF}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from signalroom_singer import TapError
 from signalroom_singer.state import validate_state
-from signalroom_singer.state_merge import seal_state, unseal_state
+from signalroom_singer.state_merge import begin_refresh, seal_state, unseal_state
 
 NAMES = st.sampled_from(("a", "b", "c", "replication_key_value"))
 SCALARS = st.one_of(st.none(), st.integers(), st.text(max_size=3), st.booleans())
@@ -28,6 +30,10 @@ BOOKMARKS = st.fixed_dictionaries(
         "sweep": MAPS,
         "titles": MAPS,
         "files": ENTRIES,
+        # With names that the merge uses itself.
+        "tables": st.fixed_dictionaries(
+            {"n": SCALARS}, optional={"files": ENTRIES, "fields": SCALARS, "refresh": SCALARS}
+        ),
         "partitions": PARTITIONS,
     },
 )
@@ -99,6 +105,51 @@ def test_a_finished_sweep_does_not_come_back_by_a_merge(old, new):
     for name, mark in new.items():
         assert found[name].keys() == mark.keys()
         assert found[name].get("sweep") == mark.get("sweep")
+
+
+def test_the_number_of_a_refresh_stays():
+    """What a resumed refresh writes belongs to it too."""
+    assert unseal_state(written({"orders": {"floor": 1}}, refresh=7))[0] == {
+        "bookmarks": {"orders": {"floor": 1, "refresh": 7}}
+    }
+
+
+def test_entries_have_the_number_in_place_of_a_place_in_the_list():
+    """A list of thousands of files would double the state."""
+    state = written({"orders": {"files": {"a": {"e": 1}, "b": {"e": 2}}, "scan": {}}}, refresh=7)
+    mark = state["bookmarks"]["orders"]
+    assert mark["fields"] == ["files", ["scan", []]]
+    assert mark["files"] == {"a": {"e": 1, "r": 7}, "b": {"e": 2, "r": 7}}
+
+
+def test_files_that_a_refresh_has_not_read_yet_do_not_count():
+    before = written({"orders": {"files": {"a": {"e": 1}, "b": {"e": 2}}}}, refresh=1)
+    after = written({"orders": {"files": {"c": {"e": 3}}}}, refresh=2)
+    assert read(merged(after, before)) == {"orders": {"files": {"c": {"e": 3}}}}
+
+
+@pytest.mark.parametrize("refresh", (None, 2))
+def test_what_is_gone_within_a_field_of_a_field_does_not_come_back(refresh):
+    before = written({"orders": {"scans": {"a": {"id": 1, "until": 5}, "n": 1}}})
+    after = written({"orders": {"scans": {"a": {"id": 2}, "n": 1}}}, refresh=refresh)
+    assert read(merged(after, before)) == {"orders": {"scans": {"a": {"id": 2}, "n": 1}}}
+
+
+def test_a_field_that_somebody_removed_is_not_missed():
+    state = written({"orders": {"floor": 1, "scan": {"last_id": 2}}})
+    del state["bookmarks"]["orders"]["floor"]
+    assert read(state) == {"orders": {"scan": {"last_id": 2}}}
+
+
+def test_a_refresh_begins_with_a_new_number_for_all_streams(make_tap):
+    numbers = []
+    for second in range(2):
+        with time_machine.travel(datetime(2026, 3, 20, 12, 0, second, tzinfo=UTC), tick=False):
+            streams = make_tap().streams.values()
+            begin_refresh(streams)
+        (number,) = {stream.stream_state["refresh"] for stream in streams}
+        numbers.append(number)
+    assert json.dumps(numbers) == "[1774008000000, 1774008001000]"
 
 
 def test_what_is_left_out_is_named():

@@ -1,0 +1,119 @@
+"""Writes ``tests/mutation.md``: the score of each module, and why each survivor lives."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import re
+import tomllib
+from collections import Counter
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from tools import ROOT
+from tools.mutation.results import module_name, read
+from tools.mutation.scope import GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+PAGE = ROOT / "tests" / "mutation.md"
+#: Why mutants survive, by module and then by pattern of the mutant's name.
+REASONS = ROOT / "tools" / "mutation" / "survivors.toml"
+_TABLE = "<!-- table -->"
+_LIST = "<!-- survivors -->"
+_NOTICED = ("killed", "timeout")
+_COLUMNS = ("mutants", "tested", "killed", "timeout", "survived", "no test", "score")
+
+
+def write_report() -> list[str]:
+    """Write the tables of the page, from the results of all runs.
+
+    Returns:
+        The mutants that live without a reason in `REASONS`, and the reasons without a mutant.
+    """
+    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
+    complaints: list[str] = []
+    table = [f"| Module | {' | '.join(_COLUMNS)} |", f"|---|{'---:|' * len(_COLUMNS)}"]
+    survivors: list[str] = []
+    totals: Counter[str] = Counter()
+    for name, group in GROUPS.items():
+        table.append(f"| **{name}** |{' |' * len(_COLUMNS)}")
+        for path in group.module_paths():
+            content = read(path)
+            if not content["mutants"]:
+                continue
+            counts = Counter(item["status"] for item in content["mutants"])
+            counts["mutants"], counts["tested"] = content["total"], len(content["mutants"])
+            totals += counts
+            table.append(_row(f"`{module_name(path)}`", counts))
+            of_module = reasons.pop(module_name(path), {})
+            survivors += _survivors(path, content["mutants"], of_module, complaints)
+    table.append(_row("**All**", totals))
+    complaints += [f"No such module: {module}" for module in reasons]
+    head = f"{datetime.now(UTC):%Y-%m-%d}, mutmut {version('mutmut')}"
+    _replace({_TABLE: [head, "", *table], _LIST: survivors})
+    return complaints
+
+
+def _row(name: str, counts: Mapping[str, int]) -> str:
+    noticed = sum(counts[status] for status in _NOTICED)
+    numbers = [str(counts[column]) for column in _COLUMNS[:-1]]
+    return f"| {name} | {' | '.join(numbers)} | {noticed / counts['tested']:.1%} |"
+
+
+def _survivors(
+    path: Path,
+    mutants: list[dict[str, str]],
+    reasons: dict[str, str],
+    complaints: list[str],
+) -> Iterator[str]:
+    unused = set(reasons)
+    lines = []
+    for item in mutants:
+        if item["status"] in _NOTICED:
+            continue
+        # Brackets of the code are none of a pattern.
+        pattern = next((text for text in reasons if _matches(item["name"], text)), None)
+        unused.discard(pattern or "")
+        reason = reasons[pattern] if pattern else "not explained"
+        if not pattern:
+            complaints.append(f"{module_name(path)}: {item['name']}")
+        lines.append(f"- {_show_change(item['name'])}: {reason}")
+    complaints += [f"{module_name(path)}: nothing left of {text}" for text in sorted(unused)]
+    if lines:
+        yield from (f"### `{module_name(path)}`", "", *lines, "")
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, re.sub(r"([\[\]?])", r"[\1]", pattern))
+
+
+def _show_change(name: str) -> str:
+    function, _, change = name.partition(": ")
+    before, _, after = change.partition(" -> ")
+    start = _equal_characters(before, after)
+    end = _equal_characters(before[start:][::-1], after[start:][::-1])
+    # With some of the code around what changes, from the beginning of a word.
+    start = max(0, before.rfind(" ", 0, max(0, start - 12)) + 1)
+    tail = max(0, end - 12)
+    texts = [text[start : len(text) - tail].replace("`", "'") for text in (before, after)]
+    return f"`{function}`: `{texts[0]}` becomes `{texts[1]}`"
+
+
+def _equal_characters(first: str, second: str) -> int:
+    pairs = zip(first, second, strict=False)
+    equal = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
+    return sum(1 for _ in equal)
+
+
+def _replace(sections: Mapping[str, list[str]]) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for mark, lines in sections.items():
+        before, _, rest = text.partition(mark)
+        after = rest.partition(mark.replace("<!-- ", "<!-- end of "))[2]
+        end = mark.replace("<!-- ", "<!-- end of ")
+        text = "\n".join([f"{before}{mark}", *lines, f"{end}{after}"])
+    PAGE.write_text(text, encoding="utf-8")
