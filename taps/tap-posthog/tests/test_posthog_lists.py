@@ -121,10 +121,24 @@ class TestHidden:
         assert {row.get("rollout_percentage") for row in rows} == {None}
         listed = {row["id"]: row for row in posthog.listed(resource="feature_flags")}
         newer = ("archived", "evaluation_contexts", "creation_context", "bucketing_identifier")
+        rights = ("can_edit", "user_access_level", "has_encrypted_payloads", "usage_dashboard")
+        uses = ("performed_rollback", "has_enriched_analytics", "is_used_in_replay_settings")
         for row in rows:
-            for name in (*newer, "is_remote_configuration"):
+            for name in (*newer, *rights, *uses, "is_remote_configuration"):
                 assert row[name] == listed[row["id"]][name]
                 assert name not in row["_extra"]
+
+    def test_rights_holdouts_and_cohorts_of_experiments(self, make_tap, sync, posthog):
+        (experiment, *_) = posthog.listed(resource="experiments")
+        posthog.change(resource="experiments", identifier=experiment["id"], exposure_cohort=9)
+        rows = sync(make_tap(), "experiments").records["experiments"]
+        listed = {row["id"]: row for row in posthog.listed(resource="experiments")}
+        assert any(row["holdout_id"] for row in rows)
+        for row in rows:
+            for name in ("holdout_id", "user_access_level"):
+                assert row[name] == listed[row["id"]][name]
+                assert name not in row["_extra"]
+        assert [row["exposure_cohort"] for row in rows if row.get("exposure_cohort")] == [9]
 
     def test_an_archived_flag_stays(self, make_tap, sync, posthog):
         flag = next(row for row in posthog.listed(resource="feature_flags") if not row["archived"])

@@ -139,6 +139,13 @@ groups group_type_index > group_types group_type_index
 annotations dashboard_item > insights id
 events,persons,sessions,feature_flags project_id > project id
 """,
+) + _within(
+    "posthog",
+    """
+experiments exposure_cohort > cohorts id
+feature_flags usage_dashboard > dashboards id
+""",
+    drawn=False,
 )
 _FILES = _within(
     "s3_exports",
