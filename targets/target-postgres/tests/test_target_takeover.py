@@ -412,7 +412,7 @@ def test_the_command_says_what_it_did(command, connection, schema, appended):
         "may be NULL   affiliate_label, _dlt_load_id, _dlt_id",
         (
             "not filled    daily_stats__tags: child tables, which stay as they are; new rows have "
-            "their lists in columns of legacy.daily_stats"
+            "their lists as JSON in legacy.daily_stats"
         ),
         "This was a dry run: nothing was changed.",
     ]

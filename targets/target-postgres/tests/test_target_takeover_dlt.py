@@ -45,8 +45,14 @@ STREAMS = {
         {"id": "integer", "key": "string", "created_by": "object", "_loaded_at": DATES},
         stream="feature_flags",
     ),
+    "posthog.experiments": schema(
+        {"id": "integer", "name": "string", "feature_flag": "object", "decision": "integer"}
+        | {"_extra": "object", "_loaded_at": DATES},
+        stream="experiments",
+    ),
     "mautic.contacts": schema(
         {"id": "integer", "email": "string", "city": "string", "lifetime_value": "number"}
+        | {"orders": "integer"}
         | {"is_member": "boolean", "last_order": DATES, "owner": "object", "_loaded_at": DATES}
         | {"ip_addresses": "object", "points": "integer"},
         stream="contacts",
@@ -350,6 +356,101 @@ def test_fields_of_contacts_are_in_the_view_by_dlts_names_and_types(legacy):
     assert two[:4] == (2, "two@example.com", "two@example.com", None)
     assert three[:9] == (3, None, None, None, None, None, "1", None, 4)
     assert str(three[9]) == "2026-01-01 10:00:00"
+
+
+def test_normalized_values_are_as_mautic_sends_them(legacy):
+    """An empty text in place of null; among numbers dlt puts it into a column of its own."""
+    legacy.take_over("mautic.contacts", "id")
+    query = (
+        "SELECT fields__core__city__value, fields__core__city__normalized_value,"
+        " fields__core__orders__value, fields__core__orders__normalized_value,"
+        " fields__core__orders__normalized_value__v_text FROM mautic.{} WHERE id = {}"
+    )
+    assert legacy.sql(query.format("contacts", 2)) == [(None, "", None, None, "")]
+    legacy.load("mautic.contacts", {"id": 2}, {"id": 3, "city": "Sample City", "orders": 5})
+    legacy.view("mautic.contacts")
+    assert legacy.sql(query.format("contacts_dlt", 2)) == [(None, "", None, None, "")]
+    assert legacy.sql(query.format("contacts_dlt", 3)) == [
+        ("Sample City", "Sample City", 5, 5, None)
+    ]
+
+
+EXPERIMENT = (
+    "SELECT id, reach, reviewed_at AT TIME ZONE 'UTC' = '2025-12-24 10:00', decision,"
+    " exposure_criteria__filter_test_accounts FROM posthog.experiments{} ORDER BY id"
+)
+
+
+@pytest.fixture
+def experiments(legacy):
+    """The table of experiments, with rows of dlt and newer ones that have fields in `_extra`."""
+    legacy.sql(
+        "INSERT INTO posthog.experiments (id, reach, decision, _dlt_load_id, _dlt_id)"
+        " VALUES (1, 30, 'none', '1', 'first')"
+    )
+    legacy.take_over("posthog.experiments", "id")
+    fields = {"reach": 41, "reviewedAt": "2025-12-24T10:00:00", "decision": "won"}
+    odd = {"reach": "many", "reviewedAt": "2025-02-30", "exposure_criteria": "all"}
+    legacy.load(
+        "posthog.experiments",
+        {
+            "id": 2,
+            "feature_flag": {"id": 6},
+            "_extra": fields | {"exposure_criteria": {"filterTestAccounts": False}},
+        },
+        {"id": 3, "decision": 4, "_extra": odd},
+        {"id": 4, "decision": 5, "_extra": {"reach": 10**30, "reviewedAt": None}},
+        {"id": 5, "decision": 6},
+    )
+    return legacy
+
+
+def test_fields_that_the_stream_does_not_declare_are_in_the_view(experiments):
+    result = experiments.view("posthog.experiments")
+    assert result.served == {
+        "feature_flag__id": "feature_flag.id",
+        "feature_flag__key": "feature_flag.key",
+        "reach": "_extra.reach",
+        "reviewed_at": "_extra.reviewedAt",
+        "decision": "_extra.decision",
+        "exposure_criteria__filter_test_accounts": "_extra.exposure_criteria.filterTestAccounts",
+    }
+    # What cannot be converted is NULL; what fits the stream's own column is there.
+    assert experiments.sql(EXPERIMENT.format("_dlt")) == [
+        (1, 30, None, "none", None),
+        (2, 41, True, "won", False),
+        (3, None, None, "4", None),
+        (4, None, None, "5", None),
+        (5, None, None, "6", None),
+    ]
+
+
+def test_fields_that_the_stream_does_not_declare_are_named(experiments, command, catalog):
+    declared = ("id", "name", "feature_flag", "decision", "_extra", "_loaded_at")
+    path = catalog("experiments", *declared, key=("id",))
+    output = command("take-over", "posthog.experiments", "--catalog", path)
+    assert (
+        "not filled    reach, reviewed_at, decision: new rows with NULL there have the value in "
+        "`_extra`; `signalroom-postgres dlt-view posthog.experiments` makes a view with it"
+    ) in output
+    # Before the first load the catalog alone says so.
+    experiments.sql("ALTER TABLE posthog.experiments DROP COLUMN _extra")
+    output = command("take-over", "posthog.experiments", "--catalog", path)
+    assert "not filled    reach, reviewed_at: the stream has no such column" in output
+    message = describe_view(experiments.view("posthog.experiments"))
+    assert "NULL in all rows that came since dlt's last load: reach, reviewed_at." in message
+
+
+def test_a_table_without_nested_data_has_a_view_of_fields_that_no_column_has(legacy):
+    legacy.sql("ALTER TABLE everflow.daily_stats ADD COLUMN _extra jsonb")
+    assert "needs no view" in refused(legacy.view, "everflow.daily_stats")
+    legacy.sql(
+        'UPDATE everflow.daily_stats SET clicks = NULL, _extra = \'{"clicks": "91"}\''
+        " WHERE date = '2025-12-03'"
+    )
+    assert legacy.view("everflow.daily_stats").served == {"clicks": "_extra.clicks"}
+    shown = legacy.sql("SELECT clicks FROM everflow.daily_stats_dlt ORDER BY date")
+    assert shown == [(90,), (90,), (91,)]
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,17 @@ _FLAG = {
 }
 
 
-def _field(alias: str, value: str | None) -> dict:
+def _field(alias: str, value: object) -> dict:
+    """A field as Mautic sends it: only numbers are not text, and null is normalized to no text."""
+    if value is not None and not isinstance(value, int):
+        value = str(value)
     return {
         "id": "1",
         "label": alias.title(),
         "alias": alias,
         "type": "text",
         "value": value,
-        "normalizedValue": value,
+        "normalizedValue": "" if value is None else value,
     }
 
 
@@ -40,7 +43,7 @@ def _contact(number: int, **fields: object) -> dict:
         "dateModified": None,
         "points": 3,
         "fields": {
-            "core": {name: _field(name, str(value)) for name, value in fields.items()},
+            "core": {name: _field(name, value) for name, value in fields.items()},
             "all": {"id": number, **fields},
         },
         "owner": {"id": 1, "firstName": "Admin"},
@@ -138,7 +141,18 @@ TABLES = (
         "experiments",
         "merge",
         ("id",),
-        [{"id": 2, "name": "Price", "feature_flag": {"id": 5, "key": "new-page"}}],
+        [
+            {
+                "id": 2,
+                "name": "Price",
+                "feature_flag": {"id": 5, "key": "new-page"},
+                # Fields that a stream may not declare.
+                "reach": 40,
+                "reviewedAt": "2025-11-02T10:00:00Z",
+                "decision": "none",
+                "exposure_criteria": {"filterTestAccounts": True},
+            }
+        ],
     ),
     Table(
         "mautic",
@@ -146,8 +160,15 @@ TABLES = (
         "merge",
         ("id",),
         [
-            _contact(1, email="one@example.com", city="Sample City", lifetime_value=12.5),
-            _contact(2, email="two@example.com", is_member="1", last_order="2025-11-01 10:00:00"),
+            _contact(1, email="one@example.com", city="Sample City", lifetime_value=12.5, orders=4),
+            _contact(
+                2,
+                email="two@example.com",
+                city=None,
+                is_member="1",
+                last_order="2025-11-01 10:00:00",
+                orders=None,
+            ),
         ],
     ),
     Table(

@@ -184,7 +184,7 @@ def take_over_command(
 @click.argument("table", metavar="SCHEMA.TABLE")
 @click.option("--dry-run", is_flag=True, help="Print the statement, and change nothing.")
 def dlt_view_command(*, table: str, dry_run: bool) -> None:
-    """Create a view of a table with the columns that dlt made of nested data.
+    """Create a view of a table with values in dlt's columns that no new row fills.
 
     The new pipeline has such data as JSON, or under another name: TABLE_dlt has it in the columns
     that queries for dlt's table use. Run this after the first load of a table that was taken over,

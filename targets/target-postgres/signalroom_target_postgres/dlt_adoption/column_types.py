@@ -64,7 +64,7 @@ def convert_to(type_: str, actual: str, value: sql.Composable) -> sql.Composable
     base = type_.partition("(")[0]
     stored = _as_json(actual, base, value)
     text = sql.SQL("({} #>> '{{}}')").format(stored)
-    if base in {"character varying", "text"}:
+    if is_text(type_):
         plain = sql.SQL(_SCALAR).format(v=stored, t=text)
         return sql.SQL("({})::{}").format(plain, type_sql(type_))
     if type_.startswith("numeric("):
@@ -76,10 +76,19 @@ def convert_to(type_: str, actual: str, value: sql.Composable) -> sql.Composable
     return sql.SQL("CASE WHEN {} ~ {} THEN {} END").format(text, sql.Literal(pattern), read)
 
 
+def is_text(type_: str) -> bool:
+    """Whether a type holds any text.
+
+    Args:
+        type_: The type, as the server's `format_type` names it.
+    """
+    return type_.partition("(")[0] in {"character varying", "text"}
+
+
 def _as_json(actual: str, target: str, value: sql.Composable) -> sql.Composable:
     if actual == "jsonb":
         return value
-    if actual == "boolean" and target in {"character varying", "text", "bigint"}:
+    if actual == "boolean" and (is_text(target) or target == "bigint"):
         # As Mautic writes it.
         return sql.SQL("to_jsonb({}::integer)").format(value)
     if actual.endswith("[]") and actual != "jsonb[]":

@@ -9,7 +9,7 @@ from psycopg import Cursor, sql
 from signalroom_target_postgres.errors import TargetPostgresError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import LiteralString
 
 
@@ -54,6 +54,24 @@ class DltTable:
     def execute(self, template: LiteralString, **parts: sql.Composable) -> Cursor[tuple[Any, ...]]:
         """Execute a statement."""
         return self.cursor.execute(self.compose(template, **parts))
+
+    def json_keys(self, column: str, path: Sequence[str] = ()) -> list[str]:
+        """Return the keys of the JSON objects at a path, in all rows.
+
+        Args:
+            column: A column of type `json` or `jsonb`.
+            path: The keys that lead to the objects; none for the column's own.
+        """
+        rows = self.execute(
+            "SELECT DISTINCT k FROM (SELECT ({column}::jsonb) #> {path} AS value"
+            " FROM {table} WHERE {column} IS NOT NULL) v,"
+            " LATERAL jsonb_object_keys("
+            "CASE jsonb_typeof(value) WHEN 'object' THEN value ELSE '{{}}' END) k"
+            " ORDER BY 1",
+            column=sql.Identifier(column),
+            path=sql.Literal([*path]),
+        )
+        return [key for (key,) in rows]
 
     def fetch(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         """Execute a query without parts, and return its rows.

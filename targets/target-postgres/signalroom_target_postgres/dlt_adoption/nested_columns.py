@@ -43,10 +43,12 @@ class Source:
         column: The column of the stream.
         path: The path of the value within it, if the column is JSON: parts of names, as dlt wrote
             them.
+        is_blank_for_null: Whether the vendor sends an empty text in place of null.
     """
 
     column: str
     path: tuple[str, ...] = ()
+    is_blank_for_null: bool = False
 
 
 def nested_columns(table: DltTable, columns: Iterable[str]) -> list[str]:
@@ -95,7 +97,8 @@ def find_source(table: DltTable, column: str, types: dict[str, str]) -> Source |
         return Source(str(renamed))
     name = base_of_variant(column) or column
     if field := _mautic_field(table.name, name, types):
-        return Source(field)
+        # https://github.com/mautic/mautic/blob/5.1.1/app/bundles/LeadBundle/Helper/CustomFieldValueHelper.php
+        return Source(field, is_blank_for_null=name.endswith(f"{SEPARATOR}normalized_value"))
     # The longest column that is one: `a__b` may be a column itself. A part may begin with an
     # underscore and ends with none: `a___b` is `a` and `_b`.
     parts = name.split(SEPARATOR)

@@ -31,14 +31,14 @@ def loaded_since(table: DltTable, columns: Sequence[str]) -> sql.Composable | No
     """
     if LOADED_AT not in columns:
         return None
-    written_by_dlt = _columns_of_dlt(table)
+    written_by_dlt = columns_of_dlt(table)
     if not written_by_dlt or LOADED_AT in written_by_dlt:
         return None
     return sql.SQL("{} IS NOT NULL").format(sql.Identifier(LOADED_AT))
 
 
 def without_new_values(table: DltTable, columns: Sequence[str]) -> tuple[str, ...]:
-    """Return columns that dlt filled, and that are NULL in all rows that came since.
+    """Return columns of dlt that have values, but are NULL in all rows that came since.
 
     Rows of dlt's that were loaded again say nothing: there a column keeps dlt's value if the stream
     does not have it.
@@ -56,7 +56,8 @@ def without_new_values(table: DltTable, columns: Sequence[str]) -> tuple[str, ..
     there = table.execute("SELECT EXISTS (SELECT FROM {table} WHERE {since})", since=since)
     if there.fetchone() == (False,):
         return ()
-    filled = [column for column in columns if not column.startswith("_dlt_")]
+    of_dlt = columns_of_dlt(table) or columns
+    filled = [name for name in columns if name in of_dlt and not name.startswith("_dlt_")]
     has = list_columns("count({}) > 0", filled)
     (new,) = table.execute("SELECT {has} FROM {table} WHERE {since}", has=has, since=since)
     (all_,) = table.execute("SELECT {has} FROM {table}", has=has)
@@ -65,7 +66,7 @@ def without_new_values(table: DltTable, columns: Sequence[str]) -> tuple[str, ..
     )
 
 
-def _columns_of_dlt(table: DltTable) -> set[str]:
+def columns_of_dlt(table: DltTable) -> set[str]:
     """Return the columns that dlt created, by its own table of schemas; none without one."""
     versions = sql.Identifier(table.schema, "_dlt_version")
     name = versions.as_string(table.cursor)

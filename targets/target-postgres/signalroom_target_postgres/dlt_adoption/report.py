@@ -31,6 +31,7 @@ class AdoptionReport:
         missing: Columns that the stream does not have, if its catalog was read.
         optional: Columns that the stream fills only with a setting of its tap, and the setting.
         empty: Columns that are NULL in all rows that came since dlt's last load.
+        in_extra: Columns whose values rows that came since have in ``_extra``, at least some.
         children: Child tables, into which nothing is loaded any more.
         uniques: Other unique indexes than dlt's own, which stay, and may reject rows.
     """
@@ -50,6 +51,7 @@ class AdoptionReport:
     missing: tuple[str, ...] = ()
     optional: dict[str, str] = field(default_factory=dict)
     empty: tuple[str, ...] = ()
+    in_extra: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     uniques: tuple[str, ...] = ()
 
@@ -116,23 +118,30 @@ def _not_filled(result: AdoptionReport) -> Iterator[str]:
             f"`signalroom-postgres dlt-view {result.table}` makes a view with the values that the "
             "new pipeline has elsewhere, and names the rest"
         )
-    if result.missing:
+    in_extra = [column for column in result.in_extra if column not in result.nested]
+    if missing := [column for column in result.missing if column not in in_extra]:
         yield (
-            f"{', '.join(result.missing)}: the stream has no such column; dlt's values stay, and "
-            "new rows have NULL there"
+            f"{', '.join(missing)}: the stream has no such column; dlt's values stay, and new rows "
+            "have NULL there. If new rows have the value in `_extra`, so does the view that "
+            f"`signalroom-postgres dlt-view {result.table}` makes after the first load"
+        )
+    if in_extra:
+        yield (
+            f"{', '.join(in_extra)}: new rows with NULL there have the value in `_extra`; "
+            f"`signalroom-postgres dlt-view {result.table}` makes a view with it"
         )
     for column, setting in result.optional.items():
         yield (
             f"{column}: set the tap's `{setting}` to true before the first load, or the values "
             "there become NULL"
         )
-    named = {*result.nested, *result.missing, *result.optional}
+    named = {*result.nested, *result.missing, *result.optional, *in_extra}
     if empty := [column for column in result.empty if column not in named]:
         yield f"{', '.join(empty)}: NULL in all rows that came since dlt's last load"
     if result.children:
         yield (
             f"{', '.join(result.children)}: child tables, which stay as they are; new rows "
-            f"have their lists in columns of {result.table}"
+            f"have their lists as JSON in {result.table}"
         )
 
 

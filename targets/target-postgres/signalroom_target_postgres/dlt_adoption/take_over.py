@@ -18,6 +18,7 @@ from psycopg.rows import tuple_row
 from signalroom_target_postgres.connection.server_messages import redact_message
 from signalroom_target_postgres.dlt_adoption.clients import CLIENT_ID, check_clients, find_clients
 from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable, list_columns
+from signalroom_target_postgres.dlt_adoption.extra_columns import extra_sources
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
     child_tables,
     nested_columns,
@@ -204,6 +205,7 @@ class _TakeOver:
             missing=tuple(missing),
             optional=optional_columns(self._table, names),
             empty=without_new_values(self._table, names),
+            in_extra=tuple(extra_sources(self._table, {name: type_ for name, type_, _ in columns})),
             children=tuple(child_tables(self._table)),
             uniques=tuple(
                 index

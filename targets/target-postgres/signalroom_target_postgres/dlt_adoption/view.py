@@ -1,4 +1,4 @@
-"""A view with the columns that dlt made of nested data, for queries that use them.
+"""A view with dlt's columns that no new row fills, for queries that use them.
 
 In rows that dlt loaded they have dlt's values; in rows that were loaded since, values that the
 stream has in JSON or under another name.
@@ -13,8 +13,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from signalroom_target_postgres.dlt_adoption.column_types import convert_to
+from signalroom_target_postgres.dlt_adoption.column_types import convert_to, is_text
 from signalroom_target_postgres.dlt_adoption.dlt_table import DltTable
+from signalroom_target_postgres.dlt_adoption.extra_columns import EXTRA, extra_sources
 from signalroom_target_postgres.dlt_adoption.names import dlt_name, likely_keys
 from signalroom_target_postgres.dlt_adoption.nested_columns import (
     Source,
@@ -22,12 +23,16 @@ from signalroom_target_postgres.dlt_adoption.nested_columns import (
     find_source,
     nested_columns,
 )
-from signalroom_target_postgres.dlt_adoption.new_rows import LOADED_AT, loaded_since
+from signalroom_target_postgres.dlt_adoption.new_rows import (
+    LOADED_AT,
+    loaded_since,
+    without_new_values,
+)
 from signalroom_target_postgres.errors import TargetPostgresError
 from signalroom_target_postgres.warehouse.naming import with_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 SUFFIX = "_dlt"
@@ -61,7 +66,8 @@ class DltView:
         view: The qualified name of the view.
         served: Columns that have the new rows' values too, and where these are.
         waiting: Columns among them for which no new row has a value: there dlt's values stay.
-        ended: Columns that have a value in rows of dlt only.
+        ended: Columns of nested data that have a value in rows of dlt only.
+        empty: Other columns that are NULL in all rows that came since dlt's last load.
         statement: The statement that created it.
     """
 
@@ -69,6 +75,7 @@ class DltView:
     served: dict[str, str]
     waiting: tuple[str, ...]
     ended: tuple[str, ...]
+    empty: tuple[str, ...]
     statement: str
 
 
@@ -116,6 +123,10 @@ def describe_view(result: DltView) -> str:
             f"As dlt left them, and NULL in new rows: {', '.join(result.ended)}: the new pipeline "
             "does not have these values."
         )
+    if result.empty:
+        lines.append(
+            f"NULL in all rows that came since dlt's last load: {', '.join(result.empty)}."
+        )
     return "\n".join(lines)
 
 
@@ -138,33 +149,43 @@ class _ViewBuilder:
             The view, and where its values come from.
         """
         nested = nested_columns(self._table, self._types)
-        self._check(nested)
+        sources = self._find_sources(nested)
+        self._check(nested, sources)
         served: dict[str, str] = {}
         columns: dict[str, sql.Composable] = {}
         for column in self._types:
             columns[column] = sql.Identifier(column)
-            source = None
-            if column in nested:
-                source = find_source(self._table, column, self._types)
+            source = sources.get(column)
             if source and (value := self._value(column, source)):
                 columns[column] = value
                 served[column] = self._describe_source(source)
+        empty = without_new_values(self._table, [*self._types])
         return DltView(
             view=f"{self._table.schema}.{self._view}",
             served=served,
             waiting=tuple(column for column in served if column in self._guessed),
             ended=tuple(column for column in nested if column not in served),
+            empty=tuple(name for name in empty if name not in served and name not in nested),
             statement=self._make(columns),
         )
 
-    def _check(self, nested: Sequence[str]) -> None:
+    def _find_sources(self, nested: Sequence[str]) -> dict[str, Source]:
+        """Return where new rows have the values of dlt's columns, by column."""
+        sources = extra_sources(self._table, self._types)
+        for column in nested:
+            if source := find_source(self._table, column, self._types):
+                sources[column] = source
+        return sources
+
+    def _check(self, nested: Sequence[str], sources: Mapping[str, Source]) -> None:
         """Fail where the table does not exist, needs no view, or has no new rows yet."""
         if not self._types:
             raise self._table.not_found_error()
-        if not nested:
+        if not nested and not sources and LOADED_AT in self._types:
             msg = (
-                f"{self._table} needs no view: dlt created no columns of nested data in it, so "
-                "that queries on the table work as before."
+                f"{self._table} needs no view: dlt created no columns of nested data in it, and no "
+                f"new row has a value of its columns in `{EXTRA}`, so that queries on the table "
+                "work as before."
             )
             raise TargetPostgresError(msg)
         if LOADED_AT not in self._types:
@@ -189,25 +210,42 @@ class _ViewBuilder:
         if new is None:
             return None
         old = sql.Identifier(column)
-        if self._since is None or column in self._guessed:
+        is_new = self._has_extra(source) if source.column == EXTRA else self._since
+        if is_new is None or column in self._guessed:
             return sql.SQL("coalesce({}, {})").format(new, old)
-        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._since, new, old)
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(is_new, new, old)
+
+    def _has_extra(self, source: Source) -> sql.Composable:
+        """Return a condition for rows that have the source's field in `_extra`.
+
+        Other rows have the value in the column: dlt's, and those whose value fits.
+        """
+        (field, *_) = source.path
+        keys = [key for key in self._keys_at(EXTRA, ()) if dlt_name(key) == field]
+        return sql.SQL("{} ?| {}").format(self._as_jsonb(EXTRA), sql.Literal(keys))
 
     def _new_value(self, column: str, source: Source) -> sql.Composable | None:
         """Return an expression for the stream's value, converted to the column's type."""
         type_ = self._types[column]
         if not source.path:
-            return convert_to(type_, self._types[source.column], sql.Identifier(source.column))
+            own = self._types[source.column]
+            value = convert_to(type_, own, sql.Identifier(source.column))
+            if value and source.is_blank_for_null and is_text(type_):
+                return sql.SQL("coalesce({}, '')").format(value)
+            return value
         keys, is_found = self._candidates(source)
         if not is_found:
             self._guessed.add(column)
-        stored = sql.SQL("{}").format(sql.Identifier(source.column))
-        if self._types[source.column] != "jsonb":
-            stored = sql.SQL("{}::jsonb").format(stored)
+        stored = self._as_jsonb(source.column)
         values = [sql.SQL("{} #> {}").format(stored, sql.Literal([*path])) for path in keys]
         return convert_to(
             type_, "jsonb", sql.SQL("coalesce({})").format(sql.SQL(", ").join(values))
         )
+
+    def _as_jsonb(self, column: str) -> sql.Composable:
+        """Return a JSON column, as jsonb."""
+        template = sql.SQL("{}" if self._types[column] == "jsonb" else "{}::jsonb")
+        return template.format(sql.Identifier(column))
 
     def _candidates(self, source: Source) -> tuple[list[tuple[str, ...]], bool]:
         """Return the paths of keys that dlt gives the source's names, and whether rows have them.
@@ -230,18 +268,7 @@ class _ViewBuilder:
     def _keys_at(self, column: str, path: tuple[str, ...]) -> list[str]:
         """Return the keys of the objects at a path, in all rows."""
         if (column, path) not in self._keys:
-            self._keys[column, path] = [
-                key
-                for (key,) in self._table.execute(
-                    "SELECT DISTINCT k FROM (SELECT ({column}::jsonb) #> {path} AS value"
-                    " FROM {table} WHERE {column} IS NOT NULL) v,"
-                    " LATERAL jsonb_object_keys("
-                    "CASE jsonb_typeof(value) WHEN 'object' THEN value ELSE '{{}}' END) k"
-                    " ORDER BY 1",
-                    column=sql.Identifier(column),
-                    path=sql.Literal([*path]),
-                )
-            ]
+            self._keys[column, path] = self._table.json_keys(column, path)
         return self._keys[column, path]
 
     def _describe_source(self, source: Source) -> str:
