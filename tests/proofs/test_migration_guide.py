@@ -19,7 +19,8 @@ from harness.fuzz.taps import patient
 from harness.migration import fixtures, legacy, samples, stage
 from harness.migration.guide import blocks
 
-pytestmark = pytest.mark.proof
+# The guide is followed in the set-up: minutes, and more on a busy machine.
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(1800)]
 
 YESTERDAY = datetime.now(ZoneInfo("America/New_York")).date() - timedelta(days=1)
 #: What is rehearsed by itself.
