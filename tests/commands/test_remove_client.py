@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 
 import pytest
-from harness.pipelines import BIN, KEY, kill, run
+from harness.pipelines import KEY, kill
 
 from signalroom_cli.client_project import project_for
 from signalroom_cli.removal.client import read_client
@@ -21,9 +21,7 @@ STATE = "dev:tap-everflow--{}-to-target-postgres"
 
 
 def new_client(project, name, *options, loads=True):
-    folder = ("--folder", project.folder / "clients")
-    command = (BIN / "signalroom", "new-client", name, "--sources=everflow", *folder, *options)
-    run(*command, cwd=project.folder)
+    project.new_client(name, "--sources=everflow", *options)
     prefix = name.upper().replace("-", "_")
     project.env[f"{prefix}_EVERFLOW_API_KEY"] = KEY
     project.env[f"TAP_EVERFLOW__{prefix}__SELECT"] = '["daily_stats.*", "offers.*"]'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness.pipelines import BIN, KEY, run
+from harness.pipelines import KEY
 
 from signalroom_cli.client_project import project_for, project_without_invalid_files
 from signalroom_cli.folders import ProjectError
@@ -257,8 +257,7 @@ def test_what_meltano_writes_is_read_again(folder):
 def clients(project):
     """Two clients of the whole project; birch's file cannot be read."""
     for name in ("acme", "birch"):
-        to = ("--folder", project.folder / "clients")
-        run(BIN / "signalroom", "new-client", name, "--sources=everflow", *to, cwd=project.folder)
+        project.new_client(name, "--sources=everflow")
     with (project.folder / "clients" / "birch.yml").open("a") as file:
         file.write("plugins: [\n")
     project.env |= DAYS

@@ -97,6 +97,11 @@ class Project:
         """Load to the end; gives all that was printed."""
         return finished(self.start_load(*streams, **options), code)
 
+    def new_client(self, name, *options, code=0):
+        """Make a client as `signalroom new-client` does; gives what it printed."""
+        folder = f"--folder={self.folder / 'clients'}"
+        return self.run("signalroom", "new-client", name, folder, *options, code=code)
+
     def saved_bookmarks(self, state_id):
         """What Meltano has saved so far of the run at hand, or of the last one.
 
