@@ -13,8 +13,7 @@ from harness.chaos.report import Report
 from harness.fuzz.taps import catalog_of, patient, read
 from harness.pipelines import BIN, ROOT, clean_env, new_database, new_project, run
 from harness.wheels import built_once
-
-from signalroom_target_postgres.embedded import EmbeddedPostgres
+from testserver import server_for_tests
 
 
 def pytest_configure(config):
@@ -28,7 +27,7 @@ def postgres(testrun_uid):
     """One server for all workers; it stops when the last has gone."""
     # Not below pytest's own folders: they are closed to the account a root's server runs under.
     folder = Path(tempfile.gettempdir()) / f"signalroom-tests-{testrun_uid}"
-    with EmbeddedPostgres(folder) as server:
+    with server_for_tests(folder) as server:
         yield server
     if not server.cluster.is_running:
         shutil.rmtree(folder, ignore_errors=True)

@@ -18,7 +18,7 @@ KEY = "sandbox-everflow-network-key"
 
 @pytest.fixture
 def new_client(capsys, tmp_path, monkeypatch):
-    """Make a client in the test's folder, and not in a process of its own; gives what it printed."""
+    """Make a client in the test's folder, within this process; gives what it printed."""
 
     def make(*arguments, code=0, folder=ROOT):
         monkeypatch.chdir(folder)

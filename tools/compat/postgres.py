@@ -39,7 +39,7 @@ INSTALLED = (
 )
 #: PgBouncer's pool mode, by the name on the command line.
 POOLERS = {"pgbouncer": "transaction", "pgbouncer-session": "session"}
-PROGRAMS = "SIGNALROOM_TEST_POSTGRES_BIN"  # see the loader's tests/otherserver.py
+PROGRAMS = "SIGNALROOM_TEST_POSTGRES_BIN"  # see the loader's tests/testserver.py
 POOLER = "SIGNALROOM_TEST_POOLER"  # see the loader's tests/pooler.py
 TESTS = "targets/target-postgres/tests"
 

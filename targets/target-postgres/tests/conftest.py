@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from otherserver import PROGRAMS, server_for_tests
 from pooler import MODE, PROGRAM, pgbouncer
+from testserver import PROGRAMS, server_for_tests
 from warehouse import new_schema
 
 

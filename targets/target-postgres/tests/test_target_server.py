@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import psycopg
-from otherserver import PROGRAMS
+from testserver import PROGRAMS
 
 from signalroom_target_postgres.embedded.cluster import VERSION
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from otherserver import PROGRAMS, OtherCluster
+from testserver import PROGRAMS, OtherCluster
 
 if TYPE_CHECKING:
     from signalroom_target_postgres.embedded import EmbeddedPostgres
