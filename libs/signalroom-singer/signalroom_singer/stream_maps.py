@@ -14,11 +14,13 @@ import simpleeval  # type: ignore[import-untyped]
 from singer_sdk import mapper as mapper_module
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import CustomStreamMap
+from singer_sdk.singerlib import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from singer_sdk.mapper import PluginMapper, StreamMap
+    from singer_sdk.singerlib import CatalogEntry
 
 #: What expressions may use and still be constants; all else may change from record to record.
 _FUNCTIONS = {"str", "int", "float", "bool", "md5", "sha256"}
@@ -55,6 +57,28 @@ class Failure:
 
     column: str | None
     reason: str
+
+
+class StreamMapsOnDemand(dict[str, list["StreamMap"]]):
+    """The maps of a tap without the setting ``stream_maps``, each made when its stream is read.
+
+    The SDK makes those of all streams, and a catalog for them, when a tap is created: three
+    quarters of the time that takes, in a tap of forty streams (``setup_mapper`` of 0.54.9,
+    https://github.com/meltano/sdk/blob/v0.54.9/singer_sdk/tap_base.py).
+
+    Args:
+        mapper: The mapper of the tap.
+        entry_of: Gets a stream's entry in the catalog, by its name.
+    """
+
+    def __init__(self, mapper: PluginMapper, entry_of: Callable[[str], CatalogEntry]) -> None:
+        super().__init__()
+        self._mapper = mapper
+        self._entry_of = entry_of
+
+    def __missing__(self, stream: str) -> list[StreamMap]:
+        self._mapper.register_raw_streams_from_catalog(Catalog({stream: self._entry_of(stream)}))
+        return self[stream]
 
 
 class RecordMap:

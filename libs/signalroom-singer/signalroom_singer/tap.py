@@ -13,7 +13,7 @@ from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.tap_base import CliTestOptionValue
+from singer_sdk.tap_base import STREAM_MAPS_CONFIG, CliTestOptionValue
 from typing_extensions import override
 
 from signalroom_singer.cli import loader_failure
@@ -40,6 +40,7 @@ from signalroom_singer.settings.variables import current_naming
 from signalroom_singer.state import validate_state
 from signalroom_singer.state_merge import begin_refresh, unseal_state
 from signalroom_singer.stream import SignalRoomStream
+from signalroom_singer.stream_maps import StreamMapsOnDemand
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.singerlib import CatalogEntry
 
 #: Settings of every tap.
 COMMON_SETTINGS = (
@@ -265,6 +267,10 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
         # Streams first: they add columns that are newer than the catalog, and maps are made of it.
         _ = self.streams
         self._check_hash_columns()
+        if not self.config.get(STREAM_MAPS_CONFIG):
+            super(Tap, self).setup_mapper()
+            self.mapper.stream_maps = StreamMapsOnDemand(self.mapper, self._catalog_entry)
+            return
         try:
             super().setup_mapper()
         except (MapExpressionError, StreamMapConfigError) as error:
@@ -273,6 +279,12 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
                 "or name others in `__key_properties__`"
             )
             raise invalid_setting("stream_maps", problem) from error
+
+    def _catalog_entry(self, stream: str) -> CatalogEntry:
+        """The entry of a stream in the catalog that the tap got, or would write."""
+        catalog = self.input_catalog or {}
+        entry: CatalogEntry = catalog.get(stream) or self.streams[stream]._singer_catalog_entry  # noqa: SLF001
+        return entry
 
     def _check_hash_columns(self) -> None:
         """Check that each column to hash exists: a mistyped name would hash nothing."""

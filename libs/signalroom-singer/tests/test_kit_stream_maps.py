@@ -95,3 +95,18 @@ def test_a_tap_whose_map_fails_names_the_expression(
 def test_a_map_that_cannot_be_read_is_a_mistake_in_the_settings(make_tap, rule, told):
     with pytest.raises(ConfigValidationError, match=rf"^Invalid stream_maps: .*{told}.*Correct"):
         make_tap(stream_maps={"rows": rule})
+
+
+def test_without_maps_a_stream_is_prepared_when_it_is_read(vendor, make_tap, sync):
+    vendor.answers += [ok([{"id": 1, "name": "a"}])] * 9
+    tap = make_tap()
+    # As a catalog would do it.
+    tap.streams["rows"].metadata["properties", "name"].selected = False
+    assert len(tap.streams) > 1
+    assert not tap.mapper.stream_maps
+    for name, stream in tap.streams.items():
+        stream.selected = name == "rows"
+    output = sync(tap)
+    assert {*tap.mapper.stream_maps} == {"rows"}
+    assert "name" not in output.schemas["rows"]["schema"]["properties"]
+    assert "name" not in output.records["rows"][0]
