@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/
 
 # Values that users pass as NAME=... reach the recipes through the environment, so that neither make nor
 # the shell expands them. Recipes read them as "$$NAME". Only ARGS is text of the command line.
-ARGUMENTS := FIRST FOR FROM KILLS LABEL MODULES NAME OSV PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEEDS SLICES SOURCES STREAMS TAP TO VERSION
+ARGUMENTS := FIRST FOR FROM KILLS LABEL MODULES NAME OSV PACKAGE PARSERS PYTHON Q RUNS SCHEMA SEED SEEDS SLICES SOURCES STREAMS TAP TO VERSION
 $(foreach name,$(ARGUMENTS),$(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -60,6 +60,10 @@ test: $(SETUP) ## Run the tests, without further cases of one kind (make test-al
 .PHONY: test-all
 test-all: $(SETUP) ## Run the tests with all their cases
 	@$(RUN)pytest --all $(ARGS)
+
+.PHONY: test-random
+test-random: $(SETUP) ## Run the tests in random order; the seed is printed: SEED=1 for the order of an earlier run
+	@$(RUN)pytest -p randomly $${SEED:+--randomly-seed="$$SEED"} $(ARGS)
 
 .PHONY: chaos
 chaos: $(SETUP) ## Inject faults into 1,000+ runs and write docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
