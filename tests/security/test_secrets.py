@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from harness.pipelines import KEY
@@ -12,6 +12,8 @@ from signalroom_singer import ExitCode
 
 pytestmark = pytest.mark.e2e
 
+#: Over in the zone of the account too, which is behind UTC.
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 FAULTS = {
     "echo_key": {},
     "http_401": {},
@@ -41,7 +43,7 @@ THROUGH_MELTANO = ("echo_key", "connection_reset")
 def test_the_key_is_in_no_output(project, sandbox, fault):
     sandbox.control.fault(fault, times=99, match="networks/offers", **FAULTS[fault])
     env = {
-        "TAP_EVERFLOW_START_DATE": datetime.now(UTC).date().isoformat(),
+        "TAP_EVERFLOW_START_DATE": YESTERDAY.isoformat(),
         "TAP_EVERFLOW_MAX_TRIES": "2",
         "TAP_EVERFLOW_MAX_RETRY_WAIT": "0",
         "TAP_EVERFLOW_REQUEST_TIMEOUT": "1",

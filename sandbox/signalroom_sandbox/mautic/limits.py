@@ -32,7 +32,8 @@ class Limits:
         """
         if not self.per_hour:
             return {}
-        now = time.time()
+        # Whole seconds, as PHP counts them: a window ends at the very second that the header names.
+        now = float(int(time.time()))
         began, count = self._windows.get(token, (now, 0))
         if now >= began + self.window:
             began, count = now, 0
