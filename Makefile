@@ -65,6 +65,13 @@ test-all: $(SETUP) ## Run the tests with all their cases
 test-random: $(SETUP) ## Run the tests in random order; the seed is printed: SEED=1 for the order of an earlier run
 	@$(RUN)pytest -p randomly $${SEED:+--randomly-seed="$$SEED"} $(ARGS)
 
+.PHONY: coverage
+coverage: $(SETUP) ## Run the tests, and list the lines and branches of what is shipped that they never run: ARGS=--all
+	@"$(UV)" sync --locked --quiet --group coverage
+	@mkdir -p .coverage && $(RUN)coverage erase
+	@$(RUN)coverage run -m pytest $(ARGS)
+	@$(RUN)coverage combine --quiet && $(RUN)coverage report
+
 .PHONY: chaos
 chaos: $(SETUP) ## Inject faults into 1,000+ runs and write docs/reliability.md: SEEDS=4 FIRST=0 [KILLS=120]
 	@SIGNALROOM_KILLS="$${KILLS:-120}" $(RUN)pytest targets/target-postgres/tests/test_target_resilience.py

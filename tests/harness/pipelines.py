@@ -256,6 +256,8 @@ def clean_env(programs=BIN):
     kept = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
     # Its processor time counts as this test's.
     kept += ("PYTEST_CURRENT_TEST", costs.VARIABLE)
+    # `make coverage` measures what it starts.
+    kept += ("COVERAGE_PROCESS_CONFIG",)
     env = {name: os.environ[name] for name in kept if name in os.environ}
     return env | {"PATH": f"{programs}:{BIN}:/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
 
