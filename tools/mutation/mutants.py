@@ -181,7 +181,7 @@ def _is_left_out(node: cst.CSTNode) -> bool:
     if isinstance(node, cst.Assign):
         return _name(node.targets[0].target) == "msg"
     if isinstance(node, cst.Arg) and node.keyword:
-        return node.keyword.value == "strict"
+        return bool(node.keyword.value == "strict")
     if isinstance(node, cst.Expr):
         return isinstance(node.value, cst.SimpleString | cst.ConcatenatedString)
     return isinstance(node, cst.BaseString) and _is_prose(node)

@@ -282,9 +282,8 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
 
     def _catalog_entry(self, stream: str) -> CatalogEntry:
         """The entry of a stream in the catalog that the tap got, or would write."""
-        catalog = self.input_catalog or {}
-        entry: CatalogEntry = catalog.get(stream) or self.streams[stream]._singer_catalog_entry  # noqa: SLF001
-        return entry
+        entry = self.input_catalog.get(stream) if self.input_catalog else None
+        return entry or self.streams[stream]._singer_catalog_entry  # noqa: SLF001
 
     def _check_hash_columns(self) -> None:
         """Check that each column to hash exists: a mistyped name would hash nothing."""
