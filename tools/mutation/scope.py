@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _KIT = "libs/signalroom-singer"
 _LOADER = "targets/target-postgres"
-#: No stream of the taps has partitions.
+#: Of these streams none has partitions.
 _NO_PARTITIONS = frozenset({"context"})
 
 
@@ -77,7 +77,7 @@ GROUPS = {
             *(f"signalroom_singer/http/{name}.py" for name in ("retry", "rate_limit", "adaptive")),
             *(f"signalroom_singer/limits/{name}.py" for name in ("account", "store")),
         ),
-        _tests("kit", "http", "http_client", "retry_and_rate_limit", "read_ahead"),
+        _tests("kit", "retry", "account_limits", "retry_and_rate_limit", "http", "http_client"),
     ),
     "everflow": Group(
         "taps/tap-everflow",
@@ -105,10 +105,8 @@ GROUPS = {
         (
             *("tap_posthog/keyset.py", "tap_posthog/query_size.py", "tap_posthog/shared_ids.py"),
             *("tap_posthog/time_windows.py", "tap_posthog/streams/_time_window_base.py"),
-            *("tap_posthog/streams/_older_endpoint.py", "tap_posthog/streams/events.py"),
             "tap_posthog/streams/persons.py",
         ),
-        always_none=_NO_PARTITIONS,
     ),
     "redtrack": Group(
         "taps/tap-redtrack",
@@ -118,7 +116,7 @@ GROUPS = {
     "sticky-s3": Group(
         "taps/tap-sticky-s3",
         tuple(f"tap_sticky_s3/{name}.py" for name in ("file_history", "day_files", "run_plan")),
-        _tests("sticky", "day_files", "file_history", "tables", "faults", "core"),
+        _tests("sticky", "day_files", "file_history", "run_plan", "tables", "faults", "core"),
         always_none=_NO_PARTITIONS,
     ),
     "loader-state": Group(

@@ -21,7 +21,10 @@ def posthog(sandbox):
 
 @pytest.fixture
 def make_tap(sandbox, posthog):
-    """Make the tap; without other settings it reads three whole days, and waits for nothing."""
+    """Make the tap; without other settings it reads three whole days, and waits for nothing.
+
+    None leaves out a setting.
+    """
     taps = []
 
     def make(state=None, **config):
@@ -39,7 +42,8 @@ def make_tap(sandbox, posthog):
             "requests_per_minute": 10**6,
             "requests_per_hour": 10**6,
         }
-        tap = TapPostHog(config=settings | config, state=state)
+        settings = {name: value for name, value in (settings | config).items() if value is not None}
+        tap = TapPostHog(config=settings, state=state)
         taps.append(tap)
         return tap
 

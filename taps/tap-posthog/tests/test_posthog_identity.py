@@ -217,6 +217,23 @@ class TestCounting:
             shared.add(number // 2, number)
         assert (shared.events, shared.is_lower_bound, shared.count()) == (1_000, True, 500)
 
+    def test_a_block_that_is_just_full_is_exact(self, monkeypatch):
+        monkeypatch.setattr("tap_posthog.shared_ids._BLOCK", 100)
+        shared = SharedIds()
+        # Each id is in the first half and in the second.
+        for number in range(100):
+            shared.add(number % 50, number)
+        assert (shared.is_lower_bound, shared.count()) == (False, 50)
+        assert shared.count() == 50
+
+    def test_only_a_block_is_kept_in_memory(self, monkeypatch):
+        monkeypatch.setattr("tap_posthog.shared_ids._BLOCK", 100)
+        shared = SharedIds()
+        # Events that share their id are never in the same block.
+        for number in range(200):
+            shared.add(number % 100, number)
+        assert (shared.is_lower_bound, shared.count()) == (True, 0)
+
     def test_copies_are_not_counted(self):
         shared = SharedIds()
         for number in range(1_000):

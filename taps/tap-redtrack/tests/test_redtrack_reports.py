@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from math import ceil
 from urllib.parse import parse_qs
@@ -19,6 +20,14 @@ def spans(queries):
         (query["date_from"][0], query["date_to"][0])
         for query in map(parse_qs, queries)
         if query["group"][0] == "date,source"
+    ]
+
+
+def lengths(queries):
+    """The number of days of each query."""
+    return [
+        (date.fromisoformat(end) - date.fromisoformat(start)).days + 1
+        for start, end in spans(queries)
     ]
 
 
@@ -285,3 +294,25 @@ def test_the_client_comes_first_in_the_key(make_tap, sync):
     output = sync(make_tap(client_id="713"), "daily_spend")
     assert output.schemas["daily_spend"]["key_properties"] == ["_client_id", "date", "source_id"]
     assert {row["_client_id"] for row in output.records["daily_spend"]} == {"713"}
+
+
+def test_a_day_that_is_too_slow_is_an_error(make_tap, sandbox, sync, queries):
+    sandbox.control.fault("http_503", vendor="redtrack", match="report", times=9)
+    output = sync(
+        make_tap(max_tries=2, start_date=str(days_ago(1))), "daily_spend", fails=RetriableAPIError
+    )
+    assert "503" in str(output.error)
+    assert len(queries("/report")) == 2
+
+
+def test_a_window_without_a_response_is_shortened(make_tap, redtrack, sandbox, sync, queries):
+    sandbox.control.fault("connection_reset", vendor="redtrack", match="report", times=2)
+    output = sync(make_tap(max_tries=2), "daily_spend")
+    assert by_key(output.records["daily_spend"]) == expected(redtrack)
+    assert lengths(queries("/report")) == [5, 5, 2, 3]
+
+
+def test_windows_grow_and_shrink_with_the_rows_of_a_day(make_tap, redtrack, sync, queries):
+    # Seven rows a day: 142 days are 994 rows.
+    sync(make_tap(start_date=str(days_ago(300)), report_window_days=100), "daily_spend")
+    assert lengths(queries("/report")) == [30, 60, 100, 100, 10]

@@ -241,6 +241,7 @@ class TestStatesOfEarlierVersions:
         ["2025-12-01"],
         ["2025-12-01 Zm9v"],
         ["2025-12-01 é"],
+        ["2025-12-01 6gJaJ7ap!7w3IAGkugGAAAAAF"],
         ["2025-12-01 x AAAAAAAAAAAA 1"],
         ["2025-12-01 0 AAAAAAAAAAAA 1"],
         ["2025-12-01 2 AAAA 1"],

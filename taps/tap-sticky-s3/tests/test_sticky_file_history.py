@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from signalroom_singer import TapError
+from tap_sticky_s3 import file_history
 from tap_sticky_s3.client import S3Object
 from tap_sticky_s3.file_filter import FileFilter, date_in_key
 from tap_sticky_s3.file_history import FileHistory
@@ -83,6 +84,18 @@ class TestBookmarksOfOtherPipelines:
         history.save()
         assert list(state) == ["days"]
 
+    @pytest.mark.parametrize("time", ("T00:00:00Z", " 23:59:59"))
+    def test_a_date_with_a_time(self, time):
+        history = FileHistory({"last_file_date": f"2025-12-10{time}"}, "orders")
+        assert history.migrate_bookmark([make_object(day) for day in range(1, 15)]) == 9
+
+    def test_nothing_of_a_bookmark_stays(self):
+        state = {"replication_key": "modified", "replication_key_value": "2025-12-10T06:00:00Z"}
+        history = FileHistory(state, "orders")
+        assert history.migrate_bookmark([make_object(7)]) == 1
+        history.save()
+        assert list(state) == ["days"]
+
     def test_files_that_the_bookmark_does_not_cover(self):
         history = FileHistory({"last_file_date": "2025-12-10"}, "orders")
         late = make_object(2, modified=datetime(2025, 12, 14, tzinfo=UTC))
@@ -125,6 +138,34 @@ def test_an_invalid_state_is_an_error(state):
         FileHistory(state, "orders")
 
 
+@pytest.mark.parametrize(("rows", "count"), ((7, 7), (0, 0), (-1, None), ("7", None), (None, None)))
+def test_row_counts_of_states_with_an_entry_for_each_file(rows, count):
+    entry = {"e": "a", "m": "2025-12-02T06:00:00Z", "s": 10, "n": rows}
+    file = make_object(1)
+    history = FileHistory({"files": {file.key: entry}}, "orders", [file])
+    assert history.is_loaded(file)
+    assert history.row_count(file.key) == count
+    assert history.row_count("another.csv") is None
+
+
+def test_files_are_by_themselves_up_to_a_number_the_newest_days_first(monkeypatch):
+    monkeypatch.setattr(file_history, "_SEPARATE_FILES", 4)
+    state = {}
+    history = FileHistory(state, "orders")
+    # 5 files are too many; those of the days before are not.
+    for day, count in ((1, 1), (2, 2), (3, 2), (4, 5)):
+        for number in range(count):
+            history.add(make_object(day, key=f"{number}_2025-12-{day:02}.csv"), 1)
+    history.save()
+    is_digest = {text.split(" ")[0]: text.count(" ") == 3 for text in state["days"]}
+    assert is_digest == {
+        "2025-12-01": True,
+        "2025-12-02": False,
+        "2025-12-03": False,
+        "2025-12-04": True,
+    }
+
+
 class TestOldFiles:
     def history(self, *days):
         history = FileHistory({}, "orders")
@@ -145,6 +186,15 @@ class TestOldFiles:
         history.prune([left_out], days=400)
         assert not history.is_loaded(left_out)
         assert len(history) == 2
+
+    def test_the_floor_is_in_the_state_in_utc(self):
+        state = {}
+        history = FileHistory(state, "orders")
+        history.add(make_object(1), 1)
+        tokyo = timezone(timedelta(hours=9))
+        left_out = make_object(1, key="a.csv", modified=datetime(2025, 12, 18, 21, tzinfo=tokyo))
+        history.prune([left_out], days=0)
+        assert state["floor"] == "2025-12-18T11:59:59Z"
 
     def test_the_floor_stays_where_nothing_is_old(self):
         history = self.history(399, 1)
