@@ -24,7 +24,7 @@ import time
 import traceback
 import warnings
 from collections import Counter, defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType
@@ -34,8 +34,10 @@ import pytest
 from coverage import Coverage
 
 from tools import ROOT
+from tools.mutation import fixtures
 from tools.mutation.mutants import compile_mutant, mutants_of
 from tools.mutation.results import Result, module_name, read_results, sample, write_results
+from tools.mutation.scope import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,6 +52,8 @@ PATIENCE = 10.0
 _ADDRESS_SPACE = 8 << 30
 _LARGEST_FILE = 1 << 30
 _NOTICED, _SURVIVED = b"N", b"S"
+#: How many tests a message names.
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def run_group(group: Group, options: Options) -> int:
     arguments = ["-q", "-o", "addopts=", "--import-mode=importlib", "-p", "no:xdist"]
     arguments += ["-p", "no:cacheprovider", "-m", "not (browser or clickhouse or proof or timing)"]
     paths = [str(path) for path in group.test_paths()]
-    return int(pytest.main([*arguments, *paths], plugins=[_Plugin(group, options)]))
+    return int(pytest.main([*arguments, *paths], plugins=[_Plugin(group, options), fixtures]))
 
 
 class _Plugin:
@@ -136,7 +140,6 @@ class _Plugin:
         self.group = group
         self.options = options
         self.failed = False
-        self.run_id = f"mutation-{os.getpid()}"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
@@ -149,11 +152,6 @@ class _Plugin:
             "mutation", profile, phases=phases, derandomize=True, database=None
         )
         hypothesis.settings.load_profile("mutation")
-
-    @pytest.fixture(scope="session")
-    def testrun_uid(self) -> str:
-        """Names the PostgreSQL that all forks share, as pytest-xdist does for its workers."""
-        return self.run_id
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Notice that a test failed."""
@@ -170,17 +168,20 @@ class _Plugin:
         items = {item.nodeid: item for item in session.items}
         with ExitStack() as stack:
             if self.group.needs_postgres:
-                stack.callback(self._postgres().release)
+                stack.enter_context(self._postgres())
             baseline = self._baseline(items)
             for module in self.group.module_paths():
                 self._test_module(module, items, baseline)
         return True
 
-    def _postgres(self) -> Any:
+    @contextmanager
+    def _postgres(self) -> Iterator[None]:
         from signalroom_target_postgres.embedded import EmbeddedPostgres  # noqa: PLC0415
 
-        folder = Path(tempfile.gettempdir()) / f"signalroom-target-{self.run_id}"
-        return EmbeddedPostgres(folder).acquire()
+        folder = Path(tempfile.gettempdir()) / f"signalroom-target-{fixtures.RUN_ID}"
+        with EmbeddedPostgres(folder):
+            yield
+        shutil.rmtree(folder, ignore_errors=True)
 
     # Coverage
 
@@ -190,7 +191,7 @@ class _Plugin:
         for item in items.values():
             files[item.path].append(item)
         keys = {path: self._cache_key(path, tests) for path, tests in files.items()}
-        missing = [path for path, key in keys.items() if not (CACHE / key).exists()]
+        missing = [path for path, key in keys.items() if not _is_usable(CACHE / key)]
         CACHE.mkdir(parents=True, exist_ok=True)
         _print(f"Tests: {len(items)} in {len(files)} files, of which {len(missing)} run first")
         chunks = [missing[start :: self.options.jobs] for start in range(self.options.jobs)]
@@ -203,14 +204,20 @@ class _Plugin:
 
     def _merge(self, parts: Iterable[Mapping[str, Any]]) -> Baseline:
         baseline = Baseline()
+        failed: list[str] = []
         for part in parts:
             baseline.seconds |= part["seconds"]
-            for test in part["failed"]:
-                _print(f"Not used, as it fails without a mutant: {test}")
+            failed += part["failed"]
             for module, tests_of_lines in part["tests"].items():
                 lines = baseline.tests.setdefault(str(ROOT / module), {})
                 for line, tests in tests_of_lines.items():
                     lines.setdefault(int(line), set()).update(tests)
+        if failed:
+            some = ", ".join(failed[:_FEW])
+            _print(f"{len(failed)} tests fail without a mutant, and are not used: {some}")
+        if len(failed) > len(baseline.seconds):
+            msg = "Most tests fail without a mutant"
+            raise pytest.UsageError(msg)
         return baseline
 
     def _cache_key(self, path: Path, items: Sequence[pytest.Item]) -> str:
@@ -218,10 +225,15 @@ class _Plugin:
         shared = [ROOT / "conftest.py", *sorted(path.parent.glob("*.py"))]
         for file in [path, *(file for file in shared if not file.name.startswith("test_"))]:
             digest.update(file.read_bytes())
-        for file in self.group.module_paths():
+        for file in self._covered_modules():
             digest.update(str(file).encode() + file.read_bytes())
         digest.update("\n".join(item.nodeid for item in items).encode())
         return f"{path.stem}-{digest.hexdigest()[:20]}.json"
+
+    def _covered_modules(self) -> list[Path]:
+        """The modules of all groups of the package, so that each test is run once for all."""
+        groups = [group for group in GROUPS.values() if group.folder == self.group.folder]
+        return sorted({path for group in groups for path in group.module_paths()})
 
     def _fork_coverage(
         self,
@@ -245,7 +257,7 @@ class _Plugin:
             os._exit(code)
 
     def _cover(self, items: Sequence[pytest.Item]) -> dict[str, Any]:
-        modules = [str(path) for path in self.group.module_paths()]
+        modules = [str(path) for path in self._covered_modules()]
         measure = Coverage(data_file=None, include=modules, config_file=False)
         measure.start()
         seconds, failed = {}, []
@@ -417,6 +429,10 @@ class _Plugin:
         os.close(fork.pipe)
         shutil.rmtree(fork.folder, ignore_errors=True)
         return fork
+
+
+def _is_usable(path: Path) -> bool:
+    return path.exists() and not json.loads(path.read_text())["failed"]
 
 
 def _run_test(item: pytest.Item) -> None:

@@ -97,7 +97,7 @@ GROUPS = {
             *("tap_mautic/streams/gone_contacts.py", "tap_mautic/undated_changes.py"),
             "tap_mautic/merges.py",
         ),
-        _tests("mautic", "contacts", "merges", "relations", "roles", "stats", "failures", "core"),
+        _tests("mautic", "scans", "contacts", "merges", "relations", "roles", "stats", "failures"),
         always_none=_NO_PARTITIONS,
     ),
     "posthog": Group(
