@@ -122,7 +122,7 @@ GROUPS = {
     "loader-state": Group(
         _LOADER,
         tuple(f"signalroom_target_postgres/{name}.py" for name in ("state", "start_state")),
-        _tests("target", "states", "replace", "run_tap", "load"),
+        _tests("target", "state_tracker", "states", "summaries", "run_tap"),
         needs_postgres=True,
     ),
     "loader-rows": Group(
