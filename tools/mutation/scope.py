@@ -130,7 +130,15 @@ GROUPS = {
         ("signalroom_target_postgres/rows/*.py",),
         _tests(
             "target",
-            *("arrays", "bad_records", "boolean_schemas", "files", "fuzz_values", "limits"),
+            *(
+                "staging",
+                "arrays",
+                "bad_records",
+                "boolean_schemas",
+                "files",
+                "fuzz_values",
+                "limits",
+            ),
             *("map_failures", "maps", "replace", "rounding", "schema_decides", "types"),
             *("unions", "unknown_fields", "values", "keys", "load"),
         ),

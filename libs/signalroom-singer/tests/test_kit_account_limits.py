@@ -379,3 +379,19 @@ def test_less_than_one_request_is_one_in_a_longer_time(monkeypatch):
     (rate,) = limiter._limiter.buckets()[0].rates
     assert (rate.limit, rate.interval) == (1, 150_000)
     assert limiter._longest == 150
+
+
+@pytest.mark.parametrize(
+    ("limits", "rates"),
+    (
+        # Sixty a minute are one a second: only the shorter window can be exceeded.
+        ({"per_second": 1, "per_minute": 60, "per_hour": 3600}, [(1, 1000)]),
+        ({"per_second": 1, "per_minute": 59, "per_hour": 3600}, [(1, 1000), (59, 60_000)]),
+        ({"per_second": 9, "per_minute": 9, "per_hour": 540}, [(9, 60_000)]),
+        ({"per_second": 9, "per_minute": 8, "per_hour": 7}, [(7, 3_600_000)]),
+        ({"per_minute": 2.9}, [(2, 60_000)]),
+    ),
+)
+def test_rates_that_have_an_effect(limits, rates):
+    (bucket,) = RateLimiter(**limits)._limiter.buckets()
+    assert [(rate.limit, rate.interval) for rate in bucket.rates] == rates
