@@ -36,6 +36,7 @@ class Bucket(AbstractBucket):
         return not self.waits
 
     def waiting(self, item):
+        assert item is self.items[-1]
         return self.waits.pop(0)
 
     def leak(self, current_timestamp=None):
@@ -87,6 +88,7 @@ class Store(LimitStore):
         return self.buckets.setdefault(name, Bucket(rates))
 
     def clean(self, bucket, moment, expires_after):
+        assert bucket in self.buckets.values()
         self.cleaned.append((moment, expires_after))
 
     def take_slot(self, name, count, lease):
@@ -325,7 +327,8 @@ class TestOutages:
         assert not store.is_open
 
     def test_a_url_without_a_host_is_this_machines(self):
-        assert Store("memory:///limits").place == "this machine"
+        store = Store("memory:///limits")
+        assert (store.url, store.place) == ("memory:///limits", "this machine")
 
 
 class TestRateLimiterOfAnAccount:
