@@ -379,7 +379,7 @@ def test_a_wider_budget_counts_the_same_requests():
 
 def test_less_than_one_request_is_one_in_a_longer_time(monkeypatch):
     limiter = RateLimiter(per_minute=0.4)
-    (rate,) = limiter._limiter.buckets()[0].rates
+    (rate,) = limiter._limiter.bucket_factory.bucket.rates
     assert (rate.limit, rate.interval) == (1, 150_000)
     assert limiter._longest == 150
 
@@ -396,5 +396,5 @@ def test_less_than_one_request_is_one_in_a_longer_time(monkeypatch):
     ),
 )
 def test_rates_that_have_an_effect(limits, rates):
-    (bucket,) = RateLimiter(**limits)._limiter.buckets()
+    bucket = RateLimiter(**limits)._limiter.bucket_factory.bucket
     assert [(rate.limit, rate.interval) for rate in bucket.rates] == rates
