@@ -85,6 +85,17 @@ class TestTracker:
         tracker.mark_committed(first)
         assert tracker.pop_committed() == "2"
 
+    def test_batches_without_a_state_between_them_are_apart(self, tracker):
+        batches = []
+        for _ in range(3):
+            tracker.mark_pending("a")
+            batches.append(tracker.mark_in_flight("a"))
+        tracker.add("1")
+        for batch in reversed(batches):
+            assert tracker.pop_committed() is None
+            tracker.mark_committed(batch)
+        assert tracker.pop_committed() == "1"
+
     def test_a_batch_without_records_holds_nothing_back(self, tracker):
         batch = tracker.mark_in_flight("a")
         tracker.add("1")
@@ -160,6 +171,7 @@ class TestStartState:
     def test_it_is_known_once_it_has_begun(self):
         start = StartState(logging.getLogger("start"))
         assert not start.is_known
+        assert start.bookmark("a") is None
         start.begin(None)
         assert start.is_known
 
