@@ -67,6 +67,7 @@ class Options:
         again: Only mutants that are in the results as survived or without a test.
         seconds: The most seconds of tests a mutant, as they took without it.
         functions: Only mutants of functions whose name has this text.
+        tests: Only tests whose id has this text.
     """
 
     jobs: int = 2
@@ -75,6 +76,7 @@ class Options:
     again: bool = False
     seconds: float = 12.0
     functions: str = ""
+    tests: str = ""
 
 
 @dataclass
@@ -341,7 +343,8 @@ class _Plugin:
     ) -> list[str]:
         seconds = baseline.seconds
         tests = sorted(
-            baseline.tests_of(path, mutant), key=lambda test: (-kills[test], seconds[test], test)
+            (test for test in baseline.tests_of(path, mutant) if self.options.tests in test),
+            key=lambda test: (-kills[test], seconds[test], test),
         )
         spent = 0.0
         chosen: list[str] = []

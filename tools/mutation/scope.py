@@ -82,18 +82,16 @@ GROUPS = {
     ),
     "gsheets": Group(
         "taps/tap-gsheets",
-        ("tap_gsheets/fingerprint.py", "tap_gsheets/shrink_guard.py", "tap_gsheets/streams.py"),
-        _tests("gsheets", "shrink_guard", "cards", "core", "faults", "spreadsheet_reader"),
-        always_none=_NO_PARTITIONS,
+        ("tap_gsheets/fingerprint.py", "tap_gsheets/shrink_guard.py"),
+        _tests("gsheets", "shrink_guard"),
     ),
     "mautic": Group(
         "taps/tap-mautic",
         (
-            *("tap_mautic/streams/_keyset_scan.py", "tap_mautic/streams/_stats_base.py"),
-            *("tap_mautic/streams/gone_contacts.py", "tap_mautic/undated_changes.py"),
-            "tap_mautic/merges.py",
+            *("tap_mautic/streams/_keyset_scan.py", "tap_mautic/merges.py"),
+            "tap_mautic/undated_changes.py",
         ),
-        _tests("mautic", "scans", "contacts", "merges", "relations", "roles", "stats", "failures"),
+        _tests("mautic", "scans"),
         always_none=_NO_PARTITIONS,
     ),
     "posthog": Group(
@@ -102,7 +100,7 @@ GROUPS = {
             *("tap_posthog/keyset.py", "tap_posthog/query_size.py", "tap_posthog/shared_ids.py"),
             *("tap_posthog/time_windows.py", "tap_posthog/streams/_time_window_base.py"),
         ),
-        _tests("posthog", "query_size", "windows", "identity", "events"),
+        _tests("posthog", "query_size", "windows", "identity"),
     ),
     "redtrack": Group(
         "taps/tap-redtrack",
@@ -112,7 +110,7 @@ GROUPS = {
     "sticky-s3": Group(
         "taps/tap-sticky-s3",
         tuple(f"tap_sticky_s3/{name}.py" for name in ("file_history", "day_files", "run_plan")),
-        _tests("sticky", "day_files", "file_history", "run_plan", "tables", "faults", "core"),
+        _tests("sticky", "day_files", "file_history", "run_plan"),
         always_none=_NO_PARTITIONS,
     ),
     "loader-state": Group(

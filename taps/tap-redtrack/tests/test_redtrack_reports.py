@@ -313,6 +313,24 @@ def test_a_window_without_a_response_is_shortened(make_tap, redtrack, sandbox, s
 
 
 def test_windows_grow_and_shrink_with_the_rows_of_a_day(make_tap, redtrack, sync, queries):
-    # Seven rows a day: 142 days are 994 rows.
     sync(make_tap(start_date=str(days_ago(300)), report_window_days=100), "daily_spend")
     assert lengths(queries("/report")) == [30, 60, 100, 100, 10]
+
+
+def test_windows_are_as_long_as_a_response_can_hold(make_tap, sync, queries):
+    # Eight rows a day: 124 days have 992 rows, of at most 999. Before that, twice as many days.
+    sync(make_tap(start_date=str(days_ago(500)), report_window_days=365), "daily_spend")
+    assert lengths(queries("/report")) == [30, 60, 120, 124, 124, 42]
+
+
+def test_an_empty_window_is_one_request(make_tap, redtrack, sync, queries):
+    redtrack.switches(report_shape="null")
+    sync(make_tap(), "daily_spend")
+    assert lengths(queries("/report")) == [5]
+
+
+def test_two_days_are_shortened_to_one(make_tap, redtrack, sandbox, sync, queries):
+    sandbox.control.fault("http_503", vendor="redtrack", match="report", times=2)
+    output = sync(make_tap(max_tries=2, start_date=str(days_ago(2))), "daily_spend")
+    assert by_key(output.records["daily_spend"]) == expected(redtrack, 2)
+    assert lengths(queries("/report")) == [2, 2, 1, 1]
