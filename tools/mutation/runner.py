@@ -215,8 +215,8 @@ class _Plugin:
                 for line, tests in tests_of_lines.items():
                     lines.setdefault(int(line), set()).update(tests)
         if failed:
-            some = ", ".join(failed[:_FEW])
-            _print(f"{len(failed)} tests fail without a mutant, and are not used: {some}")
+            names = ", ".join(failed[:_FEW])
+            _print(f"{len(failed)} tests fail without a mutant, and are not used: {names}")
         if len(failed) > len(baseline.seconds):
             msg = "Most tests fail without a mutant"
             raise pytest.UsageError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -279,8 +280,8 @@ class TestMerges:
         assert sorted(merges.all_losers(1)) == [2, 3]
 
     def test_contacts_that_got_rows_since_a_time(self):
-        dates = {loser: NOON + timedelta(seconds=loser - 2) for loser in (1, 2, 4, 5)}
-        merges = Merges({1: 9, 2: 3, 3: 8, 4: 8, 5: 7}, dates)
+        dates = {loser: NOON + timedelta(seconds=loser - 2) for loser in (1, 2, 5)}
+        merges = Merges({1: 9, 2: 3, 3: 8, 5: 7}, dates)
         assert merges.winners_since(NOON) == [7, 8]
 
 
@@ -367,7 +368,9 @@ class TestUndatedChanges:
             text.startswith(f"Companies with more than {most} contacts") for text in client.infos
         ] == ([] if count else [True])
 
-    def test_a_server_that_does_not_filter(self):
-        client = Lists(members=[(1, 4), (1, 5)], stuck=True)
-        with pytest.raises(ValueError, match=r"\{'lead_id': 5\} \{'lead_id': '4'\}"):
+    @pytest.mark.parametrize("leads", ((4, 5), (4,)))
+    def test_a_server_that_does_not_filter(self, leads):
+        client = Lists(members=[(1, lead) for lead in leads], stuck=True)
+        message = f"{{'lead_id': {leads[-1]}}} {{'lead_id': '4'}}"
+        with pytest.raises(ValueError, match=re.escape(message)):
             request_members(client, [1])
