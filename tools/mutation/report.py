@@ -78,7 +78,7 @@ def _survivors(
         # Brackets of the code are none of a pattern.
         pattern = next((text for text in reasons if _matches(item["name"], text)), None)
         unused.discard(pattern or "")
-        reason = reasons[pattern] if pattern else "not explained"
+        reason = reasons[pattern] if pattern else "*Not explained.*"
         if not pattern:
             complaints.append(f"{module_name(path)}: {item['name']}")
         lines.append(f"- {_show_change(item['name'])}: {reason}")
