@@ -151,6 +151,7 @@ def streams():
     }
 
 
+PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text())
 EXAMPLES = {("everflow", "by_country"), ("google_sheets", "affiliates"), ("redtrack", "by_ad")}
 VARIABLE = re.compile(
     r"\b(?:TAP|TARGET|EVERFLOW|GOOGLE|MAUTIC|POSTHOG|REDTRACK|AWS|S3|MELTANO|SIGNALROOM|SANDBOX"
@@ -224,9 +225,8 @@ def test_streams_and_tables_exist(path, streams):
 
 @pytest.mark.parametrize("path", DOCS, ids=named)
 def test_plugins_and_schedules_exist(path):
-    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
-    plugins = {plugin["name"] for kind in project["plugins"].values() for plugin in kind}
-    schedules = {schedule["name"] for schedule in project["schedules"]}
+    plugins = {plugin["name"] for kind in PROJECT["plugins"].values() for plugin in kind}
+    schedules = {schedule["name"] for schedule in PROJECT["schedules"]}
     for text in code(path):
         for command in re.findall(r"meltano (?:run|invoke) ([^\n]*)", text):
             for name in re.findall(r"\b((?:tap|target)-[a-z0-9-]+)", command):

@@ -23,6 +23,8 @@ TESTS = (
     "tests/commands/test_clients.py",
     "tests/docs/test_docs.py",
     "tests/docs/test_docs_vendors.py",
+    "tests/docs/test_tables.py",
+    "tests/repository/test_installing.py",
     "tests/repository/test_hub.py",
     "tests/repository/test_release.py",
     "tests/commands/test_status.py",
