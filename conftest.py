@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import logging
 import ssl
 import sys
 import threading
@@ -84,6 +85,20 @@ def _own_secrets():
     yield
     for one, known in zip(lists, before, strict=True):
         one[:] = known
+
+
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """Take back what commands do to the root logger.
+
+    The SDK adds a handler whenever the command of a plugin is made, as in `TapMautic.cli`: after
+    6,000 tests each line was written 146 times (singer-sdk 0.54.9, ``_logging.py``).
+    """
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
