@@ -76,6 +76,9 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         except AssertionError as error:
             # The stock target checks combinations of settings by assertions.
             raise errors.ConnectionSettingsError(str(error)) from None
+        # One batch at a time is loaded. The SDK would start a pool of threads whenever it drains the
+        # sinks, which takes 20 ms.
+        self.max_parallelism = 1
         naming = TableNaming(
             self.config.get("default_target_schema"),
             by_last_part=self.config.get("table_naming") == "last-part",
