@@ -55,7 +55,7 @@ def test_an_answer_that_was_spoiled_is_no_crash(sandbox_server, asked, name):
     catalog, _ = asked(name)
     tally = Tally(name)
 
-    @profile(8)
+    @profile()
     @given(data=st.data())
     def spoil(data):
         stream = some_stream(data, catalog)
@@ -79,7 +79,7 @@ def test_an_answer_to_another_question_is_no_empty_one(sandbox_server, asked, na
     catalog, _ = asked(name)
     tally = Tally(name)
 
-    @profile(8)
+    @profile()
     @given(data=st.data())
     def spoil(data):
         stream = some_stream(data, catalog)

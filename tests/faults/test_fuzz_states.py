@@ -58,7 +58,7 @@ def test_a_state_that_is_nonsense_is_no_crash(sandbox_server, asked, name):
     catalog, _ = asked(name)
     streams = [entry["stream"] for entry in catalog["streams"]]
 
-    @profile(8)
+    @profile()
     @given(st.data())
     def spoil(data):
         stream = data.draw(st.sampled_from(streams))

@@ -7,7 +7,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 #: Of each tap's answers, in `make test`.
-FAST = 12
+FAST = 8
 EXAMPLES = int(os.environ.get("SIGNALROOM_FUZZ", FAST))
 
 
