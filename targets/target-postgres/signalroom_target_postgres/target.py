@@ -76,8 +76,8 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         except AssertionError as error:
             # The stock target checks combinations of settings by assertions.
             raise errors.ConnectionSettingsError(str(error)) from None
-        # One batch at a time is loaded. The SDK would start a pool of threads whenever it drains the
-        # sinks, which takes 20 ms.
+        # One batch is loaded at a time. The SDK would start a pool of threads whenever it drains
+        # the sinks, which takes 20 ms.
         self.max_parallelism = 1
         naming = TableNaming(
             self.config.get("default_target_schema"),
