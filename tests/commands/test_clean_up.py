@@ -301,7 +301,11 @@ def test_databases_that_are_not_there(project, clean_up, monkeypatch, tmp_path):
     project.env["TARGET_POSTGRES_SQLALCHEMY_URL"] = "nonsense"
     code, printed = clean_up()
     assert (code, "`sqlalchemy_url` cannot be read" in printed) == (1, True)
-    project.env["MELTANO_DATABASE_URI"] = "postgresql+psycopg://u:p@127.0.0.1:1/d"
+    project.env |= {
+        "MELTANO_DATABASE_URI": "postgresql+psycopg://u:p@127.0.0.1:1/d",
+        # Meltano would try again for 15 seconds.
+        "MELTANO_DATABASE_MAX_RETRIES": "0",
+    }
     code, printed = clean_up()
     assert code == 1
     assert "Meltano's database (MELTANO_DATABASE_URI) cannot be cleaned up" in printed
