@@ -101,7 +101,7 @@ LEFT_TO_TEST_ALL = {
     r"\[tap-(?:everflow|gsheets|posthog|redtrack)\]": "tap-mautic and tap-sticky-s3",
     # Security.
     r"test_security_transport\.py::test_no_redirect_is_followed"
-    r"\[tap-(?:everflow|posthog|redtrack)": ("the three others, of which two request tokens"),
+    r"\[tap-(?:everflow|posthog|redtrack)": "the three others, of which two request tokens",
     r"test_kit_redaction\.py::test_no_output_of_a_run_has_the_key\[.*--test\]": "in a run",
     r"test_planted\.py::test_what_is_planted_.*\[tap-mautic\]": "the three other vendors",
     r"test_security_bombs\.py::.*\[(?:a quote|tap-(?:gsheets|mautic|posthog|redtrack))\]": (

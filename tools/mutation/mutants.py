@@ -3,7 +3,7 @@
 Not mutated:
 
 * declarations: what is outside functions, decorators, annotations, and defaults of parameters
-* texts for people: arguments of a logger, of a warning and of an exception, a ``msg``, and strings
+* messages: arguments of a logger, of a warning and of an exception, a ``msg``, and strings
   of several words that are no SQL
 * ``len``, ``isinstance`` and ``cast``, as by mutmut
 * the case of SQL and of encodings, where it means nothing

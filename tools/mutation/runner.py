@@ -178,10 +178,11 @@ class _Plugin:
 
     @contextmanager
     def _postgres(self) -> Iterator[None]:
-        from signalroom_target_postgres.embedded import EmbeddedPostgres  # noqa: PLC0415
+        # The loader's tests find it by the same folder; it is on the path since their conftest ran.
+        from testserver import server_for_tests  # noqa: PLC0415
 
         folder = Path(tempfile.gettempdir()) / f"signalroom-target-{fixtures.RUN_ID}"
-        with EmbeddedPostgres(folder):
+        with server_for_tests(folder):
             yield
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -268,6 +268,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
         _ = self.streams
         self._check_hash_columns()
         if not self.config.get(STREAM_MAPS_CONFIG):
+            # Not `Tap`'s own, which makes the maps of all streams.
             super(Tap, self).setup_mapper()
             self.mapper.stream_maps = StreamMapsOnDemand(self.mapper, self._catalog_entry)
             return
