@@ -60,10 +60,16 @@ _TESTS_PER_COLLECTION = 50
 _tests_done = itertools.count(1)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown():
-    """Collect what tests have left, now and then: by itself Python looks at the oldest too late."""
+    """Collect what tests have left, now and then: by itself Python looks at the oldest too late.
+
+    What is left then belongs to the session, as the sandbox's data does. Looking through it again
+    and again took 0.6 CPU seconds each time.
+    """
     if next(_tests_done) % _TESTS_PER_COLLECTION == 0:
         gc.collect()
+        gc.freeze()
 
 
 def pytest_sessionfinish():
