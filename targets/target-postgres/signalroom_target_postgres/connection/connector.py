@@ -100,6 +100,8 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
     @override
     def create_engine(self) -> Engine:
         engine = cast("Engine", super().create_engine())
+        # The loader has no columns of this type, which SQLAlchemy would look up in each run.
+        cast("Any", engine.dialect).use_native_hstore = False
         options = driver_options(engine.url)
         # SQLAlchemy passes on a URL's parameters as texts; psycopg wants numbers and truth values.
         event.listen(engine, "do_connect", lambda *parts: parts[-1].update(options))
