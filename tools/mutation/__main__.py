@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--report", action="store_true", help="only write tests/mutation.md")
     parser.add_argument("--tests", default="", help="only tests with this text in their id")
+    parser.add_argument("--modules", default="", help="only modules with such a text in their path")
     parser.add_argument("--functions", default="", help="only those of functions of this name")
     options = vars(parser.parse_args(arguments))
     if options.pop("report"):

@@ -32,7 +32,7 @@ _LOGGERS = frozenset({"logger", "_logger", "log", "warnings"})
 _WORDS = re.compile(r"[A-Za-z,:;.] [A-Za-z]")
 _SQL = re.compile(
     r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|FROM|WHERE|SET|JOIN|TABLE|COLUMN|VALUES|AND"
-    r"|ORDER BY|USING|ON CONFLICT|PRIMARY KEY|NOT NULL|NULL|COPY|COMMENT ON|DISTINCT|CASE|IS|AS)\b"
+    r"|ORDER BY|USING|ON CONFLICT|PRIMARY KEY|NOT|NULL|COPY|COMMENT ON|DISTINCT|CASE|IS|AS)\b"
 )
 _ENCODING = re.compile(r"^[\"']utf-?8(-sig)?[\"']$", re.IGNORECASE)
 

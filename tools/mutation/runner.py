@@ -1,8 +1,10 @@
 """Runs tests against mutants, within one process of pytest: each mutant in a fork of it.
 
 This process runs no test itself, so that forks start without servers, threads and caches. First a
-fork runs all tests under coverage; then a mutant's fork runs those that execute its statement, the
-quickest first, but before them those that noticed other mutants of the same function.
+fork runs all tests under coverage; then a mutant's fork runs those that execute its statement. The
+first are those that noticed other mutants of the function or of the module, in this run or the one
+before. Then come the tests of the file that is named like the module, then the others: the quickest
+of each file before the second of any, and more of files whose tests noticed more.
 
 A test that takes ten times as long as it did counts as a timeout: the mutant is noticed.
 """
@@ -36,7 +38,7 @@ from coverage import Coverage
 from tools import ROOT
 from tools.mutation import fixtures
 from tools.mutation.mutants import compile_mutant, mutants_of
-from tools.mutation.results import Result, module_name, read_results, sample, write_results
+from tools.mutation.results import Result, module_name, read, read_results, sample, write_results
 from tools.mutation.scope import GROUPS
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Options:
         seed: Chooses the sample.
         again: Only mutants that are in the results as survived or without a test.
         seconds: The most seconds of tests a mutant, as they took without it.
+        modules: Only modules whose path has one of these texts, separated by commas.
         functions: Only mutants of functions whose name has this text.
         tests: Only tests whose id has this text.
     """
@@ -75,6 +78,7 @@ class Options:
     seed: int = 1
     again: bool = False
     seconds: float = 12.0
+    modules: str = ""
     functions: str = ""
     tests: str = ""
 
@@ -118,6 +122,50 @@ class _Fork:
     test: int = -1
 
 
+class Kills:
+    """Which tests noticed mutants of a module, in this run or in the one before.
+
+    Args:
+        path: The file of the module.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._module = path.stem.strip("_")
+        self._by_function: dict[str, Counter[str]] = defaultdict(Counter)
+        self._total: Counter[str] = Counter()
+        self._by_file: Counter[str] = Counter()
+        for item in read(path)["mutants"]:
+            if item["test"]:
+                self.add(item["name"].partition(":")[0], item["test"])
+
+    def add(self, function: str, test: str) -> None:
+        """Note that a test noticed a mutant of a function."""
+        self._by_function[function][test] += 1
+        self._total[test] += 1
+        self._by_file[_file_of(test)] += 1
+
+    def order(self, function: str, tests: Iterable[str], seconds: Mapping[str, float]) -> list[str]:
+        """Put first the tests that are likely to notice a mutant of a function.
+
+        Args:
+            function: The qualified name of the function.
+            tests: The ids of the tests.
+            seconds: How long each takes.
+        """
+        kills = self._by_function[function]
+        tests_of_files: Counter[str] = Counter()
+
+        def rank(test: str) -> tuple[int, int, bool, float]:
+            file = _file_of(test)
+            tests_of_files[file] += 1
+            is_named_alike = Path(file).stem.endswith(f"_{self._module}")
+            # The more mutants the tests of a file noticed, the more of them are run.
+            place = tests_of_files[file] / (1 + self._by_file[file])
+            return -kills[test], -self._total[test], not is_named_alike, place
+
+        return sorted(sorted(tests, key=lambda test: (seconds[test], test)), key=rank)
+
+
 def run_group(group: Group, options: Options) -> int:
     """Test the mutants of a group's modules, and write the results.
 
@@ -128,8 +176,10 @@ def run_group(group: Group, options: Options) -> int:
     Returns:
         The exit code of pytest.
     """
-    # Not what addopts has: workers, and the slowest tests.
+    # Of what addopts has neither workers nor the slowest tests. Results of coverage are kept by the
+    # order of the tests, which has to stay.
     arguments = ["-q", "-o", "addopts=", "--import-mode=importlib", "-p", "no:xdist"]
+    arguments += ["-p", "no:randomly"]
     arguments += ["-p", "no:cacheprovider", "-m", "not (browser or clickhouse or proof or timing)"]
     paths = [str(path) for path in group.test_paths()]
     return int(pytest.main([*arguments, *paths], plugins=[_Plugin(group, options), fixtures]))
@@ -173,7 +223,8 @@ class _Plugin:
                 stack.enter_context(self._postgres())
             baseline = self._baseline(items)
             for module in self.group.module_paths():
-                self._test_module(module, items, baseline)
+                if any(text in module_name(module) for text in self.options.modules.split(",")):
+                    self._test_module(module, items, baseline)
         return True
 
     @contextmanager
@@ -293,13 +344,13 @@ class _Plugin:
         functions = functions_of(module, path)
         mutants, names = self._choose(path)
         results: list[Result] = []
-        kills: dict[str, Counter[str]] = defaultdict(Counter)
+        kills = Kills(path)
         forks: dict[int, _Fork] = {}
         queue = iter(mutants)
         began = time.monotonic()
         while True:
             for mutant in queue:
-                tests = self._in_order(baseline, path, mutant, kills[mutant.function])
+                tests = self._choose_tests(baseline, path, mutant, kills)
                 if not tests:
                     results.append(Result(mutant.name, mutant.lines[0], "no test"))
                     continue
@@ -312,7 +363,7 @@ class _Plugin:
             for fork, status in self._wait(forks, baseline):
                 test = fork.tests[fork.test] if status != "survived" else ""
                 if test:
-                    kills[fork.mutant.function][test] += 1
+                    kills.add(fork.mutant.function, test)
                 results.append(Result(fork.mutant.name, fork.mutant.lines[0], status, test))
         counts = Counter(result.status for result in results)
         _print(
@@ -339,17 +390,15 @@ class _Plugin:
         chosen = [mutant for mutant in mutants if self.options.functions in mutant.function]
         return chosen, {mutant.name for mutant in every}
 
-    def _in_order(
-        self, baseline: Baseline, path: Path, mutant: Mutant, kills: Counter[str]
+    def _choose_tests(
+        self, baseline: Baseline, path: Path, mutant: Mutant, kills: Kills
     ) -> list[str]:
+        """The tests to run against a mutant, in their order, as far as there is time for them."""
         seconds = baseline.seconds
-        tests = sorted(
-            (test for test in baseline.tests_of(path, mutant) if self.options.tests in test),
-            key=lambda test: (-kills[test], seconds[test], test),
-        )
+        tests = {test for test in baseline.tests_of(path, mutant) if self.options.tests in test}
         spent = 0.0
         chosen: list[str] = []
-        for test in tests:
+        for test in kills.order(mutant.function, tests, seconds):
             spent += seconds[test]
             if chosen and spent > self.options.seconds:
                 break
@@ -433,6 +482,10 @@ class _Plugin:
         os.close(fork.pipe)
         shutil.rmtree(fork.folder, ignore_errors=True)
         return fork
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _is_usable(path: Path) -> bool:

@@ -76,22 +76,24 @@ GROUPS = {
         _KIT,
         (
             *(f"signalroom_singer/http/{name}.py" for name in ("retry", "rate_limit", "adaptive")),
-            *(f"signalroom_singer/limits/{name}.py" for name in ("account", "store")),
+            *(f"signalroom_singer/limits/{name}.py" for name in ("account", "store", "redis")),
+            "signalroom_singer/limits/postgres.py",
         ),
         _tests("kit", "retry", "account_limits", "retry_and_rate_limit", "http", "http_client"),
     ),
     "gsheets": Group(
         "taps/tap-gsheets",
-        ("tap_gsheets/fingerprint.py", "tap_gsheets/shrink_guard.py"),
-        _tests("gsheets", "shrink_guard"),
+        tuple(f"tap_gsheets/{name}.py" for name in ("fingerprint", "shrink_guard", "streams")),
+        _tests("gsheets", "shrink_guard", "core", "faults"),
     ),
     "mautic": Group(
         "taps/tap-mautic",
         (
             *("tap_mautic/streams/_keyset_scan.py", "tap_mautic/merges.py"),
+            *("tap_mautic/streams/_stats_base.py", "tap_mautic/streams/gone_contacts.py"),
             "tap_mautic/undated_changes.py",
         ),
-        _tests("mautic", "scans"),
+        _tests("mautic", "scans", "merges", "stats"),
         always_none=_NO_PARTITIONS,
     ),
     "posthog": Group(
@@ -99,8 +101,9 @@ GROUPS = {
         (
             *("tap_posthog/keyset.py", "tap_posthog/query_size.py", "tap_posthog/shared_ids.py"),
             *("tap_posthog/time_windows.py", "tap_posthog/streams/_time_window_base.py"),
+            "tap_posthog/streams/_older_endpoint.py",
         ),
-        _tests("posthog", "query_size", "windows", "identity"),
+        _tests("posthog", "query_size", "windows", "identity", "events"),
     ),
     "redtrack": Group(
         "taps/tap-redtrack",
@@ -125,7 +128,8 @@ GROUPS = {
         _tests(
             "target",
             *("staging", "arrays", "bad_records", "boolean_schemas", "files", "map_failures"),
-            *("maps", "schema_decides", "types", "unions", "unknown_fields", "values"),
+            *("keys", "maps", "replace", "schema_decides", "types", "unions", "unknown_fields"),
+            "values",
         ),
         needs_postgres=True,
     ),
@@ -135,7 +139,8 @@ GROUPS = {
         _tests(
             "target",
             *("bad_records", "comments", "counts", "keys", "limits", "load", "load_log", "names"),
-            *("refused_rows", "replace", "schema_decides", "table_changes", "types", "unions"),
+            *("refused_rows", "replace", "rights", "schema_decides", "table_changes", "types"),
+            *("states", "unions"),
         ),
         needs_postgres=True,
     ),
