@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -131,6 +132,23 @@ def test_limits_of_which_some_say_nothing(limits, seconds, monkeypatch):
     with pytest.raises(InterruptedError), pacer.slot():
         pass
     assert seconds - 5 < slept[0] <= seconds + 1
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "per_hour", "rates"),
+    (
+        # 120 requests in an hour of two a minute, of which the vendor allows three.
+        (2, 3, [(2, 60), (3, 3600)]),
+        (2, 119, [(2, 60), (119, 3600)]),
+        (2, 120, [(2, 60)]),
+        (2, 2, [(2, 3600)]),
+    ),
+)
+def test_limits_that_both_hold_back_are_both_kept(per_minute, per_hour, rates):
+    account = Mock()
+    RateLimiter(per_minute=per_minute, per_hour=per_hour, account=account)
+    (_, limits, _), _ = account.limit.call_args
+    assert [(rate.limit, rate.interval / 1000) for rate in limits] == rates
 
 
 def test_a_long_wait_is_told(monkeypatch, caplog):

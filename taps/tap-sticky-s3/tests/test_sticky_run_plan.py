@@ -69,6 +69,12 @@ def load(planner, state):
     return plan
 
 
+def test_files_out_of_range_are_not_read(planner):
+    files = [file(1), file(5), file(9)]
+    assert planner(*files, start_date="2025-12-04").plan({}).due == files[1:]
+    assert planner(*files, file_date_to="2025-12-08").plan({}).due == files[:2]
+
+
 def test_files_are_read_once(planner):
     state, files = {}, [file(1), file(2)]
     assert load(planner(*files), state).due == files

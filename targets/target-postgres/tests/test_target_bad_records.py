@@ -55,6 +55,17 @@ def test_a_key_that_is_missing(warehouse):
         warehouse.load(STREAM, record(name="a"))
 
 
+def test_a_value_that_is_missing_where_the_column_is_narrower(warehouse):
+    """Its column has not to become wider for that."""
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, number smallint)")
+    stream = schema({"id": "integer", "number": {"type": "integer"}}, required=["number"])
+    warehouse.load(stream, record(id=1), record(id=2, number=7), on_bad_record="quarantine")
+    assert warehouse.rows() == [{"id": 2, "number": 7}]
+    assert warehouse.types()["number"] == "smallint"
+    (rejected,) = warehouse.sql("SELECT reason FROM orders__rejected")
+    assert rejected["reason"] == "column 'number': it is missing"
+
+
 def test_what_was_read_before_is_loaded_but_no_state_passes_the_bad_record(warehouse):
     with pytest.raises(BadRecordError):
         warehouse.load(

@@ -72,6 +72,8 @@ class TestRecords:
         warehouse.load(schema({"id": "integer"}), *rows(1, 2))
         warehouse.load(schema({"id": "integer"}), *rows(2, 3))
         assert said() == "2 rows read, 1 new, 0 updated, 0 removed, 0 rejected"
+        warehouse.load(schema({"id": "integer"}), *rows(3))
+        assert said() == "1 row read, 0 new, 0 updated, 0 removed, 0 rejected"
 
     def test_a_schema_that_changes_within_the_run(self, warehouse, said):
         wider = schema({"id": "integer", "name": "string", "more": "string"})
@@ -203,6 +205,49 @@ class TestTables:
         warehouse.load(SCHEMA, *rows(1), sqlalchemy_url=url)
         warehouse.load(SCHEMA, *rows(1, 2), sqlalchemy_url=url)
         assert said() == "2 rows read, 2 new or updated, 0 removed, 0 rejected"
+
+
+class TestSums:
+    def test_batches_add_up(self):
+        total = Counts(read=1, written=RowCounts(1, 2, 3), removed=4, rejected=5, seconds=0.5)
+        total.add(Counts(10, RowCounts(10, 20, 30), removed=40, rejected=50, seconds=1.25))
+        assert total == Counts(11, RowCounts(11, 22, 33), removed=44, rejected=55)
+        assert total.seconds == 1.75
+
+    def test_rows_that_are_replaced(self):
+        total = Counts()
+        for replaced, sum_ in ((None, None), (2, 2), (3, 5), (None, 5)):
+            total.add(Counts(replaced=replaced))
+            assert total.replaced == sum_
+
+    def test_a_copy_does_not_change(self):
+        total = Counts(read=1, written=RowCounts(new=1))
+        copy = total.copy()
+        total.add(Counts(read=1, written=RowCounts(new=1)))
+        assert copy == Counts(read=1, written=RowCounts(new=1))
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    (
+        (Counts(1, RowCounts(1)), "1 row read, 1 new, 0 updated, 0 removed, 0 rejected"),
+        (
+            Counts(3000, RowCounts(1000, 2000), removed=4000, rejected=5000),
+            "3,000 rows read, 1,000 new, 2,000 updated, 4,000 removed, 5,000 rejected",
+        ),
+        (
+            Counts(3, RowCounts(1, 0, 1000)),
+            "3 rows read, 1 new, 0 updated, 1,000 new or updated, 0 removed, 0 rejected",
+        ),
+        (
+            Counts(3, RowCounts(3), replaced=1000, removed=2),
+            "3 rows read, replacing the 1,000 before, 2 removed, 0 rejected",
+        ),
+        (Counts(0, replaced=1), "0 rows read, replacing the 1 before, 0 rejected"),
+    ),
+)
+def test_the_sentence(counts, sentence):
+    assert counts.describe() == sentence
 
 
 def changed(url, query=None, **parts):

@@ -258,6 +258,37 @@ def test_bad_rows_of_a_file_that_waits_are_set_aside(warehouse, tmp_path, kind, 
     assert states == [{"at": 1}]
 
 
+def test_a_part_of_a_file_in_which_a_column_has_no_value(warehouse, tmp_path):
+    """Row groups are loaded together, whatever the first of them has."""
+    columns = {"id": [*range(250)], "name": [None] * 100 + ["a"] * 150}
+    url = parquet(tmp_path / "a.parquet", **columns, total=[None] * 200 + [1.5] * 50)
+    warehouse.load(schema(PROPERTIES | {"total": "number"}), batch(url))
+    rows = [(row["id"], row["name"], row["total"]) for row in warehouse.rows()]
+    totals = [None] * 200 + [Decimal("1.5")] * 50
+    assert rows == [*zip(columns["id"], columns["name"], totals, strict=True)]
+
+
+def test_fractions_in_a_column_of_integers_are_rejected(warehouse, tmp_path):
+    totals = pa.array([Decimal("1.00"), Decimal("1.50")], pa.decimal128(5, 2))
+    url = parquet(tmp_path / "a.parquet", id=[1, 2], total=totals)
+    stream = schema({"id": {"type": "integer"}, "total": "integer"})
+    warehouse.load(stream, batch(url), on_bad_record="quarantine")
+    assert warehouse.rows() == [{"id": 1, "total": 1}]
+    (rejected,) = warehouse.sql("SELECT reason FROM orders__rejected")
+    assert rejected["reason"] == "column 'total': expected an integer, got a fraction"
+
+
+def test_json_of_another_type_in_a_texts_column(warehouse, tmp_path):
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, name text)")
+    url = parquet(tmp_path / "a.parquet", id=[1, 2], name=[" [1, 2]", ' {"a": 1}'])
+    items = {"type": ["array", "null"], "items": {"type": "integer"}}
+    stream = schema(PROPERTIES | {"name": items})
+    warehouse.load(stream, batch(url), on_bad_record="quarantine")
+    assert warehouse.rows() == [{"id": 1, "name": " [1, 2]"}]
+    (rejected,) = warehouse.sql("SELECT reason FROM orders__rejected")
+    assert rejected["reason"] == "column 'name': expected an array, got object"
+
+
 def test_texts_of_a_file_in_a_json_column(warehouse, tmp_path):
     """Where the schema says object, a text is JSON; where it says string, it is a string."""
     warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, a jsonb, b jsonb)")

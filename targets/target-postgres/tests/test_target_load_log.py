@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from unittest.mock import Mock
 
-import psycopg
 import pytest
 from sqlalchemy.engine import make_url
-from warehouse import activate, record, schema, state
+from warehouse import activate, new_schema, record, schema, state
 
-from signalroom_target_postgres.errors import TargetPostgresError
+from signalroom_target_postgres.errors import LoadError, TargetPostgresError
+from signalroom_target_postgres.warehouse.load_log import LoadLog
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "day": {"type": "string", "format": "date"}}
@@ -33,6 +35,10 @@ def log(warehouse):
         )
 
     return read
+
+
+def name_of(database):
+    return database.sql("SELECT current_database() AS name")[0]["name"]
 
 
 def counts(row):
@@ -99,6 +105,30 @@ def test_rejected_and_removed_rows_count(warehouse, log):
     assert log()[1]["rows_read"] == 2
 
 
+def test_a_table_that_is_replaced(warehouse, log):
+    settings = {"load_method": "overwrite", "add_record_metadata": True}
+    for numbers in ((1, 2, 3), (3, 4)):
+        messages = [record(id=number) for number in numbers]
+        warehouse.load(ORDERS, *messages, activate(1), **settings)
+    assert [counts(row) for row in log()] == [(3, 3, 0, 0, 0), (2, 2, 0, 3, 0)]
+
+
+def test_a_server_that_does_not_say_which_rows_are_new(warehouse, direct, log):
+    url = make_url(direct).update_query_dict({"options": "-ctrack_counts=off"})
+    warehouse.load(ORDERS, record(id=1))
+    warehouse.settings["sqlalchemy_url"] = url.render_as_string(hide_password=False)
+    warehouse.load(ORDERS, record(id=1), record(id=2))
+    row = log()[1]
+    assert counts(row) == (2, None, None, 0, 0)
+    assert row["rows_written"] == 2
+
+
+def test_a_bookmark_that_is_a_number(warehouse, log):
+    bookmark = {"replication_key": "id", "replication_key_value": 7}
+    warehouse.load(ORDERS, record(id=7), state(bookmarks={"orders": bookmark}))
+    assert log()[0]["bookmark_after"] == "7"
+
+
 def test_it_says_neither_more_nor_less_than_is_loaded(warehouse, log):
     """Batches that were committed before the run failed count, and no others."""
     good = [record(id=number) for number in range(5)]
@@ -131,21 +161,53 @@ def test_a_schema_that_comes_again_is_the_same_load(warehouse, log):
     assert counts(row) == (2, 2, 0, 0, 0)
 
 
+def test_a_connection_that_is_lost_at_the_end(caplog):
+    """All is loaded by then: it fails no run."""
+    connector = Mock()
+    connector.run_transaction.side_effect = LoadError("the server is gone")
+    log = LoadLog(logging.getLogger(__name__), enabled=True, environ={})
+    log.finish(connector, {}, {}, "loaded")
+    assert "is not written: the server is gone" in caplog.text
+
+
 def test_it_can_be_turned_off(warehouse, log):
     warehouse.load(ORDERS, record(id=1), load_log=False)
     assert log() == []
 
 
 @pytest.fixture
-def limited(warehouse):
+def role(warehouse):
+    """A user who may do nothing so far."""
+    name = f"{warehouse.name}_loader"
+    warehouse.sql(f"CREATE ROLE {name} LOGIN")
+    yield name
+    warehouse.sql(f"DROP OWNED BY {name} CASCADE")
+    warehouse.sql(f"DROP ROLE {name}")
+
+
+def limit(warehouse, role):
+    """The warehouse, loaded into by a user who may do nothing else."""
+    warehouse.sql(f"GRANT ALL ON SCHEMA {warehouse.name} TO {role}")
+    url = make_url(warehouse.sqlalchemy_url).set(username=role)
+    return replace(warehouse, sqlalchemy_url=url.render_as_string(hide_password=False))
+
+
+@pytest.fixture
+def limited(warehouse, role):
     """A user who may load into the test's schema, and nothing else."""
-    user = f"{warehouse.name}_loader"
-    warehouse.sql(f"CREATE ROLE {user} LOGIN")
-    warehouse.sql(f"GRANT ALL ON SCHEMA {warehouse.name} TO {user}")
-    url = make_url(warehouse.sqlalchemy_url).set(username=user)
-    yield replace(warehouse, sqlalchemy_url=url.render_as_string(hide_password=False))
-    warehouse.sql(f"DROP OWNED BY {user} CASCADE")
-    warehouse.sql(f"DROP ROLE {user}")
+    return limit(warehouse, role)
+
+
+@pytest.fixture
+def database(warehouse, direct, role):
+    """A database of the test's own, as all tests of one share the log, and its name."""
+    name = f"{warehouse.name}_database"
+    warehouse.sql(f"CREATE DATABASE {name}")
+    url = make_url(direct).set(database=name)
+    libpq = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with new_schema(libpq, url.render_as_string(hide_password=False)) as made:
+        yield made
+    warehouse.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 class TestWithoutTheRight:
@@ -169,24 +231,68 @@ class TestWithoutTheRight:
         limited.load(ORDERS, record(id=2))
         assert counts(log()[1]) == (1, 1, 0, 0, 0)
 
-    def test_a_table_of_that_name_that_is_another(self, server, warehouse, caplog):
-        """In a database of its own: it is the same table for all tests of one."""
-        name = f"{warehouse.name}_other"
-        warehouse.sql(f"CREATE DATABASE {name}")
-        url = make_url(warehouse.sqlalchemy_url).set(database=name)
-        libpq = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(libpq, autocommit=True) as connection:
-            connection.execute("CREATE SCHEMA signalroom; CREATE TABLE signalroom.loads (a int)")
-        theirs = replace(warehouse, sqlalchemy_url=url.render_as_string(hide_password=False))
-        theirs.load(ORDERS, record(id=1), record(id=2), batch_size_rows=1)
-        with psycopg.connect(libpq) as connection:
-            rows = connection.execute(f"SELECT id FROM {warehouse.name}.orders ORDER BY 1")
-            assert rows.fetchall() == [(1,), (2,)]
-            assert connection.execute("SELECT * FROM signalroom.loads").fetchall() == []
+    def test_a_table_of_that_name_that_is_another(self, database, caplog):
+        database.sql("CREATE SCHEMA signalroom; CREATE TABLE signalroom.loads (a int)")
+        database.load(ORDERS, record(id=1), record(id=2), batch_size_rows=1)
+        assert [row["id"] for row in database.rows()] == [1, 2]
+        assert database.sql("SELECT * FROM signalroom.loads") == []
         assert caplog.text.count("is not written: column") == 1
         # A stream that is loaded there.
         own = schema({"a": {"type": "integer"}}, keys=(), stream="loads")
-        theirs.load(own, record("loads", a=7), default_target_schema="signalroom")
-        with psycopg.connect(libpq) as connection:
-            assert connection.execute("SELECT a FROM signalroom.loads").fetchall() == [(7,)]
-        warehouse.sql(f"DROP DATABASE {name} WITH (FORCE)")
+        database.load(own, record("loads", a=7), default_target_schema="signalroom")
+        assert database.sql("SELECT a FROM signalroom.loads") == [{"a": 7}]
+
+
+class TestTheFirstLoad:
+    """It creates the table, as far as the user may."""
+
+    @pytest.mark.parametrize(
+        "grants",
+        (
+            "GRANT CREATE ON DATABASE {database} TO {role}",
+            "CREATE SCHEMA signalroom; GRANT USAGE, CREATE ON SCHEMA signalroom TO {role}",
+        ),
+        ids=("of the database", "of the schema"),
+    )
+    def test_a_user_who_may_create_it(self, database, role, caplog, grants):
+        database.sql(grants.format(database=name_of(database), role=role))
+        user = limit(database, role)
+        for number in (1, 2):
+            user.load(ORDERS, record(id=number))
+        log = database.sql("SELECT * FROM signalroom.loads")
+        assert [counts(row) for row in log] == [(1, 1, 0, 0, 0)] * 2
+        assert "is not written" not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("before", "right"),
+        (
+            ("", "DATABASE {database}"),
+            ("CREATE SCHEMA signalroom", "SCHEMA signalroom"),
+            (
+                "CREATE SCHEMA signalroom; GRANT USAGE ON SCHEMA signalroom TO {role}",
+                "SCHEMA signalroom",
+            ),
+        ),
+        ids=("no schema", "no right to the schema", "no right to create in it"),
+    )
+    def test_a_user_who_may_not(self, database, role, caplog, before, right):
+        database.sql(before.format(role=role))
+        limit(database, role).load(ORDERS, record(id=1))
+        right = right.format(database=name_of(database))
+        assert f"{role} may not create it (GRANT CREATE ON {right} TO {role})" in caplog.text
+        assert [row["id"] for row in database.rows()] == [1]
+
+    @pytest.mark.parametrize(
+        "grants",
+        (
+            "GRANT SELECT, INSERT, UPDATE ON signalroom.loads",
+            "GRANT USAGE ON SCHEMA signalroom TO {role}; GRANT INSERT, UPDATE ON signalroom.loads",
+        ),
+        ids=("no right to the schema", "no right to read"),
+    )
+    def test_a_user_who_may_not_write_to_it(self, database, role, caplog, grants):
+        database.load(schema({"id": "integer"}, stream="others"))
+        database.sql(f"{grants.format(role=role)} TO {role}")
+        limit(database, role).load(ORDERS, record(id=2))
+        assert f"{role} may not write to it" in caplog.text
+        assert [row["id"] for row in database.rows()] == [2]

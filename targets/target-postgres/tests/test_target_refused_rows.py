@@ -7,13 +7,16 @@ import re
 from dataclasses import dataclass
 
 import psycopg
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.warehouse.bad_rows import find_rejected
+from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 
 PROPERTIES = {"id": {"type": "integer"}, "total": "integer", "name": "string"}
@@ -228,6 +231,17 @@ def test_attempts_are_few(warehouse, keys, bad_ones, most):
     assert len(set_aside(warehouse)) == len(bad_ones)
     (count,) = warehouse.sql("SELECT last_value FROM attempts")
     assert count["last_value"] <= most
+
+
+def test_orphans_are_kept_in_memory_up_to_a_size():
+    """Others stay in quarantine, where they are by then."""
+    rows = pa.table({"id": [1]})
+    orphans = rows, [RejectedRecord(b'{"id": 1}', "it has no parent")]
+    buffer = OrphanBuffer(2 * (rows.nbytes + len(b'{"id": 1}')))
+    buffer.add([orphans])
+    buffer.add([orphans, orphans])
+    assert buffer.drain() == [orphans, orphans]
+    assert buffer.drain() == []
 
 
 @given(st.sets(st.integers(0, 199)), st.integers(1, 200))

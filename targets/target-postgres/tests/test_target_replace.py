@@ -12,11 +12,15 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from psycopg import sql
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import UnconfirmedRowsError
 from signalroom_target_postgres.target import TargetPostgres
+from signalroom_target_postgres.warehouse import outdated_rows
+from signalroom_target_postgres.warehouse.outdated_rows import RowSelection
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.table import Table
 
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
 STREAM = schema(PROPERTIES)
@@ -322,6 +326,21 @@ class TestActivateVersion:
         assert f"{name}.orders keeps 2 rows of earlier versions" in caplog.text
         assert "signalroom-run-tap" in caplog.text
 
+    def test_rows_that_take_long_to_count_are_not_counted(self, at_version_1, monkeypatch):
+        monkeypatch.setattr(outdated_rows, "_COUNT_SECONDS", 0.01)
+        table = Table(at_version_1.name, "orders")
+        with psycopg.connect(at_version_1.libpq_url) as connection:
+            cursor = connection.cursor()
+            table.read_types(cursor)
+            older = RowSelection(table, {}, run=0, version=2)
+            assert older.count(cursor) == 3
+            connection.commit()
+            with psycopg.connect(at_version_1.libpq_url) as other:
+                other.execute(sql.SQL("LOCK TABLE {}").format(table.identifier))
+                assert older.count(cursor) == 0
+            # The transaction goes on.
+            assert older.exist(cursor)
+
     def test_no_warning_where_no_row_is_older(self, at_version_1, caplog):
         at_version_1.load(STREAM, activate(1), *versions(1, 2), **REPLACE)
         assert "earlier versions" not in caplog.text
@@ -462,6 +481,18 @@ class TestReplaceOnActivate:
         assert contents(filled) == [(2, "new"), (3, "new")]
         assert "stays as it was" not in caplog.text
 
+    @pytest.mark.parametrize(
+        ("changed", "left"),
+        (({"hard_delete": False}, [3]), ({"activate_version": False}, [1, 2, 3])),
+        ids=("marked", "switched off"),
+    )
+    def test_settings_by_which_no_row_is_deleted(self, filled, changed, left):
+        rows = versioned(2, id=3), activate(2)
+        filled.load(COMPLETE_LATER, *rows, **REPLACE | changed)
+        rows = filled.rows()
+        assert [row["id"] for row in rows] == [1, 2, 3]
+        assert [row["id"] for row in rows if not row.get("_sdc_deleted_at")] == left
+
     def test_records_that_come_after_it(self, filled):
         rows = versioned(2, id=2, name="new"), activate(2), versioned(2, id=3, name="newer")
         with pytest.raises(UnconfirmedRowsError, match=r"orders \(1 row"):
@@ -476,7 +507,8 @@ class TestReplaceOnActivate:
         assert contents(filled) == [(3, None)]
 
     def test_the_tap_died(self, filled, capsys):
-        with pytest.raises(UnconfirmedRowsError):
+        # No setting would load rows of which the tap promises to say when they are complete.
+        with pytest.raises(UnconfirmedRowsError, match=r"says so for taps that do not\.$"):
             filled.load(COMPLETE_LATER, versioned(2, id=2, name="new"), state(at=1), **REPLACE)
         assert contents(filled) == [(1, "old"), (2, "old")]
 
@@ -518,6 +550,7 @@ class TestReplaceOnActivate:
             ({"$ref": "#/definitions/account"}, "b"),
             ({"type": "integer", "const": 1.0}, 2),
             ({"type": ["number", "string"], "const": 1.0}, 2.0),
+            ({"type": ["boolean", "string"], "const": True}, False),
             ({"type": "object", "const": {"shop": 1}}, {"shop": 2}),
             ({"type": "array", "items": {"type": "string"}, "const": ["a"]}, ["b"]),
         ),

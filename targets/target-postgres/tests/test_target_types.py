@@ -100,6 +100,7 @@ def one(warehouse, **values):
             {"a": 1},
         ),
         ({"type": ["integer", "null"], "minimum": 0, "maximum": 100}, 7, "smallint", 7),
+        ({"type": ["string", "null"], "x-sql-datatype": "bigint"}, "42", "bigint", 42),
     ),
     ids=str,
 )
@@ -109,6 +110,16 @@ def test_a_value_arrives_as_it_was_sent(warehouse, definition, value, type_, loa
     )
     assert warehouse.types()["value"] == type_
     assert [row["value"] for row in warehouse.rows()] == [loaded, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    (("\\xff00", "ff00"), ("0xff00", "ff00"), ("ff00", "ff00"), ("f00", "0f00"), ("", "")),
+)
+def test_hexadecimal_digits_become_bytes(warehouse, text, digits):
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY, value bytea)")
+    warehouse.load(schema({"id": ID, "value": "string"}), record(id=1, value=text))
+    assert bytes(one(warehouse)["value"]).hex() == digits
 
 
 def test_a_number_keeps_every_digit(warehouse):

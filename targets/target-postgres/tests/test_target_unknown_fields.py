@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -152,3 +153,18 @@ def test_a_files_column_of_any_type_that_is_not_loaded(warehouse, tmp_path, name
     assert (row["record"]["id"], row["record"]["total"]) == (2, 100)
     if value is not None:
         assert row["record"]["more"] == (float(value) if isinstance(value, Decimal) else value)
+
+
+@pytest.mark.parametrize("path", ("jsonl", "parquet"))
+def test_each_field_of_each_file_is_named_once(warehouse, tmp_path, caplog, path):
+    """As a warning: they are not loaded, which nobody may have meant."""
+    batches = []
+    for name, fields in (("a", ["a", "b"]), ("b", ["b", "c"]), ("c", [])):
+        (tmp_path / name).mkdir()
+        rows = [{"id": 1, "total": 2} | dict.fromkeys(fields, "x")]
+        batches += messages(path, tmp_path / name, rows)
+    batches[0]["manifest"] += batches.pop(1)["manifest"]
+    warehouse.load(schema(PROPERTIES), *batches)
+    named = re.findall(r"have the field '(.*?)'", caplog.text)
+    assert sorted(named) == (["a", "b", "c"] if path == "parquet" else ["a"])
+    assert [row["id"] for row in warehouse.rows()] == [1]
