@@ -65,6 +65,15 @@ def _tests(prefix: str, *names: str) -> tuple[str, ...]:
     return tuple(f"tests/test_{prefix}_{name}.py" for name in names)
 
 
+#: What decides about rows, and about their tables.
+_LOADING = _tests(
+    "target",
+    *("arrays", "bad_records", "boolean_schemas", "comments", "counts", "files", "keys"),
+    *("limits", "load", "load_log", "map_failures", "maps", "names", "refused_rows", "replace"),
+    *("rights", "schema_decides", "staging", "states", "table_changes", "types", "unions"),
+    *("unknown_fields", "values"),
+)
+
 #: tap-everflow has no bookmark of its own: the kit's windows move it.
 GROUPS = {
     "kit-state": Group(
@@ -125,23 +134,13 @@ GROUPS = {
     "loader-rows": Group(
         _LOADER,
         ("signalroom_target_postgres/rows/*.py",),
-        _tests(
-            "target",
-            *("staging", "arrays", "bad_records", "boolean_schemas", "files", "map_failures"),
-            *("keys", "maps", "replace", "schema_decides", "types", "unions", "unknown_fields"),
-            "values",
-        ),
+        _LOADING,
         needs_postgres=True,
     ),
     "loader-warehouse": Group(
         _LOADER,
         ("signalroom_target_postgres/warehouse/*.py",),
-        _tests(
-            "target",
-            *("bad_records", "comments", "counts", "keys", "limits", "load", "load_log", "names"),
-            *("refused_rows", "replace", "rights", "schema_decides", "table_changes", "types"),
-            *("states", "unions"),
-        ),
+        _LOADING,
         needs_postgres=True,
     ),
 }

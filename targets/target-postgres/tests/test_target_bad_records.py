@@ -203,6 +203,18 @@ def test_a_message_may_have_null_for_its_version_and_time(warehouse):
     assert [row["id"] for row in warehouse.rows()] == [1]
 
 
+@pytest.mark.parametrize("depth", (190, 210))
+def test_a_rejected_record_that_is_deeply_nested(warehouse, depth):
+    """Deeper ones are kept as text, which PostgreSQL can always read."""
+    nested = 7
+    for _ in range(depth):
+        nested = [nested]
+    stream = schema({"id": "integer", "more": "object"})
+    warehouse.load(stream, record(id="x", more=nested), on_bad_record="quarantine")
+    (row,) = warehouse.sql("SELECT jsonb_typeof(record) AS kind FROM orders__rejected")
+    assert row["kind"] == ("object" if depth < 200 else "string")
+
+
 def test_everything_is_bad(warehouse):
     messages = [record(id=n, total="x") for n in range(1000)]
     warehouse.load(STREAM, *messages, on_bad_record="quarantine")

@@ -205,6 +205,11 @@ class TestTables:
         warehouse.load(SCHEMA, *rows(1), sqlalchemy_url=url)
         warehouse.load(SCHEMA, *rows(1, 2), sqlalchemy_url=url)
         assert said() == "2 rows read, 2 new or updated, 0 removed, 0 rejected"
+        # Rows of nothing but a key are never updated.
+        for numbers, new in (((1,), 1), ((1, 2), 1)):
+            keys = schema({"id": "integer"}, stream="keys")
+            warehouse.load(keys, *rows(*numbers, stream="keys"), sqlalchemy_url=url)
+            assert f"{new} new, 0 updated" in said("keys")
 
 
 class TestSums:
