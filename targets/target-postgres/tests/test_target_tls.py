@@ -73,7 +73,7 @@ def load(warehouse, server, **settings):
         schema({"id": "integer"}), record(id=1), state(at=1), **connection(server, **settings)
     )
     assert states == [{"at": 1}]
-    assert replace(warehouse, libpq_url=server.libpq_url).rows() == [{"id": 1}]
+    assert replace(warehouse, libpq_url=server.libpq_url, connection=None).rows() == [{"id": 1}]
 
 
 def refused(warehouse, server, **settings):
