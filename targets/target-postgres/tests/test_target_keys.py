@@ -183,6 +183,7 @@ class TestKeyThatGrows:
         with pytest.raises(LoadError) as caught:
             warehouse.load(WIDE, record(uuid="a", project_id=2))
         assert named in str(caught.value).replace(f"{warehouse.name}.", "")
+        assert "is keyed by uuid, and the stream's key is project_id, uuid" in str(caught.value)
         assert "Drop what depends on it, run again, and create it again" in str(caught.value)
         assert warehouse.key() == ["uuid"]
 

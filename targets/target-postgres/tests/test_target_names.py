@@ -171,16 +171,16 @@ class TestTablesOfAnEarlierVersion:
     def test_a_table_that_is_anothers(self, warehouse):
         with pytest.raises(LoadError) as caught:
             warehouse.load(self.STREAM, record("eu-orders", id=2))
-        (create,) = re.findall(r"CREATE TABLE \S+ \(\)", caught.value.message)
+        (create,) = re.findall(r"create an empty table: (.*?)\. ", caught.value.message)
         warehouse.sql(create)
         warehouse.load(self.STREAM, record("eu-orders", id=2))
         assert warehouse.rows("eu_orders") == [{"id": 2, "value": None}]
         assert warehouse.key("eu_orders") == ["id"]
 
     def test_a_table_of_another_key_is_anothers(self, warehouse):
-        described = schema({"day": "string"}, keys=["day"], stream="eu-orders")
+        described = schema({"day": "string", "value": "string"}, keys=["day"], stream="eu-orders")
         warehouse.load(described, record("eu-orders", day="x"))
-        assert warehouse.rows("eu_orders") == [{"day": "x"}]
+        assert warehouse.rows("eu_orders") == [{"day": "x", "value": None}]
 
     def test_a_table_that_a_stream_of_the_run_has(self, warehouse, caplog):
         warehouse.load(
@@ -189,6 +189,24 @@ class TestTablesOfAnEarlierVersion:
         assert [row["id"] for row in warehouse.rows()] == [1, 3]
         assert warehouse.rows("eu_orders") == [{"id": 2, "value": None}]
         assert "Stream eu-orders starts with a new table" in caplog.text
+
+
+def test_a_table_of_an_earlier_version_in_another_schema(warehouse):
+    """It had the part before the last as its schema, where none was set."""
+    other = f"{warehouse.name}_eu"
+    stream = f"{warehouse.name}-{other}-orders"
+    warehouse.sql(
+        f"CREATE SCHEMA {other}; CREATE TABLE {other}.orders (id bigint PRIMARY KEY);"
+        f"INSERT INTO {other}.orders VALUES (1)"
+    )
+    messages = schema({"id": "integer"}, stream=stream), record(stream, id=2)
+    with pytest.raises(LoadError) as caught:
+        warehouse.load(*messages, default_target_schema="")
+    (statements,) = re.findall(r"rename it: (.*?); or set", caught.value.message)
+    warehouse.sql(statements)
+    warehouse.sql(f"DROP SCHEMA {other}")
+    warehouse.load(*messages, default_target_schema="")
+    assert [row["id"] for row in warehouse.rows(f"{other}_orders")] == [1, 2]
 
 
 @pytest.mark.parametrize(

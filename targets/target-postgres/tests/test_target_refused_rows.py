@@ -233,6 +233,22 @@ def test_attempts_are_few(warehouse, keys, bad_ones, most):
     assert count["last_value"] <= most
 
 
+def test_each_of_several_deferred_constraints_is_checked(warehouse):
+    unique = "UNIQUE DEFERRABLE INITIALLY DEFERRED"
+    warehouse.sql(
+        f"CREATE TABLE orders (id bigint PRIMARY KEY, total bigint {unique}, name text {unique})"
+    )
+    rows = [
+        record(id=1, total=1, name="a"),
+        record(id=2, total=2, name="a"),
+        record(id=3, total=1, name="c"),
+        record(id=4, total=4, name="d"),
+    ]
+    warehouse.load(schema(PROPERTIES), *rows, on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == [1, 4]
+    assert len(warehouse.rows("orders__rejected")) == 2
+
+
 def test_orphans_are_kept_in_memory_up_to_a_size():
     """Others stay in quarantine, where they are by then."""
     rows = pa.table({"id": [1]})

@@ -209,10 +209,14 @@ def test_what_stands_against_widening_is_named(warehouse):
     assert one(warehouse) == {"value": 1}
 
 
-def test_columns_come_and_stay(warehouse):
+def test_columns_come_and_stay(warehouse, caplog):
+    caplog.set_level("INFO")
     warehouse.load(schema({"id": ID, "old": "string"}), record(id=1, old="a"))
     warehouse.load(schema({"id": ID, "new": "integer"}), record(id=1, new=1), record(id=2, new=2))
     assert warehouse.rows() == [{"id": 1, "old": "a", "new": 1}, {"id": 2, "old": None, "new": 2}]
+    # As is usual: no warning.
+    (entry,) = [entry for entry in caplog.records if "Added column new" in entry.getMessage()]
+    assert entry.levelname == "INFO"
 
 
 def test_a_schema_that_changes_within_a_run(warehouse):
@@ -320,6 +324,23 @@ class TestLegacyTables:
             LoadError, match=r"without a key, and the stream's key is id.*take-over"
         ):
             warehouse.load(schema({"id": ID, "total": "number"}), record(id=1, total=3))
+        assert len(warehouse.rows()) == 2
+
+    @pytest.mark.parametrize(
+        ("definition", "keyed", "reason"),
+        (
+            ("id bigint, day text PRIMARY KEY", "keyed by day", "several rows have the same id"),
+            ("id bigint, day text", "without a key", "rows have no value in id"),
+        ),
+    )
+    def test_rows_that_do_not_let_it_have_the_key(self, warehouse, definition, keyed, reason):
+        warehouse.sql(f"CREATE TABLE orders ({definition})")
+        number = "NULL" if "no value" in reason else "1"
+        warehouse.sql(f"INSERT INTO orders VALUES ({number}, 'a'), ({number}, 'b')")
+        with pytest.raises(LoadError) as caught:
+            warehouse.load(schema({"id": ID, "day": "string"}), record(id=3, day="c"))
+        problem = f"is {keyed}, and the stream's key is id. The table cannot have that key: "
+        assert problem + reason in str(caught.value)
         assert len(warehouse.rows()) == 2
 
     def test_another_key_replaces_the_old_where_rows_allow(self, warehouse):
