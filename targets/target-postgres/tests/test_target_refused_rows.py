@@ -233,6 +233,25 @@ def test_attempts_are_few(warehouse, keys, bad_ones, most):
     assert count["last_value"] <= most
 
 
+def test_rows_that_are_refused_at_once_and_at_the_end(warehouse):
+    """Of two batches: rows that others could have made possible are the last to be refused."""
+    warehouse.sql(
+        "CREATE TABLE parents (id bigint PRIMARY KEY); INSERT INTO parents VALUES (1);"
+        "CREATE TABLE orders (id bigint PRIMARY KEY, total bigint REFERENCES parents,"
+        " name text CHECK (name <> 'bad'))"
+    )
+    rows = [
+        *(record(id=1, total=1, name="a"), record(id=2, total=1, name="bad")),
+        *(record(id=3, total=2, name="c"), record(id=4, total=3, name="d")),
+        *(record(id=5, total=1, name="bad"), record(id=6, total=1, name="f")),
+    ]
+    counts = warehouse.counts(schema(PROPERTIES), *rows, on_bad_record="quarantine")
+    assert [row["id"] for row in warehouse.rows()] == [1, 6]
+    found = warehouse.sql("SELECT record->'id' AS id FROM orders__rejected ORDER BY 1")
+    assert [row["id"] for row in found] == [2, 3, 4, 5]
+    assert (counts.read, counts.written.new, counts.rejected) == (6, 2, 4)
+
+
 def test_each_of_several_deferred_constraints_is_checked(warehouse):
     unique = "UNIQUE DEFERRABLE INITIALLY DEFERRED"
     warehouse.sql(
@@ -459,6 +478,29 @@ def test_the_record_of_a_row_that_the_table_refuses_is_as_it_came(warehouse):
     )
     assert row["same"], row["record"]
     assert '"total": -1.10' in row["record"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    (
+        ("integer", 5),
+        ("number", 1.5),
+        ("boolean", True),
+        ("object", {"a": 1}),
+        ({"type": ["array", "null"], "items": {"type": "integer"}}, [1, None]),
+        ("string", "5"),
+        ({"type": ["integer", "string", "null"]}, "5"),
+        ({}, "a"),
+    ),
+    ids=str,
+)
+def test_the_record_of_a_row_in_a_table_of_texts_is_as_it_came(warehouse, declared, value):
+    """Numbers, booleans, objects and arrays were kept as texts."""
+    warehouse.sql("CREATE TABLE orders (id bigint PRIMARY KEY CHECK (id > 1), value text)")
+    stream = schema({"id": "integer", "value": declared})
+    warehouse.load(stream, record(id=1, value=value), on_bad_record="quarantine")
+    (row,) = warehouse.sql("SELECT record FROM orders__rejected")
+    assert row["record"] == {"id": 1, "value": value}
 
 
 def test_a_text_that_is_read_as_another_language_is_a_bad_row(warehouse, caplog):

@@ -285,8 +285,10 @@ def _record_text(column: Column, text: str) -> str:
     if kind == "array":
         is_json = type_family(column.type.removesuffix("[]")) == "json"
         return array_json(text, is_json=is_json)
-    is_number = kind in {"integer", "number"} and "string" not in column.json_types
-    return text if kind == "json" or is_number else msgspec.json.encode(text).decode()
+    # Also in a column of texts: a number that the schema declares is one in its record.
+    is_other = bool(column.json_types) or kind in {"integer", "number"}
+    is_json = kind == "json" or (is_other and "string" not in column.json_types)
+    return text if is_json else msgspec.json.encode(text).decode()
 
 
 def _row_error(cursor: Cursor[Any], work: Callable[[], object]) -> psycopg.Error | None:
