@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="mutants that are tested at a time")
     parser.add_argument("--sample", type=int, default=0, help="mutants of each module, at random")
     parser.add_argument("--seed", type=int, default=1, help="chooses the sample")
-    parser.add_argument("--again", action="store_true", help="only those that survived before")
+    parser.add_argument("--again", action="store_true", help="only unexplained survivors")
     parser.add_argument(
         "--seconds", type=float, default=Options.seconds, help="of tests for a mutant, at most"
     )

@@ -16,16 +16,35 @@ from tools.mutation.results import module_name, read
 from tools.mutation.scope import GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 PAGE = ROOT / "tests" / "mutation.md"
-#: Why mutants survive, by module and then by pattern of the mutant's name.
+#: Why mutants survive.
 REASONS = ROOT / "tools" / "mutation" / "survivors.toml"
 _TABLE = "<!-- table -->"
 _LIST = "<!-- survivors -->"
 _NOTICED = ("killed", "timeout")
 _COLUMNS = ("mutants", "tested", "killed", "timeout", "survived", "no test", "score")
+
+
+def read_reasons() -> dict[str, dict[str, str]]:
+    """Read why mutants survive, by module and then by pattern of the mutant's name."""
+    return tomllib.loads(REASONS.read_text(encoding="utf-8"))
+
+
+def find_pattern(name: str, patterns: Iterable[str]) -> str | None:
+    """Find the pattern that a mutant's name matches; None if there is none.
+
+    Args:
+        name: The name of a mutant.
+        patterns: Texts in which `*` stands for any text.
+    """
+    for pattern in patterns:
+        # Brackets of the code are none of a pattern.
+        if fnmatch.fnmatchcase(name, re.sub(r"([\[\]?])", r"[\1]", pattern)):
+            return pattern
+    return None
 
 
 def write_report() -> list[str]:
@@ -34,7 +53,7 @@ def write_report() -> list[str]:
     Returns:
         The mutants that live without a reason in `REASONS`, and the reasons without a mutant.
     """
-    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
+    reasons = read_reasons()
     complaints: list[str] = []
     table = [f"| Module | {' | '.join(_COLUMNS)} |", f"|---|{'---:|' * len(_COLUMNS)}"]
     survivors: list[str] = []
@@ -75,8 +94,7 @@ def _survivors(
     for item in mutants:
         if item["status"] in _NOTICED:
             continue
-        # Brackets of the code are none of a pattern.
-        pattern = next((text for text in reasons if _matches(item["name"], text)), None)
+        pattern = find_pattern(item["name"], reasons)
         unused.discard(pattern or "")
         reason = reasons[pattern] if pattern else "*Not explained.*"
         if not pattern:
@@ -85,10 +103,6 @@ def _survivors(
     complaints += [f"{module_name(path)}: nothing left of {text}" for text in sorted(unused)]
     if lines:
         yield from (f"### `{module_name(path)}`", "", *lines, "")
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, re.sub(r"([\[\]?])", r"[\1]", pattern))
 
 
 def _show_change(name: str) -> str:

@@ -38,6 +38,7 @@ from coverage import Coverage
 from tools import ROOT
 from tools.mutation import fixtures
 from tools.mutation.mutants import compile_mutant, mutants_of
+from tools.mutation.report import find_pattern, read_reasons
 from tools.mutation.results import Result, module_name, read, read_results, sample, write_results
 from tools.mutation.scope import GROUPS
 
@@ -66,7 +67,8 @@ class Options:
         jobs: The number of mutants that are tested at a time.
         sample: The most mutants of a module; 0 for all.
         seed: Chooses the sample.
-        again: Only mutants that are in the results as survived or without a test.
+        again: Only mutants that are in the results as survived or without a test, and whose
+            reason is not known.
         seconds: The most seconds of tests a mutant, as they took without it.
         modules: Only modules whose path has one of these texts, separated by commas.
         functions: Only mutants of functions whose name has this text.
@@ -382,8 +384,12 @@ class _Plugin:
         every = mutants_of(path.read_text(encoding="utf-8"), self.group.always_none)
         if self.options.again:
             before = read_results(path)
+            reasons = read_reasons().get(module_name(path), {})
             mutants = [
-                mutant for mutant in every if before.get(mutant.name) in {"survived", "no test"}
+                mutant
+                for mutant in every
+                if before.get(mutant.name) in {"survived", "no test"}
+                and not find_pattern(mutant.name, reasons)
             ]
         else:
             mutants = sample(every, self.options.sample, self.options.seed, module_name(path))

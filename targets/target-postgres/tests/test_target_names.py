@@ -11,7 +11,7 @@ import pytest
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import InputError, LoadError
-from signalroom_target_postgres.warehouse.naming import normalize
+from signalroom_target_postgres.warehouse.naming import TableName, normalize
 
 HOSTILE = {
     "ends an identifier": 'x"; DROP TABLE canary;',
@@ -90,6 +90,11 @@ def test_a_table_has_its_streams_whole_name(warehouse, stream, table):
         warehouse.load(described, record(stream, id=number))
     assert tables(warehouse) == {table}
     assert warehouse.rows(table) == [{"id": 1}, {"id": 2}]
+
+
+def test_a_tables_name_in_messages():
+    assert str(TableName("eu", "orders")) == "eu.orders"
+    assert str(TableName(None, "orders")) == "orders"
 
 
 def test_streams_with_the_same_last_part_have_a_table_each(warehouse):
