@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
@@ -207,6 +208,18 @@ def test_what_stands_against_widening_is_named(warehouse):
     with pytest.raises(LoadError, match=r"'value' of .*orders has to become numeric.*view"):
         warehouse.load(schema({"id": ID, "value": "number"}), record(id=1, value=1.5))
     assert one(warehouse) == {"value": 1}
+
+
+def test_a_column_of_a_domain_does_not_become_wider(warehouse):
+    warehouse.sql(
+        "CREATE DOMAIN few AS smallint; CREATE TABLE orders (id bigint PRIMARY KEY, number few)"
+    )
+    rows = record(id=1, number=7), record(id=2, number=70_000)
+    warehouse.load(schema({"id": ID, "number": "integer"}), *rows, on_bad_record="quarantine")
+    assert warehouse.rows() == [{"id": 1, "number": 7}]
+    (rejected,) = warehouse.sql("SELECT reason FROM orders__rejected")
+    why = r"; the column has the domain \S*few, which does not change$"
+    assert re.search(why, rejected["reason"]), rejected["reason"]
 
 
 def test_columns_come_and_stay(warehouse, caplog):
