@@ -43,6 +43,14 @@ if TYPE_CHECKING:
     from signalroom_singer.privacy.redaction import protect, redact
     from signalroom_singer.privacy.sensitive_fields import PERSONAL_DATA_SETTING
     from signalroom_singer.read_ahead import ReadAhead
+    from signalroom_singer.scopes import (
+        Condition,
+        Conditions,
+        between,
+        one_of,
+        or_null,
+        without_prefix,
+    )
     from signalroom_singer.settings.dates import (
         parse_date_setting,
         parse_midnight_setting,
@@ -93,6 +101,8 @@ __all__ = [
     "ApiClient",
     "ApiStream",
     "ClientContext",
+    "Condition",
+    "Conditions",
     "DateWindow",
     "Descriptions",
     "ErrorMapper",
@@ -116,6 +126,7 @@ __all__ = [
     "Token",
     "TokenAuth",
     "WindowedStream",
+    "between",
     "columns_of",
     "custom_reports_setting",
     "env_aliases",
@@ -125,6 +136,8 @@ __all__ = [
     "invalid_setting",
     "invalid_state",
     "missing_setting",
+    "one_of",
+    "or_null",
     "parse_bookmark",
     "parse_date_setting",
     "parse_midnight_setting",
@@ -139,6 +152,7 @@ __all__ = [
     "to_utc",
     "utc_isoformat",
     "validate_base_url",
+    "without_prefix",
 ]
 
 #: The names of each module.
@@ -166,6 +180,7 @@ _NAMES = {
     "privacy.redaction": ("protect", "redact"),
     "privacy.sensitive_fields": ("PERSONAL_DATA_SETTING",),
     "read_ahead": ("ReadAhead",),
+    "scopes": ("Condition", "Conditions", "between", "one_of", "or_null", "without_prefix"),
     "settings.dates": (
         "parse_date_setting",
         "parse_midnight_setting",

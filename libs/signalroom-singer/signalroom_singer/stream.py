@@ -8,11 +8,11 @@ import sys
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import typing as th
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage
+from singer_sdk.singerlib import Metadata, RecordMessage, Schema, SchemaMessage, StateMessage
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
@@ -28,7 +28,8 @@ from signalroom_singer.privacy.field_names import Sensitive
 from signalroom_singer.privacy.hashing import ColumnHashes
 from signalroom_singer.privacy.sensitive_fields import PERSONAL_DATA, SensitiveFields
 from signalroom_singer.progress import REPORTER, Progress
-from signalroom_singer.stream_maps import RecordMap, constant_columns
+from signalroom_singer.scopes import COMPLETE_SCOPES, Conditions
+from signalroom_singer.stream_maps import RecordMap, constant_columns, preserves
 from signalroom_singer.table_docs import FULL_TABLE, Descriptions, Loading
 from signalroom_singer.timestamps import utc_isoformat
 
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import Catalog
+
+    from signalroom_singer.message_writer import BufferedMsgSpecWriter
 
 CLIENT_ID = "_client_id"
 LOADED_AT = "_loaded_at"
@@ -173,6 +177,51 @@ class SignalRoomStream(Stream):
         return is_whole and self.parent_stream_type is None
 
     @property
+    def filters_in_force(self) -> Conditions | None:
+        """What all rows of the stream meet because of the settings, by column.
+
+        Rows that others loaded without these filters are never removed. None if no column shows
+        what a setting filters by: then nobody can tell such rows apart.
+        """
+        return {}
+
+    @property
+    def scope_columns(self) -> Sequence[str]:
+        """The columns by which the stream says what it has read completely; none if it does not."""
+        return ()
+
+    def _sends_scopes(self, stream_map: StreamMap) -> bool:
+        """Whether the stream says of which scopes it has sent all records, after a stream map."""
+        filters = self.filters_in_force
+        if not (self.scope_columns and self.primary_keys) or filters is None:
+            return False
+        columns = {*self.scope_columns, *filters}
+        if not columns <= self.schema["properties"].keys():
+            return False
+        is_changed = columns & self.deselected_columns or any(map(self.hashes.is_hashed, columns))
+        return not is_changed and preserves(self._tap.mapper, self.name, stream_map, columns)
+
+    def write_scope(self, conditions: Conditions) -> None:
+        """Write a STATE: the records since the last one are all rows that meet some conditions.
+
+        Args:
+            conditions: The conditions by column, all of them of `scope_columns`, without those of
+                `filters_in_force`.
+        """
+        where = {**conditions, **(self.filters_in_force or {})}
+        maps = [stream_map for stream_map in self.stream_maps if self._sends_scopes(stream_map)]
+        if not maps:
+            self._write_state_message()
+            return
+        writer = cast("BufferedMsgSpecWriter", self._tap.message_writer)
+        writer.scopes = [{"stream": stream_map.stream_alias, "where": where} for stream_map in maps]
+        self.state_manager.is_flushed = False
+        self._write_state_message()
+        if writer.scopes:
+            # The SDK writes no state that is equal to the last.
+            writer.write_message(StateMessage(value=self.tap_state))
+
+    @property
     @override
     def emit_activate_version_messages(self) -> bool:
         # Not before the records; see `_sync_records`.
@@ -229,6 +278,8 @@ class SignalRoomStream(Stream):
             schema = deepcopy(message.schema)
             if self.is_full_refresh:
                 schema[REPLACE_ON_ACTIVATE] = True
+            elif self._sends_scopes(maps[message.stream]):
+                schema[COMPLETE_SCOPES] = True
             if self._client_id and CLIENT_ID in schema["properties"]:
                 # A target may only replace the rows of this client.
                 schema["properties"][CLIENT_ID]["const"] = self._client_id
@@ -314,11 +365,20 @@ class SignalRoomStream(Stream):
             value: The new value of the replication key.
             context: The stream's partition, if any.
         """
+        self.move_bookmark(value, context)
+        self._write_state_message()
+
+    def move_bookmark(self, value: str, context: Context | None = None) -> None:
+        """Move the bookmark; the next STATE has it.
+
+        Args:
+            value: The new value of the replication key.
+            context: The stream's partition, if any.
+        """
         state = self.get_context_state(context)
         state["replication_key"] = self.replication_key
         state["replication_key_value"] = value
         self.state_manager.is_flushed = False
-        self._write_state_message()
 
     @override
     def generate_child_contexts(

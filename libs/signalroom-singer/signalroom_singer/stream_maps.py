@@ -17,7 +17,7 @@ from singer_sdk.mapper import CustomStreamMap
 from singer_sdk.singerlib import Catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from singer_sdk.mapper import PluginMapper, StreamMap
     from singer_sdk.singerlib import CatalogEntry
@@ -92,6 +92,8 @@ class RecordMap:
 
     def __init__(self, mapper: PluginMapper, stream: str, stream_map: StreamMap) -> None:
         self.stream_map = stream_map
+        self._mapper = mapper
+        self._stream = stream
         #: The expression that makes a property, by its name.
         self.expressions: dict[str, str] = {}
         self._failures: list[Failure] = []
@@ -137,6 +139,14 @@ class RecordMap:
                 name: failure for name, failure in (mapped or {}).items() if name not in failed
             }
         return mapped, self._failures
+
+    def preserves(self, fields: Iterable[str]) -> bool:
+        """Whether the map lets all records pass, and leaves some of their fields as they are.
+
+        Args:
+            fields: The names of the fields.
+        """
+        return preserves(self._mapper, self._stream, self.stream_map, fields)
 
     @property
     def is_copy(self) -> bool:
@@ -239,6 +249,29 @@ def constant_columns(mapper: PluginMapper, stream: str, stream_map: StreamMap) -
         with suppress(Exception):
             constants[column] = evaluator.eval(expression)
     return constants
+
+
+def preserves(
+    mapper: PluginMapper, stream: str, stream_map: StreamMap, fields: Iterable[str]
+) -> bool:
+    """Whether a stream map lets all records pass, and leaves some of their fields as they are.
+
+    Args:
+        mapper: The tap's or the target's.
+        stream: The stream that the map is applied to.
+        stream_map: One of the stream's maps.
+        fields: The names of the fields.
+    """
+    if not isinstance(stream_map, CustomStreamMap):
+        return True
+    rules = _settings_of(mapper, stream, stream_map)
+    if "__filter__" in rules:
+        return False
+    keys = stream_map.transformed_key_properties or ()
+    return all(
+        rules[name] == name if name in rules else _ELSE not in rules or name in keys
+        for name in fields
+    )
 
 
 def _rules_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
@@ -13,15 +13,18 @@ from typing_extensions import override
 from signalroom_singer.errors import TapError
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.read_ahead import ReadAhead
+from signalroom_singer.scopes import between, one_of
 from signalroom_singer.settings.dates import parse_date_setting
 from signalroom_singer.settings.variables import setting_label
 from signalroom_singer.stream import ManualBookmarkStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers.types import Context, Record
+
+    from signalroom_singer.scopes import Condition
 
 _DAY = timedelta(days=1)
 #: Early enough for data, and late enough to subtract a lookback of any length.
@@ -137,10 +140,26 @@ class WindowedStream(ManualBookmarkStream, ABC):
     lookback_days: int = 0
     #: Days that the vendor keeps data; ``None`` if there is no limit.
     retention_days: ClassVar[int | None] = None
+    #: The column of days, or of moments, that is within a row's window: rows of a window that are
+    #: gone at the vendor are removed from the table. None if they stay.
+    window_column: ClassVar[str | None] = None
+    #: Days for which the vendor is known to keep rows; older ones that it does not return stay.
+    #: ``None`` if it keeps them for ever.
+    kept_days: ClassVar[int | None] = None
     #: The number of windows that are read at once.
     concurrency: int = 1
     #: The zone whose days these are. Without a default: a wrong day is wrong money.
     report_zone: ZoneInfo
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize as the base does.
+
+        Args:
+            args: As for the base.
+            kwargs: As for the base.
+        """
+        super().__init__(*args, **kwargs)
+        self._doubtful_days: set[date] = set()
 
     @abstractmethod
     def read_window(self, window: DateWindow, context: Context | None) -> Iterable[list[Record]]:
@@ -153,6 +172,41 @@ class WindowedStream(ManualBookmarkStream, ABC):
         Yields:
             Pages of records.
         """
+
+    @property
+    @override
+    def scope_columns(self) -> Sequence[str]:
+        if not self.window_column:
+            return ()
+        partitions = {name for partition in self.partitions or () for name in partition}
+        return (self.window_column, *partitions)
+
+    def scope_of(self, window: DateWindow) -> dict[str, Condition]:
+        """The conditions that the rows of a window meet, by column.
+
+        Args:
+            window: The days that were read.
+        """
+        column = str(self.window_column)
+        if self.schema["properties"][column].get("format") == "date":
+            return {column: between(window.start, window.end + _DAY)}
+        return {column: between(window.start_utc, window.end_utc)}
+
+    def keep_vanished(self, window: DateWindow) -> None:
+        """Note that what was read of a window may not be all of it: no row of it is removed.
+
+        Args:
+            window: The window, or a part of it.
+        """
+        self._doubtful_days.add(window.start)
+
+    def _is_certain(self, window: DateWindow) -> bool:
+        """Whether rows of a window that did not come are gone at the vendor."""
+        days = self.kept_days
+        if days is not None and window.start < self.today() - timedelta(days=days):
+            return False
+        # A copy: other threads read other windows meanwhile.
+        return not any(window.start <= day <= window.end for day in tuple(self._doubtful_days))
 
     def today(self) -> date:
         """The current day in the report zone."""
@@ -262,5 +316,11 @@ class WindowedStream(ManualBookmarkStream, ABC):
         self.progress.done += window.days
         reached = min(window.end, complete)
         bookmark = self.bookmark(context)
-        if window.start <= reached and (bookmark is None or reached > bookmark):
+        moves = window.start <= reached and (bookmark is None or reached > bookmark)
+        if self.scope_columns and self._is_certain(window):
+            if moves:
+                self.move_bookmark(reached.isoformat(), context)
+            of_partition = {name: one_of([value]) for name, value in (context or {}).items()}
+            self.write_scope(self.scope_of(window) | of_partition)
+        elif moves:
             self.save_bookmark(reached.isoformat(), context)

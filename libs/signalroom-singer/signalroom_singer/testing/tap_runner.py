@@ -9,6 +9,8 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from signalroom_singer.scopes import COMPLETE_SCOPES
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -57,6 +59,19 @@ class SyncResult:
         states = [message["value"]["bookmarks"] for message in self._of_type("STATE")]
         values = [state.get(stream, {}).get("replication_key_value") for state in states]
         return [value for value in values if value]
+
+    def scopes(self, stream: str) -> list[dict[str, Any]]:
+        """What the rows of a stream meet that were read completely, in order, by column.
+
+        Args:
+            stream: The name of the stream.
+        """
+        return [
+            scope["where"]
+            for message in self._of_type("STATE")
+            for scope in message.get(COMPLETE_SCOPES, ())
+            if scope["stream"] == stream
+        ]
 
     def _of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
