@@ -18,6 +18,7 @@ import contacts
 import events
 import files
 import loader
+import restatement
 from measure import BIN, HERE, QUICK, Job, growth, result, timed, within
 from vendors import catalog, sandbox
 
@@ -85,6 +86,7 @@ BENCHES = {
     **files.BENCHES,
     **events.BENCHES,
     **contacts.BENCHES,
+    **restatement.BENCHES,
 }
 
 

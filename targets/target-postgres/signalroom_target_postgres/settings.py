@@ -55,6 +55,38 @@ _SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "removed_rows",
+        th.StringType,
+        allowed_values=["delete", "mark", "archive", "keep"],
+        default="delete",
+        title="Removed rows",
+        description=(
+            "What becomes of a row that is gone at its source, where the tap says which rows it "
+            "has read completely. `delete`: it goes, so that sums equal the source's. `mark`: it "
+            "stays, with the time in `_sdc_deleted_at`, which queries have to leave out. "
+            "`archive`: it moves into `<table>__removed`, with the time in `_removed_at`. `keep`: "
+            "it stays."
+        ),
+    ),
+    th.Property(
+        "max_removed_share_of_scope",
+        th.NumberType(minimum=0, maximum=1),
+        default=0.5,
+        title="Maximum removed share of a scope",
+        description=(
+            "If more than this share of the rows of a day, a window or a file, and more than 20 "
+            "rows, are gone at once, nothing of them is loaded or removed, and the run fails: the "
+            "source may have a bad hour. 1 for no limit."
+        ),
+    ),
+    th.Property(
+        "max_removed_share_of_run",
+        th.NumberType(minimum=0, maximum=1),
+        default=0.25,
+        title="Maximum removed share of a run",
+        description="The same for all rows of a stream that a run reads again.",
+    ),
+    th.Property(
         "table_naming",
         th.StringType,
         allowed_values=["stream", "last-part"],

@@ -21,7 +21,8 @@ from signalroom_target_postgres.rows.decoder import ColumnTooNarrowError
 from signalroom_target_postgres.rows.file_batches import FileBatches
 from signalroom_target_postgres.rows.mapped_records import encode_mapped, name_expressions
 from signalroom_target_postgres.rows.validation import RecordValidator
-from signalroom_target_postgres.spec import StreamSpec
+from signalroom_target_postgres.scoped_rows import ScopedBatch, ScopedRows
+from signalroom_target_postgres.spec import Removal, StreamSpec
 from signalroom_target_postgres.stream_log import StreamLog
 from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.warehouse.counts import Counts
@@ -32,8 +33,10 @@ from signalroom_target_postgres.warehouse.rejected import (
     OversizedRecordError,
     bad_record_error,
 )
+from signalroom_target_postgres.warehouse.scopes import COMPLETE_SCOPES
 from signalroom_target_postgres.warehouse.stream_loader import Batch, LoadResult, StreamLoader
 from signalroom_target_postgres.warehouse.table import Table
+from signalroom_target_postgres.warehouse.vanished_rows import TooManyVanishedError
 
 if TYPE_CHECKING:
     import logging
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.messages.batch_files import BatchFile
     from signalroom_target_postgres.rows.staging_file import StagingFile
     from signalroom_target_postgres.run import Run
+    from signalroom_target_postgres.warehouse.scopes import Scope
 
 
 class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyped
@@ -92,13 +96,20 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._refresh = FullRefresh(spec)
         self._log = StreamLog(self.logger, spec.name, table, self._loader.rejected_table)
         self._log.log_notes(self._loader.prepare(self._run.naming))
+        # Where the tap says which scopes are complete, rows wait for that, as records or in files.
+        self._scoped: ScopedRows | None = None
+        self._held_files: list[BatchFile] = []
+        # From a table without rows, none can vanish.
+        if spec.removal is not None and self._refresh.staging is None and self._loader.has_rows():
+            self._scoped = ScopedRows(self._loader.tag_types, spec.batch_bytes)
         self._run.load_log.begin(self.connector, self._make_log_entry())
 
     def _make_spec(self) -> StreamSpec:
         config = self.config
+        removal = self._make_removal()
         return StreamSpec(
             name=self.stream_name,
-            schema=self.schema,
+            schema=self._with_mark(self.schema) if removal and removal.marks else self.schema,
             key_properties=self.key_properties,
             load_method=config.get("load_method") or "upsert",
             quarantines=config.get("on_bad_record") == "quarantine",
@@ -110,6 +121,27 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             replace_nul=self.connector.sanitize_null_text_characters,
             sync_started_at=self.sync_started_at,
             batch_bytes=int(config["batch_size_bytes"]),
+            removal=removal,
+        )
+
+    def _with_mark(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Add the column that marks rows; it is null in records, so that a row can come back."""
+        mark = {"type": ["string", "null"], "format": "date-time"}
+        properties = {self.soft_delete_column_name: mark} | schema["properties"]
+        return {**schema, "properties": properties}
+
+    def _make_removal(self) -> Removal | None:
+        """What becomes of rows that vanish; None if the tap does not tell, or nothing does."""
+        config = self.config
+        method, load_method = config["removed_rows"], config.get("load_method") or "upsert"
+        has_scopes = bool(self.schema.get(COMPLETE_SCOPES)) and bool(self.key_properties)
+        if not has_scopes or method == "keep" or load_method != "upsert":
+            return None
+        return Removal(
+            method,
+            self.soft_delete_column_name,
+            max_share_of_scope=float(config["max_removed_share_of_scope"]),
+            max_share_of_run=float(config["max_removed_share_of_run"]),
         )
 
     def _make_log_entry(self) -> LogEntry:
@@ -142,6 +174,9 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self.counts = previous.counts
         self._loader.resume_from(previous._loader)
         self._refresh.resume_from(previous._refresh)
+        if self._scoped is not None:
+            # Records that came before are loaded: they are missing from what completes their scope.
+            self._scoped.cut()
 
     # Records.
 
@@ -153,12 +188,13 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     @override
     def current_size(self) -> int:
         """Records that are buffered, rejected ones included."""
-        return self._buffer.rows
+        waiting = len(self._held_files) + (self._scoped.rows if self._scoped else 0)
+        return self._buffer.rows + waiting
 
     @property
     def size(self) -> int:
         """Bytes that are buffered."""
-        return self._buffer.size
+        return self._buffer.size + (self._scoped.size if self._scoped else 0)
 
     @property
     def records_read(self) -> int:
@@ -173,8 +209,11 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     @property
     @override
     def is_full(self) -> bool:
-        rows = self.batch_size_rows
-        return rows is not None and self.current_size >= rows
+        if self.batch_size_rows is None:
+            return False
+        # Not those on the disk: they wait for their scope to be complete.
+        in_memory = self._buffer.rows + (self._scoped.rows_in_memory if self._scoped else 0)
+        return in_memory >= int(self.batch_size_rows)
 
     def add(self, message: Message) -> bool:
         """Buffer a record.
@@ -189,6 +228,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             BadRecordError: If it, or one just before it, does not fit.
         """
         self._note_record()
+        if self._scoped is not None and self._held_files:
+            self._load_held(self._scoped)
         if self._buffer.add(message):
             self._decode()
             return True
@@ -262,7 +303,11 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             rejects = self._buffer.decode(decoder)
         except ColumnTooNarrowError as error:
             # The messages stay buffered, so that no state that covers them is emitted.
-            self._load_buffer()
+            if self._scoped is None:
+                self._load_buffer()
+            else:
+                self._load_complete(self._scoped)
+                self._scoped.set_aside(self._buffer)
             self._widen(error)
             self._decode()
             return
@@ -304,8 +349,69 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             background: Whether to return while it is loaded. One batch at a time is.
         """
         self._decode()
-        if self._buffer.rows or not background:
+        if self._scoped is not None:
+            self._flush_scoped(self._scoped, background=background)
+        elif self._buffer.rows or not background:
             self._load_buffer(background=background)
+
+    def _flush_scoped(self, scoped: ScopedRows, *, background: bool) -> None:
+        """Load the rows of complete scopes; in the foreground also those of the one being read."""
+        self._load_held(scoped)
+        if scoped.has_complete:
+            self._load_complete(scoped, background=background)
+        elif background:
+            self._run.background.wait()
+            scoped.set_aside(self._buffer)
+        if not background:
+            if scoped.is_staged or self._buffer.rows:
+                self._load_scoped(scoped.take_staged(self._buffer))
+            self._commit()
+        self.mark_drained()
+        self.oldest_record_at = None
+
+    def complete_scopes(self, scopes: Sequence[Scope]) -> None:
+        """Note that the records so far are all that there are in some scopes.
+
+        Args:
+            scopes: The scopes, of the stream as its columns are in the table.
+        """
+        scoped, vanished = self._scoped, self._loader.vanished
+        if scoped is None or vanished is None:
+            return
+        usable, fields = vanished.usable(scopes)
+        self._log.warn_unusable_scopes(fields)
+        # A scope without rows holds back states, too.
+        self._note_record()
+        self._decode()
+        if self._held_files:
+            files, self._held_files = self._held_files, []
+            self._load_files(files, scoped.take_scopes(usable))
+            return
+        records = self._run.states.mark_in_flight(self.stream_name)
+        if scoped.is_staged:
+            self._load_complete(scoped)
+            self._load_scoped(scoped.take_staged(self._buffer, usable, records))
+            self.oldest_record_at = None
+        elif not scoped.complete(self._buffer, usable, records):
+            # An earlier label holds back the states that follow.
+            self._run.states.mark_committed(records)
+
+    def _load_complete(self, scoped: ScopedRows, *, background: bool = False) -> None:
+        """Load the rows of complete scopes, and remove those that vanished."""
+        self._run.background.wait()
+        if scoped.has_complete:
+            self._load_scoped(scoped.take_complete(), background=background)
+
+    def _load_scoped(self, rows: ScopedBatch, *, background: bool = False) -> None:
+        batch = Batch(rows.tables, rows.rejects, scopes=rows.scopes)
+        if background:
+            self._load_in_background(batch, rows.records)
+            return
+        with self._refusing_oversized():
+            self._load(batch)
+            if rows.records is not None:
+                self._commit(rows.records)
+        rows.close()
 
     def _load_buffer(
         self, *, background: bool = False, activation: Activation | None = None
@@ -327,8 +433,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             if self._refresh.staging is None and not background:
                 self._commit()
 
-    def _load_in_background(self, batch: Batch) -> None:
-        records = self._run.states.mark_in_flight(self.stream_name)
+    def _load_in_background(self, batch: Batch, records: Hashable | None = None) -> None:
+        records = records or self._run.states.mark_in_flight(self.stream_name)
         # Not the batch itself, so that its memory is freed as soon as it is loaded.
         rejects = batch.rejects
 
@@ -361,7 +467,13 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             return self._loader.load(batch, self.counts.copy(), progress, threaded=threaded)
 
     def _finish_load(self, result: LoadResult, rejects: Sequence[RejectedRecord]) -> None:
-        """Count and log what was loaded; fail if the server did not take all of it."""
+        """Count and log what was loaded; fail if the server did not take all of it.
+
+        Raises:
+            TooManyVanishedError: If nothing was loaded, as too many rows vanished.
+        """
+        if result.failure is not None:
+            raise result.failure
         refused, quarantines = result.refused, self._loader.spec.quarantines
         self.counts.add(result.counts)
         self._log.log_load(result, marks_deleted=self._loader.outdated.marks_deleted)
@@ -386,10 +498,10 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     @contextmanager
     def _refusing_oversized(self) -> Iterator[None]:
-        """Go on with the other streams where a record is too large for the table."""
+        """Go on with the other streams where a record is too large, or too many rows vanished."""
         try:
             yield
-        except OversizedRecordError as error:
+        except (OversizedRecordError, TooManyVanishedError) as error:
             # These records are never marked as committed, so no state passes over them.
             self._run.states.mark_in_flight(self.stream_name)
             self._run.refuse(self.stream_name, error)
@@ -410,7 +522,25 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             BadRecordError: If a row does not fit.
             InputError: If a file cannot be read.
         """
-        self.flush()
+        if self._scoped is None:
+            self.flush()
+            self._load_files(files)
+            return
+        if self._buffer.rows or self._scoped.rows:
+            self._decode()
+            self._flush_scoped(self._scoped, background=False)
+        # The STATE that follows says whether they are a complete scope.
+        self._note_record()
+        self._held_files += files
+
+    def _load_held(self, scoped: ScopedRows) -> None:
+        """Load the files that waited for scopes, as other messages of the stream come first."""
+        files, self._held_files = self._held_files, []
+        if files:
+            self._load_files(files)
+            scoped.cut()
+
+    def _load_files(self, files: Sequence[BatchFile], scopes: Sequence[Scope] = ()) -> None:
         self._note_record()
         self.oldest_record_at = None
         staging = self._refresh.staging
@@ -426,6 +556,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
                         lambda: prefetch_one(batches.tables()),  # noqa: B023 - used up within
                         batches.rejects,
                         all_or_nothing=True,
+                        scopes=scopes,
                     )
                     with self._refusing_oversized():
                         self._load(batch)
@@ -485,6 +616,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         if staging is None:
             self._decode()
             self._run.background.wait()
+            if self._scoped is not None:
+                self._flush_scoped(self._scoped, background=False)
             # Older rows stay if not all new ones were loaded.
             self._load_buffer(activation=None if self._failed else activation)
         else:
@@ -558,3 +691,5 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     def discard(self) -> None:
         """Discard the rows that were never completed."""
         self._refresh.close()
+        if self._scoped is not None:
+            self._scoped.close()

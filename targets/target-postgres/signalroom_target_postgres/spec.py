@@ -10,6 +10,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """What becomes of rows that vanished at their source.
+
+    Args:
+        method: The setting `removed_rows`: delete, mark or archive.
+        deletion_column: The column that marks a row, by its field's name.
+        max_share_of_scope: The share of the rows of a scope that may vanish at once.
+        max_share_of_run: The share of all rows that a run reads again that may vanish.
+    """
+
+    method: str
+    deletion_column: str
+    max_share_of_scope: float
+    max_share_of_run: float
+
+    @property
+    def marks(self) -> bool:
+        """Whether rows stay, with the time when they vanished."""
+        return self.method == "mark"
+
+
+@dataclass(frozen=True)
 class StreamSpec:
     """What a stream is, and what the settings say of loading it.
 
@@ -27,6 +49,8 @@ class StreamSpec:
         replace_nul: Whether the character NUL becomes U+FFFD, which PostgreSQL can store.
         sync_started_at: When the run began, in milliseconds since 1970.
         batch_bytes: How many bytes of rows may be held in memory.
+        removal: What becomes of rows that vanish from scopes which the tap read completely; None if
+            they stay, or if the tap does not say what it read.
     """
 
     name: str
@@ -42,6 +66,7 @@ class StreamSpec:
     replace_nul: bool
     sync_started_at: int
     batch_bytes: int
+    removal: Removal | None = None
 
     @property
     def merge_keys(self) -> Sequence[str]:

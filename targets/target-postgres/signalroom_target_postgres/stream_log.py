@@ -33,6 +33,7 @@ class StreamLog:
         self._table = table
         self._rejected_table = rejected_table
         self._warned_fields: set[str] = set()
+        self._warned_scopes: set[str] = set()
 
     def log_notes(self, notes: Iterable[Note]) -> None:
         """Log how the table was created or altered."""
@@ -115,6 +116,21 @@ class StreamLog:
             "deleted at the source should go, run the tap by `signalroom-run-tap`",
             *(self._table, rows, self._stream),
         )
+
+    def warn_unusable_scopes(self, fields: Iterable[str]) -> None:
+        """Warn once of each field by which vanished rows are not found.
+
+        Args:
+            fields: Fields without a column in which they have the order of the source.
+        """
+        for name in {*fields} - self._warned_scopes:
+            self._warned_scopes.add(name)
+            self._logger.warning(
+                "Rows of %s that are gone at the source are not removed from %s: that needs the "
+                "column of %r, with a type that has its order. Select the column, or give it that "
+                "type",
+                *(self._stream, self._table, name),
+            )
 
     def log_orphans(self, count: int) -> None:
         """Log orphans that were loaded after all."""

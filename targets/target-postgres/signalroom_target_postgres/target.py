@@ -23,6 +23,7 @@ from signalroom_target_postgres.connection.url import is_configured
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.embedded.cluster import Cluster
 from signalroom_target_postgres.messages.batch_files import BatchFile
+from signalroom_target_postgres.messages.models import MISSING
 from signalroom_target_postgres.messages.reader import MessageReader, ShutdownRequested
 from signalroom_target_postgres.messages.rejects import RejectedRecord, describe_decode_error
 from signalroom_target_postgres.refused_sink import RefusedSink
@@ -36,10 +37,11 @@ from signalroom_target_postgres.state import bookmarks
 from signalroom_target_postgres.stream_routes import StreamRoutes, explain_schema_errors
 from signalroom_target_postgres.summaries import Summaries
 from signalroom_target_postgres.values.schema_types import merge_types, without_booleans
+from signalroom_target_postgres.warehouse import rejected, vanished_rows
 from signalroom_target_postgres.warehouse.full_refresh import COMPLETE, REPLACE_ON_ACTIVATE
 from signalroom_target_postgres.warehouse.load_log import LoadLog
 from signalroom_target_postgres.warehouse.naming import TableNaming
-from signalroom_target_postgres.warehouse.rejected import SUFFIX
+from signalroom_target_postgres.warehouse.scopes import COMPLETE_SCOPES, decode_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,6 +90,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         self.run = Run(self.logger, naming, load_log)
         self.summaries = Summaries(self.logger)
         self._start_state = StartState(self.logger)
+        self._warned_of_scopes = False
         self._embedded: EmbeddedPostgres | None = None
         # Sinks of streams whose records are neither mapped, flattened nor validated.
         self._unmapped_sinks: dict[str, PostgresSink] = {}
@@ -186,8 +189,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             # The SDK asks for the sink and does not use it: no table is created or claimed.
             return self._make_refused_sink(stream_name, schema, key_properties)
         if schema is not None:
-            quarantines = self.config.get("on_bad_record") == "quarantine"
-            self.run.naming.claim(stream_name, source, suffixes=[SUFFIX] * quarantines)
+            self.run.naming.claim(stream_name, source, suffixes=self._companions(schema))
             self.summaries.begin(stream_name, self._loading_sinks)
         previous = self._sinks_active.get(stream_name)
         if schema is not None and previous is not None:
@@ -205,6 +207,15 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         if sink is not previous and previous is not None and not isinstance(previous, RefusedSink):
             sink.resume_from(previous)
         return sink
+
+    def _companions(self, schema: dict[str, Any]) -> list[str]:
+        """The suffixes of the tables that a stream may need besides its own."""
+        suffixes = []
+        if self.config.get("on_bad_record") == "quarantine":
+            suffixes.append(rejected.SUFFIX)
+        if self.config["removed_rows"] == "archive" and schema.get(COMPLETE_SCOPES):
+            suffixes.append(vanished_rows.SUFFIX)
+        return suffixes
 
     def _make_refused_sink(self, *stream: Any) -> RefusedSink:
         return RefusedSink(self, *stream, connector=self.target_connector)
@@ -490,5 +501,27 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         state = bytes(message_dict.value)
         if not self._start_state.is_known:
             self._start_state.begin(state)
+        if message_dict.scopes is not MISSING:
+            self._complete_scopes(message_dict.scopes)
         self.run.states.add(state.decode())
         self.run.states.emit()
+
+    def _complete_scopes(self, text: msgspec.Raw) -> None:
+        """Pass scopes on to the sinks of their streams."""
+        try:
+            scopes = decode_scopes(text)
+        except msgspec.MsgspecError as error:
+            if not self._warned_of_scopes:
+                self._warned_of_scopes = True
+                self.logger.warning(
+                    "The tap says in a way that this loader does not know which rows are complete "
+                    "(%s): rows that are gone at the source stay. Update the loader.",
+                    error,
+                )
+            return
+        for scope in scopes:
+            for record_map in self._routes.maps_of(scope.stream):
+                sink = self.get_sink(record_map.stream_map.stream_alias)
+                is_known = scope.where is not None and record_map.preserves(scope.where)
+                if not isinstance(sink, RefusedSink):
+                    sink.complete_scopes([scope] if is_known else [])

@@ -9,7 +9,7 @@ from msgspec import Raw
 MISSING = Raw()
 
 
-class Message(msgspec.Struct, gc=False):
+class Message(msgspec.Struct, gc=False, rename={"scopes": "x-complete-scopes"}):
     """A Singer message; one with other fields is decoded again as a dict.
 
     Args:
@@ -19,6 +19,7 @@ class Message(msgspec.Struct, gc=False):
         value: The JSON of a state.
         time_extracted: When the tap read the record.
         version: The version of the table that a full-table stream writes.
+        scopes: The JSON of the scopes that are complete with a state.
     """
 
     type: str
@@ -27,3 +28,4 @@ class Message(msgspec.Struct, gc=False):
     value: Raw = MISSING
     time_extracted: str | None = None
     version: int | None = None
+    scopes: Raw = MISSING

@@ -56,7 +56,7 @@ class OutdatedRows:
         self.map_constants: Mapping[str, Any] = {}
 
     @property
-    def _scope(self) -> dict[str, Any]:
+    def constants(self) -> dict[str, Any]:
         """The values that all rows of the stream share; rows of other accounts have others."""
         root = self._spec.schema
         declared = {
@@ -79,7 +79,7 @@ class OutdatedRows:
     def _older_than(self, version: int | None) -> RowSelection:
         mark = self._spec.deletion_column if self.marks_deleted else None
         run = self._spec.sync_started_at
-        return RowSelection(self._table, self._scope, run, version=version, mark=mark)
+        return RowSelection(self._table, self.constants, run, version=version, mark=mark)
 
     def delete_all(self, cursor: Cursor[Any]) -> int:
         """Delete all rows of the stream that this run did not load.
@@ -90,7 +90,7 @@ class OutdatedRows:
         Returns:
             How many rows were deleted.
         """
-        rows = RowSelection(self._table, self._scope, self._spec.sync_started_at)
+        rows = RowSelection(self._table, self.constants, self._spec.sync_started_at)
         return rows.retire(cursor)
 
     def retire(self, cursor: Cursor[Any], activation: Activation) -> int:
@@ -116,7 +116,7 @@ class OutdatedRows:
 
     def unscoped_columns(self, cursor: Cursor[Any]) -> list[str]:
         """Columns of the scope in which rows are null, so that a full refresh left them."""
-        scope = self._scope
+        scope = self.constants
         columns = [name for name, value in scope.items() if value is not None]
 
         def has_null(name: str) -> bool:
@@ -243,18 +243,26 @@ class RowSelection:
         return sql.SQL("CAST(CAST({} AS text) AS numeric)").format(identifier)
 
 
-def equality_condition(column: str, value: Any, type_: str) -> sql.Composed:
-    """Return a condition that a column has a value, whatever the column's type."""
+def equality_condition(
+    column: str, value: Any, type_: str, *, alias: str | None = None
+) -> sql.Composed:
+    """Make a condition that a column has a value, whatever the column's type.
+
+    Args:
+        column: The column's name.
+        value: The value, as JSON has it.
+        type_: The column's type, as the server names it.
+        alias: The alias of the table, if it has one.
+    """
+    identifier = sql.Identifier(*filter(None, (alias, column)))
     if value is None:
-        return sql.SQL("{} IS NULL").format(sql.Identifier(column))
+        return sql.SQL("{} IS NULL").format(identifier)
     if type_family(type_) == "json" or isinstance(value, (dict, list)):
         # The type json has no equality.
         return sql.SQL("to_jsonb({}) = CAST({} AS jsonb)").format(
-            sql.Identifier(column), sql.Literal(json.dumps(value))
+            identifier, sql.Literal(json.dumps(value))
         )
     if type_family(type_) == "integer" and isinstance(value, float) and value.is_integer():
         value = int(value)
     text = json.dumps(value) if isinstance(value, bool) else str(value)
-    return sql.SQL("{} = CAST({} AS {})").format(
-        sql.Identifier(column), sql.Literal(text), type_sql(type_)
-    )
+    return sql.SQL("{} = CAST({} AS {})").format(identifier, sql.Literal(text), type_sql(type_))

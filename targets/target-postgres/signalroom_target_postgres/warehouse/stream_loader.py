@@ -13,6 +13,7 @@ from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.rows.unknown_fields import without_unknown
 from signalroom_target_postgres.warehouse import comments, table_setup
 from signalroom_target_postgres.warehouse.counts import Counts, RowCounts
+from signalroom_target_postgres.warehouse.load_log import CLIENT_ID
 from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
 from signalroom_target_postgres.warehouse.outdated_rows import Activation, OutdatedRows
 from signalroom_target_postgres.warehouse.rejected import (
@@ -24,6 +25,11 @@ from signalroom_target_postgres.warehouse.retyped_rows import convert_types, has
 from signalroom_target_postgres.warehouse.stream_columns import StreamColumns
 from signalroom_target_postgres.warehouse.table import Note, Table
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
+from signalroom_target_postgres.warehouse.vanished_rows import (
+    TooManyVanishedError,
+    Vanished,
+    VanishedRows,
+)
 from signalroom_target_postgres.warehouse.writer import LateRejectError, TableWriter
 
 if TYPE_CHECKING:
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.spec import StreamSpec
     from signalroom_target_postgres.warehouse.load_log import LoadLog
     from signalroom_target_postgres.warehouse.naming import TableNaming
+    from signalroom_target_postgres.warehouse.scopes import Scope
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Batch:
         replaces: Whether they replace all rows of the stream that this run did not load before.
         activation: A version that is complete with these rows: older ones are removed.
         all_or_nothing: Whether no row is loaded if one does not fit.
+        scopes: Scopes of which the rows are all that there are: others vanished.
     """
 
     tables: Callable[[], Iterable[pa.Table]]
@@ -56,6 +64,7 @@ class Batch:
     replaces: bool = False
     activation: Activation | None = None
     all_or_nothing: bool = False
+    scopes: Sequence[Scope] = ()
 
 
 @dataclass
@@ -66,11 +75,15 @@ class LoadResult:
         rows: Rows that were sent to the server.
         refused: Records that the server did not take.
         counts: What it adds to the stream's counts, but for the records that were read.
+        vanished: The rows of the batch's scopes, and how many of them were removed.
+        failure: Why it did nothing: more rows vanished than may.
     """
 
     rows: int = 0
     refused: Sequence[RejectedRecord] = ()
     counts: Counts = field(default_factory=Counts)
+    vanished: Vanished = field(default_factory=Vanished)
+    failure: TooManyVanishedError | None = None
 
 
 class StreamLoader:
@@ -91,6 +104,10 @@ class StreamLoader:
         self.columns = StreamColumns(spec, table, connector.to_sql_type)
         #: Rows of earlier versions and of earlier runs.
         self.outdated = OutdatedRows(spec, table, self.columns.names)
+        #: Rows that the tap did not send again.
+        self.vanished: VanishedRows | None = None
+        if spec.removal is not None:
+            self.vanished = VanishedRows(spec.name, table, self.columns.names, spec.removal)
         self._connector = connector
         self._load_log = load_log
         # Whether no row is expected to be there; not known at first.
@@ -101,6 +118,8 @@ class StreamLoader:
     def resume_from(self, previous: StreamLoader) -> None:
         """Go on from the loader of the stream before its schema changed."""
         self._is_empty = previous._is_empty
+        if self.vanished is not None and previous.vanished is not None:
+            self.vanished.total = previous.vanished.total
         if self.table.keys == previous.table.keys:
             self._orphans = previous._orphans
 
@@ -194,6 +213,10 @@ class StreamLoader:
         self.columns.choose_codecs()
         return table.notes
 
+    def has_rows(self) -> bool:
+        """Whether the table has any row."""
+        return self._connector.run_transaction(self.table.has_rows)
+
     def has_outdated(self, version: int) -> bool:
         """Whether the table has rows of older versions."""
         return self._connector.run_transaction(lambda cursor: self.outdated.exist(cursor, version))
@@ -249,10 +272,13 @@ class StreamLoader:
             if batch.replaces:
                 added.replaced = self.outdated.delete_all(cursor)
                 writer.expects_no_conflicts = True
-            result.rows = self._write(cursor, writer, batch, newer_keys, progress)
+            result.rows, has_keys = self._write(cursor, writer, batch, newer_keys, progress)
             self._write_rejects(cursor, writer, batch)
+            if has_keys:
+                result.vanished = self._remove_vanished(cursor, writer, batch)
+                added.removed = result.vanished.vanished
             if batch.activation is not None and (self.spec.quarantines or not writer.rejects):
-                added.removed = self.outdated.retire(cursor, batch.activation)
+                added.removed += self.outdated.retire(cursor, batch.activation)
             result.refused, added.written = writer.rejects, writer.counts
             if self.spec.quarantines:
                 added.rejected = len(batch.rejects) + len(result.refused)
@@ -266,10 +292,17 @@ class StreamLoader:
         idempotent = batch.replaces or bool(self.table.keys)
         run_transaction = self._connector.run_transaction
         try:
-            result, writer = run_transaction(load, idempotent=idempotent)
-        except LateRejectError:
-            result, writer = run_transaction(partial(load, checks_now=True), idempotent=idempotent)
+            try:
+                result, writer = run_transaction(load, idempotent=idempotent)
+            except LateRejectError:
+                check_now = partial(load, checks_now=True)
+                result, writer = run_transaction(check_now, idempotent=idempotent)
+        except TooManyVanishedError as error:
+            # The other streams are loaded all the same.
+            return LoadResult(failure=error)
         self._is_empty = writer.expects_no_conflicts
+        if self.vanished is not None:
+            self.vanished.total += result.vanished
         if batch.replaces:
             self._orphans.drain()
         self._orphans.discard_replaced(newer_keys, self.table.keys)
@@ -284,9 +317,16 @@ class StreamLoader:
         batch: Batch,
         newer_keys: list[pa.Table],
         progress: Progress,
-    ) -> int:
-        """Send the rows to the server; return how many there were."""
+    ) -> tuple[int, bool]:
+        """Send the rows to the server.
+
+        Returns:
+            How many there were, and whether the server has their keys, to find what vanished.
+        """
         writer.begin(cursor)
+        # Where the table was empty, all of its rows are this run's.
+        if self.vanished is not None and batch.scopes and not writer.expects_no_conflicts:
+            writer.sent_keys = self.vanished.begin(cursor)
         count = progress.rows = 0
         for rows in batch.tables():
             if self._orphans:
@@ -295,7 +335,18 @@ class StreamLoader:
             count += rows.num_rows
             progress.rows = count
         writer.finish(cursor)
-        return count
+        return count, writer.sent_keys is not None
+
+    def _remove_vanished(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> Vanished:
+        """Remove the rows of the batch's scopes that it does not have; return their counts."""
+        if self.vanished is None or batch.rejects or writer.rejects:
+            # A record that was rejected is still there at its source.
+            return Vanished()
+        constants = self.outdated.constants
+        if CLIENT_ID in self.table.types and CLIENT_ID not in self.columns.by_name:
+            # Rows that have a client are not of this stream, which has none.
+            constants[CLIENT_ID] = None
+        return self.vanished.remove(cursor, batch.scopes, constants)
 
     def _write_rejects(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> None:
         """Quarantine records with the batch, unless the table is the cause of all rejections.

@@ -75,6 +75,8 @@ class TableWriter:
     threaded: bool = True
     #: Whether constraints that could wait for COMMIT are checked with each statement.
     checks_now: bool = False
+    #: A table that gets the keys of the rows, if any.
+    sent_keys: sql.Identifier | None = None
     #: Rows that the server rejected.
     rejects: list[RejectedRecord] = field(default_factory=list)
     #: Rejected rows that refer to rows which do not exist.
@@ -178,8 +180,16 @@ class TableWriter:
         staging = Staging(cursor, self.table, columns, updates=self.traits.updates)
         self._copy(cursor, staging.identifier, rows)
         counts = staging.insert_all()
-        staging.drop()
+        self._drop(cursor, staging)
         self.counts.add(counts)
+
+    def _drop(self, cursor: Cursor[Any], staging: Staging) -> None:
+        """Drop the temporary table, once the keys of its rows are noted."""
+        if self.sent_keys is not None:
+            insert = sql.SQL("INSERT INTO {} SELECT {} FROM {}")
+            keys = column_list(self.table.keys)
+            cursor.execute(insert.format(self.sent_keys, keys, staging.identifier))
+        staging.drop()
 
     def _write_others(
         self, cursor: Cursor[Any], rows: pa.Table, error: psycopg.Error
@@ -209,7 +219,7 @@ class TableWriter:
                 return error
 
             rejected |= find_rejected(rows.num_rows, insert)
-        staging.drop()
+        self._drop(cursor, staging)
         self._check_policies(cursor, rejected.values())
         numbers = sorted(rejected)
         return rows.take(pa.array(numbers, pa.int64())), [rejected[number] for number in numbers]

@@ -1,0 +1,327 @@
+"""Vanished rows: those that a tap did not send again, though it read their scope completely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import Cursor, sql
+
+from signalroom_singer.exit_codes import ExitCode
+from signalroom_singer.settings.variables import label_settings_in_backticks
+from signalroom_target_postgres.errors import LoadError, TargetPostgresError
+from signalroom_target_postgres.values.sql_types import type_sql
+from signalroom_target_postgres.warehouse.counts import count_rows
+from signalroom_target_postgres.warehouse.outdated_rows import equality_condition
+from signalroom_target_postgres.warehouse.scopes import Scope, ScopeColumns, merge_scopes
+from signalroom_target_postgres.warehouse.table import Table, column_list
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from signalroom_target_postgres.spec import Removal
+
+#: The suffix of the table that removed rows go into.
+SUFFIX = "__removed"
+#: The column that says when.
+REMOVED_AT = "_removed_at"
+#: As many rows may always vanish: of few rows, half are soon gone.
+ALWAYS_ALLOWED = 20
+#: Tables of fewer rows are read as fast without an index.
+_INDEXED_ROWS = 100_000
+
+_KEYS = sql.Identifier("pg_temp", "signalroom_keys")
+_COUNT = """
+SELECT count(*), count(*) FILTER (WHERE k IS NULL)
+FROM {table} AS t LEFT JOIN (SELECT DISTINCT * FROM {keys}) AS k ON {same_key}
+WHERE {scope}
+"""
+# Whether the table is large, and belongs to the user; and the first columns of its indexes.
+_INDEXES = """
+SELECT reltuples >= %s AND relkind = 'r' AND pg_has_role(relowner, 'USAGE'), ARRAY(
+    SELECT attname::text
+    FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+    WHERE indrelid = class.oid AND indisvalid AND indpred IS NULL
+)
+FROM pg_class AS class WHERE oid = %s
+"""
+# Of a few kilobytes, however large the table is, and hardly any work for rows that are added.
+_CREATE_INDEX = "CREATE INDEX ON {} USING brin ({}) WITH (autosummarize = on)"
+_GONE = "{scope} AND NOT EXISTS (SELECT FROM {keys} AS k WHERE {same_key})"
+_DELETE = "DELETE FROM {table} AS t WHERE {gone}"
+_MARK = "UPDATE {table} AS t SET {column} = now() WHERE {gone}"
+_ARCHIVE = """
+WITH gone AS (DELETE FROM {table} AS t WHERE {gone} RETURNING {returned})
+INSERT INTO {archive} ({columns}, {removed_at}) SELECT {columns}, now() FROM gone
+"""
+
+
+class TooManyVanishedError(TargetPostgresError):
+    """More rows vanished than the settings allow at once: perhaps the vendor has a bad hour."""
+
+    exit_code = ExitCode.DATA
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """How many rows of scopes there were, and how many of them vanished.
+
+    Args:
+        rows: Rows of the scopes, those that vanished included.
+        vanished: Rows that the tap did not send again.
+    """
+
+    rows: int = 0
+    vanished: int = 0
+
+    def __add__(self, other: Vanished) -> Vanished:
+        return Vanished(self.rows + other.rows, self.vanished + other.vanished)
+
+    def exceeds(self, share: float) -> bool:
+        """Whether more than a share of the rows vanished, and more than a few."""
+        return self.vanished > ALWAYS_ALLOWED and self.vanished > share * self.rows
+
+    def __str__(self) -> str:
+        return f"{self.vanished:,} of {count_rows(self.rows)}"
+
+
+class VanishedRows:
+    """Removes the rows of complete scopes that the tap did not send again.
+
+    Args:
+        stream: The stream's name.
+        table: The table that it is loaded into.
+        names: The column of each field.
+        removal: What becomes of the rows, and how many may vanish at once.
+    """
+
+    def __init__(
+        self, stream: str, table: Table, names: Mapping[str, str], removal: Removal
+    ) -> None:
+        self._stream = stream
+        self._table = table
+        self._names = names
+        self._removal = removal
+        #: What vanished in this run so far, as far as it is committed.
+        self.total = Vanished()
+        self._has_index = False
+
+    @property
+    def archive(self) -> Table:
+        """The table that removed rows go into, where the settings ask for one."""
+        return self._table.companion(SUFFIX)
+
+    def begin(self, cursor: Cursor[Any]) -> sql.Identifier:
+        """Create the table for the keys of the rows that the tap sends.
+
+        Args:
+            cursor: A cursor within the transaction of these rows.
+
+        Returns:
+            The table's name; it has the columns of the key, and is gone after the transaction.
+        """
+        create = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
+        keys = column_list(self._table.keys)
+        name = sql.Identifier("signalroom_keys")
+        cursor.execute(sql.SQL(create).format(name, keys, self._table.identifier))
+        return _KEYS
+
+    def usable(self, scopes: Sequence[Scope]) -> tuple[list[Scope], set[str]]:
+        """Select the scopes whose conditions can be checked in the table.
+
+        Args:
+            scopes: Scopes of the stream.
+
+        Returns:
+            These scopes, and the fields for which others cannot be checked.
+        """
+        fields = [self._columns.unusable_field(scope) for scope in scopes]
+        pairs = zip(scopes, fields, strict=True)
+        return [scope for scope, field in pairs if field is None], {*filter(None, fields)}
+
+    @property
+    def _columns(self) -> ScopeColumns:
+        return ScopeColumns(self._names, self._table.types)
+
+    def remove(
+        self, cursor: Cursor[Any], scopes: Sequence[Scope], constants: Mapping[str, Any]
+    ) -> Vanished:
+        """Remove the rows of scopes whose keys the tap did not send, after those that it sent.
+
+        Args:
+            cursor: A cursor within the transaction of these rows, after `begin`.
+            scopes: Scopes of the stream that were read completely; none is unusable.
+            constants: The values that all rows of the stream share, by column.
+
+        Returns:
+            How many rows of the scopes there were, and how many were removed.
+
+        Raises:
+            LoadError: If the server did not let all of them be removed.
+            TooManyVanishedError: If they are more than the settings allow.
+        """
+        self._table.lock(cursor)
+        self._index(cursor, scopes)
+        merged = merge_scopes(scopes)
+        read = [scope for scope in merged if not scope.deleted]
+        vanished = self._count(cursor, read, constants) if read else Vanished()
+        if vanished.vanished:
+            # Each by itself: several that are quiet must not hide one that is empty.
+            by_itself = [scope for scope in scopes if not scope.deleted]
+            self._check_share(cursor, by_itself, vanished, constants)
+        if deleted := [scope for scope in merged if scope.deleted]:
+            vanished += self._count_deleted(cursor, deleted, constants)
+        if vanished.vanished:
+            count = self._remove(cursor, self._condition(merged, constants))
+            if count < vanished.vanished:
+                msg = (
+                    f"{self._table} has {count_rows(vanished.vanished)} that are gone at the "
+                    f"source of {self._stream}, and the server lets the loader remove only "
+                    f"{count:,}: row-level security or a trigger keeps the others. Let the "
+                    "loader's user remove rows that it may read, or set `removed_rows` to keep."
+                )
+                raise LoadError(msg)
+        return vanished
+
+    def _index(self, cursor: Cursor[Any], scopes: Sequence[Scope]) -> None:
+        """Index the first column of the scopes in a large table, unless an index begins with it.
+
+        Without one, each run would read the whole table.
+        """
+        column = next((self._names[field] for scope in scopes for field in scope.conditions), None)
+        if self._has_index or column is None:
+            return
+        self._has_index = True
+        oid = self._table.oid(cursor)
+        row = cursor.execute(_INDEXES, (_INDEXED_ROWS, oid)).fetchone()
+        is_large, indexed = row or (False, [])
+        if is_large and column not in indexed:
+            names = self._table.identifier, sql.Identifier(column)
+            cursor.execute(sql.SQL(_CREATE_INDEX).format(*names))
+
+    def _condition(self, scopes: Sequence[Scope], constants: Mapping[str, Any]) -> sql.Composable:
+        types = self._table.types
+        parts = [
+            equality_condition(name, value, types[name], alias="t")
+            for name, value in constants.items()
+        ]
+        if mark := self._mark:
+            parts.append(sql.SQL("{} IS NULL").format(sql.Identifier("t", mark)))
+        any_scope = sql.SQL(" OR ").join(
+            sql.SQL("({})").format(self._columns.condition(scope)) for scope in scopes
+        )
+        return sql.SQL(" AND ").join([*parts, sql.SQL("({})").format(any_scope)])
+
+    @property
+    def _mark(self) -> str | None:
+        """The column that says when a row vanished, where rows are marked."""
+        return self._removal.deletion_column if self._removal.marks else None
+
+    @property
+    def _same_key(self) -> sql.Composable:
+        return sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(sql.Identifier("t", key), sql.Identifier("k", key))
+            for key in self._table.keys
+        )
+
+    def _count(
+        self, cursor: Cursor[Any], scopes: Sequence[Scope], constants: Mapping[str, Any]
+    ) -> Vanished:
+        query = sql.SQL(_COUNT).format(
+            table=self._table.identifier,
+            keys=_KEYS,
+            same_key=self._same_key,
+            scope=self._condition(scopes, constants),
+        )
+        rows, vanished = cursor.execute(query).fetchone() or (0, 0)
+        return Vanished(rows, vanished)
+
+    def _count_deleted(
+        self, cursor: Cursor[Any], scopes: Sequence[Scope], constants: Mapping[str, Any]
+    ) -> Vanished:
+        """Count the rows of which the source says that they were deleted.
+
+        Raises:
+            TooManyVanishedError: If they are more of all rows than the settings allow of a run's.
+        """
+        deleted = self._count(cursor, scopes, constants).vanished
+        if deleted > ALWAYS_ALLOWED:
+            everything = [Scope(self._stream, {})]
+            of_all = Vanished(self._count(cursor, everything, constants).rows, deleted)
+            if of_all.exceeds(self._removal.max_share_of_run):
+                raise self._too_many(str(of_all), "max_removed_share_of_run")
+        return Vanished(0, deleted)
+
+    def _check_share(
+        self,
+        cursor: Cursor[Any],
+        scopes: Sequence[Scope],
+        vanished: Vanished,
+        constants: Mapping[str, Any],
+    ) -> None:
+        """Stop if more rows vanished than the settings allow.
+
+        Raises:
+            TooManyVanishedError: If so.
+        """
+        removal = self._removal
+        if vanished.vanished > ALWAYS_ALLOWED:
+            for scope in scopes:
+                of_scope = self._count(cursor, [scope], constants)
+                if of_scope.exceeds(removal.max_share_of_scope):
+                    rows = f"{of_scope}, {scope}"
+                    raise self._too_many(rows, "max_removed_share_of_scope")
+        of_run = self.total + vanished
+        if of_run.exceeds(removal.max_share_of_run):
+            rows = f"{of_run} that this run read again"
+            raise self._too_many(rows, "max_removed_share_of_run")
+
+    def _too_many(self, rows: str, setting: str) -> TooManyVanishedError:
+        msg = (
+            f"{self._stream}: the source did not send {rows}, which {self._table} has: too many to "
+            "remove without asking. Nothing of this batch was loaded or removed. If the source "
+            "only has a bad hour, the next run goes on from here. If the rows are gone for good, "
+            f"run once with `{setting}` set to 1; `removed_rows` set to keep never removes any."
+        )
+        return TooManyVanishedError(label_settings_in_backticks(msg))
+
+    # Removing.
+
+    def _remove(self, cursor: Cursor[Any], scope: sql.Composable) -> int:
+        gone = sql.SQL(_GONE).format(scope=scope, keys=_KEYS, same_key=self._same_key)
+        table = self._table.identifier
+        if self._mark:
+            column = sql.Identifier(self._mark)
+            statement = sql.SQL(_MARK).format(table=table, column=column, gone=gone)
+        elif self._removal.method == "archive":
+            self._prepare_archive(cursor)
+            types = self._table.types
+            statement = sql.SQL(_ARCHIVE).format(
+                table=table,
+                gone=gone,
+                returned=sql.SQL(", ").join(sql.Identifier("t", name) for name in types),
+                archive=self.archive.identifier,
+                columns=column_list([*types]),
+                removed_at=sql.Identifier(REMOVED_AT),
+            )
+        else:
+            statement = sql.SQL(_DELETE).format(table=table, gone=gone)
+        return cursor.execute(statement).rowcount
+
+    def _prepare_archive(self, cursor: Cursor[Any]) -> None:
+        """Create the archive, or give it the columns and types that the table has now."""
+        archive = self.archive
+        archive.lock(cursor)
+        if not archive.read_types(cursor):
+            # Without constraints: a row may vanish, come again, and vanish.
+            create = "CREATE TABLE {} AS SELECT *, now() AS {} FROM {} WITH NO DATA"
+            names = archive.identifier, sql.Identifier(REMOVED_AT), self._table.identifier
+            cursor.execute(sql.SQL(create).format(*names))
+            return
+        for name, type_ in self._table.types.items():
+            names_of = archive.identifier, sql.Identifier(name), type_sql(type_)
+            if name not in archive.types:
+                cursor.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(*names_of))
+            elif archive.types[name] != type_:
+                change = "ALTER TABLE {0} ALTER COLUMN {1} TYPE {2} USING CAST({1} AS {2})"
+                cursor.execute(sql.SQL(change).format(*names_of))
