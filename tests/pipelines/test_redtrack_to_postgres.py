@@ -102,7 +102,7 @@ def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
     s3, now = sandbox.control.s3, datetime.now(UTC)
     again, shorter, corrected, *_ = [each["key"] for each in s3.objects("orders-create/")]
     s3.redeliver(again, to=again.replace(".csv", "_again.csv"), modified=now)
-    s3.shorten(shorter, 50, modified=now)
+    s3.shorten(shorter, 80, modified=now)
     blank = {"orders_id": "1", "order_status": "NEW", "total_amount": ""}
     s3.correct(corrected, 0, blank, modified=now)
     project.load(tap="tap-sticky-s3")

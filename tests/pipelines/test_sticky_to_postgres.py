@@ -70,7 +70,11 @@ def test_each_file_once_and_what_came_since(load, s3, sandbox, database, project
     late = s3.export("orders-create", FIRST, 50)  # older than all that are loaded
     first = s3.objects("orders-create/")[1]["key"]
     s3.put(first, "orders_id,Brand New\r\n1,x\r\n2,y\r\n")
-    assert read(load()) == {"orders-create": 2, "orders-update": 0, "prospects-create": 0}
+    # A file that lost most of its rows may be one that is cut: it waits for leave.
+    assert "did not send 118 of 120 rows" in load(code=1)
+    leave = {f"TARGET_POSTGRES_MAX_REMOVED_SHARE_OF_{name}": "1" for name in ("SCOPE", "RUN")}
+    files = read(load(**leave))
+    assert files == {"orders-create": 1, "orders-update": 0, "prospects-create": 0}
     (row,) = database.query(
         f"select count(*) from {ORDERS} where _file_name = %s", f"{sandbox.bucket}/{late}"
     )

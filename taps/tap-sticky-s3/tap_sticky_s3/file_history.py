@@ -107,6 +107,15 @@ class FileHistory:
         text = self._state.get(FLOOR)
         return None if text is None else _parse_time(text)
 
+    def has_file(self, key: str) -> bool:
+        """Whether any version of a file may be loaded.
+
+        Args:
+            key: Key of the file in the bucket.
+        """
+        version = hash_version(key, "", None, 0)
+        return version.day in self.reread_days or self._find_file(version) is not None
+
     def row_count(self, key: str) -> int | None:
         """How many rows a file had when it was last loaded; None if that is not known.
 

@@ -28,12 +28,14 @@ class RunPlan:
         history: The versions that are loaded; the run adds those that it loads.
         due: The files to read, in that order.
         by_time: Whether a later LastModified alone makes another version: `reload_on`.
+        rereads: Whether the table may have rows of earlier versions of these files.
     """
 
     objects: Sequence[S3Object]
     history: FileHistory
     due: Sequence[S3Object]
     by_time: bool
+    rereads: bool = False
 
     def not_loaded(self) -> list[S3Object]:
         """Return the files in the bucket that are not loaded by now."""
@@ -111,7 +113,9 @@ class RunPlanner:
             )
         self._report_unmatched(other_keys)
         self._warn_of_repeated_dates(objects, due)
-        return RunPlan(objects, history, due, self._by_time)
+        # Without a state, all of them may have been loaded before.
+        rereads = not len(history) or any(history.has_file(obj.key) for obj in due)
+        return RunPlan(objects, history, due, self._by_time, rereads)
 
     def _warn_of_reread_days(self, history: FileHistory) -> None:
         """Name the days that are read again, as the changed file of such a day is not known."""
@@ -119,9 +123,7 @@ class RunPlanner:
             more = len(days) - MAX_NAMES
             self._logger.warning(
                 "%s: files of %s%s were overwritten or deleted after they were loaded. All %d "
-                "files of these days are read again, as the state does not have them one by one. "
-                "If one became shorter, rows of its earlier version stay in the table; the README "
-                "says how to leave them out.",
+                "files of these days are read again, as the state does not have them one by one.",
                 *(self._folder, ", ".join(sorted(days)[:MAX_NAMES])),
                 *(f" and {more} more days" if more > 0 else "", sum(days.values())),
             )

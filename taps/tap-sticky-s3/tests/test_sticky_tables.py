@@ -10,12 +10,18 @@ from singer_sdk.exceptions import ConfigValidationError
 from sticky_exports import DAY, batch_rows, cells, export, known, orders
 
 from signalroom_singer import TapError
+from tap_sticky_s3.streams import tables
 
 ORDERS = "orders_create"
 
 
 def moment(day, hour=6):
     return datetime(2025, 12, day, hour, tzinfo=UTC)
+
+
+def file_names(output):
+    """The files that a run says it has read completely."""
+    return [name for where in output.scopes(ORDERS) for name in where["_file_name"]["in"]]
 
 
 class TestRows:
@@ -196,6 +202,37 @@ class TestWhichFiles:
         assert len(ids) == rows
         assert known(state) == {DAY.format(1): rows}
         assert ("had 2 rows and has 1 now" in caplog.text) is (rows == 1)
+
+    @pytest.mark.parametrize("in_batches", (False, True))
+    def test_what_an_overwritten_file_has_is_all_there_is_of_it(
+        self, sandbox, s3, make_tap, sync, batches, in_batches
+    ):
+        settings = batches if in_batches else {}
+        for day in (1, 2):
+            s3.put(DAY.format(day), export(*orders(2)))
+        first = sync(make_tap(**settings), ORDERS)
+        files = [f"{sandbox.bucket}/{DAY.format(day)}" for day in (1, 2)]
+        # A table may have rows of files that a run without a state does not know.
+        assert sorted(file_names(first)) == files
+        s3.put(DAY.format(3), export(*orders(2)))
+        second = sync(make_tap(first.state, **settings), ORDERS)
+        assert "x-complete-scopes" not in second.schemas[ORDERS]["schema"]
+        assert file_names(second) == []
+        s3.put(DAY.format(1), export(*orders(1)))
+        third = sync(make_tap(second.state, **settings), ORDERS)
+        assert third.schemas[ORDERS]["schema"]["x-complete-scopes"] is True
+        assert file_names(third) == files[:1]
+
+    def test_in_batches_the_target_learns_of_few_files_at_once(
+        self, s3, make_tap, sync, batches, monkeypatch
+    ):
+        monkeypatch.setattr(tables, "_MANY_FILES", 0)
+        for day in range(1, 9):
+            s3.put(DAY.format(day), export(*orders(1)))
+        scopes = sync(make_tap(**batches), ORDERS).scopes(ORDERS)
+        counts = [len(where["_file_name"]["in"]) for where in scopes]
+        assert sum(counts) == 8
+        assert max(counts) <= 4
 
     def test_the_same_bytes_stored_again(self, s3, make_tap, sync):
         s3.put(DAY.format(1), export(*orders(2)), modified=moment(2))

@@ -81,6 +81,9 @@ def restate_everflow(control, chance):
     control.everflow.restate(day(chance), ZONE, percent=chance.randrange(50, 150))
     control.everflow.restate(day(chance), ZONE, add_conversions=chance.randrange(1, 30))
     control.everflow.restate(day(chance), ZONE, reject=chance.randrange(1, 5))
+    # Rows that are gone, and others that come back.
+    control.everflow.restate(day(chance), ZONE, delete_affiliate=chance.randrange(1, 8))
+    control.everflow.restate(day(chance), ZONE, add_conversions=chance.randrange(1, 30))
 
 
 # Google Sheets
@@ -193,6 +196,7 @@ def restate_redtrack(control, chance):
     changed = {"cost_percent": chance.randrange(50, 150), "payout_percent": chance.randrange(200)}
     control.redtrack.restate(day=str(day(chance)), timezone=ZONE, **changed)
     control.redtrack.decline(day=str(day(chance)), timezone=ZONE, count=chance.randrange(1, 5))
+    control.redtrack.vanish(day=str(day(chance)), timezone=ZONE, source=chance.randrange(4))
 
 
 # Sticky.io
@@ -206,13 +210,13 @@ def prepare_s3(control):
 
 
 def restate_s3(control, chance):
-    # Overwritten with as many other rows or more: the rows of a longer version stay, as the tap's
-    # README says. And one that comes late.
+    # Overwritten with more rows or with fewer, and one that comes late.
     seed = chance.randrange(10**6)
     for _ in range(2):
         overwritten = chance.choice(control.s3.objects("orders-create/"))["key"]
         when = START + timedelta(days=chance.randrange(20))
-        control.s3.export("orders-create", when, 150, key=overwritten, seed=seed)
+        rows = chance.randrange(80, 180)
+        control.s3.export("orders-create", when, rows, key=overwritten, seed=seed)
     control.s3.export("orders-update", day(chance), 80)
 
 

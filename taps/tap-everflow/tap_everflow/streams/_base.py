@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from signalroom_singer import ApiStream, WindowedStream, from_client, from_setting
+from typing_extensions import override
+
+from signalroom_singer import (
+    ApiStream,
+    Conditions,
+    WindowedStream,
+    from_client,
+    from_setting,
+    one_of,
+)
 from tap_everflow.client import EverflowClient, report_filter
 from tap_everflow.descriptions import DESCRIPTIONS
 
@@ -19,6 +28,15 @@ class EverflowStream(ApiStream[EverflowClient]):
         """The filters that the settings ask for, as the API expects them: with ids as text."""
         advertiser = self.config.get("advertiser_id")
         return [report_filter("advertiser", advertiser)] if advertiser is not None else []
+
+    @property
+    @override
+    def filters_in_force(self) -> Conditions | None:
+        advertiser = self.config.get("advertiser_id")
+        if advertiser is None:
+            return {}
+        has_column = "advertiser_id" in self.schema["properties"]
+        return {"advertiser_id": one_of([advertiser])} if has_column else None
 
 
 class WindowedEverflowStream(WindowedStream, EverflowStream):

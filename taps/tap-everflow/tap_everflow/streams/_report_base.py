@@ -57,11 +57,12 @@ class ReportStream(WindowedEverflowStream):
 
     path = TABLE
     replication_key = "date"
+    window_column = "date"
     loading = Loading(
         "Incremental by `date`; the last {stream.lookback_days} days are read again "
         "(`lookback_days`)",
         "All numbers of past days; Everflow does not say which changed",
-        "A combination that has no activity any more keeps its last row",
+        "A combination that has no activity any more is removed with the days that are read again",
     )
     #: The time column, then the others.
     dimensions: Sequence[str] = ()
@@ -235,6 +236,7 @@ class ReportStream(WindowedEverflowStream):
         # What is still being counted may differ between two requests.
         if self.config["control_totals"] == "warn" or window.end >= self.today():
             self.logger.warning("%s: rows and summary differ: %s", window, problem)
+            self.keep_vanished(window)
             return
         msg = (
             f"{self.name}: {window}: the rows do not add up to Everflow's summary: {problem}. "

@@ -9,6 +9,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import (
+    Conditions,
     DateWindow,
     Loading,
     TapError,
@@ -114,8 +115,12 @@ class ConversionStream(RowLevelStream):
 
     path = CONVERSIONS
     primary_keys = ("conversion_id",)
+    # Not the day: it was another where the report zone was.
+    window_column = "converted_at"
     lookback_days = from_setting("conversions_lookback_days")
     retention_days = 365
+    # At the end of a year a day may be there in part.
+    kept_days = 360
     times: ClassVar[Mapping[str, str]] = {
         "converted_at": "conversion_unix_timestamp",
         "clicked_at": "click_unix_timestamp",
@@ -126,6 +131,7 @@ class ConversionStream(RowLevelStream):
         "Incremental by `date`; the last {stream.lookback_days} days are read again "
         "(`conversions_lookback_days`); Everflow keeps {stream.retention_days} days",
         "`status`, `payout`, `revenue` and `sale_amount`; found by reading the day again",
+        "They are removed with the days that are read again",
     )
     schema = th.PropertiesList(
         th.Property("conversion_id", th.StringType, required=True),
@@ -176,6 +182,7 @@ class ConversionStream(RowLevelStream):
                     self.logger.warning(
                         "%s: Everflow repeats %d of %d rows", window, total - len(seen_ids), total
                     )
+                    self.keep_vanished(window)
                     return
             self.logger.warning(
                 "%s: %d of %d rows in pages of %d: reading again in pages of another size",
@@ -241,13 +248,16 @@ class Clicks(RowLevelStream):
     path = CLICKS
     selected_by_default = False
     primary_keys = ("transaction_id",)
+    window_column = "clicked_at"
     lookback_days = 1
     # About three months are kept; older windows are empty, not rejected.
     retention_days = 90
+    kept_days = 60
     loading = Loading(
         "Incremental by `date`; the last day is read again; Everflow keeps about "
         "{stream.retention_days} days",
         "`has_conversion`, for conversions on the next day",
+        "They are removed with the days that are read again",
     )
     times: ClassVar[Mapping[str, str]] = {"clicked_at": "unix_timestamp"}
     schema = th.PropertiesList(
@@ -304,6 +314,7 @@ class Adjustments(WindowedStream, EverflowStream):
     path = "/networks/reportingadjustments"
     primary_keys = ("network_reporting_adjustment_id",)
     replication_key = "date_adjustment"
+    window_column = "date_adjustment"
     window_days = 31
     lookback_days = 90
     loading = Loading(
@@ -333,7 +344,18 @@ class Adjustments(WindowedStream, EverflowStream):
             "to": window.end.isoformat(),
             "timezone_id": self.client.request_timezone_id(self.report_zone.key),
         }
-        yield self.client.extract_rows(self.client.get(self.path, query), "adjustments")
+        rows = self.client.extract_rows(self.client.get(self.path, query), "adjustments")
+        first, last = window.start.isoformat(), window.end.isoformat()
+        if not all(first <= str(row.get("date_adjustment"))[:10] <= last for row in rows):
+            # By which of its days Everflow selects an adjustment is not documented.
+            self.keep_vanished(window)
+        yield rows
+
+    @property
+    @override
+    def filters_in_force(self) -> Conditions:
+        # Adjustments are not requested by advertiser.
+        return {}
 
 
 def _ids(rows: list[Record]) -> list[str | None]:

@@ -54,11 +54,12 @@ class ReportStream(AdaptiveWindowStream):
 
     path = "/report"
     replication_key = "date"
+    window_column = "date"
     loading = Loading(
         "Incremental by `date`; the last {stream.lookback_days} days are read again "
         "(`lookback_days`)",
         "Costs and conversions of past days; RedTrack does not say which changed",
-        "A combination that has no activity any more keeps its last row",
+        "A combination that has no activity any more is removed with the days that are read again",
     )
     dimensions: Sequence[str] = ()
     report_zone = from_client("report_zone")
@@ -288,6 +289,7 @@ class ReportStream(AdaptiveWindowStream):
         # What is still being counted differs between two requests.
         if window.end >= self.today():
             self.logger.warning("%s: rows and the day's report differ: %s", window, problem)
+            self.keep_vanished(window)
             return
         msg = (
             f"{self.name}: {window}: the rows do not add up to RedTrack's own report of the day: "

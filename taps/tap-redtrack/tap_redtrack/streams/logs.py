@@ -6,19 +6,28 @@ differs from record to record.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, columns_of, from_client, from_setting, to_utc
+from signalroom_singer import (
+    Condition,
+    Loading,
+    between,
+    columns_of,
+    from_client,
+    from_setting,
+    or_null,
+    to_utc,
+)
 from tap_redtrack.descriptions import NEVER_SENT
 from tap_redtrack.paging import PagingError, StablePager
 from tap_redtrack.streams._adaptive_windows import AdaptiveWindowStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers.types import Context, Record
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     from signalroom_singer import DateWindow
     from tap_redtrack.client import Page
 
+_DAY = timedelta(days=1)
 #: The most rows that RedTrack returns in one response.
 _LARGEST_PAGE = 10_000
 _TEXTS = (
@@ -84,6 +94,44 @@ class LogStream(AdaptiveWindowStream):
     #: The columns of times; the first that has a value decides the record's day.
     times: ClassVar[tuple[str, ...]] = ()
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Initialize as the base does.
+
+        Args:
+            args: As for the base.
+            kwargs: As for the base.
+        """
+        super().__init__(*args, **kwargs)
+        # By which of them RedTrack selects records is not documented: those that were within the
+        # window in all records so far.
+        self._selecting_times = [*self.times]
+
+    @property
+    @override
+    def scope_columns(self) -> Sequence[str]:
+        return ("date", *self.times)
+
+    @override
+    def scope_of(self, window: DateWindow) -> dict[str, Condition]:
+        # What is within the window by all of them, RedTrack had to return.
+        within = between(window.start_utc, window.end_utc)
+        if self.client.report_zone != self.client.account_zone:
+            return dict.fromkeys(self._selecting_times, within)
+        # A record may lack some; its day is that of the first that it has.
+        day = {"date": between(window.start, window.end + _DAY)}
+        return day | dict.fromkeys(self._selecting_times, or_null(within))
+
+    def _note_times(self, window: DateWindow, rows: list[Record]) -> None:
+        """Note by which times RedTrack cannot have selected the rows of a window."""
+        first, after = window.start_utc, window.end_utc
+        for name in (*self._selecting_times,):
+            times = (_parse_time(self._to_utc(row.get(name))) for row in rows)
+            # One without a zone could not be converted: it is null in the table.
+            if any(time and time.tzinfo and not first <= time < after for time in times):
+                self._selecting_times.remove(name)
+        if not self._selecting_times:
+            self.keep_vanished(window)
+
     @override
     def request_window(self, window: DateWindow) -> Page:
         return self._request_rows(window, 1, self.max_rows)
@@ -103,6 +151,7 @@ class LogStream(AdaptiveWindowStream):
 
     @override
     def parse_window(self, window: DateWindow, rows: list[Record]) -> Iterator[list[Record]]:
+        self._note_times(window, rows)
         # Rows with the same id are one record: the last of them.
         yield list({_record_id(row): row for row in rows}.values())
 
@@ -123,6 +172,7 @@ class LogStream(AdaptiveWindowStream):
         seen_ids: set[str] = set()
         try:
             for rows in pager:
+                self._note_times(window, rows)
                 seen_ids.update(map(_record_id, rows))
                 yield rows
         except PagingError:
@@ -130,6 +180,7 @@ class LogStream(AdaptiveWindowStream):
             page = self._request_rows(window, 1, _LARGEST_PAGE)
             if len(page.rows) >= _LARGEST_PAGE or len(page.rows) < self._most_rows:
                 raise
+            self._note_times(window, page.rows)
             yield [row for row in page.rows if _record_id(row) not in seen_ids]
 
     @override
@@ -169,6 +220,7 @@ class Conversions(LogStream):
         "Incremental by day; the last {stream.lookback_days} days are read again "
         "(`conversions_lookback_days`)",
         "`status`, `payout` and whatever else is edited; found by reading the day again",
+        "They are removed with the days that are read again",
     )
     schema = th.PropertiesList(
         th.Property("id", th.StringType, required=True),

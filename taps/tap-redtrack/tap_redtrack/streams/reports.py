@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import invalid_setting
+from signalroom_singer import Conditions, invalid_setting, without_prefix
 from tap_redtrack.metrics import METRICS
 from tap_redtrack.streams._report_base import ENTITIES, NO_ID, ReportStream, parse_amount
 
@@ -58,6 +58,14 @@ class DailySpend(ReportStream):
     primary_keys = ("date", "source_id")
     dimensions = ("source",)
     schema = _schema("source")
+
+    @property
+    @override
+    def filters_in_force(self) -> Conditions | None:
+        filters = super().filters_in_force
+        if filters is None or self.config["include_unattributed"]:
+            return filters
+        return {**filters, "source_id": {**filters.get("source_id", {}), **without_prefix(NO_ID)}}
 
     @override
     def filter_records(self, window: DateWindow, records: list[Record]) -> list[Record]:

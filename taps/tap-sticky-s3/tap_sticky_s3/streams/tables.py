@@ -24,6 +24,7 @@ from signalroom_singer import (
     ReadAhead,
     RecordConformer,
     TapError,
+    one_of,
 )
 from signalroom_singer.errors import explain_malformed_responses
 from signalroom_singer.privacy.hashing import ColumnHashes
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 # The state has all days of a table: with many files, a state after each would cost more than
 # reading the files.
 _MANY_FILES, _STATE_SECONDS = 100, 5.0
+#: Half of the batch files that may wait for the target.
+_KEPT_FILES = 4
 
 _METADATA = th.PropertiesList(
     th.Property(FILE_NAME, th.StringType, description="The bucket, a slash, and the file's key"),
@@ -105,12 +108,15 @@ class TableStream(StickyStream):
 
     loading = Loading(
         "Incremental by file: each file once, and again if it was overwritten (ETag or size)",
-        "Files that were overwritten are read again; later files about the same orders add rows",
+        "Files that were overwritten are read again, and rows that they had before are removed; "
+        "later files about the same orders add rows",
         "Rows of files that are no longer in the bucket stay; `files` has each file's last version",
     )
     # The header of each file may have more.
     columns_are_known = False
 
+    # Whether the table may have rows of earlier versions of the run's files.
+    _rereads = False
     # A run's plan and what follows from it; `_write_schema_message` sets them before the rows.
     _plan: RunPlan
     _columns: StreamColumns
@@ -137,6 +143,8 @@ class TableStream(StickyStream):
             *(table, resources.tables, resources.bucket, tap.config, self.logger)
         )
         self._file_errors: list[TapError] = []
+        # Files whose rows are written, and that no STATE has named yet.
+        self._unnamed_files: list[str] = []
         self._state_written_at = 0.0
 
     # The plan and the columns.
@@ -157,9 +165,15 @@ class TableStream(StickyStream):
     def _write_schema_message(self) -> None:
         # The columns of all files of the run have to be known before the schema is written.
         self._plan = self._plan_run()
+        self._rereads = self._plan.rereads
         self._register_schema()
         self._columns = self._selected_columns()
         super()._write_schema_message()
+
+    @property
+    @override
+    def scope_columns(self) -> Sequence[str]:
+        return (FILE_NAME,) if self._rereads else ()
 
     def _plan_run(self) -> RunPlan:
         """Decide which files the run reads, and learn the columns from their headers."""
@@ -268,17 +282,32 @@ class TableStream(StickyStream):
         self._file_log.add(file, self.name, self._bucket.name)
         history.add(file.obj, file.row_count)
         self.state_manager.is_flushed = False
+        self._unnamed_files.append(f"{self._bucket.name}/{file.obj.key}")
+        # In batches, the target keeps the files until it knows whether they are complete.
+        are_kept = bool(file.path) and len(self._unnamed_files) >= _KEPT_FILES
         now = time.monotonic()
-        if len(history) < _MANY_FILES or now - self._state_written_at > _STATE_SECONDS:
+        is_due = len(history) < _MANY_FILES or now - self._state_written_at > _STATE_SECONDS
+        if is_due:
             self._state_written_at = now
             history.save()
+            self._write_files_state()
+        elif self._rereads and are_kept:
+            # With the state as it was: with many files it takes long to write.
+            self._write_files_state()
+
+    def _write_files_state(self) -> None:
+        """Write a STATE, which names the files whose rows were all written since the last one."""
+        names, self._unnamed_files = self._unnamed_files, []
+        if self._rereads and names:
+            self.write_scope({FILE_NAME: one_of(names)})
+        else:
             self._write_state_message()
 
     def _warn_of_rows(self, file: ParsedFile, rows_before: int | None) -> None:
         if rows_before is not None and file.row_count < rows_before:
             self.logger.warning(
-                "%s had %d rows and has %d now: the last ones of the earlier version stay in the "
-                "table. The README says how to leave them out.",
+                "%s had %d rows and has %d now. SignalRoom's target-postgres removes the others. "
+                "With another one they stay in the table; the README says how to leave them out.",
                 *(file.obj.key, rows_before, file.row_count),
             )
         if file.short_rows or file.long_rows:
@@ -374,6 +403,8 @@ class TableStream(StickyStream):
         history.prune(self._plan.not_loaded(), days=self.config["state_retention_days"])
         history.save()
         self.state_manager.is_flushed = False
+        if self._unnamed_files:
+            self._write_files_state()
         super().finalize_state_progress_markers(state)
 
     @override
