@@ -489,6 +489,16 @@ class TestLargeTables:
         assert [index for index in self.indexes(filled) if "USING brin (day)" in index]
         assert len(self.indexes(filled)) == 2
 
+    def test_nor_do_deferred_constraints_prevent_it(self, filled):
+        filled.sql("CREATE TABLE advertisers (id bigint PRIMARY KEY)")
+        filled.sql("INSERT INTO advertisers VALUES (7)")
+        filled.sql(
+            "ALTER TABLE orders ADD FOREIGN KEY (advertiser) REFERENCES advertisers "
+            "DEFERRABLE INITIALLY DEFERRED"
+        )
+        self.load_again(filled, 100_000)
+        assert [index for index in self.indexes(filled) if "USING brin (day)" in index]
+
     def test_not_where_one_begins_with_it(self, filled):
         filled.sql("CREATE INDEX ON orders (day, payout)")
         self.load_again(filled, 100_000)

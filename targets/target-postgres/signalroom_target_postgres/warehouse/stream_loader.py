@@ -326,7 +326,7 @@ class StreamLoader:
         writer.begin(cursor)
         # Where the table was empty, all of its rows are this run's.
         if self.vanished is not None and batch.scopes and not writer.expects_no_conflicts:
-            writer.sent_keys = self.vanished.begin(cursor)
+            writer.sent_keys = self.vanished.begin(cursor, batch.scopes)
         count = progress.rows = 0
         for rows in batch.tables():
             if self._orphans:

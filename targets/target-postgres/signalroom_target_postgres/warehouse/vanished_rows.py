@@ -111,15 +111,19 @@ class VanishedRows:
         """The table that removed rows go into, where the settings ask for one."""
         return self._table.companion(SUFFIX)
 
-    def begin(self, cursor: Cursor[Any]) -> sql.Identifier:
+    def begin(self, cursor: Cursor[Any], scopes: Sequence[Scope]) -> sql.Identifier:
         """Create the table for the keys of the rows that the tap sends.
 
         Args:
-            cursor: A cursor within the transaction of these rows.
+            cursor: A cursor within the transaction of these rows, before any is written: an index
+                cannot be created while deferred constraints have rows to check.
+            scopes: The scopes that are complete with these rows.
 
         Returns:
             The table's name; it has the columns of the key, and is gone after the transaction.
         """
+        self._table.lock(cursor)
+        self._index(cursor, scopes)
         create = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
         keys = column_list(self._table.keys)
         name = sql.Identifier("signalroom_keys")
@@ -160,8 +164,6 @@ class VanishedRows:
             LoadError: If the server did not let all of them be removed.
             TooManyVanishedError: If they are more than the settings allow.
         """
-        self._table.lock(cursor)
-        self._index(cursor, scopes)
         merged = merge_scopes(scopes)
         read = [scope for scope in merged if not scope.deleted]
         vanished = self._count(cursor, read, constants) if read else Vanished()
