@@ -82,9 +82,12 @@ _SETTINGS = th.PropertiesList(
     th.Property(
         "max_removed_share_of_run",
         th.NumberType(minimum=0, maximum=1),
-        default=0.25,
+        default=0.5,
         title="Maximum removed share of a run",
-        description="The same for all rows of a stream that a run reads again.",
+        description=(
+            "The same for all rows of a stream that a run reads again: many scopes may lose few "
+            "rows each."
+        ),
     ),
     th.Property(
         "table_naming",
