@@ -12,6 +12,7 @@ from target_postgres.sinks import PostgresSink as StockSink
 from typing_extensions import override
 
 from signalroom_singer.progress import REPORTER, Progress
+from signalroom_singer.scopes import COMPLETE_SCOPES
 from signalroom_target_postgres.connection.connector import PostgresConnector
 from signalroom_target_postgres.messages.models import Message
 from signalroom_target_postgres.messages.rejects import RejectedRecord, RejectedRecordsError
@@ -33,7 +34,6 @@ from signalroom_target_postgres.warehouse.rejected import (
     OversizedRecordError,
     bad_record_error,
 )
-from signalroom_target_postgres.warehouse.scopes import COMPLETE_SCOPES
 from signalroom_target_postgres.warehouse.stream_loader import Batch, LoadResult, StreamLoader
 from signalroom_target_postgres.warehouse.table import Table
 from signalroom_target_postgres.warehouse.vanished_rows import TooManyVanishedError

@@ -16,6 +16,7 @@ from typing_extensions import override
 from signalroom_singer.cli.command import ReadableErrorsMixin
 from signalroom_singer.cli.loader_failure import stop_tap
 from signalroom_singer.privacy.redaction import protect
+from signalroom_singer.scopes import COMPLETE_SCOPES
 from signalroom_singer.stream_maps import constant_columns
 from signalroom_target_postgres import errors
 from signalroom_target_postgres.connection.tls import DEFAULTS
@@ -41,7 +42,7 @@ from signalroom_target_postgres.warehouse import rejected, vanished_rows
 from signalroom_target_postgres.warehouse.full_refresh import COMPLETE, REPLACE_ON_ACTIVATE
 from signalroom_target_postgres.warehouse.load_log import LoadLog
 from signalroom_target_postgres.warehouse.naming import TableNaming
-from signalroom_target_postgres.warehouse.scopes import COMPLETE_SCOPES, decode_scopes
+from signalroom_target_postgres.warehouse.scopes import decode_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
+from signalroom_singer.scopes import COMPLETE_SCOPES
+
 #: What a message without a record or a state has in its place.
 MISSING = Raw()
 
 
-class Message(msgspec.Struct, gc=False, rename={"scopes": "x-complete-scopes"}):
+class Message(msgspec.Struct, gc=False, rename={"scopes": COMPLETE_SCOPES}):
     """A Singer message; one with other fields is decoded again as a dict.
 
     Args:

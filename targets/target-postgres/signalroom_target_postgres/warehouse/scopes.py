@@ -28,9 +28,6 @@ from signalroom_target_postgres.values.sql_types import type_family, type_sql
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: In a stream's schema, and in STATE messages.
-COMPLETE_SCOPES = "x-complete-scopes"
-
 _Value = str | int | float | bool
 #: Families of types whose values are equal where their texts, or their numbers, are.
 _COMPARABLE = {"text", "integer", "number", "date", "uuid"}
@@ -95,7 +92,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         stream: The stream's name.
         where: What these rows meet, by field; no condition for all rows, and None for no row.
-        deleted: Whether the source says that they were deleted; then any number of them may be.
+        deleted: Whether the source says that they were deleted: their share is that of all rows.
     """
 
     stream: str
@@ -180,8 +177,7 @@ def _order(scope: Scope) -> tuple[bool, str, str, str]:
     conditions = scope.conditions
     others = [f"{name} {conditions[name]}" for name in sorted(conditions) if name != field]
     start = "" if field is None or conditions[field].in_ is not UNSET else conditions[field].start
-    kind = field if field is None else f"{field} {start == ''}"
-    return (scope.deleted, str(kind), " and ".join(others), str(start))
+    return (scope.deleted, field or "", " and ".join(others), str(start))
 
 
 @dataclass(frozen=True)

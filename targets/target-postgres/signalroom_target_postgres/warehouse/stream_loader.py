@@ -272,9 +272,9 @@ class StreamLoader:
             if batch.replaces:
                 added.replaced = self.outdated.delete_all(cursor)
                 writer.expects_no_conflicts = True
-            result.rows, has_keys = self._write(cursor, writer, batch, newer_keys, progress)
+            result.rows = self._write(cursor, writer, batch, newer_keys, progress)
             self._write_rejects(cursor, writer, batch)
-            if has_keys:
+            if writer.sent_keys is not None:
                 result.vanished = self._remove_vanished(cursor, writer, batch)
                 added.removed = result.vanished.vanished
             if batch.activation is not None and (self.spec.quarantines or not writer.rejects):
@@ -317,12 +317,8 @@ class StreamLoader:
         batch: Batch,
         newer_keys: list[pa.Table],
         progress: Progress,
-    ) -> tuple[int, bool]:
-        """Send the rows to the server.
-
-        Returns:
-            How many there were, and whether the server has their keys, to find what vanished.
-        """
+    ) -> int:
+        """Send the rows to the server, and their keys to find what vanished; return their count."""
         writer.begin(cursor)
         # Where the table was empty, all of its rows are this run's.
         if self.vanished is not None and batch.scopes and not writer.expects_no_conflicts:
@@ -335,7 +331,7 @@ class StreamLoader:
             count += rows.num_rows
             progress.rows = count
         writer.finish(cursor)
-        return count, writer.sent_keys is not None
+        return count
 
     def _remove_vanished(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> Vanished:
         """Remove the rows of the batch's scopes that it does not have; return their counts."""
