@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         between,
         one_of,
         or_null,
+        since,
         without_prefix,
     )
     from signalroom_singer.settings.dates import (
@@ -149,6 +150,7 @@ __all__ = [
     "rate_limit_setting",
     "redact",
     "setting_label",
+    "since",
     "to_utc",
     "utc_isoformat",
     "validate_base_url",
@@ -180,7 +182,15 @@ _NAMES = {
     "privacy.redaction": ("protect", "redact"),
     "privacy.sensitive_fields": ("PERSONAL_DATA_SETTING",),
     "read_ahead": ("ReadAhead",),
-    "scopes": ("Condition", "Conditions", "between", "one_of", "or_null", "without_prefix"),
+    "scopes": (
+        "Condition",
+        "Conditions",
+        "between",
+        "one_of",
+        "or_null",
+        "since",
+        "without_prefix",
+    ),
     "settings.dates": (
         "parse_date_setting",
         "parse_midnight_setting",

@@ -30,14 +30,23 @@ Condition = Mapping[str, Any]
 Conditions = Mapping[str, Condition]
 
 
-def between(start: date | datetime, before: date | datetime) -> Condition:
+def between(start: int | date | datetime, before: int | date | datetime) -> Condition:
     """Make the condition that a value is in a range.
 
     Args:
-        start: The first day, or moment in UTC.
-        before: The first day or moment after the range.
+        start: The first number or day, or moment in UTC.
+        before: The first number, day or moment after the range.
     """
-    return {"from": _isoformat(start), "before": _isoformat(before)}
+    return {"from": _comparable(start), "before": _comparable(before)}
+
+
+def since(start: int | date | datetime) -> Condition:
+    """Make the condition that a value is in a range without an end; null is not.
+
+    Args:
+        start: The first number or day, or moment in UTC.
+    """
+    return {"from": _comparable(start)}
 
 
 def or_null(condition: Condition) -> Condition:
@@ -67,7 +76,9 @@ def without_prefix(prefix: str) -> Condition:
     return {"without_prefix": prefix}
 
 
-def _isoformat(value: date | datetime) -> str:
+def _comparable(value: int | date | datetime) -> int | str:
+    if isinstance(value, int):
+        return value
     return utc_isoformat(value) if isinstance(value, datetime) else value.isoformat()
 
 

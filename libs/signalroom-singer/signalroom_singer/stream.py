@@ -201,20 +201,29 @@ class SignalRoomStream(Stream):
         is_changed = columns & self.deselected_columns or any(map(self.hashes.is_hashed, columns))
         return not is_changed and preserves(self._tap.mapper, self.name, stream_map, columns)
 
-    def write_scope(self, conditions: Conditions) -> None:
+    def write_scope(
+        self, conditions: Conditions | None, *, is_page: bool = False, deleted: bool = False
+    ) -> None:
         """Write a STATE: the records since the last one are all rows that meet some conditions.
 
         Args:
             conditions: The conditions by column, all of them of `scope_columns`, without those of
-                `filters_in_force`.
+                `filters_in_force`; None if the records are of no complete scope.
+            is_page: Whether the scope is a page of a list. A page may lose more than half of its
+                rows, as long as the run does not.
+            deleted: Whether the vendor itself reported these rows as deleted.
         """
-        where = {**conditions, **(self.filters_in_force or {})}
         maps = [stream_map for stream_map in self.stream_maps if self._sends_scopes(stream_map)]
         if not maps:
             self._write_state_message()
             return
+        scope: dict[str, Any] = {}
+        if conditions is not None:
+            flags = {"page": is_page, "deleted": deleted}
+            scope = {name: True for name, is_set in flags.items() if is_set}
+            scope["where"] = {**conditions, **(self.filters_in_force or {})}
         writer = cast("BufferedMsgSpecWriter", self._tap.message_writer)
-        writer.scopes = [{"stream": stream_map.stream_alias, "where": where} for stream_map in maps]
+        writer.scopes = [{"stream": stream_map.stream_alias, **scope} for stream_map in maps]
         self.state_manager.is_flushed = False
         self._write_state_message()
         if writer.scopes:

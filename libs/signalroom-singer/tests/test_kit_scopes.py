@@ -16,6 +16,7 @@ from signalroom_singer import (
     WindowedStream,
     between,
     one_of,
+    since,
     without_prefix,
 )
 
@@ -172,10 +173,31 @@ def test_each_partition_is_a_scope_of_its_own(run, monkeypatch):
     assert [scope["advertiser"] for scope in scopes] == [{"in": [7]}, {"in": [8]}]
 
 
+@pytest.mark.parametrize(
+    ("conditions", "flags", "expected"),
+    (
+        ({"date": between(date(2026, 3, 18), date(2026, 3, 19))}, {"is_page": True}, "page"),
+        ({"date": between(date(2026, 3, 18), date(2026, 3, 19))}, {"deleted": True}, "deleted"),
+        (None, {"is_page": True}, None),
+    ),
+)
+def test_what_a_scope_is(run, monkeypatch, conditions, flags, expected):
+    def finish(stream, *_):
+        stream.write_scope(conditions, **flags)
+
+    monkeypatch.setattr(Orders, "_finish", finish)
+    (scope, *_) = (scope for one in run().messages for scope in one.get(KEYWORD, ()))
+    assert scope["stream"] == "orders"
+    assert ("where" in scope) is (conditions is not None)
+    assert {name for name in scope if scope[name] is True} == ({expected} if expected else set())
+
+
 def test_conditions():
     assert between(date(2026, 1, 31), date(2026, 2, 1)) == {
         "from": "2026-01-31",
         "before": "2026-02-01",
     }
+    assert between(1, 51) == {"from": 1, "before": 51}
+    assert since(datetime(2026, 1, 31, 12, tzinfo=UTC)) == {"from": "2026-01-31T12:00:00.000000Z"}
     assert one_of(("a", "b")) == {"in": ["a", "b"]}
     assert without_prefix("(none)") == {"without_prefix": "(none)"}

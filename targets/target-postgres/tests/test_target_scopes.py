@@ -401,6 +401,38 @@ class TestMerging:
         assert merge_scopes(scopes) == [Scope("orders", {"id": Condition(in_=(1, 2))})]
 
 
+class TestPages:
+    """Pages of a list by id: where rows lay close together, all of a page may be gone."""
+
+    @staticmethod
+    def page(first, before):
+        message = complete({"id": {"from": first, "before": before}})
+        message["x-complete-scopes"][0]["page"] = True
+        return message
+
+    def test_one_may_lose_most_of_its_rows(self, warehouse):
+        warehouse.load(scoped(), *(row(number) for number in range(200)))
+        rest = [row(number) for number in range(150, 200)]
+        messages = (*(row(n) for n in range(50)), self.page(0, 50), self.page(50, 100))
+        warehouse.load(scoped(), *messages, *rest, self.page(150, 200))
+        assert contents(warehouse).keys() == {*range(50), *range(100, 200)}
+
+    def test_the_run_may_not(self, warehouse):
+        warehouse.load(scoped(), *(row(number) for number in range(200)))
+        messages = (*(row(n) for n in range(49)), self.page(0, 50), self.page(50, 100))
+        with pytest.raises(TooManyVanishedError, match="51 of 100 rows that this run read again"):
+            warehouse.load(scoped(), *messages)
+        assert len(contents(warehouse)) == 200
+
+    def test_they_are_joined_by_the_size_of_numbers(self):
+        def scope(start, before):
+            return Scope("orders", {"id": Condition(start=start, before=before)}, page=True)
+
+        scopes = [scope(number, number + 5) for number in range(1, 1_001, 5)]
+        random.Random(1).shuffle(scopes)
+        assert merge_scopes(scopes) == [scope(1, 1_001)]
+
+
 class TestDeleted:
     """Rows of which the source says that they were deleted."""
 
@@ -416,6 +448,31 @@ class TestDeleted:
         assert contents(warehouse).keys() == {*range(60)}
         with pytest.raises(TooManyVanishedError, match="40 of 60 rows"):
             warehouse.load(scoped(), self.deleted({"id": {"in": [*range(20, 60)]}}))
+
+    def test_they_are_no_share_of_the_rows_that_are_read_again(self, warehouse):
+        warehouse.load(scoped(), *(row(number) for number in range(100)))
+        warehouse.load(
+            scoped(),
+            self.deleted({"id": {"in": [*range(60, 100)]}}),
+            *(row(number) for number in range(1, 30)),
+            complete({"id": {"from": 0, "before": 30}}),
+            batch_size_rows=1,
+        )
+        assert contents(warehouse).keys() == {*range(1, 60)}
+
+    def test_one_that_was_not_sent_either_is_removed_once(self, warehouse):
+        warehouse.load(scoped(), *(row(number) for number in range(100)))
+        warehouse.load(
+            scoped(),
+            self.deleted({"id": {"in": [7, 50]}}),
+            *(row(number) for number in range(7)),
+            complete({"id": {"from": 0, "before": 9}}),
+        )
+        assert contents(warehouse).keys() == {*range(100)} - {7, 8, 50}
+        counts = warehouse.sql(
+            "SELECT rows_removed FROM signalroom.loads WHERE table_schema = current_schema()"
+        )
+        assert sorted(one["rows_removed"] for one in counts) == [0, 3]
 
     def test_of_a_folder_what_is_not_listed(self, warehouse):
         stream = scoped({"id": {"type": "string"}})

@@ -70,7 +70,7 @@ class SyncResult:
             scope["where"]
             for message in self._of_type("STATE")
             for scope in message.get(COMPLETE_SCOPES, ())
-            if scope["stream"] == stream
+            if scope["stream"] == stream and "where" in scope
         ]
 
     def _of_type(self, kind: str) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ rows it has sent completely since the last of them:
 
 Rows that meet all conditions and that the tap has not sent are gone at their source. Without
 `where` the records so far are of no complete scope, and those that follow may be. With
-`"deleted": true` the source itself says that such rows were deleted. Other targets ignore all of
-this, and load the records as they always do.
+`"deleted": true` the source itself says that such rows were deleted. With `"page": true` the scope
+is a page of a list, which may lose all rows of a page at once. Other targets ignore all of this,
+and load the records as they always do.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 from psycopg import sql
 
 from signalroom_target_postgres.values.sql_types import type_family, type_sql
@@ -93,11 +95,13 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         stream: The stream's name.
         where: What these rows meet, by field; no condition for all rows, and None for no row.
         deleted: Whether the source says that they were deleted: their share is that of all rows.
+        page: Whether they are a page of a list: their share is that of the run.
     """
 
     stream: str
     where: dict[str, Condition] | None = None
     deleted: bool = False
+    page: bool = False
 
     @property
     def conditions(self) -> Mapping[str, Condition]:
@@ -157,7 +161,7 @@ def _join(first: Scope, second: Scope) -> Scope | None:
         condition = Condition(start=condition.start, before=following.before)
     else:
         return None
-    return Scope(first.stream, {**first.conditions, field: condition}, deleted=first.deleted)
+    return replace(first, where={**first.conditions, field: condition})
 
 
 def _joined_field(scope: Scope) -> str | None:
@@ -171,13 +175,15 @@ def _joined_field(scope: Scope) -> str | None:
     return field if is_list and not others else None
 
 
-def _order(scope: Scope) -> tuple[bool, str, str, str]:
+def _order(scope: Scope) -> tuple[bool, bool, str, str, tuple[float, str]]:
     """What sorts scopes: all that is not their range or list, then where the range starts."""
     field = _joined_field(scope)
     conditions = scope.conditions
     others = [f"{name} {conditions[name]}" for name in sorted(conditions) if name != field]
     start = "" if field is None or conditions[field].in_ is not UNSET else conditions[field].start
-    return (scope.deleted, field or "", " and ".join(others), str(start))
+    # Numbers by their size, so that the pages of a list are joined.
+    place = (start, "") if isinstance(start, int | float) else (0.0, str(start))
+    return (scope.deleted, scope.page, field or "", " and ".join(others), place)
 
 
 @dataclass(frozen=True)

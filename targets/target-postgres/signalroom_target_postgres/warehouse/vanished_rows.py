@@ -69,13 +69,22 @@ class Vanished:
     Args:
         rows: Rows of the scopes, those that vanished included.
         vanished: Rows that the tap did not send again.
+        deleted: Further rows, of which the source itself says that they were deleted.
     """
 
     rows: int = 0
     vanished: int = 0
+    deleted: int = 0
+
+    @property
+    def removed(self) -> int:
+        """How many rows are removed."""
+        return self.vanished + self.deleted
 
     def __add__(self, other: Vanished) -> Vanished:
-        return Vanished(self.rows + other.rows, self.vanished + other.vanished)
+        return Vanished(
+            self.rows + other.rows, self.vanished + other.vanished, self.deleted + other.deleted
+        )
 
     def exceeds(self, share: float) -> bool:
         """Whether more than a share of the rows vanished, and more than a few."""
@@ -169,15 +178,18 @@ class VanishedRows:
         vanished = self._count(cursor, read, constants) if read else Vanished()
         if vanished.vanished:
             # Each by itself: several that are quiet must not hide one that is empty.
-            by_itself = [scope for scope in scopes if not scope.deleted]
+            by_itself = [scope for scope in scopes if not (scope.deleted or scope.page)]
             self._check_share(cursor, by_itself, vanished, constants)
-        if deleted := [scope for scope in merged if scope.deleted]:
-            vanished += self._count_deleted(cursor, deleted, constants)
-        if vanished.vanished:
+        if len(read) < len(merged):
+            # A row may be of both kinds of scopes.
+            removed = self._count(cursor, merged, constants).vanished
+            vanished += Vanished(deleted=removed - vanished.vanished)
+            self._check_deleted(cursor, vanished.deleted, constants)
+        if vanished.removed:
             count = self._remove(cursor, self._condition(merged, constants))
-            if count < vanished.vanished:
+            if count < vanished.removed:
                 msg = (
-                    f"{self._table} has {count_rows(vanished.vanished)} that are gone at the "
+                    f"{self._table} has {count_rows(vanished.removed)} that are gone at the "
                     f"source of {self._stream}, and the server lets the loader remove only "
                     f"{count:,}: row-level security or a trigger keeps the others. Let the "
                     "loader's user remove rows that it may read, or set `removed_rows` to keep."
@@ -238,21 +250,19 @@ class VanishedRows:
         rows, vanished = cursor.execute(query).fetchone() or (0, 0)
         return Vanished(rows, vanished)
 
-    def _count_deleted(
-        self, cursor: Cursor[Any], scopes: Sequence[Scope], constants: Mapping[str, Any]
-    ) -> Vanished:
-        """Count the rows of which the source says that they were deleted.
+    def _check_deleted(
+        self, cursor: Cursor[Any], deleted: int, constants: Mapping[str, Any]
+    ) -> None:
+        """Stop if more rows of the table were deleted than the settings allow of a run's.
 
         Raises:
-            TooManyVanishedError: If they are more of all rows than the settings allow of a run's.
+            TooManyVanishedError: If so.
         """
-        deleted = self._count(cursor, scopes, constants).vanished
         if deleted > ALWAYS_ALLOWED:
             everything = [Scope(self._stream, {})]
             of_all = Vanished(self._count(cursor, everything, constants).rows, deleted)
             if of_all.exceeds(self._removal.max_share_of_run):
                 raise self._too_many(str(of_all), "max_removed_share_of_run")
-        return Vanished(0, deleted)
 
     def _check_share(
         self,
