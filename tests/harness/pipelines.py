@@ -259,6 +259,8 @@ def clean_env(programs=BIN):
     # `make coverage` measures what it starts.
     kept += ("COVERAGE_PROCESS_CONFIG",)
     env = {name: os.environ[name] for name in kept if name in os.environ}
+    # Each Meltano would ask PyPI for its newest version, and log that there is a newer one.
+    env["MELTANO_CLI_DISABLE_VERSION_CHECK"] = "1"
     return env | {"PATH": f"{programs}:{BIN}:/usr/local/bin:/usr/bin:/bin", "NO_COLOR": "1"}
 
 

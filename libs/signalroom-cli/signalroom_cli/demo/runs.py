@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,12 @@ _FAILED = re.compile(r"\] meltano +(?:Block run completed|(?:Extractor|Loader)[a
 _STATE_ID = "sandbox:{tap}-to-target-postgres"
 
 
+@cache
 def schemas_of_taps() -> dict[str, str]:
-    """The schema that each tap loads into, in the order of meltano.yml."""
+    """The schema that each tap loads into, in the order of meltano.yml.
+
+    The demo asks for them six times, and parsing the file takes half a second.
+    """
     plugins = read_project_file(Path("meltano.yml"))["plugins"]["extractors"]
     return {plugin["name"]: plugin["load_schema"] for plugin in plugins}
 
