@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from signalroom_target_postgres.target import TargetPostgres
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from psycopg import Cursor
 
 _Result = TypeVar("_Result")
+
+
+def make_loader(settings: Mapping[str, Any]) -> TargetPostgres:
+    """Make the loader, for what it knows of its tables and database.
+
+    Args:
+        settings: The loader's settings by name.
+    """
+    # The SDK logs for each that it reads no environment variables.
+    logging.getLogger(TargetPostgres.name).setLevel(logging.WARNING)
+    return TargetPostgres(config=dict(settings), validate_config=False)
 
 
 def in_transaction(settings: Mapping[str, Any], work: Callable[[Cursor[Any]], _Result]) -> _Result:
@@ -28,7 +40,7 @@ def in_transaction(settings: Mapping[str, Any], work: Callable[[Cursor[Any]], _R
         EmbeddedPostgresError: If the embedded server is used and does not start.
         TargetPostgresError: If a setting is invalid, or the database cannot be reached.
     """
-    connector = TargetPostgres(config=dict(settings), validate_config=False).target_connector
+    connector = make_loader(settings).target_connector
     try:
         return connector.run_transaction(work)
     finally:

@@ -23,6 +23,7 @@ _COMMANDS = {
         "backfill.command",
         "Load a date range in parallel slices, without touching the bookmark",
     ),
+    "reconcile": ("reconcile.command", "Compare tables with the vendors' own totals, by day"),
     "clean-up": ("cleanup.command", "Remove old runs, logs and working folders; never the state"),
     "schedules": ("schedules", "List the schedules as tasks for Airflow, and check them"),
     "demo": ("demo.command", "Load the mock vendors' data into an embedded PostgreSQL, twice"),

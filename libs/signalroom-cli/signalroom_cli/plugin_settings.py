@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from meltano.core.setting_definition import SettingDefinition
 
 LOADER = "target-postgres"
+#: The variable in which Meltano passes the tap's `load_schema` to the loader.
+_LOAD_SCHEMA = "MELTANO_EXTRACT__LOAD_SCHEMA"
 _NOT_OWN = (SettingValueStore.DEFAULT, SettingValueStore.INHERITED)
 
 
@@ -51,7 +53,11 @@ class PluginSettings:
 
 
 def read_plugin_settings(
-    project: Project, plugin: ProjectPlugin, *, all_settings: bool = False
+    project: Project,
+    plugin: ProjectPlugin,
+    *,
+    all_settings: bool = False,
+    env: dict[str, str] | None = None,
 ) -> PluginSettings:
     """Read the settings of a plugin.
 
@@ -60,6 +66,7 @@ def read_plugin_settings(
         plugin: A tap or a loader, whose parent need not be resolved yet.
         all_settings: Whether to read every setting. By default only the required ones are read and
             those that the project's files set: Meltano takes a hundredth of a second for each.
+        env: Environment variables that values may refer to, besides those of the process.
 
     Raises:
         MeltanoError: If the plugin, or its parent, does not exist.
@@ -68,7 +75,7 @@ def read_plugin_settings(
     settings = PluginSettings()
     groups = plugin.settings_group_validation or []
     try:
-        service = PluginSettingsService(project, plugin)
+        service = PluginSettingsService(project, plugin, env_override=env)
         definitions = {each.name: each for each in service.definitions(extras=False)}
     except EnvironmentVariableNotSetError as error:
         # In the project's `env`, which all plugins share.
@@ -109,19 +116,21 @@ def read_plugin_settings(
     return settings
 
 
-def loader_settings(project: Project, name: str = LOADER) -> dict[str, Any]:
+def loader_settings(project: Project, name: str = LOADER, *, schema: str = "") -> dict[str, Any]:
     """The settings of a loader, as Meltano would pass them to it.
 
     Args:
         project: A project whose environment is active.
         name: The loader's name in the project.
+        schema: The schema that the tap of the run loads into, its ``load_schema``.
 
     Raises:
         ProjectError: If the loader does not exist, or a variable that it refers to is not set.
     """
     try:
         plugin = project.plugins.find_plugin(name, plugin_type=PluginType.LOADERS)
-        settings = read_plugin_settings(project, plugin, all_settings=True)
+        env = {_LOAD_SCHEMA: schema} if schema else None
+        settings = read_plugin_settings(project, plugin, all_settings=True, env=env)
     except MeltanoError as error:
         msg = f"Meltano cannot read the settings of {name}: {error}"
         raise ProjectError(msg) from None
@@ -129,6 +138,35 @@ def loader_settings(project: Project, name: str = LOADER) -> dict[str, Any]:
         msg = f"{name}: {settings.problem}"
         raise ProjectError(msg)
     return settings.values
+
+
+def read_setting(project: Project, plugin: ProjectPlugin, name: str) -> str:
+    """Read one setting of a tap, whatever else is not set yet.
+
+    Args:
+        project: A project whose environment is active.
+        plugin: The tap, whose parent need not be resolved yet.
+        name: The name of the setting, or of an extra such as ``_load_schema``.
+
+    Returns:
+        Its value; empty if it is not set, or if Meltano cannot run the tap.
+    """
+    unset: dict[str, str] = {}
+    while True:
+        try:
+            resolved = project.plugins.ensure_parent(plugin)
+            service = PluginSettingsService(project, resolved, env_override=unset)
+            value = service.get(name)
+            return "" if value is None else str(value)
+        except EnvironmentVariableNotSetError as error:
+            # Meltano expands all settings of the tap. The credentials do not matter here.
+            variable = str(error.env_var)
+            if variable in unset:
+                # These values do not reach where it is read: trying again would never end.
+                return ""
+            unset[variable] = ""
+        except MeltanoError:
+            return ""
 
 
 def setting_notes(definition: SettingDefinition) -> dict[str, Any]:

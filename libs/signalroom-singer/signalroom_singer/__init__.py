@@ -79,7 +79,12 @@ if TYPE_CHECKING:
     from signalroom_singer.tap import COMMON_SETTINGS, HTTP_SETTINGS, SignalRoomTap
     from signalroom_singer.timestamps import to_utc, utc_isoformat
     from signalroom_singer.urls import validate_base_url
-    from signalroom_singer.windows import WINDOW_SETTINGS, DateWindow, WindowedStream
+    from signalroom_singer.windows import (
+        WINDOW_SETTINGS,
+        DateWindow,
+        WindowedStream,
+        split_days,
+    )
 
 __all__ = [
     "ALLOW_HTTP_SETTING",
@@ -151,6 +156,7 @@ __all__ = [
     "redact",
     "setting_label",
     "since",
+    "split_days",
     "to_utc",
     "utc_isoformat",
     "validate_base_url",
@@ -218,7 +224,7 @@ _NAMES = {
     "tap": ("COMMON_SETTINGS", "HTTP_SETTINGS", "SignalRoomTap"),
     "timestamps": ("to_utc", "utc_isoformat"),
     "urls": ("validate_base_url",),
-    "windows": ("WINDOW_SETTINGS", "DateWindow", "WindowedStream"),
+    "windows": ("WINDOW_SETTINGS", "DateWindow", "WindowedStream", "split_days"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

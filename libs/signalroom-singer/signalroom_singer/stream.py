@@ -195,7 +195,15 @@ class SignalRoomStream(Stream):
         filters = self.filters_in_force
         if not (self.scope_columns and self.primary_keys) or filters is None:
             return False
-        columns = {*self.scope_columns, *filters}
+        return self.keeps_columns({*self.scope_columns, *filters}, stream_map)
+
+    def keeps_columns(self, columns: set[str], stream_map: StreamMap) -> bool:
+        """Whether all records are sent, and some of their columns as the vendor has them.
+
+        Args:
+            columns: The names of the columns.
+            stream_map: One of the stream's maps.
+        """
         if not columns <= self.schema["properties"].keys():
             return False
         is_changed = columns & self.deselected_columns or any(map(self.hashes.is_hashed, columns))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
 import requests
 from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
@@ -19,6 +21,7 @@ from typing_extensions import override
 from signalroom_singer.cli import loader_failure
 from signalroom_singer.cli.command import LoaderFailedError, ReadableErrorsMixin, StoppedError
 from signalroom_singer.cli.connection_test import CountingWriter, try_streams
+from signalroom_singer.cli.control_totals import parse_days, print_control_totals
 from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
 from signalroom_singer.failures import Failures, PermissionErrors
 from signalroom_singer.http.client import ClientContext
@@ -45,7 +48,6 @@ from signalroom_singer.stream_maps import StreamMapsOnDemand
 if TYPE_CHECKING:
     from types import FrameType
 
-    import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib import CatalogEntry
@@ -226,9 +228,37 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
 
     @classmethod
     @override
-    def invoke(cls, **options: Any) -> None:
+    def invoke(cls, *, control_totals: str | None = None, **options: Any) -> None:
+        if control_totals:
+            cls._print_control_totals(control_totals, **options)
+            return
         loader_failure.watch_for_failure()
         super().invoke(**options)
+
+    @classmethod
+    def _print_control_totals(cls, text: str, **options: Any) -> None:
+        days = parse_days(text)
+        config, state, catalog = (options.get(name) for name in ("config", "state", "catalog"))
+        tap = cls(
+            config=config and config.config,
+            state=state and json.load(state),
+            catalog=catalog and json.load(catalog),
+            parse_env_config=bool(config and config.parse_env),
+            validate_config=True,
+        )
+        print_control_totals(tap, days)
+        tap.close()
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        description = (
+            "Print the vendor's own totals by day as JSON, to compare tables with, of days such as "
+            "2026-01-01..2026-01-31, or `lookback`: those that the run of --state read."
+        )
+        command.params.append(click.Option(["--control-totals"], metavar="DAYS", help=description))
+        return command
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

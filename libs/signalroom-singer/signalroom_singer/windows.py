@@ -19,7 +19,8 @@ from signalroom_singer.settings.variables import setting_label
 from signalroom_singer.stream import ManualBookmarkStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from decimal import Decimal
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers.types import Context, Record
@@ -146,6 +147,8 @@ class WindowedStream(ManualBookmarkStream, ABC):
     #: Days for which the vendor is known to keep rows; older ones that it does not return stay.
     #: ``None`` if it keeps them for ever.
     kept_days: ClassVar[int | None] = None
+    #: Columns whose sums by day the vendor can tell, as `control_totals` returns them.
+    control_columns: ClassVar[Sequence[str]] = ()
     #: The number of windows that are read at once.
     concurrency: int = 1
     #: The zone whose days these are. Without a default: a wrong day is wrong money.
@@ -207,6 +210,34 @@ class WindowedStream(ManualBookmarkStream, ABC):
             return False
         # A copy: other threads read other windows meanwhile.
         return not any(window.start <= day <= window.end for day in tuple(self._doubtful_days))
+
+    def control_totals(self, window: DateWindow) -> Mapping[date, Mapping[str, Decimal]]:
+        """Request the vendor's own totals, with which the sums of the table can be compared.
+
+        Args:
+            window: The days that are compared.
+
+        Returns:
+            The sums of `control_columns` by day; days without any activity may be missing.
+        """
+        raise NotImplementedError
+
+    def loaded_again(self, context: Context | None) -> DateWindow | None:
+        """The days that the last run read: those of the lookback, up to the bookmark.
+
+        Args:
+            context: The stream's partition, if any.
+
+        Returns:
+            The days; None if no day was loaded yet.
+        """
+        bookmark = self.bookmark(context)
+        if bookmark is None:
+            return None
+        start = bookmark + _DAY - timedelta(days=max(1, self.lookback_days))
+        if start_date := parse_date_setting(self.config, "start_date"):
+            start = min(bookmark, max(start, start_date))
+        return DateWindow(start, bookmark, self.report_zone)
 
     def today(self) -> date:
         """The current day in the report zone."""

@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meltano.core.error import MeltanoError
-from meltano.core.plugin.settings_service import PluginSettingsService
 from meltano.core.schedule import ELTSchedule
-from meltano.core.utils import EnvironmentVariableNotSetError
 
 from signalroom_cli.client_project import IncludedFile
 from signalroom_cli.meltano_project import find_taps, words_of_job
+from signalroom_cli.plugin_settings import read_setting
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from meltano.core.plugin.project_plugin import ProjectPlugin
     from meltano.core.project import Project
 
 
@@ -76,7 +73,7 @@ def read_client(project: Project, path: Path) -> Client:
     if references := _find_references(project, file, taps):
         msg = f"{', '.join(references)} would have nothing to run: remove or change that first."
         raise RemovalError(msg)
-    ids = {name: _read_setting(project, plugin, "client_id") for name, plugin in plugins.items()}
+    ids = {name: read_setting(project, plugin, "client_id") for name, plugin in plugins.items()}
     for name in taps:
         reference = str(plugins[name].config.get("client_id") or "")
         if reference.startswith("$") and not ids[name]:
@@ -94,7 +91,7 @@ def read_client(project: Project, path: Path) -> Client:
         )
         raise RemovalError(msg)
     schemas = {
-        name: _read_setting(project, plugin, "_load_schema") for name, plugin in plugins.items()
+        name: read_setting(project, plugin, "_load_schema") for name, plugin in plugins.items()
     }
     used_by_others = {schema for name, schema in schemas.items() if name not in taps}
     used = dict.fromkeys(schemas[name] for name in taps)
@@ -106,26 +103,6 @@ def read_client(project: Project, path: Path) -> Client:
         schemas=tuple(used),
         own_schemas=tuple(schema for schema in used if schema not in used_by_others),
     )
-
-
-def _read_setting(project: Project, plugin: ProjectPlugin, name: str) -> str:
-    """A setting of a tap; empty if it is not set, or if Meltano cannot run the tap."""
-    unset: dict[str, str] = {}
-    while True:
-        try:
-            resolved = project.plugins.ensure_parent(plugin)
-            service = PluginSettingsService(project, resolved, env_override=unset)
-            value = service.get(name)
-            return "" if value is None else str(value)
-        except EnvironmentVariableNotSetError as error:
-            # Meltano expands all settings of the tap. The credentials do not matter here.
-            variable = str(error.env_var)
-            if variable in unset:
-                # These values do not reach where it is read: trying again would never end.
-                return ""
-            unset[variable] = ""
-        except MeltanoError:
-            return ""
 
 
 def _find_references(project: Project, file: IncludedFile, taps: Collection[str]) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import override
 
-from signalroom_singer import DateWindow, Loading, TapError, from_setting
+from signalroom_singer import DateWindow, Loading, TapError, from_setting, split_days
 from tap_everflow.client import report_filter
 from tap_everflow.streams._base import WindowedEverflowStream
 
@@ -26,6 +26,14 @@ _CONTROL_READS = 3
 
 #: The metrics whose sum over a table must equal the summary's, and whether they are counts.
 _CONTROL_METRICS = {"total_click": True, "cv": True, "payout": False, "revenue": False}
+
+#: The columns with these metrics that a table can be compared by, and Everflow's name of each.
+_CONTROL_COLUMNS = {
+    "clicks": "total_click",
+    "conversions": "cv",
+    "payout": "payout",
+    "revenue": "revenue",
+}
 
 #: Dimensions whose ids are the integers of an entity stream.
 ENTITIES = frozenset(
@@ -58,6 +66,7 @@ class ReportStream(WindowedEverflowStream):
     path = TABLE
     replication_key = "date"
     window_column = "date"
+    control_columns = (*_CONTROL_COLUMNS,)
     loading = Loading(
         "Incremental by `date`; the last {stream.lookback_days} days are read again "
         "(`lookback_days`)",
@@ -69,6 +78,16 @@ class ReportStream(WindowedEverflowStream):
     # A month a request; a table that is cut is split.
     window_days = 30
     lookback_days = from_setting("lookback_days")
+
+    @override
+    def control_totals(self, window: DateWindow) -> dict[date, dict[str, Decimal]]:
+        totals = {}
+        for day in split_days(window.start, window.end, days=1, zone=window.zone):
+            summary = self._request_summary(day, self.filters)
+            totals[day.start] = {
+                column: _number(summary, metric) for column, metric in _CONTROL_COLUMNS.items()
+            }
+        return totals
 
     @override
     def read_window(self, window: DateWindow, context: Context | None) -> Iterable[list[Record]]:
@@ -225,7 +244,7 @@ class ReportStream(WindowedEverflowStream):
         """Say what differs between a table and its summary; empty if nothing does."""
         differences = []
         for metric, is_count in _CONTROL_METRICS.items():
-            expected = Decimal(str(summary.get(metric) or 0))
+            expected = _number(summary, metric)
             # Each row may be rounded to the cent where the summary is not.
             tolerance = Decimal(0) if is_count else Decimal("0.005") * (rows + 1)
             if abs(expected - totals[metric]) > tolerance:
@@ -280,9 +299,13 @@ def _matches(row: dict[str, Any], filters: list[dict[str, str]]) -> bool:
 def _sum_metrics(rows: list[dict[str, Any]]) -> _Totals:
     reports = [row.get("reporting") or {} for row in rows]
     return {
-        metric: sum((Decimal(str(report.get(metric) or 0)) for report in reports), Decimal(0))
+        metric: sum((_number(report, metric) for report in reports), Decimal(0))
         for metric in _CONTROL_METRICS
     }
+
+
+def _number(metrics: dict[str, Any], name: str) -> Decimal:
+    return Decimal(str(metrics.get(name) or 0))
 
 
 def _add(first: _Totals, second: _Totals) -> _Totals:

@@ -31,7 +31,7 @@ _CENTURY = 36_525
 _TOO_SLOW = frozenset({500, 502, 503, 504})
 
 
-class _WindowTooLargeError(Exception):
+class WindowTooLargeError(Exception):
     """A window has to be shorter; none of its rows was emitted."""
 
 
@@ -106,7 +106,7 @@ class AdaptiveWindowStream(WindowedStream, RedTrackStream):
                 try:
                     for page in self.read_window(window, context):
                         yield from page
-                except _WindowTooLargeError:
+                except WindowTooLargeError:
                     continue
                 self._finish(window, last_complete_day, context)
                 start = end + _DAY
@@ -155,11 +155,11 @@ class AdaptiveWindowStream(WindowedStream, RedTrackStream):
             days: How many days to request; at most half of the window.
 
         Raises:
-            _WindowTooLargeError: Always.
+            WindowTooLargeError: Always.
         """
         self._days = min(days, window.days // 2)
         self.logger.info("%s is too much at once: reading %d day(s)", window, self._days)
-        raise _WindowTooLargeError
+        raise WindowTooLargeError
 
     def _fitting_days(self, window: DateWindow, page: Page) -> int:
         """How many days fit into a response, by the rows of this one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,14 @@ from signalroom_singer import (
     from_client,
     from_setting,
     parse_number,
+    split_days,
 )
 from tap_redtrack.metrics import group_conversion_types
 from tap_redtrack.paging import PagingError, StablePager
-from tap_redtrack.streams._adaptive_windows import AdaptiveWindowStream
+from tap_redtrack.streams._adaptive_windows import AdaptiveWindowStream, WindowTooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Record
 
@@ -37,6 +39,8 @@ ENTITIES = ("campaign", "source", "offer", "landing", "network")
 NO_ID = "(none)"
 #: The metrics whose sums over the rows must equal those of the day.
 _CONTROL_METRICS = ("clicks", "conversions", "cost")
+#: Days of which the totals are requested at once.
+_MONTH = 30
 #: Ids in one filter; more may not fit into a URL.
 _IDS_PER_REQUEST = 100
 
@@ -55,6 +59,7 @@ class ReportStream(AdaptiveWindowStream):
     path = "/report"
     replication_key = "date"
     window_column = "date"
+    control_columns = _CONTROL_METRICS
     loading = Loading(
         "Incremental by `date`; the last {stream.lookback_days} days are read again "
         "(`lookback_days`)",
@@ -73,6 +78,41 @@ class ReportStream(AdaptiveWindowStream):
     @override
     def max_window_days(self) -> int:
         return 1 if self._is_day_by_day else super().max_window_days
+
+    @override
+    def control_totals(self, window: DateWindow) -> dict[date, dict[str, Decimal]]:
+        return {
+            date.fromisoformat(str(row["date"])[:10]): sum_metrics([row])
+            for month in split_days(window.start, window.end, days=_MONTH, zone=window.zone)
+            for row in self._request_report(month, ("date",)).rows
+        }
+
+    def read_in_parts(self, window: DateWindow) -> Iterator[Record]:
+        """Read the rows of a window as they are, in parts that fit into one response each.
+
+        Args:
+            window: The days to read.
+
+        Raises:
+            ReportError: If those of a single day do not fit.
+        """
+        rows = self._request_whole(window) if window.days <= self.max_window_days else None
+        if rows is not None:
+            yield from (self.parse_row(row, window) for row in rows)
+        elif window.days > 1:
+            for part in window.split():
+                yield from self.read_in_parts(part)
+        else:
+            msg = f"{self.name}: {window}: {ROW_CAP} rows or more; so many cannot be compared."
+            raise ReportError(msg)
+
+    def _request_whole(self, window: DateWindow) -> list[Record] | None:
+        """Request the rows of a window; None if they do not fit into one response."""
+        try:
+            rows = self.request_window(window).rows
+        except WindowTooLargeError:
+            return None
+        return rows if len(rows) < ROW_CAP else None
 
     # Requests
 
@@ -336,6 +376,18 @@ class ReportStream(AdaptiveWindowStream):
                 "Nothing was bookmarked. Use fewer groups, or deselect the stream."
             )
             raise ReportError(msg)
+
+
+def sum_metrics(rows: Iterable[Record]) -> dict[str, Decimal]:
+    """Add up the metrics that tables are compared by.
+
+    Args:
+        rows: Rows of a report.
+    """
+    return {
+        name: sum((parse_amount(row.get(name)) for row in rows), Decimal(0))
+        for name in _CONTROL_METRICS
+    }
 
 
 def parse_amount(value: Any) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
@@ -11,10 +12,17 @@ from typing_extensions import override
 
 from signalroom_singer import Conditions, invalid_setting, without_prefix
 from tap_redtrack.metrics import METRICS
-from tap_redtrack.streams._report_base import ENTITIES, NO_ID, ReportStream, parse_amount
+from tap_redtrack.streams._report_base import (
+    ENTITIES,
+    NO_ID,
+    ReportStream,
+    parse_amount,
+    sum_metrics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from singer_sdk.helpers.types import Record
 
@@ -68,14 +76,25 @@ class DailySpend(ReportStream):
         return {**filters, "source_id": {**filters.get("source_id", {}), **without_prefix(NO_ID)}}
 
     @override
+    def control_totals(self, window: DateWindow) -> dict[date, dict[str, Decimal]]:
+        totals = super().control_totals(window)
+        if self.config["include_unattributed"]:
+            return totals
+        for record in self.read_in_parts(window):
+            if not _has_source(record):
+                of_day = totals[date.fromisoformat(record["date"])]
+                for name, value in sum_metrics([record]).items():
+                    of_day[name] -= value
+        return totals
+
+    @override
     def filter_records(self, window: DateWindow, records: list[Record]) -> list[Record]:
         if self.config["include_unattributed"]:
             return records
         attributed: list[Record] = []
         unattributed: list[Record] = []
         for record in records:
-            has_source = not record["source_id"].startswith(NO_ID)
-            (attributed if has_source else unattributed).append(record)
+            (attributed if _has_source(record) else unattributed).append(record)
         if unattributed:
             self.logger.info(
                 "%s: left out %d row(s) without a source, with a cost of %s (setting "
@@ -85,6 +104,10 @@ class DailySpend(ReportStream):
                 sum(parse_amount(record.get("cost")) for record in unattributed),
             )
         return attributed
+
+
+def _has_source(record: Record) -> bool:
+    return not record["source_id"].startswith(NO_ID)
 
 
 class CampaignDaily(ReportStream):

@@ -116,7 +116,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder(list[Scope]).decode
 
 
-def decode_scopes(text: msgspec.Raw) -> Sequence[Scope]:
+def decode_scopes(text: msgspec.Raw | bytes) -> Sequence[Scope]:
     """Decode the scopes of a STATE message.
 
     Args:

@@ -1,0 +1,1 @@
+"""``signalroom reconcile``: compare tables with the vendors' own totals."""
