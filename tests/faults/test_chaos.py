@@ -44,13 +44,11 @@ def whole(sandbox_server, server, make_pipe, tmp_path_factory):
     known = {}
 
     def of(source):
-        if source.schema not in known:
+        if source not in known:
             folder = tmp_path_factory.mktemp("whole") / "pipe"
-            known[source.schema] = stage.uninterrupted(
-                source, sandbox_server, server, make_pipe, folder
-            )
-            assert known[source.schema].tables[source.streams[0]]
-        return known[source.schema]
+            known[source] = stage.uninterrupted(source, sandbox_server, server, make_pipe, folder)
+            assert known[source].tables[source.streams[0]]
+        return known[source]
 
     return of
 

@@ -22,6 +22,7 @@ HEADINGS = {
     "disk full": "Disks",
     "clock": "Clocks",
     "vendor": "Vendors",
+    "vanished": "Rows that the vendor takes back",
     "network": "Network and vendors' servers",
 }
 

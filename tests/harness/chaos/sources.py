@@ -36,6 +36,7 @@ class Source:
         expire: Lets what the tap signed in with be worth nothing; gives what makes it valid.
         own_settings: Those that only a running sandbox knows.
         by_day: Tables with a row for each day and whatever else.
+        neighbours: Settings of other pipelines that load into the same tables, for each.
         dated: Whether the vendor's rows are dated from when it was made, as it is for each case.
     """
 
@@ -50,11 +51,12 @@ class Source:
     own_settings: Callable = lambda _: {}
     dated: bool = False
     by_day: frozenset[str] = frozenset()
+    neighbours: tuple[dict[str, str], ...] = ()
 
-    def variables(self, sandbox):
-        """The tap's settings: those of every case, and its own."""
+    def variables(self, sandbox, neighbour=None):
+        """The tap's settings: those of every case, and its own, or a neighbour's."""
         quick = {"MAX_TRIES": "3", "MAX_RETRY_WAIT": "0", "REQUEST_TIMEOUT": "2"}
-        given = quick | self.settings | self.own_settings(sandbox)
+        given = quick | self.settings | self.own_settings(sandbox) | (neighbour or {})
         prefix = self.tap.upper().replace("-", "_")
         return {f"{prefix}_{name}": value for name, value in given.items()}
 
@@ -236,17 +238,28 @@ STICKY = {
 }
 BATCHES = {"BATCH_CONFIG": json.dumps({"encoding": {"format": "arrow"}, "storage": {}})}
 
+EVERFLOW = {
+    "tap": "tap-everflow",
+    "vendor": "everflow",
+    "schema": "everflow",
+    "streams": ("daily_stats", "conversions", "offers", "affiliates"),
+    "by_day": frozenset({"daily_stats", "conversions"}),
+    "prepare": prepare_everflow,
+    "restate": restate_everflow,
+    "expire": lambda control: unknown_key(control, "everflow"),
+}
+#: Two clients, and two filters of one, in the same tables.
+SHARED = "everflow, shared tables"
+
 SOURCES = {
-    "everflow": Source(
-        tap="tap-everflow",
-        vendor="everflow",
-        schema="everflow",
-        streams=("daily_stats", "conversions", "offers", "affiliates"),
-        settings={"START_DATE": str(START)},
-        by_day=frozenset({"daily_stats", "conversions"}),
-        prepare=prepare_everflow,
-        restate=restate_everflow,
-        expire=lambda control: unknown_key(control, "everflow"),
+    "everflow": Source(**EVERFLOW, settings={"START_DATE": str(START)}),
+    SHARED: Source(
+        **EVERFLOW,
+        settings={"START_DATE": str(START), "CLIENT_ID": "acme", "ADVERTISER_ID": "1"},
+        neighbours=(
+            {"CLIENT_ID": "acme", "ADVERTISER_ID": "2"},
+            {"CLIENT_ID": "birch", "ADVERTISER_ID": "1"},
+        ),
     ),
     "gsheets": Source(
         tap="tap-gsheets",

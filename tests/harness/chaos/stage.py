@@ -79,6 +79,10 @@ class Stage:
     def __post_init__(self):
         self.restated = self.source.dated
         self._pipe = self.make_pipe(self.source, self.folder / "pipe", self.database)
+        self._neighbours = [
+            self.make_pipe(self.source, self.folder / str(number), self.database, settings)
+            for number, settings in enumerate(self.source.neighbours)
+        ]
         self._project = None
         self._is_under_way = lambda: True
 
@@ -136,8 +140,14 @@ class Stage:
         self.runs += 1
         self.said.append(f"{said}exit code {process.returncode}\n")
 
+    def run_neighbours(self):
+        """Run the pipelines that share the tables, which nothing happens to."""
+        for neighbour in self._neighbours:
+            self.said.append(load(neighbour))
+
     def resume(self):
         """Run once more, which must go well, now that nothing is in the way."""
+        self.run_neighbours()
         self.runs += 1
         if self._project:
             process = self._start_meltano()
@@ -146,10 +156,7 @@ class Stage:
             self.said.append(said)
             assert process.returncode == 0
             return
-        run = self._pipe.start()
-        codes = run.wait()
-        self.said.append(run.said)
-        assert codes == (0, 0)
+        self.said.append(load(self._pipe))
 
     def _start_meltano(self, *flags):
         streams, tap = self.source.streams, self.source.tap
@@ -215,6 +222,14 @@ class Stage:
         return tables(self.database, self.source)
 
 
+def load(pipeline):
+    """Run a pipeline to its end, which must be a good one; gives what was logged."""
+    run = pipeline.start()
+    codes = run.wait()
+    assert codes == (0, 0), f"a run that nothing met failed:\n{run.said}"
+    return run.said
+
+
 def secrets(sandbox, source):
     """What no program may say: keys, and each line of a private one."""
     settings = sandbox.dotenv | source.variables(sandbox)
@@ -241,8 +256,8 @@ def _finished(source, name):
 def pipes(zygote, sandbox, catalogs):
     """Makes pipelines; what the taps' catalogs are is asked once."""
 
-    def make(source, folder, database):
-        variables = source.variables(sandbox)
+    def make(source, folder, database, neighbour=None):
+        variables = source.variables(sandbox, neighbour)
         # States come through more often, so that there is more to resume from.
         variables["TARGET_POSTGRES_BATCH_SIZE_ROWS"] = "160"
         pipe = new_pipe(source.tap, folder, sandbox, database, source.schema, **variables)
@@ -274,10 +289,10 @@ def uninterrupted(source, sandbox, server, make_pipe, folder):
         (empty,) = database.query(size)
         pipe = make_pipe(source, folder, database)
         began = time.monotonic()
-        run = pipe.start()
-        codes = run.wait()
+        load(pipe)
         seconds = time.monotonic() - began
-        assert codes == (0, 0), f"the uninterrupted run failed:\n{run.said}"
+        for number, settings in enumerate(source.neighbours):
+            load(make_pipe(source, folder.with_name(f"{folder.name}-{number}"), database, settings))
         (full,) = database.query(size)
         found = tables(database, source)
     requests = sandbox.control.requests()["count"]

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.chaos.disks import small_disk
-from harness.chaos.sources import SOURCES
+from harness.chaos.sources import SHARED, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOUR, DAY = 3600, 86_400
 S3 = {"sticky-s3", "sticky-s3, in batches"}
-HTTP = set(SOURCES) - S3
+HTTP = set(SOURCES) - S3 - {SHARED}
+#: Those whose rows are gone from the tables if the vendor has them no more; lists of sheets are
+#: replaced anyway.
+RESTATED = set(SOURCES) - {"gsheets"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Trouble:
 TROUBLES: dict[str, Trouble] = {}
 
 
-def trouble(kind, name, *, sources=SOURCES, weight=1):
+def trouble(kind, name, *, sources=HTTP | S3, weight=1):
     """Say what it is called, and whom it can happen to."""
 
     def declare(strike):
@@ -223,6 +226,45 @@ def restate_during(stage):
 
 @trouble("vendor", "vendor restates during a run that is killed", weight=2)
 def restate_and_kill(stage):
+    with stage.running() as run:
+        stage.until_some_moment(2)
+        stage.restate()
+        stage.until_some_moment(2)
+        run.tap.kill()
+        run.loader.kill()
+
+
+# Rows that the vendor takes back, or sends again, of those that were loaded
+
+
+@trouble("vanished", "rows vanish and come back between runs", sources=RESTATED, weight=3)
+def vanish_between(stage):
+    stage.run()
+    for _ in range(stage.chance.randrange(1, 3)):
+        stage.restate()
+        stage.run_neighbours()
+        stage.run()
+    stage.restate()
+
+
+@trouble("vanished", "rows vanish and come back during a run", sources=RESTATED, weight=4)
+def vanish_during(stage):
+    stage.run()
+    stage.run_neighbours()
+    stage.restate()
+    with stage.running():
+        for _ in range(stage.chance.randrange(1, 4)):
+            stage.until_some_moment(3)
+            stage.restate()
+
+
+@trouble(
+    "vanished", "rows vanish and come back during a run that is killed", sources=RESTATED, weight=4
+)
+def vanish_and_kill(stage):
+    stage.run()
+    stage.run_neighbours()
+    stage.restate()
     with stage.running() as run:
         stage.until_some_moment(2)
         stage.restate()
