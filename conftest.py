@@ -40,6 +40,7 @@ pytest_plugins = [
     "harness.costs",
     "harness.collection",
     "harness.lanes",
+    "harness.midnight",
     "pytester",
 ]
 

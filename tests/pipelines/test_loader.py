@@ -53,10 +53,11 @@ def test_a_tap_that_fails_half_way_leaves_the_old_rows(project, sandbox, databas
 
 def test_the_state_shows_progress_while_a_run_is_going_on(project, sandbox):
     sandbox.control.everflow.latency(1.5)
-    start = (YESTERDAY - timedelta(days=100)).isoformat()
+    end = YESTERDAY.isoformat()
     process = project.start_load(
         "daily_stats",
-        TAP_EVERFLOW_START_DATE=start,
+        TAP_EVERFLOW_START_DATE=(YESTERDAY - timedelta(days=100)).isoformat(),
+        TAP_EVERFLOW_END_DATE=end,
         TAP_EVERFLOW_MAX_CONCURRENCY="1",
         TARGET_POSTGRES_MAX_BATCH_AGE_SECONDS="1",
     )
@@ -65,7 +66,6 @@ def test_the_state_shows_progress_while_a_run_is_going_on(project, sandbox):
         seen.add(progress(project))
         time.sleep(0.2)
     finished(process, 0)
-    end = YESTERDAY.isoformat()
     assert len(seen - {None, end}) >= 2
     assert progress(project) == end
     # As users look at it.
@@ -81,10 +81,13 @@ def progress(project):
 
 def test_the_stock_loader_loads_the_same(project, database, postgres):
     streams = ("daily_stats", "conversions", "offers")
-    since = {"TAP_EVERFLOW_START_DATE": (YESTERDAY - timedelta(days=5)).isoformat()}
-    project.load(*streams, **since)
+    days = {
+        "TAP_EVERFLOW_START_DATE": (YESTERDAY - timedelta(days=5)).isoformat(),
+        "TAP_EVERFLOW_END_DATE": YESTERDAY.isoformat(),
+    }
+    project.load(*streams, **days)
     with new_database(postgres) as other:
-        env = since | {
+        env = days | {
             "TAP_EVERFLOW__SELECT": json.dumps([f"{name}.*" for name in streams]),
             "TARGET_POSTGRES_STOCK_SQLALCHEMY_URL": other.sqlalchemy_url,
         }

@@ -22,6 +22,8 @@ TAP = "tap-redtrack"
 # The sandbox's limit is not the point here.
 SETTINGS = {
     "TAP_REDTRACK_START_DATE": str(START),
+    # The next day may begin between two runs.
+    "TAP_REDTRACK_END_DATE": str(YESTERDAY),
     "TAP_REDTRACK_REQUESTS_PER_MINUTE": "6000",
 }
 STREAMS = ("daily_spend", "conversions", "campaigns")
@@ -96,7 +98,8 @@ def test_daily_spend_agrees_to_the_cent_after_restatement(
 
 def test_spend_revenue_and_return(project, load, redtrack, sandbox, database):
     load("daily_spend")
-    project.load("daily_stats", TAP_EVERFLOW_START_DATE=str(START))
+    days = {"TAP_EVERFLOW_START_DATE": str(START), "TAP_EVERFLOW_END_DATE": str(YESTERDAY)}
+    project.load("daily_stats", **days)
     project.load(tap="tap-sticky-s3")
     # A file comes again, one becomes shorter, and one has an amount no more.
     s3, now = sandbox.control.s3, datetime.now(UTC)

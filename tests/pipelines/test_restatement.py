@@ -14,6 +14,8 @@ YESTERDAY = datetime.now(ZoneInfo(ZONE)).date() - timedelta(days=1)
 TABLES = ("daily_stats", "conversions")
 SETTINGS = {
     "TAP_EVERFLOW_START_DATE": str(YESTERDAY - timedelta(days=9)),
+    # The next day may begin between two runs.
+    "TAP_EVERFLOW_END_DATE": str(YESTERDAY),
     "TAP_EVERFLOW_LOOKBACK_DAYS": "5",
     "TAP_EVERFLOW_CONVERSIONS_LOOKBACK_DAYS": "5",
 }

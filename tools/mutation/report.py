@@ -1,4 +1,7 @@
-"""Writes ``tests/mutation.md``: the score of each module, and why each survivor lives."""
+"""Writes ``tests/mutation.md``: the score of each module, and why each survivor lives.
+
+Of modules without results in ``.mutation``, as in a fresh clone, the page keeps what it says.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ _TABLE = "<!-- table -->"
 _LIST = "<!-- survivors -->"
 _NOTICED = ("killed", "timeout")
 _COLUMNS = ("mutants", "tested", "killed", "timeout", "survived", "no test", "score")
+_ROW = re.compile(r"^\| `([^`]+)` \|((?: \d+ \|)+)", re.MULTILINE)
 
 
 def read_reasons() -> dict[str, dict[str, str]]:
@@ -54,6 +58,8 @@ def write_report() -> list[str]:
         The mutants that live without a reason in `REASONS`, and the reasons without a mutant.
     """
     reasons = read_reasons()
+    page = PAGE.read_text(encoding="utf-8")
+    rows, sections = read_rows(page), _read_sections(page)
     complaints: list[str] = []
     table = [f"| Module | {' | '.join(_COLUMNS)} |", f"|---|{'---:|' * len(_COLUMNS)}"]
     survivors: list[str] = []
@@ -61,20 +67,46 @@ def write_report() -> list[str]:
     for name, group in GROUPS.items():
         table.append(f"| **{name}** |{' |' * len(_COLUMNS)}")
         for path in group.module_paths():
-            content = read(path)
-            if not content["mutants"]:
+            module, content = module_name(path), read(path)
+            of_module = reasons.pop(module, {})
+            if content["mutants"]:
+                counts = Counter(item["status"] for item in content["mutants"])
+                counts["mutants"], counts["tested"] = content["total"], len(content["mutants"])
+                survivors += _survivors(path, content["mutants"], of_module, complaints)
+            elif module in rows:
+                counts = rows[module]
+                survivors += sections.get(module, [])
+            else:
                 continue
-            counts = Counter(item["status"] for item in content["mutants"])
-            counts["mutants"], counts["tested"] = content["total"], len(content["mutants"])
             totals += counts
-            table.append(_row(f"`{module_name(path)}`", counts))
-            of_module = reasons.pop(module_name(path), {})
-            survivors += _survivors(path, content["mutants"], of_module, complaints)
+            table.append(_row(f"`{module}`", counts))
     table.append(_row("**All**", totals))
     complaints += [f"No such module: {module}" for module in reasons]
     head = f"{datetime.now(UTC):%Y-%m-%d}, mutmut {version('mutmut')}"
     _replace({_TABLE: [head, "", *table], _LIST: survivors})
     return complaints
+
+
+def read_rows(page: str) -> dict[str, Counter[str]]:
+    """Read the numbers of each module from the table of the page.
+
+    Args:
+        page: The text of the page.
+    """
+    return {
+        module: Counter(dict(zip(_COLUMNS, map(int, re.findall(r"\d+", cells)), strict=False)))
+        for module, cells in _ROW.findall(page)
+    }
+
+
+def _read_sections(page: str) -> dict[str, list[str]]:
+    """The lines about the survivors of each module, as the page has them."""
+    part = page.partition(_LIST)[2].partition(_end_of(_LIST))[0]
+    sections = re.split(r"^### `([^`]+)`$", part, flags=re.MULTILINE)[1:]
+    return {
+        module: [f"### `{module}`", "", *text.strip().splitlines(), ""]
+        for module, text in zip(sections[::2], sections[1::2], strict=True)
+    }
 
 
 def _row(name: str, counts: Mapping[str, int]) -> str:
@@ -123,11 +155,15 @@ def _equal_characters(first: str, second: str) -> int:
     return sum(1 for _ in equal)
 
 
+def _end_of(mark: str) -> str:
+    return mark.replace("<!-- ", "<!-- end of ")
+
+
 def _replace(sections: Mapping[str, list[str]]) -> None:
     text = PAGE.read_text(encoding="utf-8")
     for mark, lines in sections.items():
         before, _, rest = text.partition(mark)
-        after = rest.partition(mark.replace("<!-- ", "<!-- end of "))[2]
-        end = mark.replace("<!-- ", "<!-- end of ")
+        end = _end_of(mark)
+        after = rest.partition(end)[2]
         text = "\n".join([f"{before}{mark}", *lines, f"{end}{after}"])
     PAGE.write_text(text, encoding="utf-8")

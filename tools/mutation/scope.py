@@ -70,7 +70,16 @@ _LOADING = _tests(
     "target",
     *("arrays", "bad_records", "boolean_schemas", "comments", "counts", "files", "keys"),
     *("limits", "load", "load_log", "map_failures", "maps", "names", "refused_rows", "replace"),
-    *("rights", "schema_decides", "staging", "states", "table_changes", "types", "unions"),
+    *(
+        "rights",
+        "schema_decides",
+        "scopes",
+        "staging",
+        "states",
+        "table_changes",
+        "types",
+        "unions",
+    ),
     *("unknown_fields", "values"),
 )
 
@@ -78,8 +87,14 @@ _LOADING = _tests(
 GROUPS = {
     "kit-state": Group(
         _KIT,
-        tuple(f"signalroom_singer/{name}.py" for name in ("windows", "state", "state_merge")),
-        _tests("kit", "windows", "state", "state_merge", "read_ahead", "progress", "full_refresh"),
+        tuple(
+            f"signalroom_singer/{name}.py" for name in ("windows", "state", "state_merge", "scopes")
+        ),
+        _tests(
+            "kit",
+            *("windows", "state", "state_merge", "scopes", "read_ahead", "progress"),
+            "full_refresh",
+        ),
     ),
     "kit-retries": Group(
         _KIT,
@@ -144,7 +159,7 @@ GROUPS = {
     ),
     "loader-warehouse": Group(
         _LOADER,
-        ("signalroom_target_postgres/warehouse/*.py",),
+        ("signalroom_target_postgres/warehouse/*.py", "signalroom_target_postgres/scoped_rows.py"),
         _LOADING,
         needs_postgres=True,
     ),

@@ -156,7 +156,7 @@ class TestLostConnections:
         began = time.monotonic()
         with during_copy(kill), pytest.raises(ConnectionFailedError, match="no server listens"):
             warehouse.load(STREAM, record(id=1), reconnect_seconds=1)
-        assert 1 <= time.monotonic() - began < 20
+        assert time.monotonic() - began >= 1
 
 
 def session_of(connection):
