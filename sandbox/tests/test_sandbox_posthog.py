@@ -500,6 +500,30 @@ class TestControl:
         posthog.merge_events()
         assert rows(query(text, one=one["uuid"])) == [['{"n": 2}']]
 
+    def test_events_are_deleted_wherever_they_come_from(self, posthog):
+        span = {"start": str(YESTERDAY), "end": str(TODAY)}
+        (added,) = posthog.events(events=[{"timestamp": f"{YESTERDAY}Z"}])
+        before, others = posthog.uuids(**span), posthog.uuids(**span, project=SECOND_PROJECT)
+        gone = {added, *before[:7]}
+        posthog.delete_events(uuids=sorted(gone))
+        assert posthog.uuids(**span) == [one for one in before if one not in gone]
+        assert posthog.uuids(**span, project=SECOND_PROJECT) == others
+
+    def test_a_person_is_deleted_with_all_events(self, posthog, query):
+        (person,) = posthog.persons(persons=[{}])
+        theirs = [{"person_id": person, "timestamp": f"{YESTERDAY}Z"} for _ in range(3)]
+        posthog.events(events=theirs)
+        span = {"start": str(YESTERDAY), "end": str(TODAY)}
+        ((made,),) = rows(query("SELECT person_id FROM events WHERE event = '$pageview' LIMIT 1"))
+        for one in (person, made):
+            before = posthog.uuids(**span)
+            gone = posthog.delete_person(person=one)
+            assert len(gone) == 3 if one == person else len(gone) > 3
+            assert posthog.uuids(**span) == sorted({*before} - {*gone})
+            assert one not in posthog.person_ids()
+            counted = "SELECT uniqExact(uuid) FROM events WHERE person_id = {one}"
+            assert rows(query(counted, one=one)) == [[0]]
+
     @pytest.mark.parametrize(("zone", "days"), (("UTC", 1), ("America/New_York", 2)))
     def test_a_day_is_of_the_projects_zone(self, posthog, query, zone, days):
         posthog.zone(name=zone)

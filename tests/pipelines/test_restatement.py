@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from harness.pipelines import new_database, new_pipe
+
+from signalroom_sandbox.posthog import PROJECT, SECOND_PROJECT
 
 pytestmark = pytest.mark.e2e
 ZONE = "America/New_York"
@@ -106,3 +108,74 @@ def test_a_vendors_bad_hour(project, sandbox, database):
     project.load("daily_stats", **SETTINGS, **limits)
     (left,) = database.query("select max(date) as last from everflow.daily_stats")
     assert left["last"] == YESTERDAY - timedelta(days=5)
+
+
+class TestEventsOfADeletedPerson:
+    """PostHog deletes them from all days; a run reads the lookback again."""
+
+    FIRST, LAST = (datetime.now(UTC).date() - timedelta(days=days) for days in (10, 2))
+    LOOKBACK = LAST - timedelta(days=2)
+
+    @pytest.fixture
+    def load(self, sandbox, zygote, tmp_path, database):
+        pipe = new_pipe(
+            *("tap-posthog", tmp_path / "pipe", sandbox, database, "posthog", zygote.bin),
+            TAP_POSTHOG_PROJECT_ID=f"{PROJECT},{SECOND_PROJECT}",
+            TAP_POSTHOG_START_DATE=str(self.FIRST),
+            TAP_POSTHOG_END_DATE=str(self.LAST),
+            TAP_POSTHOG_LOOKBACK_HOURS="72",
+            TAP_POSTHOG_PAGE_SIZE="50",
+        )
+        pipe.choose("events", "persons")
+
+        def load(*, removes, from_start=False):
+            if from_start:
+                for name in ("states.jsonl", "state.json"):
+                    (pipe.folder / name).unlink(missing_ok=True)
+            return pipe.load(TAP_POSTHOG_REMOVE_DELETED_EVENTS=str(removes).lower())
+
+        return load
+
+    def at_posthog(self, sandbox, project):
+        span = {"start": str(self.FIRST), "end": str(self.LAST + timedelta(days=1))}
+        return sandbox.control.posthog.uuids(**span, project=project)
+
+    def uuids(self, database, project, since=FIRST):
+        rows = database.query(
+            "select uuid from posthog.events where project_id = %s and timestamp >= %s order by 1",
+            *(project, f"{since}T00:00Z"),
+        )
+        return [row["uuid"] for row in rows]
+
+    def test_those_of_the_lookback_are_removed_and_by_a_backfill_all(self, load, sandbox, database):
+        load(removes=True)
+        before, others = (self.uuids(database, one) for one in (PROJECT, SECOND_PROJECT))
+        # Of whom both projects have events, and the first one some of the lookback.
+        (person, *_) = database.query(
+            "select person_id as id from posthog.events group by person_id"
+            " having count(*) filter (where timestamp >= %s and project_id = %s) > 1"
+            " and count(*) filter (where timestamp < %s and project_id = %s) > 1"
+            " and count(*) filter (where project_id = %s) > 0",
+            *(f"{self.LOOKBACK}T00:00Z", PROJECT, f"{self.LOOKBACK}T00:00Z", PROJECT),
+            SECOND_PROJECT,
+        )
+        gone = {*sandbox.control.posthog.delete_person(person=person["id"])} & {*before}
+
+        load(removes=False)
+        assert self.uuids(database, PROJECT) == before
+        of_person = "select from posthog.persons where id = %s and project_id = %s"
+        assert database.query(of_person, person["id"], PROJECT) == []
+        assert len(database.query(of_person, person["id"], SECOND_PROJECT)) == 1
+
+        printed = load(removes=True)
+        recent = {*self.uuids(database, PROJECT, since=self.LOOKBACK)}
+        old = {*self.uuids(database, PROJECT)} - recent
+        assert recent == {*self.at_posthog(sandbox, PROJECT)} & recent
+        assert gone & old
+        assert {*before} - old - recent == gone - old
+        assert f", {len(gone - old)} removed" in printed
+
+        load(removes=True, from_start=True)
+        assert self.uuids(database, PROJECT) == self.at_posthog(sandbox, PROJECT)
+        assert {*before} - {*self.uuids(database, PROJECT)} == gone
+        assert self.uuids(database, SECOND_PROJECT) == others

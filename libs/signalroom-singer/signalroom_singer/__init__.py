@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from signalroom_singer.scopes import (
         Condition,
         Conditions,
+        before,
         between,
         one_of,
         or_null,
@@ -132,6 +133,7 @@ __all__ = [
     "Token",
     "TokenAuth",
     "WindowedStream",
+    "before",
     "between",
     "columns_of",
     "custom_reports_setting",
@@ -191,6 +193,7 @@ _NAMES = {
     "scopes": (
         "Condition",
         "Conditions",
+        "before",
         "between",
         "one_of",
         "or_null",

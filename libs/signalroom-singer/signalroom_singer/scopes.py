@@ -49,6 +49,15 @@ def since(start: int | date | datetime) -> Condition:
     return {"from": _comparable(start)}
 
 
+def before(end: int | date | datetime) -> Condition:
+    """Make the condition that a value is in a range without a beginning; null is not.
+
+    Args:
+        end: The first number, day or moment after the range.
+    """
+    return {"before": _comparable(end)}
+
+
 def or_null(condition: Condition) -> Condition:
     """Make a condition that null meets, too.
 

@@ -14,8 +14,10 @@ from signalroom_singer import (
     WINDOW_SETTINGS,
     SignalRoomTap,
     WindowedStream,
+    before,
     between,
     one_of,
+    or_null,
     since,
     without_prefix,
 )
@@ -199,5 +201,6 @@ def test_conditions():
     }
     assert between(1, 51) == {"from": 1, "before": 51}
     assert since(datetime(2026, 1, 31, 12, tzinfo=UTC)) == {"from": "2026-01-31T12:00:00.000000Z"}
+    assert or_null(before(date(2026, 2, 1))) == {"before": "2026-02-01", "or_null": True}
     assert one_of(("a", "b")) == {"in": ["a", "b"]}
     assert without_prefix("(none)") == {"without_prefix": "(none)"}

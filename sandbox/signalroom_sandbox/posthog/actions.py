@@ -73,6 +73,14 @@ class Actions(VendorActions):
         """Delete all events."""
         self._change().clear(project)
 
+    def delete_events(self, uuids: list[str], project: int = PROJECT) -> None:
+        """Delete all events that have one of some uuids."""
+        self._change().delete_events(project, uuids)
+
+    def delete_person(self, person: str, project: int = PROJECT) -> Any:
+        """Delete a person with all of their events; returns the uuids of these."""
+        return self._change().delete_person(project, person)
+
     def merge_events(self) -> None:
         """Keep the newest copy of each event, as ClickHouse does in time."""
         self._change().merge()

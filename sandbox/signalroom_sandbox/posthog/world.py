@@ -213,6 +213,43 @@ class World:
         for table in ("single_events", "made_events"):
             self.query(f"delete from {table} where team_id = ?", [team])  # noqa: S608
 
+    def delete_events(self, team: int, uuids: Iterable[str]) -> None:
+        """Delete all events that have one of some uuids.
+
+        Args:
+            team: Id of the project.
+            uuids: The uuids of the events to delete.
+        """
+        self._delete(team, "uuid in (select unnest(?))", [*uuids])
+
+    def delete_person(self, team: int, person: str) -> list[str]:
+        """Delete a person with all of their events, and return the uuids of these.
+
+        Args:
+            team: Id of the project.
+            person: Id of the person.
+        """
+        _, _, rows = self.query(
+            "select distinct uuid from events where team_id = ? and person_id = ?", [team, person]
+        )
+        self._delete(team, "person_id = ?", person)
+        self.query("delete from persons where team_id = ? and id = ?", [team, person])
+        return [identifier for (identifier,) in rows]
+
+    def _delete(self, team: int, condition: str, value: Any) -> None:
+        """Delete the events that meet a condition."""
+        self.query(
+            f"delete from single_events where team_id = ? and {condition}",  # noqa: S608 - known
+            [team, value],
+        )
+        # Those made by the million are stored by their number, which ends their uuid.
+        self.query(
+            f"""delete from made_events where team_id = ? and n in (
+                select ('0x' || uuid[-8:])::bigint from events where team_id = ? and {condition}
+            )""",  # noqa: S608 - known conditions
+            [team, team, value],
+        )
+
     def add_persons(self, team: int, persons: Iterable[dict[str, Any]]) -> list[str]:
         """Add persons, and return their ids.
 

@@ -103,6 +103,17 @@ class TapPostHog(SignalRoomTap):
             ),
         ),
         th.Property(
+            "remove_deleted_events",
+            th.BooleanType,
+            default=False,
+            title="Remove deleted events",
+            description=(
+                "Remove events from the table that PostHog no longer has, such as those of a "
+                "deleted person, as far back as a run reads (`lookback_hours`). Needs SignalRoom's "
+                "target-postgres; see the README."
+            ),
+        ),
+        th.Property(
             "settle_minutes",
             th.NumberType(minimum=0),
             default=5,

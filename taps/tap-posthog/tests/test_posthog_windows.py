@@ -193,7 +193,7 @@ def test_a_broken_bookmark_names_the_stream(stream):
 
 
 class TestReading:
-    """A page is followed by its bookmark, an empty one by none."""
+    """The bookmark comes before a page's last moment, which may go on in the next one."""
 
     @pytest.fixture
     def read(self, stream, monkeypatch):
@@ -228,7 +228,7 @@ class TestReading:
             pages, "2026-03-20T09:00:00Z", lookback_hours=0, window_hours=1.25, settle_minutes=30
         )
         assert output == [
-            *("09:10:00", "09:20:00", "bookmark 09:20:00", "09:30:00", "bookmark 09:30:00"),
+            *("09:10:00", "bookmark 09:20:00", "09:20:00", "bookmark 09:30:00", "09:30:00"),
             *("bookmark 10:15:00", "bookmark 11:30:00"),
         ]
         assert (events.progress.done, events.progress.total) == (2.5, 2.5)
@@ -237,7 +237,7 @@ class TestReading:
         pages = {"09": [["09:10:00"]], "10": [["10:10:00"], ["10:20:00"]]}
         output, _ = read(pages, "2026-03-20T10:10:00Z", lookback_hours=1, window_hours=1)
         assert output == [
-            *("09:10:00", "10:10:00", "10:20:00", "bookmark 10:20:00"),
+            *("09:10:00", "10:10:00", "bookmark 10:20:00", "10:20:00"),
             *("bookmark 11:10:00", "bookmark 11:30:00"),
         ]
 

@@ -142,13 +142,31 @@ def expire_mautic(control):
 # PostHog
 
 
+def midnight(days):
+    """The beginning of a day in UTC, some days ago."""
+    return datetime.combine(datetime.now(UTC), time.min) - timedelta(days=days)
+
+
+def repeated_events():
+    """Events that are deleted and sent again: more of one moment than a page has."""
+    at = midnight(2) + timedelta(hours=12)
+    return [
+        {
+            "uuid": f"00000000-0000-4000-9000-{number:012}",
+            "timestamp": (at + timedelta(hours=number // 80)).isoformat(),
+            "created_at": (at + timedelta(hours=2)).isoformat(),
+        }
+        for number in range(120)
+    ]
+
+
 def prepare_posthog(control):
     # A case has several runs in a minute, and none that waits.
     plenty = ("per_minute", "per_hour", "queries_per_minute", "queries_per_hour")
     control.posthog.limits(**dict.fromkeys(plenty, 10**6))
     # None of the last minutes: what is read would be another by the next run.
     control.posthog.clear_events()
-    first = datetime.combine(datetime.now(UTC), time.min) - timedelta(days=20)
+    first = midnight(20)
     control.posthog.make_events(begin=first.date().isoformat(), days=19, count=1300, tied=60)
     # Of each uuid several, on two days, and copies: a page of 50 ends between them, too.
     control.posthog.events(
@@ -164,6 +182,7 @@ def prepare_posthog(control):
             for name in ("checkout started", "order placed", "order placed")
         ]
     )
+    control.posthog.events(events=repeated_events())
 
 
 def restate_posthog(control, chance):
@@ -174,6 +193,11 @@ def restate_posthog(control, chance):
         for n in range(chance.randrange(1, 40))
     ]
     control.posthog.events(events=late)
+    # Some of the lookback are gone, and others come back, or are sent once more. Not many: a run
+    # may find four such changes at once, and ends if more than half are gone.
+    known = control.posthog.uuids(start=midnight(3).isoformat(), end=midnight(1).isoformat())
+    control.posthog.delete_events(uuids=chance.sample(known, 20))
+    control.posthog.events(events=chance.sample(repeated_events(), 10))
     (flag, other, *_) = control.posthog.listed(resource="feature_flags")
     control.posthog.change(
         resource="feature_flags", identifier=flag["id"], name=f"Changed {chance.random()}"
@@ -294,7 +318,13 @@ SOURCES = {
         vendor="posthog",
         schema="posthog",
         streams=("events", "feature_flags", "cohorts"),
-        settings={"START_DATE": str(START), "PAGE_SIZE": "50", "EVENTS_KEY": "identity"},
+        settings={
+            "START_DATE": str(START),
+            "PAGE_SIZE": "50",
+            "EVENTS_KEY": "identity",
+            "LOOKBACK_HOURS": "96",
+            "REMOVE_DELETED_EVENTS": "true",
+        },
         prepare=prepare_posthog,
         restate=restate_posthog,
         expire=expire_posthog,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -11,18 +13,21 @@ from typing_extensions import override
 from signalroom_singer import (
     ManualBookmarkStream,
     ReadAhead,
+    one_of,
     parse_bookmark,
     parse_midnight_setting,
     setting_label,
     utc_isoformat,
 )
-from tap_posthog.streams._base import PostHogStream
+from tap_posthog.streams._base import PostHogStream, project_of
 from tap_posthog.time_windows import TimeWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from singer_sdk.helpers.types import Context, Record
+
+    from signalroom_singer import Conditions
 
 _FIRST_RUN = timedelta(days=30)
 _HOUR = timedelta(hours=1)
@@ -32,9 +37,11 @@ class TimeWindowStream(ManualBookmarkStream, PostHogStream):
     """A stream read in order of its replication key, within windows of time.
 
     The bookmark is a moment before which everything was read. It moves with each page. It never
-    passes the end of a window that was read to its end, the last record that was emitted, or the
+    passes the end of a window that was read to its end, the last record that was read, or the
     settling time, however far in the future records are dated; and it never moves back while the
     lookback is read again.
+
+    What was read up to a bookmark is a scope, if the stream says by which columns.
     """
 
     @abstractmethod
@@ -48,6 +55,17 @@ class TimeWindowStream(ManualBookmarkStream, PostHogStream):
         Yields:
             Pages of records in order; the replication key is as ``utc_isoformat`` writes it.
         """
+
+    def scope_of(self, window: TimeWindow) -> Conditions | None:  # noqa: ARG002
+        """The conditions that the rows of a window meet, by column.
+
+        Args:
+            window: A time that was read completely, all of it or a part of a window.
+
+        Returns:
+            The conditions, without the project's; None if PostHog may have rows that did not come.
+        """
+        return None
 
     @property
     def lookback(self) -> timedelta:
@@ -135,22 +153,36 @@ class TimeWindowStream(ManualBookmarkStream, PostHogStream):
         """
         done = self.progress.done
         windows = self.plan(project, context)
+        if not windows:
+            return
+        key, begin = str(self.replication_key), windows[0].begin
         # One at a time, as queries are; but the next is read while this one is emitted.
         with ReadAhead(
             windows, lambda window: self.read_window(window, project), workers=1
         ) as pages:
             for window, page in pages:
-                if page is None:
-                    moment = window.end
-                elif page:
-                    moment = datetime.fromisoformat(page[-1][str(self.replication_key)])
-                    yield from page
-                else:
+                if page == []:
                     continue
+                rows = page or []
+                end = rows[-1][key] if rows else utc_isoformat(window.end)
+                # The next page may go on within the last moment: its rows belong to the next scope.
+                complete = bisect_left(rows, end, key=itemgetter(key))
+                yield from rows[:complete]
+                moment = datetime.fromisoformat(end)
+                self._finish(TimeWindow(begin, moment), context)
+                begin = moment
                 self.progress.done = done + (moment - windows[0].begin) / _HOUR
-                self._move_bookmark(moment, context)
+                yield from rows[complete:]
 
-    def _move_bookmark(self, moment: datetime, context: Context | None) -> None:
+    def _finish(self, window: TimeWindow, context: Context | None) -> None:
+        """Move the bookmark to the end of a time, all records of which have been emitted."""
         bookmark = self.bookmark(context)
-        if bookmark is None or moment > bookmark or bookmark > self.settled_until():
-            self.save_bookmark(utc_isoformat(moment), context)
+        moves = bookmark is None or window.end > bookmark or bookmark > self.settled_until()
+        if self.scope_columns and window.length:
+            if moves:
+                self.move_bookmark(utc_isoformat(window.end), context)
+            conditions = self.scope_of(window)
+            project = {"project_id": one_of([project_of(context)])}
+            self.write_scope(conditions and {**conditions, **project})
+        elif moves:
+            self.save_bookmark(utc_isoformat(window.end), context)

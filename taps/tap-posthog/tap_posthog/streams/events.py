@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -12,23 +12,35 @@ import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, TapError, columns_of, invalid_setting
+from signalroom_singer import (
+    Loading,
+    RequestRejectedError,
+    TapError,
+    before,
+    between,
+    columns_of,
+    invalid_setting,
+    or_null,
+    since,
+)
 from tap_posthog.shared_ids import SharedIds
 from tap_posthog.streams._base import PROJECT_ID, project_of
 from tap_posthog.streams._hogql_base import HogQLTimeStream, time_literal
 from tap_posthog.streams._older_endpoint import OlderEndpointStream
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
 
-    from signalroom_singer import SignalRoomTap
+    from signalroom_singer import Conditions, SignalRoomTap
     from tap_posthog.client import PostHogClient
     from tap_posthog.time_windows import TimeWindow
 
 #: How many times a query must answer 404 before the instance counts as one without queries.
 _ATTEMPTS = 3
+#: An event that PostHog ingested less than this before a run may not be on each replica yet.
+_REPLICATION = timedelta(hours=1)
 #: Personal data that the names of properties do not show.
 PERSONAL_PROPERTIES = frozenset(
     {"$geoip_accuracy_radius", "$initial_person_info", "$set", "$set_once", "$user_id"}
@@ -51,6 +63,8 @@ class Events(HogQLTimeStream, OlderEndpointStream):
         "are read again (`lookback_hours`)",
         "Events that arrive late; `person_id` of events before that changes when persons are "
         "merged, which only a full refresh shows",
+        "They stay in the table; with `remove_deleted_events` they are removed with the time that "
+        "is read again",
     )
     # Of copies that are not merged yet, the newest comes last: PostHog will keep that one.
     ties = ("uuid", "event", "distinct_id", "timestamp", "created_at")
@@ -88,6 +102,7 @@ class Events(HogQLTimeStream, OlderEndpointStream):
         #: Whether this instance answers queries; not known before the first one.
         self._has_query_api: bool | None = None
         self._shared_ids = SharedIds()
+        self._started_at = datetime.now(UTC)
         self._by_identity = self.config["events_key"] == "identity"
         if self._by_identity:
             self._key_by_identity()
@@ -152,13 +167,44 @@ class Events(HogQLTimeStream, OlderEndpointStream):
                 return True
         return False
 
+    # What is gone
+
+    @property
+    @override
+    def scope_columns(self) -> Sequence[str]:
+        if not self.config["remove_deleted_events"]:
+            return ()
+        return ("timestamp", "created_at", "project_id")
+
+    @override
+    def scope_of(self, window: TimeWindow) -> Conditions | None:
+        if self.config["events_api"] == "events" or self._has_query_api is False:
+            # That endpoint pages the events of a moment by OFFSET, in no certain order.
+            return None
+        # ClickHouse prefers replicas that are less than five minutes behind, but has no limit:
+        # https://clickhouse.com/docs/operations/settings/settings#max_replica_delay_for_distributed_queries
+        replicated = self._started_at - _REPLICATION
+        if self.replication_key == "timestamp":
+            # The older endpoint does not return created_at.
+            arrived = or_null(before(replicated))
+            return {"timestamp": between(window.begin, window.end), "created_at": arrived}
+        end = min(window.end, replicated)
+        if end <= window.begin:
+            return None
+        # The queries had this bound, or an earlier one.
+        oldest = self._oldest(window.end)
+        return {"created_at": between(window.begin, end), "timestamp": since(oldest)}
+
+    def _oldest(self, arrival: datetime) -> datetime:
+        """The time of the oldest events to read of those that arrive at some time."""
+        return arrival - timedelta(days=self.config["max_event_age_days"])
+
     @override
     def more_conditions(self, window: TimeWindow) -> tuple[str, dict[str, str]]:
         if self.replication_key != "created_at":
             return "", {}
         # The table is sorted by timestamp: without a bound PostHog would read all events.
-        oldest = window.begin - timedelta(days=self.config["max_event_age_days"])
-        values = {"oldest": time_literal(oldest)}
+        values = {"oldest": time_literal(self._oldest(window.begin))}
         return " AND timestamp >= toDateTime64({oldest}, 6, 'UTC')", values
 
     @override
