@@ -113,7 +113,7 @@ GROUPS = {
     "gsheets": Group(
         "taps/tap-gsheets",
         tuple(f"tap_gsheets/{name}.py" for name in ("fingerprint", "shrink_guard", "streams")),
-        _tests("gsheets", "shrink_guard", "core", "faults"),
+        _tests("gsheets", "shrink_guard", "core", "faults", "cards", "spreadsheet_reader"),
     ),
     "mautic": Group(
         "taps/tap-mautic",

@@ -204,3 +204,4 @@ def test_conditions():
     assert or_null(before(date(2026, 2, 1))) == {"before": "2026-02-01", "or_null": True}
     assert one_of(("a", "b")) == {"in": ["a", "b"]}
     assert without_prefix("(none)") == {"without_prefix": "(none)"}
+    assert or_null(one_of([7])) == {"in": [7], "or_null": True}

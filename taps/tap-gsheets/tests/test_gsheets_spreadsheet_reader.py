@@ -86,6 +86,45 @@ def test_changed_settings_load_a_tab_again(make_tap, sync, offers, change):
     assert "offers" in replaced_streams(sync(make_tap(state, **change)))
 
 
+def hashed(salt, column="name"):
+    return {"hash_columns": [f"offers.{column}"], "hash_salt": salt * 32}
+
+
+def keyed(*keys):
+    tab = {"name": "Offers", "primary_keys": [*keys]}
+    return {"spreadsheets": [{"spreadsheet": BOOK, "tabs": [tab]}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    (
+        ({"stream_map_config": {"rate": 1}}, {"stream_map_config": {"rate": 2}}),
+        ({}, hashed("a")),
+        (hashed("a"), hashed("b")),
+        (hashed("a"), hashed("a", "id")),
+        (keyed("id"), keyed("id", "name")),
+    ),
+    ids=("map config", "hashed", "salt", "other column", "key"),
+)
+def test_what_a_row_is_made_with_loads_a_tab_again(make_tap, sync, offers, before, after):
+    state = sync(make_tap(**before)).state
+    assert "offers" not in replaced_streams(sync(make_tap(state, **before)))
+    assert "offers" in replaced_streams(sync(make_tap(state, **after)))
+
+
+def test_a_column_that_is_deselected_loads_a_tab_again(make_tap, sync, offers):
+    state = sync(make_tap()).state
+    tap = make_tap()
+    catalog = tap.catalog_dict
+    for entry in catalog["streams"]:
+        for one in entry["metadata"]:
+            if one["breadcrumb"]:
+                one["metadata"]["selected"] = one["breadcrumb"][1] != "name"
+    output = sync(type(tap)(config=dict(tap.config), catalog=catalog, state=state))
+    assert replaced_streams(output) == ["offers", "other"]
+    assert all("name" not in row for row in output.records["offers"])
+
+
 def test_changed_descriptions_do_not_load_a_tab_again(make_tap, sync, offers, monkeypatch):
     state = sync(make_tap()).state
     monkeypatch.setattr(SheetStream, "descriptions", Descriptions(columns={"name": "Of the offer"}))

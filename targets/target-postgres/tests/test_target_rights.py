@@ -262,6 +262,7 @@ def test_a_policy_that_keeping_rejected_records_takes_is_named(warehouse, limite
     with pytest.raises(LoadError, match="orders__rejected has no policy FOR SELECT, INSERT") as e:
         limited.load(*bad, on_bad_record="quarantine")
     said = str(e.value)
+    assert "Keeping rejected records needs" in said
     for condition, advice in (("false", "Let its owner CREATE POLICY"), ("true", None)):
         warehouse.sql(said[said.index("CREATE POLICY") :].replace("(...)", f"({condition})"))
         if advice:
