@@ -121,16 +121,25 @@ class LogStream(AdaptiveWindowStream):
         day = {"date": between(window.start, window.end + _DAY)}
         return day | dict.fromkeys(self._selecting_times, or_null(within))
 
-    def _note_times(self, window: DateWindow, rows: list[Record]) -> None:
-        """Note by which times RedTrack cannot have selected the rows of a window."""
+    def _convert_times(self, window: DateWindow, rows: list[Record]) -> list[Record]:
+        """Convert the times of a window's rows to UTC, and note by which they were selected."""
         first, after = window.start_utc, window.end_utc
-        for name in (*self._selecting_times,):
-            times = (_parse_time(self._to_utc(row.get(name))) for row in rows)
-            # One without a zone could not be converted: it is null in the table.
-            if any(time and time.tzinfo and not first <= time < after for time in times):
-                self._selecting_times.remove(name)
+        for row in rows:
+            row["date"] = None
+            for name in self.times:
+                row[f"{name}_raw"] = row.get(name)
+                row[name] = text = self._to_utc(row.get(name))
+                moment = _parse_time(text)
+                if moment is None:
+                    continue
+                row["date"] = row["date"] or _day_in(self.client.report_zone, moment)
+                # One without a zone could not be converted: it is null in the table.
+                is_outside = moment.tzinfo and not first <= moment < after
+                if is_outside and name in self._selecting_times:
+                    self._selecting_times.remove(name)
         if not self._selecting_times:
             self.keep_vanished(window)
+        return rows
 
     @override
     def request_window(self, window: DateWindow) -> Page:
@@ -151,9 +160,8 @@ class LogStream(AdaptiveWindowStream):
 
     @override
     def parse_window(self, window: DateWindow, rows: list[Record]) -> Iterator[list[Record]]:
-        self._note_times(window, rows)
         # Rows with the same id are one record: the last of them.
-        yield list({_record_id(row): row for row in rows}.values())
+        yield list({_record_id(row): row for row in self._convert_times(window, rows)}.values())
 
     @override
     def read_in_pages(self, window: DateWindow, first_page: Page) -> Iterator[list[Record]]:
@@ -172,26 +180,15 @@ class LogStream(AdaptiveWindowStream):
         seen_ids: set[str] = set()
         try:
             for rows in pager:
-                self._note_times(window, rows)
                 seen_ids.update(map(_record_id, rows))
-                yield rows
+                yield self._convert_times(window, rows)
         except PagingError:
             # Where all rows fit into one response, pages do not matter.
             page = self._request_rows(window, 1, _LARGEST_PAGE)
             if len(page.rows) >= _LARGEST_PAGE or len(page.rows) < self._most_rows:
                 raise
-            self._note_times(window, page.rows)
-            yield [row for row in page.rows if _record_id(row) not in seen_ids]
-
-    @override
-    def post_process(self, row: Record, context: Context | None = None) -> Record | None:
-        row["date"] = None
-        for name in self.times:
-            row[f"{name}_raw"] = row.get(name)
-            row[name] = text = self._to_utc(row.get(name))
-            if row["date"] is None and (moment := _parse_time(text)):
-                row["date"] = _day_in(self.client.report_zone, moment)
-        return super().post_process(row, context)
+            rows = self._convert_times(window, page.rows)
+            yield [row for row in rows if _record_id(row) not in seen_ids]
 
     def _to_utc(self, value: Any) -> Any:
         """Convert a time to UTC; one that cannot be read stays as it is, to be counted."""
