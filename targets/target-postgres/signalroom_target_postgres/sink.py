@@ -21,13 +21,14 @@ from signalroom_target_postgres.rows.buffer import RecordBuffer
 from signalroom_target_postgres.rows.decoder import ColumnTooNarrowError
 from signalroom_target_postgres.rows.file_batches import FileBatches
 from signalroom_target_postgres.rows.mapped_records import encode_mapped, name_expressions
+from signalroom_target_postgres.rows.metadata import LOADED_AT
 from signalroom_target_postgres.rows.validation import RecordValidator
 from signalroom_target_postgres.scoped_rows import ScopedBatch, ScopedRows
 from signalroom_target_postgres.spec import Removal, StreamSpec
 from signalroom_target_postgres.stream_log import StreamLog
 from signalroom_target_postgres.values.sql_types import type_family
 from signalroom_target_postgres.warehouse.counts import Counts
-from signalroom_target_postgres.warehouse.full_refresh import FullRefresh
+from signalroom_target_postgres.warehouse.full_refresh import REPLACE_ON_ACTIVATE, FullRefresh
 from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, LogEntry
 from signalroom_target_postgres.warehouse.outdated_rows import Activation
 from signalroom_target_postgres.warehouse.rejected import (
@@ -118,6 +119,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             deletion_column=self.soft_delete_column_name,
             has_metadata=self.include_sdc_metadata_properties,
             adds_comments=bool(config.get("add_comments")),
+            skips_unchanged=LOADED_AT in self.schema["properties"]
+            and not self.schema.get(REPLACE_ON_ACTIVATE),
             replace_nul=self.connector.sanitize_null_text_characters,
             sync_started_at=self.sync_started_at,
             batch_bytes=int(config["batch_size_bytes"]),

@@ -46,6 +46,8 @@ class StreamSpec:
         deletion_column: The column that marks a deleted row, by its field's name.
         has_metadata: Whether the columns of record metadata (`_sdc_*`) are added.
         adds_comments: Whether the table and its columns get the schema's descriptions as comments.
+        skips_unchanged: Whether rows that come again as they are stay as they were loaded. Not if
+            their version, or the run that loaded them, may decide which rows are outdated.
         replace_nul: Whether the character NUL becomes U+FFFD, which PostgreSQL can store.
         sync_started_at: When the run began, in milliseconds since 1970.
         batch_bytes: How many bytes of rows may be held in memory.
@@ -63,6 +65,7 @@ class StreamSpec:
     deletion_column: str
     has_metadata: bool
     adds_comments: bool
+    skips_unchanged: bool
     replace_nul: bool
     sync_started_at: int
     batch_bytes: int

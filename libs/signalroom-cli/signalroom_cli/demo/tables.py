@@ -41,7 +41,7 @@ def compare_runs(first: Tables, second: Tables) -> str:
     last_load = max(loaded_at for _, loaded_at in first.values() if loaded_at is not None)
     read_again = _count_loaded_since(last_load, second)
     lines = [
-        f"{'table':28} {'run 1: rows':>12} {'run 2: read':>12} {'new rows':>9} {'rows':>8}",
+        f"{'table':28} {'run 1: rows':>12} {'run 2: wrote':>12} {'new rows':>9} {'rows':>8}",
         f"{'-' * 28} {'-' * 12} {'-' * 12} {'-' * 9} {'-' * 8}",
     ]
     for table, (rows, _) in second.items():

@@ -13,3 +13,7 @@ METADATA = (
     VERSION,
     SYNC_STARTED_AT,
 )
+#: SignalRoom's taps say here when they read the row.
+LOADED_AT = "_loaded_at"
+#: The columns that say when and by which run a row was loaded, and not what it is.
+LOAD_COLUMNS = frozenset(METADATA) - {VERSION} | {LOADED_AT}

@@ -15,29 +15,36 @@ class RowCounts:
 
     Args:
         new: Rows that were inserted.
-        updated: Rows whose key was there, and that were written again; also where nothing of
-            them changed.
+        updated: Rows whose key was there, and that were written again.
         merged: Rows that were inserted or updated, where the server does not say which: one with
             `track_counts` off, or a foreign table.
+        unchanged: Rows that the table had as they are, so that they were not written again.
     """
 
     new: int = 0
     updated: int = 0
     merged: int = 0
+    unchanged: int = 0
+
+    @property
+    def written(self) -> int:
+        """Rows that were inserted or updated."""
+        return self.new + self.updated + self.merged
 
     def add(self, other: RowCounts) -> None:
         """Add the rows of other statements."""
         self.new += other.new
         self.updated += other.updated
         self.merged += other.merged
+        self.unchanged += other.unchanged
 
 
 @dataclass
 class Counts:
     """Counts of a stream's records in this run.
 
-    `read` is more than `written.new`, `updated` and `rejected` together where a key came several
-    times in a batch: the last record of it is written.
+    `read` is more than the rows that are new, updated, unchanged and rejected together where a key
+    came several times in a batch: the last record of it is written.
 
     Args:
         read: Records that were read.
@@ -80,6 +87,8 @@ class Counts:
             parts += [f"{written.updated:,} updated"] if self.replaced is None else []
         if written.merged:
             parts += [f"{written.merged:,} new or updated"]
+        if written.unchanged:
+            parts += [f"{written.unchanged:,} unchanged"]
         if self.replaced is not None:
             parts[-1] = f"replacing the {self.replaced:,} before"
         if self.replaced is None or self.removed:

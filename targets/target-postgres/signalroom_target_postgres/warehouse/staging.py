@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import Cursor, errors, sql
 
+from signalroom_target_postgres.rows.metadata import LOADED_AT
 from signalroom_target_postgres.warehouse.counts import CountedInsert, RowCounts
 from signalroom_target_postgres.warehouse.table import Table, column_list
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import LiteralString
 
 
@@ -19,14 +20,22 @@ _NAME = "signalroom_staging"
 ORDINAL = "signalroom ordinal"
 
 _NUMBER = sql.Identifier(ORDINAL)
-_ALL = "{staging}"
+_ALL = "{staging} AS staged{unless_same}"
 # Of keys that the server compares as equal, as 1 and 1.0, the last row counts.
 _LAST_OF_ALL = "(SELECT DISTINCT ON ({keys}) * FROM {staging} ORDER BY {keys}, ctid DESC) AS staged"
 _LAST_OF_SOME = (
     "(SELECT DISTINCT ON ({keys}) * FROM {staging} WHERE {range}"
     " ORDER BY {keys}, {number} DESC) AS staged"
 )
-_RANGE = "{staging} WHERE {range} ORDER BY {number}"
+# A subquery for each row, which looks it up by its key, as ON CONFLICT does: a join would read a
+# large table as a whole. Compared by their bytes, which values of every type can be, and 1.0 is
+# another number than 1.00 (https://www.postgresql.org/docs/18/functions-comparisons.html,
+# "Composite Type Comparison"). Rows without a time are another loader's, such as dlt's.
+_UNLESS_SAME = (
+    " WHERE (SELECT record_image_eq(ROW({values}), ROW({staged_values})) FROM {table} AS t"
+    " WHERE {same_key} AND {loaded_at} IS NOT NULL) IS NOT TRUE"
+)
+_RANGE = "{staging} AS staged WHERE {range} ORDER BY {number}"
 
 
 class Staging:
@@ -40,6 +49,9 @@ class Staging:
         columns: The columns of the rows.
         numbered: Whether rows have numbers, so that some of them can be inserted.
         updates: The query for the rows of the table that were updated, as `TableTraits` has it.
+        compared: The columns of which one has to differ, or the row is not written again; None if
+            each row is. Only if no two rows have the same key to the server, and the table says in
+            `_loaded_at` when they were loaded.
     """
 
     identifier = sql.Identifier("pg_temp", _NAME)
@@ -52,10 +64,12 @@ class Staging:
         *,
         numbered: bool = False,
         updates: bytes | None = None,
+        compared: Sequence[str] | None = None,
     ) -> None:
         self._cursor = cursor
         self._table = table
         self._columns = columns
+        self._compared = compared
         keys = table.keys
         #: Inserts rows, or updates those whose keys exist.
         self.insert = CountedInsert(updates, updating=bool(keys and {*columns} - {*keys}))
@@ -133,7 +147,31 @@ class Staging:
             table=self._table.identifier,
             columns=column_list(self._columns),
             source=sql.SQL(source).format(
-                staging=self.identifier, keys=column_list(keys), number=_NUMBER, **parts
+                staging=self.identifier,
+                keys=column_list(keys),
+                number=_NUMBER,
+                unless_same=self._unless_same(),
+                **parts,
             ),
             conflict=conflict if keys else sql.SQL(""),
+        )
+
+    def _unless_same(self) -> sql.Composable:
+        """The condition that leaves out rows which the table has as they are."""
+        if self._compared is None:
+            return sql.SQL("")
+
+        def of(alias: str, names: Iterable[str]) -> sql.Composable:
+            return sql.SQL(", ").join(sql.Identifier(alias, name) for name in names)
+
+        same_key = [
+            sql.SQL("{} = {}").format(sql.Identifier("t", name), sql.Identifier("staged", name))
+            for name in self._table.keys
+        ]
+        return sql.SQL(_UNLESS_SAME).format(
+            values=of("t", self._compared),
+            staged_values=of("staged", self._compared),
+            table=self._table.identifier,
+            same_key=sql.SQL(" AND ").join(same_key),
+            loaded_at=sql.Identifier("t", LOADED_AT),
         )

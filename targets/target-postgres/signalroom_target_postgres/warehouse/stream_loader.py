@@ -420,6 +420,7 @@ class StreamLoader:
             self.columns.by_name,
             metadata=METADATA if self.spec.has_metadata else (),
             replace_nul=self.spec.replace_nul,
+            skips_unchanged=self.spec.skips_unchanged,
             traits=self._traits,
             expects_no_conflicts=self._is_empty,
             threaded=threaded,

@@ -32,7 +32,11 @@ SELECT
     ),
     CASE WHEN relkind IN ('r', 'p') AND current_setting('track_counts')::boolean
         THEN class.oid::bigint END,
-    relhassubclass
+    relhassubclass,
+    NOT EXISTS (
+        SELECT FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation
+        WHERE attrelid = class.oid AND attname = ANY(%s) AND NOT collisdeterministic
+    )
 FROM pg_class AS class
 WHERE class.oid = to_regclass(%s)
 """
@@ -56,22 +60,28 @@ class TableTraits:
         deferrable: Constraints that may be checked as late as with COMMIT.
         updates: The query for how many of its rows the session has updated so far. None where the
             server does not count them: of views, or if it counts nothing.
+        exact_texts: Whether texts of the key are only equal if all their characters are.
     """
 
     takes_copy: bool = True
     deferrable: Sequence[sql.Identifier] = ()
     updates: bytes | None = None
+    exact_texts: bool = True
 
     @classmethod
     def read(cls, cursor: Cursor[Any], table: Table) -> TableTraits:
         """Read a table's traits from the database."""
-        row = cursor.execute(_TRAITS, (table.identifier.as_string(cursor),)).fetchone()
+        name = table.identifier.as_string(cursor)
+        row = cursor.execute(_TRAITS, ([*table.keys], name)).fetchone()
         if row is None:
             return cls()
-        takes_copy, deferrable, oid, has_parts = row
+        takes_copy, deferrable, oid, has_parts, exact_texts = row
         updates = (_UPDATES_OF_ALL if has_parts else _UPDATES).format(oid=oid).encode()
         return cls(
-            takes_copy, [sql.Identifier(*name) for name in deferrable], updates if oid else None
+            takes_copy,
+            [sql.Identifier(*names) for names in deferrable],
+            updates if oid else None,
+            exact_texts,
         )
 
     @property

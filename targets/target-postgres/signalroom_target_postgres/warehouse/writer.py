@@ -16,6 +16,7 @@ from psycopg import Cursor, errors, sql
 from signalroom_target_postgres.connection import row_errors
 from signalroom_target_postgres.messages.rejects import RejectedRecord
 from signalroom_target_postgres.rows.background import prefetch_one
+from signalroom_target_postgres.rows.metadata import LOAD_COLUMNS
 from signalroom_target_postgres.rows.unknown_fields import with_unknown, without_unknown
 from signalroom_target_postgres.values.array_literals import array_json
 from signalroom_target_postgres.values.arrow_json import record_json
@@ -61,12 +62,15 @@ class TableWriter:
         metadata: Those of them that the loader fills. They differ with each run, and are left out
             of a rejected record, so that it is the same one when it comes again.
         replace_nul: Whether NUL becomes U+FFFD, which PostgreSQL can store.
+        skips_unchanged: Whether rows are not written again that only differ in when they were
+            loaded.
     """
 
     table: Table
     columns: Mapping[str, Column]
     metadata: Collection[str] = ()
     replace_nul: bool = True
+    skips_unchanged: bool = False
     #: How the table takes rows.
     traits: TableTraits = field(default_factory=TableTraits)
     #: Whether no row is expected to be there already, so that COPY can go straight into the table.
@@ -177,11 +181,31 @@ class TableWriter:
 
     def _merge(self, cursor: Cursor[Any], rows: pa.Table) -> None:
         columns = without_unknown(rows).column_names
-        staging = Staging(cursor, self.table, columns, updates=self.traits.updates)
+        compared = self._compared_columns(rows)
+        staging = Staging(
+            cursor, self.table, columns, updates=self.traits.updates, compared=compared
+        )
         self._copy(cursor, staging.identifier, rows)
         counts = staging.insert_all()
+        if compared is not None:
+            counts.unchanged = rows.num_rows - counts.written
         self._drop(cursor, staging)
         self.counts.add(counts)
+
+    def _compared_columns(self, rows: pa.Table) -> list[str] | None:
+        """The columns of which one has to differ for a row to be written again; None if each is."""
+        keys = self.table.keys
+        if not (self.skips_unchanged and keys and self._has_exact_keys(rows)):
+            return None
+        own = {*keys, *LOAD_COLUMNS}
+        return [name for name in without_unknown(rows).column_names if name not in own] or None
+
+    def _has_exact_keys(self, rows: pa.Table) -> bool:
+        """Whether keys that differ in the rows differ in the table, too: 1.0 and 1.00 do not."""
+        types = self.table.types
+        return self.traits.exact_texts and all(
+            _is_exact(rows.column(name), types.get(name, "")) for name in self.table.keys
+        )
 
     def _drop(self, cursor: Cursor[Any], staging: Staging) -> None:
         """Drop the temporary table, once the keys of its rows are noted."""
@@ -326,3 +350,14 @@ def deduplicate(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
         return rows
     indices = last.column(f"{ORDINAL}_max")
     return rows.take(indices.take(pc.array_sort_indices(indices.combine_chunks())))
+
+
+def _is_exact(values: pa.ChunkedArray, type_: str) -> bool:
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return type_ in {"text", "character varying"}
+    if pa.types.is_integer(kind):
+        return type_ in {"smallint", "integer", "bigint"}
+    if pa.types.is_timestamp(kind):
+        return type_ in {"timestamp with time zone", "timestamp without time zone"}
+    return pa.types.is_date32(kind) and type_ == "date"
