@@ -27,7 +27,7 @@ class RowCounts:
     unchanged: int = 0
 
     @property
-    def written(self) -> int:
+    def rows_written(self) -> int:
         """Rows that were inserted or updated."""
         return self.new + self.updated + self.merged
 

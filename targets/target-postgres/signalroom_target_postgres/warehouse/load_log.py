@@ -239,7 +239,7 @@ class LoadLog:
             counts.read,
             written.new if is_known else None,
             written.updated if is_known else None,
-            written.written,
+            written.rows_written,
             counts.removed + (counts.replaced or 0),
             counts.rejected,
             *(round(counts.seconds, 3), entry.bookmark, entry.started_at),

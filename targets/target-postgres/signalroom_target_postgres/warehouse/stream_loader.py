@@ -276,7 +276,7 @@ class StreamLoader:
             self._write_rejects(cursor, writer, batch)
             if writer.sent_keys is not None:
                 result.vanished = self._remove_vanished(cursor, writer, batch)
-                added.removed = result.vanished.removed
+                added.removed = result.vanished.rows_removed
             if batch.activation is not None and (self.spec.quarantines or not writer.rejects):
                 added.removed += self.outdated.retire(cursor, batch.activation)
             result.refused, added.written = writer.rejects, writer.counts

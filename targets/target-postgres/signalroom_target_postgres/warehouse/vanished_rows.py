@@ -77,7 +77,7 @@ class Vanished:
     deleted: int = 0
 
     @property
-    def removed(self) -> int:
+    def rows_removed(self) -> int:
         """How many rows are removed."""
         return self.vanished + self.deleted
 
@@ -185,11 +185,11 @@ class VanishedRows:
             removed = self._count(cursor, merged, constants).vanished
             vanished += Vanished(deleted=removed - vanished.vanished)
             self._check_deleted(cursor, vanished.deleted, constants)
-        if vanished.removed:
+        if vanished.rows_removed:
             count = self._remove(cursor, self._condition(merged, constants))
-            if count < vanished.removed:
+            if count < vanished.rows_removed:
                 msg = (
-                    f"{self._table} has {count_rows(vanished.removed)} that are gone at the "
+                    f"{self._table} has {count_rows(vanished.rows_removed)} that are gone at the "
                     f"source of {self._stream}, and the server lets the loader remove only "
                     f"{count:,}: row-level security or a trigger keeps the others. Let the "
                     "loader's user remove rows that it may read, or set `removed_rows` to keep."

@@ -188,7 +188,7 @@ class TableWriter:
         self._copy(cursor, staging.identifier, rows)
         counts = staging.insert_all()
         if compared is not None:
-            counts.unchanged = rows.num_rows - counts.written
+            counts.unchanged = rows.num_rows - counts.rows_written
         self._drop(cursor, staging)
         self.counts.add(counts)
 
