@@ -419,6 +419,26 @@ class TestEndpointOfEvents:
             times.append(row["timestamp"])
         assert times == ["2025-01-01T12:00:00+00:00", "2025-01-01T07:00:00+00:00"]
 
+    @pytest.mark.parametrize(
+        ("order", "expected"),
+        (
+            (None, "falling"),
+            ('["-timestamp"]', "falling"),
+            ('["timestamp"]', "rising"),
+            ('["-event"]', "rising"),
+        ),
+    )
+    def test_orders(self, ask, posthog, order, expected):
+        posthog.events(events=[{"timestamp": f"2025-01-0{day}T12:00:00Z"} for day in (1, 2)])
+        bounds = {"after": "2025-01-01", "before": "2025-01-03", "orderBy": order}
+        days = [row["timestamp"][:10] for row in self.events(ask, **bounds).json()["results"]]
+        rising = ["2025-01-01", "2025-01-02"]
+        assert days == (rising if expected == "rising" else rising[::-1])
+
+    @pytest.mark.parametrize("order", ("null", "timestamp", "[]"))
+    def test_an_order_that_is_no_list(self, ask, order):
+        assert self.events(ask, orderBy=order).status_code == 500
+
     def test_what_it_refuses(self, ask):
         assert self.events(ask, offset=50_001).status_code == 400
         assert self.events(ask, after="2020-01-01", before="2025-01-01").status_code == 400

@@ -259,7 +259,8 @@ def test_the_log_of_loads_and_rejected_rows(project, clean_up, database):
             "create table everflow.clicks__rejected as select n::text as record_hash, 'no' as"
             " reason, '{}'::jsonb as record, %s::timestamptz + make_interval(days => n) as"
             " last_rejected_at from generate_series(1, 30) as n",
-            [LONG_AGO],
+            # Half a day away from what is just old enough.
+            [datetime.now(UTC) - timedelta(days=40, hours=12)],
         )
     code, printed = clean_up()
     assert code == 0

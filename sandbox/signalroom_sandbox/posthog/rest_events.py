@@ -40,7 +40,7 @@ def list_page(
         raise ApiError(400, "invalid_input", f"Offset must be at most {_MOST_OFFSET}.")
     if before - after > _LONGEST:
         raise ApiError(400, "invalid_input", "The range is longer than 366 days.")
-    descending = query.get("orderBy", '["-timestamp"]') == '["-timestamp"]'
+    descending = _first_order(query) == "-timestamp"
     order = "desc" if descending else "asc"
     _, __, rows = world.query(
         f"""
@@ -58,6 +58,15 @@ def list_page(
     return {"next": following, "results": [_event(row) for row in rows]}
 
 
+def _first_order(query: Mapping[str, str]) -> Any:
+    """Whatever is not falling time is rising time."""
+    try:
+        first, *_ = list(json.loads(query.get("orderBy") or '["-timestamp"]'))
+    except (TypeError, ValueError):
+        raise ApiError(500, "error", "A server error occurred.") from None
+    return first
+
+
 def _event(row: tuple[Any, ...]) -> dict[str, Any]:
     identifier, distinct_id, event, properties, at, chain = row
     try:
@@ -70,7 +79,7 @@ def _event(row: tuple[Any, ...]) -> dict[str, Any]:
         "event": event,
         "properties": read,
         "timestamp": _iso(at),
-        "person": None,
+        "person": read.get("$set", {}).get("email", distinct_id),
         "elements": [],
         "elements_chain": chain,
     }

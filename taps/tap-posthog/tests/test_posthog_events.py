@@ -7,6 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 from posthog_days import day, days_ago, moment
 from singer_sdk.exceptions import ConfigValidationError
 
@@ -519,6 +520,16 @@ class TestOlderEndpoint:
         row = output.records[EVENTS][0]
         assert row["timestamp"].endswith("Z")
         assert "$ip" not in row["properties"]
+
+    def test_the_person_is_not_loaded(self, make_old_tap, posthog, sandbox, sync):
+        """The endpoint sends the e-mail address of the person with each event."""
+        output = sync(make_old_tap(), EVENTS)
+        path = f"{sandbox.posthog_url}/api/projects/{PROJECT}/events/"
+        headers = {"Authorization": f"Bearer {PERSONAL_KEY}"}
+        sent = requests.get(path, headers=headers, timeout=30).json()["results"]
+        assert any("@" in row["person"] for row in sent)
+        assert not any("_extra" in row for row in output.records[EVENTS])
+        assert "@" not in json.dumps(output.records[EVENTS])
 
     def test_thousands_in_one_moment(self, make_old_tap, posthog, sync):
         same = [{"uuid": str(uuid.uuid4()), "timestamp": moment(2, 3600)} for _ in range(3_200)]
