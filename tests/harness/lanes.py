@@ -14,7 +14,7 @@ import pytest
 LEFT_TO_TEST_ALL = {
     # Faults.
     r"test_chaos\.py::.*\[(?!.*SIGKILL of both #)"
-    r"(?!redtrack: |everflow: `cut_body`|mautic: SIGKILL of PostgreSQL|posthog: connections cut)": (
+    r"(?!redtrack: |everflow: `cut_body`|gsheets: SIGKILL of PostgreSQL|mautic: connections cut)": (
         "SIGKILL of both for every source, all troubles of RedTrack, and one of each other kind"
     ),
     # Users' commands.

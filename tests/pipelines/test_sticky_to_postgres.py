@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import psycopg
 import pytest
 from harness.pipelines import kill, new_database, new_project
 
@@ -189,3 +190,43 @@ def test_headers_by_their_text_and_a_file_without_any(project, s3, database):
     s3.put(day(4), "orders_id,Refund $,Refund %\r\n4,40,50\r\n5,41,51\r\n")
     project.load(tap=TAP, **env)
     assert database.query(f"select count(*) from {ORDERS}")[0]["count"] == 5
+
+
+def test_rows_of_deleted_files_are_removed(project, load, s3, sandbox, database):
+    env = {"TAP_STICKY_S3_REMOVE_DELETED_FILES": "true"}
+    load(**env)
+    rows = "select distinct _file_name from s3_exports.orders_create order by 1"
+    keys = [item["key"] for item in s3.objects("orders-create/")]
+    # Ours, which the bucket never had: of another folder, of another bucket, and of this folder.
+    others = (f"{sandbox.bucket}/orders-create-eu/x.csv", "other/orders-create/x.csv")
+    gone = f"{sandbox.bucket}/orders-create/gone.csv"
+    with psycopg.connect(database.libpq_url) as connection:
+        for name in (*others, gone):
+            insert = f"insert into {ORDERS} (_file_name, _row_id) values (%s, 0)"
+            connection.execute(insert, [name])
+    s3.redeliver(keys[0], keys[0].replace("report_", "moved_"), datetime.now(UTC).isoformat())
+    for key in keys[:2]:
+        s3.delete(key)
+    output = load(**env)
+    assert "orders_create: 120 rows read, 120 new, 0 updated, 241 removed" in output
+    listed = [f"{sandbox.bucket}/{item['key']}" for item in s3.objects("orders-create/")]
+    assert len(listed) == 13
+    assert [row["_file_name"] for row in database.query(rows)] == sorted([*listed, *others])
+    s3.put(keys[1], "orders_id\r\n1\r\n")
+    load(**env)
+    (row,) = database.query(f"select count(*) from {ORDERS}")
+    assert row["count"] == 13 * 120 + 1 + len(others)
+
+
+def test_a_table_is_not_emptied_by_a_bucket_with_few_files(load, s3, database):
+    env = {"TAP_STICKY_S3_REMOVE_DELETED_FILES": "true"}
+    load(**env)
+    before = database.contents(ORDERS)
+    for item in s3.objects("orders-create/")[:8]:
+        s3.delete(item["key"])
+    output = load(code=1, **env)
+    assert "orders_create: the source did not send 960 of 1,680 rows" in output
+    assert "`max_removed_share_of_run`" in output
+    assert database.contents(ORDERS) == before
+    load(**env, TARGET_POSTGRES_MAX_REMOVED_SHARE_OF_RUN="1")
+    assert len(database.contents(ORDERS)) == 6 * 120

@@ -73,7 +73,7 @@ PRIVATE_MEMBERS = {
         "_write_schema_message",
         "_write_state_message",
     },
-    "tap_sticky_s3.tap.TapStickyS3": {"_validate_config"},
+    "tap_sticky_s3.tap.TapStickyS3": {"_reset_state_progress_markers", "_validate_config"},
 }
 #: By module: what it imports that is private.
 PRIVATE_IMPORTS = {

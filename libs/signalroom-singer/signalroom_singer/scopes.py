@@ -76,6 +76,16 @@ def one_of(values: Iterable[str | int]) -> Condition:
     return {"in": [*values]}
 
 
+def none_of(values: Iterable[str | int], *, prefix: str) -> Condition:
+    """Make the condition that a text begins with another, and is none of a list.
+
+    Args:
+        values: The texts that it is not, as records have them.
+        prefix: How the text begins.
+    """
+    return {"prefix": prefix, "not_in": [*values]}
+
+
 def without_prefix(prefix: str) -> Condition:
     """Make the condition that a text does not begin with another.
 

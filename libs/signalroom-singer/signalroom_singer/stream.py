@@ -211,7 +211,7 @@ class SignalRoomStream(Stream):
 
     def write_scope(
         self, conditions: Conditions | None, *, is_page: bool = False, deleted: bool = False
-    ) -> None:
+    ) -> bool:
         """Write a STATE: the records since the last one are all rows that meet some conditions.
 
         Args:
@@ -220,11 +220,14 @@ class SignalRoomStream(Stream):
             is_page: Whether the scope is a page of a list. A page may lose more than half of its
                 rows, as long as the run does not.
             deleted: Whether the vendor itself reported these rows as deleted.
+
+        Returns:
+            Whether the STATE says so of any stream; none does if its stream map leaves out rows.
         """
         maps = [stream_map for stream_map in self.stream_maps if self._sends_scopes(stream_map)]
         if not maps:
             self._write_state_message()
-            return
+            return False
         scope: dict[str, Any] = {}
         if conditions is not None:
             flags = {"page": is_page, "deleted": deleted}
@@ -237,6 +240,7 @@ class SignalRoomStream(Stream):
         if writer.scopes:
             # The SDK writes no state that is equal to the last.
             writer.write_message(StateMessage(value=self.tap_state))
+        return True
 
     @property
     @override

@@ -16,6 +16,7 @@ from signalroom_singer import (
     WindowedStream,
     before,
     between,
+    none_of,
     one_of,
     or_null,
     since,
@@ -168,6 +169,23 @@ def test_a_deselected_column(sync):
     assert sync(tap).scopes("orders") == []
 
 
+def test_the_vendor_says_that_rows_were_deleted(sync):
+    class Deletions(Orders):
+        def read_window(self, window, context):
+            yield from super().read_window(window, context)
+            assert self.write_scope({"date": {"in": [str(window.start)]}}, deleted=True)
+
+    class DeletionsTap(OrdersTap):
+        def discover_streams(self):
+            return [Deletions(self)]
+
+    messages = sync(DeletionsTap(config={"start_date": "2026-03-19"})).messages
+    (first, second) = [message[KEYWORD] for message in messages if KEYWORD in message]
+    where = {"date": {"in": ["2026-03-19"]}, "advertiser": {"in": [7]}}
+    assert first == [{"stream": "orders", "where": where, "deleted": True}]
+    assert "deleted" not in second[0]
+
+
 def test_each_partition_is_a_scope_of_its_own(run, monkeypatch):
     monkeypatch.setattr(Orders, "filters_in_force", {})
     monkeypatch.setattr(Orders, "partitions", ({"advertiser": 7}, {"advertiser": 8}))
@@ -203,5 +221,7 @@ def test_conditions():
     assert since(datetime(2026, 1, 31, 12, tzinfo=UTC)) == {"from": "2026-01-31T12:00:00.000000Z"}
     assert or_null(before(date(2026, 2, 1))) == {"before": "2026-02-01", "or_null": True}
     assert one_of(("a", "b")) == {"in": ["a", "b"]}
+    assert since(date(2026, 1, 31)) == {"from": "2026-01-31"}
+    assert none_of(("a/1", "a/2"), prefix="a/") == {"prefix": "a/", "not_in": ["a/1", "a/2"]}
     assert without_prefix("(none)") == {"without_prefix": "(none)"}
     assert or_null(one_of([7])) == {"in": [7], "or_null": True}

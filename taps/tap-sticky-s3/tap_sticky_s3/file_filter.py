@@ -6,12 +6,19 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from signalroom_singer import parse_date_setting, parse_timestamp_setting
+from signalroom_singer import (
+    between,
+    or_null,
+    parse_date_setting,
+    parse_timestamp_setting,
+    since,
+)
 from signalroom_singer.settings.dates import check_date_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from signalroom_singer import Conditions
     from tap_sticky_s3.client import S3Object
 
 #: Default of the setting `pattern`.
@@ -73,11 +80,8 @@ class FileFilter:
         self._compiled = re.compile(pattern)
         self._start = parse_timestamp_setting(config, "start_date")
         # Meltano passes dates as timestamps.
-        first, last = (
-            parse_date_setting(config, name) for name in ("file_date_from", "file_date_to")
-        )
-        self._from = first and first.isoformat()
-        self._to = last and last.isoformat()
+        self._from = parse_date_setting(config, "file_date_from")
+        self._to = parse_date_setting(config, "file_date_to")
         self._settling_time = timedelta(seconds=config["settle_seconds"])
         self._max_files: int | None = config.get("max_files")
         self._newest_first = config["max_files_order"] == "newest"
@@ -96,15 +100,36 @@ class FileFilter:
         Args:
             obj: A file of the table.
         """
-        if self._start and obj.modified < self._start:
-            return False
         if self._settling_time and datetime.now(UTC) - obj.modified < self._settling_time:
             return False
-        day = date_in_key(obj.key)
-        if day is None:
+        return self.is_in_dates(obj)
+
+    def is_in_dates(self, obj: S3Object) -> bool:
+        """Whether the settings with dates let a file through.
+
+        Args:
+            obj: A file of the table.
+        """
+        if self._start and obj.modified < self._start:
+            return False
+        text = date_in_key(obj.key)
+        if text is None:
             # Unknown, so it is loaded: rather too many files than too few.
             return True
+        day = date.fromisoformat(text)
         return (self._from or day) <= day <= (self._to or day)
+
+    def conditions(self) -> Conditions:
+        """What the rows of files meet that the settings with dates let through, by column."""
+        conditions = {}
+        if self._start:
+            conditions["_file_last_modified"] = since(self._start)
+        if self._from or self._to:
+            first = self._from or date.min
+            after = self._to + timedelta(days=1) if self._to and self._to < date.max else None
+            dates = between(first, after) if after else since(first)
+            conditions["_file_date"] = or_null(dates)
+        return conditions
 
     def select_for_run(self, objects: Iterable[S3Object]) -> list[S3Object]:
         """Select the files of a run: at most `max_files`, in the order of reading.

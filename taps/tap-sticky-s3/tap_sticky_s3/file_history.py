@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from tap_sticky_s3.day_files import FileVersion, LoadedFile
 
 DAYS, FLOOR = "days", "floor"
+#: How many runs in a row have begun and not ended. They may have loaded files, or versions of them,
+#: that the state does not have.
+UNFINISHED_RUNS = "unfinished_runs"
+#: How many of the loaded files the bucket has, and the sum of the hashes of their keys: when a run
+#: ended and the table had rows of no other file.
+FILES_IN_BUCKET = "listed"
 #: States of earlier versions: an entry for each file, with ETag, LastModified, size and rows.
 _FILES = "files"
 _ETAG, _MODIFIED, _SIZE, _ROWS = "e", "m", "s", "n"
@@ -46,6 +52,8 @@ class FileHistory:
     Attributes:
         reread_days: Days whose files count as not loaded, as some were overwritten or deleted,
             and how many files each has.
+        is_certain: Whether all that is loaded is in the state: not after a run that did not end.
+        may_have_deleted: Whether the table may have rows of files that are not in the bucket.
     """
 
     def __init__(
@@ -63,6 +71,11 @@ class FileHistory:
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             raise invalid_state(stream) from None
         self._resolve_digests(ordered, floor.timestamp() if floor else None)
+        self._objects = ordered
+        self.is_certain = len(self) > 0 and state.get(UNFINISHED_RUNS, 0) <= 1
+        self.may_have_deleted = (
+            not self.is_certain or state.get(FILES_IN_BUCKET) != self._sum_listed()
+        )
 
     def __len__(self) -> int:
         return sum(map(len, self._days.values()))
@@ -116,6 +129,18 @@ class FileHistory:
         version = hash_version(key, "", None, 0)
         return version.day in self.reread_days or self._find_file(version) is not None
 
+    def _sum_listed(self) -> str:
+        """Sum up the keys of the loaded files that the bucket has."""
+        floor = self.floor
+        keys = [
+            version.key
+            for obj, version in ((obj, self._version(obj)) for obj in self._objects)
+            if (floor is not None and obj.modified <= floor)
+            or version.day in self.reread_days
+            or self._find_file(version) is not None
+        ]
+        return f"{len(keys)} {sum(keys):x}"
+
     def row_count(self, key: str) -> int | None:
         """How many rows a file had when it was last loaded; None if that is not known.
 
@@ -161,6 +186,18 @@ class FileHistory:
             separate += 0 if as_digest else len(day)
             texts.append(day.to_text(name, as_digest=as_digest))
         self._state[DAYS] = sorted(texts)
+
+    def begin(self) -> None:
+        """Note in the state that a run begins, where `begin_run` has not: it had no files."""
+        self._state.setdefault(UNFINISHED_RUNS, 1)
+
+    def finish(self) -> None:
+        """Write the history into the state, at the end of a run that was not interrupted."""
+        self.save()
+        self._state.pop(UNFINISHED_RUNS, None)
+        self._state.pop(FILES_IN_BUCKET, None)
+        if not self.may_have_deleted:
+            self._state[FILES_IN_BUCKET] = self._sum_listed()
 
     def migrate_bookmark(self, objects: Iterable[S3Object]) -> int:
         """Replace the bookmark of another pipeline by the files that it stands for.
@@ -214,6 +251,16 @@ class FileHistory:
             if self._days[name].digest:
                 del self._days[name]
         self._state[FLOOR] = _format_time(max(filter(None, (floor, self.floor))))
+
+
+def begin_run(state: MutableMapping[str, Any]) -> None:
+    """Note in a stream's state that a run begins, before it loads anything.
+
+    Args:
+        state: The stream's state; one without files stays as it is.
+    """
+    if DAYS in state or _FILES in state:
+        state[UNFINISHED_RUNS] = state.get(UNFINISHED_RUNS, 0) + 1
 
 
 def invalid_state(stream: str) -> TapError:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from signalroom_singer import none_of
 from tap_sticky_s3.file_filter import DEFAULT_PATTERN, FileFilter, date_in_key
 from tap_sticky_s3.file_history import FileHistory
+from tap_sticky_s3.file_log import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 
+    from signalroom_singer import Conditions
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.table_settings import TableSettings
 
@@ -27,8 +30,11 @@ class RunPlan:
         objects: The table's files in the bucket.
         history: The versions that are loaded; the run adds those that it loads.
         due: The files to read, in that order.
-        by_time: Whether a later LastModified alone makes another version: `reload_on`.
+        by_time: Whether a later LastModified alone makes another version.
         rereads: Whether the table may have rows of earlier versions of these files.
+        deleted_rows: What rows of files meet that are no longer in the bucket, if they are to be
+            removed and the table may have some.
+        awaited: The files without which these rows stay: one may be theirs under another name.
     """
 
     objects: Sequence[S3Object]
@@ -36,10 +42,21 @@ class RunPlan:
     due: Sequence[S3Object]
     by_time: bool
     rereads: bool = False
+    deleted_rows: Conditions | None = None
+    awaited: Sequence[S3Object] = ()
 
     def not_loaded(self) -> list[S3Object]:
         """Return the files in the bucket that are not loaded by now."""
         return _not_loaded(self.objects, self.history, by_time=self.by_time)
+
+    def count_awaited(self, skipped: Collection[S3Object]) -> int:
+        """Count the files that have to be loaded before rows of deleted files are removed.
+
+        Args:
+            skipped: Bad files that the settings let the run skip.
+        """
+        waiting = [obj for obj in self.awaited if obj not in skipped]
+        return len(_not_loaded(waiting, self.history, by_time=self.by_time))
 
 
 class RunPlanner:
@@ -65,7 +82,10 @@ class RunPlanner:
         self._tables = tables
         self._bucket = bucket
         self._filter = FileFilter(config, table.pattern)
-        self._by_time = config["reload_on"] == "last_modified"
+        self._removes_deleted = config["remove_deleted_files"]
+        # A run may have removed the rows of a file, and been stopped before it saved that. If the
+        # file was stored again since, the time is all that shows it.
+        self._by_time = config["reload_on"] == "last_modified" or self._removes_deleted
         self._logger = logger
         self._folder = f"{bucket.name}/{table.prefix}"
 
@@ -113,9 +133,26 @@ class RunPlanner:
             )
         self._report_unmatched(other_keys)
         self._warn_of_repeated_dates(objects, due)
-        # Without a state, all of them may have been loaded before.
-        rereads = not len(history) or any(history.has_file(obj.key) for obj in due)
-        return RunPlan(objects, history, due, self._by_time, rereads)
+        rereads = not history.is_certain or any(history.has_file(obj.key) for obj in due)
+        plan = RunPlan(objects, history, due, self._by_time, rereads)
+        # Nothing at all is rather a wrong prefix, or another bucket of that name.
+        if self._removes_deleted and objects and history.may_have_deleted:
+            keys = [*(obj.key for obj in objects), *other_keys]
+            awaited = [obj for obj in not_loaded if self._filter.is_in_dates(obj)]
+            plan = replace(plan, deleted_rows=self._deleted_rows(keys), awaited=awaited)
+        history.begin()
+        return plan
+
+    def _deleted_rows(self, keys: Iterable[str]) -> Conditions:
+        """Make the conditions of rows whose files are not in the bucket.
+
+        Args:
+            keys: All keys under the prefix, also of files that do not match the pattern: another
+                pattern may have loaded them.
+        """
+        names = (f"{self._bucket.name}/{key}" for key in keys)
+        is_deleted = none_of(names, prefix=self._folder)
+        return {FILE_NAME: is_deleted, **self._filter.conditions()}
 
     def _warn_of_reread_days(self, history: FileHistory) -> None:
         """Name the days that are read again, as the changed file of such a day is not known."""

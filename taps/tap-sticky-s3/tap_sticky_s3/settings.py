@@ -127,6 +127,17 @@ SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "remove_deleted_files",
+        th.BooleanType,
+        default=False,
+        title="Remove deleted files",
+        description=(
+            "Whether SignalRoom's target-postgres removes rows of files that are no longer in the "
+            "bucket: also those of files that a lifecycle rule has expired. Files that were stored "
+            "again are then read again, whatever `reload_on` is."
+        ),
+    ),
+    th.Property(
         "state_retention_days",
         th.IntegerType(minimum=14),
         default=400,

@@ -15,6 +15,7 @@ from tap_sticky_s3.batch_store import BATCH_FORMATS, BatchStore, make_batch_stor
 from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.column_types import TypeUsage, check_column_types
 from tap_sticky_s3.file_filter import check_dates
+from tap_sticky_s3.file_history import begin_run
 from tap_sticky_s3.file_log import FileLog
 from tap_sticky_s3.settings import SETTINGS
 from tap_sticky_s3.streams.files import FilesStream
@@ -111,6 +112,14 @@ class TapStickyS3(SignalRoomTap):
     @override
     def check_date_range(self) -> None:
         check_dates(self.config)
+
+    @override
+    def _reset_state_progress_markers(self) -> None:
+        # What `sync_all`, which is final, does before it writes the first STATE.
+        super()._reset_state_progress_markers()
+        for stream in self._table_streams():
+            if stream.selected:
+                begin_run(stream.stream_state)
 
     @property
     @override

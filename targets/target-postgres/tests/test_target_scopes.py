@@ -400,6 +400,13 @@ class TestMerging:
         scopes = [Scope("orders", {"id": Condition(in_=(number,))}) for number in (1, 2)]
         assert merge_scopes(scopes) == [Scope("orders", {"id": Condition(in_=(1, 2))})]
 
+    @pytest.mark.parametrize("condition", ("in_", "not_in"))
+    def test_not_with_long_lists_that_begin_alike(self, condition):
+        # A message names the first of them alone.
+        lists = [Condition(**{condition: (*range(9), end)}) for end in (10, 11)]
+        scopes = [self.scope(f"0{day}", f"0{day + 1}", advertiser=lists[day - 1]) for day in (1, 2)]
+        assert merge_scopes(scopes) == scopes
+
 
 class TestPages:
     """Pages of a list by id: where rows lay close together, all of a page may be gone."""
@@ -473,6 +480,12 @@ class TestDeleted:
             "SELECT rows_removed FROM signalroom.loads WHERE table_schema = current_schema()"
         )
         assert sorted(one["rows_removed"] for one in counts) == [0, 3]
+
+    def test_also_where_a_record_is_rejected(self, filled):
+        bad = record(id=1, day="2026-12-01", payout="many", advertiser=7)
+        messages = (bad, complete(days(1, 2)), self.deleted({"id": {"in": [2]}}))
+        filled.load(scoped(), *messages, on_bad_record="quarantine")
+        assert contents(filled).keys() == {1, 3, 4}
 
     def test_of_a_folder_what_is_not_listed(self, warehouse):
         stream = scoped({"id": {"type": "string"}})

@@ -251,6 +251,18 @@ def expire_s3(control):
     return control.clear_faults
 
 
+def restate_and_delete_s3(control, chance):
+    """Files are overwritten, deleted, and delivered again: under their name, or another."""
+    restate_s3(control, chance)
+    keys = [item["key"] for item in control.s3.objects("orders-create/")]
+    deleted, moved, again = chance.sample(keys, 3)
+    stored_at = datetime.now(UTC).isoformat()
+    control.s3.redeliver(moved, moved.replace("report_", "again_"), stored_at)
+    control.s3.redeliver(again, again, stored_at)
+    for key in (deleted, moved):
+        control.s3.delete(key)
+
+
 STICKY = {
     "tap": "tap-sticky-s3",
     "vendor": "s3",
@@ -342,4 +354,8 @@ SOURCES = {
     ),
     "sticky-s3": Source(**STICKY),
     "sticky-s3, in batches": Source(**STICKY, settings=BATCHES),
+    "sticky-s3, without deleted files": Source(
+        **STICKY | {"restate": restate_and_delete_s3},
+        settings=BATCHES | {"REMOVE_DELETED_FILES": "true"},
+    ),
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOUR, DAY = 3600, 86_400
-S3 = {"sticky-s3", "sticky-s3, in batches"}
+S3 = {name for name in SOURCES if name.startswith("sticky-s3")}
 HTTP = set(SOURCES) - S3 - {SHARED}
 #: Those whose rows are gone from the tables if the vendor has them no more; lists of sheets are
 #: replaced anyway.

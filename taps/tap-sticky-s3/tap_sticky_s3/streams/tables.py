@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
 
+    from signalroom_singer import Conditions
     from signalroom_singer.privacy.card_data import CardReport
     from tap_sticky_s3.batch_store import BatchStore
     from tap_sticky_s3.client import Bucket, S3Object
@@ -110,13 +111,14 @@ class TableStream(StickyStream):
         "Incremental by file: each file once, and again if it was overwritten (ETag or size)",
         "Files that were overwritten are read again, and rows that they had before are removed; "
         "later files about the same orders add rows",
-        "Rows of files that are no longer in the bucket stay; `files` has each file's last version",
+        "Rows of files that are no longer in the bucket stay, unless `remove_deleted_files` is set",
     )
     # The header of each file may have more.
     columns_are_known = False
 
-    # Whether the table may have rows of earlier versions of the run's files.
-    _rereads = False
+    # Whether the run says which rows of the table it has read completely: only if the table may
+    # have others, as these wait in the loader until they are complete.
+    _has_scopes = False
     # A run's plan and what follows from it; `_write_schema_message` sets them before the rows.
     _plan: RunPlan
     _columns: StreamColumns
@@ -143,6 +145,7 @@ class TableStream(StickyStream):
             *(table, resources.tables, resources.bucket, tap.config, self.logger)
         )
         self._file_errors: list[TapError] = []
+        self._skipped: set[S3Object] = set()
         # Files whose rows are written, and that no STATE has named yet.
         self._unnamed_files: list[str] = []
         self._state_written_at = 0.0
@@ -165,7 +168,7 @@ class TableStream(StickyStream):
     def _write_schema_message(self) -> None:
         # The columns of all files of the run have to be known before the schema is written.
         self._plan = self._plan_run()
-        self._rereads = self._plan.rereads
+        self._has_scopes = self._plan.rereads or self._plan.deleted_rows is not None
         self._register_schema()
         self._columns = self._selected_columns()
         super()._write_schema_message()
@@ -173,7 +176,7 @@ class TableStream(StickyStream):
     @property
     @override
     def scope_columns(self) -> Sequence[str]:
-        return (FILE_NAME,) if self._rereads else ()
+        return (FILE_NAME, *(self._plan.deleted_rows or ())) if self._has_scopes else ()
 
     def _plan_run(self) -> RunPlan:
         """Decide which files the run reads, and learn the columns from their headers."""
@@ -271,7 +274,9 @@ class TableStream(StickyStream):
         self._file_log.add(file, self.name, self._bucket.name)
         skips = self.config["on_bad_file"] == "skip"
         self.logger.warning("%s%s", error, " It is skipped." if skips else "")
-        if not skips:
+        if skips:
+            self._skipped.add(file.obj)
+        else:
             self._file_errors.append(error)
 
     def _complete_file(self, file: ParsedFile) -> None:
@@ -291,14 +296,14 @@ class TableStream(StickyStream):
             self._state_written_at = now
             history.save()
             self._write_files_state()
-        elif self._rereads and are_kept:
+        elif self._has_scopes and are_kept:
             # With the state as it was: with many files it takes long to write.
             self._write_files_state()
 
     def _write_files_state(self) -> None:
         """Write a STATE, which names the files whose rows were all written since the last one."""
         names, self._unnamed_files = self._unnamed_files, []
-        if self._rereads and names:
+        if self._has_scopes and names:
             self.write_scope({FILE_NAME: one_of(names)})
         else:
             self._write_state_message()
@@ -405,7 +410,23 @@ class TableStream(StickyStream):
         self.state_manager.is_flushed = False
         if self._unnamed_files:
             self._write_files_state()
+        if self._plan.deleted_rows is not None:
+            self._remove_deleted(self._plan.deleted_rows)
+        # After the scopes: a signal ends the tap with the state as it is then.
+        history.finish()
+        self.state_manager.is_flushed = False
         super().finalize_state_progress_markers(state)
+
+    def _remove_deleted(self, rows: Conditions) -> None:
+        """Have rows of files that are no longer in the bucket removed, unless files are missing."""
+        if count := self._plan.count_awaited(self._skipped):
+            self.logger.info(
+                "%s: rows of files that are no longer in the bucket stay until %d other files are "
+                "loaded",
+                *(self.name, count),
+            )
+            return
+        self._plan.history.may_have_deleted = not self.write_scope(rows, deleted=True)
 
     @override
     def log_sync_costs(self) -> None:

@@ -152,7 +152,12 @@ def _join(first: Scope, second: Scope) -> Scope | None:
     if first == second:
         return first
     field = _joined_field(first)
-    if field is None or _order(first)[:-1] != _order(second)[:-1]:
+    if field is None or field != _joined_field(second):
+        return None
+    others = [
+        (scope.deleted, scope.page, {**scope.conditions, field: None}) for scope in (first, second)
+    ]
+    if others[0] != others[1]:
         return None
     condition, following = first.conditions[field], second.conditions[field]
     if condition.in_ is not UNSET and following.in_ is not UNSET:

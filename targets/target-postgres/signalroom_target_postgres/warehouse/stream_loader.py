@@ -335,14 +335,17 @@ class StreamLoader:
 
     def _remove_vanished(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> Vanished:
         """Remove the rows of the batch's scopes that it does not have; return their counts."""
-        if self.vanished is None or batch.rejects or writer.rejects:
-            # A record that was rejected is still there at its source.
+        scopes = batch.scopes
+        if batch.rejects or writer.rejects:
+            # A record that was rejected is still there at its source, unless that says otherwise.
+            scopes = [scope for scope in scopes if scope.deleted]
+        if self.vanished is None or not scopes:
             return Vanished()
         constants = self.outdated.constants
         if CLIENT_ID in self.table.types and CLIENT_ID not in self.columns.by_name:
             # Rows that have a client are not of this stream, which has none.
             constants[CLIENT_ID] = None
-        return self.vanished.remove(cursor, batch.scopes, constants)
+        return self.vanished.remove(cursor, scopes, constants)
 
     def _write_rejects(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> None:
         """Quarantine records with the batch, unless the table is the cause of all rejections.
