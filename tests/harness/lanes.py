@@ -149,6 +149,11 @@ LEFT_TO_TEST_ALL = {
     r"test_posthog_persons\.py::TestTooSlow::test_(?:of_all_ages|in_another_zone)": (
         "ranges that are halved"
     ),
+    r"test_posthog_scopes\.py::test_deleted_events_.*\[(?:uuid-created_at|identity-timestamp)\]": (
+        "the other two of keys and bookmarks"
+    ),
+    r"test_posthog_scopes\.py::test_each_scope_.*-7\]": "other page sizes",
+    r"test_posthog_scopes\.py::test_events_that_come_and_go_.*\[[19]\]": "before another page",
     r"test_everflow_reports\.py::TestCutReports::test_a_cut_day_.*\[1[02],000 rows": "10,001 rows",
     r"test_everflow_rows\.py::TestClicks::test_a_cut_span_is_halved\[(?:10000|35000)\]": (
         "10,001 rows"
