@@ -125,6 +125,14 @@ def test_a_column_that_is_deselected_loads_a_tab_again(make_tap, sync, offers):
     assert all("name" not in row for row in output.records["offers"])
 
 
+def test_each_tab_is_saved_before_the_next_begins(make_tap, sync, offers):
+    messages = sync(make_tap()).messages
+    kinds = [(one["type"], one.get("stream")) for one in messages]
+    saved = messages[: kinds.index(("SCHEMA", "other"))]
+    states = [one["value"]["bookmarks"] for one in saved if one["type"] == "STATE"]
+    assert states[-1]["offers"]["content_hash"]
+
+
 def test_changed_descriptions_do_not_load_a_tab_again(make_tap, sync, offers, monkeypatch):
     state = sync(make_tap()).state
     monkeypatch.setattr(SheetStream, "descriptions", Descriptions(columns={"name": "Of the offer"}))

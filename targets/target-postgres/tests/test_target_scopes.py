@@ -14,8 +14,14 @@ from warehouse import lines, record, schema, state
 
 from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.rows.staging_file import StagingFile
+from signalroom_target_postgres.scoped_rows import ScopedRows
 from signalroom_target_postgres.target import TargetPostgres
-from signalroom_target_postgres.warehouse.scopes import Condition, Scope, merge_scopes
+from signalroom_target_postgres.warehouse.scopes import (
+    Condition,
+    Scope,
+    ScopeColumns,
+    merge_scopes,
+)
 from signalroom_target_postgres.warehouse.vanished_rows import TooManyVanishedError
 
 DAY = {"type": "string", "format": "date"}
@@ -406,6 +412,94 @@ class TestMerging:
         lists = [Condition(**{condition: (*range(9), end)}) for end in (10, 11)]
         scopes = [self.scope(f"0{day}", f"0{day + 1}", advertiser=lists[day - 1]) for day in (1, 2)]
         assert merge_scopes(scopes) == scopes
+
+    def test_a_list_and_a_range_of_one_field_stay_two(self):
+        scopes = [
+            Scope("orders", {"id": Condition(in_=(1, 2))}),
+            Scope("orders", {"id": Condition(start=5, before=7)}),
+        ]
+        assert sorted(map(str, merge_scopes(scopes))) == ["id from 5 before 7", "id in (1, 2)"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    (
+        (Condition(in_=(1, 2, 3, 4, 5)), "in (1, 2, 3, 4, 5)"),
+        (Condition(in_=(1, 2, 3, 4, 5, 6)), "in (1, 2, 3, 4, 5, ...)"),
+        (Condition(not_in=(1,), or_null=True), "not in (1) or null"),
+        (Condition(start=1, before=7), "from 1 before 7"),
+        (Condition(prefix="a"), "beginning with a"),
+        (Condition(without_prefix="a"), "not beginning with a"),
+    ),
+)
+def test_a_condition_in_a_message(condition, text):
+    assert str(condition) == text
+
+
+_UUIDS = [f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("field", "condition", "ids"),
+    (
+        ("uid", Condition(in_=(*_UUIDS, "x")), {1, 2}),
+        ("uid", Condition(not_in=(_UUIDS[1],), or_null=True), {1, 3}),
+        ("day", Condition(in_=("2026-01-02",)), {2}),
+        ("day", Condition(start="2026-01-01", before="2026-01-02"), {1}),
+        ("day", Condition(or_null=True), {1, 2, 3}),
+        ("day", Condition(), {1, 2, 3}),
+        ("short", Condition(in_=("ab",)), {1}),
+        # The type has a length, to which a day is not cut: 2026-01 is before 2026-01-15.
+        ("short", Condition(start="2026-01-15", before="2026-02-01"), set()),
+        ("short", Condition(start="2025-12-31", before="2026-02-01"), {2}),
+        ("number", Condition(in_=(1, 2.5)), {1, 2}),
+        ("number", Condition(start=2, or_null=True), {2, 3}),
+    ),
+)
+def test_conditions_select_rows(warehouse, field, condition, ids):
+    warehouse.sql(
+        "CREATE TABLE rows (id int, uid uuid, day date, short varchar(7), number numeric)"
+    )
+    warehouse.sql(
+        f"INSERT INTO rows VALUES (1, '{_UUIDS[0]}', '2026-01-01', 'ab', 1.0),"
+        f" (2, '{_UUIDS[1]}', '2026-01-02', '2026-01', 2.50), (3, NULL, NULL, NULL, NULL)"
+    )
+    types = {"uid": "uuid", "day": "date", "short": "character varying(7)", "number": "numeric"}
+    columns = ScopeColumns({name: name for name in types}, types)
+    # The other table has columns of the same names.
+    query = "SELECT t.id FROM rows AS t CROSS JOIN (SELECT * FROM rows WHERE id = 1) AS o WHERE "
+    where = columns.condition(Scope("rows", {field: condition})).as_string(None)
+    assert {row["id"] for row in warehouse.sql(query + where)} == ids
+
+
+class TestRowsThatWait:
+    class Buffer:
+        """What the sink has buffered."""
+
+        def __init__(self, rows=0, rejects=0):
+            self.drained = ([pa.table({"id": [*range(rows)]})] if rows else [], ["bad"] * rejects)
+
+        def drain(self):
+            return self.drained
+
+    @pytest.fixture
+    def rows(self):
+        return ScopedRows(lambda table: table, batch_bytes=1000)
+
+    def test_those_of_all_complete_scopes_are_counted(self, rows):
+        scope = Scope("orders", {"id": Condition(start=0, before=9)})
+        assert rows.complete(self.Buffer(3, rejects=1), [scope], "first")
+        assert not rows.complete(self.Buffer(4), [scope], "second")
+        assert (rows.rows_in_memory, rows.rows) == (8, 10)
+        batch = rows.take_complete()
+        assert [table.num_rows for table in batch.tables()] == [3, 4]
+        assert (batch.rejects, batch.scopes, batch.records) == (["bad"], [scope] * 2, "first")
+        assert (rows.rows_in_memory, rows.rows) == (0, 0)
+
+    def test_a_scope_of_which_nothing_was_set_aside(self, rows):
+        batch = rows.take_staged(self.Buffer(rejects=1), [Scope("orders", {})], "label")
+        assert [*batch.tables()] == []
+        assert (batch.rejects, len(batch.scopes), batch.records) == (["bad"], 1, "label")
 
 
 class TestPages:
