@@ -147,7 +147,7 @@ class TestContacts:
         named = clause(0, "lastname", "eq", "O'Sample & <Söhne> 🙂")
         assert get("/api/contacts", **named)["total"] == "0"
         mautic.switches(version=7)
-        assert get("/api/contacts", **named)["total"] == "270"
+        assert get("/api/contacts", **named)["total"] == "285"
 
     def test_values(self, get):
         contacts = get("/api/contacts", limit=0)["contacts"]
@@ -339,7 +339,8 @@ class TestRoles:
         get("/api/contacts/5", 403)
         get("/api/segments/1")
         mautic.switches(user=1, version=7)
-        assert get("/api/contacts", **every)["total"] == "300"
+        # Half of the visitors are nobody's.
+        assert get("/api/contacts", **every)["total"] == "285"
 
 
 class TestChanges:

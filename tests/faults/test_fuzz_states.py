@@ -38,6 +38,7 @@ FIELDS = (
     "sweep",
     "last_whole",
     "last_id",
+    "highest_id",
     "rows",
     "files",
     "days",

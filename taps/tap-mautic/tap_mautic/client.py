@@ -25,7 +25,7 @@ from tap_mautic.errors import (
     seconds_until_reset,
 )
 from tap_mautic.instance import Instance
-from tap_mautic.merges import ABOUT_MERGES, AUDIT_LOG, Merges, merge_winner
+from tap_mautic.merges import ABOUT_GONE, ABOUT_MERGES, AUDIT_LOG, Merges, merge_winner
 from tap_mautic.queries import STATS_KEY, Condition, mysql_datetime, sort_by_id, where
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class MauticClient(ApiClient):
         )
         return MalformedResponseError(msg)
 
-    # Merges of contacts
+    # Contacts that are gone
 
     def request_merges(self, contact: int = 0) -> Merges:
         """Request all merges of contacts, once in a run.
@@ -252,35 +252,37 @@ class MauticClient(ApiClient):
             merges = self.instance.merges = self._read_merges(ABOUT_MERGES)
         return merges
 
-    def request_recent_winners(self, since: datetime) -> list[int]:
-        """Request the contacts into which others were merged; mostly once in a run.
+    def request_recent_changes(self, since: datetime) -> Merges:
+        """Request which contacts were merged or deleted; mostly once in a run.
 
         Args:
-            since: The time of the first merge that counts.
+            since: The time of the first entries that are needed; earlier ones may come, too.
         """
         instance = self.instance
-        if instance.recent_merges is None or since < instance.recent_since:
+        if instance.recent_changes is None or since < instance.recent_since:
             # The streams of a run ask for times that are seconds or minutes apart.
             instance.recent_since = since - timedelta(hours=1)
             recent = Condition("date_added", "gte", mysql_datetime(instance.recent_since))
-            instance.recent_merges = self._read_merges((*ABOUT_MERGES, recent))
-        return instance.recent_merges.winners_since(since)
+            instance.recent_changes = self._read_merges((*ABOUT_GONE, recent))
+        return instance.recent_changes
 
     def _read_merges(self, conditions: Sequence[Condition]) -> Merges:
         winners: dict[int, int] = {}
         dates: dict[int, datetime] = {}
+        gone: dict[int, datetime] = {}
         try:
             for entries in self.iter_by_id(AUDIT_LOG, STATS_KEY, conditions):
                 for entry in entries:
+                    contact = int(entry["object_id"])
+                    logged_at = datetime.fromisoformat(str(entry["date_added"]))
+                    gone[contact] = logged_at.replace(tzinfo=UTC)
                     if (winner := merge_winner(entry)) is not None:
-                        loser = int(entry["object_id"])
-                        merged_at = datetime.fromisoformat(str(entry["date_added"]))
-                        winners[loser], dates[loser] = winner, merged_at.replace(tzinfo=UTC)
+                        winners[contact], dates[contact] = winner, gone[contact]
         except RequestRejectedError as error:
             self.logger.warning(
-                "%s. Which contacts were merged is not known: their old rows keep an id that no "
-                "longer exists",
+                "%s. Which contacts were merged or deleted is not known: their rows stay as they "
+                "are, with ids that no longer exist",
                 error,
             )
             return Merges()
-        return Merges(winners, dates)
+        return Merges(winners, dates, gone)

@@ -30,7 +30,7 @@ class Instance:
         row_statuses: The status that Mautic answered a request of a single row with, by its path.
         samples: Some rows of tables of statistics, by table.
         merges: All merges of contacts, once they were requested.
-        recent_merges: The merges since `recent_since`.
+        recent_changes: The merges and deletions of contacts since `recent_since`.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -41,7 +41,7 @@ class Instance:
         self.row_statuses: dict[str, int] = {}
         self.samples: dict[str, list[Record]] = {}
         self.merges: Merges | None = None
-        self.recent_merges: Merges | None = None
+        self.recent_changes: Merges | None = None
         self.recent_since = datetime.max.replace(tzinfo=UTC)
 
     def observe_response(self, response: requests.Response) -> None:

@@ -1,4 +1,4 @@
-"""Contacts that were merged into others, as the audit log records it.
+"""Contacts that were merged into others, or deleted, as the audit log records it.
 
 Mautic merges every day: a known contact that sends a form from a new browser is merged into the
 new, anonymous one, so the known id is gone. Rows of statistics move to the contact that stays, and
@@ -21,6 +21,7 @@ AUDIT_LOG = "/api/stats/audit_log"
 #: Entries of the audit log about contacts, and those about merges.
 ABOUT_CONTACTS = (Condition("bundle", "eq", "lead"), Condition("object", "eq", "lead"))
 ABOUT_MERGES = (*ABOUT_CONTACTS, Condition("action", "eq", "merge"))
+ABOUT_GONE = (*ABOUT_CONTACTS, Condition("action", "in", "delete,merge"))
 #: In PHP's own notation of an array.
 _WINNER = re.compile(r'"merged_into";(?:i:|s:\d+:")(\d+)')
 
@@ -37,15 +38,17 @@ def merge_winner(entry: dict[str, Any]) -> int | None:
 
 @dataclass
 class Merges:
-    """Merges that the audit log records.
+    """Merges that the audit log records, and deletions, if they were requested.
 
     Attributes:
-        winners: For each contact that is gone, the contact that it was merged into.
-        dates: For each contact that is gone, the time of the merge in UTC.
+        winners: For each contact that was merged, the contact that it was merged into.
+        dates: For each contact that was merged, the time of the merge in UTC.
+        gone: For each contact that was merged or deleted, the time of the last entry in UTC.
     """
 
     winners: dict[int, int] = field(default_factory=dict)
     dates: dict[int, datetime] = field(default_factory=dict)
+    gone: dict[int, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._losers: dict[int, list[int]] = {}
@@ -86,3 +89,11 @@ class Merges:
         """
         losers = [loser for loser, merged_at in self.dates.items() if merged_at >= since]
         return sorted({self.final_contact(loser) for loser in losers})
+
+    def gone_since(self, since: datetime) -> list[int]:
+        """List the contacts that were merged or deleted.
+
+        Args:
+            since: The time of the first entry that counts.
+        """
+        return sorted(contact for contact, gone_at in self.gone.items() if gone_at >= since)

@@ -21,7 +21,7 @@ from tap_mautic.client import ALLOWED_REQUESTS
 from tap_mautic.tap import TapMautic
 
 #: Pages of contacts, and not the newest one, which is asked for first.
-PAGES = "api/contacts.*orderByDir=ASC"
+PAGES = "api/contacts.*orderBy=id&orderByDir=ASC"
 
 
 def basic(make_tap, **config):

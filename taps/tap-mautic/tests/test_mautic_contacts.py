@@ -269,7 +269,8 @@ class TestChanges:
         second = sync(make_tap(first.state, lookback_hours=0), CONTACTS)
         assert sorted({*ids(second)}) == [3, 7, 150, 299, *made]
         assert by_id(first, second)[150]["firstname"] == "Edited"
-        assert len(asked("/api/stats/audit_log")) == (2 if version > 5 else 0)
+        # One for contacts that are gone; the others where Mautic does not date edits.
+        assert len(asked("/api/stats/audit_log")) == (3 if version > 5 else 1)
 
     def test_what_was_never_edited_is_found(self, make_tap, mautic, sync):
         first = sync(make_tap(), CONTACTS)
@@ -363,7 +364,7 @@ class TestChanges:
         first = sync(make_tap(), CONTACTS)
         made = mautic.add(count=1, audited=False)
         mautic.set(table="leads", where={"id": made[0]}, date_added="2020-01-01 00:00:00")
-        assert ids(sync(make_tap(first.state), CONTACTS)) == made
+        assert {*ids(sync(make_tap(first.state), CONTACTS))} == {*made}
 
     def test_a_state_of_an_earlier_release(self, make_tap, mautic, sync):
         state = sync(make_tap(), CONTACTS).state
@@ -419,7 +420,7 @@ class TestStopped:
         self, make_tap, mautic, sync, sandbox, version
     ):
         mautic.switches(version=version)
-        pages = "api/contacts.*orderByDir=ASC"
+        pages = "api/contacts.*orderBy=id&orderByDir=ASC"
         sandbox.control.fault("http_401", vendor="mautic", match=pages, skip=3, times=99)
         stopped = sync(make_tap(), CONTACTS, fails=Exception)
         assert ids(stopped) == [*range(1, 151)]

@@ -94,7 +94,7 @@ class TestStatistics:
         first = sync(make_tap(), STATS, GONE)
         mautic.merge(loser=1, winner=2)
         second = sync(make_tap(first.state), STATS, GONE)
-        assert "Which contacts were merged is not known" in caplog.text
+        assert "Which contacts were merged or deleted is not known" in caplog.text
         assert "Contacts that are gone are not known" in caplog.text
         assert second.error is None
         assert second.records[STATS]

@@ -14,7 +14,7 @@ from singer_sdk.exceptions import RetriableAPIError
 from signalroom_singer import RequestRejectedError, TapError
 from tap_mautic.merges import Merges, merge_winner
 from tap_mautic.queries import Condition
-from tap_mautic.streams._keyset_scan import ScannedStream, ScanProgress
+from tap_mautic.streams._keyset_scan import Lookup, ScannedStream, ScanProgress
 from tap_mautic.undated_changes import request_edited_companies, request_members, request_stages
 
 NOON = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -40,6 +40,9 @@ class Scanned(ScannedStream):
     def full_scan_interval(self):
         return self.interval
 
+    def plan_lookups(self, since):
+        return ()
+
     def plan_steps(self, since):
         if since is None:
             return [[]]
@@ -55,16 +58,19 @@ def scan(make_tap, monkeypatch):
         tap = make_tap(mark, **config)
         stream = Scanned(tap, tap.client)
         stream.interval = interval
-        asked, states, saved = [], [], []
+        asked, states, scopes = [], [], []
 
         def iter_by_id(path, key, conditions, after, id_column):
             assert (path, key, id_column) == ("/api/things", "things", "id")
             asked.append((*[str(condition.value) for condition in conditions], after))
             bounds = {c.operator: c.value for c in conditions if c.column == "id"}
+            named = bounds.get("in", ",".join(map(str, rows))).split(",")
             ids = [
                 number
                 for number in rows
-                if bounds.get("gt", 0) < number <= bounds["lte"] and number > after
+                if bounds.get("gt", 0) < number <= bounds.get("lte", newest)
+                and number > after
+                and str(number) in named
             ]
             yield []
             for start in range(0, len(ids), pages):
@@ -73,11 +79,14 @@ def scan(make_tap, monkeypatch):
         monkeypatch.setattr(stream.client, "iter_by_id", iter_by_id)
         monkeypatch.setattr(stream, "request_newest_id", lambda: newest)
         monkeypatch.setattr(type(tap.client.instance), "now", lambda _: NOON)
-        monkeypatch.setattr(
-            stream, "_write_state_message", lambda: states.append(dict(stream.stream_state))
-        )
-        read = []
-        result = SimpleNamespace(ids=read, asked=asked, states=states, saved=saved, stream=stream)
+
+        def write_scope(conditions, **flags):
+            states.append(dict(stream.stream_state))
+            scopes.append(conditions)
+            assert flags == ({"deleted": True} if "deleted" in flags else {"is_page": True})
+
+        monkeypatch.setattr(stream, "write_scope", write_scope)
+        result = SimpleNamespace(ids=[], asked=asked, states=states, scopes=scopes, stream=stream)
         result.lazily = stream.read(None)
         return result
 
@@ -228,6 +237,83 @@ class TestLaterScans:
         run_to_the_end(scan(BOOKMARK | {"last_id": 0}, newest=0, rows=()))
 
 
+def by_id(first, before):
+    return {"id": {"from": first, "before": before}}
+
+
+class TestScopes:
+    """Which rows a page is complete for."""
+
+    def test_each_page_of_a_full_scan(self, scan):
+        result = run_to_the_end(scan(newest=40, rows=range(3, 31)))
+        # The first page begins at the first id that there may be, the last ends at the last one.
+        assert result.scopes == [by_id(1, 13), by_id(13, 23), by_id(23, 31), by_id(31, 41), None]
+        after = [state["sweep"]["after"] for state in result.states[:3]]
+        assert after == [12, 22, 30]
+
+    def test_a_scan_that_resumes(self, scan):
+        first = scan()
+        for _ in range(21):
+            next(first.lazily)
+        assert first.scopes == [by_id(1, 11), by_id(11, 21)]
+        assert run_to_the_end(scan(first.states[-1])).scopes == [by_id(21, 31), None, None]
+
+    def test_dates_that_change_and_rows_without_one(self, scan):
+        result = run_to_the_end(scan(BOOKMARK | {"last_id": 25}, pages=20))
+        # Two pages by the date, two by something else, and new ones, which no filter leaves out.
+        assert result.scopes == [*[None] * 3, *[None] * 3, by_id(26, 31), None, None]
+
+    def test_a_date_that_stays(self, scan, monkeypatch):
+        monkeypatch.setattr(Scanned, "fixed_date", "changed")
+        result = run_to_the_end(scan(BOOKMARK | {"last_id": 25}, pages=20, lookback_hours=24))
+        dated = {"changed": {"from": at("03-18T12:00:00")}}
+        assert result.scopes[:3] == [by_id(1, 21) | dated, by_id(21, 26) | dated, None]
+        assert result.scopes[3:] == [*[None] * 3, by_id(26, 31), None, None]
+
+    def test_no_row_in_a_range(self, scan, monkeypatch):
+        monkeypatch.setattr(Scanned, "fixed_date", "changed")
+        result = run_to_the_end(scan(BOOKMARK | {"last_id": 30}, rows=(), lookback_hours=24))
+        assert result.scopes[0] == by_id(1, 31) | {"changed": {"from": at("03-18T12:00:00")}}
+
+    @pytest.mark.parametrize("state", ({"last_id": 40}, BOOKMARK | {"last_id": 40}))
+    def test_the_highest_ids_are_gone(self, scan, state):
+        assert run_to_the_end(scan(state)).scopes[-1] == by_id(31, 41)
+
+    def test_pages_that_may_lack_rows(self, scan, monkeypatch):
+        monkeypatch.setattr(Scanned, "pages_are_complete", False)
+        result = run_to_the_end(scan(BOOKMARK | {"last_id": 40}))
+        assert {*result.scopes} == {None}
+        # The first scan whose pages are complete says that the highest ids are gone.
+        state = result.states[-1]
+        assert (state["last_id"], state["highest_id"]) == (30, 40)
+        monkeypatch.setattr(Scanned, "pages_are_complete", True)
+        result = run_to_the_end(scan(state, newest=35))
+        assert result.scopes[-1] == by_id(36, 41)
+        assert "highest_id" not in result.states[-1]
+
+    def test_what_the_audit_log_names_comes_first(self, scan, monkeypatch):
+        moments = []
+
+        def plan_lookups(_, since):
+            moments.append(since)
+            yield Lookup("id", [*range(1, 4)])
+            yield Lookup("id", [*range(5, 300)], are_gone=True)
+
+        monkeypatch.setattr(Scanned, "plan_lookups", plan_lookups)
+        result = run_to_the_end(scan(BOOKMARK | {"last_id": 30}))
+        assert result.ids[: 3 + 26] == [1, 2, 3, *range(5, 31)]
+        # Those that are read again are among the records: only the others are gone.
+        assert result.scopes[:3] == [
+            None,
+            {"id": {"in": [*range(5, 205)]}},
+            {"id": {"in": [*range(205, 300)]}},
+        ]
+        assert moments == [datetime(2026, 3, 18, 12, tzinfo=UTC)]
+        moments.clear()
+        run_to_the_end(scan())
+        assert moments == []
+
+
 @pytest.mark.parametrize(
     ("state", "field"),
     (
@@ -244,6 +330,7 @@ class TestLaterScans:
             for name in ("until", "known", "steps", "step", "after")
         ),
         ({"last_id": "25"}, "last_id"),
+        ({"highest_id": "25"}, "highest_id"),
     ),
 )
 def test_a_state_that_is_none_is_named(scan, state, field):
@@ -278,6 +365,10 @@ class TestMerges:
         merges = Merges({1: 2, 2: 3, 3: 1})
         assert merges.final_contact(1) == 3
         assert sorted(merges.all_losers(1)) == [2, 3]
+
+    def test_contacts_that_are_gone_since_a_time(self):
+        merges = Merges(gone={number: NOON + timedelta(seconds=number - 2) for number in (5, 1, 2)})
+        assert merges.gone_since(NOON) == [2, 5]
 
     def test_contacts_that_got_rows_since_a_time(self):
         dates = {loser: NOON + timedelta(seconds=loser - 2) for loser in (1, 2, 5)}

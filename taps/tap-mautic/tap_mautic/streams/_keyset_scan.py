@@ -1,34 +1,48 @@
-"""Reads a table by id: all of it once, and from then on what has changed since."""
+"""Reads a table by id: all of it once, and from then on what has changed since.
+
+Each page that was read is complete for its range of ids, so that rows of it that are gone at Mautic
+can be removed from the table.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
 from signalroom_singer import (
     ManualBookmarkStream,
     ReadAhead,
+    between,
     invalid_state,
+    one_of,
     parse_bookmark,
+    since,
     utc_isoformat,
 )
-from tap_mautic.queries import Condition
+from tap_mautic.queries import MAX_IDS, Condition
 from tap_mautic.streams._base import MauticStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
+
+    from signalroom_singer import Condition as ScopeCondition
 
 
 #: In the state: the scan that is under way, and when the last full one began.
 SCAN, _LAST_FULL = "sweep", "last_whole"
 #: In the state: the highest id when the last scan began.
 LAST_ID = "last_id"
+#: In the state: the highest id that the table may have, if it is above the last one and no scan has
+#: said yet that it is gone.
+_HIGHEST_ID = "highest_id"
+#: How far before the bookmark the audit log is read: it has few entries, and none may be missed.
+_AUDIT_LOOKBACK = timedelta(days=1)
 
 
 @dataclass
@@ -67,6 +81,24 @@ class ScanProgress:
                 raise TypeError
 
 
+@dataclass(frozen=True)
+class Lookup:
+    """Rows that the audit log says have changed, however old they are.
+
+    Attributes:
+        column: The column of contacts' ids.
+        ids: The contacts.
+        are_gone: Whether these contacts were deleted: rows of them that Mautic no longer has are
+            removed from the table.
+        conditions: What these rows have to meet besides.
+    """
+
+    column: str
+    ids: Sequence[int]
+    are_gone: bool = False
+    conditions: Sequence[Condition] = ()
+
+
 class ScannedStream(ManualBookmarkStream, MauticStream):
     """A table that is read by id.
 
@@ -78,12 +110,40 @@ class ScannedStream(ManualBookmarkStream, MauticStream):
     their id, as their dates may be older than any lookback: imports bring them along.
     """
 
+    #: Whether rows that are gone at Mautic stay in the table.
+    keeps_vanished: ClassVar[bool] = False
+    #: Whether a page that was read shows which rows of its range of ids are gone.
+    pages_are_complete = True
+
+    @property
+    def fixed_date(self) -> str | None:
+        """The date that no row ever loses or moves back, if there is one.
+
+        Of a step that reads by another date it is not known which rows of the table belong to it.
+        """
+        return None
+
+    @property
+    @override
+    def scope_columns(self) -> Sequence[str]:
+        if self.keeps_vanished:
+            return ()
+        return ("id", self.fixed_date) if self.fixed_date else ("id",)
+
     @abstractmethod
     def plan_steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
         """Plan what to read of rows that earlier scans knew: each step is read by id.
 
         Args:
             since: The time from which changes are read, or None for everything.
+        """
+
+    @abstractmethod
+    def plan_lookups(self, since: datetime) -> Iterable[Lookup]:
+        """Plan which rows to read because of what the audit log has.
+
+        Args:
+            since: The time of the first entries that count.
         """
 
     @property
@@ -104,29 +164,117 @@ class ScannedStream(ManualBookmarkStream, MauticStream):
             return
         scan = self.begin_scan(context)
         steps = self.plan_scan(scan)
+        # First: of what the audit log names, more may be gone at once than of a page.
+        yield from self._read_lookups(scan, context)
         begun = scan.after
         if len(steps) == 1:
             self.progress.expect(scan.until - begun, "ids")
         while scan.step < len(steps):
-            step = [steps[scan.step]]
-            with ReadAhead(
-                step, lambda conditions: self.read_step(conditions, scan.after), workers=1
-            ) as pages:
-                for _, rows in pages:
-                    last = rows and int(rows[-1]["id"])
-                    yield from rows or ()
-                    if last:
-                        scan.after = last
-                        self.progress.done = last - begun
-                        self._save(scan, context)
+            conditions = steps[scan.step]
+            yield from self._read_pages(conditions, scan, context, begun)
+            rest = self._page_scope(conditions, scan.after)
             scan.step, scan.after = scan.step + 1, 0
-            self._save(scan, context)
+            self._save(scan, context, rest)
+        self._finish(scan, context)
+
+    def _read_pages(
+        self,
+        conditions: Sequence[Condition],
+        scan: ScanProgress,
+        context: Context | None,
+        begun: int,
+    ) -> Iterator[Record]:
+        """Read the pages of a step that are left, and save the state after each.
+
+        Args:
+            conditions: The conditions of the step.
+            scan: How far the scan has come; changed in place.
+            context: The stream's partition, if any.
+            begun: The last id that earlier runs have read.
+        """
+        with ReadAhead(
+            [conditions], lambda step: self.read_step(step, scan.after), workers=1
+        ) as pages:
+            for _, rows in pages:
+                last = rows and int(rows[-1]["id"])
+                yield from rows or ()
+                if last:
+                    scope = self._page_scope(conditions, scan.after, last)
+                    scan.after = last
+                    self.progress.done = last - begun
+                    self._save(scan, context, scope)
+
+    def _finish(self, scan: ScanProgress, context: Context | None) -> None:
         state = self.get_context_state(context)
+        # Above the last id there was no row when the scan began.
+        highest = max(self._id_in_state(state, name) for name in (LAST_ID, _HIGHEST_ID))
+        above = self._page_scope((_up_to(highest),), scan.until)
         state.pop(SCAN, None)
+        state.pop(_HIGHEST_ID, None)
         state[LAST_ID] = scan.until
+        if highest > scan.until and above is None:
+            state[_HIGHEST_ID] = highest
         if not scan.since:
             state[_LAST_FULL] = scan.began
-        self.save_bookmark(scan.began, context)
+        self.move_bookmark(scan.began, context)
+        self.write_scope(above, is_page=True)
+
+    def _id_in_state(self, state: Mapping[str, Any], field: str) -> int:
+        value = state.get(field) or 0
+        if not isinstance(value, int):
+            raise invalid_state(value, stream=self.name, field=field)
+        return value
+
+    def _read_lookups(self, scan: ScanProgress, context: Context | None) -> Iterator[Record]:
+        bookmark = self.get_context_state(context).get("replication_key_value")
+        last_began = parse_bookmark(bookmark, stream=self.name)
+        if last_began is None:
+            return
+        last_began = min(last_began, datetime.fromisoformat(scan.began))
+        for lookup in self.plan_lookups(last_began - _AUDIT_LOOKBACK):
+            dates = self._date_scope(lookup.conditions) if lookup.are_gone else None
+            # Of what is said to be gone, all that is there; else newer rows are the next scan's.
+            until = () if lookup.are_gone else (_up_to(scan.until),)
+            for first in range(0, len(lookup.ids), MAX_IDS):
+                ids = lookup.ids[first : first + MAX_IDS]
+                named = Condition(lookup.column, "in", ",".join(map(str, ids)))
+                for rows in self.read_step((named, *lookup.conditions, *until), 0):
+                    yield from rows
+                scope = None if dates is None else {lookup.column: one_of(ids), **dates}
+                self.write_scope(scope, deleted=True)
+
+    def _page_scope(
+        self, conditions: Sequence[Condition], after: int, last: int | None = None
+    ) -> Mapping[str, ScopeCondition] | None:
+        """Make the scope of a page.
+
+        Args:
+            conditions: The conditions of its step.
+            after: The id after which it begins.
+            last: The last id that it has; that of the step if it is the last page.
+
+        Returns:
+            What its rows meet, by column; None if that is not known, or no id is in the range.
+        """
+        first = 1 + max([after, *_ids_of(conditions, "gt")])
+        before = 1 + (min(_ids_of(conditions, "lte")) if last is None else last)
+        dates = self._date_scope(conditions)
+        if not self.pages_are_complete or dates is None or first >= before:
+            return None
+        return {"id": between(first, before), **dates}
+
+    def _date_scope(self, conditions: Sequence[Condition]) -> Mapping[str, ScopeCondition] | None:
+        """Make the scope of conditions other than those of ids; None if it is not known."""
+        dates: dict[str, ScopeCondition] = {}
+        for condition in conditions:
+            column, operator = condition.column, condition.operator
+            if column == "id" and operator in {"gt", "lte"}:
+                continue
+            if (column, operator) != (self.fixed_date, "gte"):
+                return None
+            moment = datetime.fromisoformat(str(condition.value))
+            dates[column] = since(moment.replace(tzinfo=UTC))
+        return dates
 
     def plan_scan(self, scan: ScanProgress) -> list[Sequence[Condition]]:
         """Plan the steps of a scan; one with another number of steps than these starts over.
@@ -187,9 +335,8 @@ class ScannedStream(ManualBookmarkStream, MauticStream):
                 utc_isoformat(began - self.lookback),
             )
             bookmark = began
-        newest, known = self.request_newest_id(), state.get(LAST_ID)
-        if not isinstance(known, int | None):
-            raise invalid_state(known, stream=self.name, field=LAST_ID)
+        newest = self.request_newest_id()
+        known = self._id_in_state(state, LAST_ID) if LAST_ID in state else None
         if known and not newest:
             self.check_shrunk(1, 0, "no rows, where it showed some")
         interval = self.full_scan_interval
@@ -205,12 +352,17 @@ class ScannedStream(ManualBookmarkStream, MauticStream):
         """Request the highest id; 0 if there are no rows."""
         return self.client.request_newest_id(self.path, self.key, self.id_column)
 
-    def _save(self, scan: ScanProgress, context: Context | None) -> None:
+    def _save(
+        self,
+        scan: ScanProgress,
+        context: Context | None,
+        scope: Mapping[str, ScopeCondition] | None,
+    ) -> None:
         state = self.get_context_state(context)
         state[SCAN] = asdict(scan)
         state.setdefault("replication_key", self.replication_key)
         self.state_manager.is_flushed = False
-        self._write_state_message()
+        self.write_scope(scope, is_page=True)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -220,3 +372,11 @@ class ScannedStream(ManualBookmarkStream, MauticStream):
 
 def _up_to(last_id: int) -> Condition:
     return Condition("id", "lte", last_id)
+
+
+def _ids_of(conditions: Iterable[Condition], operator: str) -> list[int]:
+    return [
+        int(condition.value)
+        for condition in conditions
+        if (condition.column, condition.operator) == ("id", operator)
+    ]

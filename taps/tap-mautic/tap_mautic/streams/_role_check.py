@@ -68,6 +68,37 @@ class RoleCheckedStream(MauticStream):
         """
         self.probe(sorted(set(named_ids) - set(read_ids)))
 
+    def is_shown_others(self) -> bool:
+        """Whether contacts show that the role views those of others.
+
+        A role that does not is shown those of one user: created by that user up to Mautic 6; from 7
+        on owned, or without an owner created by the user. So it suffices that one contact is
+        nobody's, or that two are not of the same user. They are requested without a filter, as a
+        filter replaces the restriction up to Mautic 6
+        (``FetchCommonApiController::getEntitiesAction``).
+
+        Returns:
+            False if that is not certain, or nobody asked: a role may be meant to see its own only.
+        """
+        if self.name in self.config["accept_changes"]:
+            return False
+        users: list[tuple[int | None, int | None]] = []
+        for direction in ("ASC", "DESC"):
+            order = {"orderBy": "created_by,owner_id", "orderByDir": direction}
+            for row in self.client.get_rows(self.path, self.key, order, most=1):
+                owner = row.get("owner") or {}
+                creator = row.get("createdBy")
+                users.append((creator, owner.get("id") or creator))
+        by_rule = [set(column) for column in zip(*users, strict=True)]
+        is_shown = bool(users) and all(None in of_rule or len(of_rule) > 1 for of_rule in by_rule)
+        if not is_shown:
+            self.logger.info(
+                "All contacts that the role shows may be of one user: it is not certain that it "
+                "may view others. Contacts that are not there stay in the table, unless the audit "
+                "log says that they were deleted"
+            )
+        return is_shown
+
     def probe(self, ids: Iterable[int]) -> None:
         """Request single rows by their id.
 

@@ -14,21 +14,18 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import FULL_TABLE, Loading, parse_midnight_setting
-from tap_mautic.queries import MAX_IDS, STATS_KEY, STATS_PATH, Condition, mysql_datetime, sort_stats
+from tap_mautic.queries import STATS_KEY, STATS_PATH, Condition, mysql_datetime, sort_stats
 from tap_mautic.streams._base import MauticStream
-from tap_mautic.streams._keyset_scan import ScannedStream, ScanProgress
+from tap_mautic.streams._keyset_scan import Lookup, ScannedStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
 
     from signalroom_singer import SignalRoomTap
     from tap_mautic.client import MauticClient
 
-_DAY = timedelta(days=1)
-#: In place of a condition: rows of contacts into which others were merged.
-_OF_WINNERS = Condition("lead_id", "in")
 #: Rows of statistics are small: a page has this many times as many as one of contacts.
 _PAGE_FACTOR = 5
 _TEXT_IDS = frozenset({"tracking_id", "message_id", "copy_id"})
@@ -120,14 +117,17 @@ class StatsStream(_TableStream, ScannedStream):
     #: Columns by which new and changed rows are found: there is a step for each, and the first is
     #: the replication key. Without any, all rows are read each time.
     dates: ClassVar[tuple[str, ...]] = ("date_added",)
+    #: Whether rows get the first of these dates when they are added, and keep it.
+    first_date_is_fixed: ClassVar[bool] = True
     #: Days in which rows change without a date.
     changes_for: ClassVar[int] = 1
     #: The conditions that all rows must meet.
     conditions: ClassVar[tuple[Condition, ...]] = ()
     #: Whether rows move to another contact if contacts are merged: no date says so.
     moves: ClassVar[bool] = False
-    #: The contacts to which rows have moved.
-    _winners: Sequence[int] = ()
+    #: Whether Mautic deletes rows with their contact (`CASCADE` in its entity); it empties their
+    #: `lead_id` otherwise, and the rows stay.
+    goes_with_contact: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -144,13 +144,34 @@ class StatsStream(_TableStream, ScannedStream):
         changes = f"Rows of the last {days}, by {dated}; changes of older rows have no date"
         moves = "; rows of contacts that were merged" if self.moves else ""
         return Loading(
-            f"Incremental by `id`; rows of the last {days} are read again", f"{changes}{moves}"
+            f"Incremental by `id`; rows of the last {days} are read again",
+            f"{changes}{moves}",
+            self._describe_deleted(days),
         )
+
+    def _describe_deleted(self, days: str) -> str:
+        if self.keeps_vanished:
+            return "They stay in the table"
+        removed = [f"Those of the last {days}"] if self.fixed_date else []
+        removed += ["those of deleted contacts"] if self.goes_with_contact else []
+        text = " and ".join(removed)
+        return f"{text[:1].upper()}{text[1:]} are removed; others stay"
 
     @property
     def start(self) -> datetime | None:
-        """The time of the first rows that a first run reads."""
+        """The time of the first rows that are read; None for all."""
         return parse_midnight_setting(self.config, "start_date")
+
+    @property
+    @override
+    def fixed_date(self) -> str | None:
+        return self.dates[0] if self.dates and self.first_date_is_fixed else None
+
+    @property
+    @override
+    def scope_columns(self) -> Sequence[str]:
+        columns = super().scope_columns
+        return (*columns, "lead_id") if columns and self.goes_with_contact else columns
 
     @property
     @override
@@ -158,19 +179,18 @@ class StatsStream(_TableStream, ScannedStream):
         return max(timedelta(days=self.changes_for), super().lookback)
 
     @override
-    def plan_scan(self, scan: ScanProgress) -> list[Sequence[Condition]]:
-        steps = super().plan_scan(scan)
-        if not (self.moves and scan.since):
-            return steps
-        # Of a day, however long a run took: it costs no more than the rows of these contacts.
-        since = datetime.fromisoformat(scan.since) + self.lookback - _DAY
-        self._winners = self.client.request_recent_winners(since)
-        if not self._winners:
-            return steps
+    def plan_lookups(self, since: datetime) -> Iterable[Lookup]:
+        if not (self.moves or self.goes_with_contact):
+            return
+        changes = self.client.request_recent_changes(since)
         start = self.start
         from_start = (Condition(self.dates[0], "gte", mysql_datetime(start)),) if start else ()
-        # After the steps whose numbers are in the state; this one is not counted there.
-        return [*steps, (_OF_WINNERS, *from_start, Condition("id", "lte", scan.until))]
+        # First rows that moved: they are not gone with the contact that they belonged to. Mautic
+        # 5.1 does not move those of all these tables; a newer version may.
+        yield Lookup("lead_id", changes.winners_since(since), conditions=from_start)
+        if self.goes_with_contact:
+            gone = changes.gone_since(since)
+            yield Lookup("lead_id", gone, are_gone=True, conditions=from_start)
 
     @override
     def plan_steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
@@ -182,15 +202,7 @@ class StatsStream(_TableStream, ScannedStream):
 
     @override
     def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
-        conditions = (*conditions, *self.conditions)
-        if _OF_WINNERS not in conditions:
-            yield from super().read_step(conditions, after)
-            return
-        others = [condition for condition in conditions if condition != _OF_WINNERS]
-        # Each part from its beginning, also after a stop: ids are in order within a part only.
-        for first in range(0, len(self._winners), MAX_IDS):
-            ids = ",".join(map(str, self._winners[first : first + MAX_IDS]))
-            yield from super().read_step([Condition("lead_id", "in", ids), *others], 0)
+        yield from super().read_step((*conditions, *self.conditions), after)
 
 
 class PairStream(_TableStream):

@@ -55,6 +55,7 @@ class LeadCompaniesChangeLog(StatsStream):
     """When contacts joined or left companies."""
 
     name = "lead_companies_change_log"
+    goes_with_contact = True
     schema = stats_schema("id; lead_id type event_name action_name company_id date_added")
 
 

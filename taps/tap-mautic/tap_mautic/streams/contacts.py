@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from signalroom_singer import Loading, RequestRejectedError, columns_of, invalid_state
+from signalroom_singer import Loading, RequestRejectedError, columns_of, invalid_state, since
 from tap_mautic.custom_fields import CustomFields
 from tap_mautic.merges import AUDIT_LOG
 from tap_mautic.queries import MAX_IDS, STATS_KEY, Condition, mysql_datetime
 from tap_mautic.relations import column_kinds, list_items, unify_relations
 from tap_mautic.streams._entity_base import OBJECT, EntityStream
-from tap_mautic.streams._keyset_scan import LAST_ID, SCAN, ScannedStream
+from tap_mautic.streams._keyset_scan import LAST_ID, SCAN, Lookup, ScannedStream
 from tap_mautic.streams._role_check import RoleCheckedStream
 from tap_mautic.undated_changes import request_edited_companies, request_members, request_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from signalroom_singer import SignalRoomTap
+    from signalroom_singer import Conditions, SignalRoomTap
     from tap_mautic.client import MauticClient
     from tap_mautic.streams._keyset_scan import ScanProgress
 
@@ -134,12 +133,14 @@ class Contacts(CustomFieldStream, ScannedStream):
         "Incremental by `_updated_at`, or by the audit log where Mautic does not date edits; the "
         "full table every 7 days (`contacts_whole_days`), or in each run (`contacts: all`)",
         "Edits are found in the next run; `last_active` once a week",
-        "They stay; `gone_contacts` names them. With `contacts: all` they are removed",
+        "Removed in the next run, if the audit log has them; others when all contacts are read",
     )
     #: Whether a stage was deleted since the last run: the dates of its contacts do not say so.
     _stage_was_deleted = False
     #: Contacts that changed without a date, by id.
     _undated_ids: Sequence[int] = ()
+    # Contacts that are not there may be hidden by the role; `plan_scan` decides.
+    pages_are_complete = False
 
     def __init__(self, *args: Any) -> None:
         """Initialize the stream, with the replication method that the settings ask for.
@@ -196,6 +197,13 @@ class Contacts(CustomFieldStream, ScannedStream):
 
     @property
     @override
+    def filters_in_force(self) -> Conditions:
+        # MySQL has no earlier date.
+        identified = {"date_identified": since(datetime(1000, 1, 1, tzinfo=UTC))}
+        return identified if self.config["identified_only"] else {}
+
+    @property
+    @override
     def full_scan_interval(self) -> timedelta | None:
         if self._stage_was_deleted:
             return timedelta.min
@@ -214,6 +222,18 @@ class Contacts(CustomFieldStream, ScannedStream):
         if now is not None:
             state[_STAGES] = now
         return scan
+
+    @override
+    def plan_lookups(self, since: datetime) -> Iterable[Lookup]:
+        # They are requested once more: a contact may have come back, from a backup.
+        yield Lookup("id", self.client.request_recent_changes(since).gone_since(since), True)
+
+    @override
+    def plan_scan(self, scan: ScanProgress) -> list[Sequence[Condition]]:
+        steps = super().plan_scan(scan)
+        # A step of all contacts has no condition but the last id.
+        self.pages_are_complete = len(steps[0]) == 1 and self.is_shown_others()
+        return steps
 
     @override
     def plan_steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:

@@ -12,20 +12,22 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from signalroom_singer import RequestRejectedError
-from tap_mautic.merges import ABOUT_CONTACTS, merge_winner
-from tap_mautic.queries import Condition
+from tap_mautic.merges import ABOUT_GONE, merge_winner
 from tap_mautic.streams._stats_base import StatsStream, stats_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from singer_sdk.helpers.types import Context, Record
+
+    from tap_mautic.queries import Condition
 
 
 class _GoneStream(StatsStream):
     table = "audit_log"
-    conditions = (*ABOUT_CONTACTS, Condition("action", "in", "delete,merge"))
+    conditions = ABOUT_GONE
+    # Mautic's clean-up takes away old entries, not what they say.
+    keeps_vanished = True
 
     @override
     def read_step(self, conditions: Sequence[Condition], after: int) -> Iterator[list[Record]]:
@@ -78,10 +80,11 @@ class GoneContacts(_GoneStream):
         th.Property("id", th.IntegerType, description="The last entry of the audit log about it"),
     ).to_dict()
 
+    @property
     @override
-    def plan_steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
+    def start(self) -> None:
         # All contacts are read, whatever start_date is.
-        return super().plan_steps(since) if since else [()]
+        return None
 
     @override
     def read(self, context: Context | None) -> Iterator[Record]:

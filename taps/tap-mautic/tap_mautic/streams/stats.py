@@ -99,17 +99,21 @@ class CampaignLeadEventLog(StatsStream):
 
     name = "campaign_lead_event_log"
     moves = True
+    goes_with_contact = True
     dates = ("date_triggered", "trigger_date")
+    # Empty until a planned event is carried out, and open to edits by Mautic's API.
+    first_date_is_fixed = False
     changes_for = 7
     schema = stats_schema(
         "id; event_id lead_id campaign_id rotation ip_id date_triggered is_scheduled trigger_date"
         " system_triggered metadata channel channel_id non_action_path_taken"
     )
 
+    @property
     @override
-    def plan_steps(self, since: datetime | None) -> Sequence[Sequence[Condition]]:
-        # Planned events have no such date yet: start_date would leave them out.
-        return super().plan_steps(since) if since else [()]
+    def start(self) -> None:
+        # Planned events have no date yet: start_date would leave them out.
+        return None
 
 
 class LeadEventLog(StatsStream):
@@ -117,6 +121,7 @@ class LeadEventLog(StatsStream):
 
     name = "lead_event_log"
     moves = True
+    goes_with_contact = True
     schema = stats_schema(
         "id; lead_id user_id user_name bundle object action object_id date_added properties"
     )
@@ -127,6 +132,7 @@ class LeadPointsChangeLog(StatsStream):
 
     name = "lead_points_change_log"
     moves = True
+    goes_with_contact = True
     schema = stats_schema("id; lead_id ip_id type event_name action_name delta date_added group_id")
 
 
@@ -135,6 +141,7 @@ class LeadStagesChangeLog(StatsStream):
 
     name = "lead_stages_change_log"
     moves = True
+    goes_with_contact = True
     schema = stats_schema("id; lead_id stage_id event_name action_name date_added")
 
 
@@ -142,6 +149,7 @@ class LeadUtmtags(StatsStream):
     """UTM tags of the links through which contacts came."""
 
     name = "lead_utmtags"
+    goes_with_contact = True
     schema = stats_schema(
         "id; lead_id date_added utm_campaign utm_content utm_medium utm_source utm_term query"
         " referer remote_host url user_agent"
@@ -153,6 +161,7 @@ class LeadDevices(StatsStream):
 
     name = "lead_devices"
     moves = True
+    goes_with_contact = True
     schema = stats_schema(
         "id; lead_id date_added device device_brand device_model device_os_name"
         " device_os_platform device_os_shortname device_os_version device_fingerprint client_info"
@@ -203,6 +212,8 @@ class WebhookLogs(StatsStream):
     """Calls of webhooks."""
 
     name = "webhook_logs"
+    # Mautic only keeps the last calls, 1,000 of each webhook (`webhook_log_max`).
+    keeps_vanished = True
     schema = stats_schema("id; webhook_id status_code date_added note runtime")
 
 
