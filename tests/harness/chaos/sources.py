@@ -118,20 +118,59 @@ def expire_gsheets(control):
 # Mautic
 
 
+#: Tables of statistics: the date of their rows, and how many days are read again. Mautic deletes
+#: rows of the two logs with their contact.
+MAUTIC_STATS = {
+    "email_stats": ("date_sent", 14),
+    "form_submissions": ("date_submitted", 1),
+    "lead_event_log": ("date_added", 1),
+    "lead_points_change_log": ("date_added", 1),
+}
+#: The contacts that the sandbox begins with: old rows of all tables are theirs.
+MAUTIC_CONTACTS = 300
+
+
 def prepare_mautic(control):
-    control.mautic.make_contacts(count=600)
+    mautic = control.mautic
+    mautic.make_contacts(count=600)
+    # Old rows that Mautic deletes with their contact.
+    for table in ("lead_event_log", "lead_points_change_log"):
+        rows = [
+            {"lead_id": MAUTIC_CONTACTS + number, "date_added": "2026-01-31 12:00:00"}
+            for number in range(1, 601, 5)
+        ]
+        mautic.insert(table=table, rows=rows)
 
 
 def restate_mautic(control, chance):
     mautic = control.mautic
-    known = sorted(mautic.ids(resource="leads"))
-    chosen = chance.sample(known[:300], 8)
-    # Nobody is deleted or merged: contacts that are gone stay until all are read whole again.
-    mautic.edit(numbers=chosen, firstname=f"Edited {chance.random()}")
+    contacts = mautic.rows(table="leads")
+    known = sorted(row["id"] for row in contacts)
+    mautic.edit(numbers=chance.sample(known[:300], 8), firstname=f"Edited {chance.random()}")
     mautic.add(count=chance.randrange(1, 20))
     opened = {"is_read": 1, "open_count": 1, "date_read": mautic.now()}
     mautic.set(table="email_stats", where={"id": 1 + chance.randrange(900)}, **opened)
     mautic.change(resource="emails", identifier=1, subject=f"Changed {chance.random()}")
+    # Of contacts whose old statistics Mautic keeps none is deleted: it empties their `lead_id`.
+    others = [row for row in contacts if row["id"] > MAUTIC_CONTACTS]
+    loser, winner, *gone = chance.sample(others, 5)
+    restate_stats(mautic, chance, winner["id"], gone[0]["id"])
+    mautic.merge(loser=loser["id"], winner=winner["id"])
+    mautic.delete(numbers=[row["id"] for row in gone])
+    # One comes back, from a backup.
+    mautic.insert(table="leads", rows=gone[1:2])
+
+
+def restate_stats(mautic, chance, *contacts):
+    """Delete rows of statistics that are read again, bring one of them back, and add others."""
+    for table, (date, days) in MAUTIC_STATS.items():
+        since = datetime.now(UTC) - timedelta(days=days) + timedelta(hours=4)
+        recent = [row for row in mautic.rows(table=table) if row[date] > f"{since:%F %T}"]
+        removed = chance.sample(recent, min(len(recent), 3))
+        for row in removed:
+            mautic.remove(table=table, where={"id": row["id"]})
+        rows = [{"lead_id": contact, date: mautic.now()} for contact in contacts]
+        mautic.insert(table=table, rows=[*removed[:1], *rows])
 
 
 def expire_mautic(control):
@@ -317,7 +356,7 @@ SOURCES = {
         schema="mautic",
         streams=(
             *("contacts", "contact_deletions", "email_stats", "emails", "gone_contacts"),
-            "lead_lists_leads",
+            *("form_submissions", "lead_event_log", "lead_lists_leads", "lead_points_change_log"),
         ),
         settings={"PAGE_SIZE": "30"},
         dated=True,
