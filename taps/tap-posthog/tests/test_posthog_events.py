@@ -14,6 +14,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from signalroom_sandbox.posthog import PERSONAL_KEY, PROJECT, SECOND_PROJECT
 from signalroom_singer import RequestRejectedError, TapError
 from tap_posthog.client import QueryTooLargeError
+from tap_posthog.streams._base import parse_results
 from tap_posthog.streams._hogql_base import HogQLTimeStream
 
 EVENTS = "events"
@@ -530,6 +531,14 @@ class TestOlderEndpoint:
         assert any("@" in row["person"] for row in sent)
         assert not any("_extra" in row for row in output.records[EVENTS])
         assert "@" not in json.dumps(output.records[EVENTS])
+
+    def test_events_out_of_order(self, make_old_tap, posthog, sync, monkeypatch):
+        module = "tap_posthog.streams._older_endpoint.parse_results"
+        monkeypatch.setattr(module, lambda response: parse_results(response)[::-1])
+        posthog.events(events=[{"timestamp": moment(2, second)} for second in (1, 2)])
+        output = sync(make_old_tap(), EVENTS, fails=TapError)
+        assert "returned others, or not in order" in str(output.error)
+        assert output.records[EVENTS] == []
 
     def test_thousands_in_one_moment(self, make_old_tap, posthog, sync):
         same = [{"uuid": str(uuid.uuid4()), "timestamp": moment(2, 3600)} for _ in range(3_200)]

@@ -14,6 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from warehouse import record, schema
 
+from signalroom_target_postgres.rows.codecs import choose_codec
+from signalroom_target_postgres.rows.json_types import JsonTypes
+from signalroom_target_postgres.values.errors import UnfitError
 from signalroom_target_postgres.values.limits import limit_of
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
 from signalroom_target_postgres.warehouse.table import Table
@@ -36,6 +39,30 @@ def line(value, number=1):
 def at(*parts):
     """A moment in UTC."""
     return datetime(*parts, tzinfo=UTC)
+
+
+def test_decimals_of_a_file_in_a_column_of_integers():
+    codec = choose_codec("bigint", {"integer"}, JsonTypes(), is_key=False)
+    assert codec.from_arrow(pa.array([Decimal("7.00"), None])).to_pylist() == [7, None]
+    with pytest.raises(UnfitError, match="expected an integer, got a fraction"):
+        codec.from_arrow(pa.array([Decimal("7.00"), Decimal("7.50")]))
+
+
+def test_texts_in_a_column_of_integers_are_read_by_the_server():
+    codec = choose_codec("bigint", {"string"}, JsonTypes(), is_key=False)
+    assert codec.from_arrow(pa.array(["42"])).to_pylist() == ["42"]
+
+
+@pytest.mark.parametrize("is_key", (True, False))
+def test_moments_with_more_digits_than_a_column_has(is_key):
+    """A key is exact, or none: another one would be another row."""
+    codec = choose_codec("timestamp with time zone", {"string"}, JsonTypes(), is_key=is_key)
+    moments = pa.array(["2026-01-31T12:00:00.1234567Z"])
+    if is_key:
+        with pytest.raises(ValueError, match="at most 6 digits of a second in a key"):
+            codec.from_arrow(moments)
+    else:
+        assert codec.from_arrow(moments).cast(pa.int64()).to_pylist() == [1769860800123456]
 
 
 def values(warehouse):
