@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import contacts
 import events
 import files
+import history
 import loader
 import restatement
 from measure import BIN, HERE, QUICK, Job, growth, result, timed, within
@@ -87,6 +88,7 @@ BENCHES = {
     **events.BENCHES,
     **contacts.BENCHES,
     **restatement.BENCHES,
+    **history.BENCHES,
 }
 
 

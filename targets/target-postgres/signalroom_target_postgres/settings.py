@@ -90,6 +90,18 @@ _SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "history_streams",
+        th.ArrayType(th.StringType),
+        default=[],
+        title="Streams with history",
+        description=(
+            "Streams of which each version of a row is kept, with `valid_from` and `valid_to`, in "
+            "`<table>__history`: names or patterns, such as `daily_*`. The history begins with the "
+            "first run that has the setting, and takes a primary key."
+        ),
+        examples=[["daily_*", "conversions"]],
+    ),
+    th.Property(
         "table_naming",
         th.StringType,
         allowed_values=["stream", "last-part"],

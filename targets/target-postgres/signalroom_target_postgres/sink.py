@@ -27,6 +27,7 @@ from signalroom_target_postgres.scoped_rows import ScopedBatch, ScopedRows
 from signalroom_target_postgres.spec import Removal, StreamSpec
 from signalroom_target_postgres.stream_log import StreamLog
 from signalroom_target_postgres.values.sql_types import type_family
+from signalroom_target_postgres.warehouse import history
 from signalroom_target_postgres.warehouse.counts import Counts
 from signalroom_target_postgres.warehouse.full_refresh import REPLACE_ON_ACTIVATE, FullRefresh
 from signalroom_target_postgres.warehouse.load_log import CLIENT_ID, LogEntry
@@ -97,6 +98,8 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._refresh = FullRefresh(spec)
         self._log = StreamLog(self.logger, spec.name, table, self._loader.rejected_table)
         self._log.log_notes(self._loader.prepare(self._run.naming))
+        if spec.keeps_history and not spec.merge_keys:
+            self._log.warn_no_history()
         # Where the tap says which scopes are complete, rows wait for that, as records or in files.
         self._scoped: ScopedRows | None = None
         self._held_files: list[BatchFile] = []
@@ -125,6 +128,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
             sync_started_at=self.sync_started_at,
             batch_bytes=int(config["batch_size_bytes"]),
             removal=removal,
+            keeps_history=history.is_named(self.stream_name, config["history_streams"]),
         )
 
     def _with_mark(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:

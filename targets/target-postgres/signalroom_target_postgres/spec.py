@@ -53,6 +53,7 @@ class StreamSpec:
         batch_bytes: How many bytes of rows may be held in memory.
         removal: What becomes of rows that vanish from scopes which the tap read completely; None if
             they stay, or if the tap does not say what it read.
+        keeps_history: Whether versions of rows are kept in `<table>__history`, if rows have keys.
     """
 
     name: str
@@ -70,6 +71,7 @@ class StreamSpec:
     sync_started_at: int
     batch_bytes: int
     removal: Removal | None = None
+    keeps_history: bool = False
 
     @property
     def merge_keys(self) -> Sequence[str]:

@@ -53,6 +53,15 @@ class StreamLog:
                     name,
                 )
 
+    def warn_no_history(self) -> None:
+        """Warn that the stream's rows cannot be told apart."""
+        self._logger.warning(
+            "%s has no history, though history_streams names it: that takes a primary key "
+            "(`__key_properties__` in the setting stream_maps), and another load_method than "
+            "append-only",
+            self._stream,
+        )
+
     def log_load(self, result: LoadResult, *, marks_deleted: bool) -> None:
         """Log what a transaction loaded and removed.
 

@@ -38,7 +38,7 @@ from signalroom_target_postgres.state import bookmarks
 from signalroom_target_postgres.stream_routes import StreamRoutes, explain_schema_errors
 from signalroom_target_postgres.summaries import Summaries
 from signalroom_target_postgres.values.schema_types import merge_types, without_booleans
-from signalroom_target_postgres.warehouse import rejected, vanished_rows
+from signalroom_target_postgres.warehouse import history, rejected, vanished_rows
 from signalroom_target_postgres.warehouse.full_refresh import COMPLETE, REPLACE_ON_ACTIVATE
 from signalroom_target_postgres.warehouse.load_log import LoadLog
 from signalroom_target_postgres.warehouse.naming import TableNaming
@@ -190,7 +190,9 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             # The SDK asks for the sink and does not use it: no table is created or claimed.
             return self._make_refused_sink(stream_name, schema, key_properties)
         if schema is not None:
-            self.run.naming.claim(stream_name, source, suffixes=self._companions(schema))
+            self.run.naming.claim(
+                stream_name, source, suffixes=self._companions(stream_name, schema)
+            )
             self.summaries.begin(stream_name, self._loading_sinks)
         previous = self._sinks_active.get(stream_name)
         if schema is not None and previous is not None:
@@ -209,13 +211,15 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             sink.resume_from(previous)
         return sink
 
-    def _companions(self, schema: dict[str, Any]) -> list[str]:
+    def _companions(self, stream: str, schema: dict[str, Any]) -> list[str]:
         """The suffixes of the tables that a stream may need besides its own."""
         suffixes = []
         if self.config.get("on_bad_record") == "quarantine":
             suffixes.append(rejected.SUFFIX)
         if self.config["removed_rows"] == "archive" and schema.get(COMPLETE_SCOPES):
             suffixes.append(vanished_rows.SUFFIX)
+        if history.is_named(stream, self.config["history_streams"]):
+            suffixes.append(history.SUFFIX)
         return suffixes
 
     def _make_refused_sink(self, *stream: Any) -> RefusedSink:

@@ -134,9 +134,10 @@ class TableNaming:
         for shared in self._helpers.keys() & self._owners.keys():
             name = _describe_stream(*self._owners[shared])
             msg = (
-                f"The stream {name} would load into the table {shared}, which holds the rejected "
-                f"records of the stream {self._helpers[shared]!r}. Give one of them another name "
-                "(`__alias__` in the setting stream_maps), or deselect it."
+                f"The stream {name} would load into the table {shared}, which the stream "
+                f"{self._helpers[shared]!r} needs for its rejected, removed or earlier "
+                "rows. Give one of them another name (`__alias__` in the setting stream_maps), or "
+                "deselect it."
             )
             raise InputError(msg)
 

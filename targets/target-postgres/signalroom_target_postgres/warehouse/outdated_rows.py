@@ -13,6 +13,7 @@ from signalroom_target_postgres.rows.metadata import SYNC_STARTED_AT, VERSION
 from signalroom_target_postgres.values.schema_types import constants
 from signalroom_target_postgres.values.sql_types import type_family, type_sql
 from signalroom_target_postgres.warehouse.policies import check_policies
+from signalroom_target_postgres.warehouse.row_keys import noting_keys
 from signalroom_target_postgres.warehouse.table import Table, fetch_value
 
 if TYPE_CHECKING:
@@ -81,30 +82,34 @@ class OutdatedRows:
         run = self._spec.sync_started_at
         return RowSelection(self._table, self.constants, run, version=version, mark=mark)
 
-    def delete_all(self, cursor: Cursor[Any]) -> int:
+    def delete_all(self, cursor: Cursor[Any], *, notes_keys: bool = False) -> int:
         """Delete all rows of the stream that this run did not load.
 
         Args:
             cursor: A cursor within a transaction.
+            notes_keys: Whether `ROW_KEYS` gets their keys.
 
         Returns:
             How many rows were deleted.
         """
         rows = RowSelection(self._table, self.constants, self._spec.sync_started_at)
-        return rows.retire(cursor)
+        return rows.retire(cursor, notes_keys=notes_keys)
 
-    def retire(self, cursor: Cursor[Any], activation: Activation) -> int:
+    def retire(
+        self, cursor: Cursor[Any], activation: Activation, *, notes_keys: bool = False
+    ) -> int:
         """Delete the rows of older versions, or mark them as deleted.
 
         Args:
             cursor: A cursor within a transaction.
             activation: The version that is complete.
+            notes_keys: Whether `ROW_KEYS` gets their keys.
 
         Returns:
             How many rows were deleted or marked.
         """
         version = None if activation.complete else activation.version
-        return self._older_than(version).retire(cursor)
+        return self._older_than(version).retire(cursor, notes_keys=notes_keys)
 
     def exist(self, cursor: Cursor[Any], version: int) -> bool:
         """Whether the table has rows of older versions."""
@@ -148,11 +153,12 @@ class RowSelection:
     version: int | None = None
     mark: str | None = None
 
-    def retire(self, cursor: Cursor[Any]) -> int:
+    def retire(self, cursor: Cursor[Any], *, notes_keys: bool = False) -> int:
         """Delete these rows, or mark them as deleted.
 
         Args:
             cursor: A cursor within a transaction.
+            notes_keys: Whether `ROW_KEYS` gets their keys.
 
         Returns:
             How many rows were deleted or marked.
@@ -161,6 +167,7 @@ class RowSelection:
             LoadError: If row-level security protects some rows that it shows, or shows none.
         """
         self.table.lock(cursor)
+        statement: sql.Composable
         if self.mark:
             statement = sql.SQL("UPDATE {} SET {} = now() WHERE {}").format(
                 self.table.identifier, sql.Identifier(self.mark), self._condition()
@@ -171,6 +178,8 @@ class RowSelection:
             statement = sql.SQL("DELETE FROM {} WHERE {}").format(
                 self.table.identifier, self._condition()
             )
+        if notes_keys:
+            statement = noting_keys(statement, self.table.keys)
         count = cursor.execute(statement).rowcount
         self._check_policies(cursor)
         return count

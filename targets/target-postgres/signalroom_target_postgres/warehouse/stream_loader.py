@@ -11,17 +11,21 @@ from signalroom_target_postgres.errors import LoadError
 from signalroom_target_postgres.messages.rejects import RejectedRecord, RejectedRecordsError
 from signalroom_target_postgres.rows.metadata import METADATA
 from signalroom_target_postgres.rows.unknown_fields import without_unknown
-from signalroom_target_postgres.warehouse import comments, table_setup
+from signalroom_target_postgres.warehouse import (
+    comments,
+    history,
+    rejected,
+    table_setup,
+    vanished_rows,
+)
 from signalroom_target_postgres.warehouse.counts import Counts, RowCounts
+from signalroom_target_postgres.warehouse.history import History, interrupt_history
 from signalroom_target_postgres.warehouse.load_log import CLIENT_ID
 from signalroom_target_postgres.warehouse.orphans import OrphanBuffer
 from signalroom_target_postgres.warehouse.outdated_rows import Activation, OutdatedRows
-from signalroom_target_postgres.warehouse.rejected import (
-    SUFFIX,
-    delete_rejected,
-    insert_rejected,
-)
+from signalroom_target_postgres.warehouse.rejected import delete_rejected, insert_rejected
 from signalroom_target_postgres.warehouse.retyped_rows import convert_types, has_types, tag_types
+from signalroom_target_postgres.warehouse.row_keys import create_row_keys
 from signalroom_target_postgres.warehouse.stream_columns import StreamColumns
 from signalroom_target_postgres.warehouse.table import Note, Table
 from signalroom_target_postgres.warehouse.table_traits import TableTraits
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.warehouse.load_log import LoadLog
     from signalroom_target_postgres.warehouse.naming import TableNaming
     from signalroom_target_postgres.warehouse.scopes import Scope
+
+_COMPANIONS = (rejected.SUFFIX, vanished_rows.SUFFIX, history.SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,9 @@ class StreamLoader:
         self.vanished: VanishedRows | None = None
         if spec.removal is not None:
             self.vanished = VanishedRows(spec.name, table, self.columns.names, spec.removal)
+        self._history: History | None = None
+        if spec.keeps_history and spec.merge_keys:
+            self._history = History(table, spec.deletion_column)
         self._connector = connector
         self._load_log = load_log
         # Whether no row is expected to be there; not known at first.
@@ -126,7 +135,7 @@ class StreamLoader:
     @property
     def rejected_table(self) -> Table:
         """The table that rejected records go into."""
-        return self.table.companion(SUFFIX)
+        return self.table.companion(rejected.SUFFIX)
 
     # The table.
 
@@ -145,9 +154,8 @@ class StreamLoader:
         spec, table, columns = self.spec, self.table, self.columns
         notes = self._assign_names(naming)
         schema = table.schema or naming.session_schema
-        self._connector.names.update(
-            (schema, table.name, self.rejected_table.name, *columns.names.values())
-        )
+        companions = [table.companion(suffix).name for suffix in _COMPANIONS]
+        self._connector.names.update((schema, table.name, *companions, *columns.names.values()))
         previous = naming.previous(spec.name)
         owner = naming.owner(previous) if previous else None
 
@@ -269,16 +277,16 @@ class StreamLoader:
             result = LoadResult()
             added = result.counts
             writer = self._make_writer(cursor, threaded=threaded, checks_now=checks_now)
+            may_vanish = self._begin_keys(cursor, writer, batch.scopes)
             if batch.replaces:
-                added.replaced = self.outdated.delete_all(cursor)
+                added.replaced = self.outdated.delete_all(cursor, notes_keys=self._has_history)
                 writer.expects_no_conflicts = True
             result.rows = self._write(cursor, writer, batch, newer_keys, progress)
             self._write_rejects(cursor, writer, batch)
-            if writer.sent_keys is not None:
+            if may_vanish:
                 result.vanished = self._remove_vanished(cursor, writer, batch)
-                added.removed = result.vanished.rows_removed
-            if batch.activation is not None and (self.spec.quarantines or not writer.rejects):
-                added.removed += self.outdated.retire(cursor, batch.activation)
+            added.removed = result.vanished.rows_removed + self._retire(cursor, writer, batch)
+            self._write_history(cursor)
             result.refused, added.written = writer.rejects, writer.counts
             if self.spec.quarantines:
                 added.rejected = len(batch.rejects) + len(result.refused)
@@ -318,11 +326,8 @@ class StreamLoader:
         newer_keys: list[pa.Table],
         progress: Progress,
     ) -> int:
-        """Send the rows to the server, and their keys to find what vanished; return their count."""
+        """Send the rows to the server; return their count."""
         writer.begin(cursor)
-        # Where the table was empty, all of its rows are this run's.
-        if self.vanished is not None and batch.scopes and not writer.expects_no_conflicts:
-            writer.sent_keys = self.vanished.begin(cursor, batch.scopes)
         count = progress.rows = 0
         for rows in batch.tables():
             if self._orphans:
@@ -332,6 +337,31 @@ class StreamLoader:
             progress.rows = count
         writer.finish(cursor)
         return count
+
+    def _begin_keys(
+        self, cursor: Cursor[Any], writer: TableWriter, scopes: Sequence[Scope] = ()
+    ) -> bool:
+        """Have the keys of written rows noted, if something needs them.
+
+        Args:
+            cursor: A cursor within the transaction of the rows, before any is written.
+            writer: The writer that gets the table of the keys, `sent_keys`.
+            scopes: The scopes that are complete with them.
+
+        Returns:
+            Whether rows of the scopes may have vanished.
+        """
+        # Where the table was empty, all of its rows are this run's.
+        may_vanish = bool(scopes) and not writer.expects_no_conflicts
+        if self.vanished is not None and may_vanish:
+            self.vanished.begin(cursor, scopes)
+        if self._history is not None:
+            self._history.begin(cursor)
+        elif writer.traits.has_history:
+            interrupt_history(cursor, self.table)
+        if may_vanish or self._history is not None:
+            writer.sent_keys = create_row_keys(cursor, self.table)
+        return may_vanish
 
     def _remove_vanished(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> Vanished:
         """Remove the rows of the batch's scopes that it does not have; return their counts."""
@@ -345,7 +375,23 @@ class StreamLoader:
         if CLIENT_ID in self.table.types and CLIENT_ID not in self.columns.by_name:
             # Rows that have a client are not of this stream, which has none.
             constants[CLIENT_ID] = None
-        return self.vanished.remove(cursor, scopes, constants)
+        return self.vanished.remove(cursor, scopes, constants, notes_keys=self._has_history)
+
+    def _retire(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> int:
+        """Remove the rows of older versions, if one is complete; return their count."""
+        if batch.activation is None or (writer.rejects and not self.spec.quarantines):
+            return 0
+        return self.outdated.retire(cursor, batch.activation, notes_keys=self._has_history)
+
+    @property
+    def _has_history(self) -> bool:
+        """Whether each version of a row is kept."""
+        return self._history is not None
+
+    def _write_history(self, cursor: Cursor[Any]) -> None:
+        """Write the versions that the rows before it ended and began."""
+        if self._history is not None:
+            self._history.write(cursor)
 
     def _write_rejects(self, cursor: Cursor[Any], writer: TableWriter, batch: Batch) -> None:
         """Quarantine records with the batch, unless the table is the cause of all rejections.
@@ -383,10 +429,12 @@ class StreamLoader:
 
         def load(cursor: Cursor[Any]) -> tuple[int, TableWriter]:
             writer = self._make_writer(cursor, threaded=True, checks_now=True)
+            self._begin_keys(cursor, writer)
             writer.begin(cursor)
             for rows, _ in orphans:
                 writer.write(cursor, rows)
             writer.finish(cursor)
+            self._write_history(cursor)
             refused = {reject.record for reject in writer.rejects}
             loaded = [
                 reject

@@ -116,19 +116,31 @@ def _widen(cursor: Cursor[Any], table: Table, column: str, to: str) -> None:
     actual = table.types[column]
     if actual == (wider := _wider_type(table.base_type(column), to)):
         return
-    # With this, the text of a float has all of its digits.
-    cursor.execute("SET LOCAL extra_float_digits = 1")
-    statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
-        *(table.identifier, sql.Identifier(column)),
-        *(sql_types.type_sql(wider), sql_types.cast_expression(column, actual, wider)),
-    )
     try:
-        with sql_types.conversion_function(cursor, wider), cursor.connection.transaction():
-            cursor.execute(statement)
+        change_type(cursor, table, column, wider)
     except (errors.NotSupportedError, errors.ProgrammingError, errors.DataError) as error:
         raise _column_fixed_error(cursor, table, column, wider, error) from error
     table.note(f"Column {column} of {table} becomes {wider} (was {actual})")
     table.read_types(cursor)
+
+
+def change_type(cursor: Cursor[Any], table: Table, column: str, to: str) -> None:
+    """Give a column another type, in a savepoint.
+
+    Args:
+        cursor: A cursor within a transaction.
+        table: The table of the column, with its types.
+        column: The column's name.
+        to: The new type.
+    """
+    # With this, the text of a float has all of its digits.
+    cursor.execute("SET LOCAL extra_float_digits = 1")
+    statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
+        *(table.identifier, sql.Identifier(column)),
+        *(sql_types.type_sql(to), sql_types.cast_expression(column, table.types[column], to)),
+    )
+    with sql_types.conversion_function(cursor, to), cursor.connection.transaction():
+        cursor.execute(statement)
 
 
 def _wider_type(actual: str, to: str) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import Cursor, sql
 
+from signalroom_target_postgres.warehouse import history
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,7 +38,8 @@ SELECT
     NOT EXISTS (
         SELECT FROM pg_attribute JOIN pg_collation ON pg_collation.oid = attcollation
         WHERE attrelid = class.oid AND attname = ANY(%s) AND NOT collisdeterministic
-    )
+    ),
+    obj_description(to_regclass(%s), 'pg_class')
 FROM pg_class AS class
 WHERE class.oid = to_regclass(%s)
 """
@@ -61,27 +64,31 @@ class TableTraits:
         updates: The query for how many of its rows the session has updated so far. None where the
             server does not count them: of views, or if it counts nothing.
         exact_texts: Whether texts of the key are only equal if all their characters are.
+        has_history: Whether it has a history with all of its rows.
     """
 
     takes_copy: bool = True
     deferrable: Sequence[sql.Identifier] = ()
     updates: bytes | None = None
     exact_texts: bool = True
+    has_history: bool = False
 
     @classmethod
     def read(cls, cursor: Cursor[Any], table: Table) -> TableTraits:
         """Read a table's traits from the database."""
-        name = table.identifier.as_string(cursor)
-        row = cursor.execute(_TRAITS, ([*table.keys], name)).fetchone()
+        tables = table.companion(history.SUFFIX), table
+        names = [each.identifier.as_string(cursor) for each in tables]
+        row = cursor.execute(_TRAITS, ([*table.keys], *names)).fetchone()
         if row is None:
             return cls()
-        takes_copy, deferrable, oid, has_parts, exact_texts = row
+        takes_copy, deferrable, oid, has_parts, exact_texts, comment = row
         updates = (_UPDATES_OF_ALL if has_parts else _UPDATES).format(oid=oid).encode()
         return cls(
             takes_copy,
-            [sql.Identifier(*names) for names in deferrable],
+            [sql.Identifier(*parts) for parts in deferrable],
             updates if oid else None,
             exact_texts,
+            has_history=comment == history.COMPLETE,
         )
 
     @property

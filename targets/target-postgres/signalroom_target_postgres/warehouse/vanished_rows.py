@@ -10,9 +10,14 @@ from psycopg import Cursor, sql
 from signalroom_singer.exit_codes import ExitCode
 from signalroom_singer.settings.variables import label_settings_in_backticks
 from signalroom_target_postgres.errors import LoadError, TargetPostgresError
-from signalroom_target_postgres.values.sql_types import type_sql
+from signalroom_target_postgres.warehouse.companions import (
+    create_companion,
+    follow_columns,
+    notice_new_tables,
+)
 from signalroom_target_postgres.warehouse.counts import count_rows
 from signalroom_target_postgres.warehouse.outdated_rows import equality_condition
+from signalroom_target_postgres.warehouse.row_keys import ROW_KEYS, noting_keys
 from signalroom_target_postgres.warehouse.scopes import Scope, ScopeColumns, merge_scopes
 from signalroom_target_postgres.warehouse.table import Table, column_list
 
@@ -30,7 +35,6 @@ ALWAYS_ALLOWED = 20
 #: Tables of fewer rows are read as fast without an index.
 _INDEXED_ROWS = 100_000
 
-_KEYS = sql.Identifier("pg_temp", "signalroom_keys")
 _COUNT = """
 SELECT count(*), count(*) FILTER (WHERE k IS NULL)
 FROM {table} AS t LEFT JOIN (SELECT DISTINCT * FROM {keys}) AS k ON {same_key}
@@ -51,9 +55,10 @@ _GONE = "{scope} AND NOT EXISTS (SELECT FROM {keys} AS k WHERE {same_key})"
 _DELETE = "DELETE FROM {table} AS t WHERE {gone}"
 _MARK = "UPDATE {table} AS t SET {column} = now() WHERE {gone}"
 _ARCHIVE = """
-WITH gone AS (DELETE FROM {table} AS t WHERE {gone} RETURNING {returned})
+WITH gone AS (DELETE FROM {table} AS t WHERE {gone} RETURNING {returned}){noted}
 INSERT INTO {archive} ({columns}, {removed_at}) SELECT {columns}, now() FROM gone
 """
+_NOTE_KEYS = ", noted AS (INSERT INTO {} SELECT {} FROM gone)"
 
 
 class TooManyVanishedError(TargetPostgresError):
@@ -120,24 +125,16 @@ class VanishedRows:
         """The table that removed rows go into, where the settings ask for one."""
         return self._table.companion(SUFFIX)
 
-    def begin(self, cursor: Cursor[Any], scopes: Sequence[Scope]) -> sql.Identifier:
-        """Create the table for the keys of the rows that the tap sends.
+    def begin(self, cursor: Cursor[Any], scopes: Sequence[Scope]) -> None:
+        """Lock out other loaders, and index the column of the scopes.
 
         Args:
             cursor: A cursor within the transaction of these rows, before any is written: an index
                 cannot be created while deferred constraints have rows to check.
             scopes: The scopes that are complete with these rows.
-
-        Returns:
-            The table's name; it has the columns of the key, and is gone after the transaction.
         """
         self._table.lock(cursor)
         self._index(cursor, scopes)
-        create = "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
-        keys = column_list(self._table.keys)
-        name = sql.Identifier("signalroom_keys")
-        cursor.execute(sql.SQL(create).format(name, keys, self._table.identifier))
-        return _KEYS
 
     def usable(self, scopes: Sequence[Scope]) -> tuple[list[Scope], set[str]]:
         """Select the scopes whose conditions can be checked in the table.
@@ -157,14 +154,20 @@ class VanishedRows:
         return ScopeColumns(self._names, self._table.types)
 
     def remove(
-        self, cursor: Cursor[Any], scopes: Sequence[Scope], constants: Mapping[str, Any]
+        self,
+        cursor: Cursor[Any],
+        scopes: Sequence[Scope],
+        constants: Mapping[str, Any],
+        *,
+        notes_keys: bool = False,
     ) -> Vanished:
         """Remove the rows of scopes whose keys the tap did not send, after those that it sent.
 
         Args:
-            cursor: A cursor within the transaction of these rows, after `begin`.
+            cursor: A cursor within the transaction of these rows. `ROW_KEYS` has their keys.
             scopes: Scopes of the stream that were read completely; none is unusable.
             constants: The values that all rows of the stream share, by column.
+            notes_keys: Whether `ROW_KEYS` gets the keys of the rows that are removed.
 
         Returns:
             How many rows of the scopes there were, and how many were removed.
@@ -186,7 +189,8 @@ class VanishedRows:
             vanished += Vanished(deleted=removed - vanished.vanished)
             self._check_deleted(cursor, vanished.deleted, constants)
         if vanished.rows_removed:
-            count = self._remove(cursor, self._condition(merged, constants))
+            scope = self._condition(merged, constants)
+            count = self._remove(cursor, scope, notes_keys=notes_keys)
             if count < vanished.rows_removed:
                 msg = (
                     f"{self._table} has {count_rows(vanished.rows_removed)} that are gone at the "
@@ -243,7 +247,7 @@ class VanishedRows:
     ) -> Vanished:
         query = sql.SQL(_COUNT).format(
             table=self._table.identifier,
-            keys=_KEYS,
+            keys=ROW_KEYS,
             same_key=self._same_key,
             scope=self._condition(scopes, constants),
         )
@@ -299,8 +303,8 @@ class VanishedRows:
 
     # Removing.
 
-    def _remove(self, cursor: Cursor[Any], scope: sql.Composable) -> int:
-        gone = sql.SQL(_GONE).format(scope=scope, keys=_KEYS, same_key=self._same_key)
+    def _remove(self, cursor: Cursor[Any], scope: sql.Composable, *, notes_keys: bool) -> int:
+        gone = sql.SQL(_GONE).format(scope=scope, keys=ROW_KEYS, same_key=self._same_key)
         table = self._table.identifier
         if self._mark:
             column = sql.Identifier(self._mark)
@@ -308,9 +312,11 @@ class VanishedRows:
         elif self._removal.method == "archive":
             self._prepare_archive(cursor)
             types = self._table.types
+            note = sql.SQL(_NOTE_KEYS).format(ROW_KEYS, column_list(self._table.keys))
             statement = sql.SQL(_ARCHIVE).format(
                 table=table,
                 gone=gone,
+                noted=note if notes_keys else sql.SQL(""),
                 returned=sql.SQL(", ").join(sql.Identifier("t", name) for name in types),
                 archive=self.archive.identifier,
                 columns=column_list([*types]),
@@ -318,22 +324,17 @@ class VanishedRows:
             )
         else:
             statement = sql.SQL(_DELETE).format(table=table, gone=gone)
+        if notes_keys and self._removal.method != "archive":
+            statement = noting_keys(statement, self._table.keys)
         return cursor.execute(statement).rowcount
 
     def _prepare_archive(self, cursor: Cursor[Any]) -> None:
         """Create the archive, or give it the columns and types that the table has now."""
         archive = self.archive
         archive.lock(cursor)
-        if not archive.read_types(cursor):
+        notice_new_tables(cursor)
+        if archive.read_types(cursor):
+            follow_columns(cursor, archive, self._table)
+        else:
             # Without constraints: a row may vanish, come again, and vanish.
-            create = "CREATE TABLE {} AS SELECT *, now() AS {} FROM {} WITH NO DATA"
-            names = archive.identifier, sql.Identifier(REMOVED_AT), self._table.identifier
-            cursor.execute(sql.SQL(create).format(*names))
-            return
-        for name, type_ in self._table.types.items():
-            names_of = archive.identifier, sql.Identifier(name), type_sql(type_)
-            if name not in archive.types:
-                cursor.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(*names_of))
-            elif archive.types[name] != type_:
-                change = "ALTER TABLE {0} ALTER COLUMN {1} TYPE {2} USING CAST({1} AS {2})"
-                cursor.execute(sql.SQL(change).format(*names_of))
+            create_companion(cursor, archive, self._table, [REMOVED_AT])

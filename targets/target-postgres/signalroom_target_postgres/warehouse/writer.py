@@ -123,6 +123,8 @@ class TableWriter:
             error = _row_error(cursor, lambda: self._copy(cursor, self.table.identifier, rows))
             if error is None:
                 self.counts.new += max(0, cursor.rowcount)
+                if self.sent_keys is not None:
+                    self._copy(cursor, self.sent_keys, rows.select([*keys]))
                 return
             if keys and isinstance(error, errors.UniqueViolation):
                 # Rows of another loader, or of an earlier run.
