@@ -18,6 +18,7 @@ LEFT_TO_TEST_ALL = {
         "SIGKILL of both for every source, all troubles of RedTrack, and one of each other kind"
     ),
     # Users' commands.
+    r"test_backfill\.py::test_after_a_backfill_the_range_": "test_slices_are_as_one_run: one table",
     r"test_clean_up\.py::test_a_role_that_may_not_delete_": "test_databases_that_are_not_there",
     r"test_clean_up\.py::test_files_of_runs_that_are_past\[postgres\]": "in SQLite",
     r"test_clean_up\.py::test_what_a_run_needs_that_goes_on_stays": (

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer import (
-    between,
+    before,
     or_null,
     parse_date_setting,
     parse_timestamp_setting,
@@ -124,10 +124,10 @@ class FileFilter:
         conditions = {}
         if self._start:
             conditions["_file_last_modified"] = since(self._start)
-        if self._from or self._to:
-            first = self._from or date.min
-            after = self._to + timedelta(days=1) if self._to and self._to < date.max else None
-            dates = between(first, after) if after else since(first)
+        dates = since(self._from) if self._from else {}
+        if self._to and self._to < date.max:
+            dates = {**dates, **before(self._to + timedelta(days=1))}
+        if dates:
             conditions["_file_date"] = or_null(dates)
         return conditions
 
