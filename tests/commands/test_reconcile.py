@@ -114,6 +114,20 @@ def test_rows_of_other_clients_and_advertisers_do_not_count(project):
     assert {Decimal(each["table"]) for each in stream["differences"]} == {0}
 
 
+def test_a_client_of_its_own_file(project):
+    project.new_client("acme", "--sources=everflow")
+    tap = "tap-everflow--acme"
+    key = {"ACME_EVERFLOW_API_KEY": project.env["TAP_EVERFLOW_API_KEY"]}
+    env = {name.replace("EVERFLOW", "EVERFLOW__ACME"): value for name, value in EVERFLOW.items()}
+    project.load("daily_stats", tap=tap, **env, **key)
+    printed = reconcile(project, tap, **env, **key)
+    assert printed.startswith(f"{tap} daily_stats: equal, {FIRST} to {LAST}")
+    printed = reconcile(project, tap, code=2)
+    assert printed == (
+        f"{tap}: not configured (ACME_EVERFLOW_API_KEY is not set). Set what is missing in .env.\n"
+    )
+
+
 @pytest.mark.parametrize("unattributed", ("false", "true"))
 def test_rows_without_a_source_count_where_they_are_loaded(project, sandbox, unattributed):
     sandbox.control.redtrack.switches(many_groups="refused")
