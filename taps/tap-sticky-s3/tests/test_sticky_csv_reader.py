@@ -552,6 +552,18 @@ class TestGrowth:
             gc.unfreeze()
 
 
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    (
+        (b"column 0\r\n\0\r\n \0\r\n", [("\0",), (" \0",)]),
+        (b"column;two\r\n;\0\r\n\0;\0\r\n", [("", "\0"), ("\0", "\0")]),
+    ),
+)
+def test_nuls_below_a_header_of_ascii_are_cells(data, expected):
+    """In UTF-16 the header would be Chinese, and each NUL a part of a line end."""
+    assert cells(data, Dialect(delimiter=";")) == expected
+
+
 #: Text with all that means something to CSV, and some that does not.
 SOUP = st.text(alphabet='ab,"\r\n;\0é \ufeff\u2028', max_size=40)
 CELL = st.one_of(SOUP, st.text(max_size=20), st.integers(0, 9).map(lambda n: "wide" * 3**n))

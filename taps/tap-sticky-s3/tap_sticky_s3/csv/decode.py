@@ -31,6 +31,8 @@ _BYTE_ORDER_MARKS = (
 _MARK = "\ufeff"
 _WIDE_ENCODINGS = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _MIN_LINES = 2
+#: So many bytes of ASCII, a line end among them, are no letters of UTF-16.
+_HEADER_BYTES = 8
 _LINE_END = re.compile(r"[\r\n]")
 
 
@@ -87,7 +89,8 @@ def _detect_wide_encoding(first: bytes) -> str:
 
     NULs alone prove nothing, as a cell may have some: the first line has to be printable in such an
     encoding, and must not be in UTF-8. Some letters, such as a few Chinese ones, have bytes that
-    are line ends in UTF-8; then all of it has to be printable, in several lines.
+    are line ends in UTF-8; then all of it has to be printable, in several lines. But a few of them
+    in a row are hardly ever ASCII letters with a line end, as a header is.
 
     Args:
         first: The first bytes of the file.
@@ -97,9 +100,10 @@ def _detect_wide_encoding(first: bytes) -> str:
     """
     if b"\0" not in first:
         return ""
-    may_be_utf_8 = _starts_with_printable_line(
-        _decode_prefix(first.split(b"\0")[0], "utf-8"), line_end="\0"
-    )
+    before = _decode_prefix(first.split(b"\0")[0], "utf-8")
+    may_be_utf_8 = _starts_with_printable_line(before, line_end="\0")
+    if may_be_utf_8 and before.isascii() and len(before) >= _HEADER_BYTES:
+        return ""
     is_wide: Callable[[str], bool] = _is_printable if may_be_utf_8 else _starts_with_printable_line
     texts = {encoding: _decode_prefix(first, encoding) for encoding in _WIDE_ENCODINGS}
     candidates = [encoding for encoding, text in texts.items() if is_wide(text)]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import Cursor, errors, sql
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.rows.metadata import LOADED_AT
 from signalroom_target_postgres.values.sql_types import TIMESTAMPTZ, type_family
 from signalroom_target_postgres.warehouse.companions import (
     create_companion,
@@ -43,8 +44,6 @@ VALID_FROM, VALID_TO = "valid_from", "valid_to"
 #: The comment on a history whose current versions are the rows of its table.
 COMPLETE = "Versions of rows, kept by target-postgres; complete"
 _INTERRUPTED = "Versions of rows; a run of target-postgres without history wrote the table since"
-# The taps of this project fill it with the time of loading: it differs with each run.
-_LOADED_AT = "_loaded_at"
 # What the Singer SDK adds to records.
 _METADATA_PREFIX = "_sdc_"
 # INDEX_MAX_KEYS, less the column `valid_to`: https://www.postgresql.org/docs/18/limits.html
@@ -193,9 +192,9 @@ class History:
         indexed = [VALID_TO, *rows.keys[:_MAX_INDEXED_KEYS]]
         cursor.execute(sql.SQL(_CREATE_INDEX).format(history.identifier, column_list(indexed)))
         since: sql.Composable = sql.SQL("clock_timestamp()")
-        if rows.types.get(_LOADED_AT) == TIMESTAMPTZ:
+        if rows.types.get(LOADED_AT) == TIMESTAMPTZ:
             # Without those that are null.
-            since = sql.SQL("least({}, {})").format(sql.Identifier("t", _LOADED_AT), since)
+            since = sql.SQL("least({}, {})").format(sql.Identifier("t", LOADED_AT), since)
         cursor.execute(
             sql.SQL(_OPEN_ALL).format(
                 history=history.identifier,
@@ -289,7 +288,7 @@ class History:
             name: rows.base_type(name)
             for name in rows.types
             if name not in rows.keys
-            and name != _LOADED_AT
+            and name != LOADED_AT
             and not name.startswith(_METADATA_PREFIX)
         }
         if not types:
