@@ -287,9 +287,7 @@ class History:
         types = {
             name: rows.base_type(name)
             for name in rows.types
-            if name not in rows.keys
-            and name != LOADED_AT
-            and not name.startswith(_METADATA_PREFIX)
+            if name not in rows.keys and name != LOADED_AT and not name.startswith(_METADATA_PREFIX)
         }
         if not types:
             return sql.SQL("false")
