@@ -53,7 +53,13 @@ REPLACE_ON_ACTIVATE = "x-replace-on-activate"
 
 _TAG_COLUMNS = th.PropertiesList(
     th.Property(CLIENT_ID, th.StringType, description="Whose row this is: the setting client_id"),
-    th.Property(LOADED_AT, th.DateTimeType, description="When the tap read the row (UTC)"),
+    th.Property(
+        LOADED_AT,
+        th.DateTimeType,
+        description=(
+            "When the tap read the row (UTC); SignalRoom's loader leaves rows that did not change"
+        ),
+    ),
     th.Property(
         EXTRA,
         th.ObjectType(additional_properties=True),
