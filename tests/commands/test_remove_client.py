@@ -31,7 +31,8 @@ def new_client(project, name, *options, loads=True):
 
 @pytest.fixture
 def agency(project, database):
-    """Two clients in shared tables, each with a row in quarantine."""
+    """Two clients in shared tables, one with a history, and each with a row in quarantine."""
+    project.env["TARGET_POSTGRES_HISTORY_STREAMS"] = "offers"
     new_client(project, "acme")
     new_client(project, "acme-eu")
     database.execute(
@@ -59,7 +60,8 @@ def remove(project, name, *options, code=0):
 
 
 def test_a_client_goes_and_the_others_stay(agency, database):
-    before = {name: rows(database, f"everflow.{name}") for name in ("daily_stats", "offers")}
+    tables = ("daily_stats", "offers", "offers__history")
+    before = {name: rows(database, f"everflow.{name}") for name in tables}
     listed = remove(agency, "acme")
     assert f"everflow.daily_stats: {before['daily_stats']['acme']:,} rows" in listed
     assert "everflow.offers__rejected: 1 rows" in listed

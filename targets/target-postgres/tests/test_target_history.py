@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pyarrow as pa
 import pytest
 from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import make_url
@@ -503,6 +504,18 @@ class TestOtherTables:
         kept.load(schema(PROPERTIES), row(1, 1))
         kept.load(schema(PROPERTIES), row(1, 2))
         assert versions(kept) == {1: [2, 8]}
+
+
+def test_rows_of_batch_files(kept, tmp_path):
+    stream = schema(PROPERTIES)
+    for payouts in ([1, 1, 1], [1, 5, 1]):
+        path = tmp_path / "rows.arrow"
+        table = pa.table({"id": [1, 2, 3], "day": [1, 1, 1], "payout": payouts})
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as out:
+            out.write_table(table)
+        files = {"encoding": {"format": "arrow"}, "manifest": [path.as_uri()]}
+        kept.load(stream, {"type": "BATCH", "stream": "orders"} | files)
+    assert versions(kept) == {1: [1], 2: [1, 5], 3: [1]}
 
 
 class TestRowsThatAreRejected:
