@@ -256,7 +256,9 @@ class ScopeColumns:
         for operator, values in (("= ANY", condition.in_), ("<> ALL", condition.not_in)):
             if values is UNSET:
                 continue
-            texts = sql.Literal([str(value) for value in values])
+            # The server writes UUIDs in small letters.
+            text_of = (lambda value: str(value).lower()) if family == "uuid" else str
+            texts = sql.Literal([text_of(value) for value in values])
             is_number = family in {"integer", "number"}
             # As text, a key of text is found by its index.
             compared = column if is_number or self.types[name] == "text" else text
