@@ -435,6 +435,22 @@ class TestEndpointOfEvents:
         rising = ["2025-01-01", "2025-01-02"]
         assert days == (rising if expected == "rising" else rising[::-1])
 
+    def test_the_person_is_an_address_or_an_id(self, ask, posthog):
+        address = {"$set": {"email": "ana@example.com"}}
+        posthog.events(
+            events=[
+                {
+                    "timestamp": "2025-01-01T12:00:00Z",
+                    "distinct_id": "a",
+                    "properties": json.dumps(properties),
+                }
+                for properties in (address, {})
+            ]
+        )
+        bounds = {"after": "2025-01-01", "before": "2025-01-02"}
+        found = {row["person"] for row in self.events(ask, **bounds).json()["results"]}
+        assert found == {"ana@example.com", "a"}
+
     @pytest.mark.parametrize("order", ("null", "timestamp", "[]"))
     def test_an_order_that_is_no_list(self, ask, order):
         assert self.events(ask, orderBy=order).status_code == 500

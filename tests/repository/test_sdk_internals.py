@@ -60,7 +60,6 @@ PRIVATE_MEMBERS = {
     },
     "tap_gsheets.streams.SheetStream": {"_sync_records", "_write_state_message"},
     "tap_gsheets.tap.TapGsheets": {"_input_catalog"},
-    "tap_mautic.streams._keyset_scan.ScannedStream": {"_write_state_message"},
     "tap_sticky_s3.streams.base.StickyStream": {"_increment_stream_state"},
     "tap_sticky_s3.streams.files.FilesStream": {"_write_record_message", "_write_schema_message"},
     "tap_sticky_s3.streams.tables.TableStream": {
