@@ -116,6 +116,42 @@ class TestGone:
         assert rows[1]["merged_into_id"] == made[0]
         assert rows[1]["date_added"].endswith("Z")
 
+    def test_all_that_the_log_says_of_it(self, make_tap, mautic, sync):
+        mautic.merge(loser=8, winner=9)
+        mautic.delete(numbers=[7])
+        log = {
+            (row["object_id"], row["action"]): row
+            for row in mautic.rows(table="audit_log")
+            if row["action"] in {"merge", "delete"}
+        }
+        output = sync(make_tap(), GONE, DELETIONS)
+        for contact, action, heir in ((8, "merge", 9), (7, "delete", None)):
+            entry = log[contact, action]
+            at = f"{entry['date_added'].replace(' ', 'T')}.000000Z"
+            gone = table(GONE, "contact_id", output)[contact]
+            assert (
+                gone.items()
+                >= {
+                    "id": entry["id"],
+                    "action": action,
+                    "merged_into_id": heir,
+                    "final_id": heir,
+                    "date_added": at,
+                }.items()
+            )
+            deleted = table(DELETIONS, "id", output)[entry["id"]]
+            assert (
+                deleted.items()
+                >= {
+                    "contact_id": contact,
+                    "action": action,
+                    "merged_into_id": heir,
+                    "date_added": at,
+                    "user_id": entry["user_id"],
+                    "user_name": entry["user_name"],
+                }.items()
+            )
+
     def test_an_heir_that_goes_later(self, make_tap, mautic, sync):
         mautic.merge(loser=1, winner=2)
         first = sync(make_tap(), GONE)
