@@ -270,6 +270,7 @@ class MauticClient(ApiClient):
         winners: dict[int, int] = {}
         dates: dict[int, datetime] = {}
         gone: dict[int, datetime] = {}
+        merges: dict[int, int] = {}
         try:
             for entries in self.iter_by_id(AUDIT_LOG, STATS_KEY, conditions):
                 for entry in entries:
@@ -278,6 +279,7 @@ class MauticClient(ApiClient):
                     gone[contact] = logged_at.replace(tzinfo=UTC)
                     if (winner := merge_winner(entry)) is not None:
                         winners[contact], dates[contact] = winner, gone[contact]
+                        merges[contact] = int(entry["id"])
         except RequestRejectedError as error:
             self.logger.warning(
                 "%s. Which contacts were merged or deleted is not known: their rows stay as they "
@@ -285,4 +287,4 @@ class MauticClient(ApiClient):
                 error,
             )
             return Merges()
-        return Merges(winners, dates, gone)
+        return Merges(winners, dates, gone, merges)

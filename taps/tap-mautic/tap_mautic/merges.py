@@ -44,11 +44,13 @@ class Merges:
         winners: For each contact that was merged, the contact that it was merged into.
         dates: For each contact that was merged, the time of the merge in UTC.
         gone: For each contact that was merged or deleted, the time of the last entry in UTC.
+        entries: For each contact that was merged, the id of the last entry about it.
     """
 
     winners: dict[int, int] = field(default_factory=dict)
     dates: dict[int, datetime] = field(default_factory=dict)
     gone: dict[int, datetime] = field(default_factory=dict)
+    entries: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._losers: dict[int, list[int]] = {}

@@ -197,3 +197,16 @@ class TestGone:
         rows = sync(make_tap(first.state), DELETIONS).records[DELETIONS]
         found = [(row["contact_id"], row["action"], row["merged_into_id"]) for row in rows]
         assert found == [(8, "merge", 9), (7, "delete", None)]
+
+    def test_a_deletion_before_a_merge_counts_too(self, make_tap, mautic, sync):
+        """The contact came back from a backup in between."""
+        (contact,) = (row for row in mautic.rows(table="leads") if row["id"] == 8)
+        mautic.delete(numbers=[8])
+        first = sync(make_tap(), DELETIONS)
+        mautic.insert(table="leads", rows=[contact])
+        mautic.merge(loser=8, winner=9)
+        for output in (sync(make_tap(first.state), DELETIONS), sync(make_tap(), DELETIONS)):
+            rows = table(DELETIONS, "id", first, output).values()
+            assert [row["action"] for row in rows if row["contact_id"] == 8] == ["delete", "merge"]
+        second = sync(make_tap(), GONE)
+        assert finals(second)[8] == 9

@@ -35,11 +35,15 @@ class _GoneStream(StatsStream):
             for row in rows:
                 row["object_id"] = int(row["object_id"])
                 row["merged_into"] = merge_winner(row) if row["action"] == "merge" else None
-            # A merge has an entry "merge" and an entry "delete": they count as one.
-            yield [row for row in rows if row["action"] == "merge" or not self._is_merged(row)]
+            yield [row for row in rows if row["action"] == "merge" or not self._is_of_merge(row)]
 
-    def _is_merged(self, row: Record) -> bool:
-        return row["object_id"] in self.client.request_merges().winners
+    def _is_of_merge(self, deletion: Record) -> bool:
+        """Whether a deletion is that of a merge: Mautic logs both, and they count as one.
+
+        A contact that was deleted before may have come back from a backup, and was merged then.
+        """
+        merge = self.client.request_merges().entries.get(deletion["object_id"])
+        return merge is not None and merge < int(deletion["id"])
 
 
 class ContactDeletions(_GoneStream):
