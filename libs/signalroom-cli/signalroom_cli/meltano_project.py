@@ -117,3 +117,27 @@ def words_of_job(job: TaskSets) -> list[str]:
     except TypeError:
         # As Meltano fails where `tasks` is null, or has a null in it.
         return []
+
+
+def state_id_of(project: Project, tap: str, loader: str) -> str:
+    """The ID under which `meltano run` keeps the state of a pipeline.
+
+    Args:
+        project: A project; its active environment, and that one's suffix, are parts of the ID.
+        tap: The name of the tap in the project.
+        loader: The name of the loader in the project.
+    """
+    suffix = project.environment.state_id_suffix if project.environment else None
+    return ":".join(filter(None, (log_id_of(project, tap, loader), suffix)))
+
+
+def log_id_of(project: Project, tap: str, loader: str) -> str:
+    """The same ID as the log of loads has it: Meltano does not tell the loader the suffix.
+
+    Args:
+        project: A project; its active environment is a part of the ID.
+        tap: The name of the tap in the project.
+        loader: The name of the loader in the project.
+    """
+    environment = project.environment.name if project.environment else ""
+    return ":".join(filter(None, (environment, f"{tap}-to-{loader}")))

@@ -21,7 +21,6 @@ from typing_extensions import override
 from signalroom_singer.cli import loader_failure
 from signalroom_singer.cli.command import LoaderFailedError, ReadableErrorsMixin, StoppedError
 from signalroom_singer.cli.connection_test import CountingWriter, try_streams
-from signalroom_singer.cli.control_totals import parse_days, print_control_totals
 from signalroom_singer.errors import TapError, explain_malformed_responses, hide_traceback
 from signalroom_singer.failures import Failures, PermissionErrors
 from signalroom_singer.http.client import ClientContext
@@ -237,7 +236,10 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
 
     @classmethod
     def _print_control_totals(cls, text: str, **options: Any) -> None:
-        days = parse_days(text)
+        # Windows of days, which only some taps need, take time to import.
+        from signalroom_singer.cli import control_totals  # noqa: PLC0415
+
+        days = control_totals.parse_days(text)
         config, state, catalog = (options.get(name) for name in ("config", "state", "catalog"))
         tap = cls(
             config=config and config.config,
@@ -246,7 +248,7 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
             parse_env_config=bool(config and config.parse_env),
             validate_config=True,
         )
-        print_control_totals(tap, days)
+        control_totals.print_control_totals(tap, days)
         tap.close()
 
     @classmethod

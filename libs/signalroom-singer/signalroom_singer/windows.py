@@ -234,10 +234,14 @@ class WindowedStream(ManualBookmarkStream, ABC):
         bookmark = self.bookmark(context)
         if bookmark is None:
             return None
-        start = bookmark + _DAY - timedelta(days=max(1, self.lookback_days))
+        start = self._start_after(bookmark)
         if start_date := parse_date_setting(self.config, "start_date"):
-            start = min(bookmark, max(start, start_date))
-        return DateWindow(start, bookmark, self.report_zone)
+            start = max(start, start_date)
+        return DateWindow(min(start, bookmark), bookmark, self.report_zone)
+
+    def _start_after(self, bookmark: date) -> date:
+        """The first day that a run reads, with a bookmark and no later `start_date`."""
+        return bookmark + _DAY - timedelta(days=self.lookback_days)
 
     def today(self) -> date:
         """The current day in the report zone."""
@@ -258,7 +262,7 @@ class WindowedStream(ManualBookmarkStream, ABC):
         bookmark = self.bookmark(context)
         start_date = parse_date_setting(self.config, "start_date")
         if bookmark:
-            start = bookmark + _DAY - timedelta(days=self.lookback_days)
+            start = self._start_after(bookmark)
             start = max(start, start_date) if start_date else start
         else:
             start = start_date or end + _DAY - timedelta(days=max(1, self.lookback_days))
@@ -290,7 +294,7 @@ class WindowedStream(ManualBookmarkStream, ABC):
                 f"nothing to read, {setting_label('end_date')}, {last}, is before what is left; "
                 f"everything up to {bookmark} is loaded"
             )
-        if bookmark and start == bookmark + _DAY - timedelta(days=self.lookback_days):
+        if bookmark and start == self._start_after(bookmark):
             return f"nothing to read, everything up to {bookmark} is loaded"
         begins = f"{setting_label('start_date')} is {start}, and {end} is the last day to read"
         return f"nothing to read yet, {begins}"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from decimal import Decimal
 
 import pytest
 from everflow_days import days_ago
@@ -19,19 +17,10 @@ def totals_of(tap, first, last, stream="daily_stats"):
     return report.control_totals(DateWindow(days_ago(first), days_ago(last), report.report_zone))
 
 
-def sums(records):
-    """The sums of records by day."""
-    days = defaultdict(lambda: dict.fromkeys(COLUMNS, Decimal(0)))
-    for record in records:
-        for name in COLUMNS:
-            days[record["date"]][name] += Decimal(str(record[name]))
-    return days
-
-
 @pytest.mark.parametrize("filters", ({}, {"advertiser_id": 1}), ids=["all", "one advertiser"])
 def test_they_are_the_sums_of_the_rows(make_tap, sync, filters):
     tap = make_tap(start_date=days_ago(3).isoformat(), **filters)
-    rows = sums(sync(tap, "daily_stats").records["daily_stats"])
+    rows = sync(tap, "daily_stats").sums("daily_stats", COLUMNS)
     assert len(rows) == 3
     totals = totals_of(tap, 3, 1)
     assert {str(day): total for day, total in totals.items()} == rows

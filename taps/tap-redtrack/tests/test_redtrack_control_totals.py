@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from decimal import Decimal
 from urllib.parse import parse_qs
 
 import pytest
@@ -20,21 +18,12 @@ def totals_of(tap, first, last, stream="daily_spend"):
     return report.control_totals(DateWindow(days_ago(first), days_ago(last), report.report_zone))
 
 
-def sums(records):
-    """The sums of records by day."""
-    days = defaultdict(lambda: dict.fromkeys(COLUMNS, Decimal(0)))
-    for record in records:
-        for name in COLUMNS:
-            days[record["date"]][name] += Decimal(str(record[name]))
-    return days
-
-
 @pytest.mark.parametrize("unattributed", (False, True))
 @pytest.mark.parametrize("groups", ("ok", "refused", "first"))
 def test_they_are_the_sums_of_the_rows(make_tap, redtrack, sync, unattributed, groups):
     redtrack.switches(many_groups=groups)
     tap = make_tap(include_unattributed=unattributed, start_date=days_ago(3).isoformat())
-    rows = sums(sync(tap, "daily_spend").records["daily_spend"])
+    rows = sync(tap, "daily_spend").sums("daily_spend", COLUMNS)
     totals = totals_of(tap, 3, 1)
     assert {str(day): total for day, total in totals.items()} == rows
     assert len(rows) == 3
@@ -70,7 +59,7 @@ def test_a_month_is_one_request(make_tap, queries):
 def test_rows_of_days_are_read_in_parts_that_fit(make_tap, redtrack, sync):
     redtrack.people(sources=120)
     tap = make_tap(start_date=days_ago(20).isoformat())
-    rows = sums(sync(tap, "daily_spend").records["daily_spend"])
+    rows = sync(tap, "daily_spend").sums("daily_spend", COLUMNS)
     assert {str(day): total for day, total in totals_of(tap, 20, 1).items()} == rows
 
 

@@ -39,16 +39,14 @@ def compare_runs(first: Tables, second: Tables) -> str:
         second: The tables after the second run.
     """
     last_load = max(loaded_at for _, loaded_at in first.values() if loaded_at is not None)
-    read_again = _count_loaded_since(last_load, second)
+    written = _count_loaded_since(last_load, second)
     lines = [
         f"{'table':28} {'run 1: rows':>12} {'run 2: wrote':>12} {'new rows':>9} {'rows':>8}",
         f"{'-' * 28} {'-' * 12} {'-' * 12} {'-' * 9} {'-' * 8}",
     ]
     for table, (rows, _) in second.items():
         before = first.get(table, (0, None))[0]
-        lines.append(
-            f"{table:28} {before:12,} {read_again[table]:12,} {rows - before:9,} {rows:8,}"
-        )
+        lines.append(f"{table:28} {before:12,} {written[table]:12,} {rows - before:9,} {rows:8,}")
     return "\n".join([*lines, ""])
 
 

@@ -16,6 +16,7 @@ from meltano.core.state_service import StateService
 from sqlalchemy.exc import SQLAlchemyError
 
 from signalroom_cli.meltano_command import meltano_command
+from signalroom_cli.meltano_project import state_id_of
 from signalroom_cli.plugin_settings import LOADER
 from signalroom_cli.reconcile.comparison import Comparison, ReconcileError, VendorTotals
 
@@ -83,16 +84,10 @@ def _errors(output: str) -> Iterator[str]:
 
 
 def _read_state(project: Project, tap: str) -> dict[str, Any]:
-    environment = project.environment
-    parts = [
-        environment.name if environment else "",
-        f"{tap}-to-{LOADER}",
-        (environment and environment.state_id_suffix) or "",
-    ]
     try:
         _, make_session = project_engine(project)
         with make_session() as session:
-            state = StateService(project, session).get_state(":".join(filter(None, parts)))
+            state = StateService(project, session).get_state(state_id_of(project, tap, LOADER))
     except (SQLAlchemyError, MeltanoError) as error:
         msg = f"Meltano's database cannot be read: {str(error).splitlines()[0]}"
         raise ReconcileError(msg) from None

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from signalroom_cli.folders import ProjectError
 from signalroom_cli.intervals import IntervalError, cron_expression
-from signalroom_cli.meltano_project import find_taps
+from signalroom_cli.meltano_project import find_taps, log_id_of, state_id_of
 from signalroom_cli.plugin_settings import read_plugin_settings
 from signalroom_cli.status.model import Outcome, Pipeline, Run
 from signalroom_singer.settings.client_names import shared_variables_warning
@@ -135,14 +135,10 @@ def _pipeline(
     schedule: tuple[str, str | None],
 ) -> Pipeline:
     tap, loader = pair
-    environment = project.environment
-    parts = [environment.name if environment else "", f"{tap}-to-{loader}"]
-    suffix = (environment and environment.state_id_suffix) or ""
     pipeline = Pipeline(
         tap=tap,
-        state_id=":".join(filter(None, [*parts, suffix])),
-        # Meltano does not pass the environment's suffix to the loader.
-        log_id=":".join(filter(None, parts)),
+        state_id=state_id_of(project, tap, loader),
+        log_id=log_id_of(project, tap, loader),
         schedule=schedule[0],
         cron=schedule[1],
     )

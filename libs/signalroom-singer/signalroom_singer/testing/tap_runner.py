@@ -7,12 +7,13 @@ import json
 from collections import defaultdict
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from signalroom_singer.scopes import COMPLETE_SCOPES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from signalroom_singer.tap import SignalRoomTap
 
@@ -72,6 +73,20 @@ class SyncResult:
             for scope in message.get(COMPLETE_SCOPES, ())
             if scope["stream"] == stream and "where" in scope
         ]
+
+    def sums(self, stream: str, columns: Sequence[str]) -> dict[str, dict[str, Decimal]]:
+        """The sums of columns over the records of each day, by their `date`.
+
+        Args:
+            stream: The name of the stream.
+            columns: The columns to add up.
+        """
+        days: dict[str, dict[str, Decimal]] = {}
+        for record in self.records[stream]:
+            sums = days.setdefault(record["date"], dict.fromkeys(columns, Decimal(0)))
+            for name in columns:
+                sums[name] += Decimal(str(record[name]))
+        return days
 
     def _of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]

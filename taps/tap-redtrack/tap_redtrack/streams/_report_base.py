@@ -314,15 +314,14 @@ class ReportStream(AdaptiveWindowStream):
 
     def _describe_difference(self, window: DateWindow, totals: _Totals) -> str:
         """Say what differs between the rows and the report by day alone; empty if nothing does."""
-        days = self._request_report(window, ("date",)).rows
+        expected = sum_metrics(self._request_report(window, ("date",)).rows)
         # Each row may be rounded where the sum is not.
         tolerance = Decimal("0.005") * (len(totals) + 1)
         differences = []
         for index, name in enumerate(_CONTROL_METRICS):
-            expected = sum((parse_amount(day.get(name)) for day in days), Decimal(0))
             total = sum((values[index] for values in totals.values()), Decimal(0))
-            if abs(expected - total) > (tolerance if name == "cost" else 0):
-                differences.append(f"{name} {total} in rows, {expected} in the day's report")
+            if abs(expected[name] - total) > (tolerance if name == "cost" else 0):
+                differences.append(f"{name} {total} in rows, {expected[name]} in the day's report")
         return "; ".join(differences)
 
     def _mismatch(self, window: DateWindow, problem: str) -> None:
