@@ -33,7 +33,7 @@ def run(minutes_ago, outcome=Outcome.SUCCESS, took=1):
 
 
 def loaded(minutes_ago, written):
-    return Load(NOW - timedelta(minutes=minutes_ago), 7, written, 1, 3, 2, 1)
+    return Load(NOW - timedelta(minutes=minutes_ago), 7, written, 1, 3, 4, 2, 1)
 
 
 def pipeline(last=None, last_success=None, cron="5 * * * *", **values):
@@ -110,12 +110,12 @@ class TestPage:
 
     def test_a_bar_for_each_of_the_last_runs(self):
         runs = [loaded(minutes, written=minutes) for minutes in range(40, 0, -1)]
-        unknown = Load(NOW, 9, 9, None, None, 0, 0)
+        unknown = Load(NOW, 9, 9, None, None, None, 0, 0)
         plot = plot_rows_by_run(pipeline(rows=Rows(by_run=[*runs, unknown])))
         assert len(plot.bars) == 24
         assert [bar.rows for bar in plot.bars[-3:]] == [2, 1, 9]
         assert plot.bars[-2].title == (
-            "2026-03-20 12:29: 7 rows read, 1 new, 3 updated, 2 removed, 1 rejected"
+            "2026-03-20 12:29: 7 rows read, 1 new, 3 updated, 4 unchanged, 2 removed, 1 rejected"
         )
         assert plot.bars[-1].title == "2026-03-20 12:30: 9 rows read, 9 new or updated"
 
@@ -180,9 +180,23 @@ class TestRows:
         assert [one.started_at for one in acme.rows.by_run] == [
             NOW - timedelta(minutes=minutes) for minutes in (30, 20, 10)
         ]
-        assert acme.rows.by_run[0] == Load(NOW - timedelta(minutes=30), 101, 100, 40, 60, 0, 0)
+        assert acme.rows.by_run[0] == Load(
+            NOW - timedelta(minutes=30), 101, 100, 40, 60, None, 0, 0
+        )
         assert acme.rows.by_day == {NOW.date(): 300}
         assert never.rows == Rows()
+
+    def test_rows_that_did_not_change(self, database, log):
+        log((ids("acme")[0], "orders", None))
+        acme = named("tap-acme", run(10))
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("update signalroom.loads set rows_unchanged = 7")
+        self.look(database, acme)
+        assert [load.unchanged for load in acme.rows.by_run] == [7] * 3
+        with psycopg.connect(database.libpq_url) as connection:
+            connection.execute("alter table signalroom.loads drop column rows_unchanged")
+        self.look(database, acme)
+        assert [load.unchanged for load in acme.rows.by_run] == [None] * 3
 
     def test_by_the_date_that_they_are_of(self, database, log):
         """And not by when they were loaded, which is today for all that a lookback reads again."""

@@ -107,7 +107,8 @@ def test_a_narrow_window_shows_the_condition(draw):
 
 def test_runs_are_bars_too(draw):
     one = pipeline(0.2)
-    runs = [Load(NOW - timedelta(hours=n), 9, rows, rows, 0, 0, 0) for n, rows in ((2, 5), (1, 10))]
+    loads = ((NOW - timedelta(hours=2), 5), (NOW - timedelta(hours=1), 10))
+    runs = [Load(time, 9, rows, rows, 0, 0, 0, 0) for time, rows in loads]
     one.rows = Rows(by_run=runs)
     colours, _ = draw([one])
     assert colours[BAR] == pytest.approx(9 * (34 + 17), rel=0.05)
@@ -122,7 +123,7 @@ def test_pipelines_that_are_not_configured_are_folded(draw):
 def test_a_telephone_shows_it_without_scrolling(draw):
     one = pipeline(0.2, [100] * 14)
     one.rows = Rows(
-        by_run=[Load(NOW, 9, 9, 9, 0, 0, 0)] * 24, by_date=one.rows.by_date, last_run=1234
+        by_run=[Load(NOW, 9, 9, 9, 0, 0, 0, 0)] * 24, by_date=one.rows.by_date, last_run=1234
     )
     colours, picture = draw([one], width=390)
     assert picture.width == 390

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 from warehouse import activate, new_schema, record, schema, state
@@ -241,6 +242,46 @@ class TestWithoutTheRight:
         own = schema({"a": {"type": "integer"}}, keys=(), stream="loads")
         database.load(own, record("loads", a=7), default_target_schema="signalroom")
         assert database.sql("SELECT a FROM signalroom.loads") == [{"a": 7}]
+
+
+class TestALogOfAnEarlierVersion:
+    """It has no column for rows that did not change."""
+
+    ORDERS = schema(PROPERTIES | {"_loaded_at": {"type": "string", "format": "date-time"}})
+
+    @pytest.fixture
+    def earlier(self, database):
+        database.load(self.ORDERS, record(id=1, _loaded_at="2026-01-01T00:00:00Z"))
+        database.sql("ALTER TABLE signalroom.loads DROP COLUMN rows_unchanged")
+        return database
+
+    def load_again(self, database):
+        database.load(self.ORDERS, record(id=1, _loaded_at="2026-01-01T01:00:00Z"))
+        return database.sql("SELECT * FROM signalroom.loads ORDER BY started_at")[-1]
+
+    def test_the_owner_adds_it(self, earlier):
+        row = self.load_again(earlier)
+        assert row["rows_unchanged"] == 1
+        assert (counts(row), row["rows_written"]) == ((1, 0, 0, 0, 0), 0)
+
+    def test_who_may_not_writes_the_rest(self, earlier, role, caplog):
+        caplog.set_level(logging.INFO)
+        earlier.sql(f"GRANT USAGE ON SCHEMA signalroom TO {role}")
+        earlier.sql(f"GRANT SELECT, INSERT, UPDATE ON signalroom.loads TO {role}")
+        earlier.sql(f"ALTER TABLE orders OWNER TO {role}")
+        row = self.load_again(limit(earlier, role))
+        assert (counts(row), "rows_unchanged" in row) == ((1, 0, 0, 0, 0), False)
+        assert (
+            "signalroom.loads has no column for the rows that did not change (must be owner of"
+            " table loads); its owner can add it: ALTER TABLE signalroom.loads"
+        ) in caplog.text
+
+    def test_another_loader_that_loads_is_not_waited_for(self, earlier):
+        with psycopg.connect(earlier.libpq_url) as other:
+            other.execute("SELECT count(*) FROM signalroom.loads")
+            row = self.load_again(earlier)
+        assert (row["rows_read"], "rows_unchanged" in row) == (1, False)
+        assert self.load_again(earlier)["rows_unchanged"] == 1
 
 
 class TestTheFirstLoad:

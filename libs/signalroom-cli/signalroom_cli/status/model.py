@@ -67,6 +67,8 @@ class Load:
         written: The rows that were inserted or updated.
         new: The rows that were inserted; None if the server does not report it.
         updated: The rows that were updated; None if the server does not report it.
+        unchanged: The rows that came again as the table has them, and that were not written; None
+            if a loader of an earlier version did not count them.
         removed: The rows that were deleted.
         rejected: The rows that could not be loaded.
     """
@@ -76,6 +78,7 @@ class Load:
     written: int
     new: int | None
     updated: int | None
+    unchanged: int | None
     removed: int
     rejected: int
 

@@ -92,6 +92,7 @@ def _title(load: Load) -> str:
         parts.append(f"{load.written:,} new or updated")
     else:
         parts += [f"{load.new:,} new", f"{load.updated:,} updated"]
+    parts += [f"{load.unchanged:,} unchanged"] if load.unchanged else []
     parts += [f"{load.removed:,} removed"] if load.removed else []
     parts += [f"{load.rejected:,} rejected"] if load.rejected else []
     return ", ".join(parts)

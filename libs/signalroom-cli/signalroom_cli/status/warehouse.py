@@ -31,9 +31,12 @@ select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'sele
 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = %s and c.relname = %s
 """
+#: Logs of earlier versions have no rows_unchanged.
 _RUNS = """
 select state_id, min(started_at), sum(rows_read)::int8, sum(rows_written)::int8,
-    sum(rows_new)::int8, sum(rows_updated)::int8, sum(rows_removed)::int8, sum(rows_rejected)::int8
+    sum(rows_new)::int8, sum(rows_updated)::int8,
+    sum((to_jsonb(loads)->>'rows_unchanged')::int8)::int8,
+    sum(rows_removed)::int8, sum(rows_rejected)::int8
 from signalroom.loads where state_id = any(%s) and started_at >= %s
 group by run_id, state_id order by 2
 """

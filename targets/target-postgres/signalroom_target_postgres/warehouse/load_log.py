@@ -20,7 +20,7 @@ from signalroom_target_postgres.errors import LoadError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from signalroom_target_postgres.connection.connector import PostgresConnector
     from signalroom_target_postgres.warehouse.counts import Counts
@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS {_NAME} (
     rows_new bigint,
     rows_updated bigint,
     rows_written bigint NOT NULL DEFAULT 0,
+    rows_unchanged bigint,
     rows_removed bigint NOT NULL DEFAULT 0,
     rows_rejected bigint NOT NULL DEFAULT 0,
     seconds double precision NOT NULL DEFAULT 0,
@@ -61,10 +62,15 @@ CREATE TABLE IF NOT EXISTS {_NAME} (
 CREATE INDEX IF NOT EXISTS loads_state_id ON {_NAME} (state_id, started_at);
 COMMENT ON TABLE {_NAME} IS 'What each run loaded, by stream; written by target-postgres';
 """
+#: A column that tables of earlier versions lack, and how it is added to them.
+_UNCHANGED = "rows_unchanged"
+ADD_UNCHANGED = f"ALTER TABLE {_NAME} ADD COLUMN IF NOT EXISTS {_UNCHANGED} bigint"
+#: Other loaders keep the table locked for as long as they load: the next run tries again.
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 _EXISTS = """
-SELECT c.oid, has_schema_privilege(n.oid, 'USAGE'),
-    has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-    AND has_table_privilege(c.oid, 'UPDATE')
+SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+    AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'),
+    ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND NOT attisdropped)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
 """
@@ -72,19 +78,12 @@ _SCHEMA_EXISTS = "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace W
 _MAY_CREATE = "SELECT has_database_privilege(current_database(), 'CREATE')"
 _COLUMNS = (
     *("run_id", "stream", "state_id", "extractor", "client_id", "table_schema", "table_name"),
-    *("replication_key", "rows_read", "rows_new", "rows_updated", "rows_written"),
+    *("replication_key", "rows_read", "rows_new", "rows_updated", "rows_written", _UNCHANGED),
     *("rows_removed", "rows_rejected", "seconds", "bookmark_before", "started_at"),
 )
-_COUNTED = (*(name for name in _COLUMNS if name.startswith("rows_")), "seconds")
 _WRITE = sql.SQL(
     "INSERT INTO signalroom.loads AS old ({}) VALUES ({})"
     " ON CONFLICT (run_id, stream) DO UPDATE SET {}"
-).format(
-    sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
-    sql.SQL(", ").join(sql.Placeholder() * len(_COLUMNS)),
-    sql.SQL(", ").join(
-        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in _COUNTED
-    ),
 )
 _FINISH = """
 UPDATE signalroom.loads SET finished_at = now(), outcome = %s, bookmark_after = %s
@@ -162,6 +161,8 @@ class LoadLog:
         self._usable = enabled
         self._entries: dict[str, LogEntry] = {}
         self._prepared = False
+        #: The columns that the table has.
+        self._columns: Sequence[str] = _COLUMNS
 
     def begin(self, connector: PostgresConnector, entry: LogEntry) -> None:
         """Note that a stream begins; create the table with the first."""
@@ -172,7 +173,7 @@ class LoadLog:
         if not self._prepared:
             self._prepared = True
             try:
-                problem = connector.run_transaction(_prepare)
+                problem = connector.run_transaction(self._prepare)
             except LoadError as error:
                 problem = str(error)
             if problem:
@@ -191,7 +192,11 @@ class LoadLog:
         entry = self._entries.get(stream)
         if not self._usable or entry is None:
             return
-        self._try(cursor, lambda: cursor.execute(_WRITE, self._values(entry, counts)))
+        values = self._values(entry, counts)
+        statement = _write(self._columns)
+        self._try(
+            cursor, lambda: cursor.execute(statement, [values[name] for name in self._columns])
+        )
 
     def finish(
         self,
@@ -222,28 +227,70 @@ class LoadLog:
             # Everything is loaded, and its state was emitted.
             self._give_up(str(error))
 
+    def _prepare(self, cursor: Cursor[Any]) -> str:
+        """Create the table if it does not exist, or add the column that it lacks.
+
+        Args:
+            cursor: A cursor within a transaction of its own.
+
+        Returns:
+            Why the table cannot be used; an empty text if it can.
+        """
+        table = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
+        if table is None:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            table = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
+        if table is None:
+            return _create(cursor)
+        may_use, columns = table
+        if not may_use:
+            role = cursor.connection.info.user
+            grants = (
+                f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; "
+                f"GRANT SELECT, INSERT, UPDATE ON {_NAME} TO {role}"
+            )
+            return f"{role} may not write to it ({grants})"
+        earlier = [name for name in _COLUMNS if name != _UNCHANGED]
+        is_earlier = _UNCHANGED not in columns and {*earlier} <= {*columns}
+        if is_earlier and (problem := _add_column(cursor)):
+            self._columns = earlier
+            self._logger.info(
+                "%s has no column for the rows that did not change (%s); its owner can add it: %s",
+                *(_NAME, problem, ADD_UNCHANGED),
+            )
+        return ""
+
     def _end(self, cursor: Cursor[Any], stream: str, reached: Any, outcome: str) -> None:
         bookmark = None if reached is None else str(reached)
         values = [outcome, bookmark, self._pipeline.run_id, stream]
         if self._usable:
             self._try(cursor, lambda: cursor.execute(_FINISH, values))
 
-    def _values(self, entry: LogEntry, counts: Counts) -> list[Any]:
+    def _values(self, entry: LogEntry, counts: Counts) -> dict[str, Any]:
         written = counts.written
+        schema, table = entry.table
         # Unknown if the server does not say which rows existed before.
         is_known = not written.merged
-        return [
-            *(self._pipeline.run_id, entry.stream, self._pipeline.state_id),
-            *(self._pipeline.extractor, entry.client_id),
-            *(*entry.table, entry.replication_key),
-            counts.read,
-            written.new if is_known else None,
-            written.updated if is_known else None,
-            written.rows_written,
-            counts.removed + (counts.replaced or 0),
-            counts.rejected,
-            *(round(counts.seconds, 3), entry.bookmark, entry.started_at),
-        ]
+        return {
+            "run_id": self._pipeline.run_id,
+            "stream": entry.stream,
+            "state_id": self._pipeline.state_id,
+            "extractor": self._pipeline.extractor,
+            "client_id": entry.client_id,
+            "table_schema": schema,
+            "table_name": table,
+            "replication_key": entry.replication_key,
+            "rows_read": counts.read,
+            "rows_new": written.new if is_known else None,
+            "rows_updated": written.updated if is_known else None,
+            "rows_written": written.rows_written,
+            _UNCHANGED: written.unchanged,
+            "rows_removed": counts.removed + (counts.replaced or 0),
+            "rows_rejected": counts.rejected,
+            "seconds": round(counts.seconds, 3),
+            "bookmark_before": entry.bookmark,
+            "started_at": entry.started_at,
+        }
 
     def _try(self, cursor: Cursor[Any], work: Callable[[], object]) -> None:
         if problem := _attempt(cursor, work):
@@ -260,27 +307,25 @@ class LoadLog:
             )
 
 
-def _prepare(cursor: Cursor[Any]) -> str:
-    """Create the table if it does not exist.
+def _write(columns: Sequence[str]) -> sql.Composed:
+    """Write the statement that inserts a stream's row, or updates its counts."""
+    counted = [name for name in columns if name.startswith("rows_") or name == "seconds"]
+    return _WRITE.format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+        sql.SQL(", ").join(
+            sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in counted
+        ),
+    )
 
-    Args:
-        cursor: A cursor within a transaction of its own.
+
+def _create(cursor: Cursor[Any]) -> str:
+    """Create the table.
 
     Returns:
-        Why it cannot be used; an empty text if it can.
+        Why it cannot be created; an empty text if it was.
     """
     role = cursor.connection.info.user
-    table = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
-    if table is None:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        table = cursor.execute(_EXISTS, (SCHEMA, TABLE)).fetchone()
-    if table is not None:
-        may_use = table[1] and table[2]
-        grants = (
-            f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; "
-            f"GRANT SELECT, INSERT, UPDATE ON {_NAME} TO {role}"
-        )
-        return "" if may_use else f"{role} may not write to it ({grants})"
     schema = cursor.execute(_SCHEMA_EXISTS, (SCHEMA,)).fetchone()
     (may_create,) = schema or cursor.execute(_MAY_CREATE).fetchone() or (False,)
     if not may_create:
@@ -293,6 +338,20 @@ def _prepare(cursor: Cursor[Any]) -> str:
         cursor.execute(CREATE)
 
     return _attempt(cursor, create)
+
+
+def _add_column(cursor: Cursor[Any]) -> str:
+    """Add the column that tables of earlier versions lack.
+
+    Returns:
+        Why it cannot be added; an empty text if it was.
+    """
+
+    def add() -> None:
+        cursor.execute(_LOCK_TIMEOUT)
+        cursor.execute(ADD_UNCHANGED)
+
+    return _attempt(cursor, add)
 
 
 def _attempt(cursor: Cursor[Any], work: Callable[[], object]) -> str:
