@@ -60,7 +60,7 @@ def real(sandbox, google):
 def ask(sandbox, google):
     def get(path, **query):
         query.setdefault("key", API_KEY)
-        return requests.get(f"{sandbox.gsheets_url}{path}", params=query, timeout=5)
+        return requests.get(f"{sandbox.gsheets_url}{path}", params=query, timeout=60)
 
     return get
 
@@ -230,7 +230,7 @@ def signed(sandbox, **changes):
 )
 def test_assertions_are_verified(sandbox, google, changes, says):
     form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
-    post = {"url": f"{sandbox.gsheets_url}/token", "timeout": 5}
+    post = {"url": f"{sandbox.gsheets_url}/token", "timeout": 60}
     good = requests.post(data=form | {"assertion": signed(sandbox)}, **post)
     assert good.json()["token_type"] == "Bearer"
     bad = requests.post(data=form | {"assertion": signed(sandbox, **changes)}, **post)
@@ -241,9 +241,9 @@ def test_assertions_are_verified(sandbox, google, changes, says):
 def test_a_refresh_token_that_is_withdrawn(sandbox, google):
     form = {"grant_type": "refresh_token"} | OAUTH
     url = f"{sandbox.gsheets_url}/token"
-    assert requests.post(url, data=form, timeout=5).json()["scope"] == SHEETS
+    assert requests.post(url, data=form, timeout=60).json()["scope"] == SHEETS
     google.access(revoked=True)
-    assert requests.post(url, data=form, timeout=5).json() == {
+    assert requests.post(url, data=form, timeout=60).json() == {
         "error": "invalid_grant",
         "error_description": "Token has been expired or revoked.",
     }

@@ -29,7 +29,7 @@ def get(sandbox, token):
             f"{sandbox.mautic_url}{path}",
             params=params,
             headers={"Authorization": f"Bearer {token()}"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == status, answer.text
         return answer.json()
@@ -41,7 +41,7 @@ def get(sandbox, token):
 def token(sandbox):
     def ask(client=CLIENT_ID, secret=CLIENT_SECRET, status=200, grant="client_credentials"):
         form = {"grant_type": grant, "client_id": client, "client_secret": secret}
-        answer = requests.post(f"{sandbox.mautic_url}/oauth/v2/token", data=form, timeout=10)
+        answer = requests.post(f"{sandbox.mautic_url}/oauth/v2/token", data=form, timeout=60)
         assert answer.status_code == status
         return answer.json()["access_token"] if status == 200 else answer.json()["errors"][0]
 
@@ -61,13 +61,13 @@ class TestTokens:
         assert token(grant="password", status=400)["type"] == "invalid_request"
 
     def test_a_get_has_no_form(self, sandbox):
-        answer = requests.get(f"{sandbox.mautic_url}/oauth/v2/token", timeout=10)
+        answer = requests.get(f"{sandbox.mautic_url}/oauth/v2/token", timeout=60)
         assert answer.json()["errors"][0]["type"] == "invalid_request"
 
     def test_they_end(self, sandbox, mautic, token):
         mautic.access(token_seconds=0)
         headers = {"Authorization": f"Bearer {token()}"}
-        answer = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)
+        answer = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=60)
         assert answer.status_code == 401
         assert answer.json()["errors"][0]["message"].endswith("has expired.")
         assert "Mautic-Version" not in answer.headers
@@ -76,7 +76,7 @@ class TestTokens:
         headers = {"Authorization": f"Bearer {token()}"}
         for version, name in ((5, "5.1.1"), (7, "7.1.1")):
             mautic.switches(version=version)
-            response = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)
+            response = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=60)
             assert response.headers["Mautic-Version"] == name
 
     def test_an_api_that_is_off(self, mautic, token):
@@ -86,7 +86,7 @@ class TestTokens:
     def test_basic_auth(self, sandbox, mautic):
         def status(password):
             url = f"{sandbox.mautic_url}/api/tags"
-            return requests.get(url, auth=(USERNAME, password), timeout=10).status_code
+            return requests.get(url, auth=(USERNAME, password), timeout=60).status_code
 
         assert (status(PASSWORD), status("wrong")) == (200, 401)
         mautic.access(basic_enabled=False)
@@ -94,7 +94,7 @@ class TestTokens:
 
     def test_roles(self, sandbox, token):
         headers = {"Authorization": f"Bearer {token(client=LIMITED_ID)}"}
-        answer = requests.get(f"{sandbox.mautic_url}/api/forms", headers=headers, timeout=10)
+        answer = requests.get(f"{sandbox.mautic_url}/api/forms", headers=headers, timeout=60)
         assert answer.status_code == 403
         answer = requests.get(
             f"{sandbox.mautic_url}/api/stats/webhook_logs", headers=headers, timeout=10
@@ -167,7 +167,7 @@ class TestContacts:
 class TestErrors:
     def test_what_a_controller_refuses(self, sandbox, token, get):
         headers = {"Authorization": f"Bearer {token(client=LIMITED_ID)}"}
-        answer = requests.get(f"{sandbox.mautic_url}/api/forms", headers=headers, timeout=10)
+        answer = requests.get(f"{sandbox.mautic_url}/api/forms", headers=headers, timeout=60)
         message = "You do not have access to the requested area/action."
         assert answer.json() == {"errors": [{"code": 403, "message": message, "details": []}]}
         assert get("/api/emails/999", 404) == {
@@ -183,16 +183,16 @@ class TestErrors:
         (error,) = get("/api/nowhere", 404)["errors"]
         assert error["message"] == "Requested URL not found: /mautic/api/nowhere"
         url = f"{sandbox.mautic_url}/nowhere/oauth/v2/token"
-        (error,) = requests.post(url, timeout=10).json()["errors"]
+        (error,) = requests.post(url, timeout=60).json()["errors"]
         assert error["message"] == "Requested URL not found: /mautic/nowhere/oauth/v2/token"
-        page = requests.get(f"{sandbox.mautic_url}/nowhere", timeout=10)
+        page = requests.get(f"{sandbox.mautic_url}/nowhere", timeout=60)
         assert page.status_code == 404
         assert page.headers["Content-Type"].startswith("text/html")
         assert page.cookies
 
     def test_pages_need_a_session(self, sandbox):
         url = f"{sandbox.mautic_url}/s/oauth/v2/token"
-        response = requests.post(url, timeout=10, allow_redirects=False)
+        response = requests.post(url, timeout=60, allow_redirects=False)
         assert response.status_code == 302
         assert response.headers["Location"].endswith("/s/login")
 
@@ -200,7 +200,7 @@ class TestErrors:
         mautic.switches(memory_rows=10)
         headers = {"Authorization": f"Bearer {token()}"}
         url = f"{sandbox.mautic_url}/api/contacts"
-        answer = requests.get(url, headers=headers, timeout=10)
+        answer = requests.get(url, headers=headers, timeout=60)
         assert answer.status_code == 500
         assert "<title>Site is offline</title>" in answer.text
         assert answer.headers["Cache-Control"] == "no-cache, private"
@@ -360,10 +360,10 @@ def test_calls_are_limited_by_token(sandbox, mautic, token):
     mautic.limits(per_hour=2)
     headers = {"Authorization": f"Bearer {token()}"}
     before = int(time.time())
-    answers = [requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)]
+    answers = [requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=60)]
     after = int(time.time())
     answers += [
-        requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)
+        requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=60)
         for _ in range(2)
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -373,5 +373,5 @@ def test_calls_are_limited_by_token(sandbox, mautic, token):
     assert before + 3600 <= int(answers[2].headers["X-RateLimit-Reset"]) <= after + 3600
     assert "Retry-After" not in answers[2].headers
     headers = {"Authorization": f"Bearer {token()}"}
-    answer = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=10)
+    answer = requests.get(f"{sandbox.mautic_url}/api/tags", headers=headers, timeout=60)
     assert answer.status_code == 200

@@ -290,7 +290,7 @@ class TestLists:
         last = requests.get(
             self.listed(ask, "feature_flags", offset=100)["next"],
             headers={"Authorization": f"Bearer {PERSONAL_KEY}"},
-            timeout=5,
+            timeout=60,
         ).json()
         assert (len(last["results"]), last["next"]) == (7, None)
 

@@ -32,7 +32,7 @@ def ask(sandbox, redtrack):
             sandbox.redtrack_url + path,
             params=given | params,
             headers=headers,
-            timeout=10,
+            timeout=60,
         )
         return answer.status_code, answer.json()
 

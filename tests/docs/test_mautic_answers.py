@@ -59,11 +59,11 @@ def get(sandbox_of_module):
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
     }
-    token = requests.post(f"{sandbox.mautic_url}/oauth/v2/token", data=form, timeout=10).json()
+    token = requests.post(f"{sandbox.mautic_url}/oauth/v2/token", data=form, timeout=60).json()
     headers = {"Authorization": f"Bearer {token['access_token']}"}
 
     def ask(path, **params):
-        answer = requests.get(sandbox.mautic_url + path, params=params, headers=headers, timeout=10)
+        answer = requests.get(sandbox.mautic_url + path, params=params, headers=headers, timeout=60)
         return answer.json()
 
     return ask

@@ -23,7 +23,7 @@ def main():
     digest = account_digest("tap-test", ("https://api.example.com", options.key))
     pacer = RateLimiter(
         per_second=options.per_second,
-        account=AccountLimits(open_store(options.store), digest),
+        account=AccountLimits(watch_counts(open_store(options.store)), digest),
         account_concurrency=options.at_once,
         longest_request=3,
     )
@@ -38,7 +38,28 @@ def main():
             begin = time.time()
             say(f"turn {begin}")
             time.sleep(options.seconds)
-        say(f"done {begin} {time.time()}")
+            end = time.time()
+        say(f"done {begin} {end}")
+
+
+def watch_counts(store):
+    """Print the server's time, in milliseconds, as which the store counts each request."""
+    make_bucket = store.bucket
+
+    def bucket(name, rates):
+        made = make_bucket(name, rates)
+        put = made.put
+
+        def put_and_say(item):
+            if is_counted := put(item):
+                say(f"counted {item.timestamp}")
+            return is_counted
+
+        made.put = put_and_say
+        return made
+
+    store.bucket = bucket
+    return store
 
 
 def say(text):

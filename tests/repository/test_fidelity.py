@@ -73,10 +73,10 @@ def test_the_recorder_has_each_request_with_its_response():
     path = f"/v4/spreadsheets/{PUBLIC}/values/'Sheet1'%21A1:B1"
     with server as sandbox:
         sandbox.control.gsheets.access(per_user=10)
-        with urlopen(f"{sandbox.gsheets_url}{path}?key={API_KEY}", timeout=5) as response:
+        with urlopen(f"{sandbox.gsheets_url}{path}?key={API_KEY}", timeout=60) as response:
             body = response.read().decode()
         with pytest.raises(HTTPError) as refusal:
-            urlopen(f"{sandbox.gsheets_url}/token", b"grant_type=none", timeout=5)
+            urlopen(f"{sandbox.gsheets_url}/token", b"grant_type=none", timeout=60)
         refusal.value.close()
     sheet, posted = recorder.of("gsheets")
     assert sheet["path"] == path

@@ -102,7 +102,7 @@ class TestTokens:
     def test_one_serves_all_threads(self, vendor, make_tap, tokens):
         requested = tokens()
         client = make_tap().streams["rows"].client
-        barrier = threading.Barrier(4)
+        barrier = threading.Barrier(4, timeout=120)  # ends a hang
 
         def read(_):
             barrier.wait()

@@ -303,7 +303,7 @@ def test_each_partition_has_a_bookmark_of_its_own(sync):
 
 
 def test_windows_are_read_at_once(run, monkeypatch):
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=120)  # ends a hang
 
     def read_window(self, window, context):
         both.wait()

@@ -68,7 +68,7 @@ def test_columns_are_what_redtrack_sends(make_tap, sync, sandbox, stream):
     """No field of one value is without a column, and no column without a field but the old ones."""
     output = sync(make_tap(), stream)
     url = f"{sandbox.redtrack_url}/{stream}"
-    answer = requests.get(url, {"api_key": API_KEY, "per": 500}, timeout=10).json()
+    answer = requests.get(url, {"api_key": API_KEY, "per": 500}, timeout=60).json()
     rows = answer["items"] if isinstance(answer, dict) else answer
     sent = {name for row in rows for name in row}
     columns = output.schemas[stream]["schema"]["properties"]

@@ -516,9 +516,49 @@ class TestHeader:
         assert read_head([b""], Dialect(), name="x") is None
 
 
+class CountedText(bytes):
+    """A text that counts the bytes that are scanned for its row ends."""
+
+    def __init__(self, _):
+        self.scanned = 0
+
+    def count(self, part, begin, end):
+        self.scanned += end - begin
+        return super().count(part, begin, end)
+
+    def rfind(self, part, begin, end):
+        at = super().rfind(part, begin, end)
+        self.scanned += end - max(at, begin)
+        return at
+
+
 class TestGrowth:
     """Ten times the input takes ten times the time, whatever is in it."""
 
+    @pytest.mark.parametrize("count", (100, 1000))
+    def test_no_byte_is_scanned_again_for_row_ends(self, count):
+        text = CountedText(b"1,2\n" + b'"x\n",' * count + b'"a note')
+        reader = CsvReader([], Dialect(), name="x")
+        assert reader._last_row_end(text) == len(b"1,2\n")
+        # Once to count quotes, once to find each of them, and once for either line end.
+        assert text.scanned <= 4 * len(text)
+
+    @pytest.mark.parametrize("size", (100 << 10, 1 << 20))
+    def test_a_long_cell_is_not_searched_at_each_chunk(self, monkeypatch, size):
+        searched = []
+        search = CsvReader._last_row_end
+        monkeypatch.setattr(
+            CsvReader,
+            "_last_row_end",
+            lambda reader, block: searched.append(len(block)) or search(reader, block),
+        )
+        text = 'a,b\n1,"' + "a note\n" * (size // 7) + '"\n'
+        _, rows = read(text, piece=1 << 10, block=1 << 12)
+        assert len(rows) == 1
+        # The sum of all halves, thirds and so on: each search is of half as much again.
+        assert sum(searched) <= 3 * len(text)
+
+    @pytest.mark.timing
     @pytest.mark.parametrize(
         ("first", "again", "last"),
         (

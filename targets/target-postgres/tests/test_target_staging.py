@@ -13,6 +13,9 @@ from signalroom_target_postgres.rows.buffer import RecordBuffer, concat_batches
 from signalroom_target_postgres.rows.metadata import VERSION
 from signalroom_target_postgres.rows.staging_file import StagingFile
 
+#: Seconds that end a hang, however busy the machine is.
+_HANG = 120
+
 
 def table(*ids, name="id", **columns):
     return pa.table({name: pa.array(ids, pa.int64()), **columns})
@@ -191,7 +194,7 @@ class TestBackground:
 
         iterator = prefetch_one(items())
         assert next(iterator) == 1
-        assert may_go_on.wait(20)
+        assert may_go_on.wait(_HANG)
         assert list(iterator) == [2]
         assert made == ["prefetch_0"]
         assert list(prefetch_one([])) == []
@@ -212,7 +215,7 @@ class TestBackground:
         assert not task.is_busy
         assert not task.is_done
         task.wait()
-        task.start(lambda: gate.wait(20) and threading.current_thread().name, ended.append)
+        task.start(lambda: gate.wait(_HANG) and threading.current_thread().name, ended.append)
         assert task.is_busy
         assert not task.is_done
         gate.set()
@@ -229,7 +232,7 @@ class TestBackground:
         task, done = BackgroundTask(), threading.Event()
         task.start(lambda: 1, lambda _: None)
         task._task[0].add_done_callback(lambda _: done.set())
-        assert done.wait(20)
+        assert done.wait(_HANG)
         assert task.is_busy
         assert task.is_done
         task.close()
@@ -245,7 +248,7 @@ class TestBackground:
 
     def test_closing_does_not_wait(self):
         task, gate = BackgroundTask(), threading.Event()
-        task.start(lambda: gate.wait(20), lambda _: None)
+        task.start(lambda: gate.wait(_HANG), lambda _: None)
         task.close()
         assert not task.is_done
         gate.set()
