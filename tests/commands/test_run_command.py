@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from harness.pipelines import KEY
+from meltano.core.settings_store import SettingValueStore
 
 from signalroom_cli.client_project import project_for, project_without_invalid_files
 from signalroom_cli.folders import ProjectError
@@ -241,6 +242,38 @@ def test_the_environment_is_activated_without_reading_again(folder):
         assert [one.name for one in project.meltano.schedules] == schedules
         assert len(schedules) == len({*schedules}) == 6
         assert project.environment.name == "prod"
+
+
+def test_the_dotenv_file_is_parsed_once_for_all_environments(folder):
+    (folder / ".env").write_text("ACME_EVERFLOW_API_KEY=value\n")
+    project = project_for(folder, ["everflow--acme"])
+    variables = project.dotenv_env
+    assert variables == {"ACME_EVERFLOW_API_KEY": "value"}
+    project.activate_environment("prod")
+    assert project.dotenv_env is variables
+    # As for `meltano config set --store=dotenv`.
+    with project.dotenv_update() as path:
+        path.write_text("ACME_EVERFLOW_API_KEY=other\n")
+    assert project.dotenv_env == {"ACME_EVERFLOW_API_KEY": "other"}
+
+
+@pytest.mark.parametrize("strict", (True, False))
+@pytest.mark.parametrize("is_in_dotenv", (True, False))
+def test_the_mode_of_undefined_variables_is_looked_up_once(folder, strict, is_in_dotenv):
+    flag = "ff.strict_env_var_mode"
+    in_file = strict != is_in_dotenv
+    with (folder / "meltano.yml").open("a") as file:
+        file.write(f"ff: {{strict_env_var_mode: {str(in_file).lower()}}}\n")
+    if is_in_dotenv:
+        (folder / ".env").write_text(f"MELTANO_FF_STRICT_ENV_VAR_MODE={str(strict).lower()}\n")
+    project = project_for(folder, ["everflow--acme"])
+    for environment in ("", "prod"):
+        if environment:
+            project.activate_environment(environment)
+        value, source = project.settings.get_with_source(flag)
+        assert value is strict
+        # The first place in which Meltano looks, for each setting of each plugin.
+        assert source is SettingValueStore.CONFIG_OVERRIDE
 
 
 def test_what_meltano_writes_is_read_again(folder):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from meltano.core import yaml
 from meltano.core.project import PROJECT_READONLY_ENV, Project
 from meltano.core.project_files import ProjectFiles
+from meltano.core.settings_service import FEATURE_FLAG_PREFIX, FeatureFlags
 from meltano.core.utils import truthy
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from meltano.core.environment import Environment
     from meltano.core.meltano_file import MeltanoFile
     from meltano.core.project_files import InProjectPath
+    from meltano.core.project_settings_service import ProjectSettingsService
     from ruamel.yaml.comments import CommentedMap
 
 #: The top-level keys of a file that affects no plugins, jobs and schedules but its own.
@@ -46,6 +48,8 @@ _REFERENCE = re.compile(rf"\b(?:job|extractor|loader|inherit_from){_VALUE}")
 _WORD = re.compile(r"[\w./-]+")
 _parser = YAML(typ="safe")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
+_STRICT = f"{FEATURE_FLAG_PREFIX}.{FeatureFlags.STRICT_ENV_VAR_MODE}"
+_UNDERSCORE = re.compile("_")
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,12 @@ def _variable_prefixes(files: Collection[IncludedFile]) -> set[str]:
     }
 
 
+def _longest_prefix(name: str, prefixes: Collection[str]) -> str:
+    """The longest prefix that a variable has: a client's name may begin with another's."""
+    beginnings = (name[: underscore.end()] for underscore in _UNDERSCORE.finditer(name))
+    return max(filter(prefixes.__contains__, beginnings), key=len, default="")
+
+
 def _included_paths(files: ProjectFiles) -> list[Path]:
     """The paths that match ``include_paths``, without duplicates, in Meltano's order."""
     main = files._meltano_file_path  # noqa: SLF001 - Meltano skips this file, too
@@ -228,6 +238,7 @@ class ClientProject(Project):
         if kwargs.keys() == {"environment"}:
             # The files are the same.
             attributes |= {"_merged_file": self._merged_file, "project_files": self.project_files}
+            attributes |= {"dotenv_env": self.dotenv_env}
         super().refresh(**kwargs)
         self.__dict__.update(attributes)
 
@@ -242,6 +253,15 @@ class ClientProject(Project):
         if self._merged_file is None:
             self._merged_file = super().meltano
         return self._merged_file
+
+    @cached_property
+    @override
+    def settings(self) -> ProjectSettingsService:
+        settings = super().settings
+        # Meltano looks this flag up for each setting of each plugin. What is in `config_override`
+        # it finds first.
+        settings.config_override[_STRICT] = settings.get(_STRICT)
+        return settings
 
     @cached_property
     @override
@@ -273,9 +293,9 @@ class ClientProject(Project):
         }
         included = _variable_prefixes(self._included)
         excluded = _variable_prefixes(self._excluded)
+        prefixes = included | excluded
         for name in names:
-            # The longest one that fits: a client's name may begin with another's.
-            prefix = max(filter(name.startswith, included | excluded), key=len, default="")
+            prefix = _longest_prefix(name, prefixes)
             if prefix in excluded and prefix not in included:
                 hidden.add(name)
         return (hidden - needed) & {*names}
