@@ -175,9 +175,8 @@ def main() -> None:
         for latency in LATENCIES
         if asked.tap in {None, backfill.tap}
     ]
-    print(
-        f"{'tap':14} {'latency s':>9} {'requests':>9} {'of set':>9} {'of allowed':>10} {'rejected':>9}"
-    )
+    heads = ("latency s", "requests", "of set", "of allowed", "rejected")
+    print(f"{'tap':14}", *(f"{head:>10}" for head in heads))
     # They mostly wait.
     with ThreadPoolExecutor(len(jobs)) as pool:
         for line in pool.map(lambda job: measure(*job, asked.seconds), jobs):
