@@ -32,10 +32,13 @@ FOLDER = HERE.parent / ".flames"
 RATE = 200  # samples a second
 #: py-spy writes to its standard output, which it shares with the program: the program's is another.
 REDIRECTED = ("sh", "-c", 'exec 3>&1 1>&2; exec "$@"', "sh")
-ON_THE_OTHER = (
-    "import os, runpy, sys; os.dup2(3, 1); os.close(3); sys.argv = sys.argv[1:];"
-    "runpy.run_path(sys.argv[0], run_name='__main__')"
-)
+ON_THE_OTHER = """
+import os, runpy, sys
+os.dup2(3, 1)
+os.close(3)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 CONTACTS, WIDE = 40_000, 102_000
 WIDTH, HEIGHT, LEAST, LETTER = 1400, 17, 0.4, 6.7  # pixels: graph, frame, narrowest frame, letter
 
@@ -91,7 +94,8 @@ def sample(folder: Path, commands, env=None, stdin=None, cwd=None) -> Counter[st
         options = ["record", "--subprocesses", "--rate", str(RATE), "--format", "raw"]
         options += ["--output", str(folder / f"{number}.raw"), "--"]
         python = Path(command[0]).with_name("python")
-        program = [python, "-c", ON_THE_OTHER, *command]
+        (folder / "program.py").write_text(ON_THE_OTHER)
+        program = [python, folder / "program.py", *command]
         process = subprocess.Popen(
             [*REDIRECTED, spy, *options, *map(str, program)],
             env=SURROUNDINGS | (env or {}),
@@ -122,6 +126,8 @@ def tree_of(stacks: Counter[str]) -> Frame:
         frame = root
         frame.count += count
         for name in stack.split(";"):
+            if "<frozen importlib" in name:
+                continue  # five frames for each import
             frame = frame.calls.setdefault(name, Frame())
             frame.count += count
     return root
@@ -140,7 +146,7 @@ def draw(root: Frame, title: str) -> str:
             return
         bottom = height - (level + 1) * HEIGHT
         share = f"{escape(name)}: {frame.count / root.count:.1%}"
-        colour = f"hsl({sum(name.encode()) % 45 + 5} 80% 65%)"
+        colour = f"rgb(240,{sum(name.encode()) % 100 + 110},80)"
         shown = escape(name[: int(width / LETTER)])
         parts.append(
             f'<g><title>{share}</title><rect x="{left:.1f}" y="{bottom}" width="{width:.1f}"'
