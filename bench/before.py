@@ -2,6 +2,7 @@
 
     .venv/bin/python bench/before.py main --runs 5
     .venv/bin/python bench/before.py main files --runs 5
+    .venv/bin/python bench/before.py main small-files --runs 3
     .venv/bin/python bench/before.py main taps --runs 5
 
 The commit is checked out and installed in a temporary folder. Both load the same records and
@@ -41,6 +42,7 @@ STREAMS = {  # by tap, the stream with most columns or the deepest JSON
     "tap-posthog": "events",
     "tap-redtrack": "conversions",
 }
+WHAT = ("loader", "files", "small-files", "taps")
 SCALE, CONTACTS = 8, 10_000  # of the mock vendors' data
 
 
@@ -102,16 +104,28 @@ def compare(job: Job, targets, shape: str, form: str, runs: int):
 
 def compare_files(job: Job, targets, folders, runs: int):
     """Load files from S3 with each pair of tap and target in turns, and return what each took."""
-    measured = ([], [])
     with files.store() as bucket:
         expected = bucket.fill(files.FILES, job.count(files.ROWS))
-        for which in alternately(runs):
-            with loader.new_database() as database:
-                program, *options = bucket.tap(job.folder)
-                tap = [folders[which] / program.name, *options]
-                took = piped([tap, targets[which].command(database, job.folder)])
-                files.check(database, expected)
-                measured[which].append(took)
+        return load_in_turns(job, targets, folders, runs, (bucket, expected))
+
+
+def compare_small_files(job: Job, targets, folders, runs: int):
+    """The same with many small files of a store that is slow to answer."""
+    size = job.count(files.SMALL), files.SMALL_ROWS, files.LATENCY
+    with files.slow_store(*size) as (bucket, expected, _):
+        return load_in_turns(job, targets, folders, runs, (bucket, expected))
+
+
+def load_in_turns(job: Job, targets, folders, runs: int, filled):
+    """Load a bucket with each pair of tap and target in turns, and return what each took."""
+    (bucket, expected), measured = filled, ([], [])
+    for which in alternately(runs):
+        with loader.new_database() as database:
+            program, *options = bucket.tap(job.folder)
+            tap = [folders[which] / program.name, *options]
+            took = piped([tap, targets[which].command(database, job.folder)])
+            files.check(database, expected)
+            measured[which].append(took)
     return measured
 
 
@@ -147,7 +161,7 @@ def main() -> None:
     """Compare, and print a line for each load."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("revision")
-    parser.add_argument("what", nargs="?", default="loader", choices=("loader", "files", "taps"))
+    parser.add_argument("what", nargs="?", default="loader", choices=WHAT)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="few rows, to try it")
     given = parser.parse_args()
@@ -162,6 +176,9 @@ def main() -> None:
         print(f"{'':34} {'now':>8} {'before':>8} {'ratio':>20} {'MB now':>7} {'before':>7}")
         if given.what == "files":
             show("files from S3", *compare_files(job, targets, folders, given.runs))
+            return
+        if given.what == "small-files":
+            show("small files", *compare_small_files(job, targets, folders, given.runs))
             return
         if given.what == "taps":
             for name, (now, before) in compare_taps(job, folders, given.runs):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PREFIX, TABLE = "orders-create", f"{SCHEMA}.orders_create"
 FILES, MANY, ROWS = 6, 60, 17_000
+SMALL, SMALL_ROWS, LATENCY = 1_000, 100, 0.05  # files, their rows, and seconds for an answer
 OBJECTS = 5_000  # of a run that finds nothing new
 SHARE = 20  # of the rows the stock target at its defaults gets one in so many
 FIRST = date(2025, 9, 22)
@@ -99,6 +100,26 @@ def store():
             yield Store(endpoint, "exports", client)
         finally:
             client.close()
+            process.kill()
+
+
+@contextmanager
+def slow_store(files: int, rows: int, latency: float):
+    """A bucket that answers late; yields it, the expected sums, and what stops it."""
+    command = [sys.executable, HERE / "slow_s3.py", files, rows, latency]
+    with subprocess.Popen(
+        [*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            about = json.loads(process.stdout.readline())
+            expected = dict(zip(("count", "revenue", "clicks"), about["expected"], strict=True))
+
+            def stop() -> int:
+                process.stdin.close()
+                return int(process.stdout.readline())
+
+            yield Store(about["endpoint"], "exports", None), expected, stop
+        finally:
             process.kill()
 
 
@@ -253,6 +274,16 @@ def bench_files_growth(job):
     yield growth("growth, 10 x files on S3", large, (f"{FILES} files", small), peak)
 
 
+def bench_small_files(job):
+    """Many small files of a slow store, compared with waiting for one answer after the other."""
+    files = job.count(SMALL)
+    with slow_store(files, SMALL_ROWS, LATENCY) as (bucket, expected, stop):
+        mine, peak = ours(job, bucket, expected, runs=1)
+        waits = stop() * LATENCY
+    name = f"{files:,} small files, {LATENCY} s latency"
+    yield result(name, mine, ("one request at a time", waits), peak, budget=4)
+
+
 def bench_nothing_new(job):
     """A run without new files, compared with a run over an empty bucket."""
     objects = job.count(OBJECTS)
@@ -282,5 +313,6 @@ def bench_nothing_new(job):
 BENCHES = {
     "files": bench_files,
     "files-growth": bench_files_growth,
+    "files-small": bench_small_files,
     "files-nothing-new": bench_nothing_new,
 }

@@ -19,11 +19,11 @@ from signalroom_singer import invalid_setting
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: Formats of batch files.
 BATCH_FORMATS = ("arrow", "parquet")
-#: How many batch files may wait for the target.
+#: How many messages may wait for the target with their batch files.
 _MAX_PENDING = 8
 #: Targets that know this prefix remove the files in such a folder once they have loaded them.
 _FOLDER_PREFIX = "signalroom-batch-"
@@ -38,7 +38,7 @@ class BatchStore:
         form: Format of the files: `arrow` or `parquet`.
         root: Path or file URL of the folder; by default the system's folder for temporary files.
         prefix: Start of the files' names.
-        max_pending: How many files may wait for the target.
+        max_pending: How many messages may wait for the target with their files.
         logger: Logger for warnings about the target.
 
     Raises:
@@ -62,6 +62,7 @@ class BatchStore:
         self._is_ready = False
         self._lock = threading.Lock()
         self._unsent: set[Path] = set()
+        # The last file of each message.
         self._sent: list[Path] = []
         self._target_removes_files = False
         self._patience = 60.0
@@ -88,14 +89,14 @@ class BatchStore:
             self._unsent.discard(path)
         shutil.rmtree(path.parent, ignore_errors=True)
 
-    def hand_over(self, path: Path) -> str:
-        """Leave a file to the target, once fewer than `max_pending` files wait for it.
+    def hand_over(self, paths: Sequence[Path]) -> list[str]:
+        """Leave a message's files to the target, once fewer than `max_pending` wait for it.
 
         Args:
-            path: Path of the file; the target removes it.
+            paths: Paths of the files; the target removes them, the last one last.
 
         Returns:
-            The URL of the file.
+            The URLs of the files.
 
         Raises:
             BrokenPipeError: If the target has ended.
@@ -115,9 +116,9 @@ class BatchStore:
                 raise BrokenPipeError(errno.EPIPE, "The target has ended")
             time.sleep(_POLL_SECONDS)
         with self._lock:
-            self._unsent.discard(path)
-        self._sent.append(path)
-        return path.as_uri()
+            self._unsent.difference_update(paths)
+        self._sent.append(paths[-1])
+        return [path.as_uri() for path in paths]
 
     def _count_pending(self) -> int:
         before = len(self._sent)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _CHUNK = 1 << 20
-#: Headers are small: the time goes into waiting for them.
-HEADER_THREADS = 8
+#: Headers and small files: the time goes into waiting for them.
+HEADER_THREADS = SMALL_FILE_THREADS = 16
 _INTERRUPTED = (
     boto_errors.IncompleteReadError,
     boto_errors.ResponseStreamingError,
@@ -104,7 +104,7 @@ class Bucket:
                 read_timeout=timeout,
                 # Retried here, with a log message, and in the middle of a body too.
                 retries={"total_max_attempts": 1},
-                max_pool_connections=HEADER_THREADS + self._config["max_concurrency"],
+                max_pool_connections=SMALL_FILE_THREADS * self._config["max_concurrency"],
                 s3={"addressing_style": style},
                 **(compatibility if endpoint else {}),
             ),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, TapError
+from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, ReadAhead, TapError
 from signalroom_singer.privacy.card_data import CardFindings
 from tap_sticky_s3.card_filter import CardFilter
-from tap_sticky_s3.client import ObjectChangedError, ObjectGoneError
+from tap_sticky_s3.client import SMALL_FILE_THREADS, ObjectChangedError, ObjectGoneError
 from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
 from tap_sticky_s3.csv.reader import ROW_ID, CsvReader, read_head
 from tap_sticky_s3.file_filter import date_in_key
@@ -22,7 +22,7 @@ from tap_sticky_s3.s3_errors import ForbiddenObjectError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from signalroom_singer.privacy.hashing import ColumnHashes
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tap_sticky_s3.csv.dialect import Dialect
 
 _PREVIEW_BYTES = 64 << 10
+#: Files that are together no larger than that are downloaded into memory, side by side.
+_GROUP_BYTES, _GROUP_FILES = 4 << 20, 64
 _TIMESTAMP = pa.timestamp("us", "UTC")
 
 
@@ -49,6 +51,42 @@ class StreamColumns:
     selected: tuple[str, ...]
     client_id: str | None = None
     hashes: ColumnHashes | None = None
+
+
+@dataclass(frozen=True)
+class _Download:
+    """The bytes of a small file, or why they cannot be read.
+
+    Attributes:
+        chunks: The bytes in chunks.
+        error: What reading them raised.
+    """
+
+    chunks: Sequence[bytes] = ()
+    error: Exception | None = None
+
+    def read(self) -> Iterator[bytes]:
+        """Iterate over the bytes as `Bucket.read` does."""
+        yield from self.chunks
+        if self.error:
+            raise self.error
+
+
+def group_files(objects: Iterable[S3Object]) -> list[list[S3Object]]:
+    """Group small files that follow each other; a larger file is a group of its own.
+
+    Args:
+        objects: The files, in the order in which they are loaded.
+    """
+    groups: list[list[S3Object]] = []
+    size = 0
+    for obj in objects:
+        size += obj.size
+        if not groups or size > _GROUP_BYTES or len(groups[-1]) >= _GROUP_FILES:
+            groups.append([])
+            size = obj.size
+        groups[-1].append(obj)
+    return groups
 
 
 def preview_object(
@@ -115,12 +153,48 @@ class FileParser:
         self._keep_card_data: bool = config["keep_card_data"]
         self._logger = logger
 
-    def parse(self, obj: S3Object, columns: StreamColumns) -> ParsedFile | None:
+    def parse_group(
+        self, group: Sequence[S3Object], columns: StreamColumns
+    ) -> Iterator[tuple[S3Object, ParsedFile | None]]:
+        """Read files one after the other; those of a larger group are downloaded side by side.
+
+        Args:
+            group: The files, as the bucket listed them.
+            columns: The columns of the stream.
+
+        Yields:
+            Each file, and what `parse` returns for it.
+
+        Raises:
+            TapError: As `parse` does.
+        """
+        if len(group) == 1:
+            yield group[0], self.parse(group[0], columns)
+            return
+        with ReadAhead(group, self._download, workers=SMALL_FILE_THREADS) as ahead:
+            for obj, downloads in ahead:
+                for download in downloads or ():
+                    yield obj, self.parse(obj, columns, download)
+
+    def _download(self, obj: S3Object) -> Iterator[list[_Download]]:
+        chunks: list[bytes] = []
+        try:
+            if not self._check(obj):
+                chunks.extend(self._bucket.read(obj))
+        except (ForbiddenObjectError, ObjectChangedError, ObjectGoneError) as error:
+            yield [_Download(chunks, error)]
+        else:
+            yield [_Download(chunks)]
+
+    def parse(
+        self, obj: S3Object, columns: StreamColumns, download: _Download | None = None
+    ) -> ParsedFile | None:
         """Read a file completely, in its newest version.
 
         Args:
             obj: The file, as the bucket listed it.
             columns: The columns of the stream.
+            download: Its bytes, if they have been downloaded.
 
         Returns:
             The file's rows, or why it cannot be read; None if it was deleted.
@@ -132,8 +206,10 @@ class FileParser:
             if error := self._check(obj):
                 return ParsedFile(obj, error=error)
             path = self._store.new_path()
+            chunks = download.read() if download else self._bucket.read(obj)
+            download = None
             try:
-                return self._parse_version(obj, columns, path)
+                return self._parse_version(obj, columns, path, chunks)
             except ObjectChangedError:
                 self._logger.info("%s was overwritten: reading the new version", obj.key)
                 self._store.remove(path)
@@ -156,7 +232,9 @@ class FileParser:
     def _name(self, obj: S3Object) -> str:
         return f"{self._bucket.name}/{obj.key}"
 
-    def _parse_version(self, obj: S3Object, columns: StreamColumns, path: Path) -> ParsedFile:
+    def _parse_version(
+        self, obj: S3Object, columns: StreamColumns, path: Path, chunks: Iterable[bytes]
+    ) -> ParsedFile:
         name = self._name(obj)
         constants = {
             "_file_name": name,
@@ -167,9 +245,7 @@ class FileParser:
             LOADED_AT: datetime.now(UTC),
         }
         constants = {name: constants[name] for name in columns.selected if name in constants}
-        reader = CsvReader(
-            self._bucket.read(obj), self._dialect, name=name, name_columns=self._name_columns
-        )
+        reader = CsvReader(chunks, self._dialect, name=name, name_columns=self._name_columns)
         findings = CardFindings()
         batches = self._convert_batches(reader, columns, constants, findings)
         write_batches(path, batches, list(constants))

@@ -38,13 +38,28 @@ def remove_as_target(path):
 def test_the_tap_waits_until_the_target_has_loaded_some(store):
     paths = [write_file(store) for _ in range(3)]
     for path in paths[:2]:
-        store.hand_over(path)
+        store.hand_over([path])
     sent = threading.Event()
-    sender = threading.Thread(target=lambda: (store.hand_over(paths[2]), sent.set()))
+    sender = threading.Thread(target=lambda: (store.hand_over([paths[2]]), sent.set()))
     sender.start()
     assert not sent.wait(0.2)
     remove_as_target(paths[0])
     assert sent.wait(120)  # ends a hang
+    sender.join()
+
+
+def test_the_files_of_a_message_wait_together(store):
+    groups = [[write_file(store) for _ in range(3)] for _ in range(3)]
+    for paths in groups[:2]:
+        assert store.hand_over(paths) == [path.as_uri() for path in paths]
+    sent = threading.Event()
+    sender = threading.Thread(target=lambda: (store.hand_over(groups[2]), sent.set()))
+    sender.start()
+    for path in groups[0][:2]:
+        remove_as_target(path)
+    assert not sent.wait(0.2)
+    remove_as_target(groups[0][2])
+    assert sent.wait(5)
     sender.join()
 
 
@@ -53,22 +68,22 @@ def test_a_target_that_has_died_is_not_waited_for(store, monkeypatch):
     with os.fdopen(writing, "w") as stdout:
         monkeypatch.setattr(sys, "stdout", stdout)
         for _ in range(2):
-            store.hand_over(write_file(store))
+            store.hand_over([write_file(store)])
         os.close(reading)
         with pytest.raises(BrokenPipeError):
-            store.hand_over(write_file(store))
+            store.hand_over([write_file(store)])
 
 
 def test_a_target_that_removes_nothing_is_not_waited_for_forever(store, caplog):
     store._patience = 0.1
     for _ in range(5):
-        store.hand_over(write_file(store))
+        store.hand_over([write_file(store)])
     assert caplog.text.count("does not remove the batch files") == 1
 
 
 def test_files_that_were_not_sent_are_removed(store, tmp_path):
     sent, unsent = write_file(store), write_file(store)
-    assert store.hand_over(sent) == sent.as_uri()
+    assert store.hand_over([sent]) == [sent.as_uri()]
     assert sent.name == "acme-rows.arrow"
     store.close()
     assert sent.exists()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 from sticky_exports import DAY, batch_rows, cells, export, known, orders
 
 from signalroom_singer import TapError
+from tap_sticky_s3 import file_parser
+from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.streams import tables
 
 ORDERS = "orders_create"
@@ -158,7 +161,23 @@ class TestBatches:
         if "stream_maps" in settings:
             assert output.records[ORDERS][0]["twice"] == "22"
 
-    def test_a_state_comes_after_each_file(self, s3, make_tap, sync, batches):
+    def test_small_files_are_one_message_with_one_state(
+        self, s3, make_tap, sync, batches, monkeypatch
+    ):
+        monkeypatch.setattr(file_parser, "_GROUP_FILES", 2)
+        for day in (1, 2, 3):
+            s3.put(DAY.format(day), export(*orders(day)), modified=moment(day))
+        messages = sync(make_tap(**batches), ORDERS).messages
+        actual = []
+        for message in messages:
+            if message["type"] == "BATCH":
+                actual.append(f"{len(message['manifest'])} files")
+            elif message["type"] == "STATE" and known(message["value"]):
+                actual.append(len(known(message["value"])))
+        assert actual[:4] == ["2 files", 2, "1 files", 3]
+
+    def test_a_state_comes_after_each_large_file(self, s3, make_tap, sync, batches, monkeypatch):
+        monkeypatch.setattr(file_parser, "_GROUP_BYTES", 10)
         for day in (1, 2, 3):
             s3.put(DAY.format(day), export(*orders(day)), modified=moment(day))
         messages = sync(make_tap(**batches), ORDERS).messages
@@ -169,6 +188,40 @@ class TestBatches:
             elif message["type"] == "STATE" and known(message["value"]):
                 actual.append(len(known(message["value"])))
         assert actual[:6] == ["batch", 1, "batch", 2, "batch", 3]
+
+    @pytest.mark.parametrize("batched", (False, True))
+    def test_files_before_one_that_ends_the_run_are_loaded(
+        self, s3, make_tap, sync, batches, batched, monkeypatch
+    ):
+        for day in (1, 2, 3, 4):
+            s3.put(DAY.format(day), export(*orders(1, day)), modified=moment(day))
+        read, error = Bucket.read, TapError("The store is gone")
+
+        def read_or_fail(bucket, obj, end=None):
+            if end is None and obj.key == DAY.format(3):
+                raise error
+            return read(bucket, obj, end)
+
+        monkeypatch.setattr(Bucket, "read", read_or_fail)
+        output = sync(make_tap(**batches if batched else {}), ORDERS, fails=TapError)
+        assert output.error is error
+        rows = batch_rows(output, ORDERS) if batched else output.records[ORDERS]
+        assert [row["orders_id"] for row in rows] == ["1", "2"]
+        assert set(known(output.state)) == {DAY.format(1), DAY.format(2)}
+
+    def test_small_files_are_requested_side_by_side(self, s3, make_tap, sync, monkeypatch):
+        for day in range(1, 9):
+            s3.put(DAY.format(day), export(*orders(1, day)), modified=moment(day))
+        read, together = Bucket.read, Barrier(8)
+
+        def read_together(bucket, obj, end=None):
+            if end is None:
+                together.wait(timeout=30)
+            return read(bucket, obj, end)
+
+        monkeypatch.setattr(Bucket, "read", read_together)
+        output = sync(make_tap(max_concurrency=1), ORDERS)
+        assert [row["orders_id"] for row in output.records[ORDERS]] == [*"12345678"]
 
     def test_another_format_is_refused(self, s3, make_tap, sync):
         with pytest.raises(ConfigValidationError) as caught:
@@ -227,6 +280,7 @@ class TestWhichFiles:
         self, s3, make_tap, sync, batches, monkeypatch
     ):
         monkeypatch.setattr(tables, "_MANY_FILES", 0)
+        monkeypatch.setattr(file_parser, "_GROUP_FILES", 1)
         for day in range(1, 9):
             s3.put(DAY.format(day), export(*orders(1)))
         scopes = sync(make_tap(**batches), ORDERS).scopes(ORDERS)

@@ -16,6 +16,7 @@ from warehouse import activate, record, schema, state
 from signalroom_target_postgres.errors import InputError
 from signalroom_target_postgres.messages.batch_files import TEMP_DIR_PREFIX
 from signalroom_target_postgres.warehouse.rejected import BadRecordError
+from signalroom_target_postgres.warehouse.writer import TableWriter
 
 MOMENT = {"type": ["string", "null"], "format": "date-time"}
 PROPERTIES = {"id": {"type": "integer"}, "name": "string"}
@@ -188,6 +189,21 @@ def test_metadata_is_filled(warehouse, tmp_path):
         "_sdc_sequence",
         "_sdc_sync_started_at",
     }
+
+
+def test_small_files_of_a_message_are_sent_together(warehouse, tmp_path, monkeypatch):
+    written = []
+    write = TableWriter.write
+
+    def note(self, cursor, rows):
+        written.append(rows.num_rows)
+        write(self, cursor, rows)
+
+    monkeypatch.setattr(TableWriter, "write", note)
+    urls = [parquet(tmp_path / f"{n}.parquet", id=[2 * n, 2 * n + 1]) for n in range(5)]
+    warehouse.load(schema({"id": "integer"}), batch(*urls))
+    assert written == [10]
+    assert [row["id"] for row in warehouse.rows()] == [*range(10)]
 
 
 def test_only_files_made_for_us_are_removed(warehouse, tmp_path):

@@ -264,6 +264,27 @@ class TestTooMany:
         assert "`max_removed_share_of_scope` set to 1" in text
         assert set(contents(large).values()) == {1}, "neither removed nor loaded"
 
+    def test_of_one_of_several_that_are_complete_together(self, large):
+        """Each file of a list counts alone: nine that are as before hide none that is empty."""
+        names = {"day": {"in": [f"2026-12-{day:02}" for day in range(1, 11)]}}
+        kept = [row(100 * day + n, day=day) for day in range(2, 11) for n in range(30)]
+        with pytest.raises(TooManyVanishedError, match=r"30 of 30 rows, day in \(2026-12-01\)"):
+            large.load(scoped(), *kept, complete(names, at=1))
+        assert len(large.rows()) == 300
+        with_few = [*kept, *(row(100 + n) for n in range(20))]
+        large.load(scoped(), *with_few, complete(names, at=1))
+        assert len(large.rows()) == 290
+
+    def test_of_a_list_of_a_range_together(self, large):
+        """A list beside another condition is what a setting filters by."""
+        where = days(1, 11) | {"payout": {"in": [1, 2]}}
+        large.load(
+            scoped(),
+            *(row(100 * day + n, day=day) for day in range(2, 11) for n in range(30)),
+            complete(where, at=1),
+        )
+        assert len(large.rows()) == 270
+
     def test_of_a_run(self, large):
         messages = [
             message

@@ -20,6 +20,7 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MAX_GZIP_LAYERS = 2  # a .csv.gz that was also sent with Content-Encoding: gzip
 _GUNZIP_BYTES = 1 << 20
 _MARKUP = ("<!doctype", "<html", "<?xml", "<error")
+_MARKUP_LENGTH = max(map(len, _MARKUP))
 _PREVIEW_BYTES = 512
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -66,12 +67,8 @@ def decode_stream(
     marked = next((codec for mark, codec in _BYTE_ORDER_MARKS if first.startswith(mark)), None)
     if marked or encoding == AUTO:
         encoding = marked or "utf-8"
-    if (
-        first.decode(marked or "utf-8", "ignore")
-        .lstrip(f"{_MARK} \t\r\n")
-        .lower()
-        .startswith(_MARKUP)
-    ):
+    begin = first.decode(marked or "utf-8", "ignore").lstrip(f"{_MARK} \t\r\n")
+    if begin[:_MARKUP_LENGTH].lower().startswith(_MARKUP):
         msg = "it is a web page or an error in XML, not an export. Have it delivered again."
         raise BadFileError(name, msg)
     codec = codecs.lookup(encoding).name

@@ -6,7 +6,8 @@ import json
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from singer_sdk import typing as th
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
@@ -35,7 +36,7 @@ from tap_sticky_s3.column_types import ColumnType
 from tap_sticky_s3.csv.reader import ROW_ID
 from tap_sticky_s3.file_history import FileHistory
 from tap_sticky_s3.file_log import FILE_NAME
-from tap_sticky_s3.file_parser import FileParser, StreamColumns
+from tap_sticky_s3.file_parser import FileParser, StreamColumns, group_files
 from tap_sticky_s3.header_columns import HeaderColumns
 from tap_sticky_s3.known_columns import KNOWN_COLUMNS
 from tap_sticky_s3.run_plan import RunPlanner
@@ -57,10 +58,12 @@ if TYPE_CHECKING:
     from tap_sticky_s3.run_plan import RunPlan
     from tap_sticky_s3.table_settings import TableSettings
 
+    _Group: TypeAlias = list[tuple[S3Object, ParsedFile | None]]
+
 # The state has all days of a table: with many files, a state after each would cost more than
 # reading the files.
 _MANY_FILES, _STATE_SECONDS = 100, 5.0
-#: Half of the batch files that may wait for the target.
+#: Half of the batch files that may wait for the target, if each is a message of its own.
 _KEPT_FILES = 4
 
 _METADATA = th.PropertiesList(
@@ -247,27 +250,40 @@ class TableStream(StickyStream):
 
     # The rows.
 
-    def _parse_files(self) -> Iterator[ParsedFile]:
-        """Read the files of the run, several at a time; yields the good ones, in order."""
+    def _parse_files(self) -> Iterator[list[ParsedFile]]:
+        """Read the files of the run, several at a time; yields them in order.
+
+        Yields:
+            A large file alone, and small ones in groups.
+        """
         columns = self._columns
 
-        def parse(obj: S3Object) -> Iterator[list[ParsedFile]]:
-            with explain_malformed_responses(lambda: f"{self.name}: {self._bucket.name}/{obj.key}"):
-                file = self._parser.parse(obj, columns)
-            yield [file] if file else []
+        def parse(group: Sequence[S3Object]) -> Iterator[list[_Group]]:
+            files: _Group = []
+            place = f"{self.name}: {self._bucket.name}/"
+            try:
+                with explain_malformed_responses(lambda: f"{place}{group[len(files)].key}"):
+                    for obj, file in self._parser.parse_group(group, columns):
+                        files.append((obj, file))
+            finally:
+                # Also those before a file that ends the run.
+                yield [files]
 
         workers = self.config["max_concurrency"]
+        groups = group_files(self._plan.due)
         self.progress.expect(len(self._plan.due), "files")
-        with ReadAhead(self._plan.due, parse, workers=workers, buffer=workers) as ahead:
-            for obj, files in ahead:
-                self.progress.done += files is None
-                if files == []:
-                    self.logger.warning("%s was deleted since it was listed", obj.key)
-                for file in files or ():
-                    if file.error:
-                        self._skip_bad_file(file, file.error)
-                    else:
-                        yield file
+        with ReadAhead(groups, parse, workers=workers, buffer=workers) as ahead:
+            for _, pages in ahead:
+                for files in pages or ():
+                    yield [*self._existing_files(files)]
+
+    def _existing_files(self, files: _Group) -> Iterator[ParsedFile]:
+        for obj, file in files:
+            self.progress.done += 1
+            if file is None:
+                self.logger.warning("%s was deleted since it was listed", obj.key)
+            else:
+                yield file
 
     def _skip_bad_file(self, file: ParsedFile, error: TapError) -> None:
         """Log a file that cannot be loaded; the others are loaded all the same."""
@@ -279,17 +295,29 @@ class TableStream(StickyStream):
         else:
             self._file_errors.append(error)
 
+    def _complete_files(self, files: Sequence[ParsedFile]) -> None:
+        """Add the good ones to the state, after all of their rows have been written."""
+        for file in files:
+            if file.error:
+                self._skip_bad_file(file, file.error)
+            else:
+                self._complete_file(file)
+        if any(file.error is None for file in files):
+            self._write_state_if_due(in_batches=any(file.path for file in files))
+
     def _complete_file(self, file: ParsedFile) -> None:
-        """Add a file to the state, after all of its rows have been written."""
-        history = self._plan.history
+        history, name = self._plan.history, f"{self._bucket.name}/{file.obj.key}"
         self._warn_of_rows(file, history.row_count(file.obj.key))
-        self._card_report.add(self.name, f"{self._bucket.name}/{file.obj.key}", file.cards)
+        self._card_report.add(self.name, name, file.cards)
         self._file_log.add(file, self.name, self._bucket.name)
         history.add(file.obj, file.row_count)
         self.state_manager.is_flushed = False
-        self._unnamed_files.append(f"{self._bucket.name}/{file.obj.key}")
+        self._unnamed_files.append(name)
+
+    def _write_state_if_due(self, *, in_batches: bool) -> None:
         # In batches, the target keeps the files until it knows whether they are complete.
-        are_kept = bool(file.path) and len(self._unnamed_files) >= _KEPT_FILES
+        history = self._plan.history
+        are_kept = in_batches and len(self._unnamed_files) >= _KEPT_FILES
         now = time.monotonic()
         is_due = len(history) < _MANY_FILES or now - self._state_written_at > _STATE_SECONDS
         if is_due:
@@ -330,12 +358,12 @@ class TableStream(StickyStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        for file in self._parse_files():
+        for file in chain.from_iterable(self._parse_files()):
             for row in file.records():
                 yield row | file.constants
             if file.path:
                 self._batch_store.remove(file.path)
-            self._complete_file(file)
+            self._complete_files([file])
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record | None:
@@ -392,13 +420,13 @@ class TableStream(StickyStream):
             self.get_batch_counter() as counter,
             REPORTER.on(self.progress) as progress,
         ):
-            for file in self._parse_files():
-                if file.path:
-                    url = self._batch_store.hand_over(file.path)
-                    self._write_batch_message(batch_config.encoding, [url])
+            for files in self._parse_files():
+                if paths := [file.path for file in files if file.path]:
+                    urls = self._batch_store.hand_over(paths)
+                    self._write_batch_message(batch_config.encoding, urls)
                     counter.increment()
-                progress.rows += file.row_count
-                self._complete_file(file)
+                progress.rows += sum(file.row_count for file in files)
+                self._complete_files(files)
 
     # The end of the run.
 

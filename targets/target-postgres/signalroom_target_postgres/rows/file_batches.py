@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from signalroom_target_postgres.messages.rejects import RejectedRecord, RejectedRecordsError
 from signalroom_target_postgres.rows.buffer import concat_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import pyarrow as pa
+    from collections.abc import Iterable, Iterator, Sequence
 
     from signalroom_target_postgres.messages.batch_files import BatchFile
     from signalroom_target_postgres.rows.decoder import RecordDecoder
 
 #: Bytes of a file that are sent while the next are read.
 _PORTION_BYTES = 4 << 20
+_JOINED_ROWS = 1024
 
 
 class FileBatches:
@@ -61,13 +63,9 @@ class FileBatches:
         """
         self.rejects.clear()
         self.rows = 0
-        for file in self._files:
-            yield from self._tables_of(file)
-
-    def _tables_of(self, file: BatchFile) -> Iterator[pa.Table]:
         buffered: list[pa.RecordBatch] = []
         size = 0
-        for batches, rejects in self._decode(file):
+        for batches, rejects in self._decode():
             self.rejects += rejects
             if rejects and self._fails_on_rejects:
                 raise RejectedRecordsError(rejects)
@@ -80,13 +78,48 @@ class FileBatches:
         yield from concat_batches(buffered)
 
     def _decode(
-        self, file: BatchFile
+        self,
     ) -> Iterator[tuple[Sequence[pa.RecordBatch], Sequence[RejectedRecord]]]:
-        if file.has_columns:
-            for batch in file.iter_batches():
-                self.unknown_fields |= set(batch.schema.names) - self._decoder.fields
-                yield self._decoder.convert_batch(batch, file.version)
-        else:
-            for messages in file.iter_messages():
-                yield self._decoder.decode(messages)
-        self.unknown_fields |= self._decoder.unknown_fields
+        decoder = self._decoder
+        groups = groupby(self._files, key=lambda file: (file.has_columns, file.version))
+        for (has_columns, version), files in groups:
+            if has_columns:
+                for batch in join_small(chain.from_iterable(file.iter_batches() for file in files)):
+                    self.unknown_fields |= set(batch.schema.names) - decoder.fields
+                    yield decoder.convert_batch(batch, version)
+            else:
+                for messages in chain.from_iterable(file.iter_messages() for file in files):
+                    yield decoder.decode(messages)
+        self.unknown_fields |= decoder.unknown_fields
+
+
+def join_small(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join batches of few rows: converting a wide one costs as much as hundreds of its rows.
+
+    Args:
+        batches: Batches in their order.
+
+    Yields:
+        The same rows in the same order; large batches as they are.
+    """
+    small: list[pa.RecordBatch] = []
+    for batch in batches:
+        rows = sum(each.num_rows for each in small)
+        if small and not (rows + batch.num_rows <= _JOINED_ROWS and _can_join(small[0], batch)):
+            yield _join(small)
+            small = []
+        small.append(batch)
+    if small:
+        yield _join(small)
+
+
+def _can_join(first: pa.RecordBatch, other: pa.RecordBatch) -> bool:
+    """Whether two batches have the same columns, none of which may have dictionaries."""
+    types = first.schema.types
+    return first.schema.equals(other.schema) and not any(
+        pa.types.is_dictionary(type_) or pa.types.is_nested(type_) for type_ in types
+    )
+
+
+def _join(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)

@@ -108,6 +108,17 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What these rows meet, by field."""
         return self.where or {}
 
+    @property
+    def parts(self) -> Iterator[Scope]:
+        """What is read by itself: each value, where a list is all that the scope is."""
+        if self.where and len(self.where) == 1:
+            ((field, condition),) = self.where.items()
+            if condition.in_ and condition == Condition(in_=condition.in_):
+                for value in condition.in_:
+                    yield replace(self, where={field: Condition(in_=(value,))})
+                return
+        yield self
+
     def __str__(self) -> str:
         text = " and ".join(f"{field} {condition}" for field, condition in self.conditions.items())
         return text or "all rows"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from psycopg import Cursor, sql
@@ -298,7 +299,7 @@ class VanishedRows:
         """
         removal = self._removal
         if vanished.vanished > ALWAYS_ALLOWED:
-            for scope in scopes:
+            for scope in chain.from_iterable(scope.parts for scope in scopes):
                 of_scope = self._count(cursor, [scope], constants)
                 if of_scope.exceeds(removal.max_share_of_scope):
                     rows = f"{of_scope}, {scope}"
