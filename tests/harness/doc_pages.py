@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -15,24 +14,24 @@ from markdown_it import MarkdownIt
 from tools import docs_site
 
 ROOT = Path(__file__).parents[2]
+#: Folders that git ignores; those whose names begin with a dot are, but for GitHub's.
+_IGNORED = {"__pycache__", "build", "dist", "node_modules"}
+
+
+def _find_pages(folder):
+    """The Markdown files of the repository; without git, as tests are collected by them."""
+    for path in folder.iterdir():
+        is_hidden = path.name.startswith(".") and path.name != ".github"
+        if path.is_dir() and not is_hidden and path.name not in _IGNORED:
+            yield from _find_pages(path)
+        elif path.suffix == ".md":
+            yield path
 
 
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 INCLUDED = SITE["extra"]["included"]
 docs_site.add_taps(SITE["nav"], INCLUDED)
-ALL = sorted(  # a set: in a merge git names a file several times
-    {
-        ROOT / name
-        for name in subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.splitlines()
-        if (ROOT / name).exists()
-    }
-)
+ALL = sorted(_find_pages(ROOT))
 #: Those whose every name is checked; the packages' READMEs also quote their vendors.
 DOCS = [path for path in ALL if path.parent == ROOT or path.is_relative_to(ROOT / "docs")]
 VENDORS = sorted((ROOT / "docs/vendors").glob("*.md"))
