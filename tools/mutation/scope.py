@@ -113,7 +113,7 @@ GROUPS = {
             *("tap_mautic/streams/_stats_base.py", "tap_mautic/streams/gone_contacts.py"),
             "tap_mautic/undated_changes.py",
         ),
-        _tests("mautic", "scans", "merges", "stats"),
+        _tests("mautic", "scans", "merges", "stats", "scopes"),
         always_none=_NO_PARTITIONS,
     ),
     "posthog": Group(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from signalroom_singer import TapError
+from signalroom_singer import FULL_TABLE, Loading, TapError
+from tap_mautic.streams._stats_base import StatsStream, stats_schema
 
 EMAIL_STATS = "email_stats"
 PAIRS = {
@@ -30,6 +31,8 @@ MORE_TABLES = {
     "lead_companies_change_log": {"company_id": int, "action_name": str},
     "lead_frequencyrules": {"frequency_number": int, "preferred_channel": bool},
 }
+
+MERGED = "; rows of contacts that were merged"
 
 
 def ago(**span):
@@ -244,3 +247,104 @@ class TestTables:
         assert len(output.records["form_submissions"]) == 900
         skipping = make_tap(on_missing_permission="skip")
         assert sync(skipping, "video_hits").records["video_hits"] == []
+
+
+class TestDeclarations:
+    """What follows from the declarations of a table."""
+
+    def test_the_names_of_columns_tell_their_types(self):
+        schema = stats_schema(
+            "id name; old_id device_id copy_id is_read system_triggered date_sent trigger_date"
+            " last_opened open_count hits delta created_by runtime note id_of_none",
+            texts="old_id",
+            dropped="note hits",
+        )
+        types = {name: column["type"][0] for name, column in schema["properties"].items()}
+        times = {name for name, column in schema["properties"].items() if "format" in column}
+        assert types == {
+            "id": "integer",
+            "name": "string",
+            "old_id": "string",
+            "device_id": "integer",
+            "copy_id": "string",
+            "is_read": "boolean",
+            "system_triggered": "boolean",
+            "date_sent": "string",
+            "trigger_date": "string",
+            "last_opened": "string",
+            "open_count": "integer",
+            "hits": "integer",
+            "delta": "integer",
+            "created_by": "integer",
+            "runtime": "number",
+            "note": "string",
+            "id_of_none": "string",
+        }
+        assert times == {"date_sent", "trigger_date", "last_opened"}
+        assert schema["required"] == ["id", "name"]
+        descriptions = {
+            name: column["description"]
+            for name, column in schema["properties"].items()
+            if column.get("description")
+        }
+        assert descriptions == {
+            "copy_id": "Which text was sent, if Mautic keeps it",
+            "hits": "Always empty: removed in Mautic 3",
+            "note": "Always empty: removed in Mautic 3",
+        }
+
+    def test_the_first_date_is_the_replication_key(self):
+        class Dated(StatsStream):
+            dates = ("date_sent", "date_read")
+
+        class Undated(StatsStream):
+            dates = ()
+
+        assert Dated.replication_key == "date_sent"
+        assert Undated.replication_key is StatsStream.replication_key
+
+    @pytest.mark.parametrize(
+        ("stream", "days", "dates", "merged", "deleted"),
+        (
+            (
+                *("email_stats", "14 days", "`date_sent` or `date_read`", MERGED),
+                "Those of the last 14 days are removed; others stay",
+            ),
+            (
+                *("email_stats_devices", "day", "`date_opened`", ""),
+                "Those of the last day are removed; others stay",
+            ),
+            (
+                *("lead_points_change_log", "day", "`date_added`", MERGED),
+                "Those of the last day and those of deleted contacts are removed; others stay",
+            ),
+            (
+                *("campaign_lead_event_log", "7 days", "`date_triggered` or `trigger_date`"),
+                *(MERGED, "Those of deleted contacts are removed; others stay"),
+            ),
+            ("contact_deletions", "day", "`date_added`", "", "They stay in the table"),
+        ),
+    )
+    def test_how_it_is_loaded(self, make_tap, stream, days, dates, merged, deleted):
+        assert make_tap().streams[stream].loading == Loading(
+            f"Incremental by `id`; rows of the last {days} are read again",
+            f"Rows of the last {days}, by {dates}; changes of older rows have no date{merged}",
+            deleted,
+        )
+
+    def test_how_a_table_without_dates_is_loaded(self, make_tap):
+        assert make_tap().streams["lead_donotcontact"].loading == FULL_TABLE
+
+    @pytest.mark.parametrize(
+        ("stream", "columns"),
+        (
+            ("email_stats", ("id", "date_sent")),
+            ("lead_points_change_log", ("id", "date_added", "lead_id")),
+            # Its first date changes.
+            ("campaign_lead_event_log", ("id", "lead_id")),
+            ("contact_deletions", ()),
+        ),
+    )
+    def test_which_columns_tell_what_was_read(self, make_tap, stream, columns):
+        """Rows are removed only if the table has these columns."""
+        assert make_tap().streams[stream].scope_columns == columns
