@@ -140,13 +140,13 @@ class RecordDecoder:
         )
 
     def _convert_columns(self, batch: pa.RecordBatch, version: int | None) -> pa.RecordBatch:
-        arrays = []
-        for column in self.columns:
-            if column.field in batch.schema.names:
-                array = batch.column(column.field)
-            else:
-                array = pa.nulls(batch.num_rows)
-            arrays.append(_make_array(column, column.from_arrow, array))
+        # By name only once: in a wide batch each look-up costs as much as converting the column.
+        present = dict(zip(batch.schema.names, batch.columns, strict=True))
+        missing = pa.nulls(batch.num_rows)
+        arrays = [
+            _make_array(column, column.from_arrow, present.get(column.field, missing))
+            for column in self.columns
+        ]
         self._check_forbidden(batch)
         names = [column.name for column in self.columns]
         if (unknown := keep_columns(batch, self.fields)) is not None:
