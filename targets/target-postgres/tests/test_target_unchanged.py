@@ -63,6 +63,28 @@ def test_only_what_changed_is_written(warehouse, said, rows):
     assert after[100][:2] == ("a", BEGAN + timedelta(hours=1))
 
 
+@pytest.mark.parametrize("unchanged", (0, 1, 20, 1980))
+def test_a_large_batch_with_few_or_many_of_them(warehouse, said, rows, unchanged):
+    """Whether a sample of the rows contains one or not, the same rows are written."""
+    warehouse.load(ORDERS, *(row(number) for number in range(2000)))
+    warehouse.sql("UPDATE orders SET _loaded_at = NULL WHERE id = 1999")
+    before = rows()
+    names = {number: "a" if number % 2000 < unchanged else "b" for number in range(2100)}
+    names[1999] = "a"
+    again = [row(number, name, run=1) for number, name in names.items()]
+    random.Random(unchanged).shuffle(again)
+    warehouse.load(ORDERS, *again)
+    assert said() == (
+        f"2,100 rows read, 100 new, {2000 - unchanged:,} updated, "
+        + (f"{unchanged:,} unchanged, " if unchanged else "")
+        + "0 removed, 0 rejected"
+    )
+    after = rows()
+    assert sum(after[number] == before[number] for number in before) == unchanged
+    assert {number: after[number][0] for number in after} == names
+    assert after[1999][1] == BEGAN + timedelta(hours=1)
+
+
 def test_a_run_in_which_nothing_changed_writes_nothing(warehouse, said, rows):
     warehouse.load(ORDERS, *(row(number) for number in range(500)))
     before = rows()

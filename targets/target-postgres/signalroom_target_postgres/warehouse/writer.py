@@ -188,7 +188,7 @@ class TableWriter:
             cursor, self.table, columns, updates=self.traits.updates, compared=compared
         )
         self._copy(cursor, staging.identifier, rows)
-        counts = staging.insert_all()
+        counts = staging.insert_all(rows.num_rows)
         if compared is not None:
             counts.unchanged = rows.num_rows - counts.rows_written
         self._drop(cursor, staging)
