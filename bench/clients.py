@@ -44,6 +44,8 @@ from tools.client_rows import digest_rows  # noqa: E402
 OWN = settings_of_sources(ROOT)
 HOUR, ZONE = 3_600, "America/New_York"
 CLIENTS, ACCOUNTS, TICKS, AT_ONCE, POOL = 50, 5, 2, 4, 4
+#: CPU seconds of a scheduler's run with nothing new, compared with those of `meltano run`.
+SCHEDULER_BUDGET = 0.3
 OVERLAP = 20  # every so-manieth run is started twice at once
 TODAY = datetime.now(UTC).date()
 FIRST, SETTLED = TODAY - timedelta(days=9), TODAY - timedelta(days=3)
@@ -148,6 +150,38 @@ def hour(agency: Agency, taps: list[str], at_once: int, days: dict[str, str]) ->
     queue = [tap for place, tap in enumerate(taps) for _ in range(2 if place % OVERLAP == 0 else 1)]
     with ThreadPoolExecutor(at_once) as workers:
         return [*workers.map(run, queue)]
+
+
+def nothing_new(agency: Agency, taps: list[str], at_once: int, days: dict[str, str]) -> list[str]:
+    """Compare an hour with nothing new by `signalroom scheduler` and by `meltano run`."""
+    # The first client's; those of the others cost the same.
+    sample = [tap for tap in taps if tap.endswith("00")]
+    spent = cpu()
+    runs = [agency.load(tap, **days) for tap in sample]
+    before = (cpu() - spent) / len(runs)
+    wrong = [f"{run.tap}: {run.output[-800:]}" for run in runs if failed(run)]
+    spent, began = cpu(), time.monotonic()
+    done = subprocess.run(
+        [BIN / "signalroom", "scheduler", "--once", "*--*", f"--concurrency={at_once}"],
+        cwd=agency.folder,
+        env=agency.env | days,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours, seconds = (cpu() - spent) / len(taps), time.monotonic() - began
+    if done.returncode or done.stdout.count(": ended with 0") != len(taps):
+        wrong.append(f"signalroom scheduler: {done.returncode} {done.stdout[-800:]}")
+        wrong.append(done.stderr[-3000:])
+    print(
+        f"nothing new: {before:.2f} s of CPU a run by meltano run, {ours:.2f} s by signalroom"
+        f" scheduler in {seconds / 60:.1f} min: {ours / before:.2f} (budget {SCHEDULER_BUDGET})",
+        flush=True,
+    )
+    if ours > SCHEDULER_BUDGET * before:
+        wrong.append("a run of the scheduler takes more than its budget")
+    return wrong
 
 
 def change(control) -> None:
@@ -266,6 +300,7 @@ def simulate(folder: Path, asked) -> list[str]:
             wrong += told(tick, taps, runs, seconds, watch.most)
             for account in accounts if tick + 1 < asked.ticks else ():
                 change(account.control)
+        wrong += nothing_new(agency, taps, asked.at_once, between(SETTLED))
         wrong += states(system[1], taps)
         wrong += deadlocks(server)
         # Now each account by itself, into a separate warehouse with a separate state.

@@ -120,6 +120,12 @@ class Project:
         with closing(sqlite3.connect(database, uri=True)) as connection:
             return [state_id for (state_id,) in connection.execute("select state_id from state")]
 
+    def states_of_runs(self):
+        """The state of each run, such as SUCCESS, from Meltano's database."""
+        database = f"file:{self.folder}/.meltano/meltano.db?mode=ro"
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            return [state for (state,) in connection.execute("select state from runs order by id")]
+
     def partial_state(self, state_id):
         """What a full refresh has saved so far: Meltano merges it into the state before."""
         database = f"file:{self.folder}/.meltano/meltano.db?mode=ro"

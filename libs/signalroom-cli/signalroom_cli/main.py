@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 #: only for their own subcommand, as importing Meltano takes a second.
 _COMMANDS = {
     "run": ("run", "Run pipelines as `meltano run` does, reading only their clients' files"),
+    "scheduler": ("scheduler.command", "Run the schedules of all clients when they are due"),
     "status": ("status.command", "Show what each pipeline did, and whether one is stale"),
     "test": ("connection", "Read one record per stream, to verify credentials and permissions"),
     "new-client": ("clients", "Write a client's taps, credentials and schedules"),

@@ -1,0 +1,1 @@
+"""The schedules of all clients, run by one process."""
