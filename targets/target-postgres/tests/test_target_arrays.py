@@ -8,7 +8,9 @@ import pytest
 from warehouse import record, schema
 
 from signalroom_target_postgres.errors import LoadError
+from signalroom_target_postgres.rows.json_types import JsonTypes
 from signalroom_target_postgres.values.array_literals import integer_element
+from signalroom_target_postgres.values.schema_types import DeclaredType
 
 ID = {"type": "integer"}
 #: By the items' type: the column's, what it has, and how jsonb has that.
@@ -197,3 +199,10 @@ def test_nul_within_arrays_of_objects_is_replaced_as_elsewhere(warehouse):
 def test_an_integer_of_more_digits_than_numeric_has():
     with pytest.raises(ValueError, match="expected an integer, got one out of range"):
         integer_element(b"1e200000")
+
+
+@pytest.mark.parametrize(("type_", "elements"), (("bigint[]", "integer"), ("text[]", "")))
+def test_which_elements_are_checked(type_, elements):
+    """A text of an array is anything: what is no text is written as JSON."""
+    declared = DeclaredType(frozenset({("array", type_)}), nullable=False)
+    assert JsonTypes.of(declared) == JsonTypes(frozenset({"array"}), elements)

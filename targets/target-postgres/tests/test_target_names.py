@@ -11,7 +11,7 @@ import pytest
 from warehouse import activate, lines, record, schema, state
 
 from signalroom_target_postgres.errors import InputError, LoadError
-from signalroom_target_postgres.warehouse.naming import TableName, normalize
+from signalroom_target_postgres.warehouse.naming import TableName, TableNaming, normalize
 
 HOSTILE = {
     "ends an identifier": 'x"; DROP TABLE canary;',
@@ -554,3 +554,10 @@ def test_a_table_without_a_name_is_refused(warehouse, stream, naming):
     described = schema({"id": "integer"}, stream=stream)
     with pytest.raises(LoadError, match="would have no name"):
         warehouse.load(described, record(stream, id=1), table_naming=naming)
+
+
+def test_a_table_is_new_if_this_run_created_it():
+    naming = TableNaming("s")
+    naming.note_created(TableName("s", "orders"))
+    assert naming.is_new(naming.of("orders"))
+    assert not naming.is_new(naming.of("clicks"))
