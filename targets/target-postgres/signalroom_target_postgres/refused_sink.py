@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from signalroom_target_postgres.messages.batch_files import BatchFile
+    from signalroom_target_postgres.messages.record_lines import Lines
 
 
 class RefusedSink(PostgresSink):
@@ -35,6 +36,11 @@ class RefusedSink(PostgresSink):
 
     @property
     @override
+    def size(self) -> int:
+        return 0
+
+    @property
+    @override
     def text_kinds(self) -> dict[str, str]:
         return {}
 
@@ -45,6 +51,11 @@ class RefusedSink(PostgresSink):
 
     def _ignore(self, *_: Any, **__: Any) -> None:
         """Nothing is buffered, so nothing is left to do."""
+
+    @override
+    def add_lines(self, lines: Lines) -> bool:
+        self._hold_states()
+        return True
 
     @override
     def retry_orphans(self) -> bool:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.errors import Unconfirmed
     from signalroom_target_postgres.messages.batch_files import BatchFile
+    from signalroom_target_postgres.messages.record_lines import Lines
     from signalroom_target_postgres.rows.staging_file import StagingFile
     from signalroom_target_postgres.run import Run
     from signalroom_target_postgres.warehouse.scopes import Scope
@@ -206,7 +207,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
     @property
     def records_read(self) -> int:
         """How many records came."""
-        return self.counts.read + len(self._buffer.messages)
+        return self.counts.read + self._buffer.undecoded_rows
 
     @property
     def is_settled(self) -> bool:
@@ -237,10 +238,38 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         self._note_record()
         if self._scoped is not None and self._held_files:
             self._load_held(self._scoped)
+        if self._buffer.has_lines:
+            self._decode()
         if self._buffer.add(message):
             self._decode()
             return True
         return False
+
+    def add_lines(self, lines: Lines) -> bool:
+        """Buffer records that can be decoded together.
+
+        Args:
+            lines: Lines that look like RECORD messages of the stream.
+
+        Returns:
+            Whether they are buffered; if not, each has to be added as a message.
+
+        Raises:
+            BadRecordError: If one just before them does not fit.
+        """
+        if self.batch_size_rows is not None:
+            return False
+        if self._scoped is not None and self._held_files:
+            self._load_held(self._scoped)
+        if self._buffer.messages:
+            self._decode()
+        is_due = self._buffer.add_lines(lines, self._loader.columns.decoder)
+        if is_due is None:
+            return False
+        self._note_record()
+        if is_due:
+            self._decode()
+        return True
 
     def add_mapped(self, record: dict[str, Any], message: Message) -> bool:
         """Buffer a record that a stream map made, or that has to be validated.
@@ -302,7 +331,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     def _decode(self) -> None:
         """Decode the buffered messages."""
-        count = len(self._buffer.messages)
+        count = self._buffer.undecoded_rows
         if not count:
             return
         decoder = self._loader.columns.decoder
@@ -435,7 +464,7 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
         elif tables or rejects or activation is not None:
             with self._refusing_oversized():
                 self._load(batch)
-        if not self._buffer.messages:
+        if not self._buffer.undecoded_rows:
             self.oldest_record_at = None
             if self._refresh.staging is None and not background:
                 self._commit()

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from signalroom_target_postgres.connection.connector import PostgresConnector
     from signalroom_target_postgres.messages.models import Message
+    from signalroom_target_postgres.messages.record_lines import Lines
     from signalroom_target_postgres.warehouse.counts import Counts
 
 _POLL_SECONDS = 0.05
@@ -99,6 +100,7 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
         self._with_records: set[str | None] = set()
         self.message_reader.on_idle = self._flush_aged
         self.message_reader.on_invalid_record = self._reject_undecodable
+        self.message_reader.on_record_lines = self._process_record_lines
         self.message_reader.guard = self._stop_when_asked
 
     @override
@@ -419,6 +421,15 @@ class TargetPostgres(ReadableErrorsMixin, StockTargetPostgres):  # type: ignore[
             self._flush_largest()
         if sink.is_full:
             sink.flush(background=True)
+
+    def _process_record_lines(self, lines: Lines) -> bool:
+        """Process records of one stream together; return whether that is possible."""
+        sink = self._unmapped_sinks.get(lines.stream or "")
+        if sink is None or not sink.add_lines(lines):
+            return False
+        self._with_records.add(lines.stream)
+        self._flush_largest()
+        return True
 
     def _process_mapped(self, stream: str, message: Message) -> None:
         """Process a record by way of stream maps, flattening and validation."""

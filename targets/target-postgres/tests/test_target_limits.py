@@ -79,6 +79,13 @@ def test_a_stream_over_a_limit_is_refused_and_the_others_load(warehouse, kind, s
     assert not before or warehouse.rows("wide") == []
 
 
+def test_many_records_of_another_stream_are_loaded_beside_a_refused_one(warehouse):
+    rows = [record(id=number) for number in range(3000)]
+    with pytest.raises(LoadError, match="Stream 'wide' is not loaded"):
+        warehouse.load(wide(MOST + 1), record("wide", id=1), schema({"id": "integer"}), *rows)
+    assert len(warehouse.rows()) == 3000
+
+
 @pytest.mark.parametrize(
     ("messages", "passed"),
     (

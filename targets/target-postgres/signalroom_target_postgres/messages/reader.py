@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,7 @@ from typing_extensions import override
 from signalroom_target_postgres.errors import InputError
 from signalroom_target_postgres.messages.json_members import top_level_members
 from signalroom_target_postgres.messages.models import MISSING, Message
+from signalroom_target_postgres.messages.record_lines import Lines, split_block
 from signalroom_target_postgres.messages.validation import InvalidMessageError, validate_message
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 _READ_BYTES = 1 << 20
 _SMALL_READ = 1 << 15
 _COALESCE_SECONDS = 0.002  # seconds
-_LINES_PER_IDLE_CALL = 1000
+_LINES_PER_BLOCK = 1000
 # Other fields of RECORD messages, and what they should be.
 _EXPECTED = {"version": "an integer", "time_extracted": "a text"}
 _WRONG_TYPE = re.compile(r"got `(?P<got>.*)` - at `\$\.(?P<field>version|time_extracted)`$")
@@ -51,11 +53,14 @@ class MessageReader(GenericSingerReader[bytes]):
         on_invalid_record: Called with a stream and the text of a record whose JSON is invalid only
             for NaN and infinities, which some taps write; or, with a reason, of one that is nested
             too deeply, or whose message has a `version` or `time_extracted` of a wrong type.
+        on_record_lines: Called with lines that look like records of one stream. Returns whether it
+            took them; if not, each is passed on as a message.
         guard: Makes a context manager in which messages are read.
     """
 
     on_idle: Callable[[], float | None]
     on_invalid_record: Callable[..., None]
+    on_record_lines: Callable[[Lines], bool] = staticmethod(lambda _: False)
     guard: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
 
     def __init__(self) -> None:
@@ -71,7 +76,7 @@ class MessageReader(GenericSingerReader[bytes]):
         return sys.stdin.buffer
 
     def request_shutdown(self) -> None:
-        """Stop reading: at once if nothing comes, else after the current message.
+        """Stop reading: at once if nothing comes, else after what was read of the input.
 
         Raises:
             ShutdownRequested: If the reader was waiting for input.
@@ -124,29 +129,42 @@ class MessageReader(GenericSingerReader[bytes]):
         self, source: IO[Any], callbacks: Mapping[str, Callable[[Any], None]]
     ) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for number, line in enumerate(self._lines(source), 1):
-            try:
-                message = self._decode(line)
-            except (*_DECODE_ERRORS, RecursionError) as error:
-                if not line.strip():
-                    continue
-                if not self._pass_on_invalid(line, error):
-                    raise _not_a_message(number, error) from None
-                counts["RECORD"] += 1
-                continue
-            kind = message.type
-            callback = callbacks.get(kind)
-            if callback is None:
-                msg = f"Line {number} of the input has the unknown type {kind!r}."
-                raise InputError(msg)
-            if kind == "RECORD" and message.record is not MISSING and message.stream is not None:
-                callback(message)
-            else:
-                callback(self._validate(message, line, number))
-            counts[kind] += 1
+        number = 0
+        for block in self._blocks(source):
+            for lines in split_block(block):
+                if lines.stream is not None and self.on_record_lines(lines):
+                    counts["RECORD"] += lines.count
+                else:
+                    for place, line in enumerate(lines.text.split(b"\n")[:-1], number + 1):
+                        if kind := self._pass_on(line, place, callbacks):
+                            counts[kind] += 1
+                number += lines.count
             if self.shutdown_requested:
                 raise ShutdownRequested
         return counts
+
+    def _pass_on(
+        self, line: bytes, number: int, callbacks: Mapping[str, Callable[[Any], None]]
+    ) -> str | None:
+        """Pass a message to its callback; return its type, or None for an empty line."""
+        try:
+            message = self._decode(line)
+        except (*_DECODE_ERRORS, RecursionError) as error:
+            if not line.strip():
+                return None
+            if not self._pass_on_invalid(line, error):
+                raise _not_a_message(number, error) from None
+            return "RECORD"
+        kind = message.type
+        callback = callbacks.get(kind)
+        if callback is None:
+            msg = f"Line {number} of the input has the unknown type {kind!r}."
+            raise InputError(msg)
+        if kind == "RECORD" and message.record is not MISSING and message.stream is not None:
+            callback(message)
+        else:
+            callback(self._validate(message, line, number))
+        return kind
 
     def _validate(self, message: Message, line: bytes, number: int) -> Message | dict[str, Any]:
         """Validate a message, and return it as its callback takes it."""
@@ -195,31 +213,33 @@ class MessageReader(GenericSingerReader[bytes]):
         self.on_invalid_record(json.loads(stream), record, *reasons)
         return True
 
-    def _lines(self, source: IO[Any]) -> Iterator[bytes]:
+    def _blocks(self, source: IO[Any]) -> Iterator[bytes]:
+        """Read complete lines, each with its line feed, many at once."""
         try:
             descriptor = source.fileno()
         except OSError:
             # Input in memory, as in tests.
-            for number, line in enumerate(source):
-                if number % _LINES_PER_IDLE_CALL == 0:
-                    self.on_idle()
-                yield line if isinstance(line, bytes) else line.encode()
+            lines = (line if isinstance(line, bytes) else line.encode() for line in source)
+            while block := b"".join(
+                line.removesuffix(b"\n") + b"\n" for line in islice(lines, _LINES_PER_BLOCK)
+            ):
+                self.on_idle()
+                yield block
         else:
-            yield from self._lines_of(descriptor)
+            yield from self._blocks_of(descriptor)
 
-    def _lines_of(self, descriptor: int) -> Iterator[bytes]:
+    def _blocks_of(self, descriptor: int) -> Iterator[bytes]:
         _enlarge_pipe(descriptor)
         unfinished: list[bytes] = []
         while data := self._next_bytes(descriptor):
-            first, *lines = data.split(b"\n")
-            unfinished.append(first)
-            if lines:
+            end = data.rfind(b"\n") + 1
+            unfinished.append(data[:end])
+            if end:
                 yield b"".join(unfinished)
-                *complete, rest = lines
-                yield from complete
-                unfinished = [rest]
+                unfinished = []
+            unfinished.append(data[end:])
         if last := b"".join(unfinished):
-            yield last
+            yield last + b"\n"
 
     def _next_bytes(self, descriptor: int) -> bytes:
         while True:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from msgspec import Raw
 from msgspec.structs import astuple
 
+from signalroom_target_postgres.messages.models import Message
 from signalroom_target_postgres.messages.rejects import (
     UNFIT,
     RejectedRecord,
@@ -23,14 +24,14 @@ from signalroom_target_postgres.messages.rejects import (
 from signalroom_target_postgres.rows.codecs import NOTHING_ALLOWED, InexactError
 from signalroom_target_postgres.rows.columns import Column, TooNarrowError
 from signalroom_target_postgres.rows.json_types import is_of_types
-from signalroom_target_postgres.rows.struct_decoder import NULL, build_decode, decode_fields
+from signalroom_target_postgres.rows.struct_decoder import NULL, StructDecoder, decode_fields
 from signalroom_target_postgres.rows.unknown_fields import UNKNOWN, keep_columns, keep_records
 from signalroom_target_postgres.values.arrow_json import record_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from signalroom_target_postgres.messages.models import Message
+    from signalroom_target_postgres.messages.record_lines import Lines
 
 # What msgspec says of a record that does not fit.
 _UNKNOWN = re.compile(r"unknown field `(?P<field>.*)`", re.DOTALL)
@@ -87,7 +88,48 @@ class RecordDecoder:
         self._forbidden = forbidden
         self._metadata = metadata
         self._sync_started_at = sync_started_at
-        self._decode = build_decode([*columns, *forbidden], strict=True)
+        self._structs = StructDecoder([*columns, *forbidden], strict=True)
+        # Whether some lines were decoded together in vain, as others will be.
+        self._needs_messages = False
+
+    def decode_lines(self, lines: Lines) -> list[Any] | None:
+        """Decode lines that look like RECORD messages.
+
+        Args:
+            lines: Lines of one stream.
+
+        Returns:
+            Messages with decoded records, for `make_batch`; None if each message has to be decoded
+            by itself, as some may not fit.
+        """
+        structs = self._structs
+        is_possible = structs.decodes_lines and not (self._needs_messages or self.unknown_fields)
+        if lines.stream is None or not is_possible:
+            return None
+        try:
+            messages = structs.decode_lines(lines.text, lines.stream)
+        except (ValueError, RecursionError):
+            return None
+        # msgspec also takes messages that only spaces separate.
+        return messages if len(messages) == lines.count else None
+
+    def make_batch(self, messages: Sequence[Any]) -> pa.RecordBatch | None:
+        """Make a batch of messages that were decoded together.
+
+        Args:
+            messages: What `decode_lines` returned, perhaps several times.
+
+        Returns:
+            The batch; None if each message has to be decoded by itself, as some do not fit.
+        """
+        try:
+            return self._make_batch([message.record for message in messages], messages)
+        except InexactError:
+            # The tap writes integers as floats; so will it write those to come.
+            self._needs_messages = True
+        except (ValueError, ColumnTooNarrowError):
+            pass
+        return None
 
     def decode(
         self, messages: Sequence[Message]
@@ -166,14 +208,25 @@ class RecordDecoder:
                 raise ColumnRejectedError(column, reason)
 
     def _decode_batch(self, messages: Sequence[Message]) -> pa.RecordBatch:
-        decode = self._decode
-        columns = zip(*[astuple(decode(message.record)) for message in messages], strict=True)
+        decode = self._structs.decode
+        return self._make_batch([decode(message.record) for message in messages], messages)
+
+    def _make_batch(self, records: Sequence[Any], messages: Sequence[Any]) -> pa.RecordBatch:
+        """Make a batch of records.
+
+        Args:
+            records: What the record of each message was decoded as.
+            messages: The messages that they came in.
+        """
+        columns = zip(*map(astuple, records), strict=True)
         arrays = []
         # The remaining fields are forbidden, and null.
         for column, values in zip(self.columns, columns, strict=not self._forbidden):
             try:
                 arrays.append(_make_array(column, column.from_json, values))
             except InexactError:
+                if not isinstance(messages[0], Message):
+                    raise
                 exact = [*_exact_numbers(column, values, messages)]
                 arrays.append(_make_array(column, column.from_exact_json, exact))
         names = [column.name for column in self.columns]
@@ -253,7 +306,7 @@ class RecordDecoder:
         if (match := _UNKNOWN.search(str(error))) is None:
             return False
         self.unknown_fields.add(match["field"])
-        self._decode = build_decode([*self.columns, *self._forbidden], strict=False)
+        self._structs = StructDecoder([*self.columns, *self._forbidden], strict=False)
         return True
 
     def _reject(self, message: Message, error: Exception) -> RejectedRecord:

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ROWS = 1024
+# How much is written at once.
+_ROWS, _BYTES = 1024, 1 << 20
 _NULL = "\\N"
 _SPECIAL = (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -42,13 +43,21 @@ def encode_copy_text(
         The lines of some rows.
     """
     nuls = [nul_escape((types or {}).get(name, "")) for name in table.column_names]
-    for batch in table.to_batches(_ROWS):
+    for batch in _join_chunks(table):
         columns = [
             _escape(column, nul=nul, replace_nul=replace_nul)
             for column, nul in zip(batch.columns, nuls, strict=True)
         ]
         columns[-1] = _join([columns[-1], ""], "\n")
         yield bytes(characters(_join(columns, "\t")))
+
+
+def _join_chunks(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Split rows into larger batches than those they were decoded in: each column takes a while."""
+    fitting = _BYTES * table.num_rows // max(1, table.nbytes)
+    rows = max(1, min(_ROWS, fitting))
+    for start in range(0, table.num_rows, rows):
+        yield from table.slice(start, rows).combine_chunks().to_batches()
 
 
 def has_nul(texts: pa.Array, escape: re.Pattern[str] | None = None) -> bool:
