@@ -21,6 +21,8 @@ _FIRST_YEAR = 1900
 #: Days before and after them, and offsets of zones, can be added without an overflow.
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+_DAY_LENGTH = len("2026-01-31")
+_WITHOUT_OFFSET = len("2026-01-31T23:59:59.000000")
 # An epoch number is in seconds up to the year 5138, then ms, µs and ns by its size.
 _EPOCH_UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 
@@ -47,7 +49,12 @@ def utc_isoformat(moment: datetime) -> str:
         # 9999-12-31T23:59:59-05:00, which some vendors write for "never ends".
         msg = f"the year in UTC is out of range: {moment.isoformat()}"
         raise ValueError(msg) from None
-    return in_utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return _write_utc(in_utc)
+
+
+def _write_utc(moment: datetime) -> str:
+    # Without its offset, which is that of UTC.
+    return moment.isoformat(timespec="microseconds")[:_WITHOUT_OFFSET] + "Z"
 
 
 def to_utc(value: object) -> str | None:
@@ -67,6 +74,8 @@ def to_utc(value: object) -> str | None:
     """
     if value is None or value == "":
         return None
+    if isinstance(value, str) and (moment := _read_usual(value)) is not None:
+        return None if moment.year < _FIRST_YEAR else _write_utc(moment)
     if isinstance(value, bool):
         msg = f"not a timestamp: {value!r}"
         raise ValueError(msg)  # noqa: TRY004 - one kind of error for callers that keep bad values
@@ -88,6 +97,18 @@ def to_utc(value: object) -> str | None:
     return _format(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
 
 
+def _read_usual(text: str) -> datetime | None:
+    """Read a timestamp as nearly all are: with separators, in UTC, and without a fraction."""
+    # None that is an epoch time, or too fine for Python.
+    if text[4:5] != "-" or "." in text or "," in text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is None or moment.tzinfo is UTC else None
+
+
 def to_date(value: object) -> str | None:
     """Read a calendar date: ISO text, the date part of a timestamp, or a date.
 
@@ -106,7 +127,7 @@ def to_date(value: object) -> str | None:
     if isinstance(value, date):
         return value.isoformat()[:10]
     text = str(value).strip()
-    match = _DAY_FIRST.fullmatch(text)
+    match = None if len(text) == _DAY_LENGTH else _DAY_FIRST.fullmatch(text)
     try:
         return date.fromisoformat(match[1] if match else text).isoformat()
     except ValueError:

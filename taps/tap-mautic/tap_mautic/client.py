@@ -24,6 +24,7 @@ from tap_mautic.errors import (
     explain_smallest_page,
     seconds_until_reset,
 )
+from tap_mautic.field_pages import FieldPages
 from tap_mautic.instance import Instance
 from tap_mautic.merges import ABOUT_GONE, ABOUT_MERGES, AUDIT_LOG, Merges, merge_winner
 from tap_mautic.queries import STATS_KEY, Condition, mysql_datetime, sort_by_id, where
@@ -97,6 +98,14 @@ class MauticClient(ApiClient):
             rows: The most rows of a page.
         """
         self._page_size = AdaptiveLimit(rows, smallest=_SMALLEST_PAGE)
+
+    def skip_definitions(self, key: str) -> None:
+        """Decode the pages of this view without the definitions of custom fields.
+
+        Args:
+            key: The key of the rows in a page.
+        """
+        self._decode = FieldPages(key, self._decode).decode
 
     def _observe_response(self, response: requests.Response) -> None:
         self.instance.observe_response(response)

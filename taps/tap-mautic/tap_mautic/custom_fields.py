@@ -126,4 +126,4 @@ class CustomFields:
 def _convert(kind: str, value: Any) -> Any:
     if kind == "multiselect":
         return [item for item in value.split("|") if item] if isinstance(value, str) else value
-    return None if str(value).startswith(_NO_DATE) else value
+    return None if isinstance(value, str) and value.startswith(_NO_DATE) else value

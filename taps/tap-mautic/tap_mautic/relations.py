@@ -59,6 +59,10 @@ _HTML_WITHIN = {
 }
 
 
+#: What may be an entity, entities or the id of one.
+_UNIFIED = (dict, list, int)
+
+
 def column_kinds(schema: Mapping[str, Any]) -> dict[str, str]:
     """Find the columns of a schema that are objects or lists.
 
@@ -89,7 +93,11 @@ def unify_relations(record: Record, kinds: Mapping[str, str], *, html: bool) -> 
         their id and name; without ``html`` there is no HTML at any depth.
     """
     return {
-        name: _unify_column(name, value, kinds.get(name), html=html)
+        name: (
+            _unify_column(name, value, kinds.get(name), html=html)
+            if isinstance(value, _UNIFIED)
+            else value
+        )
         for name, value in record.items()
         if html or name not in _HTML
     }

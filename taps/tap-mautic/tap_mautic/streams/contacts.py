@@ -99,6 +99,7 @@ class CustomFieldStream(RoleCheckedStream):
         self._fields = CustomFields(definitions, (column.name for column in self.own_columns))
         schema = th.PropertiesList(*self.own_columns, *self._fields.properties()).to_dict()
         super().__init__(tap, client, schema=schema)
+        self.client.skip_definitions(self.key)
 
     @override
     def clean(self, row: Record) -> Record:
