@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 import requests
-from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
@@ -120,7 +119,9 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
     def http_session(self) -> requests.Session:
         """The HTTP session of all streams and threads, which reuses connections."""
         session = requests.Session()
-        adapter = HTTPAdapter(pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS)
+        adapter = requests.adapters.HTTPAdapter(
+            pool_connections=_CONNECTIONS, pool_maxsize=_CONNECTIONS
+        )
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         return session
@@ -128,7 +129,9 @@ class SignalRoomTap(ReadableErrorsMixin, Tap):
     @property
     def client_context(self) -> ClientContext:
         """What the tap's client needs of it."""
-        return ClientContext(self.config, self.http_session, self.logger, self.account_limits)
+        return ClientContext(
+            self.config, lambda: self.http_session, self.logger, self.account_limits
+        )
 
     @property
     def permission_errors(self) -> PermissionErrors | None:

@@ -78,9 +78,7 @@ class GoogleErrorMapper(ErrorMapper):
         return f"{_spreadsheet_of(label)}: HTTP {response.status_code}"
 
     @override
-    def describe_failure(
-        self, error: requests.RequestException, label: str, *, host: str, timeout: float
-    ) -> str:
+    def describe_failure(self, error: OSError, label: str, *, host: str, timeout: float) -> str:
         kind = type(error).__name__
         if isinstance(error, ResponseTooLargeError):
             problem = str(error)
@@ -91,9 +89,7 @@ class GoogleErrorMapper(ErrorMapper):
         return f"{_spreadsheet_of(label)}: {problem}"
 
     @override
-    def map_failure(
-        self, error: requests.RequestException, label: str, *, host: str, timeout: float
-    ) -> Exception:
+    def map_failure(self, error: OSError, label: str, *, host: str, timeout: float) -> Exception:
         if is_certificate_error(error):
             return untrusted_certificate_error(host)
         return super().map_failure(error, label, host=host, timeout=timeout)

@@ -28,12 +28,13 @@ from signalroom_singer.settings.variables import fill_setting_labels
 from tap_mautic.errors import find_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import requests
-    from requests.auth import AuthBase
 
     from signalroom_singer import ClientContext
+
+    Signer = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 TOKEN_PATH = "/oauth/v2/token"  # noqa: S105 - a path
 #: By the type of the error; Mautic's sentences are in the language of the instance.
@@ -54,7 +55,7 @@ _LOGIN = "/s/login"
 _DEFAULT_LIFETIME = 3600
 
 
-def make_auth(context: ClientContext, *, base_url: str) -> AuthBase:
+def make_auth(context: ClientContext, *, base_url: str) -> Signer:
     """Choose how requests are signed: by a token, or with user name and password.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_sticky_s3.client import HEADER_THREADS
 from tap_sticky_s3.file_check import FileCheck
-from tap_sticky_s3.file_parser import preview_object
+from tap_sticky_s3.file_preview import preview_object
 from tap_sticky_s3.header_columns import HeaderColumns
 from tap_sticky_s3.known_columns import KNOWN_COLUMNS
 from tap_sticky_s3.run_plan import MAX_NAMES

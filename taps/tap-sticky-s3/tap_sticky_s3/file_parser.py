@@ -13,10 +13,10 @@ from signalroom_singer import CLIENT_ID, EXTRA, LOADED_AT, ReadAhead, TapError
 from signalroom_singer.privacy.card_data import CardFindings
 from tap_sticky_s3.card_filter import CardFilter
 from tap_sticky_s3.client import SMALL_FILE_THREADS, ObjectChangedError, ObjectGoneError
-from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
-from tap_sticky_s3.csv.reader import ROW_ID, CsvReader, read_head
+from tap_sticky_s3.csv.column_names import ROW_ID
+from tap_sticky_s3.csv.errors import BadFileError
+from tap_sticky_s3.csv.reader import CsvReader
 from tap_sticky_s3.file_filter import date_in_key
-from tap_sticky_s3.header_check import FilePreview, preview_file
 from tap_sticky_s3.parsed_file import ParsedFile, write_batches
 from tap_sticky_s3.s3_errors import ForbiddenObjectError
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tap_sticky_s3.client import Bucket, S3Object
     from tap_sticky_s3.csv.dialect import Dialect
 
-_PREVIEW_BYTES = 64 << 10
 #: Files that are together no larger than that are downloaded into memory, side by side.
 _GROUP_BYTES, _GROUP_FILES = 4 << 20, 64
 _TIMESTAMP = pa.timestamp("us", "UTC")
@@ -87,37 +86,6 @@ def group_files(objects: Iterable[S3Object]) -> list[list[S3Object]]:
             size = obj.size
         groups[-1].append(obj)
     return groups
-
-
-def preview_object(
-    bucket: Bucket, obj: S3Object, dialect: Dialect, known: frozenset[str]
-) -> FilePreview | None:
-    """Read the first lines of an object.
-
-    Args:
-        bucket: The bucket that the object is in.
-        obj: The version to read.
-        dialect: The file's delimiter, quotes and encoding.
-        known: Plain names of the table's columns.
-
-    Returns:
-        The preview; None if the object is empty, deleted or cannot be read.
-    """
-    size = _PREVIEW_BYTES
-    while True:
-        try:
-            head = read_head(
-                bucket.read(obj, size),
-                dialect,
-                name=f"{bucket.name}/{obj.key}",
-                complete=size >= obj.size,
-            )
-            return preview_file(*head, known, dialect) if head else None
-        except NeedMoreError:
-            size *= 8
-        except (BadFileError, ForbiddenObjectError, ObjectChangedError, ObjectGoneError):
-            # It is reported when the object is read.
-            return None
 
 
 class FileParser:

@@ -12,7 +12,6 @@ from typing_extensions import override
 from signalroom_singer import SignalRoomTap, invalid_setting, setting_label
 from signalroom_singer.privacy.card_data import CardReport
 from tap_sticky_s3.batch_store import BATCH_FORMATS, BatchStore, make_batch_store
-from tap_sticky_s3.client import Bucket
 from tap_sticky_s3.column_types import TypeUsage, check_column_types
 from tap_sticky_s3.file_filter import check_dates
 from tap_sticky_s3.file_history import begin_run
@@ -25,6 +24,7 @@ from tap_sticky_s3.table_settings import make_dialect, read_tables
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+    from tap_sticky_s3.client import Bucket
     from tap_sticky_s3.streams.base import StickyStream
 
 
@@ -47,6 +47,9 @@ class TapStickyS3(SignalRoomTap):
     @cached_property
     def bucket(self) -> Bucket:
         """The bucket of the settings."""
+        # Imported late, as it imports boto3: a third of the start of the tap.
+        from tap_sticky_s3.client import Bucket  # noqa: PLC0415
+
         return Bucket(self.config, self.logger)
 
     @cached_property

@@ -18,7 +18,8 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from tap_sticky_s3.csv.dialect import Dialect
 from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
-from tap_sticky_s3.csv.reader import CsvReader, read_head
+from tap_sticky_s3.csv.head import read_head
+from tap_sticky_s3.csv.reader import CsvReader
 
 ENGINES = ("either", "strict")
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))

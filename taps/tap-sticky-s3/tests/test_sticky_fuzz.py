@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tap_sticky_s3.csv.dialect import Dialect
 from tap_sticky_s3.csv.errors import BadFileError, NeedMoreError
-from tap_sticky_s3.csv.reader import CsvReader, read_head
+from tap_sticky_s3.csv.head import read_head
+from tap_sticky_s3.csv.reader import CsvReader
 
 pytestmark = [
     pytest.mark.timeout(TIMEOUT),

@@ -22,7 +22,6 @@ from signalroom_target_postgres.rows.decoder import ColumnTooNarrowError
 from signalroom_target_postgres.rows.file_batches import FileBatches
 from signalroom_target_postgres.rows.mapped_records import encode_mapped, name_expressions
 from signalroom_target_postgres.rows.metadata import LOADED_AT
-from signalroom_target_postgres.rows.validation import RecordValidator
 from signalroom_target_postgres.scoped_rows import ScopedBatch, ScopedRows
 from signalroom_target_postgres.spec import Removal, StreamSpec
 from signalroom_target_postgres.stream_log import StreamLog
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from signalroom_target_postgres.messages.batch_files import BatchFile
     from signalroom_target_postgres.messages.record_lines import Lines
     from signalroom_target_postgres.rows.staging_file import StagingFile
+    from signalroom_target_postgres.rows.validation import RecordValidator
     from signalroom_target_postgres.run import Run
     from signalroom_target_postgres.warehouse.scopes import Scope
 
@@ -190,7 +190,12 @@ class PostgresSink(StockSink):  # type: ignore[misc] # the stock target is untyp
 
     @override
     def get_validator(self) -> RecordValidator | None:
-        return RecordValidator(self.schema) if self.validate_schema else None
+        if not self.validate_schema:
+            return None
+        # Imported late, as it imports jsonschema: a tenth of the start of the loader.
+        from signalroom_target_postgres.rows.validation import RecordValidator  # noqa: PLC0415
+
+        return RecordValidator(self.schema)
 
     @property
     @override

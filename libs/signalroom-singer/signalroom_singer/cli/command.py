@@ -30,6 +30,7 @@ from signalroom_singer.settings.problems import (
     empty_variables,
     from_environment,
 )
+from signalroom_singer.settings.quick_check import is_plainly_valid
 from signalroom_singer.settings.text_values import read_texts, with_plain_secrets
 from signalroom_singer.settings.unknown_variables import unknown_variables
 from signalroom_singer.settings.variables import (
@@ -239,12 +240,15 @@ class ReadableErrorsMixin(PluginBase):
         # Invalid settings are left out, so that commands that only describe the plugin work.
         self._config, wrong = read_texts(naming.properties, raw_config)
         problems: list[str] = []
-        try:
-            super()._validate_config(raise_errors=True)
-        except ConfigValidationError as error:
-            problems = error.errors
+        schema = type(self).config_jsonschema
+        self.append_builtin_config(schema)
+        if not is_plainly_valid(schema, self._config):
+            try:
+                super()._validate_config(raise_errors=True)
+            except ConfigValidationError as error:
+                problems = error.errors
         if wrong or problems:
-            problems = describe_invalid(naming, type(self).config_jsonschema, self._config, wrong)
+            problems = describe_invalid(naming, schema, self._config, wrong)
         problems += empty_variables(naming, self._config, problems)
         if not raise_errors:
             return problems

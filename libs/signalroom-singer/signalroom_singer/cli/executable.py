@@ -15,6 +15,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from signalroom_singer.cli.lazy_imports import lazy_imports
 from signalroom_singer.cli.loader_failure import LOG_CONFIG, stop_tap
 
 _INTERRUPTED = 130  # as a shell has it: 128 and SIGINT
@@ -33,7 +34,8 @@ def run(name: str, module: str, plugin: str, *, loads: bool = False) -> None:
     # start. Objects that exist afterwards stay, and need no collection.
     gc.disable()
     try:
-        command = getattr(import_module(module), plugin)
+        with lazy_imports(module.partition(".")[0]):
+            command = getattr(import_module(module), plugin)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except Exception as error:  # a package of another version fails in any way

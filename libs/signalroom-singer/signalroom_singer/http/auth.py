@@ -12,9 +12,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from requests.auth import AuthBase
-from typing_extensions import override
-
 from signalroom_singer.privacy.redaction import protect
 
 if TYPE_CHECKING:
@@ -41,7 +38,7 @@ class Token:
     lifetime: float
 
 
-class TokenAuth(AuthBase):
+class TokenAuth:
     """A bearer token for all streams and threads, requested when it is first needed.
 
     It is requested again shortly before it expires, and after a 401. The token is kept out of
@@ -57,8 +54,12 @@ class TokenAuth(AuthBase):
         self._header = ""
         self._expires_at = 0.0
 
-    @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request with the token.
+
+        Args:
+            r: The request, which gets the header.
+        """
         with self._lock:
             if time.monotonic() >= self._expires_at:
                 token = self._request_token()

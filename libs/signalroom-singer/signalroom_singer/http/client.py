@@ -21,7 +21,7 @@ from signalroom_singer.http.errors import ErrorMapper, ForbiddenRequestError, Re
 from signalroom_singer.http.payload import decode_json, describe_body
 from signalroom_singer.http.rate_limit import RateLimiter
 from signalroom_singer.http.retry import RetryPolicy
-from signalroom_singer.http.size_limit import read_body
+from signalroom_singer.http.size_limit import ResponseTooLargeError, read_body
 from signalroom_singer.privacy.hashing import HASH_SALT
 from signalroom_singer.settings.variables import current_naming, setting_label
 
@@ -43,14 +43,14 @@ class ClientContext:
 
     Attributes:
         config: The tap's settings.
-        session: The connections that all streams share.
+        open_session: Returns the connections that all streams share.
         logger: The logger of the tap, for requests that belong to no stream.
         account: The account's limits, for rate limiters; None without the setting
             ``rate_limit_store``.
     """
 
     config: Mapping[str, Any]
-    session: requests.Session
+    open_session: Callable[[], requests.Session]
     logger: logging.Logger
     account: AccountLimits | None = None
 
@@ -104,7 +104,7 @@ class ApiClient:
         self.stream_name = ""
         #: The stream and its latest request, for errors; in several threads, one of theirs.
         self.last_request = ""
-        self._session = context.session
+        self._open_session = context.open_session
         self._auth = auth
         self._rate_limit = rate_limit or RateLimiter()
         self._decode = decode
@@ -114,6 +114,10 @@ class ApiClient:
             (method, re.compile(re.escape(path).replace(r"\{\}", "[^/]+")))
             for method, path in allowed_requests
         ]
+
+    @property
+    def _session(self) -> requests.Session:
+        return self._open_session()
 
     def for_stream(self, name: str, logger: logging.Logger) -> Self:
         """Make a view of this client whose messages name a stream.
@@ -261,7 +265,7 @@ class ApiClient:
             read_body(response)
         except (requests.exceptions.InvalidHeader, UnicodeError):
             raise self._unsendable(label) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, ResponseTooLargeError) as error:
             # Not chained: its text and its request hold the URL with everything in it.
             host, timeout = urlsplit(url).netloc, self.config["request_timeout"]
             raise self.errors.map_failure(error, label, host=host, timeout=timeout) from None

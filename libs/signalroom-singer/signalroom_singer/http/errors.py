@@ -168,9 +168,7 @@ class ErrorMapper:
         text = f"{text}: {vendor_text}" if vendor_text else text
         return ". ".join(part for part in (text, self.hint(status)) if part)
 
-    def map_failure(
-        self, error: requests.RequestException, label: str, *, host: str, timeout: float
-    ) -> Exception:
+    def map_failure(self, error: OSError, label: str, *, host: str, timeout: float) -> Exception:
         """Make the error of a request that got no complete response.
 
         Args:
@@ -184,9 +182,7 @@ class ErrorMapper:
         """
         return RetriableAPIError(self.describe_failure(error, label, host=host, timeout=timeout))
 
-    def describe_failure(
-        self, error: requests.RequestException, label: str, *, host: str, timeout: float
-    ) -> str:
+    def describe_failure(self, error: OSError, label: str, *, host: str, timeout: float) -> str:
         """Write the sentence about a request that got no complete response.
 
         Args:

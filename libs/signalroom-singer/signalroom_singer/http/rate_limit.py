@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyrate_limiter import Rate
+    from pyrate_limiter import Limiter, Rate
 
     from signalroom_singer.limits.account import AccountLimits
 
 _logger = logging.getLogger(__name__)
 #: Seconds to wait before a log message.
 _PATIENCE = 15
+# As the limiter counts: in milliseconds.
+_SECOND, _MINUTE, _HOUR = 1_000, 60_000, 3_600_000
 
 
 class RateLimiter:
@@ -55,37 +57,43 @@ class RateLimiter:
             account_concurrency: Requests under way at once in all processes of the account.
             longest_request: Seconds after which a request is assumed to have ended.
         """
-        # Imported late: the loader limits no rate, and this is half of its time to import the kit.
-        from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate  # noqa: PLC0415
-
         self._parent = parent
-        limits = [
-            (limit, unit.value)
-            for limit, unit in (
-                (per_second, Duration.SECOND),
-                (per_minute, Duration.MINUTE),
-                (per_hour, Duration.HOUR),
-            )
+        self._limits = [
+            (limit, unit)
+            for limit, unit in ((per_second, _SECOND), (per_minute, _MINUTE), (per_hour, _HOUR))
             if limit
         ]
-        rates = [
-            Rate(int(limit), unit) if limit >= 1 else Rate(1, math.ceil(unit / limit))
-            for limit, unit in limits
-        ]
-        self._limiter = None
+        self._made_limiter: Limiter | None = None
         self._account_concurrency = account_concurrency
         self._longest_request = longest_request
         self._shared = None
         if account:
-            longest = max((unit for _, unit in limits), default=0)
-            self._shared = account.limit(group, _effective_rates(rates), longest)
-        elif rates:
-            # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
-            self._limiter = Limiter(InMemoryBucket(_effective_rates(rates)), buffer_ms=1)
-        self._longest = max((rate.interval for rate in rates), default=0) / 1000
+            longest = max((unit for _, unit in self._limits), default=0)
+            self._shared = account.limit(group, _effective_rates(self._rates()), longest)
         self._slots = threading.BoundedSemaphore(concurrency) if concurrency else None
         self._lock = threading.Lock()
         self._resume_at = 0.0
+
+    @property
+    def _limiter(self) -> Limiter | None:
+        """The limiter of this process, which is made for the first request."""
+        # A run that only describes the tap needs none, and importing it takes 40 ms.
+        from pyrate_limiter import InMemoryBucket, Limiter  # noqa: PLC0415
+
+        with self._lock:
+            if self._made_limiter is None and self._limits:
+                bucket = InMemoryBucket(_effective_rates(self._rates()))
+                # The default buffer of 50 ms on every wait would cost 5 % of a per-second rate.
+                self._made_limiter = Limiter(bucket, buffer_ms=1)
+            return self._made_limiter
+
+    def _rates(self) -> list[Rate]:
+        from pyrate_limiter import Rate  # noqa: PLC0415 - as above
+
+        return [
+            Rate(int(limit), unit) if limit >= 1 else Rate(1, math.ceil(unit / limit))
+            for limit, unit in self._limits
+        ]
 
     def pause(self, seconds: float) -> None:
         """Hold all requests back for a while, as after a 429: the budget is one for all.
@@ -110,12 +118,12 @@ class RateLimiter:
                 time.sleep(pause)
             if self._shared:
                 self._shared.acquire()
-            elif self._limiter and not self._limiter.try_acquire("requests", timeout=_PATIENCE):
-                _logger.info(
-                    "Waiting up to %.0f s to stay within the rate limit",
-                    self._longest,
-                )
-                self._limiter.try_acquire("requests")
+            elif (limiter := self._limiter) and not limiter.try_acquire(
+                "requests", timeout=_PATIENCE
+            ):
+                longest = max(rate.interval for rate in self._rates()) / 1000
+                _logger.info("Waiting up to %.0f s to stay within the rate limit", longest)
+                limiter.try_acquire("requests")
             if self._parent:
                 stack.enter_context(self._parent.slot())
             yield

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import requests
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import requests
 
 #: Bytes, unpacked. Pages are a few MB; a first page of rows of unknown size may reach 250.
 LARGEST_RESPONSE = 512 << 20
 _CHUNK = 1 << 16
 
 
-class ResponseTooLargeError(requests.RequestException):
+class ResponseTooLargeError(OSError):
     """A response of more than :data:`LARGEST_RESPONSE` bytes.
 
     A megabyte of gzip can be a gigabyte of text, which would not fit into memory.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+#: The column with the number of the row in its file.
+ROW_ID = "_row_id"
 _MAX_BYTES = 63  # PostgreSQL cuts longer names, and two may become the same
 _SEPARATORS = re.compile(r"[\W_]+")
 _SPACES = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")

@@ -31,12 +31,10 @@ from signalroom_singer.errors import explain_malformed_responses
 from signalroom_singer.privacy.hashing import ColumnHashes
 from signalroom_singer.progress import REPORTER
 from signalroom_singer.table_docs import without_description
-from tap_sticky_s3.column_discovery import ColumnDiscovery
 from tap_sticky_s3.column_types import ColumnType
-from tap_sticky_s3.csv.reader import ROW_ID
+from tap_sticky_s3.csv.column_names import ROW_ID
 from tap_sticky_s3.file_history import FileHistory
 from tap_sticky_s3.file_log import FILE_NAME
-from tap_sticky_s3.file_parser import FileParser, StreamColumns, group_files
 from tap_sticky_s3.header_columns import HeaderColumns
 from tap_sticky_s3.known_columns import KNOWN_COLUMNS
 from tap_sticky_s3.run_plan import RunPlanner
@@ -52,8 +50,10 @@ if TYPE_CHECKING:
     from signalroom_singer.privacy.card_data import CardReport
     from tap_sticky_s3.batch_store import BatchStore
     from tap_sticky_s3.client import Bucket, S3Object
+    from tap_sticky_s3.column_discovery import ColumnDiscovery
     from tap_sticky_s3.column_types import TypeUsage
     from tap_sticky_s3.file_log import FileLog
+    from tap_sticky_s3.file_parser import FileParser, StreamColumns
     from tap_sticky_s3.parsed_file import ParsedFile
     from tap_sticky_s3.run_plan import RunPlan
     from tap_sticky_s3.table_settings import TableSettings
@@ -183,6 +183,9 @@ class TableStream(StickyStream):
 
     def _plan_run(self) -> RunPlan:
         """Decide which files the run reads, and learn the columns from their headers."""
+        # Imported late, as it imports pyarrow: a third of the start of the tap.
+        from tap_sticky_s3.file_parser import FileParser  # noqa: PLC0415
+
         state = self.get_context_state(None)
         plan = self._planner.plan(state)
         discovery = self._make_discovery(state)
@@ -197,6 +200,9 @@ class TableStream(StickyStream):
         return plan
 
     def _make_discovery(self, state: dict[str, Any]) -> ColumnDiscovery:
+        # As it imports boto3.
+        from tap_sticky_s3.column_discovery import ColumnDiscovery  # noqa: PLC0415
+
         return ColumnDiscovery(state, self._table, self._bucket, self.logger)
 
     def _add_columns(self, names: Iterable[str], headers: HeaderColumns) -> None:
@@ -238,6 +244,8 @@ class TableStream(StickyStream):
         self._stream_maps = None
 
     def _selected_columns(self) -> StreamColumns:
+        from tap_sticky_s3.file_parser import StreamColumns  # noqa: PLC0415 - as above
+
         columns = self.schema["properties"]
         keys = self.primary_keys
         selected = (name for name in columns if self.mask["properties", name] or name in keys)
@@ -268,6 +276,8 @@ class TableStream(StickyStream):
             finally:
                 # Also those before a file that ends the run.
                 yield [files]
+
+        from tap_sticky_s3.file_parser import group_files  # noqa: PLC0415 - as above
 
         workers = self.config["max_concurrency"]
         groups = group_files(self._plan.due)

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import paramiko  # type: ignore[import-untyped]
 import psycopg
-from paramiko import SSHException  # type: ignore[import-untyped]
 from psycopg import Connection, Cursor, errors
 from sqlalchemy import Engine, event
 from sqlalchemy.dialects.postgresql import TIMESTAMP
@@ -71,7 +71,7 @@ class PostgresConnector(StockConnector):  # type: ignore[misc] # the stock targe
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         try:
             super().__init__(config)
-        except (SSHException, OSError, KeyError, ValueError) as error:
+        except (paramiko.SSHException, OSError, KeyError, ValueError) as error:
             if not tunnel.get("enable"):
                 raise
             reason = str(error) or type(error).__name__
