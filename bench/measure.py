@@ -80,10 +80,10 @@ def piped_each(commands, env=None, stdin=None) -> tuple[float, list[float]]:
     return seconds, peaks
 
 
-def cpu_seconds(command, env=None) -> float:
+def cpu_seconds(command, env=None, stdin=None) -> float:
     """Run a command without its output, and return its CPU seconds (user and system)."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    timed(command, env)
+    timed(command, env, stdin)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -20,6 +20,7 @@ import files
 import history
 import loader
 import restatement
+import start
 from measure import BIN, HERE, QUICK, Job, growth, result, timed, within
 from vendors import catalog, sandbox
 
@@ -89,6 +90,7 @@ BENCHES = {
     **contacts.BENCHES,
     **restatement.BENCHES,
     **history.BENCHES,
+    **start.BENCHES,
 }
 
 

@@ -14,7 +14,9 @@ from harness.pipelines import ROOT, clean_env, new_database, run
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("name", ("load-batch", "pipe", "files-growth", "events", "contacts"))
+@pytest.mark.parametrize(
+    "name", ("load-batch", "pipe", "files-growth", "events", "contacts", "start")
+)
 def test_a_benchmark_runs(name):
     done = subprocess.run(
         [sys.executable, ROOT / "bench/run.py", "--quick", name],
@@ -25,7 +27,8 @@ def test_a_benchmark_runs(name):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
-        "plain COPY|stock target|6 files|queries a minute|the pages alone", done.stdout
+        "plain COPY|stock target|6 files|queries a minute|the pages alone|smallest SDK tap",
+        done.stdout,
     )
 
 

@@ -140,7 +140,7 @@ class LazyName:
     later too.
 
     Args:
-        load: Imports it.
+        load: The function that imports it.
     """
 
     def __init__(self, load: Callable[[], Any]) -> None:

@@ -87,6 +87,10 @@ class RateLimiter:
                 self._made_limiter = Limiter(bucket, buffer_ms=1)
             return self._made_limiter
 
+    @property
+    def _longest(self) -> float:
+        return max(rate.interval for rate in self._rates()) / 1000
+
     def _rates(self) -> list[Rate]:
         from pyrate_limiter import Rate  # noqa: PLC0415 - as above
 
@@ -121,8 +125,7 @@ class RateLimiter:
             elif (limiter := self._limiter) and not limiter.try_acquire(
                 "requests", timeout=_PATIENCE
             ):
-                longest = max(rate.interval for rate in self._rates()) / 1000
-                _logger.info("Waiting up to %.0f s to stay within the rate limit", longest)
+                _logger.info("Waiting up to %.0f s to stay within the rate limit", self._longest)
                 limiter.try_acquire("requests")
             if self._parent:
                 stack.enter_context(self._parent.slot())

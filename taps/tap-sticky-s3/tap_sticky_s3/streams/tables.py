@@ -264,6 +264,8 @@ class TableStream(StickyStream):
         Yields:
             A large file alone, and small ones in groups.
         """
+        from tap_sticky_s3.file_parser import group_files  # noqa: PLC0415 - as above
+
         columns = self._columns
 
         def parse(group: Sequence[S3Object]) -> Iterator[list[_Group]]:
@@ -276,8 +278,6 @@ class TableStream(StickyStream):
             finally:
                 # Also those before a file that ends the run.
                 yield [files]
-
-        from tap_sticky_s3.file_parser import group_files  # noqa: PLC0415 - as above
 
         workers = self.config["max_concurrency"]
         groups = group_files(self._plan.due)
