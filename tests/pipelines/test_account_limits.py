@@ -244,6 +244,35 @@ def test_a_killed_process_gives_its_slot_back(store):
     assert begin - taken_at >= (0 if store.kind == "postgres" else 1)
 
 
+def test_a_slot_is_given_back_once(store):
+    with contextlib.ExitStack() as stack:
+        one, other = (stack.enter_context(contextlib.closing(open_store(store.url))) for _ in "12")
+        give_back = one.take_slot("s", 1, 60)
+        assert other.take_slot("s", 1, 60) is None
+        give_second_back = other.take_slot("s", 2, 60)
+        assert one.take_slot("s", 2, 60) is None
+        give_second_back()
+        assert one.take_slot("s", 2, 60)
+        give_back()
+        assert other.take_slot("s", 1, 60)
+
+
+def test_a_slot_of_a_lost_connection_is_not_given_back_for_another(database):
+    with contextlib.ExitStack() as stack:
+        one, other = (
+            stack.enter_context(contextlib.closing(open_store(database.libpq_url))) for _ in "12"
+        )
+        give_back = one.take_slot("s", 1, 60)
+        one._own.close()
+        # The server frees it by itself, a moment later.
+        while (give_new_back := one.take_slot("s", 1, 60)) is None:
+            pass
+        give_back()
+        assert other.take_slot("s", 1, 60) is None
+        give_new_back()
+        assert other.take_slot("s", 1, 60)
+
+
 def test_a_pause_is_for_all(store, no_waits):
     limiter = RateLimiter(per_second=100, account=store.account())
     send(limiter)
@@ -367,15 +396,21 @@ def test_why_a_store_cannot_be_used_is_in_the_exit_code(database, url, code):
 
 
 @pytest.mark.parametrize(
-    "text",
+    "error",
     (
-        'connection failed: FATAL:  password authentication failed for user "limits"',
-        'connection failed: FATAL:  no pg_hba.conf entry for host "10.0.0.7", user "limits"',
+        psycopg.OperationalError(
+            'connection failed: FATAL:  password authentication failed for user "limits"'
+        ),
+        psycopg.OperationalError(
+            'connection failed: FATAL:  no pg_hba.conf entry for host "10.0.0.7", user "limits"'
+        ),
+        psycopg.errors.InsufficientPrivilege("permission denied for database limits"),
     ),
+    ids=str,
 )
-def test_a_role_that_may_not_sign_in(text):
+def test_a_role_that_may_not_sign_in_or_create_the_schema(error):
     store = new_store("postgresql://limits@127.0.0.1/limits")
-    assert store.exit_code(psycopg.OperationalError(text)) == ExitCode.PERMISSION
+    assert store.exit_code(error) == ExitCode.PERMISSION
 
 
 def test_a_password_that_redis_rejects(redis_server):

@@ -135,7 +135,8 @@ class Reporter:
         def run() -> None:
             # An event that is never set, as tests replace `time.sleep`.
             never = threading.Event()
-            while not never.wait(_POLL_SECONDS):
+            while True:
+                never.wait(_POLL_SECONDS)
                 self.tick()
 
         threading.Thread(target=run, name="progress", daemon=True).start()

@@ -186,6 +186,11 @@ def test_numbers_that_are_not_masked(value):
         True,
         12.5,
         1111,
+        float("inf"),
+        Decimal("-Infinity"),
+        float("nan"),
+        Decimal("sNaN"),
+        "4.1E+99999999999999999999",
     ),
 )
 def test_what_is_masked_or_another_number_is_not_one(value):

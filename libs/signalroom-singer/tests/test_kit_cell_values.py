@@ -226,6 +226,8 @@ class TestDates:
             ("%Y-%U", "needs a weekday"),
             ("%Y-%m-%d %I:%M", "go with the hours 1 to 12"),
             ("%Y-%m-%d %H:%M %p", "go with the hours 1 to 12"),
+            ("%G-W%V-%u %j", "Python says"),
+            ("%G-W%V-%u %U", "its parts contradict each other"),
         ),
     )
     def test_a_format_that_cannot_be(self, text, reason):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import click
 import pytest
@@ -136,6 +138,50 @@ def test_a_signal_is_named_and_no_success(under_meltano, capsys):
     assert "Stopped by SIGTERM before everything was read." in record["message"]
 
 
+EXITING_TAP = """
+import atexit, os, signal, sys
+from pathlib import Path
+from singer_sdk import Stream
+from signalroom_singer import SignalRoomTap
+
+class RowStream(Stream):
+    name, schema = "rows", {"properties": {"id": {"type": "integer"}}}
+
+    def get_records(self, context):
+        if "stop" in sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+        yield {"id": 1}
+
+class ExitingTap(SignalRoomTap):
+    name = "tap-exiting"
+    config_jsonschema = {"properties": {}}
+
+    def discover_streams(self):
+        return [RowStream(self)]
+
+def release():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+    sys.stderr.write("released\\n")
+
+atexit.register(release)
+Path(sys.argv[1]).write_text("{}")
+ExitingTap.cli(["--config", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "last"), (("end", 0, ""), ("stop", 130, "Stopped by SIGINT before"))
+)
+def test_signals_after_the_end_of_a_run_change_nothing(tmp_path, name, code, last):
+    command = [sys.executable, "-c", EXITING_TAP, str(tmp_path / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    *_, line, released = done.stderr.splitlines()
+    assert (done.returncode, released) == (code, "released")
+    assert last in line
+
+
 def test_alone_it_is_readable(monkeypatch, logging_as_it_was, caplog):
     monkeypatch.setattr(FailingTap, "error", click.ClickException("Check the server."))
     result = CliRunner().invoke(FailingTap.cli)
@@ -176,6 +222,18 @@ def test_a_package_that_is_missing(module, capsys, code, reason):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"Error: tap-broken cannot start ({reason}")
     assert "reinstall tap-broken" in line
+
+
+def test_a_developer_is_shown_where_it_is_missing(module, monkeypatch):
+    monkeypatch.setenv("LOGLEVEL", "debug")
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        module("import no_such_package")
+
+
+def test_log_settings_that_cannot_be_read_leave_the_message_plain(module, capsys, monkeypatch):
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", "/no/such/logging.json")
+    module("import no_such_package")
+    assert capsys.readouterr().err.startswith("Error: tap-broken cannot start (")
 
 
 def test_a_package_that_is_missing_under_meltano(module, capsys, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ SCHEMA = th.PropertiesList(
     th.Property("saved", th.DateTimeType),
     th.Property("tree", th.ObjectType(additional_properties=True)),
     th.Property("items", th.ArrayType(th.StringType)),
+    th.Property("either", th.CustomType({"type": ["string", "integer", "null"]})),
     th.Property("_extra", th.ObjectType(additional_properties=True)),
 ).to_dict()
 
@@ -45,6 +46,7 @@ def test_what_fits_is_untouched(shaper):
         ("payout", 0.1, Decimal("0.1")),
         ("payout", 1e-7, Decimal("1E-7")),
         ("payout", "", None),
+        ("number", "", None),
         ("label", 7, "7"),
         ("label", "", ""),
         ("label", {"a": "é"}, '{"a": "é"}'),
@@ -56,6 +58,8 @@ def test_what_fits_is_untouched(shaper):
         ("saved", 0, None),
         ("tree", [], None),
         ("items", "", None),
+        ("either", "7", "7"),
+        ("either", 7, 7),
     ),
 )
 def test_other_notations_become_the_columns_type(shaper, column, value, expected):

@@ -76,6 +76,7 @@ def test_the_schema_says_whose_rows_they_are(vendor, make_tap, sync):
         ("name", None),
         ("record['name']", None),
         ("str(datetime.date.today())", None),
+        ("'a'; 'b'", None),
         ("nonsense(", None),
     ),
 )

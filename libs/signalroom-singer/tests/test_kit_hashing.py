@@ -86,18 +86,42 @@ def test_what_would_hide_nothing_is_an_error(make_tap, settings, message):
 def test_hashes_of_nested_values_and_their_schema():
     hashes = ColumnHashes.from_config(
         "contacts",
-        {"hash_columns": ["contacts.owner.email", "contacts.tags.*", "x.y"], "hash_salt": SALT},
+        {
+            "hash_columns": [
+                *("contacts.owner.email", "contacts.owner.address.street", "contacts.tags.*"),
+                "x.y",
+            ],
+            "hash_salt": SALT,
+        },
     )
-    record = {"owner": {"email": "a@b", "id": 1}, "tags": [{"name": "n"}, None], "email": "kept"}
+    record = {
+        "owner": {"email": "a@b", "id": 1, "address": {"street": "s", "city": "c"}},
+        "tags": [{"name": "n"}, None],
+        "email": "kept",
+    }
     assert hashes.hash_record(record) == {
-        "owner": {"email": hashed("a@b"), "id": 1},
+        "owner": {
+            "email": hashed("a@b"),
+            "id": 1,
+            "address": {"street": hashed("s"), "city": "c"},
+        },
         "tags": [{"name": hashed("n")}, None],
         "email": "kept",
     }
-    owner = {"type": "object", "properties": {"email": {"type": "string", "format": "email"}}}
-    found = hashes.hash_schema({"owner": owner, "email": {"type": "string"}})
-    assert found["owner"]["properties"]["email"] == {"type": ["string", "null"]}
-    assert found["email"] == {"type": "string"}
+    text = {"type": "string"}
+    address = {"type": "object", "properties": {"street": text, "city": text}}
+    email = {"type": "string", "format": "email"}
+    owner = {"type": "object", "properties": {"email": email, "address": address}}
+    tags = {"type": "array", "items": {"type": "object", "properties": {"name": text}}}
+    found = hashes.hash_schema({"owner": owner, "tags": tags, "email": text})
+    hashed_text = {"type": ["string", "null"]}
+    assert found["owner"]["properties"]["email"] == hashed_text
+    assert found["owner"]["properties"]["address"]["properties"] == {
+        "street": hashed_text,
+        "city": text,
+    }
+    assert found["tags"]["items"]["properties"] == {"name": hashed_text}
+    assert found["email"] == text
 
 
 def test_the_same_value_has_the_same_hash_whatever_its_type():

@@ -62,6 +62,11 @@ def test_lasting_faults_end_after_max_tries(vendor, make_tap, caplog, fault):
         (TRANSIENT["a page with 200"], "with an HTML page 'Maintenance' instead of JSON"),
         (TRANSIENT["cut JSON"], "9 bytes that do not parse .* the body may have been cut"),
         (TRANSIENT["nothing"], "an empty body instead of JSON"),
+        (ok(b"[" * 99_999), "99999 bytes that do not parse"),
+        (
+            answer(500, {"errors": [{"message": "no space"}, "try later", {"code": 7}]}),
+            "500 Internal Server Error: no space; try later",
+        ),
         (TRANSIENT["an error with 200"], "returned 200 but no data: no data today"),
         (
             TRANSIENT["connection reset"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -131,6 +132,14 @@ class TestTokens:
             client.get("/rows")
         assert vendor.signatures[2:] == ["Bearer t2", "Bearer t3"]
 
+    def test_one_that_another_thread_has_renewed_is_kept(self, tokens):
+        requested = tokens()
+        rejected = RowTap.auth(None)(requests.Request("GET", "http://x").prepare())
+        for _ in range(2):
+            RowTap.auth(None).renew(rejected)
+            RowTap.auth(None)(requests.Request("GET", "http://x").prepare())
+        assert requested == ["t1", "t2"]
+
     def test_it_is_fresh_with_each_try(self, vendor, make_tap, tokens):
         tokens(lifetime=0)
         vendor.answers.extend([answer(503), ok(ROWS)])
@@ -223,6 +232,16 @@ class TestFailures:
         with pytest.raises(TapError, match=r"rows: GET /rows: 127.0.0.1:\d+ has another"):
             client.get("/rows")
         assert "trying again" not in caplog.text
+
+    def test_a_server_that_cannot_be_reached_is_named(self, make_tap):
+        with socket.socket() as nobody_listens:
+            nobody_listens.bind(("127.0.0.1", 0))
+            host = f"127.0.0.1:{nobody_listens.getsockname()[1]}"
+            client = make_tap(api_url=f"http://{host}", max_tries=1).streams["rows"].client
+            with pytest.raises(RetriableAPIError) as caught:
+                client.get("/rows")
+        assert str(caught.value).startswith(f"Cannot reach {host} (")
+        assert "Check api_url, the network, and any proxy" in str(caught.value)
 
     @pytest.mark.parametrize(
         ("options", "place"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -130,7 +131,25 @@ def test_a_file_or_a_terminal_is_not_read_to_its_end(run_folder, tmp_path):
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
 
 
-def test_the_note_of_an_earlier_run_does_not_count(run_folder):
+def test_a_socket_that_was_reset_has_ended(run_folder):
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.send(b"nobody reads this")
+        theirs.close()
+        loader_failure.stop_tap(descriptor=ours.fileno())
+    assert [*run_folder.glob("loader-failed-*")] == []
+
+
+def test_an_input_that_is_closed_has_no_tap(run_folder, pipe):
+    os.close(pipe[0])
+    loader_failure.stop_tap(descriptor=pipe[0])
+    assert [*run_folder.glob("loader-failed-*")] == []
+
+
+@pytest.mark.parametrize("has_log_settings", (True, False))
+def test_the_note_of_an_earlier_run_does_not_count(run_folder, has_log_settings):
+    if not has_log_settings:
+        (run_folder / "tap-rows" / "tap.singer_sdk_logging.json").unlink()
     note = loader_failure.note_path()
     note.touch()
     assert loader_failure.has_failed()

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pytest
 from click.testing import CliRunner
-from kit_vendor import RowStream, RowTap, answer
+from kit_vendor import RowStream, RowTap, answer, ok
 from singer_sdk import typing as th
 
 from signalroom_singer import PermissionErrors, RequestRejectedError, TapError
@@ -61,6 +61,30 @@ class Off(Refused):
 class SomeAreOffTap(RowTap):
     def discover_streams(self):
         return [Later(self, self.client), Off(self, self.client)]
+
+
+class ParentStream(RowStream):
+    def get_child_context(self, record, context):
+        return {"parent_id": record["id"]}
+
+
+class ChildStream(RowStream):
+    name = "children"
+    parent_stream_type = ParentStream
+
+
+class FamilyTap(RowTap):
+    def discover_streams(self):
+        return [ParentStream(self, self.client), ChildStream(self, self.client)]
+
+
+def test_a_dry_run_reads_a_child_with_its_parent(vendor, tmp_path):
+    vendor.answers += [ok([{"id": 7}]), ok([])]
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"api_url": vendor.url, "api_key": "key"}))
+    run = CliRunner().invoke(FamilyTap.cli, ["--config", str(config), "--test"])
+    assert run.output.splitlines()[:2] == ["rows: ok (a record read)", "children: ok (empty)"]
+    assert len(vendor.requests) == 2
 
 
 def test_a_dry_run_leaves_out_what_is_off_by_default(vendor, tmp_path, caplog):

@@ -44,6 +44,18 @@ def test_messages_arguments_and_fields(log, form):
     assert written.getvalue().count(MASK) == 2
 
 
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    (("%s and %s", (SECRET,)), ("%d %%", (SECRET,)), ("%(key)s", ({"other": SECRET},))),
+)
+def test_arguments_that_do_not_fit_their_message(log, capsys, message, arguments):
+    logger, written = log
+    logger.error(message, *arguments)
+    assert message in written.getvalue()
+    assert MASK in written.getvalue()
+    assert SECRET not in written.getvalue() + "".join(capsys.readouterr())
+
+
 def test_exceptions_and_their_causes(log):
     logger, written = log
     try:
@@ -85,10 +97,16 @@ def test_secrets_are_found_by_the_schema():
             "api_key": {"secret": True},
             "url": {},
             "accounts": {"items": {"properties": {"token": {"secret": True}, "id": {}}}},
+            "key_file": {"secret": True},
         }
     }
-    config = {"api_key": "k1", "url": "u", "accounts": [{"token": "t1", "id": 1}, {"token": "t2"}]}
-    assert list(secret_values(schema, config)) == ["k1", "t1", "t2"]
+    config = {
+        "api_key": "k1",
+        "url": "u",
+        "accounts": [{"token": "t1", "id": 1}, {"token": "t2"}],
+        "key_file": {"id": "k2", "scopes": ["s1"], "universe": None},
+    }
+    assert list(secret_values(schema, config)) == ["k1", "t1", "t2", "k2", "s1"]
 
 
 def test_an_error_about_the_setting_does_not_quote_it(log):

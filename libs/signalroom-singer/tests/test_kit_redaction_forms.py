@@ -60,6 +60,15 @@ TEXTS = st.text(
 ).map(str.strip)
 
 
+@pytest.mark.parametrize(
+    "text", (r"C:\U99999999 and \ud800 alone", "%2525252541 &amp;amp;amp;amp;amp; B"), ids=str
+)
+def test_what_only_looks_escaped_stays(text):
+    protect([SECRET])
+    assert redact(text) == text
+    assert redact(f"{text} {quote(SECRET)}") == f"{text} {MASK}"
+
+
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("written", (WRITTEN | BASE64).values(), ids=(WRITTEN | BASE64).keys())
 def test_every_way_to_write_it(written, around):

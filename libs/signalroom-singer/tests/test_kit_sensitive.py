@@ -355,6 +355,7 @@ def test_a_column_that_would_never_have_a_value_is_left_out():
     assert fields.leaves_out_column("latitude", {"type": ["number", "null"]})
     assert not fields.leaves_out_column("emails", number)
     assert not fields.leaves_out_column("is_email", text)
+    assert not fields.leaves_out_column("password", {"type": ["boolean", "null"]})
     assert not fields.leaves_out_column("webhook", {"type": ["object", "null"]})
 
 
@@ -366,6 +367,28 @@ def test_what_was_left_out_is_counted_by_its_name():
         (Sensitive.PERSON, "owner.email"): 2,
         (Sensitive.SECRET, "api_key"): 2,
     }
+
+
+def test_more_names_than_are_kept_are_counted(monkeypatch):
+    monkeypatch.setattr("signalroom_singer.privacy.omitted_fields._MOST_FIELDS", 2)
+    fields = rule()
+    for name in ("api_key", "password", "token", "api_key"):
+        fields.clean({name: "x"})
+    assert fields.left_out.counts == {
+        (Sensitive.SECRET, "api_key"): 2,
+        (Sensitive.SECRET, "password"): 1,
+        (Sensitive.SECRET, "token"): 1,
+    }
+    fields.left_out.clear()
+    assert fields.left_out.summary() == ""
+
+
+def test_more_texts_than_are_kept_are_cleaned(monkeypatch):
+    monkeypatch.setattr("signalroom_singer.privacy.sensitive_fields._MOST_TEXTS", 2)
+    fields = rule()
+    for number in (1, 2, 3, 1):
+        url = f"https://example.com/{number}?token="
+        assert fields.clean({"id": 1, "page": f"{url}{PLANTED}"})["page"] == f"{url}{MASK}"
 
 
 def test_what_nests_too_deeply_is_left_out():

@@ -50,6 +50,9 @@ class AskingTap(PacedTap):
                 )
             ),
         ),
+        th.Property("name", th.StringType(min_length=3, max_length=5)),
+        th.Property("days", th.CustomType({"type": "array", "maxItems": 1})),
+        th.Property("keys", th.CustomType({"type": "array", "maxItems": 1}), secret=True),
     ).to_dict()
 
 
@@ -154,10 +157,44 @@ def test_files_are_read_once_and_without_their_byte_order_mark(tmp_path):
             "Invalid books[0] (TAP_ASKING_BOOKS) 'a': expected a JSON object.",
         ),
         ({"TAP_ASKING_BOOKS": "[{}]"}, "Invalid books[0] (TAP_ASKING_BOOKS): `id` is missing."),
+        (
+            {"TAP_ASKING_BOOKS": '[{"id": "a", "idd": 1}]'},
+            "Invalid books[0] (TAP_ASKING_BOOKS): unknown key 'idd' (did you mean id?)",
+        ),
+        (
+            {"TAP_ASKING_NAME": "ab"},
+            "Invalid name (TAP_ASKING_NAME) 'ab': expected at least 3 characters.",
+        ),
+        (
+            {"TAP_ASKING_NAME": "abcdef"},
+            "Invalid name (TAP_ASKING_NAME) 'abcdef': expected at most 5 characters.",
+        ),
+        (
+            {"TAP_ASKING_DAYS": "[1, 2]"},
+            "Invalid days (TAP_ASKING_DAYS) [1, 2]: [1, 2] is too long.",
+        ),
+        (
+            {"TAP_ASKING_KEYS": '["ab", "cd"]'},
+            "Invalid keys (TAP_ASKING_KEYS): it breaks the rule `maxItems`.",
+        ),
     ),
 )
 def test_a_setting_that_cannot_be_used(said, env, complaint, flags):
     assert complaint in said("--config=ENV", *flags, **env)
+
+
+class CountingTap(RowTap):
+    name = "tap-counting"
+    config_jsonschema = th.PropertiesList(
+        th.Property("count", th.IntegerType, required=True)
+    ).to_dict()
+
+
+def test_a_setting_that_cannot_be_read_is_not_said_to_be_missing(caplog):
+    result = CliRunner(env={"TAP_COUNTING_COUNT": "x"}).invoke(CountingTap.cli, ["--config=ENV"])
+    errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert result.exit_code == 78
+    assert errors == ["Invalid count (TAP_COUNTING_COUNT) 'x': expected a whole number."]
 
 
 def test_what_files_say_is_checked_as_well(said, tmp_path):

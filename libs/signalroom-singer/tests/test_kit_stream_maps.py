@@ -52,6 +52,23 @@ def test_a_record_that_cannot_be_flattened_keeps_nothing_that_the_map_removes(ru
     assert failures[None].startswith("the stream map cannot flatten it (")
 
 
+def test_without_a_map_a_record_that_cannot_be_flattened_stays():
+    mapper = PluginMapper({"flattening_enabled": True, "flattening_max_depth": 2}, logging.root)
+    mapper.register_raw_stream_schema("rows", SCHEMA, ["id"])
+    (stream_map,) = mapper.stream_maps["rows"]
+    record = {"id": "a", "more": [{(1, 2): 3}]}
+    made, (failure,) = RecordMap(mapper, "rows", stream_map).apply(record)
+    assert made == record
+    assert failure.reason.startswith("the stream map cannot flatten it (")
+
+
+def test_the_map_that_fails_is_named_among_several(vendor, make_tap, sync):
+    vendor.answers += [ok([{"id": 1, "name": "a"}])] * 9
+    maps = {"rows": {"more": "id + 1"}, "copies": {"__source__": "rows", "more": "1 / (id - 1)"}}
+    said = str(sync(make_tap(stream_maps=maps), fails=TapError).error)
+    assert "column 'more': the stream map's expression `1 / (id - 1)` failed" in said
+
+
 def test_a_long_expression_is_cut():
     _, failures = mapped({"id": "a"}, name=f"name + '{'x' * 1000}'")
     assert "xxx...` failed" in failures["name"]

@@ -34,6 +34,13 @@ SCHEMA = th.PropertiesList(
 PROPERTIES = SCHEMA["properties"]
 
 
+def test_what_is_nested_deeper_than_any_setting_stays_as_it_is():
+    deep = " 1 "
+    for _ in range(30):
+        deep = [deep]
+    assert read_texts({"x": {"type": "array"}}, {"x": deep})[0] == {"x": deep}
+
+
 class TextTap(RowTap):
     name = "tap-text"
     config_jsonschema = SCHEMA

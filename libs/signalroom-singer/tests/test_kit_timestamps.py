@@ -58,7 +58,11 @@ def test_no_date_is_null(value):
 
 
 @pytest.mark.parametrize(
-    "value", ("soon", "2026-13-01", "20261301", "20260108250000", True, 10**25, "12:00")
+    "value",
+    (
+        *("soon", "2026-13-01", "20261301", "20260108250000", "12:00"),
+        *(True, 10**25, -99_999_999_999),
+    ),
 )
 def test_what_is_no_timestamp_is_refused(value):
     with pytest.raises(ValueError, match="not a"):

@@ -31,6 +31,7 @@ class NamedTap(RowTap):
             **env_aliases("NAMED_BASE_URL", shared=True),
         ),
         th.Property("client_id", th.StringType),
+        th.Property("webhook", th.StringType, title="Webhook"),
         th.Property("tries", th.IntegerType),
         th.Property("tunnel", th.ObjectType(th.Property("port", th.IntegerType))),
     ).to_dict()
@@ -139,6 +140,19 @@ def test_a_client_never_gets_the_projects_key(read, options, variable):
     (problem,) = said
     assert f"Set {variable} in .env" in problem
     assert "the-projects" not in problem
+
+
+def test_an_empty_variable_of_a_client_is_no_other_value(read):
+    options = {**CLIENT, "file": {"client_id": "acme", "api_key": "k"}, "ACME_NAMED_WEBHOOK": " "}
+    assert read(**options)[1] == [
+        "Missing setting webhook (Webhook). Set ACME_NAMED_WEBHOOK in .env: it is empty."
+    ]
+
+
+def test_a_client_whose_variables_may_be_anothers_is_warned_of(read):
+    config, said = read(plugin="tap-named--google", file={"client_id": "google", "api_key": "k"})
+    assert config["api_key"] == "k"
+    assert any("GOOGLE_" in one for one in said)
 
 
 def test_a_client_has_the_address_of_the_project(read):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+import requests
 from gsheets_zoo import BOOK
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, RetriableAPIError
 
 from signalroom_sandbox.gsheets import API_KEY, OAUTH, service_account
 from signalroom_singer import TapError
+from signalroom_singer.http.size_limit import LARGEST_RESPONSE, ResponseTooLargeError
+from tap_gsheets.errors import GoogleErrorMapper
 
 PERSON = {f"oauth_{name}": value for name, value in OAUTH.items()} | {"credentials_json": None}
 
@@ -134,6 +137,33 @@ def test_other_403s(make_tap, offers, sandbox, body, says):
     answer(sandbox, "v4/", refusal)
     with pytest.raises(TapError, match=says):
         make_tap()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    (
+        (ResponseTooLargeError(), f"{BOOK}: a response of more than {LARGEST_RESPONSE >> 20} MiB"),
+        (requests.ReadTimeout(), f"{BOOK}: no response from sheets.example (ReadTimeout)"),
+        (requests.ConnectionError(), f"{BOOK}: cannot reach sheets.example (ConnectionError"),
+    ),
+)
+def test_a_response_that_does_not_come(error, says):
+    mapper = GoogleErrorMapper(share_with=None, address_setting="sheets_api_url")
+    label = f"{BOOK}: GET /v4/spreadsheets/{BOOK}"
+    mapped = mapper.map_failure(error, label, host="sheets.example", timeout=9)
+    assert says in str(mapped)
+    assert isinstance(mapped, RetriableAPIError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ("[]", "<html>Sorry...</html>", "null", "[" * 99_999),
+    ids=("list", "page", "null", "nested"),
+)
+def test_a_403_that_is_no_error_of_googles_may_pass(make_tap, offers, sandbox, body):
+    """Google's front ends send a page where an address sends too many requests."""
+    answer(sandbox, "batchGet", body)
+    assert make_tap().streams["offers"].table.rows == [(2, ["1"])]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from math import ceil
@@ -9,9 +11,9 @@ import pytest
 from redtrack_days import NEW_YORK, by_key, days_ago, expected
 from singer_sdk.exceptions import RetriableAPIError
 
-from signalroom_singer import RateLimiter, RequestRejectedError
-from tap_redtrack.client import RedTrackClient, RedTrackRetryPolicy
-from tap_redtrack.streams._report_base import ReportError, ReportStream
+from signalroom_singer import DateWindow, RateLimiter, RequestRejectedError
+from tap_redtrack.client import Page, RedTrackClient, RedTrackRetryPolicy
+from tap_redtrack.streams._report_base import ReportError, ReportStream, parse_amount
 
 
 def spans(queries):
@@ -184,21 +186,104 @@ def test_a_smaller_clamp_is_noticed(make_tap, redtrack, sync):
     assert by_key(output.records["daily_spend"]) == expected(redtrack)
 
 
+@pytest.mark.parametrize("days", (5, 1))
 @pytest.mark.parametrize("behaviour", ("refused", "first"))
-def test_an_account_without_groups_of_several(make_tap, redtrack, sync, queries, behaviour):
+def test_an_account_without_groups_of_several(make_tap, redtrack, sync, queries, behaviour, days):
     redtrack.switches(many_groups=behaviour)
-    output = sync(make_tap(), "daily_spend")
-    assert by_key(output.records["daily_spend"]) == expected(redtrack)
-    assert len(queries("/report")) <= 5 + 2
+    output = sync(make_tap(start_date=str(days_ago(days))), "daily_spend")
+    assert by_key(output.records["daily_spend"]) == expected(redtrack, days)
+    assert len(queries("/report")) <= days + 2
     assert output.state["bookmarks"]["daily_spend"]["replication_key_value"] == str(days_ago(1))
 
 
-def test_a_rejection_for_another_reason_is_reported(make_tap, sandbox, sync):
-    sandbox.control.fault("http_404", vendor="redtrack", match="report")
-    with pytest.raises(
-        RequestRejectedError, match=r"daily_spend: GET /report answered 404.*api_url"
-    ):
+@pytest.mark.parametrize(
+    ("status", "said"), ((404, "answered 404.*api_url"), (400, "answered 400.*no such filter"))
+)
+def test_a_rejection_for_another_reason_is_reported(make_tap, sandbox, sync, status, said):
+    rejection = {"status": status, "headers": {}, "body": {"error": "no such filter"}}
+    sandbox.control.fault("answer", vendor="redtrack", match="report", times=9, **rejection)
+    with pytest.raises(RequestRejectedError, match=f"daily_spend: GET /report {said}"):
         sync(make_tap(), "daily_spend")
+
+
+def test_a_group_that_redtrack_ignores_is_an_error(make_tap, redtrack, sync):
+    redtrack.switches(many_groups="first")
+    custom = [{"name": "by_ad", "group": ["source", "sub1"]}]
+    output = sync(make_tap(custom_reports=custom), "by_ad", fails=ReportError)
+    assert "RedTrack ignores a part of group=source,sub1" in str(output.error)
+    assert output.bookmarks("by_ad") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    (
+        ({"date": "2001-01-01"}, "answered with a row of another day"),
+        ({"clicks": 10**9}, "returned two different rows for"),
+    ),
+)
+def test_rows_that_contradict_the_request_or_each_other(make_tap, sync, monkeypatch, change, said):
+    get_page = RedTrackClient.get_page
+
+    def add_a_row(client, path, *arguments, **options):
+        page = get_page(client, path, *arguments, **options)
+        return replace(page, rows=[*page.rows, page.rows[0] | change])
+
+    monkeypatch.setattr(RedTrackClient, "get_page", add_a_row)
+    output = sync(make_tap(), "daily_spend", fails=ReportError)
+    assert said in str(output.error)
+    assert output.bookmarks("daily_spend") == []
+
+
+class TestIds:
+    """Rows of a day that is read in parts, by the ids of one dimension."""
+
+    @pytest.fixture
+    def read(self, make_tap, monkeypatch):
+        """Read the rows of sources that have these numbers of rows each."""
+
+        def read(rows):
+            def request_rows(stream, window, *, source_id):
+                ids = source_id.split(",")
+                found = [{"source_id": id_} for id_ in ids for _ in range(rows[id_])]
+                return Page(found[:1000])
+
+            monkeypatch.setattr(ReportStream, "_request_rows", request_rows)
+            tap = make_tap(source_ids=[*rows])
+            stream, day = tap.streams["daily_spend"], days_ago(1)
+            parts = stream._read_by_ids(DateWindow(day, day, stream.report_zone))
+            return Counter(row["source_id"] for part in parts for row in part)
+
+        return read
+
+    def test_parts_that_are_cut_are_halved(self, read):
+        rows = {"a": 999, "b": 400, "c": 400, "d": 1}
+        assert read(rows) == rows
+
+    def test_one_that_is_too_large_is_an_error(self, read):
+        with pytest.raises(ReportError, match="source b alone has 1000 rows or more"):
+            read({"a": 1, "b": 1000})
+
+    def test_a_report_without_ids_says_what_to_add(self, make_tap):
+        custom = [{"name": "by_country", "group": ["country"]}]
+        stream, day = make_tap(custom_reports=custom).streams["by_country"], days_ago(1)
+        with pytest.raises(ReportError, match="Add campaign or source to the group"):
+            next(stream._read_by_ids(DateWindow(day, day, stream.report_zone)))
+
+
+def test_what_is_still_counted_may_differ(make_tap, caplog):
+    stream = make_tap().streams["daily_spend"]
+    today, yesterday = (DateWindow(day, day, stream.report_zone) for day in map(days_ago, (0, 1)))
+    stream._mismatch(today, "clicks 1 in rows, 2 in the day's report")
+    assert f"{today}: rows and the day's report differ: clicks 1" in caplog.text
+    with pytest.raises(ReportError, match="do not add up"):
+        stream._mismatch(yesterday, "clicks 1 in rows, 2 in the day's report")
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"), (("1.50", "1.5"), (2, 2), ("", 0), (None, 0), ("n/a", 0))
+)
+def test_what_is_no_number_adds_nothing(value, amount):
+    assert parse_amount(value) == Decimal(amount)
 
 
 def test_restated_costs_are_read_again(make_tap, redtrack, sync):

@@ -473,6 +473,28 @@ class TestStreams:
                 "Invalid encoding 'klingon': expected an encoding of Python's",
             ),
             ({"tables": [{"name": "x", "prefix": "x", "delimiter": "ab"}]}, "delimiter"),
+            (
+                {"tables": [{"name": "x", "prefix": "x", "delimiter": " "}]},
+                "Invalid delimiter ' ': a space cannot be used",
+            ),
+            (
+                {
+                    "tables": [
+                        {
+                            "name": "x",
+                            "prefix": "x",
+                            "delimiter": ";",
+                            "quotechar": ";",
+                            "escapechar": "^",
+                        }
+                    ]
+                },
+                "Invalid quotechar ';': expected another character than that of delimiter",
+            ),
+            (
+                {"tables": [{"name": "x", "prefix": "x", "escapechar": '"'}]},
+                "Invalid escapechar '\"': expected another character than that of quotechar",
+            ),
         ),
     )
     def test_invalid_settings(self, s3, make_tap, settings, match):

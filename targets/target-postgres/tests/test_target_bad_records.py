@@ -293,6 +293,9 @@ def test_a_schema_that_cannot_validate_is_named(warehouse):
         warehouse.load(stream, record(id=2, name="b"), validate_records=True)
 
 
+DEEP = "[" * 99_999 + "]" * 99_999
+
+
 def test_fields_without_a_column_are_told_once(warehouse, caplog):
     warehouse.load(STREAM, *(record(id=n, surprise=n, _sdc_batched_at="x") for n in range(600)))
     assert len(warehouse.rows()) == 600
@@ -313,6 +316,16 @@ def test_fields_without_a_column_are_told_once(warehouse, caplog):
         ),
         ('{"type":"STATE"}', "Line 2 .* STATE message: .* no `value`"),
         ("[1]", "Line 2 of the input is not a Singer message"),
+        pytest.param(
+            f'{{"type":"SCHEMA","stream":"a","schema":{DEEP}}}',
+            "Line 2 of the input is not a Singer message: it is nested too deeply",
+            id="a deep schema",
+        ),
+        pytest.param(
+            f'{{"\\x":1,"type":"RECORD","stream":"a","record":{{"b":{DEEP}}}}}',
+            "Line 2 of the input is not a Singer message",
+            id="a deep record after a name that is not JSON",
+        ),
         (
             '{"type":"SCHEMA","stream":"a","more":1e999}',
             "Line 2: The input is not a Singer message",

@@ -77,6 +77,7 @@ def test_no_rows_and_no_columns():
     assert run("sql", "SELECT 1 AS x WHERE false").endswith("x\n-\n(0 rows)\n")
     assert run("sql", "SELECT").endswith("SELECT 1\n")
     assert run("sql", "") == ""
+    assert run("sql", "SET timezone TO 'UTC'", "--csv").strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,25 @@ def test_it_looks_where_the_loader_loads_to(home, monkeypatch, project, file, va
         found = f"SELECT current_database() AS place, id FROM {schema}.orders"
         assert run("sql", found, "--csv").endswith(f"place,id\n{database},7\n")
         run("sql", f"DROP SCHEMA {schema} CASCADE")
+
+
+def test_after_a_first_demo_it_is_the_sandboxs(project, monkeypatch):
+    monkeypatch.delenv("SIGNALROOM_PGDATA")
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "")
+    (project / ".meltano" / "postgres-sandbox").mkdir(parents=True)
+    output = run("status", code=3)
+    assert "Nothing but the sandbox was loaded yet: this is its database." in output
+    assert "postgres-sandbox" in output
+    # As soon as there is another, that is meant.
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "")
+    (project / ".meltano" / "postgres").mkdir()
+    assert "sandbox" not in run("status", code=3)
+
+
+def test_options_that_exclude_each_other():
+    options = ("--key=id", "--client-id=acme", "--no-client-id")
+    output = run("take-over", "s.t", *options, code=2)
+    assert "--client-id and --no-client-id exclude each other: give one of them." in output
 
 
 def test_a_project_s_dotenv_that_is_not_read_is_named(home, project):

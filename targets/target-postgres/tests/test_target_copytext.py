@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from signalroom_target_postgres.values.copy_format import encode_copy_text
+from signalroom_target_postgres.values.copy_format import characters, encode_copy_text, has_nul
 from signalroom_target_postgres.warehouse.writer import deduplicate
 
 # All that a text may have, the characters that mean something to COPY more often.
@@ -51,6 +51,12 @@ def test_any_text_comes_back(connection, rows):
     assert loaded(connection, "texts", table) == expected
     assert loaded(connection, "texts", table.slice(1)) == expected[1:]
     assert loaded(connection, "alone", table.select(["a"])) == [row[:1] for row in expected]
+
+
+def test_nulls_have_no_characters():
+    assert bytes(characters(pa.nulls(3, pa.string()))) == b""
+    assert not has_nul(pa.nulls(3, pa.string()))
+    assert not has_nul(pa.array([], pa.string()))
 
 
 def test_many_rows_in_chunks(connection):

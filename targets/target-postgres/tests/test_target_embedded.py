@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from signalroom_target_postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from signalroom_target_postgres.embedded.account import account_for
-from signalroom_target_postgres.embedded.cluster import Cluster
+from signalroom_target_postgres.embedded.account import Account, account_for
+from signalroom_target_postgres.embedded.cluster import Cluster, _make_private
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="switches users")
@@ -322,11 +322,77 @@ def _ended(said):
     return subprocess.CompletedProcess([], 1, stdout=said)
 
 
-def test_a_full_disk_is_named_where_a_database_cannot_be_made(tmp_path, monkeypatch):
-    said = (
-        "initdb: error: could not write file: No space left on device\n"
-        'initdb: removing contents of data directory "data.unfinished"\n'
-    )
+@pytest.mark.parametrize(
+    ("said", "why"),
+    (
+        (
+            (
+                "initdb: error: could not write file: No space left on device\n"
+                'initdb: removing contents of data directory "data.unfinished"\n'
+            ),
+            "the disk is full, free some",
+        ),
+        ("creating files\ninitdb: error: invalid locale\n", "initdb: error: invalid locale$"),
+        ("", "exit code 1$"),
+    ),
+    ids=("full", "another reason", "silent"),
+)
+def test_why_a_database_cannot_be_made(tmp_path, monkeypatch, said, why):
     monkeypatch.setattr(Cluster, "_run", lambda *_, **__: _ended(said))
-    with pytest.raises(EmbeddedPostgresError, match=r"created in .*: the disk is full, free some"):
+    with pytest.raises(EmbeddedPostgresError, match=rf"created in .*: {why}"):
         EmbeddedPostgres(tmp_path).cluster.ensure_running()
+
+
+def test_a_program_that_cannot_be_run_is_named(home, monkeypatch):
+    home.mkdir()
+    (program := home / "of another processor").touch(mode=0o755)
+    monkeypatch.setattr(Cluster, "program", lambda *_: program)
+    with pytest.raises(EmbeddedPostgresError, match=r"PostgreSQL's initdb cannot be run: .*format"):
+        EmbeddedPostgres(home).acquire()
+
+
+def test_without_the_extra_there_is_no_server(tmp_path, monkeypatch):
+    monkeypatch.setattr("signalroom_target_postgres.embedded.cluster.find_spec", lambda _: None)
+    assert not Cluster.is_installed()
+    EmbeddedPostgres(tmp_path / "pg").release()
+    assert not (tmp_path / "pg").exists()
+
+
+def test_a_long_log_is_begun_anew(home):
+    with EmbeddedPostgres(home) as embedded:
+        pass
+    with embedded.cluster.log.open("a") as log:
+        log.write("x\n" * 600_000)
+    with embedded:
+        assert 0 < embedded.cluster.log.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize(("mode", "is_private"), ((0o700, True), (0o755, False)))
+def test_only_a_private_folder_takes_the_socket(tmp_path, mode, is_private):
+    (folder := tmp_path / "socket").mkdir()
+    folder.chmod(mode)
+    account = Account(os.geteuid(), os.getegid(), switch=False)
+    if is_private:
+        _make_private(folder, account)
+    else:
+        with pytest.raises(EmbeddedPostgresError, match="is in the way"):
+            _make_private(folder, account)
+    assert stat.S_IMODE(folder.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("switch", (True, False))
+def test_what_was_installed_for_root_alone_is_opened_to_the_account(tmp_path, switch):
+    (package := tmp_path / "package").mkdir(mode=0o700)
+    (package / "data").touch(mode=0o600)
+    (package / "program").touch(mode=0o700)
+    Account(os.geteuid(), os.getegid(), switch=switch).grant_read(package)
+    modes = [stat.S_IMODE(one.stat().st_mode) for one in (package, *sorted(package.iterdir()))]
+    assert modes == ([0o755, 0o644, 0o755] if switch else [0o700, 0o600, 0o700])
+
+
+@needs_root
+def test_an_account_that_cannot_be_made_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("signalroom_target_postgres.embedded.account.NAME", "nobody-is-called-so")
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(EmbeddedPostgresError, match=r"useradd is not installed\. Create one"):
+        account_for(tmp_path / "none")

@@ -24,7 +24,12 @@ from signalroom_target_postgres.connection.connect_errors import (
     render_url,
 )
 from signalroom_target_postgres.connection.server_errors import exit_code_of
-from signalroom_target_postgres.connection.url import is_configured, read_url, url_of
+from signalroom_target_postgres.connection.url import (
+    driver_options,
+    is_configured,
+    read_url,
+    url_of,
+)
 from signalroom_target_postgres.embedded import EmbeddedPostgres
 from signalroom_target_postgres.errors import ConnectionFailedError, ConnectionSettingsError
 from signalroom_target_postgres.target import TargetPostgres
@@ -184,6 +189,43 @@ def test_parameters_that_nobody_knows_are_named():
         TargetPostgres(config={"sqlalchemy_url": url})
     assert "nor psycopg knows: pgbouncer, row_factory. Remove them" in caught.value.message
     assert "s3cret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("parameters", "options"),
+    (
+        ("", {"prepare_threshold": None}),
+        ("prepare_threshold=none", {"prepare_threshold": None}),
+        ("prepare_threshold=3&autocommit=True", {"prepare_threshold": 3, "autocommit": True}),
+        ("prepare_threshold=0&autocommit=0", {"prepare_threshold": 0, "autocommit": False}),
+    ),
+)
+def test_parameters_of_the_driver_reach_it(parameters, options):
+    assert driver_options(read_url(f"postgresql://u:p@h/d?{parameters}")) == options
+
+
+@pytest.mark.parametrize(
+    ("settings", "timeout"),
+    (
+        ({}, "30"),
+        ({"sqlalchemy_url": "postgresql://u:p@h/d?connect_timeout=7"}, "7"),
+    ),
+)
+def test_a_server_that_does_not_answer_is_not_waited_for_without_end(settings, timeout):
+    assert url_of(settings or server()).query["connect_timeout"] == timeout
+
+
+def test_a_tunnel_leads_to_the_usual_port():
+    url = {"sqlalchemy_url": "postgresql://u:p@h/d"}
+    assert url_of(url).port is None
+    assert url_of(url | {"ssh_tunnel": {"enable": True}}).port == 5432
+
+
+def test_a_file_of_a_user_who_is_not_there_is_left_to_libpq():
+    query = "sslrootcert=~no-such-user/ca.pem&sslkey=/no/such/key.pem"
+    url = url_of({"sqlalchemy_url": f"postgresql://u:p@h/d?{query}"})
+    assert url.query["sslrootcert"] == "~no-such-user/ca.pem"
+    assert url.query["sslkey"] == "/no/such/key.pem"
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,17 @@ def test_a_connection_that_is_lost_at_the_end(caplog):
     assert "is not written: the server is gone" in caplog.text
 
 
+def test_a_connection_that_is_lost_at_the_start_is_warned_of_once(caplog):
+    connector = Mock()
+    connector.run_transaction.side_effect = LoadError("the server is gone")
+    log = LoadLog(logging.getLogger(__name__), enabled=True, environ={})
+    for table in ("orders", "clicks"):
+        log.begin(connector, Mock(table=("public", table)))
+    log.finish(connector, {}, {}, "loaded")
+    assert caplog.text.count("is not written: the server is gone") == 1
+    assert connector.run_transaction.call_count == 1
+
+
 def test_it_can_be_turned_off(warehouse, log):
     warehouse.load(ORDERS, record(id=1), load_log=False)
     assert log() == []

@@ -244,11 +244,31 @@ def test_a_column_becomes_wider_where_it_would_round(
         # No type holds it: the server's refusal says so, and no column is changed for it.
         ("numeric(3,2)", "1e200000", True),
         ("numeric(3,2)", "1e-99999999999999999999", True),
+        ("numeric(10,2)", "1234.50", True),
+        ("smallint", "40000", False),
+        # The server rejects what is no number.
+        ("smallint", "many", True),
+        ("numeric(3,2)", "NaN", True),
+        ("numeric(3,2)", "-Infinity", True),
+        ("timestamp(0) without time zone", "2026-01-31 10:00:00", True),
+        ("timestamp(0) without time zone", "2026-01-31 10:00:00.5", False),
     ),
 )
 def test_scales_beyond_the_precision(type_, text, holds):
     """PostgreSQL has them from 15 on."""
     assert limit_of(type_).holds(pa.array([None, "0", text])) == holds
+
+
+def test_integers_in_a_column_of_doubles():
+    limit = limit_of("double precision")
+    assert limit.holds(pa.array([None, 2**53, -(2**53)]))
+    assert limit.holds(pa.array([2**53 + 2]))
+    assert not limit.holds(pa.array([2**53 + 1]))
+
+
+@pytest.mark.parametrize("type_", ("time(6) without time zone", "timestamp(6)", "bit(3)"))
+def test_types_that_round_nothing(type_):
+    assert limit_of(type_) is None
 
 
 @pytest.mark.parametrize("keys", (("id",), ()))

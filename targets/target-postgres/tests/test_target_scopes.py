@@ -196,6 +196,29 @@ class TestNothingIsRemoved:
         assert contents(filled).keys() == {1, 2, 3, 4}
         assert "Update the loader" in caplog.text
 
+    @pytest.mark.parametrize(
+        ("does", "told"),
+        (
+            ("RETURN NULL", "the server lets the loader remove only 0"),
+            (
+                "RAISE EXCEPTION 'this one stays'",
+                r"PostgreSQL refused to load: .*Change that function, or the trigger that calls it",
+            ),
+            (
+                "RAISE EXCEPTION 'this one stays' USING ERRCODE = 'ZZ001'",
+                r"PostgreSQL refused to load: .*\(SQLSTATE ZZ001\). Change that function",
+            ),
+        ),
+    )
+    def test_where_a_trigger_keeps_them(self, filled, does, told):
+        filled.sql(
+            f"CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; END $$;"
+            "CREATE TRIGGER stay BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION stay()"
+        )
+        with pytest.raises(LoadError, match=told):
+            filled.load(scoped(), row(1, payout=5), complete(days(1, 2), at=1))
+        assert contents(filled) == {1: 1, 2: 1, 3: 1, 4: 1}
+
     def test_by_a_loader_that_keeps_them(self, filled):
         filled.load(scoped(), complete(days(1, 2)), removed_rows="keep")
         assert contents(filled).keys() == {1, 2, 3, 4}
@@ -233,10 +256,22 @@ class TestOneTransaction:
         filled.load(scoped(), *rows, complete(days(1, 2)), batch_size_rows=7)
         assert max(written) == 7, "not one row at a time, once seven wait there"
 
-    def test_a_column_that_becomes_wider_meanwhile(self, filled):
+    @pytest.mark.parametrize("batch_size_rows", (7, 1000))
+    def test_a_column_that_becomes_wider_meanwhile(self, filled, batch_size_rows):
+        filled.sql("ALTER TABLE orders ALTER COLUMN payout TYPE integer")
         rows = [row(number) for number in range(10, 300)]
-        filled.load(scoped(), *rows, row(300, payout=2**40), complete(days(1, 2)))
-        assert contents(filled).keys() == {4, *range(10, 301)}
+        states = filled.load(
+            scoped(),
+            *(*rows, row(300, payout=2**40), row(301), complete(days(1, 2), at=1)),
+            *(row(4, day=2, payout=2**40 + 1), complete(days(2, 3), at=2)),
+            batch_size_rows=batch_size_rows,
+        )
+        assert contents(filled) == {
+            **dict.fromkeys(range(10, 302), 1),
+            300: 2**40,
+            4: 2**40 + 1,
+        }
+        assert states[-1] == {"at": 2}
 
     def test_no_state_before_its_rows_are_gone(self, filled):
         filled.sql(
@@ -245,6 +280,18 @@ class TestOneTransaction:
         with pytest.raises(LoadError, match="refers"):
             filled.load(scoped(), row(1), complete(days(1, 2), at=1))
         assert contents(filled).keys() == {1, 2, 3, 4}
+
+    @pytest.mark.parametrize("parameter", ("autocommit=true", "prepare_threshold=1"))
+    def test_whatever_the_driver_is_told(self, filled, parameter):
+        url = filled.sqlalchemy_url
+        url += f"{'&' if '?' in url else '?'}{parameter}"
+        filled.sql("CREATE TABLE refers (id bigint REFERENCES orders)")
+        filled.sql("INSERT INTO refers VALUES (2)")
+        with pytest.raises(LoadError, match="refers"):
+            filled.load(scoped(), row(9), complete(days(1, 2)), sqlalchemy_url=url)
+        assert contents(filled).keys() == {1, 2, 3, 4}
+        filled.load(scoped(), row(2), row(9), complete(days(1, 2)), sqlalchemy_url=url)
+        assert contents(filled).keys() == {2, 4, 9}
 
 
 class TestTooMany:
@@ -652,6 +699,11 @@ class TestFiles:
     def test_files_before_records_are_none(self, filled, batch):
         filled.load(scoped(), batch(row(1)), row(9), complete(days(1, 2)))
         assert contents(filled).keys() == {1, 2, 3, 9, 4}
+
+    def test_nor_are_records_before_files(self, filled, batch):
+        states = filled.load(scoped(), row(9), batch(row(1)), complete(days(1, 2), at=1))
+        assert contents(filled).keys() == {1, 2, 3, 9, 4}
+        assert states == [{"at": 1}]
 
     def test_a_state_between_says_nothing_of_them(self, filled, batch):
         end = {"type": "STATE", "value": {}, "x-complete-scopes": [{"stream": "orders"}]}

@@ -8,6 +8,7 @@ from warehouse import record, schema
 
 from signalroom_target_postgres.connection.row_errors import reason_of
 from signalroom_target_postgres.connection.server_errors import describe_server_error
+from signalroom_target_postgres.connection.server_messages import condition
 from signalroom_target_postgres.errors import TargetPostgresError
 
 FIELDS = {"id": {"type": "integer"}, "name": "string"}
@@ -91,6 +92,16 @@ def said(warehouse, caplog, name, keys):
     if warehouse.sql("SELECT to_regclass('orders__rejected') AS there")[0]["there"]:
         texts += [row["reason"] for row in warehouse.rows("orders__rejected")]
     return "\n".join((*texts, caplog.text))
+
+
+class OtherError(psycopg.errors.Error):
+    """An error of a server that is nearly PostgreSQL."""
+
+    sqlstate = "XXUUU"
+
+
+def test_an_error_that_postgresql_does_not_have():
+    assert condition(OtherError()) == "an error with SQLSTATE XXUUU"
 
 
 def insert(cursor, name):

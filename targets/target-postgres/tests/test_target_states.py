@@ -253,3 +253,26 @@ def test_a_signal_is_obeyed_while_a_log_is_written(warehouse):
     with Path(os.devnull).open() as empty, pytest.raises(SystemExit) as ended:
         target.listen(empty)
     assert ended.value.code == 0
+    # A second one does not wait for what is loaded.
+    with pytest.raises(SystemExit) as ended:
+        target._handle_termination(signal.SIGTERM, None)
+    assert ended.value.code == 1
+
+
+def test_many_streams_take_no_more_memory_than_one(warehouse):
+    streams = ("a", "b", "c")
+    records = [
+        record(stream=stream, id=number, name="x" * 100)
+        for number in range(3000)
+        for stream in streams
+    ]
+    warehouse.load(
+        *(schema(PROPERTIES | {"name": "string"}, stream=stream) for stream in streams),
+        *records,
+        batch_size_bytes=100_000,
+    )
+    for stream in streams:
+        counts = "SELECT count(*) AS rows, count(DISTINCT xmin::text) AS batches FROM " + stream
+        (found,) = warehouse.sql(counts)
+        assert found["rows"] == 3000
+        assert found["batches"] > 1, "each transaction is a buffer that was emptied"

@@ -5,13 +5,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg import sql
 
 from signalroom_target_postgres.cli.commands import main
+from signalroom_target_postgres.dlt_adoption.column_types import convert_to
 from signalroom_target_postgres.dlt_adoption.report import AdoptionReport, describe
 from signalroom_target_postgres.dlt_adoption.take_over import take_over
 from signalroom_target_postgres.embedded import EmbeddedPostgres
@@ -502,3 +505,26 @@ def test_the_target_goes_on_loading(command, connection, schema, tmp_path, clien
         ("2024-05-03", 1, None, 4, None, None),
     ]
     assert rows(connection, LEGACY_QUERY)[0] == ("2024-05-01", "one", 11.5, 0, "vip")
+
+
+@pytest.mark.parametrize(
+    ("type_", "actual", "value", "expected"),
+    (
+        ("jsonb", "text", "'a'", "a"),
+        ("json", "bigint[]", "'{1,2}'", [1, 2]),
+        ("numeric(38,9)", "text", "'1.5'", Decimal("1.5")),
+        ("numeric(38,9)", "jsonb", "'{}'", None),
+        ("character varying", "text[]", "'{a,b}'", "a|b"),
+        ("bigint", "boolean", "true", 1),
+        ("bigint", "double precision", "2", 2),
+        ("bigint", "double precision", "2.5", None),
+        ("date", "text", "'2026-02-29'", None),
+    ),
+)
+def test_a_value_has_the_type_of_dlts_column(connection, type_, actual, value, expected):
+    converted = convert_to(type_, actual, sql.SQL(f"({value}::{actual})"))
+    assert connection.execute(sql.SQL("SELECT {}").format(converted)).fetchone() == (expected,)
+
+
+def test_a_type_that_dlt_does_not_use_is_not_converted_to():
+    assert convert_to("interval", "text", sql.SQL("''")) is None

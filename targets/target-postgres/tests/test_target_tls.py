@@ -20,7 +20,8 @@ from signalroom_singer import ExitCode
 from signalroom_target_postgres.cli.commands import main
 from signalroom_target_postgres.connection import tls
 from signalroom_target_postgres.connection.connector import PostgresConnector
-from signalroom_target_postgres.errors import TargetPostgresError
+from signalroom_target_postgres.connection.url import url_of
+from signalroom_target_postgres.errors import ConnectionSettingsError, TargetPostgresError
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -219,6 +220,30 @@ def test_the_system_s_store(warehouse, servers, authorities, home, monkeypatch, 
     assert "`system`, which needs `ssl_mode` verify-full" in weak
     monkeypatch.setenv("SSL_CERT_FILE", str(other.root))
     assert "is not signed by" in refused(warehouse, servers["good"], **settings("verify-full"))
+
+
+def test_a_machine_without_a_store_is_told_how_to_get_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setattr(tls, "_SYSTEM_STORES", (str(tmp_path / "neither.pem"),))
+    with pytest.raises(ConnectionSettingsError, match="Install the package ca-certificates"):
+        tls.normalize_parameters({"sslrootcert": "system", "sslmode": "verify-full"})
+
+
+def test_a_key_that_is_locked_the_old_way_keeps_the_lines_of_its_headers(home):
+    key = (
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,0A\n\n"
+        "QUJD\n-----END RSA PRIVATE KEY-----\n"
+    )
+    settings = {
+        "ssl_enable": True,
+        "ssl_mode": "require",
+        "ssl_client_certificate_enable": True,
+        "ssl_client_certificate": key.replace("RSA PRIVATE KEY", "CERTIFICATE"),
+        "ssl_client_private_key": key.replace("\n", "\\n"),
+        "ssl_client_private_key_password": "p",
+    }
+    url = url_of({"host": "h", "user": "u", "password": "p", "database": "d"} | settings)
+    assert Path(url.query["sslkey"]).read_text() == key
 
 
 def test_parameters_in_a_url_mean_what_libpq_says(warehouse, servers, authorities, home):

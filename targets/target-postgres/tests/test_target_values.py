@@ -326,14 +326,29 @@ def test_validation_is_of_the_numbers_that_were_written(warehouse):
     assert rejected(warehouse) == [(2, "at $.total it breaks the schema's `multipleOf`: 0.01")]
 
 
+def test_validation_is_of_what_a_map_makes(warehouse):
+    halves = {"orders": {"count": "count / 2"}}
+    warehouse.load(
+        schema({"id": ID, "count": "integer"}),
+        *(record(id=1, count=6), record(id=2, count=7)),
+        stream_maps=halves,
+        validate_records=True,
+        on_bad_record="quarantine",
+    )
+    assert [(row["id"], row["count"]) for row in warehouse.rows()] == [(1, 3)]
+    assert [number for number, _ in rejected(warehouse)] == [2]
+
+
 def test_numbers_of_any_length_are_validated(warehouse):
-    stream = schema({"id": ID, "total": {"type": "number", "multipleOf": 0.01}})
+    total = {"type": ["number", "null"], "multipleOf": 0.01}
+    stream = schema({"id": ID, "total": total})
     texts = (
         "123456789012345678901234567890.12",
         f"{'9' * 30}.123",
         "1e1000",
         "1e-1000",
         "1e300000",
+        "null",
     )
     warehouse.load(
         stream,
@@ -341,7 +356,7 @@ def test_numbers_of_any_length_are_validated(warehouse):
         validate_records=True,
         on_bad_record="quarantine",
     )
-    assert [row["id"] for row in warehouse.rows()] == [0, 2]
+    assert [row["id"] for row in warehouse.rows()] == [0, 2, 5]
     assert [number for number, _ in rejected(warehouse)] == [1, 3, 4]
 
 

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,8 @@ class _Command(SingerCommand):
             if not isinstance(error, (click.exceptions.Exit, click.Abort)):
                 self.before_failing()
             raise
+        finally:
+            _ignore_signals()
 
     def _report(self, error: click.ClickException) -> None:
         if isinstance(error, SettingsError):
@@ -158,6 +161,18 @@ class _Command(SingerCommand):
             self.logger.error("%s", error.format_message())
         else:
             error.show()
+
+
+def _ignore_signals() -> None:
+    """Ignore signals from the end of a run until the process has exited.
+
+    How the run ended does not change any more. While exiting, Python would print a traceback of
+    what a handler raises, and go on with what it has to release.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Not SIG_IGN, which programs that are started meanwhile would inherit.
+            signal.signal(number, lambda *_: None)
 
 
 class ReadableErrorsMixin(PluginBase):

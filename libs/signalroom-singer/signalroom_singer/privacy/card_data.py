@@ -268,9 +268,9 @@ def _is_number(value: Any) -> bool:
     try:
         # By its text: further digits of a float are noise.
         number = Decimal(str(value))
-        if number != number.to_integral_value():
+        if number != number.to_integral_value() or number.is_infinite():
             return False
-    except (InvalidOperation, ValueError):
+    except InvalidOperation:
         return False
     digits = str(int(number)) if number.adjusted() < _MOST else ""
     if not _FEWEST <= len(digits) <= _MOST or number < 0:

@@ -268,7 +268,8 @@ def _redacting_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
     try:
         message = record.getMessage()
     except (TypeError, ValueError, KeyError):
-        # A record whose arguments do not fit its format: logging reports it on its own.
+        # The arguments do not fit the format. Left to logging, both would be printed as they are.
+        record.msg, record.args = redact(f"{record.msg} {record.args}"), ()
         return record
     if (clean := redact(message)) != message:
         record.msg, record.args = clean, ()

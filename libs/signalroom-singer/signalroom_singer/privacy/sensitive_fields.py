@@ -291,10 +291,8 @@ class SensitiveFields:
         if value.__class__ is str:
             inner = self._clean_text(value, within, depth + 1)
             return _encoder.encode(inner).decode() if inner != value else text
-        if value.__class__ in {dict, list}:
-            is_changed = self._clean_container(holder, 0, within, depth)
-            return _encoder.encode(holder[0]).decode() if is_changed else text
-        return without_secrets(text, self._is_masked)
+        is_changed = self._clean_container(holder, 0, within, depth)
+        return _encoder.encode(holder[0]).decode() if is_changed else text
 
     def _is_masked(self, parameter: str) -> bool:
         return self.verdict(parameter, _ANY) is not None
@@ -330,8 +328,6 @@ class SensitiveFields:
         if not words or text.endswith("?"):
             return None
         verdict = self.verdict(text, within)
-        if verdict is None and is_secret_header(text) and text not in self._allowed:
-            verdict = Verdict(Sensitive.SECRET)
         if verdict and len(words) > 1 and not self.verdict(" ".join(words[-2:]), within):
             return None
         return verdict if verdict and verdict.kind in self._kinds else None

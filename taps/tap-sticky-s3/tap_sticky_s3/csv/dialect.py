@@ -52,13 +52,13 @@ class Dialect:
             if len(character) != 1 or not character.isascii() or character in "\r\n\0":
                 problem = "expected one ASCII character, and not a line end"
                 raise invalid_setting(name, problem, character)
-        if len({*characters.values()}) < len(characters):
-            *others, last = characters
-            problem = f"expected another character than {' and '.join(others)}"
-            raise invalid_setting(last, problem, characters[last])
-        if " " in characters.values():
-            name = next(name for name, character in characters.items() if character == " ")
-            raise invalid_setting(name, "a space cannot be used", " ")
+            if character == " ":
+                raise invalid_setting(name, "a space cannot be used", character)
+        owners: dict[str, str] = {}
+        for name, character in characters.items():
+            if (owner := owners.setdefault(character, name)) != name:
+                problem = f"expected another character than that of {owner}"
+                raise invalid_setting(name, problem, character)
         if self.encoding != AUTO:
             try:
                 codecs.getincrementaldecoder(self.encoding)

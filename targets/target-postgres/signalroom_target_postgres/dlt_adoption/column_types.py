@@ -67,8 +67,6 @@ def convert_to(type_: str, actual: str, value: sql.Composable) -> sql.Composable
     if is_text(type_):
         plain = sql.SQL(_SCALAR).format(v=stored, t=text)
         return sql.SQL("({})::{}").format(plain, type_sql(type_))
-    if type_.startswith("numeric("):
-        base = "numeric"
     if base not in _GUARDED and type_ not in _GUARDED:
         return None
     pattern, cast = _GUARDED.get(type_) or _GUARDED[base]

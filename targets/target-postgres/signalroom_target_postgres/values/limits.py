@@ -162,14 +162,14 @@ class _Digits:
 
 
 def _count_digits(text: str) -> _Digits | None:
-    """Count a number's digits before the point and after it; None if no type holds it better."""
+    """Count the digits before the point and after it; None for what no wider type is made for."""
     try:
         _, digits, exponent = Decimal(text).as_tuple()
     except InvalidOperation:
         return None
     if not isinstance(exponent, int):
-        # Every numeric type holds NaN; only the one without a precision holds infinity.
-        return None if text.lower() == "nan" else _Digits(_MAX_INTEGER_DIGITS, 0)
+        # The server holds NaN, and rejects infinity.
+        return None
     significant = "".join(map(str, digits)).rstrip("0")
     if not significant.lstrip("0"):
         return None
