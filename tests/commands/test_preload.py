@@ -176,6 +176,7 @@ def test_without_the_server_the_executable_itself_is_started(probe, tmp_path):
     probe.close = lambda: None
     probe._process.kill()
     probe._process.wait()
+    probe._process.stdin.close()
     probe._process.stdout.close()
     path = f"{probe.folder}:{own.parent}:{os.environ['PATH']}"
     assert run(probe, "show", PATH=path) == (0, "itself: show\n", "")
@@ -219,6 +220,14 @@ def test_closing_waits_for_programs(installed):
         assert process.communicate("")[0] == "went on\n"
         closing.join()
     assert not preloader.folder.exists()
+
+
+def test_the_server_ends_with_the_process_that_started_it(installed):
+    preloader = Preloader(["probe"], Path.cwd())
+    # As the system does when that process is killed.
+    preloader._process.stdin.close()
+    assert preloader._process.wait() == 0
+    preloader.close()
 
 
 def test_what_cannot_be_imported_is_an_error(installed):

@@ -64,7 +64,7 @@ class Preloader:
         }
         command = [sys.executable, "-m", "signalroom_cli.preload.server", str(self.folder), *names]
         self._process = subprocess.Popen(  # noqa: S603
-            command, cwd=project, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            command, cwd=project, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         if self._process.stdout is None or self._process.stdout.readline() != b"ready\n":
             self.close()
@@ -83,8 +83,9 @@ class Preloader:
         """End the server once its programs have ended, and remove the folder."""
         self._process.terminate()
         self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def is_current(self) -> bool:

@@ -33,7 +33,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import walk_packages
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +50,8 @@ _LATER = {
         "sqlalchemy.dialects.postgresql.psycopg",
     ),
 }
+#: Most of their modules are commands that the server does not start.
+_WITH_COMMANDS = {"meltano", "signalroom"}
 #: A connection that sends nothing for so long is closed.
 _REQUEST_SECONDS = 10
 _LENGTH_BYTES = 4
@@ -94,6 +96,8 @@ class Server:
             self._ended, selectors.EVENT_READ, lambda ended: ended.recv(_SIGNALS)
         )
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        # Its end is that of the process that started the server, however that ends.
+        self._selector.register(sys.stdin, selectors.EVENT_READ, self._end_with_parent)
         while self._connections or self._listener.fileno() >= 0:
             for key, _ in self._selector.select():
                 key.data(key.fileobj)
@@ -103,6 +107,10 @@ class Server:
         if number == signal.SIGTERM and self._listener.fileno() >= 0:
             self._selector.unregister(self._listener)
             self._listener.close()
+
+    def _end_with_parent(self, standard_input: TextIO) -> None:
+        self._selector.unregister(standard_input)
+        self._stop(signal.SIGTERM)
 
     def _accept(self, listener: socket.socket) -> None:
         if listener.fileno() < 0:
@@ -229,7 +237,7 @@ def _preload(programs: Iterable[str]) -> dict[str, Callable[[], Any]]:
         script: EntryPoint = scripts[name]
         mains[name] = script.load()
         package = import_module(script.module.partition(".")[0])
-        if name != "signalroom":  # most of its commands are not what the server starts
+        if name not in _WITH_COMMANDS:
             for module in walk_packages(package.__path__, f"{package.__name__}."):
                 import_module(module.name)
         for later in _LATER.get(name, ()):

@@ -29,7 +29,7 @@ class _Servers:
     def __init__(self, folder: Path) -> None:
         self._plugins = Preloader(preloadable(_executables(folder)), folder)
         try:
-            self._runs = Preloader(["signalroom"], folder)
+            self._runs = Preloader(["signalroom", "meltano"], folder)
         except PreloadError:
             self._plugins.close()
             raise
@@ -37,11 +37,16 @@ class _Servers:
     def is_current(self) -> bool:
         return self._runs.is_current() and self._plugins.is_current()
 
-    def start(self, arguments: list[str], output: int) -> Program:
+    def start(self, program: str, arguments: list[str], output: int) -> Program:
         path = os.pathsep.join([str(self._plugins.folder), os.environ.get("PATH", os.defpath)])
         with Path(os.devnull).open() as nothing:
             standard = (nothing.fileno(), output, 2)
-            return self._runs.start("signalroom", arguments, os.environ | {"PATH": path}, standard)
+            return self._runs.start(program, arguments, os.environ | {"PATH": path}, standard)
+
+    def create_database(self) -> None:
+        """Let Meltano create its database, which concurrent runs would all try to do."""
+        with Path(os.devnull).open("w") as nothing:
+            self.start("meltano", ["--log-level=warning", "state", "list"], nothing.fileno()).wait()
 
     def close(self) -> None:
         """Wait for all runs, and end both servers."""
@@ -63,6 +68,7 @@ class Runs:
         """
         self._folder = Path.cwd()
         self._servers = _Servers(self._folder)
+        self._servers.create_database()
         self._workers = ThreadPoolExecutor(concurrency)
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
@@ -83,7 +89,7 @@ class Runs:
         if files != self._files:
             reader, writer = os.pipe()
             try:
-                program = self._servers.start(["schedules"], writer)
+                program = self._servers.start("signalroom", ["schedules"], writer)
             finally:
                 os.close(writer)
             with os.fdopen(reader) as output:
@@ -148,7 +154,7 @@ class Runs:
                 return
             began = time.monotonic()
             try:
-                program = self._servers.start(["run", f"--schedule={name}"], 1)
+                program = self._servers.start("signalroom", ["run", f"--schedule={name}"], 1)
             except OSError as error:
                 self.failures.add(name)
                 print_lines(f"{name}: not started: {error}")
