@@ -100,16 +100,18 @@ def _own_secrets():
 
 @pytest.fixture(autouse=True)
 def _own_logging():
-    """Take back what commands do to the root logger.
+    """Take back what commands do to loggers.
 
     The SDK adds a handler whenever the command of a plugin is made, as in `TapMautic.cli`: after
     6,000 tests each line was written 146 times (singer-sdk 0.54.9, ``_logging.py``).
+    `signalroom` raises the level of the loader that it makes.
     """
-    root = logging.getLogger()
-    handlers, level = [*root.handlers], root.level
+    root, loader = logging.getLogger(), logging.getLogger("target-postgres")
+    handlers, levels = [*root.handlers], (root.level, loader.level)
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, level in zip((root, loader), levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
