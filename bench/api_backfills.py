@@ -84,7 +84,7 @@ BACKFILLS = (
         *("tap-everflow", "conversions", "/conversions"),
         published=Limit(10, 30, 1),
         set=Limit(8, 29, 1),
-        settings={"start_date": "2020-01-01", "page_size": "20"},
+        settings={"start_date": "2020-01-01", "page_size": "5"},
     ),
     Backfill(
         *("tap-posthog", "events", "/query"),
