@@ -246,7 +246,7 @@ def test_a_column_becomes_wider_where_it_would_round(
         ("numeric(3,2)", "1e-99999999999999999999", True),
         ("numeric(10,2)", "1234.50", True),
         ("smallint", "40000", False),
-        # The server rejects what is no number.
+        # The server rejects a value that is not a number.
         ("smallint", "many", True),
         ("numeric(3,2)", "NaN", True),
         ("numeric(3,2)", "-Infinity", True),

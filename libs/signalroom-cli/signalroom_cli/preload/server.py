@@ -246,7 +246,7 @@ def _preload(programs: Iterable[str]) -> dict[str, Callable[[], Any]]:
 
 
 def _parse_project() -> None:
-    """Let Meltano cache the content of ``meltano.yml``; a file that has changed is parsed anew."""
+    """Let Meltano cache the content of ``meltano.yml``; a changed file is parsed again."""
     path = Path("meltano.yml")
     if (yaml := sys.modules.get("meltano.core.yaml")) and path.is_file():
         yaml.load(path)

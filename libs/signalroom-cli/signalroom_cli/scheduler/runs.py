@@ -104,7 +104,7 @@ class Runs:
         return self._schedules
 
     def replace_changed_servers(self) -> None:
-        """Start servers anew if code or ``meltano.yml`` has changed.
+        """Start new servers if code or ``meltano.yml`` has changed.
 
         Runs go on with the code with which they began.
 
